@@ -1,0 +1,47 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format serve bench docs clean
+
+STAMP := .venv/.installed
+BIN := .venv/bin
+# The tests share the machine with their MariaDB servers, one for each worker.
+WORKERS ?= 2
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+$(STAMP): requirements-dev.lock pyproject.toml scripts/make_venv.sh
+	@scripts/make_venv.sh $@
+
+setup: $(STAMP) ## make .venv from the lock and find or install a MariaDB server
+	@scripts/ensure_mariadb.sh
+
+demo: setup ## back up, damage and restore a sample shop on a private server
+	@$(BIN)/backstay demo
+
+test: setup ## run every test
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: $(STAMP) ## run every static check
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/interrogate --quiet tests
+	@$(BIN)/codespell
+
+format: $(STAMP) ## format the code and apply the safe fixes
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+serve: setup ## run the API
+	@$(BIN)/backstay serve
+
+bench: setup ## measure speed and memory against the vendor's tools
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(STAMP) ## prove that the documents are complete
+	@$(BIN)/python -m pytest tests/architecture $(ARGS)
+
+clean: ## remove everything that `make` made
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
+	@find app tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Make or refresh .venv from the hash-pinned lock, with this project in it, editable.
+# Usage: make_venv.sh STAMP - the file that is touched once everything is in place.
+set -eu
+
+cd "$(dirname "$0")/.."
+stamp=$1
+
+# Candidates are run, not only looked up: version managers leave names on the path that fail.
+# Sets `python` to the first one that is new enough and can make environments; else `lacking` to
+# the version of the first one that is new enough but lacks ensurepip.
+find_python() {
+  python='' lacking=''
+  for name in python3.11 python3.12 python3.13 python3.14 python3; do
+    version=$("$name" -c 'import sys; print("%d.%d" % sys.version_info[:2]) if sys.version_info >= (3, 11) else sys.exit(1)' 2>/dev/null) || continue
+    if "$name" -c 'import ensurepip, venv' 2>/dev/null; then
+      python=$name
+      return
+    fi
+    lacking=${lacking:-$version}
+  done
+}
+
+require_python() {
+  find_python
+  [ -z "$python" ] || return 0
+  if [ -z "$lacking" ]; then
+    echo "Backstay needs Python 3.11 or newer: please install it (python3 here is $(python3 --version 2>&1 || true))." >&2
+    exit 1
+  fi
+  scripts/apt_install.sh "python$lacking-venv" || true
+  find_python
+  if [ -z "$python" ]; then
+    echo "Python $lacking lacks its venv module: please install it; on Debian and Ubuntu: sudo apt-get install python$lacking-venv" >&2
+    exit 1
+  fi
+}
+
+# Two `make` at once must not write into one environment.
+mkdir -p .venv
+if command -v flock >/dev/null 2>&1; then
+  exec 9>.venv/.lock
+  flock 9
+  # Someone else may have done the work while we waited.
+  if [ -e "$stamp" ] && [ -z "$(find requirements-dev.lock pyproject.toml scripts/make_venv.sh -newer "$stamp")" ]; then
+    exit 0
+  fi
+fi
+
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+  require_python
+  "$python" -m venv .venv
+fi
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+# The build backend is in the lock, so nothing unpinned is fetched to build ourselves.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+touch "$stamp"
