@@ -1,0 +1,1 @@
+"""Backstay: backup and recovery of MySQL and MariaDB that is proven to restore."""

@@ -1,0 +1,93 @@
+"""
+The seams of the program: what a use case needs, never how it is done.
+
+A protocol's docstring is its contract; `tests/contract` runs it against every implementation.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from app.domain.manifest import MemberEntry, MemberKind, StatementKind
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """
+    One SQL statement with its bytes; `StatementEntry` is the same without them.
+
+    Attributes:
+        kind: What it does.
+        sql: UTF-8, terminator and line end included.
+        name: Object it is about, empty for data and session statements.
+        rows: Rows it inserts.
+        lower: Inclusive lower bound of the key range, SQL literals.
+        upper: Exclusive upper bound.
+        sliced: Whether its values came in pieces before it.
+    """
+
+    kind: StatementKind
+    sql: bytes
+    name: str = ""
+    rows: int = 0
+    lower: tuple[str, ...] = ()
+    upper: tuple[str, ...] = ()
+    sliced: bool = False
+
+
+class MemberSink(Protocol):
+    """Where a dump goes: members, in any order, from several tasks at once."""
+
+    async def append(
+        self,
+        kind: MemberKind,
+        statements: Sequence[Statement],
+        *,
+        database: str = "",
+        table: str = "",
+    ) -> MemberEntry:
+        """
+        Add one member that is small enough to hold in memory.
+
+        Args:
+            kind: What it holds.
+            statements: In order; a few MiB in all.
+            database: Database it belongs to.
+            table: Table it belongs to.
+
+        Returns:
+            Where it lies.
+
+        Raises:
+            StorageError: The medium refused; the sink is unusable from here on.
+        """
+        ...
+
+    async def stream(
+        self,
+        kind: MemberKind,
+        statements: AsyncIterator[Statement],
+        *,
+        database: str = "",
+        table: str = "",
+    ) -> MemberEntry:
+        """
+        Add one member statement by statement, in constant memory; other members wait meanwhile.
+
+        Raises:
+            StorageError: The medium refused; the sink is unusable from here on.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Time, passed in so that tests own it."""
+
+    def now(self) -> datetime:
+        """Return the aware UTC instant."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back; only differences mean anything."""
+        ...
