@@ -1,0 +1,16 @@
+"""What every test gets: the fixtures, and an environment without our settings in it."""
+
+import os
+
+import pytest
+
+
+pytest_plugins = ["tests.fixtures.servers"]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the settings of whoever runs the tests."""
+    for name in list(os.environ):  # noqa: TID251 - hides the variables from the settings
+        if name.startswith("BACKSTAY_"):
+            monkeypatch.delenv(name)
