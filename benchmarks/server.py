@@ -1,0 +1,114 @@
+"""A private MariaDB server for measurements, with the settings of an ordinary installation."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pymysql
+
+from app.sandbox.server import PrivateServer
+
+
+# What an administrator sets on the first day; everything else is the server's default, so every
+# commit is flushed (innodb_flush_log_at_trx_commit=1) and the binary log is written.
+SETTINGS = (
+    "--innodb-buffer-pool-size=1G",
+    "--innodb-log-file-size=512M",
+    "--max-allowed-packet=64M",
+    "--character-set-server=utf8mb4",
+)
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+class BenchServer:
+    """
+    A private server and what a measurement asks of it.
+
+    The directory is reused when it holds a server, and made otherwise.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.absolute()
+        self._private = PrivateServer(directory, options=SETTINGS)
+
+    def __enter__(self) -> Self:
+        if not self._private.data.exists():
+            self._private = PrivateServer.create(self._directory, options=SETTINGS)
+        self._private.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._private.stop()
+
+    @property
+    def socket(self) -> Path:
+        """Path of the Unix socket."""
+        return self._private.socket
+
+    @property
+    def url(self) -> str:
+        """Address over TCP, without a database name."""
+        return self._private.url
+
+    @contextmanager
+    def connect(self, schema: str | None = None) -> Iterator[pymysql.Connection]:
+        """Open one connection as root over the socket, outside the binary log."""
+        connection = pymysql.connect(
+            unix_socket=str(self.socket),
+            user="root",
+            database=schema,
+            charset="utf8mb4",
+            autocommit=True,
+            init_command="SET sql_log_bin=0",
+        )
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def execute(self, *statements: str, schema: str | None = None) -> None:
+        """Run statements on one connection."""
+        with self.connect(schema) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    def query(self, statement: str, schema: str | None = None) -> list[tuple[object, ...]]:
+        """Run one query and return its rows."""
+        with self.connect(schema) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def row_counts(self, schema: str) -> dict[str, int]:
+        """Count the rows of every table exactly."""
+        names = self.query(f"SHOW TABLES FROM `{schema}`")
+        return {
+            str(name): int(str(self.query(f"SELECT COUNT(*) FROM `{schema}`.`{name}`")[0][0]))
+            for (name,) in names
+        }
+
+    def has(self, schema: str) -> bool:
+        """Tell whether the schema exists."""
+        return (schema,) in self.query("SHOW DATABASES")
+
+    def cpu_seconds(self) -> float:
+        """Return user and system time of the server since it started."""
+        fields = Path(f"/proc/{self._private.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+
+    def settle(self, limit_seconds: float = 20) -> None:
+        """Wait until background work (purge, page flushing) is done, so the next run starts quiet."""
+        deadline = time.monotonic() + limit_seconds
+        while time.monotonic() < deadline:
+            before = self.cpu_seconds()
+            time.sleep(0.5)
+            if self.cpu_seconds() - before <= 2 / _TICKS_PER_SECOND:
+                return
