@@ -1,0 +1,1 @@
+"""The file format: members, index, verification, and the catalogue of what a directory holds."""

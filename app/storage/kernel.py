@@ -1,0 +1,111 @@
+"""
+Every system call that touches a backup directory, behind one seam.
+
+Tests pass another `Kernel` to fail, cut short or record the k-th call; nothing else in the program
+calls `os` on a backup directory.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import ParamSpec, TypeVar
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Kernel:
+    """The operating system itself; each method is one call and raises plain `OSError`."""
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        """Open a file; never follows a symbolic link in the last component."""
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+
+    def open_directory(self, path: str) -> int:
+        """Open a directory to sync it."""
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self, fd: int) -> None:
+        """Close a descriptor."""
+        os.close(fd)
+
+    def write(self, fd: int, data: memoryview) -> int:
+        """Write some bytes at the end; may be fewer than given."""
+        return os.write(fd, data)
+
+    def pread(self, fd: int, size: int, offset: int) -> bytes:
+        """Read some bytes at an offset; may be fewer than asked."""
+        return os.pread(fd, size, offset)
+
+    def fsync(self, fd: int) -> None:
+        """Force a file or directory to the medium."""
+        os.fsync(fd)
+
+    def fstat(self, fd: int) -> os.stat_result:
+        """Describe an open file."""
+        return os.fstat(fd)
+
+    def lstat(self, path: str) -> os.stat_result:
+        """Describe a name without following it."""
+        return os.lstat(path)
+
+    def rename(self, source: str, target: str) -> None:
+        """Give a file another name."""
+        os.rename(source, target)  # noqa: PTH104 - one function, one system call
+
+    def unlink(self, path: str) -> None:
+        """Remove a name."""
+        os.unlink(path)  # noqa: PTH108 - one function, one system call
+
+    def mkdir(self, path: str) -> None:
+        """Make a directory for its owner only."""
+        os.mkdir(path, 0o700)  # noqa: PTH102 - one function, one system call
+
+    def listdir(self, path: str) -> list[str]:
+        """List the names in a directory."""
+        return os.listdir(path)  # noqa: PTH208 - one function, one system call
+
+    def statvfs(self, path: str) -> os.statvfs_result:
+        """Describe a file system."""
+        return os.statvfs(path)
+
+    def flock(self, fd: int, operation: int) -> None:
+        """Take or change a lock; it belongs to the open file and dies with the process."""
+        fcntl.flock(fd, operation)
+
+    def forget(self, fd: int) -> None:
+        """Drop a file's clean pages from the cache, so that the next read comes from the medium."""
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+KERNEL = Kernel()
+
+
+def uninterrupted(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """
+    Repeat a call that a signal interrupted.
+
+    Returns:
+        What the call returns.
+
+    Source:
+        https://peps.python.org/pep-0475/ - Python does so itself, except through a foreign kernel.
+    """
+    while True:
+        try:
+            return call(*args, **kwargs)
+        except InterruptedError:
+            continue
+
+
+def close(kernel: Kernel, fd: int) -> None:
+    """
+    Close a descriptor once.
+
+    Source:
+        https://man7.org/linux/man-pages/man2/close.2.html - an interrupted close has closed it.
+    """
+    with suppress(InterruptedError):
+        kernel.close(fd)

@@ -1,0 +1,103 @@
+"""
+Names of files in a backup directory.
+
+A name is a function of the backup id and the codec alone, and only names made by these functions
+are ever joined to a path: text of a user is parsed into an id first, or it names nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.ids import BackupId, instant_of, parse_backup_id
+from app.domain.manifest import Codec
+from app.errors import BackupNotFoundError
+
+
+MANIFEST: Final = ".manifest.json"
+PARTIAL: Final = ".partial"
+REBUILD: Final = ".rebuild"
+METADATA: Final = "metadata.json"
+LOCK: Final = ".lock"
+HTACCESS: Final = ".htaccess"
+
+SUFFIXES: Final = {Codec.GZIP: ".sql.gz", Codec.ZSTD: ".sql.zst", Codec.NONE: ".sql"}
+_ID_BYTES: Final = len("backup_65ba1f2f3d4e5")
+
+
+@dataclass(frozen=True, slots=True)
+class BackupName:
+    """
+    The name of a backup's data file, taken apart.
+
+    Attributes:
+        file: Such as `backup_2024-01-31_10-22-07_backup_65ba1f2f3d4e5.sql.gz`.
+        manifest: Name of the manifest beside it.
+    """
+
+    backup_id: BackupId
+    codec: Codec
+
+    @property
+    def file(self) -> str:
+        """Name of the data file."""
+        moment = instant_of(self.backup_id)
+        return f"backup_{moment:%Y-%m-%d_%H-%M-%S}_{self.backup_id}{SUFFIXES[self.codec]}"
+
+    @property
+    def manifest(self) -> str:
+        """Name of the manifest; publishing it is what makes the backup exist."""
+        return self.file + MANIFEST
+
+    @property
+    def partial(self) -> str:
+        """Name of the data file while it is being written."""
+        return self.file + PARTIAL
+
+    @property
+    def tombstone(self) -> str:
+        """Name of a manifest that is not yet, or no longer, published."""
+        return self.manifest + PARTIAL
+
+    @property
+    def rebuild(self) -> str:
+        """Name of a manifest while it is made again from its data file."""
+        return self.manifest + REBUILD
+
+
+def parse(file: str) -> BackupName | None:
+    """
+    Take the name of a data file apart.
+
+    Returns:
+        None for every name that we would not have given.
+    """
+    for codec, suffix in SUFFIXES.items():
+        if not file.endswith(suffix):
+            continue
+        try:
+            backup_id = parse_backup_id(file.removesuffix(suffix)[-_ID_BYTES:])
+        except BackupNotFoundError:
+            return None
+        name = BackupName(backup_id, codec)
+        return name if name.file == file else None
+    return None
+
+
+def candidates(backup_id: BackupId) -> tuple[BackupName, ...]:
+    """Return the names that a backup may have, one a codec."""
+    return tuple(BackupName(backup_id, codec) for codec in Codec)
+
+
+def join(directory: str, name: str) -> str:
+    """
+    Make a path of a name that this program made.
+
+    Returns:
+        `directory/name`.
+
+    Raises:
+        ValueError: It is a path, not a name: a bug, since users' text never gets here.
+    """
+    if not name or name in {".", ".."} or "/" in name or "\0" in name:
+        raise ValueError(f"not a file name: {name!r}")
+    return f"{directory}/{name}"

@@ -1,0 +1,251 @@
+"""
+A directory of backups on a local disk.
+
+Files are written once under a temporary name by an owner who holds a lock on them for as long as
+it lives, synced, and renamed: after a crash a final name does not exist or holds the whole file,
+and a temporary one whose lock is free has no owner. All calls block; async callers use threads.
+
+Not guaranteed: anything on file systems without working `flock` (some network mounts).
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from app.errors import BackupInUseError, StorageUnavailableError
+from app.storage import layout
+from app.storage.failures import translated
+from app.storage.files import ReadFile, WriteFile
+from app.storage.kernel import KERNEL, Kernel, close, uninterrupted
+
+
+# Catalogue updates take milliseconds; a lock held for longer belongs to a stuck process.
+LOCK_SECONDS: Final = 30.0
+_LOCK_POLL_SECONDS: Final = 0.02
+
+_DENY_ALL = b"""\
+# Backups must never be served by a web server.
+<IfModule mod_authz_core.c>
+    Require all denied
+</IfModule>
+<IfModule !mod_authz_core.c>
+    Order deny,allow
+    Deny from all
+</IfModule>
+"""
+
+
+class LocalDirectory:
+    """
+    One backup directory.
+
+    Attributes:
+        path: Absolute path; it may itself be reached by symbolic links.
+        kernel: Where system calls go.
+    """
+
+    def __init__(self, path: Path, kernel: Kernel = KERNEL) -> None:
+        self.path = path.absolute()
+        self.kernel = kernel
+
+    def full_path(self, name: str) -> str:
+        """Join a name that this program made."""
+        return layout.join(str(self.path), name)
+
+    def prepare(self) -> None:
+        """
+        Make the directory and its `.htaccess` unless they exist; new ones are the owner's only.
+
+        Raises:
+            StorageDeniedError: The file system refuses this user.
+            StorageUnavailableError: The path, or a part of it, is a file.
+        """
+        missing = [self.path, *self.path.parents]
+        missing = [path for path in missing if not path.exists()]
+        for path in reversed(missing):
+            with translated(path.name), suppress(FileExistsError):
+                self.kernel.mkdir(str(path))
+                self._sync(str(path.parent))
+        if not self.exists(layout.HTACCESS):
+            with self.locked():
+                if not self.exists(layout.HTACCESS):
+                    self.replace(layout.HTACCESS, _DENY_ALL)
+
+    def names(self) -> list[str]:
+        """List what is there, in no order."""
+        with translated(self.path.name):
+            return uninterrupted(self.kernel.listdir, str(self.path))
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """Describe a file; None when there is none."""
+        with translated(name):
+            try:
+                return uninterrupted(self.kernel.lstat, self.full_path(name))
+            except FileNotFoundError:
+                return None
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a name is taken."""
+        return self.stat(name) is not None
+
+    def free_bytes(self) -> int:
+        """Return the space that this user may still fill."""
+        with translated(self.path.name):
+            facts = uninterrupted(self.kernel.statvfs, str(self.path))
+        return facts.f_bavail * facts.f_frsize
+
+    def create(self, name: str) -> WriteFile:
+        """
+        Create a file and lock it.
+
+        Returns:
+            An empty file, removed again when it is closed without `keep`.
+
+        Raises:
+            StorageError: The name is taken, or the medium refused.
+        """
+        path = self.full_path(name)
+        with translated(name):
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
+            fd = uninterrupted(self.kernel.open, path, flags, 0o600)
+            file = WriteFile(self.kernel, str(self.path), name, fd)
+            try:
+                uninterrupted(self.kernel.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BaseException:
+                file.discard()
+                raise
+        return file
+
+    def open(self, name: str, *, exclusive: bool = False) -> ReadFile:
+        """
+        Open a regular file and lock it, without waiting.
+
+        Args:
+            name: Its name.
+            exclusive: To delete it; otherwise to read it, together with other readers.
+
+        Returns:
+            The file, its size known.
+
+        Raises:
+            BackupInUseError: Somebody holds a lock that excludes this one.
+            StorageError: Missing, unreadable, or a symbolic link.
+        """
+        with translated(name):
+            fd = uninterrupted(self.kernel.open, self.full_path(name), os.O_RDONLY | os.O_NONBLOCK)
+            file = ReadFile(self.kernel, str(self.path), name, fd)
+            try:
+                operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+                uninterrupted(self.kernel.flock, fd, operation | fcntl.LOCK_NB)
+                file.check_regular()
+            except BlockingIOError as exc:
+                file.close()
+                raise BackupInUseError(
+                    f"{name}: in use by another run",
+                    hint="Wait for the restore or verification that reads it, or cancel it.",
+                ) from exc
+            except BaseException:
+                file.close()
+                raise
+        return file
+
+    def read(self, name: str, limit: int) -> bytes:
+        """
+        Read a small file, without locking it.
+
+        Returns:
+            All its bytes.
+
+        Raises:
+            StorageError: Missing, unreadable, or a symbolic link.
+            StorageUnavailableError: Larger than `limit` bytes.
+        """
+        with translated(name):
+            fd = uninterrupted(self.kernel.open, self.full_path(name), os.O_RDONLY | os.O_NONBLOCK)
+            file = ReadFile(self.kernel, str(self.path), name, fd)
+            try:
+                file.check_regular()
+                if file.size > limit:
+                    raise StorageUnavailableError(f"{name}: {file.size} bytes, too large")
+                return file.read(0, file.size)
+            finally:
+                file.close()
+
+    def replace(self, name: str, data: bytes) -> None:
+        """
+        Write a small file in one step: afterwards its name holds the old bytes or all the new ones.
+
+        The caller holds `locked`, so that the temporary name has one user.
+        """
+        temporary = name + layout.PARTIAL
+        self.remove(temporary)
+        with self.create(temporary) as file:
+            file.write(data)
+            file.sync()
+            file.rename(name)
+            file.keep()
+        self.sync()
+
+    def rename(self, source: str, target: str) -> None:
+        """Give a file another name; not durable before `sync`."""
+        with translated(source):
+            uninterrupted(self.kernel.rename, self.full_path(source), self.full_path(target))
+
+    def remove(self, name: str) -> bool:
+        """Remove a name; returns whether it was there. Not durable before `sync`."""
+        with translated(name):
+            try:
+                uninterrupted(self.kernel.unlink, self.full_path(name))
+            except FileNotFoundError:
+                return False
+        return True
+
+    def sync(self) -> None:
+        """Make every rename, removal and creation so far survive a power cut."""
+        with translated(self.path.name):
+            self._sync(str(self.path))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """
+        Hold the directory's own lock: for changes to the set of names, never for long work.
+
+        Raises:
+            StorageUnavailableError: Another process held it for `LOCK_SECONDS`.
+        """
+        path = self.full_path(layout.LOCK)
+        with translated(layout.LOCK):
+            fd = uninterrupted(self.kernel.open, path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._await_lock(fd)
+            yield
+        finally:
+            close(self.kernel, fd)
+
+    def _await_lock(self, fd: int) -> None:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            with translated(layout.LOCK):
+                try:
+                    uninterrupted(self.kernel.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    pass
+                else:
+                    return
+            if time.monotonic() > deadline:
+                raise StorageUnavailableError(
+                    f"{self.path.name}: another process holds the directory's lock",
+                    hint="Look for a stopped process of this program.",
+                )
+            time.sleep(_LOCK_POLL_SECONDS)
+
+    def _sync(self, path: str) -> None:
+        fd = uninterrupted(self.kernel.open_directory, path)
+        try:
+            uninterrupted(self.kernel.fsync, fd)
+        finally:
+            close(self.kernel, fd)
