@@ -199,6 +199,8 @@ class PrivateServer:
             "--no-defaults",
             *_as_root(),
             f"--datadir={self.data}",
+            # A starting server deletes the temporary tables it finds here, any server's: in a shared
+            # directory it would break its neighbours, the user's own server among them.
             f"--tmpdir={self.directory / 'tmp'}",
             f"--socket={self.socket}",
             f"--port={self.port}",
@@ -284,6 +286,7 @@ def _install(data: Path) -> None:
                 "--no-defaults",
                 *_as_root(),
                 f"--datadir={link / data.name}",
+                f"--tmpdir={link / 'tmp'}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 REDO_LOG,
