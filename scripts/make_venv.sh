@@ -25,7 +25,8 @@ require_python() {
   find_python
   [ -z "$python" ] || return 0
   if [ -z "$lacking" ]; then
-    echo "Backstay needs Python 3.11 or newer: please install it (python3 here is $(python3 --version 2>&1 || true))." >&2
+    found=$(python3 --version 2>/dev/null || echo absent)
+    echo "Backstay needs Python 3.11 or newer: please install it (python3 is $found)." >&2
     exit 1
   fi
   scripts/apt_install.sh "python$lacking-venv" || true
@@ -37,9 +38,8 @@ require_python() {
 }
 
 # Two `make` at once must not write into one environment.
-mkdir -p .venv
 if command -v flock >/dev/null 2>&1; then
-  exec 9>.venv/.lock
+  exec 9<pyproject.toml
   flock 9
   # Someone else may have done the work while we waited.
   if [ -e "$stamp" ] && [ -z "$(find requirements-dev.lock pyproject.toml scripts/make_venv.sh -newer "$stamp")" ]; then
@@ -49,7 +49,7 @@ fi
 
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   require_python
-  "$python" -m venv .venv
+  "$python" -m venv --clear .venv
 fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 # The build backend is in the lock, so nothing unpinned is fetched to build ourselves.
