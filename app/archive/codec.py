@@ -7,7 +7,7 @@ Decompression never makes more bytes than it was told to expect.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol, assert_never, cast
 
 from backports import zstd
 from isal import igzip_lib, isal_zlib
@@ -31,6 +31,11 @@ MAX_RATIO: Final = {Codec.GZIP: 1032, Codec.ZSTD: 32768, Codec.NONE: 1}
 # Blocks that streams are read and inflated in: few calls, small memory.
 BLOCK_BYTES: Final = 1 << 18
 
+# isal's stub declares its error as an instance; it is a class.
+_DECODE_ERRORS: Final[tuple[type[Exception], ...]] = (
+    cast("type[Exception]", igzip_lib.IsalError),
+    zstd.ZstdError,
+)
 _DAMAGED = "Restore from another backup; this file is damaged."
 
 
@@ -251,7 +256,7 @@ class MemberStream:
         assert self._inner is not None  # noqa: S101 - narrows; plain members never get here
         try:
             return self._inner.feed(data, block)
-        except (igzip_lib.IsalError, zstd.ZstdError) as exc:
+        except _DECODE_ERRORS as exc:
             raise ChecksumMismatchError(f"{source}: {exc}", hint=_DAMAGED) from exc
 
 

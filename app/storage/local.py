@@ -25,6 +25,8 @@ from app.storage.kernel import KERNEL, Kernel, close, uninterrupted
 
 # Catalogue updates take milliseconds; a lock held for longer belongs to a stuck process.
 LOCK_SECONDS: Final = 30.0
+# A writer lets go of a published file, and a deletion is over, within moments.
+READER_SECONDS: Final = 2.0
 _LOCK_POLL_SECONDS: Final = 0.02
 
 _DENY_ALL = b"""\
@@ -122,7 +124,7 @@ class LocalDirectory:
 
     def open(self, name: str, *, exclusive: bool = False) -> ReadFile:
         """
-        Open a regular file and lock it, without waiting.
+        Open a regular file and lock it; only a reader waits, and only for moments.
 
         Args:
             name: Its name.
@@ -139,8 +141,7 @@ class LocalDirectory:
             fd = uninterrupted(self.kernel.open, self.full_path(name), os.O_RDONLY | os.O_NONBLOCK)
             file = ReadFile(self.kernel, str(self.path), name, fd)
             try:
-                operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-                uninterrupted(self.kernel.flock, fd, operation | fcntl.LOCK_NB)
+                self._lock(fd, exclusive=exclusive)
                 file.check_regular()
             except BlockingIOError as exc:
                 file.close()
@@ -225,6 +226,17 @@ class LocalDirectory:
             yield
         finally:
             close(self.kernel, fd)
+
+    def _lock(self, fd: int, *, exclusive: bool) -> None:
+        operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+        deadline = time.monotonic() + (0 if exclusive else READER_SECONDS)
+        while True:
+            try:
+                return uninterrupted(self.kernel.flock, fd, operation | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_LOCK_POLL_SECONDS)
 
     def _await_lock(self, fd: int) -> None:
         deadline = time.monotonic() + LOCK_SECONDS

@@ -1,0 +1,343 @@
+"""
+What a backup directory holds: the manifests beside their data files, and nothing else.
+
+A backup exists when its manifest does; the catalogue never has an opinion of its own. All calls
+block; async callers use threads.
+"""
+
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+from app.archive import publication
+from app.archive.metadata import (
+    MAX_METADATA_BYTES,
+    CachedEntry,
+    Stamp,
+    decode_metadata,
+    encode_metadata,
+)
+from app.archive.reader import ArchiveReader
+from app.archive.salvage import salvage
+from app.domain.backup import CatalogueEntry
+from app.domain.ids import BackupId, parse_backup_id
+from app.domain.manifest import MAX_MANIFEST_BYTES, Manifest, from_json, to_json
+from app.errors import (
+    AppError,
+    BackupInUseError,
+    BackupNotFoundError,
+    IntegrityError,
+    ManifestError,
+    StorageDeniedError,
+    StorageError,
+    TruncatedFileError,
+)
+from app.storage import layout
+from app.storage.layout import BackupName
+from app.storage.local import LocalDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that should be part of a backup and is not: whatever it is, it stays."""
+
+    file: str
+    error: AppError
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """
+    Everything in the directory that is ours.
+
+    Attributes:
+        entries: Backups, newest first; each has a readable manifest and a file of the right size.
+        problems: Backups that are damaged, by name.
+        orphans: Data files without a manifest; `rebuild` can make it again.
+    """
+
+    entries: tuple[CatalogueEntry, ...]
+    problems: tuple[Problem, ...]
+    orphans: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What `rebuild` did: manifests that were made again, and files for which that failed."""
+
+    rebuilt: tuple[BackupId, ...]
+    problems: tuple[Problem, ...]
+
+
+class Catalogue:
+    """
+    The backups of one directory.
+
+    Attributes:
+        directory: Where they lie.
+    """
+
+    def __init__(self, directory: LocalDirectory | Path) -> None:
+        if isinstance(directory, Path):
+            directory = LocalDirectory(directory)
+        self.directory = directory
+
+    def survey(self) -> Survey:
+        """
+        Look at everything; `metadata.json` is brought up to date on the way, where it may be written.
+
+        Returns:
+            What is there now.
+
+        Raises:
+            StorageError: The directory cannot be read.
+        """
+        survey, cached, before = self._look()
+        if encode_metadata(cached) != before:
+            with suppress(StorageError):  # a cache; the manifests have been read
+                self.refresh()
+        return survey
+
+    def entries(self) -> tuple[CatalogueEntry, ...]:
+        """Return the backups there are, newest first."""
+        return self.survey().entries
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is damaged."""
+        return self.survey().problems
+
+    def orphans(self) -> tuple[str, ...]:
+        """Return the names of data files without a manifest, which might be somebody's only copy."""
+        return self.survey().orphans
+
+    def refresh(self) -> None:
+        """Write `metadata.json` anew; raises StorageError."""
+        with self.directory.locked():
+            _, cached, before = self._look()
+            data = encode_metadata(cached)
+            if data != before:
+                self.directory.replace(layout.METADATA, data)
+
+    def newest_id(self) -> BackupId | None:
+        """Return the largest id in use, also by unfinished, damaged and orphaned backups."""
+        return max((name.backup_id for name in self._ours()), default=None)
+
+    def manifest(self, backup_id: str) -> Manifest:
+        """
+        Read the manifest of one backup.
+
+        Args:
+            backup_id: Text of a user.
+
+        Returns:
+            The manifest, whose own checksum is right and which belongs to its file.
+
+        Raises:
+            BackupNotFoundError: No such backup; also for every attempt at a path.
+            ChecksumMismatchError: The manifest is damaged.
+            ManifestError: It is of a newer format, or of another backup.
+            StorageError: It cannot be read.
+        """
+        return self._read(self._find(backup_id))
+
+    def open(self, backup_id: str) -> ArchiveReader:
+        """Open one backup for reading; raises what `manifest` and `ArchiveReader.open` raise."""
+        return ArchiveReader.open(self.directory, self.manifest(backup_id))
+
+    def delete(self, backup_id: str) -> None:
+        """
+        Delete one backup, damaged or not, and take it from `metadata.json`.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            BackupInUseError: A restore or verification reads it; nothing was changed.
+            StorageError: The medium refused; the backup is whole, or garbage for `sweep`.
+        """
+        publication.delete(self.directory, self._find(backup_id))
+        with suppress(StorageError):
+            self.refresh()
+
+    def sweep(self) -> tuple[str, ...]:
+        """
+        Remove what crashed runs left behind: files of ours whose owner's lock is free.
+
+        Returns:
+            Names that were removed.
+
+        Raises:
+            StorageError: The medium refused; the rest is still there.
+        """
+        with self.directory.locked():
+            names = set(self.directory.names())
+            removed = self._sweep_one(layout.METADATA + layout.PARTIAL)
+            for name in _ours(names):
+                if name.tombstone in names:
+                    removed += self._sweep_tombstone(name)
+                elif name.partial in names:
+                    removed += self._sweep_one(name.partial)
+                if name.rebuild in names:
+                    removed += self._sweep_one(name.rebuild)
+            return tuple(removed)
+
+    def rebuild(self) -> RebuildReport:
+        """
+        Make the manifests of orphans and of damaged ones again, and `metadata.json` from nothing.
+
+        Returns:
+            What was done; a file that cannot be proven keeps its state and is reported.
+
+        Raises:
+            StorageError: The directory cannot be read or written.
+        """
+        with self.directory.locked():
+            self.directory.remove(layout.METADATA)
+        rebuilt: list[BackupId] = []
+        problems: list[Problem] = []
+        for name in self._rebuildable():
+            try:
+                self._rebuild_one(name)
+            except AppError as exc:
+                problems.append(Problem(name.file, exc))
+            else:
+                rebuilt.append(name.backup_id)
+        self.refresh()
+        return RebuildReport(tuple(rebuilt), tuple(problems))
+
+    def _find(self, backup_id: str) -> BackupName:
+        wanted = parse_backup_id(backup_id)
+        for name in layout.candidates(wanted):
+            if self.directory.exists(name.manifest):
+                return name
+        raise BackupNotFoundError(wanted)
+
+    def _read(self, name: BackupName) -> Manifest:
+        data = self.directory.read(name.manifest, MAX_MANIFEST_BYTES)
+        manifest = from_json(data, source=name.manifest)
+        if (manifest.file, manifest.backup_id) != (name.file, name.backup_id):
+            raise ManifestError(f"{name.manifest}: is the manifest of {manifest.file[:120]!r}")
+        return manifest
+
+    def _look(self) -> tuple[Survey, list[CachedEntry], bytes]:
+        """Return the survey, what `metadata.json` should hold, and what it holds."""
+        names = set(self.directory.names())
+        before = self._metadata() if layout.METADATA in names else b""
+        cache = decode_metadata(before)
+        cached: list[CachedEntry] = []
+        problems: list[Problem] = []
+        orphans: list[str] = []
+        for name in _ours(names):
+            if name.manifest in names:
+                try:
+                    cached.append(self._examine(name, cache.get(name.file)))
+                except (IntegrityError, StorageError, BackupNotFoundError) as exc:
+                    problems.append(Problem(name.file, exc))
+            elif name.file in names and name.tombstone not in names:
+                orphans.append(name.file)
+        entries = tuple(item.entry for item in cached)
+        return Survey(entries, tuple(problems), tuple(orphans)), cached, before
+
+    def _metadata(self) -> bytes:
+        try:
+            return self.directory.read(layout.METADATA, MAX_METADATA_BYTES)
+        except StorageError:
+            return b""
+
+    def _examine(self, name: BackupName, known: CachedEntry | None) -> CachedEntry:
+        """Return the line of one backup, from the cache when its manifest did not change."""
+        note, data = self.directory.stat(name.manifest), self.directory.stat(name.file)
+        if note is None or data is None:
+            raise BackupNotFoundError(
+                name.backup_id, hint="Its data file is gone; put it back, or delete the backup."
+            )
+        if not stat.S_ISREG(data.st_mode):
+            raise StorageDeniedError(
+                f"{name.file}: not a regular file",
+                hint="Symbolic links in a backup directory are never followed; remove it.",
+            )
+        stamp = Stamp(note.st_size, note.st_mtime_ns)
+        full_path = self.directory.full_path(name.file)
+        if known is None or (known.stamp, known.entry.full_path) != (stamp, full_path):
+            known = CachedEntry(CatalogueEntry.of(self._read(name), full_path), stamp)
+        if known.entry.size != data.st_size:
+            raise TruncatedFileError(
+                f"{name.file}: {data.st_size} bytes, the manifest says {known.entry.size}",
+                hint="Restore from another backup; this file is damaged.",
+            )
+        return known
+
+    def _ours(self) -> list[BackupName]:
+        return _ours(self.directory.names())
+
+    def _sweep_tombstone(self, name: BackupName) -> list[str]:
+        """Remove a data file and its tombstone, unless either has an owner."""
+        if not self._is_regular(name.tombstone):
+            return []
+        try:
+            with self.directory.open(name.tombstone, exclusive=True):
+                for file in (name.file, name.partial):
+                    if self.directory.exists(file):
+                        self.directory.open(file, exclusive=True).close()
+                return publication.bury(self.directory, name)
+        except BackupInUseError:
+            return []
+
+    def _sweep_one(self, file: str) -> list[str]:
+        """Remove a file unless it has an owner, is no file, or is not there."""
+        if not self._is_regular(file):
+            return []
+        try:
+            with self.directory.open(file, exclusive=True):
+                self.directory.remove(file)
+                self.directory.sync()
+                return [file]
+        except BackupInUseError:
+            return []
+
+    def _is_regular(self, file: str) -> bool:
+        facts = self.directory.stat(file)
+        return facts is not None and stat.S_ISREG(facts.st_mode)
+
+    def _rebuildable(self) -> Iterable[BackupName]:
+        names = set(self.directory.names())
+        for name in _ours(names):
+            if name.file not in names or name.tombstone in names:
+                continue
+            if name.manifest not in names or self._is_damaged(name):
+                yield name
+
+    def _is_damaged(self, name: BackupName) -> bool:
+        """Tell whether the manifest itself is; a damaged data file is no reason to replace it."""
+        try:
+            self._read(name)
+        except IntegrityError:
+            return True
+        return False
+
+    def _rebuild_one(self, name: BackupName) -> None:
+        with self.directory.open(name.file) as file:
+            manifest = salvage(file, name)
+            with self.directory.locked():
+                self.directory.remove(name.rebuild)
+                with self.directory.create(name.rebuild) as note:
+                    note.write(to_json(manifest))
+                    note.sync()
+                    note.rename(name.manifest)
+                    note.keep()
+                self.directory.sync()
+
+
+def _ours(names: Iterable[str]) -> list[BackupName]:
+    """Return the backups that any of the names belongs to, newest first, each once."""
+    endings = (layout.PARTIAL, layout.REBUILD, layout.MANIFEST)
+    found: set[BackupName] = set()
+    for file in names:
+        stem = file
+        for ending in endings:
+            stem = stem.removesuffix(ending)
+        name = layout.parse(stem)
+        if name is not None:
+            found.add(name)
+    return sorted(found, key=attrgetter("backup_id", "codec"), reverse=True)

@@ -1,0 +1,258 @@
+"""
+Writing an archive: many tasks compress, one file grows, and nothing exists before it is proven.
+
+1. Members are compressed and hashed in a pool of threads, and appended one at a time.
+2. `finish` adds the footer, syncs the file, reads it back, and publishes it.
+3. Any failure, cancellation included, removes everything.
+
+Not guaranteed: the order of members of tasks that run side by side; the index is the truth.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from threading import Event
+from typing import Final, Self
+
+from app.archive import publication
+from app.archive.footer import write_footer
+from app.archive.index import check_index
+from app.archive.packing import Label, MemberPacker, pack
+from app.archive.threads import run_to_end
+from app.archive.verification import Listener, VerifyLevel, verify_file
+from app.domain.ids import BackupId
+from app.domain.manifest import (
+    Codec,
+    Manifest,
+    MemberEntry,
+    MemberKind,
+    StatementKind,
+    to_json,
+)
+from app.domain.ports import Statement
+from app.errors import StorageError
+from app.storage.files import WriteFile
+from app.storage.layout import BackupName
+from app.storage.local import LocalDirectory
+
+
+_log: Final = logging.getLogger(__name__)
+
+
+class ArchiveWriter:
+    """
+    One archive being written; a `MemberSink` and an async context manager.
+
+    Leaving the context without `finish` having returned removes everything that was written.
+
+    Attributes:
+        name: Names of the files of this backup.
+        size: Bytes in the file so far.
+        raw_size: Bytes of SQL in it so far.
+    """
+
+    def __init__(
+        self, directory: LocalDirectory, backup_id: BackupId, codec: Codec, *, threads: int = 2
+    ) -> None:
+        self.name = BackupName(backup_id, codec)
+        self.size = 0
+        self.raw_size = 0
+        self._directory = directory
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="archive")
+        self._turn = asyncio.Lock()
+        self._digest = hashlib.sha256()
+        self._members: list[MemberEntry] = []
+        self._data: WriteFile | None = None
+        self._note: WriteFile | None = None
+        self._usable = False
+
+    async def __aenter__(self) -> Self:
+        """Create the file; raises StorageError when that is refused."""
+        try:
+            await run_to_end(self._open, executor=self._pool)
+        except BaseException:
+            await self.abort()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.abort()
+
+    async def append(
+        self,
+        kind: MemberKind,
+        statements: Sequence[Statement],
+        *,
+        database: str = "",
+        table: str = "",
+    ) -> MemberEntry:
+        """See `MemberSink.append`."""
+        label = Label(kind, database, table)
+        pieces, packer = await run_to_end(
+            partial(pack, self.name.codec, statements), executor=self._pool
+        )
+        async with self._turn:
+            self._begin_change()
+            member = packer.entry(label, self.size)
+            await run_to_end(partial(self._put, pieces), executor=self._pool)
+            self._end_change(member)
+        return member
+
+    async def stream(
+        self,
+        kind: MemberKind,
+        statements: AsyncIterator[Statement],
+        *,
+        database: str = "",
+        table: str = "",
+    ) -> MemberEntry:
+        """See `MemberSink.stream`."""
+        async with self._turn:
+            self._begin_change()
+            offset = self.size
+            packer = MemberPacker(self.name.codec)
+            async for statement in statements:
+                await run_to_end(partial(self._put_one, packer, statement), executor=self._pool)
+            await run_to_end(lambda: self._put([packer.end()]), executor=self._pool)
+            member = packer.entry(Label(kind, database, table), offset)
+            self._end_change(member)
+        return member
+
+    async def finish(
+        self,
+        draft: Manifest,
+        *,
+        verify: bool = True,
+        closing: bytes = b"",
+        duration: Callable[[], float] | None = None,
+        listener: Listener | None = None,
+    ) -> Manifest:
+        """
+        End the file, prove it, and publish it.
+
+        Args:
+            draft: The manifest; file, members, sizes and checksum are replaced.
+            verify: Whether the file is read back: digests, decompression, and raw sizes.
+            closing: Whole lines of SQL for the mysql client, put before the footer's text.
+            duration: Asked for the seconds so far, right before publication.
+            listener: Told of each member that was read back; called in a thread.
+
+        Returns:
+            The manifest as published.
+
+        Raises:
+            ManifestError: The index does not add up: a bug of the caller.
+            IntegrityError: What was read back is not what was written.
+            StorageError: The medium refused; nothing is left behind.
+        """
+        async with self._turn:
+            self._begin_change()
+            manifest = await run_to_end(partial(self._seal, draft, closing), executor=self._pool)
+            check_index(manifest)
+            if verify:
+                await self._read_back(manifest, listener)
+            if duration is not None:
+                manifest = replace(manifest, duration=duration())
+            await run_to_end(partial(self._publish, to_json(manifest)), executor=self._pool)
+            # From here to the return nothing awaits: the backup exists, or the caller was told not.
+            self._keep()
+        return manifest
+
+    async def abort(self) -> None:
+        """Remove everything, unless `finish` has returned; again is harmless."""
+        try:
+            await run_to_end(self._withdraw)
+        finally:
+            self._pool.shutdown(wait=False)
+
+    def _open(self) -> None:
+        self._data = publication.begin(self._directory, self.name)
+        self._usable = True
+
+    def _begin_change(self) -> None:
+        """Forbid further use until the change that begins here is complete."""
+        if not self._usable:
+            raise StorageError(f"{self.name.file}: an earlier write failed")
+        self._usable = False
+
+    def _end_change(self, member: MemberEntry) -> None:
+        self._members.append(member)
+        self._usable = True
+
+    def _file(self) -> WriteFile:
+        if self._data is None:
+            raise RuntimeError("the archive is not open")
+        return self._data
+
+    def _put(self, pieces: Sequence[bytes]) -> None:
+        file = self._file()
+        for piece in pieces:
+            file.write(piece)
+            self._digest.update(piece)
+        self.size = file.size
+
+    def _put_one(self, packer: MemberPacker, statement: Statement) -> None:
+        self._put([packer.add(statement)])
+
+    def _seal(self, draft: Manifest, closing: bytes) -> Manifest:
+        draft = self._with_file_facts(draft)
+        text = closing + write_footer(draft, before=len(closing))
+        pieces, packer = pack(self.name.codec, [Statement(StatementKind.TEXT, text)])
+        footer = packer.entry(Label(MemberKind.FOOTER, "", ""), self.size)
+        self._put(pieces)
+        self._members.append(footer)
+        self._file().sync()
+        return self._with_file_facts(draft)
+
+    def _with_file_facts(self, draft: Manifest) -> Manifest:
+        members = tuple(self._members)
+        return replace(
+            draft,
+            backup_id=self.name.backup_id,
+            file=self.name.file,
+            members=members,
+            raw_size=sum(member.raw_size for member in members),
+            size=self.size,
+            checksum=self._digest.hexdigest(),
+        )
+
+    async def _read_back(self, manifest: Manifest, listener: Listener | None) -> None:
+        stop = Event()
+        file = self._file()
+        work = partial(
+            verify_file,
+            file,
+            manifest,
+            VerifyLevel.INFLATE,
+            threads=self._threads,
+            stop=stop,
+            listener=listener,
+        )
+        await run_to_end(file.forget, executor=self._pool)
+        await run_to_end(work, stop=stop)
+
+    def _publish(self, manifest: bytes) -> None:
+        self._note = publication.publish(self._directory, self.name, self._file(), manifest)
+
+    def _keep(self) -> None:
+        for file in (self._note, self._data):
+            if file is not None:
+                file.keep()
+        self._data = self._note = None
+
+    def _withdraw(self) -> None:
+        self._pool.shutdown(wait=True)
+        data, note = self._data, self._note
+        self._data = self._note = None
+        self._usable = False
+        if data is None:
+            return
+        try:
+            publication.withdraw(self._directory, data, note)
+        except StorageError as exc:
+            _log.warning("left for the next sweep: %s", exc)
