@@ -91,3 +91,33 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Return seconds that never go back; only differences mean anything."""
         ...
+
+
+class MemberSource(Protocol):
+    """Where a load comes from: members by their index entry, in any order, from several tasks."""
+
+    async def read(self, member: MemberEntry) -> list[bytes]:
+        """
+        Read one member that is small enough to hold in memory.
+
+        Returns:
+            Its statements, in order, as many as the entry lists; checked against its digest.
+
+        Raises:
+            ChecksumMismatchError: The bytes are not those that were written.
+            StorageError: The medium failed.
+        """
+        ...
+
+    def iter_statements(self, member: MemberEntry) -> AsyncIterator[bytes]:
+        """
+        Read one member statement by statement, in constant memory.
+
+        Yields:
+            Its statements, in order, as many as the entry lists.
+
+        Raises:
+            ChecksumMismatchError: The bytes are not those that were written.
+            StorageError: The medium failed.
+        """
+        ...

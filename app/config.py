@@ -1,0 +1,72 @@
+"""
+Settings: environment variables that begin with BACKSTAY_, and a `.env` file.
+
+docs/settings.md lists them; a test keeps that list complete.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import InvalidRequestError
+
+
+# More connections than cores of a typical server only queue up there.
+_MOST_THREADS = 4
+
+
+class Settings(BaseSettings):
+    """
+    What an installation sets.
+
+    Attributes:
+        database_url: The server to back up: `mysql://user:password@host:3306/database`; without a
+            database all of them.
+        backup_dir: Where backups are kept.
+        state_dir: Where the program keeps its own state.
+        codec: How backups are compressed.
+        compress: False writes plain SQL whatever `codec` says.
+        verify_integrity: Whether a new backup is read back before it counts.
+        chunk_bytes: Target size of one SQL statement, in bytes.
+        threads: Connections to the server.
+        timeout: Seconds without progress after which a run fails.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="BACKSTAY_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    database_url: SecretStr = SecretStr("")
+    backup_dir: Path = Path("backups")
+    state_dir: Path = Path("state")
+    codec: Literal["gzip", "zstd", "none"] = "gzip"
+    compress: bool = True
+    verify_integrity: bool = True
+    chunk_bytes: Annotated[int, Field(ge=16 << 10, le=16 << 20)] = 1 << 20
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(
+        default_factory=lambda: max(1, min(_MOST_THREADS, os.cpu_count() or 1))
+    )
+    timeout: Annotated[float, Field(gt=0)] = 300.0
+
+    @field_validator("backup_dir", "state_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+
+def load_settings() -> Settings:
+    """
+    Read the settings.
+
+    Raises:
+        InvalidRequestError: A value makes no sense; named by its variable, never shown.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        name = "BACKSTAY_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise InvalidRequestError(f"{name}: {first['msg']}", hint="See docs/settings.md.") from exc

@@ -1,0 +1,1 @@
+"""Speaks MySQL and MariaDB: connections, snapshots, dumping, loading, proving."""

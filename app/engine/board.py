@@ -1,0 +1,92 @@
+"""
+Who does what next while a backup is loaded.
+
+Each table goes through steps: its rows, its indexes, its proof. A step is a list of units that any
+connection may take; the next step opens when all units of the one before are done. A connection
+takes the first open unit in the order of the tables, so proof and index building of one table run
+beside the loading of the next.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from app.engine.connection import Session
+
+
+Unit = Callable[[Session], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Track:
+    """
+    The steps of one table.
+
+    Attributes:
+        steps: Each a list of units; an empty one is passed over.
+        finished: Called once when the last step is done.
+    """
+
+    steps: Sequence[Sequence[Unit]]
+    finished: Callable[[], None]
+    _step: int = 0
+    _taken: int = 0
+    _running: int = 0
+    _ended: bool = False
+
+    def take(self) -> Unit | None:
+        """Take an open unit, None when there is none now."""
+        while self._step < len(self.steps):
+            units = self.steps[self._step]
+            if self._taken < len(units):
+                self._taken += 1
+                self._running += 1
+                return units[self._taken - 1]
+            if self._running:
+                return None
+            self._step, self._taken = self._step + 1, 0
+        if not self._ended:
+            self._ended = True
+            self.finished()
+        return None
+
+    def done(self) -> None:
+        """Give a unit back as done."""
+        self._running -= 1
+        if not self._running and self._taken >= len(self.steps[self._step]):
+            self._step, self._taken = self._step + 1, 0
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing is left to take or wait for."""
+        return self._step >= len(self.steps) and not self._running
+
+
+@dataclass(slots=True)
+class Board:
+    """All tables of one load."""
+
+    tracks: list[Track]
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def work(self, session: Session) -> None:
+        """Be one connection: take units until every track is over."""
+        while True:
+            async with self._changed:
+                while (found := self._take()) is None:
+                    if not self.tracks:
+                        return
+                    await self._changed.wait()
+            track, unit = found
+            await unit(session)
+            async with self._changed:
+                track.done()
+                self._changed.notify_all()
+
+    def _take(self) -> tuple[Track, Unit] | None:
+        for track in self.tracks:
+            if (unit := track.take()) is not None:
+                return track, unit
+        if any(track.is_over for track in self.tracks):
+            self.tracks = [track for track in self.tracks if not track.is_over]
+        return None

@@ -1,0 +1,345 @@
+"""
+Connections to the server that is backed up, with a fixed session state.
+
+SQLAlchemy makes and owns the connections. Statements go straight to its driver connection, because
+only there are the warning count of every reply and statements as bytes to be had. This module is
+the only one that knows the driver, and the only one that translates its errors.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, cast
+
+import aiomysql
+import pymysql.err
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
+from app.engine.quoting import quote_text
+from app.engine.server_errors import translate
+from app.errors import (
+    AppError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    StalledError,
+    StatementError,
+)
+
+
+Value = str | bytes | int | float | None
+Row = tuple[Value, ...]
+
+_DRIVERS: Final = frozenset({"mysql", "mariadb", "mysql+aiomysql", "mariadb+aiomysql"})
+# Killing what a cancelled task left running must not itself hang.
+_KILL_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 10
+# Rows that a stream hands over at once: enough to make the await cheap, few enough to bound memory.
+_STREAM_ROWS: Final = 256
+_ON: Final = {"on": "1", "off": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    The server's answer to one statement.
+
+    Attributes:
+        rows: All rows; binary columns as bytes, numbers as numbers, everything else as text.
+        affected: Rows changed, or the number of `rows`.
+        warnings: Warnings it raised.
+    """
+
+    rows: tuple[Row, ...]
+    affected: int
+    warnings: int
+
+
+class Session:
+    """One connection with a known state; not for two tasks at once."""
+
+    def __init__(self, server: "Server", connection: AsyncConnection, driver: aiomysql.Connection):
+        self._server = server
+        self._connection = connection
+        self._driver = driver
+        self.connection_id: int = driver.thread_id()
+
+    async def query(
+        self,
+        sql: str | bytes,
+        *,
+        quiet: bool = False,
+        patient: bool = False,
+    ) -> Reply:
+        """
+        Run one statement.
+
+        Args:
+            sql: UTF-8 when bytes.
+            quiet: The statement holds row data, so the server's words are kept out of messages.
+            patient: It may take hours, such as an ALTER; no timeout but the connection's own.
+
+        Raises:
+            ConnectionLostError: The connection is gone; nothing is known about the statement.
+            PermissionDeniedError: A privilege is missing.
+            StatementError: The server refused.
+            StalledError: No answer in time; the statement was killed.
+        """
+        try:
+            async with asyncio.timeout(None if patient else self._server.timeout_seconds):
+                await self._driver.query(sql)
+        except TimeoutError as exc:
+            await self._server.kill(self.connection_id)
+            message = f"no answer from the server for {self._server.timeout_seconds} s"
+            raise StalledError(message, hint="Raise BACKSTAY_TIMEOUT if it is only slow.") from exc
+        except asyncio.CancelledError:
+            await self._server.kill(self.connection_id)
+            raise
+        except (pymysql.err.Error, OSError, EOFError) as exc:
+            raise translate(exc, quiet=quiet) from exc
+        result = self._driver._result  # noqa: SLF001 - the only place that has the warning count
+        rows = cast("tuple[Row, ...]", result.rows or ())
+        return Reply(rows, result.affected_rows or 0, result.warning_count)
+
+    async def execute(self, sql: str | bytes, *, quiet: bool = False, patient: bool = False) -> int:
+        """
+        Run a statement that must raise no warning and return the rows it changed.
+
+        Raises:
+            StatementError: It was refused, or taken with a warning.
+        """
+        reply = await self.query(sql, quiet=quiet, patient=patient)
+        if reply.warnings:
+            code, text = (await self.warnings())[0]
+            detail = "" if quiet else f": {text}"
+            raise StatementError(f"the server warned with {code}{detail}", errno=code)
+        return reply.affected
+
+    async def warnings(self) -> list[tuple[int, str]]:
+        """Return code and text of what the last statement warned about."""
+        return [(int(str(row[1])), str(row[2])) for row in (await self.query("SHOW WARNINGS")).rows]
+
+    async def scalar(self, sql: str) -> Value:
+        """Return the first column of the first row, None when there is none."""
+        rows = (await self.query(sql)).rows
+        return rows[0][0] if rows else None
+
+    async def stream(self, sql: str) -> AsyncIterator[list[Row]]:
+        """
+        Run a query of any size and yield its rows in batches, in constant memory.
+
+        Raises:
+            DatabaseError: As for `query`; rows already seen are then not the whole answer.
+        """
+        cursor = await self._driver.cursor(aiomysql.SSCursor)
+        finished = False
+        try:
+            async with asyncio.timeout(self._server.timeout_seconds) as deadline:
+                loop = asyncio.get_running_loop()
+                await cursor.execute(sql)
+                while rows := await cursor.fetchmany(_STREAM_ROWS):
+                    yield rows
+                    deadline.reschedule(loop.time() + self._server.timeout_seconds)
+                finished = True
+        except TimeoutError as exc:
+            raise StalledError("the server stopped sending rows") from exc
+        except (pymysql.err.Error, OSError, EOFError) as exc:
+            raise translate(exc, quiet=True) from exc
+        finally:
+            if not finished:  # closing the cursor would read the rest of the answer
+                await self._server.kill(self.connection_id)
+                self._driver.close()
+
+    async def close(self) -> None:
+        """Close the connection; never raises."""
+        with suppress(SQLAlchemyError, pymysql.err.Error, OSError, RuntimeError):
+            self._driver.close()
+            await self._connection.invalidate()
+            await self._connection.close()
+
+
+class Server:
+    """
+    The way to one server.
+
+    Attributes:
+        url: Without its password shown.
+        database: Database in the URL; empty when none.
+        timeout_seconds: How long one ordinary statement may take.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float = 300.0) -> None:
+        self.url, tls = _parse(url)
+        self.database = self.url.database or ""
+        self.timeout_seconds = timeout_seconds
+        # No database is selected on connect: one that is missing gets its own error.
+        self._engine: AsyncEngine = create_async_engine(
+            self.url.set(database=None),
+            poolclass=NullPool,
+            connect_args={
+                "connect_timeout": _CONNECT_SECONDS,
+                "autocommit": True,
+                **({"ssl": tls} if tls else {}),
+            },
+        )
+
+    @property
+    def where(self) -> str:
+        """Return host and port or socket, for messages."""
+        socket = self.url.query.get("unix_socket")
+        return str(socket) if socket else f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
+
+    async def open(self, state: Mapping[str, str] = DUMP_SESSION) -> Session:
+        """
+        Open a connection and give it a known state.
+
+        Args:
+            state: Session variables; those that the server does not know are left out.
+
+        Raises:
+            ConnectionFailedError: Nobody answers, or the login is refused.
+            StatementError: The server does not keep a variable as it was set.
+        """
+        session = await self._connect()
+        try:
+            await _set_state(session, state)
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    @asynccontextmanager
+    async def session(self, state: Mapping[str, str] = DUMP_SESSION) -> AsyncIterator[Session]:
+        """Open a connection for the length of a block."""
+        session = await self.open(state)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def kill(self, connection_id: int) -> None:
+        """End one of our own connections on the server, whatever it does; never raises."""
+
+        async def kill() -> None:
+            async with asyncio.timeout(_KILL_SECONDS):
+                session = await self._connect()
+                try:
+                    await session.query(f"KILL {connection_id}")
+                finally:
+                    await session.close()
+
+        task = asyncio.ensure_future(kill())
+        with suppress(AppError, TimeoutError):
+            await asyncio.shield(task)
+
+    async def flavor(self) -> Flavor:
+        """Ask the server who it is."""
+        async with self.session() as session:
+            return flavor_of(str(await session.scalar("SELECT VERSION()")))
+
+    async def close(self) -> None:
+        """Release what the engine holds."""
+        await self._engine.dispose()
+
+    async def _connect(self) -> Session:
+        try:
+            connection = await self._engine.connect()
+            raw = await connection.get_raw_connection()
+        except (SQLAlchemyError, OSError, EOFError, RuntimeError) as exc:
+            raise _connect_error(exc, self) from exc
+        return Session(self, connection, cast("aiomysql.Connection", raw.driver_connection))
+
+
+def _connect_error(exc: BaseException, server: Server) -> AppError:
+    cause = getattr(exc, "orig", None) or exc
+    number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
+    login = server.url.username or "(nobody)"
+    reasons = {
+        1044: f"access denied for {login!r}",
+        1045: f"access denied for {login!r}: wrong user name or password",
+        1698: f"access denied for {login!r}: this account does not log in by password",
+        1040: "too many connections",
+        1226: f"{login!r} has used up a resource limit",
+        1130: "this host is not allowed to connect",
+    }
+    reason = reasons.get(
+        number
+    ) or f"nobody answers ({type(cause).__name__} {number or ''})".replace(" )", ")")
+    return ConnectionFailedError(
+        f"{server.where}: {reason}",
+        hint="Check BACKSTAY_DATABASE_URL, and that the server runs; 'backstay doctor' looks closer.",
+    )
+
+
+def _parse(text: str) -> tuple[URL, ssl.SSLContext | None]:
+    try:
+        url = make_url(text)
+    except ArgumentError as exc:
+        raise _bad_url("it is not a URL") from exc
+    if url.drivername not in _DRIVERS:
+        raise _bad_url(f"{url.drivername!r} is not mysql")
+    query = dict(url.query)
+    options = {name: str(query.pop(name)) for name in list(query) if name.startswith("ssl")}
+    if unknown := set(query) - {"unix_socket", "charset"}:
+        raise _bad_url(f"unknown option {sorted(unknown)[0]!r}")
+    query["charset"] = "utf8mb4"
+    clean = url.set(drivername="mysql+aiomysql", query=query)
+    return clean, _tls(options)
+
+
+def _bad_url(why: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"BACKSTAY_DATABASE_URL: {why}",
+        hint="It looks like mysql://user:password@host:3306/database; escape special characters as in %40.",
+    )
+
+
+def _tls(options: Mapping[str, str]) -> ssl.SSLContext | None:
+    """Build the TLS context: ssl_mode DISABLED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY as in MySQL."""
+    if unknown := set(options) - {"ssl_mode", "ssl_ca", "ssl_cert", "ssl_key"}:
+        raise _bad_url(f"unknown option {sorted(unknown)[0]!r}")
+    default = "VERIFY_IDENTITY" if "ssl_ca" in options else "DISABLED"
+    mode = options.get("ssl_mode", default).upper()
+    if mode == "DISABLED":
+        return None
+    if mode not in {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}:
+        raise _bad_url(f"ssl_mode {mode!r} is unknown")
+    try:
+        context = ssl.create_default_context(cafile=options.get("ssl_ca"))
+        context.check_hostname = mode == "VERIFY_IDENTITY"
+        context.verify_mode = ssl.CERT_NONE if mode == "REQUIRED" else ssl.CERT_REQUIRED
+        if "ssl_cert" in options:
+            context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
+    except OSError as exc:  # SSLError is one
+        raise _bad_url(f"TLS files: {exc.strerror or 'unreadable'}") from exc
+    return context
+
+
+async def _set_state(session: Session, state: Mapping[str, str]) -> None:
+    """Set the session variables and prove that the server took them."""
+    names = ", ".join(quote_text(name) for name in state)
+    listing = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})"
+    known = {str(row[0]): str(row[1]) for row in (await session.query(listing)).rows}
+    wanted = {name: value for name, value in state.items() if name in known}
+    assignments = ", ".join(f"SESSION {name} = {_literal(value)}" for name, value in wanted.items())
+    await session.query("SET NAMES utf8mb4")
+    await session.query(f"SET {assignments}")
+    found = {str(row[0]): str(row[1]) for row in (await session.query(listing)).rows}
+    for name, value in wanted.items():
+        if _comparable(found[name]) != _comparable(value):
+            raise StatementError(f"the server keeps {name} at {found[name]!r}", errno=0)
+
+
+def _literal(value: str) -> str:
+    return value if value.isdigit() or value == "DEFAULT" else quote_text(value)
+
+
+def _comparable(value: str) -> frozenset[str]:
+    """Make what was set and what is shown alike: ON is 1, 0.000000 is 0, modes have no order."""
+    parts = (_ON.get(part, part) for part in value.lower().split(","))
+    return frozenset(part.removesuffix(".000000") for part in parts)

@@ -1,0 +1,206 @@
+"""
+Dump: from a snapshot into a sink, on as many connections as the snapshot has.
+
+1. Definitions: one schema member a sequence and table, sequences first.
+2. Rows: tables without transactions first, while they are locked, then the largest first. All
+   connections work on the same table; a table without a usable key belongs to one of them.
+3. Proof, table by table: rows in the file = COUNT(*) in the same snapshot, and SHOW CREATE still
+   prints what step 1 wrote, at a moment from which on the server keeps DDL out.
+4. Objects: one member a database.
+
+Memory: each connection holds at most `_IN_FLIGHT` + 1 chunks of four times `chunk_bytes`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from app.domain.manifest import DatabaseEntry, MemberKind, StatementKind, TableEntry
+from app.domain.ports import MemberSink, Statement
+from app.domain.progress import Phase, Progress
+from app.engine import ddl
+from app.engine.connection import Session
+from app.engine.dump_rows import RowDump, TableResult, changed_table
+from app.engine.flavor import Flavor
+from app.engine.introspect import Schema, Table, matches, show_create
+from app.engine.objects import Definition, object_statements, read_objects
+from app.engine.preludes import member_prelude
+from app.engine.quoting import quote
+from app.engine.snapshot import Snapshot
+from app.engine.tablesql import TableSql
+from app.engine.tasks import together
+
+
+@dataclass(frozen=True, slots=True)
+class DumpPlan:
+    """
+    What to dump.
+
+    Attributes:
+        schemas: Databases, in order.
+        tables: Tables and sequences of all of them.
+        include_data: Whether rows are read.
+        include: Patterns the tables were chosen by; when there are any, only triggers of these
+            tables and views that match are included, no routines and events.
+        exclude: Patterns of what is left out.
+        chunk_bytes: Target size of one statement.
+    """
+
+    schemas: Sequence[Schema]
+    tables: Sequence[Table]
+    include_data: bool
+    include: Sequence[str]
+    exclude: Sequence[str]
+    chunk_bytes: int
+
+    @property
+    def single(self) -> bool:
+        """Tell whether the file names no database, and so loads into any."""
+        return len(self.schemas) == 1
+
+    def wants(self, one: Definition, database: str) -> bool:
+        """Tell whether a view, trigger, routine or event is part of the dump."""
+        names = {(table.database, table.name) for table in self.tables}
+        entry = one.entry
+        if entry.table:
+            return (database, entry.table) in names
+        if any(matches(database, entry.name, pattern) for pattern in self.exclude):
+            return False
+        if not self.include:
+            return True
+        return entry.kind == "view" and any(matches(database, entry.name, p) for p in self.include)
+
+
+class Dump:
+    """One dump; used once."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        flavor: Flavor,
+        plan: DumpPlan,
+        sink: MemberSink,
+        progress: Progress,
+    ) -> None:
+        self._snapshot = snapshot
+        self._flavor = flavor
+        self._plan = plan
+        self._sink = sink
+        self._progress = progress
+        self._definitions: dict[str, str] = {}
+        self.warnings: list[str] = []
+
+    async def run(self) -> tuple[DatabaseEntry, ...]:
+        """
+        Dump everything of the plan.
+
+        Returns:
+            What the manifest says about each database.
+
+        Raises:
+            SnapshotError: A table changed meanwhile; nothing of the sink's content is of use.
+            DatabaseError: The server failed us.
+            StorageError: The sink refused.
+            UnsupportedObjectError: A type that cannot be read.
+        """
+        self._progress.enter(Phase.INSPECT)
+        queries = {table.label: TableSql.of(table, self._flavor) for table in self._plan.tables}
+        await self._write_definitions()
+        results: dict[str, TableResult] = {}
+        if self._plan.include_data:
+            self._progress.enter(Phase.DUMP)
+            rows = RowDump(
+                self._snapshot,
+                self._flavor,
+                self._sink,
+                self._progress,
+                self._plan.chunk_bytes,
+                single=self._plan.single,
+            )
+            results = await rows.run(list(queries.values()), self._definitions)
+            self.warnings.extend(rows.warnings)
+        self._progress.enter(Phase.OBJECTS)
+        return tuple([await self._write_objects(schema, results) for schema in self._plan.schemas])
+
+    async def _write_definitions(self) -> None:
+        """Write a schema member for each table, sequences first because defaults name them."""
+        tables = sorted(self._plan.tables, key=lambda table: not table.entry.sequence)
+        pending = iter(tables)
+        sequences = [table for table in tables if table.entry.sequence]
+        for table in sequences:
+            await self._write_definition(self._snapshot.sessions[0], next(pending))
+        await together(
+            *(self._write_pending(session, pending) for session in self._snapshot.sessions)
+        )
+
+    async def _write_pending(self, session: Session, pending: Iterator[Table]) -> None:
+        for table in pending:
+            await self._write_definition(session, table)
+        await self._snapshot.release(session)
+
+    async def _write_definition(self, session: Session, table: Table) -> None:
+        with changed_table(table):
+            definition = await show_create(session, table)
+        self._definitions[table.label] = definition
+        sql = ddl.unqualify(definition, table.database) if self._plan.single else definition
+        kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
+        what = kind.value.upper()
+        statements = [
+            *member_prelude(table.database, single=self._plan.single),
+            Statement(
+                StatementKind.DROP,
+                f"DROP {what} IF EXISTS {quote(table.name)};\n".encode(),
+                name=table.name,
+            ),
+            Statement(kind, f"{sql};\n".encode(), name=table.name),
+        ]
+        if table.entry.sequence:
+            value = await session.scalar(f"SELECT next_not_cached_value FROM {table.sql}")  # noqa: S608
+            position = f"DO SETVAL({quote(table.name)}, {value}, 0);\n"
+            statements.append(Statement(StatementKind.SEQUENCE, position.encode(), name=table.name))
+        await self._sink.append(
+            MemberKind.SCHEMA, statements, database=table.database, table=table.name
+        )
+
+    async def _write_objects(
+        self,
+        schema: Schema,
+        results: dict[str, TableResult],
+    ) -> DatabaseEntry:
+        found = await read_objects(self._snapshot.sessions[0], self._flavor, schema)
+        wanted = [one for one in found if self._plan.wants(one, schema.name)]
+        for one in wanted:
+            if not one.entry.valid:
+                self.warnings.append(
+                    f"view {schema.name}.{one.entry.name} cannot be used on this server either; "
+                    "its definition is kept"
+                )
+        if wanted:
+            statements = object_statements(wanted, schema, plain_names=self._plan.single)
+            prelude = member_prelude(schema.name, single=self._plan.single)
+            await self._sink.append(
+                MemberKind.OBJECTS, [*prelude, *statements], database=schema.name
+            )
+        return DatabaseEntry(
+            name=schema.name,
+            charset=schema.charset,
+            collation=schema.collation,
+            tables=tuple(
+                self._entry(table, results.get(table.label))
+                for table in self._plan.tables
+                if table.database == schema.name
+            ),
+            objects=tuple(one.entry for one in wanted),
+        )
+
+    def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
+        definition = ddl.fingerprint(self._definitions[table.label], table.database)
+        done = result or TableResult()
+        partial = table.entry.partial or ("" if self._plan.include_data else "rows not asked for")
+        return replace(
+            table.entry,
+            rows=done.rows,
+            raw_size=done.raw_size,
+            max_packet=done.max_packet,
+            partial="" if table.entry.sequence else partial,
+            definition_sha256=definition,
+        )

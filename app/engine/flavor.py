@@ -1,0 +1,195 @@
+"""
+What differs between MySQL and MariaDB, as rows of one table.
+
+Nothing else in the engine asks for the vendor. The vendor is told by the word "MariaDB" in
+VERSION(), never by the number: MySQL's numbers are 8.4, 9.7, 26.x, MariaDB's are 10.11, 12.3.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from app.errors import IncompatibleServerError
+
+
+class Rung(StrEnum):
+    """Ways to open one consistent view over several connections, best first."""
+
+    BACKUP_STAGE = "backup-stage"
+    INSTANCE_LOCK = "instance-lock"
+    FLUSH_LOCK = "flush-lock"
+    LOCK_FREE = "lock-free"
+    TABLE_LOCKS = "table-locks"
+    SINGLE = "single"
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """
+    One vendor's dialect.
+
+    Attributes:
+        vendor: `mariadb` or `mysql`.
+        minimum: Oldest version whose behaviour this row describes.
+        rungs: The consistency ladder, tried in order.
+        exact_float: Template that turns a FLOAT into text without loss; `{}` is the column.
+        position: Statement whose first two columns are the binary log's file and position.
+        gtid: Expression for the executed GTID set.
+        table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
+        unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
+        routine_right: Privilege and scope that show the bodies of other users' routines.
+        packages: Whether there are packages.
+        sequences: Whether there are sequences.
+        history: Whether row versions of the past can be loaded again.
+    """
+
+    vendor: str
+    minimum: tuple[int, int, int]
+    rungs: tuple[Rung, ...]
+    exact_float: str
+    position: str
+    gtid: str
+    table_ids: str
+    unusable_index: str
+    routine_right: str
+    packages: bool
+    sequences: bool
+    history: bool
+
+
+# Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos;
+# dev.mysql.com/doc/refman/8.4/en/lock-instance-for-backup.html, /show-binary-log-status.html,
+# /cast-functions.html (CAST AS DOUBLE since 8.0.17), /privileges-provided.html (SHOW_ROUTINE).
+_MARIADB_10_6 = Flavor(
+    vendor="mariadb",
+    minimum=(10, 6, 0),
+    rungs=(Rung.BACKUP_STAGE, Rung.FLUSH_LOCK, Rung.LOCK_FREE, Rung.SINGLE),
+    exact_float="CAST({} AS DOUBLE)",
+    position="SHOW BINLOG STATUS",
+    gtid="@@GLOBAL.gtid_binlog_pos",
+    table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
+    unusable_index="IGNORED = 'YES'",
+    routine_right="SELECT ON `mysql`.`proc`",
+    packages=True,
+    sequences=True,
+    history=False,
+)
+_MARIADB_10_11 = replace(_MARIADB_10_6, minimum=(10, 11, 0), history=True)
+_MARIADB_11_3 = replace(
+    _MARIADB_10_11,
+    minimum=(11, 3, 0),
+    routine_right="SHOW CREATE ROUTINE ON *.*",
+)
+_MYSQL_8_0 = Flavor(
+    vendor="mysql",
+    minimum=(8, 0, 0),
+    rungs=(Rung.INSTANCE_LOCK, Rung.FLUSH_LOCK, Rung.TABLE_LOCKS, Rung.SINGLE),
+    exact_float="{} * 1e0",
+    position="SHOW MASTER STATUS",
+    gtid="@@GLOBAL.gtid_executed",
+    table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
+    unusable_index="IS_VISIBLE = 'NO'",
+    routine_right="SHOW_ROUTINE ON *.*",
+    packages=False,
+    sequences=False,
+    history=False,
+)
+_MYSQL_8_2 = replace(
+    _MYSQL_8_0,
+    minimum=(8, 2, 0),
+    exact_float="CAST({} AS DOUBLE)",
+    position="SHOW BINARY LOG STATUS",
+)
+# Newest first within a vendor: the first row whose minimum the server reaches describes it.
+FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)
+
+# What every session is set to and must read back; a name that the server does not know is left out.
+# sql_mode: '' reads CHAR unpadded and prints SHOW CREATE with backticks; the loading mode keeps 0 in
+# AUTO_INCREMENT columns, odd dates, and refuses a missing engine. The time zone makes TIMESTAMP
+# literals mean the same on both sides. sql_select_limit, *_execution_time and system_versioning_asof
+# would silently cut or change results if a server sets them globally.
+COMMON_SESSION: Final = {
+    "time_zone": "+00:00",
+    "sql_quote_show_create": "1",
+    "sql_auto_is_null": "0",
+    "sql_select_limit": "18446744073709551615",
+    "sql_safe_updates": "0",
+    "sql_big_selects": "1",
+    "max_execution_time": "0",
+    "max_statement_time": "0",
+    "net_write_timeout": "3600",
+    "net_read_timeout": "3600",
+    "wait_timeout": "86400",
+    "information_schema_stats_expiry": "0",
+    "show_gipk_in_create_table_and_information_schema": "1",
+    "print_identified_with_as_hex": "1",
+    "completion_type": "NO_CHAIN",
+    "system_versioning_asof": "DEFAULT",
+    "lock_wait_timeout": "10",
+}
+DUMP_SESSION: Final = {**COMMON_SESSION, "sql_mode": "", "autocommit": "1"}
+LOAD_SESSION: Final = {
+    **COMMON_SESSION,
+    "sql_mode": "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION",
+    "autocommit": "1",
+    "foreign_key_checks": "0",
+    "unique_checks": "0",
+    "check_constraint_checks": "0",
+    "sql_generate_invisible_primary_key": "0",
+    "sql_require_primary_key": "0",
+    "restrict_fk_on_non_standard_key": "0",
+    "innodb_strict_mode": "0",
+    "system_versioning_alter_history": "KEEP",
+    "lock_wait_timeout": "60",
+    "innodb_lock_wait_timeout": "60",
+}
+
+# Never backed up: the server makes them itself.
+SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
+
+# Engines that hold no rows of their own: only the definition is kept.
+ROWLESS_ENGINES: Final = frozenset(
+    {
+        "MRG_MYISAM",
+        "MRG_MyISAM",
+        "FEDERATED",
+        "SPIDER",
+        "BLACKHOLE",
+        "CONNECT",
+        "OQGRAPH",
+        "SPHINX",
+    },
+)
+
+# Engines whose rows a consistent snapshot covers.
+SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
+
+
+def flavor_of(version: str) -> Flavor:
+    """
+    Find the row for a server.
+
+    Args:
+        version: What VERSION() returned.
+
+    Raises:
+        IncompatibleServerError: Older than anything described here.
+    """
+    vendor = "mariadb" if "mariadb" in version.lower() else "mysql"
+    number = version_number(version)
+    for flavor in FLAVORS:
+        if flavor.vendor == vendor and number >= flavor.minimum:
+            return flavor
+    raise IncompatibleServerError(
+        f"{vendor} {version} is too old",
+        hint="MariaDB 10.6 and MySQL 8.0 are the oldest that Backstay reads.",
+    )
+
+
+def version_number(version: str) -> tuple[int, int, int]:
+    """Return the three numbers of VERSION(); old replicas print `5.5.5-` before MariaDB's own."""
+    text = version.removeprefix("5.5.5-") if "mariadb" in version.lower() else version
+    numbers = [int(part) for part in re.findall(r"\d+", text.split("-")[0])[:3]]
+    major, minor, patch, *_ = [*numbers, 0, 0, 0]
+    return major, minor, patch

@@ -1,0 +1,388 @@
+"""
+What a server holds, read in a few set queries.
+
+Definitions come verbatim from SHOW CREATE; information_schema only says what to ask for and how to
+read the rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Final
+
+from app.domain.manifest import ColumnEntry, PositionEntry, ServerEntry, TableEntry
+from app.engine.connection import Row, Session
+from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, SYSTEM_SCHEMAS, Flavor
+from app.engine.quoting import qualified, quote_text
+from app.engine.rowsql import can_bound
+from app.errors import DatabaseNotFoundError, TableNotFoundError, UnsupportedObjectError
+
+
+_PERIOD: Final = frozenset({"ROW START", "ROW END"})
+_ROW_START: Final = ColumnEntry("row_start", "timestamp", "timestamp(6)", nullable=False)
+_ROW_END: Final = ColumnEntry("row_end", "timestamp", "timestamp(6)", nullable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """One database."""
+
+    name: str
+    charset: str
+    collation: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableRef:
+    """A table by name, with the engine that says how it must be read."""
+
+    database: str
+    name: str
+    engine: str
+
+    @property
+    def sql(self) -> str:
+        """Return its quoted, qualified name."""
+        return qualified(self.database, self.name)
+
+    @property
+    def label(self) -> str:
+        """Return its name for people."""
+        return f"{self.database}.{self.name}"
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether the table's rows are its own."""
+        return self.engine not in ROWLESS_ENGINES
+
+    @property
+    def is_unsafe(self) -> bool:
+        """Tell whether a transaction's snapshot does not cover its rows."""
+        return self.has_rows and self.engine not in SNAPSHOT_ENGINES
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """
+    One table or sequence of a live server.
+
+    Attributes:
+        database: Where it is.
+        entry: What the manifest will say; rows and sizes are filled in by the dump.
+        rows_estimate: The server's guess, for progress.
+        bytes_estimate: The server's guess of the size of its data.
+    """
+
+    database: str
+    entry: TableEntry
+    rows_estimate: int = 0
+    bytes_estimate: int = 0
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self.entry.name
+
+    @property
+    def ref(self) -> TableRef:
+        """Return its name and engine."""
+        return TableRef(self.database, self.entry.name, self.entry.engine)
+
+    @property
+    def sql(self) -> str:
+        """Return its quoted, qualified name."""
+        return qualified(self.database, self.entry.name)
+
+    @property
+    def label(self) -> str:
+        """Return its name for people."""
+        return f"{self.database}.{self.entry.name}"
+
+    @property
+    def loadable(self) -> tuple[ColumnEntry, ...]:
+        """Return the columns that an INSERT names."""
+        return tuple(column for column in self.entry.columns if not column.generated)
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether the table's rows are its own."""
+        return not self.entry.sequence and self.ref.has_rows
+
+
+async def read_server(session: Session, flavor: Flavor) -> ServerEntry:
+    """Describe the server."""
+    row = (
+        await session.query(
+            "SELECT VERSION(), @@GLOBAL.sql_mode, @@GLOBAL.character_set_server,"
+            " @@GLOBAL.collation_server, @@GLOBAL.lower_case_table_names,"
+            " @@GLOBAL.max_allowed_packet, @@GLOBAL.time_zone",
+        )
+    ).rows[0]
+    text = [str(value) for value in row]
+    return ServerEntry(
+        vendor=flavor.vendor,
+        version=text[0],
+        sql_mode=text[1],
+        charset=text[2],
+        collation=text[3],
+        lower_case_table_names=int(text[4]),
+        max_allowed_packet=int(text[5]),
+        time_zone=text[6],
+    )
+
+
+async def read_position(session: Session, flavor: Flavor) -> PositionEntry:
+    """Read where the binary log stands; empty when the server writes none."""
+    rows = (await session.query(flavor.position)).rows
+    if not rows:
+        return PositionEntry()
+    gtid = str(await session.scalar(f"SELECT {flavor.gtid}") or "").replace("\n", "")
+    return PositionEntry(str(rows[0][0]), int(str(rows[0][1])), gtid)
+
+
+async def read_schemas(session: Session, names: Sequence[str]) -> list[Schema]:
+    """
+    Find databases.
+
+    Args:
+        session: Any.
+        names: Exact names; empty = all but the system's.
+
+    Raises:
+        DatabaseNotFoundError: One of `names` is not there, or not visible to this user.
+    """
+    rows = (
+        await session.query(
+            "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
+            " FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME",
+        )
+    ).rows
+    found = {str(row[0]): Schema(str(row[0]), str(row[1]), str(row[2])) for row in rows}
+    if not names:
+        return [schema for schema in found.values() if schema.name.lower() not in SYSTEM_SCHEMAS]
+    for name in names:
+        if name not in found:
+            raise DatabaseNotFoundError(
+                f"no database {name!r} on this server, or this user may not see it",
+                hint="SHOW DATABASES lists what the user of BACKSTAY_DATABASE_URL can see.",
+            )
+    return [found[name] for name in dict.fromkeys(names)]
+
+
+async def read_refs(session: Session, databases: Sequence[str]) -> list[TableRef]:
+    """Read the names of all tables with rows, cheaply; broken ones are left out."""
+    if not databases:
+        return []
+    rows = (
+        await session.query(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES"
+            f" WHERE {_scope(databases)} AND ENGINE IS NOT NULL"
+            " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
+        )
+    ).rows
+    return [TableRef(str(row[0]), str(row[1]), str(row[2])) for row in rows]
+
+
+def _scope(databases: Sequence[str]) -> str:
+    return f"TABLE_SCHEMA IN ({', '.join(map(quote_text, databases))})"
+
+
+async def read_tables(
+    session: Session,
+    flavor: Flavor,
+    databases: Sequence[str],
+    wanted: Callable[[TableRef], bool] = lambda _: True,
+) -> list[Table]:
+    """
+    Read tables and sequences of some databases, without definitions.
+
+    Args:
+        session: Any.
+        flavor: The server's.
+        databases: Exact names.
+        wanted: Which of them; others may be broken or unreadable.
+
+    Returns:
+        Sorted by database and name; views and temporary tables are not among them.
+
+    Raises:
+        UnsupportedObjectError: The server itself cannot open a table.
+    """
+    if not databases:
+        return []
+    scope = _scope(databases)
+    listing = await session.query(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH,"  # noqa: S608
+        f" CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES WHERE {scope}"
+        " AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
+        " ORDER BY TABLE_SCHEMA, TABLE_NAME",
+    )
+    columns = await _read_columns(session, scope)
+    keys = await _read_keys(session, flavor, scope)
+    return [
+        _table(row, flavor, columns[str(row[0]), str(row[1])], keys[str(row[0]), str(row[1])])
+        for row in listing.rows
+        if wanted(TableRef(str(row[0]), str(row[1]), str(row[3])))
+    ]
+
+
+def choose(
+    tables: Sequence[Table],
+    include: Sequence[str],
+    exclude: Sequence[str],
+) -> list[Table]:
+    """
+    Apply the patterns of a request.
+
+    Raises:
+        TableNotFoundError: A pattern of `include` matches nothing.
+    """
+    for pattern in include:
+        if not any(matches(table.database, table.name, pattern) for table in tables):
+            raise TableNotFoundError(
+                f"no table matches {pattern!r}",
+                hint="Patterns are globs on TABLE or DATABASE.TABLE, upper and lower case differ.",
+            )
+    return [
+        table
+        for table in tables
+        if (not include or any(matches(table.database, table.name, p) for p in include))
+        and not any(matches(table.database, table.name, p) for p in exclude)
+    ]
+
+
+def matches(database: str, name: str, pattern: str) -> bool:
+    """Match a name or `database.name` exactly or as a glob."""
+    full = f"{database}.{name}"
+    return pattern in {name, full} or fnmatchcase(name, pattern) or fnmatchcase(full, pattern)
+
+
+async def table_ids(session: Session, flavor: Flavor) -> dict[str, int]:
+    """Read InnoDB's table ids by file name; empty without the PROCESS privilege."""
+    return {str(row[0]): int(str(row[1])) for row in (await session.query(flavor.table_ids)).rows}
+
+
+async def show_create(session: Session, table: Table) -> str:
+    """Return the definition of a table or sequence as the server prints it."""
+    kind = "SEQUENCE" if table.entry.sequence else "TABLE"
+    return str((await session.query(f"SHOW CREATE {kind} {table.sql}")).rows[0][1])
+
+
+async def _read_columns(
+    session: Session,
+    scope: str,
+) -> Mapping[tuple[str, str], list[tuple[ColumnEntry, str]]]:
+    """Read columns with the expression of generated ones."""
+    reply = await session.query(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE,"  # noqa: S608
+        " CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, GENERATION_EXPRESSION"
+        f" FROM information_schema.COLUMNS WHERE {scope}"
+        " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION",
+    )
+    found: dict[tuple[str, str], list[tuple[ColumnEntry, str]]] = defaultdict(list)
+    for row in reply.rows:
+        schema, table, name, data_type, column_type, nullable, charset, collation = row[:8]
+        extra = str(row[8]).upper()
+        column = ColumnEntry(
+            name=str(name),
+            data_type=str(data_type).lower(),
+            column_type=str(column_type),
+            nullable=str(nullable).upper() == "YES",
+            charset=str(charset or ""),
+            collation=str(collation or ""),
+            generated="VIRTUAL GENERATED" in extra or "STORED GENERATED" in extra,
+        )
+        found[str(schema), str(table)].append((column, str(row[9] or "").upper()))
+    return found
+
+
+async def _read_keys(
+    session: Session,
+    flavor: Flavor,
+    scope: str,
+) -> Mapping[tuple[str, str], list[tuple[str, list[Row]]]]:
+    """Read unique B-tree indexes, the primary key first, each with its rows of STATISTICS."""
+    reply = await session.query(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"  # noqa: S608
+        f" FROM information_schema.STATISTICS WHERE {scope} AND NON_UNIQUE = 0"
+        f" AND INDEX_TYPE = 'BTREE' AND NOT ({flavor.unusable_index})"
+        " ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+    )
+    found: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(dict)
+    for row in reply.rows:
+        found[str(row[0]), str(row[1])].setdefault(str(row[2]), []).append(row)
+    return defaultdict(list, {where: list(keys.items()) for where, keys in found.items()})
+
+
+def _table(
+    row: Row,
+    flavor: Flavor,
+    columns: list[tuple[ColumnEntry, str]],
+    keys: list[tuple[str, list[Row]]],
+) -> Table:
+    database, name, kind, engine, rows, size, options, comment = row
+    label = f"{database}.{name}"
+    if engine is None:
+        raise UnsupportedObjectError(
+            f"the server cannot open table {label!r}: {comment}",
+            hint="Repair or drop the table, or leave it out with --exclude-table.",
+        )
+    sequence = kind == "SEQUENCE"
+    entry = TableEntry(
+        name=str(name),
+        sequence=sequence,
+        engine=str(engine),
+        columns=() if sequence else tuple(column for column, _ in columns),
+        index="",
+        key=(),
+        ordered=False,
+        history=False,
+        partial="",
+        rows=0,
+        raw_size=0,
+        max_packet=0,
+        definition_sha256="",
+    )
+    if kind == "SYSTEM VERSIONED":
+        entry = _with_history(entry, columns, flavor)
+    elif not sequence:
+        entry = _with_key(entry, keys, partitioned="partitioned" in str(options or ""))
+    if not sequence and str(engine) in ROWLESS_ENGINES:
+        entry = replace(entry, partial=f"engine {engine} holds no rows of its own")
+    return Table(str(database), entry, int(str(rows or 0)), int(str(size or 0)))
+
+
+def _with_key(
+    entry: TableEntry, keys: list[tuple[str, list[Row]]], *, partitioned: bool
+) -> TableEntry:
+    """Choose the index to cut the table by: the first whose columns all make safe bounds."""
+    by_name = {column.name: column for column in entry.columns}
+    for index, parts in keys:
+        names = [str(part[3]) for part in parts]
+        whole = all(part[3] is not None and part[4] is None for part in parts)
+        if whole and all(name in by_name and can_bound(by_name[name]) for name in names):
+            # Only InnoDB keeps the rows of one partition in the order of its key.
+            ordered = entry.engine not in SNAPSHOT_ENGINES or partitioned
+            return replace(entry, index=index, key=tuple(names), ordered=ordered)
+    return entry
+
+
+def _with_history(
+    entry: TableEntry,
+    columns: list[tuple[ColumnEntry, str]],
+    flavor: Flavor,
+) -> TableEntry:
+    """Include the past of a system-versioned table where it can be loaded again."""
+    period = [column for column, expression in columns if expression in _PERIOD]
+    if any(column.data_type == "bigint" for column in period):
+        return replace(entry, partial="history by transaction numbers cannot be loaded again")
+    if not flavor.history:
+        return replace(entry, partial="this server version cannot load history again")
+    if not period:
+        return replace(entry, columns=(*entry.columns, _ROW_START, _ROW_END), history=True)
+    kept = tuple(
+        replace(column, generated=column.generated and column not in period)
+        for column, _ in columns
+    )
+    return replace(entry, columns=kept, history=True)

@@ -1,0 +1,336 @@
+"""
+Views, triggers, routines and events: read from the server, written so that one pass loads them.
+
+Order in the file: placeholders for all views, routines, the views themselves, triggers, events
+(disabled), and last the statements that enable events. A placeholder has the view's columns, so
+neither views on views nor functions used by views nor views used by functions need sorting.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.manifest import ObjectEntry, ObjectKind, StatementKind
+from app.domain.ports import Statement
+from app.engine.connection import Row, Session
+from app.engine.ddl import disabled_event, fingerprint, unqualify
+from app.engine.flavor import Flavor
+from app.engine.introspect import Schema
+from app.engine.quoting import quote, quote_text
+from app.errors import PermissionDeniedError, StatementError
+
+
+# Errors of a view that the server keeps but cannot use: unknown table, column, function, definer.
+_INVALID_VIEW: Final = frozenset({1356, 1146, 1054, 1305, 1449, 1142, 1143})
+_RESET: Final = (
+    b"SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,"
+    b"NO_ENGINE_SUBSTITUTION', SESSION time_zone = '+00:00';\n"
+)
+_DEFINER: Final = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`|\S+)")
+# Client character sets whose bytes are those of the file, with the last character they have.
+_LARGEST: Final = {"utf8": "\uffff", "utf8mb3": "\uffff", "utf8mb4": "\U0010ffff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """
+    One object as SHOW CREATE prints it, with the session it needs to be created in.
+
+    Attributes:
+        entry: What the manifest says about it.
+        sql: CREATE statement without a terminator.
+        sql_mode: Mode it was made in; empty string is a mode too.
+        charset: character_set_client.
+        collation: collation_connection.
+        database_collation: The database's collation when it was made; empty for views.
+        time_zone: Of an event, else empty.
+        columns: Of a valid view.
+    """
+
+    entry: ObjectEntry
+    sql: str
+    sql_mode: str
+    charset: str
+    collation: str
+    database_collation: str = ""
+    time_zone: str = ""
+    columns: tuple[str, ...] = ()
+
+
+_ROUTINES: Final = (
+    ObjectKind.FUNCTION,
+    ObjectKind.PROCEDURE,
+    ObjectKind.PACKAGE,
+    ObjectKind.PACKAGE_BODY,
+)
+
+
+async def read_objects(session: Session, flavor: Flavor, schema: Schema) -> list[Definition]:
+    """
+    Read everything of a database that is not a table or sequence.
+
+    Leaves the session with that database selected, because the server prints a view's own tables
+    without a qualifier only then.
+
+    Raises:
+        PermissionDeniedError: A definition is hidden from this user.
+    """
+    await session.query(f"USE {quote(schema.name)}")
+    found = [
+        *await _read_views(session, schema),
+        *await _read_routines(session, flavor, schema),
+        *await _read_triggers(session, schema),
+        *await _read_events(session, schema),
+    ]
+    return found
+
+
+async def _read_views(session: Session, schema: Schema) -> list[Definition]:
+    names = await session.query(
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'"  # noqa: S608
+        f" AND TABLE_SCHEMA = {quote_text(schema.name)} ORDER BY TABLE_NAME",
+    )
+    found = []
+    for (name,) in names.rows:
+        row = (await session.query(f"SHOW CREATE VIEW {quote(str(name))}")).rows[0]
+        columns = await _view_columns(session, str(name))
+        sql = str(row[1])
+        entry = _entry(ObjectKind.VIEW, str(name), sql, schema.name, valid=columns is not None)
+        found.append(
+            Definition(entry, sql, "", str(row[2]), str(row[3]), columns=tuple(columns or ())),
+        )
+    return found
+
+
+async def _view_columns(session: Session, name: str) -> list[str] | None:
+    """Return a view's columns, None when the server itself cannot use it."""
+    try:
+        rows = (await session.query(f"SHOW COLUMNS FROM {quote(name)}")).rows
+    except StatementError as exc:
+        if exc.errno in _INVALID_VIEW:
+            return None
+        raise
+    except PermissionDeniedError:
+        return None
+    return [str(row[0]) for row in rows]
+
+
+async def _read_routines(session: Session, flavor: Flavor, schema: Schema) -> list[Definition]:
+    listing = await session.query(
+        "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"  # noqa: S608
+        f" WHERE ROUTINE_SCHEMA = {quote_text(schema.name)} ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
+    )
+    kinds = {kind.value.upper(): kind for kind in _ROUTINES}
+    found = []
+    for kind_text, name in listing.rows:
+        kind = kinds[str(kind_text).upper()]
+        row = (await session.query(f"SHOW CREATE {kind.value.upper()} {quote(str(name))}")).rows[0]
+        if row[2] is None:
+            raise PermissionDeniedError(
+                f"the body of {kind} {schema.name}.{name} is hidden from this user",
+                hint=f"GRANT {flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
+            )
+        found.append(_definition(kind, str(name), str(row[2]), row, schema.name))
+    return sorted(found, key=lambda one: _ROUTINES.index(one.entry.kind))
+
+
+async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
+    listing = await session.query(
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"  # noqa: S608
+        f" WHERE TRIGGER_SCHEMA = {quote_text(schema.name)}"
+        " ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER",
+    )
+    found = []
+    for name, table in listing.rows:
+        row = (await session.query(f"SHOW CREATE TRIGGER {quote(str(name))}")).rows[0]
+        found.append(
+            _definition(
+                ObjectKind.TRIGGER, str(name), str(row[2]), row, schema.name, table=str(table)
+            ),
+        )
+    return found
+
+
+async def _read_events(session: Session, schema: Schema) -> list[Definition]:
+    listing = await session.query(
+        "SELECT EVENT_NAME FROM information_schema.EVENTS"  # noqa: S608
+        f" WHERE EVENT_SCHEMA = {quote_text(schema.name)} ORDER BY EVENT_NAME",
+    )
+    found = []
+    for (name,) in listing.rows:
+        row = (await session.query(f"SHOW CREATE EVENT {quote(str(name))}")).rows[0]
+        entry = _entry(ObjectKind.EVENT, str(name), str(row[3]), schema.name)
+        found.append(
+            Definition(
+                entry,
+                str(row[3]),
+                str(row[1]),
+                str(row[4]),
+                str(row[5]),
+                database_collation=str(row[6]),
+                time_zone=str(row[2]),
+            ),
+        )
+    return found
+
+
+def _definition(  # noqa: PLR0913 - the fields of one SHOW CREATE
+    kind: ObjectKind,
+    name: str,
+    sql: str,
+    row: Row,
+    database: str,
+    *,
+    table: str = "",
+) -> Definition:
+    """Make a definition from the columns that SHOW CREATE has for routines and triggers alike."""
+    entry = _entry(kind, name, sql, database, table=table)
+    return Definition(
+        entry, sql, str(row[1]), str(row[3]), str(row[4]), database_collation=str(row[5])
+    )
+
+
+def _entry(  # noqa: PLR0913
+    kind: ObjectKind,
+    name: str,
+    sql: str,
+    database: str,
+    *,
+    table: str = "",
+    valid: bool = True,
+) -> ObjectEntry:
+    definer = _DEFINER.search(sql[:500])
+    return ObjectEntry(
+        kind=kind,
+        name=name,
+        table=table,
+        valid=valid,
+        definer=definer[1] if definer else "",
+        definition_sha256=fingerprint(sql, database),
+    )
+
+
+def object_statements(
+    definitions: Sequence[Definition],
+    schema: Schema,
+    *,
+    plain_names: bool,
+) -> list[Statement]:
+    """
+    Write the objects of one database.
+
+    Args:
+        definitions: From `read_objects`.
+        schema: Their database.
+        plain_names: Whether the database's own name is removed from views, so that the file loads
+            into a database of any name.
+
+    Returns:
+        Statements in the order in which they load.
+    """
+    views = [one for one in definitions if one.entry.kind is ObjectKind.VIEW]
+    routines = [one for one in definitions if one.entry.kind in _ROUTINES]
+    triggers = [one for one in definitions if one.entry.kind is ObjectKind.TRIGGER]
+    events = [one for one in definitions if one.entry.kind is ObjectKind.EVENT]
+    found: list[Statement] = []
+    found.extend(_placeholder(one) for one in views if one.entry.valid)
+    for one in routines:
+        found.extend(_compound(one, schema, StatementKind.ROUTINE, one.sql))
+    for one in views:
+        sql = unqualify(one.sql, schema.name) if plain_names else one.sql
+        found.extend(_view(one, sql))
+    for one in triggers:
+        found.extend(_compound(one, schema, StatementKind.TRIGGER, one.sql))
+    enabled = []
+    for one in events:
+        sql, was_enabled = disabled_event(one.sql)
+        found.extend(_compound(one, schema, StatementKind.EVENT, sql))
+        if was_enabled:
+            enabled.append(one.entry.name)
+    found.append(Statement(StatementKind.SESSION, _RESET))
+    found.extend(
+        Statement(
+            StatementKind.ENABLE_EVENT, f"ALTER EVENT {quote(name)} ENABLE;\n".encode(), name=name
+        )
+        for name in enabled
+    )
+    return found
+
+
+def _placeholder(view: Definition) -> Statement:
+    columns = ", ".join(f"1 AS {quote(column)}" for column in view.columns)
+    sql = f"CREATE OR REPLACE VIEW {quote(view.entry.name)} AS SELECT {columns};\n"
+    return Statement(StatementKind.PLACEHOLDER, sql.encode(), name=view.entry.name)
+
+
+def _view(view: Definition, sql: str) -> Iterator[Statement]:
+    yield Statement(StatementKind.SESSION, _session(view, sql).encode())
+    real = f"CREATE OR REPLACE {sql.removeprefix('CREATE ')};\n"
+    if view.entry.valid:
+        yield Statement(StatementKind.VIEW, real.encode(), name=view.entry.name)
+        return
+    # The client would stop at it; a restore by this program takes the marks off and tries.
+    commented = "".join(f"-- {line}\n" for line in re.split(r"[\r\n]", real.rstrip("\n")))
+    yield Statement(StatementKind.INVALID_VIEW, commented.encode(), name=view.entry.name)
+
+
+def _compound(
+    one: Definition,
+    schema: Schema,
+    kind: StatementKind,
+    sql: str,
+) -> Iterator[Statement]:
+    """Write an object whose body may hold semicolons: the client needs another delimiter."""
+    name = one.entry.name
+    if kind is not StatementKind.TRIGGER:
+        what = one.entry.kind.value.upper()
+        yield Statement(StatementKind.DROP, f"DROP {what} IF EXISTS {quote(name)};\n".encode())
+    other = one.database_collation not in {"", schema.collation}
+    if other:
+        yield _database_collation(one.database_collation)
+    yield Statement(StatementKind.SESSION, _session(one, sql).encode())
+    delimiter = next(mark for mark in _delimiters() if mark not in sql)
+    yield Statement(StatementKind.TEXT, f"DELIMITER {delimiter}\n".encode())
+    yield Statement(kind, sql.encode(), name=name)
+    yield Statement(StatementKind.TEXT, f"\n{delimiter}\nDELIMITER ;\n".encode())
+    if other:
+        yield _database_collation(schema.collation)
+
+
+def _delimiters() -> Iterator[str]:
+    yield ";;"
+    number = 0
+    while True:
+        yield f"$backstay{number}$"
+        number += 1
+
+
+def _database_collation(collation: str) -> Statement:
+    """Routines remember the collation their database had; only the database can give it to them."""
+    return Statement(
+        StatementKind.SESSION, f"ALTER DATABASE COLLATE = {quote_text(collation)};\n".encode()
+    )
+
+
+def _session(one: Definition, sql: str) -> str:
+    """
+    Write the SET that an object is created under.
+
+    The file is UTF-8, so a body with other characters than ASCII is created under utf8mb4 even if it
+    was made under latin1: the text stays, only the remembered client character set changes.
+    """
+    keeps = sql.isascii() or (one.charset in _LARGEST and max(sql) <= _LARGEST[one.charset])
+    charset, collation = (
+        (one.charset, one.collation) if keeps else ("utf8mb4", "utf8mb4_general_ci")
+    )
+    zone = f", SESSION time_zone = {quote_text(one.time_zone)}" if one.time_zone else ""
+    return (
+        f"SET SESSION sql_mode = {quote_text(one.sql_mode)}, character_set_client = {charset},"
+        f" collation_connection = {collation}{zone};\n"
+    )
+
+
+def uncommented(sql: bytes) -> bytes:
+    """Return an INVALID_VIEW statement as SQL again."""
+    return b"\n".join(line.removeprefix(b"-- ") for line in sql.rstrip(b"\n").split(b"\n"))

@@ -1,0 +1,155 @@
+"""
+What a target server must have before a restore changes anything.
+
+Every finding is collected, so that one run tells all that is missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.manifest import DatabaseEntry, Manifest, ObjectKind, TableEntry
+from app.engine.connection import Session
+from app.engine.flavor import Flavor
+from app.engine.quoting import quote_text
+from app.errors import IncompatibleServerError, TargetNotEmptyError
+
+
+# What holds something in a database, table by table of information_schema.
+_CONTENT: Final = (
+    ("TABLES", "TABLE_SCHEMA"),
+    ("ROUTINES", "ROUTINE_SCHEMA"),
+    ("EVENTS", "EVENT_SCHEMA"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLoad:
+    """
+    One database to load.
+
+    Attributes:
+        entry: What the backup holds, already reduced to the chosen tables and objects.
+        target: Name of the database to load into.
+    """
+
+    entry: DatabaseEntry
+    target: str
+
+
+async def check_target(
+    session: Session,
+    flavor: Flavor,
+    manifest: Manifest,
+    loads: Sequence[DatabaseLoad],
+) -> None:
+    """
+    Refuse what cannot end well.
+
+    Raises:
+        IncompatibleServerError: An engine, collation, feature or packet size is missing.
+        TargetNotEmptyError: A target database holds something.
+    """
+    tables = [table for load in loads for table in load.entry.tables]
+    findings = [
+        *await _missing_engines(session, tables),
+        *await _missing_collations(session, loads),
+        *await _small_packet(session, tables),
+        *_missing_features(flavor, loads),
+        *await _clashing_names(session, manifest, loads),
+    ]
+    if findings:
+        raise IncompatibleServerError(
+            "; ".join(findings),
+            hint="Nothing was changed; restore on a server like the one backed up, or leave these out.",
+        )
+    for load in loads:
+        await require_empty(session, load.target)
+
+
+async def require_empty(session: Session, database: str) -> None:
+    """
+    Refuse a database with anything in it; one that does not exist is fine.
+
+    Raises:
+        TargetNotEmptyError: It holds a table, view, routine or event.
+    """
+    for source, column in _CONTENT:
+        count = await session.scalar(
+            f"SELECT COUNT(*) FROM information_schema.{source}"  # noqa: S608
+            f" WHERE {column} = {quote_text(database)}",
+        )
+        if count:
+            raise TargetNotEmptyError(
+                f"database {database!r} holds {count} {source.lower()}",
+                hint="Choose another name with --into, or drop what is there.",
+            )
+
+
+async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> list[str]:
+    rows = (await session.query("SHOW ENGINES")).rows
+    here = {str(row[0]).lower() for row in rows if str(row[1]) in {"YES", "DEFAULT"}}
+    needed = {table.engine for table in tables if not table.sequence}
+    return [
+        f"engine {name} is not on this server"
+        for name in sorted(needed)
+        if name.lower() not in here
+    ]
+
+
+async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
+    rows = (await session.query("SHOW COLLATION")).rows
+    here = {str(row[0]).lower() for row in rows}
+    needed = {load.entry.collation for load in loads} | {
+        column.collation
+        for load in loads
+        for table in load.entry.tables
+        for column in table.columns
+        if column.collation
+    }
+    return [
+        f"collation {name} is not on this server"
+        for name in sorted(needed)
+        if name.lower() not in here
+    ]
+
+
+async def _small_packet(session: Session, tables: Sequence[TableEntry]) -> list[str]:
+    packet = int(str(await session.scalar("SELECT @@GLOBAL.max_allowed_packet")))
+    return [
+        f"table {table.name!r} needs max_allowed_packet of at least {table.max_packet}, it is {packet}"
+        for table in tables
+        if table.max_packet > packet
+    ]
+
+
+def _missing_features(flavor: Flavor, loads: Sequence[DatabaseLoad]) -> list[str]:
+    tables = [table for load in loads for table in load.entry.tables]
+    kinds = {one.kind for load in loads for one in load.entry.objects}
+    findings = []
+    if not flavor.sequences and any(table.sequence for table in tables):
+        findings.append("this server has no sequences")
+    if not flavor.packages and kinds & {ObjectKind.PACKAGE, ObjectKind.PACKAGE_BODY}:
+        findings.append("this server has no packages")
+    if not flavor.history and any(table.history for table in tables):
+        findings.append("this server cannot load the history of system-versioned tables")
+    return findings
+
+
+async def _clashing_names(
+    session: Session,
+    manifest: Manifest,
+    loads: Sequence[DatabaseLoad],
+) -> list[str]:
+    """Find names that differ only in case where the target does not tell them apart."""
+    setting = int(str(await session.scalar("SELECT @@GLOBAL.lower_case_table_names")))
+    if setting == 0 or manifest.server.lower_case_table_names != 0:
+        return []
+    findings = []
+    for load in loads:
+        seen: dict[str, str] = {}
+        for table in load.entry.tables:
+            other = seen.setdefault(table.name.lower(), table.name)
+            if other != table.name:
+                findings.append(f"{other!r} and {table.name!r} are one name on this server")
+    return findings

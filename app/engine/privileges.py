@@ -1,0 +1,183 @@
+"""
+What the database user may do, read from SHOW GRANTS.
+
+information_schema.USER_PRIVILEGES knows neither roles nor partial grants, and without the TRIGGER or
+EVENT privilege such objects are invisible: a backup would be short without any error. So the grants
+are read before, and a missing one is named with the GRANT that mends it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from app.engine.connection import Session
+from app.engine.flavor import Flavor
+from app.engine.quoting import quote
+from app.errors import PermissionDeniedError
+
+
+_GRANT: Final = re.compile(
+    r"GRANT (?P<rights>.+?) ON (?:TABLE )?(?P<scope>\S+) TO (?P<who>.+?)(?: IDENTIFIED| REQUIRE| WITH|$)",
+    re.DOTALL,
+)
+_COLUMNS: Final = re.compile(r"\s*\([^)]*\)")
+# Needed on each database that is backed up. LOCK TABLES only for engines without transactions.
+_BACKUP_RIGHTS: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+# Better to have: without RELOAD the snapshot falls to a lower rung.
+_BACKUP_WISHES: Final = ("RELOAD", "BINLOG MONITOR")
+_RESTORE_RIGHTS: Final = (
+    "SELECT",
+    "INSERT",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "INDEX",
+    "REFERENCES",
+    "TRIGGER",
+    "CREATE VIEW",
+    "SHOW VIEW",
+    "CREATE ROUTINE",
+    "ALTER ROUTINE",
+    "EVENT",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """
+    A privilege that is not there.
+
+    Attributes:
+        right: Its name, such as `TRIGGER`.
+        scope: `*.*` or a quoted database with `.*`.
+        grant: The statement that gives it.
+        required: Whether a backup is refused without it.
+    """
+
+    right: str
+    scope: str
+    grant: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """
+    Everything granted to the current user, roles included as far as they are active.
+
+    Attributes:
+        user: As in a GRANT statement.
+        by_scope: Rights by scope as printed, upper case; `ALL PRIVILEGES` is one.
+    """
+
+    user: str
+    by_scope: dict[str, frozenset[str]]
+
+    def allows(self, right: str, database: str = "") -> bool:
+        """Tell whether a right holds globally, or on all of a database."""
+        return any(
+            right in rights or "ALL PRIVILEGES" in rights
+            for scope, rights in self.by_scope.items()
+            if scope == "*.*" or (database and _covers(scope, database))
+        )
+
+    def allows_some(self, right: str, database: str) -> bool:
+        """Tell whether a right holds on at least one table of a database."""
+        prefix = f"{quote(database)}."
+        return any(
+            scope.startswith(prefix) and (right in rights or "ALL PRIVILEGES" in rights)
+            for scope, rights in self.by_scope.items()
+        )
+
+
+async def read_grants(session: Session) -> Grants:
+    """Read the grants of the current user."""
+    rows = (await session.query("SHOW GRANTS")).rows
+    user = str(await session.scalar("SELECT CURRENT_USER()"))
+    name, _, host = user.rpartition("@")
+    by_scope: dict[str, frozenset[str]] = {}
+    for (line,) in rows:
+        found = _GRANT.match(str(line))
+        if found is None:
+            continue
+        rights = {right.strip().upper() for right in _COLUMNS.sub("", found["rights"]).split(",")}
+        scope = found["scope"]
+        by_scope[scope] = by_scope.get(scope, frozenset()) | rights
+    return Grants(f"'{name}'@'{host}'", by_scope)
+
+
+def missing_for_backup(
+    grants: Grants,
+    flavor: Flavor,
+    databases: Sequence[str],
+    *,
+    only_tables: bool = False,
+) -> list[Missing]:
+    """
+    Find what a backup of some databases lacks.
+
+    Args:
+        grants: Of the user.
+        flavor: The server's.
+        databases: Names.
+        only_tables: Tables were chosen by name; grants on single tables are then trusted.
+
+    Returns:
+        Required ones first.
+    """
+    found = []
+    for right in _BACKUP_RIGHTS:
+        for database in databases:
+            some = only_tables and (right == "EVENT" or grants.allows_some(right, database))
+            if not some and not grants.allows(right, database):
+                found.append(_missing(grants, right, f"{quote(database)}.*"))
+    for right in _BACKUP_WISHES:
+        known = right != "BINLOG MONITOR" or flavor.vendor == "mariadb"
+        if known and not grants.allows(right) and not grants.allows("REPLICATION CLIENT"):
+            found.append(_missing(grants, right, "*.*", required=False))
+    return found
+
+
+def missing_for_restore(grants: Grants, databases: Sequence[str]) -> list[Missing]:
+    """Find what a restore into some databases lacks."""
+    return [
+        _missing(grants, right, f"{quote(database)}.*")
+        for database in databases
+        for right in _RESTORE_RIGHTS
+        if not grants.allows(right, database)
+    ]
+
+
+def require(missing: Sequence[Missing]) -> None:
+    """
+    Refuse when something required is missing.
+
+    Raises:
+        PermissionDeniedError: Names each privilege; the hint holds the GRANT statements.
+    """
+    required = [one for one in missing if one.required]
+    if required:
+        what = ", ".join(f"{one.right} on {one.scope}" for one in required)
+        raise PermissionDeniedError(
+            f"the database user lacks {what}",
+            hint=" ".join(one.grant for one in required),
+        )
+
+
+def _missing(grants: Grants, right: str, scope: str, *, required: bool = True) -> Missing:
+    return Missing(right, scope, f"GRANT {right} ON {scope} TO {grants.user};", required)
+
+
+def _covers(scope: str, database: str) -> bool:
+    """Match a database against a scope like `sh\\_p%`.*, where _ and % are wildcards."""
+    if not scope.endswith(".*"):
+        return False
+    pattern = scope[:-2].strip("`").replace("``", "`")
+    glob = re.sub(
+        r"\\[_%]|[_%*?\[]",
+        lambda m: {"_": "?", "%": "*"}.get(m[0], m[0][1:] if m[0][0] == "\\" else f"[{m[0]}]"),
+        pattern,
+    )
+    return fnmatchcase(database, glob)

@@ -1,0 +1,114 @@
+"""
+Proof that a restored table is the one that was backed up.
+
+Every chunk is read back by the query that dumped it and made into the statement that is in the file;
+its SHA-256 must be the one in the manifest. Rows outside of all chunks would show in COUNT(*).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Final
+
+from app.domain.manifest import MemberEntry, StatementEntry, StatementKind
+from app.engine.chunks import Chunk, LargeRow, read_range, read_stream
+from app.engine.connection import Session
+from app.engine.dump_rows import chunk_statement
+from app.engine.flavor import Flavor
+from app.engine.ranges import Range
+from app.engine.slices import read_large_row
+from app.engine.tablesql import TableSql
+from app.errors import ProofFailedError
+
+
+_COMPARED: Final = frozenset({StatementKind.INSERT, StatementKind.PIECE})
+
+
+def compared(member: MemberEntry) -> list[StatementEntry]:
+    """Return the statements of a data member that stand for rows."""
+    return [entry for entry in member.statements if entry.kind in _COMPARED]
+
+
+async def prove_member(
+    session: Session, sql: TableSql, flavor: Flavor, member: MemberEntry
+) -> None:
+    """
+    Read the rows of one data member back and compare.
+
+    Raises:
+        ProofFailedError: The live rows are not those of the member.
+    """
+    entries = compared(member)
+    insert = entries[-1]
+    part = Range(insert.lower, insert.upper)
+    async with aclosing(read_range(session, sql, part)) as pieces:
+        found = [piece async for piece in pieces]
+    if len(found) != 1 or isinstance(found[0], LargeRow) is not insert.sliced:
+        raise _failed(sql, f"a range holds other rows than the {insert.rows} of the backup")
+    await _compare(session, sql, flavor, found[0], entries)
+
+
+async def prove_stream(
+    session: Session,
+    sql: TableSql,
+    flavor: Flavor,
+    members: Sequence[MemberEntry],
+    chunk_bytes: int,
+) -> None:
+    """
+    Read a table without a usable key back, whole and in order, and compare.
+
+    Raises:
+        ProofFailedError: The live rows are not those of the members.
+    """
+    expected = iter(members)
+    async with aclosing(read_stream(session, sql, chunk_bytes)) as pieces:
+        async for piece in pieces:
+            member = next(expected, None)
+            if member is None:
+                raise _failed(sql, "there are more rows than in the backup")
+            await _compare(session, sql, flavor, piece, compared(member))
+    if next(expected, None) is not None:
+        raise _failed(sql, "there are fewer rows than in the backup")
+
+
+async def prove_count(session: Session, sql: TableSql) -> None:
+    """
+    Compare the number of rows.
+
+    Raises:
+        ProofFailedError: It is not the backup's.
+    """
+    rows = (await session.query(sql.count(), patient=True)).rows[0][0]
+    if rows != sql.table.entry.rows:
+        raise _failed(sql, f"{rows} rows, {sql.table.entry.rows} in the backup")
+
+
+async def _compare(
+    session: Session,
+    sql: TableSql,
+    flavor: Flavor,
+    piece: Chunk | LargeRow,
+    entries: Sequence[StatementEntry],
+) -> None:
+    digests = []
+    if isinstance(piece, Chunk):
+        digests.append(hashlib.sha256(chunk_statement(sql, piece).sql).hexdigest())
+    else:
+        async with aclosing(read_large_row(session, sql, flavor, piece)) as parts:
+            digests.extend(
+                [
+                    hashlib.sha256(part.sql).hexdigest()
+                    async for part in parts
+                    if part.kind in _COMPARED
+                ],
+            )
+    if digests != [entry.sha256 for entry in entries]:
+        raise _failed(sql, f"{entries[-1].rows} rows differ from the backup's")
+
+
+def _failed(sql: TableSql, what: str) -> ProofFailedError:
+    return ProofFailedError(
+        f"{sql.table.label}: {what}",
+        hint="What was restored is not kept. Verify the backup, and look for writers or triggers.",
+    )

@@ -1,0 +1,148 @@
+"""
+Rows too large for one statement, read and written in slices.
+
+A large value is read by SUBSTRING and becomes `SET @backstay_1 = X'..'` and
+`SET @backstay_1 = CONCAT(@backstay_1, X'..')` statements, the row's INSERT names the variable. So no
+statement grows with the value, and the mysql client can load it too. What remains is the server's
+own limit: no value may exceed max_allowed_packet of the server that loads it.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.manifest import ColumnEntry, StatementKind
+from app.domain.ports import Statement
+from app.engine import rowsql
+from app.engine.chunks import LargeRow
+from app.engine.connection import Session
+from app.engine.flavor import Flavor
+from app.engine.quoting import quote
+from app.engine.tablesql import TableSql
+from app.errors import SnapshotError, UnsupportedObjectError
+
+
+# Values travel alone, the largest first, until the rest of the row is no larger than this; bytes.
+SLICE_FROM: Final = 256 << 10
+# Characters (bytes for binary columns) of one slice: at most 2 MiB of hex for 4-byte characters.
+_SLICE_UNITS: Final = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value that travels in slices."""
+
+    column: ColumnEntry
+    units: int
+    size: int
+
+
+async def read_large_row(
+    session: Session,
+    sql: TableSql,
+    flavor: Flavor,
+    row: LargeRow,
+) -> AsyncIterator[Statement]:
+    """
+    Read one row in slices.
+
+    Yields:
+        PIECE statements, one INSERT with `sliced`, then a SESSION statement that frees the variables.
+
+    Raises:
+        SnapshotError: The row is not there any more.
+        UnsupportedObjectError: A row of history; its position cannot be named.
+    """
+    if sql.table.entry.history:
+        raise UnsupportedObjectError(
+            f"{sql.table.label}: a row of history is larger than a statement may be",
+            hint="Leave the table out with --exclude-table, or drop its history.",
+        )
+    where = row.part.where(sql.table.entry.key)
+    limit = "" if sql.table.entry.index else f" LIMIT 1 OFFSET {row.ordinal}"
+    tail = f"FROM {sql.source}{where}{limit}"
+    values = await _large_values(session, sql, tail)
+    variables: dict[str, str] = {}
+    for number, value in enumerate(values, 1):
+        variable = f"@backstay_{number}"
+        variables[value.column.name] = _reference(variable, value.column)
+        async for piece in _pieces(session, variable, value, tail):
+            yield piece
+    yield await _insert(session, sql, flavor, row, variables, tail)
+    names = [f"@backstay_{number} = NULL" for number in range(1, len(values) + 1)]
+    if names:
+        yield Statement(StatementKind.SESSION, f"SET {', '.join(names)};\n".encode())
+
+
+async def _large_values(session: Session, sql: TableSql, tail: str) -> list[_Value]:
+    """Find the values of a row that travel alone."""
+    columns = [column for column in sql.columns if column.data_type in rowsql.SLICED_TYPES]
+    if not columns:
+        return []
+    sizes = ", ".join(
+        f"CHAR_LENGTH({quote(column.name)}), OCTET_LENGTH({quote(column.name)})"
+        for column in columns
+    )
+    rows = (await session.query(f"SELECT {sizes} {tail}", quiet=True)).rows
+    if len(rows) != 1:
+        raise SnapshotError(f"{sql.table.label}: a row is gone")
+    numbers = [int(str(value or 0)) for value in rows[0]]
+    values = [_Value(*value) for value in zip(columns, numbers[::2], numbers[1::2], strict=True)]
+    values.sort(key=lambda value: value.size, reverse=True)
+    remaining = sum(numbers[1::2])
+    taken = []
+    for value in values:
+        if remaining <= SLICE_FROM:
+            break
+        taken.append(value)
+        remaining -= value.size
+    return taken
+
+
+def _reference(variable: str, column: ColumnEntry) -> str:
+    return f"CONVERT({variable} USING {column.charset})" if column.charset else variable
+
+
+async def _pieces(
+    session: Session,
+    variable: str,
+    value: _Value,
+    tail: str,
+) -> AsyncIterator[Statement]:
+    name = quote(value.column.name)
+    for begin in range(1, value.units + 1, _SLICE_UNITS):
+        query = f"SELECT HEX(SUBSTRING({name}, {begin}, {_SLICE_UNITS})) {tail}"  # noqa: S608
+        part = await session.scalar(query)
+        if part is None:
+            raise SnapshotError("a slice of a large value is gone")
+        literal = f"X'{part if isinstance(part, str) else bytes(part).decode()}'"  # type: ignore[arg-type]
+        text = literal if begin == 1 else f"CONCAT({variable}, {literal})"
+        yield Statement(StatementKind.PIECE, f"SET {variable} = {text};\n".encode())
+
+
+async def _insert(  # noqa: PLR0913 - one call site; a value class would only rename these
+    session: Session,
+    sql: TableSql,
+    flavor: Flavor,
+    row: LargeRow,
+    variables: dict[str, str],
+    tail: str,
+) -> Statement:
+    """Make the INSERT that puts small values and variables together."""
+    literals = [
+        f"'{variables[column.name]}'"
+        if column.name in variables
+        else rowsql.literal(column, flavor)
+        for column in sql.columns
+    ]
+    body = await session.scalar(f"SELECT {rowsql.row(literals)} {tail}")  # noqa: S608
+    if not isinstance(body, bytes):
+        raise SnapshotError(f"{sql.table.label}: a large row cannot be read in slices")
+    return Statement(
+        StatementKind.INSERT,
+        rowsql.insert(sql.head, body),
+        rows=1,
+        lower=row.part.lower,
+        upper=row.part.upper,
+        sliced=True,
+    )

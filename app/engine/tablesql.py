@@ -1,0 +1,98 @@
+"""The queries that read one table, made once and used for every chunk: pure text, no I/O."""
+
+from dataclasses import dataclass
+
+from app.domain.manifest import ColumnEntry
+from app.engine import rowsql
+from app.engine.flavor import Flavor
+from app.engine.introspect import Table
+from app.engine.quoting import quote
+from app.engine.ranges import Range
+
+
+@dataclass(frozen=True, slots=True)
+class TableSql:
+    """
+    How one table is read and written.
+
+    Attributes:
+        table: Which one.
+        columns: Those an INSERT names.
+        head: What stands before the first row of an INSERT.
+        row: Expression for the text of one row.
+        hex_row: The same with all texts as hex, for bytes that are no valid text.
+        source: What follows FROM.
+        order: ORDER BY list inside a chunk; empty when the index keeps the order.
+        key_row: Comma-separated expressions for the literals of the key.
+        key_order: ORDER BY list of the key; empty for tables read as a stream.
+        integer_key: Whether the first key column is an integer, so that bounds can be computed.
+    """
+
+    table: Table
+    columns: tuple[ColumnEntry, ...]
+    head: bytes
+    row: str
+    hex_row: str
+    source: str
+    order: str
+    key_row: str
+    key_order: str
+    integer_key: bool
+
+    @classmethod
+    def of(cls, table: Table, flavor: Flavor) -> "TableSql":
+        """
+        Prepare the queries of a table.
+
+        Raises:
+            UnsupportedObjectError: A column's type is unknown.
+        """
+        entry = table.entry
+        by_name = {column.name: column for column in entry.columns}
+        key = [by_name[name] for name in entry.key]
+        key_order = ", ".join(quote(column.name) for column in key)
+        period = " FOR SYSTEM_TIME ALL" if entry.history else ""
+        hint = f" FORCE INDEX ({quote(entry.index)})" if entry.index else " USE INDEX ()"
+        return cls(
+            table=table,
+            columns=table.loadable,
+            head=rowsql.insert_head(entry.name, table.loadable),
+            row=rowsql.row([rowsql.literal(column, flavor) for column in table.loadable]),
+            hex_row=rowsql.row(rowsql.hex_rows(table.loadable, flavor)),
+            source=f"{table.sql}{period}{hint}",
+            order=key_order if entry.ordered else "",
+            key_row=", ".join(rowsql.key_literal(column, flavor) for column in key),
+            key_order=key_order,
+            integer_key=bool(key) and key[0].data_type in rowsql.INTEGER_TYPES,
+        )
+
+    def chunk(self, part: Range, *, as_hex: bool = False) -> str:
+        """Return the query for the rows of a range, in one reply row of count and text."""
+        row = self.hex_row if as_hex else self.row
+        where = part.where(self.table.entry.key)
+        return rowsql.chunk(row, f"{self.source}{where}", order=self.order)
+
+    def count(self) -> str:
+        """Return the query for the number of rows."""
+        period = " FOR SYSTEM_TIME ALL" if self.table.entry.history else ""
+        return f"SELECT COUNT(*) FROM {self.table.sql}{period}"  # noqa: S608
+
+    def extent(self) -> str:
+        """Return the query for the least and greatest first key column; both NULL when empty."""
+        first = quote(self.table.entry.key[0])
+        return f"SELECT MIN({first}), MAX({first}) FROM {self.source}"  # noqa: S608
+
+    def boundary(self, part: Range, offset: int) -> str:
+        """Return the query for the key that has `offset` rows of the range before it."""
+        where = part.where(self.table.entry.key)
+        return (
+            f"SELECT {self.key_row} FROM {self.source}{where} "  # noqa: S608
+            f"ORDER BY {self.key_order} LIMIT 1 OFFSET {offset}"
+        )
+
+    def rows(self, *, as_hex: bool = False) -> str:
+        """Return the query for all rows one by one, for tables without a usable key."""
+        row = self.hex_row if as_hex else self.row
+        # History has no order of its own that survives a load.
+        order = " ORDER BY 1" if self.table.entry.history else ""
+        return f"SELECT {row} FROM {self.source}{order}"  # noqa: S608

@@ -1,0 +1,301 @@
+"""Backups: made, listed, verified, deleted."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+from typing import Final
+
+from app.archive.catalogue import Catalogue
+from app.archive.verification import VerifyLevel, VerifyReport
+from app.archive.writer import ArchiveWriter
+from app.domain.backup import BackupRequest, CatalogueEntry
+from app.domain.ids import BackupId, new_backup_id, parse_backup_id
+from app.domain.manifest import Codec, Manifest, MemberKind, OptionsEntry
+from app.domain.ports import Clock, Statement
+from app.domain.progress import Phase, Progress
+from app.engine.connection import Server, Session
+from app.engine.dump import Dump, DumpPlan
+from app.engine.flavor import Flavor
+from app.engine.introspect import (
+    Schema,
+    Table,
+    TableRef,
+    choose,
+    matches,
+    read_refs,
+    read_schemas,
+    read_server,
+    read_tables,
+)
+from app.engine.preludes import header
+from app.engine.privileges import missing_for_backup, read_grants, require
+from app.engine.snapshot import Snapshot, open_snapshot
+from app.errors import SnapshotError, StorageFullError
+
+
+# A table that changes under the snapshot ends one attempt, not the run.
+_ATTEMPTS: Final = 3
+# Refuse to begin when the disk has less than this share of the raw size estimate free: no codec
+# makes typical SQL smaller than a tenth.
+_LEAST_FREE_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What one attempt backs up, as of its snapshot."""
+
+    schemas: Sequence[Schema]
+    tables: Sequence[Table]
+
+
+class BackupService:
+    """Everything that is done with backups, except restoring them."""
+
+    def __init__(self, server: Server, catalogue: Catalogue, clock: Clock) -> None:
+        self._server = server
+        self._catalogue = catalogue
+        self._clock = clock
+
+    async def create(self, request: BackupRequest, progress: Progress | None = None) -> Manifest:
+        """
+        Make a backup; when this returns, it exists and was read back.
+
+        Args:
+            request: What and how.
+            progress: Written to as it goes.
+
+        Returns:
+            The manifest as published.
+
+        Raises:
+            ConnectionFailedError: The server does not answer or refuses the login.
+            DatabaseNotFoundError: A database is not there.
+            TableNotFoundError: A pattern matches nothing.
+            PermissionDeniedError: A privilege is missing; the hint holds the GRANT.
+            SnapshotError: Tables changed during each of three attempts.
+            StorageError: The directory is full, read-only or missing. Nothing is left behind.
+        """
+        progress = progress or Progress()
+        progress.enter(Phase.CONNECT)
+        flavor = await self._server.flavor()
+        await asyncio.to_thread(self._prepare_directory)
+        manifest = await self._attempts(request, flavor, progress, left=_ATTEMPTS)
+        await asyncio.to_thread(self._catalogue.refresh)
+        return manifest
+
+    async def list(self) -> tuple[CatalogueEntry, ...]:
+        """Return all backups, newest first."""
+        return await asyncio.to_thread(self._catalogue.entries)
+
+    async def info(self, backup_id: str) -> Manifest:
+        """
+        Return all that is known about one backup.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            IntegrityError: Its manifest is damaged or of a newer format.
+        """
+        return await asyncio.to_thread(self._catalogue.manifest, backup_id)
+
+    async def verify(
+        self,
+        backup_id: str,
+        level: VerifyLevel = VerifyLevel.CONTENT,
+        progress: Progress | None = None,
+    ) -> VerifyReport:
+        """
+        Prove that a backup is what was written.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            ChecksumMismatchError: A byte differs, or the file is shorter or longer.
+            ManifestError: The manifest contradicts itself.
+        """
+        progress = progress or Progress()
+        reader = await asyncio.to_thread(self._catalogue.open, backup_id)
+        with reader:
+            progress.enter(Phase.VERIFY)
+            progress.expect(tables=0, rows=0, size=reader.manifest.raw_size)
+            return await reader.verify(
+                level,
+                listener=lambda member: progress.moved(member.table, rows=0, size=member.raw_size),
+            )
+
+    async def delete(self, backup_id: str) -> None:
+        """
+        Remove a backup, manifest first.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            BackupInUseError: It is being restored or verified.
+        """
+        await asyncio.to_thread(self._catalogue.delete, parse_backup_id(backup_id))
+
+    # -- one attempt ------------------------------------------------------------------------------
+
+    def _prepare_directory(self) -> None:
+        self._catalogue.directory.prepare()
+        self._catalogue.sweep()
+
+    async def _attempts(
+        self, request: BackupRequest, flavor: Flavor, progress: Progress, *, left: int
+    ) -> Manifest:
+        """Try again from the start when a table changed under the snapshot."""
+        try:
+            return await self._attempt(request, flavor, progress)
+        except SnapshotError:
+            if left == 1:
+                raise
+        return await self._attempts(request, flavor, progress, left=left - 1)
+
+    async def _attempt(
+        self, request: BackupRequest, flavor: Flavor, progress: Progress
+    ) -> Manifest:
+        began_at, began = self._clock.now(), self._clock.monotonic()
+        names = await self._names(request, flavor)
+        newest = await asyncio.to_thread(self._catalogue.newest_id)
+        backup_id = new_backup_id(began_at, newest)
+        progress.enter(Phase.SNAPSHOT)
+        async with open_snapshot(
+            self._server,
+            flavor,
+            await self._refs(request, names),
+            threads=request.threads,
+            chunk_bytes=request.chunk_bytes,
+        ) as snapshot:
+            scope = await self._scope(snapshot.sessions[0], flavor, request, names)
+            await self._require_space(scope)
+            draft = await self._draft(snapshot, flavor, request, scope, backup_id, began_at)
+            async with ArchiveWriter(
+                self._catalogue.directory, backup_id, request.codec, threads=request.threads
+            ) as writer:
+                plan = DumpPlan(
+                    scope.schemas,
+                    scope.tables,
+                    include_data=request.include_data,
+                    include=request.tables,
+                    exclude=request.exclude_tables,
+                    chunk_bytes=request.chunk_bytes,
+                )
+                await writer.append(MemberKind.HEADER, _header(draft, plan))
+                dump = Dump(snapshot, flavor, plan, writer, progress)
+                databases = await dump.run()
+                await snapshot.close()
+                progress.enter(Phase.VERIFY if request.verify else Phase.PUBLISH)
+                tables = [table for database in databases for table in database.tables]
+                return await writer.finish(
+                    replace(
+                        draft,
+                        databases=databases,
+                        warnings=(*snapshot.warnings, *dump.warnings),
+                        tables_count=sum(not table.sequence for table in tables),
+                        rows_count=sum(table.rows for table in tables),
+                    ),
+                    verify=request.verify,
+                    closing=b"-- Backup completed\n",
+                    duration=lambda: round(self._clock.monotonic() - began, 3),
+                )
+
+    async def _names(self, request: BackupRequest, flavor: Flavor) -> Sequence[str]:
+        """Find the databases that are meant, and refuse when a privilege for them is missing."""
+        wanted = request.databases or ((self._server.database,) if self._server.database else ())
+        async with self._server.session() as session:
+            names = [schema.name for schema in await read_schemas(session, wanted)]
+            grants = await read_grants(session)
+        require(missing_for_backup(grants, flavor, names, only_tables=bool(request.tables)))
+        return names
+
+    async def _refs(self, request: BackupRequest, names: Sequence[str]) -> Sequence[TableRef]:
+        """Name the tables before the snapshot: some must be locked for it."""
+        async with self._server.session() as session:
+            refs = await read_refs(session, names)
+        return [ref for ref in refs if _is_wanted(ref, request)]
+
+    async def _scope(
+        self, session: Session, flavor: Flavor, request: BackupRequest, names: Sequence[str]
+    ) -> _Scope:
+        """Read what there is at the snapshot's point."""
+        schemas = await read_schemas(session, names) if names else []
+        tables = await read_tables(session, flavor, names, lambda ref: _is_wanted(ref, request))
+        return _Scope(schemas, choose(tables, request.tables, request.exclude_tables))
+
+    async def _require_space(self, scope: _Scope) -> None:
+        size = sum(table.bytes_estimate for table in scope.tables)
+        free = await asyncio.to_thread(self._catalogue.directory.free_bytes)
+        if free < size * _LEAST_FREE_SHARE:
+            raise StorageFullError(
+                f"{free} bytes are free where backups are kept; about {size} bytes of data are to be"
+                " backed up",
+                hint="Free some space, or set BACKSTAY_BACKUP_DIR to a larger disk.",
+            )
+
+    async def _draft(  # noqa: PLR0913 - the facts a manifest begins with
+        self,
+        snapshot: Snapshot,
+        flavor: Flavor,
+        request: BackupRequest,
+        scope: _Scope,
+        backup_id: BackupId,
+        began_at: datetime,
+    ) -> Manifest:
+        return Manifest(
+            backup_id=backup_id,
+            file="",
+            created_at=began_at,
+            duration=0.0,
+            tool_version=version("backstay"),
+            server=await read_server(snapshot.sessions[0], flavor),
+            position=snapshot.position,
+            consistency=snapshot.consistency,
+            options=OptionsEntry(
+                include_data=request.include_data,
+                compress=request.codec is not Codec.NONE,
+                verify=request.verify,
+                description=request.description,
+                codec=request.codec,
+                databases=tuple(schema.name for schema in scope.schemas),
+                tables=request.tables,
+                exclude_tables=request.exclude_tables,
+                threads=request.threads,
+                chunk_bytes=request.chunk_bytes,
+                accounts=request.accounts,
+            ),
+            databases=(),
+            members=(),
+            tables_count=0,
+            rows_count=0,
+            raw_size=0,
+            size=0,
+            checksum="",
+        )
+
+
+def _is_wanted(ref: TableRef, request: BackupRequest) -> bool:
+    """Apply the patterns of a request to one table."""
+    included = not request.tables or any(
+        matches(ref.database, ref.name, pattern) for pattern in request.tables
+    )
+    return included and not any(
+        matches(ref.database, ref.name, pattern) for pattern in request.exclude_tables
+    )
+
+
+def _header(draft: Manifest, plan: DumpPlan) -> list[Statement]:
+    """Begin the file with what a person wants to know, as the customer's files do."""
+    options = {
+        "include_data": draft.options.include_data,
+        "compress": draft.options.compress,
+        "verify": draft.options.verify,
+    }
+    lines = [
+        f"Backstay {draft.tool_version} database backup {draft.backup_id}",
+        f"Generated: {draft.created_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"Description: {draft.options.description}",
+        f"Server: {draft.server.vendor} {draft.server.version}",
+        f"Options: {json.dumps(options, separators=(',', ':'))}",
+    ]
+    schemas = [] if plan.single else [(s.name, s.charset, s.collation) for s in plan.schemas]
+    return header(lines, schemas)
