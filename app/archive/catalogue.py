@@ -172,7 +172,9 @@ class Catalogue:
         """
         with self.directory.locked():
             names = set(self.directory.names())
-            removed = self._sweep_one(layout.METADATA + layout.PARTIAL)
+            removed: list[str] = []
+            for file in layout.REPLACED:
+                removed += self._sweep_one(file + layout.PARTIAL)
             for name in _ours(names):
                 if name.tombstone in names:
                     removed += self._sweep_tombstone(name)

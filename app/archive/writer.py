@@ -240,10 +240,15 @@ class ArchiveWriter:
         self._note = publication.publish(self._directory, self.name, self._file(), manifest)
 
     def _keep(self) -> None:
-        for file in (self._note, self._data):
-            if file is not None:
-                file.keep()
+        data, note = self._data, self._note
         self._data = self._note = None
+        for file in (note, data):
+            if file is None:
+                continue
+            try:
+                file.keep()
+            except StorageError as exc:  # all of it was synced before; a close cannot undo that
+                _log.warning("%s", exc)
 
     def _withdraw(self) -> None:
         self._pool.shutdown(wait=True)

@@ -1,6 +1,7 @@
 """Open files of a backup directory: one kind to read, one kind that is being written."""
 
 import stat
+from contextlib import suppress
 from typing import Self
 
 from app.errors import StorageUnavailableError, TruncatedFileError
@@ -88,8 +89,8 @@ class ReadFile:
 
     def forget(self) -> None:
         """Let the next reads come from the medium instead of the page cache, where it can be told."""
-        with translated(self.name):
-            uninterrupted(self._kernel.forget, self._fd)
+        with suppress(OSError):  # advice, and nobody's duty
+            self._kernel.forget(self._fd)
 
     def close(self) -> None:
         """Close the file and release its lock; again is harmless."""

@@ -17,8 +17,11 @@ MANIFEST: Final = ".manifest.json"
 PARTIAL: Final = ".partial"
 REBUILD: Final = ".rebuild"
 METADATA: Final = "metadata.json"
+SCHEDULE: Final = "schedule.json"
 LOCK: Final = ".lock"
 HTACCESS: Final = ".htaccess"
+# Files that are replaced as a whole, under the directory's lock.
+REPLACED: Final = (METADATA, SCHEDULE, HTACCESS)
 
 SUFFIXES: Final = {Codec.GZIP: ".sql.gz", Codec.ZSTD: ".sql.zst", Codec.NONE: ".sql"}
 _ID_BYTES: Final = len("backup_65ba1f2f3d4e5")

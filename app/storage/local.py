@@ -225,7 +225,8 @@ class LocalDirectory:
             self._await_lock(fd)
             yield
         finally:
-            close(self.kernel, fd)
+            with suppress(OSError):  # nothing was written through it
+                close(self.kernel, fd)
 
     def _lock(self, fd: int, *, exclusive: bool) -> None:
         operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
