@@ -46,6 +46,9 @@ async def program(settings: Settings, *, needs_server: bool = True) -> AsyncIter
         settings: Of this installation.
         needs_server: False for work on the backup directory alone.
 
+    Yields:
+        The program.
+
     Raises:
         InvalidRequestError: The server's URL is missing or makes no sense.
     """

@@ -61,6 +61,9 @@ def load_settings() -> Settings:
     """
     Read the settings.
 
+    Returns:
+        Checked settings, paths absolute.
+
     Raises:
         InvalidRequestError: A value makes no sense; named by its variable, never shown.
     """

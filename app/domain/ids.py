@@ -14,6 +14,7 @@ from app.errors import BackupNotFoundError
 
 BackupId = NewType("BackupId", str)
 
+_MICROSECONDS = 1_000_000
 _BACKUP_ID = re.compile(r"backup_([0-9a-f]{8})([0-9a-f]{5})")
 
 
@@ -24,6 +25,9 @@ def new_backup_id(now: datetime, newest: BackupId | None) -> BackupId:
     Args:
         now: Aware instant.
         newest: The largest id in use; the new one sorts after it even when the clock went back.
+
+    Returns:
+        A new id.
     """
     moment = now.astimezone(UTC)
     if newest is not None:
@@ -36,11 +40,14 @@ def parse_backup_id(text: str) -> BackupId:
     """
     Accept user input as an id.
 
+    Returns:
+        The same text, known to be an id.
+
     Raises:
         BackupNotFoundError: It cannot name a backup; also for every attempt at a path.
     """
     match = _BACKUP_ID.fullmatch(text)
-    if match is None or int(match[2], 16) >= 1_000_000:
+    if match is None or int(match[2], 16) >= _MICROSECONDS:
         raise BackupNotFoundError(text[:80])
     return BackupId(text)
 

@@ -357,6 +357,9 @@ def from_json(data: bytes, *, source: str) -> Manifest:
         data: What `to_json` made, byte for byte.
         source: Name for messages.
 
+    Returns:
+        The manifest that was written.
+
     Raises:
         ChecksumMismatchError: A byte of it was changed; told before anything else is looked at.
         ManifestError: Of a newer format, or a key is missing or of the wrong type.
@@ -374,6 +377,9 @@ def from_json(data: bytes, *, source: str) -> Manifest:
 def decode(body: bytes, *, source: str) -> Manifest:
     """
     Decode the JSON of a manifest whose bytes are known to be whole.
+
+    Returns:
+        The manifest, every key of the right type.
 
     Raises:
         ManifestError: Not ours, of a newer format, or a key is missing or of the wrong type.

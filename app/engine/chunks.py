@@ -80,7 +80,7 @@ class Planner(Protocol):
         """Return the next range, None when the table is given out."""
         ...
 
-    def learn(self, part: Range, rows: int, size: int) -> None:
+    def learn(self, part: Range, rows: int, size: int, /) -> None:
         """Hear what a range held."""
         ...
 
@@ -108,7 +108,7 @@ class _Whole:
         given, self._given = self._given, True
         return None if given else Range()
 
-    def learn(self, part: Range, rows: int, size: int) -> None:
+    def learn(self, _part: Range, _rows: int, _size: int) -> None:
         """Nothing to learn: there is no second range."""
 
 
@@ -129,7 +129,7 @@ class _KeyRanges:
         self._lower, self._given = upper, not upper
         return Range(part.lower, upper)
 
-    def learn(self, part: Range, rows: int, size: int) -> None:
+    def learn(self, _part: Range, rows: int, size: int) -> None:
         self._pace.learn(rows, size)
 
 

@@ -8,7 +8,7 @@ the only one that knows the driver, and the only one that translates its errors.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, cast
@@ -63,7 +63,9 @@ class Reply:
 class Session:
     """One connection with a known state; not for two tasks at once."""
 
-    def __init__(self, server: "Server", connection: AsyncConnection, driver: aiomysql.Connection):
+    def __init__(
+        self, server: "Server", connection: AsyncConnection, driver: aiomysql.Connection
+    ) -> None:
         self._server = server
         self._connection = connection
         self._driver = driver
@@ -84,7 +86,11 @@ class Session:
             quiet: The statement holds row data, so the server's words are kept out of messages.
             patient: It may take hours, such as an ALTER; no timeout but the connection's own.
 
+        Returns:
+            The whole answer.
+
         Raises:
+            CancelledError: The statement was killed.
             ConnectionLostError: The connection is gone; nothing is known about the statement.
             PermissionDeniedError: A privilege is missing.
             StatementError: The server refused.
@@ -101,14 +107,18 @@ class Session:
             await self._server.kill(self.connection_id)
             raise
         except (pymysql.err.Error, OSError, EOFError) as exc:
-            raise translate(exc, quiet=quiet) from exc
+            error = translate(exc, quiet=quiet)
+            raise error from exc
         result = self._driver._result  # noqa: SLF001 - the only place that has the warning count
         rows = cast("tuple[Row, ...]", result.rows or ())
         return Reply(rows, result.affected_rows or 0, result.warning_count)
 
     async def execute(self, sql: str | bytes, *, quiet: bool = False, patient: bool = False) -> int:
         """
-        Run a statement that must raise no warning and return the rows it changed.
+        Run a statement that must raise no warning.
+
+        Returns:
+            Rows it changed.
 
         Raises:
             StatementError: It was refused, or taken with a warning.
@@ -122,18 +132,26 @@ class Session:
 
     async def warnings(self) -> list[tuple[int, str]]:
         """Return code and text of what the last statement warned about."""
-        return [(int(str(row[1])), str(row[2])) for row in (await self.query("SHOW WARNINGS")).rows]
+        return [(int(row[1]), row[2]) for row in await self.texts("SHOW WARNINGS")]
+
+    async def texts(self, sql: str) -> list[tuple[str, ...]]:
+        """Run a query about definitions and return its rows as text, NULL as an empty one."""
+        return [tuple(map(_text, row)) for row in (await self.query(sql)).rows]
 
     async def scalar(self, sql: str) -> Value:
         """Return the first column of the first row, None when there is none."""
         rows = (await self.query(sql)).rows
         return rows[0][0] if rows else None
 
-    async def stream(self, sql: str) -> AsyncIterator[list[Row]]:
+    async def stream(self, sql: str) -> AsyncGenerator[list[Row]]:
         """
-        Run a query of any size and yield its rows in batches, in constant memory.
+        Run a query of any size, in constant memory.
+
+        Yields:
+            Batches of rows, none of them empty.
 
         Raises:
+            StalledError: The server stopped sending; the query was killed.
             DatabaseError: As for `query`; rows already seen are then not the whole answer.
         """
         cursor = await self._driver.cursor(aiomysql.SSCursor)
@@ -149,7 +167,8 @@ class Session:
         except TimeoutError as exc:
             raise StalledError("the server stopped sending rows") from exc
         except (pymysql.err.Error, OSError, EOFError) as exc:
-            raise translate(exc, quiet=True) from exc
+            error = translate(exc, quiet=True)
+            raise error from exc
         finally:
             if not finished:  # closing the cursor would read the rest of the answer
                 await self._server.kill(self.connection_id)
@@ -200,6 +219,9 @@ class Server:
 
         Args:
             state: Session variables; those that the server does not know are left out.
+
+        Returns:
+            A session; close it.
 
         Raises:
             ConnectionFailedError: Nobody answers, or the login is refused.
@@ -286,7 +308,7 @@ def _parse(text: str) -> tuple[URL, ssl.SSLContext | None]:
     query = dict(url.query)
     options = {name: str(query.pop(name)) for name in list(query) if name.startswith("ssl")}
     if unknown := set(query) - {"unix_socket", "charset"}:
-        raise _bad_url(f"unknown option {sorted(unknown)[0]!r}")
+        raise _bad_url(f"unknown option {min(unknown)!r}")
     query["charset"] = "utf8mb4"
     clean = url.set(drivername="mysql+aiomysql", query=query)
     return clean, _tls(options)
@@ -302,7 +324,7 @@ def _bad_url(why: str) -> InvalidRequestError:
 def _tls(options: Mapping[str, str]) -> ssl.SSLContext | None:
     """Build the TLS context: ssl_mode DISABLED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY as in MySQL."""
     if unknown := set(options) - {"ssl_mode", "ssl_ca", "ssl_cert", "ssl_key"}:
-        raise _bad_url(f"unknown option {sorted(unknown)[0]!r}")
+        raise _bad_url(f"unknown option {min(unknown)!r}")
     default = "VERIFY_IDENTITY" if "ssl_ca" in options else "DISABLED"
     mode = options.get("ssl_mode", default).upper()
     if mode == "DISABLED":
@@ -324,15 +346,25 @@ async def _set_state(session: Session, state: Mapping[str, str]) -> None:
     """Set the session variables and prove that the server took them."""
     names = ", ".join(quote_text(name) for name in state)
     listing = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})"
-    known = {str(row[0]): str(row[1]) for row in (await session.query(listing)).rows}
+    known = await _variables(session, listing)
     wanted = {name: value for name, value in state.items() if name in known}
     assignments = ", ".join(f"SESSION {name} = {_literal(value)}" for name, value in wanted.items())
     await session.query("SET NAMES utf8mb4")
     await session.query(f"SET {assignments}")
-    found = {str(row[0]): str(row[1]) for row in (await session.query(listing)).rows}
+    found = await _variables(session, listing)
     for name, value in wanted.items():
         if _comparable(found[name]) != _comparable(value):
             raise StatementError(f"the server keeps {name} at {found[name]!r}", errno=0)
+
+
+async def _variables(session: Session, listing: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in await session.texts(listing)}
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return "" if value is None else str(value)
 
 
 def _literal(value: str) -> str:

@@ -104,6 +104,9 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         sql: From SHOW CREATE TABLE.
         defer_indexes: Whether secondary indexes are built after the data. Unique ones only when
             there is a primary key, and never one that an AUTO_INCREMENT column needs.
+
+    Returns:
+        All parts; executed in order they make the table of `sql`.
     """
     head, items, tail = _items(without_directories(sql))
     has_primary = any(item.startswith("PRIMARY KEY") for item in items)

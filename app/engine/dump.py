@@ -126,7 +126,7 @@ class Dump:
         tables = sorted(self._plan.tables, key=lambda table: not table.entry.sequence)
         pending = iter(tables)
         sequences = [table for table in tables if table.entry.sequence]
-        for table in sequences:
+        for _ in sequences:
             await self._write_definition(self._snapshot.sessions[0], next(pending))
         await together(
             *(self._write_pending(session, pending) for session in self._snapshot.sessions)
@@ -154,7 +154,7 @@ class Dump:
             Statement(kind, f"{sql};\n".encode(), name=table.name),
         ]
         if table.entry.sequence:
-            value = await session.scalar(f"SELECT next_not_cached_value FROM {table.sql}")  # noqa: S608
+            ((value,),) = await session.texts(f"SELECT next_not_cached_value FROM {table.sql}")
             position = f"DO SETVAL({quote(table.name)}, {value}, 0);\n"
             statements.append(Statement(StatementKind.SEQUENCE, position.encode(), name=table.name))
         await self._sink.append(

@@ -173,6 +173,9 @@ def flavor_of(version: str) -> Flavor:
     Args:
         version: What VERSION() returned.
 
+    Returns:
+        The newest row that the server reaches.
+
     Raises:
         IncompatibleServerError: Older than anything described here.
     """

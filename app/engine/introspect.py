@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from app.domain.manifest import ColumnEntry, PositionEntry, ServerEntry, TableEntry
-from app.engine.connection import Row, Session
+from app.engine.connection import Session
 from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, SYSTEM_SCHEMAS, Flavor
 from app.engine.quoting import qualified, quote_text
 from app.engine.rowsql import can_bound
@@ -112,14 +112,13 @@ class Table:
 
 async def read_server(session: Session, flavor: Flavor) -> ServerEntry:
     """Describe the server."""
-    row = (
-        await session.query(
+    text = (
+        await session.texts(
             "SELECT VERSION(), @@GLOBAL.sql_mode, @@GLOBAL.character_set_server,"
             " @@GLOBAL.collation_server, @@GLOBAL.lower_case_table_names,"
             " @@GLOBAL.max_allowed_packet, @@GLOBAL.time_zone",
         )
-    ).rows[0]
-    text = [str(value) for value in row]
+    )[0]
     return ServerEntry(
         vendor=flavor.vendor,
         version=text[0],
@@ -134,11 +133,11 @@ async def read_server(session: Session, flavor: Flavor) -> ServerEntry:
 
 async def read_position(session: Session, flavor: Flavor) -> PositionEntry:
     """Read where the binary log stands; empty when the server writes none."""
-    rows = (await session.query(flavor.position)).rows
+    rows = await session.texts(flavor.position)
     if not rows:
         return PositionEntry()
     gtid = str(await session.scalar(f"SELECT {flavor.gtid}") or "").replace("\n", "")
-    return PositionEntry(str(rows[0][0]), int(str(rows[0][1])), gtid)
+    return PositionEntry(rows[0][0], int(rows[0][1]), gtid)
 
 
 async def read_schemas(session: Session, names: Sequence[str]) -> list[Schema]:
@@ -149,16 +148,17 @@ async def read_schemas(session: Session, names: Sequence[str]) -> list[Schema]:
         session: Any.
         names: Exact names; empty = all but the system's.
 
+    Returns:
+        In the order of `names`, or by name.
+
     Raises:
         DatabaseNotFoundError: One of `names` is not there, or not visible to this user.
     """
-    rows = (
-        await session.query(
-            "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
-            " FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME",
-        )
-    ).rows
-    found = {str(row[0]): Schema(str(row[0]), str(row[1]), str(row[2])) for row in rows}
+    rows = await session.texts(
+        "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
+        " FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
+    )
+    found = {row[0]: Schema(row[0], row[1], row[2]) for row in rows}
     if not names:
         return [schema for schema in found.values() if schema.name.lower() not in SYSTEM_SCHEMAS]
     for name in names:
@@ -174,14 +174,12 @@ async def read_refs(session: Session, databases: Sequence[str]) -> list[TableRef
     """Read the names of all tables with rows, cheaply; broken ones are left out."""
     if not databases:
         return []
-    rows = (
-        await session.query(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES"
-            f" WHERE {_scope(databases)} AND ENGINE IS NOT NULL"
-            " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
-        )
-    ).rows
-    return [TableRef(str(row[0]), str(row[1]), str(row[2])) for row in rows]
+    rows = await session.texts(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES"
+        f" WHERE {_scope(databases)} AND ENGINE IS NOT NULL"
+        " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+    )
+    return [TableRef(row[0], row[1], row[2]) for row in rows]
 
 
 def _scope(databases: Sequence[str]) -> str:
@@ -212,8 +210,8 @@ async def read_tables(
     if not databases:
         return []
     scope = _scope(databases)
-    listing = await session.query(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH,"  # noqa: S608
+    listing = await session.texts(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH,"
         f" CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES WHERE {scope}"
         " AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
         " ORDER BY TABLE_SCHEMA, TABLE_NAME",
@@ -221,9 +219,9 @@ async def read_tables(
     columns = await _read_columns(session, scope)
     keys = await _read_keys(session, flavor, scope)
     return [
-        _table(row, flavor, columns[str(row[0]), str(row[1])], keys[str(row[0]), str(row[1])])
-        for row in listing.rows
-        if wanted(TableRef(str(row[0]), str(row[1]), str(row[3])))
+        _table(row, flavor, columns[row[0], row[1]], keys[row[0], row[1]])
+        for row in listing
+        if wanted(TableRef(row[0], row[1], row[3]))
     ]
 
 
@@ -234,6 +232,9 @@ def choose(
 ) -> list[Table]:
     """
     Apply the patterns of a request.
+
+    Returns:
+        The tables that are meant, in the same order.
 
     Raises:
         TableNotFoundError: A pattern of `include` matches nothing.
@@ -260,13 +261,13 @@ def matches(database: str, name: str, pattern: str) -> bool:
 
 async def table_ids(session: Session, flavor: Flavor) -> dict[str, int]:
     """Read InnoDB's table ids by file name; empty without the PROCESS privilege."""
-    return {str(row[0]): int(str(row[1])) for row in (await session.query(flavor.table_ids)).rows}
+    return {name: int(number) for name, number in await session.texts(flavor.table_ids)}
 
 
 async def show_create(session: Session, table: Table) -> str:
     """Return the definition of a table or sequence as the server prints it."""
     kind = "SEQUENCE" if table.entry.sequence else "TABLE"
-    return str((await session.query(f"SHOW CREATE {kind} {table.sql}")).rows[0][1])
+    return (await session.texts(f"SHOW CREATE {kind} {table.sql}"))[0][1]
 
 
 async def _read_columns(
@@ -274,26 +275,26 @@ async def _read_columns(
     scope: str,
 ) -> Mapping[tuple[str, str], list[tuple[ColumnEntry, str]]]:
     """Read columns with the expression of generated ones."""
-    reply = await session.query(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE,"  # noqa: S608
+    rows = await session.texts(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE,"
         " CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, GENERATION_EXPRESSION"
         f" FROM information_schema.COLUMNS WHERE {scope}"
         " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION",
     )
     found: dict[tuple[str, str], list[tuple[ColumnEntry, str]]] = defaultdict(list)
-    for row in reply.rows:
+    for row in rows:
         schema, table, name, data_type, column_type, nullable, charset, collation = row[:8]
-        extra = str(row[8]).upper()
+        extra = row[8].upper()
         column = ColumnEntry(
-            name=str(name),
-            data_type=str(data_type).lower(),
-            column_type=str(column_type),
-            nullable=str(nullable).upper() == "YES",
-            charset=str(charset or ""),
-            collation=str(collation or ""),
+            name=name,
+            data_type=data_type.lower(),
+            column_type=column_type,
+            nullable=nullable.upper() == "YES",
+            charset=charset,
+            collation=collation,
             generated="VIRTUAL GENERATED" in extra or "STORED GENERATED" in extra,
         )
-        found[str(schema), str(table)].append((column, str(row[9] or "").upper()))
+        found[schema, table].append((column, row[9].upper()))
     return found
 
 
@@ -301,38 +302,38 @@ async def _read_keys(
     session: Session,
     flavor: Flavor,
     scope: str,
-) -> Mapping[tuple[str, str], list[tuple[str, list[Row]]]]:
+) -> Mapping[tuple[str, str], list[tuple[str, list[tuple[str, ...]]]]]:
     """Read unique B-tree indexes, the primary key first, each with its rows of STATISTICS."""
-    reply = await session.query(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"  # noqa: S608
+    rows = await session.texts(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
         f" FROM information_schema.STATISTICS WHERE {scope} AND NON_UNIQUE = 0"
         f" AND INDEX_TYPE = 'BTREE' AND NOT ({flavor.unusable_index})"
         " ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
     )
-    found: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(dict)
-    for row in reply.rows:
-        found[str(row[0]), str(row[1])].setdefault(str(row[2]), []).append(row)
+    found: dict[tuple[str, str], dict[str, list[tuple[str, ...]]]] = defaultdict(dict)
+    for row in rows:
+        found[row[0], row[1]].setdefault(row[2], []).append(row)
     return defaultdict(list, {where: list(keys.items()) for where, keys in found.items()})
 
 
 def _table(
-    row: Row,
+    row: Sequence[str],
     flavor: Flavor,
     columns: list[tuple[ColumnEntry, str]],
-    keys: list[tuple[str, list[Row]]],
+    keys: list[tuple[str, list[tuple[str, ...]]]],
 ) -> Table:
     database, name, kind, engine, rows, size, options, comment = row
     label = f"{database}.{name}"
-    if engine is None:
+    if not engine:
         raise UnsupportedObjectError(
             f"the server cannot open table {label!r}: {comment}",
             hint="Repair or drop the table, or leave it out with --exclude-table.",
         )
     sequence = kind == "SEQUENCE"
     entry = TableEntry(
-        name=str(name),
+        name=name,
         sequence=sequence,
-        engine=str(engine),
+        engine=engine,
         columns=() if sequence else tuple(column for column, _ in columns),
         index="",
         key=(),
@@ -347,20 +348,20 @@ def _table(
     if kind == "SYSTEM VERSIONED":
         entry = _with_history(entry, columns, flavor)
     elif not sequence:
-        entry = _with_key(entry, keys, partitioned="partitioned" in str(options or ""))
-    if not sequence and str(engine) in ROWLESS_ENGINES:
+        entry = _with_key(entry, keys, partitioned="partitioned" in options)
+    if not sequence and engine in ROWLESS_ENGINES:
         entry = replace(entry, partial=f"engine {engine} holds no rows of its own")
-    return Table(str(database), entry, int(str(rows or 0)), int(str(size or 0)))
+    return Table(database, entry, int(rows or 0), int(size or 0))
 
 
 def _with_key(
-    entry: TableEntry, keys: list[tuple[str, list[Row]]], *, partitioned: bool
+    entry: TableEntry, keys: list[tuple[str, list[tuple[str, ...]]]], *, partitioned: bool
 ) -> TableEntry:
     """Choose the index to cut the table by: the first whose columns all make safe bounds."""
     by_name = {column.name: column for column in entry.columns}
     for index, parts in keys:
-        names = [str(part[3]) for part in parts]
-        whole = all(part[3] is not None and part[4] is None for part in parts)
+        names = [part[3] for part in parts]
+        whole = all(part[3] and not part[4] for part in parts)
         if whole and all(name in by_name and can_bound(by_name[name]) for name in names):
             # Only InnoDB keeps the rows of one partition in the order of its key.
             ordered = entry.engine not in SNAPSHOT_ENGINES or partitioned

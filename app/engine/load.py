@@ -29,7 +29,7 @@ from app.domain.ports import MemberSource
 from app.domain.progress import Phase, Progress
 from app.engine import ddl
 from app.engine.board import Board, Track, Unit
-from app.engine.connection import Session
+from app.engine.connection import Reply, Session
 from app.engine.flavor import Flavor
 from app.engine.introspect import Table
 from app.engine.objects import uncommented
@@ -45,7 +45,8 @@ from app.errors import ManifestError, StatementError
 _DEFER_FROM_ROWS: Final = 10_000
 # Lock wait timeout and deadlock: the statement was undone and may be run again.
 _RETRYABLE: Final = frozenset({1205, 1213})
-_TRIES: Final = 6
+# Seconds between tries.
+_PAUSES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
 # An ENUM's index 0 loads back as index 0, with this warning.
 _TOLERATED: Final = frozenset({1265})
 # What a member of objects may do besides creating its own kind.
@@ -81,7 +82,7 @@ class _Job:
 class Load:
     """One load; used once."""
 
-    def __init__(  # noqa: PLR0913 - the collaborators of one load
+    def __init__(
         self,
         sessions: Sequence[Session],
         flavor: Flavor,
@@ -268,21 +269,21 @@ class Load:
     async def _insert_rows(
         self, session: Session, job: _Job, entry: StatementEntry, text: bytes
     ) -> None:
-        for attempt in range(1, _TRIES + 1):
-            try:
-                reply = await session.query(text, quiet=True)
-                break
-            except StatementError as exc:
-                if exc.errno not in _RETRYABLE or attempt == _TRIES:
-                    raise StatementError(
-                        f"{job.table.label}: {exc}", errno=exc.errno, hint=exc.hint
-                    ) from exc
-                await asyncio.sleep(0.1 * 2**attempt)
-        codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
-        if codes - _TOLERATED or reply.affected != entry.rows:
-            problem = f"warning {min(codes)}" if codes else f"{reply.affected} of {entry.rows} rows"
+        """Insert, and refuse any difference from what the index says."""
+        try:
+            reply = await _insert_patiently(session, text)
+        except StatementError as exc:
             raise StatementError(
-                f"{job.table.label}: an INSERT gave {problem}", errno=min(codes, default=0)
+                f"{job.table.label}: {exc}", errno=exc.errno, hint=exc.hint
+            ) from exc
+        codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
+        refused = codes - _TOLERATED
+        if refused or reply.affected != entry.rows:
+            problem = (
+                f"warning {min(refused)}" if refused else f"{reply.affected} of {entry.rows} rows"
+            )
+            raise StatementError(
+                f"{job.table.label}: an INSERT gave {problem}", errno=min(refused, default=0)
             )
 
     async def _build_indexes(self, job: _Job, session: Session) -> None:
@@ -341,6 +342,18 @@ class Load:
                 f"view {load.target}.{entry.name} could not be created: it was unusable when it was"
                 f" backed up ({exc})"
             )
+
+
+async def _insert_patiently(session: Session, text: bytes) -> Reply:
+    """Run an INSERT that is its own transaction; again when another session was in its way."""
+    for pause in _PAUSES:
+        try:
+            return await session.query(text, quiet=True)
+        except StatementError as exc:
+            if exc.errno not in _RETRYABLE:
+                raise
+        await asyncio.sleep(pause)
+    return await session.query(text, quiet=True)
 
 
 def _require(condition: bool, job: _Job, what: str) -> None:  # noqa: FBT001 - reads as an assertion

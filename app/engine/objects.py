@@ -13,7 +13,7 @@ from typing import Final
 
 from app.domain.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.ports import Statement
-from app.engine.connection import Row, Session
+from app.engine.connection import Session
 from app.engine.ddl import disabled_event, fingerprint, unqualify
 from app.engine.flavor import Flavor
 from app.engine.introspect import Schema
@@ -73,32 +73,34 @@ async def read_objects(session: Session, flavor: Flavor, schema: Schema) -> list
     Leaves the session with that database selected, because the server prints a view's own tables
     without a qualifier only then.
 
+    Returns:
+        Views, routines, triggers in their order of action, events; unsorted by dependency.
+
     Raises:
         PermissionDeniedError: A definition is hidden from this user.
     """
     await session.query(f"USE {quote(schema.name)}")
-    found = [
+    return [
         *await _read_views(session, schema),
         *await _read_routines(session, flavor, schema),
         *await _read_triggers(session, schema),
         *await _read_events(session, schema),
     ]
-    return found
 
 
 async def _read_views(session: Session, schema: Schema) -> list[Definition]:
-    names = await session.query(
-        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'"  # noqa: S608
+    names = await session.texts(
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'"
         f" AND TABLE_SCHEMA = {quote_text(schema.name)} ORDER BY TABLE_NAME",
     )
     found = []
-    for (name,) in names.rows:
-        row = (await session.query(f"SHOW CREATE VIEW {quote(str(name))}")).rows[0]
-        columns = await _view_columns(session, str(name))
-        sql = str(row[1])
-        entry = _entry(ObjectKind.VIEW, str(name), sql, schema.name, valid=columns is not None)
+    for (name,) in names:
+        row = (await session.texts(f"SHOW CREATE VIEW {quote(name)}"))[0]
+        columns = await _view_columns(session, name)
+        sql = row[1]
+        entry = _entry(ObjectKind.VIEW, name, sql, schema.name, valid=columns is not None)
         found.append(
-            Definition(entry, sql, "", str(row[2]), str(row[3]), columns=tuple(columns or ())),
+            Definition(entry, sql, "", row[2], row[3], columns=tuple(columns or ())),
         )
     return found
 
@@ -106,92 +108,88 @@ async def _read_views(session: Session, schema: Schema) -> list[Definition]:
 async def _view_columns(session: Session, name: str) -> list[str] | None:
     """Return a view's columns, None when the server itself cannot use it."""
     try:
-        rows = (await session.query(f"SHOW COLUMNS FROM {quote(name)}")).rows
+        rows = await session.texts(f"SHOW COLUMNS FROM {quote(name)}")
     except StatementError as exc:
         if exc.errno in _INVALID_VIEW:
             return None
         raise
     except PermissionDeniedError:
         return None
-    return [str(row[0]) for row in rows]
+    return [row[0] for row in rows]
 
 
 async def _read_routines(session: Session, flavor: Flavor, schema: Schema) -> list[Definition]:
-    listing = await session.query(
-        "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"  # noqa: S608
+    listing = await session.texts(
+        "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"
         f" WHERE ROUTINE_SCHEMA = {quote_text(schema.name)} ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
     )
     kinds = {kind.value.upper(): kind for kind in _ROUTINES}
     found = []
-    for kind_text, name in listing.rows:
-        kind = kinds[str(kind_text).upper()]
-        row = (await session.query(f"SHOW CREATE {kind.value.upper()} {quote(str(name))}")).rows[0]
-        if row[2] is None:
+    for kind_text, name in listing:
+        kind = kinds[kind_text.upper()]
+        row = (await session.texts(f"SHOW CREATE {kind.value.upper()} {quote(name)}"))[0]
+        if not row[2]:
             raise PermissionDeniedError(
                 f"the body of {kind} {schema.name}.{name} is hidden from this user",
                 hint=f"GRANT {flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
             )
-        found.append(_definition(kind, str(name), str(row[2]), row, schema.name))
+        found.append(_definition(kind, name, row[2], row, schema.name))
     return sorted(found, key=lambda one: _ROUTINES.index(one.entry.kind))
 
 
 async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
-    listing = await session.query(
-        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"  # noqa: S608
+    listing = await session.texts(
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
         f" WHERE TRIGGER_SCHEMA = {quote_text(schema.name)}"
         " ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER",
     )
     found = []
-    for name, table in listing.rows:
-        row = (await session.query(f"SHOW CREATE TRIGGER {quote(str(name))}")).rows[0]
+    for name, table in listing:
+        row = (await session.texts(f"SHOW CREATE TRIGGER {quote(name)}"))[0]
         found.append(
-            _definition(
-                ObjectKind.TRIGGER, str(name), str(row[2]), row, schema.name, table=str(table)
-            ),
+            _definition(ObjectKind.TRIGGER, name, row[2], row, schema.name, table=table),
         )
     return found
 
 
 async def _read_events(session: Session, schema: Schema) -> list[Definition]:
-    listing = await session.query(
-        "SELECT EVENT_NAME FROM information_schema.EVENTS"  # noqa: S608
+    listing = await session.texts(
+        "SELECT EVENT_NAME FROM information_schema.EVENTS"
         f" WHERE EVENT_SCHEMA = {quote_text(schema.name)} ORDER BY EVENT_NAME",
     )
     found = []
-    for (name,) in listing.rows:
-        row = (await session.query(f"SHOW CREATE EVENT {quote(str(name))}")).rows[0]
-        entry = _entry(ObjectKind.EVENT, str(name), str(row[3]), schema.name)
+    for (name,) in listing:
+        row = (await session.texts(f"SHOW CREATE EVENT {quote(name)}"))[0]
+        entry = _entry(ObjectKind.EVENT, name, row[3], schema.name)
         found.append(
             Definition(
                 entry,
-                str(row[3]),
-                str(row[1]),
-                str(row[4]),
-                str(row[5]),
-                database_collation=str(row[6]),
-                time_zone=str(row[2]),
+                row[3],
+                row[1],
+                row[4],
+                row[5],
+                database_collation=row[6],
+                time_zone=row[2],
             ),
         )
     return found
 
 
-def _definition(  # noqa: PLR0913 - the fields of one SHOW CREATE
+def _definition(
     kind: ObjectKind,
     name: str,
     sql: str,
-    row: Row,
+    row: Sequence[str],
     database: str,
     *,
     table: str = "",
 ) -> Definition:
     """Make a definition from the columns that SHOW CREATE has for routines and triggers alike."""
     entry = _entry(kind, name, sql, database, table=table)
-    return Definition(
-        entry, sql, str(row[1]), str(row[3]), str(row[4]), database_collation=str(row[5])
-    )
+    return Definition(entry, sql, row[1], row[3], row[4], database_collation=row[5])
 
 
-def _entry(  # noqa: PLR0913
+def _entry(
     kind: ObjectKind,
     name: str,
     sql: str,
@@ -315,10 +313,13 @@ def _database_collation(collation: str) -> Statement:
 
 def _session(one: Definition, sql: str) -> str:
     """
-    Write the SET that an object is created under.
+    Write the session that an object is created in.
 
     The file is UTF-8, so a body with other characters than ASCII is created under utf8mb4 even if it
     was made under latin1: the text stays, only the remembered client character set changes.
+
+    Returns:
+        One SET statement.
     """
     keeps = sql.isascii() or (one.charset in _LARGEST and max(sql) <= _LARGEST[one.charset])
     charset, collation = (

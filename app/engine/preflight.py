@@ -75,11 +75,11 @@ async def require_empty(session: Session, database: str) -> None:
         TargetNotEmptyError: It holds a table, view, routine or event.
     """
     for source, column in _CONTENT:
-        count = await session.scalar(
-            f"SELECT COUNT(*) FROM information_schema.{source}"  # noqa: S608
+        ((count,),) = await session.texts(
+            f"SELECT COUNT(*) FROM information_schema.{source}"
             f" WHERE {column} = {quote_text(database)}",
         )
-        if count:
+        if count != "0":
             raise TargetNotEmptyError(
                 f"database {database!r} holds {count} {source.lower()}",
                 hint="Choose another name with --into, or drop what is there.",
@@ -87,8 +87,8 @@ async def require_empty(session: Session, database: str) -> None:
 
 
 async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> list[str]:
-    rows = (await session.query("SHOW ENGINES")).rows
-    here = {str(row[0]).lower() for row in rows if str(row[1]) in {"YES", "DEFAULT"}}
+    rows = await session.texts("SHOW ENGINES")
+    here = {row[0].lower() for row in rows if row[1] in {"YES", "DEFAULT"}}
     needed = {table.engine for table in tables if not table.sequence}
     return [
         f"engine {name} is not on this server"
@@ -98,8 +98,7 @@ async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> li
 
 
 async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
-    rows = (await session.query("SHOW COLLATION")).rows
-    here = {str(row[0]).lower() for row in rows}
+    here = {row[0].lower() for row in await session.texts("SHOW COLLATION")}
     needed = {load.entry.collation for load in loads} | {
         column.collation
         for load in loads

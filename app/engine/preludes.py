@@ -19,12 +19,15 @@ _HISTORY: Final = b"/*M!101100 SET SESSION system_versioning_insert_history = 1 
 
 def member_prelude(database: str, *, single: bool, history: bool = False) -> list[Statement]:
     """
-    Return the statements before a member's own.
+    Begin a member.
 
     Args:
         database: Which one the member belongs to.
         single: Whether the file holds one database and so does not name it.
         history: Whether the member holds row versions of the past.
+
+    Returns:
+        Statements for the mysql client; a load by this program passes them over.
     """
     use = (
         [] if single else [Statement(StatementKind.DATABASE, f"USE {quote(database)};\n".encode())]
@@ -35,11 +38,14 @@ def member_prelude(database: str, *, single: bool, history: bool = False) -> lis
 
 def header(lines: list[str], databases: list[tuple[str, str, str]]) -> list[Statement]:
     """
-    Return the statements of the header member.
+    Begin the file.
 
     Args:
         lines: Comments for people; line breaks in them are replaced.
         databases: Name, character set and collation of each, when the file names them.
+
+    Returns:
+        The statements of the header member.
     """
     text = "".join(f"-- {' '.join(line.splitlines())}\n" for line in lines)
     statements = [Statement(StatementKind.TEXT, text.encode())]

@@ -171,7 +171,7 @@ def _missing(grants: Grants, right: str, scope: str, *, required: bool = True) -
 
 
 def _covers(scope: str, database: str) -> bool:
-    """Match a database against a scope like `sh\\_p%`.*, where _ and % are wildcards."""
+    r"""Match a database against a scope like `sh\\_p%`.*, where _ and % are wildcards."""
     if not scope.endswith(".*"):
         return False
     pattern = scope[:-2].strip("`").replace("``", "`")

@@ -8,12 +8,12 @@ its SHA-256 must be the one in the manifest. Rows outside of all chunks would sh
 import hashlib
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Final, NoReturn
 
 from app.domain.manifest import MemberEntry, StatementEntry, StatementKind
 from app.engine.chunks import Chunk, LargeRow, read_range, read_stream
 from app.engine.connection import Session
-from app.engine.dump_rows import chunk_statement
+from app.engine.dump_rows import chunk_statement, count_rows
 from app.engine.flavor import Flavor
 from app.engine.ranges import Range
 from app.engine.slices import read_large_row
@@ -44,7 +44,7 @@ async def prove_member(
     async with aclosing(read_range(session, sql, part)) as pieces:
         found = [piece async for piece in pieces]
     if len(found) != 1 or isinstance(found[0], LargeRow) is not insert.sliced:
-        raise _failed(sql, f"a range holds other rows than the {insert.rows} of the backup")
+        _fail(sql, f"a range holds other rows than the {insert.rows} of the backup")
     await _compare(session, sql, flavor, found[0], entries)
 
 
@@ -66,10 +66,10 @@ async def prove_stream(
         async for piece in pieces:
             member = next(expected, None)
             if member is None:
-                raise _failed(sql, "there are more rows than in the backup")
+                _fail(sql, "there are more rows than in the backup")
             await _compare(session, sql, flavor, piece, compared(member))
     if next(expected, None) is not None:
-        raise _failed(sql, "there are fewer rows than in the backup")
+        _fail(sql, "there are fewer rows than in the backup")
 
 
 async def prove_count(session: Session, sql: TableSql) -> None:
@@ -79,9 +79,9 @@ async def prove_count(session: Session, sql: TableSql) -> None:
     Raises:
         ProofFailedError: It is not the backup's.
     """
-    rows = (await session.query(sql.count(), patient=True)).rows[0][0]
+    rows = await count_rows(session, sql)
     if rows != sql.table.entry.rows:
-        raise _failed(sql, f"{rows} rows, {sql.table.entry.rows} in the backup")
+        _fail(sql, f"{rows} rows, {sql.table.entry.rows} in the backup")
 
 
 async def _compare(
@@ -104,11 +104,11 @@ async def _compare(
                 ],
             )
     if digests != [entry.sha256 for entry in entries]:
-        raise _failed(sql, f"{entries[-1].rows} rows differ from the backup's")
+        _fail(sql, f"{entries[-1].rows} rows differ from the backup's")
 
 
-def _failed(sql: TableSql, what: str) -> ProofFailedError:
-    return ProofFailedError(
+def _fail(sql: TableSql, what: str) -> NoReturn:
+    raise ProofFailedError(
         f"{sql.table.label}: {what}",
         hint="What was restored is not kept. Verify the backup, and look for writers or triggers.",
     )

@@ -4,7 +4,7 @@ from sqlalchemy.dialects import mysql
 
 
 # The default dialect doubles `%`, which would change names in a dump file.
-_PREPARER = mysql.dialect(paramstyle="named").identifier_preparer  # type: ignore[no-untyped-call]
+_PREPARER = mysql.dialect(paramstyle="named").identifier_preparer
 
 
 def quote(name: str) -> str:

@@ -33,7 +33,10 @@ class Range:
 
     def where(self, key: Sequence[str]) -> str:
         """
-        Return ` WHERE ...` for the range, empty for the whole table.
+        Spell the range out.
+
+        Returns:
+            ` WHERE ...`, empty for the whole table.
 
         Raises:
             ManifestError: A bound is not a plain literal.
@@ -59,9 +62,10 @@ def _below(key: Sequence[str], bound: Sequence[str]) -> str:
 
 def _compare(key: Sequence[str], bound: Sequence[str], *, strict: str, last: str) -> str:
     """
-    Spell out a row comparison: `a > x OR (a = x AND b >= y)`.
+    Spell out a row comparison; row constructors scan the whole index on older optimizers.
 
-    Row constructors scan the whole index on older optimizers.
+    Returns:
+        `a > x OR (a = x AND b >= y)` and so on.
     """
     names = [quote(name) for name in key[: len(bound)]]
     terms = []

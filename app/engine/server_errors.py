@@ -60,6 +60,9 @@ def translate(exc: BaseException, *, quiet: bool = False) -> AppError:
     Args:
         exc: From the driver, or of the operating system below it.
         quiet: The statement held row data.
+
+    Returns:
+        An error without any row data in it.
     """
     if not isinstance(exc, pymysql.err.Error):
         return ConnectionLostError(f"the connection broke ({type(exc).__name__})", hint=_LOST_HINT)

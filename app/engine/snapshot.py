@@ -103,6 +103,9 @@ async def open_snapshot(
         threads: Connections wanted; the last rung has one.
         chunk_bytes: Target size of a reply.
 
+    Yields:
+        A snapshot whose connections all see the same point.
+
     Raises:
         SnapshotError: No rung held.
         ConnectionFailedError: A connection could not be opened.

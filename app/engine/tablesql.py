@@ -44,6 +44,9 @@ class TableSql:
         """
         Prepare the queries of a table.
 
+        Returns:
+            All of them.
+
         Raises:
             UnsupportedObjectError: A column's type is unknown.
         """
@@ -75,18 +78,18 @@ class TableSql:
     def count(self) -> str:
         """Return the query for the number of rows."""
         period = " FOR SYSTEM_TIME ALL" if self.table.entry.history else ""
-        return f"SELECT COUNT(*) FROM {self.table.sql}{period}"  # noqa: S608
+        return f"SELECT COUNT(*) FROM {self.table.sql}{period}"
 
     def extent(self) -> str:
         """Return the query for the least and greatest first key column; both NULL when empty."""
         first = quote(self.table.entry.key[0])
-        return f"SELECT MIN({first}), MAX({first}) FROM {self.source}"  # noqa: S608
+        return f"SELECT MIN({first}), MAX({first}) FROM {self.source}"
 
     def boundary(self, part: Range, offset: int) -> str:
         """Return the query for the key that has `offset` rows of the range before it."""
         where = part.where(self.table.entry.key)
         return (
-            f"SELECT {self.key_row} FROM {self.source}{where} "  # noqa: S608
+            f"SELECT {self.key_row} FROM {self.source}{where} "
             f"ORDER BY {self.key_order} LIMIT 1 OFFSET {offset}"
         )
 
@@ -95,4 +98,4 @@ class TableSql:
         row = self.hex_row if as_hex else self.row
         # History has no order of its own that survives a load.
         order = " ORDER BY 1" if self.table.entry.history else ""
-        return f"SELECT {row} FROM {self.source}{order}"  # noqa: S608
+        return f"SELECT {row} FROM {self.source}{order}"

@@ -92,7 +92,10 @@ class BackupService:
 
     async def info(self, backup_id: str) -> Manifest:
         """
-        Return all that is known about one backup.
+        Look at one backup.
+
+        Returns:
+            All that is known about it.
 
         Raises:
             BackupNotFoundError: No such backup.
@@ -108,6 +111,9 @@ class BackupService:
     ) -> VerifyReport:
         """
         Prove that a backup is what was written.
+
+        Returns:
+            What was looked at.
 
         Raises:
             BackupNotFoundError: No such backup.
@@ -232,7 +238,7 @@ class BackupService:
                 hint="Free some space, or set BACKSTAY_BACKUP_DIR to a larger disk.",
             )
 
-    async def _draft(  # noqa: PLR0913 - the facts a manifest begins with
+    async def _draft(
         self,
         snapshot: Snapshot,
         flavor: Flavor,

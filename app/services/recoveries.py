@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final
 
 from app.archive.catalogue import Catalogue
 from app.archive.reader import ArchiveReader
@@ -165,7 +164,7 @@ class RecoveryService:
         state = {**LOAD_SESSION, "group_concat_max_len": str(reply)}
         sessions: list[Session] = []
         try:
-            for _ in range(threads):
+            while len(sessions) < threads:
                 sessions.append(await self._server.open(state))
             yield sessions
         finally:
