@@ -1,0 +1,22 @@
+"""What every corpus shares: the session that may store anything, and string literals."""
+
+Statements = list[str]
+
+# Without strict mode, so that zero dates, ENUM index 0 and rows against their own CHECK can be stored at all.
+PRELUDE = (
+    "SET NAMES utf8mb4",
+    (
+        "SET SESSION sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', "
+        "time_zone='+00:00', check_constraint_checks=0, innodb_strict_mode=0"
+    ),
+)
+
+
+def text(value: str) -> str:
+    """Write a utf8mb4 literal in hex, which no client and no sql_mode can change."""
+    return f"_utf8mb4 X'{value.encode().hex()}'"
+
+
+def name(value: str) -> str:
+    """Quote an identifier."""
+    return "`" + value.replace("`", "``") + "`"

@@ -1,0 +1,322 @@
+"""
+The independent oracle: everything of a database that must survive a round trip, as one value.
+
+It shares no code with the engine. Two snapshots of equal databases are equal, whatever their names.
+
+1. Open a connection of its own with a fixed session: utf8mb4, UTC, empty sql_mode.
+2. Read every row of every table as text that loses nothing: HEX of the bytes, DOUBLE for FLOAT, index and label for ENUM.
+3. Read SHOW CREATE of every object and the rows of information_schema, replacing database names by markers.
+4. `assert_same` compares two such values and prints the first differences.
+
+Not guaranteed: the sign of a NaN (servers store none); row_start and row_end of transaction-precise history (BIGINT
+periods), which no logical dump can restore and which are left out together with the old row versions.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+from pymysql.err import Error
+
+from tests.oracle_catalogue import CATALOGUE, View
+from tests.oracle_rows import Content, read_content
+from tests.outside_judge import outside_judge
+
+
+__all__ = ["Snapshot", "Source", "assert_same", "literal", "outside_judge", "quote", "snapshot"]
+
+
+Value: TypeAlias = "str | int | list[Value] | dict[str, Value] | None"
+Snapshot = dict[str, "Value"]
+Row = tuple[str | None, ...]
+
+# Shown before the report is cut: enough to see a pattern, little enough to read.
+DIFFERENCES_SHOWN = 20
+CLIPPED_AT = 240
+
+
+class Addressed(Protocol):
+    """
+    A server that tests can reach.
+
+    Attributes:
+        url: mysql://user:password@host:port/
+    """
+
+    @property
+    def url(self) -> str:
+        """Address of the server."""
+        ...
+
+
+class Connected(Protocol):
+    """
+    A client that tests already hold; the oracle opens a connection of its own to the same server.
+
+    Attributes:
+        connection: pymysql connection.
+    """
+
+    connection: "Connection[Cursor]"
+
+
+Source: TypeAlias = "Mapping[str, Any] | str | Addressed | Connected"
+
+
+class Reader:
+    """
+    A connection with the oracle's own session state; every value is text as the server printed it.
+
+    Attributes:
+        names: Database name -> marker that replaces it in definitions.
+    """
+
+    def __init__(self, source: Source, names: Mapping[str, str]) -> None:
+        self.names = dict(names)
+        self._connection = Connection(
+            **_parameters(source),
+            charset="utf8mb4",
+            use_unicode=False,
+            conv={},
+            autocommit=True,
+            max_allowed_packet=1 << 30,
+        )
+        for statement in (
+            "SET SESSION sql_mode=''",
+            "SET SESSION time_zone='+00:00'",
+            "SET SESSION sql_quote_show_create=1, sql_select_limit=DEFAULT, group_concat_max_len=1073741821",
+        ):
+            self.rows(statement)
+
+    def rows(self, statement: str) -> list[Row]:
+        """Run one statement and fetch all its rows."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return [tuple(_text(value) for value in row) for row in cursor.fetchall() or ()]
+
+    def named_rows(self, statement: str) -> list[dict[str, str | None]]:
+        """Run one statement and fetch its rows by column name."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            columns = [column[0] for column in cursor.description or ()]
+            return [
+                dict(zip(columns, map(_text, row), strict=True)) for row in cursor.fetchall() or ()
+            ]
+
+    def neutral(self, text: str | None) -> str | None:
+        """Replace every known database name that stands where a qualifier stands."""
+        if text is None:
+            return None
+        for name, marker in self.names.items():
+            quoted = re.escape("`" + name.replace("`", "``") + "`")
+            pattern = rf"(?:{quoted}|(?<![\w$`]){re.escape(name)}(?![\w$`]))(?=\s*\.)"
+            # A marker holds no backslash, so it needs no escape as a replacement.
+            text = re.sub(pattern, marker, text)
+        return text
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def snapshot(source: Source, database: str, *, names: Mapping[str, str] | None = None) -> Snapshot:
+    """
+    Read everything of one database that must survive a round trip.
+
+    Args:
+        source: pymysql parameters, a mysql:// address, or a server or client of the fixtures.
+        database: Name of an existing database.
+        names: Further database names -> markers: the former name that bodies still mention, or a partner schema.
+
+    Returns:
+        Nested dicts of text, without the database's own name; equal for equal databases.
+    """
+    with closing(Reader(source, {database: "<db>", **(names or {})})) as reader:
+        reader.rows(f"USE {quote(database)}")
+        found: Snapshot = {
+            view.name.lower(): _catalogue(reader, view, database) for view in CATALOGUE
+        }
+        found["content"] = {
+            name: _content(read_content(reader.rows, database, name))
+            for name in _tables(reader, database, "BASE TABLE", "SYSTEM VERSIONED")
+        }
+        found["sequence"] = {
+            name: _sequence(reader, name) for name in _tables(reader, database, "SEQUENCE")
+        }
+        found["definition"] = dict(_definitions(reader, database))
+        return found
+
+
+def assert_same(a: Snapshot, b: Snapshot) -> None:
+    """
+    Fail with a short readable list of differences unless both snapshots are equal.
+
+    Raises:
+        AssertionError: They differ; the message names at most DIFFERENCES_SHOWN places.
+    """
+    differences = list(_differences(a, b, ""))
+    if differences:
+        shown = "\n".join(differences[:DIFFERENCES_SHOWN])
+        more = len(differences) - DIFFERENCES_SHOWN
+        tail = f"\n... and {more} more" if more > 0 else ""
+        message = f"{len(differences)} differences:\n{shown}{tail}"
+        raise AssertionError(message)
+
+
+def quote(name: str) -> str:
+    """Quote an identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def literal(text: str) -> str:
+    """Quote a string for a session without NO_BACKSLASH_ESCAPES."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _parameters(source: Source) -> dict[str, Any]:
+    if isinstance(source, Mapping):
+        return dict(source)
+    if hasattr(source, "connection"):
+        held = source.connection
+        return {"host": held.host, "port": held.port, "user": held.user, "password": held.password}
+    address = urlsplit(source if isinstance(source, str) else source.url)
+    return {
+        "host": address.hostname,
+        "port": address.port or 3306,
+        "user": unquote(address.username or "root"),
+        "password": unquote(address.password or ""),
+    }
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        # SHOW CREATE prints some literals and defaults as raw bytes that are no UTF-8; they too must be compared.
+        return value.decode("utf-8", "backslashreplace")
+    return str(value)
+
+
+def _tables(reader: Reader, database: str, *kinds: str) -> list[str]:
+    wanted = ",".join(literal(kind) for kind in kinds)
+    rows = reader.rows(
+        "SELECT TABLE_NAME FROM information_schema.TABLES "
+        f"WHERE TABLE_SCHEMA={literal(database)} AND TABLE_TYPE IN ({wanted}) ORDER BY BINARY TABLE_NAME"
+    )
+    return [name for (name,) in rows if name is not None]
+
+
+def _content(content: Content) -> Value:
+    if content.digest is not None:
+        return {"rows": content.count, "digest": content.digest}
+    return {"rows": content.count, "multiset": list(content.rows)}
+
+
+def _sequence(reader: Reader, name: str) -> Value:
+    # Qualified by USE; a sequence is read like a table of one row.
+    [row] = reader.named_rows(f"SELECT * FROM {quote(name)}")
+    return dict(row)
+
+
+def _catalogue(reader: Reader, view: View, database: str) -> Value:
+    rows = reader.named_rows(
+        f"SELECT * FROM information_schema.{view.name} WHERE {view.schema}={literal(database)}"
+    )
+    found: dict[str, Value] = {}
+    for row in sorted(rows, key=lambda row: [row.get(key) or "" for key in view.keys]):
+        kept = {
+            column: _schema_cell(reader, column, cell)
+            for column, cell in row.items()
+            if column not in view.dropped
+        }
+        key = " / ".join(row.get(key) or "" for key in view.keys)
+        # Two rows with one key would hide one another.
+        while key in found:
+            key += " again"
+        found[key] = dict(kept)
+    return found
+
+
+def _schema_cell(reader: Reader, column: str, cell: str | None) -> str | None:
+    if column.endswith("_SCHEMA") or column == "SCHEMA_NAME":
+        return reader.names.get(cell or "", cell)
+    return reader.neutral(cell)
+
+
+def _definitions(reader: Reader, database: str) -> Iterator[tuple[str, Value]]:
+    for kind, name in _objects(reader, database):
+        try:
+            [row] = reader.named_rows(f"SHOW CREATE {kind} {quote(name)}")
+        except Error as error:
+            # A view in a cycle cannot be shown; the number of the error is then the truth to keep.
+            yield f"{kind} {name}", f"error {error.args[0]}"
+            continue
+        row.pop("Created", None)
+        yield (
+            f"{kind} {name}",
+            {column: reader.neutral(cell) for column, cell in row.items()},
+        )
+
+
+def _objects(reader: Reader, database: str) -> Iterator[tuple[str, str]]:
+    for name in _tables(reader, database, "BASE TABLE", "SYSTEM VERSIONED"):
+        yield "TABLE", name
+    for kind in ("SEQUENCE", "VIEW"):
+        for name in _tables(reader, database, kind):
+            yield kind, name
+    here = literal(database)
+    found = reader.rows(
+        f"SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA={here} "
+        "UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES "
+        f"WHERE ROUTINE_SCHEMA={here} "
+        f"UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA={here}"
+    )
+    yield from ((kind or "", title or "") for kind, title in found)
+
+
+def _differences(a: Value, b: Value, path: str) -> Iterator[str]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted(a.keys() | b.keys()):
+            here = f"{path}.{key}" if path else key
+            if key not in b:
+                yield f"{here}: only in the first: {_clip(a[key])}"
+            elif key not in a:
+                yield f"{here}: only in the second: {_clip(b[key])}"
+            else:
+                yield from _differences(a[key], b[key], here)
+    elif isinstance(a, list) and isinstance(b, list):
+        yield from _row_differences(a, b, path)
+    elif a != b:
+        yield f"{path}:\n  first:  {_clip(a, b)}\n  second: {_clip(b, a)}"
+
+
+def _row_differences(a: list[Value], b: list[Value], path: str) -> Iterator[str]:
+    # Both are sorted: a merge shows what each side has more of, duplicates included.
+    left, right = [str(row) for row in a], [str(row) for row in b]
+    i = j = 0
+    while i < len(left) or j < len(right):
+        if j == len(right) or (i < len(left) and left[i] < right[j]):
+            yield f"{path}: row only in the first:  {_clip(left[i])}"
+            i += 1
+        elif i == len(left) or right[j] < left[i]:
+            yield f"{path}: row only in the second: {_clip(right[j])}"
+            j += 1
+        else:
+            i, j = i + 1, j + 1
+
+
+def _clip(value: Value, other: Value = None) -> str:
+    text, against = repr(value), repr(other)
+    start = 0
+    if other is not None:
+        common = next(
+            (i for i, (x, y) in enumerate(zip(text, against, strict=False)) if x != y),
+            min(len(text), len(against)),
+        )
+        start = max(0, common - CLIPPED_AT // 3)
+    shown = text[start : start + CLIPPED_AT]
+    return ("..." if start else "") + shown + ("..." if start + CLIPPED_AT < len(text) else "")
