@@ -27,7 +27,7 @@ _PREFIX: Final = b"-- |"
 _PIECE_BYTES: Final = LINE_BYTES - len(_PREFIX) - 1
 _TRAILER: Final = re.compile(rb"-- footer bytes: ([0-9]{20})\n")
 _HEAD: Final = re.compile(
-    rb'-- (\{"footer":1,"json_bytes":[0-9]{1,12},"json_sha256":"[0-9a-f]{64}"\})\n'
+    rb'-- \{"footer":1,"json_bytes":([0-9]{1,12}),"json_sha256":"([0-9a-f]{64})"\}\n'
 )
 
 
@@ -91,9 +91,8 @@ def read_footer(raw: bytes, *, source: str) -> Manifest:
     head = _HEAD.search(raw)
     if head is None:
         raise ManifestError(f"{source}: no manifest in the footer")
-    facts = json.loads(head[1])
     lines = raw[head.end() : -TRAILER_BYTES].splitlines()
     body = b"".join(line.removeprefix(_PREFIX) for line in lines)
-    if hashlib.sha256(body).hexdigest() != facts["json_sha256"]:
+    if (b"%d" % len(body), hashlib.sha256(body).hexdigest().encode()) != head.groups():
         raise ChecksumMismatchError(f"{source}: the manifest in the footer is damaged")
     return decode(body, source=source)
