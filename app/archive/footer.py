@@ -15,7 +15,9 @@ import json
 import re
 from typing import Final
 
-from app.domain.manifest import Manifest, decode, encode
+from pydantic import TypeAdapter
+
+from app.domain.manifest import Manifest, decode
 from app.errors import ChecksumMismatchError, ManifestError
 
 
@@ -23,6 +25,7 @@ from app.errors import ChecksumMismatchError, ManifestError
 LINE_BYTES: Final = 16 << 10
 TRAILER_BYTES: Final = len(b"-- footer bytes: ") + 20 + 1
 
+_ADAPTER: Final = TypeAdapter(Manifest)
 _PREFIX: Final = b"-- |"
 _PIECE_BYTES: Final = LINE_BYTES - len(_PREFIX) - 1
 _TRAILER: Final = re.compile(rb"-- footer bytes: ([0-9]{20})\n")
@@ -42,7 +45,7 @@ def write_footer(draft: Manifest, *, before: int = 0) -> bytes:
     Returns:
         Whole lines of at most `LINE_BYTES`, ASCII.
     """
-    body = encode(draft)
+    body = _ADAPTER.dump_json(draft, ensure_ascii=True)
     head = {
         "footer": 1,
         "json_bytes": len(body),

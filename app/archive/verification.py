@@ -122,7 +122,7 @@ def verify_file(
     check_index(manifest)
     check_size(file, manifest)
     task = _Task(file, manifest, level)
-    statements = rows = 0
+    rows = 0
     if task.includes(VerifyLevel.HASHES):
         with closing(_walk(task, threads)) as walk:
             for member, found in walk:
@@ -131,16 +131,20 @@ def verify_file(
                 if listener is not None:
                     listener(member)
                 rows += found
-                statements += len(member.statements)
-    content = task.includes(VerifyLevel.CONTENT)
+    return _report(task, rows, time.monotonic() - began)
+
+
+def _report(task: _Task, rows: int, seconds: float) -> VerifyReport:
+    manifest, members = task.manifest, task.manifest.members
+    statements = sum(len(member.statements) for member in members)
     return VerifyReport(
-        level=level,
+        level=task.level,
         size=manifest.size if task.includes(VerifyLevel.HASHES) else 0,
         raw_size=manifest.raw_size if task.includes(VerifyLevel.INFLATE) else 0,
-        members=len(manifest.members) if task.includes(VerifyLevel.HASHES) else 0,
-        statements=statements if content else 0,
+        members=len(members) if task.includes(VerifyLevel.HASHES) else 0,
+        statements=statements if task.includes(VerifyLevel.CONTENT) else 0,
         rows=rows,
-        seconds=time.monotonic() - began,
+        seconds=seconds,
     )
 
 

@@ -344,11 +344,6 @@ def to_json(manifest: Manifest) -> bytes:
     return body + _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode() + _SEAL_SUFFIX
 
 
-def encode(manifest: Manifest) -> bytes:
-    """Encode without a checksum, in ASCII and without control characters, for the footer."""
-    return _ADAPTER.dump_json(manifest, ensure_ascii=True)
-
-
 def from_json(data: bytes, *, source: str) -> Manifest:
     """
     Decode and check a manifest.

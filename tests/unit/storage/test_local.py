@@ -54,7 +54,7 @@ def test_a_file_that_cannot_be_removed_says_so(tmp_path):
 
 
 def test_the_first_owner_of_a_name_survives(tmp_path):
-    """Two writers of one name do not tread on each other."""
+    """Two writers of one name leave each other alone."""
     directory = LocalDirectory(tmp_path)
     first = directory.create("a")
     with pytest.raises(StorageError, match="a: file exists"):
