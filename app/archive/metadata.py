@@ -20,10 +20,6 @@ from app.domain.backup import CatalogueEntry
 # 10,000 backups take about 10 MB.
 MAX_METADATA_BYTES: Final = 256 << 20
 
-_ENTRY: Final = TypeAdapter(CatalogueEntry)
-# What the seed nests under "options"; the others of ours stand beside its keys.
-_OPTIONS: Final = ("include_data", "compress", "verify", "description")
-
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -45,6 +41,12 @@ class CachedEntry:
 
     entry: CatalogueEntry
     stamp: Stamp
+
+
+_ENTRY: Final = TypeAdapter(CatalogueEntry)
+_STAMP: Final = TypeAdapter(Stamp)
+# What the seed nests under "options"; the others of ours stand beside its keys.
+_OPTIONS: Final = ("include_data", "compress", "verify", "description")
 
 
 def encode_metadata(cached: Iterable[CachedEntry]) -> bytes:
@@ -98,7 +100,7 @@ def _item_of(value: JsonValue) -> CachedEntry | None:
     known = {key: field for key, field in {**fields, **options}.items() if key in names}
     try:
         entry = _ENTRY.validate_json(json.dumps(known))
-        return CachedEntry(entry, TypeAdapter(Stamp).validate_python(stamp))
+        return CachedEntry(entry, _STAMP.validate_python(stamp))
     except ValidationError:
         return None
 

@@ -24,7 +24,7 @@ _LITERAL = (
     rb")"
 )
 _HEAD: Final = re.compile(
-    rb"(?:INSERT|REPLACE) INTO (?:%(name)s\.)?%(name)s"
+    rb"INSERT INTO (?:%(name)s\.)?%(name)s"
     rb"(?: ?\((?:%(name)s(?:, ?%(name)s)*+)?+\))?+ VALUES[ \n]" % {b"name": _NAME}
 )
 _ROW: Final = re.compile(

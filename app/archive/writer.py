@@ -153,12 +153,11 @@ class ArchiveWriter:
         async with self._turn:
             self._begin_change()
             manifest = await run_to_end(partial(self._seal, draft, closing), executor=self._pool)
-            check_index(manifest)
             if verify:
                 await self._read_back(manifest, listener)
             if duration is not None:
                 manifest = replace(manifest, duration=duration())
-            await run_to_end(partial(self._publish, to_json(manifest)), executor=self._pool)
+            await run_to_end(partial(self._publish, manifest), executor=self._pool)
             # From here to the return nothing awaits: the backup exists, or the caller was told not.
             self._keep()
         return manifest
@@ -207,7 +206,9 @@ class ArchiveWriter:
         self._put(pieces)
         self._members.append(footer)
         self._file().sync()
-        return self._with_file_facts(draft)
+        manifest = self._with_file_facts(draft)
+        check_index(manifest)
+        return manifest
 
     def _with_file_facts(self, draft: Manifest) -> Manifest:
         members = tuple(self._members)
@@ -236,8 +237,9 @@ class ArchiveWriter:
         await run_to_end(file.forget, executor=self._pool)
         await run_to_end(work, stop=stop)
 
-    def _publish(self, manifest: bytes) -> None:
-        self._note = publication.publish(self._directory, self.name, self._file(), manifest)
+    def _publish(self, manifest: Manifest) -> None:
+        data = to_json(manifest)
+        self._note = publication.publish(self._directory, self.name, self._file(), data)
 
     def _keep(self) -> None:
         data, note = self._data, self._note
