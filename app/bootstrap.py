@@ -11,6 +11,7 @@ from app.config import Settings
 from app.engine.connection import Server
 from app.errors import InvalidRequestError
 from app.services.backups import BackupService
+from app.services.doctor import DoctorService
 from app.services.recoveries import RecoveryService
 
 
@@ -35,6 +36,7 @@ class Program:
     catalogue: Catalogue
     backups: BackupService
     recoveries: RecoveryService
+    doctor: DoctorService
 
 
 @asynccontextmanager
@@ -68,6 +70,7 @@ async def program(settings: Settings, *, needs_server: bool = True) -> AsyncIter
             catalogue=catalogue,
             backups=BackupService(server, catalogue, clock),
             recoveries=RecoveryService(server, catalogue, clock),
+            doctor=DoctorService(server if url else None, catalogue),
         )
     finally:
         await server.close()

@@ -301,13 +301,17 @@ def _install(data: Path) -> None:
         raise SandboxError(f"mariadb-install-db failed:\n{output}")
 
 
+def find_program(name: str) -> str | None:
+    """Find a server program, also where the search path of ordinary users does not lead."""
+    return shutil.which(name, path=os.pathsep.join([*os.get_exec_path(), *EXTRA_PATH]))
+
+
 def _program(name: str) -> str:
-    """Find a server program."""
-    found = shutil.which(name, path=os.pathsep.join([*os.get_exec_path(), *EXTRA_PATH]))
+    found = find_program(name)
     if found is None:
         raise SandboxError(
             f"no {name} program found",
-            hint="install the MariaDB server; on Debian and Ubuntu: apt-get install mariadb-server.",
+            hint="Install the MariaDB server; on Debian and Ubuntu: apt-get install mariadb-server.",
         )
     return found
 

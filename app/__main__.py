@@ -1,0 +1,6 @@
+"""`python -m app` is `backstay`."""
+
+from app.cli.program import main
+
+
+main()

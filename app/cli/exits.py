@@ -1,0 +1,38 @@
+"""Exit codes: one table, looked up along the class hierarchy; docs/errors.md shows it to people."""
+
+from asyncio import CancelledError
+from typing import Final
+
+from app.errors import (
+    ConflictError,
+    DatabaseError,
+    IntegrityError,
+    NotFoundError,
+    RefusedError,
+    StorageError,
+)
+
+
+OK: Final = 0
+BUG: Final = 1
+USAGE: Final = 2
+CANCELLED: Final = 130  # 128 + SIGINT, as shells report it
+
+EXIT_CODES: Final[dict[type[BaseException], int]] = {
+    NotFoundError: 10,
+    ConflictError: 11,
+    RefusedError: 12,
+    DatabaseError: 20,
+    StorageError: 21,
+    IntegrityError: 22,
+    CancelledError: CANCELLED,
+    KeyboardInterrupt: CANCELLED,
+}
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the code of the nearest ancestor in the table; 1, a bug, for everything else."""
+    for ancestor in type(error).__mro__:
+        if ancestor in EXIT_CODES:
+            return EXIT_CODES[ancestor]
+    return BUG

@@ -1,0 +1,36 @@
+"""Options that more than one command has."""
+
+from typing import Annotated
+
+import typer
+
+
+MOST_THREADS = 64
+
+BackupIdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="Backup id, as 'backstay backup list' prints it.")
+]
+Databases = Annotated[
+    list[str] | None,
+    typer.Option("--database", metavar="NAME", help="Only this database. Repeatable."),
+]
+Tables = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--table",
+        metavar="GLOB",
+        help="Only tables like this: a glob on 'table' or 'database.table'. Repeatable.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        max=MOST_THREADS,
+        metavar="N",
+        help="Connections to the server. Default: BACKSTAY_THREADS.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]
