@@ -244,6 +244,9 @@ def _catalogue(reader: Reader, view: View, database: str) -> Value:
 def _schema_cell(reader: Reader, column: str, cell: str | None) -> str | None:
     if column.endswith("_SCHEMA") or column == "SCHEMA_NAME":
         return reader.names.get(cell or "", cell)
+    if column == "CREATE_OPTIONS" and cell:
+        # SHOW CREATE prints Aria's default PAGE_CHECKSUM=1, so every dump makes it an explicit option.
+        cell = " ".join(part for part in cell.split() if part != "page_checksum=1")
     return reader.neutral(cell)
 
 

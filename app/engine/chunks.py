@@ -156,8 +156,8 @@ class _IntegerRanges:
         lower: tuple[str, ...] = ()
         if not self._began:
             self._began = True
-            first, last = (await session.query(self._sql.extent())).rows[0]
-            if first is None or last is None:
+            first, last = (await session.texts(self._sql.extent()))[0]
+            if not first:
                 self._given = True
                 return Range()
             self._next, self._last = int(first), int(last)
@@ -208,12 +208,8 @@ class _Pace:
 
 async def _boundary(session: Session, sql: TableSql, part: Range, offset: int) -> tuple[str, ...]:
     """Return the key with `offset` rows of the range before it, empty when there is none."""
-    rows = (await session.query(sql.boundary(part, offset))).rows
-    return tuple(_text(value) for value in rows[0]) if rows else ()
-
-
-def _text(value: object) -> str:
-    return value.decode("ascii") if isinstance(value, bytes) else str(value)
+    rows = await session.texts(sql.boundary(part, offset))
+    return rows[0] if rows else ()
 
 
 async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGenerator[Piece]:
@@ -227,15 +223,11 @@ async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGener
         SnapshotError: The table changed under the snapshot.
         StatementError: The reply contradicts itself for no known reason.
     """
-    rows, body = await _read(session, sql, part, as_hex=False)
-    valid = True
-    if body is not None and not rowsql.is_utf8(body):
-        rows, body = await _read(session, sql, part, as_hex=True)
-        valid = False
+    rows, chunk = await _chunk(session, sql, part)
     if rows == 0:
         return
-    if body is not None:
-        yield Chunk(part, rows, body, valid)
+    if chunk is not None:
+        yield chunk
         return
     if rows == 1:
         yield LargeRow(part)
@@ -248,6 +240,28 @@ async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGener
             yield piece
 
 
+async def _chunk(session: Session, sql: TableSql, part: Range) -> tuple[int, Chunk | None]:
+    """Return the number of rows of a range, and the rows unless the reply was cut."""
+    rows, body = await _read(session, sql, part, as_hex=False)
+    if body is None:
+        return rows, None
+    chunk = Chunk(part, rows, body)
+    if body.isascii() or not await _is_odd(session, sql, chunk):
+        return rows, chunk
+    rows, body = await _read(session, sql, part, as_hex=True)
+    if body is None:
+        return rows, None
+    return rows, Chunk(part, rows, body, valid=rowsql.is_utf8(chunk.body))
+
+
+async def _is_odd(session: Session, sql: TableSql, chunk: Chunk) -> bool:
+    """Tell whether texts hold bytes that are none; a column of character set ascii may, too."""
+    if not rowsql.is_utf8(chunk.body):
+        return True
+    query = sql.odd_ascii(chunk.part)
+    return bool(query) and bool(await session.texts(query))
+
+
 async def _read(
     session: Session,
     sql: TableSql,
@@ -258,7 +272,7 @@ async def _read(
     """Return the number of rows and their text, None when it was cut."""
     reply = await session.query(sql.chunk(part, as_hex=as_hex), quiet=True)
     count, body = reply.rows[0]
-    rows = int(str(count))
+    rows = int(count or 0)
     if reply.warnings:
         codes = {code for code, _ in await session.warnings()}
         if codes - _CUT:
@@ -269,7 +283,7 @@ async def _read(
         return rows, None
     if rows == 0:
         return 0, b""
-    if not isinstance(body, bytes) or body.count(rowsql.SEPARATOR) != rows - 1:
+    if body is None or body.count(rowsql.SEPARATOR) != rows - 1:
         return rows, None
     return rows, body
 
@@ -291,7 +305,7 @@ async def read_stream(
     position = 0
     async for rows in session.stream(sql.rows()):
         for (text,) in rows:
-            if not isinstance(text, bytes) or len(text) > _SLACK * chunk_bytes:
+            if text is None or len(text) > _SLACK * chunk_bytes:
                 large.append(position)
             else:
                 batch.append(text)

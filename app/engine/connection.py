@@ -32,7 +32,7 @@ from app.errors import (
 )
 
 
-Value = str | bytes | int | float | None
+Value = bytes | None
 Row = tuple[Value, ...]
 
 _DRIVERS: Final = frozenset({"mysql", "mariadb", "mysql+aiomysql", "mariadb+aiomysql"})
@@ -50,7 +50,7 @@ class Reply:
     The server's answer to one statement.
 
     Attributes:
-        rows: All rows; binary columns as bytes, numbers as numbers, everything else as text.
+        rows: All rows, every value as the bytes that the server sent.
         affected: Rows changed, or the number of `rows`.
         warnings: Warnings it raised.
     """
@@ -69,6 +69,9 @@ class Session:
         self._server = server
         self._connection = connection
         self._driver = driver
+        # Nothing is decoded or converted on the way: SHOW CREATE is not always valid UTF-8.
+        driver.use_unicode = False
+        driver.decoders = {}
         self.connection_id: int = driver.thread_id()
 
     async def query(
@@ -135,13 +138,18 @@ class Session:
         return [(int(row[1]), row[2]) for row in await self.texts("SHOW WARNINGS")]
 
     async def texts(self, sql: str) -> list[tuple[str, ...]]:
-        """Run a query about definitions and return its rows as text, NULL as an empty one."""
+        """
+        Run a query about definitions.
+
+        Returns:
+            Its rows as text, NULL as an empty one; bytes that are no UTF-8 as surrogate escapes.
+        """
         return [tuple(map(_text, row)) for row in (await self.query(sql)).rows]
 
-    async def scalar(self, sql: str) -> Value:
-        """Return the first column of the first row, None when there is none."""
-        rows = (await self.query(sql)).rows
-        return rows[0][0] if rows else None
+    async def scalar(self, sql: str) -> str:
+        """Return the first column of the first row as text, empty when there is none."""
+        rows = await self.texts(sql)
+        return rows[0][0] if rows else ""
 
     async def stream(self, sql: str) -> AsyncGenerator[list[Row]]:
         """
@@ -262,7 +270,7 @@ class Server:
     async def flavor(self) -> Flavor:
         """Ask the server who it is."""
         async with self.session() as session:
-            return flavor_of(str(await session.scalar("SELECT VERSION()")))
+            return flavor_of(await session.scalar("SELECT VERSION()"))
 
     async def close(self) -> None:
         """Release what the engine holds."""
@@ -362,9 +370,7 @@ async def _variables(session: Session, listing: str) -> dict[str, str]:
 
 
 def _text(value: Value) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    return "" if value is None else str(value)
+    return "" if value is None else value.decode("utf-8", "surrogateescape")
 
 
 def _literal(value: str) -> str:

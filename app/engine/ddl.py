@@ -7,6 +7,7 @@ the text without knowing what is quoted.
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,13 @@ _TOKEN: Final = re.compile(
 )
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
 _DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY=\Z")
+_ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
+_ESCAPES: Final = str.maketrans(
+    {"\\": "\\\\", "'": "''", "\n": "\\n", "\r": "\\r", "\0": "\\0"},
+)
+_ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
+_ESCAPE: Final = re.compile(r"\\.|''", re.DOTALL)
+_UNESCAPES: Final = {r"\n": "\n", r"\r": "\r", r"\0": "\0", r"\Z": "\x1a", r"\t": "\t"}
 _EVENT_STATUS: Final = re.compile(
     r"( ON COMPLETION (?:NOT )?PRESERVE )(ENABLE|DISABLE ON (?:SLAVE|REPLICA)|DISABLE)\b",
 )
@@ -41,6 +49,20 @@ class StagedTable:
     indexes: tuple[str, ...]
     fulltext: tuple[str, ...]
     foreign_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnTexts:
+    """
+    The texts inside one column's definition, as printed, without quotes.
+
+    Attributes:
+        labels: Of an ENUM or SET; empty for other types.
+        default: Of a plain DEFAULT; empty when there is none.
+    """
+
+    labels: tuple[str, ...] = ()
+    default: str = ""
 
 
 def tokens(sql: str) -> list[str]:
@@ -67,12 +89,14 @@ def unqualify(sql: str, database: str) -> str:
 
 
 def fingerprint(sql: str, database: str) -> str:
-    """Digest a definition so that it is equal under another database name and counter."""
+    """Digest what SHOW CREATE prints, equal under another database name, counter and directory."""
     plain = "".join(
         part if part[0] in "'\"`" else _AUTO_INCREMENT.sub("", part)
-        for part in tokens(unqualify(sql, database))
+        for part in tokens(unqualify(without_directories(sql), database))
     )
-    return hashlib.sha256(plain.encode("utf-8", "surrogateescape")).hexdigest()
+    # MariaDB prints characters beyond U+FFFF as question marks in some places.
+    narrow = _ASTRAL.sub("?", plain)
+    return hashlib.sha256(narrow.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def without_directories(sql: str) -> str:
@@ -84,6 +108,31 @@ def without_directories(sql: str) -> str:
         else:
             kept.append(part)
     return "".join(kept)
+
+
+def utf8_only(sql: str) -> str:
+    """
+    Write texts that are no UTF-8 as hex.
+
+    The server prints the bytes of `DEFAULT X'FF'` and of `_latin1 X'E9'` raw, between quotes.
+
+    Args:
+        sql: With surrogate escapes for such bytes.
+
+    Returns:
+        The same definition, encodable as UTF-8.
+    """
+    if sql.isascii() or not _ESCAPED_BYTE.search(sql):
+        return sql
+    return "".join(
+        f" X'{_unquoted(part).hex()}'" if part[0] == "'" and _ESCAPED_BYTE.search(part) else part
+        for part in tokens(sql)
+    )
+
+
+def _unquoted(part: str) -> bytes:
+    text = _ESCAPE.sub(lambda m: _UNESCAPES.get(m[0], m[0][-1]), part[1:-1])
+    return text.encode("utf-8", "surrogateescape")
 
 
 def disabled_event(sql: str) -> tuple[str, bool]:
@@ -127,6 +176,60 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         fulltext=tuple(groups["FULLTEXT"]),
         foreign_keys=tuple(groups["FOREIGN"]),
     )
+
+
+def column_texts(sql: str, column: str) -> ColumnTexts:
+    """Find the texts in the definition of one column of a CREATE TABLE."""
+    parts = tokens(_column_item(sql, column))
+    labels, default = _places(parts)
+    return ColumnTexts(
+        labels=tuple(parts[place][1:-1] for place in labels),
+        default=parts[default][1:-1] if default else "",
+    )
+
+
+def with_labels(sql: str, column: str, labels: Sequence[str]) -> str:
+    """Replace the labels of an ENUM or SET column, as many as there are."""
+    item = _column_item(sql, column)
+    parts = tokens(item)
+    for place, label in zip(_places(parts)[0], labels, strict=True):
+        parts[place] = _printed(label)
+    return sql.replace(item, "".join(parts), 1)
+
+
+def with_default(sql: str, column: str, default: str) -> str:
+    """Replace the plain DEFAULT of a column."""
+    item = _column_item(sql, column)
+    parts = tokens(item)
+    parts[_places(parts)[1]] = _printed(default)
+    return sql.replace(item, "".join(parts), 1)
+
+
+def _column_item(sql: str, column: str) -> str:
+    prefix = f"{quote(column)} "
+    return next((item for item in _items(sql)[1] if item.startswith(prefix)), "")
+
+
+def _places(parts: Sequence[str]) -> tuple[list[int], int]:
+    """Find the indexes of the label tokens, and of the default token or 0."""
+    labels: list[int] = []
+    if len(parts) > 1 and parts[1] in {" enum", " set"}:
+        end = parts.index(")")
+        labels = [index for index in range(end) if parts[index].startswith("'")]
+    default = next(
+        (
+            index
+            for index, part in enumerate(parts)
+            if part.startswith("'") and parts[index - 1].endswith(" DEFAULT ")
+        ),
+        0,
+    )
+    return labels, default
+
+
+def _printed(text: str) -> str:
+    """Quote a text as SHOW CREATE does."""
+    return f"'{text.translate(_ESCAPES)}'"
 
 
 def _items(sql: str) -> tuple[str, list[str], str]:

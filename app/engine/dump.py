@@ -19,9 +19,10 @@ from app.domain.ports import MemberSink, Statement
 from app.domain.progress import Phase, Progress
 from app.engine import ddl
 from app.engine.connection import Session
+from app.engine.definitions import exact_definition
 from app.engine.dump_rows import RowDump, TableResult, changed_table
 from app.engine.flavor import Flavor
-from app.engine.introspect import Schema, Table, matches, show_create
+from app.engine.introspect import Schema, Table, matches
 from app.engine.objects import Definition, object_statements, read_objects
 from app.engine.preludes import member_prelude
 from app.engine.quoting import quote
@@ -139,9 +140,9 @@ class Dump:
 
     async def _write_definition(self, session: Session, table: Table) -> None:
         with changed_table(table):
-            definition = await show_create(session, table)
-        self._definitions[table.label] = definition
-        sql = ddl.unqualify(definition, table.database) if self._plan.single else definition
+            printed, exact = await exact_definition(session, table, self._flavor)
+        self._definitions[table.label] = printed
+        sql = ddl.unqualify(exact, table.database) if self._plan.single else exact
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
         what = kind.value.upper()
         statements = [
@@ -175,7 +176,12 @@ class Dump:
                     "its definition is kept"
                 )
         if wanted:
-            statements = object_statements(wanted, schema, plain_names=self._plan.single)
+            statements = object_statements(
+                wanted,
+                schema,
+                plain_names=self._plan.single,
+                prepared=self._flavor.prepared_ddl,
+            )
             prelude = member_prelude(schema.name, single=self._plan.single)
             await self._sink.append(
                 MemberKind.OBJECTS, [*prelude, *statements], database=schema.name

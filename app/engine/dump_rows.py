@@ -317,7 +317,7 @@ class RowDump:
 
 async def count_rows(session: Session, sql: TableSql) -> int:
     """Count the rows of a table; may take long."""
-    return int(str((await session.query(sql.count(), patient=True)).rows[0][0]))
+    return int((await session.query(sql.count(), patient=True)).rows[0][0] or 0)
 
 
 def chunk_statement(sql: TableSql, chunk: Chunk) -> Statement:

@@ -42,6 +42,8 @@ class Flavor:
         packages: Whether there are packages.
         sequences: Whether there are sequences.
         history: Whether row versions of the past can be loaded again.
+        prepared_ddl: Whether any CREATE may be prepared from a variable.
+        narrow_definitions: Whether SHOW CREATE loses characters beyond U+FFFF.
     """
 
     vendor: str
@@ -56,6 +58,8 @@ class Flavor:
     packages: bool
     sequences: bool
     history: bool
+    prepared_ddl: bool
+    narrow_definitions: bool
 
 
 # Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos;
@@ -74,6 +78,8 @@ _MARIADB_10_6 = Flavor(
     packages=True,
     sequences=True,
     history=False,
+    prepared_ddl=True,
+    narrow_definitions=True,
 )
 _MARIADB_10_11 = replace(_MARIADB_10_6, minimum=(10, 11, 0), history=True)
 _MARIADB_11_3 = replace(
@@ -94,6 +100,8 @@ _MYSQL_8_0 = Flavor(
     packages=False,
     sequences=False,
     history=False,
+    prepared_ddl=False,
+    narrow_definitions=False,
 )
 _MYSQL_8_2 = replace(
     _MYSQL_8_0,

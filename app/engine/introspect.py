@@ -136,7 +136,7 @@ async def read_position(session: Session, flavor: Flavor) -> PositionEntry:
     rows = await session.texts(flavor.position)
     if not rows:
         return PositionEntry()
-    gtid = str(await session.scalar(f"SELECT {flavor.gtid}") or "").replace("\n", "")
+    gtid = (await session.scalar(f"SELECT {flavor.gtid}")).replace("\n", "")
     return PositionEntry(rows[0][0], int(rows[0][1]), gtid)
 
 

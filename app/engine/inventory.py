@@ -21,7 +21,6 @@ async def prove_inventory(
     flavor: Flavor,
     manifest: Manifest,
     load: DatabaseLoad,
-    definitions: dict[tuple[str, str], str],
 ) -> list[str]:
     """
     Compare what is in a restored database with what should be.
@@ -31,7 +30,6 @@ async def prove_inventory(
         flavor: The server's.
         manifest: Of the backup.
         load: Which database, and under which name.
-        definitions: What was executed to create each table, by target and table.
 
     Returns:
         Warnings: differences that are not errors.
@@ -41,7 +39,7 @@ async def prove_inventory(
     """
     there = await _tables(session, flavor, load.target)
     there |= await _objects(session, flavor, load)
-    wanted = _wanted(load, definitions)
+    wanted = _wanted(load)
     invalid = {("view", one.name) for one in load.entry.objects if not one.valid}
     missing = sorted(set(wanted) - set(there) - invalid)
     different = sorted(
@@ -62,16 +60,10 @@ async def prove_inventory(
     return [f"{problem}; this server has another version" for kind, name in different]
 
 
-def _wanted(
-    load: DatabaseLoad, definitions: dict[tuple[str, str], str]
-) -> dict[tuple[str, str], str]:
-    wanted: dict[tuple[str, str], str] = {
-        (str(one.kind), one.name): one.definition_sha256 for one in load.entry.objects
-    }
-    for table in load.entry.tables:
-        sql = definitions[load.target, table.name]
-        wanted["table", table.name] = ddl.fingerprint(sql, load.entry.name)
-    return wanted
+def _wanted(load: DatabaseLoad) -> dict[tuple[str, str], str]:
+    objects = {(str(one.kind), one.name): one.definition_sha256 for one in load.entry.objects}
+    tables = {("table", one.name): one.definition_sha256 for one in load.entry.tables}
+    return {**objects, **tables}
 
 
 async def _tables(session: Session, flavor: Flavor, database: str) -> dict[tuple[str, str], str]:

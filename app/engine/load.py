@@ -71,7 +71,6 @@ class _Job:
     source: str
     entry: TableEntry
     staged: ddl.StagedTable
-    expected: str
     members: list[MemberEntry]
 
     @property
@@ -111,7 +110,6 @@ class Load:
         self._prove = prove
         self._jobs: list[_Job] = []
         self.warnings: list[str] = []
-        self.definitions: dict[tuple[str, str], str] = {}
 
     async def run(self, loads: Sequence[DatabaseLoad]) -> None:
         """
@@ -181,16 +179,13 @@ class Load:
         if entry.sequence:
             for text in own:
                 await session.query(text)
-            self.definitions[load.target, entry.name] = own[0]
             return
         self._warn_of_directories(load, entry, own[0])
-        plain = ddl.without_directories(own[0])
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
-        staged = ddl.staged(plain, defer_indexes=defer)
+        staged = ddl.staged(own[0], defer_indexes=defer)
         await session.query(staged.create)
-        self.definitions[load.target, entry.name] = plain
         self._jobs.append(
-            _Job(load.target, load.entry.name, entry, staged, plain, data.get(entry.name, [])),
+            _Job(load.target, load.entry.name, entry, staged, data.get(entry.name, [])),
         )
 
     def _warn_of_directories(self, load: DatabaseLoad, entry: TableEntry, sql: str) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from app.domain.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.ports import Statement
 from app.engine.connection import Session
-from app.engine.ddl import disabled_event, fingerprint, unqualify
+from app.engine.ddl import disabled_event, fingerprint, unqualify, utf8_only
 from app.engine.flavor import Flavor
 from app.engine.introspect import Schema
 from app.engine.quoting import quote, quote_text
@@ -28,6 +28,8 @@ _RESET: Final = (
     b"NO_ENGINE_SUBSTITUTION', SESSION time_zone = '+00:00';\n"
 )
 _DEFINER: Final = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`|\S+)")
+# What the mysql client takes for the begin of a comment, or rewrites.
+_CLIENT_MARKS: Final = ("--", "#", "/*", "\r")
 # Client character sets whose bytes are those of the file, with the last character they have.
 _LARGEST: Final = {"utf8": "\uffff", "utf8mb3": "\uffff", "utf8mb4": "\U0010ffff"}
 
@@ -100,7 +102,7 @@ async def _read_views(session: Session, schema: Schema) -> list[Definition]:
         sql = row[1]
         entry = _entry(ObjectKind.VIEW, name, sql, schema.name, valid=columns is not None)
         found.append(
-            Definition(entry, sql, "", row[2], row[3], columns=tuple(columns or ())),
+            Definition(entry, utf8_only(sql), "", row[2], row[3], columns=tuple(columns or ())),
         )
     return found
 
@@ -214,6 +216,7 @@ def object_statements(
     schema: Schema,
     *,
     plain_names: bool,
+    prepared: bool,
 ) -> list[Statement]:
     """
     Write the objects of one database.
@@ -223,6 +226,7 @@ def object_statements(
         schema: Their database.
         plain_names: Whether the database's own name is removed from views, so that the file loads
             into a database of any name.
+        prepared: Whether the server prepares any CREATE from a variable.
 
     Returns:
         Statements in the order in which they load.
@@ -231,19 +235,20 @@ def object_statements(
     routines = [one for one in definitions if one.entry.kind in _ROUTINES]
     triggers = [one for one in definitions if one.entry.kind is ObjectKind.TRIGGER]
     events = [one for one in definitions if one.entry.kind is ObjectKind.EVENT]
+    write = _Writer(schema, prepared=prepared)
     found: list[Statement] = []
     found.extend(_placeholder(one) for one in views if one.entry.valid)
     for one in routines:
-        found.extend(_compound(one, schema, StatementKind.ROUTINE, one.sql))
+        found.extend(write.compound(one, StatementKind.ROUTINE, one.sql))
     for one in views:
         sql = unqualify(one.sql, schema.name) if plain_names else one.sql
-        found.extend(_view(one, sql))
+        found.extend(write.view(one, sql))
     for one in triggers:
-        found.extend(_compound(one, schema, StatementKind.TRIGGER, one.sql))
+        found.extend(write.compound(one, StatementKind.TRIGGER, one.sql))
     enabled = []
     for one in events:
         sql, was_enabled = disabled_event(one.sql)
-        found.extend(_compound(one, schema, StatementKind.EVENT, sql))
+        found.extend(write.compound(one, StatementKind.EVENT, sql))
         if was_enabled:
             enabled.append(one.entry.name)
     found.append(Statement(StatementKind.SESSION, _RESET))
@@ -262,38 +267,66 @@ def _placeholder(view: Definition) -> Statement:
     return Statement(StatementKind.PLACEHOLDER, sql.encode(), name=view.entry.name)
 
 
-def _view(view: Definition, sql: str) -> Iterator[Statement]:
-    yield Statement(StatementKind.SESSION, _session(view, sql).encode())
-    real = f"CREATE OR REPLACE {sql.removeprefix('CREATE ')};\n"
-    if view.entry.valid:
-        yield Statement(StatementKind.VIEW, real.encode(), name=view.entry.name)
-        return
-    # The client would stop at it; a restore by this program takes the marks off and tries.
-    commented = "".join(f"-- {line}\n" for line in re.split(r"[\r\n]", real.rstrip("\n")))
-    yield Statement(StatementKind.INVALID_VIEW, commented.encode(), name=view.entry.name)
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the objects of one database."""
+
+    schema: Schema
+    prepared: bool
+
+    def view(self, view: Definition, sql: str) -> Iterator[Statement]:
+        real = f"CREATE OR REPLACE {sql.removeprefix('CREATE ')}"
+        if view.entry.valid:
+            yield from self._created(view, StatementKind.VIEW, real)
+            return
+        # The client would stop at it; a restore by this program takes the marks off and tries.
+        commented = "".join(f"-- {line}\n" for line in re.split(r"[\r\n]", f"{real};"))
+        yield Statement(StatementKind.INVALID_VIEW, commented.encode(), name=view.entry.name)
+
+    def compound(self, one: Definition, kind: StatementKind, sql: str) -> Iterator[Statement]:
+        """Write an object that remembers the collation its database had."""
+        other = one.database_collation not in {"", self.schema.collation}
+        if other:
+            yield _database_collation(one.database_collation)
+        yield from self._created(one, kind, sql)
+        if other:
+            yield _database_collation(self.schema.collation)
+
+    def _created(self, one: Definition, kind: StatementKind, sql: str) -> Iterator[Statement]:
+        """Write one CREATE, in the session that the object was made in."""
+        name = one.entry.name
+        variable = self.prepared and not _is_plain(one, sql)
+        if variable:
+            yield Statement(StatementKind.SESSION, _RESET)
+            text = f"SET @backstay_sql = {quote_text(sql)};\n"
+            yield Statement(StatementKind.SESSION, text.encode())
+        yield Statement(StatementKind.SESSION, _session(one).encode())
+        if kind in {StatementKind.ROUTINE, StatementKind.EVENT}:
+            drop = f"DROP {one.entry.kind.value.upper()} IF EXISTS {quote(name)};\n"
+            yield Statement(StatementKind.DROP, drop.encode())
+        if variable:
+            yield Statement(kind, b"EXECUTE IMMEDIATE @backstay_sql;\n", name=name)
+            return
+        delimiter = next(mark for mark in _delimiters() if mark not in sql)
+        yield Statement(StatementKind.TEXT, f"DELIMITER {delimiter}\n".encode())
+        yield Statement(kind, sql.encode(), name=name)
+        yield Statement(StatementKind.TEXT, f"\n{delimiter}\nDELIMITER ;\n".encode())
 
 
-def _compound(
-    one: Definition,
-    schema: Schema,
-    kind: StatementKind,
-    sql: str,
-) -> Iterator[Statement]:
-    """Write an object whose body may hold semicolons: the client needs another delimiter."""
-    name = one.entry.name
-    if kind is not StatementKind.TRIGGER:
-        what = one.entry.kind.value.upper()
-        yield Statement(StatementKind.DROP, f"DROP {what} IF EXISTS {quote(name)};\n".encode())
-    other = one.database_collation not in {"", schema.collation}
-    if other:
-        yield _database_collation(one.database_collation)
-    yield Statement(StatementKind.SESSION, _session(one, sql).encode())
-    delimiter = next(mark for mark in _delimiters() if mark not in sql)
-    yield Statement(StatementKind.TEXT, f"DELIMITER {delimiter}\n".encode())
-    yield Statement(kind, sql.encode(), name=name)
-    yield Statement(StatementKind.TEXT, f"\n{delimiter}\nDELIMITER ;\n".encode())
-    if other:
-        yield _database_collation(schema.collation)
+def _is_plain(one: Definition, sql: str) -> bool:
+    """
+    Tell whether an object survives the mysql client as it is.
+
+    The client drops comments from bodies and rewrites CR LF. And the file is UTF-8: what was made
+    under, say, koi8r with other than ASCII characters is prepared from a variable, so that the server
+    converts the text and the object keeps its character set.
+
+    Returns:
+        False when it must be prepared from a variable.
+    """
+    if any(mark in sql for mark in _CLIENT_MARKS):
+        return False
+    return sql.isascii() or (one.charset in _LARGEST and max(sql) <= _LARGEST[one.charset])
 
 
 def _delimiters() -> Iterator[str]:
@@ -311,24 +344,11 @@ def _database_collation(collation: str) -> Statement:
     )
 
 
-def _session(one: Definition, sql: str) -> str:
-    """
-    Write the session that an object is created in.
-
-    The file is UTF-8, so a body with other characters than ASCII is created under utf8mb4 even if it
-    was made under latin1: the text stays, only the remembered client character set changes.
-
-    Returns:
-        One SET statement.
-    """
-    keeps = sql.isascii() or (one.charset in _LARGEST and max(sql) <= _LARGEST[one.charset])
-    charset, collation = (
-        (one.charset, one.collation) if keeps else ("utf8mb4", "utf8mb4_general_ci")
-    )
+def _session(one: Definition) -> str:
     zone = f", SESSION time_zone = {quote_text(one.time_zone)}" if one.time_zone else ""
     return (
-        f"SET SESSION sql_mode = {quote_text(one.sql_mode)}, character_set_client = {charset},"
-        f" collation_connection = {collation}{zone};\n"
+        f"SET SESSION sql_mode = {quote_text(one.sql_mode)},"
+        f" character_set_client = {one.charset}, collation_connection = {one.collation}{zone};\n"
     )
 
 

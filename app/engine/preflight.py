@@ -114,7 +114,7 @@ async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -
 
 
 async def _small_packet(session: Session, tables: Sequence[TableEntry]) -> list[str]:
-    packet = int(str(await session.scalar("SELECT @@GLOBAL.max_allowed_packet")))
+    packet = int(await session.scalar("SELECT @@GLOBAL.max_allowed_packet"))
     return [
         f"table {table.name!r} needs max_allowed_packet of at least {table.max_packet}, it is {packet}"
         for table in tables
@@ -141,7 +141,7 @@ async def _clashing_names(
     loads: Sequence[DatabaseLoad],
 ) -> list[str]:
     """Find names that differ only in case where the target does not tell them apart."""
-    setting = int(str(await session.scalar("SELECT @@GLOBAL.lower_case_table_names")))
+    setting = int(await session.scalar("SELECT @@GLOBAL.lower_case_table_names"))
     if setting == 0 or manifest.server.lower_case_table_names != 0:
         return []
     findings = []

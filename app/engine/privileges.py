@@ -94,12 +94,12 @@ class Grants:
 
 async def read_grants(session: Session) -> Grants:
     """Read the grants of the current user."""
-    rows = (await session.query("SHOW GRANTS")).rows
-    user = str(await session.scalar("SELECT CURRENT_USER()"))
+    rows = await session.texts("SHOW GRANTS")
+    user = await session.scalar("SELECT CURRENT_USER()")
     name, _, host = user.rpartition("@")
     by_scope: dict[str, frozenset[str]] = {}
     for (line,) in rows:
-        found = _GRANT.match(str(line))
+        found = _GRANT.match(line)
         if found is None:
             continue
         rights = {right.strip().upper() for right in _COLUMNS.sub("", found["rights"]).split(",")}

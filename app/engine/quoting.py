@@ -7,6 +7,10 @@ from sqlalchemy.dialects import mysql
 _PREPARER = mysql.dialect(paramstyle="named").identifier_preparer
 
 
+# CR because the mysql client rewrites it, NUL and ^Z because they end texts for somebody.
+_ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "\0": "\\0", "\r": "\\r", "\x1a": "\\Z"})
+
+
 def quote(name: str) -> str:
     """Quote an identifier, backticks doubled."""
     return str(_PREPARER.quote_identifier(name))
@@ -14,8 +18,7 @@ def quote(name: str) -> str:
 
 def quote_text(text: str) -> str:
     """Quote a string literal for a session without NO_BACKSLASH_ESCAPES."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0")
-    return f"'{escaped}'"
+    return f"'{text.translate(_ESCAPES)}'"
 
 
 def qualified(database: str, name: str) -> str:

@@ -57,6 +57,8 @@ _LITERALS: Final = (
     (frozenset({"json"}), "QUOTE(CAST({} AS CHAR CHARACTER SET utf8mb4))", False),
 )
 
+_UNDERFLOW: Final = "'''-1e-46'''"
+
 # Types whose order and equality survive a literal, so that a key range means the same rows always.
 _KEY_TYPES: Final = (
     frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"})
@@ -85,7 +87,10 @@ def literal(column: ColumnEntry, flavor: Flavor) -> str:
             expression = template.replace("{}", name)
             return _nullable(expression, column) if is_bare else expression
     if column.data_type == "float":
-        return f"QUOTE({flavor.exact_float.replace('{}', name)})"
+        # A FLOAT can hold -0, which prints as 0; only a number too small for it makes one again.
+        exact = flavor.exact_float.replace("{}", name)
+        minus_zero = f"{name} = 0 AND ATAN2({name}, -1) < 0"
+        return f"IF({minus_zero}, {_UNDERFLOW}, QUOTE({exact}))"
     raise UnsupportedObjectError(
         f"column {column.name!r} has type {column.column_type!r}, which this version cannot read",
         hint="Leave the table out with --exclude-table, and report the type.",

@@ -86,7 +86,7 @@ async def _large_values(session: Session, sql: TableSql, tail: str) -> list[_Val
     rows = (await session.query(f"SELECT {sizes} {tail}", quiet=True)).rows
     if len(rows) != 1:
         raise SnapshotError(f"{sql.table.label}: a row is gone")
-    numbers = [int(str(value or 0)) for value in rows[0]]
+    numbers = [int(value or 0) for value in rows[0]]
     values = [_Value(*value) for value in zip(columns, numbers[::2], numbers[1::2], strict=True)]
     values.sort(key=lambda value: value.size, reverse=True)
     remaining = sum(numbers[1::2])
@@ -112,10 +112,7 @@ async def _pieces(
     name = quote(value.column.name)
     for begin in range(1, value.units + 1, _SLICE_UNITS):
         query = f"SELECT HEX(SUBSTRING({name}, {begin}, {_SLICE_UNITS})) {tail}"
-        part = await session.scalar(query)
-        if part is None:
-            raise SnapshotError("a slice of a large value is gone")
-        literal = f"X'{part if isinstance(part, str) else bytes(part).decode()}'"  # type: ignore[arg-type]
+        literal = f"X'{await session.scalar(query)}'"
         text = literal if begin == 1 else f"CONCAT({variable}, {literal})"
         yield Statement(StatementKind.PIECE, f"SET {variable} = {text};\n".encode())
 
@@ -135,8 +132,9 @@ async def _insert(
         else rowsql.literal(column, flavor)
         for column in sql.columns
     ]
-    body = await session.scalar(f"SELECT {rowsql.row(literals)} {tail}")
-    if not isinstance(body, bytes):
+    rows = (await session.query(f"SELECT {rowsql.row(literals)} {tail}", quiet=True)).rows
+    body = rows[0][0] if rows else None
+    if body is None:
         raise SnapshotError(f"{sql.table.label}: a large row cannot be read in slices")
     return Statement(
         StatementKind.INSERT,

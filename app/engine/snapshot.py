@@ -255,15 +255,15 @@ async def _lock_free(attempt: _Attempt) -> None:
             if not file:
                 raise SnapshotError("the server writes no binary log")
             call = f"SELECT BINLOG_GTID_POS({quote_text(file)}, {position})"
-            gtid = str(await attempt.locker.scalar(call) or "")
+            gtid = await attempt.locker.scalar(call)
             attempt.position = PositionEntry(file, position, gtid)
             return
     raise SnapshotError(f"commits were faster than {_LOCK_FREE_TRIES} tries to meet between them")
 
 
 async def _snapshot_position(session: Session) -> tuple[str, int]:
-    rows = (await session.query("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'")).rows
-    status = {str(row[0]).lower(): str(row[1]) for row in rows}
+    rows = await session.texts("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'")
+    status = {row[0].lower(): row[1] for row in rows}
     file = status.get("binlog_snapshot_file", "")
     return file, int(status.get("binlog_snapshot_position") or 0) if file else 0
 

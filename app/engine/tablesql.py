@@ -93,6 +93,18 @@ class TableSql:
             f"ORDER BY {self.key_order} LIMIT 1 OFFSET {offset}"
         )
 
+    def odd_ascii(self, part: Range) -> str:
+        """Return a query with a row if ascii columns hold other bytes; empty without such columns."""
+        names = [quote(column.name) for column in self.columns if column.charset == "ascii"]
+        if not names:
+            return ""
+        where = part.where(self.table.entry.key) or " WHERE TRUE"
+        odd = " OR ".join(
+            f"CAST({name} AS BINARY) <> CAST(CONVERT({name} USING utf8mb4) AS BINARY)"
+            for name in names
+        )
+        return f"SELECT 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
+
     def rows(self, *, as_hex: bool = False) -> str:
         """Return the query for all rows one by one, for tables without a usable key."""
         row = self.hex_row if as_hex else self.row

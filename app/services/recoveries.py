@@ -152,9 +152,7 @@ class RecoveryService:
             if request.verify_after:
                 progress.enter(Phase.PROVE)
                 for one in loads:
-                    warnings += await prove_inventory(
-                        sessions[0], flavor, manifest, one, load.definitions
-                    )
+                    warnings += await prove_inventory(sessions[0], flavor, manifest, one)
         return warnings
 
     @asynccontextmanager
