@@ -27,13 +27,14 @@ def group() -> None:
 def run(
     backup_id: BackupIdArgument,
     into: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--into",
             metavar="NAME",
             help="A database that is new or empty. Default: each under its own name.",
+            show_default=False,
         ),
-    ] = "",
+    ] = None,
     database: Databases = None,
     tables: Tables = None,
     no_verify_before: Annotated[
@@ -50,12 +51,15 @@ def run(
     async def work() -> Answer:
         from app.bootstrap import program
         from app.config import load_settings
+        from app.errors import InvalidRequestError
         from app.services.recoveries import RestoreRequest
 
+        if into == "":  # a script's empty variable must not mean the live database
+            raise InvalidRequestError("--into is empty", hint="Leave it out, or give a name.")
         settings = load_settings()
         request = RestoreRequest(
             backup_id=backup_id,
-            into=into,
+            into=into or "",
             databases=tuple(database or ()),
             tables=tuple(tables or ()),
             verify_before=not no_verify_before,

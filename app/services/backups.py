@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,6 +37,7 @@ from app.engine.snapshot import Snapshot, open_snapshot
 from app.errors import SnapshotError, StorageFullError
 
 
+_log: Final = logging.getLogger(__name__)
 # A table that changes under the snapshot ends one attempt, not the run.
 _ATTEMPTS: Final = 3
 # Refuse to begin when the disk has less than this share of the raw size estimate free: no codec
@@ -84,6 +86,8 @@ class BackupService:
         await asyncio.to_thread(self._prepare_directory)
         manifest = await self._attempts(request, flavor, progress, left=_ATTEMPTS)
         await asyncio.to_thread(self._catalogue.refresh)
+        facts = {"backup_id": manifest.backup_id, "duration": manifest.duration}
+        _log.info("Database backup completed successfully", extra={"facts": facts})
         return manifest
 
     async def list(self) -> tuple[CatalogueEntry, ...]:
@@ -164,6 +168,7 @@ class BackupService:
         names = await self._names(request, flavor)
         newest = await asyncio.to_thread(self._catalogue.newest_id)
         backup_id = new_backup_id(began_at, newest)
+        _log.info("Starting database backup", extra={"facts": {"backup_id": backup_id}})
         progress.enter(Phase.SNAPSHOT)
         async with open_snapshot(
             self._server,

@@ -1,9 +1,11 @@
 """Recoveries: backups loaded again, and proven."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
 from app.archive.catalogue import Catalogue
 from app.archive.reader import ArchiveReader
@@ -22,6 +24,11 @@ from app.engine.preflight import DatabaseLoad, check_target
 from app.engine.privileges import missing_for_restore, read_grants, require
 from app.engine.quoting import quote
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
+
+
+_log: Final = logging.getLogger(__name__)
+# Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
+_MOST_NAME_CHARACTERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +117,16 @@ class RecoveryService:
         with reader:
             manifest = reader.manifest
             loads = plan_loads(manifest, request)
+            targets = [load.target for load in loads]
+            facts = {"backup_id": manifest.backup_id, "databases": targets}
+            _log.info("Starting restore", extra={"facts": facts})
             progress.enter(Phase.PREFLIGHT)
             await self._preflight(flavor, manifest, loads)
             if request.verify_before:
                 progress.enter(Phase.VERIFY)
                 await reader.verify(VerifyLevel.HASHES)
             warnings = await self._fill(flavor, reader, loads, request, progress)
+            _log.info("Restore completed successfully", extra={"facts": facts})
         tables = [(load.target, table) for load in loads for table in load.entry.tables]
         return RestoreResult(
             backup_id=manifest.backup_id,
@@ -216,8 +227,9 @@ def plan_loads(manifest: Manifest, request: RestoreRequest) -> list[DatabaseLoad
     Raises:
         DatabaseNotFoundError: The backup has no such database.
         TableNotFoundError: A pattern matches no table of the backup.
-        InvalidRequestError: Several databases into one.
+        InvalidRequestError: Several databases into one, or a name that no database can have.
     """
+    _check_name(request.into)
     for name in request.databases:
         if name not in {database.name for database in manifest.databases}:
             raise DatabaseNotFoundError(f"the backup holds no database {name!r}")
@@ -241,6 +253,14 @@ def plan_loads(manifest: Manifest, request: RestoreRequest) -> list[DatabaseLoad
             hint="Choose one with --database.",
         )
     return [DatabaseLoad(database, request.into or database.name) for database in chosen]
+
+
+def _check_name(name: str) -> None:
+    if len(name) > _MOST_NAME_CHARACTERS or name != name.rstrip() or "\0" in name:
+        raise InvalidRequestError(
+            f"no database can be named {name[:80]!r}",
+            hint=f"Names have at most {_MOST_NAME_CHARACTERS} characters and do not end in a space.",
+        )
 
 
 def _reduced(database: DatabaseEntry, patterns: Sequence[str]) -> DatabaseEntry:
