@@ -136,12 +136,14 @@ def _unquoted(part: str) -> bytes:
 
 
 def disabled_event(sql: str) -> tuple[str, bool]:
-    """Return a CREATE EVENT with its status set to DISABLE, and whether it was enabled."""
+    """Return a CREATE EVENT that does not fire yet, and whether it was enabled."""
     parts = tokens(sql)
     for index, part in enumerate(parts):
         if found := _EVENT_STATUS.search(part):
+            if found[2] != "ENABLE":
+                return sql, False
             parts[index] = part[: found.start(2)] + "DISABLE" + part[found.end(2) :]
-            return "".join(parts), found[2] == "ENABLE"
+            return "".join(parts), True
     return sql, False
 
 

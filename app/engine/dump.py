@@ -23,7 +23,8 @@ from app.engine.definitions import exact_definition
 from app.engine.dump_rows import RowDump, TableResult, changed_table
 from app.engine.flavor import Flavor
 from app.engine.introspect import Schema, Table, matches
-from app.engine.objects import Definition, object_statements, read_objects
+from app.engine.objects import Definition, read_objects
+from app.engine.objectsql import object_statements
 from app.engine.preludes import member_prelude
 from app.engine.quoting import quote
 from app.engine.snapshot import Snapshot
@@ -155,8 +156,9 @@ class Dump:
             Statement(kind, f"{sql};\n".encode(), name=table.name),
         ]
         if table.entry.sequence:
-            ((value,),) = await session.texts(f"SELECT next_not_cached_value FROM {table.sql}")
-            position = f"DO SETVAL({quote(table.name)}, {value}, 0);\n"
+            # Unlike SETVAL, this also keeps how often a sequence has begun again.
+            (values,) = await session.texts(f"SELECT * FROM {table.sql}")
+            position = f"INSERT INTO {quote(table.name)} VALUES ({', '.join(values)});\n"
             statements.append(Statement(StatementKind.SEQUENCE, position.encode(), name=table.name))
         await self._sink.append(
             MemberKind.SCHEMA, statements, database=table.database, table=table.name

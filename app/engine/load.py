@@ -32,7 +32,7 @@ from app.engine.board import Board, Track, Unit
 from app.engine.connection import Reply, Session
 from app.engine.flavor import Flavor
 from app.engine.introspect import Table
-from app.engine.objects import uncommented
+from app.engine.objectsql import uncommented
 from app.engine.preflight import DatabaseLoad
 from app.engine.proof import prove_count, prove_member, prove_stream
 from app.engine.quoting import quote
@@ -177,6 +177,9 @@ class Load:
         if load.target != load.entry.name:
             own = [ddl.unqualify(text, load.entry.name) for text in own]
         if entry.sequence:
+            insert = f"INSERT INTO {quote(entry.name)} VALUES ("
+            if not all(text.startswith(insert) for text in own[1:]):
+                raise ManifestError(f"{load.entry.name}.{entry.name} is no plain sequence")
             for text in own:
                 await session.query(text)
             return
