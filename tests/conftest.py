@@ -5,7 +5,7 @@ import os
 import pytest
 
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.trips"]
+pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.trips", "tests.fixtures.cli"]
 
 
 @pytest.fixture(autouse=True)

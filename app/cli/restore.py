@@ -11,7 +11,8 @@ from app.cli.progress import shown
 
 
 if TYPE_CHECKING:
-    from app.services.recoveries import RestoreResult
+    from app.config import Settings
+    from app.services.recoveries import RestoreRequest, RestoreResult
 
 app = typer.Typer(
     name="restore", help="Restore backups, and prove the result.", no_args_is_help=True
@@ -49,7 +50,6 @@ def run(
     """Restore a backup into new or empty databases, then read it back and compare."""
 
     async def work() -> Answer:
-        from app.bootstrap import program
         from app.config import load_settings
         from app.errors import InvalidRequestError
         from app.services.recoveries import RestoreRequest
@@ -66,21 +66,27 @@ def run(
             verify_after=not no_verify_after,
             threads=threads or settings.threads,
         )
-        async with program(settings) as parts, shown(silent=as_json) as progress:
-            result = await parts.recoveries.restore(request, progress)
-        document: Document = {
-            "success": True,
-            "backup_id": result.backup_id,
-            "databases": result.databases,
-            "restored_tables": result.restored_tables,
-            "rows_count": result.rows_count,
-            "verified": result.verified,
-            "duration": result.duration,
-            "warnings": result.warnings,
-        }
-        return Answer(document, lambda: _show(result))
+        return await _restore(settings, request, silent=as_json)
 
     perform(work, as_json=as_json)
+
+
+async def _restore(settings: "Settings", request: "RestoreRequest", *, silent: bool) -> Answer:
+    from app.bootstrap import program
+
+    async with program(settings) as parts, shown(silent=silent) as progress:
+        result = await parts.recoveries.restore(request, progress)
+    document: Document = {
+        "success": True,
+        "backup_id": result.backup_id,
+        "databases": result.databases,
+        "restored_tables": result.restored_tables,
+        "rows_count": result.rows_count,
+        "verified": result.verified,
+        "duration": result.duration,
+        "warnings": result.warnings,
+    }
+    return Answer(document, lambda: _show(result))
 
 
 def _show(result: "RestoreResult") -> None:
