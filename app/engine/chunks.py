@@ -258,7 +258,7 @@ async def _is_odd(session: Session, sql: TableSql, chunk: Chunk) -> bool:
     """Tell whether texts hold bytes that are none; a column of character set ascii may, too."""
     if not rowsql.is_utf8(chunk.body):
         return True
-    query = sql.odd_ascii(chunk.part)
+    query = sql.odd_rows(chunk.part)
     return bool(query) and bool(await session.texts(query))
 
 

@@ -34,6 +34,7 @@ class Flavor:
         minimum: Oldest version whose behaviour this row describes.
         rungs: The consistency ladder, tried in order.
         exact_float: Template that turns a FLOAT into text without loss; `{}` is the column.
+        odd_ascii: Condition for other bytes than ASCII in a column; `{}` is the column.
         position: Statement whose first two columns are the binary log's file and position.
         gtid: Expression for the executed GTID set.
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
@@ -50,6 +51,7 @@ class Flavor:
     minimum: tuple[int, int, int]
     rungs: tuple[Rung, ...]
     exact_float: str
+    odd_ascii: str
     position: str
     gtid: str
     table_ids: str
@@ -70,6 +72,7 @@ _MARIADB_10_6 = Flavor(
     minimum=(10, 6, 0),
     rungs=(Rung.BACKUP_STAGE, Rung.FLUSH_LOCK, Rung.LOCK_FREE, Rung.SINGLE),
     exact_float="CAST({} AS DOUBLE)",
+    odd_ascii=r"CAST({} AS BINARY) RLIKE '[^\\x00-\\x7F]'",
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
@@ -92,6 +95,7 @@ _MYSQL_8_0 = Flavor(
     minimum=(8, 0, 0),
     rungs=(Rung.INSTANCE_LOCK, Rung.FLUSH_LOCK, Rung.TABLE_LOCKS, Rung.SINGLE),
     exact_float="{} * 1e0",
+    odd_ascii="CAST({} AS BINARY) <> CAST(CONVERT({} USING utf8mb4) AS BINARY)",
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",

