@@ -11,10 +11,10 @@ from tests.fixtures.servers import Sql
 
 
 def _fill(sql, rows=100):
+    values = "seq, CONCAT('u', seq, '@example.com'), UNHEX(MD5(seq))"
     sql.script([
         "CREATE TABLE users (id INT PRIMARY KEY, email VARCHAR(80), picture BLOB)",
-        f"INSERT INTO users SELECT seq, CONCAT('u', seq, '@example.com'), UNHEX(MD5(seq))"
-        f" FROM seq_1_to_{rows}",
+        f"INSERT INTO users SELECT {values} FROM seq_1_to_{rows}",
         "CREATE TABLE orders (id INT PRIMARY KEY, note TEXT) ENGINE=InnoDB",
         "INSERT INTO orders VALUES (1, 'gift 🎁'), (2, NULL)",
         "CREATE VIEW mails AS SELECT email FROM users",

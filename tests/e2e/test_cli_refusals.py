@@ -178,7 +178,7 @@ def test_a_database_that_holds_something_is_not_touched(cli, sql, database):
 
 
 def test_a_damaged_file_is_found_before_anything_changes(cli, sql, database):
-    """ "Checksum mismatch", exit 22, for a flipped byte, a cut and an appended one."""
+    """Exit 22 "Checksum mismatch" for a flipped byte, a cut and an appended one."""
     backup_id, file = _make(cli, sql, database)
     whole = file.read_bytes()
     middle = len(whole) // 2

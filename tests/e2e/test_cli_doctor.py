@@ -1,0 +1,65 @@
+"""Command line: the doctor finds what would make a backup fail, and says what to do."""
+
+import shutil
+
+
+def _states(document):
+    return {one["name"]: one["state"] for one in document["checks"]}
+
+
+def test_a_healthy_installation_is_all_right(cli, sql, database):
+    """Exit 0; every check has a name, a state and a detail."""
+    cli.json("backup", "create", "--database", database)
+    document = cli.json("doctor")
+    people = cli("doctor")
+
+    assert set(_states(document).values()) == {"ok"}
+    assert list(_states(document)) == [
+        "connection", "binary log", "max_allowed_packet", "backup rights", "snapshot rights",
+        "restore rights", "backup directory", "directory mode", "disk", "leftovers", "backups",
+        "server programs", "codecs",
+    ]  # fmt: skip
+    assert people.code == 0
+    assert people.out.count("ok  ") == len(document["checks"])
+
+
+def test_a_doctor_without_a_server_still_looks_at_the_directory(cli):
+    """The connection fails with its family's code; the rest is examined."""
+    down = cli.json("doctor", code=20, DATABASE_URL="mysql://u:hunter2@127.0.0.1:1/")
+    unset = cli.json("doctor", code=12, DATABASE_URL="")
+
+    for document in (down, unset):
+        assert _states(document)["connection"] == "fail"
+        assert _states(document)["backup directory"] == "warn"
+        assert "hunter2" not in str(document)
+
+
+def test_damage_and_orphans_are_findings(cli, sql, database):
+    """A damaged manifest fails the examination, a lost one is a warning with its remedy."""
+    first, second = (
+        cli.backups / cli.json("backup", "create", "--database", database)["file"] for _ in range(2)
+    )
+    manifest = first.with_name(first.name + ".manifest.json")
+    manifest.write_bytes(manifest.read_bytes()[:-2])
+    second.with_name(second.name + ".manifest.json").unlink()
+    cli.backups.chmod(0o755)
+    sick = cli.json("doctor", code=22)
+    remedies = {one["name"]: one["remedy"] for one in sick["checks"]}
+    cli.json("catalog", "rebuild")
+    well = cli.json("doctor")
+
+    assert _states(sick)["damaged backup"] == "fail"
+    assert _states(sick)["lost manifest"] == "warn"
+    assert remedies["lost manifest"] == "backstay catalog rebuild"
+    assert remedies["directory mode"] == f"chmod 700 {cli.backups}"
+    assert _states(well)["backups"] == "ok"
+
+
+def test_what_the_server_lacks_is_a_warning(cli, own_server):
+    """No binary log and a small packet do not stop a backup."""
+    server = own_server("--skip-log-bin", "--max-allowed-packet=1M")
+    shutil.rmtree(cli.backups, ignore_errors=True)
+    states = _states(cli.json("doctor", DATABASE_URL=server.url))
+
+    assert (states["binary log"], states["max_allowed_packet"]) == ("warn", "warn")
+    assert not cli.backups.exists()

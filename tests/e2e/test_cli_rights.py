@@ -1,0 +1,107 @@
+"""K7 Missing privileges: each is named, with the GRANT that mends it."""
+
+import re
+import uuid
+
+import pytest
+
+from tests.fixtures.cli import address
+
+
+BACKUP_RIGHTS = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+RESTORE_RIGHTS = (
+    "SELECT", "INSERT", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "TRIGGER", "CREATE VIEW",
+    "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT",
+)  # fmt: skip
+
+
+@pytest.fixture
+def user(sql):
+    """Name of a user without any right; its password is its name."""
+    name = f"u_{uuid.uuid4().hex[:12]}"
+    sql.run(f"CREATE USER {name}@'%' IDENTIFIED BY '{name}'")
+    yield name
+    sql.run(f"DROP USER {name}@'%'")
+
+
+def _cure(sql, hint):
+    """Run the GRANT statements of a hint, and return them."""
+    grants = re.findall(r"GRANT [^;]+;", hint)
+    assert grants
+    sql.script(grants)
+    return grants
+
+
+@pytest.mark.parametrize("right", BACKUP_RIGHTS)
+def test_k7_a_backup_without_one_privilege_names_it_and_its_cure(cli, sql, database, user, right):
+    """Exit 20 "Permission denied"; after the GRANT in the hint the same backup works."""
+    sql.script([
+        "CREATE TABLE t (id INT PRIMARY KEY)",
+        "CREATE VIEW v AS SELECT id FROM t",
+        "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id",
+        "CREATE EVENT e ON SCHEDULE EVERY 1 YEAR DO SELECT 1",
+    ])
+    rest = ", ".join(one for one in BACKUP_RIGHTS if one != right)
+    sql.run(f"GRANT {rest} ON `{database}`.* TO {user}@'%'")
+    url = address(cli.url, login=f"{user}:{user}")
+    create = ("backup", "create", "--database", database)
+
+    error = cli.error(*create, code=20, DATABASE_URL=url)
+    grants = _cure(sql, error["hint"])
+    made = cli.json(*create, DATABASE_URL=url)
+    shown = cli.json("backup", "info", made["backup_id"])["contents"][0]["objects"]
+
+    assert (error["code"], error["title"]) == ("permission-denied", "Permission denied")
+    assert right in error["message"]
+    assert [right in grant for grant in grants] == [True]
+    assert sorted(one["name"] for one in shown) == ["e", "r", "v"]
+
+
+def test_k7_a_restore_names_every_missing_privilege_and_its_cure(cli, sql, database, user):
+    """All of them at once, before anything changes; after the GRANTs the restore works."""
+    sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
+    backup_id = cli.json("backup", "create", "--database", database)["backup_id"]
+    target = f"{database}_new"
+    url = address(cli.url, login=f"{user}:{user}")
+    run = ("restore", "run", backup_id, "--into", target)
+
+    error = cli.error(*run, code=20, DATABASE_URL=url)
+    named = [right for right in RESTORE_RIGHTS if f"{right} on `{target}`.*" in error["message"]]
+    there = sql.run(f"SHOW DATABASES LIKE '{target}'")
+    _cure(sql, error["hint"])
+    try:
+        restored = cli.json(*run, DATABASE_URL=url)
+    finally:
+        sql.run(f"DROP DATABASE IF EXISTS `{target}`")
+
+    assert (named, there) == (list(RESTORE_RIGHTS), [])
+    assert restored["rows_count"] == 1
+
+
+@pytest.mark.parametrize("right", RESTORE_RIGHTS)
+def test_k7_a_restore_without_one_privilege_names_it_alone(cli, sql, database, user, right):
+    """Exit 20; no other privilege is asked for."""
+    backup_id = cli.json("backup", "create", "--database", database)["backup_id"]
+    target = f"{database}_new"
+    rest = ", ".join(one for one in RESTORE_RIGHTS if one != right)
+    sql.run(f"GRANT {rest} ON `{target}`.* TO {user}@'%'")
+    url = address(cli.url, login=f"{user}:{user}")
+
+    error = cli.error("restore", "run", backup_id, "--into", target, code=20, DATABASE_URL=url)
+
+    assert error["message"] == f"the database user lacks {right} on `{target}`.*"
+
+
+def test_the_doctor_prints_the_missing_grants(cli, sql, database, user):
+    """Rights for a backup fail the examination, rights for a restore are a warning."""
+    sql.run(f"GRANT SELECT ON `{database}`.* TO {user}@'%'")
+    url = address(cli.url, login=f"{user}:{user}", database=database)
+    sick = {one["name"]: one for one in cli.json("doctor", code=20, DATABASE_URL=url)["checks"]}
+    _cure(sql, sick["backup rights"]["remedy"])
+    well = {one["name"]: one for one in cli.json("doctor", DATABASE_URL=url)["checks"]}
+
+    assert sick["backup rights"]["state"] == "fail"
+    assert f"GRANT TRIGGER ON `{database}`.* TO '{user}'@'%';" in sick["backup rights"]["remedy"]
+    assert well["backup rights"]["state"] == "ok"
+    assert well["restore rights"]["state"] == "warn"
+    assert f"GRANT INSERT ON `{database}`.* TO '{user}'@'%';" in well["restore rights"]["remedy"]
