@@ -15,12 +15,13 @@ A table without a usable key is read row by row as one stream, on one connection
 Not guaranteed: a stable order for tables without a key in engines that do not keep one.
 """
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from app.engine import rowsql
-from app.engine.connection import Session
+from app.engine.connection import Row, Session
 from app.engine.ranges import Range
 from app.engine.tablesql import TableSql
 from app.errors import SnapshotError, StatementError
@@ -248,10 +249,17 @@ async def _chunk(session: Session, sql: TableSql, part: Range) -> tuple[int, Chu
     chunk = Chunk(part, rows, body)
     if body.isascii() or not await _is_odd(session, sql, chunk):
         return rows, chunk
+    valid = rowsql.is_utf8(body) or not await _has_invalid_text(session, sql, part)
     rows, body = await _read(session, sql, part, as_hex=True)
     if body is None:
         return rows, None
-    return rows, Chunk(part, rows, body, valid=rowsql.is_utf8(chunk.body))
+    return rows, Chunk(part, rows, body, valid=valid)
+
+
+async def _has_invalid_text(session: Session, sql: TableSql, part: Range) -> bool:
+    """Tell whether texts hold bytes that no server takes back; those of ascii columns it does."""
+    query = sql.invalid_text(part)
+    return bool(query) and bool((await session.query(query, quiet=True, patient=True)).rows)
 
 
 async def _is_odd(session: Session, sql: TableSql, chunk: Chunk) -> bool:
@@ -297,27 +305,68 @@ async def read_stream(
     Read a table without a usable key.
 
     Yields:
-        Chunks in the order of the scan, then the large rows by their position in it.
+        Chunks in the order of the scan; then, from a second scan, the rows with bytes that may be no
+        UTF-8, in hex; then the large rows by their position.
     """
-    batch: list[bytes] = []
-    size = 0
-    large: list[int] = []
-    position = 0
-    async for rows in session.stream(sql.rows()):
-        for (text,) in rows:
-            if text is None or len(text) > _SLACK * chunk_bytes:
-                large.append(position)
-            else:
-                batch.append(text)
-                size += len(text) + 1
-            position += 1
-            if size >= chunk_bytes:
-                yield _stream_chunk(batch)
-                batch, size = [], 0
-    if batch:
-        yield _stream_chunk(batch)
-    for ordinal in large:
+    scan = _Scan(sql, chunk_bytes)
+    async with aclosing(session.stream(sql.rows())) as replies:
+        async for chunk in scan.chunks(replies, scan.plain):
+            yield chunk
+    if scan.odd:
+        valid = not await _has_invalid_text(session, sql, Range())
+        async with aclosing(session.stream(sql.rows(as_hex=True))) as replies:
+            async for chunk in scan.chunks(replies, scan.in_hex):
+                yield replace(chunk, valid=valid)
+    for ordinal in scan.large:
         yield LargeRow(Range(), ordinal)
+
+
+class _Scan:
+    """Sorts the rows of a scan: what goes into chunks, what is read again, what is too large."""
+
+    def __init__(self, sql: TableSql, chunk_bytes: int) -> None:
+        self._has_ascii = sql.has_ascii
+        self._chunk_bytes = chunk_bytes
+        self.odd: set[int] = set()
+        self.large: list[int] = []
+
+    def plain(self, position: int, text: bytes | None) -> bool:
+        """Tell whether a row goes into a chunk as it is; note it when it does not."""
+        if text is None or len(text) > _SLACK * self._chunk_bytes:
+            self.large.append(position)
+            return False
+        if text.isascii() or (not self._has_ascii and rowsql.is_utf8(text)):
+            return True
+        self.odd.add(position)
+        return False
+
+    def in_hex(self, position: int, text: bytes | None) -> bool:
+        """Tell whether a row of the second scan goes into a chunk."""
+        if position not in self.odd:
+            return False
+        if text is None:
+            self.large.append(position)
+        return text is not None
+
+    async def chunks(
+        self,
+        replies: AsyncIterator[list[Row]],
+        wanted: Callable[[int, bytes | None], bool],
+    ) -> AsyncIterator[Chunk]:
+        """Join the wanted rows of a scan to chunks."""
+        batch: list[bytes] = []
+        size = position = 0
+        async for rows in replies:
+            for (text,) in rows:
+                if wanted(position, text):
+                    batch.append(text or b"")
+                    size += len(batch[-1]) + 1
+                position += 1
+                if size >= self._chunk_bytes:
+                    yield _stream_chunk(batch)
+                    batch, size = [], 0
+        if batch:
+            yield _stream_chunk(batch)
 
 
 def _stream_chunk(batch: list[bytes]) -> Chunk:

@@ -44,6 +44,8 @@ SLICED_TYPES: Final = _TEXTS | _BYTES | frozenset({"json"})
 _AS_INTEGER: Final = frozenset({"enum", "set", "bit"})
 # The bytes of these are valid UTF-8 as they are.
 _UTF8: Final = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
+# Of these the server refuses other bytes; a damaged or exchanged data file may hold some all the same.
+CHECKED_CHARSETS: Final = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 
 # Literals by type: `{}` is the column; a bare one is NULL when the column is, QUOTE() gives the word.
 # DOUBLE is quoted because -0 without quotes is an integer; FLOAT is the flavor's, because as text it

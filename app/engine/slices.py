@@ -126,11 +126,10 @@ async def _insert(
     tail: str,
 ) -> Statement:
     """Make the INSERT that puts small values and variables together."""
+    # In hex, because nobody looks whether all of it is UTF-8; there is little of it left.
     literals = [
-        f"'{variables[column.name]}'"
-        if column.name in variables
-        else rowsql.literal(column, flavor)
-        for column in sql.columns
+        f"'{variables[column.name]}'" if column.name in variables else text
+        for column, text in zip(sql.columns, rowsql.hex_rows(sql.columns, flavor), strict=True)
     ]
     rows = (await session.query(f"SELECT {rowsql.row(literals)} {tail}", quiet=True)).rows
     body = rows[0][0] if rows else None

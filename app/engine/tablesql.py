@@ -111,6 +111,25 @@ class TableSql:
         where = part.where(self.table.entry.key) or " WHERE TRUE"
         return f"SELECT 1 FROM {self.source}{where} AND ({self.odd_ascii}) LIMIT 1"
 
+    def invalid_text(self, part: Range) -> str:
+        """Return a query with a row if UTF-8 columns hold bytes that are none; empty without such."""
+        columns = [column for column in self.columns if column.charset in rowsql.CHECKED_CHARSETS]
+        if not columns:
+            return ""
+        where = part.where(self.table.entry.key) or " WHERE TRUE"
+        odd = " OR ".join(
+            f"CAST({name} AS BINARY) <>"
+            f" CAST(CONVERT(CAST({name} AS BINARY) USING {column.charset}) AS BINARY)"
+            for column in columns
+            for name in [quote(column.name)]
+        )
+        return f"SELECT 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
+
+    @property
+    def has_ascii(self) -> bool:
+        """Tell whether a column is of character set ascii, which takes any byte, UTF-8 or not."""
+        return any(column.charset == "ascii" for column in self.columns)
+
     def rows(self, *, as_hex: bool = False) -> str:
         """Return the query for all rows one by one, for tables without a usable key."""
         row = self.hex_row if as_hex else self.row
