@@ -36,7 +36,7 @@ def _stop(process, server, *signals):
 
 
 def _is_writing(cli):
-    return any(name.endswith(".partial") for name in cli.files())
+    return any(name.endswith(".sql.gz.partial") for name in cli.files())
 
 
 @pytest.mark.parametrize(
