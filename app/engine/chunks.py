@@ -47,7 +47,7 @@ class Chunk:
     Attributes:
         part: Range they were read from; open for streams.
         rows: How many.
-        body: Their text, joined by `rowsql.SEPARATOR`.
+        body: Their text, between the first and the last parenthesis.
         valid: False when text columns held bytes that are no text, now in hex.
     """
 
@@ -291,9 +291,7 @@ async def _read(
         return rows, None
     if rows == 0:
         return 0, b""
-    if body is None or body.count(rowsql.SEPARATOR) != rows - 1:
-        return rows, None
-    return rows, body
+    return rows, None if body is None else rowsql.joined(body, rows)
 
 
 async def read_stream(
@@ -370,4 +368,4 @@ class _Scan:
 
 
 def _stream_chunk(batch: list[bytes]) -> Chunk:
-    return Chunk(Range(), len(batch), rowsql.SEPARATOR.join(batch))
+    return Chunk(Range(), len(batch), rowsql.ROW_JOIN.join(batch))

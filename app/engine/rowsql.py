@@ -6,6 +6,7 @@ unknown type is refused, never guessed. HAZARDS 1.1 has the reasons type by type
 decision.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -59,6 +60,7 @@ _LITERALS: Final = (
     (frozenset({"json"}), "QUOTE(CAST({} AS CHAR CHARACTER SET utf8mb4))", False),
 )
 
+_DIGITS: Final = re.compile(r"\((\d+),(\d+)\)")
 _UNDERFLOW: Final = "'''-1e-46'''"
 
 # Types whose order and equality survive a literal, so that a key range means the same rows always.
@@ -90,13 +92,23 @@ def literal(column: ColumnEntry, flavor: Flavor) -> str:
             return _nullable(expression, column) if is_bare else expression
     if column.data_type == "float":
         # A FLOAT can hold -0, which prints as 0; only a number too small for it makes one again.
-        exact = flavor.exact_float.replace("{}", name)
+        exact = _within_digits(flavor.exact_float.replace("{}", name), column.column_type)
         minus_zero = f"{name} = 0 AND ATAN2({name}, -1) < 0"
         return f"IF({minus_zero}, {_UNDERFLOW}, QUOTE({exact}))"
     raise UnsupportedObjectError(
         f"column {column.name!r} has type {column.column_type!r}, which this version cannot read",
         hint="Leave the table out with --exclude-table, and report the type.",
     )
+
+
+def _within_digits(exact: str, column_type: str) -> str:
+    """Keep a FLOAT(9,3) of 999999.999, which is 1000000 in 24 bits, from being out of its own range."""
+    digits = _DIGITS.search(column_type)
+    if digits is None:
+        return exact
+    whole, decimals = int(digits[1]) - int(digits[2]), int(digits[2])
+    limit = f"{'9' * whole or '0'}.{'9' * decimals}e0"
+    return f"GREATEST(LEAST({exact}, {limit}), -{limit})"
 
 
 def _text(name: str, column: ColumnEntry) -> str:
@@ -189,13 +201,28 @@ def insert_head(table: str, columns: Sequence[ColumnEntry]) -> bytes:
     return f"INSERT INTO {quote(table)} ({names}) VALUES\n(".encode()
 
 
+def joined(body: bytes, rows: int) -> bytes | None:
+    """
+    Put SQL between the rows of a reply.
+
+    Args:
+        body: Rows as the server joined them.
+        rows: How many there should be.
+
+    Returns:
+        The text between the first and the last parenthesis, None when it is not of that many rows.
+    """
+    text = body.replace(SEPARATOR, ROW_JOIN)
+    return text if len(text) - len(body) == (rows - 1) * (len(ROW_JOIN) - 1) else None
+
+
 def insert(head: bytes, body: bytes) -> bytes:
     """
     Make the statement of one chunk.
 
     Args:
         head: From `insert_head`.
-        body: Rows as the server joined them.
+        body: Rows, already joined.
 
     Returns:
         UTF-8 SQL. A carriage return can stand only inside a text; it is escaped, because the mysql
@@ -203,7 +230,7 @@ def insert(head: bytes, body: bytes) -> bytes:
     """
     if b"\r" in body:
         body = body.replace(b"\r", b"\\r")
-    return b"".join((head, body.replace(SEPARATOR, ROW_JOIN), b");\n"))
+    return b"".join((head, body, b");\n"))
 
 
 def is_utf8(body: bytes) -> bool:
