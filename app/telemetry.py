@@ -33,6 +33,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
                 mask_secrets,
                 line,
             ],

@@ -1,0 +1,63 @@
+"""Exit codes."""
+
+import asyncio
+import re
+
+import pytest
+
+from app import errors
+from app.cli.exits import EXIT_CODES, exit_code
+from app.errors import AppError
+
+
+FAMILIES = {
+    "NotFoundError": 10,
+    "ConflictError": 11,
+    "RefusedError": 12,
+    "DatabaseError": 20,
+    "StorageError": 21,
+    "IntegrityError": 22,
+}
+
+
+def _tree(kind):
+    return [kind, *(below for child in kind.__subclasses__() for below in _tree(child))]
+
+
+@pytest.mark.parametrize("kind", _tree(AppError)[1:], ids=lambda kind: kind.__name__)
+def test_every_error_exits_with_the_code_of_its_family(kind):
+    """The nearest ancestor in the table decides, so a new error needs no new line."""
+    family = next(one.__name__ for one in kind.__mro__ if one.__name__ in FAMILIES)
+
+    assert exit_code(kind.__new__(kind)) == FAMILIES[family]
+
+
+def test_the_table_holds_the_families_and_nothing_else():
+    """One line for each child of AppError, and one for each way to cancel."""
+    assert {kind for kind in EXIT_CODES if issubclass(kind, AppError)} == set(
+        AppError.__subclasses__()
+    )
+    assert exit_code(asyncio.CancelledError()) == exit_code(KeyboardInterrupt()) == 130
+    assert exit_code(ValueError()) == exit_code(AppError("bare")) == 1
+
+
+def test_the_drawn_tree_is_the_real_one():
+    """The docstring of app.errors names every class under its family."""
+    drawn = re.findall(r"^( *)[*x-] (\w+Error)$", errors.__doc__ or "", re.MULTILINE)
+    real = [(min(depth, 2), kind.__name__) for depth, kind in _walk(AppError, 0)]
+
+    assert [(len(indent) // 2, name) for indent, name in drawn] == real
+
+
+def _walk(kind, depth):
+    yield depth, kind
+    for child in kind.__subclasses__():
+        yield from _walk(child, depth + 1)
+
+
+def test_codes_are_names_of_their_own():
+    """Kebab-case, and no two errors share one."""
+    codes = [kind.code for kind in _tree(AppError)]
+
+    assert len(set(codes)) == len(codes)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) for code in codes)
