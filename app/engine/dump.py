@@ -20,9 +20,9 @@ from app.domain.progress import Phase, Progress
 from app.engine import ddl
 from app.engine.connection import Session
 from app.engine.definitions import exact_definition
-from app.engine.dump_rows import RowDump, TableResult, changed_table
+from app.engine.dump_rows import RowDump, TableResult, changed_error, changed_table
 from app.engine.flavor import Flavor
-from app.engine.introspect import Schema, Table, matches
+from app.engine.introspect import Schema, Table, matches, read_tables
 from app.engine.objects import Definition, read_objects
 from app.engine.objectsql import object_statements
 from app.engine.preludes import member_prelude
@@ -107,6 +107,7 @@ class Dump:
         self._progress.enter(Phase.INSPECT)
         queries = {table.label: TableSql.of(table, self._flavor) for table in self._plan.tables}
         await self._write_definitions()
+        await self._check_columns()
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
             self._progress.enter(Phase.DUMP)
@@ -163,6 +164,17 @@ class Dump:
         await self._sink.append(
             MemberKind.SCHEMA, statements, database=table.database, table=table.name
         )
+
+    async def _check_columns(self) -> None:
+        """Prove that the definitions have the columns that are read: a new one would stay empty."""
+        names = [schema.name for schema in self._plan.schemas]
+        meant = {table.ref for table in self._plan.tables}
+        session = self._snapshot.sessions[0]
+        now = await read_tables(session, self._flavor, names, lambda ref: ref in meant)
+        entries = {table.ref: table.entry for table in now}
+        for table in self._plan.tables:
+            if entries.get(table.ref) != table.entry:
+                raise changed_error(table, "its columns or keys differ")
 
     async def _write_objects(
         self,

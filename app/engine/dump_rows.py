@@ -86,11 +86,12 @@ def changed_table(table: Table) -> Iterator[None]:
         yield
     except StatementError as exc:
         if exc.errno in _CHANGED:
-            raise _changed(table, f"error {exc.errno}") from exc
+            raise changed_error(table, f"error {exc.errno}") from exc
         raise
 
 
-def _changed(table: Table, how: str) -> SnapshotError:
+def changed_error(table: Table, how: str) -> SnapshotError:
+    """Say that a table is not the one of the snapshot any more."""
     return SnapshotError(
         f"{table.label} was changed while it was backed up ({how})",
         hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
@@ -187,6 +188,7 @@ class RowDump:
                     await self._dump_range(session, job, part, writes, room)
                 if not touched:
                     await self._check_definition(session, job)
+                    self._snapshot.identities.touch(session, job.table.ref)
                 touched = True
                 job.active -= 1
                 if job.given_out and job.active == 0:
@@ -288,7 +290,7 @@ class RowDump:
         database = job.table.database
         # AUTO_INCREMENT moves with every insert; texts are taken apart only when they differ.
         if printed != known and fingerprint(printed, database) != fingerprint(known, database):
-            raise _changed(job.table, "its definition differs")
+            raise changed_error(job.table, "its definition differs")
 
     async def _finish(self, session: Session, job: _Job) -> None:
         """Prove that no row is missing, and count the table."""

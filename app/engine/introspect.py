@@ -260,7 +260,7 @@ def matches(database: str, name: str, pattern: str) -> bool:
 
 
 async def table_ids(session: Session, flavor: Flavor) -> dict[str, int]:
-    """Read InnoDB's table ids by file name; empty without the PROCESS privilege."""
+    """Read InnoDB's table ids by file name; needs the PROCESS privilege."""
     return {name: int(number) for name, number in await session.texts(flavor.table_ids)}
 
 

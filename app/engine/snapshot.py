@@ -11,7 +11,6 @@ Not guaranteed: protection from DDL. A table that changes after the point is not
 snapshot is gone, and a new one would be of another point.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -22,8 +21,10 @@ from app.domain.manifest import ConsistencyEntry, PositionEntry
 from app.engine.chunks import max_reply_bytes
 from app.engine.connection import Server, Session
 from app.engine.flavor import DUMP_SESSION, Flavor, Rung
+from app.engine.identities import Identities, Ids, read_ids
 from app.engine.introspect import TableRef, read_position
 from app.engine.quoting import quote_text
+from app.engine.tasks import together
 from app.errors import PermissionDeniedError, SnapshotError, StatementError
 
 
@@ -33,6 +34,9 @@ _LOCK_SECONDS: Final = 5
 _LOCK_FREE_TRIES: Final = 30
 _NOT_GRANTED: Final = frozenset({1205, 1969, 3024, 4145, 1064, 1192, 1223})
 _IN_TRANSACTION: Final = 1568
+_BLIND: Final = (
+    "without the PROCESS privilege, a table that RENAME replaces during the backup is not noticed"
+)
 
 
 @dataclass(slots=True)
@@ -45,17 +49,25 @@ class Snapshot:
         consistency: How it was made.
         position: Where in the binary log the point lies.
         warnings: Rungs that did not hold, and tables that are not covered.
+        identities: Which table stood behind each name.
     """
 
     sessions: list[Session]
     consistency: ConsistencyEntry
     position: PositionEntry
     warnings: list[str]
+    identities: Identities
     _holders: list[Session] = field(default_factory=list)
     _table_lock: Session | None = None
 
     async def release(self, session: Session) -> None:
-        """Let go of the metadata locks of tables already read, so that DDL need not wait."""
+        """
+        Let go of the metadata locks of tables already read, so that DDL need not wait.
+
+        Raises:
+            SnapshotError: What was read was another table than at the snapshot's point.
+        """
+        await self.identities.check(session)
         await session.query("ROLLBACK TO SAVEPOINT backstay")
 
     async def release_table_locks(self) -> None:
@@ -82,6 +94,7 @@ class _Attempt:
     position: PositionEntry = field(default_factory=PositionEntry)
     tries: int = 1
     lock_seconds: float = 0.0
+    ids: Ids | None = None
 
 
 @asynccontextmanager
@@ -112,13 +125,19 @@ async def open_snapshot(
     """
     state = {**DUMP_SESSION, "group_concat_max_len": str(max_reply_bytes(chunk_bytes))}
     snapshot = Snapshot(
-        [], ConsistencyEntry("", consistent=False, tries=0, lock_seconds=0.0), PositionEntry(), []
+        [],
+        ConsistencyEntry("", consistent=False, tries=0, lock_seconds=0.0),
+        PositionEntry(),
+        [],
+        Identities(flavor, None),
     )
     try:
         for _ in range(threads):
             snapshot.sessions.append(await server.open(state))
         await _lock_unsafe_tables(server, snapshot, tables)
         await _climb(server, flavor, snapshot, tables)
+        if snapshot.identities.ids is None and snapshot.consistency.method != Rung.INSTANCE_LOCK:
+            snapshot.warnings.append(_BLIND)
         for session in snapshot.sessions:
             await session.query("SAVEPOINT backstay")
         yield snapshot
@@ -177,6 +196,7 @@ async def _climb(
         else:
             await locker.close()
         snapshot.position = attempt.position
+        snapshot.identities.ids = attempt.ids
         snapshot.consistency = ConsistencyEntry(
             rung, consistent=True, tries=attempt.tries, lock_seconds=round(attempt.lock_seconds, 4)
         )
@@ -199,15 +219,14 @@ async def _begin(session: Session) -> None:
 
 
 async def _begin_all(attempt: _Attempt) -> None:
-    async with asyncio.TaskGroup() as group:
-        for session in attempt.sessions:
-            group.create_task(_begin(session))
+    await together(*(_begin(session) for session in attempt.sessions))
 
 
 async def _by_backup_stage(attempt: _Attempt) -> None:
     """Hold commits for the few milliseconds that the snapshots take (MariaDB)."""
     for stage in ("START", "FLUSH", "BLOCK_DDL"):
         await attempt.locker.query(f"BACKUP STAGE {stage}")
+    attempt.ids = await read_ids(attempt.locker, attempt.flavor)
     begin = time.monotonic()
     await attempt.locker.query("BACKUP STAGE BLOCK_COMMIT")
     await _begin_all(attempt)
@@ -225,6 +244,7 @@ async def _by_instance_lock(attempt: _Attempt) -> None:
 async def _by_flush_lock(attempt: _Attempt) -> None:
     """Stop every writer for a moment; flushing first makes the moment shorter."""
     await attempt.locker.query("FLUSH NO_WRITE_TO_BINLOG TABLES")
+    attempt.ids = await read_ids(attempt.locker, attempt.flavor)
     begin = time.monotonic()
     await attempt.locker.query("FLUSH TABLES WITH READ LOCK")
     await _begin_all(attempt)
@@ -239,6 +259,7 @@ async def _by_table_locks(attempt: _Attempt) -> None:
     locks = ", ".join(f"{table.sql} READ" for table in attempt.tables)
     if locks:
         await attempt.locker.query(f"LOCK TABLES {locks}")
+    attempt.ids = await read_ids(attempt.locker, attempt.flavor)
     await _begin_all(attempt)
     attempt.position = await _position(attempt)
     await attempt.locker.query("UNLOCK TABLES")
@@ -248,6 +269,7 @@ async def _by_table_locks(attempt: _Attempt) -> None:
 async def _lock_free(attempt: _Attempt) -> None:
     """Begin until all connections report the same binary log position (MariaDB)."""
     for attempt.tries in range(1, _LOCK_FREE_TRIES + 1):
+        attempt.ids = await read_ids(attempt.locker, attempt.flavor)
         await _begin_all(attempt)
         seen = {await _snapshot_position(session) for session in attempt.sessions}
         if len(seen) == 1:
@@ -273,6 +295,7 @@ async def _single(attempt: _Attempt) -> None:
     for session in attempt.sessions[1:]:
         await session.close()
     del attempt.sessions[1:]
+    attempt.ids = await read_ids(attempt.locker, attempt.flavor)
     await _begin(attempt.sessions[0])
 
 

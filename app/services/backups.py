@@ -170,14 +170,16 @@ class BackupService:
         backup_id = new_backup_id(began_at, newest)
         _log.info("Starting database backup", extra={"facts": {"backup_id": backup_id}})
         progress.enter(Phase.SNAPSHOT)
+        refs = await self._refs(request, names)
         async with open_snapshot(
             self._server,
             flavor,
-            await self._refs(request, names),
+            refs,
             threads=request.threads,
             chunk_bytes=request.chunk_bytes,
         ) as snapshot:
             scope = await self._scope(snapshot.sessions[0], flavor, request, names)
+            _require_all(refs, scope)
             await self._require_space(scope)
             draft = await self._draft(snapshot, flavor, request, scope, backup_id, began_at)
             async with ArchiveWriter(
@@ -292,6 +294,15 @@ def _is_wanted(ref: TableRef, request: BackupRequest) -> bool:
     return included and not any(
         matches(ref.database, ref.name, pattern) for pattern in request.exclude_tables
     )
+
+
+def _require_all(refs: Sequence[TableRef], scope: _Scope) -> None:
+    """Refuse a snapshot that a table did not live to be read from."""
+    if gone := sorted(set(refs) - {table.ref for table in scope.tables}, key=lambda ref: ref.label):
+        raise SnapshotError(
+            f"{gone[0].label} was dropped, renamed or rebuilt while the backup began",
+            hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
+        )
 
 
 def _header(draft: Manifest, plan: DumpPlan) -> list[Statement]:
