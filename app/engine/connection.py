@@ -41,6 +41,9 @@ _KILL_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 10
 # Rows that a stream hands over at once: enough to make the await cheap, few enough to bound memory.
 _STREAM_ROWS: Final = 256
+# A limit of less than what SHOW VARIABLES takes, set for all sessions, would end every login of ours
+# before we can lift it. MySQL reads no MariaDB comments, and has no such limit on anything but SELECT.
+_NO_TIME_LIMIT: Final = "SET @backstay = NULL /*M!100101 , SESSION max_statement_time = 0 */"
 _ON: Final = {"on": "1", "off": "0"}
 
 
@@ -206,10 +209,11 @@ class Server:
         self.timeout_seconds = timeout_seconds
         # No database is selected on connect: one that is missing gets its own error.
         self._engine: AsyncEngine = create_async_engine(
-            self.url.set(database=None),
+            self.url.set(database=None, password=_as_sent(self.url.password)),
             poolclass=NullPool,
             connect_args={
                 "connect_timeout": _CONNECT_SECONDS,
+                "init_command": _NO_TIME_LIMIT,
                 "autocommit": True,
                 **({"ssl": tls} if tls else {}),
             },
@@ -278,11 +282,17 @@ class Server:
 
     async def _connect(self) -> Session:
         try:
-            connection = await self._engine.connect()
-            raw = await connection.get_raw_connection()
+            async with asyncio.timeout(min(_CONNECT_SECONDS, self.timeout_seconds)):
+                connection = await self._engine.connect()
+                raw = await connection.get_raw_connection()
         except (SQLAlchemyError, OSError, EOFError, RuntimeError) as exc:
             raise _connect_error(exc, self) from exc
         return Session(self, connection, cast("aiomysql.Connection", raw.driver_connection))
+
+
+def _as_sent(password: object) -> str | None:
+    """Prepare a password for the driver, which sends Latin-1 where servers expect UTF-8."""
+    return None if password is None else str(password).encode().decode("latin-1")
 
 
 def _connect_error(exc: BaseException, server: Server) -> AppError:

@@ -23,7 +23,7 @@ from app.engine.load import Load
 from app.engine.preflight import DatabaseLoad, check_target
 from app.engine.privileges import missing_for_restore, read_grants, require
 from app.engine.quoting import quote
-from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
+from app.errors import AppError, DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
 
 
 _log: Final = logging.getLogger(__name__)
@@ -192,8 +192,20 @@ class RecoveryService:
                     await _create_database(session, load, exists=load.target in before)
                 yield
             except BaseException:
-                await asyncio.shield(self._remove(loads, created, before))
+                await asyncio.shield(self._clean_up(loads, created, before))
                 raise
+
+    async def _clean_up(
+        self, loads: Sequence[DatabaseLoad], created: Sequence[str], before: set[str]
+    ) -> None:
+        """Remove what a failed restore made; if even that fails, the first error is the one shown."""
+        try:
+            await self._remove(loads, created, before)
+        except AppError as exc:
+            facts = {"databases": list(created), "error": str(exc)}
+            _log.warning(
+                "Half-made databases could not be removed; drop them", extra={"facts": facts}
+            )
 
     async def _remove(
         self, loads: Sequence[DatabaseLoad], created: Sequence[str], before: set[str]
