@@ -298,15 +298,24 @@ async def read_stream(
     session: Session,
     sql: TableSql,
     chunk_bytes: int,
+    *,
+    large_from: int | None = None,
 ) -> AsyncGenerator[Piece]:
     """
     Read a table without a usable key.
 
+    Args:
+        session: Any.
+        sql: The table's.
+        chunk_bytes: Target size of a chunk.
+        large_from: For a proof, the position from which on the rows are large: what is too large
+            for one server may not be so for another.
+
     Yields:
-        Chunks in the order of the scan; then, from a second scan, the rows with bytes that may be no
+        Chunks in the order of the scan; then, from a second scan, the rows with bytes that are no
         UTF-8, in hex; then the large rows by their position.
     """
-    scan = _Scan(sql, chunk_bytes)
+    scan = _Scan(chunk_bytes, large_from)
     async with aclosing(session.stream(sql.rows())) as replies:
         async for chunk in scan.chunks(replies, scan.plain):
             yield chunk
@@ -322,21 +331,26 @@ async def read_stream(
 class _Scan:
     """Sorts the rows of a scan: what goes into chunks, what is read again, what is too large."""
 
-    def __init__(self, sql: TableSql, chunk_bytes: int) -> None:
-        self._has_ascii = sql.has_ascii
+    def __init__(self, chunk_bytes: int, large_from: int | None) -> None:
         self._chunk_bytes = chunk_bytes
+        self._large_from = large_from
         self.odd: set[int] = set()
         self.large: list[int] = []
 
     def plain(self, position: int, text: bytes | None) -> bool:
         """Tell whether a row goes into a chunk as it is; note it when it does not."""
-        if text is None or len(text) > _SLACK * self._chunk_bytes:
+        if text is None or self._is_large(position, text):
             self.large.append(position)
             return False
-        if text.isascii() or (not self._has_ascii and rowsql.is_utf8(text)):
+        if rowsql.is_utf8(text):
             return True
         self.odd.add(position)
         return False
+
+    def _is_large(self, position: int, text: bytes) -> bool:
+        if self._large_from is None:
+            return len(text) > _SLACK * self._chunk_bytes
+        return position >= self._large_from
 
     def in_hex(self, position: int, text: bytes | None) -> bool:
         """Tell whether a row of the second scan goes into a chunk."""

@@ -7,26 +7,25 @@ the only one that knows the driver, and the only one that translates its errors.
 """
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
 import aiomysql
 import pymysql.err
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from pymysql.constants.COMMAND import COM_QUERY
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.engine.address import parse_address
 from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
 from app.engine.quoting import quote_text
 from app.engine.server_errors import translate
 from app.errors import (
     AppError,
     ConnectionFailedError,
-    InvalidRequestError,
     StalledError,
     StatementError,
 )
@@ -35,7 +34,6 @@ from app.errors import (
 Value = bytes | None
 Row = tuple[Value, ...]
 
-_DRIVERS: Final = frozenset({"mysql", "mariadb", "mysql+aiomysql", "mariadb+aiomysql"})
 # Killing what a cancelled task left running must not itself hang.
 _KILL_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 10
@@ -44,6 +42,7 @@ _STREAM_ROWS: Final = 256
 # A limit of less than what SHOW VARIABLES takes, set for all sessions, would end every login of ours
 # before we can lift it. MySQL reads no MariaDB comments, and has no such limit on anything but SELECT.
 _NO_TIME_LIMIT: Final = "SET @backstay = NULL /*M!100101 , SESSION max_statement_time = 0 */"
+_NOT_ALLOWED: Final = 1148
 _ON: Final = {"on": "1", "off": "0"}
 
 
@@ -75,6 +74,8 @@ class Session:
         # Nothing is decoded or converted on the way: SHOW CREATE is not always valid UTF-8.
         driver.use_unicode = False
         driver.decoders = {}
+        # The server may ask for a file whenever it likes; only `load_local` answers, with our bytes.
+        driver._local_infile = False  # noqa: SLF001
         self.connection_id: int = driver.thread_id()
 
     async def query(
@@ -102,9 +103,47 @@ class Session:
             StatementError: The server refused.
             StalledError: No answer in time; the statement was killed.
         """
+        async with self._guarded(quiet=quiet, patient=patient):
+            await self._driver.query(sql)
+        return self._reply()
+
+    async def load_local(self, sql: str, pieces: Iterable[bytes]) -> Reply:
+        """
+        Run a LOAD DATA LOCAL with bytes of ours in the place of the file.
+
+        Args:
+            sql: The statement; whatever file it names is never opened.
+            pieces: The file's content, each at most 16 MiB - 1.
+
+        Returns:
+            Rows and warnings; LOCAL makes warnings of what would be errors.
+
+        Raises:
+            StatementError: The server does not take it; other errors are those of `query`.
+        """
+        driver = self._driver
+        async with self._guarded(quiet=True, patient=False):
+            await driver._execute_command(COM_QUERY, sql)  # noqa: SLF001
+            if not (await driver._read_packet()).is_load_local_packet():  # noqa: SLF001
+                raise StatementError("LOAD DATA LOCAL is not allowed", errno=_NOT_ALLOWED)
+            for piece in pieces:
+                driver.write_packet(piece)
+                await driver._writer.drain()  # noqa: SLF001
+            driver.write_packet(b"")
+            await driver._read_query_result()  # noqa: SLF001
+        return self._reply()
+
+    def _reply(self) -> Reply:
+        result = self._driver._result  # noqa: SLF001 - the only place that has the warning count
+        rows = cast("tuple[Row, ...]", result.rows or ())
+        return Reply(rows, result.affected_rows or 0, result.warning_count)
+
+    @asynccontextmanager
+    async def _guarded(self, *, quiet: bool, patient: bool) -> AsyncIterator[None]:
+        """Kill on the server what times out or is cancelled here, and translate what it refuses."""
         try:
             async with asyncio.timeout(None if patient else self._server.timeout_seconds):
-                await self._driver.query(sql)
+                yield
         except TimeoutError as exc:
             await self._server.kill(self.connection_id)
             message = f"no answer from the server for {self._server.timeout_seconds} s"
@@ -115,9 +154,6 @@ class Session:
         except (pymysql.err.Error, OSError, EOFError) as exc:
             error = translate(exc, quiet=quiet)
             raise error from exc
-        result = self._driver._result  # noqa: SLF001 - the only place that has the warning count
-        rows = cast("tuple[Row, ...]", result.rows or ())
-        return Reply(rows, result.affected_rows or 0, result.warning_count)
 
     async def execute(self, sql: str | bytes, *, quiet: bool = False, patient: bool = False) -> int:
         """
@@ -204,7 +240,7 @@ class Server:
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = 300.0) -> None:
-        self.url, tls = _parse(url)
+        self.url, tls = parse_address(url)
         self.database = self.url.database or ""
         self.timeout_seconds = timeout_seconds
         # No database is selected on connect: one that is missing gets its own error.
@@ -215,6 +251,7 @@ class Server:
                 "connect_timeout": _CONNECT_SECONDS,
                 "init_command": _NO_TIME_LIMIT,
                 "autocommit": True,
+                "local_infile": True,
                 **({"ssl": tls} if tls else {}),
             },
         )
@@ -314,50 +351,6 @@ def _connect_error(exc: BaseException, server: Server) -> AppError:
         f"{server.where}: {reason}",
         hint="Check BACKSTAY_DATABASE_URL, and that the server runs; 'backstay doctor' looks closer.",
     )
-
-
-def _parse(text: str) -> tuple[URL, ssl.SSLContext | None]:
-    try:
-        url = make_url(text)
-    except ArgumentError as exc:
-        raise _bad_url("it is not a URL") from exc
-    if url.drivername not in _DRIVERS:
-        raise _bad_url(f"{url.drivername!r} is not mysql")
-    query = dict(url.query)
-    options = {name: str(query.pop(name)) for name in list(query) if name.startswith("ssl")}
-    if unknown := set(query) - {"unix_socket", "charset"}:
-        raise _bad_url(f"unknown option {min(unknown)!r}")
-    query["charset"] = "utf8mb4"
-    clean = url.set(drivername="mysql+aiomysql", query=query)
-    return clean, _tls(options)
-
-
-def _bad_url(why: str) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"BACKSTAY_DATABASE_URL: {why}",
-        hint="It looks like mysql://user:password@host:3306/database; escape special characters as in %40.",
-    )
-
-
-def _tls(options: Mapping[str, str]) -> ssl.SSLContext | None:
-    """Build the TLS context: ssl_mode DISABLED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY as in MySQL."""
-    if unknown := set(options) - {"ssl_mode", "ssl_ca", "ssl_cert", "ssl_key"}:
-        raise _bad_url(f"unknown option {min(unknown)!r}")
-    default = "VERIFY_IDENTITY" if "ssl_ca" in options else "DISABLED"
-    mode = options.get("ssl_mode", default).upper()
-    if mode == "DISABLED":
-        return None
-    if mode not in {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}:
-        raise _bad_url(f"ssl_mode {mode!r} is unknown")
-    try:
-        context = ssl.create_default_context(cafile=options.get("ssl_ca"))
-        context.check_hostname = mode == "VERIFY_IDENTITY"
-        context.verify_mode = ssl.CERT_NONE if mode == "REQUIRED" else ssl.CERT_REQUIRED
-        if "ssl_cert" in options:
-            context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
-    except OSError as exc:  # SSLError is one
-        raise _bad_url(f"TLS files: {exc.strerror or 'unreadable'}") from exc
-    return context
 
 
 async def _set_state(session: Session, state: Mapping[str, str]) -> None:

@@ -130,6 +130,21 @@ def _nullable(expression: str, column: ColumnEntry) -> str:
     return f"IFNULL({expression}, 'NULL')" if column.nullable else expression
 
 
+def bulk_kind(column: ColumnEntry) -> str | None:
+    """
+    Tell how LOAD DATA turns a literal of this column into its value.
+
+    Returns:
+        Empty for literals that it reads as they are; an expression of `{}`, the literal's text; None
+        when it cannot.
+    """
+    if column.data_type in _TEXTS:
+        return "" if column.charset in _UTF8 or column.charset == "latin1" else None
+    if column.data_type in _BYTES:
+        return "UNHEX(SUBSTRING({}, 3, CHAR_LENGTH({}) - 3))"
+    return "CAST({} AS UNSIGNED)" if column.data_type == "bit" else ""
+
+
 def key_literal(column: ColumnEntry, flavor: Flavor) -> str:
     """
     Format one column of a key.
@@ -156,6 +171,29 @@ def hex_rows(columns: Sequence[ColumnEntry], flavor: Flavor) -> list[str]:
         else literal(column, flavor)
         for column in columns
     ]
+
+
+def stream_rows(columns: Sequence[ColumnEntry], flavor: Flavor, *, as_hex: bool) -> list[str]:
+    """
+    Return one expression a column for rows that are read one by one.
+
+    There no warning is seen, so each literal is right by itself: bytes of ascii columns that are no
+    UTF-8 are in hex, and a value whose HEX, CONVERT or CAST could exceed max_allowed_packet, and so
+    be NULL and then look like one, makes the whole row NULL.
+    """
+    hexes = hex_rows(columns, flavor)
+    texts = hexes if as_hex else [literal(column, flavor) for column in columns]
+    found = []
+    for column, text, in_hex in zip(columns, texts, hexes, strict=True):
+        name = quote(column.name)
+        safe = text
+        if column.charset == "ascii":
+            safe = f"IF({flavor.odd_ascii.replace('{}', name)}, {in_hex}, {text})"
+        if column.data_type in SLICED_TYPES:
+            # No character of latin1 takes more than three bytes in UTF-8, none of hex more than two.
+            safe = f"IF(OCTET_LENGTH({name}) * 3 > @@max_allowed_packet, NULL, {safe})"
+        found.append(safe)
+    return found
 
 
 def row(expressions: Sequence[str]) -> str:

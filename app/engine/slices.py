@@ -112,7 +112,13 @@ async def _pieces(
     name = quote(value.column.name)
     for begin in range(1, value.units + 1, _SLICE_UNITS):
         query = f"SELECT HEX(SUBSTRING({name}, {begin}, {_SLICE_UNITS})) {tail}"
-        literal = f"X'{await session.scalar(query)}'"
+        part = await session.scalar(query)
+        if not part:
+            raise SnapshotError(
+                f"column {value.column.name!r}: a part of a large value cannot be read",
+                hint="Raise max_allowed_packet of the server to 4 MiB or more.",
+            )
+        literal = f"X'{part}'"
         text = literal if begin == 1 else f"CONCAT({variable}, {literal})"
         yield Statement(StatementKind.PIECE, f"SET {variable} = {text};\n".encode())
 

@@ -57,7 +57,6 @@ class TableSql:
         entry = table.entry
         by_name = {column.name: column for column in entry.columns}
         key = [by_name[name] for name in entry.key]
-        literals = [rowsql.literal(column, flavor) for column in table.loadable]
         key_order = ", ".join(quote(column.name) for column in key)
         period = " FOR SYSTEM_TIME ALL" if entry.history else ""
         hint = f" FORCE INDEX ({quote(entry.index)})" if entry.index else " USE INDEX ()"
@@ -65,9 +64,9 @@ class TableSql:
             table=table,
             columns=table.loadable,
             head=rowsql.insert_head(entry.name, table.loadable),
-            row=rowsql.row(literals),
-            fast_row=rowsql.fast_row(literals),
-            hex_row=rowsql.row(rowsql.hex_rows(table.loadable, flavor)),
+            row=rowsql.row(rowsql.stream_rows(table.loadable, flavor, as_hex=False)),
+            fast_row=rowsql.fast_row([rowsql.literal(column, flavor) for column in table.loadable]),
+            hex_row=rowsql.row(rowsql.stream_rows(table.loadable, flavor, as_hex=True)),
             source=f"{table.sql}{period}{hint}",
             order=key_order if entry.ordered else "",
             key_row=", ".join(rowsql.key_literal(column, flavor) for column in key),
@@ -124,11 +123,6 @@ class TableSql:
             for name in [quote(column.name)]
         )
         return f"SELECT 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
-
-    @property
-    def has_ascii(self) -> bool:
-        """Tell whether a column is of character set ascii, which takes any byte, UTF-8 or not."""
-        return any(column.charset == "ascii" for column in self.columns)
 
     def rows(self, *, as_hex: bool = False) -> str:
         """Return the query for all rows one by one, for tables without a usable key."""

@@ -1,0 +1,237 @@
+"""
+The rows, indexes and proof of every table, on all connections at once.
+
+Each INSERT is its own transaction and is checked: no warning, as many rows as the index says. Where
+the server allows it, the rows of an INSERT go through LOAD DATA LOCAL instead (`app.engine.bulk`),
+under the same check and with the INSERT itself as the way out.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from app.domain.manifest import MemberEntry, StatementEntry, StatementKind, TableEntry
+from app.domain.ports import MemberSource
+from app.domain.progress import Progress
+from app.engine import ddl
+from app.engine.board import Track, Unit
+from app.engine.bulk import bulk_pieces, bulk_statement, is_bulk
+from app.engine.connection import Reply, Session
+from app.engine.flavor import Flavor
+from app.engine.introspect import Table
+from app.engine.proof import prove_count, prove_member, prove_stream
+from app.engine.quoting import quote
+from app.engine.tablesql import TableSql
+from app.errors import ManifestError, StatementError
+
+
+# Lock wait timeout and deadlock: the statement was undone and may be run again.
+_RETRYABLE: Final = frozenset({1205, 1213})
+# Seconds between tries.
+_PAUSES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
+# An ENUM's index 0 loads back as index 0, with this warning.
+_TOLERATED: Final = frozenset({1265})
+
+
+@dataclass(slots=True)
+class LoadJob:
+    """
+    One table to load.
+
+    Attributes:
+        database: Where it is loaded to.
+        source: Name of its database in the backup.
+        entry: What the manifest says about it.
+        staged: Its definition in the order that loads fastest.
+        members: Its rows.
+        head: What each of its INSERT statements begins with.
+        bulk: LOAD DATA statement; empty when its rows must be inserted.
+    """
+
+    database: str
+    source: str
+    entry: TableEntry
+    staged: ddl.StagedTable
+    members: list[MemberEntry]
+    head: bytes = b""
+    bulk: str = ""
+
+    @property
+    def table(self) -> Table:
+        """Return the table as it is on the target."""
+        return Table(self.database, self.entry)
+
+
+class RowLoader:
+    """Makes the steps of each table for the board."""
+
+    def __init__(
+        self,
+        flavor: Flavor,
+        source: MemberSource,
+        progress: Progress,
+        *,
+        chunk_bytes: int,
+        prove: bool,
+        bulk: bool,
+    ) -> None:
+        """
+        Take what loading works with.
+
+        Args:
+            flavor: The target's.
+            source: Members of the backup.
+            progress: Told as it goes.
+            chunk_bytes: Of the backup; the proof must read chunks of the same size.
+            prove: Whether every chunk is read back and compared.
+            bulk: Whether the server takes LOAD DATA LOCAL.
+        """
+        self._flavor = flavor
+        self._source = source
+        self._progress = progress
+        self._chunk_bytes = chunk_bytes
+        self._prove = prove
+        self._bulk = bulk
+
+    def track(self, job: LoadJob) -> Track:
+        """Make the steps of a table: rows, indexes, proof."""
+        sql = TableSql.of(job.table, self._flavor)
+        if self._bulk and job.entry.engine == "InnoDB" and not job.entry.history:
+            job.bulk = bulk_statement(job.entry.name, sql.columns)
+        job.head = sql.head
+        ordered = sorted(job.members, key=lambda member: member.offset)
+        load: list[Unit] = [partial(self._load_member, job, member) for member in ordered]
+        if not job.entry.index:  # the order of a stream is part of its proof
+            load = [partial(self._load_in_order, job, ordered)] if ordered else []
+        index: list[Unit] = [partial(self._build_indexes, job)] if _has_indexes(job) else []
+        prove: list[Unit] = []
+        if self._prove and job.table.has_rows and not job.entry.partial:
+            prove = [partial(self._prove_member, sql, member) for member in ordered]
+            if not job.entry.index:
+                prove = [partial(self._prove_stream, sql, ordered)]
+            prove.append(lambda session: prove_count(session, sql))
+        return Track([load, index, prove], partial(self._progress.finished_table, job.table.label))
+
+    async def _load_in_order(
+        self, job: LoadJob, members: Sequence[MemberEntry], session: Session
+    ) -> None:
+        for member in members:
+            await self._load_member(job, member, session)
+
+    async def _load_member(self, job: LoadJob, member: MemberEntry, session: Session) -> None:
+        """Execute the statements of a data member that stand for rows."""
+        await session.query(f"USE {quote(job.database)}")
+        if any(entry.sliced for entry in member.statements):
+            entries = iter(member.statements)
+            async for text in self._source.iter_statements(member):
+                await self._insert(session, job, next(entries), text)
+            return
+        for entry, text in zip(member.statements, await self._source.read(member), strict=True):
+            await self._insert(session, job, entry, text)
+
+    async def _insert(
+        self, session: Session, job: LoadJob, entry: StatementEntry, text: bytes
+    ) -> None:
+        """Execute one INSERT or PIECE; the server must take all of it, without a warning."""
+        if entry.kind is StatementKind.PIECE:
+            _require(text.startswith(b"SET @backstay_"), job, "a piece")
+            await session.execute(text, quiet=True)
+            return
+        if entry.kind is StatementKind.SESSION:
+            _require(text.startswith(b"SET @backstay_1 = NULL"), job, "a session statement")
+            await session.query(text)
+            return
+        if entry.kind is not StatementKind.INSERT:
+            return
+        _require(text.startswith(job.head) and text.endswith(b");\n"), job, "an INSERT")
+        await self._insert_rows(session, job, entry, text)
+        self._progress.moved(job.table.label, rows=entry.rows, size=len(text))
+
+    async def _insert_rows(
+        self, session: Session, job: LoadJob, entry: StatementEntry, text: bytes
+    ) -> None:
+        """Insert, and refuse any difference from what the index says."""
+        if job.bulk and not entry.sliced and await _load_bulk(session, job, entry, text):
+            return
+        try:
+            reply = await _insert_patiently(session, text)
+        except StatementError as exc:
+            raise StatementError(
+                f"{job.table.label}: {exc}", errno=exc.errno, hint=exc.hint
+            ) from exc
+        codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
+        refused = codes - _TOLERATED
+        if refused or reply.affected != entry.rows:
+            problem = (
+                f"warning {min(refused)}" if refused else f"{reply.affected} of {entry.rows} rows"
+            )
+            raise StatementError(
+                f"{job.table.label}: an INSERT gave {problem}", errno=min(refused, default=0)
+            )
+
+    async def _build_indexes(self, job: LoadJob, session: Session) -> None:
+        await alter(session, job, job.staged.indexes)
+        for clause in job.staged.fulltext:
+            await alter(session, job, [clause])
+
+    async def _prove_member(self, sql: TableSql, member: MemberEntry, session: Session) -> None:
+        await prove_member(session, sql, self._flavor, member)
+
+    async def _prove_stream(
+        self, sql: TableSql, members: Sequence[MemberEntry], session: Session
+    ) -> None:
+        await prove_stream(session, sql, self._flavor, members, self._chunk_bytes)
+
+
+async def allows_bulk(session: Session) -> bool:
+    """Tell whether the server takes LOAD DATA LOCAL."""
+    return await session.scalar("SELECT @@GLOBAL.local_infile") == "1"
+
+
+async def alter(session: Session, job: LoadJob, clauses: Sequence[str]) -> None:
+    """Add indexes or keys in one statement."""
+    if clauses:
+        await session.query(f"USE {quote(job.database)}")
+        sql = f"ALTER TABLE {quote(job.entry.name)} {', '.join(clauses)}"
+        await session.query(sql, patient=True)
+
+
+async def _load_bulk(session: Session, job: LoadJob, entry: StatementEntry, text: bytes) -> bool:
+    """Load the rows of an INSERT by LOAD DATA; False when that left no trace and it must run."""
+    if not is_bulk(text):
+        return False
+    await session.query("START TRANSACTION")
+    try:
+        reply = await session.load_local(job.bulk, bulk_pieces(text, job.head))
+    except StatementError:
+        await session.query("ROLLBACK")
+        return False
+    if reply.warnings or reply.affected != entry.rows:
+        await session.query("ROLLBACK")
+        return False
+    await session.query("COMMIT")
+    return True
+
+
+async def _insert_patiently(session: Session, text: bytes) -> Reply:
+    """Run an INSERT that is its own transaction; again when another session was in its way."""
+    for pause in _PAUSES:
+        try:
+            return await session.query(text, quiet=True)
+        except StatementError as exc:
+            if exc.errno not in _RETRYABLE:
+                raise
+        await asyncio.sleep(pause)
+    return await session.query(text, quiet=True)
+
+
+def _require(condition: bool, job: LoadJob, what: str) -> None:  # noqa: FBT001 - reads as an assertion
+    """Refuse a statement that is not of the kind the manifest says."""
+    if not condition:
+        raise ManifestError(f"{job.source}.{job.entry.name}: what is listed as {what} is none")
+
+
+def _has_indexes(job: LoadJob) -> bool:
+    return bool(job.staged.indexes or job.staged.fulltext)
