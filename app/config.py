@@ -27,6 +27,7 @@ class Settings(BaseSettings):
             database all of them.
         backup_dir: Where backups are kept.
         state_dir: Where the program keeps its own state.
+        control_url: The control database; empty = SQLite in `state_dir`.
         codec: How backups are compressed.
         compress: False writes plain SQL whatever `codec` says.
         verify_integrity: Whether a new backup is read back before it counts.
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("")
     backup_dir: Path = Path("backups")
     state_dir: Path = Path("state")
+    control_url: SecretStr = SecretStr("")
     codec: Literal["gzip", "zstd", "none"] = "gzip"
     compress: bool = True
     verify_integrity: bool = True
@@ -55,6 +57,12 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
+
+    @property
+    def control_address(self) -> str:
+        """Address of the control database, with its password."""
+        given = self.control_url.get_secret_value()
+        return given or f"sqlite+aiosqlite:///{self.state_dir / 'control.db'}"
 
 
 def load_settings() -> Settings:

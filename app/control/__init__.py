@@ -1,0 +1,1 @@
+"""The service's own database: people, runs and audit; never what a restore needs."""
