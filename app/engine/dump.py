@@ -18,6 +18,7 @@ from app.domain.manifest import DatabaseEntry, MemberKind, StatementKind, TableE
 from app.domain.ports import MemberSink, Statement
 from app.domain.progress import Phase, Progress
 from app.engine import ddl
+from app.engine.accounts import account_statements
 from app.engine.connection import Session
 from app.engine.definitions import exact_definition
 from app.engine.dump_rows import RowDump, TableResult, changed_error, changed_table
@@ -45,6 +46,7 @@ class DumpPlan:
             tables and views that match are included, no routines and events.
         exclude: Patterns of what is left out.
         chunk_bytes: Target size of one statement.
+        accounts: Whether users, roles and grants are included.
     """
 
     schemas: Sequence[Schema]
@@ -53,6 +55,7 @@ class DumpPlan:
     include: Sequence[str]
     exclude: Sequence[str]
     chunk_bytes: int
+    accounts: bool = False
 
     @property
     def single(self) -> bool:
@@ -122,6 +125,11 @@ class Dump:
             results = await rows.run(list(queries.values()), self._definitions)
             self.warnings.extend(rows.warnings)
         self._progress.enter(Phase.OBJECTS)
+        if self._plan.accounts:
+            session = self._snapshot.sessions[0]
+            accounts, warnings = await account_statements(session, self._flavor)
+            self.warnings.extend(warnings)
+            await self._sink.append(MemberKind.OBJECTS, accounts)
         return tuple([await self._write_objects(schema, results) for schema in self._plan.schemas])
 
     async def _write_definitions(self) -> None:

@@ -22,7 +22,7 @@ from app.engine.flavor import Flavor
 from app.engine.introspect import Table, show_create
 from app.engine.preludes import member_prelude
 from app.engine.ranges import Range
-from app.engine.slices import read_large_row
+from app.engine.slices import read_large_row, value_bytes
 from app.engine.snapshot import Snapshot
 from app.engine.tablesql import TableSql
 from app.engine.tasks import together
@@ -274,9 +274,9 @@ class RowDump:
                 async for part in parts:
                     size = len(part.sql)
                     first = part.kind is StatementKind.PIECE and b"CONCAT(" not in part.sql[:64]
-                    # A value must fit into one packet once it is put together; hex is twice its size.
-                    value = size // 2 if first else value + size // 2
-                    job.result.add(part.rows, size, max(size, value))
+                    value = value_bytes(part.sql) + (0 if first else value)
+                    # Put together, a value must fit into one packet, but with nothing around it.
+                    job.result.add(part.rows, size, max(size, value - _PACKET_SLACK))
                     self._progress.moved(job.table.label, rows=part.rows, size=size)
                     yield part
 

@@ -43,6 +43,7 @@ class Flavor:
         packages: Whether there are packages.
         sequences: Whether there are sequences.
         history: Whether row versions of the past can be loaded again.
+        roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
         narrow_definitions: Whether SHOW CREATE loses characters beyond U+FFFF.
     """
@@ -60,6 +61,7 @@ class Flavor:
     packages: bool
     sequences: bool
     history: bool
+    roles_are_marked: bool
     prepared_ddl: bool
     narrow_definitions: bool
 
@@ -81,6 +83,7 @@ _MARIADB_10_6 = Flavor(
     packages=True,
     sequences=True,
     history=False,
+    roles_are_marked=True,
     prepared_ddl=True,
     narrow_definitions=True,
 )
@@ -104,6 +107,7 @@ _MYSQL_8_0 = Flavor(
     packages=False,
     sequences=False,
     history=False,
+    roles_are_marked=False,
     prepared_ddl=False,
     narrow_definitions=False,
 )

@@ -26,7 +26,9 @@ _COLUMNS: Final = re.compile(r"\s*\([^)]*\)")
 # Needed on each database that is backed up. LOCK TABLES only for engines without transactions.
 _BACKUP_RIGHTS: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 # Better to have: without RELOAD the snapshot falls to a lower rung.
-_BACKUP_WISHES: Final = ("RELOAD", "BINLOG MONITOR")
+_BACKUP_WISHES: Final = ("RELOAD", "BINLOG MONITOR", "PROCESS")
+# With any of these on a database the names of its routines can be seen; a hidden body is then noticed.
+_ROUTINE_RIGHTS: Final = ("EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE")
 _RESTORE_RIGHTS: Final = (
     "SELECT",
     "INSERT",
@@ -133,11 +135,33 @@ def missing_for_backup(
             some = only_tables and (right == "EVENT" or grants.allows_some(right, database))
             if not some and not grants.allows(right, database):
                 found.append(_missing(grants, right, f"{quote(database)}.*"))
+    if not only_tables:
+        found += _missing_for_routines(grants, flavor, databases)
     for right in _BACKUP_WISHES:
         known = right != "BINLOG MONITOR" or flavor.vendor == "mariadb"
-        if known and not grants.allows(right) and not grants.allows("REPLICATION CLIENT"):
+        # MySQL's and older MariaDB's name for BINLOG MONITOR.
+        alias = right == "BINLOG MONITOR" and grants.allows("REPLICATION CLIENT")
+        if known and not alias and not grants.allows(right):
             found.append(_missing(grants, right, "*.*", required=False))
     return found
+
+
+def _missing_for_routines(
+    grants: Grants, flavor: Flavor, databases: Sequence[str]
+) -> list[Missing]:
+    """Find out whether routines of others would be left out, because nobody says that they exist."""
+    right, _, scope = flavor.routine_right.partition(" ON ")
+    everywhere = grants.allows(right) or grants.allows("SELECT", "mysql")
+    on_table = {"SELECT", right} & grants.by_scope.get(scope, frozenset())
+    if (
+        everywhere
+        or on_table
+        or all(
+            any(grants.allows(one, database) for one in _ROUTINE_RIGHTS) for database in databases
+        )
+    ):
+        return []
+    return [_missing(grants, right, scope)]
 
 
 def missing_for_restore(grants: Grants, databases: Sequence[str]) -> list[Missing]:

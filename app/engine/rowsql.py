@@ -180,6 +180,9 @@ def stream_rows(columns: Sequence[ColumnEntry], flavor: Flavor, *, as_hex: bool)
     There no warning is seen, so each literal is right by itself: bytes of ascii columns that are no
     UTF-8 are in hex, and a value whose HEX, CONVERT or CAST could exceed max_allowed_packet, and so
     be NULL and then look like one, makes the whole row NULL.
+
+    Returns:
+        Expressions for literals, NULL when the row must be read in slices.
     """
     hexes = hex_rows(columns, flavor)
     texts = hexes if as_hex else [literal(column, flavor) for column in columns]

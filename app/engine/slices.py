@@ -149,3 +149,10 @@ async def _insert(
         upper=row.part.upper,
         sliced=True,
     )
+
+
+def value_bytes(statement: bytes) -> int:
+    """Count the bytes that a PIECE adds to its value; 0 for a statement that is none."""
+    if not statement.startswith(b"SET @backstay_") or not statement.endswith((b"';\n", b"');\n")):
+        return 0
+    return (statement.rindex(b"'") - statement.index(b"X'") - len(b"X'")) // 2

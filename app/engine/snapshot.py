@@ -7,13 +7,15 @@ engines without transactions are read-locked by a connection of their own, befor
 taken, until they have been read.
 
 Not guaranteed: protection from DDL. A table that changes after the point is noticed by the server
-(error 1412) or by `app.engine.dump`, and ends the run. A connection that dies ends it too: its
-snapshot is gone, and a new one would be of another point.
+(error 1412), by `app.engine.dump` or by `app.engine.identities`, and ends the run. A connection that
+dies ends it too: its snapshot is gone, and a new one would be of another point. Nor is DDL protected
+from us: without the right to switch `sql_log_bin` off (BINLOG ADMIN), a server with a binary log lets
+an ALTER of a table already read wait until all are read.
 """
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -95,6 +97,7 @@ class _Attempt:
     tries: int = 1
     lock_seconds: float = 0.0
     ids: Ids | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -134,6 +137,7 @@ async def open_snapshot(
     try:
         for _ in range(threads):
             snapshot.sessions.append(await server.open(state))
+            await _leave_binary_log(snapshot.sessions[-1])
         await _lock_unsafe_tables(server, snapshot, tables)
         await _climb(server, flavor, snapshot, tables)
         if snapshot.identities.ids is None and snapshot.consistency.method != Rung.INSTANCE_LOCK:
@@ -143,6 +147,17 @@ async def open_snapshot(
         yield snapshot
     finally:
         await snapshot.close()
+
+
+async def _leave_binary_log(session: Session) -> None:
+    """
+    Let ROLLBACK TO SAVEPOINT release metadata locks.
+
+    With a binary log MariaDB keeps them until the transaction ends, for any session that logs; one
+    without the right to stop logging holds up DDL for as long as it reads.
+    """
+    with suppress(PermissionDeniedError):
+        await session.query("SET SESSION sql_log_bin = 0")
 
 
 async def _lock_unsafe_tables(
@@ -197,6 +212,7 @@ async def _climb(
             await locker.close()
         snapshot.position = attempt.position
         snapshot.identities.ids = attempt.ids
+        snapshot.warnings.extend(attempt.notes)
         snapshot.consistency = ConsistencyEntry(
             rung, consistent=True, tries=attempt.tries, lock_seconds=round(attempt.lock_seconds, 4)
         )
@@ -303,7 +319,8 @@ async def _position(attempt: _Attempt) -> PositionEntry:
     """Read the position while commits wait; a backup without it is still a backup."""
     try:
         return await read_position(attempt.locker, attempt.flavor)
-    except PermissionDeniedError:
+    except PermissionDeniedError as exc:
+        attempt.notes.append(f"the binary log position is not known: {exc}")
         return PositionEntry()
 
 

@@ -192,6 +192,7 @@ class BackupService:
                     include=request.tables,
                     exclude=request.exclude_tables,
                     chunk_bytes=request.chunk_bytes,
+                    accounts=request.accounts,
                 )
                 await writer.append(MemberKind.HEADER, _header(draft, plan))
                 dump = Dump(snapshot, flavor, plan, writer, progress)

@@ -14,6 +14,7 @@ from app.domain.ids import BackupId
 from app.domain.manifest import DatabaseEntry, Manifest
 from app.domain.ports import Clock
 from app.domain.progress import Phase, Progress
+from app.engine.accounts import load_accounts
 from app.engine.chunks import max_reply_bytes
 from app.engine.connection import Server, Session
 from app.engine.flavor import LOAD_SESSION, Flavor
@@ -41,7 +42,7 @@ class RestoreRequest:
         into: Name of a new or empty database; empty = each database under its own name.
         databases: Exact names; empty = all of the backup.
         tables: Globs on `table` or `database.table`; empty = all.
-        include_data: Whether rows are loaded.
+        accounts: Whether accounts of the backup that the server has not are created.
         verify_before: Whether the whole file is checked before anything changes.
         verify_after: Whether every chunk is read back and compared.
         threads: Connections.
@@ -54,6 +55,7 @@ class RestoreRequest:
     verify_before: bool = True
     verify_after: bool = True
     threads: int = 2
+    accounts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class RecoveryService:
                 progress.enter(Phase.PROVE)
                 for one in loads:
                     warnings += await prove_inventory(sessions[0], flavor, manifest, one)
+            if request.accounts:
+                warnings += await load_accounts(sessions[0], flavor, manifest, reader)
         return warnings
 
     @asynccontextmanager

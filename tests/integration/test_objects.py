@@ -1,5 +1,6 @@
 """O: everything that is not rows survives a round trip, in the eyes of two independent judges."""
 
+import re
 import uuid
 
 import pytest
@@ -98,6 +99,43 @@ async def test_o7_sequences(trip, sql, database):
     sql.script(objects.o7(database))
 
     await trip.round_trip(database, judge=False)
+
+
+async def test_o11_accounts(trip, sql, database):
+    """Users, roles, proxies and odd names come back with their grants; accounts that exist stay."""
+    prefix = f"o{uuid.uuid4().hex[:8]}"
+    sql.script(objects.o11(prefix))
+    try:
+        before = accounts(sql, prefix)
+        manifest = await trip.backup(database, accounts=True)
+        sql.script(objects.o11_cleanup(prefix))
+        result = await trip.restore(manifest, trip.new_name(), accounts=True)
+        assert accounts(sql, prefix) == before
+        again = await trip.restore(manifest, trip.new_name(), accounts=True)
+        assert accounts(sql, prefix) == before
+    finally:
+        sql.script(objects.o11_cleanup(prefix))
+
+    assert not [warning for warning in result.warnings if prefix in warning]
+    assert [warning for warning in again.warnings if prefix in warning]
+    assert any("root@" in warning for warning in result.warnings)
+
+
+def accounts(sql, prefix):
+    """Read all that the server prints about the accounts of a prefix."""
+    rows = sql.run(f"SELECT User, Host, is_role FROM mysql.user WHERE User LIKE '{prefix}%'")
+    found = {}
+    for user, host, role in sorted(rows):
+        name = objects.account(user)
+        full = name if role == "Y" else f"{name}@{objects.account(host)}"
+        # The server lists the columns of one grant in the order of a hash.
+        found[full] = sorted(
+            re.sub(r"\((.*?)\)", lambda match: str(sorted(match[1].split(", "))), line)
+            for (line,) in sql.run(f"SHOW GRANTS FOR {full}")
+        )
+        if role != "Y":
+            found[full] += sql.run(f"SHOW CREATE USER {full}")
+    return found
 
 
 async def test_o12_missing_definer(trip, sql, database):
