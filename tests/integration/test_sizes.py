@@ -1,0 +1,260 @@
+"""S: large values, wide, many and empty tables, repeated rows and text that looks like SQL."""
+
+import gzip
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.domain.manifest import MemberKind
+from app.errors import IncompatibleServerError
+from tests.corpora import sizes
+from tests.corpora.session import PRELUDE
+from tests.fixtures.servers import Sql
+from tests.fixtures.trips import Trip
+from tests.oracle import assert_same, snapshot
+
+
+MEBIBYTE = 1 << 20
+ROOT = Path(__file__).parents[2]
+# Of our process, with the 40 MB value; the interpreter and the libraries alone take 75.
+PEAK_MEGABYTES = 250
+# What 10,000 tables may take on two cores, there and back.
+MANY_TABLES_SECONDS = 60
+
+
+async def test_s1_values_that_fit_neither_hex_nor_quote(trip, sql, database):
+    """9 MB values leave and enter a server whose packet is 16 MB, though their hex is larger."""
+    sql.script(sizes.s1(9))
+
+    manifest = await trip.round_trip(database)
+
+    table = manifest.databases[0].tables[0]
+    assert table.rows == 4
+    assert 9 * MEBIBYTE <= table.max_packet <= 16 * MEBIBYTE
+
+
+async def test_s1_no_key(trip, sql, database):
+    """A table without a key may have such rows, too, equal ones among them."""
+    sql.script([
+        *PRELUDE,
+        "CREATE TABLE n (id INT, b LONGBLOB)",
+        "INSERT INTO n SELECT seq, 'small' FROM seq_1_to_50",
+        f"INSERT INTO n VALUES (51, REPEAT(X'00FF', {9 * MEBIBYTE // 2})), (52, 'between')",
+        f"INSERT INTO n VALUES (53, REPEAT(X'5C27', {9 * MEBIBYTE // 2})), (53, REPEAT(X'5C27', {9 * MEBIBYTE // 2}))",
+        "INSERT INTO n SELECT seq, 'after' FROM seq_60_to_90",
+    ])
+
+    # Large rows stand behind the others afterwards: mariadb-dump prints another order.
+    await trip.round_trip(database, chunk_bytes=200, judge=False)
+
+
+@pytest.fixture
+def wide(own_server):
+    """A server with a 40 MB value and a packet of 16 MB, as a user's who once had a larger one."""
+    with own_server() as source:
+        with Sql(source.url) as root:
+            root.run(f"SET GLOBAL max_allowed_packet = {128 * MEBIBYTE}")
+        with Sql(source.url) as client:
+            client.script(["CREATE DATABASE wide", "USE wide", *sizes.s1(40)])
+            client.run(f"SET GLOBAL max_allowed_packet = {16 * MEBIBYTE}")
+        yield source
+
+
+async def test_s1_a_value_larger_than_the_packet(wide, own_server, tmp_path):
+    """40 MB values leave a server with a 16 MB packet; it refuses them, one with 128 MB takes them."""
+    source = Trip(wide.url, tmp_path / "backups")
+    manifest = await source.backup("wide")
+
+    with pytest.raises(IncompatibleServerError, match=r"'s1_wide' needs .* at least 4\d{7}"):
+        await source.restore(manifest, "copy")
+
+    with Sql(wide.url) as client:
+        assert client.run("SHOW DATABASES LIKE 'copy'") == []
+    with own_server("--max-allowed-packet=128M") as roomy:
+        target = Trip(roomy.url, source.directory)
+        assert (await target.restore(manifest, "copy")).verified
+        assert_same(snapshot(wide.url, "wide"), snapshot(roomy.url, "copy"))
+        await target.close()
+    await source.close()
+
+
+CHILD = """
+import asyncio, json, sys
+from pathlib import Path
+from tests.fixtures.trips import Trip
+
+async def main(url, directory, backup_id):
+    trip = Trip(url, Path(directory))
+    if backup_id:
+        await trip.restore(await trip.backups.info(backup_id), "measured")
+    else:
+        backup_id = (await trip.backup("wide")).backup_id
+    await trip.target.close()
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    print(json.dumps([backup_id, int(status["VmHWM"].split()[0]) // 1024]))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def in_child(*arguments):
+    """Run the services in a process of their own; return the backup's id and the peak in MB."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return json.loads(done.stdout)
+
+
+def test_s1_memory(wide, own_server, tmp_path):
+    """A value of 40 MB is never in our memory as a whole, on the way out or in."""
+    backup_id, backing_up = in_child(wide.url, tmp_path / "backups", "")
+    with own_server("--max-allowed-packet=128M") as roomy:
+        _, restoring = in_child(roomy.url, tmp_path / "backups", backup_id)
+
+    assert backing_up < PEAK_MEGABYTES
+    assert restoring < PEAK_MEGABYTES
+
+
+async def test_s1_rows_around_every_limit(trip, sql, database):
+    """Rows just below, at and above what a reply, a slice and a packet may hold come back."""
+    limits = {
+        "reply": 4 * 1000 + 1021,
+        "chunk": 1000,
+        "travels alone": 256 << 10,
+        "slice": 256 << 10,
+        "hex fills the packet": 8 * MEBIBYTE,
+        "fills the packet": 16 * MEBIBYTE,
+    }
+    sql.run(PRELUDE[0])
+    sql.run("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, t LONGTEXT, b LONGBLOB)")
+    sql.run("CREATE TABLE n (t LONGTEXT)")
+    for limit in limits.values():
+        for around in (-40, -10, -3, -2, -1, 0, 1, 2) if limit < MEBIBYTE else (-1100, -1, 0):
+            size = limit + around
+            sql.run(f"INSERT INTO t (t) VALUES (REPEAT('x', {size}))")
+            if limit < MEBIBYTE:
+                sql.run(f"INSERT INTO t (t) VALUES (REPEAT('é', {size}))")
+                sql.run(f"INSERT INTO n VALUES (REPEAT('\\'', {size // 2}))")
+            if around == -1:
+                sql.run(f"INSERT INTO t (b) VALUES (REPEAT(X'FF', {size}))")
+
+    manifest = await trip.backup(database, chunk_bytes=1000)
+    copy = await trip.copy(manifest)
+
+    for table in ("t", "n"):
+        digest = f"SELECT COUNT(*), SUM(CRC32(t)), SUM(CRC32(b)), SUM(LENGTH(t)) FROM {{}}.{table}"
+        if table == "n":
+            digest = digest.replace("SUM(CRC32(b)), ", "")
+        assert sql.run(digest.format(copy)) == sql.run(digest.format(database))
+
+
+async def test_s1_a_source_with_a_small_packet(own_server, tmp_path):
+    """What was large for a server of 1 MB packets, and so was read in slices, is proven on a larger one."""
+    with own_server() as small:
+        with Sql(small.url) as client:
+            client.script([
+                "CREATE DATABASE wide",
+                "USE wide",
+                "CREATE TABLE k (id INT PRIMARY KEY, t LONGTEXT)",
+                f"INSERT INTO k VALUES (1, 'x'), (2, REPEAT('é', {MEBIBYTE})), (3, 'y')",
+                "CREATE TABLE n (t LONGTEXT)",
+                f"INSERT INTO n VALUES ('x'), (REPEAT('é', {MEBIBYTE})), ('y')",
+                f"SET GLOBAL max_allowed_packet = {MEBIBYTE}",
+            ])
+        source = Trip(small.url, tmp_path / "backups")
+        manifest = await source.backup("wide")
+        with own_server() as large:
+            target = Trip(large.url, source.directory)
+            assert (await target.restore(manifest, "copy")).verified
+            assert_same(snapshot(small.url, "wide"), snapshot(large.url, "copy"))
+            await target.close()
+        await source.close()
+
+
+async def test_s2_wide_tables(trip, sql, database):
+    """Tables of 1,000 and more columns come back."""
+    sql.script(sizes.s2())
+
+    await trip.round_trip(database)
+
+
+async def test_s3_ten_thousand_tables(own_server, tmp_path):
+    """10,000 tables are backed up and restored in bounded time."""
+    with own_server("--table-open-cache=4000") as many:
+        with Sql(many.url) as client:
+            client.script(["CREATE DATABASE many", "USE many", *sizes.s3(10_000)])
+        trip = Trip(many.url, tmp_path / "backups")
+        began = time.monotonic()
+        manifest = await trip.backup("many")
+        backed_up = time.monotonic()
+        result = await trip.restore(manifest, "copy")
+        restored = time.monotonic()
+        await trip.close()
+        with Sql(many.url) as client:
+            counts = [
+                client.run(
+                    "SELECT COUNT(*), SUM(AUTO_INCREMENT) FROM information_schema.TABLES"
+                    f" WHERE TABLE_SCHEMA = '{name}'"
+                )
+                for name in ("many", "copy")
+            ]
+
+    print(f"backup {backed_up - began:.1f} s, restore {restored - backed_up:.1f} s")  # noqa: T201
+    assert manifest.tables_count == len(result.restored_tables) == 10_000
+    assert manifest.rows_count == result.rows_count == 2 * 6666
+    assert counts[0] == counts[1]
+    assert restored - began < MANY_TABLES_SECONDS
+
+
+async def test_s4_empty_tables(trip, sql, database):
+    """Tables without a row come back with what they are, and are counted with none."""
+    sql.script(sizes.s4())
+
+    manifest = await trip.round_trip(database)
+
+    assert {table.rows for table in manifest.databases[0].tables} == {0}
+
+
+async def test_s4_empty_database(trip, sql, database):
+    """A database without a table comes back with its character set."""
+    sql.run(f"ALTER DATABASE {database} CHARACTER SET cp932 COLLATE cp932_bin")
+
+    manifest = await trip.round_trip(database)
+
+    assert manifest.tables_count == 0
+    assert (manifest.databases[0].charset, manifest.databases[0].collation) == (
+        "cp932",
+        "cp932_bin",
+    )
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 100, MEBIBYTE])
+async def test_s5_rows_that_are_there_more_than_once(chunk_bytes, trip, sql, database):
+    """Equal rows without a key come back as often as they were there."""
+    sql.script(sizes.s5())
+    if chunk_bytes == 1:
+        sql.run("DELETE FROM s5_many LIMIT 4900")
+
+    await trip.round_trip(database, chunk_bytes=chunk_bytes, judge=chunk_bytes > 1)
+
+
+@pytest.mark.parametrize("chunk_bytes", [500, 4096, 65 << 10])
+async def test_s6_text_around_the_edges_of_statements(chunk_bytes, trip, sql, database):
+    """Text that ends rows and statements, and rows that just fill one, come back."""
+    sql.script(sizes.s6(chunk_bytes))
+
+    manifest = await trip.round_trip(database, chunk_bytes=chunk_bytes)
+
+    text = gzip.decompress(trip.file(manifest).read_bytes())
+    assert b"\r" not in text
+    data = [one for one in manifest.members if one.kind is MemberKind.DATA]
+    assert len(data) > 1
