@@ -19,6 +19,8 @@ from app.engine.quoting import quote
 
 # One packet of the file that the server reads; below 16 MiB, where packets are split.
 _PIECE_BYTES: Final = 1 << 20
+# Types that AUTO_INCREMENT may have.
+_COUNTERS: Final = rowsql.INTEGER_TYPES | {"float", "double"}
 _NUMBER_LABEL: Final = re.compile(r"'\s*\d+\s*'")
 # A quote inside a text is always escaped, so this stands only where a literal begins.
 _INTRODUCED: Final = b" X'"
@@ -35,15 +37,20 @@ def bulk_statement(table: str, columns: Sequence[ColumnEntry]) -> str:
     Returns:
         SQL; empty when a column must be loaded by INSERT.
     """
+    kinds = [rowsql.bulk_kind(column) for column in columns]
+    if any(
+        kind is None or _NUMBER_LABEL.search(column.column_type)
+        for kind, column in zip(kinds, columns, strict=True)
+    ):
+        return ""
     targets, assignments = [], []
-    for number, column in enumerate(columns):
+    for number, (kind, column) in enumerate(zip(kinds, columns, strict=True)):
+        # With a SET clause the server forgets that a field gave an AUTO_INCREMENT column its 0.
+        counts = any(kinds) and column.data_type in _COUNTERS
         variable = f"@backstay_{number}"
-        kind = rowsql.bulk_kind(column)
-        if kind is None or _NUMBER_LABEL.search(column.column_type):
-            return ""
-        targets.append(variable if kind else quote(column.name))
-        if kind:
-            assignments.append(f"{quote(column.name)} = {kind.replace('{}', variable)}")
+        targets.append(variable if kind or counts else quote(column.name))
+        if kind or counts:
+            assignments.append(f"{quote(column.name)} = {(kind or '{}').replace('{}', variable)}")
     if not columns:
         return ""
     then = f" SET {', '.join(assignments)}" if assignments else ""
