@@ -52,6 +52,9 @@ def create(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not read the file back before publishing it.")
     ] = False,
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="Include users, roles and grants of the server.")
+    ] = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,6 +76,7 @@ def create(
             verify=settings.verify_integrity and not no_verify,
             threads=threads or settings.threads,
             chunk_bytes=settings.chunk_bytes,
+            accounts=accounts,
         )
         return await _create(settings, request, silent=as_json)
 

@@ -44,6 +44,10 @@ def run(
     no_verify_after: Annotated[
         bool, typer.Option("--no-verify-after", help="Do not read the restored rows back.")
     ] = False,
+    accounts: Annotated[
+        bool,
+        typer.Option("--accounts", help="Create users and roles of the backup that are not here."),
+    ] = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,6 +69,7 @@ def run(
             verify_before=not no_verify_before,
             verify_after=not no_verify_after,
             threads=threads or settings.threads,
+            accounts=accounts,
         )
         return await _restore(settings, request, silent=as_json)
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from typing import Final
@@ -14,15 +14,13 @@ from app.archive.verification import VerifyLevel, VerifyReport
 from app.archive.writer import ArchiveWriter
 from app.domain.backup import BackupRequest, CatalogueEntry
 from app.domain.ids import BackupId, new_backup_id, parse_backup_id
-from app.domain.manifest import Codec, Manifest, MemberKind, OptionsEntry
+from app.domain.manifest import Codec, DatabaseEntry, Manifest, MemberKind, OptionsEntry
 from app.domain.ports import Clock, Statement
 from app.domain.progress import Phase, Progress
 from app.engine.connection import Server, Session
 from app.engine.dump import Dump, DumpPlan
 from app.engine.flavor import Flavor
 from app.engine.introspect import (
-    Schema,
-    Table,
     TableRef,
     choose,
     matches,
@@ -43,14 +41,6 @@ _ATTEMPTS: Final = 3
 # Refuse to begin when the disk has less than this share of the raw size estimate free: no codec
 # makes typical SQL smaller than a tenth.
 _LEAST_FREE_SHARE: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Scope:
-    """What one attempt backs up, as of its snapshot."""
-
-    schemas: Sequence[Schema]
-    tables: Sequence[Table]
 
 
 class BackupService:
@@ -171,43 +161,24 @@ class BackupService:
         _log.info("Starting database backup", extra={"facts": {"backup_id": backup_id}})
         progress.enter(Phase.SNAPSHOT)
         refs = await self._refs(request, names)
+        threads = request.threads
         async with open_snapshot(
-            self._server,
-            flavor,
-            refs,
-            threads=request.threads,
-            chunk_bytes=request.chunk_bytes,
+            self._server, flavor, refs, threads=threads, chunk_bytes=request.chunk_bytes
         ) as snapshot:
-            scope = await self._scope(snapshot.sessions[0], flavor, request, names)
-            _require_all(refs, scope)
-            await self._require_space(scope)
-            draft = await self._draft(snapshot, flavor, request, scope, backup_id, began_at)
+            plan = await self._plan(snapshot.sessions[0], flavor, request, names)
+            _require_all(refs, plan)
+            await self._require_space(plan)
+            draft = await self._draft(snapshot, flavor, request, plan, backup_id, began_at)
             async with ArchiveWriter(
-                self._catalogue.directory, backup_id, request.codec, threads=request.threads
+                self._catalogue.directory, backup_id, request.codec, threads=threads
             ) as writer:
-                plan = DumpPlan(
-                    scope.schemas,
-                    scope.tables,
-                    include_data=request.include_data,
-                    include=request.tables,
-                    exclude=request.exclude_tables,
-                    chunk_bytes=request.chunk_bytes,
-                    accounts=request.accounts,
-                )
                 await writer.append(MemberKind.HEADER, _header(draft, plan))
                 dump = Dump(snapshot, flavor, plan, writer, progress)
                 databases = await dump.run()
                 await snapshot.close()
                 progress.enter(Phase.VERIFY if request.verify else Phase.PUBLISH)
-                tables = [table for database in databases for table in database.tables]
                 return await writer.finish(
-                    replace(
-                        draft,
-                        databases=databases,
-                        warnings=(*snapshot.warnings, *dump.warnings),
-                        tables_count=sum(not table.sequence for table in tables),
-                        rows_count=sum(table.rows for table in tables),
-                    ),
+                    _counted(draft, databases, (*snapshot.warnings, *dump.warnings)),
                     verify=request.verify,
                     closing=b"-- Backup completed\n",
                     duration=lambda: round(self._clock.monotonic() - began, 3),
@@ -228,16 +199,24 @@ class BackupService:
             refs = await read_refs(session, names)
         return [ref for ref in refs if _is_wanted(ref, request)]
 
-    async def _scope(
+    async def _plan(
         self, session: Session, flavor: Flavor, request: BackupRequest, names: Sequence[str]
-    ) -> _Scope:
+    ) -> DumpPlan:
         """Read what there is at the snapshot's point."""
         schemas = await read_schemas(session, names) if names else []
         tables = await read_tables(session, flavor, names, lambda ref: _is_wanted(ref, request))
-        return _Scope(schemas, choose(tables, request.tables, request.exclude_tables))
+        return DumpPlan(
+            schemas,
+            choose(tables, request.tables, request.exclude_tables),
+            include_data=request.include_data,
+            include=request.tables,
+            exclude=request.exclude_tables,
+            chunk_bytes=request.chunk_bytes,
+            accounts=request.accounts,
+        )
 
-    async def _require_space(self, scope: _Scope) -> None:
-        size = sum(table.bytes_estimate for table in scope.tables)
+    async def _require_space(self, plan: DumpPlan) -> None:
+        size = sum(table.bytes_estimate for table in plan.tables)
         free = await asyncio.to_thread(self._catalogue.directory.free_bytes)
         if free < size * _LEAST_FREE_SHARE:
             raise StorageFullError(
@@ -251,7 +230,7 @@ class BackupService:
         snapshot: Snapshot,
         flavor: Flavor,
         request: BackupRequest,
-        scope: _Scope,
+        plan: DumpPlan,
         backup_id: BackupId,
         began_at: datetime,
     ) -> Manifest:
@@ -270,7 +249,7 @@ class BackupService:
                 verify=request.verify,
                 description=request.description,
                 codec=request.codec,
-                databases=tuple(schema.name for schema in scope.schemas),
+                databases=tuple(schema.name for schema in plan.schemas),
                 tables=request.tables,
                 exclude_tables=request.exclude_tables,
                 threads=request.threads,
@@ -297,9 +276,23 @@ def _is_wanted(ref: TableRef, request: BackupRequest) -> bool:
     )
 
 
-def _require_all(refs: Sequence[TableRef], scope: _Scope) -> None:
+def _counted(
+    draft: Manifest, databases: tuple[DatabaseEntry, ...], warnings: tuple[str, ...]
+) -> Manifest:
+    """Fill in what is known when all rows are written."""
+    tables = [table for database in databases for table in database.tables]
+    return replace(
+        draft,
+        databases=databases,
+        warnings=warnings,
+        tables_count=sum(not table.sequence for table in tables),
+        rows_count=sum(table.rows for table in tables),
+    )
+
+
+def _require_all(refs: Sequence[TableRef], plan: DumpPlan) -> None:
     """Refuse a snapshot that a table did not live to be read from."""
-    if gone := sorted(set(refs) - {table.ref for table in scope.tables}, key=lambda ref: ref.label):
+    if gone := sorted(set(refs) - {table.ref for table in plan.tables}, key=lambda ref: ref.label):
         raise SnapshotError(
             f"{gone[0].label} was dropped, renamed or rebuilt while the backup began",
             hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
