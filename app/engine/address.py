@@ -29,7 +29,7 @@ def parse_address(text: str) -> tuple[URL, ssl.SSLContext | None]:
     """
     try:
         url = make_url(text)
-    except ArgumentError as exc:
+    except (ArgumentError, ValueError) as exc:  # a port that is no number is a ValueError
         _refuse("it is not a URL", exc)
     if url.drivername not in _DRIVERS:
         _refuse(f"{url.drivername!r} is not mysql")

@@ -17,9 +17,9 @@ from app.errors import IncompatibleServerError, TargetNotEmptyError
 
 # What holds something in a database, table by table of information_schema.
 _CONTENT: Final = (
-    ("TABLES", "TABLE_SCHEMA"),
-    ("ROUTINES", "ROUTINE_SCHEMA"),
-    ("EVENTS", "EVENT_SCHEMA"),
+    ("TABLES", "TABLE_SCHEMA", "table"),
+    ("ROUTINES", "ROUTINE_SCHEMA", "routine"),
+    ("EVENTS", "EVENT_SCHEMA", "event"),
 )
 
 
@@ -74,14 +74,14 @@ async def require_empty(session: Session, database: str) -> None:
     Raises:
         TargetNotEmptyError: It holds a table, view, routine or event.
     """
-    for source, column in _CONTENT:
+    for source, column, noun in _CONTENT:
         ((count,),) = await session.texts(
             f"SELECT COUNT(*) FROM information_schema.{source}"
             f" WHERE {column} = {quote_text(database)}",
         )
         if count != "0":
             raise TargetNotEmptyError(
-                f"database {database!r} holds {count} {source.lower()}",
+                f"database {database!r} holds {count} {noun}{'' if count == '1' else 's'}",
                 hint="Choose another name with --into, or drop what is there.",
             )
 
