@@ -245,7 +245,7 @@ class Server:
         self.timeout_seconds = timeout_seconds
         # No database is selected on connect: one that is missing gets its own error.
         self._engine: AsyncEngine = create_async_engine(
-            self.url.set(database=None, password=_as_sent(self.url.password)),
+            self.url.set(database="", password=_as_sent(self.url.password)),
             poolclass=NullPool,
             connect_args={
                 "connect_timeout": _CONNECT_SECONDS,
