@@ -42,6 +42,7 @@ _STREAM_ROWS: Final = 256
 # A limit of less than what SHOW VARIABLES takes, set for all sessions, would end every login of ours
 # before we can lift it. MySQL reads no MariaDB comments, and has no such limit on anything but SELECT.
 _NO_TIME_LIMIT: Final = "SET @backstay = NULL /*M!100101 , SESSION max_statement_time = 0 */"
+_READ_AHEAD_BYTES: Final = 4 << 20
 _NOT_ALLOWED: Final = 1148
 _ON: Final = {"on": "1", "off": "0"}
 
@@ -74,6 +75,8 @@ class Session:
         # Nothing is decoded or converted on the way: SHOW CREATE is not always valid UTF-8.
         driver.use_unicode = False
         driver.decoders = {}
+        # asyncio pauses a stream at twice this; at its default of 64 KiB a chunk pauses eight times.
+        driver._reader._limit = _READ_AHEAD_BYTES  # noqa: SLF001
         # The server may ask for a file whenever it likes; only `load_local` answers, with our bytes.
         driver._local_infile = False  # noqa: SLF001
         self.connection_id: int = driver.thread_id()
