@@ -14,9 +14,9 @@ from typing import Final
 from app.engine.quoting import quote
 
 
-# A quoted stretch, one bracket or comma, or a run of anything else.
+# A quoted stretch, one bracket or comma, a run of anything else, or a quote that nothing closes.
 _TOKEN: Final = re.compile(
-    r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`]|``)*`|[(),]|[^'"`(),]+""",
+    r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`]|``)*`|[(),]|[^'"`(),]+|['"`]""",
     re.DOTALL,
 )
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")

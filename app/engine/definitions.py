@@ -38,6 +38,17 @@ async def exact_definition(session: Session, table: Table, flavor: Flavor) -> tu
     return printed, exact
 
 
+async def sequence_position(session: Session, table: Table) -> bytes:
+    """
+    Read where a sequence stands.
+
+    Returns:
+        The statement that puts it there; unlike SETVAL it keeps how often the sequence began again.
+    """
+    (values,) = await session.texts(f"SELECT * FROM {table.sql}")
+    return f"INSERT INTO {quote(table.name)} VALUES ({', '.join(values)});\n".encode()
+
+
 async def _labels(session: Session, table: Table, column: ColumnEntry, count: int) -> Sequence[str]:
     """Assign each member to a variable of the column's type, and read its label."""
     last = count if column.data_type == "enum" else 1 << (count - 1)

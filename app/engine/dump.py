@@ -20,7 +20,7 @@ from app.domain.progress import Phase, Progress
 from app.engine import ddl
 from app.engine.accounts import account_statements
 from app.engine.connection import Session
-from app.engine.definitions import exact_definition
+from app.engine.definitions import exact_definition, sequence_position
 from app.engine.dump_rows import RowDump, TableResult, changed_error, changed_table
 from app.engine.flavor import Flavor
 from app.engine.introspect import Schema, Table, matches, read_tables
@@ -165,10 +165,8 @@ class Dump:
             Statement(kind, f"{sql};\n".encode(), name=table.name),
         ]
         if table.entry.sequence:
-            # Unlike SETVAL, this also keeps how often a sequence has begun again.
-            (values,) = await session.texts(f"SELECT * FROM {table.sql}")
-            position = f"INSERT INTO {quote(table.name)} VALUES ({', '.join(values)});\n"
-            statements.append(Statement(StatementKind.SEQUENCE, position.encode(), name=table.name))
+            position = await sequence_position(session, table)
+            statements.append(Statement(StatementKind.SEQUENCE, position, name=table.name))
         await self._sink.append(
             MemberKind.SCHEMA, statements, database=table.database, table=table.name
         )

@@ -6,14 +6,22 @@ AUTO_INCREMENT counters. A server of another version may print the same definiti
 differences are warnings.
 """
 
-from app.domain.manifest import Manifest
+import hashlib
+from typing import TypeAlias
+
+from app.domain.manifest import Manifest, MemberKind
 from app.engine import ddl
 from app.engine.connection import Session
+from app.engine.definitions import sequence_position
 from app.engine.flavor import Flavor, version_number
-from app.engine.introspect import Schema, read_server, read_tables, show_create
-from app.engine.objects import read_objects
+from app.engine.introspect import Schema, read_schemas, read_server, read_tables, show_create
+from app.engine.objects import digest, read_objects
 from app.engine.preflight import DatabaseLoad
 from app.errors import ProofFailedError
+
+
+# Digest by kind and name.
+_Inventory: TypeAlias = dict[tuple[str, str], str]
 
 
 async def prove_inventory(
@@ -39,7 +47,7 @@ async def prove_inventory(
     """
     there = await _tables(session, flavor, load.target)
     there |= await _objects(session, flavor, load)
-    wanted = _wanted(load)
+    wanted = _wanted(manifest, load)
     invalid = {("view", one.name) for one in load.entry.objects if not one.valid}
     missing = sorted(set(wanted) - set(there) - invalid)
     different = sorted(
@@ -60,26 +68,38 @@ async def prove_inventory(
     return [f"{problem}; this server has another version" for kind, name in different]
 
 
-def _wanted(load: DatabaseLoad) -> dict[tuple[str, str], str]:
+def _wanted(manifest: Manifest, load: DatabaseLoad) -> _Inventory:
     objects = {(str(one.kind), one.name): one.definition_sha256 for one in load.entry.objects}
     tables = {("table", one.name): one.definition_sha256 for one in load.entry.tables}
-    return {**objects, **tables}
-
-
-async def _tables(session: Session, flavor: Flavor, database: str) -> dict[tuple[str, str], str]:
-    tables = await read_tables(session, flavor, [database])
-    return {
-        ("table", table.name): ddl.fingerprint(await show_create(session, table), database)
-        for table in tables
+    sequences = {one.name for one in load.entry.tables if one.sequence}
+    positions = {
+        ("position of sequence", member.table): statement.sha256
+        for member in manifest.members
+        if member.kind is MemberKind.SCHEMA and member.database == load.entry.name
+        for statement in member.statements[-1:]
+        if member.table in sequences
     }
+    return {("database", load.target): load.entry.collation, **objects, **tables, **positions}
 
 
-async def _objects(
-    session: Session, flavor: Flavor, load: DatabaseLoad
-) -> dict[tuple[str, str], str]:
+async def _tables(session: Session, flavor: Flavor, database: str) -> _Inventory:
+    (schema,) = await read_schemas(session, [database])
+    found = {("database", database): schema.collation}
+    for table in await read_tables(session, flavor, [database]):
+        definition = ddl.fingerprint(await show_create(session, table), database)
+        found["table", table.name] = definition
+        if table.entry.sequence:
+            statement = await sequence_position(session, table)
+            found["position of sequence", table.name] = hashlib.sha256(statement).hexdigest()
+    return found
+
+
+async def _objects(session: Session, flavor: Flavor, load: DatabaseLoad) -> _Inventory:
     schema = Schema(load.target, load.entry.charset, load.entry.collation)
-    found = await read_objects(session, flavor, schema)
-    return {(str(one.entry.kind), one.entry.name): one.entry.definition_sha256 for one in found}
+    return {
+        (str(one.entry.kind), one.entry.name): digest(one, load.target, load.entry.name)
+        for one in await read_objects(session, flavor, schema)
+    }
 
 
 def _series(version: str) -> tuple[int, int]:

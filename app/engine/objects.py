@@ -6,12 +6,12 @@ Views, triggers, routines and events, as SHOW CREATE prints them.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.manifest import ObjectEntry, ObjectKind
 from app.engine.connection import Session
-from app.engine.ddl import fingerprint, utf8_only
+from app.engine.ddl import fingerprint, unqualify, utf8_only
 from app.engine.flavor import Flavor
 from app.engine.introspect import Schema
 from app.engine.quoting import quote, quote_text
@@ -36,6 +36,7 @@ class Definition:
         collation: collation_connection.
         database_collation: The database's collation when it was made; empty for views.
         time_zone: Of an event, else empty.
+        order: Of a trigger among those of the same moment, else empty.
         columns: Of a valid view.
     """
 
@@ -46,6 +47,7 @@ class Definition:
     collation: str
     database_collation: str = ""
     time_zone: str = ""
+    order: str = ""
     columns: tuple[str, ...] = ()
 
 
@@ -71,12 +73,33 @@ async def read_objects(session: Session, flavor: Flavor, schema: Schema) -> list
         PermissionDeniedError: A definition is hidden from this user.
     """
     await session.query(f"USE {quote(schema.name)}")
-    return [
+    found = [
         *await _read_views(session, schema),
         *await _read_routines(session, flavor, schema),
         *await _read_triggers(session, schema),
         *await _read_events(session, schema),
     ]
+    return [
+        replace(one, entry=replace(one.entry, definition_sha256=digest(one, schema.name)))
+        for one in found
+    ]
+
+
+def digest(one: Definition, database: str, source: str = "") -> str:
+    """
+    Digest all that makes an object what it is.
+
+    Args:
+        one: The object.
+        database: Where it is; it is the same object in a database of another name.
+        source: Where it was backed up; bodies of routines go on to name that database.
+
+    Returns:
+        SHA-256 of its normalised SHOW CREATE and of the session it is created in.
+    """
+    sql = unqualify(one.sql, source) if source else one.sql
+    session = (one.sql_mode, one.charset, one.collation, one.database_collation)
+    return fingerprint("\n".join((sql, *session, one.time_zone, one.order)), database)
 
 
 async def _read_views(session: Session, schema: Schema) -> list[Definition]:
@@ -89,7 +112,7 @@ async def _read_views(session: Session, schema: Schema) -> list[Definition]:
         row = (await session.texts(f"SHOW CREATE VIEW {quote(name)}"))[0]
         columns = await _view_columns(session, name)
         sql = row[1]
-        entry = _entry(ObjectKind.VIEW, name, sql, schema.name, valid=columns is not None)
+        entry = _entry(ObjectKind.VIEW, name, sql, valid=columns is not None)
         found.append(
             Definition(entry, utf8_only(sql), "", row[2], row[3], columns=tuple(columns or ())),
         )
@@ -124,21 +147,24 @@ async def _read_routines(session: Session, flavor: Flavor, schema: Schema) -> li
                 f"the body of {kind} {schema.name}.{name} is hidden from this user",
                 hint=f"GRANT {flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
             )
-        found.append(_definition(kind, name, row[2], row, schema.name))
+        found.append(_definition(kind, name, row[2], row))
     return sorted(found, key=lambda one: ROUTINE_KINDS.index(one.entry.kind))
 
 
 async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
     listing = await session.texts(
-        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_ORDER FROM information_schema.TRIGGERS"
         f" WHERE TRIGGER_SCHEMA = {quote_text(schema.name)}"
         " ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER",
     )
     found = []
-    for name, table in listing:
+    for name, table, order in listing:
         row = (await session.texts(f"SHOW CREATE TRIGGER {quote(name)}"))[0]
         found.append(
-            _definition(ObjectKind.TRIGGER, name, row[2], row, schema.name, table=table),
+            replace(
+                _definition(ObjectKind.TRIGGER, name, row[2], row, table=table),
+                order=order,
+            )
         )
     return found
 
@@ -151,7 +177,7 @@ async def _read_events(session: Session, schema: Schema) -> list[Definition]:
     found = []
     for (name,) in listing:
         row = (await session.texts(f"SHOW CREATE EVENT {quote(name)}"))[0]
-        entry = _entry(ObjectKind.EVENT, name, row[3], schema.name)
+        entry = _entry(ObjectKind.EVENT, name, row[3])
         found.append(
             Definition(
                 entry,
@@ -171,12 +197,11 @@ def _definition(
     name: str,
     sql: str,
     row: Sequence[str],
-    database: str,
     *,
     table: str = "",
 ) -> Definition:
     """Make a definition from the columns that SHOW CREATE has for routines and triggers alike."""
-    entry = _entry(kind, name, sql, database, table=table)
+    entry = _entry(kind, name, sql, table=table)
     return Definition(entry, sql, row[1], row[3], row[4], database_collation=row[5])
 
 
@@ -184,7 +209,6 @@ def _entry(
     kind: ObjectKind,
     name: str,
     sql: str,
-    database: str,
     *,
     table: str = "",
     valid: bool = True,
@@ -196,5 +220,5 @@ def _entry(
         table=table,
         valid=valid,
         definer=definer[1] if definer else "",
-        definition_sha256=fingerprint(sql, database),
+        definition_sha256="",
     )

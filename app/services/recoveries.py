@@ -18,11 +18,12 @@ from app.engine.accounts import load_accounts
 from app.engine.chunks import max_reply_bytes
 from app.engine.connection import Server, Session
 from app.engine.flavor import LOAD_SESSION, Flavor
-from app.engine.introspect import matches, read_schemas
+from app.engine.introspect import Table, matches, read_schemas
 from app.engine.inventory import prove_inventory
 from app.engine.load import Load
 from app.engine.preflight import DatabaseLoad, check_target
 from app.engine.privileges import missing_for_restore, read_grants, require
+from app.engine.proof import prove_tables
 from app.engine.quoting import quote
 from app.errors import AppError, DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
 
@@ -139,6 +140,39 @@ class RecoveryService:
             duration=round(self._clock.monotonic() - began, 3),
             warnings=tuple(warnings),
         )
+
+    async def prove(self, backup_id: str, into: str = "", *, threads: int = 2) -> tuple[str, ...]:
+        """
+        Compare databases that were restored with their backup, row by row and object by object.
+
+        Args:
+            backup_id: Which backup; text of a user.
+            into: Name of the one restored database; empty = each under its own name.
+            threads: Connections.
+
+        Returns:
+            Warnings: differences that another version of the server explains.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            ProofFailedError: A row or an object is missing, or is not the backup's.
+        """
+        flavor = await self._server.flavor()
+        reader = await asyncio.to_thread(self._catalogue.open, backup_id)
+        with reader:
+            manifest = reader.manifest
+            loads = plan_loads(manifest, RestoreRequest(backup_id, into=into))
+            warnings: list[str] = []
+            async with self._sessions(manifest, threads) as sessions:
+                for load in loads:
+                    warnings += await prove_inventory(sessions[0], flavor, manifest, load)
+                tables = [
+                    (load.entry.name, Table(load.target, entry))
+                    for load in loads
+                    for entry in load.entry.tables
+                ]
+                await prove_tables(sessions, flavor, manifest, tables)
+        return tuple(warnings)
 
     async def _preflight(
         self, flavor: Flavor, manifest: Manifest, loads: Sequence[DatabaseLoad]

@@ -166,3 +166,23 @@ async def test_o13_missing_engine_is_refused_before_any_change(trip, sql, databa
         with Sql(bare.url) as client:
             assert client.run("SHOW DATABASES LIKE 'copy'") == []
         await there.close()
+
+
+async def test_bodies_that_name_their_own_database(trip, sql, database):
+    """Bodies keep the name of the database they came from, and are proven in one of another name."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    here = f"`{database}`.`t`"
+    sql.run(f"CREATE PROCEDURE p() BEGIN -- don't\n SELECT * FROM {here}; END")
+    sql.run(
+        f"CREATE TRIGGER r BEFORE DELETE ON t FOR EACH ROW SET @x = (SELECT MAX(id) FROM {here})"
+    )
+    sql.run(f"CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DO DELETE FROM {here}")
+    sql.run(f"CREATE VIEW v AS SELECT * FROM {here}")
+    sql.run(
+        f"CREATE FUNCTION f() RETURNS INT READS SQL DATA RETURN (SELECT MAX(id) FROM {database}.t)"
+    )
+
+    manifest = await trip.backup(database)
+    copy = await trip.copy(manifest)
+
+    assert_same(snapshot(trip.url, database), snapshot(trip.url, copy, names={database: "<db>"}))
