@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from app.engine.address import parse_address
 from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
 from app.engine.quoting import quote_text
-from app.engine.server_errors import translate
+from app.engine.server_errors import network_reason, translate
 from app.errors import (
     AppError,
     ConnectionFailedError,
@@ -39,9 +39,12 @@ _KILL_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 10
 # Rows that a stream hands over at once: enough to make the await cheap, few enough to bound memory.
 _STREAM_ROWS: Final = 256
-# A limit of less than what SHOW VARIABLES takes, set for all sessions, would end every login of ours
-# before we can lift it. MySQL reads no MariaDB comments, and has no such limit on anything but SELECT.
-_NO_TIME_LIMIT: Final = "SET @backstay = NULL /*M!100101 , SESSION max_statement_time = 0 */"
+# Set for all sessions, these two would spoil SHOW VARIABLES before it can say that they exist: the one
+# cuts its rows, the other its time. MySQL reads no MariaDB comments, and limits the time of SELECT only.
+_FIRST_STATEMENT: Final = (
+    "SET SESSION sql_select_limit = 18446744073709551615"
+    " /*M!100101 , SESSION max_statement_time = 0 */"
+)
 _READ_AHEAD_BYTES: Final = 4 << 20
 _NOT_ALLOWED: Final = 1148
 _ON: Final = {"on": "1", "off": "0"}
@@ -252,7 +255,7 @@ class Server:
             poolclass=NullPool,
             connect_args={
                 "connect_timeout": _CONNECT_SECONDS,
-                "init_command": _NO_TIME_LIMIT,
+                "init_command": _FIRST_STATEMENT,
                 "autocommit": True,
                 "local_infile": True,
                 **({"ssl": tls} if tls else {}),
@@ -347,9 +350,7 @@ def _connect_error(exc: BaseException, server: Server) -> AppError:
         1226: f"{login!r} has used up a resource limit",
         1130: "this host is not allowed to connect",
     }
-    reason = reasons.get(
-        number
-    ) or f"nobody answers ({type(cause).__name__} {number or ''})".replace(" )", ")")
+    reason = reasons.get(number) or network_reason(cause)
     return ConnectionFailedError(
         f"{server.where}: {reason}",
         hint="Check BACKSTAY_DATABASE_URL, and that the server runs; 'backstay doctor' looks closer.",

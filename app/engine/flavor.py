@@ -141,6 +141,9 @@ COMMON_SESSION: Final = {
     "show_gipk_in_create_table_and_information_schema": "1",
     "print_identified_with_as_hex": "1",
     "completion_type": "NO_CHAIN",
+    "idle_transaction_timeout": "0",
+    "idle_readonly_transaction_timeout": "0",
+    "idle_write_transaction_timeout": "0",
     "system_versioning_asof": "DEFAULT",
     "lock_wait_timeout": "10",
 }
@@ -158,6 +161,10 @@ LOAD_SESSION: Final = {
     "sql_require_primary_key": "0",
     "restrict_fk_on_non_standard_key": "0",
     "innodb_strict_mode": "0",
+    # Else a TIMESTAMP without a default gets one.
+    "explicit_defaults_for_timestamp": "1",
+    # The value of this name; in capitals it would be the keyword, which means the global value.
+    "alter_algorithm": "default",
     "system_versioning_alter_history": "KEEP",
     "lock_wait_timeout": "60",
     "innodb_lock_wait_timeout": "60",

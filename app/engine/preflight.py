@@ -4,17 +4,28 @@ What a target server must have before a restore changes anything.
 Every finding is collected, so that one run tells all that is missing.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.manifest import DatabaseEntry, Manifest, ObjectKind, TableEntry
+from app.domain.manifest import DatabaseEntry, Manifest, MemberKind, ObjectKind, TableEntry
+from app.domain.ports import MemberSource
 from app.engine.connection import Session
 from app.engine.flavor import Flavor
 from app.engine.quoting import quote_text
+from app.engine.server_errors import TRUST_HINT
 from app.errors import IncompatibleServerError, TargetNotEmptyError
 
 
+# What the server may refuse to create while there is a binary log; for triggers SUPER is enough.
+# Source: https://mariadb.com/kb/en/binary-logging-of-stored-routines/
+_TRUSTED_KINDS: Final = frozenset({ObjectKind.FUNCTION, ObjectKind.TRIGGER})
+_FUNCTION: Final = re.compile(
+    r"(?:SET @backstay_sql = ')?CREATE (?:DEFINER=\S+ )?(?:AGGREGATE )?FUNCTION ", re.IGNORECASE
+)
+# SHOW CREATE prints characteristics on lines of their own.
+_HARMLESS: Final = re.compile(r"(?:\n|\\n)\s*(?:DETERMINISTIC|NO SQL|READS SQL DATA)\b")
 # What holds something in a database, table by table of information_schema.
 _CONTENT: Final = (
     ("TABLES", "TABLE_SCHEMA", "table"),
@@ -65,6 +76,41 @@ async def check_target(
         )
     for load in loads:
         await require_empty(session, load.target)
+
+
+async def check_trust(
+    session: Session,
+    manifest: Manifest,
+    source: MemberSource,
+    loads: Sequence[DatabaseLoad],
+    *,
+    is_super: bool,
+) -> None:
+    """
+    Refuse functions and triggers that the server would not create, before anything is loaded.
+
+    Raises:
+        IncompatibleServerError: There is a binary log, and their creators are not trusted.
+        ChecksumMismatchError: The archive is damaged.
+    """
+    strict = "SELECT @@GLOBAL.log_bin AND NOT @@GLOBAL.log_bin_trust_function_creators"
+    objects = [(load.entry.name, one) for load in loads for one in load.entry.objects]
+    functions = {name for name, one in objects if one.kind is ObjectKind.FUNCTION}
+    if not any(one.kind in _TRUSTED_KINDS for _, one in objects):
+        return
+    if await session.scalar(strict) != "1":
+        return
+    texts = [
+        text.decode("utf-8", "replace")
+        for member in manifest.members
+        if member.kind is MemberKind.OBJECTS and member.database in functions
+        for text in await source.read(member)
+    ]
+    if not is_super or any(_FUNCTION.match(text) and not _HARMLESS.search(text) for text in texts):
+        raise IncompatibleServerError(
+            "the server writes a binary log and does not trust the creators of functions and triggers",
+            hint=f"Nothing was changed. {TRUST_HINT}",
+        )
 
 
 async def require_empty(session: Session, database: str) -> None:

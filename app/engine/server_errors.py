@@ -6,6 +6,7 @@ key" names a customer.
 """
 
 import re
+import ssl
 from typing import Final
 
 import pymysql.err
@@ -30,6 +31,10 @@ _LOST: Final = frozenset({
     2055,
 })
 _DENIED: Final = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1419, 1698, 4060})
+# A function that may write, and a function or trigger of a user without SUPER, while there is a binary
+# log and log_bin_trust_function_creators is off.
+_UNSAFE_FUNCTION: Final = 1418
+_NO_TRUST: Final = 1419
 _MEANINGS: Final = {
     1048: "a NULL in a NOT NULL column",
     1062: "a duplicate key",
@@ -53,6 +58,20 @@ _DENIED_COMMAND = re.compile(
 _DENIED_NEED = re.compile(r"need \(at least one of\) the (?P<right>[A-Z ,_]+) privilege")
 
 
+def network_reason(exc: BaseException) -> str:
+    """Say in what way nobody answers, as far as the system knows."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the server's certificate is not trusted ({cause.verify_message})"
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS connection ({cause.reason})"
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"nobody answers ({cause.strerror})"
+        cause = cause.__cause__ or cause.__context__
+    return f"nobody answers ({type(exc).__name__})"
+
+
 def translate(exc: BaseException, *, quiet: bool = False) -> AppError:
     """
     Turn a driver's error into ours.
@@ -71,11 +90,17 @@ def translate(exc: BaseException, *, quiet: bool = False) -> AppError:
     if number in _LOST or isinstance(exc, pymysql.err.InterfaceError):
         return ConnectionLostError(f"the server ended the connection ({number})", hint=_LOST_HINT)
     if number in _DENIED:
-        return PermissionDeniedError(text, hint=_grant(text))
+        return PermissionDeniedError(text, hint=TRUST_HINT if number == _NO_TRUST else _grant(text))
+    if number == _UNSAFE_FUNCTION:
+        return StatementError(f"error {number}: {text}", errno=number, hint=TRUST_HINT)
     meaning = _MEANINGS.get(number, "see the server's error list")
     return StatementError(f"error {number}: {meaning if quiet else text}", errno=number)
 
 
+TRUST_HINT: Final = (
+    "SET GLOBAL log_bin_trust_function_creators = 1; as an administrator lets functions and triggers"
+    " be created while there is a binary log."
+)
 _LOST_HINT: Final = "The server stopped, or somebody killed the connection; look at its error log."
 
 

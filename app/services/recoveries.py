@@ -21,7 +21,7 @@ from app.engine.flavor import LOAD_SESSION, Flavor
 from app.engine.introspect import Table, matches, read_schemas
 from app.engine.inventory import prove_inventory
 from app.engine.load import Load
-from app.engine.preflight import DatabaseLoad, check_target
+from app.engine.preflight import DatabaseLoad, check_target, check_trust
 from app.engine.privileges import missing_for_restore, read_grants, require
 from app.engine.proof import prove_tables
 from app.engine.quoting import quote
@@ -124,7 +124,7 @@ class RecoveryService:
             facts = {"backup_id": manifest.backup_id, "databases": targets}
             _log.info("Starting restore", extra={"facts": facts})
             progress.enter(Phase.PREFLIGHT)
-            await self._preflight(flavor, manifest, loads)
+            await self._preflight(flavor, reader, loads)
             if request.verify_before:
                 progress.enter(Phase.VERIFY)
                 await reader.verify(VerifyLevel.HASHES)
@@ -175,12 +175,14 @@ class RecoveryService:
         return tuple(warnings)
 
     async def _preflight(
-        self, flavor: Flavor, manifest: Manifest, loads: Sequence[DatabaseLoad]
+        self, flavor: Flavor, reader: ArchiveReader, loads: Sequence[DatabaseLoad]
     ) -> None:
         async with self._server.session() as session:
             grants = await read_grants(session)
             require(missing_for_restore(grants, [load.target for load in loads]))
-            await check_target(session, flavor, manifest, loads)
+            await check_target(session, flavor, reader.manifest, loads)
+            is_super = grants.allows("SUPER")
+            await check_trust(session, reader.manifest, reader, loads, is_super=is_super)
 
     async def _fill(
         self,
