@@ -14,15 +14,18 @@ from typing import Final
 
 from app.engine.connection import Session
 from app.engine.flavor import Flavor
-from app.engine.quoting import quote
+from app.engine.quoting import quote, quote_text
 from app.errors import PermissionDeniedError
 
 
+_NAME = r"(?:`(?:[^`]|``)*`|\*)"
 _GRANT: Final = re.compile(
-    r"GRANT (?P<rights>.+?) ON (?:TABLE )?(?P<scope>\S+) TO (?P<who>.+?)(?: IDENTIFIED| REQUIRE| WITH|$)",
+    rf"GRANT (?P<rights>.+?) ON (?:TABLE )?(?P<scope>{_NAME}\.{_NAME}) TO "
+    r"(?P<who>.+?)(?: IDENTIFIED| REQUIRE| WITH|$)",
     re.DOTALL,
 )
-_COLUMNS: Final = re.compile(r"\s*\([^)]*\)")
+# A right on some columns is none on their table.
+_ON_COLUMNS: Final = re.compile(r"[A-Z ]+\((?:`(?:[^`]|``)*`|[^`)])*\)")
 # Needed on each database that is backed up. LOCK TABLES only for engines without transactions.
 _BACKUP_RIGHTS: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 # Better to have: without RELOAD the snapshot falls to a lower rung.
@@ -104,10 +107,12 @@ async def read_grants(session: Session) -> Grants:
         found = _GRANT.match(line)
         if found is None:
             continue
-        rights = {right.strip().upper() for right in _COLUMNS.sub("", found["rights"]).split(",")}
+        rights = {
+            right.strip().upper() for right in _ON_COLUMNS.sub("", found["rights"]).split(",")
+        }
         scope = found["scope"]
-        by_scope[scope] = by_scope.get(scope, frozenset()) | rights
-    return Grants(f"'{name}'@'{host}'", by_scope)
+        by_scope[scope] = by_scope.get(scope, frozenset()) | rights - {""}
+    return Grants(f"{quote_text(name)}@{quote_text(host)}", by_scope)
 
 
 def missing_for_backup(
