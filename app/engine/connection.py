@@ -39,10 +39,12 @@ _KILL_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 10
 # Rows that a stream hands over at once: enough to make the await cheap, few enough to bound memory.
 _STREAM_ROWS: Final = 256
-# Set for all sessions, these two would spoil SHOW VARIABLES before it can say that they exist: the one
-# cuts its rows, the other its time. MySQL reads no MariaDB comments, and limits the time of SELECT only.
+# Set for all sessions, limits of rows, joins and time would spoil the SHOW VARIABLES that says which
+# variables there are, and a COMMIT that ends the connection is what the driver does next. MySQL reads
+# no MariaDB comments, and limits the time of SELECT only.
 _FIRST_STATEMENT: Final = (
-    "SET SESSION sql_select_limit = 18446744073709551615"
+    "SET SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1"
+    ", SESSION completion_type = NO_CHAIN"
     " /*M!100101 , SESSION max_statement_time = 0 */"
 )
 _READ_AHEAD_BYTES: Final = 4 << 20

@@ -141,6 +141,8 @@ COMMON_SESSION: Final = {
     "show_gipk_in_create_table_and_information_schema": "1",
     "print_identified_with_as_hex": "1",
     "completion_type": "NO_CHAIN",
+    "tx_read_only": "0",
+    "transaction_read_only": "0",
     "idle_transaction_timeout": "0",
     "idle_readonly_transaction_timeout": "0",
     "idle_write_transaction_timeout": "0",

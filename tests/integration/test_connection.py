@@ -1,0 +1,385 @@
+"""The way to the server: addresses, logins, TLS, hostile settings, silence, cuts and cancellation."""
+
+import asyncio
+import socket
+import threading
+import time
+import traceback
+from contextlib import suppress
+from urllib.parse import quote_plus
+
+import pytest
+
+from app.domain.backup import BackupRequest
+from app.domain.progress import Phase, Progress
+from app.engine.connection import Server as Target
+from app.errors import (
+    AppError,
+    ConnectionFailedError,
+    ConnectionLostError,
+    IncompatibleServerError,
+    InvalidRequestError,
+    StalledError,
+)
+from app.services.recoveries import RestoreRequest
+from tests.corpora import types
+from tests.fixtures.accounts import databases, files, others, wait_until
+from tests.fixtures.certificates import make_certificates
+from tests.fixtures.proxy import Fault, proxy
+from tests.fixtures.servers import Sql
+from tests.fixtures.trips import Trip
+from tests.oracle import assert_same, snapshot
+
+
+TIMEOUT_SECONDS = 2.0
+
+
+async def who_am_i(url: str) -> str:
+    """Connect and ask the server for the user's name."""
+    target = Target(url, timeout_seconds=10)
+    try:
+        async with target.session() as session:
+            return (await session.scalar("SELECT CURRENT_USER()")).rpartition("@")[0]
+    finally:
+        await target.close()
+
+
+ODD = "a@b:c/d%e#f?g&h=i+j k'l\"m\\n`o;p$q\u00fc\u65e5\U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [
+        ("plain_odd", ODD),
+        ("o'dd@:/%#?& \u00fc\u65e5", "x"),
+        ("empty_one", ""),
+        ("latin", "\u00fcber"),
+    ],
+)
+async def test_odd_names_and_passwords(name, password, server, sql):
+    """Names and passwords with any character work once they are percent-encoded."""
+    escaped = [text.replace("\\", "\\\\").replace("'", "\\'") for text in (name, password)]
+    sql.run(f"CREATE USER '{escaped[0]}'@'%' IDENTIFIED BY '{escaped[1]}'")
+    try:
+        login = f"//{quote_plus(name)}:{quote_plus(password)}@"
+        url = server.url.replace("//root@", login.replace("+", "%20"))
+        assert await who_am_i(url) == name
+    finally:
+        sql.run(f"DROP USER '{escaped[0]}'@'%'")
+
+
+async def test_unix_socket(own_server, tmp_path):
+    """A backup and a restore work through the server's socket alone."""
+    with own_server() as server, Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)"])
+        sql.run("INSERT INTO d.t VALUES (1)")
+        trip = Trip(f"mysql://root@localhost/?unix_socket={server.socket}", tmp_path / "backups")
+        manifest = await trip.backup("d")
+        await trip.restore(manifest, "copy")
+        await trip.target.close()
+        assert trip.target.where == str(server.socket)
+        assert sql.run("SELECT * FROM copy.t") == [(1,)]
+
+
+async def test_tls(own_server, tmp_path):
+    """TLS is used when asked for, and a server that cannot prove who it is gets no password."""
+    good = make_certificates(tmp_path / "good", "127.0.0.1")
+    misnamed = make_certificates(tmp_path / "misnamed", "127.9.9.9")
+    with own_server(*good.options) as server, Sql(server.url) as sql:
+        sql.run("CREATE USER safe@'%' IDENTIFIED BY 'secret-word' REQUIRE SSL")
+        base = server.url.replace("root", "safe:secret-word")
+        for options in (
+            "ssl_mode=REQUIRED",
+            f"ssl_mode=VERIFY_CA&ssl_ca={good.ca}",
+            f"ssl_mode=VERIFY_IDENTITY&ssl_ca={good.ca}",
+            f"ssl_ca={good.ca}",
+        ):
+            assert await who_am_i(f"{base}?{options}") == "safe"
+        for options in ("ssl_mode=DISABLED", f"ssl_mode=VERIFY_CA&ssl_ca={misnamed.ca}"):
+            await assert_no_connection(f"{base}?{options}", "secret-word")
+        with pytest.raises(InvalidRequestError, match="ssl_mode"):
+            Target(f"{base}?ssl_mode=MAYBE")
+        with pytest.raises(InvalidRequestError, match="TLS files"):
+            Target(f"{base}?ssl_ca={tmp_path / 'nothing'}")
+    with own_server(*misnamed.options) as server:
+        assert await who_am_i(f"{server.url}?ssl_mode=VERIFY_CA&ssl_ca={misnamed.ca}") == "root"
+        error = await assert_no_connection(f"{server.url}?ssl_ca={misnamed.ca}")
+        assert "certificate" in str(error)
+
+
+async def assert_no_connection(url: str, *secrets: str) -> ConnectionFailedError:
+    """Require the one error that says that there is no connection, without a secret in it."""
+    with pytest.raises(ConnectionFailedError) as caught:
+        await who_am_i(url)
+    error = caught.value
+    assert error.title == "Database connection failed"
+    assert error.hint
+    text = "".join(traceback.format_exception(error)) + repr(error) + error.hint
+    chain: BaseException | None = error
+    while chain is not None:
+        text += repr(chain.args) + repr(vars(chain))
+        chain = chain.__cause__ or chain.__context__
+    for secret in secrets:
+        assert secret not in text
+    return error
+
+
+async def test_no_connection(server, tmp_path):
+    """Wrong password, nobody there, unknown host and socket are one error, and no password shows."""
+    port = server.url.rstrip("/").rpartition(":")[2]
+    secret = "sEcr3t-w0rd"
+    for url in (
+        f"mysql://root:{secret}@127.0.0.1:{port}/",
+        f"mysql://nobody:{secret}@127.0.0.1:{port}/",
+        f"mysql://root:{secret}@127.0.0.1:1/",
+        f"mysql://root:{secret}@no-such-host.invalid:{port}/",
+        f"mysql://root:{secret}@localhost/?unix_socket={tmp_path / 'nothing.sock'}",
+    ):
+        error = await assert_no_connection(url, secret)
+        assert error.retryable
+
+
+async def test_a_server_that_never_answers():
+    """Who accepts a connection and stays silent is given up in time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        target = Target(f"mysql://root:hidden@127.0.0.1:{port}/", timeout_seconds=0.5)
+        began = time.monotonic()
+        with pytest.raises(ConnectionFailedError):
+            await target.open()
+        assert time.monotonic() - began < 5
+        await target.close()
+
+
+HOSTILE = {
+    "sql_mode": "'ANSI_QUOTES,PAD_CHAR_TO_FULL_LENGTH,NO_BACKSLASH_ESCAPES'",
+    "sql_mode ": "'ORACLE,STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
+    "sql_select_limit": "1",
+    "max_statement_time": "0.001",
+    "time_zone": "'+13:00'",
+    "autocommit": "0",
+    "sql_safe_updates": "1",
+    "group_concat_max_len": "4",
+    "system_versioning_asof": "'2001-01-01 00:00:00'",
+    "character_set_server": "'sjis'",
+    "innodb_strict_mode": "1",
+    "sql_quote_show_create": "0",
+    "max_join_size": "1",
+    "tx_isolation": "'READ-UNCOMMITTED'",
+    "tx_read_only": "1",
+    "completion_type": "'RELEASE'",
+    "alter_algorithm": "'INSTANT'",
+    "explicit_defaults_for_timestamp": "0",
+    "max_sort_length": "64",
+    "idle_transaction_timeout": "1",
+    "div_precision_increment": "0",
+    "lc_time_names": "'ja_JP'",
+    "old_mode": "'UTF8_IS_UTF8MB3,ZERO_DATE_TIME_CAST'",
+    "foreign_key_checks": "0",
+    "net_write_timeout": "1",
+    "binlog_format": "'STATEMENT'",
+}
+# What the client cannot bear, what the header of a file does not undo, and what only changes the text of
+# views (sql_quote_show_create).
+NOT_BY_CLIENT = frozenset({
+    "max_statement_time",
+    "tx_read_only",
+    "alter_algorithm",
+    "explicit_defaults_for_timestamp",
+    "sql_quote_show_create",
+})
+
+
+def strange(sql: Sql) -> None:
+    """Make what the hostile settings would spoil."""
+    sql.script([
+        "CREATE TABLE c (id INT AUTO_INCREMENT PRIMARY KEY, c CHAR(10), t TEXT, KEY (c))",
+        "ALTER TABLE c ADD COLUMN ts TIMESTAMP NOT NULL, ADD COLUMN dt DATETIME NULL",
+        "INSERT INTO c VALUES (0, 'a', 'back\\\\slash ''q'' \"d\"', '2020-01-01 12:00', NULL)",
+        "INSERT INTO c SELECT NULL, seq % 10, REPEAT('\\\\', seq % 9), 20210601, 0 FROM seq_1_to_12000",
+        "CREATE TABLE k (s VARCHAR(200) PRIMARY KEY)",
+        "INSERT INTO k SELECT CONCAT(REPEAT('long ', 30), seq) FROM seq_1_to_3000",
+        "CREATE TABLE h (id INT PRIMARY KEY) WITH SYSTEM VERSIONING",
+        "INSERT INTO h VALUES (1), (2)",
+        "DELETE FROM h WHERE id = 1",
+        "CREATE VIEW w AS SELECT c.id, 'lit' AS l FROM c",
+        "CREATE PROCEDURE p() SELECT 'a\\\\b', \"x\"",
+    ])
+
+
+async def test_hostile_settings(own_server, tmp_path):
+    """Whatever a server sets for all its sessions, backup and restore stay exact."""
+    with own_server() as server:
+        with Sql(server.url) as sql:
+            sql.script(["SET sql_mode = ''", "CREATE DATABASE d CHARACTER SET utf8mb4", "USE d"])
+            strange(sql)
+            sql.script(types.t2())
+        before = snapshot(server.url, "d")
+        for index, (name, value) in enumerate(HOSTILE.items()):
+            with Sql(server.url) as sql:  # keeps a sane session
+                sql.run("SET SESSION max_statement_time = 0")
+                sql.run(f"SET GLOBAL {name} = {value}")
+                trip = Trip(server.url, tmp_path / f"backups{index}")
+                try:
+                    manifest = await trip.backup("d", chunk_bytes=1 << 15)
+                    await trip.restore(manifest, f"copy{index}")
+                    by_hand = f"hand{index}"
+                    sql.run(f"CREATE DATABASE {by_hand} CHARACTER SET utf8mb4")
+                    if name not in NOT_BY_CLIENT:
+                        trip.plain_load(manifest, by_hand)
+                except AppError as exc:
+                    raise AssertionError(f"{name} = {value}: {exc!r}") from exc
+                finally:
+                    sql.run(f"SET GLOBAL {name} = DEFAULT")
+                    await trip.target.close()
+            assert_same(before, snapshot(server.url, f"copy{index}"))
+            if name not in NOT_BY_CLIENT:
+                assert_same(before, snapshot(server.url, by_hand))
+
+
+async def test_idle_transactions_may_be_killed(own_server, tmp_path):
+    """A server that ends idle transactions after a second does not end ours."""
+    with own_server("--idle-transaction-timeout=1") as server, Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)"])
+        trip = Trip(server.url, tmp_path / "backups")
+
+        def listener(progress: Progress) -> None:
+            if progress.phase is Phase.DUMP and not progress.tables_done:
+                time.sleep(0.8)
+
+        await trip.backups.create(BackupRequest(("d",)), Progress(listener=listener))
+        await trip.target.close()
+
+
+async def test_functions_that_the_binary_log_refuses(own_server, tmp_path):
+    """A function that the server refuses to create is found before anything is loaded."""
+    with own_server("--log-bin-trust-function-creators=1") as server, Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE d", "USE d", "CREATE TABLE t (id INT PRIMARY KEY)"])
+        sql.run("CREATE FUNCTION f() RETURNS INT RETURN RAND() * 100")
+        trip = Trip(server.url, tmp_path / "backups")
+        manifest = await trip.backup("d")
+        sql.run("SET GLOBAL log_bin_trust_function_creators = 0")
+
+        with pytest.raises(IncompatibleServerError) as caught:
+            await trip.restore(manifest, "copy")
+        assert "copy" not in databases(sql)
+        assert "SET GLOBAL log_bin_trust_function_creators = 1" in caught.value.hint
+
+        sql.run("SET GLOBAL log_bin_trust_function_creators = 1")
+        await trip.restore(manifest, "copy")
+        await trip.target.close()
+
+
+def wide_table(sql: Sql) -> None:
+    """Make 6 MB in one table."""
+    sql.script(["CREATE DATABASE d", "USE d"])
+    sql.run("CREATE TABLE big (id INT PRIMARY KEY, s VARCHAR(400), KEY (s(20)))")
+    sql.run("INSERT INTO big SELECT seq, REPEAT('x', 300) FROM seq_1_to_20000")
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("limit", [200_000, 2_000_000])
+async def test_broken_network_during_a_backup(fault, limit, own_server, tmp_path):
+    """A network that goes silent or away ends the backup in time; nothing is left."""
+    with own_server() as server, Sql(server.url) as sql:
+        wide_table(sql)
+        with proxy(server.url, fault, limit) as way:
+            trip = Trip(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
+            with pytest.raises((StalledError, ConnectionLostError, ConnectionFailedError)):
+                await trip.backup("d", threads=3, chunk_bytes=1 << 16)
+            assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS + 8
+            await trip.target.close()
+        assert files(trip) == set()
+        wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+
+
+@pytest.mark.parametrize("fault", Fault)
+async def test_broken_network_during_a_restore(fault, own_server, tmp_path):
+    """A network that fails ends the restore in time, and the error stays the first one."""
+    with own_server() as server, Sql(server.url) as sql:
+        wide_table(sql)
+        await Trip(server.url, tmp_path / "backups").backup("d", chunk_bytes=1 << 16)
+        with proxy(server.url, fault, 1 << 40) as way:
+            trip = Trip(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
+            (entry,) = await trip.backups.list()
+
+            def listener(progress: Progress) -> None:
+                if progress.rows_done > 8000:
+                    way.limit = 0
+
+            request = RestoreRequest(entry.backup_id, into="copy")
+            with pytest.raises((StalledError, ConnectionLostError)):
+                await trip.recoveries.restore(request, Progress(listener=listener))
+            assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS * 2 + 10
+            await trip.target.close()
+        wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+
+
+class Cancel:
+    """Cancels a task at its k-th event."""
+
+    def __init__(self, event: int) -> None:
+        self.left = event
+        self.task: asyncio.Task[object] | None = None
+
+    def __call__(self, _progress: Progress) -> None:
+        self.left -= 1
+        if self.left == 0 and self.task is not None:
+            self.task.cancel()
+
+    async def run(self, work) -> bool:
+        """Run to the end or to the cancellation; returns whether it was cancelled."""
+        self.task = asyncio.ensure_future(work)
+        with suppress(asyncio.CancelledError):
+            await self.task
+            return False
+        return True
+
+
+@pytest.mark.parametrize("events", [range(1, 8), range(8, 120, 7)])
+async def test_cancelled_backups(events, own_server, tmp_path):
+    """A backup cancelled at any event leaves no file and no query of ours on the server."""
+    with own_server() as server, Sql(server.url) as sql:
+        wide_table(sql)
+        trip = Trip(server.url, tmp_path / "backups")
+        await trip.backup("d")
+        kept = 1
+        for event in events:
+            cancel = Cancel(event)
+            request = BackupRequest(("d",), threads=2, chunk_bytes=1 << 16)
+            if not await cancel.run(trip.backups.create(request, Progress(listener=cancel))):
+                kept += 1
+            assert len(await trip.backups.list()) == kept
+            assert len(files(trip)) == 2 * kept
+            wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+        await trip.target.close()
+
+
+async def test_cancelled_restores(own_server, tmp_path):
+    """A restore cancelled at any event leaves no database and no query of ours on the server."""
+    with own_server() as server, Sql(server.url) as sql:
+        wide_table(sql)
+        trip = Trip(server.url, tmp_path / "backups")
+        manifest = await trip.backup("d", chunk_bytes=1 << 16)
+        before = databases(sql)
+        for event in (1, 2, 3, 4, 5, 6, 9, 20, 50, 90, 100, 110, 115):
+            cancel = Cancel(event)
+            request = RestoreRequest(manifest.backup_id, into="copy")
+            if await cancel.run(trip.recoveries.restore(request, Progress(listener=cancel))):
+                assert databases(sql) == before
+            else:
+                sql.run("DROP DATABASE copy")
+            wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+        await trip.target.close()
+
+
+async def test_a_timeout_ends_the_query_on_the_server(own_server):
+    """What takes longer than the timeout is ended on the server, not just forgotten."""
+    with own_server() as server, Sql(server.url) as sql:
+        target = Target(server.url, timeout_seconds=0.5)
+        async with target.session() as session:
+            with pytest.raises(StalledError):
+                await session.query("SELECT SLEEP(30)")
+        wait_until(lambda: others(sql) == [], "the query is gone")
+        await target.close()
+    assert threading.active_count() < 50
