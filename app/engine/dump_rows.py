@@ -33,6 +33,8 @@ from app.errors import SnapshotError, StatementError
 _IN_FLIGHT: Final = 2
 # Metadata locks are let go of after this many seconds at the latest; DDL waits for them.
 _RELEASE_SECONDS: Final = 0.5
+# With very many tables letting go takes long; then it is done less often, this many times its length.
+_RELEASE_SHARE: Final = 10
 # What a packet holds besides the statement.
 _PACKET_SLACK: Final = 1024
 # The table was dropped, or is not the one of the snapshot any more.
@@ -161,14 +163,16 @@ class RowDump:
     async def _work(self, session: Session) -> None:
         """Be one connection: go through the tables and take what is left of each."""
         loop = asyncio.get_running_loop()
-        released = loop.time()
+        released, cost = loop.time(), 0.0
         room = asyncio.Semaphore(_IN_FLIGHT)
         async with asyncio.TaskGroup() as writes:
             for job in self._jobs:
                 await self._work_on(session, job, writes, room)
-                if loop.time() - released > _RELEASE_SECONDS:
+                began = loop.time()
+                if began - released > max(_RELEASE_SECONDS, _RELEASE_SHARE * cost):
                     await self._snapshot.release(session)
                     released = loop.time()
+                    cost = released - began
         await self._snapshot.release(session)
 
     async def _work_on(
