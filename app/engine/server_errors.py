@@ -65,7 +65,7 @@ def network_reason(exc: BaseException) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the server's certificate is not trusted ({cause.verify_message})"
         if isinstance(cause, ssl.SSLError):
-            return f"no TLS connection ({cause.reason})"
+            return f"no TLS connection ({getattr(cause, 'reason', None) or 'refused'})"
         if isinstance(cause, OSError) and cause.strerror:
             return f"nobody answers ({cause.strerror})"
         cause = cause.__cause__ or cause.__context__

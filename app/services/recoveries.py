@@ -21,7 +21,7 @@ from app.engine.flavor import LOAD_SESSION, Flavor
 from app.engine.introspect import Table, matches, read_schemas
 from app.engine.inventory import prove_inventory
 from app.engine.load import Load
-from app.engine.preflight import DatabaseLoad, check_target, check_trust
+from app.engine.preflight import DatabaseLoad, check_target, check_trust, require_empty
 from app.engine.privileges import missing_for_restore, read_grants, require
 from app.engine.proof import prove_tables
 from app.engine.quoting import quote
@@ -228,17 +228,22 @@ class RecoveryService:
             created: list[str] = []
             try:
                 for load in loads:
+                    # What others filled since the first look must not be taken for ours and dropped.
+                    await require_empty(session, load.target)
                     created.append(load.target)
                     await _create_database(session, load, exists=load.target in before)
                 yield
-            except BaseException:
-                await asyncio.shield(self._clean_up(loads, created, before))
+            except BaseException as exc:
+                removed = await asyncio.shield(self._clean_up(loads, created, before))
+                if not removed and isinstance(exc, AppError):
+                    names = ", ".join(created)
+                    exc.hint = f"{exc.hint} Drop what is half-made before the next try: {names}."
                 raise
 
     async def _clean_up(
         self, loads: Sequence[DatabaseLoad], created: Sequence[str], before: set[str]
-    ) -> None:
-        """Remove what a failed restore made; if even that fails, the first error is the one shown."""
+    ) -> bool:
+        """Remove what a failed restore made; False if even that fails, which hides no first error."""
         try:
             await self._remove(loads, created, before)
         except AppError as exc:
@@ -246,6 +251,8 @@ class RecoveryService:
             _log.warning(
                 "Half-made databases could not be removed; drop them", extra={"facts": facts}
             )
+            return False
+        return True
 
     async def _remove(
         self, loads: Sequence[DatabaseLoad], created: Sequence[str], before: set[str]
