@@ -16,7 +16,7 @@ from tests.fixtures.trips import Trip
 
 
 # About a second for ten of them, three times that where the outside judges look too.
-EXAMPLES = 120
+EXAMPLES = 80
 # The vendor's programs take longer than the trip itself.
 JUDGED_EVERY = 6
 
