@@ -156,8 +156,8 @@ class _IntegerRanges:
             return None
         lower: tuple[str, ...] = ()
         if not self._began:
-            self._began = True
             first, last = (await session.texts(self._sql.extent()))[0]
+            self._began = True
             if not first:
                 self._given = True
                 return Range()

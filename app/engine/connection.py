@@ -23,6 +23,7 @@ from app.engine.address import parse_address
 from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
 from app.engine.quoting import quote_text
 from app.engine.server_errors import network_reason, translate
+from app.engine.tasks import to_end
 from app.errors import (
     AppError,
     ConnectionFailedError,
@@ -312,9 +313,8 @@ class Server:
                 finally:
                     await session.close()
 
-        task = asyncio.ensure_future(kill())
         with suppress(AppError, TimeoutError):
-            await asyncio.shield(task)
+            await to_end(kill())
 
     async def flavor(self) -> Flavor:
         """Ask the server who it is."""

@@ -1,12 +1,16 @@
-"""Several tasks as one: the first failure cancels the rest and is what the caller sees."""
+"""Tasks that end: several as one, and one however often it is cancelled."""
 
 import asyncio
 from collections.abc import Coroutine
+from typing import TypeVar
+
+
+T = TypeVar("T")
 
 
 async def together(*work: Coroutine[object, object, None]) -> None:
     """
-    Run all, or fail with the first failure after every other task has ended.
+    Run all; the first failure cancels the rest and is what the caller sees.
 
     Not a TaskGroup: when this task is cancelled and a part fails while it winds up, a group raises the
     failure, and the run would look failed, not cancelled.
@@ -17,17 +21,44 @@ async def together(*work: Coroutine[object, object, None]) -> None:
     """
     if not work:
         return
-    tasks = [asyncio.ensure_future(one) for one in work]
+    ended: list[asyncio.Task[None]] = []
+    tasks = [asyncio.create_task(one) for one in work]
+    for task in tasks:
+        task.add_done_callback(ended.append)
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
+    for task in ended:
         if not task.cancelled() and (failure := task.exception()) is not None:
             first = leading(failure)
             raise first from first.__cause__
+
+
+async def to_end(work: Coroutine[object, object, T]) -> T:
+    """
+    Run what must not be left half done, however often this task is cancelled meanwhile.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        CancelledError: This task was cancelled; the work has ended all the same.
+        BaseException: What it raised.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        task.exception()  # looked at, so that nobody warns of it
+        raise asyncio.CancelledError
+    return task.result()
 
 
 def leading(failure: BaseException) -> BaseException:

@@ -25,12 +25,21 @@ from app.engine.preflight import DatabaseLoad, check_target, check_trust, requir
 from app.engine.privileges import missing_for_restore, read_grants, require
 from app.engine.proof import prove_tables
 from app.engine.quoting import quote
-from app.errors import AppError, DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
+from app.engine.tasks import to_end
+from app.errors import (
+    AppError,
+    DatabaseNotFoundError,
+    InvalidRequestError,
+    StatementError,
+    TableNotFoundError,
+)
 
 
 _log: Final = logging.getLogger(__name__)
 # Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
 _MOST_NAME_CHARACTERS: Final = 64
+# Somebody else made it a moment ago, so it is not ours to remove.
+_DATABASE_EXISTS: Final = 1007
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +240,15 @@ class RecoveryService:
                     # What others filled since the first look must not be taken for ours and dropped.
                     await require_empty(session, load.target)
                     created.append(load.target)
-                    await _create_database(session, load, exists=load.target in before)
+                    try:
+                        await _create_database(session, load, exists=load.target in before)
+                    except StatementError as exc:
+                        if exc.errno == _DATABASE_EXISTS:
+                            created.remove(load.target)
+                        raise
                 yield
             except BaseException as exc:
-                removed = await asyncio.shield(self._clean_up(loads, created, before))
+                removed = await to_end(self._clean_up(loads, created, before))
                 if not removed and isinstance(exc, AppError):
                     names = ", ".join(created)
                     exc.hint = f"{exc.hint} Drop what is half-made before the next try: {names}."

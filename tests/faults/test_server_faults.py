@@ -175,7 +175,7 @@ async def test_all_databases(own_server, tmp_path):
     """Without a name, every database but the system's is in one snapshot, whatever its name."""
     names = [
         "plain",
-        "quo`te",
+        "back`tick",
         "do.t",
         "d'a\"sh-",
         "\u00fcn\u00ef \u65e5\u672c",
