@@ -162,7 +162,7 @@ def _myloader(arena: Arena, name: str, mydumper: Path) -> Contestant:
 
 def _backstay(arena: Arena, program: Path, *words: str) -> str:
     settings = [
-        f"BACKSTAY_DATABASE_URL={arena.server.url}",
+        f"BACKSTAY_DATABASE_URL=mysql://root@localhost/?unix_socket={arena.server.socket}",
         f"BACKSTAY_BACKUP_DIR={arena.work / 'backstay'}",
         f"BACKSTAY_STATE_DIR={arena.work / 'state'}",
     ]
