@@ -138,13 +138,13 @@ async def test_k1_bank(rung, own_server, tmp_path):
             holder = stack.enter_context(Sql(server.url))
             holder.run("BACKUP STAGE START")
         trip = Trip(server.url, tmp_path / "backups")
-        pause = 0.005 if rung == "lock-free" else 0.0
+        pause = 0.02 if rung == "lock-free" else 0.0
 
         def step(client: Sql) -> None:
             transfer(client)
             time.sleep(pause)
 
-        with writers(server.url, "bank", 4, step) as done:
+        with writers(server.url, "bank", 16, step) as done:
             before = sum(done)
             async with as_account(trip, name) as limited:
                 manifest = await limited.backup("bank", threads=4, chunk_bytes=CHUNK_BYTES)
