@@ -19,6 +19,7 @@ demo: setup ## back up, damage and restore a sample shop on a private server
 	@$(BIN)/backstay demo
 
 test: setup ## run every test
+	@scripts/ensure_test_tools.sh
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: $(STAMP) ## run every static check

@@ -535,7 +535,6 @@ def test_f10_gzip_accepts_and_reads_the_file(tmp_path):
     assert b"\nINSERT INTO `users`" in text
 
 
-@pytest.mark.skipif(shutil.which("zstd") is None, reason="the zstd program is not installed")
 def test_f10_zstd_accepts_and_reads_the_file(tmp_path):
     """`zstd -t` is content, and `zstd -dc` gives the statements in order."""
     _, manifest = make_backup(tmp_path, codec=Codec.ZSTD)
