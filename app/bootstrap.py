@@ -13,6 +13,7 @@ from app.errors import InvalidRequestError
 from app.services.backups import BackupService
 from app.services.doctor import DoctorService
 from app.services.recoveries import RecoveryService
+from app.storage.journals import Journals
 
 
 class SystemClock:
@@ -62,6 +63,7 @@ async def program(settings: Settings, *, needs_server: bool = True) -> AsyncIter
         )
     server = Server(url or "mysql://localhost", timeout_seconds=settings.timeout)
     catalogue = Catalogue(settings.backup_dir)
+    journals = Journals(settings.state_dir)
     clock = SystemClock()
     try:
         yield Program(
@@ -69,8 +71,14 @@ async def program(settings: Settings, *, needs_server: bool = True) -> AsyncIter
             server=server,
             catalogue=catalogue,
             backups=BackupService(server, catalogue, clock),
-            recoveries=RecoveryService(server, catalogue, clock),
-            doctor=DoctorService(server if url else None, catalogue),
+            recoveries=RecoveryService(
+                server,
+                catalogue,
+                clock,
+                journals,
+                undo_minutes=settings.undo_minutes,
+            ),
+            doctor=DoctorService(server if url else None, catalogue, journals),
         )
     finally:
         await server.close()

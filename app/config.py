@@ -33,6 +33,7 @@ class Settings(BaseSettings):
         verify_integrity: Whether a new backup is read back before it counts.
         chunk_bytes: Target size of one SQL statement, in bytes.
         threads: Connections to the server.
+        undo_minutes: How long a restore keeps what it replaced; 0 drops it at once.
         timeout: Seconds without progress after which a run fails.
     """
 
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: max(1, min(_MOST_THREADS, os.cpu_count() or 1))
     )
+    undo_minutes: Annotated[float, Field(ge=0)] = 60.0
     timeout: Annotated[float, Field(gt=0)] = 300.0
 
     @field_validator("backup_dir", "state_dir")

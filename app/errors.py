@@ -4,11 +4,14 @@ Everything that can go wrong, as one tree.
 * AppError
   x NotFoundError
     - BackupNotFoundError
+    - RecoveryNotFoundError
     - DatabaseNotFoundError
     - TableNotFoundError
   x ConflictError
     - AlreadyRunningError
     - TargetNotEmptyError
+    - TablesInUseError
+    - UndoExpiredError
     - BackupInUseError
   x RefusedError
     - InvalidRequestError
@@ -78,6 +81,13 @@ class BackupNotFoundError(NotFoundError):
         )
 
 
+class RecoveryNotFoundError(NotFoundError):
+    """No restore has this identifier, or it is over and its tables are not kept any more."""
+
+    code = "recovery-not-found"
+    title = "Restore not found"
+
+
 class DatabaseNotFoundError(NotFoundError):
     """The server has no database of this name, or hides it from this user."""
 
@@ -112,6 +122,21 @@ class TargetNotEmptyError(ConflictError):
 
     code = "target-not-empty"
     title = "Target database not empty"
+
+
+class TablesInUseError(ConflictError):
+    """Others held locks on the tables for longer than a swap may wait."""
+
+    code = "tables-in-use"
+    title = "Tables in use"
+    retryable = True
+
+
+class UndoExpiredError(ConflictError):
+    """The tables that an undo would bring back are not kept any more."""
+
+    code = "undo-expired"
+    title = "Undo no longer possible"
 
 
 class BackupInUseError(ConflictError):

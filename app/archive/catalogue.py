@@ -25,6 +25,7 @@ from app.archive.salvage import salvage
 from app.domain.backup import CatalogueEntry
 from app.domain.ids import BackupId, parse_backup_id
 from app.domain.manifest import MAX_MANIFEST_BYTES, Manifest, from_json, to_json
+from app.domain.rehearsal import MAX_PROOFS, Proof, decode_proofs, encode_proofs
 from app.errors import (
     AppError,
     BackupInUseError,
@@ -147,6 +148,40 @@ class Catalogue:
         """Open one backup for reading; raises what `manifest` and `ArchiveReader.open` raise."""
         return ArchiveReader.open(self.directory, self.manifest(backup_id))
 
+    def proofs(self, backup_id: str) -> tuple[Proof, ...]:
+        """
+        Read what restores of a backup have shown.
+
+        Returns:
+            Newest first; none when there is no such backup.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        try:
+            name = self._find(backup_id)
+        except BackupNotFoundError:
+            return ()
+        return self._proofs(name)
+
+    def add_proof(self, backup_id: str, proof: Proof) -> None:
+        """
+        Remember what a restore of a backup has shown.
+
+        Raises:
+            BackupNotFoundError: It was deleted meanwhile.
+            StorageError: The medium refused.
+        """
+        with self.directory.locked():
+            name = self._find(backup_id)
+            proofs = (proof, *self._proofs(name))[:MAX_PROOFS]
+            self.directory.replace(name.proofs, encode_proofs(proofs))
+
+    def _proofs(self, name: BackupName) -> tuple[Proof, ...]:
+        if not self.directory.exists(name.proofs):
+            return ()
+        return decode_proofs(self.directory.read(name.proofs, MAX_METADATA_BYTES))
+
     def delete(self, backup_id: str) -> None:
         """
         Delete one backup, damaged or not, and take it from `metadata.json`.
@@ -182,6 +217,9 @@ class Catalogue:
                     removed += self._sweep_one(name.partial)
                 if name.rebuild in names:
                     removed += self._sweep_one(name.rebuild)
+                removed += self._sweep_one(name.proofs + layout.PARTIAL)
+                if not {name.file, name.manifest, name.partial, name.tombstone} & names:
+                    removed += self._sweep_one(name.proofs)
             return tuple(removed)
 
     def rebuild(self) -> RebuildReport:
@@ -333,7 +371,7 @@ class Catalogue:
 
 def _ours(names: Iterable[str]) -> list[BackupName]:
     """Return the backups that any of the names belongs to, newest first, each once."""
-    endings = (layout.PARTIAL, layout.REBUILD, layout.MANIFEST)
+    endings = (layout.PARTIAL, layout.REBUILD, layout.MANIFEST, layout.PROOFS)
     found: set[BackupName] = set()
     for file in names:
         stem = file

@@ -23,9 +23,13 @@ from app.cli.progress import shown
 
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from app.archive.catalogue import Survey
     from app.config import Settings
     from app.domain.backup import BackupRequest, CatalogueEntry
+    from app.domain.ids import BackupId
     from app.domain.manifest import DatabaseEntry, Manifest
 
 CodecName = Literal["gzip", "zstd", "none"]
@@ -78,16 +82,18 @@ def create(
             chunk_bytes=settings.chunk_bytes,
             accounts=accounts,
         )
-        return await _create(settings, request, silent=as_json)
+        return await create_backup(settings, request, silent=as_json)
 
     perform(work, as_json=as_json)
 
 
-async def _create(settings: "Settings", request: "BackupRequest", *, silent: bool) -> Answer:
+async def create_backup(settings: "Settings", request: "BackupRequest", *, silent: bool) -> Answer:
+    """Make a backup and tell of it; old tables of restores whose time is over are dropped as well."""
     from app.bootstrap import program
 
     async with program(settings) as parts, shown(silent=silent) as progress:
         manifest = await parts.backups.create(request, progress)
+        await parts.recoveries.forget_expired()
     full_path = str(settings.backup_dir / manifest.file)
     document: Document = {
         "success": True,
@@ -96,7 +102,8 @@ async def _create(settings: "Settings", request: "BackupRequest", *, silent: boo
     }
 
     def show() -> None:
-        say(f"Backup {manifest.backup_id} created" + (" and verified." if request.verify else "."))
+        kind = "Recovery point" if request.recovery_point else "Backup"
+        say(f"{kind} {manifest.backup_id} created" + (" and verified." if request.verify else "."))
         pairs([
             ("File", full_path),
             ("Size", f"{size(manifest.size)} ({size(manifest.raw_size)} of SQL)"),
@@ -117,19 +124,29 @@ def list_(as_json: AsJson = False) -> None:
     async def work() -> Answer:
         from app.bootstrap import program
         from app.config import load_settings
+        from app.domain.rehearsal import proven_at
 
         async with program(load_settings(), needs_server=False) as parts:
             survey = await asyncio.to_thread(parts.catalogue.survey)
+            proven = {
+                entry.backup_id: proven_at(
+                    await asyncio.to_thread(parts.catalogue.proofs, entry.backup_id)
+                )
+                for entry in survey.entries
+            }
         document: Document = {
             "success": True,
-            "backups": [_line(entry) for entry in survey.entries],
+            "backups": [
+                {**_line(entry), "proven_at": _moment(proven[entry.backup_id])}
+                for entry in survey.entries
+            ],
             "problems": [
                 {"file": one.file, "code": one.error.code, "message": str(one.error)}
                 for one in survey.problems
             ],
             "orphans": survey.orphans,
         }
-        return Answer(document, lambda: _show_survey(survey))
+        return Answer(document, lambda: _show_survey(survey, proven))
 
     perform(work, as_json=as_json)
 
@@ -155,18 +172,34 @@ def _line(entry: "CatalogueEntry") -> Document:
         "databases": entry.databases,
         "server": entry.server,
         "warnings_count": entry.warnings_count,
+        "recovery_point": entry.recovery_point,
     }
 
 
-def _show_survey(survey: "Survey") -> None:
+def _moment(at: "datetime | None") -> str | None:
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else None
+
+
+def _show_survey(survey: "Survey", proven: "Mapping[BackupId, datetime | None]") -> None:
     if survey.entries:
-        headings = ("Backup", "Created (UTC)", "Databases", "Description", "Tables", "Rows", "Size")
+        headings = (
+            "Backup",
+            "Created (UTC)",
+            "Kind",
+            "Databases",
+            "Description",
+            "Tables",
+            "Rows",
+            "Size",
+        )
         rows = [
             (
                 entry.backup_id,
                 f"{entry.created_at:%Y-%m-%d %H:%M:%S}",
+                "recovery point" if entry.recovery_point else "backup",
                 ", ".join(entry.databases),
                 entry.description,
+                _moment(proven[entry.backup_id]) or "-",
                 f"{entry.tables_count:,}",
                 f"{entry.rows_count:,}",
                 size(entry.size),
@@ -189,10 +222,12 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     async def work() -> Answer:
         from app.bootstrap import program
         from app.config import load_settings
+        from app.domain.rehearsal import proven_at
 
         settings = load_settings()
         async with program(settings, needs_server=False) as parts:
             manifest = await parts.backups.info(backup_id)
+            proven = proven_at(await asyncio.to_thread(parts.catalogue.proofs, backup_id))
         full_path = str(settings.backup_dir / manifest.file)
         document: Document = {
             "success": True,
@@ -212,10 +247,11 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
                 "binlog_position": manifest.position.binlog_position,
                 "gtid": manifest.position.gtid,
             },
+            "proven_at": _moment(proven),
             "contents": [_contents(one) for one in manifest.databases],
             "warnings": manifest.warnings,
         }
-        return Answer(document, lambda: _show_info(manifest, full_path))
+        return Answer(document, lambda: _show_info(manifest, full_path, proven))
 
     perform(work, as_json=as_json)
 
@@ -239,11 +275,11 @@ def _contents(database: "DatabaseEntry") -> Document:
     }
 
 
-def _show_info(manifest: "Manifest", full_path: str) -> None:
+def _show_info(manifest: "Manifest", full_path: str, proven: "datetime | None") -> None:
     position = manifest.position
     binlog = f"{position.binlog_file}:{position.binlog_position} {position.gtid}".strip()
     pairs([
-        ("Backup", manifest.backup_id),
+        ("Recovery point" if manifest.options.recovery_point else "Backup", manifest.backup_id),
         ("Description", manifest.options.description or "-"),
         (
             "Created",
@@ -255,6 +291,7 @@ def _show_info(manifest: "Manifest", full_path: str) -> None:
         ("File", full_path),
         ("Size", f"{size(manifest.size)} ({size(manifest.raw_size)} of SQL)"),
         ("SHA-256", manifest.checksum),
+        ("Last proven", _moment(proven) or "never; try 'backstay restore run ID --drill'"),
         ("Holds", holds(manifest)),
     ])
     rows = [
@@ -343,6 +380,7 @@ def summary(manifest: "Manifest", full_path: str) -> dict[str, Json]:
         "databases": [database.name for database in manifest.databases],
         "codec": manifest.options.codec,
         "verified": manifest.options.verify,
+        "recovery_point": manifest.options.recovery_point,
         "consistency": {
             "method": manifest.consistency.method,
             "consistent": manifest.consistency.consistent,

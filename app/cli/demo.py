@@ -182,7 +182,7 @@ async def _damage(parts: "Program") -> tuple[str, ...]:
 
 
 async def _restore(parts: "Program", manifest: "Manifest", report: _Report) -> None:
-    from app.services.recoveries import RestoreRequest
+    from app.domain.restore import RestoreRequest
 
     with report.step("Restore it into a new database, read back and compare") as details:
         request = RestoreRequest(

@@ -1,6 +1,8 @@
 """The command that looks for what would make a backup fail."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 from app.cli.edge import perform
 from app.cli.exits import OK, exit_code
@@ -8,39 +10,70 @@ from app.cli.options import AsJson
 from app.cli.output import Answer, Document, say
 
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.services.doctor import Check
+    from app.services.repairs import Repair
+
 _MARKS: Final = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="First finish or undo restores that were interrupted."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check server, rights, directory and programs, and say what to do about each finding."""
 
     async def work() -> Answer:
         from app.bootstrap import program
         from app.config import load_settings
 
-        async with program(load_settings(), needs_server=False) as parts:
+        async with program(load_settings(), needs_server=repair) as parts:
+            repairs = await parts.recoveries.repair() if repair else []
             checks = await parts.doctor.examine()
-        errors = [check.error for check in checks if check.error is not None]
-        document: Document = {
-            "success": not errors,
-            "checks": [
-                {
-                    "name": check.name,
-                    "state": check.state,
-                    "detail": check.detail,
-                    "remedy": check.remedy,
-                }
-                for check in checks
-            ],
-        }
-
-        def show() -> None:
-            width = max(len(check.name) for check in checks)
-            for check in checks:
-                say(f"{_MARKS[check.state]}  {check.name:<{width}}  {check.detail}")
-                for line in check.remedy.splitlines():
-                    say(f"{'':<{width + 8}}-> {line}")
-
-        return Answer(document, show, exit_code(errors[0]) if errors else OK)
+        return _answer(repairs, checks)
 
     perform(work, as_json=as_json)
+
+
+def _answer(repairs: "Sequence[Repair]", checks: "Sequence[Check]") -> Answer:
+    errors = [check.error for check in checks if check.error is not None]
+    document: Document = {
+        "success": not errors,
+        "repairs": [
+            {
+                "restore_id": one.journal.recovery_id,
+                "databases": one.journal.targets,
+                "outcome": one.outcome,
+                "message": str(one.error or ""),
+            }
+            for one in repairs
+        ],
+        "checks": [
+            {
+                "name": check.name,
+                "state": check.state,
+                "detail": check.detail,
+                "remedy": check.remedy,
+            }
+            for check in checks
+        ],
+    }
+
+    def show() -> None:
+        for one in repairs:
+            what = (
+                f"{one.journal.kind} {one.journal.recovery_id} of {', '.join(one.journal.targets)}"
+            )
+            say(f"{what}: {one.outcome}" + (f": {one.error}" if one.error else ""))
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            say(f"{_MARKS[check.state]}  {check.name:<{width}}  {check.detail}")
+            for line in check.remedy.splitlines():
+                say(f"{'':<{width + 8}}-> {line}")
+
+    return Answer(document, show, exit_code(errors[0]) if errors else OK)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from app.cli import backup, catalog, demo, doctor, edge, output, restore
+from app.cli import backup, catalog, demo, doctor, edge, output, recovery_point, restore
 from app.errors import AppError, InvalidRequestError
 
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(backup.app)
 app.add_typer(restore.app)
+app.add_typer(recovery_point.app)
 app.add_typer(catalog.app)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)

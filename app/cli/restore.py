@@ -1,4 +1,4 @@
-"""Commands that restore backups."""
+"""Commands that restore backups, and take that back."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,58 +6,94 @@ import typer
 
 from app.cli.edge import perform
 from app.cli.options import AsJson, BackupIdArgument, Databases, Tables, Threads
-from app.cli.output import Answer, Document, duration, note, plural, say
+from app.cli.output import Answer, Json, duration, note, plural, say
 from app.cli.progress import shown
 
 
 if TYPE_CHECKING:
     from app.config import Settings
-    from app.services.recoveries import RestoreRequest, RestoreResult
+    from app.domain.restore import RestoreRequest, RestoreResult
 
 app = typer.Typer(
-    name="restore", help="Restore backups, and prove the result.", no_args_is_help=True
+    name="restore",
+    help="Restore backups, prove the result, and take it back.",
+    no_args_is_help=True,
 )
+
+_RestoreIdArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="Restore id, as 'backstay restore run' prints it, or the backup's id."
+    ),
+]
+_Into = Annotated[
+    str | None,
+    typer.Option(
+        "--into",
+        metavar="NAME",
+        help="Another database, where nothing is overwritten. Default: in place.",
+        show_default=False,
+    ),
+]
+_SchemaOnly = Annotated[
+    bool, typer.Option("--schema-only", help="Definitions only: the tables are empty.")
+]
+_DataOnly = Annotated[
+    bool, typer.Option("--data-only", help="Rows only: the tables keep their definitions.")
+]
+_NoRecoveryPoint = Annotated[
+    bool, typer.Option("--no-recovery-point", help="Do not back up first what is there.")
+]
+_NoVerifyBefore = Annotated[
+    bool, typer.Option("--no-verify-before", help="Do not check the whole file first.")
+]
+_NoVerifyAfter = Annotated[
+    bool, typer.Option("--no-verify-after", help="Do not read the restored rows back.")
+]
+_Accounts = Annotated[
+    bool, typer.Option("--accounts", help="Create users and roles of the backup that are not here.")
+]
+_SkipBinlog = Annotated[
+    bool, typer.Option("--skip-binlog", help="Keep the restore out of the server's binary log.")
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would happen.")]
+_Drill = Annotated[
+    bool, typer.Option("--drill", help="Restore into scratch schemas, prove, and drop them again.")
+]
 
 
 @app.callback()
 def group() -> None:
-    """Restore backups, and prove the result."""
+    """Restore backups, prove the result, and take it back."""
 
 
 @app.command()
 def run(
     backup_id: BackupIdArgument,
-    into: Annotated[
-        str | None,
-        typer.Option(
-            "--into",
-            metavar="NAME",
-            help="A database that is new or empty. Default: each under its own name.",
-            show_default=False,
-        ),
-    ] = None,
+    into: _Into = None,
     database: Databases = None,
     tables: Tables = None,
-    no_verify_before: Annotated[
-        bool, typer.Option("--no-verify-before", help="Do not check the whole file first.")
-    ] = False,
-    no_verify_after: Annotated[
-        bool, typer.Option("--no-verify-after", help="Do not read the restored rows back.")
-    ] = False,
-    accounts: Annotated[
-        bool,
-        typer.Option("--accounts", help="Create users and roles of the backup that are not here."),
-    ] = False,
+    schema_only: _SchemaOnly = False,
+    data_only: _DataOnly = False,
+    no_recovery_point: _NoRecoveryPoint = False,
+    no_verify_before: _NoVerifyBefore = False,
+    no_verify_after: _NoVerifyAfter = False,
+    accounts: _Accounts = False,
+    skip_binlog: _SkipBinlog = False,
+    dry_run: _DryRun = False,
+    drill: _Drill = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore a backup into new or empty databases, then read it back and compare."""
+    """Restore a backup beside the live data, prove it, and swap it in by one statement."""
 
     async def work() -> Answer:
         from app.config import load_settings
+        from app.domain.restore import RestoreRequest
         from app.errors import InvalidRequestError
-        from app.services.recoveries import RestoreRequest
 
+        if dry_run and drill:
+            raise InvalidRequestError("--dry-run and --drill exclude each other")
         if into == "":  # a script's empty variable must not mean the live database
             raise InvalidRequestError("--into is empty", hint="Leave it out, or give a name.")
         settings = load_settings()
@@ -66,12 +102,17 @@ def run(
             into=into or "",
             databases=tuple(database or ()),
             tables=tuple(tables or ()),
+            schema_only=schema_only,
+            data_only=data_only,
+            accounts=accounts,
             verify_before=not no_verify_before,
             verify_after=not no_verify_after,
+            create_backup=not no_recovery_point,
+            skip_binlog=skip_binlog,
             threads=threads or settings.threads,
-            accounts=accounts,
         )
-        return await _restore(settings, request, silent=as_json)
+        act = _rehearse if dry_run else _drill if drill else _restore
+        return await act(settings, request, silent=as_json)
 
     perform(work, as_json=as_json)
 
@@ -81,17 +122,73 @@ async def _restore(settings: "Settings", request: "RestoreRequest", *, silent: b
 
     async with program(settings) as parts, shown(silent=silent) as progress:
         result = await parts.recoveries.restore(request, progress)
-    document: Document = {
+    return Answer(_document(result), lambda: _show(result))
+
+
+async def _rehearse(settings: "Settings", request: "RestoreRequest", *, silent: bool) -> Answer:
+    from app.bootstrap import program
+    from app.cli.rehearsal import forecast_answer
+
+    async with program(settings) as parts, shown(silent=silent) as progress:
+        return forecast_answer(await parts.recoveries.rehearse(request, progress))
+
+
+async def _drill(settings: "Settings", request: "RestoreRequest", *, silent: bool) -> Answer:
+    from app.bootstrap import program
+    from app.cli.rehearsal import drill_answer
+
+    async with program(settings) as parts, shown(silent=silent) as progress:
+        return drill_answer(await parts.recoveries.drill(request, progress))
+
+
+@app.command()
+def options(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
+    """Show what this backup can do here: tables, time, space, proofs, what is in the way."""
+
+    async def work() -> Answer:
+        from app.bootstrap import program
+        from app.cli.rehearsal import options_answer
+        from app.config import load_settings
+
+        async with program(load_settings()) as parts:
+            return options_answer(await parts.recoveries.options(backup_id))
+
+    perform(work, as_json=as_json)
+
+
+@app.command()
+def undo(restore_id: _RestoreIdArgument, as_json: AsJson = False) -> None:
+    """Take a restore back: the old tables return by one statement; the restored ones are kept."""
+
+    async def work() -> Answer:
+        from app.bootstrap import program
+        from app.config import load_settings
+
+        async with program(load_settings()) as parts:
+            result = await parts.recoveries.undo(restore_id)
+        return Answer(_document(result), lambda: _show_undo(result))
+
+    perform(work, as_json=as_json)
+
+
+def _document(result: "RestoreResult") -> dict[str, Json]:
+    return {
         "success": True,
+        "restore_id": result.restore_id,
         "backup_id": result.backup_id,
         "databases": result.databases,
         "restored_tables": result.restored_tables,
+        "dropped_tables": result.dropped_tables,
         "rows_count": result.rows_count,
+        "verified_before": result.verified_before,
         "verified": result.verified,
+        "recovery_point": result.recovery_point or None,
+        "undo_until": f"{result.undo_until:%Y-%m-%dT%H:%M:%SZ}" if result.undo_until else None,
+        "fence": result.fence,
+        "binary_log": result.binary_log,
         "duration": result.duration,
         "warnings": result.warnings,
     }
-    return Answer(document, lambda: _show(result))
 
 
 def _show(result: "RestoreResult") -> None:
@@ -101,5 +198,26 @@ def _show(result: "RestoreResult") -> None:
         f"Backup {result.backup_id} restored into {', '.join(result.databases)}: {tables},"
         f" {plural(result.rows_count, 'row')} in {duration(result.duration)}; {proof}."
     )
+    if result.dropped_tables:
+        say(f"Not in the backup, so gone: {', '.join(result.dropped_tables)}.")
+    if result.recovery_point:
+        say(f"What was there before is backup {result.recovery_point}.")
+    _show_rest(result)
+
+
+def _show_undo(result: "RestoreResult") -> None:
+    say(
+        f"Undone in {', '.join(result.databases)}: {plural(len(result.restored_tables), 'table')}"
+        f" back in {duration(result.duration)}."
+    )
+    _show_rest(result)
+
+
+def _show_rest(result: "RestoreResult") -> None:
+    if result.undo_until:
+        say(
+            f"Undo until {result.undo_until:%Y-%m-%d %H:%M} UTC:"
+            f" backstay restore undo {result.restore_id}"
+        )
     for warning in result.warnings:
         note(f"Warning: {warning}")

@@ -23,6 +23,7 @@ class BackupRequest:
         threads: Connections, at least 1.
         chunk_bytes: Target size of one statement.
         accounts: Whether users, roles and grants are included.
+        recovery_point: Whether it is made to go back to, not by a plan of backups.
     """
 
     databases: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class BackupRequest:
     threads: int = 2
     chunk_bytes: int = 1 << 20
     accounts: bool = False
+    recovery_point: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class CatalogueEntry:
     databases: tuple[str, ...]
     server: str
     warnings_count: int
+    recovery_point: bool
 
     @classmethod
     def of(cls, manifest: Manifest, full_path: str) -> "CatalogueEntry":
@@ -86,4 +89,5 @@ class CatalogueEntry:
             databases=tuple(database.name for database in manifest.databases),
             server=f"{manifest.server.vendor} {manifest.server.version}",
             warnings_count=len(manifest.warnings),
+            recovery_point=manifest.options.recovery_point,
         )

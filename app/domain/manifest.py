@@ -289,6 +289,7 @@ class OptionsEntry:
     threads: int
     chunk_bytes: int
     accounts: bool = False
+    recovery_point: bool = False
 
 
 @dataclass(frozen=True, slots=True)

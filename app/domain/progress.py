@@ -19,6 +19,9 @@ class Phase(StrEnum):
     INDEX = "index"
     PROVE = "prove"
     OBJECTS = "objects"
+    RECOVERY_POINT = "recovery point"
+    SWAP = "swap"
+    COMPARE = "compare"
 
 
 @dataclass(slots=True)

@@ -42,13 +42,11 @@ class StagedTable:
         create: Without foreign keys and, when asked, without deferrable indexes.
         indexes: `ADD ...` clauses for one ALTER TABLE.
         fulltext: `ADD ...` clauses, one ALTER TABLE each, because InnoDB builds one at a time.
-        foreign_keys: `ADD ...` clauses for one ALTER TABLE after all tables are there.
     """
 
     create: str
     indexes: tuple[str, ...]
     fulltext: tuple[str, ...]
-    foreign_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +155,19 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
             there is a primary key, and never one that an AUTO_INCREMENT column needs.
 
     Returns:
-        All parts; executed in order they make the table of `sql`.
+        All parts but the foreign keys; executed in order they make the table of `sql` without them.
     """
     head, items, tail = _items(without_directories(sql))
     has_primary = any(item.startswith("PRIMARY KEY") for item in items)
     counter = next((_first_name(item) for item in items if _is_counter(item)), None)
     kept: list[str] = []
-    groups: dict[str, list[str]] = {"KEY": [], "FULLTEXT": [], "FOREIGN": []}
+    groups: dict[str, list[str]] = {"KEY": [], "FULLTEXT": []}
     for item in items:
         group = _group(item, unique=has_primary)
         needed = counter is not None and group == "KEY" and _leads_with(item, counter)
-        if group == "FOREIGN" or (group is not None and defer_indexes and not needed):
+        if group == "FOREIGN":
+            continue
+        if group is not None and defer_indexes and not needed:
             groups[group].append(f"ADD {item}")
         else:
             kept.append(item)
@@ -176,8 +176,38 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         create=create,
         indexes=tuple(groups["KEY"]),
         fulltext=tuple(groups["FULLTEXT"]),
-        foreign_keys=tuple(groups["FOREIGN"]),
     )
+
+
+def foreign_keys(sql: str) -> list[tuple[str, str]]:
+    """Return the foreign keys of a CREATE TABLE: name, and what is printed from `FOREIGN KEY` on."""
+    found = []
+    for item in _items(sql)[1]:
+        if _group(item, unique=False) == "FOREIGN":
+            parts = tokens(item)
+            found.append((_unquoted_name(parts[1]), "".join(parts[2:]).lstrip()))
+    return found
+
+
+def foreign_key_columns(clause: str) -> tuple[list[str], list[str]]:
+    """Return the quoted columns of child and parent of a `FOREIGN KEY ...` clause."""
+    head, _, tail = _referenced(clause)
+    own = [part for part in tokens(head) if part.startswith("`")]
+    rest = tokens(tail)
+    return own, [part for part in rest[: rest.index(")")] if part.startswith("`")]
+
+
+def with_parent(clause: str, database: str, table: str) -> str:
+    """Replace what a `FOREIGN KEY ...` clause refers to by a qualified name."""
+    head, parent, tail = _referenced(clause)
+    del parent
+    return f"{head}{quote(database)}.{quote(table)}{tail}"
+
+
+def parent_of(clause: str) -> tuple[str, str]:
+    """Return database and table that a `FOREIGN KEY ...` clause refers to; no database = its own."""
+    names = [_unquoted_name(part) for part in _referenced(clause)[1]]
+    return ("", names[0]) if len(names) == 1 else (names[0], names[1])
 
 
 def column_texts(sql: str, column: str) -> ColumnTexts:
@@ -205,6 +235,19 @@ def with_default(sql: str, column: str, default: str) -> str:
     parts = tokens(item)
     parts[_places(parts)[1]] = _printed(default)
     return sql.replace(item, "".join(parts), 1)
+
+
+def _referenced(clause: str) -> tuple[str, list[str], str]:
+    """Split a `FOREIGN KEY ...` clause into what is before its parent, the parent, and the rest."""
+    parts = tokens(clause)
+    begin = next(index for index, part in enumerate(parts) if part.endswith("REFERENCES ")) + 1
+    end = begin + (3 if parts[begin + 1] == "." else 1)
+    names = [part for part in parts[begin:end] if part != "."]
+    return "".join(parts[:begin]), names, "".join(parts[end:])
+
+
+def _unquoted_name(part: str) -> str:
+    return part[1:-1].replace("``", "`")
 
 
 def _column_item(sql: str, column: str) -> str:

@@ -40,6 +40,7 @@ class Flavor:
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
+        definer_right: Privilege to make objects that run as somebody else.
         packages: Whether there are packages.
         sequences: Whether there are sequences.
         history: Whether row versions of the past can be loaded again.
@@ -58,6 +59,7 @@ class Flavor:
     table_ids: str
     unusable_index: str
     routine_right: str
+    definer_right: str
     packages: bool
     sequences: bool
     history: bool
@@ -68,7 +70,7 @@ class Flavor:
 
 # Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos;
 # dev.mysql.com/doc/refman/8.4/en/lock-instance-for-backup.html, /show-binary-log-status.html,
-# /cast-functions.html (CAST AS DOUBLE since 8.0.17), /privileges-provided.html (SHOW_ROUTINE).
+# /cast-functions.html (CAST AS DOUBLE since 8.0.17), /privileges-provided.html (SHOW_ROUTINE, SET_ANY_DEFINER).
 _MARIADB_10_6 = Flavor(
     vendor="mariadb",
     minimum=(10, 6, 0),
@@ -80,6 +82,7 @@ _MARIADB_10_6 = Flavor(
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
+    definer_right="SET USER",
     packages=True,
     sequences=True,
     history=False,
@@ -104,6 +107,7 @@ _MYSQL_8_0 = Flavor(
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
+    definer_right="SET_USER_ID",
     packages=False,
     sequences=False,
     history=False,
@@ -116,6 +120,7 @@ _MYSQL_8_2 = replace(
     minimum=(8, 2, 0),
     exact_float="CAST({} AS DOUBLE)",
     position="SHOW BINARY LOG STATUS",
+    definer_right="SET_ANY_DEFINER",
 )
 # Newest first within a vendor: the first row whose minimum the server reaches describes it.
 FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from app.engine.connection import Session
 from app.engine.flavor import Flavor
-from app.engine.introspect import TableRef, table_ids
+from app.engine.introspect import TableRef
 from app.engine.quoting import quote_text
 from app.errors import PermissionDeniedError, SnapshotError
 
@@ -63,12 +63,12 @@ class Identities:
 async def read_ids(session: Session, flavor: Flavor) -> Ids | None:
     """Read the ids of all tables; None without the PROCESS privilege."""
     try:
-        found = await table_ids(session, flavor)
+        found = await session.texts(flavor.table_ids)
     except PermissionDeniedError:
         return None
     ids: dict[str, set[int]] = defaultdict(set)
-    for name, number in found.items():
-        ids[name.replace("#p#", "#P#").partition("#P#")[0]].add(number)
+    for name, number in found:
+        ids[name.replace("#p#", "#P#").partition("#P#")[0]].add(int(number))
     return {name: frozenset(numbers) for name, numbers in ids.items()}
 
 

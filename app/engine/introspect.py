@@ -5,13 +5,14 @@ Definitions come verbatim from SHOW CREATE; information_schema only says what to
 read the rows.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
-from app.domain.manifest import ColumnEntry, PositionEntry, ServerEntry, TableEntry
+from app.domain.manifest import ColumnEntry, ServerEntry, TableEntry
 from app.engine.connection import Session
 from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, SYSTEM_SCHEMAS, Flavor
 from app.engine.quoting import qualified, quote_text
@@ -19,6 +20,8 @@ from app.engine.rowsql import can_bound
 from app.errors import DatabaseNotFoundError, TableNotFoundError, UnsupportedObjectError
 
 
+# Schemas where recoveries load and keep tables; never part of a backup of everything.
+SCRATCH: Final = re.compile(r"__bk_(?:new|old)_[0-9a-f]{12}\Z")
 _PERIOD: Final = frozenset({"ROW START", "ROW END"})
 _ROW_START: Final = ColumnEntry("row_start", "timestamp", "timestamp(6)", nullable=False)
 _ROW_END: Final = ColumnEntry("row_end", "timestamp", "timestamp(6)", nullable=False)
@@ -72,12 +75,14 @@ class Table:
         entry: What the manifest will say; rows and sizes are filled in by the dump.
         rows_estimate: The server's guess, for progress.
         bytes_estimate: The server's guess of the size of its data.
+        shown: Name of the database for people, where the table waits in another one; else empty.
     """
 
     database: str
     entry: TableEntry
     rows_estimate: int = 0
     bytes_estimate: int = 0
+    shown: str = ""
 
     @property
     def name(self) -> str:
@@ -97,7 +102,7 @@ class Table:
     @property
     def label(self) -> str:
         """Return its name for people."""
-        return f"{self.database}.{self.entry.name}"
+        return f"{self.shown or self.database}.{self.entry.name}"
 
     @property
     def loadable(self) -> tuple[ColumnEntry, ...]:
@@ -131,22 +136,16 @@ async def read_server(session: Session, flavor: Flavor) -> ServerEntry:
     )
 
 
-async def read_position(session: Session, flavor: Flavor) -> PositionEntry:
-    """Read where the binary log stands; empty when the server writes none."""
-    rows = await session.texts(flavor.position)
-    if not rows:
-        return PositionEntry()
-    gtid = (await session.scalar(f"SELECT {flavor.gtid}")).replace("\n", "")
-    return PositionEntry(rows[0][0], int(rows[0][1]), gtid)
-
-
-async def read_schemas(session: Session, names: Sequence[str]) -> list[Schema]:
+async def read_schemas(
+    session: Session, names: Sequence[str], *, scratch: bool = False
+) -> list[Schema]:
     """
     Find databases.
 
     Args:
         session: Any.
         names: Exact names; empty = all but the system's.
+        scratch: Whether all includes what recoveries made for themselves.
 
     Returns:
         In the order of `names`, or by name.
@@ -160,7 +159,12 @@ async def read_schemas(session: Session, names: Sequence[str]) -> list[Schema]:
     )
     found = {row[0]: Schema(row[0], row[1], row[2]) for row in rows}
     if not names:
-        return [schema for schema in found.values() if schema.name.lower() not in SYSTEM_SCHEMAS]
+        return [
+            schema
+            for schema in found.values()
+            if schema.name.lower() not in SYSTEM_SCHEMAS
+            and (scratch or not SCRATCH.search(schema.name))
+        ]
     for name in names:
         if name not in found:
             raise DatabaseNotFoundError(
@@ -180,6 +184,11 @@ async def read_refs(session: Session, databases: Sequence[str]) -> list[TableRef
         " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
     )
     return [TableRef(row[0], row[1], row[2]) for row in rows]
+
+
+async def has_rows(session: Session, table: TableRef) -> bool:
+    """Tell whether a table has any row."""
+    return await session.scalar(f"SELECT EXISTS (SELECT 1 FROM {table.sql})") == "1"
 
 
 def _scope(databases: Sequence[str]) -> str:
@@ -257,11 +266,6 @@ def matches(database: str, name: str, pattern: str) -> bool:
     """Match a name or `database.name` exactly or as a glob."""
     full = f"{database}.{name}"
     return pattern in {name, full} or fnmatchcase(name, pattern) or fnmatchcase(full, pattern)
-
-
-async def table_ids(session: Session, flavor: Flavor) -> dict[str, int]:
-    """Read InnoDB's table ids by file name; needs the PROCESS privilege."""
-    return {name: int(number) for name, number in await session.texts(flavor.table_ids)}
 
 
 async def show_create(session: Session, table: Table) -> str:

@@ -1,12 +1,13 @@
 """
-Load: from an archive into databases that are empty.
+Load: tables and sequences from an archive into databases that are empty.
 
 1. Definitions: sequences, then tables without foreign keys and without the indexes that load faster
    after the rows.
 2. Table by table, largest first, on all connections: rows, indexes, proof (`app.engine.board`).
-3. Foreign keys, when every table is there.
-4. Views, routines, triggers, events; events are enabled last of all.
+3. Foreign keys among these tables, when every table is there. One on another table would bind that
+   from here, so it is left to whoever puts the tables in their place.
 
+Views, routines, triggers and events come later (`app.engine.objectload`).
 Only statements that the manifest lists are executed, by their kind.
 """
 
@@ -17,42 +18,36 @@ from app.domain.manifest import (
     Manifest,
     MemberEntry,
     MemberKind,
-    StatementEntry,
     StatementKind,
     TableEntry,
 )
 from app.domain.ports import MemberSource
 from app.domain.progress import Phase, Progress
+from app.domain.recovery import ForeignKey
 from app.engine import ddl
 from app.engine.board import Board
 from app.engine.connection import Session
 from app.engine.flavor import Flavor
+from app.engine.foreignkeys import Binding, bound
 from app.engine.load_rows import LoadJob, RowLoader, allows_bulk, alter
-from app.engine.objectsql import uncommented
 from app.engine.preflight import DatabaseLoad
 from app.engine.quoting import quote
 from app.engine.tasks import together
-from app.errors import ManifestError, StatementError
+from app.errors import ManifestError
 
 
 # From this many rows on, building an index at once is faster than row by row.
 _DEFER_FROM_ROWS: Final = 10_000
-# What a member of objects may do besides creating its own kind.
-_OBJECT_KINDS: Final = frozenset(
-    {
-        StatementKind.SESSION,
-        StatementKind.PLACEHOLDER,
-        StatementKind.VIEW,
-        StatementKind.TRIGGER,
-        StatementKind.ROUTINE,
-        StatementKind.EVENT,
-        StatementKind.ENABLE_EVENT,
-    },
-)
 
 
 class Load:
-    """One load; used once."""
+    """
+    One load; used once.
+
+    Attributes:
+        deferred: Foreign keys on tables that were not loaded, as they should be on the target.
+        warnings: What is not as it was, and why.
+    """
 
     def __init__(
         self,
@@ -82,6 +77,8 @@ class Load:
         self._progress = progress
         self._prove = prove
         self._jobs: list[LoadJob] = []
+        self._foreign_keys: list[tuple[LoadJob, list[str]]] = []
+        self.deferred: list[ForeignKey] = []
         self.warnings: list[str] = []
 
     async def run(self, loads: Sequence[DatabaseLoad]) -> None:
@@ -99,20 +96,19 @@ class Load:
             await self._create_tables(load)
         await self._load_rows()
         self._progress.enter(Phase.INDEX)
-        for job in self._jobs:
-            await alter(self._sessions[0], job, job.staged.foreign_keys)
-        self._progress.enter(Phase.OBJECTS)
-        for load in loads:
-            await self._create_objects(load)
+        for job, clauses in self._foreign_keys:
+            await alter(self._sessions[0], job, clauses)
 
     # -- definitions ------------------------------------------------------------------------------
 
     async def _create_tables(self, load: DatabaseLoad) -> None:
         """Create the tables of one database, sequences first because defaults name them."""
         schema = _by_table(self._manifest, load.entry.name, MemberKind.SCHEMA)
-        data = _by_table(self._manifest, load.entry.name, MemberKind.DATA)
+        data = {}
+        if load.include_rows:
+            data = _by_table(self._manifest, load.entry.name, MemberKind.DATA)
         for session in self._sessions:
-            await session.query(f"USE {quote(load.target)}")
+            await session.query(f"USE {quote(load.place)}")
         tables = sorted(load.entry.tables, key=lambda table: not table.sequence)
         pending = iter(tables)
         sequences = sum(table.sequence for table in tables)
@@ -134,25 +130,8 @@ class Load:
         data: dict[str, list[MemberEntry]],
     ) -> None:
         """Create one table or sequence from its schema member."""
-        members = schema.get(entry.name, [])
-        if len(members) != 1:
-            raise ManifestError(f"{load.entry.name}.{entry.name} has {len(members)} definitions")
-        texts = await self._source.read(members[0])
-        wanted = StatementKind.SEQUENCE if entry.sequence else StatementKind.TABLE
-        own = [
-            text.decode().removesuffix(";\n")
-            for listed, text in zip(members[0].statements, texts, strict=True)
-            if listed.kind is wanted
-        ]
-        prefix = f"CREATE {wanted.value.upper()} {quote(entry.name)} "
-        if not own or not own[0].startswith(prefix):
-            raise ManifestError(f"{load.entry.name}.{entry.name} has no definition of its own")
-        if load.target != load.entry.name:
-            own = [ddl.unqualify(text, load.entry.name) for text in own]
+        own = await self._definition(load, entry, schema.get(entry.name, []))
         if entry.sequence:
-            insert = f"INSERT INTO {quote(entry.name)} VALUES ("
-            if not all(text.startswith(insert) for text in own[1:]):
-                raise ManifestError(f"{load.entry.name}.{entry.name} is no plain sequence")
             for text in own:
                 await session.query(text)
             return
@@ -160,9 +139,45 @@ class Load:
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
         staged = ddl.staged(own[0], defer_indexes=defer)
         await session.query(staged.create)
-        self._jobs.append(
-            LoadJob(load.target, load.entry.name, entry, staged, data.get(entry.name, [])),
-        )
+        job = LoadJob(load.place, load.target, entry, staged, data.get(entry.name, []))
+        self._jobs.append(job)
+        self._sort_foreign_keys(load, job, own[0])
+
+    async def _definition(
+        self, load: DatabaseLoad, entry: TableEntry, members: Sequence[MemberEntry]
+    ) -> list[str]:
+        """Read what makes one table, or a sequence and its position."""
+        if len(members) != 1:
+            raise ManifestError(f"{load.entry.name}.{entry.name} has {len(members)} definitions")
+        texts = await self._source.read(members[0])
+        wanted = StatementKind.SEQUENCE if entry.sequence else StatementKind.TABLE
+        own = [
+            ddl.unqualify(text.decode().removesuffix(";\n"), load.entry.name)
+            for listed, text in zip(members[0].statements, texts, strict=True)
+            if listed.kind is wanted
+        ]
+        prefix = f"CREATE {wanted.value.upper()} {quote(entry.name)} "
+        if not own or not own[0].startswith(prefix):
+            raise ManifestError(f"{load.entry.name}.{entry.name} has no definition of its own")
+        insert = f"INSERT INTO {quote(entry.name)} VALUES ("
+        if entry.sequence and not all(text.startswith(insert) for text in own[1:]):
+            raise ManifestError(f"{load.entry.name}.{entry.name} is no plain sequence")
+        own[0] = load.definitions.get(entry.name, own[0])
+        return own
+
+    def _sort_foreign_keys(self, load: DatabaseLoad, job: LoadJob, sql: str) -> None:
+        """Tell the foreign keys among the loaded tables of a database from those on others."""
+        names = {table.name for table in load.entry.tables}
+        own: list[str] = []
+        for name, clause in ddl.foreign_keys(sql):
+            database, parent = ddl.parent_of(clause)
+            if not database and parent in names:
+                own.append(f"ADD CONSTRAINT {quote(name)} {clause}")
+                continue
+            binding = Binding(load.target, job.entry.name, name, database or load.target, parent)
+            self.deferred.append(bound(binding, clause))
+        if own:
+            self._foreign_keys.append((job, own))
 
     def _warn_of_directories(self, load: DatabaseLoad, entry: TableEntry, sql: str) -> None:
         if ddl.without_directories(sql) != sql:
@@ -191,43 +206,6 @@ class Load:
                 await session.query("SET SESSION system_versioning_insert_history = 1")
         board = Board([loader.track(job) for job in self._jobs])
         await together(*(board.work(session) for session in self._sessions))
-
-    # -- objects ----------------------------------------------------------------------------------
-
-    async def _create_objects(self, load: DatabaseLoad) -> None:
-        """Create what is wanted of the objects member, in its order."""
-        wanted = {one.name for one in load.entry.objects}
-        session = self._sessions[0]
-        await session.query(f"USE {quote(load.target)}")
-        for member in self._manifest.members:
-            if member.kind is not MemberKind.OBJECTS or member.database != load.entry.name:
-                continue
-            texts = await self._source.read(member)
-            for entry, text in zip(member.statements, texts, strict=True):
-                if not entry.name or entry.name in wanted:
-                    await self._create_object(session, load, entry, text)
-
-    async def _create_object(
-        self, session: Session, load: DatabaseLoad, entry: StatementEntry, text: bytes
-    ) -> None:
-        if entry.kind is StatementKind.INVALID_VIEW:
-            await self._try_invalid_view(session, load, entry, text)
-        elif entry.kind in _OBJECT_KINDS:
-            if load.target != load.entry.name and entry.kind is StatementKind.VIEW:
-                text = ddl.unqualify(text.decode(), load.entry.name).encode()
-            await session.query(text, patient=True)
-
-    async def _try_invalid_view(
-        self, session: Session, load: DatabaseLoad, entry: StatementEntry, text: bytes
-    ) -> None:
-        """Create a view that the source could not use either; if it cannot be, say so."""
-        try:
-            await session.query(uncommented(text))
-        except StatementError as exc:
-            self.warnings.append(
-                f"view {load.target}.{entry.name} could not be created: it was unusable when it was"
-                f" backed up ({exc})"
-            )
 
 
 def _by_table(manifest: Manifest, database: str, kind: MemberKind) -> dict[str, list[MemberEntry]]:

@@ -42,7 +42,7 @@ class LoadJob:
 
     Attributes:
         database: Where it is loaded to.
-        source: Name of its database in the backup.
+        target: Database that it is meant for, for people.
         entry: What the manifest says about it.
         staged: Its definition in the order that loads fastest.
         members: Its rows.
@@ -51,7 +51,7 @@ class LoadJob:
     """
 
     database: str
-    source: str
+    target: str
     entry: TableEntry
     staged: ddl.StagedTable
     members: list[MemberEntry]
@@ -61,7 +61,7 @@ class LoadJob:
     @property
     def table(self) -> Table:
         """Return the table as it is on the target."""
-        return Table(self.database, self.entry)
+        return Table(self.database, self.entry, shown=self.target)
 
 
 class RowLoader:
@@ -230,7 +230,7 @@ async def _insert_patiently(session: Session, text: bytes) -> Reply:
 def _require(condition: bool, job: LoadJob, what: str) -> None:  # noqa: FBT001 - reads as an assertion
     """Refuse a statement that is not of the kind the manifest says."""
     if not condition:
-        raise ManifestError(f"{job.source}.{job.entry.name}: what is listed as {what} is none")
+        raise ManifestError(f"{job.table.label}: what is listed as {what} is none")
 
 
 def _has_indexes(job: LoadJob) -> bool:

@@ -59,12 +59,20 @@ ROUTINE_KINDS: Final = (
 )
 
 
-async def read_objects(session: Session, flavor: Flavor, schema: Schema) -> list[Definition]:
+async def read_objects(
+    session: Session, flavor: Flavor, schema: Schema, *, only_triggers: bool = False
+) -> list[Definition]:
     """
     Read everything of a database that is not a table or sequence.
 
     Leaves the session with that database selected, because the server prints a view's own tables
     without a qualifier only then.
+
+    Args:
+        session: Any.
+        flavor: The server's.
+        schema: The database.
+        only_triggers: Leave out the rest, which may be hidden from this user.
 
     Returns:
         Views, routines, triggers in their order of action, events; unsorted by dependency.
@@ -73,12 +81,14 @@ async def read_objects(session: Session, flavor: Flavor, schema: Schema) -> list
         PermissionDeniedError: A definition is hidden from this user.
     """
     await session.query(f"USE {quote(schema.name)}")
-    found = [
-        *await _read_views(session, schema),
-        *await _read_routines(session, flavor, schema),
-        *await _read_triggers(session, schema),
-        *await _read_events(session, schema),
-    ]
+    found = await _read_triggers(session, schema)
+    if not only_triggers:
+        found = [
+            *await _read_views(session, schema),
+            *await _read_routines(session, flavor, schema),
+            *found,
+            *await _read_events(session, schema),
+        ]
     return [
         replace(one, entry=replace(one.entry, definition_sha256=digest(one, schema.name)))
         for one in found
@@ -102,13 +112,18 @@ def digest(one: Definition, database: str, source: str = "") -> str:
     return fingerprint("\n".join((sql, *session, one.time_zone, one.order)), database)
 
 
-async def _read_views(session: Session, schema: Schema) -> list[Definition]:
-    names = await session.texts(
+async def view_names(session: Session, database: str) -> list[str]:
+    """List the views of a database."""
+    rows = await session.texts(
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'"
-        f" AND TABLE_SCHEMA = {quote_text(schema.name)} ORDER BY TABLE_NAME",
+        f" AND TABLE_SCHEMA = {quote_text(database)} ORDER BY TABLE_NAME",
     )
+    return [name for (name,) in rows]
+
+
+async def _read_views(session: Session, schema: Schema) -> list[Definition]:
     found = []
-    for (name,) in names:
+    for name in await view_names(session, schema.name):
         row = (await session.texts(f"SHOW CREATE VIEW {quote(name)}"))[0]
         columns = await _view_columns(session, name)
         sql = row[1]

@@ -5,12 +5,13 @@ Every finding is collected, so that one run tells all that is missing.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from app.domain.manifest import DatabaseEntry, Manifest, MemberKind, ObjectKind, TableEntry
 from app.domain.ports import MemberSource
+from app.domain.rehearsal import Compatibility
 from app.engine.connection import Session
 from app.engine.flavor import Flavor
 from app.engine.quoting import quote_text
@@ -41,41 +42,44 @@ class DatabaseLoad:
 
     Attributes:
         entry: What the backup holds, already reduced to the chosen tables and objects.
-        target: Name of the database to load into.
+        target: Name of the database that gets it.
+        staging: Name of the schema where it is loaded first; empty = the target itself.
+        whole: Whether the target is to hold nothing else afterwards.
+        definitions: CREATE statements that take the place of the backup's, by table.
+        include_rows: Whether rows are loaded.
     """
 
     entry: DatabaseEntry
     target: str
+    staging: str = ""
+    whole: bool = True
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    include_rows: bool = True
+
+    @property
+    def place(self) -> str:
+        """Return the name of the database where the tables are made."""
+        return self.staging or self.target
 
 
-async def check_target(
+async def compatibility(
     session: Session,
     flavor: Flavor,
     manifest: Manifest,
     loads: Sequence[DatabaseLoad],
-) -> None:
-    """
-    Refuse what cannot end well.
-
-    Raises:
-        IncompatibleServerError: An engine, collation, feature or packet size is missing.
-        TargetNotEmptyError: A target database holds something.
-    """
+) -> Compatibility:
+    """Find out what a server lacks for a restore."""
     tables = [table for load in loads for table in load.entry.tables]
-    findings = [
-        *await _missing_engines(session, tables),
-        *await _missing_collations(session, loads),
-        *await _small_packet(session, tables),
-        *_missing_features(flavor, loads),
-        *await _clashing_names(session, manifest, loads),
-    ]
-    if findings:
-        raise IncompatibleServerError(
-            "; ".join(findings),
-            hint="Nothing was changed; restore on a server like the one backed up, or leave these out.",
-        )
-    for load in loads:
-        await require_empty(session, load.target)
+    largest = max(tables, key=lambda table: table.max_packet, default=None)
+    return Compatibility(
+        missing_engines=await _missing_engines(session, tables),
+        missing_collations=await _missing_collations(session, loads),
+        missing_features=tuple(_missing_features(flavor, loads)),
+        clashing_names=tuple(await _clashing_names(session, manifest, loads)),
+        largest_table=largest.name if largest else "",
+        packet_needed=largest.max_packet if largest else 0,
+        packet_allowed=int(await session.scalar("SELECT @@GLOBAL.max_allowed_packet")),
+    )
 
 
 async def check_trust(
@@ -120,30 +124,38 @@ async def require_empty(session: Session, database: str) -> None:
     Raises:
         TargetNotEmptyError: It holds a table, view, routine or event.
     """
+    if found := await content(session, database):
+        raise TargetNotEmptyError(
+            f"database {database!r} holds {found}",
+            hint="Choose another name with --into, or drop what is there.",
+        )
+
+
+async def is_empty(session: Session, database: str) -> bool:
+    """Tell whether a database holds nothing."""
+    return not await content(session, database)
+
+
+async def content(session: Session, database: str) -> str:
+    """Say what a database holds, such as `2 tables`; empty when nothing."""
     for source, column, noun in _CONTENT:
         ((count,),) = await session.texts(
             f"SELECT COUNT(*) FROM information_schema.{source}"
             f" WHERE {column} = {quote_text(database)}",
         )
         if count != "0":
-            raise TargetNotEmptyError(
-                f"database {database!r} holds {count} {noun}{'' if count == '1' else 's'}",
-                hint="Choose another name with --into, or drop what is there.",
-            )
+            return f"{count} {noun}{'' if count == '1' else 's'}"
+    return ""
 
 
-async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> list[str]:
+async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> tuple[str, ...]:
     rows = await session.texts("SHOW ENGINES")
     here = {row[0].lower() for row in rows if row[1] in {"YES", "DEFAULT"}}
     needed = {table.engine for table in tables if not table.sequence}
-    return [
-        f"engine {name} is not on this server"
-        for name in sorted(needed)
-        if name.lower() not in here
-    ]
+    return tuple(sorted(name for name in needed if name.lower() not in here))
 
 
-async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
+async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
     here = {row[0].lower() for row in await session.texts("SHOW COLLATION")}
     needed = {load.entry.collation for load in loads} | {
         column.collation
@@ -152,20 +164,7 @@ async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -
         for column in table.columns
         if column.collation
     }
-    return [
-        f"collation {name} is not on this server"
-        for name in sorted(needed)
-        if name.lower() not in here
-    ]
-
-
-async def _small_packet(session: Session, tables: Sequence[TableEntry]) -> list[str]:
-    packet = int(await session.scalar("SELECT @@GLOBAL.max_allowed_packet"))
-    return [
-        f"table {table.name!r} needs max_allowed_packet of at least {table.max_packet}, it is {packet}"
-        for table in tables
-        if table.max_packet > packet
-    ]
+    return tuple(sorted(name for name in needed if name.lower() not in here))
 
 
 def _missing_features(flavor: Flavor, loads: Sequence[DatabaseLoad]) -> list[str]:

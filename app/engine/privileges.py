@@ -7,7 +7,7 @@ are read before, and a missing one is named with the GRANT that mends it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -177,6 +177,37 @@ def missing_for_restore(grants: Grants, databases: Sequence[str]) -> list[Missin
         for right in _RESTORE_RIGHTS
         if not grants.allows(right, database)
     ]
+
+
+def missing_in_scratch(grants: Grants, scratch: Mapping[str, str]) -> list[Missing]:
+    """
+    Find what a restore lacks in the schemas that it makes for itself.
+
+    Args:
+        grants: Of the user.
+        scratch: GRANT's patterns by name of a schema.
+
+    Returns:
+        What is missing, with one GRANT a pattern.
+    """
+    return [
+        Missing(right, f"`{pattern}`.*", f"GRANT {right} ON `{pattern}`.* TO {grants.user};")
+        for name, pattern in scratch.items()
+        for right in _RESTORE_RIGHTS
+        if not grants.allows(right, name)
+    ]
+
+
+def missing_for_definers(
+    grants: Grants, flavor: Flavor, definers: Collection[str]
+) -> list[Missing]:
+    """Find out whether objects of others may be made; `definers` are quoted as SHOW CREATE does."""
+    own = grants.user.replace("'", "`")
+    if set(definers) <= {own, ""} or grants.allows("SUPER"):
+        return []
+    if any(grants.allows(right) for right in (flavor.definer_right, "SET_USER_ID")):
+        return []
+    return [_missing(grants, flavor.definer_right, "*.*")]
 
 
 def require(missing: Sequence[Missing]) -> None:

@@ -24,7 +24,7 @@ from app.engine.chunks import max_reply_bytes
 from app.engine.connection import Server, Session
 from app.engine.flavor import DUMP_SESSION, Flavor, Rung
 from app.engine.identities import Identities, Ids, read_ids
-from app.engine.introspect import TableRef, read_position
+from app.engine.introspect import TableRef
 from app.engine.quoting import quote_text
 from app.engine.tasks import together
 from app.errors import PermissionDeniedError, SnapshotError, StatementError
@@ -318,7 +318,7 @@ async def _single(attempt: _Attempt) -> None:
 async def _position(attempt: _Attempt) -> PositionEntry:
     """Read the position while commits wait; a backup without it is still a backup."""
     try:
-        return await read_position(attempt.locker, attempt.flavor)
+        return await _read_position(attempt.locker, attempt.flavor)
     except PermissionDeniedError as exc:
         attempt.notes.append(f"the binary log position is not known: {exc}")
         return PositionEntry()
@@ -332,3 +332,12 @@ _RUNGS: Final[dict[Rung, Callable[[_Attempt], Awaitable[None]]]] = {
     Rung.TABLE_LOCKS: _by_table_locks,
     Rung.SINGLE: _single,
 }
+
+
+async def _read_position(session: Session, flavor: Flavor) -> PositionEntry:
+    """Read where the binary log stands; empty when the server writes none."""
+    rows = await session.texts(flavor.position)
+    if not rows:
+        return PositionEntry()
+    gtid = (await session.scalar(f"SELECT {flavor.gtid}")).replace("\n", "")
+    return PositionEntry(rows[0][0], int(rows[0][1]), gtid)

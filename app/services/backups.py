@@ -255,6 +255,7 @@ class BackupService:
                 threads=request.threads,
                 chunk_bytes=request.chunk_bytes,
                 accounts=request.accounts,
+                recovery_point=request.recovery_point,
             ),
             databases=(),
             members=(),

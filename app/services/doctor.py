@@ -11,12 +11,21 @@ from pathlib import Path
 from typing import Final
 
 from app.archive.catalogue import Catalogue
+from app.domain.recovery import Journal, RecoveryPhase
 from app.engine.connection import Server, Session
 from app.engine.flavor import Flavor, flavor_of
 from app.engine.introspect import read_schemas
-from app.engine.privileges import Missing, missing_for_backup, missing_for_restore, read_grants
+from app.engine.privileges import (
+    Missing,
+    missing_for_backup,
+    missing_for_restore,
+    missing_in_scratch,
+    read_grants,
+)
+from app.engine.swap import is_locked, scratch_databases, scratch_pattern
 from app.errors import (
     AppError,
+    ConflictError,
     InvalidRequestError,
     PermissionDeniedError,
     StorageDeniedError,
@@ -24,6 +33,7 @@ from app.errors import (
     StorageUnavailableError,
 )
 from app.sandbox.server import find_program
+from app.storage.journals import Journals
 from app.storage.layout import PARTIAL, REBUILD
 
 
@@ -68,9 +78,10 @@ class Check:
 class DoctorService:
     """Examines one installation; changes nothing."""
 
-    def __init__(self, server: Server | None, catalogue: Catalogue) -> None:
+    def __init__(self, server: Server | None, catalogue: Catalogue, journals: Journals) -> None:
         self._server = server
         self._catalogue = catalogue
+        self._journals = journals
 
     async def examine(self) -> tuple[Check, ...]:
         """Return every finding, server first; never raises an error of this program."""
@@ -98,6 +109,9 @@ class DoctorService:
                 names = (self._server.database,) if self._server.database else ()
                 databases = [schema.name for schema in await read_schemas(session, names)]
                 checks += await _rights_checks(session, flavor, databases)
+                journals = await asyncio.to_thread(self._journals.all)
+                here = [one for one in journals if one.server == self._server.where]
+                checks += await _recovery_checks(session, here)
                 return checks, await _data_bytes(session)
         except AppError as exc:
             checks.append(_failed("server" if checks else "connection", exc))
@@ -141,7 +155,12 @@ async def _rights_checks(session: Session, flavor: Flavor, databases: Sequence[s
         _rights("snapshot rights", wished, "a backup then uses a slower or weaker snapshot"),
         _rights(
             "restore rights",
-            missing_for_restore(grants, databases),
+            [
+                *missing_for_restore(grants, databases),
+                *missing_in_scratch(
+                    grants, {f"{name}__bk_new_": scratch_pattern(name) for name in databases}
+                ),
+            ],
             "this user cannot restore there",
         ),
     ]
@@ -176,6 +195,37 @@ async def _data_bytes(session: Session) -> int:
         "SELECT SUM(DATA_LENGTH) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'"
     )
     return int(str(answer or 0))
+
+
+async def _recovery_checks(session: Session, journals: Sequence[Journal]) -> list[Check]:
+    """Look for restores that were interrupted, and for schemas that nobody's journal knows."""
+    over = {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}
+    checks = []
+    for journal in journals:
+        if journal.phase in over:
+            continue
+        where = f"{journal.kind} {journal.recovery_id} of {', '.join(journal.targets)}"
+        if any([await is_locked(session, target) for target in journal.targets]):
+            checks.append(Check("restores", CheckState.OK, f"{where} is at work"))
+        else:
+            error = ConflictError(
+                f"{where} was interrupted",
+                hint="Run 'backstay doctor --repair': it finishes or undoes it.",
+            )
+            checks.append(_failed("restores", error))
+    known = {name for one in journals for swap in one.swaps for name in (swap.source, swap.kept)}
+    strange = sorted(set(await scratch_databases(session)) - known)
+    if strange:
+        checks.append(
+            Check(
+                "old tables",
+                CheckState.WARN,
+                f"no journal here knows {', '.join(strange[:_SHOWN_DATABASES])}",
+                "If no other installation of this program uses this server, look what is in them, then"
+                " drop them.",
+            )
+        )
+    return checks or [Check("restores", CheckState.OK, "none was interrupted")]
 
 
 def _directory_checks(catalogue: Catalogue, data_bytes: int) -> list[Check]:

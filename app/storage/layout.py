@@ -14,6 +14,7 @@ from app.errors import BackupNotFoundError
 
 
 MANIFEST: Final = ".manifest.json"
+PROOFS: Final = ".proofs.json"
 PARTIAL: Final = ".partial"
 REBUILD: Final = ".rebuild"
 METADATA: Final = "metadata.json"
@@ -50,6 +51,11 @@ class BackupName:
     def manifest(self) -> str:
         """Name of the manifest; publishing it is what makes the backup exist."""
         return self.file + MANIFEST
+
+    @property
+    def proofs(self) -> str:
+        """Name of what restores of the backup have shown."""
+        return self.file + PROOFS
 
     @property
     def partial(self) -> str:

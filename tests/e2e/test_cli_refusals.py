@@ -150,15 +150,14 @@ def test_an_empty_or_impossible_target_is_refused(cli, sql, database):
 
 
 def test_a_database_that_holds_something_is_not_touched(cli, sql, database):
-    """Exit 11; also for a backup restored under its own name, and for a single view."""
+    """Exit 11, also for a single view: another name never overwrites anything."""
     backup_id, _ = _make(cli, sql, database)
-    before = sql.run("CHECKSUM TABLE t EXTENDED")
-    people = cli("restore", "run", backup_id)
     full = f"{database}_full"
     sql.script([f"CREATE DATABASE `{full}`", f"CREATE VIEW `{full}`.v AS SELECT 1 AS one"])
 
     try:
         error = cli.error("restore", "run", backup_id, "--into", full, code=11)
+        people = cli("restore", "run", backup_id, "--into", full)
         left = sql.run(f"SHOW TABLES FROM `{full}`")
     finally:
         sql.run(f"DROP DATABASE `{full}`")
@@ -167,7 +166,6 @@ def test_a_database_that_holds_something_is_not_touched(cli, sql, database):
     assert (people.code, people.out) == (11, "")
     assert people.err.startswith("Target database not empty: database ")
     assert "\nHint: " in people.err
-    assert sql.run("CHECKSUM TABLE t EXTENDED") == before
     assert left == [("v",)]
 
 

@@ -93,7 +93,9 @@ def test_k7_a_restore_without_one_privilege_names_it_alone(cli, sql, database, u
     backup_id = cli.json("backup", "create", "--database", database)["backup_id"]
     target = f"{database}_new"
     url = address(cli.url, login=f"{user}:{user}")
-    sql.run(f"GRANT {', '.join(RESTORE_RIGHTS)} ON `{target}`.* TO {user}@'%'")
+    scratch = f"{target}__bk_%".replace("_", "\\_")
+    for scope in (target, scratch):
+        sql.run(f"GRANT {', '.join(RESTORE_RIGHTS)} ON `{scope}`.* TO {user}@'%'")
 
     for right in RESTORE_RIGHTS:
         sql.run(f"REVOKE {right} ON `{target}`.* FROM {user}@'%'")

@@ -12,6 +12,7 @@ import pytest
 
 from app.domain.backup import BackupRequest
 from app.domain.progress import Phase, Progress
+from app.domain.restore import RestoreRequest
 from app.engine.connection import Server as Target
 from app.errors import (
     AppError,
@@ -21,7 +22,6 @@ from app.errors import (
     InvalidRequestError,
     StalledError,
 )
-from app.services.recoveries import RestoreRequest
 from tests.corpora import types
 from tests.fixtures.accounts import databases, files, others, wait_until
 from tests.fixtures.certificates import make_certificates

@@ -19,8 +19,8 @@ import pytest
 from app.domain.backup import BackupRequest
 from app.domain.manifest import Manifest
 from app.domain.progress import Phase, Progress
+from app.domain.restore import RestoreRequest
 from app.errors import AppError, ConnectionLostError, PermissionDeniedError, SnapshotError
-from app.services.recoveries import RestoreRequest
 from tests.fixtures.accounts import (
     READER,
     account,

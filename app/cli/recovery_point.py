@@ -1,0 +1,53 @@
+"""The command that makes a point to go back to."""
+
+from typing import Annotated
+
+import typer
+
+from app.cli.backup import create_backup
+from app.cli.edge import perform
+from app.cli.options import AsJson, Databases, Threads
+from app.cli.output import Answer
+
+
+app = typer.Typer(
+    name="recovery-point",
+    help="Backups to go back to, outside of every plan of backups.",
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def group() -> None:
+    """Backups to go back to, outside of every plan of backups."""
+
+
+@app.command()
+def create(
+    database: Databases = None,
+    description: Annotated[
+        str, typer.Option("--description", metavar="TEXT", help="Words for people, one line.")
+    ] = "Recovery point",
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back up what is there now, before something risky; never counted against other backups."""
+
+    async def work() -> Answer:
+        from app.config import load_settings
+        from app.domain.backup import BackupRequest
+        from app.domain.manifest import Codec
+
+        settings = load_settings()
+        request = BackupRequest(
+            databases=tuple(database or ()),
+            description=" ".join(description.split()),
+            codec=Codec(settings.codec if settings.compress else "none"),
+            verify=settings.verify_integrity,
+            threads=threads or settings.threads,
+            chunk_bytes=settings.chunk_bytes,
+            recovery_point=True,
+        )
+        return await create_backup(settings, request, silent=as_json)
+
+    perform(work, as_json=as_json)

@@ -1,0 +1,164 @@
+"""
+What a swap will change, read from the live databases just before it.
+
+Everything that the swap takes away is written into the plan first, with what makes it again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from app.domain.manifest import ObjectEntry, ObjectKind
+from app.domain.recovery import ForeignKey, ObjectSet, SchemaSwap
+from app.engine import foreignkeys
+from app.engine.connection import Session
+from app.engine.flavor import Flavor
+from app.engine.introspect import TableRef
+from app.engine.objectload import live_objects, surplus
+from app.engine.objects import view_names
+from app.engine.quoting import quote_text
+from app.engine.swap import all_moves, exists, require_packet, table_names
+from app.errors import ConflictError
+
+
+@dataclass(frozen=True, slots=True)
+class SwapDraft:
+    """
+    What a swap is meant to do in one database.
+
+    Attributes:
+        target: The database.
+        source: Schema where the new tables wait.
+        kept: Schema where the old ones go.
+        wanted: Objects afterwards.
+        whole: Whether everything else of the target goes too.
+        leaving: Tables that go even if nothing takes their place.
+        foreign_keys: That must exist afterwards and cannot move with their tables.
+        unwanted: Objects that go; found out when `whole`.
+        removed: Whether the target does not exist afterwards.
+    """
+
+    target: str
+    source: str
+    kept: str
+    wanted: ObjectSet
+    whole: bool
+    leaving: frozenset[str] = frozenset()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    unwanted: tuple[ObjectEntry, ...] | None = None
+    removed: bool = False
+
+
+async def plan_swaps(
+    session: Session, flavor: Flavor, drafts: Sequence[SwapDraft]
+) -> tuple[SchemaSwap, ...]:
+    """
+    Read what the swaps will change.
+
+    Returns:
+        Complete plans; nothing was changed.
+
+    Raises:
+        ConflictError: A name is taken by something that stays.
+        PermissionDeniedError: A definition is hidden from this user.
+        IncompatibleServerError: The RENAME would be too long for the server.
+    """
+    swaps = [await _plan(session, flavor, draft) for draft in drafts]
+    swaps = await _with_foreign_keys(session, swaps)
+    await require_packet(session, all_moves(swaps))
+    return tuple(swaps)
+
+
+def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
+    """Draft the swap that brings back what another one took away."""
+    return SwapDraft(
+        target=swap.target,
+        source=swap.kept,
+        kept=kept,
+        wanted=swap.present,
+        whole=False,
+        leaving=frozenset(swap.incoming) | frozenset(swap.outgoing),
+        foreign_keys=swap.kept_foreign_keys,
+        unwanted=surplus(swap.wanted.entries, swap.present.entries),
+        removed=swap.created,
+    )
+
+
+async def _plan(session: Session, flavor: Flavor, draft: SwapDraft) -> SchemaSwap:
+    incoming = tuple(one.name for one in await table_names(session, draft.source))
+    there = await exists(session, draft.target)
+    live = [one.name for one in await table_names(session, draft.target)]
+    going = set(incoming) | draft.leaving
+    outgoing = tuple(name for name in live if draft.whole or name in going)
+    scope = None if _touches_all(draft) else outgoing
+    present = ObjectSet(draft.target)
+    if there:
+        present = await live_objects(session, flavor, draft.target, scope)
+    unwanted = draft.unwanted
+    if unwanted is None:
+        unwanted = surplus(present.entries, draft.wanted.entries)
+    if there and scope is not None:
+        await _refuse_clashes(session, draft, incoming, outgoing)
+    return SchemaSwap(
+        target=draft.target,
+        source=draft.source,
+        kept=draft.kept,
+        incoming=incoming,
+        outgoing=outgoing,
+        wanted=replace(draft.wanted, unwanted=unwanted),
+        present=present,
+        foreign_keys=draft.foreign_keys,
+        whole=scope is None,
+        created=not there,
+        removed=draft.removed,
+    )
+
+
+def _touches_all(draft: SwapDraft) -> bool:
+    """Tell whether more than triggers of the moving tables may change."""
+    objects = (*draft.wanted.entries, *(draft.unwanted or ()))
+    return draft.whole or any(one.kind is not ObjectKind.TRIGGER for one in objects)
+
+
+async def _refuse_clashes(
+    session: Session, draft: SwapDraft, incoming: Sequence[str], outgoing: Sequence[str]
+) -> None:
+    """Refuse a restore of some tables whose names, or whose triggers' names, are taken by others."""
+    views = set(await view_names(session, draft.target)) & set(incoming)
+    if views:
+        raise ConflictError(
+            f"{draft.target}.{min(views)} is a view now, and a table in the backup",
+            hint="Drop or rename the view, or restore under another name with --into.",
+        )
+    rows = await session.texts(
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+        f" WHERE TRIGGER_SCHEMA = {quote_text(draft.target)}"
+    )
+    wanted = {one.name for one in draft.wanted.entries if one.kind is ObjectKind.TRIGGER}
+    for name, table in rows:
+        if name in wanted and table not in set(outgoing):
+            raise ConflictError(
+                f"trigger {draft.target}.{name} belongs to table {table!r}, which stays",
+                hint="Restore that table too, or drop or rename its trigger.",
+            )
+
+
+async def _with_foreign_keys(session: Session, swaps: Sequence[SchemaSwap]) -> list[SchemaSwap]:
+    """Add the foreign keys that cross the border of what moves."""
+    moving = [TableRef(swap.target, name, "") for swap in swaps for name in swap.outgoing]
+    if not moving:
+        return list(swaps)
+    bindings = await foreignkeys.read_bindings(session, {swap.target for swap in swaps})
+    staying, leaving = foreignkeys.around(bindings, moving)
+    remade = await foreignkeys.read_foreign_keys(session, staying)
+    cut = await foreignkeys.read_foreign_keys(session, leaving)
+    return [
+        replace(
+            swap,
+            foreign_keys=(
+                *swap.foreign_keys,
+                *(key for key in remade if key.parent_database == swap.target),
+            ),
+            kept_foreign_keys=tuple(key for key in cut if key.database == swap.target),
+        )
+        for swap in swaps
+    ]

@@ -1,0 +1,396 @@
+"""
+Swaps: the moment in which a recovery touches live data, and what a crash in it leaves behind.
+
+1. Journal: swapping. From here on triggers may be missing.
+2. A try: fence, drop the triggers of old tables (RENAME refuses them), one RENAME. When others hold
+   locks for too long, everything is put back and the next try comes after a pause.
+3. Journal: finishing. The tables have changed places.
+4. Sequence defaults, triggers, routines, views, events, foreign keys; then the fence comes down.
+5. Journal: done. The old tables are kept.
+
+A crash before the RENAME is put back, one after it is finished or reversed; which of the two it was,
+the server knows. Everything before and after the RENAME may be run again.
+
+Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so
+their rows miss the triggers of that moment; and views, routines and events change one by one.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from app.domain.manifest import ObjectKind
+from app.domain.ports import Clock
+from app.domain.recovery import Journal, RecoveryKind, RecoveryPhase, SchemaSwap
+from app.engine import foreignkeys
+from app.engine.connection import Server, Session
+from app.engine.flavor import LOAD_SESSION, Flavor
+from app.engine.objectload import drop_object, settle
+from app.engine.objects import view_names
+from app.engine.preflight import is_empty
+from app.engine.swap import (
+    LOCK_SECONDS,
+    all_moves,
+    create_database,
+    drop_database,
+    exists,
+    in_use,
+    is_read_only,
+    kept_name,
+    lower_fence,
+    may_fence,
+    moves_left,
+    point_defaults_home,
+    raise_fence,
+    rename,
+    table_names,
+    take_locks,
+    trigger_names,
+)
+from app.engine.swapplan import plan_swaps, reversed_draft
+from app.errors import ConflictError, TablesInUseError, UndoExpiredError
+from app.storage.journals import Journals, new_recovery_id
+
+
+_log: Final = logging.getLogger(__name__)
+# Between tries others get their work done; all tries and pauses together take about half a minute.
+_PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
+# A killed process's connection ends when the server notices, which takes moments.
+_LOCK_PATIENCE_SECONDS: Final = 10
+
+
+@dataclass(slots=True)
+class SwapReport:
+    """
+    What a swap did besides moving tables.
+
+    Attributes:
+        fence: `read_only`, `none` when the right was missing, `not needed` without triggers and keys.
+        tries: How often locks were waited for.
+        warnings: What is not as it was, and why.
+    """
+
+    fence: str = "not needed"
+    tries: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+class Swaps:
+    """Makes, finishes, reverses and forgets swaps."""
+
+    def __init__(self, server: Server, journals: Journals, clock: Clock) -> None:
+        self._server = server
+        self._journals = journals
+        self._clock = clock
+
+    async def note(self, journal: Journal) -> Journal:
+        """Write a journal and return it."""
+        await asyncio.to_thread(self._journals.save, journal)
+        return journal
+
+    async def journals(self) -> list[Journal]:
+        """Return the journals of this server, newest first."""
+        found = await asyncio.to_thread(self._journals.all)
+        return [one for one in found if one.server == self._server.where]
+
+    async def find(self, recovery_id: str) -> Journal | None:
+        """Read a journal; None when there is none."""
+        found = await asyncio.to_thread(self._journals.all)
+        return next((one for one in found if one.recovery_id == recovery_id), None)
+
+    @asynccontextmanager
+    async def locked(
+        self, databases: Sequence[str], *, seconds: int = 0, logged: bool = True
+    ) -> AsyncIterator[Session]:
+        """
+        Lock databases against other recoveries for a block.
+
+        Yields:
+            The connection that holds the locks; it waits for tables only shortly.
+
+        Raises:
+            AlreadyRunningError: Another recovery holds one of them.
+        """
+        state = {**LOAD_SESSION, "lock_wait_timeout": str(LOCK_SECONDS)}
+        if not logged:
+            state["sql_log_bin"] = "0"
+        async with self._server.session(state) as session:
+            await take_locks(session, databases, seconds=seconds)
+            yield session
+
+    # -- forward ----------------------------------------------------------------------------------
+
+    async def swap(
+        self, session: Session, flavor: Flavor, journal: Journal
+    ) -> tuple[Journal, SwapReport]:
+        """
+        Let tables change places, and put everything around them right.
+
+        Args:
+            session: Holds the locks; waits for tables only shortly.
+            flavor: The server's.
+            journal: With complete plans.
+
+        Returns:
+            The journal, finishing; and what was done.
+
+        Raises:
+            TablesInUseError: Others did not let go of the tables; everything is as it was.
+            DatabaseError: Ask `recover` to put things right.
+        """
+        journal = await self.note(replace(journal, phase=RecoveryPhase.SWAPPING))
+        report = SwapReport()
+        await self._create_databases(session, journal)
+        for pause in (*_PAUSES, 0.0):
+            report.tries += 1
+            journal = await self._plan_fence(session, journal, report)
+            try:
+                await self._try(session, journal)
+                break
+            except TablesInUseError:
+                journal = await self._put_back(session, flavor, journal)
+                if not pause:
+                    raise
+            await asyncio.sleep(pause)
+        journal = await self.note(replace(journal, phase=RecoveryPhase.FINISHING))
+        journal = await self.finish(session, flavor, journal, report)
+        return journal, report
+
+    async def _create_databases(self, session: Session, journal: Journal) -> None:
+        for swap in journal.swaps:
+            charset, collation = swap.wanted.charset, swap.wanted.collation
+            if swap.created:
+                await create_database(session, swap.target, charset, collation)
+            if swap.outgoing:
+                await create_database(session, swap.kept, "utf8mb4", "utf8mb4_bin")
+
+    async def _plan_fence(self, session: Session, journal: Journal, report: SwapReport) -> Journal:
+        """Note that the server will be made read-only, where that is needed and allowed."""
+        if not any(_needs_fence(swap) for swap in journal.swaps) or journal.fenced:
+            return journal
+        report.fence = "read_only"
+        if await is_read_only(session):  # by somebody else, who will also undo it
+            return journal
+        if await may_fence(session):
+            return await self.note(replace(journal, fenced=True))
+        report.fence = "none"
+        return journal
+
+    async def _try(self, session: Session, journal: Journal) -> None:
+        """Do the RENAME, or raise with nothing renamed."""
+        if journal.fenced:
+            await raise_fence(session)
+        for swap in journal.swaps:
+            await _clear_the_way(session, swap)
+        await rename(session, all_moves(journal.swaps))
+
+    async def finish(
+        self, session: Session, flavor: Flavor, journal: Journal, report: SwapReport
+    ) -> Journal:
+        """
+        Bring everything around the moved tables into its wanted state; may be run again.
+
+        Returns:
+            The journal, no longer fenced.
+
+        Raises:
+            TablesInUseError: Others did not let go of a table.
+            DatabaseError: The server refused.
+        """
+        for pause in (*_PAUSES, 0.0):
+            try:
+                report.warnings += await self._finish(session, flavor, journal)
+                break
+            except TablesInUseError:
+                if not pause:
+                    raise
+            await asyncio.sleep(pause)
+        journal = await self._unfence(session, journal)
+        for swap in journal.swaps:
+            if swap.removed:
+                report.warnings += await _drop_if_empty(session, swap.target)
+        return journal
+
+    async def _finish(self, session: Session, flavor: Flavor, journal: Journal) -> list[str]:
+        warnings: list[str] = []
+        with in_use():
+            for swap in journal.swaps:
+                await point_defaults_home(session, swap)
+                warnings += await settle(session, flavor, swap.target, swap.wanted)
+            for swap in journal.swaps:
+                await foreignkeys.ensure(session, swap.foreign_keys)
+                kept = foreignkeys.moved(swap.kept_foreign_keys, swap.kept)
+                await foreignkeys.drop(session, kept)
+        return warnings
+
+    async def complete(self, session: Session, journal: Journal, *, minutes: float) -> Journal:
+        """
+        Declare a swap done, and keep the old tables for some time.
+
+        Returns:
+            The journal as it stays until then.
+        """
+        until = self._clock.now() + timedelta(minutes=minutes)
+        journal = await self.note(replace(journal, phase=RecoveryPhase.DONE, keep_until=until))
+        for swap in journal.swaps:
+            await _drop_if_empty(session, swap.source)
+        if journal.undoes and (other := await self.find(journal.undoes)):
+            for swap in other.swaps:
+                await _drop_if_empty(session, swap.source)
+            await self.note(replace(other, phase=RecoveryPhase.FORGOTTEN, swaps=()))
+        if minutes <= 0:
+            await self.forget(session, journal)
+        return journal
+
+    async def forget(self, session: Session, journal: Journal) -> None:
+        """Drop the old tables of a swap that is done."""
+        for swap in journal.swaps:
+            await drop_database(session, swap.kept)
+        done = replace(journal, phase=RecoveryPhase.FORGOTTEN, swaps=())
+        await self.note(done)
+
+    # -- back -------------------------------------------------------------------------------------
+
+    async def plan_undo(self, session: Session, flavor: Flavor, journal: Journal) -> Journal:
+        """
+        Plan the swap that brings the old tables back.
+
+        Returns:
+            A journal that was not written yet.
+
+        Raises:
+            UndoExpiredError: Old tables are gone.
+        """
+        recovery_id = new_recovery_id()
+        drafts = [
+            reversed_draft(swap, kept_name(swap.target, recovery_id)) for swap in journal.swaps
+        ]
+        for swap in journal.swaps:
+            there = {one.name for one in await table_names(session, swap.kept)}
+            if gone := sorted(set(swap.outgoing) - there):
+                raise UndoExpiredError(f"table {swap.target}.{gone[0]} is not kept any more")
+        return Journal(
+            recovery_id=recovery_id,
+            kind=RecoveryKind.UNDO,
+            backup_id=journal.backup_id,
+            server=journal.server,
+            began_at=self._clock.now(),
+            phase=RecoveryPhase.SWAPPING,
+            swaps=await plan_swaps(session, flavor, drafts),
+            logged=journal.logged,
+            recovery_point=journal.recovery_point,
+            undoes=journal.recovery_id,
+        )
+
+    async def recover(self, flavor: Flavor, recovery_id: str, *, forward: bool) -> RecoveryPhase:
+        """
+        Finish or undo a recovery that was interrupted.
+
+        Args:
+            flavor: The server's.
+            recovery_id: Which; one without a journal never began.
+            forward: Whether a RENAME that has happened is finished; otherwise it is reversed.
+
+        Returns:
+            LOADING when all is as before, FINISHING when all is as it should be after, DONE when
+            nothing was to be done.
+
+        Raises:
+            AlreadyRunningError: It was not interrupted, it is still at work.
+            DatabaseError: The server fails; the journal stays for the next time.
+        """
+        found = await self.find(recovery_id)
+        if found is None:
+            return RecoveryPhase.LOADING
+        async with self.locked(
+            found.targets, seconds=_LOCK_PATIENCE_SECONDS, logged=found.logged
+        ) as session:
+            journal = await self.find(recovery_id)  # whoever held the locks may have gone on
+            if journal is None or journal.phase in {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}:
+                return RecoveryPhase.DONE
+            left = await moves_left(session, journal.swaps)
+            is_before = left == all_moves(journal.swaps)
+            if journal.phase is not RecoveryPhase.FINISHING and is_before:
+                await self.discard(session, flavor, journal)
+                return RecoveryPhase.LOADING
+            if not forward:
+                await self._reverse(session, flavor, journal)
+                return RecoveryPhase.LOADING
+            await rename(session, left)
+            journal = await self.note(replace(journal, phase=RecoveryPhase.FINISHING))
+            await self.finish(session, flavor, journal, SwapReport())
+            return RecoveryPhase.FINISHING
+
+    async def discard(self, session: Session, flavor: Flavor, journal: Journal) -> None:
+        """Put everything back after a recovery whose RENAME has not happened."""
+        if journal.phase is not RecoveryPhase.LOADING:
+            journal = await self._put_back(session, flavor, journal)
+        for swap in journal.swaps:
+            if journal.kind is not RecoveryKind.UNDO:
+                await drop_database(session, swap.source)
+            if journal.phase is not RecoveryPhase.LOADING:
+                await _drop_if_empty(session, swap.kept)
+                if swap.created:
+                    await _drop_if_empty(session, swap.target)
+        await asyncio.to_thread(self._journals.remove, journal.recovery_id)
+
+    async def _reverse(self, session: Session, flavor: Flavor, journal: Journal) -> None:
+        """Swap back a recovery whose RENAME has happened, as an undo that keeps nothing."""
+        await rename(session, await moves_left(session, journal.swaps))
+        undo = await self.plan_undo(session, flavor, journal)
+        # The server may be fenced already; the undo takes that over, and lowers it.
+        undo, _ = await self.swap(session, flavor, replace(undo, fenced=journal.fenced))
+        await self.complete(session, undo, minutes=0)
+        for one in (undo, journal):
+            await asyncio.to_thread(self._journals.remove, one.recovery_id)
+
+    async def _put_back(self, session: Session, flavor: Flavor, journal: Journal) -> Journal:
+        """Make triggers and views again that were dropped for a RENAME, and lower the fence."""
+        for swap in journal.swaps:
+            if not swap.created:
+                await settle(session, flavor, swap.target, swap.present)
+        return await self._unfence(session, journal)
+
+    async def _unfence(self, session: Session, journal: Journal) -> Journal:
+        if not journal.fenced:
+            return journal
+        await lower_fence(session)
+        return await self.note(replace(journal, fenced=False))
+
+
+def _needs_fence(swap: SchemaSwap) -> bool:
+    """Tell whether there is a moment in which a write would miss a trigger or a foreign key."""
+    objects = (*swap.wanted.entries, *swap.present.entries)
+    triggers = any(one.kind is ObjectKind.TRIGGER for one in objects)
+    return triggers or bool(swap.foreign_keys or swap.kept_foreign_keys)
+
+
+async def _clear_the_way(session: Session, swap: SchemaSwap) -> None:
+    """Drop what a RENAME would refuse: triggers of old tables, views with the names of new ones."""
+    triggers = await trigger_names(session, swap)
+    views = set(await view_names(session, swap.target)) & set(swap.incoming)
+    known = {one.name: one for one in swap.present.entries if one.kind is ObjectKind.TRIGGER}
+    known_views = {one.name: one for one in swap.present.entries if one.kind is ObjectKind.VIEW}
+    if strange := sorted((triggers - known.keys()) | (views - known_views.keys())):
+        raise ConflictError(
+            f"{swap.target}.{strange[0]} was created while the restore went on",
+            hint="The live data is as it was. Restore again when nobody changes definitions.",
+        )
+    for one in [*(known[name] for name in triggers), *(known_views[name] for name in views)]:
+        with in_use():
+            await drop_object(session, swap.target, one)
+
+
+async def _drop_if_empty(session: Session, database: str) -> list[str]:
+    """Drop a database of ours, unless others put something into it."""
+    if not await exists(session, database):
+        return []
+    if not await is_empty(session, database):
+        _log.warning("A database is not empty and stays", extra={"facts": {"database": database}})
+        return [f"database {database!r} was not dropped: it holds something that others made"]
+    await drop_database(session, database)
+    return []
