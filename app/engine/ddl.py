@@ -7,7 +7,7 @@ the text without knowing what is quoted.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,6 +84,18 @@ def unqualify(sql: str, database: str) -> str:
         kept.append(part[1:] if skip_dot else part)
         skip_dot = False
     return "".join(kept)
+
+
+def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
+    """Qualify the sequences of `nextval()` that are not among a schema's own."""
+    parts = tokens(sql)
+    for index in range(len(parts) - 3):
+        name = parts[index + 2]
+        calls = parts[index].endswith("nextval") and parts[index + 1] == "("
+        is_bare = name[0] == "`" and not parts[index + 3].startswith(".")
+        if calls and is_bare and _unquoted_name(name) not in own:
+            parts[index + 2] = f"{quote(database)}.{name}"
+    return "".join(parts)
 
 
 def fingerprint(sql: str, database: str) -> str:

@@ -41,6 +41,7 @@ class Flavor:
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
         definer_right: Privilege to make objects that run as somebody else.
+        fence_rights: Privileges of which one lets set read_only, and write all the same.
         packages: Whether there are packages.
         sequences: Whether there are sequences.
         history: Whether row versions of the past can be loaded again.
@@ -60,6 +61,7 @@ class Flavor:
     unusable_index: str
     routine_right: str
     definer_right: str
+    fence_rights: tuple[str, ...]
     packages: bool
     sequences: bool
     history: bool
@@ -68,7 +70,8 @@ class Flavor:
     narrow_definitions: bool
 
 
-# Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos;
+# Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos, /grant (READ_ONLY ADMIN
+# is part of SUPER before 10.11);
 # dev.mysql.com/doc/refman/8.4/en/lock-instance-for-backup.html, /show-binary-log-status.html,
 # /cast-functions.html (CAST AS DOUBLE since 8.0.17), /privileges-provided.html (SHOW_ROUTINE, SET_ANY_DEFINER).
 _MARIADB_10_6 = Flavor(
@@ -83,6 +86,7 @@ _MARIADB_10_6 = Flavor(
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
     definer_right="SET USER",
+    fence_rights=("READ_ONLY ADMIN", "SUPER"),
     packages=True,
     sequences=True,
     history=False,
@@ -90,7 +94,9 @@ _MARIADB_10_6 = Flavor(
     prepared_ddl=True,
     narrow_definitions=True,
 )
-_MARIADB_10_11 = replace(_MARIADB_10_6, minimum=(10, 11, 0), history=True)
+_MARIADB_10_11 = replace(
+    _MARIADB_10_6, minimum=(10, 11, 0), fence_rights=("READ_ONLY ADMIN",), history=True
+)
 _MARIADB_11_3 = replace(
     _MARIADB_10_11,
     minimum=(11, 3, 0),
@@ -108,6 +114,7 @@ _MYSQL_8_0 = Flavor(
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
     definer_right="SET_USER_ID",
+    fence_rights=("SUPER",),
     packages=False,
     sequences=False,
     history=False,

@@ -46,6 +46,7 @@ class Load:
 
     Attributes:
         deferred: Foreign keys on tables that were not loaded, as they should be on the target.
+        unlike: Tables whose definition differs from the backup's as long as they are in staging.
         warnings: What is not as it was, and why.
     """
 
@@ -79,6 +80,7 @@ class Load:
         self._jobs: list[LoadJob] = []
         self._foreign_keys: list[tuple[LoadJob, list[str]]] = []
         self.deferred: list[ForeignKey] = []
+        self.unlike: set[str] = set()
         self.warnings: list[str] = []
 
     async def run(self, loads: Sequence[DatabaseLoad]) -> None:
@@ -162,7 +164,11 @@ class Load:
         insert = f"INSERT INTO {quote(entry.name)} VALUES ("
         if entry.sequence and not all(text.startswith(insert) for text in own[1:]):
             raise ManifestError(f"{load.entry.name}.{entry.name} is no plain sequence")
-        own[0] = load.definitions.get(entry.name, own[0])
+        sql = load.definitions.get(entry.name, own[0])
+        names = {table.name for table in load.entry.tables}
+        own[0] = ddl.with_sequences_of(sql, load.target, own=names)
+        if own[0] != sql:
+            self.unlike.add(entry.name)
         return own
 
     def _sort_foreign_keys(self, load: DatabaseLoad, job: LoadJob, sql: str) -> None:
@@ -176,6 +182,7 @@ class Load:
                 continue
             binding = Binding(load.target, job.entry.name, name, database or load.target, parent)
             self.deferred.append(bound(binding, clause))
+            self.unlike.add(job.entry.name)
         if own:
             self._foreign_keys.append((job, own))
 

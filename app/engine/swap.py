@@ -19,6 +19,7 @@ from typing import Final
 
 from app.domain.recovery import ID_DIGITS, RecoveryId, SchemaSwap
 from app.engine.connection import Session
+from app.engine.flavor import Flavor
 from app.engine.introspect import SCRATCH, TableRef, read_schemas
 from app.engine.privileges import read_grants
 from app.engine.quoting import qualified, quote, quote_text
@@ -252,15 +253,10 @@ async def is_read_only(session: Session) -> bool:
     return await session.scalar("SELECT @@GLOBAL.read_only") != "0"
 
 
-async def may_fence(session: Session) -> bool:
+async def may_fence(session: Session, flavor: Flavor) -> bool:
     """Tell whether this user may set read_only, and may write all the same."""
     grants = await read_grants(session)
-    # MariaDB before 10.11 and MySQL know it as SUPER.
-    return (
-        grants.allows("READ_ONLY ADMIN")
-        or grants.allows("READ ONLY ADMIN")
-        or grants.allows("SUPER")
-    )
+    return any(grants.allows(right) for right in flavor.fence_rights)
 
 
 async def raise_fence(session: Session) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from app.archive.catalogue import Catalogue
 from app.domain.ports import Clock
 from app.domain.progress import Phase, Progress
-from app.domain.recovery import Journal, RecoveryPhase
+from app.domain.recovery import Journal, RecoveryKind, RecoveryPhase
 from app.domain.rehearsal import Forecast
 from app.domain.restore import RestoreRequest, RestoreResult
 from app.engine.connection import Server
@@ -206,7 +206,8 @@ class RecoveryService:
         found = [
             one
             for one in await self._parts.swaps.journals()
-            if name in {one.recovery_id, one.backup_id}
+            if name == one.recovery_id
+            or (name == one.backup_id and one.kind is RecoveryKind.RESTORE)
         ]
         kept = [one for one in found if one.phase is RecoveryPhase.DONE]
         if kept:

@@ -221,10 +221,9 @@ class Restoration:
             self.warnings += load.warnings
             if self._request.verify_after:
                 self._progress.enter(Phase.PROVE)
-                unlike = {key.table for key in load.deferred}
                 for one in loads:
                     self.warnings += await prove_definitions(
-                        sessions[0], self._flavor, manifest, one, unlike=unlike
+                        sessions[0], self._flavor, manifest, one, unlike=load.unlike
                     )
         return load
 

@@ -59,8 +59,9 @@ from app.storage.journals import Journals, new_recovery_id
 _log: Final = logging.getLogger(__name__)
 # Between tries others get their work done; all tries and pauses together take about half a minute.
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
-# A killed process's connection ends when the server notices, which takes moments.
-_LOCK_PATIENCE_SECONDS: Final = 10
+# A killed process's idle connection ends at once, one in a statement when that gives up waiting.
+_PATIENCE_SECONDS: Final = {RecoveryPhase.LOADING: 1}
+_MOST_PATIENCE_SECONDS: Final = 10
 
 
 @dataclass(slots=True)
@@ -147,7 +148,7 @@ class Swaps:
         await self._create_databases(session, journal)
         for pause in (*_PAUSES, 0.0):
             report.tries += 1
-            journal = await self._plan_fence(session, journal, report)
+            journal = await self._plan_fence(session, flavor, journal, report)
             try:
                 await self._try(session, journal)
                 break
@@ -168,14 +169,16 @@ class Swaps:
             if swap.outgoing:
                 await create_database(session, swap.kept, "utf8mb4", "utf8mb4_bin")
 
-    async def _plan_fence(self, session: Session, journal: Journal, report: SwapReport) -> Journal:
+    async def _plan_fence(
+        self, session: Session, flavor: Flavor, journal: Journal, report: SwapReport
+    ) -> Journal:
         """Note that the server will be made read-only, where that is needed and allowed."""
         if not any(_needs_fence(swap) for swap in journal.swaps) or journal.fenced:
             return journal
         report.fence = "read_only"
         if await is_read_only(session):  # by somebody else, who will also undo it
             return journal
-        if await may_fence(session):
+        if await may_fence(session, flavor):
             return await self.note(replace(journal, fenced=True))
         report.fence = "none"
         return journal
@@ -306,9 +309,8 @@ class Swaps:
         found = await self.find(recovery_id)
         if found is None:
             return RecoveryPhase.LOADING
-        async with self.locked(
-            found.targets, seconds=_LOCK_PATIENCE_SECONDS, logged=found.logged
-        ) as session:
+        seconds = _PATIENCE_SECONDS.get(found.phase, _MOST_PATIENCE_SECONDS)
+        async with self.locked(found.targets, seconds=seconds, logged=found.logged) as session:
             journal = await self.find(recovery_id)  # whoever held the locks may have gone on
             if journal is None or journal.phase in {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}:
                 return RecoveryPhase.DONE
