@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from app.sandbox.server import PrivateServer
 
 _SHOP: Final = "shop"
-_RESTORED: Final = "shop_restored"
 # What a restored shop must also do, not only hold.
 _VIEW_QUERY: Final = "SELECT COUNT(*), SUM(sold) FROM best_sellers"
 _PROCEDURE_QUERY: Final = "CALL order_total(4711)"
@@ -91,11 +90,14 @@ async def _demonstrate(directory: Path, report: _Report) -> Answer:
             details.extend(await _damage(parts))
             damaged = await _look(parts, _SHOP)
         await _restore(parts, manifest, report)
+        with report.step("Undo the restore, and undo that: one statement each") as details:
+            undone = await _undo_twice(parts, manifest) == damaged
+            details.append("the damage was back, and is gone" if undone else "NOT the damaged shop")
         with report.step("Compare with the shop before, by the server's own checksums") as details:
-            after = await _look(parts, _RESTORED)
+            after = await _look(parts, _SHOP)
             details.append("equal" if after == before else "DIFFERENT")
         server = f"{manifest.server.vendor} {manifest.server.version}"
-    return _answer(report, server, (before, damaged, after), manifest)
+    return _answer(report, server, (before, damaged, after), manifest, undone=undone)
 
 
 @asynccontextmanager
@@ -184,19 +186,30 @@ async def _damage(parts: "Program") -> tuple[str, ...]:
 async def _restore(parts: "Program", manifest: "Manifest", report: _Report) -> None:
     from app.domain.restore import RestoreRequest
 
-    with report.step("Restore it into a new database, read back and compare") as details:
-        request = RestoreRequest(
-            backup_id=manifest.backup_id, into=_RESTORED, threads=parts.settings.threads
-        )
+    with report.step("Restore it in place: load beside it, read back, compare, swap") as details:
+        request = RestoreRequest(backup_id=manifest.backup_id, threads=parts.settings.threads)
         result = await parts.recoveries.restore(request)
         details.append(plural(result.rows_count, "row") + (" proven" if result.verified else ""))
 
 
+async def _undo_twice(parts: "Program", manifest: "Manifest") -> _Shop:
+    """Return the shop between an undo and its undo."""
+    undone = await parts.recoveries.undo(manifest.backup_id)
+    between = await _look(parts, _SHOP)
+    await parts.recoveries.undo(undone.restore_id)
+    return between
+
+
 def _answer(
-    report: _Report, server: str, shops: tuple[_Shop, _Shop, _Shop], manifest: "Manifest"
+    report: _Report,
+    server: str,
+    shops: tuple[_Shop, _Shop, _Shop],
+    manifest: "Manifest",
+    *,
+    undone: bool,
 ) -> Answer:
     before, damaged, after = shops
-    success = after == before and damaged != before
+    success = after == before and damaged != before and undone
     rows = [
         {
             "table": name,
@@ -251,7 +264,7 @@ def _show(
     )
     say("View and procedure answer as before." if after.answers == before.answers else "DIFFERENT")
     say("Without Backstay, the same file restores with the server's own client:")
-    say(f"  zcat {manifest.file} | mariadb {_RESTORED}\n")
+    say(f"  zcat {manifest.file} | mariadb {_SHOP}\n")
     say("Everything holds." if after == before else "The restored shop is NOT the one backed up.")
 
 
