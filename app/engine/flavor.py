@@ -38,6 +38,7 @@ class Flavor:
         position: Statement whose first two columns are the binary log's file and position.
         gtid: Expression for the executed GTID set.
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
+        foreign_keys: Query of (child, parent) of InnoDB's foreign keys, as its files are named.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
         definer_right: Privilege to make objects that run as somebody else.
@@ -58,6 +59,7 @@ class Flavor:
     position: str
     gtid: str
     table_ids: str
+    foreign_keys: str
     unusable_index: str
     routine_right: str
     definer_right: str
@@ -83,6 +85,7 @@ _MARIADB_10_6 = Flavor(
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
+    foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
     definer_right="SET USER",
@@ -111,6 +114,7 @@ _MYSQL_8_0 = Flavor(
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
+    foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
     definer_right="SET_USER_ID",

@@ -14,6 +14,7 @@ from typing import Final
 from app.domain.recovery import ForeignKey
 from app.engine import ddl
 from app.engine.connection import Session
+from app.engine.flavor import Flavor
 from app.engine.introspect import TableRef
 from app.engine.quoting import qualified, quote, quote_text
 from app.errors import StatementError
@@ -52,6 +53,37 @@ async def read_bindings(session: Session, databases: Iterable[str]) -> list[Bind
         f" WHERE CONSTRAINT_SCHEMA IN ({names}) OR UNIQUE_CONSTRAINT_SCHEMA IN ({names})"
     )
     return [Binding(*row) for row in rows]
+
+
+async def count_hidden(
+    session: Session, flavor: Flavor, databases: Sequence[str], seen: Iterable[Binding]
+) -> int:
+    """
+    Count foreign keys on these databases whose children this user cannot see.
+
+    Args:
+        session: Any.
+        flavor: The server's.
+        databases: Of the parents.
+        seen: From `read_bindings`.
+
+    Returns:
+        How many there are in other databases.
+
+    Raises:
+        PermissionDeniedError: PROCESS is missing.
+    """
+    encoded = {
+        await session.scalar(f"SELECT CAST(CONVERT({quote_text(name)} USING filename) AS BINARY)")
+        for name in databases
+    }
+    every = [
+        parent.partition("/")[0] in encoded and child.partition("/")[0] not in encoded
+        for child, parent in await session.texts(flavor.foreign_keys)
+    ]
+    inside = set(databases)
+    visible = [one.parent_database in inside and one.database not in inside for one in seen]
+    return max(0, sum(every) - sum(visible))
 
 
 async def read_foreign_keys(session: Session, bindings: Iterable[Binding]) -> list[ForeignKey]:

@@ -7,7 +7,7 @@ are read before, and a missing one is named with the GRANT that mends it.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -208,6 +208,15 @@ def missing_for_definers(
     if any(grants.allows(right) for right in (flavor.definer_right, "SET_USER_ID")):
         return []
     return [_missing(grants, flavor.definer_right, "*.*")]
+
+
+def missing_on_children(grants: Grants, databases: Iterable[str]) -> list[Missing]:
+    """Find out whether foreign keys of tables in other databases may be made again."""
+    return [
+        _missing(grants, "ALTER", f"{quote(database)}.*")
+        for database in sorted(set(databases))
+        if not grants.allows("ALTER", database) and not grants.allows_some("ALTER", database)
+    ]
 
 
 def require(missing: Sequence[Missing]) -> None:

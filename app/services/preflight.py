@@ -12,6 +12,7 @@ from app.domain.rehearsal import Compatibility, Space
 from app.domain.restore import RestoreRequest
 from app.engine.connection import Server, Session
 from app.engine.flavor import Flavor
+from app.engine.foreignkeys import around, count_hidden, read_bindings
 from app.engine.preflight import DatabaseLoad, check_trust, compatibility, content
 from app.engine.privileges import (
     Grants,
@@ -19,6 +20,7 @@ from app.engine.privileges import (
     missing_for_definers,
     missing_for_restore,
     missing_in_scratch,
+    missing_on_children,
     read_grants,
     require,
 )
@@ -37,6 +39,12 @@ from app.services.restoreplan import keep_definitions, rows_at_stake
 _DISK_PER_SQL: Final = 1.5
 
 
+_UNSEEN: Final = (
+    "without PROCESS this user cannot find out whether tables of other databases have foreign keys on"
+    " these; such keys would go on to refer to the old tables"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """
@@ -46,6 +54,7 @@ class Findings:
         loads: Complete with what only the server knows.
         problems: What a restore would be refused for.
         missing_rights: GRANT statements.
+        warnings: What could not be found out.
     """
 
     loads: list[DatabaseLoad]
@@ -53,6 +62,7 @@ class Findings:
     compatibility: Compatibility
     missing_rights: tuple[str, ...]
     space: Space
+    warnings: tuple[str, ...]
 
 
 class Preflight:
@@ -67,12 +77,12 @@ class Preflight:
         reader: ArchiveReader,
         loads: Sequence[DatabaseLoad],
         request: RestoreRequest,
-    ) -> list[DatabaseLoad]:
+    ) -> Findings:
         """
         Refuse a restore that cannot end well.
 
         Returns:
-            The loads, complete with what only the server knows.
+            What was found out.
 
         Raises:
             AppError: The first problem; nothing was changed.
@@ -80,7 +90,7 @@ class Preflight:
         findings = await self.examine(flavor, reader, loads, request)
         if findings.problems:
             raise findings.problems[0]
-        return findings.loads
+        return findings
 
     async def examine(
         self,
@@ -100,7 +110,8 @@ class Preflight:
         """
         async with self._server.session() as session:
             grants = await read_grants(session)
-            missing = _missing_rights(flavor, grants, loads)
+            children, warnings = await _children(session, flavor, grants, loads)
+            missing = [*_missing_rights(flavor, grants, loads), *children]
             compatible = await compatibility(session, flavor, reader.manifest, loads)
             space = await _space(session, loads)
             complete, misfits = await _complete(session, flavor, loads, request)
@@ -117,6 +128,7 @@ class Preflight:
             compatibility=compatible,
             missing_rights=tuple(one.grant for one in missing),
             space=space,
+            warnings=tuple(warnings),
         )
 
     async def log_rule(self, request: RestoreRequest) -> str:
@@ -148,13 +160,46 @@ class Preflight:
 
 
 def _missing_rights(flavor: Flavor, grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missing]:
-    scratch = {load.staging: scratch_pattern(load.target) for load in loads if load.staging}
+    scratch = {
+        # The scratch schemas of a drill are its targets, and named after the backup's databases.
+        load.staging: scratch_pattern(
+            load.entry.name if load.target == load.staging else load.target
+        )
+        for load in loads
+        if load.staging
+    }
     definers = {one.definer for load in loads for one in load.entry.objects}
     return [
         *missing_for_restore(grants, [load.target for load in loads if load.target not in scratch]),
         *missing_in_scratch(grants, scratch),
         *missing_for_definers(grants, flavor, definers),
     ]
+
+
+async def _children(
+    session: Session, flavor: Flavor, grants: Grants, loads: Sequence[DatabaseLoad]
+) -> tuple[list[Missing], list[str]]:
+    """Find out whether foreign keys of tables that stay can be seen and made again."""
+    targets = [load.target for load in loads]
+    moving = [
+        ref
+        for load in loads
+        for ref in await table_names(session, load.target)
+        if load.whole or ref.name in {table.name for table in load.entry.tables}
+    ]
+    if not moving:
+        return [], []
+    bindings = await read_bindings(session, targets)
+    staying, _ = around(bindings, moving)
+    missing = missing_on_children(grants, {one.database for one in staying})
+    if grants.allows("SELECT"):
+        return missing, []
+    if not grants.allows("PROCESS"):
+        return missing, [_UNSEEN]
+    if await count_hidden(session, flavor, targets, bindings):
+        everywhere = f"GRANT SELECT, ALTER ON *.* TO {grants.user};"
+        missing.append(Missing("SELECT on tables with foreign keys here", "*.*", everywhere))
+    return missing, []
 
 
 async def _complete(

@@ -104,9 +104,11 @@ class Restoration:
         targets = [load.target for load in loads]
         async with self._parts.swaps.locked(targets, logged=logged) as session:
             self._progress.enter(Phase.PREFLIGHT)
-            loads = await self._parts.preflight.require(
+            findings = await self._parts.preflight.require(
                 self._flavor, self._reader, loads, self._request
             )
+            loads = findings.loads
+            self.warnings += findings.warnings
             await self.verify()
             async with _awake(session):
                 point = await self._recovery_point(loads)
