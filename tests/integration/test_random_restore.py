@@ -1,0 +1,172 @@
+"""
+A restore in place changes what it was asked for and nothing else, whatever has happened since the backup.
+
+`pytest --hypothesis-seed=random` draws other plans; a failure prints the statements, and without the line `phases`
+below Hypothesis goes on to look for a smaller plan.
+"""
+
+import glob
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pymysql
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+
+from app.domain.manifest import Manifest
+from app.errors import ConflictError
+from tests.fixtures.servers import Sql
+from tests.fixtures.trips import Trip
+from tests.fixtures.upheavals import Plan, plans
+from tests.oracle import Snapshot, assert_same, quote, snapshot
+
+
+# About a second and a half for each.
+EXAMPLES = 20
+# Parts of a snapshot whose keys are names of tables, or of sequences.
+BY_NAME = ("content", "sequence")
+# Columns that say to which table a row of a snapshot belongs.
+TABLE_COLUMNS = ("EVENT_OBJECT_TABLE", "TABLE_NAME")
+
+
+def belongs(part: str, key: str, row: object) -> str | None:
+    """Return the table, or the sequence, that one entry of a snapshot is about; None = no table at all."""
+    if part in BY_NAME:
+        return key
+    if part == "definition":
+        kind, _, name = key.partition(" ")
+        return name if kind in {"TABLE", "SEQUENCE"} else None
+    assert isinstance(row, dict)
+    found = (row[column] for column in TABLE_COLUMNS if column in row)
+    return next((str(name) for name in found), None)
+
+
+def triggers(state: Snapshot) -> dict[str, str]:
+    """Return the tables of triggers by their names."""
+    rows = state["triggers"]
+    assert isinstance(rows, dict)
+    return {name: str(belongs("triggers", name, row)) for name, row in rows.items()}
+
+
+def views(state: Snapshot) -> set[str]:
+    """Return the names of views."""
+    rows = state["views"]
+    assert isinstance(rows, dict)
+    return set(rows)
+
+
+def entries(state: Snapshot) -> Iterator[tuple[str, str, str | None, object]]:
+    """Yield part, key, table and value of every entry."""
+    tables = {f"TRIGGER {name}": table for name, table in triggers(state).items()}
+    for part, rows in state.items():
+        assert isinstance(rows, dict)
+        for key, row in rows.items():
+            named = tables.get(key) if part == "definition" else None
+            yield part, key, named or belongs(part, key, row), row
+
+
+def merged(then: Snapshot, before: Snapshot, tables: set[str]) -> Snapshot:
+    """Put these tables of a backup into the place of those that are there."""
+    found: dict[str, dict[str, object]] = {part: {} for part in before}
+    for state, chosen in ((before, False), (then, True)):
+        for part, key, table, row in entries(state):
+            if (table in tables) is chosen:
+                found[part][key] = row
+    return found  # type: ignore[return-value]  # the parts of snapshots, in another order
+
+
+def without_derived(state: Snapshot) -> Snapshot:
+    """Leave out what the server says of a view by looking at its tables."""
+    hidden = views(state)
+    found: dict[str, dict[str, object]] = {part: {} for part in state}
+    for part, key, table, row in entries(state):
+        if part not in {"columns", "tables"} or table not in hidden:
+            found[part][key] = row
+    return found  # type: ignore[return-value]  # a snapshot with less in it
+
+
+def is_refused(then: Snapshot, before: Snapshot, tables: set[str]) -> bool:
+    """Tell whether a name that the restore needs belongs to something that stays."""
+    taken = triggers(before)
+    return bool(tables & views(before)) or any(
+        table in tables and taken.get(name, table) not in tables
+        for name, table in triggers(then).items()
+    )
+
+
+def change(sql: Sql, plan: Plan) -> None:
+    """Do what happens after the backup, as far as the server lets it happen."""
+    for statement in plan.changed:
+        with suppress(pymysql.MySQLError):
+            sql.run(statement)
+
+
+def scratch(sql: Sql) -> set[str]:
+    """Return the names of schemas that recoveries made."""
+    return {name for (name,) in sql.run("SHOW DATABASES") if "__bk_" in name}
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(plan=plans())
+async def test_a_restore_changes_what_it_names_and_nothing_else(plan, server, tmp_path):
+    """These tables are as in the backup, all else is untouched; an undo, and its undo, are exact."""
+    note(str(plan))
+    name = f"r_{uuid.uuid4().hex[:12]}{plan.suffix}"
+    trip = Trip(server.url, tmp_path / uuid.uuid4().hex / "backups")
+    with Sql(server.url) as sql:
+        foreign = scratch(sql)
+        sql.script([f"CREATE DATABASE {quote(name)} CHARACTER SET utf8mb4", f"USE {quote(name)}"])
+        try:
+            sql.script(plan.made)
+            manifest = await trip.backup(name)
+            then = snapshot(server.url, name)
+            change(sql, plan)
+            before = snapshot(server.url, name)
+            if plan.tables is not None and is_refused(then, before, set(plan.tables)):
+                await refuse(trip, manifest, plan)
+                assert_same(before, snapshot(server.url, name))
+                assert scratch(sql) == foreign
+            else:
+                await replace(trip, manifest, plan, then, before)
+        finally:
+            for one in {name} | (scratch(sql) - foreign):
+                sql.run(f"DROP DATABASE {quote(one)}")
+            await trip.close()
+
+
+async def refuse(trip: Trip, manifest: Manifest, plan: Plan) -> None:
+    """Try to restore what has no place any more."""
+    with pytest.raises(ConflictError):
+        await trip.restore(manifest, tables=patterns(plan))
+
+
+async def replace(
+    trip: Trip, manifest: Manifest, plan: Plan, then: Snapshot, before: Snapshot
+) -> None:
+    """Restore, undo, and undo that."""
+    name = manifest.databases[0].name
+    result = await trip.restore(manifest, tables=patterns(plan))
+    assert result.verified
+    after = snapshot(trip.url, name)
+    if plan.tables is None:
+        assert_same(then, after)
+    else:
+        expected = merged(then, before, set(plan.tables))
+        assert_same(without_derived(expected), without_derived(after))
+    undone = await trip.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(trip.url, name))
+    await trip.recoveries.undo(undone.restore_id)
+    assert_same(after, snapshot(trip.url, name))
+
+
+def patterns(plan: Plan) -> tuple[str, ...]:
+    """Return globs that mean the plan's tables alone."""
+    return tuple(glob.escape(name) for name in plan.tables or ())
