@@ -86,6 +86,11 @@ def unqualify(sql: str, database: str) -> str:
     return "".join(kept)
 
 
+def has_sequences(sql: str) -> bool:
+    """Tell whether a default of a CREATE TABLE takes the next value of a sequence."""
+    return any(part.endswith("nextval") for part in tokens(sql) if part[0] not in "'\"`")
+
+
 def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
     """Qualify the sequences of `nextval()` that are not among a schema's own."""
     parts = tokens(sql)

@@ -7,7 +7,7 @@ differences are warnings.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 from app.domain.manifest import Manifest, MemberKind, ObjectKind, ServerEntry
@@ -18,6 +18,7 @@ from app.engine.flavor import Flavor, version_number
 from app.engine.introspect import Schema, read_schemas, read_server, read_tables, show_create
 from app.engine.objects import digest, read_objects
 from app.engine.preflight import DatabaseLoad
+from app.engine.tasks import together
 from app.errors import ProofFailedError
 
 
@@ -26,22 +27,24 @@ _Inventory: TypeAlias = dict[tuple[str, str], str]
 
 
 async def prove_definitions(
-    session: Session,
+    sessions: Sequence[Session],
     flavor: Flavor,
     manifest: Manifest,
     load: DatabaseLoad,
+    names: Collection[str],
     *,
-    unlike: Collection[str] = (),
+    live: bool = False,
 ) -> list[str]:
     """
-    Compare the tables of a staging schema with what should be.
+    Compare tables and sequences with what should be.
 
     Args:
-        session: Any.
+        sessions: They share the tables.
         flavor: The server's.
         manifest: Of the backup.
         load: Which database.
-        unlike: Tables that get the rest of their definition only in their own database.
+        names: Which of its tables.
+        live: Whether they are looked at in the target, where sequences may have moved on.
 
     Returns:
         Warnings: differences that are not errors.
@@ -49,13 +52,29 @@ async def prove_definitions(
     Raises:
         ProofFailedError: A table is missing, or is not what was backed up.
     """
-    there = await _tables(session, flavor, load, load.place)
-    wanted = {
-        key: digest
-        for key, digest in (_wanted_tables(load) | _wanted_positions(manifest, load)).items()
-        if key[1] not in unlike
-    }
-    return await _compare(session, flavor, manifest, load, wanted, there)
+    if not names:
+        return []
+    database = load.target if live else load.place
+    wanted = {("table", one.name): one.definition_sha256 for one in load.entry.tables}
+    if not live:
+        wanted |= _wanted_positions(manifest, load)
+    wanted = {key: definition for key, definition in wanted.items() if key[1] in set(names)}
+    found = await read_tables(
+        sessions[0], flavor, [database], lambda ref: ("table", ref.name) in wanted
+    )
+    there: _Inventory = {}
+    pending = iter(found)
+
+    async def work(session: Session) -> None:
+        for table in pending:
+            definition = await show_create(session, table)
+            there["table", table.name] = ddl.fingerprint(definition, database)
+            if table.entry.sequence:
+                position = await sequence_position(session, table)
+                there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
+
+    await together(*(work(session) for session in sessions))
+    return await _compare(sessions[0], manifest, flavor, load, wanted, there)
 
 
 async def prove_inventory(
@@ -67,9 +86,7 @@ async def prove_inventory(
     rehearsal: bool = False,
 ) -> list[str]:
     """
-    Compare what is in a restored database with what should be.
-
-    Positions of sequences are not compared: where the database is in use, they have moved on.
+    Compare views, triggers, routines, events and the database's defaults with what should be.
 
     Args:
         session: Any.
@@ -86,23 +103,22 @@ async def prove_inventory(
     """
     database = load.place if rehearsal else load.target
     (schema,) = await read_schemas(session, [database])
-    there = await _tables(session, flavor, load, database)
-    there |= await _objects(session, flavor, load, database)
+    there = await _objects(session, flavor, load, database)
     there["database", load.target] = schema.collation
-    wanted = _wanted_tables(load) | {
+    wanted = {
         (str(one.kind), one.name): one.definition_sha256
         for one in load.entry.objects
         if one.valid and not (rehearsal and one.kind is ObjectKind.EVENT)
     }
     if load.whole:
         wanted["database", load.target] = load.entry.collation
-    return await _compare(session, flavor, manifest, load, wanted, there)
+    return await _compare(session, manifest, flavor, load, wanted, there)
 
 
 async def _compare(
     session: Session,
-    flavor: Flavor,
     manifest: Manifest,
+    flavor: Flavor,
     load: DatabaseLoad,
     wanted: _Inventory,
     there: _Inventory,
@@ -121,10 +137,6 @@ async def _compare(
     return [f"{problem}; this server has another version" for problem in problems]
 
 
-def _wanted_tables(load: DatabaseLoad) -> _Inventory:
-    return {("table", one.name): one.definition_sha256 for one in load.entry.tables}
-
-
 def _wanted_positions(manifest: Manifest, load: DatabaseLoad) -> _Inventory:
     sequences = {one.name for one in load.entry.tables if one.sequence}
     return {
@@ -134,20 +146,6 @@ def _wanted_positions(manifest: Manifest, load: DatabaseLoad) -> _Inventory:
         for statement in member.statements[-1:]
         if member.table in sequences
     }
-
-
-async def _tables(
-    session: Session, flavor: Flavor, load: DatabaseLoad, database: str
-) -> _Inventory:
-    found: _Inventory = {}
-    names = {one.name for one in load.entry.tables}
-    for table in await read_tables(session, flavor, [database], lambda ref: ref.name in names):
-        definition = ddl.fingerprint(await show_create(session, table), database)
-        found["table", table.name] = definition
-        if table.entry.sequence:
-            statement = await sequence_position(session, table)
-            found["position of sequence", table.name] = hashlib.sha256(statement).hexdigest()
-    return found
 
 
 async def _objects(

@@ -46,7 +46,7 @@ class Load:
 
     Attributes:
         deferred: Foreign keys on tables that were not loaded, as they should be on the target.
-        unlike: Tables whose definition differs from the backup's as long as they are in staging.
+        unfinished: Tables that get the last of their definition only in their own database.
         warnings: What is not as it was, and why.
     """
 
@@ -80,7 +80,7 @@ class Load:
         self._jobs: list[LoadJob] = []
         self._foreign_keys: list[tuple[LoadJob, list[str]]] = []
         self.deferred: list[ForeignKey] = []
-        self.unlike: set[str] = set()
+        self.unfinished: set[str] = set()
         self.warnings: list[str] = []
 
     async def run(self, loads: Sequence[DatabaseLoad]) -> None:
@@ -167,8 +167,8 @@ class Load:
         sql = load.definitions.get(entry.name, own[0])
         names = {table.name for table in load.entry.tables}
         own[0] = ddl.with_sequences_of(sql, load.target, own=names)
-        if own[0] != sql:
-            self.unlike.add(entry.name)
+        if ddl.has_sequences(sql):
+            self.unfinished.add(entry.name)
         return own
 
     def _sort_foreign_keys(self, load: DatabaseLoad, job: LoadJob, sql: str) -> None:
@@ -182,7 +182,7 @@ class Load:
                 continue
             binding = Binding(load.target, job.entry.name, name, database or load.target, parent)
             self.deferred.append(bound(binding, clause))
-            self.unlike.add(job.entry.name)
+            self.unfinished.add(job.entry.name)
         if own:
             self._foreign_keys.append((job, own))
 

@@ -190,7 +190,8 @@ class RecoveryService:
             async with load_sessions(self._parts.server, manifest, threads) as sessions:
                 for load in loads:
                     warnings += await prove_inventory(sessions[0], flavor, manifest, load)
-                    await prove_definitions(sessions[0], flavor, manifest, load)
+                    names = {table.name for table in load.entry.tables}
+                    warnings += await prove_definitions(sessions, flavor, manifest, load, names)
                 tables = [
                     (load.entry.name, Table(load.target, entry))
                     for load in loads
@@ -203,9 +204,10 @@ class RecoveryService:
 
     async def _find(self, name: str) -> Journal:
         """Find the restore that a user means."""
+        journals = await self._parts.swaps.journals()
         found = [
             one
-            for one in await self._parts.swaps.journals()
+            for one in journals
             if name == one.recovery_id
             or (name == one.backup_id and one.kind is RecoveryKind.RESTORE)
         ]
@@ -217,12 +219,14 @@ class RecoveryService:
                 f"no restore {name[:80]!r}",
                 hint="Give the restore's id that 'backstay restore run' printed.",
             )
-        point = found[0].recovery_point
+        for one in journals:
+            if one.undoes == found[0].recovery_id:
+                raise UndoExpiredError(
+                    f"restore {one.undoes} was undone already",
+                    hint=f"'backstay restore undo {one.recovery_id}' takes that back.",
+                )
         raise UndoExpiredError(
-            f"what {name[:80]!r} replaced is not kept any more",
-            hint=f"'backstay restore run {point}' restores what was there before it."
-            if point
-            else "There is no recovery point of it; restore the last backup before it.",
+            f"what {name[:80]!r} replaced is not kept any more", hint=found[0].way_back
         )
 
 

@@ -177,9 +177,11 @@ class Restoration:
         )
         if self._request.verify_after:
             self._progress.enter(Phase.PROVE)
+            manifest = self._reader.manifest
             for one in loads:
-                self.warnings += await prove_inventory(
-                    session, self._flavor, self._reader.manifest, one
+                self.warnings += await prove_inventory(session, self._flavor, manifest, one)
+                self.warnings += await prove_definitions(
+                    [session], self._flavor, manifest, one, load.unfinished, live=True
                 )
         if self._request.accounts:
             self.warnings += await load_accounts(
@@ -224,8 +226,9 @@ class Restoration:
             if self._request.verify_after:
                 self._progress.enter(Phase.PROVE)
                 for one in loads:
+                    names = {table.name for table in one.entry.tables} - load.unfinished
                     self.warnings += await prove_definitions(
-                        sessions[0], self._flavor, manifest, one, unlike=load.unlike
+                        sessions, self._flavor, manifest, one, names
                     )
         return load
 
