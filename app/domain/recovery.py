@@ -70,6 +70,8 @@ class ObjectSet:
         unwanted: What should not be there.
         charset: Default of the database; empty = as it is.
         collation: Default of the database; empty = as it is.
+        assumed: Collation that the database must have by default while the statements run, because
+            triggers, routines and events remember it; empty = any.
     """
 
     source: str
@@ -78,6 +80,7 @@ class ObjectSet:
     unwanted: tuple[ObjectEntry, ...] = ()
     charset: str = ""
     collation: str = ""
+    assumed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,15 @@ class Journal:
     def targets(self) -> tuple[str, ...]:
         """Return the names of the databases it changes."""
         return tuple(swap.target for swap in self.swaps)
+
+    @property
+    def way_back(self) -> str:
+        """Say what brings back what was there before when the old tables are not kept any more."""
+        if self.recovery_point:
+            return (
+                f"'backstay restore run {self.recovery_point}' restores what was there before it."
+            )
+        return "There is no recovery point of it; restore the last backup before it."
 
 
 _ADAPTER: Final = TypeAdapter(Journal)

@@ -21,6 +21,7 @@ from app.domain.recovery import ID_DIGITS, RecoveryId, SchemaSwap
 from app.engine.connection import Session
 from app.engine.flavor import Flavor
 from app.engine.introspect import SCRATCH, TableRef, read_schemas
+from app.engine.preflight import is_empty
 from app.engine.privileges import read_grants
 from app.engine.quoting import qualified, quote, quote_text
 from app.errors import (
@@ -124,6 +125,16 @@ async def drop_database(session: Session, name: str) -> None:
         kind = "SEQUENCE" if table.engine == "SEQUENCE" else "TABLE"
         await session.query(f"DROP {kind} IF EXISTS {table.sql}", patient=True)
     await session.query(f"DROP DATABASE IF EXISTS {quote(name)}", patient=True)
+
+
+async def drop_if_empty(session: Session, name: str) -> list[str]:
+    """Drop a database of ours, unless others put something into it; returns a warning then."""
+    if not await exists(session, name):
+        return []
+    if not await is_empty(session, name):
+        return [f"database {name!r} was not dropped: it holds something that others made"]
+    await drop_database(session, name)
+    return []
 
 
 async def table_names(session: Session, database: str) -> list[TableRef]:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from app.domain.recovery import Journal, RecoveryPhase
@@ -10,6 +11,9 @@ from app.services.restoration import Parts
 
 
 _log: Final = logging.getLogger(__name__)
+_OVER: Final = frozenset({RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN})
+# How long an undo that comes too late is told the recovery point.
+_REMEMBERED: Final = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,10 @@ class Repairs:
         Returns:
             What was done, newest first; failures are reported in it, not raised.
         """
-        over = {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}
         done = [
             await self.recover(journal, forward=True)
             for journal in await self._parts.swaps.journals()
-            if journal.phase not in over
+            if journal.phase not in _OVER
         ]
         return [*done, *await self.forget_expired()]
 
@@ -60,13 +63,21 @@ class Repairs:
             What was done; failures are reported in it, not raised.
         """
         now = self._parts.clock.now()
-        return [
-            await self._forget(journal)
-            for journal in await self._parts.swaps.journals()
-            if journal.phase is RecoveryPhase.DONE
-            and journal.keep_until is not None
-            and journal.keep_until <= now
+        journals = await self._parts.swaps.journals()
+        # An undo that was interrupted may still take its tables from there.
+        awaited = {one.undoes for one in journals if one.phase not in _OVER}
+        expired = [
+            one
+            for one in journals
+            if one.phase is RecoveryPhase.DONE
+            and one.keep_until is not None
+            and one.keep_until <= now
+            and one.recovery_id not in awaited
         ]
+        for one in journals:
+            if one.phase is RecoveryPhase.FORGOTTEN and one.began_at < now - _REMEMBERED:
+                await self._parts.swaps.strike(one)
+        return [await self._forget(one) for one in expired]
 
     async def _forget(self, journal: Journal) -> Repair:
         try:

@@ -31,13 +31,12 @@ from app.engine.connection import Server, Session
 from app.engine.flavor import LOAD_SESSION, Flavor
 from app.engine.objectload import drop_object, settle
 from app.engine.objects import view_names
-from app.engine.preflight import is_empty
 from app.engine.swap import (
     LOCK_SECONDS,
     all_moves,
     create_database,
     drop_database,
-    exists,
+    drop_if_empty,
     in_use,
     is_read_only,
     kept_name,
@@ -215,7 +214,7 @@ class Swaps:
         journal = await self._unfence(session, journal)
         for swap in journal.swaps:
             if swap.removed:
-                report.warnings += await _drop_if_empty(session, swap.target)
+                report.warnings += await drop_if_empty(session, swap.target)
         return journal
 
     async def _finish(self, session: Session, flavor: Flavor, journal: Journal) -> list[str]:
@@ -235,18 +234,20 @@ class Swaps:
         Declare a swap done, and keep the old tables for some time.
 
         Returns:
-            The journal as it stays until then.
+            The journal as it stays until then; without a time when nothing is kept.
         """
-        until = self._clock.now() + timedelta(minutes=minutes)
-        journal = await self.note(replace(journal, phase=RecoveryPhase.DONE, keep_until=until))
+        # Nobody looks after a recovery that is done, so all else comes before.
         for swap in journal.swaps:
-            await _drop_if_empty(session, swap.source)
+            await drop_if_empty(session, swap.source)
         if journal.undoes and (other := await self.find(journal.undoes)):
             for swap in other.swaps:
-                await _drop_if_empty(session, swap.source)
+                await drop_if_empty(session, swap.source)
             await self.note(replace(other, phase=RecoveryPhase.FORGOTTEN, swaps=()))
+        until = self._clock.now() + timedelta(minutes=minutes)
+        journal = await self.note(replace(journal, phase=RecoveryPhase.DONE, keep_until=until))
         if minutes <= 0:
             await self.forget(session, journal)
+            return replace(journal, keep_until=None)
         return journal
 
     async def forget(self, session: Session, journal: Journal) -> None:
@@ -255,6 +256,10 @@ class Swaps:
             await drop_database(session, swap.kept)
         done = replace(journal, phase=RecoveryPhase.FORGOTTEN, swaps=())
         await self.note(done)
+
+    async def strike(self, journal: Journal) -> None:
+        """Forget that there was such a recovery."""
+        await asyncio.to_thread(self._journals.remove, journal.recovery_id)
 
     # -- back -------------------------------------------------------------------------------------
 
@@ -275,7 +280,8 @@ class Swaps:
         for swap in journal.swaps:
             there = {one.name for one in await table_names(session, swap.kept)}
             if gone := sorted(set(swap.outgoing) - there):
-                raise UndoExpiredError(f"table {swap.target}.{gone[0]} is not kept any more")
+                message = f"table {swap.target}.{gone[0]} is not kept any more"
+                raise UndoExpiredError(message, hint=journal.way_back)
         return Journal(
             recovery_id=recovery_id,
             kind=RecoveryKind.UNDO,
@@ -335,9 +341,9 @@ class Swaps:
             if journal.kind is not RecoveryKind.UNDO:
                 await drop_database(session, swap.source)
             if journal.phase is not RecoveryPhase.LOADING:
-                await _drop_if_empty(session, swap.kept)
+                await drop_if_empty(session, swap.kept)
                 if swap.created:
-                    await _drop_if_empty(session, swap.target)
+                    await drop_if_empty(session, swap.target)
         await asyncio.to_thread(self._journals.remove, journal.recovery_id)
 
     async def _reverse(self, session: Session, flavor: Flavor, journal: Journal) -> None:
@@ -385,14 +391,3 @@ async def _clear_the_way(session: Session, swap: SchemaSwap) -> None:
     for one in [*(known[name] for name in triggers), *(known_views[name] for name in views)]:
         with in_use():
             await drop_object(session, swap.target, one)
-
-
-async def _drop_if_empty(session: Session, database: str) -> list[str]:
-    """Drop a database of ours, unless others put something into it."""
-    if not await exists(session, database):
-        return []
-    if not await is_empty(session, database):
-        _log.warning("A database is not empty and stays", extra={"facts": {"database": database}})
-        return [f"database {database!r} was not dropped: it holds something that others made"]
-    await drop_database(session, database)
-    return []
