@@ -8,7 +8,7 @@ views used by functions wait for each other.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -162,20 +162,27 @@ class _Writer:
         yield Statement(StatementKind.INVALID_VIEW, commented.encode(), name=view.entry.name)
 
     def compound(self, one: Definition, kind: StatementKind, sql: str) -> Iterator[Statement]:
-        """Write an object that remembers the collation its database had."""
-        other = one.database_collation not in {"", self.schema.collation}
-        if other:
-            yield _database_collation(one.database_collation)
-        yield from self._created(one, kind, sql)
-        if other:
-            yield _database_collation(self.schema.collation)
+        """Write an object."""
+        yield from self._remembering(one, self._created(one, kind, sql))
 
     def enabled(self, event: Definition) -> Iterator[Statement]:
         """Enable an event; whoever alters one becomes its definer and gives it a session."""
-        yield Statement(StatementKind.SESSION, _session(event).encode())
         definer = f"DEFINER={event.entry.definer} " if event.entry.definer else ""
         text = f"ALTER {definer}EVENT {quote(event.entry.name)} ENABLE;\n"
-        yield Statement(StatementKind.ENABLE_EVENT, text.encode(), name=event.entry.name)
+        statements = (
+            Statement(StatementKind.SESSION, _session(event).encode()),
+            Statement(StatementKind.ENABLE_EVENT, text.encode(), name=event.entry.name),
+        )
+        yield from self._remembering(event, statements)
+
+    def _remembering(self, one: Definition, statements: Iterable[Statement]) -> Iterator[Statement]:
+        """Write statements about an object that remembers the collation its database had."""
+        other = one.database_collation not in {"", self.schema.collation}
+        if other:
+            yield _database_collation(one.database_collation)
+        yield from statements
+        if other:
+            yield _database_collation(self.schema.collation)
 
     def _created(self, one: Definition, kind: StatementKind, sql: str) -> Iterator[Statement]:
         """Write one CREATE, in the session that the object was made in."""

@@ -163,6 +163,22 @@ def test_a_database_collation_of_old_is_given_for_a_moment():
     ]
 
 
+def test_an_enabled_event_remembers_the_collation_its_database_had():
+    """Who alters an event gives it the database's collation of now, so enabling needs the old one too."""
+    when = "ON SCHEDULE EVERY 1 DAY ON COMPLETION NOT PRESERVE"
+    sql = f"CREATE {DEFINER} EVENT `e` {when} ENABLE DO SELECT 1"
+    event = make(ObjectKind.EVENT, "e", sql, database_collation="latin1_bin", time_zone="SYSTEM")
+    found = list(write(event))
+    enabling = next(i for i, one in enumerate(found) if one.kind is StatementKind.ENABLE_EVENT)
+    before, after = (
+        [one.sql for one in part if b"ALTER DATABASE" in one.sql]
+        for part in (found[:enabling], found[enabling:])
+    )
+
+    assert before[-1] == b"ALTER DATABASE COLLATE = 'latin1_bin';\n"
+    assert after == [b"ALTER DATABASE COLLATE = 'utf8mb4_general_ci';\n"]
+
+
 def test_digests_see_the_session_but_not_the_name_of_the_database():
     """The same object under another name is the same; in another session it is not."""
     here = make(
