@@ -5,7 +5,12 @@ import os
 import pytest
 
 
-pytest_plugins = ["tests.fixtures.servers", "tests.fixtures.trips", "tests.fixtures.cli"]
+pytest_plugins = [
+    "tests.fixtures.servers",
+    "tests.fixtures.trips",
+    "tests.fixtures.cli",
+    "tests.fixtures.swapped",
+]
 
 
 @pytest.fixture(autouse=True)
