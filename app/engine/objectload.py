@@ -24,7 +24,7 @@ from app.engine.introspect import Schema, read_schemas
 from app.engine.objects import ROUTINE_KINDS, digest, read_objects
 from app.engine.objectsql import object_statements, uncommented
 from app.engine.preflight import DatabaseLoad
-from app.engine.quoting import quote
+from app.engine.quoting import quote, quote_text
 from app.errors import StatementError
 
 
@@ -63,21 +63,26 @@ async def archived_objects(
     Raises:
         ChecksumMismatchError: The archive is damaged.
     """
-    names = {one.name for one in load.entry.objects}
+    keys = {_key(one) for one in load.entry.objects}
     found: list[SavedStatement] = []
     for member in manifest.members:
-        if member.kind is not MemberKind.OBJECTS or member.database != load.entry.name or not names:
+        if member.kind is not MemberKind.OBJECTS or member.database != load.entry.name or not keys:
             continue
         found += [
             SavedStatement(listed.kind, _plain(listed.kind, text, load.entry.name), listed.name)
             for listed, text in zip(member.statements, await source.read(member), strict=True)
             if listed.kind in _EXECUTED
         ]
-    return ObjectSet(load.entry.name, load.entry.objects, tuple(_about(names, found)))
+    return ObjectSet(
+        load.entry.name,
+        load.entry.objects,
+        tuple(_about(keys, found)),
+        assumed=load.entry.collation,
+    )
 
 
 def _about(
-    names: Collection[str], statements: Iterable[SavedStatement]
+    keys: Collection[tuple[ObjectKind, str]], statements: Iterable[SavedStatement]
 ) -> Iterator[SavedStatement]:
     """Leave out statements about other objects, and the DROP that stands before each CREATE."""
     drop: SavedStatement | None = None
@@ -87,9 +92,17 @@ def _about(
         elif not one.name:
             yield one
         else:
-            if one.name in names:
+            if any((kind, one.name) in keys for kind in _meant(one)):
                 yield from [drop, one] if drop else [one]
             drop = None
+
+
+def _meant(one: SavedStatement) -> frozenset[ObjectKind]:
+    """Return the kinds of objects that a statement may be about; a trigger and a view may share a name."""
+    if one.kind is not StatementKind.PLACEHOLDER:
+        return _MEANT[one.kind]
+    is_view = one.sql.startswith(_VIEW_PLACEHOLDER)
+    return _MEANT[StatementKind.VIEW if is_view else StatementKind.ROUTINE]
 
 
 async def live_objects(
@@ -102,7 +115,7 @@ async def live_objects(
         session: Any.
         flavor: The server's.
         database: Its name.
-        tables: Only the triggers of these tables; None = everything, and the database's defaults.
+        tables: Only the triggers of these tables; None = everything.
 
     Returns:
         What is there.
@@ -126,8 +139,9 @@ async def live_objects(
             for one in statements
             if one.kind in _EXECUTED
         ),
-        charset="" if tables is not None else schema.charset,
-        collation="" if tables is not None else schema.collation,
+        charset=schema.charset,
+        collation=schema.collation,
+        assumed=schema.collation,
     )
 
 
@@ -169,17 +183,19 @@ async def settle(
     """
     (schema,) = await read_schemas(session, [database])
     if wanted.collation and wanted.collation != schema.collation:
-        await session.query(
-            f"ALTER DATABASE {quote(database)} DEFAULT CHARACTER SET {wanted.charset}"
-            f" COLLATE {wanted.collation}"
-        )
         schema = Schema(database, wanted.charset, wanted.collation)
+        await _give_default(session, database, schema.collation)
     if not wanted.entries and not wanted.unwanted:
         return []
     script = _Script(session, database, wanted)
     await script.compare(flavor, schema)
     await script.drop()
-    return await script.run(enable_events=enable_events)
+    return await script.run(schema, enable_events=enable_events)
+
+
+async def _give_default(session: Session, database: str, collation: str) -> None:
+    """Give a database a default collation, and its character set."""
+    await session.query(f"ALTER DATABASE {quote(database)} COLLATE = {quote_text(collation)}")
 
 
 class _Script:
@@ -225,13 +241,22 @@ class _Script:
             await drop_object(self._session, self._database, one)
             self._live.pop(_key(one), None)
 
-    async def run(self, *, enable_events: bool) -> list[str]:
-        """Execute what is needed, in order."""
-        warnings: list[str] = []
+    async def run(self, schema: Schema, *, enable_events: bool) -> list[str]:
+        """Execute what is needed, in order, in a database that has the assumed collation meanwhile."""
         if self._done >= {_key(one) for one in self._wanted.entries}:
-            return warnings
-        drop = ""
+            return []
         await self._session.query(f"USE {quote(self._database)}")
+        assumed = self._wanted.assumed
+        if assumed in {"", schema.collation}:
+            return await self._execute(enable_events=enable_events)
+        await _give_default(self._session, self._database, assumed)
+        warnings = await self._execute(enable_events=enable_events)
+        await _give_default(self._session, self._database, schema.collation)
+        return warnings
+
+    async def _execute(self, *, enable_events: bool) -> list[str]:
+        warnings: list[str] = []
+        drop = ""
         for one in self._wanted.statements:
             if one.kind is StatementKind.DROP:
                 drop = one.sql  # of the object whose CREATE comes next
@@ -259,11 +284,9 @@ class _Script:
         return []
 
     def _is_needed(self, one: SavedStatement) -> bool:
-        if one.kind is StatementKind.PLACEHOLDER:
-            if one.sql.startswith(_VIEW_PLACEHOLDER):
-                return (ObjectKind.VIEW, one.name) not in self._live
-            return self._is_open(_MEANT[StatementKind.ROUTINE], one.name)
-        return self._is_open(_MEANT[one.kind], one.name)
+        if one.kind is StatementKind.PLACEHOLDER and ObjectKind.VIEW in _meant(one):
+            return (ObjectKind.VIEW, one.name) not in self._live
+        return self._is_open(_meant(one), one.name)
 
     def _is_open(self, kinds: frozenset[ObjectKind], name: str) -> bool:
         """Tell whether one of the wanted objects of a name is not as it should be."""
