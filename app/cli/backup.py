@@ -188,6 +188,7 @@ def _show_survey(survey: "Survey", proven: "Mapping[BackupId, datetime | None]")
             "Kind",
             "Databases",
             "Description",
+            "Last proven (UTC)",
             "Tables",
             "Rows",
             "Size",

@@ -117,7 +117,7 @@ class Estimate:
 
     Attributes:
         seconds: Estimated.
-        by: `drill` when a drill or restore of this backup was measured, else `typical rate`.
+        by: `drill` or `restore`, whichever of this backup was measured last; else `typical rate`.
     """
 
     seconds: float

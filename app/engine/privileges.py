@@ -32,6 +32,8 @@ _BACKUP_RIGHTS: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 _BACKUP_WISHES: Final = ("RELOAD", "BINLOG MONITOR", "PROCESS")
 # With any of these on a database the names of its routines can be seen; a hidden body is then noticed.
 _ROUTINE_RIGHTS: Final = ("EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE")
+# MySQL knows it as SUPER.
+_SKIP_LOG_RIGHT: Final = "BINLOG ADMIN"
 _RESTORE_RIGHTS: Final = (
     "SELECT",
     "INSERT",
@@ -217,6 +219,16 @@ def missing_on_children(grants: Grants, databases: Iterable[str]) -> list[Missin
         for database in sorted(set(databases))
         if not grants.allows("ALTER", database) and not grants.allows_some("ALTER", database)
     ]
+
+
+def may_skip_log(grants: Grants) -> bool:
+    """Tell whether this user may keep statements out of the binary log."""
+    return any(grants.allows(right) for right in (_SKIP_LOG_RIGHT, "SUPER"))
+
+
+def missing_to_skip_log(grants: Grants) -> list[Missing]:
+    """Find what keeps this user from leaving statements out of the binary log."""
+    return [] if may_skip_log(grants) else [_missing(grants, _SKIP_LOG_RIGHT, "*.*")]
 
 
 def require(missing: Sequence[Missing]) -> None:

@@ -4,7 +4,7 @@ What a swap will change, read from the live databases just before it.
 Everything that the swap takes away is written into the plan first, with what makes it again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.manifest import ObjectEntry, ObjectKind
@@ -97,7 +97,8 @@ async def _plan(session: Session, flavor: Flavor, draft: SwapDraft) -> SchemaSwa
     if unwanted is None:
         unwanted = surplus(present.entries, draft.wanted.entries)
     if there and scope is not None:
-        await _refuse_clashes(session, draft, incoming, outgoing)
+        triggers = [one.name for one in draft.wanted.entries if one.kind is ObjectKind.TRIGGER]
+        await refuse_clashes(session, draft.target, incoming, triggers, outgoing)
     return SchemaSwap(
         target=draft.target,
         source=draft.source,
@@ -119,25 +120,40 @@ def _touches_all(draft: SwapDraft) -> bool:
     return draft.whole or any(one.kind is not ObjectKind.TRIGGER for one in objects)
 
 
-async def _refuse_clashes(
-    session: Session, draft: SwapDraft, incoming: Sequence[str], outgoing: Sequence[str]
+async def refuse_clashes(
+    session: Session,
+    target: str,
+    incoming: Collection[str],
+    triggers: Collection[str],
+    outgoing: Collection[str],
 ) -> None:
-    """Refuse a restore of some tables whose names, or whose triggers' names, are taken by others."""
-    views = set(await view_names(session, draft.target)) & set(incoming)
+    """
+    Refuse a restore of some tables whose names, or whose triggers' names, are taken by others.
+
+    Args:
+        session: Any.
+        target: An existing database.
+        incoming: Tables that come.
+        triggers: Triggers that come with them.
+        outgoing: Tables that go, with their triggers.
+
+    Raises:
+        ConflictError: A name is taken by something that stays.
+    """
+    views = set(await view_names(session, target)) & set(incoming)
     if views:
         raise ConflictError(
-            f"{draft.target}.{min(views)} is a view now, and a table in the backup",
+            f"{target}.{min(views)} is a view now, and a table in the backup",
             hint="Drop or rename the view, or restore under another name with --into.",
         )
     rows = await session.texts(
         "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
-        f" WHERE TRIGGER_SCHEMA = {quote_text(draft.target)}"
+        f" WHERE TRIGGER_SCHEMA = {quote_text(target)}"
     )
-    wanted = {one.name for one in draft.wanted.entries if one.kind is ObjectKind.TRIGGER}
     for name, table in rows:
-        if name in wanted and table not in set(outgoing):
+        if name in triggers and table not in outgoing:
             raise ConflictError(
-                f"trigger {draft.target}.{name} belongs to table {table!r}, which stays",
+                f"trigger {target}.{name} belongs to table {table!r}, which stays",
                 hint="Restore that table too, or drop or rename its trigger.",
             )
 

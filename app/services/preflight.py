@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.archive.reader import ArchiveReader
+from app.domain.manifest import ObjectKind
 from app.domain.rehearsal import Compatibility, Space
 from app.domain.restore import RestoreRequest
 from app.engine.connection import Server, Session
@@ -21,12 +22,15 @@ from app.engine.privileges import (
     missing_for_restore,
     missing_in_scratch,
     missing_on_children,
+    missing_to_skip_log,
     read_grants,
     require,
 )
-from app.engine.swap import scratch_pattern, table_names
+from app.engine.swap import exists, scratch_pattern, table_names
+from app.engine.swapplan import refuse_clashes
 from app.errors import (
     AppError,
+    ConflictError,
     IncompatibleServerError,
     InvalidRequestError,
     StorageFullError,
@@ -112,12 +116,14 @@ class Preflight:
             grants = await read_grants(session)
             children, warnings = await _children(session, flavor, grants, loads)
             missing = [*_missing_rights(flavor, grants, loads), *children]
+            silence = missing_to_skip_log(grants) if request.skip_binlog else []
             compatible = await compatibility(session, flavor, reader.manifest, loads)
             space = await _space(session, loads)
             complete, misfits = await _complete(session, flavor, loads, request)
             problems = [
                 *_raised(lambda: require(missing)),
                 *await _taken(session, loads, request),
+                *await _clashes(session, complete),
                 *_incompatible([*compatible.findings, *misfits]),
                 *await _distrust(session, reader, loads, grants),
                 *_too_large(space),
@@ -126,7 +132,7 @@ class Preflight:
             loads=complete,
             problems=tuple(problems),
             compatibility=compatible,
-            missing_rights=tuple(one.grant for one in missing),
+            missing_rights=tuple(one.grant for one in (*missing, *silence)),
             space=space,
             warnings=tuple(warnings),
         )
@@ -144,12 +150,14 @@ class Preflight:
 
         Raises:
             InvalidRequestError: It should be skipped, and replicas read it.
+            PermissionDeniedError: It should be skipped, and this user may not do that.
         """
         async with self._server.session() as session:
             if await session.scalar("SELECT @@GLOBAL.log_bin") == "0":
                 return "off"
             if not request.skip_binlog:
                 return "written"
+            require(missing_to_skip_log(await read_grants(session)))
             replicas = await session.scalar(
                 "SELECT COUNT(*) FROM information_schema.PROCESSLIST"
                 " WHERE COMMAND LIKE 'Binlog Dump%'"
@@ -233,6 +241,21 @@ async def _taken(
         if found:
             hint = "Choose another name with --into, or drop what is there."
             return [TargetNotEmptyError(f"database {load.target!r} holds {found}", hint=hint)]
+    return []
+
+
+async def _clashes(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
+    """Find names that others have, who stay; the swap looks again."""
+    for load in loads:
+        if load.whole or not await exists(session, load.target):
+            continue
+        tables = {table.name for table in load.entry.tables}
+        going = {one.name for one in await table_names(session, load.target)} & tables
+        triggers = {one.name for one in load.entry.objects if one.kind is ObjectKind.TRIGGER}
+        try:
+            await refuse_clashes(session, load.target, tables, triggers, going)
+        except ConflictError as exc:
+            return [exc]
     return []
 
 

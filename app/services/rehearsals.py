@@ -18,9 +18,9 @@ from app.engine.flavor import Flavor
 from app.engine.inventory import prove_inventory
 from app.engine.objectload import archived_objects, settle
 from app.engine.preflight import DatabaseLoad
-from app.engine.privileges import read_grants
+from app.engine.privileges import may_skip_log, read_grants
 from app.engine.tasks import to_end
-from app.errors import AppError
+from app.errors import AppError, InvalidRequestError, PermissionDeniedError
 from app.services.forecasts import Forecaster
 from app.services.restoration import Parts, Restoration
 from app.services.restoreplan import plan_loads
@@ -105,9 +105,10 @@ class Rehearsals:
             objects = await self._forecaster.objects(flavor, report.loads)
             keys = await self._forecaster.incoming_foreign_keys(report.loads)
             estimate = await self._estimate(reader.manifest, report.loads)
+        rule, refusals = await self._log_rule(request)
         return Forecast(
             backup_id=reader.manifest.backup_id,
-            problems=(*damage, *report.problems),
+            problems=(*refusals, *damage, *report.problems),
             verified=not damage if request.verify_before else None,
             tables=tables,
             objects=objects,
@@ -116,7 +117,7 @@ class Rehearsals:
             incoming_foreign_keys=keys,
             space=report.space,
             estimate=estimate,
-            binary_log=await self._parts.preflight.log_rule(request),
+            binary_log=rule,
             duration=round(self._parts.clock.monotonic() - began, 3),
         )
 
@@ -149,7 +150,9 @@ class Rehearsals:
             undoable=tuple(
                 one
                 for one in await self._parts.swaps.journals()
-                if one.phase is RecoveryPhase.DONE and one.backup_id == backup_id
+                if one.phase is RecoveryPhase.DONE
+                and one.kind is RecoveryKind.RESTORE
+                and one.backup_id == backup_id
             ),
         )
 
@@ -167,21 +170,21 @@ class Rehearsals:
             AppError: The backup cannot be restored here; that is kept as well.
         """
         began = self._parts.clock.monotonic()
+        request = replace(request, verify_after=True)  # a drill that proves nothing is none
         flavor = await self._parts.server.flavor()
         reader = await asyncio.to_thread(self._parts.catalogue.open, request.backup_id)
         with reader:
             recovery_id = new_recovery_id()
             loads = self._scratch_loads(reader.manifest, request, recovery_id)
             restoration = Restoration(self._parts, flavor, reader, request, progress)
-            error = ""
             try:
                 await self._rehearse(restoration, flavor, reader, loads, recovery_id)
-            except AppError as exc:
-                error = exc.code
-                raise
-            finally:
+            except AppError as exc:  # a drill that was cancelled has shown nothing
                 seconds = round(self._parts.clock.monotonic() - began, 3)
-                await restoration.record("drill", loads, seconds, error=error)
+                await restoration.record("drill", loads, seconds, error=exc.code)
+                raise
+            seconds = round(self._parts.clock.monotonic() - began, 3)
+            await restoration.record("drill", loads, seconds)
         return DrillResult(
             backup_id=reader.manifest.backup_id,
             databases=tuple(load.entry.name for load in loads),
@@ -249,7 +252,7 @@ class Rehearsals:
         """Tell whether scratch schemas, which nobody else ever sees, can stay out of the binary log."""
         async with self._parts.server.session() as session:
             grants = await read_grants(session)
-        return grants.allows("BINLOG ADMIN") or grants.allows("SUPER")
+        return may_skip_log(grants)
 
     def _journal(
         self,
@@ -270,6 +273,12 @@ class Rehearsals:
             logged=logged,
         )
 
+    async def _log_rule(self, request: RestoreRequest) -> tuple[str, list[AppError]]:
+        try:
+            return await self._parts.preflight.log_rule(request), []
+        except (InvalidRequestError, PermissionDeniedError) as exc:
+            return "skipped", [exc]
+
     async def _damage(
         self, reader: ArchiveReader, request: RestoreRequest, progress: Progress
     ) -> list[AppError]:
@@ -286,8 +295,11 @@ class Rehearsals:
         """Scale what was measured, or a typical rate, to the SQL that is to be loaded."""
         size = sum(table.raw_size for load in loads for table in load.entry.tables)
         proofs = await asyncio.to_thread(self._parts.catalogue.proofs, manifest.backup_id)
-        measured = [one for one in proofs if one.success and one.raw_size and one.seconds]
+        # What one small table took says little about all of them.
+        measured = [
+            one for one in proofs if one.success and one.seconds and 2 * one.raw_size > size
+        ]
         if measured:
             rate = measured[0].raw_size / measured[0].seconds
-            return Estimate(round(size / rate, 1), f"the {measured[0].by} before")
+            return Estimate(round(size / rate, 1), measured[0].by)
         return Estimate(round(1 + size / _TYPICAL_RATE, 1), "typical rate")

@@ -1,0 +1,411 @@
+"""Dry runs: they change nothing, say what a restore would do, and a restore then does just that."""
+
+import pytest
+import pytest_asyncio
+
+from app.domain.manifest import ObjectKind
+from app.domain.rehearsal import Fate
+from app.domain.restore import RestoreRequest
+from app.errors import BackupNotFoundError, TableNotFoundError
+from tests.fixtures.accounts import account, as_account
+from tests.fixtures.rehearsed import by_name, by_object, drop, ends_as_foretold, nothing_changes
+from tests.fixtures.servers import Sql
+from tests.fixtures.trips import Trip
+
+
+# Small enough for several chunks in 1000 rows of 300 bytes.
+CHUNK_BYTES = 1 << 14
+# 200 rows a chunk at least.
+TEXT = "REPEAT('x', 300)"
+RIGHTS = (
+    "SELECT", "INSERT", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "TRIGGER", "CREATE VIEW",
+    "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT",
+)  # fmt: skip
+
+
+@pytest_asyncio.fixture
+async def here(server, tmp_path, sql, database):
+    """The services, keeping nothing for an undo; what a failed test leaves is dropped."""
+    made = Trip(server.url, tmp_path / "backups", undo_minutes=0)
+    yield made
+    await made.close()
+    with Sql(server.url) as cleaner:
+        drop(cleaner, database)
+
+
+def _tables(sql):
+    """Make three tables of 1000 rows: by number, by a key of two columns, without a key."""
+    sql.script([
+        "CREATE TABLE plain (id INT PRIMARY KEY, s VARCHAR(400))",
+        "CREATE TABLE pair (a INT, b VARCHAR(20), s VARCHAR(400), PRIMARY KEY (b, a))",
+        "CREATE TABLE loose (id INT, s VARCHAR(400))",
+        f"INSERT INTO plain SELECT seq, {TEXT} FROM seq_1_to_1000",
+        f"INSERT INTO pair SELECT seq, CONCAT('k', seq DIV 250), {TEXT} FROM seq_1_to_1000",
+        f"INSERT INTO loose SELECT seq, {TEXT} FROM seq_1_to_1000",
+    ])
+
+
+def _chunks(manifest, name):
+    """Count the chunks of a table in a backup; how many there are depends on the server's estimates."""
+    count = sum(one.kind == "data" and one.table == name for one in manifest.members)
+    assert count >= 4
+    return count
+
+
+def _drift(forecast, name):
+    one = by_name(forecast)[name]
+    return one.rows_now, one.rows_then, one.chunks, one.chunks_changed
+
+
+# -- drift ----------------------------------------------------------------------------------------
+
+
+async def test_a_table_as_it_was_has_not_drifted(here, sql, database):
+    """Several chunks were compared and none differs; the restore does what was said."""
+    _tables(sql)
+    manifest = await here.backup(database, chunk_bytes=CHUNK_BYTES)
+
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+
+    for name in ("plain", "pair", "loose"):
+        assert by_name(forecast)[name].fate is Fate.REPLACE
+        assert by_name(forecast)[name].same_definition is True
+        assert _drift(forecast, name) == (1000, 1000, _chunks(manifest, name), 0)
+    assert forecast.verified is True
+
+
+@pytest.mark.parametrize(
+    ("change", "rows", "changed"),
+    [
+        ("INSERT INTO {} VALUES (2000, 'k9', 'new')", 1001, 1),
+        ("DELETE FROM {} WHERE a = 1", 999, 1),
+        ("UPDATE {} SET s = 'y' WHERE a = 500", 1000, 1),
+        ("UPDATE {} SET s = 'y' WHERE a IN (1, 1000)", 1000, 2),
+        ("DELETE FROM {}", 0, None),
+    ],
+    ids=["insert at the end", "delete the first", "update the middle", "both ends", "all gone"],
+)
+async def test_only_chunks_that_changed_count_as_changed(
+    change, rows, changed, here, sql, database
+):
+    """In tables with a key exactly the chunks that were touched differ; without one, all of them."""
+    _tables(sql)
+    sql.script([
+        "ALTER TABLE plain CHANGE id a INT, ADD b VARCHAR(20) AFTER a",
+        "ALTER TABLE loose CHANGE id a INT, ADD b VARCHAR(20) AFTER a",
+    ])
+    manifest = await here.backup(database, chunk_bytes=CHUNK_BYTES)
+    sql.script([change.format(name) for name in ("plain", "pair", "loose")])
+
+    with nothing_changes(here):
+        forecast = await here.recoveries.rehearse(RestoreRequest(manifest.backup_id))
+
+    for name in ("plain", "pair"):
+        count = _chunks(manifest, name)
+        assert _drift(forecast, name) == (rows, 1000, count, changed or count)
+    count = _chunks(manifest, "loose")
+    assert _drift(forecast, "loose") == (rows, 1000, count, count)
+
+
+async def test_rows_are_compared_as_long_as_columns_and_key_are_the_same(here, sql, database):
+    """Another index or comment is a difference in definition only; other columns end the comparison."""
+    _tables(sql)
+    manifest = await here.backup(database, chunk_bytes=CHUNK_BYTES)
+    sql.script([
+        "ALTER TABLE plain ADD INDEX (s), COMMENT 'later', ADD extra INT",
+        "ALTER TABLE pair MODIFY s VARCHAR(401)",
+        "ALTER TABLE loose DROP COLUMN s",
+    ])
+
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+
+    assert [one.same_definition for one in forecast.tables] == [False] * 3
+    assert _drift(forecast, "plain") == (1000, 1000, _chunks(manifest, "plain"), 0)
+    assert _drift(forecast, "pair") == (1000, 1000, 0, 0)
+    assert _drift(forecast, "loose") == (1000, 1000, 0, 0)
+
+
+async def test_rows_are_not_compared_with_another_key(here, sql, database):
+    """The chunks of a backup are ranges of its key; a table with another one is only counted."""
+    _tables(sql)
+    manifest = await here.backup(database, chunk_bytes=CHUNK_BYTES)
+    sql.run("ALTER TABLE pair DROP PRIMARY KEY, ADD PRIMARY KEY (a, b)")
+
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+
+    assert _drift(forecast, "pair") == (1000, 1000, 0, 0)
+
+
+# -- fates ----------------------------------------------------------------------------------------
+
+
+async def test_what_becomes_of_every_table(here, sql, database):
+    """Tables are created, replaced or dropped by a whole restore, and what it does is the same."""
+    sql.script([f"CREATE TABLE {name} (id INT PRIMARY KEY)" for name in ("a", "b", "c")])
+    sql.run("INSERT INTO a VALUES (1), (2)")
+    sql.script(["CREATE SEQUENCE s", "CREATE VIEW v AS SELECT id FROM a"])
+    manifest = await here.backup(database)
+    sql.script(["DROP TABLE b", "CREATE TABLE d (id INT PRIMARY KEY)", "INSERT INTO d VALUES (7)"])
+
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+
+    fates = {one.name: (one.fate, one.rows_now, one.rows_then) for one in forecast.tables}
+    assert fates == {
+        "a": (Fate.REPLACE, 2, 2),
+        "b": (Fate.CREATE, None, 0),
+        "c": (Fate.REPLACE, 0, 0),
+        "d": (Fate.DROP, 1, None),
+        "s": (Fate.REPLACE, None, 0),
+    }
+
+
+async def test_tables_that_were_not_chosen_are_kept(here, sql, database):
+    """With patterns only tables that match have a fate of change, with their triggers."""
+    sql.script([f"CREATE TABLE {name} (id INT PRIMARY KEY)" for name in ("a", "b")])
+    sql.script([
+        "CREATE TRIGGER ta BEFORE INSERT ON a FOR EACH ROW SET @x = 1",
+        "CREATE TRIGGER tb BEFORE INSERT ON b FOR EACH ROW SET @x = 1",
+        "CREATE VIEW v AS SELECT 1",
+    ])
+    manifest = await here.backup(database)
+    sql.script(["DROP TRIGGER ta", "CREATE TABLE c (id INT PRIMARY KEY)"])
+
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("a",)))
+
+    fates = {one.name: one.fate for one in forecast.tables}
+    assert fates == {"a": Fate.REPLACE, "b": Fate.KEEP, "c": Fate.KEEP}
+    assert by_object(forecast) == {("trigger", "ta"): Fate.CREATE}
+
+
+async def test_what_becomes_of_every_object(here, sql, database):
+    """Views, triggers, routines and events are created, replaced, dropped, or kept as they are."""
+    sql.script([
+        "CREATE TABLE t (id INT PRIMARY KEY)",
+        "CREATE VIEW same AS SELECT id FROM t",
+        "CREATE VIEW other AS SELECT id FROM t",
+        "CREATE PROCEDURE gone() SELECT 1",
+        "CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1",
+        "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET @x = 1",
+        "CREATE EVENT e ON SCHEDULE EVERY 1 YEAR DO SELECT 1",
+    ])
+    manifest = await here.backup(database)
+    sql.script([
+        "CREATE OR REPLACE VIEW other AS SELECT id + 1 AS id FROM t",
+        "DROP PROCEDURE gone",
+        "CREATE PROCEDURE fresh() SELECT 1",
+        "ALTER EVENT e DISABLE",
+    ])
+
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+
+    assert by_object(forecast) == {
+        ("view", "same"): Fate.KEEP,
+        ("view", "other"): Fate.REPLACE,
+        ("procedure", "gone"): Fate.CREATE,
+        ("procedure", "fresh"): Fate.DROP,
+        ("function", "f"): Fate.KEEP,
+        ("trigger", "r"): Fate.KEEP,
+        ("event", "e"): Fate.REPLACE,
+    }
+    assert {one.kind for one in forecast.objects} == {
+        ObjectKind.VIEW, ObjectKind.PROCEDURE, ObjectKind.FUNCTION, ObjectKind.TRIGGER, ObjectKind.EVENT,
+    }  # fmt: skip
+
+
+async def test_under_another_name_everything_is_created(here, sql, database):
+    """A name that is free gets all of it; the live database is not compared with anything."""
+    sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "CREATE VIEW v AS SELECT id FROM t"])
+    manifest = await here.backup(database)
+
+    forecast = await ends_as_foretold(
+        here, RestoreRequest(manifest.backup_id, into=here.new_name())
+    )
+
+    assert {one.fate for one in forecast.tables} == {Fate.CREATE}
+    assert {one.fate for one in forecast.objects} == {Fate.CREATE}
+    assert forecast.tables[0].same_definition is None
+
+
+async def test_foreign_keys_from_outside_are_named(here, sql, database):
+    """Keys of other schemas, and of tables that stay, are listed; the restore makes them again."""
+    other = here.new_name()
+    sql.script([
+        "CREATE TABLE parent (id INT PRIMARY KEY)",
+        "CREATE TABLE child (id INT PRIMARY KEY, CONSTRAINT near FOREIGN KEY (id) REFERENCES parent (id))",
+        f"CREATE DATABASE {other}",
+        (
+            f"CREATE TABLE {other}.far (id INT PRIMARY KEY,"
+            f" CONSTRAINT away FOREIGN KEY (id) REFERENCES {database}.parent (id))"
+        ),
+    ])
+    manifest = await here.backup(database)
+
+    whole = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+    part = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("parent",)))
+    sql.run(f"DROP DATABASE {other}")
+
+    assert whole.incoming_foreign_keys == (f"{other}.far.away",)
+    assert part.incoming_foreign_keys == tuple(
+        sorted([f"{other}.far.away", f"{database}.child.near"])
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"schema_only": True}, {"data_only": True}, {"tables": ("plain", "lo*")}],
+    ids=["definitions", "rows", "some tables"],
+)
+async def test_parts_of_a_backup_end_as_foretold(options, here, sql, database):
+    """Definitions alone, rows alone and some tables: rows afterwards and fates are those of the restore."""
+    _tables(sql)
+    manifest = await here.backup(database, chunk_bytes=CHUNK_BYTES)
+    sql.script(["DELETE FROM plain WHERE id < 300", "CREATE TABLE later (id INT)"])
+
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, **options))
+
+    expected = 0 if "schema_only" in options else 1000
+    assert by_name(forecast)["plain"].rows_then == expected
+    assert by_name(forecast)["plain"].rows_now == 701
+    assert (by_name(forecast)["plain"].chunks > 0) is ("schema_only" not in options)
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("now", "options", "code"),
+    [
+        (["CREATE TABLE t (id BIGINT PRIMARY KEY)"], {"data_only": True}, "incompatible-server"),
+        ([], {"data_only": True}, "incompatible-server"),
+        (["CREATE VIEW t AS SELECT 1"], {"tables": ("t",)}, "conflict"),
+        (
+            [
+                "CREATE TABLE u (id INT PRIMARY KEY)",
+                "CREATE TRIGGER r BEFORE INSERT ON u FOR EACH ROW SET @x = 1",
+            ],
+            {"tables": ("t",)},
+            "conflict",
+        ),
+        (["CREATE VIEW t AS SELECT 1"], {}, None),
+    ],
+    ids=["columns differ", "table gone", "a view's name", "a trigger's name", "replaced view"],
+)
+async def test_names_and_columns_in_the_way_are_foretold(now, options, code, here, sql, database):
+    """What a restore would be refused for is the problem of its dry run, with the same words."""
+    sql.script([
+        "CREATE TABLE t (id INT PRIMARY KEY)",
+        "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET @x = 1",
+    ])
+    manifest = await here.backup(database)
+    sql.script(["DROP TABLE t", *now])
+
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, **options))
+
+    assert [one.code for one in forecast.problems] == ([code] if code else [])
+
+
+@pytest.mark.parametrize("tables", [(), ("t",)])
+@pytest.mark.parametrize("taken", ["TABLE {}.t (id INT)", "VIEW {}.t AS SELECT 1"])
+async def test_a_name_that_holds_something_is_foretold(taken, tables, here, sql, database):
+    """Under another name nothing is overwritten, neither a table nor a view, and the dry run knows."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    manifest = await here.backup(database)
+    target = here.new_name()
+    sql.script([f"CREATE DATABASE {target}", f"CREATE {taken.format(target)}"])
+
+    forecast = await ends_as_foretold(
+        here, RestoreRequest(manifest.backup_id, into=target, tables=tables)
+    )
+
+    assert len(forecast.problems) == 1
+
+
+async def test_rows_that_the_backup_lacks_are_foretold(here, sql, database):
+    """A backup of definitions is refused over a table with rows, unless definitions are asked for."""
+    sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
+    manifest = await here.backup(database, include_data=False)
+
+    refused = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+    passed = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, schema_only=True))
+
+    assert [one.code for one in refused.problems] == ["incompatible-server"]
+    assert passed.problems == ()
+
+
+async def test_a_damaged_file_is_foretold(here, sql, database):
+    """A flipped byte is a problem, and the first one; not asked for, it is not looked for."""
+    sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
+    manifest = await here.backup(database)
+    file = here.file(manifest)
+    data = file.read_bytes()
+    member = next(one for one in manifest.members if one.kind == "data")
+    place = member.offset + member.size // 2
+    file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+    blind = await here.recoveries.rehearse(RestoreRequest(manifest.backup_id, verify_before=False))
+
+    assert [one.code for one in forecast.problems] == ["checksum-mismatch"]
+    assert (forecast.verified, blind.verified) == (False, None)
+    assert blind.problems == ()
+
+
+async def test_missing_rights_are_foretold_and_grants_cure_them(here, sql, database):
+    """A user who lacks one right is told the GRANT; after it the dry run and the restore pass."""
+    sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
+    manifest = await here.backup(database)
+    pattern = f"{database}\\_\\_bk\\_%".replace(database, database.replace("_", "\\_"))
+    few = [right for right in RIGHTS if right != "INSERT"]
+    grants = [f"{', '.join(few)} ON `{scope}`.*" for scope in (database, pattern)]
+    request = RestoreRequest(manifest.backup_id)
+    with account(sql, *grants) as name:
+        async with as_account(here, name) as limited:
+            refused = await ends_as_foretold(limited, request, here.url)
+            sql.script(refused.missing_rights)
+            passed = await ends_as_foretold(limited, request, here.url)
+
+    assert [one.code for one in refused.problems] == ["permission-denied"]
+    assert len(refused.missing_rights) == 2
+    assert passed.missing_rights == ()
+
+
+async def test_a_user_without_any_right_is_told_all_grants(here, sql, database):
+    """Even who sees nothing gets a forecast; its GRANTs alone are enough for the restore."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    manifest = await here.backup(database)
+    request = RestoreRequest(manifest.backup_id)
+    with account(sql) as name:
+        async with as_account(here, name) as limited:
+            forecast = await limited.recoveries.rehearse(request)
+            sql.script(forecast.missing_rights)
+            cured = await ends_as_foretold(limited, request, here.url)
+
+    assert len(forecast.missing_rights) == 2 * len(RIGHTS)
+    assert cured.problems == ()
+
+
+async def test_the_right_to_skip_the_binary_log_is_foretold(here, sql, database):
+    """A user who may not keep statements out of the log is refused before anything is loaded."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    manifest = await here.backup(database)
+    request = RestoreRequest(manifest.backup_id, skip_binlog=True)
+    with account(sql, f"{', '.join(RIGHTS)} ON *.*") as name:
+        async with as_account(here, name) as limited:
+            refused = await ends_as_foretold(limited, request, here.url)
+            sql.script(refused.missing_rights)
+            passed = await ends_as_foretold(limited, request, here.url)
+
+    assert [one.code for one in refused.problems] == ["permission-denied"]
+    assert "BINLOG ADMIN" in refused.missing_rights[0]
+    assert passed.binary_log == "skipped"
+
+
+async def test_unknown_names_are_refused_at_once(here, sql, database):
+    """A backup or a table that is not there ends a dry run like a restore."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    manifest = await here.backup(database)
+
+    with pytest.raises(TableNotFoundError):
+        await here.recoveries.rehearse(RestoreRequest(manifest.backup_id, tables=("no",)))
+    with pytest.raises(BackupNotFoundError):
+        await here.recoveries.rehearse(RestoreRequest("backup_65ba1f2f3d4e5"))
