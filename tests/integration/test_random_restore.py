@@ -77,11 +77,14 @@ def merged(then: Snapshot, before: Snapshot, tables: set[str]) -> Snapshot:
 
 
 def without_derived(state: Snapshot) -> Snapshot:
-    """Leave out what the server says of a view by looking at its tables."""
+    """Leave out what the server finds out by looking at other tables: of views, and of parents."""
     hidden = views(state)
     found: dict[str, dict[str, object]] = {part: {} for part in state}
     for part, key, table, row in entries(state):
-        if part not in {"columns", "tables"} or table not in hidden:
+        if part == "referential_constraints":
+            assert isinstance(row, dict)
+            found[part][key] = {**row, "UNIQUE_CONSTRAINT_NAME": "of the parent, if there is one"}
+        elif part not in {"columns", "tables"} or table not in hidden:
             found[part][key] = row
     return found  # type: ignore[return-value]  # a snapshot with less in it
 
