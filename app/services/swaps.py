@@ -321,7 +321,7 @@ class Swaps:
             if journal is None or journal.phase in {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}:
                 return RecoveryPhase.DONE
             left = await moves_left(session, journal.swaps)
-            is_before = left == all_moves(journal.swaps)
+            is_before = journal.phase is RecoveryPhase.LOADING or left == all_moves(journal.swaps)
             if journal.phase is not RecoveryPhase.FINISHING and is_before:
                 await self.discard(session, flavor, journal)
                 return RecoveryPhase.LOADING
@@ -337,13 +337,15 @@ class Swaps:
         """Put everything back after a recovery whose RENAME has not happened."""
         if journal.phase is not RecoveryPhase.LOADING:
             journal = await self._put_back(session, flavor, journal)
-        for swap in journal.swaps:
-            if journal.kind is not RecoveryKind.UNDO:
-                await drop_database(session, swap.source)
-            if journal.phase is not RecoveryPhase.LOADING:
+            for swap in journal.swaps:
                 await drop_if_empty(session, swap.kept)
                 if swap.created:
                     await drop_if_empty(session, swap.target)
+            # From here on new tables are missing because they were dropped, not because they moved.
+            await self.note(replace(journal, phase=RecoveryPhase.LOADING))
+        for swap in journal.swaps:
+            if journal.kind is not RecoveryKind.UNDO:
+                await drop_database(session, swap.source)
         await asyncio.to_thread(self._journals.remove, journal.recovery_id)
 
     async def _reverse(self, session: Session, flavor: Flavor, journal: Journal) -> None:

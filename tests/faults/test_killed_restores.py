@@ -1,0 +1,219 @@
+"""
+Restores and undos that are killed by SIGKILL at every step: old or new afterwards, nothing in between.
+
+Each test kills one recovery after the other over the same shop, a step later each time, until one is
+not killed any more. After each, `repair` must leave the shop exactly as it was before or exactly as it
+was to be, and the way back must lead to exactly the other one.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from app.domain.recovery import RecoveryPhase
+from app.sandbox.server import PrivateServer
+from tests.corpora.shops import CHANGES, SHOP
+from tests.fixtures.accounts import databases
+from tests.fixtures.killed import Driver, driver
+from tests.fixtures.servers import OwnServers, Sql
+from tests.fixtures.trips import Trip
+from tests.oracle import Snapshot, assert_same, snapshot
+
+
+# How many tests share the steps of one recovery, so that several processes can run them.
+SLICES = 3
+# Statements that change something, and what the kernel is asked for when a journal changes.
+EFFECTS = ("ALTER ", "CREATE ", "DROP ", "RENAME ", "SET GLOBAL ", "rename", "unlink")
+# Those whose effect depends on what others do at that moment.
+WAITING = ("ALTER ", "RENAME ", "SET GLOBAL ")
+RENAME = ("RENAME ",)
+OVER = {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}
+
+
+class Shop:
+    """
+    A shop that was changed after its backup, and a process that kills its restores.
+
+    Attributes:
+        url: Of the server.
+        drive: Lets a recovery begin, and die.
+        trip: The services that come after.
+        backup_id: The backup.
+        old: The shop before a restore.
+        new: The shop after one.
+    """
+
+    def __init__(self, url: str, backups: Path) -> None:
+        self.url = url
+        self.drive: Driver
+        self.trip = Trip(url, backups)
+        self._resetting = Trip(url, backups, undo_minutes=0)
+        self.sql = Sql(url)
+
+    async def open(self) -> None:
+        """Make it, and find out what it looks like before and after a restore."""
+        self.sql.script(SHOP)
+        self.backup_id = (await self.trip.backup("shop")).backup_id
+        self.sql.script(CHANGES)
+        self.old, self._beside = self.snapshot("shop"), self.snapshot("beside")
+        await self.expect()
+
+    def snapshot(self, database: str) -> Snapshot:
+        """Read a database; a certificate store for each connection would take half of the time."""
+        held = self.sql.connection
+        source = {"host": held.host, "port": held.port, "user": held.user, "ssl_disabled": True}
+        return snapshot(source, database)
+
+    async def expect(self, *tables: str) -> None:
+        """Find out what the shop looks like after a restore of some tables."""
+        self.drive("restore", self.backup_id, options={"tables": tables})
+        self.new = self.snapshot("shop")
+        assert self.new != self.old
+        assert await self.undo() == "old"
+
+    async def close(self) -> None:
+        """Let go of the server."""
+        self.sql.close()
+        for trip in (self.trip, self._resetting):
+            await trip.target.close()
+
+    @property
+    def newest(self) -> str:
+        """Id of the recovery that can be undone."""
+        journals = self.trip.journals.all()
+        return next(one.recovery_id for one in journals if one.phase is RecoveryPhase.DONE)
+
+    async def repair(self) -> str:
+        """Put right what was killed, and say which state that is."""
+        repairs = await self.trip.recoveries.repair()
+        assert {one.outcome for one in repairs} <= {"undone", "finished"}, [
+            (one.outcome, str(one.error)) for one in repairs
+        ]
+        return self.state()
+
+    async def undo(self, *, keep: bool = False) -> str:
+        """Undo the newest recovery, and say which state that is."""
+        trip = self.trip if keep else self._resetting
+        await trip.recoveries.undo(self.newest)
+        return self.state()
+
+    def state(self) -> str:
+        """Say whether the shop is old or new; whatever is half done fails."""
+        assert self.sql.run("SELECT @@GLOBAL.read_only") == [(0,)]
+        assert not [name for name in databases(self.sql) if "__bk_new_" in name]
+        assert {one.phase for one in self.trip.journals.all()} <= OVER
+        assert_same(self._beside, self.snapshot("beside"))
+        found = self.snapshot("shop")
+        if found == self.old:
+            return "old"
+        assert_same(self.new, found)
+        return "new"
+
+
+@pytest.fixture
+def server_of_its_own(own_server: OwnServers) -> PrivateServer:
+    """A server that the test has for itself."""
+    return own_server()
+
+
+@pytest_asyncio.fixture
+async def shop(server_of_its_own: PrivateServer, tmp_path: Path) -> AsyncIterator[Shop]:
+    """A shop, changed after its backup."""
+    made = Shop(server_of_its_own.url, tmp_path / "backups")
+    with driver(made.trip) as made.drive:
+        await made.open()
+        yield made
+    await made.close()
+
+
+async def restores(shop: Shop, first: int, stride: int, **order) -> Counter[str]:
+    """Kill restores at every so manieth step; count what they left."""
+    seen: Counter[str] = Counter()
+    at = first
+    while shop.drive("restore", shop.backup_id, at=at, **order).killed:
+        seen[state := await shop.repair()] += 1
+        if state == "new":
+            assert await shop.undo() == "old"
+        at += stride
+    assert await shop.repair() == "new"
+    return seen
+
+
+async def undos(shop: Shop, first: int, stride: int, **order) -> Counter[str]:
+    """Kill undos at every so manieth step; count what they left."""
+    seen: Counter[str] = Counter()
+    at = first
+    shop.drive("restore", shop.backup_id)
+    while shop.drive("undo", shop.newest, at=at, **order).killed:
+        seen[state := await shop.repair()] += 1
+        if state == "old":
+            assert await shop.undo(keep=True) == "new"
+        at += stride
+    assert await shop.repair() == "old"
+    return seen
+
+
+@pytest.mark.parametrize("first", range(1, 1 + SLICES))
+async def test_restore_killed_before_every_step(first, shop):
+    """From the moment in which it touches live data, a restore that dies leaves old or new."""
+    seen = await restores(shop, first, SLICES)
+
+    assert set(seen) == {"old", "new"}
+    assert seen.total() > 20
+
+
+async def test_restore_killed_while_a_statement_runs(shop):
+    """What the server does with a statement whose sender has died is found out, not assumed."""
+    seen = await restores(shop, 1, 1, statements=WAITING, sent=True)
+
+    assert set(seen) == {"old", "new"}
+
+
+async def test_restore_killed_while_it_loads(shop):
+    """Before the swap a restore that dies leaves the old state, and nothing beside it."""
+    seen = await restores(shop, 2, 9, since="loading")
+
+    assert seen["old"] > 8
+
+
+@pytest.mark.parametrize("first", range(1, 1 + SLICES))
+async def test_undo_killed_before_every_step(first, shop):
+    """An undo that dies leaves old or new, and the way back from either stays open."""
+    seen = await undos(shop, first, SLICES)
+
+    assert set(seen) == {"old", "new"}
+    assert seen.total() > 20
+
+
+async def test_undo_killed_while_a_statement_runs(shop):
+    """An undo whose last statement nobody waits for leaves old or new."""
+    seen = await undos(shop, 1, 1, statements=WAITING, sent=True)
+
+    assert set(seen) == {"old", "new"}
+
+
+async def test_selective_restore_killed_before_every_step(shop):
+    """A restore of some tables that dies leaves all other tables, views and routines alone."""
+    tables = ["customers", "orders"]
+    await shop.expect(*tables)
+    seen = await restores(shop, 1, 1, statements=EFFECTS, options={"tables": tables})
+
+    assert set(seen) == {"old", "new"}
+
+
+@pytest.mark.parametrize(("sent", "state"), [(False, "old"), (True, "new")])
+async def test_repair_killed_before_every_step(sent, state, shop):
+    """A repair that dies is itself repaired, whichever way it went."""
+    at, killed = 1, True
+    while killed:
+        shop.drive("restore", shop.backup_id, at=1, statements=RENAME, sent=sent)
+        killed = shop.drive("repair", at=at, statements=EFFECTS).killed
+        assert await shop.repair() == state
+        if state == "new":
+            assert await shop.undo() == "old"
+        at += 1
+
+    assert at > 8
