@@ -70,11 +70,12 @@ async def plan_swaps(
 
 def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
     """Draft the swap that brings back what another one took away."""
+    present = swap.present
     return SwapDraft(
         target=swap.target,
         source=swap.kept,
         kept=kept,
-        wanted=swap.present,
+        wanted=present if swap.whole else replace(present, charset="", collation=""),
         whole=False,
         leaving=frozenset(swap.incoming) | frozenset(swap.outgoing),
         foreign_keys=swap.kept_foreign_keys,
@@ -90,14 +91,16 @@ async def _plan(session: Session, flavor: Flavor, draft: SwapDraft) -> SchemaSwa
     going = set(incoming) | draft.leaving
     outgoing = tuple(name for name in live if draft.whole or name in going)
     scope = None if _touches_all(draft) else outgoing
-    present = ObjectSet(draft.target)
+    present, wanted = ObjectSet(draft.target), draft.wanted
     if there:
         present = await live_objects(session, flavor, draft.target, scope)
+    if not wanted.collation:  # what stays as it is must be known where it changes for a moment
+        wanted = replace(wanted, charset=present.charset, collation=present.collation)
     unwanted = draft.unwanted
     if unwanted is None:
-        unwanted = surplus(present.entries, draft.wanted.entries)
+        unwanted = surplus(present.entries, wanted.entries)
     if there and scope is not None:
-        triggers = [one.name for one in draft.wanted.entries if one.kind is ObjectKind.TRIGGER]
+        triggers = [one.name for one in wanted.entries if one.kind is ObjectKind.TRIGGER]
         await refuse_clashes(session, draft.target, incoming, triggers, outgoing)
     return SchemaSwap(
         target=draft.target,
@@ -105,7 +108,7 @@ async def _plan(session: Session, flavor: Flavor, draft: SwapDraft) -> SchemaSwa
         kept=draft.kept,
         incoming=incoming,
         outgoing=outgoing,
-        wanted=replace(draft.wanted, unwanted=unwanted),
+        wanted=replace(wanted, unwanted=unwanted),
         present=present,
         foreign_keys=draft.foreign_keys,
         whole=scope is None,

@@ -12,7 +12,7 @@ from app.engine import ddl
 from app.engine.connection import Session
 from app.engine.definitions import exact_definition
 from app.engine.flavor import ROWLESS_ENGINES, Flavor
-from app.engine.introspect import Table, TableRef, has_rows, matches, read_schemas, read_tables
+from app.engine.introspect import Table, TableRef, has_rows, matches, read_tables
 from app.engine.objectload import archived_objects, live_objects
 from app.engine.preflight import DatabaseLoad
 from app.engine.swap import MOST_NAME_CHARACTERS, exists, staging_name, table_names
@@ -138,8 +138,7 @@ async def wanted_objects(
     found = await archived_objects(reader, reader.manifest, load)
     if load.whole or not await exists(session, load.target):
         return replace(found, charset=load.entry.charset, collation=load.entry.collation)
-    (live,) = await read_schemas(session, [load.target])
-    return replace(found, charset=live.charset, collation=live.collation)
+    return found
 
 
 async def keep_definitions(

@@ -7,7 +7,7 @@ below Hypothesis goes on to look for a smaller plan.
 
 import glob
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pymysql
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 
 from app.domain.manifest import Manifest
-from app.errors import ConflictError
+from app.errors import AppError, ConflictError, StatementError
 from tests.fixtures.servers import Sql
 from tests.fixtures.trips import Trip
 from tests.fixtures.upheavals import Plan, plans
@@ -42,11 +42,21 @@ def belongs(part: str, key: str, row: object) -> str | None:
     return next((str(name) for name in found), None)
 
 
+def owners(state: Snapshot, part: str, name: str) -> dict[str, str]:
+    """Return the tables of triggers, or of foreign keys, by the names of these."""
+    rows = state[part]
+    assert isinstance(rows, dict)
+    return {str(row[name]): str(belongs(part, key, row)) for key, row in rows.items()}  # type: ignore[index,call-overload]
+
+
 def triggers(state: Snapshot) -> dict[str, str]:
     """Return the tables of triggers by their names."""
-    rows = state["triggers"]
-    assert isinstance(rows, dict)
-    return {name: str(belongs("triggers", name, row)) for name, row in rows.items()}
+    return owners(state, "triggers", "TRIGGER_NAME")
+
+
+def foreign_keys(state: Snapshot) -> dict[str, str]:
+    """Return the tables of foreign keys by their names, of which a database has each once."""
+    return owners(state, "referential_constraints", "CONSTRAINT_NAME")
 
 
 def views(state: Snapshot) -> set[str]:
@@ -89,13 +99,19 @@ def without_derived(state: Snapshot) -> Snapshot:
     return found  # type: ignore[return-value]  # a snapshot with less in it
 
 
-def is_refused(then: Snapshot, before: Snapshot, tables: set[str]) -> bool:
-    """Tell whether a name that the restore needs belongs to something that stays."""
-    taken = triggers(before)
-    return bool(tables & views(before)) or any(
-        table in tables and taken.get(name, table) not in tables
-        for name, table in triggers(then).items()
-    )
+def refusal(then: Snapshot, before: Snapshot, tables: set[str]) -> type[AppError] | None:
+    """Tell how a restore ends that needs a name of something that stays; None = it needs none."""
+
+    def clash(names: Callable[[Snapshot], dict[str, str]]) -> bool:
+        taken = names(before)
+        return any(
+            table in tables and taken.get(name, table) not in tables
+            for name, table in names(then).items()
+        )
+
+    if tables & views(before) or clash(triggers):
+        return ConflictError
+    return StatementError if clash(foreign_keys) else None
 
 
 def change(sql: Sql, plan: Plan) -> None:
@@ -133,8 +149,10 @@ async def test_a_restore_changes_what_it_names_and_nothing_else(plan, server, tm
             then = snapshot(server.url, name)
             change(sql, plan)
             before = snapshot(server.url, name)
-            if plan.tables is not None and is_refused(then, before, set(plan.tables)):
-                await refuse(trip, manifest, plan)
+            error = plan.tables and refusal(then, before, set(plan.tables))
+            if error:
+                with pytest.raises(error):
+                    await trip.restore(manifest, tables=patterns(plan))
                 assert_same(before, snapshot(server.url, name))
                 assert scratch(sql) == foreign
             else:
@@ -143,12 +161,6 @@ async def test_a_restore_changes_what_it_names_and_nothing_else(plan, server, tm
             for one in {name} | (scratch(sql) - foreign):
                 sql.run(f"DROP DATABASE {quote(one)}")
             await trip.close()
-
-
-async def refuse(trip: Trip, manifest: Manifest, plan: Plan) -> None:
-    """Try to restore what has no place any more."""
-    with pytest.raises(ConflictError):
-        await trip.restore(manifest, tables=patterns(plan))
 
 
 async def replace(

@@ -1,0 +1,79 @@
+"""Triggers of chosen tables come with them, and nothing else does."""
+
+from tests.oracle import assert_same, snapshot
+
+
+async def test_a_view_of_a_triggers_name_is_left_alone(trip, sql, database):
+    """Views and triggers have names of their own; a restore of a table brings its triggers only."""
+    sql.script([
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "CREATE VIEW same AS SELECT 1 AS one",
+        "CREATE PROCEDURE same() SELECT 1",
+        "CREATE EVENT same ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01' DO SELECT 1",
+        "CREATE TRIGGER same BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
+    ])
+    manifest = await trip.backup(database)
+    sql.script([
+        "CREATE OR REPLACE VIEW same AS SELECT 2 AS two",
+        "CREATE OR REPLACE PROCEDURE same() SELECT 2",
+        "CREATE OR REPLACE EVENT same ON SCHEDULE EVERY 2 DAY STARTS '2035-01-01' DO SELECT 2",
+    ])
+    before = snapshot(trip.url, database)
+
+    await trip.restore(manifest, tables=("t",))
+    assert_same(before, snapshot(trip.url, database))
+
+    sql.run("DROP VIEW same")
+    without = snapshot(trip.url, database)
+    await trip.restore(manifest, tables=("t",))
+    assert_same(without, snapshot(trip.url, database))
+
+
+async def test_triggers_remember_the_collation_that_their_database_had(trip, sql, database):
+    """A table comes back as it was into a database with another default, and the database keeps that."""
+    sql.script([
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
+        f"ALTER DATABASE `{database}` COLLATE = utf8mb4_bin",
+        "CREATE TRIGGER b BEFORE INSERT ON t FOR EACH ROW SET @b = 1",
+    ])
+    manifest = await trip.backup(database)
+    then = snapshot(trip.url, database)
+    sql.script([f"ALTER DATABASE `{database}` COLLATE = latin1_bin", "DROP TRIGGER a"])
+    before = snapshot(trip.url, database)
+
+    result = await trip.restore(manifest, tables=("t",))
+
+    assert_same({**then, "schemata": before["schemata"]}, snapshot(trip.url, database))
+    await trip.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(trip.url, database))
+
+
+async def test_an_undo_of_some_tables_leaves_the_databases_default(trip, sql, database):
+    """What was changed after the restore, and is not of these tables, stays."""
+    sql.script([
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
+    ])
+    manifest = await trip.backup(database)
+    result = await trip.restore(manifest, tables=("t",))
+    sql.run(f"ALTER DATABASE `{database}` COLLATE = latin1_bin")
+    changed = snapshot(trip.url, database)
+
+    await trip.recoveries.undo(result.restore_id)
+
+    assert_same(changed, snapshot(trip.url, database))
+
+
+async def test_an_undo_of_everything_brings_the_databases_default_back(trip, sql, database):
+    """A whole restore changes it, so its undo does too."""
+    sql.run("CREATE TABLE t (id int PRIMARY KEY)")
+    manifest = await trip.backup(database)
+    sql.run(f"ALTER DATABASE `{database}` COLLATE = latin1_bin")
+    before = snapshot(trip.url, database)
+
+    result = await trip.restore(manifest)
+
+    assert snapshot(trip.url, database)["schemata"] != before["schemata"]
+    await trip.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(trip.url, database))
