@@ -159,7 +159,22 @@ async def ensure(session: Session, keys: Sequence[ForeignKey]) -> None:
         table = qualified(key.database, key.table)
         if found is not None:
             await session.query(f"ALTER TABLE {table} DROP FOREIGN KEY {quote(key.name)}")
+        indexes = await _indexes(session, key)
         await session.query(f"ALTER TABLE {table} ADD CONSTRAINT {quote(key.name)} {key.clause}")
+        # An index that the server once made for the key by itself takes the name of the key.
+        for name in indexes - await _indexes(session, key):
+            await session.query(
+                f"ALTER TABLE {table} RENAME INDEX {quote(key.name)} TO {quote(name)}"
+            )
+
+
+async def _indexes(session: Session, key: ForeignKey) -> set[str]:
+    """Return the names of the indexes of the child."""
+    rows = await session.texts(
+        "SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS"
+        f" WHERE TABLE_SCHEMA = {quote_text(key.database)} AND TABLE_NAME = {quote_text(key.table)}"
+    )
+    return {name for (name,) in rows}
 
 
 async def drop(session: Session, keys: Sequence[ForeignKey]) -> None:

@@ -1,18 +1,10 @@
 """Mutations of what was restored: whatever is damaged once, the proof must see it."""
 
-import asyncio
-from dataclasses import replace
-
 import pytest
 
-from app.archive.reader import ArchiveReader
-from app.archive.writer import ArchiveWriter
-from app.domain.ids import new_backup_id
-from app.domain.manifest import MemberKind
-from app.domain.ports import Statement
 from app.errors import ProofFailedError, StatementError
-from app.storage.local import LocalDirectory
 from tests.corpora.session import PRELUDE
+from tests.fixtures.forged import with_rows_twice
 from tests.fixtures.servers import Sql
 
 
@@ -289,36 +281,3 @@ async def test_r10_duplicates_in_a_backup(key, error, trip, sql, database):
         await trip.restore(forged, name)
 
     assert sql.run(f"SHOW DATABASES LIKE '{name}'") == []
-
-
-async def with_rows_twice(trip, manifest):
-    """Write a backup once more, each member of rows twice, with every count and digest right."""
-    backup_id = new_backup_id(manifest.created_at, manifest.backup_id)
-    directory = LocalDirectory(trip.directory)
-    with await asyncio.to_thread(trip.catalogue.open, manifest.backup_id) as reader:
-        async with ArchiveWriter(directory, backup_id, manifest.options.codec) as writer:
-            for member in manifest.members[:-1]:
-                for _ in range(2 if member.kind is MemberKind.DATA else 1):
-                    await writer.append(
-                        member.kind,
-                        await statements_of(reader, member),
-                        database=member.database,
-                        table=member.table,
-                    )
-            (database,) = manifest.databases
-            tables = tuple(replace(table, rows=2 * table.rows) for table in database.tables)
-            return await writer.finish(
-                replace(
-                    manifest,
-                    databases=(replace(database, tables=tables),),
-                    rows_count=2 * manifest.rows_count,
-                )
-            )
-
-
-async def statements_of(reader: ArchiveReader, member):
-    """Read a member back as what the writer takes."""
-    return [
-        Statement(entry.kind, text, entry.name, entry.rows, entry.lower, entry.upper, entry.sliced)
-        for entry, text in zip(member.statements, await reader.read(member), strict=True)
-    ]
