@@ -21,7 +21,7 @@ from app.services.backups import BackupService
 from app.services.preflight import Preflight
 from app.services.rehearsals import DrillResult, Options, Rehearsals
 from app.services.repairs import Repair, Repairs
-from app.services.restoration import Parts, Restoration, load_sessions
+from app.services.restoration import Parts, Restoration, load_sessions, point_to_repair
 from app.services.restoreplan import plan_loads
 from app.services.swaps import SwapReport, Swaps
 from app.storage.journals import Journals, new_recovery_id
@@ -151,9 +151,11 @@ class RecoveryService:
             try:
                 undo, report = await swaps.swap(session, flavor, undo)
                 undo = await swaps.complete(session, undo, minutes=self._parts.undo_minutes)
-            except BaseException:
+            except BaseException as exc:
                 await session.close()
-                await to_end(self._repairs.recover(undo, forward=False))
+                repair = await to_end(self._repairs.recover(undo, forward=False))
+                if repair.outcome in {"failed", "running"}:
+                    point_to_repair(exc)
                 raise
         return _result(undo, report, round(self._parts.clock.monotonic() - began, 3))
 

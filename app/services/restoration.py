@@ -277,11 +277,7 @@ class Restoration:
         except AppError as exc:
             facts = {"restore_id": recovery_id, "error": str(exc)}
             _log.warning("A failed restore could not be put right", extra={"facts": facts})
-            if isinstance(failure, AppError):
-                failure.hint = (
-                    f"{failure.hint} When the server answers again, 'backstay doctor --repair' puts"
-                    " everything back as it was."
-                ).strip()
+            point_to_repair(failure)
 
     def _journal(
         self,
@@ -329,6 +325,15 @@ class Restoration:
             await asyncio.to_thread(self._parts.catalogue.add_proof, manifest.backup_id, proof)
         except AppError as exc:
             self.warnings.append(f"the result could not be kept with the backup: {exc}")
+
+
+def point_to_repair(failure: BaseException) -> None:
+    """Say in the hint of a failure what puts right what could not be put right at once."""
+    if isinstance(failure, AppError):
+        failure.hint = (
+            f"{failure.hint} When the server answers again, 'backstay doctor --repair' puts"
+            " everything back as it was."
+        ).strip()
 
 
 def _require_free(swaps: Sequence[SchemaSwap]) -> None:
