@@ -28,9 +28,9 @@ async def here(server, tmp_path, sql, database):
     """The services, keeping nothing for an undo; what a failed test leaves is dropped."""
     made = Trip(server.url, tmp_path / "backups", undo_minutes=0)
     yield made
-    await made.close()
-    with Sql(server.url) as cleaner:
+    with Sql(server.url) as cleaner:  # its foreign keys would hold what close() drops
         drop(cleaner, database)
+    await made.close()
 
 
 def _tables(sql):
