@@ -65,7 +65,6 @@ class DatabaseLoad:
 async def compatibility(
     session: Session,
     flavor: Flavor,
-    manifest: Manifest,
     loads: Sequence[DatabaseLoad],
 ) -> Compatibility:
     """Find out what a server lacks for a restore."""
@@ -75,7 +74,7 @@ async def compatibility(
         missing_engines=await _missing_engines(session, tables),
         missing_collations=await _missing_collations(session, loads),
         missing_features=tuple(_missing_features(flavor, loads)),
-        clashing_names=tuple(await _clashing_names(session, manifest, loads)),
+        clashing_names=tuple(await _clashing_names(session, loads)),
         largest_table=largest.name if largest else "",
         packet_needed=largest.max_packet if largest else 0,
         packet_allowed=int(await session.scalar("SELECT @@GLOBAL.max_allowed_packet")),
@@ -180,20 +179,21 @@ def _missing_features(flavor: Flavor, loads: Sequence[DatabaseLoad]) -> list[str
     return findings
 
 
-async def _clashing_names(
-    session: Session,
-    manifest: Manifest,
-    loads: Sequence[DatabaseLoad],
-) -> list[str]:
-    """Find names that differ only in case where the target does not tell them apart."""
-    setting = int(await session.scalar("SELECT @@GLOBAL.lower_case_table_names"))
-    if setting == 0 or manifest.server.lower_case_table_names != 0:
+async def _clashing_names(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
+    """Find names that the target would not keep: in lower case they are others, or one."""
+    setting = await session.scalar("SELECT @@GLOBAL.lower_case_table_names")
+    if setting == "0":
         return []
+    folded = [load.target for load in loads]
     findings = []
     for load in loads:
         seen: dict[str, str] = {}
         for table in load.entry.tables:
+            folded.append(table.name)
             other = seen.setdefault(table.name.lower(), table.name)
             if other != table.name:
                 findings.append(f"{other!r} and {table.name!r} are one name on this server")
+    if setting == "1":
+        changed = (name for name in folded if name != name.lower())
+        findings += [f"{name!r} would be {name.lower()!r} on this server" for name in changed]
     return findings

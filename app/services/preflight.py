@@ -117,7 +117,7 @@ class Preflight:
             children, warnings = await _children(session, flavor, grants, loads)
             missing = [*_missing_rights(flavor, grants, loads), *children]
             silence = missing_to_skip_log(grants) if request.skip_binlog else []
-            compatible = await compatibility(session, flavor, reader.manifest, loads)
+            compatible = await compatibility(session, flavor, loads)
             space = await _space(session, loads)
             complete, misfits = await _complete(session, flavor, loads, request)
             problems = [
