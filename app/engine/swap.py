@@ -299,9 +299,10 @@ async def point_defaults_home(session: Session, swap: SchemaSwap) -> None:
         f" WHERE TABLE_SCHEMA = {quote_text(swap.target)}"
         f" AND LOCATE({quote_text(_NEXTVAL)}, COLUMN_DEFAULT) > 0"
     )
+    incoming = set(swap.incoming)
     clauses: dict[str, list[str]] = {}
     for table, column, default in rows:
-        if old in default:
+        if table in incoming and old in default:  # a view shows its table's default as its own
             clause = f"ALTER COLUMN {quote(column)} SET DEFAULT {default.replace(old, new)}"
             clauses.setdefault(table, []).append(clause)
     for table, ones in clauses.items():  # at once: the server opens what is not replaced
