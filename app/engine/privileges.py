@@ -9,7 +9,6 @@ are read before, and a missing one is named with the GRANT that mends it.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Final
 
 from app.engine.connection import Session
@@ -26,6 +25,7 @@ _GRANT: Final = re.compile(
 )
 # A right on some columns is none on their table.
 _ON_COLUMNS: Final = re.compile(r"[A-Z ]+\((?:`(?:[^`]|``)*`|[^`)])*\)")
+_WILDCARDS: Final = {"_": ".", "%": ".*"}
 # Needed on each database that is backed up. LOCK TABLES only for engines without transactions.
 _BACKUP_RIGHTS: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 # Better to have: without RELOAD the snapshot falls to a lower rung.
@@ -252,13 +252,10 @@ def _missing(grants: Grants, right: str, scope: str, *, required: bool = True) -
 
 
 def _covers(scope: str, database: str) -> bool:
-    r"""Match a database against a scope like `sh\\_p%`.*, where _ and % are wildcards."""
-    if not scope.endswith(".*"):
+    r"""Match a database against a scope like `sh\_p%`.*, where _ and % are wildcards and \ takes that away."""
+    if not scope.endswith("`.*"):
         return False
-    pattern = scope[:-2].strip("`").replace("``", "`")
-    glob = re.sub(
-        r"\\[_%]|[_%*?\[]",
-        lambda m: {"_": "?", "%": "*"}.get(m[0], m[0][1:] if m[0][0] == "\\" else f"[{m[0]}]"),
-        pattern,
-    )
-    return fnmatchcase(database, glob)
+    pattern = scope[1:-3].replace("``", "`")
+    parts = re.findall(r"\\.|.", pattern, re.DOTALL)
+    regex = "".join(_WILDCARDS.get(part, re.escape(part[-1])) for part in parts)
+    return re.fullmatch(regex, database, re.DOTALL) is not None

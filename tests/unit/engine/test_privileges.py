@@ -6,7 +6,9 @@ from app.engine.flavor import flavor_of
 from app.engine.privileges import (
     Grants,
     missing_for_backup,
+    missing_for_definers,
     missing_for_restore,
+    missing_in_scratch,
     read_grants,
     require,
 )
@@ -86,6 +88,14 @@ async def test_all_privileges():
         ("`[ab]`.*", "[ab]", True),
         ("`what?`.*", "whatx", False),
         ("`Shop`.*", "shop", False),
+        ("`a\\\\b`.*", "a\\b", True),
+        ("`a\\b`.*", "a\\b", False),
+        ("`a\\b`.*", "ab", True),
+        ("`c\\\\\\_`.*", "c\\_", True),
+        ("`c\\\\_`.*", "c\\x", True),
+        ("```a```.*", "`a`", True),
+        ("```a```.*", "a", False),
+        ("`a\n%`.*", "a\nb", True),
     ],
 )
 async def test_wildcards_in_scopes(scope, database, covered):
@@ -174,3 +184,51 @@ async def test_chosen_tables_need_rights_on_them_only():
     require(missing_for_backup(grants, MARIADB, ["shop"], only_tables=True))
     with pytest.raises(PermissionDeniedError):
         require(missing_for_backup(grants, MARIADB, ["shop"]))
+
+
+async def test_rights_in_scratch_schemas_are_named_by_their_pattern():
+    """The schemas do not exist yet: one GRANT on a pattern gives a right in those of every restore."""
+    grants = await grants_of(
+        "GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%`",
+        "GRANT SELECT, INSERT, CREATE, ALTER, INDEX, REFERENCES, TRIGGER, CREATE VIEW, SHOW VIEW,"
+        " CREATE ROUTINE, ALTER ROUTINE, EVENT ON `shop\\_\\_bk\\_%`.* TO `u`@`%`",
+    )
+
+    found = missing_in_scratch(grants, {"shop__bk_new_0123456789ab": r"shop\_\_bk\_%"})
+
+    assert [one.right for one in found] == ["DROP"]
+    assert found[0].grant == r"GRANT DROP ON `shop\_\_bk\_%`.* TO 'it\'s'@'%';"
+    assert found[0].required
+
+
+async def test_who_may_everything_lacks_nothing_in_scratch_schemas():
+    """Nor does anybody where there are none."""
+    scratch = {"shop__bk_new_0123456789ab": r"shop\_\_bk\_%"}
+
+    assert (
+        missing_in_scratch(await grants_of("GRANT ALL PRIVILEGES ON *.* TO `u`@`%`"), scratch) == []
+    )
+    assert missing_in_scratch(await grants_of(), {}) == []
+    assert missing_in_scratch(await grants_of(), scratch)
+
+
+@pytest.mark.parametrize(
+    ("rights", "definers", "missing"),
+    [
+        ("USAGE", [], False),
+        ("USAGE", ["`u`@`%`", ""], False),
+        ("USAGE", ["`u`@`%`", "`root`@`localhost`"], True),
+        ("SUPER", ["`root`@`localhost`"], False),
+        ("SET USER", ["`root`@`localhost`"], False),
+        ("SET_USER_ID", ["`root`@`localhost`"], False),
+        ("ALL PRIVILEGES", ["`root`@`localhost`"], False),
+    ],
+)
+def test_objects_of_others_need_a_right_of_their_own(rights, definers, missing):
+    """Own ones, and those without a definer, need none."""
+    grants = Grants("'u'@'%'", {"*.*": frozenset({rights})})
+
+    found = missing_for_definers(grants, MARIADB, definers)
+
+    assert [one.right for one in found] == (["SET USER"] if missing else [])
+    assert all(one.grant == "GRANT SET USER ON *.* TO 'u'@'%';" and one.required for one in found)
