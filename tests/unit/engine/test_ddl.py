@@ -173,3 +173,82 @@ def test_column_texts_are_found_and_replaced():
     changed = ddl.with_labels(TABLE, "e", ["x", "it's", "\\\n"])
     assert "enum('x','it''s','\\\\\\n') NOT NULL DEFAULT 'a'" in changed
     assert "DEFAULT 'é'" in ddl.with_default(TABLE, "e", "é")
+
+
+# Names that a search for words, brackets, commas, dots or quotes would fall for.
+NASTY = (
+    "plain",
+    "`",
+    "a`b``",
+    "a.b",
+    ",",
+    "(",
+    ")`,(",
+    "it's",
+    'say "x',
+    " REFERENCES ",
+    "x REFERENCES `y` (`z`)",
+    "FOREIGN KEY (`a`)",
+    "CONSTRAINT",
+    "back\\slash",
+    "表, (ref)",
+    "-- x",
+    "/*",
+    ".",
+)
+NAMES = st.sampled_from(NASTY) | st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8
+)
+COLUMNS = st.lists(NAMES, min_size=1, max_size=3)
+TAIL = " ON DELETE SET NULL ON UPDATE CASCADE"
+
+
+def printed(columns, parent, theirs, database="", tail=""):
+    """Write a foreign key as SHOW CREATE TABLE prints it, from `FOREIGN KEY` on."""
+    own, others = (", ".join(map(quote, names)) for names in (columns, theirs))
+    place = f"{quote(database)}." if database else ""
+    return f"FOREIGN KEY ({own}) REFERENCES {place}{quote(parent)} ({others}){tail}"
+
+
+@given(st.lists(st.tuples(NAMES, COLUMNS, NAMES), max_size=3), NAMES, NAMES)
+def test_foreign_keys_are_found_whatever_the_names(keys, column, comment):
+    """Neither names nor comments nor checks are taken for foreign keys, and none is missed."""
+    text = "'" + comment.replace("\\", "\\\\").replace("'", "''") + "'"
+    clauses = [(name, printed(own, parent, own, tail=TAIL)) for name, own, parent in keys]
+    constraints = [f"CONSTRAINT {quote(name)} {clause}" for name, clause in clauses]
+    before = [
+        f"{quote(column)} int(11) DEFAULT NULL COMMENT {text}",
+        f"KEY {quote(column)} ({quote(column)}) COMMENT {text}",
+    ]
+    after = [f"CONSTRAINT {quote(comment)} CHECK ({quote(column)} <> {text})"]
+
+    def table(items):
+        return f"CREATE TABLE {quote(column)} (\n  " + ",\n  ".join(items) + f"\n) COMMENT={text}"
+
+    sql = table(before + constraints + after)
+
+    assert ddl.foreign_keys(sql) == clauses
+    assert ddl.staged(sql, defer_indexes=False).create == table(before + after)
+
+
+@given(COLUMNS, NAMES, COLUMNS, st.just("") | NAMES)
+def test_columns_and_parent_of_a_foreign_key(columns, parent, theirs, database):
+    """They come back as they were printed, on either side."""
+    clause = printed(columns, parent, theirs, database, TAIL)
+
+    assert ddl.foreign_key_columns(clause) == (
+        [quote(name) for name in columns],
+        [quote(name) for name in theirs],
+    )
+    assert ddl.parent_of(clause) == (database, parent)
+
+
+@given(COLUMNS, NAMES, COLUMNS, st.just("") | NAMES, NAMES, NAMES)
+def test_a_parent_is_replaced_and_nothing_else(columns, parent, theirs, database, home, name):
+    """Columns and rules stay, whether or not the old parent was qualified."""
+    clause = printed(columns, parent, theirs, database, TAIL)
+
+    changed = ddl.with_parent(clause, home, name)
+
+    assert changed == printed(columns, name, theirs, home, TAIL)
+    assert ddl.parent_of(changed) == (home, name)

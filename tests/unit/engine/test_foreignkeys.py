@@ -14,7 +14,9 @@ TABLES = st.lists(st.builds(TableRef, NAMES, NAMES, st.just("InnoDB")), unique=T
 
 def binding(child: str, parent: str) -> Binding:
     """Make a foreign key of two tables, each `database.table`."""
-    return Binding(*child.split("."), "fk", *parent.split("."))
+    database, _, table = child.partition(".")
+    parent_database, _, name = parent.partition(".")
+    return Binding(database, table, "fk", parent_database, name)
 
 
 def test_children_that_stay_are_told_from_children_that_move():
