@@ -70,7 +70,7 @@ class LocalDirectory:
         missing = [path for path in missing if not path.exists()]
         for path in reversed(missing):
             with translated(path.name), suppress(FileExistsError):
-                self.kernel.mkdir(str(path))
+                uninterrupted(self.kernel.mkdir, str(path))
                 self._sync(str(path.parent))
         if not self.exists(layout.HTACCESS):
             with self.locked():
