@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.archive.catalogue import Catalogue
+from app.archive.catalogue import Catalogue, Survey
 from app.archive.verification import VerifyLevel
 from app.domain.backup import CatalogueEntry
 from app.domain.manifest import Codec, to_json
@@ -418,7 +418,7 @@ def test_proofs_are_no_backup(tmp_path, codec):
     (tmp_path / manifest.file).unlink()
     note_of(tmp_path, manifest).unlink()
     survey = Catalogue(tmp_path).survey()
-    assert survey.entries == survey.orphans == survey.problems == ()
+    assert survey == Survey((), (), ())
     assert catalogue.rebuild().rebuilt == ()
 
 
@@ -435,4 +435,5 @@ def test_a_failing_system_call_never_loses_a_proof(tmp_path):
         with suppress(StorageError):
             failing.add_proof(manifest.backup_id, proof(2))
         assert catalogue.proofs(manifest.backup_id) in {(proof(1),), (proof(2), proof(1))}
-        assert catalogue.problems() == catalogue.orphans() == ()
+        assert catalogue.problems() == ()
+        assert catalogue.orphans() == ()
