@@ -49,6 +49,9 @@ SHOP: Final = (
 
 CHANGES: Final = (
     "USE shop",
+    "CREATE EVENT wake ON SCHEDULE EVERY 1 DAY STARTS '2038-01-01' ENABLE DO DELETE FROM wishes",
+    # What was made before remembers the collation of then.
+    "ALTER DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
     "INSERT INTO orders (customer, total) VALUES (2, 99)",
     "UPDATE customers SET name = 'Bert' WHERE id = 2",
     "ALTER TABLE plain ADD COLUMN note VARCHAR(10)",
@@ -67,6 +70,4 @@ CHANGES: Final = (
     "CREATE OR REPLACE PROCEDURE greet() SELECT 'good night'",
     "CREATE PROCEDURE bye() SELECT 'bye'",
     "ALTER EVENT tidy DISABLE",
-    "CREATE EVENT wake ON SCHEDULE EVERY 1 DAY STARTS '2038-01-01' ENABLE DO DELETE FROM wishes",
-    "ALTER DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
 )
