@@ -246,12 +246,16 @@ class _Script:
         if self._done >= {_key(one) for one in self._wanted.entries}:
             return []
         await self._session.query(f"USE {quote(self._database)}")
-        assumed = self._wanted.assumed
-        if assumed in {"", schema.collation}:
-            return await self._execute(enable_events=enable_events)
-        await _give_default(self._session, self._database, assumed)
-        warnings = await self._execute(enable_events=enable_events)
-        await _give_default(self._session, self._database, schema.collation)
+        strange = self._wanted.assumed not in {"", schema.collation}
+        if strange:
+            await _give_default(self._session, self._database, self._wanted.assumed)
+        try:
+            warnings = await self._execute(enable_events=enable_events)
+        except StatementError:  # perhaps between two statements of the set that change the default
+            await _give_default(self._session, self._database, schema.collation)
+            raise
+        if strange:
+            await _give_default(self._session, self._database, schema.collation)
         return warnings
 
     async def _execute(self, *, enable_events: bool) -> list[str]:

@@ -71,15 +71,17 @@ async def plan_swaps(
 def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
     """Draft the swap that brings back what another one took away."""
     present = swap.present
+    if not (swap.whole or swap.removed):  # the database's default is none of its business
+        present = replace(present, charset="", collation="")
     return SwapDraft(
         target=swap.target,
         source=swap.kept,
         kept=kept,
-        wanted=present if swap.whole else replace(present, charset="", collation=""),
+        wanted=present,
         whole=False,
         leaving=frozenset(swap.incoming) | frozenset(swap.outgoing),
         foreign_keys=swap.kept_foreign_keys,
-        unwanted=surplus(swap.wanted.entries, swap.present.entries),
+        unwanted=surplus(swap.wanted.entries, present.entries),
         removed=swap.created,
     )
 
@@ -118,9 +120,10 @@ async def _plan(session: Session, flavor: Flavor, draft: SwapDraft) -> SchemaSwa
 
 
 def _touches_all(draft: SwapDraft) -> bool:
-    """Tell whether more than triggers of the moving tables may change."""
+    """Tell whether more than triggers of the moving tables may change: other objects, or the default."""
     objects = (*draft.wanted.entries, *(draft.unwanted or ()))
-    return draft.whole or any(one.kind is not ObjectKind.TRIGGER for one in objects)
+    others = any(one.kind is not ObjectKind.TRIGGER for one in objects)
+    return draft.whole or others or bool(draft.wanted.collation)
 
 
 async def refuse_clashes(

@@ -134,7 +134,8 @@ async def wanted_objects(
     """Read which objects a target should have afterwards, and its defaults where they are meant."""
     if load.definitions:  # only rows are restored
         names = [table.name for table in load.entry.tables]
-        return await live_objects(session, flavor, load.target, names)
+        live = await live_objects(session, flavor, load.target, names)
+        return replace(live, charset="", collation="")
     found = await archived_objects(reader, reader.manifest, load)
     if load.whole or not await exists(session, load.target):
         return replace(found, charset=load.entry.charset, collation=load.entry.collation)

@@ -1,5 +1,8 @@
 """Triggers of chosen tables come with them, and nothing else does."""
 
+import pytest
+
+from tests.fixtures.accounts import databases
 from tests.oracle import assert_same, snapshot
 
 
@@ -77,3 +80,43 @@ async def test_an_undo_of_everything_brings_the_databases_default_back(trip, sql
     assert snapshot(trip.url, database)["schemata"] != before["schemata"]
     await trip.recoveries.undo(result.restore_id)
     assert_same(before, snapshot(trip.url, database))
+
+
+@pytest.mark.parametrize("tables", [(), ("t",)])
+async def test_undone_undos_bring_back_the_default_too(trip, sql, database, tables):
+    """Also of a database that the restore had made, and of one without any objects."""
+    sql.script(["CREATE TABLE t (id int)", f"ALTER DATABASE `{database}` COLLATE = utf8mb4_bin"])
+    manifest = await trip.backup(database)
+    sql.run(f"ALTER DATABASE `{database}` COLLATE = latin1_bin")
+    for name in (database, trip.new_name()):
+        into = "" if name == database else name
+        before = snapshot(trip.url, name) if not into else None
+        result = await trip.restore(manifest, into, tables=tables)
+        after = snapshot(trip.url, name)
+
+        undone = await trip.recoveries.undo(result.restore_id)
+        if before:
+            assert_same(before, snapshot(trip.url, name))
+        else:
+            assert name not in databases(sql)
+        await trip.recoveries.undo(undone.restore_id)
+        assert_same(after, snapshot(trip.url, name))
+
+
+async def test_rows_alone_leave_the_default(trip, sql, database):
+    """And their undo does, whatever was changed meanwhile."""
+    sql.script([
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
+    ])
+    manifest = await trip.backup(database)
+    sql.script([f"ALTER DATABASE `{database}` COLLATE = latin1_bin", "INSERT INTO t VALUES (1)"])
+    before = snapshot(trip.url, database)
+
+    result = await trip.restore(manifest, data_only=True)
+
+    assert snapshot(trip.url, database)["schemata"] == before["schemata"]
+    sql.run(f"ALTER DATABASE `{database}` COLLATE = utf8mb4_bin")
+    changed = snapshot(trip.url, database)["schemata"]
+    await trip.recoveries.undo(result.restore_id)
+    assert_same({**before, "schemata": changed}, snapshot(trip.url, database))
