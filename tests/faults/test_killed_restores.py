@@ -90,7 +90,7 @@ class Shop:
     async def repair(self) -> str:
         """Put right what was killed, and say which state that is."""
         repairs = await self.trip.recoveries.repair()
-        assert {one.outcome for one in repairs} <= {"undone", "finished"}, [
+        assert {one.outcome for one in repairs} <= {"undone", "finished", "forgotten"}, [
             (one.outcome, str(one.error)) for one in repairs
         ]
         return self.state()
@@ -222,6 +222,20 @@ async def test_repair_killed_at_steps(sent, state, shop):
         at += 4
 
     assert at > 30
+
+
+async def test_way_back_killed_at_steps(shop):
+    """A restore that fails after the RENAME and dies on its way back leaves old or new."""
+    at, seen = 1, Counter[str]()
+    while (end := shop.drive("restore", shop.backup_id, at=at, cut="CREATE DEFINER")).killed:
+        seen[state := await shop.repair()] += 1
+        if state == "new":
+            assert await shop.undo() == "old"
+        at += 4
+
+    assert end.error.startswith("connection-lost")
+    assert shop.state() == "old"
+    assert set(seen) == {"old", "new"}
 
 
 async def test_fence_of_a_killed_restore_comes_down(shop):
