@@ -14,7 +14,7 @@ from typing import Final, NewType
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain.ids import BackupId
-from app.domain.manifest import ObjectEntry, StatementKind
+from app.domain.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.errors import ManifestError
 
 
@@ -137,6 +137,13 @@ class SchemaSwap:
     whole: bool = False
     created: bool = False
     removed: bool = False
+
+    @property
+    def needs_fence(self) -> bool:
+        """Tell whether there is a moment in which a write would miss a trigger or a foreign key."""
+        objects = (*self.wanted.entries, *self.present.entries)
+        triggers = any(one.kind is ObjectKind.TRIGGER for one in objects)
+        return triggers or bool(self.foreign_keys or self.kept_foreign_keys)
 
 
 @dataclass(frozen=True, slots=True)

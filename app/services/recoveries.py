@@ -150,7 +150,9 @@ class RecoveryService:
             undo = await swaps.plan_undo(session, flavor, journal)
             try:
                 undo, report = await swaps.swap(session, flavor, undo)
-                undo = await swaps.complete(session, undo, minutes=self._parts.undo_minutes)
+                minutes = self._parts.undo_minutes
+                # Half completed, it could neither be finished nor undone.
+                undo = await to_end(swaps.complete(session, undo, minutes=minutes))
             except BaseException as exc:
                 await session.close()
                 repair = await to_end(self._repairs.recover(undo, forward=False))

@@ -12,7 +12,9 @@ A crash before the RENAME is put back, one after it is finished or reversed; whi
 the server knows. Everything before and after the RENAME may be run again.
 
 Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so
-their rows miss the triggers of that moment; and views, routines and events change one by one.
+their rows miss the triggers of that moment; and views, routines and events change one by one. Who
+opened a snapshot while tables were being loaded and first reads them after the swap sees them as they
+were then: half loaded (a snapshot from before the load is refused by the server, with error 1412).
 """
 
 import asyncio
@@ -37,6 +39,7 @@ from app.engine.swap import (
     create_database,
     drop_database,
     drop_if_empty,
+    exists,
     in_use,
     is_read_only,
     kept_name,
@@ -51,6 +54,7 @@ from app.engine.swap import (
     trigger_names,
 )
 from app.engine.swapplan import plan_swaps, reversed_draft
+from app.engine.tasks import to_end
 from app.errors import ConflictError, TablesInUseError, UndoExpiredError
 from app.storage.journals import Journals, new_recovery_id
 
@@ -88,8 +92,8 @@ class Swaps:
         self._clock = clock
 
     async def note(self, journal: Journal) -> Journal:
-        """Write a journal and return it."""
-        await asyncio.to_thread(self._journals.save, journal)
+        """Write a journal and return it; a cancelled thread would write it later, over newer ones."""
+        await to_end(asyncio.to_thread(self._journals.save, journal))
         return journal
 
     async def journals(self) -> list[Journal]:
@@ -165,14 +169,14 @@ class Swaps:
             charset, collation = swap.wanted.charset, swap.wanted.collation
             if swap.created:
                 await create_database(session, swap.target, charset, collation)
-            if swap.outgoing:
+            if swap.outgoing and not await exists(session, swap.kept):
                 await create_database(session, swap.kept, "utf8mb4", "utf8mb4_bin")
 
     async def _plan_fence(
         self, session: Session, flavor: Flavor, journal: Journal, report: SwapReport
     ) -> Journal:
         """Note that the server will be made read-only, where that is needed and allowed."""
-        if not any(_needs_fence(swap) for swap in journal.swaps) or journal.fenced:
+        if not any(swap.needs_fence for swap in journal.swaps) or journal.fenced:
             return journal
         report.fence = "read_only"
         if await is_read_only(session):  # by somebody else, who will also undo it
@@ -349,13 +353,20 @@ class Swaps:
         await asyncio.to_thread(self._journals.remove, journal.recovery_id)
 
     async def _reverse(self, session: Session, flavor: Flavor, journal: Journal) -> None:
-        """Swap back a recovery whose RENAME has happened, as an undo that keeps nothing."""
+        """Swap back a recovery whose RENAME has happened; only what it had loaded is dropped."""
         await rename(session, await moves_left(session, journal.swaps))
         undo = await self.plan_undo(session, flavor, journal)
+        is_undo = journal.kind is RecoveryKind.UNDO
+        if is_undo:  # what it has brought goes back to where it was kept
+            pairs = zip(undo.swaps, journal.swaps, strict=True)
+            undo = replace(undo, swaps=tuple(replace(one, kept=old.source) for one, old in pairs))
         # The server may be fenced already; the undo takes that over, and lowers it.
         undo, _ = await self.swap(session, flavor, replace(undo, fenced=journal.fenced))
-        await self.complete(session, undo, minutes=0)
-        for one in (undo, journal):
+        if not is_undo:
+            await self.complete(session, undo, minutes=0)
+        for swap in undo.swaps:
+            await drop_if_empty(session, swap.source)
+        for one in (journal, undo):
             await asyncio.to_thread(self._journals.remove, one.recovery_id)
 
     async def _put_back(self, session: Session, flavor: Flavor, journal: Journal) -> Journal:
@@ -370,13 +381,6 @@ class Swaps:
             return journal
         await lower_fence(session)
         return await self.note(replace(journal, fenced=False))
-
-
-def _needs_fence(swap: SchemaSwap) -> bool:
-    """Tell whether there is a moment in which a write would miss a trigger or a foreign key."""
-    objects = (*swap.wanted.entries, *swap.present.entries)
-    triggers = any(one.kind is ObjectKind.TRIGGER for one in objects)
-    return triggers or bool(swap.foreign_keys or swap.kept_foreign_keys)
 
 
 async def _clear_the_way(session: Session, swap: SchemaSwap) -> None:
