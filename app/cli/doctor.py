@@ -35,12 +35,12 @@ def doctor(
         async with program(load_settings(), needs_server=repair) as parts:
             repairs = await parts.recoveries.repair() if repair else []
             checks = await parts.doctor.examine()
-        return _answer(repairs, checks)
+        return _answer(repairs, checks, repaired=repair)
 
     perform(work, as_json=as_json)
 
 
-def _answer(repairs: "Sequence[Repair]", checks: "Sequence[Check]") -> Answer:
+def _answer(repairs: "Sequence[Repair]", checks: "Sequence[Check]", *, repaired: bool) -> Answer:
     errors = [check.error for check in checks if check.error is not None]
     document: Document = {
         "success": not errors,
@@ -65,6 +65,8 @@ def _answer(repairs: "Sequence[Repair]", checks: "Sequence[Check]") -> Answer:
     }
 
     def show() -> None:
+        if repaired and not repairs:
+            say("Nothing to repair.")
         for one in repairs:
             what = (
                 f"{one.journal.kind} {one.journal.recovery_id} of {', '.join(one.journal.targets)}"

@@ -10,7 +10,7 @@ from app.cli.output import Answer, Document, Json, duration, note, pairs, plural
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.domain.rehearsal import Compatibility, Forecast, Proof, Space, TableForecast
+    from app.domain.rehearsal import Compatibility, Estimate, Forecast, Proof, Space, TableForecast
     from app.errors import AppError
     from app.services.rehearsals import DrillResult, Options
 
@@ -63,28 +63,30 @@ def _show_forecast(forecast: "Forecast") -> None:
     rows = [
         (
             f"{one.database}.{one.name}",
-            one.fate.value,
+            f"{one.fate}",
+            {None: "", True: "same", False: "differs"}[one.same_definition],
+            f"{one.chunks_changed:,} of {one.chunks:,}" if one.chunks else "",
             _number(one.rows_now),
             _number(one.rows_then),
-            {None: "", True: "same", False: "differs"}[one.same_definition],
-            f"{one.chunks_changed:,} of {one.chunks:,} chunks" if one.chunks else "",
         )
         for one in forecast.tables
     ]
-    table(("Table", "Would be", "Rows now", "Rows then", "Definition", "Changed since"), rows)
+    headings = ("Table", "Action", "Definition", "Changed chunks", "Rows now", "Rows then")
+    table(headings, rows, right=3)
     others = [one for one in forecast.objects if one.fate.value != "keep"]
     if others:
         lines = [(f"{one.database}.{one.name}", one.kind.value, one.fate.value) for one in others]
-        table(("Object", "Kind", "Would be"), lines)
+        table(("Object", "Kind", "Action"), lines)
     kept = len(forecast.objects) - len(others)
-    say(f"Nothing was changed. {plural(kept, 'other object')} would stay as they are.")
-    free = "unknown" if forecast.space.free is None else size(forecast.space.free)
+    same = f" Objects that are as in the backup: {kept:,}." if kept else ""
+    say(f"This was a dry run: nothing was changed.{same}")
     pairs([
         ("Backup file", {None: "not checked", True: "whole", False: "DAMAGED"}[forecast.verified]),
-        ("Time", f"about {duration(forecast.estimate.seconds)} (by {forecast.estimate.by})"),
-        ("Disk", f"about {size(forecast.space.needed)}, free on the server: {free}"),
+        ("Time", _time(forecast.estimate)),
+        ("Disk", _disk(forecast.space)),
         ("Binary log", forecast.binary_log),
-        ("Foreign keys", ", ".join(forecast.incoming_foreign_keys) or "none from outside"),
+        ("Keys from outside", ", ".join(forecast.incoming_foreign_keys) or "none"),
+        ("Restore", "would be refused, see below" if forecast.problems else "would pass"),
     ])
     _show_problems(forecast.problems)
 
@@ -164,12 +166,11 @@ def _show_options(options: "Options") -> None:
         for one in database.tables
     ]
     table(("Table", "Rows", "SQL"), rows, right=2)
-    free = "unknown" if options.space.free is None else size(options.space.free)
     at = proven(options.proofs)
     pairs([
         ("Restore all", "refused, see below" if options.problems else "possible here"),
-        ("Time", f"about {duration(options.estimate.seconds)} (by {options.estimate.by})"),
-        ("Disk", f"about {size(options.space.needed)}, free on the server: {free}"),
+        ("Time", _time(options.estimate)),
+        ("Disk", _disk(options.space)),
         ("Last proven", f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "never; try --drill"),
     ])
     name = manifest.backup_id
@@ -180,7 +181,8 @@ def _show_options(options: "Options") -> None:
     say(f"  backstay restore run {name} --table 'GLOB'    some tables, in place")
     say(f"  backstay restore run {name} --into NAME       beside it, under another name")
     for one in options.undoable:
-        say(f"  backstay restore undo {one.recovery_id}      take its restore back")
+        until = f", until {one.keep_until:%Y-%m-%d %H:%M} UTC" if one.keep_until else ""
+        say(f"  backstay restore undo {one.recovery_id}    take its restore back{until}")
     _show_problems(options.problems)
 
 
@@ -230,6 +232,16 @@ def _show_problems(problems: Sequence["AppError"]) -> None:
         note(f"{one.title}: {one}")
         if one.hint:
             note(f"Hint: {one.hint}")
+
+
+def _time(estimate: "Estimate") -> str:
+    measured = {"drill": "as the last drill took", "restore": "as the last restore took"}
+    return f"about {duration(estimate.seconds)} ({measured.get(estimate.by, 'at a typical rate')})"
+
+
+def _disk(space: "Space") -> str:
+    free = "unknown" if space.free is None else size(space.free)
+    return f"about {size(space.needed)} needed, {free} free on the server"
 
 
 def _moment(at: "datetime | None") -> str | None:

@@ -201,7 +201,7 @@ def _show(result: "RestoreResult") -> None:
     if result.dropped_tables:
         say(f"Not in the backup, so gone: {', '.join(result.dropped_tables)}.")
     if result.recovery_point:
-        say(f"What was there before is backup {result.recovery_point}.")
+        say(f"Recovery point, with what was there before: backup {result.recovery_point}.")
     _show_rest(result)
 
 

@@ -145,6 +145,7 @@ class RecoveryService:
         await self.repair()
         journal = await self._find(name)
         flavor = await self._parts.server.flavor()
+        written = await self._parts.preflight.log_rule(RestoreRequest(name))
         swaps = self._parts.swaps
         async with swaps.locked(journal.targets, logged=journal.logged) as session:
             undo = await swaps.plan_undo(session, flavor, journal)
@@ -159,7 +160,10 @@ class RecoveryService:
                 if repair.outcome in {"failed", "running"}:
                     point_to_repair(exc)
                 raise
-        return _result(undo, report, round(self._parts.clock.monotonic() - began, 3))
+        return replace(
+            _result(undo, report, round(self._parts.clock.monotonic() - began, 3)),
+            binary_log=written if journal.logged else _SKIP,
+        )
 
     async def repair(self) -> list[Repair]:
         """Finish or undo what was interrupted, and drop old tables whose time is over."""

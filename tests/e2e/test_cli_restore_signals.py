@@ -1,0 +1,93 @@
+"""Command line: a restore in place that is stopped or killed leaves the live database as it was."""
+
+import signal
+
+import pytest
+
+from tests.fixtures.cli import Cli, Frozen, wait_until
+from tests.fixtures.rehearsed import left_over
+from tests.fixtures.servers import Sql
+from tests.oracle import assert_same, snapshot
+
+
+@pytest.fixture
+def busy(own_server, tmp_path):
+    """A server with a table large enough to be caught in the middle; the program, and a backup."""
+    server = own_server()
+    with Sql(server.url) as sql:
+        sql.script([
+            "CREATE DATABASE big",
+            "USE big",
+            "CREATE TABLE t (id INT PRIMARY KEY, noise TEXT, KEY (noise(20)))",
+            "INSERT INTO t SELECT seq, REPEAT(SHA2(seq, 512), 2) FROM seq_1_to_60000",
+            "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id",
+            "CREATE VIEW v AS SELECT COUNT(*) FROM t",
+        ])
+        cli = Cli(server.url, tmp_path)
+        backup_id = cli.json("backup", "create", "--codec", "none", "--no-verify")["backup_id"]
+        sql.run("DELETE FROM t WHERE id > 100")
+        yield cli, server, sql, backup_id
+
+
+def _is_loading(sql):
+    return bool(
+        sql.run(
+            "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA LIKE '%\\_\\_bk\\_new%'"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("signals", "options"),
+    [
+        ((signal.SIGINT,), ("--json",)),
+        ((signal.SIGTERM,), ()),
+        ((signal.SIGINT, signal.SIGINT), ()),
+        ((signal.SIGINT,), ("--drill",)),
+    ],
+    ids=["ctrl-c", "sigterm", "ctrl-c twice", "drill"],
+)
+def test_a_stopped_restore_leaves_the_live_database(busy, signals, options):
+    """Exit 130; the live rows and objects are those of before, and no schema of ours is left."""
+    cli, server, sql, backup_id = busy
+    before = snapshot(server.url, "big")
+    command = ("restore", "run", backup_id, "--no-recovery-point", *options)
+    with cli.start(*command) as process:
+        wait_until(lambda: _is_loading(sql), "the load runs")
+        with Frozen(server.pid):
+            for number in signals:
+                process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert ('"code": "cancelled"' in out) is ("--json" in options)
+    assert ("Cancelled: " in err) is ("--json" not in options)
+    assert "Traceback" not in err
+    assert left_over(sql) == []
+    assert_same(before, snapshot(server.url, "big"))
+    assert cli.json("backup", "info", backup_id)["proven_at"] is None
+
+
+def test_a_killed_restore_is_undone_by_the_doctor(busy):
+    """After SIGKILL the live database is as it was; doctor says what is left, and --repair removes it."""
+    cli, server, sql, backup_id = busy
+    before = snapshot(server.url, "big")
+    with cli.start("restore", "run", backup_id, "--no-recovery-point") as process:
+        wait_until(lambda: _is_loading(sql), "the load runs")
+        with Frozen(server.pid):
+            process.kill()
+            process.wait()
+    left = left_over(sql)
+    found = {one["name"]: one for one in cli("doctor", "--json").document["checks"]}
+    repaired = cli.json("doctor", "--repair")
+
+    assert len(left) == 1
+    assert found["restores"]["state"] != "ok"
+    assert "doctor --repair" in found["restores"]["remedy"]
+    assert [(one["outcome"], one["databases"]) for one in repaired["repairs"]] == [
+        ("undone", ["big"])
+    ]
+    assert left_over(sql) == []
+    assert_same(before, snapshot(server.url, "big"))
+    restored = cli.json("restore", "run", backup_id)
+    assert restored["rows_count"] == 60_000
