@@ -18,6 +18,7 @@ from app.engine.preflight import DatabaseLoad, check_trust, compatibility, conte
 from app.engine.privileges import (
     Grants,
     Missing,
+    missing_for_backup,
     missing_for_definers,
     missing_for_restore,
     missing_in_scratch,
@@ -115,7 +116,9 @@ class Preflight:
         async with self._server.session() as session:
             grants = await read_grants(session)
             children, warnings = await _children(session, flavor, grants, loads)
-            missing = [*_missing_rights(flavor, grants, loads), *children]
+            point = await _missing_for_point(session, flavor, grants, loads, request)
+            every = (*_missing_rights(flavor, grants, loads), *children, *point)
+            missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if request.skip_binlog else []
             compatible = await compatibility(session, flavor, loads)
             space = await _space(session, loads)
@@ -182,6 +185,22 @@ def _missing_rights(flavor: Flavor, grants: Grants, loads: Sequence[DatabaseLoad
         *missing_in_scratch(grants, scratch),
         *missing_for_definers(grants, flavor, definers),
     ]
+
+
+async def _missing_for_point(
+    session: Session,
+    flavor: Flavor,
+    grants: Grants,
+    loads: Sequence[DatabaseLoad],
+    request: RestoreRequest,
+) -> list[Missing]:
+    """Find what the backup of what is there now lacks."""
+    if request.into or not request.create_backup:
+        return []
+    live = [load.target for load in loads if await content(session, load.target)]
+    some = not all(load.whole for load in loads)
+    found = missing_for_backup(grants, flavor, live, only_tables=some)
+    return [one for one in found if one.required]
 
 
 async def _children(

@@ -318,7 +318,9 @@ class Restoration:
             tables=len(tables),
             rows=sum(table.rows for table in tables),
             raw_size=sum(table.raw_size for table in tables),
-            whole=len(tables) == done and not wanted.schema_only and wanted.verify_after,
+            whole=len(tables) == done
+            and wanted.verify_after
+            and not (wanted.schema_only or wanted.data_only),
             error=error,
         )
         try:
