@@ -10,6 +10,7 @@ Sources: mariadb.com/kb/en/rename-table, /atomic-ddl (10.6: InnoDB, Aria, MyISAM
 dev.mysql.com/doc/refman/8.4/en/rename-table.html, /atomic-ddl.html.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +38,8 @@ MOST_NAME_CHARACTERS: Final = 64
 # How long one try may make new statements of others wait behind it: the wait for a table's lock queues
 # them up.
 LOCK_SECONDS: Final = 3
+# InnoDB makes its list of transactions anew only so often.
+_POLL_SECONDS: Final = 0.1
 _LOCK_TIMEOUT: Final = 1205
 _TABLE_TYPES: Final = "'BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED'"
 _NEXTVAL: Final = "nextval("
@@ -254,6 +257,39 @@ def in_use() -> Iterator[None]:
             f"others have held locks on the tables for {LOCK_SECONDS} s",
             hint="The live data is as it was. Look for long transactions in SHOW PROCESSLIST.",
         ) from exc
+
+
+async def await_snapshots(session: Session) -> int:
+    """
+    Wait, but not for long, until the transactions that are open now have ended.
+
+    InnoDB refuses a table to a snapshot from before its creation (1412), but shows it half loaded to
+    one that was opened while rows came in, if that first reads it after the RENAME.
+
+    Returns:
+        How many are still open.
+
+    Raises:
+        PermissionDeniedError: PROCESS is missing.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + LOCK_SECONDS
+    waiting = await _transactions(session)
+    while waiting and loop.time() < deadline:
+        await asyncio.sleep(_POLL_SECONDS)
+        waiting &= await _transactions(session)
+    return len(waiting)
+
+
+async def _transactions(session: Session) -> set[tuple[str, ...]]:
+    """List the transactions of others that keep a snapshot; their ids change when they first write."""
+    return set(
+        await session.texts(
+            "SELECT trx_mysql_thread_id, trx_started FROM information_schema.INNODB_TRX"
+            " WHERE trx_isolation_level IN ('REPEATABLE READ', 'SERIALIZABLE')"
+            " AND trx_mysql_thread_id <> CONNECTION_ID()"
+        )
+    )
 
 
 # -- the fence ------------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ from app.services.backups import BackupService
 from app.services.preflight import Preflight
 from app.services.rehearsals import DrillResult, Options, Rehearsals
 from app.services.repairs import Repair, Repairs
-from app.services.restoration import Parts, Restoration, load_sessions, point_to_repair
+from app.services.restoration import Parts, Restoration, point_to_repair
 from app.services.restoreplan import plan_loads
+from app.services.sessions import load_sessions
 from app.services.swaps import SwapReport, Swaps
 from app.storage.journals import Journals, new_recovery_id
 

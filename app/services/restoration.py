@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +10,6 @@ from app.archive.catalogue import Catalogue
 from app.archive.reader import ArchiveReader
 from app.archive.verification import VerifyLevel
 from app.domain.backup import BackupRequest
-from app.domain.manifest import Manifest
 from app.domain.ports import Clock
 from app.domain.progress import Phase, Progress
 from app.domain.recovery import (
@@ -25,26 +23,24 @@ from app.domain.rehearsal import Proof
 from app.domain.restore import RestoreRequest
 from app.engine import foreignkeys
 from app.engine.accounts import load_accounts
-from app.engine.chunks import max_reply_bytes
 from app.engine.connection import Server, Session
-from app.engine.flavor import LOAD_SESSION, Flavor
+from app.engine.flavor import Flavor
 from app.engine.introspect import TableRef
 from app.engine.inventory import prove_definitions, prove_inventory
 from app.engine.load import Load
 from app.engine.preflight import DatabaseLoad, is_empty
-from app.engine.swap import create_database, kept_name, table_names
+from app.engine.swap import await_snapshots, create_database, kept_name, table_names
 from app.engine.swapplan import SwapDraft, plan_swaps
 from app.engine.tasks import to_end
-from app.errors import AppError, StalledError, TargetNotEmptyError
+from app.errors import AppError, PermissionDeniedError, StalledError, TargetNotEmptyError
 from app.services.backups import BackupService
 from app.services.preflight import Preflight
 from app.services.restoreplan import wanted_objects
+from app.services.sessions import awake, load_sessions
 from app.services.swaps import SwapReport, Swaps
 
 
 _log: Final = logging.getLogger(__name__)
-# Firewalls and proxies forget connections on which nothing moves.
-_HEARTBEAT_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +106,7 @@ class Restoration:
             loads = findings.loads
             self.warnings += findings.warnings
             await self.verify()
-            async with _awake(session):
+            async with awake(session):
                 point = await self._recovery_point(loads)
             journal = self._journal(recovery_id, loads, point, logged=logged)
             try:
@@ -172,6 +168,7 @@ class Restoration:
             _require_free(swaps)
         await self._count_orphans(swaps)
         self._progress.enter(Phase.SWAP)
+        await self._await_snapshots(session)
         journal, report = await self._parts.swaps.swap(
             session, self._flavor, replace(journal, swaps=swaps)
         )
@@ -207,7 +204,7 @@ class Restoration:
         manifest = self._reader.manifest
         threads = self._request.threads
         async with (
-            _awake(held),
+            awake(held),
             load_sessions(self._parts.server, manifest, threads, logged=logged) as sessions,
         ):
             for one in loads:
@@ -243,6 +240,21 @@ class Restoration:
             whole=one.whole,
             foreign_keys=tuple(key for key in load.deferred if key.database == one.target),
         )
+
+    async def _await_snapshots(self, session: Session) -> None:
+        """Let transactions end that would read the new tables half loaded, or warn of them."""
+        if self._request.into:  # nobody reads there yet
+            return
+        try:
+            count = await await_snapshots(session)
+        except PermissionDeniedError:
+            self.warnings.append("without PROCESS this user cannot see transactions that are open")
+            return
+        if count:
+            self.warnings.append(
+                f"{count} transactions from before the swap are still open; if they now read restored"
+                " tables, they may see them as they were while they were loaded"
+            )
 
     async def _count_orphans(self, swaps: Sequence[SchemaSwap]) -> None:
         """Warn of rows that have no parent once the tables have changed places."""
@@ -346,44 +358,3 @@ def _require_free(swaps: Sequence[SchemaSwap]) -> None:
                 f"{swap.target}.{name} was made by others while the restore went on",
                 hint="Choose another name with --into, or drop what is there.",
             )
-
-
-@asynccontextmanager
-async def load_sessions(
-    server: Server, manifest: Manifest, threads: int, *, logged: bool = True
-) -> AsyncIterator[Sequence[Session]]:
-    """Open connections that load a backup and read it back."""
-    reply = max_reply_bytes(manifest.options.chunk_bytes)
-    state = {**LOAD_SESSION, "group_concat_max_len": str(reply)}
-    if not logged:
-        state["sql_log_bin"] = "0"
-    sessions: list[Session] = []
-    try:
-        while len(sessions) < threads:
-            sessions.append(await server.open(state))
-        yield sessions
-    finally:
-        for session in sessions:
-            await session.close()
-
-
-@asynccontextmanager
-async def _awake(session: Session) -> AsyncIterator[None]:
-    """Keep a connection from being forgotten while a block does not use it."""
-    over = asyncio.Event()
-
-    async def beat() -> None:
-        while not over.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), _HEARTBEAT_SECONDS)
-            await session.scalar("SELECT 1")
-
-    task = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        over.set()  # not cancelled: that would end the connection, and the locks with it
-        await to_end(asyncio.wait([task]))
-        failure = task.exception()  # asked for in any case, so that nobody warns of it
-    if failure is not None:
-        raise failure

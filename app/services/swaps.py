@@ -12,9 +12,9 @@ A crash before the RENAME is put back, one after it is finished or reversed; whi
 the server knows. Everything before and after the RENAME may be run again.
 
 Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so
-their rows miss the triggers of that moment; and views, routines and events change one by one. Who
-opened a snapshot while tables were being loaded and first reads them after the swap sees them as they
-were then: half loaded (a snapshot from before the load is refused by the server, with error 1412).
+their rows miss the triggers of that moment; and views, routines and events change one by one. A
+transaction that opened its snapshot while tables were loaded, and is still open seconds later, sees
+them half loaded if it first reads them after the swap; the restore waits for such, then warns.
 """
 
 import asyncio

@@ -162,6 +162,31 @@ async def test_r7_a_snapshot_older_than_the_swap(phase, trip, sql, shop):
     assert rows in ([(3,)], DEFINITION_CHANGED)
 
 
+@pytest.mark.parametrize("ends", [True, False])
+async def test_r7_a_snapshot_from_the_middle_of_the_load(ends, trip, sql, shop):
+    """The swap waits a while for a transaction that would see half of the rows, then warns of it."""
+    manifest = await trip.backup(shop)
+    begun: list[threading.Timer] = []
+    with Sql(trip.url, shop) as reader:
+
+        def listener(progress: Progress) -> None:
+            if progress.phase is Phase.LOAD and progress.rows_done and not begun:
+                reader.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+                begun.append(threading.Timer(1.0, reader.run, ["COMMIT"]))
+
+        def swapping(progress: Progress) -> None:
+            listener(progress)
+            if progress.phase is Phase.SWAP and ends:
+                begun[0].start()
+
+        request = RestoreRequest(manifest.backup_id, create_backup=False)
+        result = await trip.recoveries.restore(request, Progress(listener=swapping))
+        if ends:
+            begun[0].join()
+
+    assert any("still open" in warning for warning in result.warnings) is not ends
+
+
 # -- writers --------------------------------------------------------------------------------------
 
 
