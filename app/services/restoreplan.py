@@ -11,8 +11,8 @@ from app.domain.restore import RestoreRequest
 from app.engine import ddl
 from app.engine.connection import Session
 from app.engine.definitions import exact_definition
-from app.engine.flavor import ROWLESS_ENGINES, Flavor
-from app.engine.introspect import Table, TableRef, has_rows, matches, read_tables
+from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS, Flavor
+from app.engine.introspect import SCRATCH, Table, TableRef, has_rows, matches, read_tables
 from app.engine.objectload import archived_objects, live_objects
 from app.engine.preflight import DatabaseLoad
 from app.engine.swap import MOST_NAME_CHARACTERS, exists, staging_name, table_names
@@ -73,6 +73,11 @@ def _check_options(manifest: Manifest, request: RestoreRequest) -> None:
         raise InvalidRequestError(
             f"no database can be named {name[:80]!r}",
             hint=f"Names have at most {MOST_NAME_CHARACTERS} characters and do not end in a space.",
+        )
+    if name.lower() in SYSTEM_SCHEMAS or SCRATCH.search(name):
+        raise InvalidRequestError(
+            f"{name!r} is a name of the server, or one that restores give to their own databases",
+            hint="Choose another name.",
         )
     if request.schema_only and request.data_only:
         raise InvalidRequestError("--schema-only and --data-only exclude each other")
