@@ -207,20 +207,20 @@ def all_moves(swaps: Sequence[SchemaSwap]) -> list[Move]:
     ]
 
 
-async def rename(session: Session, moves: Sequence[Move]) -> None:
+async def rename(session: Session, moves: Sequence[Move], *, at_once: int = 0) -> None:
     """
-    Move tables in one statement.
+    Move tables, all in one statement, or so many at once.
 
     Raises:
-        TablesInUseError: Others hold a lock; nothing was moved.
-        StatementError: The server refused; nothing was moved.
+        TablesInUseError: Others hold a lock; nothing was moved by that statement.
+        StatementError: The server refused; nothing was moved by that statement.
         ConnectionLostError: It may have happened or not.
     """
-    if not moves:
-        return
-    statement = f"RENAME TABLE {', '.join(move.sql for move in moves)}"
-    with in_use():  # the server needs some milliseconds for each table
-        await session.query(statement, patient=True)
+    step = at_once or len(moves) or 1
+    for start in range(0, len(moves), step):
+        names = ", ".join(move.sql for move in moves[start : start + step])
+        with in_use():  # the server needs some milliseconds for each table
+            await session.query(f"RENAME TABLE {names}", patient=True)
 
 
 async def require_packet(session: Session, moves: Sequence[Move]) -> None:

@@ -13,10 +13,17 @@ from app.engine import foreignkeys
 from app.engine.connection import Session
 from app.engine.flavor import Flavor
 from app.engine.introspect import TableRef
-from app.engine.objectload import live_objects, surplus
+from app.engine.objectload import drop_object, live_objects, surplus
 from app.engine.objects import view_names
 from app.engine.quoting import quote_text
-from app.engine.swap import all_moves, exists, require_packet, table_names
+from app.engine.swap import (
+    all_moves,
+    exists,
+    in_use,
+    require_packet,
+    table_names,
+    trigger_names,
+)
 from app.errors import ConflictError
 
 
@@ -184,3 +191,25 @@ async def _with_foreign_keys(session: Session, swaps: Sequence[SchemaSwap]) -> l
         )
         for swap in swaps
     ]
+
+
+async def clear_the_way(session: Session, swap: SchemaSwap) -> None:
+    """
+    Drop what a RENAME would refuse: triggers of old tables, views with the names of new ones.
+
+    Raises:
+        ConflictError: One of them is not in the plan.
+        TablesInUseError: Others hold a lock.
+    """
+    triggers = await trigger_names(session, swap)
+    views = set(await view_names(session, swap.target)) & set(swap.incoming)
+    known = {one.name: one for one in swap.present.entries if one.kind is ObjectKind.TRIGGER}
+    known_views = {one.name: one for one in swap.present.entries if one.kind is ObjectKind.VIEW}
+    if strange := sorted((triggers - known.keys()) | (views - known_views.keys())):
+        raise ConflictError(
+            f"{swap.target}.{strange[0]} was created while the restore went on",
+            hint="The live data is as it was. Restore again when nobody changes definitions.",
+        )
+    for one in [*(known[name] for name in triggers), *(known_views[name] for name in views)]:
+        with in_use():
+            await drop_object(session, swap.target, one)

@@ -73,7 +73,10 @@ async def test_names_that_are_one_here_are_named(own_server, tmp_path):
     both = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
     one = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("t",)))
 
-    assert both.compatibility.clashing_names == ("'T' and 't' are one name on this server",)
+    assert set(both.compatibility.clashing_names) == {
+        "'T' and 't' are one name on this server",
+        "'T' would be 't' on this server",
+    }
     assert one.problems == ()
     for trip in (there, here):
         await trip.target.close()
