@@ -35,6 +35,15 @@ class Settings(BaseSettings):
         threads: Connections to the server.
         undo_minutes: How long a restore keeps what it replaced; 0 drops it at once.
         timeout: Seconds without progress after which a run fails.
+        jwt_secret: Signs access tokens; empty = one is made in `state_dir`.
+        jwt_old_secrets: Secrets that are still accepted, separated by white space.
+        jwt_issuer: Who may have made a token.
+        jwt_audience: Whom a token must be for.
+        access_minutes: How long an access token is good.
+        session_days: How long a login may stay unused.
+        admin_password: Password of the user `admin`, who is made when there are no users at all.
+        shutdown_seconds: How long running work may go on when the service is stopped.
+        trusted_proxies: Addresses whose `X-Forwarded-For` is believed, separated by commas.
     """
 
     model_config = SettingsConfigDict(
@@ -54,6 +63,15 @@ class Settings(BaseSettings):
     )
     undo_minutes: Annotated[float, Field(ge=0)] = 60.0
     timeout: Annotated[float, Field(gt=0)] = 300.0
+    jwt_secret: SecretStr = SecretStr("")
+    jwt_old_secrets: SecretStr = SecretStr("")
+    jwt_issuer: Annotated[str, Field(min_length=1)] = "backstay"
+    jwt_audience: Annotated[str, Field(min_length=1)] = "backstay"
+    access_minutes: Annotated[float, Field(gt=0, le=1440)] = 15.0
+    session_days: Annotated[float, Field(gt=0)] = 30.0
+    admin_password: SecretStr = SecretStr("")
+    shutdown_seconds: Annotated[float, Field(ge=0)] = 0.0
+    trusted_proxies: str = ""
 
     @field_validator("backup_dir", "state_dir")
     @classmethod

@@ -39,10 +39,11 @@ def log_to_stderr(level: int = logging.INFO) -> None:
             ],
         )
     )
-    root = logging.getLogger("app")
-    root.handlers = [handler]
-    root.setLevel(level)
-    root.propagate = False
+    for name in ("app", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -144,6 +144,10 @@ class Catalogue:
         """
         return self._read(self._find(backup_id))
 
+    def find(self, backup_id: str) -> BackupId:
+        """Tell whether there is such a backup, even a damaged one; raises BackupNotFoundError."""
+        return self._find(backup_id).backup_id
+
     def open(self, backup_id: str) -> ArchiveReader:
         """Open one backup for reading; raises what `manifest` and `ArchiveReader.open` raise."""
         return ArchiveReader.open(self.directory, self.manifest(backup_id))

@@ -83,6 +83,11 @@ class ArchiveReader:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
+    @property
+    def full_path(self) -> str:
+        """Where the data file lies; nobody deletes it before `close`."""
+        return self._file.full_path
+
     def close(self) -> None:
         """Release the lock; no read may be under way."""
         self._file.close()

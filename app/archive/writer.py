@@ -70,6 +70,7 @@ class ArchiveWriter:
         self._data: WriteFile | None = None
         self._note: WriteFile | None = None
         self._usable = False
+        self._failure: StorageError | None = None
 
     async def __aenter__(self) -> Self:
         """Create the file; raises StorageError when that is refused."""
@@ -175,6 +176,8 @@ class ArchiveWriter:
 
     def _begin_change(self) -> None:
         """Forbid further use until the change that begins here is complete."""
+        if self._failure is not None:  # whoever fails second must name the same cause
+            raise type(self._failure)(str(self._failure), hint=self._failure.hint)
         if not self._usable:
             raise StorageError(f"{self.name.file}: an earlier write failed")
         self._usable = False
@@ -190,9 +193,13 @@ class ArchiveWriter:
 
     def _put(self, pieces: Sequence[bytes]) -> None:
         file = self._file()
-        for piece in pieces:
-            file.write(piece)
-            self._digest.update(piece)
+        try:
+            for piece in pieces:
+                file.write(piece)
+                self._digest.update(piece)
+        except StorageError as exc:
+            self._failure = exc
+            raise
         self.size = file.size
 
     def _put_one(self, packer: MemberPacker, statement: Statement) -> None:

@@ -91,3 +91,32 @@ class CatalogueEntry:
             warnings_count=len(manifest.warnings),
             recovery_point=manifest.options.recovery_point,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFilter:
+    """
+    Which backups a list shows; empty and None = no condition.
+
+    Attributes:
+        database: One that the backup holds.
+        text: Part of the description, upper and lower case alike.
+        created_after: Earliest instant, aware, itself included.
+        created_before: Latest instant, itself left out.
+    """
+
+    database: str = ""
+    text: str = ""
+    recovery_point: bool | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def takes(self, entry: CatalogueEntry) -> bool:
+        """Tell whether a backup is meant."""
+        return (
+            (not self.database or self.database in entry.databases)
+            and self.text.casefold() in entry.description.casefold()
+            and self.recovery_point in {None, entry.recovery_point}
+            and (self.created_after is None or entry.created_at >= self.created_after)
+            and (self.created_before is None or entry.created_at < self.created_before)
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Phase(StrEnum):
@@ -24,6 +25,78 @@ class Phase(StrEnum):
     COMPARE = "compare"
 
 
+# A rate over less time says nothing.
+_LEAST_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReport:
+    """
+    The counters of a run at one moment.
+
+    Attributes:
+        bytes_per_second: Uncompressed SQL since the phase began; 0 while unknown.
+        seconds_left: Of this phase, estimated; None while unknown.
+        elapsed: Seconds since the run began.
+    """
+
+    phase: str
+    table: str
+    tables_done: int
+    tables_total: int
+    rows_done: int
+    rows_total: int
+    bytes_done: int
+    bytes_total: int
+    bytes_per_second: float
+    seconds_left: float | None
+    elapsed: float
+
+
+class Pace:
+    """Bytes a second since the current phase began."""
+
+    def __init__(self, now: float) -> None:
+        self._phase: Phase | None = None
+        self._run_began = self._began = now
+        self._seen = 0
+
+    def rate(self, progress: "Progress", now: float) -> float:
+        """
+        Measure the speed.
+
+        Args:
+            progress: The counters.
+            now: Seconds on a clock that never goes back, the same for every call.
+
+        Returns:
+            Bytes a second; 0 while unknown.
+        """
+        if progress.phase is not self._phase or progress.bytes_done < self._seen:
+            self._phase, self._began = progress.phase, now - _LEAST_SECONDS
+        self._seen = progress.bytes_done
+        return progress.bytes_done / max(now - self._began, _LEAST_SECONDS)
+
+    def report(self, progress: "Progress", now: float) -> ProgressReport:
+        """Return the counters as they are now."""
+        rate = self.rate(progress, now)
+        left = progress.bytes_total - progress.bytes_done
+        known = progress.bytes_done > 0 and left > 0 and rate >= 1
+        return ProgressReport(
+            phase=progress.phase,
+            table=progress.table,
+            tables_done=progress.tables_done,
+            tables_total=progress.tables_total,
+            rows_done=progress.rows_done,
+            rows_total=progress.rows_total,
+            bytes_done=progress.bytes_done,
+            bytes_total=progress.bytes_total,
+            bytes_per_second=round(rate, 1),
+            seconds_left=round(left / rate, 1) if known else None,
+            elapsed=round(now - self._run_began, 3),
+        )
+
+
 @dataclass(slots=True)
 class Progress:
     """
@@ -38,6 +111,8 @@ class Progress:
         rows_total: Estimate before a dump, exact before a load.
         bytes_done: Uncompressed SQL bytes moved.
         bytes_total: Estimate or exact as for rows; 0 while unknown.
+        backup_id: Backup that is made or read; empty while unknown.
+        restore_id: Restore that is made; empty while unknown.
         listener: Called after every change; must return at once and never raise.
     """
 
@@ -49,7 +124,14 @@ class Progress:
     rows_total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
+    backup_id: str = ""
+    restore_id: str = ""
     listener: Callable[["Progress"], None] | None = field(default=None, repr=False)
+
+    def name(self, *, backup_id: str = "", restore_id: str = "") -> None:
+        """Say what the run is about, as soon as that has a name."""
+        self.backup_id, self.restore_id = backup_id or self.backup_id, restore_id or self.restore_id
+        self._changed()
 
     def enter(self, phase: Phase) -> None:
         """Begin a step."""

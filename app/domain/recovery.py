@@ -41,6 +41,11 @@ class RecoveryPhase(StrEnum):
     DONE = "done"  # all is as it should be; the old tables are kept for an undo
     FORGOTTEN = "forgotten"  # they are not kept any more
 
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing to finish or undo."""
+        return self in {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}
+
 
 @dataclass(frozen=True, slots=True)
 class SavedStatement:

@@ -58,8 +58,8 @@ class RestoreResult:
         verified: Whether all rows were read back and are equal, and every object is there.
         recovery_point: Backup of what was there before; empty when there was nothing, or none wanted.
         undo_until: Until when the old tables are kept, aware UTC; None when they are not.
-        fence: `read_only`, `none` when that right was missing, `not needed`.
-        binary_log: `off`, `written` or `skipped`.
+        fence: `read_only`, `none` when that right was missing, `not needed`; `unknown` as below.
+        binary_log: `off`, `written`, `skipped`; `unknown` when it was cancelled too late.
         duration: Seconds.
         warnings: What is not as it was, and why.
     """

@@ -16,7 +16,7 @@ from app.engine.connection import Session
 from app.engine.flavor import Flavor
 from app.engine.quoting import quote_text
 from app.engine.server_errors import TRUST_HINT
-from app.errors import IncompatibleServerError, TargetNotEmptyError
+from app.errors import IncompatibleServerError
 
 
 # What the server may refuse to create while there is a binary log; for triggers SUPER is enough.
@@ -116,20 +116,6 @@ async def check_trust(
         )
 
 
-async def require_empty(session: Session, database: str) -> None:
-    """
-    Refuse a database with anything in it; one that does not exist is fine.
-
-    Raises:
-        TargetNotEmptyError: It holds a table, view, routine or event.
-    """
-    if found := await content(session, database):
-        raise TargetNotEmptyError(
-            f"database {database!r} holds {found}",
-            hint="Choose another name with --into, or drop what is there.",
-        )
-
-
 async def is_empty(session: Session, database: str) -> bool:
     """Tell whether a database holds nothing."""
     return not await content(session, database)
@@ -188,11 +174,11 @@ async def _clashing_names(session: Session, loads: Sequence[DatabaseLoad]) -> li
     findings = []
     for load in loads:
         seen: dict[str, str] = {}
-        for table in load.entry.tables:
-            folded.append(table.name)
-            other = seen.setdefault(table.name.lower(), table.name)
-            if other != table.name:
-                findings.append(f"{other!r} and {table.name!r} are one name on this server")
+        for name in sorted(table.name for table in load.entry.tables):
+            folded.append(name)
+            other = seen.setdefault(name.lower(), name)
+            if other != name:
+                findings.append(f"{other!r} and {name!r} are one name on this server")
     if setting == "1":
         changed = (name for name in folded if name != name.lower())
         findings += [f"{name!r} would be {name.lower()!r} on this server" for name in changed]

@@ -99,6 +99,11 @@ class ReadFile:
             with translated(self.name):
                 close(self._kernel, fd)
 
+    @property
+    def full_path(self) -> str:
+        """Return the file's path under the name that it has now."""
+        return self._path(self.name)
+
     def _path(self, name: str) -> str:
         return layout.join(self._directory, name)
 

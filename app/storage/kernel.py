@@ -35,6 +35,10 @@ class Kernel:
         """Write some bytes at the end; may be fewer than given."""
         return os.write(fd, data)
 
+    def truncate(self, fd: int) -> None:
+        """Make an open file empty."""
+        os.ftruncate(fd, 0)
+
     def pread(self, fd: int, size: int, offset: int) -> bytes:
         """Read some bytes at an offset; may be fewer than asked."""
         return os.pread(fd, size, offset)

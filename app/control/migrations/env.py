@@ -3,38 +3,47 @@
 import asyncio
 
 from alembic import context
-from sqlalchemy import Connection, MetaData
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 
 from app.config import load_settings
-
-
-# The tables come with the API; until then there is nothing to migrate.
-target_metadata = MetaData()
+from app.control.address import parse_address
+from app.control.database import ControlDatabase
+from app.control.tables import metadata
 
 
 def _migrate(connection: Connection) -> None:
-    # SQLite cannot alter most of a table: Alembic copies it instead.
-    context.configure(connection=connection, target_metadata=target_metadata, render_as_batch=True)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        # SQLite cannot alter most of a table: Alembic copies it instead.
+        render_as_batch=True,
+    )
     with context.begin_transaction():
         context.run_migrations()
 
 
 async def _migrate_online() -> None:
     settings = load_settings()
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = create_async_engine(settings.control_address, poolclass=NullPool)
-    async with engine.connect() as connection:
+    database = ControlDatabase(settings.control_address, settings.state_dir)
+    async with database.migrating() as connection:
         await connection.run_sync(_migrate)
-    await engine.dispose()
 
 
-if context.is_offline_mode():
+def _migrate_offline() -> None:
+    url, _file, _tls = parse_address(load_settings().control_address)
     context.configure(
-        url=load_settings().control_address, target_metadata=target_metadata, literal_binds=True
+        dialect_name=url.get_backend_name(), target_metadata=metadata, literal_binds=True
     )
     with context.begin_transaction():
         context.run_migrations()
+
+
+# The program gives its own connection, with the transaction and the locks it holds already.
+given = context.config.attributes.get("connection")
+if isinstance(given, Connection):
+    _migrate(given)
+elif context.is_offline_mode():
+    _migrate_offline()
 else:
     asyncio.run(_migrate_online())

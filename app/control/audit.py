@@ -1,0 +1,138 @@
+"""The audit's chain, in the control database."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
+from typing import Final
+
+from sqlalchemy import ColumnElement, RowMapping, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.control.database import ControlDatabase, pause
+from app.control.pages import fetch_page
+from app.control.tables import Exact, audit
+from app.domain.audit import GENESIS, AuditEntry, AuditEvent, seal
+from app.domain.stores import AuditFilter, Page
+from app.errors import ControlUnavailableError
+
+
+_ORDERS: Final = {"number": (audit.c.number,)}
+# Only processes compete for a number, the tasks of each take turns; one of them always gets it.
+_ATTEMPTS: Final = 100
+_WIDTHS: Final = {
+    column.name: column.type.length for column in audit.c if isinstance(column.type, Exact)
+}
+_CUT: Final = "..."
+
+
+class AuditRecords:
+    """An AuditStore."""
+
+    def __init__(self, database: ControlDatabase) -> None:
+        self._database = database
+        self._turn = asyncio.Lock()
+
+    async def append(self, event: AuditEvent) -> AuditEntry:
+        """
+        Seal an event over the newest entry and add it; safe against other processes.
+
+        Returns:
+            The new entry; texts that no column can hold are cut or repaired before they are sealed.
+
+        Raises:
+            ControlUnavailableError: As everywhere; or others were faster every time.
+        """
+        event = _storable(event)
+        async with self._turn:
+            for _ in range(_ATTEMPTS):
+                try:
+                    return await self._database.write(lambda one: _append(one, event))
+                except IntegrityError:  # another process has taken the number
+                    await pause()
+        raise ControlUnavailableError("too many processes write to the audit at once")
+
+    async def list(self, wanted: AuditFilter, page: Page) -> tuple[Sequence[AuditEntry], int]:
+        """
+        List entries, sorted by `number`.
+
+        Args:
+            wanted: `since` is included, `until` is not.
+            page: Which part.
+
+        Returns:
+            A page, and the count of all.
+
+        Raises:
+            InvalidRequestError: Sorted by anything else.
+        """
+        rows, total = await fetch_page(self._database, audit, _conditions(wanted), page, _ORDERS)
+        return [_entry(row) for row in rows], total
+
+    async def read(self, after: int, limit: int) -> Sequence[AuditEntry]:
+        """Return entries with higher numbers, in order."""
+        query = select(audit).where(audit.c.number > after).order_by(audit.c.number).limit(limit)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return [_entry(row) for row in rows]
+
+
+async def _append(connection: AsyncConnection, event: AuditEvent) -> AuditEntry:
+    """
+    Add the next link.
+
+    Returns:
+        It, if this transaction can be committed.
+    """
+    # The newest one is not locked: on a server that would lock the end of the table, and two who have
+    # done it wait for each other. The primary key decides who was first.
+    newest = select(audit.c.number, audit.c.digest).order_by(audit.c.number.desc()).limit(1)
+    row = (await connection.execute(newest)).mappings().one_or_none()
+    entry = seal(row["number"] + 1, event, row["digest"]) if row else seal(1, event, GENESIS)
+    values = {**asdict(entry.event), "number": entry.number, "digest": entry.digest}
+    await connection.execute(insert(audit).values(values))
+    return entry
+
+
+def _storable(event: AuditEvent) -> AuditEvent:
+    """Make an event fit the table: nobody may escape the audit by a name that is too long."""
+    return replace(
+        event,
+        actor=_fitting(event.actor, "actor"),
+        role=_fitting(event.role, "role"),
+        address=_fitting(event.address, "address"),
+        action=_fitting(event.action, "action"),
+        target=_fitting(event.target, "target"),
+        result=_fitting(event.result, "result"),
+        run_id=_fitting(event.run_id, "run_id"),
+    )
+
+
+def _fitting(text: str, column: str) -> str:
+    """Cut text to the bytes of UTF-8 that a column holds; half characters become question marks."""
+    data, width = text.encode(errors="replace"), _WIDTHS[column]
+    if len(data) > width:
+        return data[: width - len(_CUT)].decode(errors="ignore") + _CUT
+    return data.decode()
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    conditions = [
+        audit.c[name] == value
+        for name, value in (
+            ("actor", wanted.actor),
+            ("action", wanted.action),
+            ("result", wanted.result),
+        )
+        if value
+    ]
+    if wanted.since is not None:
+        conditions.append(audit.c.at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(audit.c.at < wanted.until)
+    return conditions
+
+
+def _entry(row: RowMapping) -> AuditEntry:
+    event = AuditEvent(**{field.name: row[field.name] for field in fields(AuditEvent)})
+    return AuditEntry(row["number"], event, row["digest"])

@@ -1,0 +1,322 @@
+"""
+The connections to the control database, on SQLite, MariaDB or MySQL.
+
+This package is the only one that knows this database, and `failures` translates its errors.
+"""
+
+import asyncio
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, Executable, RowMapping, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+from app.control.address import parse_address
+from app.control.failures import is_conflict, translated
+from app.control.filereader import FileReader
+from app.control.schema import HEAD, revision_of, upgrade
+from app.errors import ControlUnavailableError
+
+
+T = TypeVar("T")
+
+# A server that is there answers in milliseconds, and somebody waits for a page.
+_CONNECT_SECONDS: Final = 5
+# Longer than any wait for a lock; every transaction here has a few short statements.
+_TRANSACTION_SECONDS: Final = 20
+_LOCK_SECONDS: Final = 5
+# How long a start waits for another one that is changing the tables.
+_MIGRATION_SECONDS: Final = 60
+_POLL_SECONDS: Final = 0.05
+# Load balancers and firewalls drop silently what was idle for longer.
+_RECYCLE_SECONDS: Final = 300
+_ATTEMPTS: Final = 10
+_BEGIN: Final = "control_begin"
+_PRAGMAS: Final = (
+    f"PRAGMA busy_timeout = {_LOCK_SECONDS * 1000}",
+    # NORMAL could lose the last transactions in a power cut, never damage the file; but the newest
+    # number of the audit is also kept outside, and would tell of an entry that somebody cut off.
+    "PRAGMA synchronous = FULL",
+)
+# Without strict mode a server would cut what is too long.
+_FIRST_STATEMENT: Final = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+    f", SESSION innodb_lock_wait_timeout = {_LOCK_SECONDS}"
+)
+
+
+class ControlDatabase:
+    """
+    The service's own database; connects when it is first used.
+
+    Every method and every block may raise ControlUnavailableError; what a block had written is then
+    undone, or unknown when the connection was lost at its very end.
+    """
+
+    def __init__(self, address: str, directory: Path) -> None:
+        self._url, self._file, self._tls = parse_address(address)
+        self._directory = directory
+        self._engine: AsyncEngine | None = None
+        self._reader = FileReader(self._url, lock_seconds=_LOCK_SECONDS)
+        # SQLite has one writer at a time and no queue: tasks of one process had better not race.
+        turn: AbstractAsyncContextManager[None] = asyncio.Lock() if self._file else nullcontext()
+        self._turn = turn
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that sees one moment of the database and changes nothing."""
+        async with self._transaction(self._ordinary(), "BEGIN") as connection:
+            yield connection
+
+    async def rows(
+        self, query: Executable, parameters: Mapping[str, object] | None = None
+    ) -> Sequence[RowMapping]:
+        """
+        Run one query; alone it sees one moment of the database without a transaction.
+
+        Args:
+            query: Best one that is made once: every request of the API asks who makes it.
+            parameters: Values of its `bindparam`s.
+
+        Returns:
+            All its rows.
+        """
+        if self._file is not None:
+            with translated():
+                _require_file(self._file)
+                return await self._reader.rows(query, parameters)
+        async with self.reading() as connection:
+            return (await connection.execute(query, parameters)).mappings().all()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """
+        Open a transaction that is committed when the block ends, and undone when it fails.
+
+        Yields:
+            Its connection.
+
+        Raises:
+            IntegrityError: A row contradicts another.
+        """
+        # IMMEDIATE: two that read first and write then would wait for each other for ever.
+        begun = self._transaction(self._ordinary(), "BEGIN IMMEDIATE")
+        with translated():
+            async with asyncio.timeout(_TRANSACTION_SECONDS), self._turn, begun as connection:
+                yield connection
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """
+        Run a transaction, again when it lost against another one; to its end, even when cancelled.
+
+        Returns:
+            What `work` returned.
+
+        Raises:
+            CancelledError: This task was cancelled; what the transaction has written stays.
+            ControlUnavailableError: As everywhere; or it lost every time.
+            IntegrityError: A row contradicts another.
+        """
+        # SQLite closes no connection with an open statement: one that was cut off would keep its
+        # lock against all others, https://www.sqlite.org/c3ref/close.html
+        task = asyncio.create_task(self._write(work))
+        try:
+            return await asyncio.shield(task)
+        finally:
+            await asyncio.wait([task])
+
+    async def _write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                async with self.writing() as connection:
+                    return await work(connection)
+            except ControlUnavailableError as exc:
+                if not is_conflict(exc):
+                    raise
+            await pause()
+        async with self.writing() as connection:
+            return await work(connection)
+
+    async def execute(self, statement: Executable) -> int:
+        """Run one statement that writes, and return how many rows it found."""
+
+        async def work(connection: AsyncConnection) -> int:
+            return (await connection.execute(statement)).rowcount
+
+        return await self.write(work)
+
+    async def prepare(self) -> None:
+        """Make the database if it is a file, and bring its tables to the newest version."""
+        async with self.reading() as connection:
+            found = await connection.run_sync(revision_of)
+        if found != HEAD:
+            async with self.migrating() as connection:
+                await connection.run_sync(upgrade)
+
+    @asynccontextmanager
+    async def migrating(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction to change the tables in; other processes wait, here or elsewhere."""
+        async with AsyncExitStack() as stack:
+            stack.enter_context(translated())
+            await stack.enter_async_context(_flock(self._directory / "control.lock"))
+            engine = self._make_engine(migrating=True)
+            stack.push_async_callback(engine.dispose)
+            begun = self._transaction(engine, "BEGIN IMMEDIATE", seconds=None)
+            connection = await stack.enter_async_context(begun)
+            if self._file is None:
+                # A server knows no transactions of DDL, and other machines not our lock.
+                await _lock_server(connection)
+            yield connection
+
+    async def ping(self) -> None:
+        """Prove that the database answers."""
+        async with self.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        self._reader.close()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            with translated():
+                await engine.dispose()
+
+    @asynccontextmanager
+    async def _transaction(
+        self, engine: AsyncEngine, begin: str, *, seconds: float | None = _TRANSACTION_SECONDS
+    ) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(translated())
+            await stack.enter_async_context(asyncio.timeout(seconds))
+            # The driver's own timeout ends with the TCP handshake.
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                connection = await stack.enter_async_context(engine.connect())
+            connection = await connection.execution_options(**{_BEGIN: begin})
+            _ = await stack.enter_async_context(connection.begin())
+            yield connection
+
+    def _ordinary(self) -> AsyncEngine:
+        if self._engine is None:
+            with translated():
+                self._engine = self._make_engine()
+        return self._engine
+
+    def _make_engine(self, *, migrating: bool = False) -> AsyncEngine:
+        if self._file is None:
+            return self._server_engine(migrating=migrating)
+        _require_file(self._file)
+        pool = {"poolclass": NullPool} if migrating else {}
+        engine = create_async_engine(
+            self._url,
+            # None: the driver begins no transactions of its own.
+            connect_args={"isolation_level": None, "timeout": _LOCK_SECONDS},
+            hide_parameters=True,
+            **pool,
+        )
+        # Copying a table, which is how SQLite alters one, drops the old one with all that refers to
+        # it; and only one process at a time can choose the write-ahead log, for good.
+        last = ("foreign_keys = OFF", "journal_mode = WAL") if migrating else ("foreign_keys = ON",)
+        pragmas = (*_PRAGMAS, *(f"PRAGMA {one}" for one in last))
+
+        def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+            cursor = connection.cursor()
+            for pragma in pragmas:
+                cursor.execute(pragma)
+            cursor.close()
+
+        event.listen(engine.sync_engine, "connect", connected)
+        event.listen(engine.sync_engine, "begin", _begin)
+        return engine
+
+    def _server_engine(self, *, migrating: bool) -> AsyncEngine:
+        connect_args = {
+            "connect_timeout": _CONNECT_SECONDS,
+            "init_command": _FIRST_STATEMENT,
+            **({"ssl": self._tls} if self._tls else {}),
+        }
+        pool = {"poolclass": NullPool} if migrating else {"pool_timeout": _LOCK_SECONDS}
+        return create_async_engine(
+            self._url,
+            connect_args=connect_args,
+            hide_parameters=True,
+            isolation_level="REPEATABLE READ",
+            pool_pre_ping=True,
+            pool_recycle=_RECYCLE_SECONDS,
+            **pool,
+        )
+
+
+async def pause() -> None:
+    """Wait some milliseconds, not as many as the others who lost."""
+    await asyncio.sleep((1 + secrets.randbelow(20)) / 1000)
+
+
+def _begin(connection: Connection) -> None:
+    """Begin a transaction; https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#sqlite-transactions."""
+    connection.exec_driver_sql(connection.get_execution_options()[_BEGIN])
+
+
+def _require_file(file: Path) -> None:
+    """Make an empty file that only its owner can read; SQLite gives its other files the same mode."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # One that exists is not even opened: closing it would drop the locks that SQLite holds on it,
+    # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    # Looked at here, because the driver's thread outlives an open that fails, and complains of a loop
+    # that is closed by then.
+    wrong = errno.EISDIR if file.is_dir() else errno.EACCES
+    if not file.is_file() or not os.access(file, os.R_OK | os.W_OK):
+        raise OSError(wrong, os.strerror(wrong))
+
+
+@asynccontextmanager
+async def _flock(path: Path) -> AsyncIterator[None]:
+    """Hold a lock on a file of ours, against other processes of this machine."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        async with asyncio.timeout(_MIGRATION_SECONDS):
+            while not _try_lock(fd):  # noqa: ASYNC110 - the other one is a process
+                await asyncio.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+async def _lock_server(connection: AsyncConnection) -> None:
+    """
+    Take a lock that ends with the connection.
+
+    Raises:
+        ControlUnavailableError: Another machine had it for too long.
+    """
+    # Names are the server's, not the database's, and have 64 characters at most.
+    query = text("SELECT GET_LOCK(CONCAT('backstay.', SHA1(DATABASE())), :seconds)")
+    got = (await connection.execute(query, {"seconds": _MIGRATION_SECONDS})).scalar()
+    if got != 1:
+        raise ControlUnavailableError(
+            "another machine is changing the tables of the control database"
+        )

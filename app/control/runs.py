@@ -1,0 +1,238 @@
+"""Runs and their history, in the control database."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.control.database import ControlDatabase
+from app.control.pages import fetch_page
+from app.control.tables import runs
+from app.domain.document import Document
+from app.domain.progress import ProgressReport
+from app.domain.run import Failure, IdempotencyKey, Origin, Run, RunFilter, RunId, RunKind, RunState
+from app.domain.stores import Page
+from app.errors import ConflictError, ControlUnavailableError, KeyReusedError, RunNotFoundError
+
+
+_UNFINISHED: Final = tuple(state.value for state in RunState if not state.is_over)
+_ORDERS: Final = {
+    "created_at": (runs.c.created_at, runs.c.run_id),
+    "finished_at": (runs.c.finished_at, runs.c.run_id),
+    "kind": (runs.c.kind, runs.c.created_at, runs.c.run_id),
+}
+_BY_ID: Final = select(runs).where(runs.c.run_id == bindparam("run_id"))
+_OPEN: Final = (
+    select(runs).where(runs.c.state.in_(_UNFINISHED)).order_by(runs.c.created_at, runs.c.run_id)
+)
+_FAILED: Final = (
+    select(runs)
+    .where(runs.c.state == RunState.FAILED.value)
+    .order_by(runs.c.finished_at.desc(), runs.c.run_id.desc())
+    .limit(bindparam("count", type_=Integer))
+)
+_PROGRESS: Final = TypeAdapter(ProgressReport)
+_FAILURE: Final = TypeAdapter(Failure)
+
+Value = object
+
+
+class RunRecords:
+    """A RunStore."""
+
+    def __init__(self, database: ControlDatabase) -> None:
+        self._database = database
+
+    async def add(self, run: Run, key: IdempotencyKey | None = None) -> Run | None:
+        """
+        Remember a new run.
+
+        Returns:
+            None; or, when this asker has used the key before, the run of that time, and nothing was
+            added.
+
+        Raises:
+            ConflictError: Another run has this id.
+            KeyReusedError: The key was used for another request.
+        """
+        values = {
+            **_constant(run),
+            **_changing(run),
+            "cancel_requested": run.cancel_requested,
+            "idempotency_key": key.key if key else None,
+            "fingerprint": key.fingerprint if key else None,
+        }
+        try:
+            await self._database.execute(insert(runs).values(values))
+        except IntegrityError as exc:
+            earlier = await self.find_by_key(run.asked_by, key) if key else None
+            if earlier is None:
+                raise ConflictError(f"a run {run.run_id!r} exists") from exc
+            return earlier
+        return None
+
+    async def find_by_key(self, asked_by: str, key: IdempotencyKey) -> Run | None:
+        """
+        Find what a key was used for.
+
+        Returns:
+            None when it was not used.
+
+        Raises:
+            KeyReusedError: It was used for another request.
+        """
+        query = select(runs).where(runs.c.asked_by == asked_by, runs.c.idempotency_key == key.key)
+        found = await self._database.rows(query)
+        if not found:
+            return None
+        if found[0]["fingerprint"] != key.fingerprint:
+            raise KeyReusedError(
+                f"idempotency key {key.key!r} was used for another request",
+                hint="Use a new key for every new request.",
+            )
+        return _run(found[0])
+
+    async def save(self, run: Run) -> bool:
+        """
+        Write the state of a run, unless a later revision is there; one that is unknown is fine.
+
+        Returns:
+            Whether somebody has asked to cancel it.
+        """
+        values = _changing(run)
+        if run.cancel_requested:  # never taken back: the caller may not know of it yet
+            values["cancel_requested"] = True
+        change = (
+            update(runs)
+            .where(runs.c.run_id == run.run_id, runs.c.revision <= run.revision)
+            .values(values)
+        )
+        query = select(runs.c.cancel_requested).where(runs.c.run_id == run.run_id)
+
+        async def work(connection: AsyncConnection) -> bool:
+            await connection.execute(change)
+            return bool((await connection.execute(query)).scalar())
+
+        return await self._database.write(work)
+
+    async def get(self, run_id: RunId) -> Run:
+        """
+        Read one run.
+
+        Returns:
+            It, as it was saved last.
+
+        Raises:
+            RunNotFoundError: There is none of this id.
+        """
+        found = await self._database.rows(_BY_ID, {"run_id": run_id})
+        if not found:
+            raise RunNotFoundError(f"no run {run_id!r}")
+        return _run(found[0])
+
+    async def list(self, wanted: RunFilter, page: Page) -> tuple[Sequence[Run], int]:
+        """
+        List runs, sorted by `created_at`, `finished_at` or `kind`.
+
+        Returns:
+            A page, and the count of all.
+
+        Raises:
+            InvalidRequestError: Sorted by anything else.
+        """
+        rows, total = await fetch_page(self._database, runs, _conditions(wanted), page, _ORDERS)
+        return [_run(row) for row in rows], total
+
+    async def unfinished(self) -> Sequence[Run]:
+        """Return what is not over, oldest first."""
+        return [_run(row) for row in await self._database.rows(_OPEN)]
+
+    async def failures(self, count: int) -> Sequence[Run]:
+        """Return what has failed last, newest first."""
+        return [_run(row) for row in await self._database.rows(_FAILED, {"count": count})]
+
+    async def request_cancel(self, run_id: RunId) -> None:
+        """Ask whoever runs it to cancel; nothing happens to one that is over or not there."""
+        await self._database.execute(
+            update(runs)
+            .where(runs.c.run_id == run_id, runs.c.state.in_(_UNFINISHED))
+            .values(cancel_requested=True)
+        )
+
+
+def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.kinds:
+        conditions.append(runs.c.kind.in_([kind.value for kind in wanted.kinds]))
+    if wanted.states:
+        conditions.append(runs.c.state.in_([state.value for state in wanted.states]))
+    if wanted.asked_by:
+        conditions.append(runs.c.asked_by == wanted.asked_by)
+    if wanted.backup_id:
+        conditions.append(runs.c.backup_id == wanted.backup_id)
+    return conditions
+
+
+def _constant(run: Run) -> Mapping[str, Value]:
+    """Return what is known of a run from the beginning."""
+    return {
+        "run_id": run.run_id,
+        "kind": run.kind.value,
+        "asked_by": run.asked_by,
+        "origin": run.origin.value,
+        "owner": run.owner,
+        "created_at": run.created_at,
+        "request": json.dumps(run.request),
+    }
+
+
+def _changing(run: Run) -> dict[str, Value]:
+    """Return what a later revision may have different."""
+    return {
+        "state": run.state.value,
+        "backup_id": run.backup_id,
+        "restore_id": run.restore_id,
+        "revision": run.revision,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "progress": run.progress and _PROGRESS.dump_json(run.progress).decode(),
+        "result": None if run.result is None else json.dumps(run.result),
+        "error": run.error and _FAILURE.dump_json(run.error).decode(),
+    }
+
+
+def _run(row: RowMapping) -> Run:
+    try:
+        return Run(
+            run_id=RunId(row["run_id"]),
+            kind=RunKind(row["kind"]),
+            state=RunState(row["state"]),
+            asked_by=row["asked_by"],
+            origin=Origin(row["origin"]),
+            owner=row["owner"],
+            created_at=row["created_at"],
+            backup_id=row["backup_id"],
+            restore_id=row["restore_id"],
+            request=_document(row["request"]),
+            revision=row["revision"],
+            cancel_requested=row["cancel_requested"],
+            started_at=row["started_at"],
+            finished_at=row["finished_at"],
+            progress=row["progress"] and _PROGRESS.validate_json(row["progress"]),
+            result=None if row["result"] is None else _document(row["result"]),
+            error=row["error"] and _FAILURE.validate_json(row["error"]),
+        )
+    except ValueError as exc:  # also what json and pydantic raise
+        raise ControlUnavailableError(
+            f"control database: run {row['run_id']!r} is unreadable",
+            hint="Somebody else has written to it, or a newer version of this program.",
+        ) from exc
+
+
+def _document(text: str) -> Document:
+    document: Document = json.loads(text)
+    return document

@@ -1,0 +1,179 @@
+"""Users and their logins, in the control database."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.control.database import ControlDatabase
+from app.control.tables import sessions, users
+from app.domain.user import Role, Session, User
+from app.errors import UserExistsError, UserNotFoundError
+
+
+# Both tables have a `created_at`.
+_PREFIX: Final = "session_"
+# Made once: every request asks one of them.
+_BY_NAME: Final = select(users).where(users.c.name == bindparam("name"))
+_BY_SESSION: Final = (
+    select(users, *(column.label(_PREFIX + column.name) for column in sessions.c))
+    .join(sessions, sessions.c.user_name == users.c.name)
+    .where(sessions.c.session_id == bindparam("session_id"))
+)
+
+
+class UserRecords:
+    """A UserStore."""
+
+    def __init__(self, database: ControlDatabase) -> None:
+        self._database = database
+
+    async def add(self, user: User) -> None:
+        """
+        Add a user.
+
+        Raises:
+            UserExistsError: The name is taken.
+        """
+        values = {
+            "name": user.name,
+            "role": user.role.value,
+            "password_hash": user.password_hash,
+            "created_at": user.created_at,
+            "disabled_at": user.disabled_at,
+        }
+        try:
+            await self._database.execute(insert(users).values(values))
+        except IntegrityError as exc:
+            raise UserExistsError(f"a user {user.name!r} exists") from exc
+
+    async def get(self, name: str) -> User:
+        """
+        Read one user.
+
+        Returns:
+            It, as it was saved last.
+
+        Raises:
+            UserNotFoundError: There is none of this name.
+        """
+        found = await self.find(name)
+        if found is None:
+            raise UserNotFoundError(f"no user {name[:80]!r}")
+        return found
+
+    async def find(self, name: str) -> User | None:
+        """Return one user, None when there is none."""
+        found = await self._database.rows(_BY_NAME, {"name": name})
+        return _user(found[0]) if found else None
+
+    async def list(self) -> Sequence[User]:
+        """Return all users by name."""
+        return [
+            _user(row) for row in await self._database.rows(select(users).order_by(users.c.name))
+        ]
+
+    async def save(self, user: User) -> None:
+        """
+        Write role, hash and `disabled_at` of a user.
+
+        Raises:
+            UserNotFoundError: There is none of this name.
+        """
+        statement = (
+            update(users)
+            .where(users.c.name == user.name)
+            .values(
+                role=user.role.value,
+                password_hash=user.password_hash,
+                disabled_at=user.disabled_at,
+            )
+        )
+        if not await self._database.execute(statement):
+            raise UserNotFoundError(f"no user {user.name!r}")
+
+    async def open_session(self, session: Session) -> None:
+        """
+        Add a login.
+
+        Raises:
+            UserNotFoundError: Its user does not exist.
+        """
+        values = {
+            "session_id": session.session_id,
+            "user_name": session.user,
+            "refresh_digest": session.refresh_digest,
+            "created_at": session.created_at,
+            "expires_at": session.expires_at,
+            "revoked_at": session.revoked_at,
+        }
+        try:
+            await self._database.execute(insert(sessions).values(values))
+        except IntegrityError as exc:  # ids are random; what is left is the foreign key
+            raise UserNotFoundError(f"no user {session.user!r}") from exc
+
+    async def find_session(self, session_id: str) -> tuple[Session, User] | None:
+        """Return a login and its user in one query."""
+        found = await self._database.rows(_BY_SESSION, {"session_id": session_id})
+        return (_session(found[0]), _user(found[0])) if found else None
+
+    async def rotate(self, session_id: str, *, old: str, new: str, expires_at: datetime) -> bool:
+        """
+        Replace the digest of a refresh token, in one statement.
+
+        Returns:
+            Whether `old` was the good one and the login not revoked; otherwise nothing was changed.
+        """
+        statement = (
+            update(sessions)
+            .where(
+                sessions.c.session_id == session_id,
+                sessions.c.refresh_digest == old,
+                sessions.c.revoked_at.is_(None),
+            )
+            .values(refresh_digest=new, expires_at=expires_at)
+        )
+        return await self._database.execute(statement) == 1
+
+    async def revoke(self, session_id: str, at: datetime) -> None:
+        """End a login; one that is over or unknown is fine."""
+        await self._database.execute(
+            update(sessions)
+            .where(sessions.c.session_id == session_id, sessions.c.revoked_at.is_(None))
+            .values(revoked_at=at)
+        )
+
+    async def revoke_all(self, user: str, at: datetime) -> None:
+        """End all logins of a user; those that are over keep their time."""
+        await self._database.execute(
+            update(sessions)
+            .where(sessions.c.user_name == user, sessions.c.revoked_at.is_(None))
+            .values(revoked_at=at)
+        )
+
+    async def forget_sessions(self, before: datetime) -> None:
+        """Delete logins that expired before an instant."""
+        await self._database.execute(delete(sessions).where(sessions.c.expires_at < before))
+
+
+def _user(row: RowMapping) -> User:
+    return User(
+        name=row["name"],
+        role=Role(row["role"]),
+        password_hash=row["password_hash"],
+        created_at=row["created_at"],
+        disabled_at=row["disabled_at"],
+    )
+
+
+def _session(row: RowMapping) -> Session:
+    return Session(
+        session_id=row["session_session_id"],
+        user=row["session_user_name"],
+        refresh_digest=row["session_refresh_digest"],
+        created_at=row["session_created_at"],
+        expires_at=row["session_expires_at"],
+        revoked_at=row["session_revoked_at"],
+    )

@@ -1,0 +1,1 @@
+"""Who asks: secrets, tokens, passwords, and how often somebody may guess."""

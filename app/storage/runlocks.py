@@ -1,0 +1,175 @@
+"""
+Locks of runs: files in the state directory that are locked for as long as a run lives.
+
+The kernel releases a lock with the process that held it, so a run that was killed never blocks the
+next one, and whoever finds the lock of a run free knows that it is over. Each file names the run that
+holds it. All calls block; async callers use threads.
+
+Not guaranteed: anything between machines that do not share the state directory; there the server's
+own locks keep restores of one database apart.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from app.errors import AlreadyRunningError, StorageError
+from app.storage.failures import translated
+from app.storage.kernel import KERNEL, Kernel, close, uninterrupted
+from app.storage.local import LocalDirectory
+
+
+_OWNER: Final = "owner"
+_SUFFIX: Final = ".lock"
+_MAX_BYTES: Final = 256
+_OWNER_DIGITS: Final = 16
+
+
+class Resource(NamedTuple):
+    """
+    What only one run at a time may have.
+
+    Attributes:
+        key: Tells it from others.
+        label: For people.
+    """
+
+    key: str
+    label: str
+
+
+class HeldLocks:
+    """The locks of one run, its own one last."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._files: list[int] = []
+
+    def add(self, fd: int) -> None:
+        """Hold one more."""
+        self._files.append(fd)
+
+    def release_resources(self) -> None:
+        """Let all go but the run's own one; again is harmless."""
+        self._release(self._files[:-1])
+        del self._files[:-1]
+
+    def release(self) -> None:
+        """Let all go; again is harmless."""
+        self._release(self._files)
+        self._files.clear()
+
+    def _release(self, files: Sequence[int]) -> None:
+        for fd in files:
+            with suppress(OSError):  # whatever close says, the lock is gone
+                close(self._kernel, fd)
+
+
+class RunLocks:
+    """The locks of one state directory."""
+
+    def __init__(self, state_directory: Path, kernel: Kernel = KERNEL) -> None:
+        self._directory = LocalDirectory(state_directory / "runs", kernel)
+        self._kernel = kernel
+
+    def owner(self) -> str:
+        """
+        Name this installation.
+
+        Returns:
+            The same for as long as the state directory lives.
+
+        Raises:
+            StorageError: The state directory cannot be written.
+        """
+        self._directory.prepare()
+        with self._directory.locked():
+            if not self._directory.exists(_OWNER):
+                self._directory.replace(_OWNER, secrets.token_hex(_OWNER_DIGITS // 2).encode())
+            return self._directory.read(_OWNER, _MAX_BYTES).decode("ascii", "replace")
+
+    def hold(self, run_id: str, resources: Sequence[Resource]) -> HeldLocks:
+        """
+        Take the lock of a run and those of what it needs, all or none, without waiting.
+
+        Returns:
+            The locks, for the process that runs it.
+
+        Raises:
+            AlreadyRunningError: Another run has one of them; named.
+            StorageError: The state directory cannot be written.
+        """
+        self._directory.prepare()
+        held = HeldLocks(self._kernel)
+        try:
+            for one in sorted(set(resources)):
+                self._take(held, _file_of(one), run_id, one.label)
+            self._take(held, run_id + _SUFFIX, run_id, "this run")
+        except BaseException:
+            held.release()
+            raise
+        return held
+
+    def is_held(self, run_id: str) -> bool:
+        """Tell whether a run lives; it need not be of this process."""
+        name = run_id + _SUFFIX
+        if not self._directory.path.exists() or not self._directory.exists(name):
+            return False
+        fd = self._open(name)
+        try:
+            # Shared: two who ask are not in each other's way.
+            return not self._lock(fd, name, fcntl.LOCK_SH)
+        finally:
+            close(self._kernel, fd)
+
+    def forget(self, run_id: str) -> None:
+        """Remove the lock file of a run that is over."""
+        self._directory.remove(run_id + _SUFFIX)
+
+    def _take(self, held: HeldLocks, name: str, run_id: str, label: str) -> None:
+        fd = self._open(name)
+        try:
+            self._require_lock(fd, name, label)
+            with translated(name):
+                uninterrupted(self._kernel.truncate, fd)
+                uninterrupted(self._kernel.write, fd, memoryview(run_id.encode()))
+        except BaseException:
+            close(self._kernel, fd)
+            raise
+        held.add(fd)
+
+    def _require_lock(self, fd: int, name: str, label: str) -> None:
+        if self._lock(fd, name, fcntl.LOCK_EX):
+            return
+        try:
+            other = self._directory.read(name, _MAX_BYTES).decode("ascii", "replace")
+        except StorageError:
+            other = ""
+        raise AlreadyRunningError(
+            f"{other or 'another run'} holds {label}",
+            run_id=other,
+            hint="Wait until that run is over, or cancel it.",
+        )
+
+    def _open(self, name: str) -> int:
+        with translated(name):
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+            return uninterrupted(self._kernel.open, self._directory.full_path(name), flags, 0o600)
+
+    def _lock(self, fd: int, name: str, operation: int) -> bool:
+        with translated(name):
+            try:
+                uninterrupted(self._kernel.flock, fd, operation | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
+
+def _file_of(resource: Resource) -> str:
+    """Name the lock file of a resource; its key may be any text."""
+    return f"{hashlib.sha256(resource.key.encode()).hexdigest()[:32]}{_SUFFIX}"
