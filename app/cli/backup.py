@@ -9,8 +9,6 @@ from app.cli.edge import perform
 from app.cli.options import AsJson, BackupIdArgument, Databases, Tables, Threads
 from app.cli.output import (
     Answer,
-    Document,
-    Json,
     duration,
     note,
     pairs,
@@ -19,7 +17,7 @@ from app.cli.output import (
     size,
     table,
 )
-from app.cli.progress import shown
+from app.cli.runs import perform_run
 
 
 if TYPE_CHECKING:
@@ -27,10 +25,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.archive.catalogue import Survey
-    from app.config import Settings
-    from app.domain.backup import BackupRequest, CatalogueEntry
+    from app.domain.document import Document
     from app.domain.ids import BackupId
-    from app.domain.manifest import DatabaseEntry, Manifest
+    from app.domain.manifest import Manifest
+    from app.services.orders import BackupWish
 
 CodecName = Literal["gzip", "zstd", "none"]
 
@@ -65,45 +63,43 @@ def create(
     """Back up the databases of the server, all in one consistent snapshot."""
 
     async def work() -> Answer:
-        from app.config import load_settings
-        from app.domain.backup import BackupRequest
         from app.domain.manifest import Codec
+        from app.services.orders import BackupWish
 
-        settings = load_settings()
-        request = BackupRequest(
+        wish = BackupWish(
             databases=tuple(database or ()),
             tables=tuple(tables or ()),
             exclude_tables=tuple(exclude_table or ()),
             include_data=not no_data,
-            description=" ".join(description.split()),
-            codec=Codec(codec or (settings.codec if settings.compress else "none")),
-            verify=settings.verify_integrity and not no_verify,
-            threads=threads or settings.threads,
-            chunk_bytes=settings.chunk_bytes,
+            description=description,
+            codec=Codec(codec) if codec else None,
+            verify=False if no_verify else None,
             accounts=accounts,
+            threads=threads,
         )
-        return await create_backup(settings, request, silent=as_json)
+        return await create_backup(wish, silent=as_json)
 
     perform(work, as_json=as_json)
 
 
-async def create_backup(settings: "Settings", request: "BackupRequest", *, silent: bool) -> Answer:
-    """Make a backup and tell of it; old tables of restores whose time is over are dropped as well."""
+async def create_backup(wish: "BackupWish", *, silent: bool) -> Answer:
+    """Make a backup and tell of it."""
     from app.bootstrap import program
+    from app.config import load_settings
+    from app.services import documents
 
-    async with program(settings) as parts, shown(silent=silent) as progress:
-        manifest = await parts.backups.create(request, progress)
-        await parts.recoveries.forget_expired()
+    settings = load_settings()
+    async with program(settings, remembers=True) as parts:
+        manifest = await perform_run(parts, parts.orders.backup(wish), silent=silent)
     full_path = str(settings.backup_dir / manifest.file)
-    document: Document = {
-        "success": True,
-        **summary(manifest, full_path),
-        "warnings": manifest.warnings,
-    }
+    document: Document = {**documents.backup_created(manifest), "full_path": full_path}
 
     def show() -> None:
-        kind = "Recovery point" if request.recovery_point else "Backup"
-        say(f"{kind} {manifest.backup_id} created" + (" and verified." if request.verify else "."))
+        kind = "Recovery point" if wish.recovery_point else "Backup"
+        say(
+            f"{kind} {manifest.backup_id} created"
+            + (" and verified." if manifest.options.verify else ".")
+        )
         pairs([
             ("File", full_path),
             ("Size", f"{size(manifest.size)} ({size(manifest.raw_size)} of SQL)"),
@@ -125,6 +121,7 @@ def list_(as_json: AsJson = False) -> None:
         from app.bootstrap import program
         from app.config import load_settings
         from app.domain.rehearsal import proven_at
+        from app.services import documents
 
         async with program(load_settings(), needs_server=False) as parts:
             survey = await asyncio.to_thread(parts.catalogue.survey)
@@ -137,43 +134,17 @@ def list_(as_json: AsJson = False) -> None:
         document: Document = {
             "success": True,
             "backups": [
-                {**_line(entry), "proven_at": _moment(proven[entry.backup_id])}
+                {
+                    **documents.backup_line(entry, proven[entry.backup_id]),
+                    "full_path": entry.full_path,
+                }
                 for entry in survey.entries
             ],
-            "problems": [
-                {"file": one.file, "code": one.error.code, "message": str(one.error)}
-                for one in survey.problems
-            ],
-            "orphans": survey.orphans,
+            **documents.survey_problems(survey),
         }
         return Answer(document, lambda: _show_survey(survey, proven))
 
     perform(work, as_json=as_json)
-
-
-def _line(entry: "CatalogueEntry") -> Document:
-    return {
-        "backup_id": entry.backup_id,
-        "file": entry.file,
-        "full_path": entry.full_path,
-        "size": entry.size,
-        "created_at": f"{entry.created_at:%Y-%m-%d %H:%M:%S}",
-        "duration": entry.duration,
-        "options": {
-            "include_data": entry.include_data,
-            "compress": entry.compress,
-            "verify": entry.verify,
-            "description": entry.description,
-        },
-        "tables_count": entry.tables_count,
-        "checksum": entry.checksum,
-        "rows_count": entry.rows_count,
-        "raw_size": entry.raw_size,
-        "databases": entry.databases,
-        "server": entry.server,
-        "warnings_count": entry.warnings_count,
-        "recovery_point": entry.recovery_point,
-    }
 
 
 def _moment(at: "datetime | None") -> str | None:
@@ -224,6 +195,7 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         from app.bootstrap import program
         from app.config import load_settings
         from app.domain.rehearsal import proven_at
+        from app.services import documents
 
         settings = load_settings()
         async with program(settings, needs_server=False) as parts:
@@ -231,49 +203,12 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
             proven = proven_at(await asyncio.to_thread(parts.catalogue.proofs, backup_id))
         full_path = str(settings.backup_dir / manifest.file)
         document: Document = {
-            "success": True,
-            **summary(manifest, full_path),
-            "description": manifest.options.description,
-            "options": {
-                "include_data": manifest.options.include_data,
-                "compress": manifest.options.compress,
-                "verify": manifest.options.verify,
-                "description": manifest.options.description,
-                "tables": manifest.options.tables,
-                "exclude_tables": manifest.options.exclude_tables,
-            },
-            "server": {"vendor": manifest.server.vendor, "version": manifest.server.version},
-            "position": {
-                "binlog_file": manifest.position.binlog_file,
-                "binlog_position": manifest.position.binlog_position,
-                "gtid": manifest.position.gtid,
-            },
-            "proven_at": _moment(proven),
-            "contents": [_contents(one) for one in manifest.databases],
-            "warnings": manifest.warnings,
+            **documents.backup_details(manifest, proven),
+            "full_path": full_path,
         }
         return Answer(document, lambda: _show_info(manifest, full_path, proven))
 
     perform(work, as_json=as_json)
-
-
-def _contents(database: "DatabaseEntry") -> Document:
-    return {
-        "database": database.name,
-        "tables": [
-            {
-                "name": one.name,
-                "engine": one.engine,
-                "rows": one.rows,
-                "raw_size": one.raw_size,
-                "partial": one.partial,
-            }
-            for one in database.tables
-        ],
-        "objects": [
-            {"kind": one.kind, "name": one.name, "valid": one.valid} for one in database.objects
-        ],
-    }
 
 
 def _show_info(manifest: "Manifest", full_path: str, proven: "datetime | None") -> None:
@@ -322,27 +257,15 @@ def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     async def work() -> Answer:
         from app.bootstrap import program
         from app.config import load_settings
+        from app.services import documents
 
-        async with (
-            program(load_settings(), needs_server=False) as parts,
-            shown(silent=as_json) as progress,
-        ):
-            report = await parts.backups.verify(backup_id, progress=progress)
-        document: Document = {
-            "success": True,
-            "backup_id": backup_id,
-            "level": report.level,
-            "size": report.size,
-            "raw_size": report.raw_size,
-            "members": report.members,
-            "statements": report.statements,
-            "rows_count": report.rows,
-            "duration": round(report.seconds, 3),
-        }
+        async with program(load_settings(), needs_server=False, remembers=True) as parts:
+            order = await parts.orders.verification(backup_id)
+            report = await perform_run(parts, order, silent=as_json)
         counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
         took = duration(report.seconds)
         return Answer(
-            document,
+            documents.verification(backup_id, report),
             lambda: say(f"Backup {backup_id} is whole: {size(report.size)}, {counted}, {took}."),
         )
 
@@ -356,38 +279,13 @@ def delete(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     async def work() -> Answer:
         from app.bootstrap import program
         from app.config import load_settings
+        from app.services import documents
 
-        async with program(load_settings(), needs_server=False) as parts:
-            await parts.backups.delete(backup_id)
-        document: Document = {"success": True, "backup_id": backup_id}
-        return Answer(document, lambda: say(f"Backup {backup_id} deleted."))
+        async with program(load_settings(), needs_server=False, remembers=True) as parts:
+            await perform_run(parts, await parts.orders.deletion(backup_id), silent=True)
+        return Answer(documents.deletion(backup_id), lambda: say(f"Backup {backup_id} deleted."))
 
     perform(work, as_json=as_json)
-
-
-def summary(manifest: "Manifest", full_path: str) -> dict[str, Json]:
-    """Describe a backup as every document about one does."""
-    return {
-        "backup_id": manifest.backup_id,
-        "file": manifest.file,
-        "full_path": full_path,
-        "size": manifest.size,
-        "raw_size": manifest.raw_size,
-        "checksum": manifest.checksum,
-        "created_at": f"{manifest.created_at:%Y-%m-%d %H:%M:%S}",
-        "duration": manifest.duration,
-        "tables_count": manifest.tables_count,
-        "rows_count": manifest.rows_count,
-        "databases": [database.name for database in manifest.databases],
-        "codec": manifest.options.codec,
-        "verified": manifest.options.verify,
-        "recovery_point": manifest.options.recovery_point,
-        "consistency": {
-            "method": manifest.consistency.method,
-            "consistent": manifest.consistency.consistent,
-            "lock_seconds": manifest.consistency.lock_seconds,
-        },
-    }
 
 
 def holds(manifest: "Manifest") -> str:

@@ -30,7 +30,7 @@ def rebuild(as_json: AsJson = False) -> None:
 
         async with program(load_settings(), needs_server=False) as parts:
             report = await asyncio.to_thread(parts.catalogue.rebuild)
-            count = len(await parts.backups.list())
+            count = len(await asyncio.to_thread(parts.catalogue.entries))
         document: Document = {
             "success": not report.problems,
             "backups_count": count,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app.domain.manifest import Manifest
     from app.sandbox.server import PrivateServer
 
-_SHOP: Final = "shop"
+SHOP: Final = "shop"
 # What a restored shop must also do, not only hold.
 _VIEW_QUERY: Final = "SELECT COUNT(*), SUM(sold) FROM best_sellers"
 _PROCEDURE_QUERY: Final = "CALL order_total(4711)"
@@ -46,7 +46,7 @@ class _Shop:
 
 
 @dataclass(slots=True)
-class _Report:
+class Report:
     """What was done, step by step, with seconds."""
 
     silent: bool
@@ -71,37 +71,37 @@ def demo(as_json: AsJson = False) -> None:
 
         directory = Path(tempfile.mkdtemp(prefix="backstay-demo-"))
         try:
-            return await _demonstrate(directory, _Report(silent=as_json))
+            return await _demonstrate(directory, Report(silent=as_json))
         finally:
             await run_to_end(lambda: shutil.rmtree(directory, ignore_errors=True))
 
     perform(work, as_json=as_json)
 
 
-async def _demonstrate(directory: Path, report: _Report) -> Answer:
+async def _demonstrate(directory: Path, report: Report) -> Answer:
     from app.bootstrap import program
 
-    async with _private_server(directory, report) as settings, program(settings) as parts:
+    async with private_server(directory, report) as settings, program(settings) as parts:
         with report.step("Make a shop") as details:
-            before = await _make_shop(parts)
+            before = await make_shop(parts)
             details.append(plural(sum(rows for rows, _ in before.tables.values()), "row"))
         manifest = await _back_up(parts, report)
         with report.step("Damage the shop") as details:
             details.extend(await _damage(parts))
-            damaged = await _look(parts, _SHOP)
+            damaged = await _look(parts, SHOP)
         await _restore(parts, manifest, report)
         with report.step("Undo the restore, and undo that: one statement each") as details:
             undone = await _undo_twice(parts, manifest) == damaged
             details.append("the damage was back, and is gone" if undone else "NOT the damaged shop")
         with report.step("Compare with the shop before, by the server's own checksums") as details:
-            after = await _look(parts, _SHOP)
+            after = await _look(parts, SHOP)
             details.append("equal" if after == before else "DIFFERENT")
         server = f"{manifest.server.vendor} {manifest.server.version}"
     return _answer(report, server, (before, damaged, after), manifest, undone=undone)
 
 
 @asynccontextmanager
-async def _private_server(directory: Path, report: _Report) -> "AsyncIterator[Settings]":
+async def private_server(directory: Path, report: Report) -> "AsyncIterator[Settings]":
     """Run a server in the directory for the length of a block."""
     from app.archive.threads import run_to_end
     from app.config import Settings
@@ -130,13 +130,14 @@ async def _start(server: "PrivateServer") -> None:
         raise
 
 
-async def _make_shop(parts: "Program") -> _Shop:
+async def make_shop(parts: "Program") -> _Shop:
+    """Fill the server with the sample shop."""
     from app.sandbox import shop
 
     async with parts.server.session() as session:
-        for statement in shop.statements(_SHOP):
+        for statement in shop.statements(SHOP):
             await session.query(statement)
-    return await _look(parts, _SHOP)
+    return await _look(parts, SHOP)
 
 
 async def _look(parts: "Program", database: str) -> _Shop:
@@ -158,12 +159,12 @@ async def _look(parts: "Program", database: str) -> _Shop:
     return _Shop(tables, tuple(answers))
 
 
-async def _back_up(parts: "Program", report: _Report) -> "Manifest":
+async def _back_up(parts: "Program", report: Report) -> "Manifest":
     from app.domain.backup import BackupRequest
 
     with report.step("Back it up") as details:
         request = BackupRequest(
-            databases=(_SHOP,), description="Demo", threads=parts.settings.threads
+            databases=(SHOP,), description="Demo", threads=parts.settings.threads
         )
         manifest = await parts.backups.create(request)
         details.append(f"{size(manifest.raw_size)} of SQL in {size(manifest.size)}")
@@ -177,13 +178,13 @@ async def _damage(parts: "Program") -> tuple[str, ...]:
     from app.sandbox import shop
 
     async with parts.server.session() as session:
-        await session.query(f"USE {_SHOP}")
+        await session.query(f"USE {SHOP}")
         for statement in shop.damage():
             await session.query(statement)
     return shop.damage()
 
 
-async def _restore(parts: "Program", manifest: "Manifest", report: _Report) -> None:
+async def _restore(parts: "Program", manifest: "Manifest", report: Report) -> None:
     from app.domain.restore import RestoreRequest
 
     with report.step("Restore it in place: load beside it, read back, compare, swap") as details:
@@ -195,13 +196,13 @@ async def _restore(parts: "Program", manifest: "Manifest", report: _Report) -> N
 async def _undo_twice(parts: "Program", manifest: "Manifest") -> _Shop:
     """Return the shop between an undo and its undo."""
     undone = await parts.recoveries.undo(manifest.backup_id)
-    between = await _look(parts, _SHOP)
+    between = await _look(parts, SHOP)
     await parts.recoveries.undo(undone.restore_id)
     return between
 
 
 def _answer(
-    report: _Report,
+    report: Report,
     server: str,
     shops: tuple[_Shop, _Shop, _Shop],
     manifest: "Manifest",
@@ -239,7 +240,7 @@ def _answer(
 
 
 def _show(
-    report: _Report, server: str, shops: tuple[_Shop, _Shop, _Shop], manifest: "Manifest"
+    report: Report, server: str, shops: tuple[_Shop, _Shop, _Shop], manifest: "Manifest"
 ) -> None:
     before, damaged, after = shops
     say(f"\n{server}, private, in a temporary directory\n")
@@ -264,7 +265,7 @@ def _show(
     )
     say("View and procedure answer as before." if after.answers == before.answers else "DIFFERENT")
     say("Without Backstay, the same file restores with the server's own client:")
-    say(f"  zcat {manifest.file} | mariadb {_SHOP}\n")
+    say(f"  zcat {manifest.file} | mariadb {SHOP}\n")
     say("Everything holds." if after == before else "The restored shop is NOT the one backed up.")
 
 

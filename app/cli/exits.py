@@ -4,6 +4,7 @@ from asyncio import CancelledError
 from typing import Final
 
 from app.errors import (
+    AccessError,
     ConflictError,
     DatabaseError,
     IntegrityError,
@@ -22,6 +23,7 @@ EXIT_CODES: Final[dict[type[BaseException], int]] = {
     NotFoundError: 10,
     ConflictError: 11,
     RefusedError: 12,
+    AccessError: 13,
     DatabaseError: 20,
     StorageError: 21,
     IntegrityError: 22,

@@ -6,11 +6,12 @@ Names come from servers and files, so control characters in them never reach the
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app.cli import exits
+from app.domain.document import Document as Document  # noqa: PLC0414 - commands take it from here
 from app.errors import AppError
 
 
@@ -20,9 +21,6 @@ _UNITS: Final = ("kB", "MB", "GB", "TB", "PB")
 _STEP: Final = 1000
 _SECONDS_PER_MINUTE: Final = 60
 _MINUTES_PER_HOUR: Final = 60
-
-Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
-Document = Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)

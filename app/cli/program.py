@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from app.cli import backup, catalog, demo, doctor, edge, output, recovery_point, restore
+from app.cli import (
+    audit,
+    backup,
+    catalog,
+    demo,
+    doctor,
+    edge,
+    output,
+    recovery_point,
+    restore,
+    serve,
+    user,
+)
 from app.errors import AppError, InvalidRequestError
 
 
@@ -26,6 +38,9 @@ app.add_typer(backup.app)
 app.add_typer(restore.app)
 app.add_typer(recovery_point.app)
 app.add_typer(catalog.app)
+app.add_typer(user.app)
+app.add_typer(audit.app)
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 from app.cli.output import duration, note, plural, printable, size
-from app.domain.progress import Phase, Progress
+from app.domain.progress import Pace, Progress, ProgressReport
 
 
 _BAR_SECONDS: Final = 0.2
@@ -61,34 +61,17 @@ async def _refresh(display: _Display, progress: Progress) -> None:
         display.draw(progress)
 
 
-class _Pace:
-    """Bytes a second since the current phase began."""
-
-    def __init__(self) -> None:
-        self._phase: Phase | None = None
-        self._began = 0.0
-        self._seen = 0
-
-    def rate(self, progress: Progress) -> float:
-        """Return bytes a second; 0 while unknown."""
-        now = time.monotonic()
-        if progress.phase is not self._phase or progress.bytes_done < self._seen:
-            self._phase, self._began = progress.phase, now - _BAR_SECONDS
-        self._seen = progress.bytes_done
-        return progress.bytes_done / max(now - self._began, _BAR_SECONDS)
-
-
 class _Lines:
     """Plain lines, for logs."""
 
     interval_seconds = _LINE_SECONDS
 
     def __init__(self) -> None:
-        self._pace = _Pace()
+        self._pace = Pace(time.monotonic())
 
     def draw(self, progress: Progress) -> None:
         """Print a line."""
-        note(describe(progress, self._pace.rate(progress)))
+        note(describe(self._pace.report(progress, time.monotonic())))
 
     def close(self) -> None:
         """Nothing to do: every line is complete."""
@@ -109,7 +92,7 @@ class _Bar:
         )
         from rich.table import Column
 
-        self._pace = _Pace()
+        self._pace = Pace(time.monotonic())
         self._bar = RichProgress(
             BarColumn(bar_width=24),
             TaskProgressColumn(),
@@ -127,7 +110,7 @@ class _Bar:
         """Move the bar."""
         self._bar.update(
             self._task,
-            description=describe(progress, self._pace.rate(progress)),
+            description=describe(self._pace.report(progress, time.monotonic())),
             total=max(progress.bytes_total, progress.bytes_done) or None,
             completed=progress.bytes_done,
             refresh=True,
@@ -138,25 +121,20 @@ class _Bar:
         self._bar.stop()
 
 
-def describe(progress: Progress, rate: float) -> str:
+def describe(report: ProgressReport) -> str:
     """
     Put the counters into words: phase, table, tables, rows, bytes, rate, time left.
-
-    Args:
-        progress: The counters.
-        rate: Bytes a second.
 
     Returns:
         One line; what is not known yet is left out.
     """
-    parts = [f"{progress.phase}: {progress.table}" if progress.table else str(progress.phase)]
-    if progress.tables_total:
-        parts.append(f"{progress.tables_done:,}/{plural(progress.tables_total, 'table')}")
-    if progress.rows_done:
-        parts.append(plural(progress.rows_done, "row"))
-    if progress.bytes_done:
-        parts += [size(progress.bytes_done), f"{size(int(rate))}/s"]
-    left = progress.bytes_total - progress.bytes_done
-    if progress.bytes_done and left > 0 and rate >= 1:
-        parts.append(f"{duration(left / rate)} left")
+    parts = [f"{report.phase}: {report.table}" if report.table else report.phase]
+    if report.tables_total:
+        parts.append(f"{report.tables_done:,}/{plural(report.tables_total, 'table')}")
+    if report.rows_done:
+        parts.append(plural(report.rows_done, "row"))
+    if report.bytes_done:
+        parts += [size(report.bytes_done), f"{size(int(report.bytes_per_second))}/s"]
+    if report.seconds_left is not None:
+        parts.append(f"{duration(report.seconds_left)} left")
     return printable(", ".join(parts))

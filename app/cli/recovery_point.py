@@ -34,20 +34,14 @@ def create(
     """Back up what is there now, before something risky; never counted against other backups."""
 
     async def work() -> Answer:
-        from app.config import load_settings
-        from app.domain.backup import BackupRequest
-        from app.domain.manifest import Codec
+        from app.services.orders import BackupWish
 
-        settings = load_settings()
-        request = BackupRequest(
+        wish = BackupWish(
             databases=tuple(database or ()),
-            description=" ".join(description.split()),
-            codec=Codec(settings.codec if settings.compress else "none"),
-            verify=settings.verify_integrity,
-            threads=threads or settings.threads,
-            chunk_bytes=settings.chunk_bytes,
+            description=description,
             recovery_point=True,
+            threads=threads,
         )
-        return await create_backup(settings, request, silent=as_json)
+        return await create_backup(wish, silent=as_json)
 
     perform(work, as_json=as_json)

@@ -6,8 +6,8 @@ import typer
 
 from app.cli.edge import perform
 from app.cli.options import AsJson, BackupIdArgument, Databases, Tables, Threads
-from app.cli.output import Answer, Json, duration, note, plural, say
-from app.cli.progress import shown
+from app.cli.output import Answer, duration, note, plural, say
+from app.cli.runs import perform_run
 
 
 if TYPE_CHECKING:
@@ -119,26 +119,29 @@ def run(
 
 async def _restore(settings: "Settings", request: "RestoreRequest", *, silent: bool) -> Answer:
     from app.bootstrap import program
+    from app.services import documents
 
-    async with program(settings) as parts, shown(silent=silent) as progress:
-        result = await parts.recoveries.restore(request, progress)
-    return Answer(_document(result), lambda: _show(result))
+    async with program(settings, remembers=True) as parts:
+        result = await perform_run(parts, await parts.orders.restore(request), silent=silent)
+    return Answer(documents.restore_result(result), lambda: _show(result))
 
 
 async def _rehearse(settings: "Settings", request: "RestoreRequest", *, silent: bool) -> Answer:
     from app.bootstrap import program
     from app.cli.rehearsal import forecast_answer
 
-    async with program(settings) as parts, shown(silent=silent) as progress:
-        return forecast_answer(await parts.recoveries.rehearse(request, progress))
+    async with program(settings, remembers=True) as parts:
+        order = await parts.orders.dry_run(request)
+        return forecast_answer(await perform_run(parts, order, silent=silent))
 
 
 async def _drill(settings: "Settings", request: "RestoreRequest", *, silent: bool) -> Answer:
     from app.bootstrap import program
     from app.cli.rehearsal import drill_answer
 
-    async with program(settings) as parts, shown(silent=silent) as progress:
-        return drill_answer(await parts.recoveries.drill(request, progress))
+    async with program(settings, remembers=True) as parts:
+        order = await parts.orders.drill(request)
+        return drill_answer(await perform_run(parts, order, silent=silent))
 
 
 @app.command()
@@ -163,32 +166,14 @@ def undo(restore_id: _RestoreIdArgument, as_json: AsJson = False) -> None:
     async def work() -> Answer:
         from app.bootstrap import program
         from app.config import load_settings
+        from app.services import documents
 
-        async with program(load_settings()) as parts:
-            result = await parts.recoveries.undo(restore_id)
-        return Answer(_document(result), lambda: _show_undo(result))
+        async with program(load_settings(), remembers=True) as parts:
+            order = await parts.orders.undo(restore_id)
+            result = await perform_run(parts, order, silent=True)
+        return Answer(documents.restore_result(result), lambda: _show_undo(result))
 
     perform(work, as_json=as_json)
-
-
-def _document(result: "RestoreResult") -> dict[str, Json]:
-    return {
-        "success": True,
-        "restore_id": result.restore_id,
-        "backup_id": result.backup_id,
-        "databases": result.databases,
-        "restored_tables": result.restored_tables,
-        "dropped_tables": result.dropped_tables,
-        "rows_count": result.rows_count,
-        "verified_before": result.verified_before,
-        "verified": result.verified,
-        "recovery_point": result.recovery_point or None,
-        "undo_until": f"{result.undo_until:%Y-%m-%dT%H:%M:%SZ}" if result.undo_until else None,
-        "fence": result.fence,
-        "binary_log": result.binary_log,
-        "duration": result.duration,
-        "warnings": result.warnings,
-    }
 
 
 def _show(result: "RestoreResult") -> None:

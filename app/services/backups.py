@@ -4,22 +4,26 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
+from operator import attrgetter
 from typing import Final
 
-from app.archive.catalogue import Catalogue
+from app.archive.catalogue import Catalogue, Survey
 from app.archive.verification import VerifyLevel, VerifyReport
 from app.archive.writer import ArchiveWriter
-from app.domain.backup import BackupRequest, CatalogueEntry
+from app.domain.backup import BackupFilter, BackupRequest, CatalogueEntry
 from app.domain.ids import BackupId, new_backup_id, parse_backup_id
 from app.domain.manifest import Codec, DatabaseEntry, Manifest, MemberKind, OptionsEntry
 from app.domain.ports import Clock, Statement
 from app.domain.progress import Phase, Progress
+from app.domain.rehearsal import proven_at
+from app.domain.stores import Page
 from app.engine.connection import Server, Session
 from app.engine.dump import Dump, DumpPlan
 from app.engine.flavor import Flavor
+from app.engine.identities import find_missed
 from app.engine.introspect import (
     TableRef,
     choose,
@@ -41,6 +45,22 @@ _ATTEMPTS: Final = 3
 # Refuse to begin when the disk has less than this share of the raw size estimate free: no codec
 # makes typical SQL smaller than a tenth.
 _LEAST_FREE_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class BackupPage:
+    """
+    A part of the catalogue.
+
+    Attributes:
+        entries: Each with the instant when it was last restored and equal, None = never.
+        total: How many backups are meant in all.
+        survey: Everything that is there.
+    """
+
+    entries: tuple[tuple[CatalogueEntry, datetime | None], ...]
+    total: int
+    survey: Survey
 
 
 class BackupService:
@@ -80,9 +100,21 @@ class BackupService:
         _log.info("Database backup completed successfully", extra={"facts": facts})
         return manifest
 
-    async def list(self) -> tuple[CatalogueEntry, ...]:
-        """Return all backups, newest first."""
-        return await asyncio.to_thread(self._catalogue.entries)
+    async def list(self, wanted: BackupFilter, page: Page) -> BackupPage:
+        """
+        Look at the catalogue.
+
+        Args:
+            wanted: Which backups.
+            page: Sorted by `created_at`, `size`, `duration` or `rows_count`.
+
+        Returns:
+            That part of it.
+
+        Raises:
+            StorageError: The directory cannot be read.
+        """
+        return await asyncio.to_thread(self._page, wanted, page)
 
     async def info(self, backup_id: str) -> Manifest:
         """
@@ -134,6 +166,22 @@ class BackupService:
         """
         await asyncio.to_thread(self._catalogue.delete, parse_backup_id(backup_id))
 
+    def _page(self, wanted: BackupFilter, page: Page) -> BackupPage:
+        if not self._catalogue.directory.path.exists():  # nothing was ever backed up
+            return BackupPage((), 0, Survey((), (), ()))
+        survey = self._catalogue.survey()
+        found = sorted(
+            (entry for entry in survey.entries if wanted.takes(entry)),
+            key=attrgetter(page.sort.removeprefix("-"), "backup_id"),
+            reverse=page.sort.startswith("-"),
+        )
+        shown = found[page.offset : page.offset + page.limit]
+        return BackupPage(
+            tuple((one, proven_at(self._catalogue.proofs(one.backup_id))) for one in shown),
+            len(found),
+            survey,
+        )
+
     # -- one attempt ------------------------------------------------------------------------------
 
     def _prepare_directory(self) -> None:
@@ -159,6 +207,7 @@ class BackupService:
         newest = await asyncio.to_thread(self._catalogue.newest_id)
         backup_id = new_backup_id(began_at, newest)
         _log.info("Starting database backup", extra={"facts": {"backup_id": backup_id}})
+        progress.name(backup_id=backup_id)
         progress.enter(Phase.SNAPSHOT)
         refs = await self._refs(request, names)
         threads = request.threads
@@ -175,6 +224,7 @@ class BackupService:
                 await writer.append(MemberKind.HEADER, _header(draft, plan))
                 dump = Dump(snapshot, flavor, plan, writer, progress)
                 databases = await dump.run()
+                await self._require_none_missed(snapshot, plan, request, names)
                 await snapshot.close()
                 progress.enter(Phase.VERIFY if request.verify else Phase.PUBLISH)
                 return await writer.finish(
@@ -198,6 +248,17 @@ class BackupService:
         async with self._server.session() as session:
             refs = await read_refs(session, names)
         return [ref for ref in refs if _is_wanted(ref, request)]
+
+    async def _require_none_missed(
+        self, snapshot: Snapshot, plan: DumpPlan, request: BackupRequest, names: Sequence[str]
+    ) -> None:
+        """Refuse a snapshot with a table that had no name when names were read; it would be short."""
+        now = await self._refs(request, names)
+        if found := await find_missed(snapshot.sessions[0], plan.tables, now):
+            raise SnapshotError(
+                f"{found.label} was renamed while the backup began",
+                hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
+            )
 
     async def _plan(
         self, session: Session, flavor: Flavor, request: BackupRequest, names: Sequence[str]

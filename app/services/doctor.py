@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from app.archive.catalogue import Catalogue
-from app.domain.recovery import Journal, RecoveryPhase
+from app.domain.recovery import Journal
 from app.engine.connection import Server, Session
 from app.engine.flavor import Flavor, flavor_of
 from app.engine.introspect import read_schemas
@@ -199,10 +199,9 @@ async def _data_bytes(session: Session) -> int:
 
 async def _recovery_checks(session: Session, journals: Sequence[Journal]) -> list[Check]:
     """Look for restores that were interrupted, and for schemas that nobody's journal knows."""
-    over = {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}
     checks = []
     for journal in journals:
-        if journal.phase in over:
+        if journal.phase.is_over:
             continue
         where = f"{journal.kind} {journal.recovery_id} of {', '.join(journal.targets)}"
         if any([await is_locked(session, target) for target in journal.targets]):

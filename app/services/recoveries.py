@@ -34,6 +34,7 @@ _SKIPPED: Final = (
     "the restore is not in the binary log: make a new backup now, changes after an older one cannot be"
     " applied from the log any more"
 )
+_TOO_LATE: Final = "it was stopped when it was done already; what it had counted is lost"
 _NO_FENCE: Final = (
     "this user may not set read_only: what others wrote in the moment between the swap and the triggers"
     " missed the triggers"
@@ -97,6 +98,7 @@ class RecoveryService:
         reader = await asyncio.to_thread(self._parts.catalogue.open, request.backup_id)
         with reader:
             recovery_id = new_recovery_id()
+            progress.name(restore_id=recovery_id)
             loads = plan_loads(reader.manifest, request, recovery_id)
             facts = {"backup_id": reader.manifest.backup_id, "restore_id": recovery_id}
             _log.info("Starting restore", extra={"facts": facts})
@@ -127,12 +129,13 @@ class RecoveryService:
         """Say what can be done with a backup here; see `Rehearsals.options`."""
         return await self._rehearsals.options(backup_id)
 
-    async def undo(self, name: str) -> RestoreResult:
+    async def undo(self, name: str, progress: Progress | None = None) -> RestoreResult:
         """
         Bring back what a restore has replaced; what it brought is kept in its place.
 
         Args:
             name: Id of a restore, or of a backup whose newest restore is meant.
+            progress: Written to as it goes.
 
         Returns:
             What was done; it can itself be undone.
@@ -142,14 +145,18 @@ class RecoveryService:
             UndoExpiredError: The old tables are not kept any more; the hint names the recovery point.
             TablesInUseError: Others did not let go of the tables; nothing was changed.
         """
+        progress = progress or Progress()
         began = self._parts.clock.monotonic()
+        progress.enter(Phase.CONNECT)
         await self.repair()
-        journal = await self._find(name)
+        journal = await self.find(name)
         flavor = await self._parts.server.flavor()
         written = await self._parts.preflight.log_rule(RestoreRequest(name))
         swaps = self._parts.swaps
         async with swaps.locked(journal.targets, logged=journal.logged) as session:
             undo = await swaps.plan_undo(session, flavor, journal)
+            progress.name(backup_id=undo.backup_id, restore_id=undo.recovery_id)
+            progress.enter(Phase.SWAP)
             try:
                 undo, report = await swaps.swap(session, flavor, undo)
                 minutes = self._parts.undo_minutes
@@ -211,8 +218,32 @@ class RecoveryService:
 
     # -- journals ---------------------------------------------------------------------------------
 
-    async def _find(self, name: str) -> Journal:
-        """Find the restore that a user means."""
+    async def journal(self, restore_id: str) -> Journal | None:
+        """Return what is written down about a restore or an undo; None when nothing is."""
+        return await self._parts.swaps.find(restore_id)
+
+    async def in_place(self, restore_id: str) -> RestoreResult | None:
+        """Tell what a restore or an undo did that was cancelled too late; None = it was in time."""
+        journal = await self.journal(restore_id)
+        if journal is None or not journal.phase.is_over:
+            return None
+        result = _result(journal, SwapReport(fence="unknown", warnings=[_TOO_LATE]), 0.0)
+        return replace(result, binary_log="unknown")
+
+    async def find(self, name: str) -> Journal:
+        """
+        Find the restore that a user wants undone.
+
+        Args:
+            name: Id of a restore, or of a backup whose newest restore is meant.
+
+        Returns:
+            Its journal.
+
+        Raises:
+            RecoveryNotFoundError: No such restore.
+            UndoExpiredError: The old tables are not kept any more; the hint names the recovery point.
+        """
         journals = await self._parts.swaps.journals()
         found = [
             one

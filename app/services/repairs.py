@@ -11,7 +11,6 @@ from app.services.restoration import Parts
 
 
 _log: Final = logging.getLogger(__name__)
-_OVER: Final = frozenset({RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN})
 # How long an undo that comes too late is told the recovery point.
 _REMEMBERED: Final = timedelta(days=90)
 
@@ -51,7 +50,7 @@ class Repairs:
         done = [
             await self.recover(journal, forward=True)
             for journal in await self._parts.swaps.journals()
-            if journal.phase not in _OVER
+            if not journal.phase.is_over
         ]
         return [*done, *await self.forget_expired()]
 
@@ -65,7 +64,7 @@ class Repairs:
         now = self._parts.clock.now()
         journals = await self._parts.swaps.journals()
         # An undo that was interrupted may still take its tables from there.
-        awaited = {one.undoes for one in journals if one.phase not in _OVER}
+        awaited = {one.undoes for one in journals if not one.phase.is_over}
         expired = [
             one
             for one in journals

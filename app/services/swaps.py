@@ -323,7 +323,7 @@ class Swaps:
         seconds = _PATIENCE_SECONDS.get(found.phase, _MOST_PATIENCE_SECONDS)
         async with self.locked(found.targets, seconds=seconds, logged=found.logged) as session:
             journal = await self.find(recovery_id)  # whoever held the locks may have gone on
-            if journal is None or journal.phase in {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}:
+            if journal is None or journal.phase.is_over:
                 return RecoveryPhase.DONE
             left = await moves_left(session, journal.swaps)
             is_before = journal.phase is RecoveryPhase.LOADING or left == all_moves(journal.swaps)

@@ -1,0 +1,143 @@
+"""
+The only place that picks implementations: what commands use.
+
+`people` and `service` put together what only some of them need: importing it takes a while.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.archive.catalogue import Catalogue
+from app.config import Settings
+from app.control.audit import AuditRecords
+from app.control.database import ControlDatabase
+from app.control.runs import RunRecords
+from app.engine.connection import Server
+from app.errors import AppError, InvalidRequestError
+from app.services.audit import AuditService
+from app.services.backups import BackupService
+from app.services.doctor import DoctorService
+from app.services.history import NoHistory
+from app.services.orders import Orders
+from app.services.recoveries import RecoveryService
+from app.services.runs import RunService
+from app.storage.auditheads import AuditHeads
+from app.storage.journals import Journals
+from app.storage.runlocks import RunLocks
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> datetime:
+        """Return the aware UTC instant."""
+        return datetime.now(UTC)  # noqa: TID251 - this is the clock
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """
+    Everything a command or a request may use.
+
+    Attributes:
+        audit: Where it is written down what commands did; None where that is not possible.
+        unwritten: Why that and the history are not written; None when they are.
+    """
+
+    settings: Settings
+    server: Server
+    catalogue: Catalogue
+    backups: BackupService
+    recoveries: RecoveryService
+    doctor: DoctorService
+    runs: RunService
+    orders: Orders
+    audit: AuditService | None
+    unwritten: AppError | None
+
+
+@asynccontextmanager
+async def program(
+    settings: Settings, *, needs_server: bool = True, remembers: bool = False
+) -> AsyncIterator[Program]:
+    """
+    Put the program together for the length of a block.
+
+    Args:
+        settings: Of this installation.
+        needs_server: False for work on the backup directory alone.
+        remembers: Whether runs are written down; where that is not possible, work goes on without.
+
+    Yields:
+        The program.
+
+    Raises:
+        InvalidRequestError: The server's URL is missing or makes no sense.
+    """
+    control = ControlDatabase(settings.control_address, settings.state_dir)
+    server = server_of(settings, needed=needs_server)
+    try:
+        unwritten = await _prepare(control) if remembers else None
+        yield program_of(settings, server, None if unwritten else control, unwritten)
+    finally:
+        await server.close()
+        await control.close()
+
+
+async def _prepare(control: ControlDatabase) -> AppError | None:
+    try:
+        await control.prepare()
+    except AppError as exc:
+        return exc
+    return None
+
+
+def server_of(settings: Settings, *, needed: bool) -> Server:
+    """Make the way to the server; raises InvalidRequestError for a URL that makes no sense."""
+    url = settings.database_url.get_secret_value()
+    if not url and needed:
+        raise InvalidRequestError(
+            "BACKSTAY_DATABASE_URL is not set",
+            hint="Set it to mysql://user:password@host:3306/database; leave the database out for all.",
+        )
+    return Server(url or "mysql://localhost", timeout_seconds=settings.timeout)
+
+
+def program_of(
+    settings: Settings, server: Server, control: ControlDatabase | None, unwritten: AppError | None
+) -> Program:
+    """Make the program of its parts; without a control database it remembers nothing."""
+    catalogue = Catalogue(settings.backup_dir)
+    journals = Journals(settings.state_dir)
+    clock = SystemClock()
+    backups = BackupService(server, catalogue, clock)
+    recoveries = RecoveryService(
+        server, catalogue, clock, journals, undo_minutes=settings.undo_minutes
+    )
+    known = settings.database_url.get_secret_value()
+    return Program(
+        settings=settings,
+        server=server,
+        catalogue=catalogue,
+        backups=backups,
+        recoveries=recoveries,
+        doctor=DoctorService(server if known else None, catalogue, journals),
+        runs=RunService(
+            RunRecords(control) if control else NoHistory(), RunLocks(settings.state_dir), clock
+        ),
+        orders=Orders(settings, catalogue, backups, recoveries),
+        audit=audit_of(settings, control) if control else None,
+        unwritten=unwritten,
+    )
+
+
+def audit_of(settings: Settings, control: ControlDatabase) -> AuditService:
+    """Make the audit."""
+    return AuditService(AuditRecords(control), AuditHeads(settings.state_dir))

@@ -1,0 +1,59 @@
+"""A run of this process, while it works."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from app.domain.progress import Pace, Progress
+from app.domain.run import Run
+from app.services.order import Order
+from app.storage.runlocks import HeldLocks
+
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class ActiveRun(Generic[T]):
+    """
+    A run and what it works with.
+
+    Attributes:
+        run: As it was last looked at.
+        named: Set when what it is about has got a name.
+        begun: Whether the task has taken its first step.
+        cancelled: Whether it was cancelled.
+    """
+
+    run: Run
+    order: Order[T]
+    locks: HeldLocks
+    progress: Progress
+    pace: Pace
+    named: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: bool = False
+    cancelled: bool = False
+    task: "asyncio.Task[T] | None" = None
+
+    def cancel(self) -> None:
+        """Cancel it, once: a second time would interrupt the cleaning."""
+        if self.begun and self.task is not None and not self.cancelled:
+            self.task.cancel()
+        self.cancelled = True  # a task that was cancelled before its first step would never end it
+
+    def counted(self, now: float) -> Run:
+        """Return the run with its counters as they are now, as another revision."""
+        progress = self.progress
+        return replace(
+            self.run,
+            revision=self.run.revision + 1,
+            backup_id=self.order.backup_id or progress.backup_id,
+            restore_id=progress.restore_id,
+            progress=self.pace.report(progress, now),
+        )
+
+    def notice_name(self, progress: Progress) -> None:
+        """Have a new name written down at once: after a crash it tells what became of the run."""
+        named = (self.order.backup_id or progress.backup_id, progress.restore_id)
+        if named != (self.run.backup_id, self.run.restore_id):
+            self.named.set()

@@ -1,0 +1,357 @@
+"""
+The JSON documents about backups and restores, the same for every edge.
+
+The command line prints them, the history of runs keeps them, the API answers them. None holds where
+on the machine something lies: who may read the history need not know the machine.
+"""
+
+import re
+from asyncio import CancelledError
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from app.archive.catalogue import Survey
+from app.archive.verification import VerifyReport
+from app.domain.backup import CatalogueEntry
+from app.domain.document import Document
+from app.domain.manifest import DatabaseEntry, Manifest
+from app.domain.rehearsal import (
+    Compatibility,
+    Forecast,
+    Proof,
+    Space,
+    TableForecast,
+    proven_at,
+)
+from app.domain.restore import RestoreResult
+from app.domain.run import Failure
+from app.errors import AppError, StatementError
+from app.services.rehearsals import DrillResult, Options
+
+
+# A URL up to its query is left as it is. A path begins where no name, dot, bracket or slash is before
+# it, else it is the rest of `a/b`, `./a` or `31/12`; what may be before it may also be in its names,
+# so that no second path begins inside of one. `/*` alone opens a comment.
+_NAME: Final = r"""[^\s/:;,='"`<>|]"""
+_PATH: Final = re.compile(
+    r"(?P<url>[A-Za-z][A-Za-z0-9+.-]*://[^\s/?'\"`<>][^\s?'\"`<>]*)"
+    rf"|(?<![\w.~*)/-])/+(?:(?:{_NAME}+/+)+|(?!\*))(?P<name>{_NAME}+)/*"
+)
+
+
+def backup_line(entry: CatalogueEntry, proven: datetime | None) -> Document:
+    """Describe a backup as one of a list; `proven` is when all of it was last restored and equal."""
+    return {
+        "backup_id": entry.backup_id,
+        "file": entry.file,
+        "size": entry.size,
+        "created_at": _plain(entry.created_at),
+        "duration": entry.duration,
+        "options": {
+            "include_data": entry.include_data,
+            "compress": entry.compress,
+            "verify": entry.verify,
+            "description": entry.description,
+        },
+        "tables_count": entry.tables_count,
+        "checksum": entry.checksum,
+        "rows_count": entry.rows_count,
+        "raw_size": entry.raw_size,
+        "databases": entry.databases,
+        "server": entry.server,
+        "warnings_count": entry.warnings_count,
+        "recovery_point": entry.recovery_point,
+        "proven_at": _plain(proven) if proven else None,
+    }
+
+
+def backup_summary(manifest: Manifest) -> Document:
+    """Describe a backup as every document about a single one does."""
+    return {
+        "backup_id": manifest.backup_id,
+        "file": manifest.file,
+        "size": manifest.size,
+        "raw_size": manifest.raw_size,
+        "checksum": manifest.checksum,
+        "created_at": _plain(manifest.created_at),
+        "duration": manifest.duration,
+        "tables_count": manifest.tables_count,
+        "rows_count": manifest.rows_count,
+        "databases": [database.name for database in manifest.databases],
+        "codec": manifest.options.codec,
+        "verified": manifest.options.verify,
+        "recovery_point": manifest.options.recovery_point,
+        "consistency": {
+            "method": manifest.consistency.method,
+            "consistent": manifest.consistency.consistent,
+            "lock_seconds": manifest.consistency.lock_seconds,
+        },
+    }
+
+
+def backup_details(manifest: Manifest, proven: datetime | None) -> Document:
+    """Describe a backup with all that it holds; `proven` is as for one of a list."""
+    return {
+        "success": True,
+        **backup_summary(manifest),
+        "description": manifest.options.description,
+        "options": {
+            "include_data": manifest.options.include_data,
+            "compress": manifest.options.compress,
+            "verify": manifest.options.verify,
+            "description": manifest.options.description,
+            "tables": manifest.options.tables,
+            "exclude_tables": manifest.options.exclude_tables,
+        },
+        "server": {"vendor": manifest.server.vendor, "version": manifest.server.version},
+        "position": {
+            "binlog_file": manifest.position.binlog_file,
+            "binlog_position": manifest.position.binlog_position,
+            "gtid": manifest.position.gtid,
+        },
+        "proven_at": _plain(proven) if proven else None,
+        "contents": [_contents(one) for one in manifest.databases],
+        "warnings": manifest.warnings,
+    }
+
+
+def _contents(database: DatabaseEntry) -> Document:
+    return {
+        "database": database.name,
+        "tables": [
+            {
+                "name": one.name,
+                "engine": one.engine,
+                "rows": one.rows,
+                "raw_size": one.raw_size,
+                "partial": one.partial,
+            }
+            for one in database.tables
+        ],
+        "objects": [
+            {"kind": one.kind, "name": one.name, "valid": one.valid} for one in database.objects
+        ],
+    }
+
+
+def backup_created(manifest: Manifest) -> Document:
+    """Tell of a backup that was made."""
+    return {"success": True, **backup_summary(manifest), "warnings": manifest.warnings}
+
+
+def survey_problems(survey: Survey) -> Document:
+    """Tell what in a directory is damaged (`problems`), and what lacks a manifest (`orphans`)."""
+    return {
+        "problems": [
+            {"file": one.file, "code": one.error.code, "message": str(one.error)}
+            for one in survey.problems
+        ],
+        "orphans": survey.orphans,
+    }
+
+
+def verification(backup_id: str, report: VerifyReport) -> Document:
+    """Tell of a backup that is whole."""
+    return {
+        "success": True,
+        "backup_id": backup_id,
+        "level": report.level,
+        "size": report.size,
+        "raw_size": report.raw_size,
+        "members": report.members,
+        "statements": report.statements,
+        "rows_count": report.rows,
+        "duration": round(report.seconds, 3),
+    }
+
+
+def deletion(backup_id: str) -> Document:
+    """Tell of a backup that is gone."""
+    return {"success": True, "backup_id": backup_id}
+
+
+def restore_result(result: RestoreResult) -> Document:
+    """Tell of a restore or an undo."""
+    return {
+        "success": True,
+        "restore_id": result.restore_id,
+        "backup_id": result.backup_id,
+        "databases": result.databases,
+        "restored_tables": result.restored_tables,
+        "dropped_tables": result.dropped_tables,
+        "rows_count": result.rows_count,
+        "verified_before": result.verified_before,
+        "verified": result.verified,
+        "recovery_point": result.recovery_point or None,
+        "undo_until": _iso(result.undo_until),
+        "fence": result.fence,
+        "binary_log": result.binary_log,
+        "duration": result.duration,
+        "warnings": result.warnings,
+    }
+
+
+def forecast(found: Forecast) -> Document:
+    """Tell of a dry run; it is a success when the restore would be one."""
+    return {
+        "success": not found.problems,
+        "dry_run": True,
+        "backup_id": found.backup_id,
+        "verified": found.verified,
+        "problems": _problems(found.problems),
+        "restored_tables": [
+            f"{one.database}.{one.name}" for one in found.tables if one.rows_then is not None
+        ],
+        "rows_count": sum(one.rows_then or 0 for one in found.tables),
+        "tables": [_table(one) for one in found.tables],
+        "objects": [
+            {"database": one.database, "kind": one.kind, "name": one.name, "action": one.fate}
+            for one in found.objects
+        ],
+        "incoming_foreign_keys": found.incoming_foreign_keys,
+        "missing_rights": found.missing_rights,
+        **_compatibility(found.compatibility),
+        "disk": _space(found.space),
+        "estimated_duration": found.estimate.seconds,
+        "estimated_by": found.estimate.by,
+        "binary_log": found.binary_log,
+        "duration": found.duration,
+    }
+
+
+def _table(one: TableForecast) -> Document:
+    return {
+        "database": one.database,
+        "name": one.name,
+        "action": one.fate,
+        "rows_now": one.rows_now,
+        "rows_then": one.rows_then,
+        "same_definition": one.same_definition,
+        "chunks": one.chunks,
+        "chunks_changed": one.chunks_changed,
+    }
+
+
+def drill(result: DrillResult) -> Document:
+    """Tell of a drill."""
+    return {
+        "success": True,
+        "drill": True,
+        "backup_id": result.backup_id,
+        "databases": result.databases,
+        "tables_count": result.tables_count,
+        "rows_count": result.rows_count,
+        "verified": True,
+        "duration": result.duration,
+        "warnings": result.warnings,
+    }
+
+
+def options(found: Options) -> Document:
+    """Tell what can be done with a backup."""
+    return {
+        "success": True,
+        "backup_id": found.manifest.backup_id,
+        "recovery_point": found.manifest.options.recovery_point,
+        "description": found.manifest.options.description,
+        "full_restore": not found.problems,
+        "problems": _problems(found.problems),
+        "databases": [_restorable(one) for one in found.manifest.databases],
+        "missing_rights": found.missing_rights,
+        **_compatibility(found.compatibility),
+        "disk": _space(found.space),
+        "estimated_duration": found.estimate.seconds,
+        "estimated_by": found.estimate.by,
+        "proven_at": _iso(proven_at(found.proofs)),
+        "proofs": [_proof(one) for one in found.proofs],
+        "undoable": [
+            {"restore_id": one.recovery_id, "until": _iso(one.keep_until)} for one in found.undoable
+        ],
+    }
+
+
+def _restorable(database: DatabaseEntry) -> Document:
+    return {
+        "database": database.name,
+        "tables": [
+            {
+                "name": one.name,
+                "rows": one.rows,
+                "raw_size": one.raw_size,
+                "has_rows": not one.partial,
+            }
+            for one in database.tables
+        ],
+        "objects_count": len(database.objects),
+    }
+
+
+def _proof(one: Proof) -> Document:
+    return {
+        "at": _iso(one.at),
+        "by": one.by,
+        "success": one.success,
+        "duration": one.seconds,
+        "server": one.server,
+        "tables_count": one.tables,
+        "rows_count": one.rows,
+        "whole": one.whole,
+        "error": one.error or None,
+    }
+
+
+def _compatibility(found: Compatibility) -> Document:
+    return {
+        "missing_engines": found.missing_engines,
+        "missing_collations": found.missing_collations,
+        "missing_features": (*found.missing_features, *found.clashing_names),
+        "packet": {"needed": found.packet_needed, "allowed": found.packet_allowed},
+    }
+
+
+def _space(space: Space) -> Document:
+    return {"needed": space.needed, "free": space.free}
+
+
+def _problems(problems: Sequence[AppError]) -> Sequence[Document]:
+    return [
+        {"code": one.code, "title": one.title, "message": str(one), "hint": one.hint}
+        for one in problems
+    ]
+
+
+def failure(error: BaseException) -> Failure:
+    """
+    Tell of an error to people who may not know the machine or the data.
+
+    Returns:
+        Its own words, without directories; of a refused statement only the number, as the server's
+        words may quote it; of a bug only its kind.
+    """
+    match error:
+        case StatementError(errno=number):
+            message = f"the server refused a statement with error {number}"
+        case AppError():
+            message = without_paths(str(error))
+        case CancelledError():
+            message = "cancelled before it was done; nothing was left behind"
+            return Failure("cancelled", "Cancelled", message, hint="", retryable=False)
+        case _:
+            message, hint = type(error).__name__, "Please report it."
+            return Failure(AppError.code, AppError.title, message, hint, retryable=False)
+    return Failure(error.code, error.title, message, without_paths(error.hint), error.retryable)
+
+
+def without_paths(text: str) -> str:
+    """Cut every absolute path of a text to its last name; URLs and relative paths stay."""
+    return _PATH.sub(lambda found: found["url"] or found["name"], text)
+
+
+def _plain(at: datetime) -> str:
+    """Write an instant as the catalogue does."""
+    return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def _iso(at: datetime | None) -> str | None:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}" if at else None
