@@ -1,0 +1,81 @@
+"""Who makes a request, and whether they may."""
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Request, Security
+from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+
+from app.bootstrap.service import Service
+from app.domain.run import Asker, Origin
+from app.domain.user import Identity, Role
+from app.errors import NotAuthenticatedError, NotAuthorizedError
+
+
+_SCOPES: Final = {
+    Role.VIEWER: "Read everything but the audit.",
+    Role.OPERATOR: "Make, verify and rehearse backups, and change schedules.",
+    Role.ADMIN: "Restore, undo, delete and download; users and the audit.",
+}
+_bearer: Final = OAuth2PasswordBearer(
+    tokenUrl="/api/auth/token",
+    refreshUrl="/api/auth/refresh",
+    scopes={role.value: text for role, text in _SCOPES.items()},
+    description="A login here, or a token of another application with the shared secret.",
+    auto_error=False,
+)
+
+
+async def parts(request: Request) -> Service:
+    """Return what the service is made of."""
+    found = request.app.state.service
+    assert isinstance(found, Service)  # noqa: S101 - the state of an application is untyped
+    return found
+
+
+Parts = Annotated[Service, Depends(parts)]
+
+
+async def identify(
+    request: Request,
+    scopes: SecurityScopes,
+    parts: Parts,
+    token: Annotated[str | None, Depends(_bearer)],
+) -> Identity:
+    """
+    Tell who makes a request, and refuse when their role is not enough.
+
+    Returns:
+        Who it is; also kept for the audit.
+
+    Raises:
+        NotAuthenticatedError: No token, or one that is not good.
+        NotAuthorizedError: The role does not allow it.
+    """
+    # Of several headers, whatever stands in front of the service may have looked at another one.
+    if not token or len(request.headers.getlist("Authorization")) > 1:
+        raise NotAuthenticatedError(
+            "no token", hint="Log in, and send one access token with each request."
+        )
+    identity = await parts.sign_ins.identify(token)
+    request.state.identity = identity
+    for needed in map(Role, scopes.scopes):
+        if not identity.role.allows(needed):
+            raise NotAuthorizedError(
+                f"the role {needed} is needed", hint="Ask an admin of this service."
+            )
+    return identity
+
+
+Viewer = Annotated[Identity, Security(identify, scopes=[Role.VIEWER.value])]
+Operator = Annotated[Identity, Security(identify, scopes=[Role.OPERATOR.value])]
+Admin = Annotated[Identity, Security(identify, scopes=[Role.ADMIN.value])]
+
+
+def asker(identity: Identity) -> Asker:
+    """Name whoever asks, to the history."""
+    return Asker(identity.name, Origin.API)
+
+
+def address(request: Request) -> str:
+    """Return where a request comes from; a server in front is asked only where that is trusted."""
+    return request.client.host if request.client else ""

@@ -1,0 +1,231 @@
+"""What requests may hold; anything else is refused."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
+
+from app.archive.verification import VerifyLevel
+from app.domain.manifest import Codec
+from app.domain.run import RunKind, RunState
+from app.domain.schedule import DEFAULT_NAME, Frequency
+from app.domain.user import MAX_PASSWORD, MIN_PASSWORD, Role
+
+
+# Names of servers have at most 64 characters; a glob on `database.table` may have both.
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+Glob = Annotated[str, Field(min_length=1, max_length=256)]
+Names = Annotated[tuple[Name, ...], Field(max_length=1000)]
+Globs = Annotated[tuple[Glob, ...], Field(max_length=1000)]
+Description = Annotated[str, Field(max_length=1000, description="Words for people, one line.")]
+Password = Annotated[SecretStr, Field(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
+
+
+def _utc(at: datetime) -> datetime:
+    """Take an instant without a zone as UTC, which is how lists show theirs."""
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("out of the range of years") from exc
+
+
+Instant = Annotated[
+    datetime,
+    AfterValidator(_utc),
+    Field(description="Without a zone: UTC.", examples=["2024-01-31T14:30:15Z"]),
+]
+
+
+class Body(BaseModel):
+    """Whatever is asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CreateBody(Body):
+    """A backup that is wanted; what is left open, the settings decide."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"description": "Manual backup", "compress": True}]}
+    )
+
+    description: Description = ""
+    compress: Annotated[StrictBool | None, Field(description="false: plain SQL.")] = None
+    verify: Annotated[StrictBool | None, Field(description="Whether it is read back.")] = None
+    include_data: Annotated[StrictBool, Field(description="false: definitions only.")] = True
+    databases: Annotated[Names, Field(description="Empty: as the settings say.")] = ()
+    tables: Annotated[Globs, Field(description="Globs on `table` or `database.table`.")] = ()
+    exclude_tables: Globs = ()
+    codec: Codec | None = None
+    accounts: Annotated[StrictBool, Field(description="Users, roles and grants as well.")] = False
+
+
+class RecoveryPointBody(Body):
+    """A point to go back to, before something risky."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"description": "Before the new prices"}]}
+    )
+
+    description: Description = "Recovery point"
+    databases: Names = ()
+
+
+class RestoreBody(Body):
+    """A restore that is wanted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"verify_before": True, "create_backup": True}]}
+    )
+
+    verify_before: Annotated[StrictBool, Field(description="Check the whole file first.")] = True
+    verify_after: Annotated[StrictBool, Field(description="Read all rows back.")] = True
+    create_backup: Annotated[StrictBool, Field(description="Back up first what is there.")] = True
+    databases: Annotated[Names, Field(description="Empty: all of the backup.")] = ()
+    tables: Annotated[Globs, Field(description="Empty: all, and nothing else stays.")] = ()
+    into: Annotated[
+        Name | None, Field(description="Another database, where nothing is overwritten.")
+    ] = None
+    schema_only: StrictBool = False
+    data_only: StrictBool = False
+    accounts: StrictBool = False
+    skip_binlog: StrictBool = False
+
+
+class TestRestoreBody(RestoreBody):
+    """A restore that is only tried."""
+
+    drill: Annotated[
+        StrictBool, Field(description="Restore into scratch schemas, prove, and drop them.")
+    ] = False
+
+
+class VerifyBody(Body):
+    """How far to look."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"level": "content"}]})
+
+    level: VerifyLevel = VerifyLevel.CONTENT
+
+
+class ScheduleOptionsBody(Body):
+    """What a schedule backs up."""
+
+    databases: Names = ()
+    tables: Globs = ()
+    exclude_tables: Globs = ()
+    include_data: StrictBool = True
+    description: Description = ""
+    compress: StrictBool | None = None
+    verify: StrictBool | None = None
+
+
+class ScheduleBody(Body):
+    """A schedule as it shall be."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"frequency": "daily"}]})
+
+    frequency: Frequency
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")] = DEFAULT_NAME
+    enabled: StrictBool = True
+    options: ScheduleOptionsBody = ScheduleOptionsBody()
+
+
+class RunScheduledBody(Body):
+    """Which scheduled backup to run."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"frequency": "daily"}]})
+
+    frequency: Annotated[Frequency | None, Field(description="Instead of the schedule's.")] = None
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")] = DEFAULT_NAME
+    force: Annotated[StrictBool, Field(description="Run it even when it is not due.")] = False
+
+
+class RefreshBody(Body):
+    """A refresh token."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"refresh_token": "0f6c….9QpT…"}]})
+
+    refresh_token: Annotated[str, Field(max_length=1024)]
+
+
+class LogoutBody(Body):
+    """The login that ends; without a refresh token that of the access token."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"refresh_token": "0f6c….9QpT…"}]})
+
+    refresh_token: Annotated[str | None, Field(max_length=1024)] = None
+
+
+class UserBody(Body):
+    """A user to be."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "alice", "password": "correct horse", "role": "viewer"}]
+        }
+    )
+
+    name: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$")]
+    password: Password
+    role: Role
+
+
+class UserChangeBody(Body):
+    """What changes about a user; the rest stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"role": "operator"}]})
+
+    role: Role | None = None
+    password: Password | None = None
+    disabled: StrictBool | None = None
+
+
+class PageQuery(Body):
+    """Which part of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    offset: Annotated[int, Field(ge=0, le=1 << 31)] = 0
+
+
+class BackupQuery(PageQuery):
+    """Which backups, in which order."""
+
+    sort: Literal[
+        "-created_at",
+        "created_at",
+        "-size",
+        "size",
+        "-duration",
+        "duration",
+        "-rows_count",
+        "rows_count",
+    ] = "-created_at"
+    database: Annotated[str, Field(max_length=64)] = ""
+    text: Annotated[str, Field(max_length=200, description="Part of the description.")] = ""
+    recovery_point: bool | None = None
+    created_after: Instant | None = None
+    created_before: Instant | None = None
+
+
+class RunQuery(PageQuery):
+    """Which runs, in which order."""
+
+    sort: Literal["-created_at", "created_at", "-finished_at", "finished_at", "kind", "-kind"] = (
+        "-created_at"
+    )
+    kind: tuple[RunKind, ...] = ()
+    state: tuple[RunState, ...] = ()
+    asked_by: Annotated[str, Field(max_length=128)] = ""
+    backup_id: Annotated[str, Field(max_length=64)] = ""
+
+
+class AuditQuery(PageQuery):
+    """Which entries, in which order."""
+
+    sort: Literal["-number", "number"] = "-number"
+    actor: Annotated[str, Field(max_length=128)] = ""
+    action: Annotated[str, Field(max_length=64)] = ""
+    result: Annotated[str, Field(max_length=64)] = ""
+    since: Instant | None = None
+    until: Instant | None = None

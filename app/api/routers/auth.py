@@ -1,0 +1,66 @@
+"""Logins."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.security import OAuth2PasswordRequestForm
+
+from app.api.access import Parts, Viewer, address
+from app.api.answers import IdentityAnswer, TokenAnswer
+from app.api.bodies import LogoutBody, RefreshBody
+from app.api.responses import GUARDED, LOGS_OUT, SIGNS_IN
+from app.domain.user import Identity, Role
+from app.services.signins import Grant
+
+
+router = APIRouter(prefix="/api/auth", tags=["login"])
+
+
+@router.post("/token", responses=SIGNS_IN)
+async def log_in(
+    form: Annotated[OAuth2PasswordRequestForm, Depends()], request: Request, parts: Parts
+) -> TokenAnswer:
+    """
+    Log in with user name and password.
+
+    The answer's access token goes into the header `Authorization: Bearer TOKEN` of every request. It
+    is good for some minutes; the refresh token gets the next one.
+    """
+    request.state.about = f" as {form.username}"  # for the audit, whoever it turns out to be
+    grant = await parts.sign_ins.sign_in(form.username, form.password, address(request))
+    request.state.identity = Identity(form.username.lower(), grant.role)
+    return _token(grant)
+
+
+@router.post("/refresh", responses=SIGNS_IN)
+async def refresh(body: RefreshBody, request: Request, parts: Parts) -> TokenAnswer:
+    """
+    Exchange a refresh token for new tokens.
+
+    A refresh token is good once; one that comes again ends the login, since somebody has a copy.
+    """
+    return _token(await parts.sign_ins.refresh(body.refresh_token, address(request)))
+
+
+@router.post("/logout", status_code=204, responses=LOGS_OUT)
+async def log_out(identity: Viewer, parts: Parts, body: LogoutBody | None = None) -> Response:
+    """End the login of this token, or of the refresh token in the body."""
+    token = body.refresh_token if body else None
+    await parts.sign_ins.sign_out(token or identity)
+    return Response(status_code=204)
+
+
+@router.get("/me", responses=GUARDED)
+async def who_am_i(identity: Viewer) -> IdentityAnswer:
+    """Tell whose token this is."""
+    return IdentityAnswer(name=identity.name, role=Role(identity.role))
+
+
+def _token(grant: Grant) -> TokenAnswer:
+    return TokenAnswer(
+        access_token=grant.access_token,
+        token_type="bearer",  # noqa: S106 - the name of a scheme
+        expires_in=grant.expires_in,
+        refresh_token=grant.refresh_token,
+        role=grant.role,
+    )

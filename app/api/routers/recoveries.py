@@ -1,0 +1,95 @@
+"""Restores: looked at, rehearsed, done and taken back."""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from app.api.access import Admin, Operator, Parts, Viewer
+from app.api.answers import RunAnswer
+from app.api.bodies import RestoreBody, TestRestoreBody
+from app.api.catalogue_answers import RecoveryOptions
+from app.api.launch import Launch
+from app.api.responses import LOOKS, STARTS_RUN
+from app.domain.restore import RestoreRequest
+from app.services import documents
+
+
+router = APIRouter(prefix="/api/admin/backup", tags=["restores"])
+
+
+@router.get("/recovery-options/{backup_id}", responses=LOOKS)
+async def get_recovery_options(backup_id: str, _: Viewer, parts: Parts) -> RecoveryOptions:
+    """Show what a backup can do here: tables, time, space, proofs, what is in the way."""
+    found = await parts.program.recoveries.options(backup_id)
+    return RecoveryOptions.model_validate(documents.options(found))
+
+
+@router.post(
+    "/restore/{backup_id}", status_code=202, response_model=RunAnswer, responses=STARTS_RUN
+)
+async def restore_backup(
+    backup_id: str,
+    identity: Admin,
+    parts: Parts,
+    launch: Launch,
+    body: RestoreBody | None = None,
+) -> RunAnswer | JSONResponse:
+    """
+    Restore a backup beside the live data, prove it, and swap it in by one statement.
+
+    Until then the live database is not touched, and what it replaced is kept for `undo`. One restore
+    of a database runs at a time; the run that is in the way is named.
+    """
+    request = _request(backup_id, body or RestoreBody(), parts)
+    return await launch(await parts.program.orders.restore(request), identity)
+
+
+@router.post(
+    "/test-restore/{backup_id}", status_code=202, response_model=RunAnswer, responses=STARTS_RUN
+)
+async def rehearse_restore(
+    backup_id: str,
+    identity: Operator,
+    parts: Parts,
+    launch: Launch,
+    body: TestRestoreBody | None = None,
+) -> RunAnswer | JSONResponse:
+    """
+    Find out what a restore would do, without changing anything.
+
+    With `drill` everything is restored into scratch schemas, proven and dropped again.
+    """
+    body = body or TestRestoreBody()
+    request = _request(backup_id, body, parts)
+    if body.drill:
+        return await launch(await parts.program.orders.drill(request), identity)
+    return await launch(await parts.program.orders.dry_run(request), identity)
+
+
+@router.post("/undo/{restore_id}", status_code=202, response_model=RunAnswer, responses=STARTS_RUN)
+async def undo_restore(
+    restore_id: str, identity: Admin, parts: Parts, launch: Launch
+) -> RunAnswer | JSONResponse:
+    """
+    Take a restore back: the old tables return by one statement.
+
+    `restore_id` is that of the restore, or the backup's id for its newest restore. What the restore
+    brought is kept, so an undo can itself be undone.
+    """
+    return await launch(await parts.program.orders.undo(restore_id), identity)
+
+
+def _request(backup_id: str, body: RestoreBody, parts: Parts) -> RestoreRequest:
+    return RestoreRequest(
+        backup_id=backup_id,
+        into=body.into or "",
+        databases=body.databases,
+        tables=body.tables,
+        schema_only=body.schema_only,
+        data_only=body.data_only,
+        accounts=body.accounts,
+        verify_before=body.verify_before,
+        verify_after=body.verify_after,
+        create_backup=body.create_backup,
+        skip_binlog=body.skip_binlog,
+        threads=parts.program.settings.threads,
+    )

@@ -1,0 +1,102 @@
+"""Schedules, and the state of everything."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from app.api.access import Operator, Parts, Viewer
+from app.api.answers import (
+    NotDue,
+    RunAnswer,
+    ScheduleAnswer,
+    ScheduleFacts,
+    ScheduleList,
+)
+from app.api.bodies import RunScheduledBody, ScheduleBody
+from app.api.catalogue_answers import StatusAnswer
+from app.api.launch import Launch, run_answer
+from app.api.responses import CHANGES, READS, STARTS_RUN
+from app.bootstrap.service import Service
+from app.domain.schedule import Schedule, ScheduleOptions
+from app.services import documents
+
+
+router = APIRouter(prefix="/api/admin/backup", tags=["schedules"])
+
+
+@router.get("/schedule", responses=READS)
+async def get_schedule(_: Viewer, parts: Parts) -> ScheduleList:
+    """Show the schedules: what is backed up by itself, how often, and when it is next due."""
+    schedules = await parts.schedules.list()
+    return ScheduleList(success=True, schedules=tuple(_facts(one, parts) for one in schedules))
+
+
+@router.post("/schedule", responses=CHANGES)
+async def set_schedule(_: Operator, parts: Parts, body: ScheduleBody) -> ScheduleAnswer:
+    """Make a schedule, or change the one of that name."""
+    schedule = await parts.schedules.set(
+        body.frequency,
+        ScheduleOptions(**body.options.model_dump()),
+        name=body.name,
+        enabled=body.enabled,
+    )
+    return ScheduleAnswer(success=True, schedule=_facts(schedule, parts))
+
+
+@router.post(
+    "/run-scheduled",
+    status_code=202,
+    response_model=RunAnswer,
+    responses={
+        **STARTS_RUN,
+        200: {"model": RunAnswer | NotDue, "description": "Not due; or waited for and done."},
+    },
+)
+async def run_scheduled(
+    identity: Operator,
+    parts: Parts,
+    launch: Launch,
+    body: RunScheduledBody | None = None,
+) -> RunAnswer | JSONResponse:
+    """
+    Run a scheduled backup if it is due; 200 and `due: false` if it has time.
+
+    It is due when the last one that succeeded is older than the frequency, or there is none.
+    """
+    body = body or RunScheduledBody()
+    due = await parts.schedules.due(body.frequency, name=body.name, force=body.force)
+    if due.order is None:
+        return JSONResponse(
+            NotDue(success=True, due=False, next_due_at=due.next_due).model_dump(mode="json")
+        )
+    return await launch(due.order, identity)
+
+
+@router.get("/status", responses=READS)
+async def get_status(_: Viewer, parts: Parts) -> StatusAnswer:
+    """Show how the backups are doing: the newest, space, what runs, what is due, what failed."""
+    found = await parts.status.look()
+    last = found.last_backup
+    return StatusAnswer.model_validate({
+        "success": True,
+        "last_backup": documents.backup_line(last, found.last_proven_at) if last else None,
+        "backups_count": found.backups_count,
+        "size": found.size_bytes,
+        "raw_size": found.raw_size_bytes,
+        "disk_free": found.disk_free_bytes,
+        "disk_total": found.disk_total_bytes,
+        "running": [run_answer(one) for one in found.running],
+        "next_due_at": found.next_due,
+        "last_failures": [run_answer(one) for one in found.failures],
+        "damaged": found.damaged,
+    })
+
+
+def _facts(schedule: Schedule, parts: Service) -> ScheduleFacts:
+    fields = asdict(schedule)
+    return ScheduleFacts.model_validate({
+        **fields,
+        "last_backup_id": schedule.last_backup_id or None,
+        "next_due_at": parts.schedules.next_due(schedule),
+    })

@@ -1,0 +1,83 @@
+"""The application: routers, errors and middleware around one service."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+
+from app.api import document, problems
+from app.api.middleware import BodyLimit, Recorder, SecurityHeaders
+from app.api.routers import audit, auth, backups, health, recoveries, runs, schedules, users
+from app.bootstrap import SystemClock
+from app.bootstrap.service import Service, service
+from app.config import Settings, load_settings
+
+
+_ROUTERS: Final = (auth, backups, recoveries, schedules, runs, users, audit, health)
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    parts: Service | None = None,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> FastAPI:
+    """
+    Make the application.
+
+    Args:
+        settings: Of this installation; None = those of the environment.
+        parts: The service, opened and closed by the caller; None = by the application's lifespan.
+        is_stopping: Whether the server wants to stop, so that endless answers end.
+
+    Returns:
+        An ASGI application; its lifespan opens and closes everything.
+    """
+    settings = settings or load_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            app.state.service = parts or await stack.enter_async_context(service(settings))
+            async with _working(app.state.service):
+                yield
+
+    app = FastAPI(
+        title="Backstay",
+        version=version("backstay"),
+        description=document.DESCRIPTION,
+        openapi_tags=document.TAGS,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # it would send whoever asks to the host that they named
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.is_stopping = is_stopping
+    for module in _ROUTERS:
+        app.include_router(module.router)
+    problems.install(app)
+    document.install(app)
+    # The last one added is the first that a request passes.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(
+        Recorder, audit=lambda: app.state.service.people.audit, now=SystemClock().now
+    )
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+@asynccontextmanager
+async def _working(parts: Service) -> AsyncIterator[None]:
+    """Let a service work for the length of a block; its runs end with it."""
+    upkeep = asyncio.create_task(parts.upkeep.go_on(), name="upkeep")
+    try:
+        yield
+    finally:
+        upkeep.cancel()
+        with suppress(asyncio.CancelledError):
+            await upkeep
+        await parts.program.runs.close(parts.program.settings.shutdown_seconds)
