@@ -10,6 +10,8 @@ pytest_plugins = [
     "tests.fixtures.trips",
     "tests.fixtures.cli",
     "tests.fixtures.swapped",
+    "tests.fixtures.api",
+    "tests.fixtures.control",
 ]
 
 

@@ -1,19 +1,20 @@
 """Nothing is undocumented: commands, options, settings and errors are read from the code."""
 
 import re
-from pathlib import Path
+from asyncio import CancelledError
 
+import httpx
 import pytest
 import typer.main
 
-from app.cli.exits import exit_code
+from app.api import problems
+from app.cli.exits import USAGE, exit_code
 from app.cli.program import app
 from app.config import Settings
 from app.errors import AppError
-
-
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
+from app.main import create_app
+from app.services import documents
+from tests.fixtures.pages import DOCS, PAGES, ROOT, anchors, rows, section
 
 
 def _commands(command, path=("backstay",)):
@@ -32,28 +33,13 @@ def _errors(kind=AppError):
         yield from _errors(child)
 
 
-def _section(text, heading):
-    """Return what stands between a heading and the next."""
-    found = re.search(rf"^##+ {re.escape(heading)}$(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found, f"no section {heading!r}"
-    return found[1]
-
-
-def _rows(path):
-    """Return the rows of every table of a page, cells without backticks."""
-    lines = (line for line in path.read_text().splitlines() if line.startswith("|"))
-    return [
-        [cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines
-    ]
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_is_described(name):
     """docs/cli.md has a section a command; its options and arguments stand in it."""
-    section = _section((DOCS / "cli.md").read_text(), f"`{name}`")
+    text = section((DOCS / "cli.md").read_text(), f"`{name}`")
     for parameter in COMMANDS[name].params:
         names = [parameter.metavar] if parameter.param_type_name == "argument" else parameter.opts
-        assert all(f"`{one}" in section for one in names if one != "--help"), names
+        assert all(f"`{one}" in text for one in names if one != "--help"), names
 
 
 def test_no_option_is_described_that_is_not_there():
@@ -69,41 +55,64 @@ def test_no_option_is_described_that_is_not_there():
 @pytest.mark.parametrize("page", [DOCS / "settings.md", ROOT / "README.md"], ids=lambda p: p.name)
 def test_every_setting_is_described_with_its_default(page):
     """One row a setting: variable, default, meaning."""
-    rows = {row[0]: row[1] for row in _rows(page) if row[0].startswith("BACKSTAY_")}
+    table = {row[0]: row[1] for row in rows(page.read_text()) if row[0].startswith("BACKSTAY_")}
     defaults = {f"BACKSTAY_{name.upper()}": one for name, one in Settings.model_fields.items()}
 
-    assert set(rows) == set(defaults)
+    assert set(table) == set(defaults)
     for name, field in defaults.items():
         if field.default_factory is None:
             default = str(field.get_default()).lower()
-            assert default == rows[name].lower().removeprefix("./")
+            assert default == table[name].lower().removeprefix("./")
 
 
 def test_every_error_is_in_the_table():
-    """docs/errors.md: class, code, title, exit code, whether it may pass, meaning, what to do."""
-    rows = {row[0]: row[1:] for row in _rows(DOCS / "errors.md") if row[0].endswith("Error")}
+    """docs/errors.md: class, code, title, exit code, status, whether it may pass, what to do."""
+    table = {row[0]: row[1:] for row in rows((DOCS / "errors.md").read_text())}
+    table = {name: row for name, row in table.items() if name.endswith("Error")}
 
-    assert list(rows) == [kind.__name__ for kind in _errors()]
+    assert list(table) == [kind.__name__ for kind in _errors()]
     for kind in _errors():
-        code, title, exits, retryable, meaning, remedy = rows[kind.__name__]
+        code, title, exits, status, retryable, meaning, remedy = table[kind.__name__]
         assert (code, title) == (kind.code, kind.title)
         assert exits == str(exit_code(kind.__new__(kind)))
+        assert status == str(problems.status_of(kind).value)
+        assert status == str(problems.status_of_code(code).value)
         assert retryable == ("yes" if kind.retryable else "no")
         assert meaning == (kind.__doc__ or "").strip().splitlines()[0]
         assert remedy.endswith(".")
 
 
+async def test_every_code_without_a_class_is_in_the_other_table():
+    """Endings that are no error of the program, bugs, and what the framework refuses."""
+    table = {row[0]: row[1:4] for row in rows((DOCS / "errors.md").read_text()) if len(row) == 5}
+    transport = httpx.ASGITransport(create_app(Settings()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://backstay") as client:
+        refused = (await client.get("/api/admin/backup/create")).json()
+
+    assert set(table) == {"code", "---", "cancelled", "usage", "internal", refused["code"]}
+    assert table[refused["code"]] == [refused["title"], "-", str(refused["status"])]
+    for code, error in (("cancelled", CancelledError()), ("internal", ZeroDivisionError())):
+        failed = documents.failure(error)
+        status = problems.status_of_code(code).value
+        assert (failed.code, table[code]) == (
+            code, [failed.title, str(exit_code(error)), str(status)],
+        )  # fmt: skip
+    assert table["usage"][1:] == [str(USAGE), "-"]
+
+
 @pytest.mark.parametrize("kind", list(_errors()), ids=lambda kind: kind.code)
 def test_every_error_has_a_section_in_the_runbook(kind):
     """docs/runbook.md is headed by codes; each says something."""
-    assert len(_section((DOCS / "runbook.md").read_text(), f"`{kind.code}`").split()) >= 8
+    assert len(section((DOCS / "runbook.md").read_text(), f"`{kind.code}`").split()) >= 8
 
 
 def test_links_between_pages_lead_somewhere():
-    """Every relative link of every page names a file."""
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} -> {target}"
+    """Every relative link of every page names a file, and a heading where it names one."""
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+            path = page.parent / target if target else page
+            assert path.exists(), f"{page.name} -> {target}"
+            assert not anchor or anchor in anchors(path), f"{page.name} -> {target}#{anchor}"
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "adr").glob("*.md")), ids=lambda p: p.name)

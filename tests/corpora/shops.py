@@ -3,6 +3,14 @@
 from typing import Final
 
 
+# A table large enough to be caught in the middle of, and slow to restore by its index.
+BIG: Final = (
+    "CREATE DATABASE big",
+    "USE big",
+    "CREATE TABLE t (id INT PRIMARY KEY, noise TEXT, KEY (noise(20)))",
+    "INSERT INTO t SELECT seq, REPEAT(SHA2(seq, 512), 2) FROM seq_1_to_60000",
+)
+
 # Foreign keys lead from `beside` into the shop and from the shop into `beside`.
 SHOP: Final = (
     "CREATE DATABASE beside CHARACTER SET utf8mb4",

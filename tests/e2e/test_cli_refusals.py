@@ -38,11 +38,12 @@ def test_a_server_that_is_down_is_named(cli, url, words):
     assert not cli.backups.exists()
 
 
-def test_a_wrong_password_is_said_and_not_shown(cli):
+def test_a_wrong_password_is_said_and_not_shown(cli, sql, database):
     """X6 The user is named; the password appears nowhere, not even in the log."""
+    backup_id, _ = _make(cli, sql, database)
     url = address(cli.url, login="nobody_here:hunter2%2Fsecret")
     result = cli("--verbose", "backup", "create", DATABASE_URL=url)
-    error = cli.error("restore", "run", "backup_65ba1f2f3d4e5", code=20, DATABASE_URL=url)
+    error = cli.error("restore", "run", backup_id, code=20, DATABASE_URL=url)
 
     assert result.code == 20
     assert "access denied for 'nobody_here'" in result.err

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from tests.corpora.shops import BIG
 from tests.fixtures.cli import Cli, Frozen, wait_until
 from tests.fixtures.rehearsed import left_over
 from tests.fixtures.servers import Sql
@@ -16,10 +17,7 @@ def busy(own_server, tmp_path):
     server = own_server()
     with Sql(server.url) as sql:
         sql.script([
-            "CREATE DATABASE big",
-            "USE big",
-            "CREATE TABLE t (id INT PRIMARY KEY, noise TEXT, KEY (noise(20)))",
-            "INSERT INTO t SELECT seq, REPEAT(SHA2(seq, 512), 2) FROM seq_1_to_60000",
+            *BIG,
             "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id",
             "CREATE VIEW v AS SELECT COUNT(*) FROM t",
         ])

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.corpora.shops import BIG
 from tests.fixtures.cli import Cli, Frozen, wait_until
 from tests.fixtures.servers import Sql
 
@@ -17,12 +18,7 @@ def busy(own_server, tmp_path):
     """A server with a table large enough to be caught in the middle, and the program for it."""
     server = own_server()
     with Sql(server.url) as sql:
-        sql.script([
-            "CREATE DATABASE big",
-            "USE big",
-            "CREATE TABLE t (id INT PRIMARY KEY, noise TEXT, KEY (noise(20)))",
-            "INSERT INTO t SELECT seq, REPEAT(SHA2(seq, 512), 2) FROM seq_1_to_60000",
-        ])
+        sql.script(BIG)
         yield Cli(server.url, tmp_path), server, sql
 
 

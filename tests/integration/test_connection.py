@@ -301,7 +301,7 @@ async def test_broken_network_during_a_restore(fault, own_server, tmp_path):
         await Trip(server.url, tmp_path / "backups").backup("d", chunk_bytes=1 << 16)
         with proxy(server.url, fault, 1 << 40) as way:
             trip = Trip(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
-            (entry,) = await trip.backups.list()
+            (entry,) = trip.catalogue.entries()
 
             def listener(progress: Progress) -> None:
                 if progress.rows_done > 8000:
@@ -349,7 +349,7 @@ async def test_cancelled_backups(events, own_server, tmp_path):
             request = BackupRequest(("d",), threads=2, chunk_bytes=1 << 16)
             if not await cancel.run(trip.backups.create(request, Progress(listener=cancel))):
                 kept += 1
-            assert len(await trip.backups.list()) == kept
+            assert len(trip.catalogue.entries()) == kept
             assert len(files(trip)) == 2 * kept
             wait_until(lambda: others(sql) == [], "the server has no connection of ours")
         await trip.target.close()

@@ -23,8 +23,8 @@ MEBIBYTE = 1 << 20
 ROOT = Path(__file__).parents[2]
 # Of our process, with the 40 MB value; the interpreter and the libraries alone take 75.
 PEAK_MEGABYTES = 250
-# What 10,000 tables may take on two cores, there and back.
-MANY_TABLES_SECONDS = 120
+# 60 to 120 s were seen, the longer ones with another test on the other core.
+MANY_TABLES_SECONDS = 180
 
 
 async def test_s1_values_that_fit_neither_hex_nor_quote(trip, sql, database):

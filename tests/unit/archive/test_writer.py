@@ -11,7 +11,7 @@ from app.archive.verification import VerifyLevel
 from app.archive.writer import ArchiveWriter
 from app.domain.manifest import Codec, MemberEntry, MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
-from app.errors import IntegrityError, ManifestError, StorageError
+from app.errors import IntegrityError, ManifestError, StorageError, StorageFullError
 from app.storage.local import LocalDirectory
 from tests.fixtures.archives import (
     HEADER,
@@ -23,7 +23,7 @@ from tests.fixtures.archives import (
     leftovers,
     write_backup,
 )
-from tests.fixtures.kernels import CountingKernel, WaitingKernel
+from tests.fixtures.kernels import CountingKernel, FullKernel, WaitingKernel
 
 
 BACKUP = backup_id_of(0)
@@ -178,6 +178,19 @@ async def test_a_failing_stream_makes_the_writer_unusable(tmp_path):
             await writer.append(MemberKind.HEADER, [HEADER])
         with pytest.raises(StorageError):
             await writer.finish(draft_of(BACKUP, Codec.GZIP, {}))
+
+
+async def test_all_writers_to_a_full_disk_name_the_same_cause(tmp_path):
+    """Whichever of two tasks is heard first, the operator learns that the disk is full."""
+    kernel = FullKernel(room=1 << 20)
+    async with ArchiveWriter(prepared(tmp_path, kernel), BACKUP, Codec.NONE) as writer:
+        kernel.room = 2
+        appends = [writer.append(MemberKind.HEADER, [HEADER]) for _ in range(20)]
+        ends = await asyncio.gather(*appends, return_exceptions=True)
+
+    failures = [one for one in ends if isinstance(one, Exception)]
+    assert len(failures) >= 2
+    assert {type(one) for one in failures} == {StorageFullError}
 
 
 async def test_an_index_that_does_not_add_up_is_not_published(tmp_path):

@@ -14,6 +14,7 @@ FAMILIES = {
     "NotFoundError": 10,
     "ConflictError": 11,
     "RefusedError": 12,
+    "AccessError": 13,
     "DatabaseError": 20,
     "StorageError": 21,
     "IntegrityError": 22,

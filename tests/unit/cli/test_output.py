@@ -4,7 +4,7 @@ import pytest
 
 from app.cli.output import duration, plural, printable, size
 from app.cli.progress import describe
-from app.domain.progress import Phase, Progress
+from app.domain.progress import Pace, Phase, Progress
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,15 @@ def test_control_characters_are_shown_not_obeyed():
 
 def test_progress_says_only_what_is_known():
     """Phase first; table, counts, rate and time left once there are any."""
-    progress = Progress()
-    early = describe(progress, 0)
+    progress, pace = Progress(), Pace(0.0)
+    early = describe(pace.report(progress, 0.0))
     progress.expect(tables=2, rows=10, size=3_000_000)
     progress.enter(Phase.DUMP)
+    pace.report(progress, 10.2)
     progress.moved("shop.users", rows=1, size=1_000_000)
 
     assert early == "connect"
-    assert describe(progress, 500_000) == (
+    assert describe(pace.report(progress, 12.0)) == (
         "dump: shop.users, 0/2 tables, 1 row, 1.0 MB, 500.0 kB/s, 4.00 s left"
     )
     assert plural(2000, "row") == "2,000 rows"

@@ -1,0 +1,297 @@
+"""Runs over HTTP while they work: followed by events, and cancelled in whichever process they are."""
+
+import itertools
+import re
+import signal
+import subprocess
+import time
+import uuid
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from tests.corpora.shops import BIG as BIG_TABLE
+from tests.fixtures.api import Api, finished
+from tests.fixtures.calls import BACKUP, RUNS, WAIT, caught, created, done, events, problem, until
+from tests.fixtures.cli import PROGRAM, SECONDS, Frozen, wait_until
+from tests.fixtures.servers import OwnServers, Sql
+
+
+LOADING = "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA LIKE '%\\_\\_bk\\_%'"
+BIG = {"databases": ["big"], "codec": "none", "verify": False}
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory, server_template):
+    """A server that may be stopped, with a table large enough to be caught at, and its service."""
+    home = tmp_path_factory.mktemp("busy")
+    servers = OwnServers(home, server_template)
+    server = servers()
+    with Sql(server.url) as sql:
+        sql.script([
+            *BIG_TABLE,
+            "ANALYZE TABLE t",  # without it the server's estimates come later
+        ])
+    api = Api(server.url, home)
+    try:
+        yield api.start(), server
+    finally:
+        api.close()
+        servers.close()
+
+
+@contextmanager
+def _caught(busy, client, path="create", body=BIG):
+    """Begin a run, and stop the server for the block when it reads or loads; gives its id."""
+    api, server = busy
+    with Sql(server.url) as sql:
+
+        def begin():
+            begun = client.post(f"{BACKUP}/{path}", json=body)
+            assert begun.status_code == 202, begun.text
+            return begun.json()["run_id"]
+
+        def is_loading():
+            return bool(sql.run(LOADING))
+
+        is_at_work = (lambda: _is_writing(api)) if path == "create" else is_loading
+        run_id = caught(client, begin, is_at_work)
+        with Frozen(server.pid):
+            yield run_id
+
+
+def _is_writing(api):
+    with suppress(FileNotFoundError):  # it is done meanwhile
+        return any(file.stat().st_size > 1 << 20 for file in api.backups.glob("*.partial"))
+    return False
+
+
+def _nothing_is_left(api, server):
+    assert not list(api.backups.glob("*.partial"))
+    with Sql(server.url) as sql:
+        names = {row[0] for row in sql.run("SHOW DATABASES")}
+        assert names == {"big", "mysql", "sys", "information_schema", "performance_schema"}
+        assert sql.run("SELECT COUNT(*) FROM big.t") == [(60_000,)]
+
+
+# -- events -----------------------------------------------------------------------------------------
+
+
+def test_events_come_each_second_with_growing_ids(busy):
+    """Even when nothing moves; each holds the run, and the last one is its end."""
+    client = busy[0].client()
+    with ExitStack() as stack:
+        with _caught(busy, client) as run_id:
+            response = stack.enter_context(client.stream("GET", f"{RUNS}/{run_id}/events"))
+            stream = events(response)
+            slow = [(next(stream), time.monotonic()) for _ in range(5)]
+        rest = list(stream)
+
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    came = [at for _, at in slow[1:]]
+    assert all(later - earlier <= 1.0 for earlier, later in itertools.pairwise(came))
+    every = [*(event for event, _ in slow), *rest]
+    ids = [int(one["id"]) for one in every]
+    assert ids == sorted(set(ids))
+    assert {one["event"] for one in every[:-1]} <= {"queued", "running"}
+    assert every[-1]["event"] == "succeeded"
+    run = client.get(f"{RUNS}/{run_id}").json()
+    assert rest[-1]["id"] == str(run["revision"])
+    assert f'"run_id":"{run_id}"' in rest[-1]["data"]
+
+
+def test_events_go_on_where_they_ended(busy):
+    """With Last-Event-ID only newer ones come; of a run that is over the end, or nothing."""
+    api, _ = busy
+    client = api.client()
+    run = created(client, databases=["big"], include_data=False)
+    url = f"{RUNS}/{run['run_id']}/events"
+
+    def ids(last):
+        with client.stream("GET", url, headers={"Last-Event-ID": last} if last else {}) as response:
+            return [int(one["id"]) for one in events(response)]
+
+    revision = run["revision"]
+    assert ids("") == ids("0") == ids(str(revision - 1)) == ids("nonsense") == [revision]
+    assert ids(str(revision)) == ids(str(revision + 5)) == []
+
+
+def test_progress_counts_up_to_its_totals(busy):
+    """While a run works its counters are between nothing and their totals, which are estimates."""
+    client = busy[0].client()
+    with _caught(busy, client) as run_id:
+        progress = until(client, run_id, "dump")["progress"]
+        status = client.get(f"{BACKUP}/status").json()
+    run = finished(client, run_id)
+
+    assert (progress["phase"], progress["tables_total"]) == ("dump", 1)
+    assert 0 <= progress["rows_done"] <= 60_000
+    assert 0 < progress["bytes_done"] <= progress["bytes_total"]
+    assert progress["rows_done"] <= progress["rows_total"]
+    assert progress["elapsed"] >= 0
+    assert [one["run_id"] for one in status["running"]] == [run_id]
+    assert run["progress"]["rows_done"] == 60_000
+
+
+# -- cancelling -------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_cancelled_while_it_reads(busy):
+    """It ends as cancelled, leaves nothing, and whoever waits gets 409; a second time it is over."""
+    api, server = busy
+    client = api.client()
+    with _caught(busy, client) as run_id:
+        asked = client.post(f"{RUNS}/{run_id}/cancel")
+        again = client.post(f"{RUNS}/{run_id}/cancel")
+    run = finished(client, run_id)
+
+    assert (asked.status_code, asked.json()["cancel_requested"]) == (202, True)
+    assert again.status_code == 202
+    assert (run["state"], run["success"], run["error"]["code"]) == ("cancelled", False, "cancelled")
+    assert run["result"] is None
+    _nothing_is_left(api, server)
+    problem(client.post(f"{RUNS}/{run_id}/cancel"), 409, "not-cancellable")
+    created(client, databases=["big"], include_data=False)  # the lock is let go
+
+
+def test_whoever_waits_for_a_cancelled_run_is_told(busy):
+    """409 with the code `cancelled`, by the key that began it."""
+    api, server = busy
+    client = api.client()
+    key: dict[str, str] = {}
+
+    def begin():
+        key["Idempotency-Key"] = uuid.uuid4().hex
+        run_id: str = client.post(f"{BACKUP}/create", json=BIG, headers=key).json()["run_id"]
+        return run_id
+
+    run_id = caught(client, begin, lambda: _is_writing(api))
+    with Frozen(server.pid):
+        client.post(f"{RUNS}/{run_id}/cancel")
+    finished(client, run_id)
+
+    found = client.post(f"{BACKUP}/create", json=BIG, headers={**key, **WAIT})
+
+    assert problem(found, 409, "cancelled")["run_id"] == run_id
+
+
+def test_a_restore_is_cancelled_while_it_loads(busy):
+    """The live tables are those of before, and no schema of ours is left; an operator may not."""
+    api, server = busy
+    client = api.client()
+    backup_id = created(client, **BIG)["backup_id"]
+    body = {"create_backup": False, "verify_before": False}
+    with _caught(busy, client, f"restore/{backup_id}", body) as run_id:
+        refused = api.client("operator").post(f"{RUNS}/{run_id}/cancel")
+        client.post(f"{RUNS}/{run_id}/cancel")
+    run = finished(client, run_id)
+
+    problem(refused, 403, "not-authorized")
+    assert (run["kind"], run["state"], run["error"]["code"]) == (
+        "restore",
+        "cancelled",
+        "cancelled",
+    )
+    _nothing_is_left(api, server)
+
+
+def test_a_drill_is_cancelled_by_an_operator(busy):
+    """What anybody may begin who operates, they may end as well."""
+    api, server = busy
+    client = api.client("operator")
+    backup_id = created(client, **BIG)["backup_id"]
+    with _caught(busy, client, f"test-restore/{backup_id}", {"drill": True}) as run_id:
+        client.post(f"{RUNS}/{run_id}/cancel")
+
+    assert finished(client, run_id)["state"] == "cancelled"
+    _nothing_is_left(api, server)
+
+
+# -- the command line -------------------------------------------------------------------------------
+
+
+def _command(api, *arguments):
+    return subprocess.Popen(
+        [PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=api.home,
+        env=api.environment,
+    )
+
+
+def _working(client):
+    """Return the run of a command when it reads rows."""
+    found: list[dict[str, Any]] = []
+
+    def reads():
+        status = client.get(f"{BACKUP}/status").json()
+        found[:] = [
+            one
+            for one in status["running"]
+            if one["origin"] == "cli" and one["progress"] and one["progress"]["phase"] == "dump"
+        ]
+        return bool(found)
+
+    wait_until(reads, "the API shows the run of the command")
+    return found[0]
+
+
+def test_a_command_is_shown_and_cancelled_by_the_api(busy):
+    """The API shows its run with progress; cancelled there, the command exits with 130."""
+    api, server = busy
+    client = api.client()
+    with _command(api, "backup", "create", "--codec", "none") as process:
+        wait_until(lambda: _is_writing(api), "the dump runs")
+        with Frozen(server.pid):
+            run = _working(client)
+            refused = client.post(f"{BACKUP}/create", json=BIG)
+            cancelled = client.post(f"{RUNS}/{run['run_id']}/cancel")
+            known = cancelled.json()["revision"]
+            url = f"{RUNS}/{run['run_id']}"
+            wait_until(lambda: client.get(url).json()["revision"] > known, "it has looked")
+        out, err = process.communicate(timeout=SECONDS)
+
+    assert re.fullmatch(r"os:\S+", run["asked_by"])
+    assert run["progress"]["tables_total"] == 1
+    assert problem(refused, 409, "already-running")["run_id"] == run["run_id"]
+    assert cancelled.status_code == 202
+    assert (process.returncode, out) == (130, "")
+    assert "Cancelled: nothing was left behind" in err
+    ended = client.get(f"{RUNS}/{run['run_id']}").json()
+    assert (ended["state"], ended["error"]["code"]) == ("cancelled", "cancelled")
+    _nothing_is_left(api, server)
+
+
+def test_a_command_finds_the_run_of_the_api_in_its_way(busy):
+    """The lock is one for both: exit 11, and the run of the API is named."""
+    api, _ = busy
+    client = api.client()
+    with _caught(busy, client) as run_id:
+        result = api.cli("backup", "create", "--json")
+    finished(client, run_id)
+
+    assert result.returncode == 11
+    assert '"code": "already-running"' in result.stdout
+    assert run_id in result.stdout
+
+
+def test_the_run_of_a_killed_command_is_not_alive_for_ever(busy):
+    """After a restart of the service it has failed with run-interrupted, and its file is gone."""
+    api, server = busy
+    client = api.client()
+    with _command(api, "backup", "create", "--codec", "none") as process:
+        wait_until(lambda: _is_writing(api), "the dump runs")
+        with Frozen(server.pid):
+            run = _working(client)
+            process.send_signal(signal.SIGKILL)
+            process.wait(SECONDS)
+    api.stop()
+    client = api.start().client()
+
+    ended = finished(client, run["run_id"])
+    assert (ended["state"], ended["error"]["code"]) == ("failed", "run-interrupted")
+    _nothing_is_left(api, server)
+    done(client.post(f"{BACKUP}/create", json={**BIG, "include_data": False}, headers=WAIT))

@@ -1,0 +1,164 @@
+"""Who may do what: every route, every role, over real HTTP."""
+
+import pytest
+
+from tests.fixtures.api import ROLES, finished
+from tests.fixtures.operations import DOCUMENT, OPERATIONS
+
+
+# The least role of each operation; a route that is not here fails the first test.
+LEAST = {
+    "log_in": "public",
+    "refresh": "public",
+    "log_out": "viewer",
+    "who_am_i": "viewer",
+    "list_backups": "viewer",
+    "get_backup": "viewer",
+    "create_backup": "operator",
+    "create_recovery_point": "operator",
+    "verify_backup": "operator",
+    "delete_backup": "admin",
+    "download_backup": "admin",
+    "get_recovery_options": "viewer",
+    "restore_backup": "admin",
+    "rehearse_restore": "operator",
+    "undo_restore": "admin",
+    "get_schedule": "viewer",
+    "set_schedule": "operator",
+    "run_scheduled": "operator",
+    "get_status": "viewer",
+    "list_runs": "viewer",
+    "get_run": "viewer",
+    "watch_run": "viewer",
+    "cancel_run": "operator",
+    "list_users": "admin",
+    "create_user": "admin",
+    "get_user": "admin",
+    "change_user": "admin",
+    "list_audit": "admin",
+    "is_alive": "public",
+    "is_ready": "public",
+}
+# Of each kind one that names nothing.
+NOTHING = {
+    "backup_id": "backup_0000000000000",
+    "restore_id": "restore_000000000000",
+    "run_id": "run_0000000000000000",
+    "name": "nobody",
+}
+# What is understood and does little; the others need no body.
+NO_DATABASE = {"databases": ["there-is-no-such-database"]}
+BODIES = {
+    "create_backup": NO_DATABASE,
+    "create_recovery_point": NO_DATABASE,
+    "set_schedule": {"frequency": "daily", "name": "of-roles", "options": NO_DATABASE},
+    "run_scheduled": {"frequency": "daily", "name": "of-roles"},
+    "create_user": {"name": "of-roles", "password": "short", "role": "viewer"},
+    "change_user": {"disabled": True},
+    "refresh": {"refresh_token": "none"},
+}
+GUARDED = [name for name, role in LEAST.items() if role != "public"]
+
+
+def ask(client, name, **headers):
+    """Send a request of this operation that is understood, and names nothing that is there."""
+    one = OPERATIONS[name]
+    path = one.at(NOTHING[one.parameters[0]]) if one.parameters else one.path
+    headers = {"Prefer": "wait=30", **headers}
+    return client.request(one.method, path, json=BODIES.get(name), headers=headers)
+
+
+def test_every_route_has_its_role():
+    """The table has one row for each operation, and the document asks for the same roles."""
+    assert set(LEAST) == set(OPERATIONS)
+    asked = {name: one.scopes for name, one in OPERATIONS.items()}
+    assert asked == {name: [] if role == "public" else [role] for name, role in LEAST.items()}
+
+
+def test_the_service_shows_the_document_that_is_tested(shared_api):
+    """What /openapi.json answers is what the tables of these tests are compared with."""
+    assert shared_api.client(None).get("/openapi.json").json() == DOCUMENT
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_nobody_passes_without_a_token(shared_api, name):
+    """Without a token the answer is 401, and says how to prove who one is."""
+    found = ask(shared_api.client(None), name)
+
+    assert (found.status_code, found.json()["code"]) == (401, "not-authenticated")
+    assert found.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_a_role_opens_its_routes_and_no_other(shared_api, name):
+    """A lower role gets 403, the least one and those above it anything but 401 and 403."""
+    least = ROLES.index(LEAST[name])
+    found = [ask(shared_api.client(role), name) for role in ROLES]
+
+    for answer in found[:least]:
+        assert (answer.status_code, answer.json()["code"]) == (403, "not-authorized")
+        assert LEAST[name] in answer.json()["detail"]
+    for answer in found[least:]:
+        assert answer.status_code < 500
+        assert answer.status_code not in {401, 403, 405}
+
+
+@pytest.mark.parametrize("name", [name for name, role in LEAST.items() if role == "public"])
+def test_the_public_routes_ask_for_no_token(shared_api, name):
+    """They answer without one; only a login that is wrong is refused."""
+    status = {"is_alive": 200, "is_ready": 200, "log_in": 422, "refresh": 401}[name]
+
+    assert ask(shared_api.client(None), name).status_code == status
+
+
+@pytest.mark.parametrize("name", [name for name in GUARDED if OPERATIONS[name].body])
+def test_the_role_is_asked_before_the_body_is_looked_at(shared_api, name):
+    """Whoever may not do it learns nothing of what a body must look like."""
+    one, role = OPERATIONS[name], ROLES[ROLES.index(LEAST[name]) - 1]
+    path = one.at("nothing")
+    wrong = {"no": "such field"}
+
+    if LEAST[name] != "viewer":
+        assert shared_api.client(role).request(one.method, path, json=wrong).status_code == 403
+    assert shared_api.client(None).request(one.method, path, json=wrong).status_code == 401
+
+
+@pytest.fixture
+def over(admin, sql, database):
+    """Runs that are over, by kind: what was asked for, with its locks let go."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+
+    def post(path, **body):
+        return finished(admin, admin.post(f"/api/admin/backup/{path}", json=body).json()["run_id"])
+
+    backup = post("create", databases=[database])
+    name = backup["backup_id"]
+    restore = post(f"restore/{name}", into=f"{database}_r", create_backup=False)
+    sql.run(f"DROP DATABASE IF EXISTS {database}_r")
+    deletion = admin.delete(f"/api/admin/backup/delete/{name}").json()
+    runs = {one["kind"]: one for one in (backup, restore, deletion)}
+    assert {one["state"] for one in runs.values()} == {"succeeded"}
+    return {kind: one["run_id"] for kind, one in runs.items()}
+
+
+def test_only_admins_stop_what_only_admins_begin(shared_api, over):
+    """An operator may cancel a backup, but neither a restore nor a deletion; a viewer nothing."""
+    found = {
+        (role, kind): shared_api.client(role).post(f"/api/admin/runs/{run_id}/cancel")
+        for role in ROLES
+        for kind, run_id in over.items()
+    }
+
+    codes = {key: answer.json()["code"] for key, answer in found.items()}
+    # They are over, so whoever may cancel is told that it is too late.
+    assert codes == {
+        ("viewer", "backup"): "not-authorized",
+        ("viewer", "restore"): "not-authorized",
+        ("viewer", "deletion"): "not-authorized",
+        ("operator", "backup"): "not-cancellable",
+        ("operator", "restore"): "not-authorized",
+        ("operator", "deletion"): "not-authorized",
+        ("admin", "backup"): "not-cancellable",
+        ("admin", "restore"): "not-cancellable",
+        ("admin", "deletion"): "not-cancellable",
+    }

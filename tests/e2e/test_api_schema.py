@@ -1,0 +1,128 @@
+"""The whole API against its own document: random requests, and what it promises of the answers."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.fixtures.api import Api, claims_of, encoded, finished
+from tests.fixtures.operations import OPERATIONS
+from tests.fixtures.servers import OwnServers, Sql
+
+
+# Each is sent so many requests that the document allows, and as many that it does not.
+EXAMPLES = int(os.getenv("BACKSTAY_TEST_EXAMPLES", "10"))
+# Of endless or other than JSON answers; their own tests read them.
+NOT_HERE = {"watch_run", "download_backup"}
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory, server_template) -> Iterator[Api]:
+    """A service of a server of its own: random requests make databases, users and schedules."""
+    servers = OwnServers(tmp_path_factory.mktemp("server"), server_template)
+    url = servers().url
+    with Sql(url) as sql:
+        sql.script(["CREATE DATABASE tiny", "CREATE TABLE tiny.t AS SELECT 1 AS a"])
+    api = Api(f"{url.rstrip('/')}/tiny", tmp_path_factory.mktemp("service"))
+    try:
+        yield api.start()
+    finally:
+        api.close()
+        servers.close()
+
+
+@pytest.fixture(scope="module")
+def known(installation) -> dict[str, str]:
+    """Names of what is there, by parameter."""
+    admin = installation.client()
+    user = {"name": "somebody", "password": "a password of theirs", "role": "viewer"}
+    assert admin.post("/api/admin/users", json=user).status_code == 201
+    made = finished(admin, admin.post("/api/admin/backup/create").json()["run_id"])
+    path = f"/api/admin/backup/restore/{made['backup_id']}"
+    restored = finished(admin, admin.post(path, json={"create_backup": False}).json()["run_id"])
+    return {
+        "name": "somebody",
+        "run_id": made["run_id"],
+        "backup_id": made["backup_id"],
+        "restore_id": restored["restore_id"],
+    }
+
+
+@pytest.fixture(scope="module")
+def schema(installation):
+    """The document as the service shows it."""
+    return schemathesis.openapi.from_url(f"{installation.url}/openapi.json")
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """A connection that is kept, with the token of an admin."""
+    with requests.Session() as session:
+        # For a day, however many requests are wanted.
+        token = encoded({**claims_of(), "exp": claims_of()["exp"] + 86400})
+        session.headers["Authorization"] = f"Bearer {token}"
+        yield session
+
+
+def cases_of(schema, name, known):
+    """Make requests of one operation: allowed or not, about what is there or not."""
+    one = OPERATIONS[name]
+    operation = schema[one.path][one.method]
+    real = {key: known[key] for key in one.parameters}
+    made = [
+        operation.as_strategy(mode, **about)
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        for about in ([{}, {"path_parameters": real}] if real and name != "delete_backup" else [{}])
+        if mode is GenerationMode.POSITIVE or one.facts.get("parameters") or one.body
+    ]
+    return st.one_of(made)
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in NOT_HERE])
+def test_answers_are_those_of_the_document(schema, session, known, name):
+    """No request fails the service, and each status, type, header and body is a documented one."""
+
+    @settings(
+        max_examples=2 * EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases_of(schema, name, known))
+    def hold(case):
+        case.call_and_validate(session=session, checks=CHECKS, timeout=120)
+
+    hold()
+
+
+def test_other_methods_are_told_which_there_are(installation):
+    """What the document does not have is 405, with all that it has in `Allow`."""
+    admin = installation.client()
+    paths = {one.path: one.at("x") for one in OPERATIONS.values()}
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+    for path, target in paths.items():
+        there = {one.method for one in OPERATIONS.values() if one.path == path}
+        for method in set(methods) - there:
+            found = admin.request(method, target)
+            assert (found.status_code, found.json()["code"]) == (405, "method-not-allowed")
+            assert set(found.headers["Allow"].split(", ")) == there, path

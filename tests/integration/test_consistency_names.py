@@ -1,0 +1,51 @@
+"""Tables that get a name, or another one, while a backup reads."""
+
+import pytest
+
+from app.domain.backup import BackupRequest
+from app.domain.progress import Phase, Progress
+from tests.fixtures.servers import Sql
+
+
+ROWS = "INSERT INTO {0} SELECT seq FROM seq_1_to_100"
+
+
+@pytest.fixture
+def once(server, database):
+    """Make a listener that runs statements when the rows of the first attempt are read."""
+
+    def make(*statements: str) -> Progress:
+        left = list(statements)
+
+        def listener(progress: Progress) -> None:
+            if progress.phase is Phase.DUMP and left:
+                with Sql(server.url, database) as other:
+                    other.script(left)
+                left.clear()
+
+        return Progress(listener=listener)
+
+    return make
+
+
+async def test_a_table_that_had_no_name_when_names_were_read_is_in_the_backup(
+    trip, sql, database, once
+):
+    """It was there, under a name that nobody wants: the backup is made again, with it."""
+    sql.script(["CREATE TABLE t (i INT)", "CREATE TABLE nameless (i INT)", ROWS.format("nameless")])
+    request = BackupRequest((database,), exclude_tables=("nameless",))
+
+    manifest = await trip.backups.create(request, once("RENAME TABLE nameless TO named"))
+
+    assert [table.name for table in manifest.databases[0].tables] == ["named", "t"]
+    assert manifest.rows_count == 100
+
+
+async def test_a_table_that_came_later_is_not_waited_for(trip, sql, database, once):
+    """It was not there at the snapshot's point, and is no reason to begin again."""
+    sql.run("CREATE TABLE t (i INT)")
+    began = once("CREATE TABLE later (i INT)", ROWS.format("later"))
+
+    manifest = await trip.backups.create(BackupRequest((database,)), began)
+
+    assert [table.name for table in manifest.databases[0].tables] == ["t"]

@@ -1,0 +1,109 @@
+"""How often somebody may guess."""
+
+import asyncio
+
+import pytest
+from limits.aio.storage import MemoryStorage
+
+from app.errors import TooManyAttemptsError
+from app.security.attempts import Attempts
+
+
+async def attempt(attempts: Attempts, address: str = "192.0.2.1", user: str | None = "ann") -> bool:
+    """Fail once; tell whether the attempt was let in."""
+    try:
+        async with attempts.one(address, user) as one:
+            await asyncio.sleep(0)
+            await one.fail()
+    except TooManyAttemptsError:
+        return False
+    return True
+
+
+async def test_failures_of_a_user_are_counted_from_everywhere():
+    """Another address gains nothing; other users are not touched."""
+    attempts = Attempts(by_user=3, by_address=100)
+
+    assert [await attempt(attempts, f"192.0.2.{n}") for n in range(5)] == [True] * 3 + [False] * 2
+    assert await attempt(attempts, user="bob")
+
+
+async def test_failures_from_an_address_are_counted_for_all_users():
+    """Another name gains nothing; other addresses are not touched."""
+    attempts = Attempts(by_user=100, by_address=3)
+
+    assert [await attempt(attempts, user=f"u{n}") for n in range(5)] == [True] * 3 + [False] * 2
+    assert not await attempt(attempts, user=None)
+    assert await attempt(attempts, "192.0.2.2")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("", "", True),
+        ("testclient", "unix", False),
+    ],
+)
+async def test_an_address_is_what_one_person_has(one, two, same):
+    """Of IPv6 everybody has 2 to the power of 64, which are one here."""
+    attempts = Attempts(by_user=100, by_address=1)
+
+    assert await attempt(attempts, one)
+    assert await attempt(attempts, two) is not same
+
+
+async def test_many_at_once_are_not_let_in_before_the_first_has_failed():
+    """They wait for each other, and are then refused."""
+    attempts = Attempts(by_user=5, by_address=1000)
+
+    let_in = await asyncio.gather(*(attempt(attempts, f"a{n}") for n in range(200)))
+
+    assert sum(let_in) == 5
+
+
+async def test_successes_are_not_counted():
+    """However many there are, at once or not."""
+    attempts = Attempts(by_user=2, by_address=2)
+
+    async def succeed() -> None:
+        async with attempts.one("192.0.2.1", "ann"):
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(succeed() for _ in range(50)))
+
+    assert await attempt(attempts)
+
+
+async def test_the_window_moves():
+    """After the time that the error tells, the next one is let in."""
+    attempts = Attempts(by_user=2, by_address=100, window_seconds=1)
+    assert [await attempt(attempts) for _ in range(3)] == [True, True, False]
+
+    with pytest.raises(TooManyAttemptsError) as caught:
+        async with attempts.one("192.0.2.1", "ann"):
+            pass
+    assert caught.value.seconds == 1
+    await asyncio.sleep(1.05)
+
+    assert await attempt(attempts)
+
+
+async def test_nothing_is_kept_of_attempts_that_are_over():
+    """But the failures of the window: long names and many of them fill no memory."""
+    attempts = Attempts(window_seconds=1)
+    await asyncio.gather(*(attempt(attempts, f"a{n}", "x" * 9999) for n in range(50)))
+    await attempt(attempts, "\ud800", "\ud800")
+
+    assert attempts._locks == {}
+    assert not attempts._waiting
+    await asyncio.sleep(1.05)
+    await attempt(attempts)
+    await asyncio.sleep(0.2)
+    storage = attempts._window.storage
+    assert isinstance(storage, MemoryStorage)
+    assert len(storage.events) <= 2

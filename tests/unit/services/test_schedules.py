@@ -1,0 +1,223 @@
+"""Schedules as people set and run them."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from app.config import Settings
+from app.domain.progress import Phase, Progress
+from app.domain.schedule import Frequency, ScheduleOptions
+from app.errors import ConnectionFailedError, IntegrityError
+from app.services.orders import Orders
+from app.services.schedules import ScheduleService
+from app.storage.local import LocalDirectory
+from app.storage.schedules import ScheduleFile
+from tests.fixtures.trips import Trip
+
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+OPTIONS = ScheduleOptions(
+    ("shop",), ("t*",), ("tmp*",), include_data=False, description="Nightly", compress=False
+)
+
+
+class SetClock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.at = NOON
+
+    def now(self) -> datetime:
+        """Return what it was set to."""
+        return self.at
+
+    def monotonic(self) -> float:
+        """Return seconds."""
+        return self.at.timestamp()
+
+
+class World:
+    """One backup directory, and services of as many processes as are wanted."""
+
+    def __init__(self, directory, url: str = "mysql://nobody@127.0.0.1:1/") -> None:
+        self.directory = directory
+        self.clock = SetClock()
+        self.url = url
+
+    def service(self) -> ScheduleService:
+        """Make the service as another process would."""
+        trip = Trip(self.url, self.directory)
+        settings = Settings(database_url=SecretStr(self.url), backup_dir=self.directory)
+        orders = Orders(settings, trip.catalogue, trip.backups, trip.recoveries)
+        return ScheduleService(ScheduleFile(LocalDirectory(self.directory)), orders, self.clock)
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    """A directory that is not there yet, and a server that nobody can reach."""
+    return World(tmp_path / "backups")
+
+
+async def test_a_schedule_is_set_and_shown(world):
+    """By every process; setting it again keeps what it is not about."""
+    service = world.service()
+    assert await service.list() == ()
+    made = await service.set(Frequency.DAILY, OPTIONS)
+    world.clock.at += timedelta(hours=1)
+    changed = await service.set(Frequency.WEEKLY, ScheduleOptions(), enabled=False)
+    other = await service.set(Frequency.HOURLY, OPTIONS, name="other")
+
+    assert (made.name, made.frequency, made.options, made.enabled) == (
+        "default",
+        Frequency.DAILY,
+        OPTIONS,
+        True,
+    )
+    assert made.updated_at == NOON
+    assert changed == replace(
+        made,
+        frequency=Frequency.WEEKLY,
+        options=ScheduleOptions(),
+        enabled=False,
+        updated_at=world.clock.at,
+    )
+    assert await world.service().list() == (changed, other)
+
+
+async def test_what_is_due_has_an_order_with_the_options(world):
+    """Every option of the schedule is asked for."""
+    service = world.service()
+    await service.set(Frequency.DAILY, OPTIONS)
+    due = await service.due()
+
+    assert due.next_due == NOON
+    assert due.order is not None
+    asked = due.order.request
+    assert (asked["databases"], asked["tables"]) == (("shop",), ("t*",))
+    assert (asked["exclude_tables"], asked["include_data"]) == (("tmp*",), False)
+    assert (asked["description"], asked["codec"]) == ("Nightly", "none")
+    assert due.order.resources
+
+
+async def test_nothing_is_due_before_its_time(world):
+    """Not where there is no schedule, not one that is switched off, unless somebody insists."""
+    service = world.service()
+    assert (await service.due()).order is None
+    await service.set(Frequency.HOURLY, OPTIONS, enabled=False)
+
+    assert (await service.due()).order is None
+    assert (await service.due(name="other")).next_due is None
+    forced = await service.due(force=True)
+    assert forced.order is not None
+    named = await service.due(Frequency.HOURLY, name="new")
+    assert named.order is not None
+    assert named.order.request["description"] == "Scheduled backup (hourly)"
+    assert len(await service.list()) == 1
+
+
+async def test_a_run_that_fails_leaves_the_schedule_due(world):
+    """When it last began is kept, and it has not succeeded."""
+    service = world.service()
+    await service.set(Frequency.DAILY, OPTIONS)
+    due = await service.due()
+    assert due.order is not None
+    world.clock.at += timedelta(minutes=1)
+
+    with pytest.raises(ConnectionFailedError):
+        await due.order.work(Progress())
+
+    (schedule,) = await service.list()
+    assert (schedule.last_run_at, schedule.last_success_at) == (world.clock.at, None)
+    assert (await service.due()).order is not None
+
+
+async def test_a_run_that_succeeds_puts_the_next_one_off(server, database, sql, tmp_path):
+    """By the frequency, or by another one that is asked for; its options stay."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    world = World(tmp_path / "backups", server.url)
+    service = world.service()
+    options = ScheduleOptions((database,))
+    await service.set(Frequency.DAILY, options)
+    due = await service.due()
+    assert due.order is not None
+
+    manifest = await due.order.work(Progress())
+
+    (schedule,) = await service.list()
+    assert schedule.options == options
+    assert schedule.last_success_at == manifest.created_at
+    assert schedule.last_backup_id == manifest.backup_id
+    world.clock.at = manifest.created_at + timedelta(hours=2)
+    assert (await service.due()).order is None
+    assert (await service.due()).next_due == manifest.created_at + timedelta(days=1)
+    assert (await service.due(Frequency.HOURLY)).order is not None
+    assert (await service.list()) == (schedule,)
+
+
+async def test_a_damaged_file_is_told_and_left_as_it_is(world):
+    """By every call; nothing is scheduled by a guess."""
+    service = world.service()
+    await service.set(Frequency.DAILY, OPTIONS)
+    path = world.directory / "schedule.json"
+    path.write_bytes(path.read_bytes()[:-9])
+    before = path.read_bytes()
+
+    for call in (service.list(), service.due(force=True), service.set(Frequency.DAILY, OPTIONS)):
+        with pytest.raises(IntegrityError):
+            await call
+
+    assert path.read_bytes() == before
+
+
+async def test_changes_of_two_processes_at_once_are_all_kept(world):
+    """Whoever changes one schedule does not undo what another one did to the others."""
+    services = [world.service() for _ in range(2)]
+
+    await asyncio.gather(
+        *(
+            services[number % 2].set(Frequency.DAILY, OPTIONS, name=f"s{number}")
+            for number in range(40)
+        )
+    )
+
+    assert {one.name for one in await services[0].list()} == {f"s{number}" for number in range(40)}
+
+
+async def test_a_schedule_that_is_changed_while_it_runs_stays_changed(world):
+    """The run adds only what it has done."""
+    service = world.service()
+    await service.set(Frequency.DAILY, OPTIONS)
+    due = await service.due()
+    await world.service().set(Frequency.WEEKLY, ScheduleOptions(), enabled=False)
+    assert due.order is not None
+    with pytest.raises(ConnectionFailedError):
+        await due.order.work(Progress())
+
+    (schedule,) = await service.list()
+    assert (schedule.frequency, schedule.enabled) == (Frequency.WEEKLY, False)
+    assert schedule.options == ScheduleOptions()
+    assert schedule.last_run_at == NOON
+
+
+async def test_a_backup_counts_though_its_schedule_cannot_be_written(
+    tmp_path, server, sql, database
+):
+    """Somebody breaks schedule.json meanwhile: the backup is there, and the file left as it is."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    world = World(tmp_path / "backups", server.url + database)
+    service = world.service()
+    file = world.directory / "schedule.json"
+
+    def listener(progress: Progress) -> None:
+        if progress.phase is Phase.VERIFY:
+            file.write_text("{")
+
+    due = await service.due(Frequency.DAILY)
+    assert due.order is not None
+    manifest = await due.order.work(Progress(listener=listener))
+
+    assert manifest.tables_count == 1
+    assert file.read_text() == "{"
