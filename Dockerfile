@@ -3,9 +3,9 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/backstay
 COPY requirements.lock requirements-dev.lock ./
-RUN /opt/backstay/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 # The build backend is in the development lock; it stays in this stage.
-RUN python -m pip install --no-cache-dir --require-hashes -r requirements-dev.lock
+RUN /opt/backstay/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
+ && python -m pip install --no-cache-dir --require-hashes -r requirements-dev.lock
 COPY pyproject.toml ./
 COPY app app
 RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
@@ -22,6 +22,10 @@ ENV PATH=/opt/backstay/bin:$PATH \
 USER 10001:10001
 WORKDIR /var/lib/backstay
 VOLUME ["/var/lib/backstay/backups", "/var/lib/backstay/state"]
-HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["backstay", "--version"]
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=5)"]
+# Running work ends cleanly on SIGTERM; give it more time than a swap may take: docker stop -t 60
+STOPSIGNAL SIGTERM
 ENTRYPOINT ["backstay"]
-CMD ["--help"]
+CMD ["serve", "--host", "0.0.0.0"]

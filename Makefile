@@ -20,7 +20,7 @@ demo: setup ## back up, damage and restore a sample shop on a private server
 
 test: setup ## run every test
 	@scripts/ensure_test_tools.sh
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(STAMP) ## run every static check
 	@$(BIN)/ruff check .
@@ -29,13 +29,15 @@ check: $(STAMP) ## run every static check
 	@$(BIN)/lint-imports
 	@$(BIN)/interrogate --quiet tests
 	@$(BIN)/codespell
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 
 format: $(STAMP) ## format the code and apply the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-serve: setup ## run the API
-	@$(BIN)/backstay serve
+serve: setup ## run the API, on a private server unless BACKSTAY_DATABASE_URL is set
+	@$(BIN)/backstay serve --demo $(ARGS)
 
 bench: setup ## measure speed and memory against the vendor's tools
 	@$(BIN)/python -m benchmarks $(ARGS)

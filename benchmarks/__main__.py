@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import contest, peers, shop
+from . import api, contest, peers, shop
 from .server import BenchServer
 
 
@@ -39,12 +39,15 @@ def main() -> int:
         _say(f"{sum(rows.values()):,} rows, {raw_bytes / 1e6:,.0f} MB of SQL: {rows}")
         arena = peers.Arena(server, work, _ours(options.backstay), options.mydumper, raw_bytes)
         report = _Report(options, rows, raw_bytes)
-        if options.only != "restore":
+        if options.only in {None, "backup"}:
             report.add("backup", contest.compete(server, peers.of_backup(arena), options.rounds))
-        if options.only != "backup":
+        if options.only in {None, "restore"}:
             contestants = peers.of_restore(arena, plain_dump)
             report.add("restore", contest.compete(server, contestants, options.rounds))
             contest.fresh_target(server, create=False)()
+        if options.only in {None, "api"} and arena.backstay is not None:
+            found = api.measure(server, arena.backstay, options.rounds)
+            report.note("api", api.table(found), api.as_json(found))
     return int(report.has_failures)
 
 
@@ -79,10 +82,14 @@ class _Report:
 
     def add(self, name: str, scores: list[contest.Score]) -> None:
         """Publish the scores of one contest."""
-        _say(f"\n{name}\n{contest.table(scores, self._raw_bytes, OURS)}")
-        self._results[name] = contest.as_json(scores)
-        self._path.write_text(json.dumps(self._document, indent=2) + "\n")
+        self.note(name, contest.table(scores, self._raw_bytes, OURS), contest.as_json(scores))
         self.has_failures |= any(score.failure for score in scores)
+
+    def note(self, name: str, text: str, figures: object) -> None:
+        """Publish what was measured."""
+        _say(f"\n{name}\n{text}")
+        self._results[name] = figures
+        self._path.write_text(json.dumps(self._document, indent=2) + "\n")
 
 
 def _parse() -> _Options:
@@ -90,7 +97,7 @@ def _parse() -> _Options:
     add = parser.add_argument
     add("--megabytes", type=int, default=shop.DEFAULT_MEGABYTES, help="raw SQL of the shop")
     add("--rounds", type=int, default=3, help="runs of each program (default 3)")
-    add("--only", choices=("backup", "restore"), help="one contest instead of both")
+    add("--only", choices=("backup", "restore", "api"), help="one part instead of all")
     add("--keep", action="store_true", help="keep the data directory and print its path")
     add("--datadir", type=Path, help="reuse this directory, or make and keep it")
     add(
