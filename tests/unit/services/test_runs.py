@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -97,15 +97,26 @@ class World:
     Attributes:
         home: Its state directory.
         database: Its control database.
+        store: Its history.
+        services: All that were made, which are closed with it.
     """
 
     home: Path
     database: ControlDatabase
     store: RunRecords
+    services: list[RunService] = field(default_factory=list)
 
     def service(self, store: RunStore | None = None) -> RunService:
         """Make the service as another process of this installation would."""
-        return RunService(store or self.store, RunLocks(self.home), TestClock())
+        made = RunService(store or self.store, RunLocks(self.home), TestClock())
+        self.services.append(made)
+        return made
+
+    async def close(self) -> None:
+        """End all, in the order that a process does: a run may still write its end down."""
+        for service in self.services:
+            await service.close(0)
+        await self.database.close()
 
     def is_free(self, *resources: Resource) -> bool:
         """Tell whether a new run could have these; the server's backups unless others are named."""
@@ -141,8 +152,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     home = tmp_path / "state"
     database = ControlDatabase(f"sqlite+aiosqlite:///{home / 'control.db'}", home)
     await database.prepare()
-    yield World(home, database, RunRecords(database))
-    await database.close()
+    world = World(home, database, RunRecords(database))
+    yield world
+    await world.close()
 
 
 @pytest.fixture
@@ -307,7 +319,7 @@ async def test_a_run_is_cancelled_before_its_first_step(runs, world):
 
 async def test_a_run_is_cancelled_while_it_works(runs, world):
     """However often: its cleaning is not interrupted, and the answer says that it was asked to."""
-    work = Watched(cleaning=0.1)
+    work = Watched(cleaning=1.0)
     run, _ = await runs.start(order(work), ANN)
     await work.begun.wait()
     answers = [await runs.cancel(run.run_id) for _ in range(3)]
