@@ -44,6 +44,38 @@ class Settings(BaseSettings):
         admin_password: Password of the user `admin`, who is made when there are no users at all.
         shutdown_seconds: How long running work may go on when the service is stopped.
         trusted_proxies: Addresses whose `X-Forwarded-For` is believed, separated by commas.
+        timezone: Zone of schedules that name none, and of the checks; an IANA name.
+        catch_up: Whether a backup that was missed while the service was down is made up once.
+        overdue_minutes: How long after a due time without a success people are told.
+        max_backups: How many of the newest backups of each schedule are kept; 0 = not by count.
+        keep_days: Keep all that are younger; 0 = no such rule, as for all that follow.
+        keep_hourly: Keep the newest of each of the last so many hours.
+        keep_daily: The same for days.
+        keep_weekly: The same for weeks.
+        keep_monthly: The same for months.
+        keep_yearly: The same for years.
+        max_days: Nothing older is kept, whatever the other rules say.
+        max_total_bytes: What the backups of one schedule may take in all.
+        recovery_point_days: How long a recovery point is kept.
+        check_cron: When stored backups are checked.
+        check_sizes_days: Each is checked on this level after so many days; 0 = never, like the next.
+        check_hashes_days: The same for the SHA-256 of every byte.
+        check_content_days: The same for decompressing and counting the rows.
+        drill_days: How often the newest backup is restored into scratch schemas.
+        alert_urls: Where alerts go: addresses of apprise, separated by white space; `kind,kind=URL`
+            takes only those.
+        alert_schemes: Which schemes of addresses are allowed, separated by commas.
+        alert_repeat_hours: After how long a condition that lasts is told again.
+        ping_urls: Dead-man services: `URL` or `schedule=URL`, separated by white space.
+        disk_floor_bytes: People are told when less is free where backups are kept.
+        unusual_percent: People are told when a backup differs from those before it by more.
+        certificate_days: People are told so many days before a certificate expires.
+        metrics_token: Who reads `/metrics` must send it; empty = everybody may.
+        log_level: The least that is logged.
+        log_format: `line`, `json`, or `auto`: lines on a terminal, JSON otherwise.
+        log_file: File for the log; None = stderr.
+        log_max_bytes: Size at which it is rotated.
+        log_keep: How many old files are kept.
     """
 
     model_config = SettingsConfigDict(
@@ -72,6 +104,39 @@ class Settings(BaseSettings):
     admin_password: SecretStr = SecretStr("")
     shutdown_seconds: Annotated[float, Field(ge=0)] = 0.0
     trusted_proxies: str = ""
+    timezone: str = "UTC"
+    catch_up: bool = True
+    overdue_minutes: Annotated[float, Field(gt=0)] = 90.0
+    max_backups: Annotated[int, Field(ge=0)] = 30
+    keep_days: Annotated[float, Field(ge=0)] = 0.0
+    keep_hourly: Annotated[int, Field(ge=0)] = 0
+    keep_daily: Annotated[int, Field(ge=0)] = 0
+    keep_weekly: Annotated[int, Field(ge=0)] = 0
+    keep_monthly: Annotated[int, Field(ge=0)] = 0
+    keep_yearly: Annotated[int, Field(ge=0)] = 0
+    max_days: Annotated[float, Field(ge=0)] = 0.0
+    max_total_bytes: Annotated[int, Field(ge=0)] = 0
+    recovery_point_days: Annotated[float, Field(ge=0)] = 7.0
+    check_cron: str = "0 4 * * *"
+    check_sizes_days: Annotated[float, Field(ge=0)] = 1.0
+    check_hashes_days: Annotated[float, Field(ge=0)] = 7.0
+    check_content_days: Annotated[float, Field(ge=0)] = 30.0
+    drill_days: Annotated[float, Field(ge=0)] = 30.0
+    alert_urls: SecretStr = SecretStr("")
+    alert_schemes: str = (
+        "mailto,mailtos,slack,msteams,discord,mmost,mmosts,rocket,rockets,json,jsons"
+    )
+    alert_repeat_hours: Annotated[float, Field(gt=0)] = 24.0
+    ping_urls: SecretStr = SecretStr("")
+    disk_floor_bytes: Annotated[int, Field(ge=0)] = 1 << 30
+    unusual_percent: Annotated[float, Field(ge=0)] = 50.0
+    certificate_days: Annotated[float, Field(ge=0)] = 14.0
+    metrics_token: SecretStr = SecretStr("")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "line", "json"] = "auto"
+    log_file: Path | None = None
+    log_max_bytes: Annotated[int, Field(ge=1 << 10)] = 10 << 20
+    log_keep: Annotated[int, Field(ge=0)] = 5
 
     @field_validator("backup_dir", "state_dir")
     @classmethod

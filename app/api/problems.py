@@ -29,6 +29,7 @@ STATUS: Final[dict[type[errors.AppError], HTTPStatus]] = {
     errors.TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.RefusedError: HTTPStatus.BAD_REQUEST,
     errors.InvalidRequestError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InvalidScheduleError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.DatabaseError: HTTPStatus.BAD_GATEWAY,

@@ -6,7 +6,7 @@ block; async callers use threads.
 """
 
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
@@ -25,11 +25,13 @@ from app.archive.salvage import salvage
 from app.domain.backup import CatalogueEntry
 from app.domain.ids import BackupId, parse_backup_id
 from app.domain.manifest import MAX_MANIFEST_BYTES, Manifest, from_json, to_json
+from app.domain.notes import Notes, decode_notes, encode_notes
 from app.domain.rehearsal import MAX_PROOFS, Proof, decode_proofs, encode_proofs
 from app.errors import (
     AppError,
     BackupInUseError,
     BackupNotFoundError,
+    ChecksumMismatchError,
     IntegrityError,
     ManifestError,
     StorageDeniedError,
@@ -181,6 +183,51 @@ class Catalogue:
             proofs = (proof, *self._proofs(name))[:MAX_PROOFS]
             self.directory.replace(name.proofs, encode_proofs(proofs))
 
+    def notes(self, backup_id: str) -> Notes:
+        """
+        Read what was noted about a backup.
+
+        Returns:
+            Nothing in it when there is no such backup.
+
+        Raises:
+            ChecksumMismatchError: The notes are damaged: nobody knows whether it is pinned.
+            StorageError: They cannot be read.
+        """
+        try:
+            name = self._find(backup_id)
+        except BackupNotFoundError:
+            return Notes()
+        return self._notes(name)
+
+    def change_notes(self, backup_id: str, change: Callable[[Notes], Notes]) -> Notes:
+        """
+        Note something about a backup.
+
+        Returns:
+            All that is noted now.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            ChecksumMismatchError: The notes there are are damaged; they stay as they are.
+            StorageError: The medium refused.
+        """
+        with self.directory.locked():
+            name = self._find(backup_id)
+            notes = change(self._notes(name))
+            self.directory.replace(name.notes, encode_notes(notes))
+            return notes
+
+    def _notes(self, name: BackupName) -> Notes:
+        if not self.directory.exists(name.notes):
+            return Notes()
+        notes = decode_notes(self.directory.read(name.notes, MAX_METADATA_BYTES))
+        if notes is None:
+            raise ChecksumMismatchError(
+                f"{name.notes}: cannot be understood", hint="Correct it, or remove it."
+            )
+        return notes
+
     def _proofs(self, name: BackupName) -> tuple[Proof, ...]:
         if not self.directory.exists(name.proofs):
             return ()
@@ -221,9 +268,11 @@ class Catalogue:
                     removed += self._sweep_one(name.partial)
                 if name.rebuild in names:
                     removed += self._sweep_one(name.rebuild)
-                removed += self._sweep_one(name.proofs + layout.PARTIAL)
-                if not {name.file, name.manifest, name.partial, name.tombstone} & names:
-                    removed += self._sweep_one(name.proofs)
+                is_gone = not {name.file, name.manifest, name.partial, name.tombstone} & names
+                for beside in (name.proofs, name.notes):
+                    removed += self._sweep_one(beside + layout.PARTIAL)
+                    if is_gone:
+                        removed += self._sweep_one(beside)
             return tuple(removed)
 
     def rebuild(self) -> RebuildReport:
@@ -375,7 +424,7 @@ class Catalogue:
 
 def _ours(names: Iterable[str]) -> list[BackupName]:
     """Return the backups that any of the names belongs to, newest first, each once."""
-    endings = (layout.PARTIAL, layout.REBUILD, layout.MANIFEST, layout.PROOFS)
+    endings = (layout.PARTIAL, layout.REBUILD, layout.MANIFEST, layout.PROOFS, layout.NOTES)
     found: set[BackupName] = set()
     for file in names:
         stem = file

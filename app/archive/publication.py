@@ -10,7 +10,7 @@ Publishing (the data file is complete and synced under its `.partial` name):
 Deleting goes backwards:
 
 1. rename the manifest to its `.partial` name, sync the directory: now the backup is gone
-2. remove the data file and the list of its proofs, sync the directory
+2. remove the data file, its proofs and its notes, sync the directory
 3. remove the `.partial` manifest, sync the directory
 
 So a `.partial` manifest whose lock is free marks its data file as garbage, and a data file without
@@ -103,6 +103,7 @@ def delete(directory: LocalDirectory, name: BackupName) -> None:
             if not directory.exists(name.file):
                 directory.remove(name.manifest)
                 directory.remove(name.proofs)
+                directory.remove(name.notes)
                 directory.sync()
                 return
             with directory.open(name.file, exclusive=True):
@@ -121,7 +122,7 @@ def bury(directory: LocalDirectory, name: BackupName) -> list[str]:
     Raises:
         StorageError: The medium refused; the tombstone is still there.
     """
-    files = (name.file, name.partial, name.proofs)
+    files = (name.file, name.partial, name.proofs, name.notes)
     removed = [file for file in files if directory.remove(file)]
     directory.sync()
     removed += [file for file in (name.tombstone,) if directory.remove(file)]

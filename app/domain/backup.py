@@ -24,6 +24,7 @@ class BackupRequest:
         chunk_bytes: Target size of one statement.
         accounts: Whether users, roles and grants are included.
         recovery_point: Whether it is made to go back to, not by a plan of backups.
+        schedule: Name of the schedule that it is made for; empty = none.
     """
 
     databases: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class BackupRequest:
     chunk_bytes: int = 1 << 20
     accounts: bool = False
     recovery_point: bool = False
+    schedule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class CatalogueEntry:
     Attributes:
         created_at: Aware UTC instant; printed as `YYYY-MM-DD HH:MM:SS`.
         checksum: SHA-256 of the file.
+        schedule: Schedule that it was made for; empty = none.
+        tables: Globs of what was asked for; empty = all.
+        exclude_tables: Globs of what was left out.
+        requested: Databases that were asked for; empty = all; None = not noted.
     """
 
     backup_id: BackupId
@@ -67,6 +73,10 @@ class CatalogueEntry:
     server: str
     warnings_count: int
     recovery_point: bool
+    schedule: str
+    tables: tuple[str, ...]
+    exclude_tables: tuple[str, ...]
+    requested: tuple[str, ...] | None
 
     @classmethod
     def of(cls, manifest: Manifest, full_path: str) -> "CatalogueEntry":
@@ -90,6 +100,10 @@ class CatalogueEntry:
             server=f"{manifest.server.vendor} {manifest.server.version}",
             warnings_count=len(manifest.warnings),
             recovery_point=manifest.options.recovery_point,
+            schedule=manifest.options.schedule,
+            tables=manifest.options.tables,
+            exclude_tables=manifest.options.exclude_tables,
+            requested=manifest.options.requested,
         )
 
 

@@ -276,7 +276,15 @@ class ConsistencyEntry:
 
 @dataclass(frozen=True, slots=True)
 class OptionsEntry:
-    """What was asked for, under the names of the customer's own system where it has one."""
+    """
+    What was asked for, under the names of the customer's own system where it has one.
+
+    Attributes:
+        databases: Names of what was there to be backed up.
+        schedule: Schedule that it was made for; empty = none.
+        requested: Names of databases that were asked for; empty = all that are there; None = made
+            by a release that did not note it.
+    """
 
     include_data: bool
     compress: bool
@@ -290,6 +298,8 @@ class OptionsEntry:
     chunk_bytes: int
     accounts: bool = False
     recovery_point: bool = False
+    schedule: str = ""
+    requested: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

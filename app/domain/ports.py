@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app.domain.manifest import MemberEntry, MemberKind, StatementKind
+from app.domain.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,18 @@ class MemberSink(Protocol):
         Raises:
             StorageError: The medium refused; the sink is unusable from here on.
         """
+        ...
+
+
+class RunListener(Protocol):
+    """Told of every run; both calls return soon and raise no AppError."""
+
+    async def begun(self, run: Run) -> None:
+        """Hear that a run works now."""
+        ...
+
+    async def ended(self, run: Run) -> None:
+        """Hear how a run has ended; it is written down already."""
         ...
 
 

@@ -24,6 +24,7 @@ class RunKind(StrEnum):
     RECOVERY_POINT = "recovery-point"
     VERIFICATION = "verification"
     DELETION = "deletion"
+    PRUNE = "prune"
     RESTORE = "restore"
     UNDO = "undo"
     DRILL = "drill"

@@ -1,35 +1,56 @@
-"""Schedules: which backups are made by themselves, and when the next one is due."""
+"""
+Schedules: which backups are made by themselves, and when.
+
+A schedule has due times, those of its cron expression in its time zone. Two instants decide what is
+to be done, and both only ever move past due times:
+
+1. `considered_at`: every due time up to it has been looked at by a scheduler, which has begun a
+   backup or let it pass. One due time is considered once, whoever looks, so it fires once.
+2. `last_success_at`: the newest backup that came of it began then. A due time after it is open, and
+   `backstay cron` serves it, also when a scheduler's try has failed.
+
+Not guaranteed: that a backup comes of each due time; a process may die between the two.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from app.errors import IntegrityError
+from app.domain.retention import RetentionPolicy
+from app.errors import IntegrityError, InvalidScheduleError
 
 
 DEFAULT_NAME: Final = "default"
+# A due time is served on time within this; beyond it, it was missed.
+GRACE: Final = timedelta(minutes=5)
+# Clocks are corrected by seconds; one that is set back by more must not stop schedules until then.
+_CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+# Enough to tell one from many, and to be counted in no time.
+_MOST_COUNTED: Final = 1000
 
 
 class Frequency(StrEnum):
-    """How often a backup is made."""
+    """How often a backup is made, for those who want no cron expression."""
 
     HOURLY = "hourly"
     DAILY = "daily"
     WEEKLY = "weekly"
 
     @property
-    def interval(self) -> timedelta:
-        """Time from one to the next."""
-        return _INTERVALS[self]
+    def cron(self) -> str:
+        """Its cron expression: at the full hour, at 02:00, on Sundays at 02:00."""
+        return _CRON[self]
 
 
-_INTERVALS: Final = {
-    Frequency.HOURLY: timedelta(hours=1),
-    Frequency.DAILY: timedelta(days=1),
-    Frequency.WEEKLY: timedelta(weeks=1),
+_CRON: Final = {
+    Frequency.HOURLY: "0 * * * *",
+    Frequency.DAILY: "0 2 * * *",
+    Frequency.WEEKLY: "0 2 * * 0",
 }
 
 
@@ -58,27 +79,139 @@ class Schedule:
 
     Attributes:
         name: Tells it from others.
-        last_run_at: When it last began a backup, aware UTC.
+        frequency: None with a cron expression of its own.
+        cron: Five fields; empty with a frequency.
+        timezone: IANA name of the zone that its due times are in.
+        retention: What is kept of its backups; None = as the settings say.
+        updated_at: When it was last changed by somebody; aware UTC, as all instants.
+        considered_at: See the module; None = never.
+        last_run_at: When it last began a backup.
         last_success_at: When the last backup that came of it began.
         last_backup_id: That backup; empty when there is none.
+        last_error: Code of what its last run failed with; empty when it did not.
+        missed: How many due times nobody considered in time, since it was made.
+        last_missed_at: The newest of them.
     """
 
     name: str
-    frequency: Frequency
+    frequency: Frequency | None
     updated_at: AwareDatetime
+    cron: str = ""
+    timezone: str = "UTC"
     enabled: bool = True
     options: ScheduleOptions = ScheduleOptions()
+    retention: RetentionPolicy | None = None
+    considered_at: AwareDatetime | None = None
     last_run_at: AwareDatetime | None = None
     last_success_at: AwareDatetime | None = None
     last_backup_id: str = ""
+    last_error: str = ""
+    missed: int = 0
+    last_missed_at: AwareDatetime | None = None
 
-    def next_due(self, now: datetime) -> datetime | None:
-        """Return when the next backup is due; in the past or now = it is; None = never."""
+    @property
+    def expression(self) -> str:
+        """Cron expression of its due times."""
+        return self.frequency.cron if self.frequency else self.cron
+
+    def due_after(self, instant: datetime) -> datetime | None:
+        """Return the first due time after an instant, aware UTC; None = never."""
+        return due_after(self.expression, self.timezone, instant)
+
+    def next_due(self) -> datetime | None:
+        """Return the first due time that no backup has served; past or now = overdue; None = never."""
         if not self.enabled:
             return None
-        if self.last_success_at is None:
-            return now
-        return self.last_success_at + self.frequency.interval
+        return self.due_after(self.last_success_at or self.updated_at)
+
+    def is_open(self, now: datetime) -> bool:
+        """Tell whether a backup is wanted, by the last one that succeeded."""
+        if not self.enabled:
+            return False
+        due = self.due_after(self.last_success_at) if self.last_success_at else now
+        return due is not None and due <= now
+
+    def consider(self, now: datetime) -> "Consideration":
+        """Look at the due times up to now that nobody has considered."""
+        base = self.considered_at or self.updated_at
+        if base - now > _CLOCK_TOLERANCE:  # the clock was set back: what it says now counts
+            return Consideration(None, None, 0, is_clock_back=True)
+        first = self.due_after(base) if self.enabled else None
+        if first is None or first > now:
+            return Consideration(None, None, 0)
+        on_time = self.due_after(max(base, now - GRACE))
+        if on_time is not None and on_time > now:
+            on_time = None
+        return Consideration(first, on_time, self._passed(base, now - GRACE))
+
+    def _passed(self, base: datetime, end: datetime) -> int:
+        """Count the due times after `base` up to `end`."""
+        for count in range(_MOST_COUNTED):
+            due = self.due_after(base)
+            if due is None or due > end:
+                return count
+            base = due
+        return _MOST_COUNTED
+
+
+@dataclass(frozen=True, slots=True)
+class Consideration:
+    """
+    What a look at a schedule has found.
+
+    Attributes:
+        first: Oldest due time that nobody had considered; None = none.
+        on_time: A due time that is served on time now.
+        missed: How many were not, 1000 at most.
+        is_clock_back: Whether the clock says an earlier time than it did.
+    """
+
+    first: datetime | None
+    on_time: datetime | None
+    missed: int
+    is_clock_back: bool = False
+
+
+def due_after(expression: str, timezone: str, instant: datetime) -> datetime | None:
+    """
+    Find the next due time.
+
+    Args:
+        expression: Cron, five fields, with Debian's semantics also where the clocks change: what
+            falls into an hour that is skipped comes right after it, what falls into one that is
+            repeated comes once, and what has a star for its hours or minutes just goes on.
+        timezone: IANA name.
+        instant: Aware; itself left out.
+
+    Returns:
+        Aware UTC; None = it never comes.
+    """
+    try:
+        for due in CronSim(expression, instant.astimezone(ZoneInfo(timezone))):
+            # In the second one of two like hours it begins with the first one.
+            if due > instant and due.astimezone(UTC) > instant:
+                return due.astimezone(UTC)
+    except OverflowError:  # beyond the last year
+        return None
+    return None
+
+
+def require_cron(expression: str, timezone: str) -> None:
+    """Refuse what has no due times; raises InvalidScheduleError."""
+    hint = "Five fields: minute, hour, day of the month, month, day of the week: '30 2 * * 1-5'."
+    if len(expression.split()) != len("mhdMw"):
+        raise InvalidScheduleError(f"{expression[:80]!r} is no cron expression", hint=hint)
+    try:
+        ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as exc:  # no such name, no name at all, a directory
+        raise InvalidScheduleError(
+            f"no time zone {timezone[:80]!r}", hint="Use an IANA name, such as Europe/Berlin."
+        ) from exc
+    try:
+        CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as exc:
+        reason = str(exc)[:1].lower() + str(exc)[1:]
+        raise InvalidScheduleError(f"{expression[:80]!r}: {reason}", hint=hint) from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +233,28 @@ def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
     Decode `schedule.json`.
 
     Returns:
-        Its schedules, names unique or not.
+        Its schedules, which have due times; names unique or not.
 
     Raises:
-        IntegrityError: It is damaged, or of a newer version.
+        IntegrityError: It is damaged, or of a newer version, or a schedule in it makes no sense.
     """
     try:
         file = _FILE.validate_json(data)
     except ValidationError as exc:
-        raise IntegrityError(
-            "schedule.json: cannot be understood", hint="Correct it, or remove it and set it anew."
-        ) from exc
+        raise _damaged("cannot be understood") from exc
     if file.version != 1:
         raise IntegrityError(
             f"schedule.json: is of version {file.version}", hint="Use a newer release."
         )
+    for one in file.schedules:
+        try:
+            require_cron(one.expression, one.timezone)
+        except InvalidScheduleError as exc:
+            raise _damaged(f"{one.name[:32]}: {exc}") from exc
     return file.schedules
+
+
+def _damaged(what: str) -> IntegrityError:
+    return IntegrityError(
+        f"schedule.json: {what}", hint="Correct it, or remove it and set it anew."
+    )

@@ -9,6 +9,7 @@ Everything that can go wrong, as one tree.
     - TableNotFoundError
     - RunNotFoundError
     - UserNotFoundError
+    - ScheduleNotFoundError
   x ConflictError
     - AlreadyRunningError
     - NotCancellableError
@@ -18,12 +19,16 @@ Everything that can go wrong, as one tree.
     - TablesInUseError
     - UndoExpiredError
     - BackupInUseError
+    - BackupPinnedError
+    - NotDueError
+    - ClockJumpedError
   x AccessError
     - NotAuthenticatedError
     - NotAuthorizedError
     - TooManyAttemptsError
   x RefusedError
     - InvalidRequestError
+    - InvalidScheduleError
     - KeyReusedError
     - TooLargeError
     - IncompatibleServerError
@@ -56,20 +61,25 @@ from app.errors.asked import (
     AlreadyRunningError,
     BackupInUseError,
     BackupNotFoundError,
+    BackupPinnedError,
+    ClockJumpedError,
     ConflictError,
     DatabaseNotFoundError,
     IncompatibleServerError,
     InvalidRequestError,
+    InvalidScheduleError,
     KeyReusedError,
     NotAuthenticatedError,
     NotAuthorizedError,
     NotCancellableError,
+    NotDueError,
     NotFoundError,
     RecoveryNotFoundError,
     RefusedError,
     RunInterruptedError,
     RunNotFoundError,
     SandboxError,
+    ScheduleNotFoundError,
     TableNotFoundError,
     TablesInUseError,
     TargetNotEmptyError,
@@ -110,7 +120,9 @@ __all__ = [
     "AuditBrokenError",
     "BackupInUseError",
     "BackupNotFoundError",
+    "BackupPinnedError",
     "ChecksumMismatchError",
+    "ClockJumpedError",
     "ConflictError",
     "ConnectionFailedError",
     "ConnectionLostError",
@@ -120,11 +132,13 @@ __all__ = [
     "IncompatibleServerError",
     "IntegrityError",
     "InvalidRequestError",
+    "InvalidScheduleError",
     "KeyReusedError",
     "ManifestError",
     "NotAuthenticatedError",
     "NotAuthorizedError",
     "NotCancellableError",
+    "NotDueError",
     "NotFoundError",
     "PermissionDeniedError",
     "ProofFailedError",
@@ -133,6 +147,7 @@ __all__ = [
     "RunInterruptedError",
     "RunNotFoundError",
     "SandboxError",
+    "ScheduleNotFoundError",
     "SnapshotError",
     "StalledError",
     "StatementError",

@@ -58,6 +58,13 @@ class UserNotFoundError(NotFoundError):
     title = "User not found"
 
 
+class ScheduleNotFoundError(NotFoundError):
+    """No schedule has this name."""
+
+    code = "schedule-not-found"
+    title = "Schedule not found"
+
+
 class ConflictError(AppError):
     """Something is not in a state that allows this now."""
 
@@ -133,6 +140,27 @@ class BackupInUseError(ConflictError):
     retryable = True
 
 
+class BackupPinnedError(ConflictError):
+    """Somebody has pinned the backup, so nobody may delete it."""
+
+    code = "backup-pinned"
+    title = "Backup pinned"
+
+
+class NotDueError(ConflictError):
+    """The schedule has nothing to do now, or somebody else does it."""
+
+    code = "not-due"
+    title = "Not due"
+
+
+class ClockJumpedError(ConflictError):
+    """The clock says another time than it should; nothing is deleted by it."""
+
+    code = "clock-jumped"
+    title = "Clock jumped"
+
+
 class AccessError(AppError):
     """Who asks may not have this."""
 
@@ -183,6 +211,13 @@ class InvalidRequestError(RefusedError):
 
     code = "invalid-request"
     title = "Invalid request"
+
+
+class InvalidScheduleError(RefusedError):
+    """A schedule has no due times, or its time zone does not exist."""
+
+    code = "invalid-schedule"
+    title = "Invalid schedule"
 
 
 class KeyReusedError(RefusedError):

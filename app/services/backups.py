@@ -317,6 +317,8 @@ class BackupService:
                 chunk_bytes=request.chunk_bytes,
                 accounts=request.accounts,
                 recovery_point=request.recovery_point,
+                schedule=request.schedule,
+                requested=tuple(sorted(request.databases)),
             ),
             databases=(),
             members=(),

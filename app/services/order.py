@@ -1,6 +1,6 @@
 """Work to be done as a run."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -24,6 +24,8 @@ class Order(Generic[T]):
         resources: What no other run may have meanwhile.
         backup_id: Backup that it works with; empty while it is not known.
         request: What was asked, for the history.
+        claim: The last word, when the locks are held: raises NotDueError when somebody else was
+            faster. None = there is nothing to ask.
     """
 
     kind: RunKind
@@ -32,3 +34,4 @@ class Order(Generic[T]):
     resources: tuple[Resource, ...] = ()
     backup_id: str = ""
     request: Document = field(default_factory=dict)
+    claim: Callable[[], Coroutine[object, object, None]] | None = None

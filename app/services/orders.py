@@ -55,6 +55,7 @@ class BackupWish:
     accounts: bool = False
     recovery_point: bool = False
     threads: int | None = None
+    schedule: str = ""
 
     def request(self, settings: Settings) -> BackupRequest:
         """Fill in what was left open."""
@@ -72,6 +73,7 @@ class BackupWish:
             chunk_bytes=settings.chunk_bytes,
             accounts=self.accounts,
             recovery_point=self.recovery_point,
+            schedule=self.schedule,
         )
 
 

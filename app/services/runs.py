@@ -13,12 +13,12 @@ Not guaranteed: a run of a process that was killed looks alive until the next st
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar, cast
 
 from app.domain.document import Document
-from app.domain.ports import Clock
+from app.domain.ports import Clock, RunListener
 from app.domain.progress import Pace, Progress
 from app.domain.run import (
     RUN_DIGITS,
@@ -50,10 +50,17 @@ _WATCH_SECONDS: Final = 0.2
 class RunService:
     """Executes work and remembers it."""
 
-    def __init__(self, store: RunStore, locks: RunLocks, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        locks: RunLocks,
+        clock: Clock,
+        listeners: Sequence[RunListener] = (),
+    ) -> None:
         self._store = store
         self._locks = locks
         self._clock = clock
+        self._listeners = listeners
         self._active: dict[str, ActiveRun[object]] = {}
         self._admission = asyncio.Lock()
         self._closed = False
@@ -75,6 +82,7 @@ class RunService:
         Raises:
             AlreadyRunningError: Another run has what this one needs; named.
             KeyReusedError: The key was used for something else.
+            NotDueError: Its claim was refused, like every other error of it.
             StorageError: The state directory or the control database refused.
         """
         async with self._admission:
@@ -229,6 +237,8 @@ class RunService:
         owner = await asyncio.to_thread(self._locks.owner)
         run_id = RunId(f"run_{secrets.token_hex(RUN_DIGITS // 2)}")
         locks = await self._hold(run_id, order.resources)
+        if order.claim is not None:
+            await self._claim(order.claim(), run_id, locks)
         run = Run(
             run_id=run_id,
             kind=order.kind,
@@ -255,6 +265,16 @@ class RunService:
             raise
         return held[0]
 
+    async def _claim(
+        self, claim: Coroutine[object, object, None], run_id: RunId, locks: HeldLocks
+    ) -> None:
+        """Ask whether it is still wanted, to the end; locks are let go when it is not."""
+        try:
+            await to_end(claim)
+        except BaseException:
+            await to_end(self._let_go(run_id, locks))
+            raise
+
     async def _write_down(self, active: ActiveRun[T], key: IdempotencyKey | None) -> Run | None:
         """Add a new run; returns the one that another process made for the key meanwhile."""
         try:
@@ -279,6 +299,8 @@ class RunService:
         try:
             if active.cancelled:
                 raise asyncio.CancelledError  # noqa: TRY301 - ends as every cancelled run does
+            for one in self._listeners:
+                await one.begun(active.run)
             value = await active.order.work(active.progress)
             document = active.order.document(value)
         except asyncio.CancelledError as exc:
@@ -321,6 +343,8 @@ class RunService:
             _warn(active.run.run_id, exc)
         finally:
             await self._let_go(active.run.run_id, active.locks)
+        for one in self._listeners:
+            await one.ended(active.run)
 
     async def _let_go(self, run_id: RunId, locks: HeldLocks) -> None:
         try:

@@ -15,6 +15,7 @@ from app.errors import BackupNotFoundError
 
 MANIFEST: Final = ".manifest.json"
 PROOFS: Final = ".proofs.json"
+NOTES: Final = ".notes.json"
 PARTIAL: Final = ".partial"
 REBUILD: Final = ".rebuild"
 METADATA: Final = "metadata.json"
@@ -56,6 +57,11 @@ class BackupName:
     def proofs(self) -> str:
         """Name of what restores of the backup have shown."""
         return self.file + PROOFS
+
+    @property
+    def notes(self) -> str:
+        """Name of what was noted about the backup later: its pin, and its checks."""
+        return self.file + NOTES
 
     @property
     def partial(self) -> str:
