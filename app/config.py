@@ -7,6 +7,7 @@ docs/settings.md lists them; a test keeps that list complete.
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -142,6 +143,15 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
+
+    @field_validator("timezone")
+    @classmethod
+    def _existing(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as exc:  # no such name, no name at all, a directory
+            raise ValueError("no such time zone") from exc
+        return name
 
     @property
     def control_address(self) -> str:

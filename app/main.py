@@ -75,8 +75,10 @@ async def _working(parts: Service) -> AsyncIterator[None]:
     """Let a service work for the length of a block; its runs end with it."""
     upkeep = asyncio.create_task(parts.upkeep.go_on(), name="upkeep")
     try:
+        await parts.scheduler.open()
         yield
     finally:
+        await parts.scheduler.close()
         upkeep.cancel()
         with suppress(asyncio.CancelledError):
             await upkeep

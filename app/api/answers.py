@@ -65,19 +65,41 @@ class Problem(Answer):
     ]
 
 
+class RetentionFacts(Answer):
+    """What is kept of the backups of a schedule; 0 = no such rule."""
+
+    count: int
+    days: float
+    hourly: int
+    daily: int
+    weekly: int
+    monthly: int
+    yearly: int
+    max_days: float
+    max_bytes: int
+
+
 class ScheduleFacts(Answer):
     """One schedule."""
 
     name: Annotated[str, Field(examples=["default"])]
-    frequency: Frequency
+    frequency: Annotated[Frequency | None, Field(description="null = `cron` says when.")]
+    cron: str
+    expression: Annotated[str, Field(examples=["0 2 * * *"], description="Its due times.")]
+    timezone: Annotated[str, Field(examples=["Europe/Berlin"])]
     enabled: bool
+    external: Annotated[bool, Field(description="Others begin its backups, such as cron.")]
     options: dict[str, list[str] | bool | str | None]
+    retention: Annotated[RetentionFacts | None, Field(description="null = as the settings say.")]
     updated_at: datetime
     last_run_at: datetime | None
     last_success_at: datetime | None
     last_backup_id: str | None
+    last_error: Annotated[str | None, Field(description="Code; null = its last run was well.")]
+    missed: Annotated[int, Field(description="Due times that nobody considered in time.")]
+    last_missed_at: datetime | None
     next_due_at: Annotated[
-        datetime | None, Field(description="In the past = due now; null = never.")
+        datetime | None, Field(description="In the past = overdue; null = never.")
     ]
 
 
@@ -93,6 +115,13 @@ class ScheduleAnswer(Answer):
 
     success: Success
     schedule: ScheduleFacts
+
+
+class ScheduleDeleted(Answer):
+    """A schedule that is no more."""
+
+    success: Success
+    name: str
 
 
 class NotDue(Answer):

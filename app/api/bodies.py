@@ -18,6 +18,9 @@ Glob = Annotated[str, Field(min_length=1, max_length=256)]
 Names = Annotated[tuple[Name, ...], Field(max_length=1000)]
 Globs = Annotated[tuple[Glob, ...], Field(max_length=1000)]
 Description = Annotated[str, Field(max_length=1000, description="Words for people, one line.")]
+ScheduleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Count = Annotated[int, Field(ge=0, le=100_000)]
+Days = Annotated[float, Field(ge=0, le=36_500)]
 Password = Annotated[SecretStr, Field(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
 
 
@@ -120,15 +123,57 @@ class ScheduleOptionsBody(Body):
     verify: StrictBool | None = None
 
 
+class RetentionBody(Body):
+    """What is kept of the backups of a schedule; 0 = no such rule, all 0 = everything."""
+
+    count: Annotated[Count, Field(description="The newest so many.")] = 0
+    days: Annotated[Days, Field(description="All that are younger.")] = 0
+    hourly: Annotated[Count, Field(description="The newest of each of the last hours.")] = 0
+    daily: Count = 0
+    weekly: Count = 0
+    monthly: Count = 0
+    yearly: Count = 0
+    max_days: Annotated[Days, Field(description="Nothing older stays.")] = 0
+    max_bytes: Annotated[int, Field(ge=0, le=1 << 60, description="In all, as stored.")] = 0
+
+
 class ScheduleBody(Body):
-    """A schedule as it shall be."""
+    """A schedule as it shall be: a frequency, or a cron expression."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"frequency": "daily"}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"frequency": "daily"},
+                {
+                    "name": "shop",
+                    "cron": "30 2 * * 1-5",
+                    "timezone": "Europe/Berlin",
+                    "options": {"databases": ["shop"]},
+                    "retention": {"daily": 7, "weekly": 5, "monthly": 12},
+                },
+            ]
+        }
+    )
 
-    frequency: Frequency
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")] = DEFAULT_NAME
+    frequency: Annotated[
+        Frequency | None,
+        Field(description="hourly: at the full hour; daily: at 02:00; weekly: Sundays at 02:00."),
+    ] = None
+    cron: Annotated[
+        str, Field(max_length=200, description="Minute, hour, day, month, weekday.")
+    ] = ""
+    timezone: Annotated[
+        str, Field(max_length=64, description="IANA name; empty: as the settings say.")
+    ] = ""
+    name: ScheduleName = DEFAULT_NAME
     enabled: StrictBool = True
+    external: Annotated[
+        StrictBool, Field(description="Others begin its backups, such as cron.")
+    ] = False
     options: ScheduleOptionsBody = ScheduleOptionsBody()
+    retention: Annotated[RetentionBody | None, Field(description="null: as the settings say.")] = (
+        None
+    )
 
 
 class RunScheduledBody(Body):
@@ -137,7 +182,7 @@ class RunScheduledBody(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"frequency": "daily"}]})
 
     frequency: Annotated[Frequency | None, Field(description="Instead of the schedule's.")] = None
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")] = DEFAULT_NAME
+    name: ScheduleName = DEFAULT_NAME
     force: Annotated[StrictBool, Field(description="Run it even when it is not due.")] = False
 
 

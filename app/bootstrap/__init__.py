@@ -24,9 +24,11 @@ from app.services.history import NoHistory
 from app.services.orders import Orders
 from app.services.recoveries import RecoveryService
 from app.services.runs import RunService
+from app.services.schedules import ScheduleService
 from app.storage.auditheads import AuditHeads
 from app.storage.journals import Journals
 from app.storage.runlocks import RunLocks
+from app.storage.schedules import ScheduleFile
 
 
 class SystemClock:
@@ -59,6 +61,7 @@ class Program:
     doctor: DoctorService
     runs: RunService
     orders: Orders
+    schedules: ScheduleService
     audit: AuditService | None
     unwritten: AppError | None
 
@@ -121,6 +124,7 @@ def program_of(
     recoveries = RecoveryService(
         server, catalogue, clock, journals, undo_minutes=settings.undo_minutes
     )
+    orders = Orders(settings, catalogue, backups, recoveries)
     known = settings.database_url.get_secret_value()
     return Program(
         settings=settings,
@@ -132,7 +136,14 @@ def program_of(
         runs=RunService(
             RunRecords(control) if control else NoHistory(), RunLocks(settings.state_dir), clock
         ),
-        orders=Orders(settings, catalogue, backups, recoveries),
+        orders=orders,
+        schedules=ScheduleService(
+            ScheduleFile(catalogue.directory),
+            orders,
+            clock,
+            timezone=settings.timezone,
+            catch_up=settings.catch_up,
+        ),
         audit=audit_of(settings, control) if control else None,
         unwritten=unwritten,
     )

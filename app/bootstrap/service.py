@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from app.bootstrap import Program, SystemClock, program_of, server_of
@@ -13,16 +14,15 @@ from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.users import UserRecords
 from app.errors import InvalidRequestError
+from app.scheduling.scheduler import Scheduler
 from app.security.attempts import Attempts
 from app.security.keys import load_key_ring
 from app.security.passwords import Passwords
 from app.security.tokens import AccessTokens
-from app.services.schedules import ScheduleService
 from app.services.signins import SignInService
 from app.services.status import StatusService
 from app.services.upkeep import Upkeep
 from app.services.users import UserService
-from app.storage.schedules import ScheduleFile
 
 
 _log: Final = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ class Service:
     program: Program
     people: People
     sign_ins: SignInService
-    schedules: ScheduleService
     status: StatusService
     upkeep: Upkeep
+    scheduler: Scheduler
 
 
 @asynccontextmanager
@@ -62,14 +62,14 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         await _ensure_admin(settings, people.users)
         sign_ins = _sign_ins(settings, control, passwords)
         parts = program_of(settings, server, control, None)
-        schedules = ScheduleService(ScheduleFile(parts.catalogue.directory), parts.orders, clock)
+        schedules = parts.schedules
         yield Service(
             program=parts,
             people=people,
             sign_ins=sign_ins,
-            schedules=schedules,
             status=StatusService(server, parts.catalogue, parts.runs, schedules, clock),
             upkeep=Upkeep(parts.runs, parts.recoveries, parts.catalogue, sign_ins),
+            scheduler=Scheduler(schedules, partial(parts.runs.start, needs_history=False), clock),
         )
     finally:
         await server.close()

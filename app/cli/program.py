@@ -15,12 +15,14 @@ from app.cli import (
     audit,
     backup,
     catalog,
+    cron,
     demo,
     doctor,
     edge,
     output,
     recovery_point,
     restore,
+    schedule,
     serve,
     user,
 )
@@ -38,9 +40,11 @@ app.add_typer(backup.app)
 app.add_typer(restore.app)
 app.add_typer(recovery_point.app)
 app.add_typer(catalog.app)
+app.add_typer(schedule.app)
 app.add_typer(user.app)
 app.add_typer(audit.app)
 app.command("serve")(serve.serve)
+app.command("cron")(cron.cron)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from app.domain.document import Document
 from app.domain.retention import RetentionPolicy
 from app.errors import IntegrityError, InvalidScheduleError
 
@@ -82,6 +83,7 @@ class Schedule:
         frequency: None with a cron expression of its own.
         cron: Five fields; empty with a frequency.
         timezone: IANA name of the zone that its due times are in.
+        external: Whether others than the service's scheduler begin its backups, such as cron.
         retention: What is kept of its backups; None = as the settings say.
         updated_at: When it was last changed by somebody; aware UTC, as all instants.
         considered_at: See the module; None = never.
@@ -90,7 +92,7 @@ class Schedule:
         last_backup_id: That backup; empty when there is none.
         last_error: Code of what its last run failed with; empty when it did not.
         missed: How many due times nobody considered in time, since it was made.
-        last_missed_at: The newest of them.
+        last_missed_at: Oldest of those that were found last.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Schedule:
     cron: str = ""
     timezone: str = "UTC"
     enabled: bool = True
+    external: bool = False
     options: ScheduleOptions = ScheduleOptions()
     retention: RetentionPolicy | None = None
     considered_at: AwareDatetime | None = None
@@ -122,7 +125,8 @@ class Schedule:
         """Return the first due time that no backup has served; past or now = overdue; None = never."""
         if not self.enabled:
             return None
-        return self.due_after(self.last_success_at or self.updated_at)
+        served_at = self.last_success_at
+        return self.due_after(max(served_at, self.updated_at) if served_at else self.updated_at)
 
     def is_open(self, now: datetime) -> bool:
         """Tell whether a backup is wanted, by the last one that succeeded."""
@@ -221,6 +225,14 @@ class _File:
 
 
 _FILE: Final = TypeAdapter(_File)
+_SCHEDULE: Final = TypeAdapter(Schedule)
+_DAMAGED: Final = "Correct it, or remove it and set it anew."
+
+
+def schedule_fields(schedule: Schedule) -> Document:
+    """Return all fields of a schedule as JSON holds them."""
+    fields: Document = _SCHEDULE.dump_python(schedule, mode="json")
+    return fields
 
 
 def encode_schedules(schedules: tuple[Schedule, ...]) -> bytes:
@@ -241,7 +253,7 @@ def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
     try:
         file = _FILE.validate_json(data)
     except ValidationError as exc:
-        raise _damaged("cannot be understood") from exc
+        raise IntegrityError("schedule.json: cannot be understood", hint=_DAMAGED) from exc
     if file.version != 1:
         raise IntegrityError(
             f"schedule.json: is of version {file.version}", hint="Use a newer release."
@@ -250,11 +262,5 @@ def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
         try:
             require_cron(one.expression, one.timezone)
         except InvalidScheduleError as exc:
-            raise _damaged(f"{one.name[:32]}: {exc}") from exc
+            raise IntegrityError(f"schedule.json: {one.name[:32]}: {exc}", hint=_DAMAGED) from exc
     return file.schedules
-
-
-def _damaged(what: str) -> IntegrityError:
-    return IntegrityError(
-        f"schedule.json: {what}", hint="Correct it, or remove it and set it anew."
-    )

@@ -1,16 +1,20 @@
 """A run of this process, while it works."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from app.domain.progress import Pace, Progress
-from app.domain.run import Run
+from app.domain.run import Run, RunId
+from app.errors import AppError
 from app.services.order import Order
 from app.storage.runlocks import HeldLocks
 
 
 T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -57,3 +61,16 @@ class ActiveRun(Generic[T]):
         named = (self.order.backup_id or progress.backup_id, progress.restore_id)
         if named != (self.run.backup_id, self.run.restore_id):
             self.named.set()
+
+
+def warn_unwritten(run_id: RunId, error: AppError) -> None:
+    """Tell that the history lacks something; the run goes on."""
+    facts = {"run": run_id, "error": str(error)}
+    _log.warning("The history could not be written", extra={"facts": facts})
+
+
+def report_failure(run: Run, task: "asyncio.Task[T]") -> None:
+    """Tell of a failure that nobody waits for; a bug was told where it came from."""
+    if not task.cancelled() and isinstance(error := task.exception(), AppError):
+        facts = {"run": run.run_id, "kind": run.kind, "code": error.code, "error": str(error)}
+        _log.warning("Run failed", extra={"facts": facts})

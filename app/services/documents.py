@@ -26,6 +26,7 @@ from app.domain.rehearsal import (
 )
 from app.domain.restore import RestoreResult
 from app.domain.run import Failure
+from app.domain.schedule import Schedule, schedule_fields
 from app.errors import AppError, StatementError
 from app.services.rehearsals import DrillResult, Options
 
@@ -169,6 +170,17 @@ def verification(backup_id: str, report: VerifyReport) -> Document:
 def deletion(backup_id: str) -> Document:
     """Tell of a backup that is gone."""
     return {"success": True, "backup_id": backup_id}
+
+
+def schedule(one: Schedule) -> Document:
+    """Describe a schedule; `considered_at` is how it works, not what it is."""
+    return {
+        **{key: value for key, value in schedule_fields(one).items() if key != "considered_at"},
+        "expression": one.expression,
+        "last_backup_id": one.last_backup_id or None,
+        "last_error": one.last_error or None,
+        "next_due_at": _iso(one.next_due()),
+    }
 
 
 def restore_result(result: RestoreResult) -> Document:

@@ -33,7 +33,7 @@ from app.domain.run import (
 from app.domain.stores import Page, RunStore
 from app.engine.tasks import to_end
 from app.errors import AlreadyRunningError, AppError, NotCancellableError
-from app.services.active import ActiveRun
+from app.services.active import ActiveRun, report_failure, warn_unwritten
 from app.services.documents import failure
 from app.services.order import Order
 from app.storage.runlocks import HeldLocks, Resource, RunLocks
@@ -66,7 +66,12 @@ class RunService:
         self._closed = False
 
     async def start(
-        self, order: Order[T], asker: Asker, key: IdempotencyKey | None = None
+        self,
+        order: Order[T],
+        asker: Asker,
+        key: IdempotencyKey | None = None,
+        *,
+        needs_history: bool = True,
     ) -> tuple[Run, bool]:
         """
         Begin a run and return while it goes on.
@@ -75,6 +80,7 @@ class RunService:
             order: What to do.
             asker: Who asks.
             key: The same key of the same asker means the same run.
+            needs_history: Whether it does not begin where it cannot be written down.
 
         Returns:
             The run, and whether it is a new one.
@@ -89,11 +95,11 @@ class RunService:
             if key is not None and (known := await self._store.find_by_key(asker.name, key)):
                 return known, False
             active = await self._begin(order, asker, Progress())
-            known = await self._write_down(active, key)
+            known = await self._write_down(active, key, needs_history=needs_history)
             if known is not None:
                 return known, False
             task = self._launch(active)
-            task.add_done_callback(lambda _: _report(active.run, task))
+            task.add_done_callback(lambda _: report_failure(active.run, task))
             return active.run, True
 
     async def perform(self, order: Order[T], asker: Asker, progress: Progress | None = None) -> T:
@@ -111,7 +117,7 @@ class RunService:
         try:
             await to_end(self._store.add(active.run))
         except AppError as exc:
-            _warn(active.run.run_id, exc)
+            warn_unwritten(active.run.run_id, exc)
         except asyncio.CancelledError:
             active.cancel()  # before its first step; it is written down like every other
         task = self._launch(active)
@@ -211,6 +217,8 @@ class RunService:
         run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
         await self._store.save(run)
         await asyncio.to_thread(self._locks.forget, run.run_id)
+        for one in self._listeners:
+            await one.ended(run)
 
     async def close(self, wait_seconds: float) -> None:
         """
@@ -275,11 +283,16 @@ class RunService:
             await to_end(self._let_go(run_id, locks))
             raise
 
-    async def _write_down(self, active: ActiveRun[T], key: IdempotencyKey | None) -> Run | None:
+    async def _write_down(
+        self, active: ActiveRun[T], key: IdempotencyKey | None, *, needs_history: bool
+    ) -> Run | None:
         """Add a new run; returns the one that another process made for the key meanwhile."""
         try:
             known = await self._store.add(active.run, key)
-        except BaseException:
+        except BaseException as exc:
+            if isinstance(exc, AppError) and not needs_history:
+                warn_unwritten(active.run.run_id, exc)
+                return None
             await to_end(self._let_go(active.run.run_id, active.locks))
             raise
         if known is not None:
@@ -340,7 +353,7 @@ class RunService:
         try:
             await self._store.save(active.run)
         except AppError as exc:
-            _warn(active.run.run_id, exc)
+            warn_unwritten(active.run.run_id, exc)
         finally:
             await self._let_go(active.run.run_id, active.locks)
         for one in self._listeners:
@@ -350,7 +363,7 @@ class RunService:
         try:
             await asyncio.to_thread(self._locks.forget, run_id)
         except AppError as exc:  # it is locked by nobody any more, and means nothing
-            _warn(run_id, exc)
+            warn_unwritten(run_id, exc)
         finally:
             locks.release()
             self._active.pop(run_id, None)
@@ -365,7 +378,7 @@ class RunService:
                     active.run = replace(active.run, cancel_requested=True)
                     active.cancel()
             except AppError as exc:
-                _warn(active.run.run_id, exc)
+                warn_unwritten(active.run.run_id, exc)
             try:
                 async with asyncio.timeout(BEAT_SECONDS):
                     await active.named.wait()
@@ -376,15 +389,3 @@ class RunService:
     def _now(self, run: Run) -> Run:
         active = self._active.get(run.run_id)
         return active.run if active else run
-
-
-def _warn(run_id: RunId, error: AppError) -> None:
-    facts = {"run": run_id, "error": str(error)}
-    _log.warning("The history could not be written", extra={"facts": facts})
-
-
-def _report(run: Run, task: "asyncio.Task[T]") -> None:
-    """Tell of a failure that nobody waits for; a bug was told where it came from."""
-    if not task.cancelled() and isinstance(error := task.exception(), AppError):
-        facts = {"run": run.run_id, "kind": run.kind, "code": error.code, "error": str(error)}
-        _log.warning("Run failed", extra={"facts": facts})

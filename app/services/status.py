@@ -143,7 +143,7 @@ class StatusService:
         return survey, proofs, _Disk(free, shutil.disk_usage(path).total)
 
     async def _dues(self) -> list[datetime]:
-        dues = [self._schedules.next_due(one) for one in await self._schedules.list()]
+        dues = [one.next_due() for one in await self._schedules.list()]
         return [one for one in dues if one is not None]
 
     async def _history(self) -> str:

@@ -1,6 +1,6 @@
 """Schedules, and the state of everything."""
 
-from dataclasses import asdict
+from contextlib import suppress
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -10,6 +10,7 @@ from app.api.answers import (
     NotDue,
     RunAnswer,
     ScheduleAnswer,
+    ScheduleDeleted,
     ScheduleFacts,
     ScheduleList,
 )
@@ -17,9 +18,11 @@ from app.api.bodies import RunScheduledBody, ScheduleBody
 from app.api.catalogue_answers import StatusAnswer
 from app.api.launch import Launch, run_answer
 from app.api.responses import CHANGES, READS, STARTS_RUN
-from app.bootstrap.service import Service
+from app.domain.retention import RetentionPolicy
 from app.domain.schedule import Schedule, ScheduleOptions
+from app.errors import NotDueError
 from app.services import documents
+from app.services.schedules import ScheduleWish
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["schedules"])
@@ -28,20 +31,32 @@ router = APIRouter(prefix="/api/admin/backup", tags=["schedules"])
 @router.get("/schedule", responses=READS)
 async def get_schedule(_: Viewer, parts: Parts) -> ScheduleList:
     """Show the schedules: what is backed up by itself, how often, and when it is next due."""
-    schedules = await parts.schedules.list()
-    return ScheduleList(success=True, schedules=tuple(_facts(one, parts) for one in schedules))
+    schedules = await parts.program.schedules.list()
+    return ScheduleList(success=True, schedules=tuple(_facts(one) for one in schedules))
 
 
 @router.post("/schedule", responses=CHANGES)
 async def set_schedule(_: Operator, parts: Parts, body: ScheduleBody) -> ScheduleAnswer:
     """Make a schedule, or change the one of that name."""
-    schedule = await parts.schedules.set(
-        body.frequency,
-        ScheduleOptions(**body.options.model_dump()),
+    wish = ScheduleWish(
         name=body.name,
+        frequency=body.frequency,
+        cron=body.cron,
+        timezone=body.timezone,
         enabled=body.enabled,
+        external=body.external,
+        options=ScheduleOptions(**body.options.model_dump()),
+        retention=RetentionPolicy(**body.retention.model_dump()) if body.retention else None,
     )
-    return ScheduleAnswer(success=True, schedule=_facts(schedule, parts))
+    schedule = await parts.program.schedules.set(wish)
+    return ScheduleAnswer(success=True, schedule=_facts(schedule))
+
+
+@router.delete("/schedule/{name}", responses=CHANGES)
+async def delete_schedule(_: Operator, parts: Parts, name: str) -> ScheduleDeleted:
+    """Forget a schedule; its backups stay, and are kept like those of no schedule."""
+    await parts.program.schedules.delete(name)
+    return ScheduleDeleted(success=True, name=name)
 
 
 @router.post(
@@ -62,15 +77,16 @@ async def run_scheduled(
     """
     Run a scheduled backup if it is due; 200 and `due: false` if it has time.
 
-    It is due when the last one that succeeded is older than the frequency, or there is none.
+    It is due when a due time has passed since the last one that succeeded, or when there is none.
     """
     body = body or RunScheduledBody()
-    due = await parts.schedules.due(body.frequency, name=body.name, force=body.force)
-    if due.order is None:
-        return JSONResponse(
-            NotDue(success=True, due=False, next_due_at=due.next_due).model_dump(mode="json")
-        )
-    return await launch(due.order, identity)
+    due = await parts.program.schedules.due(body.frequency, name=body.name, force=body.force)
+    if due.order is not None:
+        with suppress(NotDueError):  # somebody was faster
+            return await launch(due.order, identity)
+    return JSONResponse(
+        NotDue(success=True, due=False, next_due_at=due.next_due).model_dump(mode="json")
+    )
 
 
 @router.get("/status", responses=READS)
@@ -93,10 +109,5 @@ async def get_status(_: Viewer, parts: Parts) -> StatusAnswer:
     })
 
 
-def _facts(schedule: Schedule, parts: Service) -> ScheduleFacts:
-    fields = asdict(schedule)
-    return ScheduleFacts.model_validate({
-        **fields,
-        "last_backup_id": schedule.last_backup_id or None,
-        "next_due_at": parts.schedules.next_due(schedule),
-    })
+def _facts(schedule: Schedule) -> ScheduleFacts:
+    return ScheduleFacts.model_validate(documents.schedule(schedule))
