@@ -9,7 +9,6 @@ import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 
 from app.archive import publication
@@ -22,16 +21,18 @@ from app.archive.metadata import (
 )
 from app.archive.reader import ArchiveReader
 from app.archive.salvage import salvage
+from app.archive.sidecars import Sidecars
+from app.archive.sweeping import Sweeper, names_of
 from app.domain.backup import CatalogueEntry
 from app.domain.ids import BackupId, parse_backup_id
 from app.domain.manifest import MAX_MANIFEST_BYTES, Manifest, from_json, to_json
-from app.domain.notes import Notes, decode_notes, encode_notes
-from app.domain.rehearsal import MAX_PROOFS, Proof, decode_proofs, encode_proofs
+from app.domain.notes import Notes
+from app.domain.rehearsal import Proof
 from app.errors import (
     AppError,
     BackupInUseError,
     BackupNotFoundError,
-    ChecksumMismatchError,
+    BackupPinnedError,
     IntegrityError,
     ManifestError,
     StorageDeniedError,
@@ -87,6 +88,7 @@ class Catalogue:
         if isinstance(directory, Path):
             directory = LocalDirectory(directory)
         self.directory = directory
+        self._sidecars = Sidecars(directory)
 
     def survey(self) -> Survey:
         """
@@ -168,7 +170,7 @@ class Catalogue:
             name = self._find(backup_id)
         except BackupNotFoundError:
             return ()
-        return self._proofs(name)
+        return self._sidecars.proofs(name)
 
     def add_proof(self, backup_id: str, proof: Proof) -> None:
         """
@@ -179,9 +181,7 @@ class Catalogue:
             StorageError: The medium refused.
         """
         with self.directory.locked():
-            name = self._find(backup_id)
-            proofs = (proof, *self._proofs(name))[:MAX_PROOFS]
-            self.directory.replace(name.proofs, encode_proofs(proofs))
+            self._sidecars.add_proof(self._find(backup_id), proof)
 
     def notes(self, backup_id: str) -> Notes:
         """
@@ -198,7 +198,7 @@ class Catalogue:
             name = self._find(backup_id)
         except BackupNotFoundError:
             return Notes()
-        return self._notes(name)
+        return self._sidecars.notes(name)
 
     def change_notes(self, backup_id: str, change: Callable[[Notes], Notes]) -> Notes:
         """
@@ -213,38 +213,49 @@ class Catalogue:
             StorageError: The medium refused.
         """
         with self.directory.locked():
-            name = self._find(backup_id)
-            notes = change(self._notes(name))
-            self.directory.replace(name.notes, encode_notes(notes))
-            return notes
+            return self._sidecars.change_notes(self._find(backup_id), change)
 
-    def _notes(self, name: BackupName) -> Notes:
-        if not self.directory.exists(name.notes):
-            return Notes()
-        notes = decode_notes(self.directory.read(name.notes, MAX_METADATA_BYTES))
-        if notes is None:
-            raise ChecksumMismatchError(
-                f"{name.notes}: cannot be understood", hint="Correct it, or remove it."
-            )
-        return notes
-
-    def _proofs(self, name: BackupName) -> tuple[Proof, ...]:
-        if not self.directory.exists(name.proofs):
-            return ()
-        return decode_proofs(self.directory.read(name.proofs, MAX_METADATA_BYTES))
-
-    def delete(self, backup_id: str) -> None:
+    def delete(self, backup_id: str, *, covered_by: str = "", refreshes: bool = True) -> None:
         """
-        Delete one backup, damaged or not, and take it from `metadata.json`.
+        Delete one backup, damaged or not, and see that it is gone.
+
+        Args:
+            backup_id: Which one.
+            covered_by: Another one, which must be there at the moment at which this one goes.
+            refreshes: Whether `metadata.json` is brought up to date.
 
         Raises:
-            BackupNotFoundError: No such backup.
+            BackupNotFoundError: No such backup, or not the other one; nothing was changed.
             BackupInUseError: A restore or verification reads it; nothing was changed.
+            BackupPinnedError: It is pinned; nothing was changed.
+            ChecksumMismatchError: Its notes are damaged, so it may be pinned; nothing was changed.
             StorageError: The medium refused; the backup is whole, or garbage for `sweep`.
         """
-        publication.delete(self.directory, self._find(backup_id))
-        with suppress(StorageError):
-            self.refresh()
+        name = self._find(backup_id)
+
+        def permit() -> None:
+            if covered_by:
+                self._find(covered_by)
+            pin = self._sidecars.notes(name).pin
+            if pin is not None:
+                raise BackupPinnedError(
+                    f"{name.backup_id} is pinned by {pin.by}"
+                    + (f": {pin.reason}" if pin.reason else ""),
+                    hint=f"'backstay backup unpin {name.backup_id}' lets it be deleted.",
+                )
+
+        publication.delete(self.directory, name, permit)
+        if refreshes:
+            with suppress(StorageError):
+                self.refresh()
+
+    def is_in_use(self, backup_id: str) -> bool:
+        """Tell whether a restore, a verification or a download reads a backup right now."""
+        try:
+            self.directory.open(self._find(backup_id).file, exclusive=True).close()
+        except BackupInUseError:
+            return True
+        return False
 
     def sweep(self) -> tuple[str, ...]:
         """
@@ -256,24 +267,7 @@ class Catalogue:
         Raises:
             StorageError: The medium refused; the rest is still there.
         """
-        with self.directory.locked():
-            names = set(self.directory.names())
-            removed: list[str] = []
-            for file in layout.REPLACED:
-                removed += self._sweep_one(file + layout.PARTIAL)
-            for name in _ours(names):
-                if name.tombstone in names:
-                    removed += self._sweep_tombstone(name)
-                elif name.partial in names:
-                    removed += self._sweep_one(name.partial)
-                if name.rebuild in names:
-                    removed += self._sweep_one(name.rebuild)
-                is_gone = not {name.file, name.manifest, name.partial, name.tombstone} & names
-                for beside in (name.proofs, name.notes):
-                    removed += self._sweep_one(beside + layout.PARTIAL)
-                    if is_gone:
-                        removed += self._sweep_one(beside)
-            return tuple(removed)
+        return Sweeper(self.directory).sweep()
 
     def rebuild(self) -> RebuildReport:
         """
@@ -321,7 +315,7 @@ class Catalogue:
         cached: list[CachedEntry] = []
         problems: list[Problem] = []
         orphans: list[str] = []
-        for name in _ours(names):
+        for name in names_of(names):
             if name.manifest in names:
                 try:
                     cached.append(self._examine(name, cache.get(name.file)))
@@ -362,40 +356,11 @@ class Catalogue:
         return known
 
     def _ours(self) -> list[BackupName]:
-        return _ours(self.directory.names())
-
-    def _sweep_tombstone(self, name: BackupName) -> list[str]:
-        """Remove a data file and its tombstone, unless either has an owner."""
-        if not self._is_regular(name.tombstone):
-            return []
-        try:
-            with self.directory.open(name.tombstone, exclusive=True):
-                for file in (name.file, name.partial):
-                    if self.directory.exists(file):
-                        self.directory.open(file, exclusive=True).close()
-                return publication.bury(self.directory, name)
-        except BackupInUseError:
-            return []
-
-    def _sweep_one(self, file: str) -> list[str]:
-        """Remove a file unless it has an owner, is no file, or is not there."""
-        if not self._is_regular(file):
-            return []
-        try:
-            with self.directory.open(file, exclusive=True):
-                self.directory.remove(file)
-                self.directory.sync()
-                return [file]
-        except BackupInUseError:
-            return []
-
-    def _is_regular(self, file: str) -> bool:
-        facts = self.directory.stat(file)
-        return facts is not None and stat.S_ISREG(facts.st_mode)
+        return names_of(self.directory.names())
 
     def _rebuildable(self) -> Iterable[BackupName]:
         names = set(self.directory.names())
-        for name in _ours(names):
+        for name in names_of(names):
             if name.file not in names or name.tombstone in names:
                 continue
             if name.manifest not in names or self._is_damaged(name):
@@ -420,17 +385,3 @@ class Catalogue:
                     note.rename(name.manifest)
                     note.keep()
                 self.directory.sync()
-
-
-def _ours(names: Iterable[str]) -> list[BackupName]:
-    """Return the backups that any of the names belongs to, newest first, each once."""
-    endings = (layout.PARTIAL, layout.REBUILD, layout.MANIFEST, layout.PROOFS, layout.NOTES)
-    found: set[BackupName] = set()
-    for file in names:
-        stem = file
-        for ending in endings:
-            stem = stem.removesuffix(ending)
-        name = layout.parse(stem)
-        if name is not None:
-            found.add(name)
-    return sorted(found, key=attrgetter("backup_id", "codec"), reverse=True)

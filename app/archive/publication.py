@@ -12,15 +12,17 @@ Deleting goes backwards:
 1. rename the manifest to its `.partial` name, sync the directory: now the backup is gone
 2. remove the data file, its proofs and its notes, sync the directory
 3. remove the `.partial` manifest, sync the directory
+4. read the directory again: nothing of the backup is there
 
 So a `.partial` manifest whose lock is free marks its data file as garbage, and a data file without
 any manifest is never a leftover of these steps: it is somebody's, and stays.
 Each owner holds the lock of its own file until the end; all steps run under the directory's lock.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 
-from app.errors import BackupNotFoundError, StorageError
+from app.errors import BackupNotFoundError, StorageError, StorageUnavailableError
 from app.storage.files import WriteFile
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
@@ -87,29 +89,45 @@ def withdraw(directory: LocalDirectory, data: WriteFile, note: WriteFile | None)
         data.discard()
 
 
-def delete(directory: LocalDirectory, name: BackupName) -> None:
+def delete(directory: LocalDirectory, name: BackupName, permit: Callable[[], None]) -> None:
     """
-    Remove a backup.
+    Remove a backup, and see that it is gone.
+
+    Args:
+        directory: Where it lies.
+        name: Which one.
+        permit: Raises what speaks against it; asked when nobody else may change anything any more.
 
     Raises:
         BackupNotFoundError: It has no manifest.
         BackupInUseError: A restore or verification reads it; nothing was changed.
+        StorageUnavailableError: A file of it is there again or still.
         StorageError: The medium refused; the backup is either whole or garbage for the next sweep.
     """
     with directory.locked():
         if not directory.exists(name.manifest):
             raise BackupNotFoundError(name.backup_id)
+        permit()
         with directory.open(name.manifest, exclusive=True):
-            if not directory.exists(name.file):
-                directory.remove(name.manifest)
-                directory.remove(name.proofs)
-                directory.remove(name.notes)
-                directory.sync()
-                return
-            with directory.open(name.file, exclusive=True):
-                directory.rename(name.manifest, name.tombstone)
-                directory.sync()
-                bury(directory, name)
+            _delete_locked(directory, name)
+        if left := {name.manifest, name.file, name.tombstone} & set(directory.names()):
+            raise StorageUnavailableError(
+                f"{min(left)}: is still there after it was removed",
+                hint="Look for another program that writes to the backup directory.",
+            )
+
+
+def _delete_locked(directory: LocalDirectory, name: BackupName) -> None:
+    if not directory.exists(name.file):
+        directory.remove(name.manifest)
+        directory.remove(name.proofs)
+        directory.remove(name.notes)
+        directory.sync()
+        return
+    with directory.open(name.file, exclusive=True):
+        directory.rename(name.manifest, name.tombstone)
+        directory.sync()
+        bury(directory, name)
 
 
 def bury(directory: LocalDirectory, name: BackupName) -> list[str]:
