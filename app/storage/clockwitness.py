@@ -1,0 +1,166 @@
+"""
+A witness of the clock: what it said when somebody looked last, beside a clock that nobody can set.
+
+The kernel counts the seconds since the machine was started, also those that it slept. As long as it
+is the same start, the clock must have moved by as much; where it did not, somebody has set it. The
+witness keeps its word until the clock is right again, or is told to take it as right. Calls block.
+
+Not guaranteed: a clock that was set while the machine was off is noticed only when it is behind.
+
+Source: https://man7.org/linux/man-pages/man2/clock_gettime.2.html (CLOCK_BOOTTIME),
+https://man7.org/linux/man-pages/man4/random.4.html (boot_id)
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from app.errors import ClockJumpedError
+from app.storage.failures import translated
+from app.storage.kernel import KERNEL, Kernel
+from app.storage.local import LocalDirectory
+
+
+# A clock is corrected by less, and a machine that was stopped for less does no harm.
+TOLERANCE: Final = timedelta(minutes=10)
+# Backups of machines that share a directory may differ by so much.
+FUTURE: Final = timedelta(minutes=5)
+_NAME: Final = "clock.json"
+_MAX_BYTES: Final = 4096
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_HINT: Final = (
+    "Set the clock right; or, when it is, run 'backstay backup prune --accept-clock'."
+    " Until then no backup is deleted by its age."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """
+    What the witness has seen.
+
+    Attributes:
+        boot_id: Which start of the machine it was.
+        boot_seconds: How long ago that was.
+        at: What the clock said.
+        accepted: Newest backup at the time when the clock was accepted; its own time may be wrong.
+    """
+
+    boot_id: str
+    boot_seconds: float
+    at: AwareDatetime
+    accepted: str = ""
+
+
+_WORD: Final = TypeAdapter(_Word)
+
+
+def boot_id() -> str:
+    """Name this start of the machine; empty where the kernel does not tell."""
+    with translated(_BOOT_ID.name):
+        return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
+
+
+def boot_seconds() -> float:
+    """Return the seconds since the machine was started, sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True, slots=True)
+class BootClock:
+    """Clocks that only tests replace."""
+
+    boot_id: Callable[[], str] = boot_id
+    seconds: Callable[[], float] = boot_seconds
+
+
+class ClockWitness:
+    """The witness of one state directory."""
+
+    def __init__(
+        self,
+        state_directory: Path,
+        now: Callable[[], datetime],
+        boot: BootClock | None = None,
+        kernel: Kernel = KERNEL,
+    ) -> None:
+        self._directory = LocalDirectory(state_directory, kernel)
+        self._now = now
+        self._boot = boot or BootClock()
+
+    def require_right(self, newest: tuple[str, datetime] | None) -> datetime:
+        """
+        Look at the clock, and remember it.
+
+        Args:
+            newest: Id of the newest backup there is and the latest time that any of them has;
+                None = there is none.
+
+        Returns:
+            What the clock says.
+
+        Raises:
+            ClockJumpedError: It cannot be right; what was remembered stays as it is.
+            StorageError: The state directory cannot be read or written.
+        """
+        word = self._word()
+        known = self._read()
+        if known is not None:
+            _require_steady(known, word)
+        if newest is not None and newest[1] > word.at + FUTURE and newest[0] > _accepted(known):
+            raise ClockJumpedError(
+                f"the clock says {_told(word.at)}, and a backup was made at {_told(newest[1])}",
+                hint=_HINT,
+            )
+        self._write(_Word(word.boot_id, word.boot_seconds, word.at, _accepted(known)))
+        return word.at
+
+    def accept(self, newest: tuple[str, datetime] | None) -> None:
+        """Take what the clock says as right, whatever backups say; raises StorageError."""
+        word = self._word()
+        accepted = newest[0] if newest is not None else ""
+        self._write(_Word(word.boot_id, word.boot_seconds, word.at, accepted))
+
+    def _word(self) -> _Word:
+        return _Word(self._boot.boot_id(), self._boot.seconds(), self._now())
+
+    def _read(self) -> _Word | None:
+        if not self._directory.path.exists() or not self._directory.exists(_NAME):
+            return None
+        try:
+            return _WORD.validate_json(self._directory.read(_NAME, _MAX_BYTES))
+        except ValidationError as exc:
+            raise ClockJumpedError(f"{_NAME}: cannot be understood", hint=_HINT) from exc
+
+    def _write(self, word: _Word) -> None:
+        self._directory.prepare()
+        with self._directory.locked():
+            self._directory.replace(_NAME, _WORD.dump_json(word))
+
+
+def _require_steady(known: _Word, word: _Word) -> None:
+    """Refuse a clock that has not moved as the other one has; raises ClockJumpedError."""
+    if known.boot_id == word.boot_id and word.boot_id:
+        passed = timedelta(seconds=word.boot_seconds - known.boot_seconds)
+        wrong = word.at - known.at - passed
+    else:
+        wrong = min(word.at - known.at, timedelta())  # time has passed, nobody knows how much
+    if abs(wrong) > TOLERANCE:
+        raise ClockJumpedError(
+            f"the clock says {_told(word.at)}; it was set {'ahead' if wrong > timedelta() else 'back'}"
+            f" by {abs(wrong).total_seconds() / 60:,.0f} minutes since {_told(known.at)}",
+            hint=_HINT,
+        )
+
+
+def _accepted(known: _Word | None) -> str:
+    return known.accepted if known else ""
+
+
+def _told(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
