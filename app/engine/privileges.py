@@ -157,16 +157,15 @@ def _missing_for_routines(
     grants: Grants, flavor: Flavor, databases: Sequence[str]
 ) -> list[Missing]:
     """Find out whether routines of others would be left out, because nobody says that they exist."""
+    if all(any(grants.allows(one, database) for one in _ROUTINE_RIGHTS) for database in databases):
+        return []
+    return _missing_bodies(grants, flavor)
+
+
+def _missing_bodies(grants: Grants, flavor: Flavor) -> list[Missing]:
     right, _, scope = flavor.routine_right.partition(" ON ")
-    everywhere = grants.allows(right) or grants.allows("SELECT", "mysql")
     on_table = {"SELECT", right} & grants.by_scope.get(scope, frozenset())
-    if (
-        everywhere
-        or on_table
-        or all(
-            any(grants.allows(one, database) for one in _ROUTINE_RIGHTS) for database in databases
-        )
-    ):
+    if grants.allows(right) or grants.allows("SELECT", "mysql") or on_table:
         return []
     return [_missing(grants, right, scope)]
 
@@ -204,12 +203,20 @@ def missing_for_definers(
     grants: Grants, flavor: Flavor, definers: Collection[str]
 ) -> list[Missing]:
     """Find out whether objects of others may be made; `definers` are quoted as SHOW CREATE does."""
-    own = grants.user.replace("'", "`")
-    if set(definers) <= {own, ""} or grants.allows("SUPER"):
+    if _are_own(grants, definers) or grants.allows("SUPER"):
         return []
     if any(grants.allows(right) for right in (flavor.definer_right, "SET_USER_ID")):
         return []
     return [_missing(grants, flavor.definer_right, "*.*")]
+
+
+def missing_for_bodies(grants: Grants, flavor: Flavor, definers: Collection[str]) -> list[Missing]:
+    """Find out whether restored routines of others can be read back; `definers` as above."""
+    return [] if _are_own(grants, definers) else _missing_bodies(grants, flavor)
+
+
+def _are_own(grants: Grants, definers: Collection[str]) -> bool:
+    return set(definers) <= {grants.user.replace("'", "`"), ""}
 
 
 def missing_on_children(grants: Grants, databases: Iterable[str]) -> list[Missing]:

@@ -14,11 +14,13 @@ from app.domain.restore import RestoreRequest
 from app.engine.connection import Server, Session
 from app.engine.flavor import Flavor
 from app.engine.foreignkeys import around, count_hidden, read_bindings
+from app.engine.objects import ROUTINE_KINDS
 from app.engine.preflight import DatabaseLoad, check_trust, compatibility, content
 from app.engine.privileges import (
     Grants,
     Missing,
     missing_for_backup,
+    missing_for_bodies,
     missing_for_definers,
     missing_for_restore,
     missing_in_scratch,
@@ -179,11 +181,13 @@ def _missing_rights(flavor: Flavor, grants: Grants, loads: Sequence[DatabaseLoad
         for load in loads
         if load.staging
     }
-    definers = {one.definer for load in loads for one in load.entry.objects}
+    objects = [one for load in loads for one in load.entry.objects]
+    authors = {one.definer for one in objects if one.kind in ROUTINE_KINDS}
     return [
         *missing_for_restore(grants, [load.target for load in loads if load.target not in scratch]),
         *missing_in_scratch(grants, scratch),
-        *missing_for_definers(grants, flavor, definers),
+        *missing_for_definers(grants, flavor, {one.definer for one in objects}),
+        *missing_for_bodies(grants, flavor, authors),
     ]
 
 

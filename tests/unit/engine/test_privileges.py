@@ -6,6 +6,7 @@ from app.engine.flavor import flavor_of
 from app.engine.privileges import (
     Grants,
     missing_for_backup,
+    missing_for_bodies,
     missing_for_definers,
     missing_for_restore,
     missing_in_scratch,
@@ -232,3 +233,26 @@ def test_objects_of_others_need_a_right_of_their_own(rights, definers, missing):
 
     assert [one.right for one in found] == (["SET USER"] if missing else [])
     assert all(one.grant == "GRANT SET USER ON *.* TO 'u'@'%';" and one.required for one in found)
+
+
+@pytest.mark.parametrize(
+    ("scope", "rights", "definers", "missing"),
+    [
+        ("*.*", "USAGE", [], False),
+        ("*.*", "USAGE", ["`u`@`%`"], False),
+        ("*.*", "USAGE", ["`u`@`%`", "`root`@`localhost`"], True),
+        ("`shop`.*", "CREATE ROUTINE", ["`root`@`localhost`"], True),
+        ("`mysql`.`proc`", "SELECT", ["`root`@`localhost`"], False),
+        ("`mysql`.*", "SELECT", ["`root`@`localhost`"], False),
+        ("*.*", "SELECT", ["`root`@`localhost`"], False),
+    ],
+)
+def test_routines_of_others_cannot_be_read_back_without_their_right(
+    scope, rights, definers, missing
+):
+    """Who may create one may not yet read it, and a restore that cannot be proven is refused."""
+    grants = Grants("'u'@'%'", {scope: frozenset({rights})})
+
+    found = missing_for_bodies(grants, MARIADB, definers)
+
+    assert [(one.right, one.scope) for one in found] == [("SELECT", "`mysql`.`proc`")] * missing
