@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.control.database import ControlDatabase, pause
 from app.control.pages import fetch_page
 from app.control.tables import Exact, audit
+from app.control.texts import fitting
 from app.domain.audit import GENESIS, AuditEntry, AuditEvent, seal
 from app.domain.stores import AuditFilter, Page
 from app.errors import ControlUnavailableError
@@ -23,7 +24,6 @@ _ATTEMPTS: Final = 100
 _WIDTHS: Final = {
     column.name: column.type.length for column in audit.c if isinstance(column.type, Exact)
 }
-_CUT: Final = "..."
 
 
 class AuditRecords:
@@ -109,11 +109,7 @@ def _storable(event: AuditEvent) -> AuditEvent:
 
 
 def _fitting(text: str, column: str) -> str:
-    """Cut text to the bytes of UTF-8 that a column holds; half characters become question marks."""
-    data, width = text.encode(errors="replace"), _WIDTHS[column]
-    if len(data) > width:
-        return data[: width - len(_CUT)].decode(errors="ignore") + _CUT
-    return data.decode()
+    return fitting(text, _WIDTHS[column])
 
 
 def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:

@@ -187,3 +187,36 @@ audit = _table(
     Column("run_id", Exact(64), nullable=False),
     Column("digest", Exact(64), nullable=False),
 )
+
+alerts = _table(
+    "alerts",
+    Column("alert_id", Exact(64), primary_key=True),
+    # The condition while it lasts, and NULL when it is over: so there is one open row of each.
+    Column("open_key", Exact(320), unique=True),
+    Column("kind", Exact(32), nullable=False),
+    Column("about", Exact(255), nullable=False),
+    Column("message", Exact(2048), nullable=False),
+    Column("hint", Exact(2048), nullable=False),
+    Column("run_id", Exact(64), nullable=False),
+    Column("opened_at", Instant, nullable=False, index=True),
+    Column("last_rung_at", Instant, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("told_at", Instant, nullable=False),
+    Column("closed_at", Instant, index=True),
+    Column("closing", Exact(2048), nullable=False),
+)
+
+deliveries = _table(
+    "deliveries",
+    Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    Column("alert_id", Exact(64), ForeignKey("alerts.alert_id"), nullable=False, index=True),
+    Column("target", Exact(255), nullable=False),
+    Column("tone", Exact(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    # Until then somebody is at it; whoever has died over it is followed by the next one.
+    Column("claimed_until", Instant),
+    Column("at", Instant, index=True),
+    Column("error", Exact(64), nullable=False),
+    Index(None, "target", "at", "due_at"),
+)

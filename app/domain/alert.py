@@ -32,12 +32,14 @@ class Alert:
             the condition: it is told once, and again only when it lasts.
         message: One line, lower case, no full stop; no secret and no row of data.
         hint: One sentence what to do; may be empty.
+        run_id: Run that has shown it, if it was one.
     """
 
     kind: AlertKind
     about: str
     message: str
     hint: str = ""
+    run_id: str = ""
 
     @property
     def key(self) -> str:

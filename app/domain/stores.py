@@ -1,11 +1,13 @@
 """What the services ask of the control database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from app.domain.alert import Alert, AlertKind
 from app.domain.audit import AuditEntry, AuditEvent
+from app.domain.notice import AlertId, AlertRecord, Delivery
 from app.domain.run import IdempotencyKey, Run, RunFilter, RunId
 from app.domain.user import Session, User
 
@@ -153,4 +155,101 @@ class AuditStore(Protocol):
 
     async def read(self, after: int, limit: int) -> Sequence[AuditEntry]:
         """Return entries with higher numbers, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """Which conditions a list shows; None or empty = no condition."""
+
+    is_open: bool | None = None
+    kinds: tuple[AlertKind, ...] = ()
+
+
+class AlertStore(Protocol):
+    """
+    Conditions, and the log of messages about them; every call may raise ControlUnavailableError.
+
+    Several processes may use one: of each condition one is open at a time, and each message is claimed
+    by one of them.
+    """
+
+    async def ring(
+        self, alert: Alert, at: datetime, *, told_before: datetime, targets: Sequence[str]
+    ) -> bool:
+        """
+        Remember a condition, and plan messages when it is new or was told before an instant.
+
+        Args:
+            alert: The condition; what is open already gets its text.
+            at: When it was seen.
+            told_before: Whoever was told later than this is left in peace.
+            targets: Who is told; those that still wait for an earlier message get only that one.
+
+        Returns:
+            Whether it is new or to be told again.
+        """
+        ...
+
+    async def clear(self, key: str, at: datetime, closing: str) -> bool:
+        """
+        Close a condition: who got a message is told, and what is not sent yet is withdrawn.
+
+        Returns:
+            Whether it was open.
+        """
+        ...
+
+    async def claim(
+        self, target: str, at: datetime, until: datetime
+    ) -> tuple[Delivery, AlertRecord] | None:
+        """
+        Take the next message that is due to a target; nobody else gets it before `until`.
+
+        Returns:
+            It and what it is about, as it is now; None when there is none.
+        """
+        ...
+
+    async def settle(
+        self, delivery: Delivery, at: datetime, error: str, next_due_at: datetime | None
+    ) -> None:
+        """
+        Write down how an attempt ended, and plan the next one.
+
+        Args:
+            delivery: What was claimed; settled by somebody else meanwhile, nothing happens.
+            at: When it ended.
+            error: Why it failed; empty when it arrived. Then, if the condition is over by now, a
+                recovery is planned.
+            next_due_at: Of the next attempt if this one failed; None = it was the last. An alarm that
+                is over by now is not tried again.
+        """
+        ...
+
+    async def next_due(self, target: str) -> datetime | None:
+        """Return when the next message to a target is due, also one that somebody has claimed."""
+        ...
+
+    async def record(self, alert: Alert, at: datetime, outcomes: Mapping[str, str]) -> None:
+        """Remember a condition that is over already, and attempts by target with their errors."""
+        ...
+
+    async def list(self, wanted: AlertFilter, page: Page) -> tuple[Sequence[AlertRecord], int]:
+        """Return a page, sorted by `opened_at` or `last_rung_at`, and the count of all."""
+        ...
+
+    async def deliveries(self, alert_ids: Sequence[AlertId], most: int) -> Sequence[Delivery]:
+        """Return the newest attempts about conditions, at most so many of each, newest first."""
+        ...
+
+    async def forget(self, at: datetime, *, before: datetime, stale: datetime) -> None:
+        """
+        Delete what is long over, and give up what nobody sends.
+
+        Args:
+            at: Now.
+            before: Conditions that were over and attempts that were made before this are deleted.
+            stale: Messages that are due since before this are given up.
+        """
         ...

@@ -1,0 +1,369 @@
+"""Alerts and the log of their delivery, in the control database."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.control.database import ControlDatabase, pause
+from app.control.pages import fetch_page
+from app.control.tables import Exact, alerts, deliveries
+from app.control.texts import fitting
+from app.domain.alert import Alert, AlertKind
+from app.domain.notice import AlertId, AlertRecord, Delivery, Tone
+from app.domain.stores import AlertFilter, Page
+from app.errors import ControlUnavailableError
+
+
+Value = object
+
+_ORDERS: Final = {
+    "opened_at": (alerts.c.opened_at, alerts.c.alert_id),
+    "last_rung_at": (alerts.c.last_rung_at, alerts.c.alert_id),
+}
+_WIDTHS: Final = {
+    column.name: column.type.length for column in alerts.c if isinstance(column.type, Exact)
+}
+_ID_DIGITS: Final = 16
+# Only processes that see a new condition at once compete for it; one of them always gets it.
+_ATTEMPTS: Final = 10
+WITHDRAWN: Final = "withdrawn"
+GIVEN_UP: Final = "given-up"
+_WAITING: Final = (
+    select(deliveries.c.due_at, deliveries.c.claimed_until)
+    .where(deliveries.c.target == bindparam("target"), deliveries.c.at.is_(None))
+    .order_by(deliveries.c.due_at)
+)
+
+
+class AlertRecords:
+    """An AlertStore."""
+
+    def __init__(self, database: ControlDatabase) -> None:
+        self._database = database
+
+    async def ring(
+        self, alert: Alert, at: datetime, *, told_before: datetime, targets: Sequence[str]
+    ) -> bool:
+        """
+        Remember a condition, and plan messages when it is new or was told before an instant.
+
+        Returns:
+            Whether it is new or to be told again.
+
+        Raises:
+            ControlUnavailableError: As everywhere; or others were faster every time.
+        """
+
+        async def work(connection: AsyncConnection) -> bool:
+            alert_id = await _rung(connection, alert, at, told_before)
+            if alert_id:
+                await _plan_alarms(connection, alert_id, at, targets)
+            return bool(alert_id)
+
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._database.write(work)
+            except IntegrityError:  # another process has opened it just now
+                await pause()
+        raise ControlUnavailableError("too many processes report one condition at once")
+
+    async def clear(self, key: str, at: datetime, closing: str) -> bool:
+        """Close a condition, withdraw what is not sent yet, and return whether it was open."""
+        key = _fitting(key, "open_key")
+        known = select(alerts.c.alert_id).where(alerts.c.open_key == key)
+        # Most conditions never were: these cost one look, and no turn at writing.
+        if not await self._database.rows(known):
+            return False
+
+        async def work(connection: AsyncConnection) -> bool:
+            # Locked, so that no alarm arrives between the question who has got one and the answer.
+            alert_id = (await connection.execute(known.with_for_update())).scalar()
+            if alert_id is None:
+                return False
+            closed = {
+                "open_key": None,
+                "closed_at": at,
+                "closing": _fitting(closing, "closing"),
+            }
+            await connection.execute(
+                update(alerts).where(alerts.c.alert_id == alert_id).values(closed)
+            )
+            await connection.execute(
+                update(deliveries)
+                .where(deliveries.c.alert_id == alert_id, *_is_free(at))
+                .values(at=at, error=WITHDRAWN)
+            )
+            await _plan(connection, alert_id, Tone.RECOVERY, at, await _told(connection, alert_id))
+            return True
+
+        return await self._database.write(work)
+
+    async def claim(
+        self, target: str, at: datetime, until: datetime
+    ) -> tuple[Delivery, AlertRecord] | None:
+        """
+        Take the next message that is due to a target; nobody else gets it before `until`.
+
+        Returns:
+            It and what it is about, as it is now; None when there is none.
+        """
+        mine = deliveries.c.target == target, deliveries.c.due_at <= at, *_is_free(at)
+        candidates = (
+            select(deliveries.c.number)
+            .where(*mine)
+            .order_by(deliveries.c.due_at, deliveries.c.number)
+            .limit(1)
+        )
+
+        async def work(connection: AsyncConnection) -> tuple[Delivery, AlertRecord] | None:
+            number = (await connection.execute(candidates)).scalar()
+            taken = (
+                update(deliveries)
+                .where(deliveries.c.number == number, *_is_free(at))
+                .values(claimed_until=until)
+            )
+            if number is None or not (await connection.execute(taken)).rowcount:
+                return None
+            one = select(deliveries).where(deliveries.c.number == number)
+            row = (await connection.execute(one)).mappings().one()
+            about = select(alerts).where(alerts.c.alert_id == row["alert_id"])
+            return _delivery(row), _record((await connection.execute(about)).mappings().one())
+
+        return await self._database.write(work)
+
+    async def settle(
+        self, delivery: Delivery, at: datetime, error: str, next_due_at: datetime | None
+    ) -> None:
+        """Write down how an attempt ended, and plan what follows from it."""
+        own = deliveries.c.number == delivery.number, deliveries.c.at.is_(None)
+        values = {"at": at, "error": fitting(error, 64), "claimed_until": None}
+        about = select(alerts.c.closed_at).where(alerts.c.alert_id == delivery.alert_id)
+
+        async def work(connection: AsyncConnection) -> None:
+            is_over = (await connection.execute(about.with_for_update())).scalar() is not None
+            if not (
+                await connection.execute(update(deliveries).where(*own).values(values))
+            ).rowcount:
+                return
+            is_alarm = delivery.tone is Tone.ALARM
+            target, alert_id = [delivery.target], delivery.alert_id
+            if error and next_due_at is not None and not (is_alarm and is_over):
+                attempt = delivery.attempt + 1
+                await _plan(connection, alert_id, delivery.tone, next_due_at, target, attempt)
+            elif not error and is_alarm and is_over:
+                await _plan(connection, alert_id, Tone.RECOVERY, at, target)
+
+        await self._database.write(work)
+
+    async def next_due(self, target: str) -> datetime | None:
+        """Return when the next message to a target is due, also one that somebody has claimed."""
+        rows = await self._database.rows(_WAITING, {"target": target})
+        return min(
+            (max(row["due_at"], row["claimed_until"] or row["due_at"]) for row in rows),
+            default=None,
+        )
+
+    async def record(self, alert: Alert, at: datetime, outcomes: Mapping[str, str]) -> None:
+        """Remember a condition that is over already, and attempts by target with their errors."""
+
+        async def work(connection: AsyncConnection) -> None:
+            values = {**_opened(alert, at), "open_key": None, "closed_at": at}
+            await connection.execute(insert(alerts).values(values))
+            rows = [
+                _planned(values["alert_id"], Tone.TEST, at, target) | {"at": at, "error": error}
+                for target, error in outcomes.items()
+            ]
+            if rows:
+                await connection.execute(insert(deliveries), rows)
+
+        await self._database.write(work)
+
+    async def list(self, wanted: AlertFilter, page: Page) -> tuple[Sequence[AlertRecord], int]:
+        """
+        List conditions, sorted by `opened_at` or `last_rung_at`.
+
+        Returns:
+            A page, and the count of all.
+
+        Raises:
+            InvalidRequestError: Sorted by anything else.
+        """
+        rows, total = await fetch_page(self._database, alerts, _conditions(wanted), page, _ORDERS)
+        return [_record(row) for row in rows], total
+
+    async def deliveries(self, alert_ids: Sequence[AlertId], most: int) -> Sequence[Delivery]:
+        """Return the newest attempts about conditions, at most so many of each, newest first."""
+        rank = func.row_number().over(
+            partition_by=deliveries.c.alert_id, order_by=deliveries.c.number.desc()
+        )
+        ranked = (
+            select(deliveries, rank.label("place"))
+            .where(deliveries.c.alert_id.in_(alert_ids))
+            .subquery()
+        )
+        query = select(ranked).where(ranked.c.place <= most).order_by(ranked.c.number.desc())
+        return [_delivery(row) for row in await self._database.rows(query)]
+
+    async def forget(self, at: datetime, *, before: datetime, stale: datetime) -> None:
+        """Delete what is long over, and give up what nobody sends."""
+        over = select(alerts.c.alert_id).where(alerts.c.closed_at < before)
+        left = exists().where(deliveries.c.alert_id == alerts.c.alert_id)
+        statements = (
+            update(deliveries)
+            .where(deliveries.c.due_at < stale, *_is_free(at))
+            .values(at=at, error=GIVEN_UP),
+            delete(deliveries).where(deliveries.c.at < before),
+            delete(deliveries).where(deliveries.c.alert_id.in_(over), deliveries.c.at.is_not(None)),
+            delete(alerts).where(alerts.c.closed_at < before, ~left),
+        )
+        for statement in statements:
+            await self._database.execute(statement)
+
+
+async def _rung(
+    connection: AsyncConnection, alert: Alert, at: datetime, told_before: datetime
+) -> str | None:
+    """Count a condition or open it, and return its id if people are to be told."""
+    key = _fitting(alert.key, "open_key")
+    is_it = alerts.c.open_key == key
+    seen = update(alerts).where(is_it).values(count=alerts.c.count + 1, **_seen(alert, at))
+    if not (await connection.execute(seen)).rowcount:
+        values = {**_opened(alert, at), "open_key": key}
+        await connection.execute(insert(alerts).values(values))
+        return str(values["alert_id"])
+    again = update(alerts).where(is_it, alerts.c.told_at <= told_before).values(told_at=at)
+    if not (await connection.execute(again)).rowcount:
+        return None
+    return str((await connection.execute(select(alerts.c.alert_id).where(is_it))).scalar_one())
+
+
+async def _plan_alarms(
+    connection: AsyncConnection, alert_id: str, at: datetime, targets: Sequence[str]
+) -> None:
+    """Plan messages to those who do not wait for one anyway, which will say how things are then."""
+    query = select(deliveries.c.target).where(
+        deliveries.c.alert_id == alert_id, deliveries.c.at.is_(None)
+    )
+    waiting = set((await connection.execute(query)).scalars())
+    await _plan(
+        connection, alert_id, Tone.ALARM, at, [one for one in targets if one not in waiting]
+    )
+
+
+async def _told(connection: AsyncConnection, alert_id: str) -> Sequence[str]:
+    """Return who has got an alarm."""
+    query = select(deliveries.c.target).where(
+        deliveries.c.alert_id == alert_id,
+        deliveries.c.tone == Tone.ALARM.value,
+        deliveries.c.at.is_not(None),
+        deliveries.c.error == "",
+    )
+    return sorted(set((await connection.execute(query)).scalars()))
+
+
+async def _plan(
+    connection: AsyncConnection,
+    alert_id: str,
+    tone: Tone,
+    due_at: datetime,
+    targets: Sequence[str],
+    attempt: int = 1,
+) -> None:
+    rows = [_planned(alert_id, tone, due_at, target, attempt) for target in targets]
+    if rows:
+        await connection.execute(insert(deliveries), rows)
+
+
+def _planned(
+    alert_id: Value, tone: Tone, due_at: datetime, target: str, attempt: int = 1
+) -> dict[str, Value]:
+    return {
+        "alert_id": alert_id,
+        "target": target,
+        "tone": tone.value,
+        "attempt": attempt,
+        "due_at": due_at,
+        "claimed_until": None,
+        "at": None,
+        "error": "",
+    }
+
+
+def _is_free(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Say of an attempt that it is to be made, and that nobody is at it."""
+    claimed = deliveries.c.claimed_until
+    return deliveries.c.at.is_(None), or_(claimed.is_(None), claimed <= at)
+
+
+def _seen(alert: Alert, at: datetime) -> dict[str, Value]:
+    """Return what each report says anew."""
+    return {
+        "message": _fitting(alert.message, "message"),
+        "hint": _fitting(alert.hint, "hint"),
+        "run_id": _fitting(alert.run_id, "run_id"),
+        "last_rung_at": at,
+    }
+
+
+def _opened(alert: Alert, at: datetime) -> dict[str, Value]:
+    return {
+        "alert_id": f"alert_{secrets.token_hex(_ID_DIGITS // 2)}",
+        "kind": alert.kind.value,
+        "about": _fitting(alert.about, "about"),
+        "opened_at": at,
+        "count": 1,
+        "told_at": at,
+        "closing": "",
+        **_seen(alert, at),
+    }
+
+
+def _fitting(text: str, column: str) -> str:
+    return fitting(text, _WIDTHS[column])
+
+
+def _conditions(wanted: AlertFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.is_open is not None:
+        closed = alerts.c.closed_at
+        conditions.append(closed.is_(None) if wanted.is_open else closed.is_not(None))
+    if wanted.kinds:
+        conditions.append(alerts.c.kind.in_([kind.value for kind in wanted.kinds]))
+    return conditions
+
+
+def _record(row: RowMapping) -> AlertRecord:
+    values = {field.name: row[field.name] for field in fields(AlertRecord)}
+    return AlertRecord(**{**values, "kind": _kind(row["kind"])})
+
+
+def _delivery(row: RowMapping) -> Delivery:
+    values = {field.name: row[field.name] for field in fields(Delivery)}
+    return Delivery(**{**values, "tone": Tone(row["tone"])})
+
+
+def _kind(text: str) -> AlertKind:
+    try:
+        return AlertKind(text)
+    except ValueError as exc:
+        raise ControlUnavailableError(
+            f"control database: an alert of the kind {text[:32]!r} is unreadable",
+            hint="Somebody else has written to it, or a newer version of this program.",
+        ) from exc

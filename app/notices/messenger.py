@@ -1,0 +1,176 @@
+"""
+Messages to people, by apprise.
+
+Each is sent in a thread of its own that nobody waits for at exit: apprise blocks, and a target may hang
+for as long as it likes. One thread a target at a time, so there are never more than targets.
+
+Source:
+    https://appriseit.com/library/
+"""
+
+import asyncio
+import re
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from app.domain.alert import AlertKind
+from app.domain.notice import Notice, Tone
+from app.errors import InvalidRequestError
+from app.notices.addresses import Address
+from app.notices.quiet import hush
+
+
+if TYPE_CHECKING:
+    from apprise import AppriseAsset, AppriseResult, NotifyBase
+
+_STATUS: Final = re.compile(r"\berror=(\d{3})\b")
+_NO_ANSWER: Final = re.compile(r"connection error", re.IGNORECASE)
+
+
+class AppriseMessenger:
+    """
+    A Messenger.
+
+    Args:
+        addresses: Where messages can go.
+    """
+
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        self._addresses = {one.name: one for one in addresses}
+        self._services: dict[str, NotifyBase] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._loading = threading.Lock()
+
+    def takers(self, kind: AlertKind) -> tuple[str, ...]:
+        """Return the names of targets that want alerts of this kind; every one wants a test."""
+        return tuple(
+            one.name
+            for one in self._addresses.values()
+            if not one.tags or kind in one.tags or kind is AlertKind.TEST
+        )
+
+    def load(self) -> None:
+        """
+        Let apprise read all addresses; takes half a second when there are any.
+
+        Raises:
+            InvalidRequestError: It does not understand one; named by its place and scheme.
+        """
+        for number, one in enumerate(self._addresses.values(), 1):
+            if self._service(one) is None:
+                scheme = one.url.partition("://")[0]
+                raise InvalidRequestError(
+                    f"BACKSTAY_ALERT_URLS: address {number}, a {scheme}, is not understood",
+                    hint="See docs/alerts.md for what such an address looks like.",
+                )
+
+    async def send(self, target: str, notice: Notice, seconds: float) -> str:
+        """
+        Send a message to one target, and wait for its answer.
+
+        Returns:
+            Empty when the target has taken it; otherwise `timeout`, `busy` while it has not yet
+            answered to an earlier one, `http-500` and the like, `no-answer`, `refused`, `unknown` for
+            a target that is not there, or `invalid` for one that apprise does not understand.
+        """
+        address = self._addresses.get(target)
+        if address is None:
+            return "unknown"
+        earlier = self._threads.get(target)
+        if earlier is not None and earlier.is_alive():
+            return "busy"
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        thread = threading.Thread(
+            target=self._carry, args=(address, notice, answer), name="notice", daemon=True
+        )
+        self._threads[target] = thread
+        thread.start()
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            return "timeout"
+
+    def _carry(self, address: Address, notice: Notice, answer: "asyncio.Future[str]") -> None:
+        """Send a message in this thread, and tell the loop how it went, if it is still there."""
+        outcome = "refused"
+        try:
+            service = self._service(address)
+            outcome = "invalid" if service is None else _notify(service, notice)
+        finally:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                answer.get_loop().call_soon_threadsafe(_resolve, answer, outcome)
+
+    def _service(self, address: Address) -> "NotifyBase | None":
+        hush()
+        # Here, because it takes longer to import than most commands to run.
+        from apprise import Apprise  # noqa: PLC0415
+
+        with self._loading:
+            if address.name not in self._services:
+                service = Apprise.instantiate(address.url, asset=_asset())
+                if service is None:
+                    return None
+                # Whatever the address says: pauses between attempts are ours, and are logged.
+                service.retry, service.optional, service.redirects = 0, False, False
+                self._services[address.name] = service
+            return self._services[address.name]
+
+
+def _asset() -> "AppriseAsset":
+    """Say what apprise may do, and what it says about the sender instead of itself."""
+    from apprise import AppriseAsset  # noqa: PLC0415
+
+    return AppriseAsset(
+        app_id="Backstay",
+        app_desc="Backstay",
+        app_url="",
+        # Pictures would be fetched from a host that nobody has named.
+        image_url_mask="",
+        image_url_logo="",
+        http_redirects=False,
+        # The caller's thread is the only one, and nothing is kept in files.
+        async_mode=False,
+        service_timeout=0,
+        storage_mode="memory",
+        pgp_autogen=False,
+        pem_autogen=False,
+    )
+
+
+def _resolve(answer: "asyncio.Future[str]", outcome: str) -> None:
+    if not answer.done():
+        answer.set_result(outcome)
+
+
+def _notify(service: "NotifyBase", notice: Notice) -> str:
+    from apprise import Apprise, NotifyFormat, NotifyType  # noqa: PLC0415
+
+    types = {
+        Tone.ALARM: NotifyType.FAILURE,
+        Tone.RECOVERY: NotifyType.SUCCESS,
+        Tone.TEST: NotifyType.INFO,
+    }
+    carrier = Apprise(asset=service.asset)
+    carrier.add(service)
+    return _reason(
+        carrier.notify(
+            body=notice.body,
+            title=notice.subject,
+            notify_type=types[notice.tone],
+            body_format=NotifyFormat.TEXT,
+        )
+    )
+
+
+def _reason(result: "AppriseResult") -> str:
+    """Say why a message was not taken, without the words of whoever refused it."""
+    if result:
+        return ""
+    texts = [entry.message for one in result for attempt in one.attempts for entry in attempt.logs]
+    for text in texts:
+        if status := _STATUS.search(text):
+            return f"http-{status[1]}"
+    return "no-answer" if any(map(_NO_ANSWER.search, texts)) else "refused"

@@ -1,0 +1,144 @@
+"""
+Pings of dead-man services, which tell people when nothing is heard any more.
+
+`URL/start` when a backup of a schedule begins, `URL` when it was made, `URL/fail` when it failed. Each
+address has its own queue, so a start never comes after its end, and nobody waits for it.
+
+Not guaranteed: what is still waiting when the process ends is not sent, which is what such services are
+for.
+
+Source:
+    https://healthchecks.io/docs/signaling_failures/, https://healthchecks.io/docs/measuring_script_run_time/
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from app.domain.run import Run, RunKind, RunState
+from app.notices.addresses import Address
+from app.notices.quiet import hush
+
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient
+
+_log: Final = logging.getLogger(__name__)
+# Such a service answers in less than one, and may be far away.
+SECONDS: Final = 5.0
+# Between attempts; three in all.
+PAUSES: Final = (1.0, 5.0)
+# Of each address; with an endpoint that hangs and a backup each minute, this is half an hour.
+_MOST_WAITING: Final = 50
+
+
+class Pings:
+    """
+    A RunListener.
+
+    Args:
+        addresses: Where to; their tags are names of schedules.
+        seconds: How long one request may take.
+        pauses: Seconds between the attempts.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        *,
+        seconds: float = SECONDS,
+        pauses: Sequence[float] = PAUSES,
+    ) -> None:
+        self._addresses = addresses
+        self._seconds = seconds
+        self._pauses = pauses
+        self._client: AsyncClient | None = None
+        self._turns = {one.name: asyncio.Lock() for one in addresses}
+        self._tasks: dict[asyncio.Task[None], str] = {}
+
+    async def begun(self, run: Run) -> None:
+        """Tell that a backup of a schedule begins."""
+        self._tell(run, "/start")
+
+    async def ended(self, run: Run) -> None:
+        """Tell how a backup of a schedule has ended; of one that was cancelled nothing is told."""
+        if run.state is RunState.SUCCEEDED:
+            self._tell(run, "")
+        elif run.state is RunState.FAILED:
+            self._tell(run, "/fail")
+
+    async def close(self, seconds: float) -> None:
+        """Wait a while for what is being sent, then give it up."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def _tell(self, run: Run, suffix: str) -> None:
+        schedule = run.request.get("schedule")
+        if run.kind is not RunKind.BACKUP or not isinstance(schedule, str) or not schedule:
+            return
+        for one in self._addresses:
+            if one.tags and schedule not in one.tags:
+                continue
+            if list(self._tasks.values()).count(one.name) >= _MOST_WAITING:
+                self._warn(one, "busy")
+                continue
+            task = asyncio.create_task(self._ping(one, suffix), name="ping")
+            self._tasks[task] = one.name
+            task.add_done_callback(lambda task: self._tasks.pop(task, None))
+
+    async def _ping(self, address: Address, suffix: str) -> None:
+        async with self._turns[address.name]:
+            reason = await self._attempt(address, suffix)
+            for pause in self._pauses:
+                if not reason:
+                    return
+                await asyncio.sleep(pause)
+                reason = await self._attempt(address, suffix)
+        if reason:
+            self._warn(address, reason)
+
+    async def _attempt(self, address: Address, suffix: str) -> str:
+        """Send one request, and return why it failed, empty when it was taken."""
+        # In a thread, for it takes a while, and only once.
+        if self._client is None:
+            self._client = await asyncio.to_thread(_client, self._seconds)
+        client = self._client
+        from httpx import HTTPError, InvalidURL  # noqa: PLC0415 - most commands need none of it
+
+        try:
+            # The status says all; of the body, which may have no end, nothing is read.
+            async with (
+                asyncio.timeout(self._seconds),
+                client.stream("POST", _at(address.url, suffix)) as answer,
+            ):
+                return "" if answer.is_success else f"http-{answer.status_code}"
+        except TimeoutError:
+            return "timeout"
+        except (HTTPError, InvalidURL, ValueError):  # its words hold the address
+            return "no-answer"
+
+    def _warn(self, address: Address, reason: str) -> None:
+        facts = {"target": address.name, "error": reason}
+        _log.warning("A dead-man service was not reached", extra={"facts": facts})
+
+
+def _client(seconds: float) -> "AsyncClient":
+    hush()
+    from httpx import AsyncClient  # noqa: PLC0415
+
+    return AsyncClient(follow_redirects=False, timeout=seconds, headers={"User-Agent": "Backstay"})
+
+
+def _at(url: str, suffix: str) -> str:
+    """Add to the path of an address, whatever query it has."""
+    parts = urlsplit(url)
+    return parts._replace(path=parts.path.rstrip("/") + suffix).geturl()
