@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from app.api import document, problems
 from app.api.middleware import BodyLimit, Recorder, SecurityHeaders
+from app.api.requests import RequestNames
 from app.api.routers import audit, auth, backups, health, recoveries, runs, schedules, users
 from app.bootstrap import SystemClock
 from app.bootstrap.service import Service, service
@@ -67,6 +68,7 @@ def create_app(
         Recorder, audit=lambda: app.state.service.people.audit, now=SystemClock().now
     )
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestNames)
     return app
 
 

@@ -9,6 +9,7 @@ from app.bootstrap.service import Service
 from app.domain.run import Asker, Origin
 from app.domain.user import Identity, Role
 from app.errors import NotAuthenticatedError, NotAuthorizedError
+from app.telemetry.context import bind
 
 
 _SCOPES: Final = {
@@ -58,6 +59,7 @@ async def identify(
         )
     identity = await parts.sign_ins.identify(token)
     request.state.identity = identity
+    bind(user=identity.name)
     for needed in map(Role, scopes.scopes):
         if not identity.role.allows(needed):
             raise NotAuthorizedError(

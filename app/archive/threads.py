@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextvars import copy_context
 from threading import Event
 from typing import TypeVar
 
@@ -27,7 +28,9 @@ async def run_to_end(
     Raises:
         CancelledError: The task was cancelled; `work` is over, and an error of it is dropped.
     """
-    future = asyncio.get_running_loop().run_in_executor(executor, work)
+    # As asyncio.to_thread does: the lines of the thread are those of this task.
+    context = copy_context()
+    future = asyncio.get_running_loop().run_in_executor(executor, lambda: context.run(work))
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

@@ -74,9 +74,9 @@ def options(
 ) -> None:
     """Proven backups and proven restores of MySQL and MariaDB."""
     if verbose:
-        from app.telemetry import log_to_stderr
+        from app.bootstrap.logs import log_verbosely
 
-        log_to_stderr()
+        log_verbosely()
 
 
 def main() -> None:

@@ -53,12 +53,13 @@ def serve(
     """Run the API until a signal stops it; /docs shows what it can do."""
 
     async def work() -> Answer:
+        from app.bootstrap.logs import log_by
         from app.bootstrap.service import service
         from app.config import load_settings
-        from app.telemetry import log_to_stderr
 
-        log_to_stderr()
-        async with _installation(load_settings(), demo=demo) as settings:
+        known = load_settings()
+        log_by(known)
+        async with _installation(known, demo=demo) as settings:
             listening = _listen(host, port)
             with listening:
                 async with service(settings) as parts:

@@ -10,6 +10,7 @@ from app.domain.run import Run, RunId
 from app.errors import AppError
 from app.services.order import Order
 from app.storage.runlocks import HeldLocks
+from app.telemetry.context import bind, bound
 
 
 T = TypeVar("T")
@@ -63,6 +64,11 @@ class ActiveRun(Generic[T]):
             self.named.set()
 
 
+def bind_run(run: Run) -> None:
+    """Name the run, its schedule and who asked on every line of its task, and of what that begins."""
+    bind(**_named(run))
+
+
 def warn_unwritten(run_id: RunId, error: AppError) -> None:
     """Tell that the history lacks something; the run goes on."""
     facts = {"run": run_id, "error": str(error)}
@@ -73,4 +79,10 @@ def report_failure(run: Run, task: "asyncio.Task[T]") -> None:
     """Tell of a failure that nobody waits for; a bug was told where it came from."""
     if not task.cancelled() and isinstance(error := task.exception(), AppError):
         facts = {"run": run.run_id, "kind": run.kind, "code": error.code, "error": str(error)}
-        _log.warning("Run failed", extra={"facts": facts})
+        with bound(**_named(run)):  # this is the task of whoever has begun it
+            _log.warning("Run failed", extra={"facts": facts})
+
+
+def _named(run: Run) -> dict[str, str]:
+    schedule = str(run.request.get("schedule") or "")
+    return {"run_id": run.run_id, "schedule": schedule, "user": run.asked_by}

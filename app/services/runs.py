@@ -33,7 +33,7 @@ from app.domain.run import (
 from app.domain.stores import Page, RunStore
 from app.engine.tasks import to_end
 from app.errors import AlreadyRunningError, AppError, NotCancellableError
-from app.services.active import ActiveRun, report_failure, warn_unwritten
+from app.services.active import ActiveRun, bind_run, report_failure, warn_unwritten
 from app.services.documents import failure
 from app.services.order import Order
 from app.storage.runlocks import HeldLocks, Resource, RunLocks
@@ -305,6 +305,7 @@ class RunService:
         return active.task
 
     async def _execute(self, active: ActiveRun[T]) -> T:
+        bind_run(active.run)
         active.run = replace(active.run, state=RunState.RUNNING, started_at=self._clock.now())
         active.progress.listener = active.notice_name
         beat = asyncio.create_task(self._beat(active))

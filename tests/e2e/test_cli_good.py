@@ -199,12 +199,13 @@ def test_verbose_logs_lines_like_the_customers_own_system(cli, sql, database):
     moment = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]"
     backup_id = made.document["backup_id"]
     first, last = made.err.splitlines()
+    run = r',"run_id":"run_[0-9a-f]{16}","user":"os:[^"]+"}'
     assert re.fullmatch(
-        rf'{moment} INFO: Starting database backup {{"backup_id":"{backup_id}"}}', first
+        rf'{moment} INFO: Starting database backup {{"backup_id":"{backup_id}"{run}', first
     )
     assert re.fullmatch(
         rf'{moment} INFO: Database backup completed successfully {{"backup_id":"{backup_id}",'
-        r'"duration":[\d.]+}',
+        rf'"duration":[\d.]+{run}',
         last,
     )
 
