@@ -15,6 +15,8 @@ from app.config import Settings
 from app.control.audit import AuditRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
+from app.domain.alert import Alarm, NoAlarm
+from app.domain.ports import Clock
 from app.engine.connection import Server
 from app.errors import AppError, InvalidRequestError
 from app.services.audit import AuditService
@@ -23,9 +25,11 @@ from app.services.doctor import DoctorService
 from app.services.history import NoHistory
 from app.services.orders import Orders
 from app.services.recoveries import RecoveryService
+from app.services.retention import RetentionParts, RetentionService
 from app.services.runs import RunService
 from app.services.schedules import ScheduleService
 from app.storage.auditheads import AuditHeads
+from app.storage.clockwitness import ClockWitness
 from app.storage.journals import Journals
 from app.storage.runlocks import RunLocks
 from app.storage.schedules import ScheduleFile
@@ -62,6 +66,7 @@ class Program:
     runs: RunService
     orders: Orders
     schedules: ScheduleService
+    retention: RetentionService
     audit: AuditService | None
     unwritten: AppError | None
 
@@ -124,7 +129,9 @@ def program_of(
     recoveries = RecoveryService(
         server, catalogue, clock, journals, undo_minutes=settings.undo_minutes
     )
-    orders = Orders(settings, catalogue, backups, recoveries)
+    audit = audit_of(settings, control) if control else None
+    retention = _retention_of(settings, catalogue, clock, NoAlarm(), audit)
+    orders = Orders(settings, catalogue, backups, recoveries, retention)
     known = settings.database_url.get_secret_value()
     return Program(
         settings=settings,
@@ -144,9 +151,29 @@ def program_of(
             timezone=settings.timezone,
             catch_up=settings.catch_up,
         ),
-        audit=audit_of(settings, control) if control else None,
+        retention=retention,
+        audit=audit,
         unwritten=unwritten,
     )
+
+
+def _retention_of(
+    settings: Settings,
+    catalogue: Catalogue,
+    clock: Clock,
+    alarm: Alarm,
+    audit: AuditService | None,
+) -> RetentionService:
+    parts = RetentionParts(
+        catalogue=catalogue,
+        schedules=ScheduleFile(catalogue.directory),
+        clock=clock,
+        witness=ClockWitness(settings.state_dir, clock.now),
+        locks=RunLocks(settings.state_dir),
+        alarm=alarm,
+        audit=audit,
+    )
+    return RetentionService(settings, parts)
 
 
 def audit_of(settings: Settings, control: ControlDatabase) -> AuditService:

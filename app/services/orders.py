@@ -25,6 +25,8 @@ from app.services.order import Order
 from app.services.recoveries import RecoveryService
 from app.services.rehearsals import DrillResult
 from app.services.restoreplan import plan_loads
+from app.services.retention import ACTOR, PRUNING, PruneResult, RetentionService
+from app.services.retention_documents import prune_result
 from app.storage.runlocks import Resource
 
 
@@ -86,11 +88,13 @@ class Orders:
         catalogue: Catalogue,
         backups: BackupService,
         recoveries: RecoveryService,
+        retention: RetentionService | None = None,
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._backups = backups
         self._recoveries = recoveries
+        self._retention = retention  # None = nothing is ever pruned
 
     def backup(self, wish: BackupWish) -> Order[Manifest]:
         """Order a backup or a recovery point; old tables whose time is over are dropped as well."""
@@ -99,6 +103,8 @@ class Orders:
         async def work(progress: Progress) -> Manifest:
             try:
                 manifest = await self._backups.create(request, progress)
+                if self._retention is not None:
+                    await self._retention.after_backup(manifest)
                 await self._recoveries.forget_expired()
             except (AppError, asyncio.CancelledError) as exc:
                 # What comes after the publication cannot take it back.
@@ -142,6 +148,19 @@ class Orders:
             return found
 
         return Order(kind=RunKind.DELETION, work=work, document=documents.deletion, backup_id=found)
+
+    def prune(self, by: str = ACTOR, *, accept_clock: bool = False) -> Order[PruneResult]:
+        """Order a prune; `by` is who wants it, for the audit of each deletion."""
+        retention = self._retention
+        assert retention is not None  # noqa: S101 - who orders it has given it
+
+        return Order(
+            kind=RunKind.PRUNE,
+            work=lambda _progress: retention.prune(by, accept_clock=accept_clock),
+            document=prune_result,
+            resources=(PRUNING,),
+            request={"accept_clock": accept_clock},
+        )
 
     async def restore(self, request: RestoreRequest) -> Order[RestoreResult]:
         """Order a restore; raises what a wrong request raises."""

@@ -12,8 +12,8 @@ https://man7.org/linux/man-pages/man4/random.4.html (boot_id)
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,7 @@ from app.storage.local import LocalDirectory
 TOLERANCE: Final = timedelta(minutes=10)
 # Backups of machines that share a directory may differ by so much.
 FUTURE: Final = timedelta(minutes=5)
-_NAME: Final = "clock.json"
+_NAME: Final = "witness.json"
 _MAX_BYTES: Final = 4096
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _HINT: Final = (
@@ -40,7 +40,7 @@ _HINT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class Word:
     """
     What the witness has seen.
 
@@ -57,7 +57,7 @@ class _Word:
     accepted: str = ""
 
 
-_WORD: Final = TypeAdapter(_Word)
+_WORD: Final = TypeAdapter(Word)
 
 
 def boot_id() -> str:
@@ -89,47 +89,48 @@ class ClockWitness:
         boot: BootClock | None = None,
         kernel: Kernel = KERNEL,
     ) -> None:
-        self._directory = LocalDirectory(state_directory, kernel)
+        self._directory = LocalDirectory(state_directory / "clock", kernel)
         self._now = now
         self._boot = boot or BootClock()
 
-    def require_right(self, newest: tuple[str, datetime] | None) -> datetime:
+    def look(self, made: Mapping[str, datetime]) -> None:
+        """Check the clock, and remember it; raises what `check` raises, and StorageError."""
+        self._write(self.check(made))
+
+    def check(self, made: Mapping[str, datetime]) -> Word:
         """
-        Look at the clock, and remember it.
+        Ask whether the clock can be right.
 
         Args:
-            newest: Id of the newest backup there is and the latest time that any of them has;
-                None = there is none.
+            made: When each backup was made that there is, by its id.
 
         Returns:
-            What the clock says.
+            What is seen now, for `look` to remember.
 
         Raises:
-            ClockJumpedError: It cannot be right; what was remembered stays as it is.
-            StorageError: The state directory cannot be read or written.
+            ClockJumpedError: It cannot; what was remembered stays as it is.
+            StorageError: The state directory cannot be read.
         """
-        word = self._word()
-        known = self._read()
+        word, known = self._word(), self._read()
         if known is not None:
             _require_steady(known, word)
-        if newest is not None and newest[1] > word.at + FUTURE and newest[0] > _accepted(known):
+            word = replace(word, accepted=known.accepted)
+        last = max((at for name, at in made.items() if name > word.accepted), default=word.at)
+        if last > word.at + FUTURE:
             raise ClockJumpedError(
-                f"the clock says {_told(word.at)}, and a backup was made at {_told(newest[1])}",
+                f"the clock says {_told(word.at)}, and a backup was made at {_told(last)}",
                 hint=_HINT,
             )
-        self._write(_Word(word.boot_id, word.boot_seconds, word.at, _accepted(known)))
-        return word.at
+        return word
 
-    def accept(self, newest: tuple[str, datetime] | None) -> None:
+    def accept(self, made: Mapping[str, datetime]) -> None:
         """Take what the clock says as right, whatever backups say; raises StorageError."""
-        word = self._word()
-        accepted = newest[0] if newest is not None else ""
-        self._write(_Word(word.boot_id, word.boot_seconds, word.at, accepted))
+        self._write(replace(self._word(), accepted=max(made, default="")))
 
-    def _word(self) -> _Word:
-        return _Word(self._boot.boot_id(), self._boot.seconds(), self._now())
+    def _word(self) -> Word:
+        return Word(self._boot.boot_id(), self._boot.seconds(), self._now())
 
-    def _read(self) -> _Word | None:
+    def _read(self) -> Word | None:
         if not self._directory.path.exists() or not self._directory.exists(_NAME):
             return None
         try:
@@ -137,13 +138,13 @@ class ClockWitness:
         except ValidationError as exc:
             raise ClockJumpedError(f"{_NAME}: cannot be understood", hint=_HINT) from exc
 
-    def _write(self, word: _Word) -> None:
+    def _write(self, word: Word) -> None:
         self._directory.prepare()
         with self._directory.locked():
             self._directory.replace(_NAME, _WORD.dump_json(word))
 
 
-def _require_steady(known: _Word, word: _Word) -> None:
+def _require_steady(known: Word, word: Word) -> None:
     """Refuse a clock that has not moved as the other one has; raises ClockJumpedError."""
     if known.boot_id == word.boot_id and word.boot_id:
         passed = timedelta(seconds=word.boot_seconds - known.boot_seconds)
@@ -156,10 +157,6 @@ def _require_steady(known: _Word, word: _Word) -> None:
             f" by {abs(wrong).total_seconds() / 60:,.0f} minutes since {_told(known.at)}",
             hint=_HINT,
         )
-
-
-def _accepted(known: _Word | None) -> str:
-    return known.accepted if known else ""
 
 
 def _told(at: datetime) -> str:

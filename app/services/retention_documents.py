@@ -1,0 +1,70 @@
+"""The JSON documents about retention, the same for every edge."""
+
+from app.domain.document import Document
+from app.domain.notes import Notes
+from app.domain.retention import Verdict
+from app.services.documents import without_paths
+from app.services.retention import HARMLESS, PruneResult, RetentionPlan
+
+
+def retention_plan(plan: RetentionPlan) -> Document:
+    """Tell what would become of all backups: `delete` and `keep`, newest first, each with why."""
+    gone = [one for one in plan.verdicts if not one.is_kept]
+    return {
+        "success": True,
+        "dry_run": True,
+        "delete": [_verdict(one) for one in gone],
+        "keep": [_verdict(one) for one in plan.verdicts if one.is_kept],
+        "freed_bytes": sum(one.item.size for one in gone),
+        "clock": str(plan.clock) if plan.clock else None,
+    }
+
+
+def prune_result(result: PruneResult) -> Document:
+    """Tell what was deleted; what came between is no failure, as the next prune looks again."""
+    return {
+        "success": all(isinstance(error, HARMLESS) for _, error in result.failed),
+        "deleted": [_deleted(one) for one in result.deleted],
+        "kept": result.kept,
+        "freed_bytes": sum(one.item.size for one in result.deleted),
+        "failed": [
+            {
+                "backup_id": one.item.backup_id,
+                "code": error.code,
+                "message": without_paths(str(error)),
+            }
+            for one, error in result.failed
+        ],
+    }
+
+
+def pin(backup_id: str, notes: Notes) -> Document:
+    """Tell whether a backup is pinned."""
+    return {"success": True, "backup_id": backup_id, "pin": pin_facts(notes)}
+
+
+def pin_facts(notes: Notes) -> Document | None:
+    """Describe a pin; None = there is none."""
+    if notes.pin is None:
+        return None
+    return {"at": notes.pin.at.isoformat(), "by": notes.pin.by, "reason": notes.pin.reason}
+
+
+def _deleted(verdict: Verdict) -> Document:
+    return {
+        "backup_id": verdict.item.backup_id,
+        "reason": verdict.reason,
+        "size": verdict.item.size,
+    }
+
+
+def _verdict(verdict: Verdict) -> Document:
+    item = verdict.item
+    return {
+        "backup_id": item.backup_id,
+        "created_at": f"{item.created_at:%Y-%m-%d %H:%M:%S}",
+        "schedule": item.schedule or None,
+        "recovery_point": item.is_recovery_point,
+        "size": item.size,
+        "reason": verdict.reason,
+    }
