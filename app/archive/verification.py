@@ -12,7 +12,6 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from enum import StrEnum
 from threading import Event
 from typing import Final
 
@@ -20,6 +19,7 @@ from app.archive import codec as codecs
 from app.archive.index import check_index
 from app.archive.rows import count_rows
 from app.domain.manifest import Codec, Manifest, MemberEntry, StatementEntry, StatementKind
+from app.domain.notes import VerifyLevel as VerifyLevel  # noqa: PLC0414 - has moved; edges still import it from here
 from app.errors import ChecksumMismatchError, TruncatedFileError
 from app.storage.files import ReadFile
 
@@ -27,18 +27,6 @@ from app.storage.files import ReadFile
 # Members above this size in the file or in memory are streamed instead of held.
 HOLD_BYTES: Final = 16 << 20
 _DAMAGED: Final = "Restore from another backup; this file is damaged."
-
-
-class VerifyLevel(StrEnum):
-    """How far to look."""
-
-    SIZE = "size"  # the index is possible, and the file as long as it says
-    HASHES = "hashes"  # SHA-256 of the file and of every member
-    INFLATE = "inflate"  # every member decompresses to its raw size, its own checksum included
-    CONTENT = "content"  # SHA-256 of every statement, and the rows of every INSERT counted
-
-
-_DEPTH: Final = {level: depth for depth, level in enumerate(VerifyLevel)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +70,7 @@ class _Task:
         return self.manifest.options.codec
 
     def includes(self, level: VerifyLevel) -> bool:
-        return _DEPTH[self.level] >= _DEPTH[level]
+        return self.level.depth >= level.depth
 
     def source(self, member: MemberEntry) -> str:
         return f"{self.file.name}: {member.kind.value} member at byte {member.offset}"

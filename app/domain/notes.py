@@ -2,9 +2,32 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+
+class VerifyLevel(StrEnum):
+    """How far to look."""
+
+    SIZE = "size"  # the index is possible, and the file as long as it says
+    HASHES = "hashes"  # SHA-256 of the file and of every member
+    INFLATE = "inflate"  # every member decompresses to its raw size, its own checksum included
+    CONTENT = "content"  # SHA-256 of every statement, and the rows of every INSERT counted
+
+    @property
+    def depth(self) -> int:
+        """Counts the levels below it, each of which it includes."""
+        return _DEPTHS[self]
+
+
+_DEPTHS: Final[dict[str, int]] = {level: depth for depth, level in enumerate(VerifyLevel)}
+
+
+def depth_of(level: str) -> int:
+    """Return the depth of a level; one of a newer release counts as the least."""
+    return _DEPTHS.get(level, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +78,26 @@ class Notes:
     checks: dict[str, Check] = field(default_factory=dict)
 
     @property
+    def failure(self) -> Check | None:
+        """The last check that failed, unless one as deep has succeeded since."""
+        failed = [
+            (one.at, one)
+            for level, one in self.checks.items()
+            if not one.success and not self._disproved(level, one)
+        ]
+        return max(failed, key=lambda pair: pair[0])[1] if failed else None
+
+    @property
     def is_damaged(self) -> bool:
-        """Whether the last check that was made has failed."""
-        last = max(self.checks.values(), key=lambda one: one.at, default=None)
-        return last is not None and not last.success
+        """Whether a check has failed, and none as deep has succeeded since."""
+        return self.failure is not None
+
+    def _disproved(self, level: str, failed: Check) -> bool:
+        """Tell whether a later success looked as far; a size that is right says nothing of bytes."""
+        return any(
+            one.success and one.at > failed.at and depth_of(other) >= depth_of(level)
+            for other, one in self.checks.items()
+        )
 
     def checked_at(self, *levels: str) -> datetime | None:
         """Return when a check of one of these levels last succeeded."""

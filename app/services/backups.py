@@ -11,11 +11,12 @@ from operator import attrgetter
 from typing import Final
 
 from app.archive.catalogue import Catalogue, Survey
-from app.archive.verification import VerifyLevel, VerifyReport
+from app.archive.verification import VerifyReport
 from app.archive.writer import ArchiveWriter
 from app.domain.backup import BackupFilter, BackupRequest, CatalogueEntry
 from app.domain.ids import BackupId, new_backup_id, parse_backup_id
 from app.domain.manifest import Codec, DatabaseEntry, Manifest, MemberKind, OptionsEntry
+from app.domain.notes import Check, VerifyLevel
 from app.domain.ports import Clock, Statement
 from app.domain.progress import Phase, Progress
 from app.domain.rehearsal import proven_at
@@ -36,15 +37,19 @@ from app.engine.introspect import (
 from app.engine.preludes import header
 from app.engine.privileges import missing_for_backup, read_grants, require
 from app.engine.snapshot import Snapshot, open_snapshot
-from app.errors import SnapshotError, StorageFullError
+from app.errors import (
+    BackupNotFoundError,
+    IntegrityError,
+    SnapshotError,
+    StorageError,
+)
+from app.services.checknotes import note_check
+from app.services.space import require_space
 
 
 _log: Final = logging.getLogger(__name__)
 # A table that changes under the snapshot ends one attempt, not the run.
 _ATTEMPTS: Final = 3
-# Refuse to begin when the disk has less than this share of the raw size estimate free: no codec
-# makes typical SQL smaller than a tenth.
-_LEAST_FREE_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +141,30 @@ class BackupService:
         progress: Progress | None = None,
     ) -> VerifyReport:
         """
-        Prove that a backup is what was written.
+        Prove that a backup is what was written; what was found is noted beside it.
 
         Returns:
             What was looked at.
 
         Raises:
             BackupNotFoundError: No such backup.
-            ChecksumMismatchError: A byte differs, or the file is shorter or longer.
-            ManifestError: The manifest contradicts itself.
+            IntegrityError: A byte differs, the file is shorter or longer, or the manifest is damaged.
+            StorageError: The medium does not answer.
         """
-        progress = progress or Progress()
-        reader = await asyncio.to_thread(self._catalogue.open, backup_id)
-        with reader:
-            progress.enter(Phase.VERIFY)
-            progress.expect(tables=0, rows=0, size=reader.manifest.raw_size)
-            return await reader.verify(
-                level,
-                listener=lambda member: progress.moved(member.table, rows=0, size=member.raw_size),
-            )
+        progress, began = progress or Progress(), self._clock.monotonic()
+
+        async def note(error: str = "") -> None:
+            seconds = round(self._clock.monotonic() - began, 3)
+            check = Check(self._clock.now(), success=not error, seconds=seconds, error=error)
+            await note_check(self._catalogue, backup_id, level, check)
+
+        try:
+            report = await self._verify(backup_id, level, progress)
+        except (IntegrityError, StorageError, BackupNotFoundError) as exc:
+            await note(exc.code)
+            raise
+        await note()
+        return report
 
     async def delete(self, backup_id: str) -> None:
         """
@@ -165,6 +175,16 @@ class BackupService:
             BackupInUseError: It is being restored or verified.
         """
         await asyncio.to_thread(self._catalogue.delete, parse_backup_id(backup_id))
+
+    async def _verify(self, backup_id: str, level: VerifyLevel, progress: Progress) -> VerifyReport:
+        reader = await asyncio.to_thread(self._catalogue.open, backup_id)
+        with reader:
+            progress.enter(Phase.VERIFY)
+            progress.expect(tables=0, rows=0, size=reader.manifest.raw_size)
+            return await reader.verify(
+                level,
+                listener=lambda member: progress.moved(member.table, rows=0, size=member.raw_size),
+            )
 
     def _page(self, wanted: BackupFilter, page: Page) -> BackupPage:
         if not self._catalogue.directory.path.exists():  # nothing was ever backed up
@@ -216,7 +236,7 @@ class BackupService:
         ) as snapshot:
             plan = await self._plan(snapshot.sessions[0], flavor, request, names)
             _require_all(refs, plan)
-            await self._require_space(plan)
+            await require_space(self._catalogue, request, plan)
             draft = await self._draft(snapshot, flavor, request, plan, backup_id, began_at)
             async with ArchiveWriter(
                 self._catalogue.directory, backup_id, request.codec, threads=threads
@@ -275,16 +295,6 @@ class BackupService:
             chunk_bytes=request.chunk_bytes,
             accounts=request.accounts,
         )
-
-    async def _require_space(self, plan: DumpPlan) -> None:
-        size = sum(table.bytes_estimate for table in plan.tables)
-        free = await asyncio.to_thread(self._catalogue.directory.free_bytes)
-        if free < size * _LEAST_FREE_SHARE:
-            raise StorageFullError(
-                f"{free} bytes are free where backups are kept; about {size} bytes of data are to be"
-                " backed up",
-                hint="Free some space, or set BACKSTAY_BACKUP_DIR to a larger disk.",
-            )
 
     async def _draft(
         self,

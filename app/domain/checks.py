@@ -1,0 +1,194 @@
+"""
+Which stored backups are to be looked at, how far, and which one is to be restored for proof.
+
+1. A backup is due on a level when nobody has looked at it as far, or deeper, for the level's interval.
+   Reading it back when it was made counts, and so does a restore of all of it that was proven.
+2. On the levels that read the file, one pass takes at most a share, those first that nobody has
+   looked at for longest: the work spreads over the interval. Sizes cost next to nothing, so all of
+   them are looked at that are due.
+3. Each backup is looked at once in a pass, on the deepest level that has room for it.
+
+What is promised: with passes at their times, each backup is looked at again within twice the
+interval, and within the interval itself unless many became due together.
+
+Not guaranteed: anything when passes are missed; the next ones catch up at the same pace.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Final
+
+from app.domain.ids import BackupId
+from app.domain.notes import Check, Notes, VerifyLevel, depth_of
+from app.domain.rehearsal import Proof
+
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+# Clocks are corrected by seconds; what is said to have happened later than this has not happened.
+_CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """
+    How often to look, in days; 0 = never.
+
+    Attributes:
+        sizes: For `size`.
+        hashes: For `hashes`.
+        content: For `content`.
+        drill: Between two restores for proof, of any backup.
+    """
+
+    sizes: float
+    hashes: float
+    content: float
+    drill: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBackup:
+    """
+    A backup, and what is known of its health.
+
+    Attributes:
+        created_at: Aware UTC instant.
+        read_back: Whether it was read back when it was made.
+        recovery_point: Whether it was made to go back to.
+        has_rows: Whether it has more than definitions.
+        notes: What checks have shown.
+        proofs: What restores have shown, newest first.
+    """
+
+    backup_id: BackupId
+    created_at: datetime
+    read_back: bool
+    recovery_point: bool
+    has_rows: bool
+    notes: Notes
+    proofs: tuple[Proof, ...]
+
+    def looked_at(self, level: VerifyLevel, now: datetime) -> datetime | None:
+        """Return when somebody last looked as far, whatever was found; None = never."""
+        looks = [
+            check.at for name, check in self.notes.checks.items() if depth_of(name) >= level.depth
+        ]
+        looks += [one.at for one in self.proofs if one.success and one.whole]
+        if self.read_back:
+            looks.append(self.created_at)
+        return max((at for at in looks if at <= now + _CLOCK_TOLERANCE), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class DueCheck:
+    """One look that is to be taken; `last` is when somebody last looked as far."""
+
+    backup_id: BackupId
+    level: VerifyLevel
+    last: datetime | None
+
+
+def due_checks(
+    stored: Sequence[StoredBackup],
+    intervals: Intervals,
+    now: datetime,
+    period: timedelta | None,
+) -> tuple[DueCheck, ...]:
+    """
+    Choose what to look at in one pass.
+
+    Args:
+        stored: All backups.
+        intervals: How often to look.
+        now: Aware instant.
+        period: Time until the next pass; None = take no share, but everything that is due.
+
+    Returns:
+        Sizes, then hashes, then content; on each level first what nobody has looked at for longest.
+    """
+    taken: dict[BackupId, DueCheck] = {}
+    for level, days in (
+        (VerifyLevel.CONTENT, intervals.content),
+        (VerifyLevel.HASHES, intervals.hashes),
+        (VerifyLevel.SIZE, intervals.sizes),
+    ):
+        if not days:
+            continue
+        open_still = [one for one in stored if one.backup_id not in taken]
+        due = _due(open_still, level, timedelta(days=days), now, period or timedelta())
+        share = len(stored)
+        if period is not None and level is not VerifyLevel.SIZE:
+            share = ceil(share * (period / timedelta(days=days)))
+        taken |= {one.backup_id: one for one in due[:share]}
+    return tuple(sorted(taken.values(), key=lambda one: one.level.depth))
+
+
+def _due(
+    stored: Sequence[StoredBackup],
+    level: VerifyLevel,
+    interval: timedelta,
+    now: datetime,
+    period: timedelta,
+) -> list[DueCheck]:
+    """Return what is due, or will be before the middle of the time to the next pass, oldest first."""
+    horizon = now + min(period, interval) / 2
+    found = [DueCheck(one.backup_id, level, one.looked_at(level, now)) for one in stored]
+    due = [one for one in found if one.last is None or one.last + interval <= horizon]
+    return sorted(due, key=lambda one: (one.last or _NEVER, one.backup_id))
+
+
+def due_drill(
+    stored: Sequence[StoredBackup], intervals: Intervals, now: datetime
+) -> BackupId | None:
+    """
+    Choose the backup that is to be restored for proof.
+
+    Returns:
+        The newest that is whole and no recovery point, one with rows where there is one; None when
+        there is none, or when a drill or a restore of any backup is recent enough.
+    """
+    drills = [one.at for one in _trials(stored) if one.at <= now + _CLOCK_TOLERANCE]
+    recent = now - timedelta(days=intervals.drill)
+    fit = [one for one in stored if not one.recovery_point and not one.notes.is_damaged]
+    if not intervals.drill or not fit or max(drills, default=_NEVER) > recent:
+        return None
+    return max(fit, key=lambda one: (one.has_rows, one.created_at, one.backup_id)).backup_id
+
+
+def _trials(stored: Sequence[StoredBackup]) -> list[Proof]:
+    """Return what has shown whether backups can be restored: drills, and restores of all of one."""
+    return [
+        proof
+        for one in stored
+        for proof in one.proofs
+        if proof.by == "drill" or (proof.success and proof.whole)
+    ]
+
+
+def failed_drill(stored: Sequence[StoredBackup]) -> tuple[BackupId, Proof] | None:
+    """Return the newest trial of all if it was a drill that failed, with its backup."""
+    trials = [(proof, one.backup_id) for one in stored for proof in _trials([one])]
+    if not trials:
+        return None
+    proof, backup_id = max(trials, key=lambda pair: pair[0].at)
+    return None if proof.success else (backup_id, proof)
+
+
+def checks_of(notes: Notes, made_at: datetime, *, read_back: bool) -> dict[str, Check]:
+    """
+    Put together what is known of a backup from looks at it.
+
+    Args:
+        notes: What was noted since it was made.
+        made_at: When that was.
+        read_back: Whether it was read back then, which is a look at `inflate`.
+
+    Returns:
+        The last look on each level, shallow ones first.
+    """
+    found = dict(notes.checks)
+    if read_back:
+        found.setdefault(VerifyLevel.INFLATE, Check(made_at, success=True, seconds=0.0))
+    return dict(sorted(found.items(), key=lambda pair: depth_of(pair[0])))

@@ -1,0 +1,141 @@
+"""
+What runs and looks have shown of the backups, told to people.
+
+What is rung for lies beside the backups, so that a restart forgets nothing: a backup is damaged
+until a look that goes as far says otherwise, or until it is gone; a drill has failed until another
+one succeeds, of whichever backup.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from app.domain.alert import Alarm, Alert, AlertKind
+from app.domain.checks import failed_drill
+from app.domain.ids import BackupId
+from app.domain.run import Run, RunKind, RunState
+from app.domain.usual import unusual
+from app.errors import AppError, ChecksumMismatchError, ManifestError, TruncatedFileError
+from app.services.health import Health, HealthService
+
+
+_log: Final = logging.getLogger(__name__)
+_LOOK_AFTER: Final = frozenset({
+    RunKind.VERIFICATION,
+    RunKind.DRILL,
+    RunKind.RESTORE,
+    RunKind.DELETION,
+    RunKind.PRUNE,
+})
+_DAMAGED: Final = frozenset(
+    one.code for one in (ChecksumMismatchError, TruncatedFileError, ManifestError)
+)
+_MANUAL: Final = "manual"
+
+
+class Findings:
+    """
+    A `RunListener` that rings for damaged, unrestorable and unusual backups.
+
+    Attributes:
+        health: Where it looks.
+        alarm: What it rings.
+    """
+
+    def __init__(self, health: HealthService, alarm: Alarm, *, unusual_percent: float) -> None:
+        self.health = health
+        self.alarm = alarm
+        self._percent = unusual_percent
+        self._looks = asyncio.Lock()
+        # What could not be noted beside the backup, on a medium that cannot be written.
+        self._unnoted: dict[BackupId, str] = {}
+        self._rung: dict[AlertKind, set[BackupId]] = {}
+
+    async def begun(self, run: Run) -> None:
+        """Have nothing to tell."""
+
+    async def ended(self, run: Run) -> None:
+        """Tell what a run has shown."""
+        if run.kind is RunKind.VERIFICATION:
+            self._remember(run)
+        if run.kind in _LOOK_AFTER:
+            await self.look()
+        if run.kind is RunKind.BACKUP and run.state is RunState.SUCCEEDED:
+            await self._compare(run)
+
+    async def look(self) -> None:
+        """Ring for what is wrong with stored backups, clear what is not any more; raises no AppError."""
+        async with self._looks:
+            try:
+                health = await self.health.look()
+                if health.survey.problems:  # one that is being deleted looks damaged for a moment
+                    health = await self.health.look()
+            except AppError as exc:
+                _warn(exc)
+                return
+            there = {one.backup_id for one in health.stored}
+            unnoted = {key: text for key, text in self._unnoted.items() if key in there}
+            self._unnoted = unnoted
+            await self._tell_damage(health, {**unnoted, **health.faults})
+            await self._tell_drill(health)
+
+    def _remember(self, run: Run) -> None:
+        backup_id = BackupId(run.backup_id)
+        if run.state is RunState.SUCCEEDED:
+            self._unnoted.pop(backup_id, None)
+        elif run.error is not None and run.error.code in _DAMAGED:
+            self._unnoted[backup_id] = f"a check found {run.error.code}"
+
+    async def _tell_damage(self, health: Health, faults: dict[BackupId, str]) -> None:
+        hint = "Do not delete other backups; 'backstay backup verify' looks again, docs/health.md says more."
+        for backup_id, text in faults.items():
+            message = f"backup {backup_id} is damaged: {text}"
+            await self.alarm.ring(Alert(AlertKind.VERIFICATION, backup_id, message, hint))
+        for backup_id in self._over(AlertKind.VERIFICATION, set(faults), health):
+            what = f"backup {backup_id} is whole again, or gone"
+            await self.alarm.clear(AlertKind.VERIFICATION, backup_id, what)
+
+    async def _tell_drill(self, health: Health) -> None:
+        failed = failed_drill(health.stored)
+        if failed is not None:
+            backup_id, proof = failed
+            message = f"backup {backup_id} could not be restored for proof: {proof.error}"
+            hint = f"Try it again with 'backstay restore run {backup_id} --drill'."
+            await self.alarm.ring(Alert(AlertKind.DRILL, backup_id, message, hint))
+        for backup_id in self._over(AlertKind.DRILL, {failed[0]} if failed else set(), health):
+            await self.alarm.clear(AlertKind.DRILL, backup_id, "a backup was restored and is equal")
+
+    def _over(self, kind: AlertKind, rung: set[BackupId], health: Health) -> set[BackupId]:
+        """Return what was rung for and is over; after a start, whatever might have been."""
+        before = self._rung.get(kind)
+        self._rung[kind] = rung
+        if before is None:
+            before = {one.backup_id for one in health.stored}
+        return before - rung
+
+    async def _compare(self, run: Run) -> None:
+        """Tell when a new backup is far from those before it."""
+        try:
+            health = await self.health.look()
+        except AppError as exc:
+            _warn(exc)
+            return
+        entries = {one.backup_id: one for one in health.survey.entries}
+        entry = entries.get(BackupId(run.backup_id))
+        if entry is None:
+            return
+        good = [one for key, one in entries.items() if key not in health.faults]
+        about = entry.schedule or _MANUAL
+        if found := unusual(entry, good, self._percent):
+            message = f"backup {entry.backup_id} has {found}"
+            hint = (
+                "Look whether data is missing, or was added; if it is right, nothing is to be done."
+            )
+            await self.alarm.ring(Alert(AlertKind.UNUSUAL, about, message, hint))
+        else:
+            message = f"backup {entry.backup_id} is as large as usual"
+            await self.alarm.clear(AlertKind.UNUSUAL, about, message)
+
+
+def _warn(error: AppError) -> None:
+    _log.warning("The backups could not be looked at", extra={"facts": {"error": str(error)}})
