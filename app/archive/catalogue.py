@@ -212,6 +212,7 @@ class Catalogue:
             ChecksumMismatchError: The notes there are are damaged; they stay as they are.
             StorageError: The medium refused.
         """
+        self._find(backup_id)  # where nothing is, no lock is made
         with self.directory.locked():
             return self._sidecars.change_notes(self._find(backup_id), change)
 

@@ -22,6 +22,7 @@ from app.cli import (
     output,
     recovery_point,
     restore,
+    retention,
     schedule,
     serve,
     user,
@@ -36,6 +37,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for command in (retention.pin, retention.unpin, retention.prune):
+    backup.app.command()(command)
 app.add_typer(backup.app)
 app.add_typer(restore.app)
 app.add_typer(recovery_point.app)

@@ -13,7 +13,7 @@ Not guaranteed: an entry in the audit for a backup whose deletion the process di
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -61,6 +61,7 @@ PRUNING: Final = Resource("prune", "the retention of these backups")
 ACTOR: Final = "retention"
 # What came between a look at a backup and its deletion; the next prune looks again.
 HARMLESS: Final = (BackupInUseError, BackupNotFoundError, BackupPinnedError)
+UNREADABLE: Final = "its notes cannot be understood, so it may be pinned"
 _READ_BACK: Final = ("hashes", "inflate", "content")
 _DAMAGED: Final = frozenset(
     kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
@@ -205,6 +206,18 @@ class RetentionService:
             self._parts.catalogue.change_notes, backup_id, lambda one: replace(one, pin=pin)
         )
 
+    async def pins(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
+        """
+        Tell which backups are pinned.
+
+        Returns:
+            Those only; None for one that may be, as its notes cannot be understood.
+
+        Raises:
+            StorageError: The directory cannot be read.
+        """
+        return await asyncio.to_thread(self._pins, backup_ids)
+
     async def unpin(self, backup_id: str) -> Notes:
         """Let a backup be deleted again; one that is not pinned is fine; raises as `pin` does."""
         return await asyncio.to_thread(
@@ -266,6 +279,17 @@ class RetentionService:
             self._settings.recovery_point_days,
             self._parts.clock.now(),
         )
+
+    def _pins(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
+        pins: dict[str, Pin | None] = {}
+        for one in backup_ids:
+            try:
+                pin = self._parts.catalogue.notes(one).pin
+            except ChecksumMismatchError:
+                pins[one] = None
+            else:
+                pins.update({one: pin} if pin else {})
+        return pins
 
     def _made(self) -> dict[str, datetime]:
         return {str(one.backup_id): one.created_at for one in self._entries()}
@@ -371,7 +395,7 @@ def is_good(entry: CatalogueEntry, notes: Notes, proofs: tuple[Proof, ...]) -> b
 
 def _pinned(notes: Notes | None) -> str:
     if notes is None:
-        return "its notes cannot be understood, so it may be pinned"
+        return UNREADABLE
     if notes.pin is None:
         return ""
     return f"pinned by {notes.pin.by}" + (f": {notes.pin.reason}" if notes.pin.reason else "")

@@ -1,10 +1,12 @@
 """The JSON documents about retention, the same for every edge."""
 
+from collections.abc import Mapping
+
 from app.domain.document import Document
-from app.domain.notes import Notes
+from app.domain.notes import Notes, Pin
 from app.domain.retention import Verdict
 from app.services.documents import without_paths
-from app.services.retention import HARMLESS, PruneResult, RetentionPlan
+from app.services.retention import HARMLESS, UNREADABLE, PruneResult, RetentionPlan
 
 
 def retention_plan(plan: RetentionPlan) -> Document:
@@ -38,16 +40,20 @@ def prune_result(result: PruneResult) -> Document:
     }
 
 
-def pin(backup_id: str, notes: Notes) -> Document:
-    """Tell whether a backup is pinned."""
-    return {"success": True, "backup_id": backup_id, "pin": pin_facts(notes)}
+def pin_changed(backup_id: str, notes: Notes) -> Document:
+    """Tell whether a backup is pinned now."""
+    pins = {backup_id: notes.pin} if notes.pin else {}
+    return {"success": True, "backup_id": backup_id, "pin": pin_of(backup_id, pins)}
 
 
-def pin_facts(notes: Notes) -> Document | None:
-    """Describe a pin; None = there is none."""
-    if notes.pin is None:
+def pin_of(backup_id: str, pins: Mapping[str, Pin | None]) -> Document | None:
+    """Describe the pin of a backup; None = it is not pinned."""
+    if backup_id not in pins:
         return None
-    return {"at": notes.pin.at.isoformat(), "by": notes.pin.by, "reason": notes.pin.reason}
+    pin = pins[backup_id]
+    if pin is None:
+        return {"at": None, "by": "", "reason": UNREADABLE}
+    return {"at": pin.at.isoformat(), "by": pin.by, "reason": pin.reason}
 
 
 def _deleted(verdict: Verdict) -> Document:
