@@ -24,6 +24,7 @@ from app.services.backups import BackupService
 from app.services.doctor import DoctorService
 from app.services.history import NoHistory
 from app.services.orders import Orders
+from app.services.pins import PinService
 from app.services.recoveries import RecoveryService
 from app.services.retention import RetentionParts, RetentionService
 from app.services.runs import RunService
@@ -67,6 +68,7 @@ class Program:
     orders: Orders
     schedules: ScheduleService
     retention: RetentionService
+    pins: PinService
     audit: AuditService | None
     unwritten: AppError | None
 
@@ -152,6 +154,7 @@ def program_of(
             catch_up=settings.catch_up,
         ),
         retention=retention,
+        pins=PinService(catalogue, clock),
         audit=audit,
         unwritten=unwritten,
     )

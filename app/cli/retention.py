@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from app.bootstrap import Program
     from app.domain.notes import Notes
-    from app.services.retention import PruneResult, RetentionPlan, RetentionService
+    from app.services.pins import PinService
+    from app.services.retention import PruneResult, RetentionPlan
 
 
 def pin(
@@ -28,8 +29,8 @@ def pin(
 ) -> None:
     """Keep a backup: nobody can delete it until it is unpinned; needs no server."""
 
-    def change(retention: "RetentionService") -> "Awaitable[Notes]":
-        return retention.pin(backup_id, actor(), reason)
+    def change(pins: "PinService") -> "Awaitable[Notes]":
+        return pins.pin(backup_id, actor(), reason)
 
     _change(backup_id, "pin_backup", change, f"Backup {backup_id} is pinned.", as_json=as_json)
 
@@ -37,8 +38,8 @@ def pin(
 def unpin(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     """Let a backup be deleted again; needs no server."""
 
-    def change(retention: "RetentionService") -> "Awaitable[Notes]":
-        return retention.unpin(backup_id)
+    def change(pins: "PinService") -> "Awaitable[Notes]":
+        return pins.unpin(backup_id)
 
     told = f"Backup {backup_id} is not pinned."
     _change(backup_id, "unpin_backup", change, told, as_json=as_json)
@@ -47,7 +48,7 @@ def unpin(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
 def _change(
     backup_id: str,
     action: str,
-    change: "Callable[[RetentionService], Awaitable[Notes]]",
+    change: "Callable[[PinService], Awaitable[Notes]]",
     told: str,
     *,
     as_json: bool,
@@ -59,7 +60,7 @@ def _change(
 
         async with program(load_settings(), needs_server=False, remembers=True) as parts:
             try:
-                notes = await change(parts.retention)
+                notes = await change(parts.pins)
             except BaseException as exc:
                 await record(parts.audit, action, backup_id, exc)
                 raise

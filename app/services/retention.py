@@ -1,5 +1,5 @@
 """
-Retention: old backups are deleted by the rules of their schedules, and pins keep others.
+Retention: old backups are deleted by the rules of their schedules.
 
 1. The clock is asked whether it can be right; when it cannot, nothing is deleted and people are told.
 2. All backups are looked at and judged. 3. Those that go are deleted one by one, the oldest first:
@@ -13,7 +13,7 @@ Not guaranteed: an entry in the audit for a backup whose deletion the process di
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from app.domain.alert import Alarm, Alert, AlertKind
 from app.domain.audit import AuditEvent
 from app.domain.backup import CatalogueEntry
 from app.domain.manifest import Manifest
-from app.domain.notes import Notes, Pin
+from app.domain.notes import Notes
 from app.domain.ports import Clock
 from app.domain.rehearsal import Proof, proven_at
 from app.domain.retention import (
@@ -49,6 +49,7 @@ from app.errors import (
     TruncatedFileError,
 )
 from app.services.audit import AuditService
+from app.services.pins import UNREADABLE
 from app.storage.clockwitness import ClockWitness
 from app.storage.runlocks import HeldLocks, Resource, RunLocks
 from app.storage.schedules import ScheduleFile
@@ -61,7 +62,6 @@ PRUNING: Final = Resource("prune", "the retention of these backups")
 ACTOR: Final = "retention"
 # What came between a look at a backup and its deletion; the next prune looks again.
 HARMLESS: Final = (BackupInUseError, BackupNotFoundError, BackupPinnedError)
-UNREADABLE: Final = "its notes cannot be understood, so it may be pinned"
 _READ_BACK: Final = ("hashes", "inflate", "content")
 _DAMAGED: Final = frozenset(
     kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
@@ -117,7 +117,7 @@ class RetentionParts:
 
 
 class RetentionService:
-    """Deletes what is not kept any more, and keeps what is pinned."""
+    """Deletes what is not kept any more."""
 
     def __init__(self, settings: Settings, parts: RetentionParts) -> None:
         self._settings = settings
@@ -190,40 +190,6 @@ class RetentionService:
             if not isinstance(exc, ClockJumpedError):  # it was rung already
                 await self._ring(str(exc), exc.hint)
 
-    async def pin(self, backup_id: str, by: str, reason: str = "") -> Notes:
-        """
-        Pin a backup, so that nobody can delete it; one that is pinned is pinned anew.
-
-        Returns:
-            What is noted about it.
-
-        Raises:
-            BackupNotFoundError: No such backup.
-            ChecksumMismatchError: Its notes are damaged.
-        """
-        pin = Pin(self._parts.clock.now(), by, " ".join(reason.split()))
-        return await asyncio.to_thread(
-            self._parts.catalogue.change_notes, backup_id, lambda one: replace(one, pin=pin)
-        )
-
-    async def pins(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
-        """
-        Tell which backups are pinned.
-
-        Returns:
-            Those only; None for one that may be, as its notes cannot be understood.
-
-        Raises:
-            StorageError: The directory cannot be read.
-        """
-        return await asyncio.to_thread(self._pins, backup_ids)
-
-    async def unpin(self, backup_id: str) -> Notes:
-        """Let a backup be deleted again; one that is not pinned is fine; raises as `pin` does."""
-        return await asyncio.to_thread(
-            self._parts.catalogue.change_notes, backup_id, lambda one: replace(one, pin=None)
-        )
-
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
         """Keep runs of other prunes out; raises AlreadyRunningError."""
@@ -279,17 +245,6 @@ class RetentionService:
             self._settings.recovery_point_days,
             self._parts.clock.now(),
         )
-
-    def _pins(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
-        pins: dict[str, Pin | None] = {}
-        for one in backup_ids:
-            try:
-                pin = self._parts.catalogue.notes(one).pin
-            except ChecksumMismatchError:
-                pins[one] = None
-            else:
-                pins.update({one: pin} if pin else {})
-        return pins
 
     def _made(self) -> dict[str, datetime]:
         return {str(one.backup_id): one.created_at for one in self._entries()}

@@ -6,7 +6,8 @@ from app.domain.document import Document
 from app.domain.notes import Notes, Pin
 from app.domain.retention import Verdict
 from app.services.documents import without_paths
-from app.services.retention import HARMLESS, UNREADABLE, PruneResult, RetentionPlan
+from app.services.pins import UNREADABLE
+from app.services.retention import HARMLESS, PruneResult, RetentionPlan
 
 
 def retention_plan(plan: RetentionPlan) -> Document:
