@@ -1,0 +1,304 @@
+"""The store of alerts and of their delivery: one suite, run on SQLite and on MariaDB."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.control.alerts import GIVEN_UP, WITHDRAWN, AlertRecords
+from app.control.database import ControlDatabase
+from app.domain.alert import Alert, AlertKind
+from app.domain.notice import Delivery, Tone
+from app.domain.stores import AlertFilter, AlertStore, Page
+from app.errors import ControlUnavailableError, InvalidRequestError
+
+
+NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
+ODD = "a'b\"c\\d%e:f?\n\u00fc\u65e5\U0001f600"
+DISK = Alert(AlertKind.DISK, "backups", "less than 1 GB is free", "Delete something.", "run_1")
+NEVER = NOON - timedelta(days=999)
+NEWEST = Page(sort="-opened_at")
+
+
+def second(number: float) -> datetime:
+    """An instant so many seconds after noon."""
+    return NOON + timedelta(seconds=number)
+
+
+@pytest.fixture
+def store(control) -> AlertStore:
+    """An empty store."""
+    return AlertRecords(control)
+
+
+async def rung(store: AlertStore, at: datetime = NOON, targets=("a", "b"), **changes) -> bool:
+    """Report that the disk is full; people are left in peace for ever."""
+    return await store.ring(DISK, at, **{"told_before": NEVER, "targets": targets, **changes})
+
+
+async def claimed(store: AlertStore, target: str = "a", at: datetime = NOON) -> Delivery:
+    """Take what is due to a target, for ten seconds."""
+    found = await store.claim(target, at, at + timedelta(seconds=10))
+    assert found is not None
+    return found[0]
+
+
+async def log(store: AlertStore) -> list[tuple[str, str, int, bool, str]]:
+    """Target, tone, attempt, whether it was made, and the error of every attempt, oldest first."""
+    records, _ = await store.list(AlertFilter(), Page(limit=500, sort="opened_at"))
+    found = await store.deliveries([one.alert_id for one in records], 500)
+    assert [one.number for one in found] == sorted((one.number for one in found), reverse=True)
+    return [
+        (one.target, one.tone.value, one.attempt, one.at is not None, one.error)
+        for one in reversed(found)
+    ]
+
+
+async def test_a_condition_comes_back_as_it_was(store):
+    """Every field, to the microsecond and with any character, while it lasts and when it is over."""
+    odd = Alert(AlertKind.FAILURE, ODD, ODD, ODD, "run_2")
+    assert await store.ring(odd, second(1), told_before=NEVER, targets=())
+    assert await rung(store)
+    assert not await rung(store, second(2))
+    assert await store.clear(odd.key, second(3), ODD)
+
+    (first, last), total = await store.list(AlertFilter(), Page(sort="opened_at"))
+
+    assert total == 2
+    assert first.alert_id != last.alert_id
+    assert (first.kind, first.about, first.message) == (DISK.kind, DISK.about, DISK.message)
+    assert (first.hint, first.run_id, first.count) == (DISK.hint, DISK.run_id, 2)
+    assert (first.opened_at, first.last_rung_at, first.told_at) == (NOON, second(2), NOON)
+    assert (first.closed_at, first.closing) == (None, "")
+    assert (last.kind, last.about, last.message, last.hint) == (odd.kind, ODD, ODD, ODD)
+    assert (last.opened_at, last.closed_at, last.closing) == (second(1), second(3), ODD)
+
+
+async def test_a_condition_that_lasts_is_one_row(store):
+    """It is told once, and its text is always the newest."""
+    told = [await rung(store, second(number)) for number in range(5)]
+    newer = Alert(DISK.kind, DISK.about, "nothing is free")
+    await store.ring(newer, second(9), told_before=NEVER, targets=("a",))
+
+    (record,), total = await store.list(AlertFilter(), NEWEST)
+    assert (told, total, record.count) == ([True, False, False, False, False], 1, 6)
+    assert (record.message, record.hint, record.run_id) == ("nothing is free", "", "")
+    assert await log(store) == [("a", "alarm", 1, False, ""), ("b", "alarm", 1, False, "")]
+
+
+async def test_it_is_told_again_after_a_while(store):
+    """Only those who do not wait for a message anyway get another one."""
+    await rung(store)
+    await store.settle(await claimed(store), second(1), "", None)
+
+    assert not await rung(store, second(10), told_before=second(-1))
+    assert await rung(store, second(20), told_before=second(0))
+    assert not await rung(store, second(30), told_before=second(0))
+
+    (record,), _ = await store.list(AlertFilter(), NEWEST)
+    assert record.told_at == second(20)
+    assert await log(store) == [
+        ("a", "alarm", 1, True, ""),
+        ("b", "alarm", 1, False, ""),
+        ("a", "alarm", 1, False, ""),
+    ]
+
+
+async def test_the_end_is_told_to_those_who_got_the_alarm(store):
+    """What was not sent is withdrawn; a new condition of the same name is another one."""
+    await rung(store, targets=("a", "b", "c"))
+    await store.settle(await claimed(store, "a"), second(1), "", None)
+    await store.settle(await claimed(store, "b"), second(1), "http-500", second(5))
+
+    assert await store.clear(DISK.key, second(2), "all is well")
+    assert not await store.clear(DISK.key, second(3), "again")
+    assert not await store.clear("disk:elsewhere", second(3), "never was")
+
+    assert await log(store) == [
+        ("a", "alarm", 1, True, ""),
+        ("b", "alarm", 1, True, "http-500"),
+        ("c", "alarm", 1, True, WITHDRAWN),
+        ("b", "alarm", 2, True, WITHDRAWN),
+        ("a", "recovery", 1, False, ""),
+    ]
+    assert await rung(store, second(4))
+    assert [one.closed_at for one in (await store.list(AlertFilter(), NEWEST))[0]] == [
+        None, second(2),
+    ]  # fmt: skip
+
+
+async def test_an_end_during_the_delivery_is_told_after_it(store):
+    """Who gets an alarm that is over by now gets the recovery too; who refuses it gets neither."""
+    await rung(store)
+    of_a, of_b = await claimed(store, "a"), await claimed(store, "b")
+    await store.clear(DISK.key, second(1), "all is well")
+
+    await store.settle(of_a, second(2), "", None)
+    await store.settle(of_b, second(2), "timeout", second(9))
+
+    assert await log(store) == [
+        ("a", "alarm", 1, True, ""),
+        ("b", "alarm", 1, True, "timeout"),
+        ("a", "recovery", 1, False, ""),
+    ]
+
+
+async def test_a_message_is_claimed_by_one(control, control_address, store, tmp_path):
+    """Of many at once, in two programs; each gets another one, and the claim runs out."""
+    for number in range(4):
+        alert = Alert(AlertKind.MISSED, f"schedule{number}", "nobody was there")
+        await store.ring(alert, second(number), told_before=NEVER, targets=("a",))
+    database = ControlDatabase(control_address, tmp_path / "state")
+    other = AlertRecords(database)
+
+    found = await asyncio.gather(
+        *(one.claim("a", second(9), second(19)) for one in (store, other) * 5)
+    )
+
+    taken = [one for one in found if one is not None]
+    assert len({delivery.number for delivery, _ in taken}) == len(taken) <= 4
+    while (rest := await other.claim("a", second(9), second(19))) is not None:
+        taken.append(rest)
+    assert sorted(record.about for _, record in taken) == [f"schedule{one}" for one in range(4)]
+    assert await store.next_due("a") == second(19)
+    assert await store.claim("a", second(18), second(30)) is None
+    again = await store.claim("a", second(19), second(30))
+    assert again is not None
+    assert again[1].about == "schedule0"
+    await database.close()
+
+
+async def test_many_who_see_a_condition_at_once_open_one(control, control_address, store, tmp_path):
+    """In two programs; it is told once and counted each time."""
+    database = ControlDatabase(control_address, tmp_path / "state")
+    other = AlertRecords(database)
+
+    told = await asyncio.gather(*(rung(one, second(1)) for one in (store, other) * 5))
+
+    (record,), total = await store.list(AlertFilter(), NEWEST)
+    assert (told.count(True), total, record.count) == (1, 1, 10)
+    assert len(await log(store)) == 2
+    await database.close()
+
+
+async def test_a_refused_message_is_tried_again_later(store):
+    """Not before its time; each attempt is in the log, and after the last one nothing is due."""
+    await rung(store, targets=("a",))
+    await store.settle(await claimed(store), second(1), "http-500", second(11))
+    assert await store.next_due("a") == second(11)
+    assert await store.claim("a", second(10), second(99)) is None
+    second_one = await claimed(store, at=second(11))
+    assert (second_one.attempt, second_one.due_at) == (2, second(11))
+
+    await store.settle(second_one, second(12), "x" * 99, None)
+    await store.settle(second_one, second(13), "", None)
+
+    assert await store.next_due("a") is None
+    assert await log(store) == [
+        ("a", "alarm", 1, True, "http-500"),
+        ("a", "alarm", 2, True, "x" * 61 + "..."),
+    ]
+
+
+async def test_a_recovery_is_tried_again_too(store):
+    """Although the condition is over."""
+    await rung(store, targets=("a",))
+    await store.settle(await claimed(store), second(1), "", None)
+    await store.clear(DISK.key, second(2), "all is well")
+
+    recovery = await claimed(store, at=second(2))
+    await store.settle(recovery, second(3), "timeout", second(9))
+
+    assert recovery.tone is Tone.RECOVERY
+    assert await store.next_due("a") == second(9)
+
+
+async def test_a_test_is_over_at_once(store):
+    """It is in the lists with how it went, and leaves nothing to send."""
+    alert = Alert(AlertKind.TEST, "test", "this is a test")
+    await store.record(alert, NOON, {"a": "", "b": "refused"})
+    await store.record(alert, second(1), {})
+
+    records, total = await store.list(AlertFilter(is_open=False), NEWEST)
+    assert (total, records[1].closed_at) == (2, NOON)
+    assert await log(store) == [("a", "test", 1, True, ""), ("b", "test", 1, True, "refused")]
+    assert await store.next_due("a") is None
+
+
+async def test_lists_of_conditions(store):
+    """Each condition, each order, pages, and the count of all; of each only the newest attempts."""
+    kinds = [AlertKind.DISK, AlertKind.DRILL, AlertKind.DISK, AlertKind.CLOCK]
+    for number, kind in enumerate(kinds):
+        alert = Alert(kind, str(number), "so it is")
+        await store.ring(alert, second(number), told_before=NEVER, targets=("a", "b", "c"))
+    await store.ring(Alert(AlertKind.DISK, "0", ""), second(9), told_before=NEVER, targets=())
+    await store.clear("drill:1", second(5), "")
+
+    async def found(wanted: AlertFilter, sort: str = "opened_at", **page) -> tuple[str, int]:
+        records, total = await store.list(wanted, Page(sort=sort, **page))
+        return "".join(one.about for one in records), total
+
+    assert await found(AlertFilter()) == ("0123", 4)
+    assert await found(AlertFilter(), "-opened_at", limit=2, offset=1) == ("21", 4)
+    assert await found(AlertFilter(), "-last_rung_at") == ("0321", 4)
+    assert await found(AlertFilter(is_open=True)) == ("023", 3)
+    assert await found(AlertFilter(is_open=False)) == ("1", 1)
+    assert await found(AlertFilter(is_open=True, kinds=(AlertKind.DISK,))) == ("02", 2)
+    with pytest.raises(InvalidRequestError, match="sort"):
+        await found(AlertFilter(), "created_at")
+    records, _ = await store.list(AlertFilter(), Page(sort="opened_at", limit=2))
+    newest = await store.deliveries([one.alert_id for one in records], 2)
+    assert [(one.alert_id, one.target) for one in newest] == [
+        (records[1].alert_id, "c"),
+        (records[1].alert_id, "b"),
+        (records[0].alert_id, "c"),
+        (records[0].alert_id, "b"),
+    ]
+    assert await store.deliveries([], 2) == []
+
+
+async def test_what_is_long_over_is_forgotten(store):
+    """With its deliveries; of what lasts only the old attempts go, and what nobody sends is given up."""
+    await rung(store, targets=("a",))
+    await store.settle(await claimed(store), second(1), "", None)
+    await store.clear(DISK.key, second(2), "all is well")
+    lasting = Alert(AlertKind.CLOCK, "clock", "it has jumped")
+    await store.ring(lasting, second(3), told_before=NEVER, targets=("b",))
+    await store.settle(await claimed(store, "b", second(3)), second(4), "refused", second(50))
+    await store.record(Alert(AlertKind.TEST, "test", ""), second(60), {"a": ""})
+
+    await store.forget(second(40), before=second(1), stale=second(1))
+    assert len(await log(store)) == 5
+    await store.forget(second(70), before=second(10), stale=second(55))
+
+    assert await log(store) == [
+        ("b", "alarm", 2, True, GIVEN_UP),
+        ("a", "test", 1, True, ""),
+    ]
+    await store.forget(second(200), before=second(150), stale=second(150))
+    (left,), _ = await store.list(AlertFilter(), NEWEST)
+    assert (left.about, await log(store)) == ("clock", [])
+
+
+async def test_nothing_is_too_odd_to_be_told(store):
+    """Texts of any length and half characters are cut or repaired."""
+    odd = Alert(AlertKind.DISK, "\u00fc" * 500, "m" * 9999, "\ud83d", "r" * 99)
+    for number in range(2):
+        await store.ring(odd, second(number), told_before=NEVER, targets=())
+    await store.clear(odd.key, second(2), "c" * 9999)
+
+    (record,), total = await store.list(AlertFilter(), NEWEST)
+
+    assert (total, record.count, record.closed_at) == (1, 2, second(2))
+    assert (record.about, record.hint) == ("\u00fc" * 126 + "...", "?")
+    assert (len(record.message), len(record.closing), len(record.run_id)) == (2048, 2048, 64)
+
+
+async def test_a_row_of_another_version_is_reported(control, store):
+    """Somebody who edits the table gets an error, not a traceback."""
+    await rung(store)
+    async with control.writing() as connection:
+        await connection.execute(text("UPDATE alerts SET kind = 'other'"))
+    with pytest.raises(ControlUnavailableError, match="unreadable"):
+        await store.list(AlertFilter(), NEWEST)
