@@ -5,16 +5,36 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Integer, RowMapping, bindparam, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    RowMapping,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.control.database import ControlDatabase
+from app.control.durations import seconds_between
 from app.control.pages import fetch_page
 from app.control.tables import runs
 from app.domain.document import Document
 from app.domain.progress import ProgressReport
-from app.domain.run import Failure, IdempotencyKey, Origin, Run, RunFilter, RunId, RunKind, RunState
+from app.domain.run import (
+    Failure,
+    IdempotencyKey,
+    Origin,
+    Run,
+    RunFilter,
+    RunId,
+    RunKind,
+    RunState,
+    RunTally,
+)
 from app.domain.stores import Page
 from app.errors import ConflictError, ControlUnavailableError, KeyReusedError, RunNotFoundError
 
@@ -35,6 +55,14 @@ _FAILED: Final = (
     .order_by(runs.c.finished_at.desc(), runs.c.run_id.desc())
     .limit(bindparam("count", type_=Integer))
 )
+_TALLY: Final = select(
+    runs.c.kind,
+    runs.c.origin,
+    runs.c.state,
+    func.count().label("count"),
+    func.sum(seconds_between(runs.c.started_at, runs.c.finished_at)).label("seconds"),
+    func.max(runs.c.finished_at).label("last_at"),
+).group_by(runs.c.kind, runs.c.origin, runs.c.state)
 _PROGRESS: Final = TypeAdapter(ProgressReport)
 _FAILURE: Final = TypeAdapter(Failure)
 
@@ -155,6 +183,10 @@ class RunRecords:
         """Return what has failed last, newest first."""
         return [_run(row) for row in await self._database.rows(_FAILED, {"count": count})]
 
+    async def tally(self) -> Sequence[RunTally]:
+        """Count all runs by kind, origin and state."""
+        return [_tally(row) for row in await self._database.rows(_TALLY)]
+
     async def request_cancel(self, run_id: RunId) -> None:
         """Ask whoever runs it to cancel; nothing happens to one that is over or not there."""
         await self._database.execute(
@@ -229,6 +261,24 @@ def _run(row: RowMapping) -> Run:
     except ValueError as exc:  # also what json and pydantic raise
         raise ControlUnavailableError(
             f"control database: run {row['run_id']!r} is unreadable",
+            hint="Somebody else has written to it, or a newer version of this program.",
+        ) from exc
+
+
+def _tally(row: RowMapping) -> RunTally:
+    try:
+        return RunTally(
+            kind=RunKind(row["kind"]),
+            origin=Origin(row["origin"]),
+            state=RunState(row["state"]),
+            count=row["count"],
+            # Clocks are set back now and then; a counter must not be.
+            seconds=max(0.0, float(row["seconds"] or 0)),
+            last_at=row["last_at"],
+        )
+    except ValueError as exc:
+        raise ControlUnavailableError(
+            "control database: the history is unreadable",
             hint="Somebody else has written to it, or a newer version of this program.",
         ) from exc
 

@@ -143,6 +143,24 @@ class RunFilter:
     backup_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RunTally:
+    """
+    How many runs of a kind, an origin and a state the history has.
+
+    Attributes:
+        seconds: How long they took in all; 0 unless they are over.
+        last_at: When the last one of them ended; None unless they are over.
+    """
+
+    kind: RunKind
+    origin: Origin
+    state: RunState
+    count: int
+    seconds: float
+    last_at: datetime | None
+
+
 def parse_run_id(text: str) -> RunId:
     """
     Accept user input as an id.

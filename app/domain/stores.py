@@ -8,7 +8,7 @@ from typing import Protocol
 from app.domain.alert import Alert, AlertKind
 from app.domain.audit import AuditEntry, AuditEvent
 from app.domain.notice import AlertId, AlertRecord, Delivery
-from app.domain.run import IdempotencyKey, Run, RunFilter, RunId
+from app.domain.run import IdempotencyKey, Run, RunFilter, RunId, RunTally
 from app.domain.user import Session, User
 
 
@@ -71,6 +71,10 @@ class RunStore(Protocol):
 
     async def failures(self, count: int) -> Sequence[Run]:
         """Return what has failed last, newest first."""
+        ...
+
+    async def tally(self) -> Sequence[RunTally]:
+        """Count all runs by kind, origin and state; in no order, nothing for what there is none of."""
         ...
 
     async def request_cancel(self, run_id: RunId) -> None:

@@ -270,6 +270,31 @@ async def test_lists_of_runs(runs):
 # Users and logins
 
 
+async def test_runs_are_counted(runs):
+    """By kind, origin and state, with the seconds they took and when the last one ended."""
+    over = {"state": RunState.SUCCEEDED, "started_at": second(1)}
+    assert await runs.tally() == []
+    await runs.add(run(1, finished_at=second(2), **over))
+    await runs.add(run(2, finished_at=second(86_402) + timedelta(milliseconds=250), **over))
+    await runs.add(run(3, **{**over, "finished_at": second(3), "origin": Origin.SCHEDULE}))
+    await runs.add(run(4, kind=RunKind.DRILL, state=RunState.CANCELLED, finished_at=second(9)))
+    await runs.add(run(5, state=RunState.RUNNING, started_at=second(5)))
+    await runs.add(run(6, state=RunState.FAILED, started_at=second(9), finished_at=second(1)))
+
+    found = {(one.kind, one.origin, one.state): one for one in await runs.tally()}
+
+    assert len(found) == 5
+    backups = found.pop((RunKind.BACKUP, Origin.API, RunState.SUCCEEDED))
+    assert backups.seconds == pytest.approx(86_402.25, abs=0.001)
+    assert (backups.count, backups.last_at) == (2, second(86_402) + timedelta(milliseconds=250))
+    assert {(key, one.count, round(one.seconds, 3), one.last_at) for key, one in found.items()} == {
+        ((RunKind.BACKUP, Origin.SCHEDULE, RunState.SUCCEEDED), 1, 2.0, second(3)),
+        ((RunKind.DRILL, Origin.API, RunState.CANCELLED), 1, 0.0, second(9)),
+        ((RunKind.BACKUP, Origin.API, RunState.RUNNING), 1, 0.0, None),
+        ((RunKind.BACKUP, Origin.API, RunState.FAILED), 1, 0.0, second(1)),
+    }
+
+
 async def test_users_are_kept(users):
     """Added once, changed by name, listed by name, and found only by exactly that name."""
     for name in ("bob", "alice", "a.b@c-d_e"):
