@@ -11,13 +11,23 @@ from fastapi import FastAPI
 from app.api import document, problems
 from app.api.middleware import BodyLimit, Recorder, SecurityHeaders
 from app.api.requests import RequestNames
-from app.api.routers import audit, auth, backups, health, recoveries, runs, schedules, users
+from app.api.routers import (
+    audit,
+    auth,
+    backups,
+    health,
+    recoveries,
+    retention,
+    runs,
+    schedules,
+    users,
+)
 from app.bootstrap import SystemClock
 from app.bootstrap.service import Service, service
 from app.config import Settings, load_settings
 
 
-_ROUTERS: Final = (auth, backups, recoveries, schedules, runs, users, audit, health)
+_ROUTERS: Final = (auth, backups, retention, recoveries, schedules, runs, users, audit, health)
 
 
 def create_app(

@@ -111,6 +111,25 @@ class VerifyBody(Body):
     level: VerifyLevel = VerifyLevel.CONTENT
 
 
+class PruneBody(Body):
+    """Which old backups shall go: those that no rule keeps."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"dry_run": True}]})
+
+    dry_run: Annotated[StrictBool, Field(description="Only say what would go, and why.")] = True
+    accept_clock: Annotated[StrictBool, Field(description="What the clock says now is right.")] = (
+        False
+    )
+
+
+class PinBody(Body):
+    """Why a backup shall be kept."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Before the audit"}]})
+
+    reason: Description = ""
+
+
 class ScheduleOptionsBody(Body):
     """What a schedule backs up."""
 

@@ -27,6 +27,46 @@ class BackupOptions(Answer):
     description: Annotated[str, Field(examples=["Manual backup"])]
 
 
+class PinFacts(Answer):
+    """That nobody can delete a backup."""
+
+    at: Annotated[datetime | None, Field(description="null where its notes are damaged.")]
+    by: Annotated[str, Field(examples=["alice"])]
+    reason: str
+
+
+class PinAnswer(Answer):
+    """Whether a backup is pinned now."""
+
+    success: Success
+    backup_id: BackupIdField
+    pin: PinFacts | None
+
+
+class PlannedBackup(Answer):
+    """What would become of a backup."""
+
+    backup_id: BackupIdField
+    created_at: Moment
+    schedule: Annotated[str | None, Field(examples=["default"])]
+    recovery_point: bool
+    size: Bytes
+    reason: Annotated[str, Field(examples=["older than the 30 newest"])]
+
+
+class PrunePlan(Answer):
+    """What a prune would do now; nothing was changed."""
+
+    success: Success
+    dry_run: Literal[True]
+    delete: Annotated[tuple[PlannedBackup, ...], Field(description="What would go.")]
+    keep: Annotated[tuple[PlannedBackup, ...], Field(description="What would stay.")]
+    freed_bytes: Bytes
+    clock: Annotated[
+        str | None, Field(description="Why nothing would be deleted now; null = it would.")
+    ]
+
+
 class Backup(Answer):
     """One line of the catalogue."""
 
@@ -47,6 +87,7 @@ class Backup(Answer):
     proven_at: Annotated[
         Moment | None, Field(description="When all of it was last restored and equal.")
     ]
+    pin: PinFacts | None
 
 
 class Damage(Answer):
@@ -148,6 +189,7 @@ class BackupInfo(Answer):
     server: ServerFacts
     position: Position
     proven_at: Moment | None
+    pin: PinFacts | None
     contents: tuple[DatabaseFacts, ...]
     warnings: tuple[str, ...]
 

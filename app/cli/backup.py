@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from app.domain.document import Document
     from app.domain.ids import BackupId
     from app.domain.manifest import Manifest
+    from app.domain.notes import Pin
     from app.services.orders import BackupWish
 
 CodecName = Literal["gzip", "zstd", "none"]
@@ -121,7 +122,7 @@ def list_(as_json: AsJson = False) -> None:
         from app.bootstrap import program
         from app.config import load_settings
         from app.domain.rehearsal import proven_at
-        from app.services import documents
+        from app.services import documents, retention_documents
 
         async with program(load_settings(), needs_server=False) as parts:
             survey = await asyncio.to_thread(parts.catalogue.survey)
@@ -131,18 +132,20 @@ def list_(as_json: AsJson = False) -> None:
                 )
                 for entry in survey.entries
             }
+            pins = await parts.pins.look([entry.backup_id for entry in survey.entries])
         document: Document = {
             "success": True,
             "backups": [
                 {
                     **documents.backup_line(entry, proven[entry.backup_id]),
+                    "pin": retention_documents.pin_of(entry.backup_id, pins),
                     "full_path": entry.full_path,
                 }
                 for entry in survey.entries
             ],
             **documents.survey_problems(survey),
         }
-        return Answer(document, lambda: _show_survey(survey, proven))
+        return Answer(document, lambda: _show_survey(survey, proven, pins))
 
     perform(work, as_json=as_json)
 
@@ -151,7 +154,11 @@ def _moment(at: "datetime | None") -> str | None:
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else None
 
 
-def _show_survey(survey: "Survey", proven: "Mapping[BackupId, datetime | None]") -> None:
+def _show_survey(
+    survey: "Survey",
+    proven: "Mapping[BackupId, datetime | None]",
+    pins: "Mapping[str, Pin | None]",
+) -> None:
     if survey.entries:
         headings = (
             "Backup",
@@ -168,7 +175,8 @@ def _show_survey(survey: "Survey", proven: "Mapping[BackupId, datetime | None]")
             (
                 entry.backup_id,
                 f"{entry.created_at:%Y-%m-%d %H:%M:%S}",
-                "recovery point" if entry.recovery_point else "backup",
+                ("recovery point" if entry.recovery_point else "backup")
+                + (", pinned" if entry.backup_id in pins else ""),
                 ", ".join(entry.databases),
                 entry.description,
                 _moment(proven[entry.backup_id]) or "-",
@@ -195,23 +203,27 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         from app.bootstrap import program
         from app.config import load_settings
         from app.domain.rehearsal import proven_at
-        from app.services import documents
+        from app.services import documents, retention_documents
 
         settings = load_settings()
         async with program(settings, needs_server=False) as parts:
             manifest = await parts.backups.info(backup_id)
             proven = proven_at(await asyncio.to_thread(parts.catalogue.proofs, backup_id))
+            pin = retention_documents.pin_of(backup_id, await parts.pins.look([backup_id]))
         full_path = str(settings.backup_dir / manifest.file)
         document: Document = {
             **documents.backup_details(manifest, proven),
+            "pin": pin,
             "full_path": full_path,
         }
-        return Answer(document, lambda: _show_info(manifest, full_path, proven))
+        return Answer(document, lambda: _show_info(manifest, full_path, proven, pin))
 
     perform(work, as_json=as_json)
 
 
-def _show_info(manifest: "Manifest", full_path: str, proven: "datetime | None") -> None:
+def _show_info(
+    manifest: "Manifest", full_path: str, proven: "datetime | None", pin: "Document | None"
+) -> None:
     position = manifest.position
     binlog = f"{position.binlog_file}:{position.binlog_position} {position.gtid}".strip()
     pairs([
@@ -228,6 +240,7 @@ def _show_info(manifest: "Manifest", full_path: str, proven: "datetime | None") 
         ("Size", f"{size(manifest.size)} ({size(manifest.raw_size)} of SQL)"),
         ("SHA-256", manifest.checksum),
         ("Last proven", _moment(proven) or "never; try 'backstay restore run ID --drill'"),
+        ("Pinned", f"by {pin['by']} {pin['reason']}".strip() if pin else "no"),
         ("Holds", holds(manifest)),
     ])
     rows = [

@@ -18,6 +18,7 @@ from app.domain.rehearsal import proven_at
 from app.domain.stores import Page
 from app.services import documents
 from app.services.orders import BackupWish
+from app.services.retention_documents import pin_of
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["backups"])
@@ -40,9 +41,13 @@ async def list_backups(
     )
     page = Page(query.limit, query.offset, query.sort)
     found = await parts.program.backups.list(wanted, page)
+    pins = await parts.program.pins.look([entry.backup_id for entry, _ in found.entries])
     return BackupList.model_validate({
         "success": True,
-        "backups": [documents.backup_line(entry, proven) for entry, proven in found.entries],
+        "backups": [
+            {**documents.backup_line(entry, proven), "pin": pin_of(entry.backup_id, pins)}
+            for entry, proven in found.entries
+        ],
         "total": found.total,
         "limit": query.limit,
         "offset": query.offset,
@@ -55,7 +60,11 @@ async def get_backup(backup_id: str, _: Viewer, parts: Parts) -> BackupInfo:
     """Show what a backup holds and how it was made."""
     manifest = await parts.program.backups.info(backup_id)
     proofs = await asyncio.to_thread(parts.program.catalogue.proofs, backup_id)
-    return BackupInfo.model_validate(documents.backup_details(manifest, proven_at(proofs)))
+    pins = await parts.program.pins.look([backup_id])
+    return BackupInfo.model_validate({
+        **documents.backup_details(manifest, proven_at(proofs)),
+        "pin": pin_of(backup_id, pins),
+    })
 
 
 @router.post("/create", status_code=202, response_model=RunAnswer, responses=STARTS_RUN)

@@ -22,6 +22,7 @@ from app.domain.retention import RetentionPolicy
 from app.domain.schedule import Schedule, ScheduleOptions
 from app.errors import NotDueError
 from app.services import documents
+from app.services.retention_documents import pin_of
 from app.services.schedules import ScheduleWish
 
 
@@ -94,9 +95,15 @@ async def get_status(_: Viewer, parts: Parts) -> StatusAnswer:
     """Show how the backups are doing: the newest, space, what runs, what is due, what failed."""
     found = await parts.status.look()
     last = found.last_backup
+    pins = await parts.program.pins.look([last.backup_id] if last else [])
     return StatusAnswer.model_validate({
         "success": True,
-        "last_backup": documents.backup_line(last, found.last_proven_at) if last else None,
+        "last_backup": {
+            **documents.backup_line(last, found.last_proven_at),
+            "pin": pin_of(last.backup_id, pins),
+        }
+        if last
+        else None,
         "backups_count": found.backups_count,
         "size": found.size_bytes,
         "raw_size": found.raw_size_bytes,
