@@ -160,10 +160,15 @@ class CheckService:
         await self._runs.perform(replace(order, resources=(_CHECKS,)), _ASKER)
 
     def _period(self) -> timedelta:
-        """Return how long it is until the next pass."""
+        """Return how long it is between passes: to the next one, or from there to the one after."""
+        cron, zone = self._settings.check_cron, self._settings.timezone
         now = self._clock.now()
-        following = due_after(self._settings.check_cron, self._settings.timezone, now)
-        return following - now if following is not None else _DAY
+        following = due_after(cron, zone, now)
+        after = due_after(cron, zone, following) if following else None
+        if following is None or after is None:
+            return _DAY
+        # Who begins one by hand, or by a crontab of their own, takes no smaller share.
+        return max(following - now, after - following)
 
 
 async def _result(

@@ -21,6 +21,7 @@ from app.services.health import Health, HealthService
 
 _log: Final = logging.getLogger(__name__)
 _LOOK_AFTER: Final = frozenset({
+    RunKind.BACKUP,  # it prunes
     RunKind.VERIFICATION,
     RunKind.DRILL,
     RunKind.RESTORE,

@@ -148,12 +148,12 @@ class Half:
         due = due_checks(tuple(self.stored.values()), self.intervals, now, DAY)
         assert len({one.backup_id for one in due}) == len(due)
         self.check_share([one.level for one in due])
-        for number, one in enumerate(due):
-            known = self.stored[one.backup_id]
+        for number, check in enumerate(due):
+            known = self.stored[check.backup_id]
             self.measure(known, now)
             done = Check(now + timedelta(minutes=number), success=True, seconds=1.0)
-            notes = Notes(checks={**known.notes.checks, one.level: done})
-            self.stored[one.backup_id] = replace(known, notes=notes)
+            notes = Notes(checks={**known.notes.checks, check.level: done})
+            self.stored[check.backup_id] = replace(known, notes=notes)
 
     def check_share(self, due: list[VerifyLevel]) -> None:
         """Compare with a share that is counted here."""
