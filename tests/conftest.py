@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import pytest
 
 
@@ -12,7 +13,12 @@ pytest_plugins = [
     "tests.fixtures.swapped",
     "tests.fixtures.api",
     "tests.fixtures.control",
+    "tests.fixtures.endpoints",
 ]
+
+# How long an example takes says how busy the machine is, not whether the program is right.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)
