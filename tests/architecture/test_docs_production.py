@@ -1,7 +1,16 @@
 """docs/production.md: rights and units are what the program and the system take."""
 
-import pytest
+import configparser
+import re
+import shutil
+import subprocess
 
+import pytest
+import yaml
+from typer.main import get_command
+
+from app.cli.program import app as program
+from app.config import Settings, load_settings
 from app.engine.flavor import flavor_of
 from app.engine.privileges import (
     missing_for_backup,
@@ -11,10 +20,15 @@ from app.engine.privileges import (
     missing_in_scratch,
     read_grants,
 )
+from tests.fixtures.cli import PROGRAM
 from tests.fixtures.grants import granted, printed
+from tests.fixtures.pages import DOCS, ROOT
 
 
 SERVERS = {"MariaDB": "10.11.6-MariaDB", "MySQL": "8.4.5"}
+UNIT = DOCS / "production" / "backstay.service"
+EXAMPLE = DOCS / "production" / "backstay.env"
+PAGE = (DOCS / "production.md").read_text()
 OTHERS = ["`shop`@`%`"]
 
 
@@ -34,7 +48,7 @@ class _Session:
 
 
 async def _missing(server, grants, *, restores):
-    held = await read_grants(_Session(grants))
+    held = await read_grants(_Session(grants))  # type: ignore[arg-type]  # a fake
     flavor = flavor_of(SERVERS[server])
     found = missing_for_backup(held, flavor, ["shop"])
     if restores:
@@ -60,3 +74,90 @@ async def test_the_printed_rights_are_those_that_the_program_asks_for(server, re
         found = await _missing(server, [one for one in rest if one[0]], restores=restores)
         required = {(one.right, one.scope) for one in found if one.required}
         assert required == {(right, scope)}
+
+
+def _unit():
+    unit = configparser.ConfigParser(strict=True, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # as the module's pages do it
+    unit.read(UNIT)
+    return unit
+
+
+def test_the_unit_fits_the_installation_on_the_page():
+    """Program, directories, user and settings are those that the page makes."""
+    service = _unit()["Service"]
+    words = service["ExecStart"].split()
+
+    assert words[0] == "/opt/backstay/.venv/bin/backstay"
+    assert words[1] in getattr(get_command(program), "commands", {})
+    assert f"useradd --system --user-group --home-dir {service['WorkingDirectory']} " in PAGE
+    assert service["User"] == service["Group"] == "backstay"
+    assert f"-m 0600 docs/production/backstay.env {service['EnvironmentFile']}" in PAGE
+    for path in (service["WorkingDirectory"], service["ReadWritePaths"]):
+        assert re.search(
+            rf"^install -d -o backstay -g backstay -m 0700 .*{path}\b", PAGE, re.MULTILINE
+        )
+    assert _unit()["Unit"]["RequiresMountsFor"] == service["ReadWritePaths"]
+
+
+def test_the_unit_is_hardened_and_waits_for_what_is_stopped():
+    """The file system is read-only, nobody gains rights, and cleaning has its time."""
+    service = _unit()["Service"]
+
+    assert (service["Type"], service["Restart"], service["ProtectSystem"]) == (
+        "exec", "on-failure", "strict",
+    )  # fmt: skip
+    assert (service["NoNewPrivileges"], service["CapabilityBoundingSet"]) == ("yes", "")
+    assert int(service["TimeoutStopSec"]) >= 10 + Settings().shutdown_seconds + 60
+
+
+def test_systemd_takes_the_unit(tmp_path):
+    """Where systemd is, it finds nothing wrong with it, and little that it could do to the machine."""
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/backstay/.venv/bin/backstay", str(PROGRAM)))
+    checker = shutil.which("systemd-analyze") or ""
+    commands = (("verify", "--man=no"), ("security", "--offline=true", "--threshold=25"))
+
+    assert "ExecStart=" in unit.read_text()
+    for command in commands if checker else ():
+        done = subprocess.run(
+            [checker, *command, unit], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+        assert UNIT.name not in done.stderr
+
+
+def test_the_example_of_settings_is_one(tmp_path, monkeypatch):
+    """All of its lines are settings that make sense, also those that wait behind a comment sign."""
+    text = re.sub(r"^#(?=BACKSTAY_)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(text)
+    names = re.findall(r"^(\w+)=", text, re.MULTILINE)
+
+    settings = load_settings()
+
+    assert {f"BACKSTAY_{name.upper()}" for name in settings.model_fields_set} == set(names)
+    assert str(settings.backup_dir) == _unit()["Service"]["ReadWritePaths"]
+    assert str(settings.state_dir) == _unit()["Service"]["WorkingDirectory"]
+    assert "?unix_socket=/run/mysqld/mysqld.sock" in settings.database_url.get_secret_value()
+
+
+def test_compose_keeps_what_it_must_keep_in_volumes():
+    """The directories are those of the image, on volumes; everything else is read-only."""
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["backstay"]
+    volumes = {one.partition(":")[2] for one in service["volumes"]}
+    made = {name: service["environment"][name] for name in service["environment"]}
+
+    assert {made["BACKSTAY_BACKUP_DIR"], made["BACKSTAY_STATE_DIR"]} == volumes
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert {name.removeprefix("BACKSTAY_").lower() for name in made} <= set(Settings.model_fields)
+    assert all(path in (ROOT / "Dockerfile").read_text() for path in volumes)
+
+
+def test_the_crontab_lines_are_on_both_pages():
+    """The customer's two lines, with our command, in the README as well."""
+    lines = re.findall(r"^[\d* -]+ /opt/\S+ cron --frequency=\w+$", PAGE, re.MULTILINE)
+    readme = (ROOT / "README.md").read_text()
+
+    assert [" ".join(one.split()[:5]) for one in lines] == ["0 2 * * *", "0 9-17 * * 1-5"]
+    assert all(" ".join(one.split()) in " ".join(readme.split()) for one in lines)
