@@ -1,0 +1,277 @@
+"""The health of backups on a real server: drills, what is unusual, rights that are gone, room."""
+
+import time
+
+import pytest
+import pytest_asyncio
+
+from app.domain.alert import AlertKind
+from app.domain.backup import BackupRequest
+from app.domain.manifest import Codec, Manifest
+from app.domain.rehearsal import proven_at
+from app.domain.run import Asker, Origin, RunKind, RunState
+from app.domain.schedule import Frequency, Schedule, ScheduleOptions
+from app.errors import StorageFullError
+from app.services.orders import BackupWish
+from tests.fixtures.accounts import READER, account, login
+from tests.fixtures.cli import Frozen
+from tests.fixtures.health import Installation, RoomKernel, damage
+from tests.fixtures.rehearsed import left_over
+from tests.fixtures.trips import TestClock
+
+
+ANN = Asker("ann", Origin.API)
+
+
+@pytest_asyncio.fixture
+async def here(server, tmp_path, sql, database):
+    """An installation with a database of one table; only drills are due."""
+    sql.script([
+        "CREATE TABLE t (id INT PRIMARY KEY, s VARCHAR(99))",
+        "INSERT INTO t SELECT seq, SHA2(seq, 256) FROM seq_1_to_1000",
+    ])
+    made = Installation(
+        tmp_path, server.url, check_sizes_days=0, check_hashes_days=0, check_content_days=0
+    )
+    made.clock.at = TestClock().now()
+    yield made
+    await made.close()
+
+
+async def back_up(here: Installation, database: str, **wish) -> Manifest:
+    """Make a backup as a run, a second after the last one."""
+    here.clock.go(seconds=1)
+    order = here.orders.backup(BackupWish(databases=(database,), **wish))
+    return await here.runs.perform(order, ANN)
+
+
+# -- drills -----------------------------------------------------------------------------------------
+
+
+async def test_the_newest_backup_is_drilled_when_that_is_due(here, sql, database):
+    """Once in the interval; it is proven then, and nothing of the drill is left on the server."""
+    old = await back_up(here, database)
+    new = await back_up(here, database)
+    await back_up(here, database, recovery_point=True)
+
+    found = await here.checks.run_due()
+    again = await here.checks.run_due()
+    here.clock.go(days=31)
+    later = await here.checks.run_due()
+
+    assert [(one.backup_id, one.what, one.error) for one in found] == [(new.backup_id, "drill", "")]
+    assert (again, len(later)) == ((), 1)
+    assert proven_at(here.catalogue.proofs(new.backup_id)) == here.clock.at
+    assert here.catalogue.proofs(old.backup_id) == ()
+    run = here.heard.runs[-1]
+    assert (run.kind, run.state, run.asked_by) == (RunKind.DRILL, RunState.SUCCEEDED, "checks")
+    assert left_over(sql) == []
+    assert here.bells.ringing == {}
+    health = await here.findings.health.look()
+    assert health.proven_at == here.clock.at
+
+
+async def test_a_drill_that_fails_rings_until_one_succeeds(here, database):
+    """Also one of a newer backup; it is not tried again before its time."""
+    manifest = await back_up(here, database)
+    damage(here.path, manifest)
+
+    found = await here.checks.run_due()
+    assert [(one.what, one.error) for one in found] == [("drill", "checksum-mismatch")]
+    assert here.bells.about(AlertKind.DRILL) == [manifest.backup_id]
+    assert "checksum-mismatch" in here.bells.message(AlertKind.DRILL)
+    here.clock.go(days=1)
+    assert await here.checks.run_due() == ()
+
+    await back_up(here, database)
+    here.process()
+    here.clock.go(days=30)
+    assert [one.error for one in await here.checks.run_due()] == [""]
+    assert here.bells.about(AlertKind.DRILL) == []
+
+
+async def test_a_drill_without_its_server_is_tried_again_in_the_next_pass(here, database, tmp_path):
+    """It has shown nothing of the backup; the watch rings for the server."""
+    await back_up(here, database)
+    away = Installation(tmp_path)
+    away.clock.at = here.clock.at
+
+    assert [one.error for one in await away.checks.run_due()] == ["connection-failed"]
+    assert away.bells.ringing == {}
+    assert [one.error for one in await here.checks.run_due()] == [""]
+    await away.close()
+
+
+# -- what is unusual --------------------------------------------------------------------------------
+
+
+async def test_a_backup_far_from_those_before_it_rings(here, sql, database):
+    """By its schedule, until one is as usual again; what was asked for by hand is another story."""
+    for _ in range(3):
+        await back_up(here, database, schedule="nightly")
+        await back_up(here, database)
+    assert here.bells.ringing == {}
+    sql.run("DELETE FROM t WHERE id > 100")
+
+    short = await back_up(here, database, schedule="nightly")
+    assert here.bells.about(AlertKind.UNUSUAL) == ["nightly"]
+    message = here.bells.message(AlertKind.UNUSUAL)
+    assert short.backup_id in message
+    assert "100 rows instead of about 1000" in message
+
+    await back_up(here, database)
+    assert here.bells.about(AlertKind.UNUSUAL) == ["manual", "nightly"]
+    sql.run("INSERT INTO t SELECT seq, SHA2(seq, 256) FROM seq_101_to_1000")
+    await back_up(here, database, schedule="nightly")
+    assert here.bells.about(AlertKind.UNUSUAL) == ["manual"]
+
+
+async def test_a_backup_of_something_else_is_not_compared(here, sql, database):
+    """Other tables, or no rows: fewer are what was asked for."""
+    for _ in range(3):
+        await back_up(here, database, schedule="nightly")
+
+    await back_up(here, database, schedule="nightly", include_data=False)
+    sql.run("CREATE TABLE small (id INT PRIMARY KEY)")
+    await back_up(here, database, schedule="nightly", tables=("small",))
+
+    assert here.bells.ringing == {}
+
+
+# -- rights and the server --------------------------------------------------------------------------
+
+
+async def test_a_right_that_is_taken_away_rings(here, sql, database, tmp_path):
+    """With its name and the GRANT; it is quiet again with the next look after it is back."""
+    grants = [f"{right} ON `{database}`.*" for right in READER]
+    with account(sql, *grants, "SHOW DATABASES ON *.*") as name:
+        limited = Installation(tmp_path, f"{login(here_url(here), name)}{database}")
+        watch = limited.watch()
+        await watch.look()
+        assert limited.bells.about(AlertKind.CREDENTIAL) == []
+
+        sql.run(f"REVOKE TRIGGER ON `{database}`.* FROM {name}@'%'")
+        await watch.look()
+        assert f"TRIGGER on `{database}`" in limited.bells.message(AlertKind.CREDENTIAL)
+        (alert,) = limited.bells.ringing.values()
+        assert alert.hint.startswith("GRANT TRIGGER ON")
+
+        sql.run(f"GRANT TRIGGER ON `{database}`.* TO {name}@'%'")
+        await watch.look()
+        assert limited.bells.ringing == {}
+        await limited.close()
+
+
+def here_url(here: Installation) -> str:
+    """The address of the server."""
+    return here.settings.database_url.get_secret_value()
+
+
+async def test_rights_are_those_that_the_schedules_need(here, sql, database, tmp_path):
+    """One that asks for single tables needs less; one whose database is gone asks for no right."""
+    grants = [
+        f"SELECT ON `{database}`.t",
+        f"TRIGGER ON `{database}`.t",
+        f"SHOW VIEW ON `{database}`.t",
+    ]
+    with account(sql, *grants) as name:
+        limited = Installation(tmp_path, login(here_url(here), name))
+        watch = limited.watch()
+        options = ScheduleOptions(databases=(database,), tables=("t",))
+        single = Schedule("single", Frequency.DAILY, limited.clock.at, options=options)
+        gone = ScheduleOptions(databases=("no_such_database",))
+        lost = Schedule("lost", Frequency.DAILY, limited.clock.at, options=gone)
+        limited.schedules.change(lambda _: (single, lost))
+        await watch.look()
+        assert limited.bells.about(AlertKind.CREDENTIAL) == []
+
+        whole = Schedule(
+            "whole", Frequency.DAILY, limited.clock.at, options=ScheduleOptions((database,))
+        )
+        limited.schedules.change(lambda _: (single, whole))
+        await watch.look()
+        assert "EVENT" in limited.bells.message(AlertKind.CREDENTIAL)
+        await limited.close()
+
+
+async def test_a_wrong_password_rings_and_is_not_shown(here, tmp_path):
+    """The user is named."""
+    wrong = Installation(tmp_path, here_url(here).replace("//root", "//root:hunter2", 1))
+    await wrong.watch().look()
+
+    message = wrong.bells.message(AlertKind.CREDENTIAL)
+    assert "access denied for 'root'" in message
+    assert "hunter2" not in message
+    await wrong.close()
+
+
+async def test_a_server_that_hangs_rings_in_time(own_server, tmp_path):
+    """The watch does not wait with it."""
+    server = own_server()
+    here = Installation(tmp_path, server.url, timeout=2)
+    here.server.timeout_seconds = 2
+    with Frozen(server.pid):
+        began = time.monotonic()
+        await here.watch().look()
+        assert time.monotonic() - began < 10
+    assert here.bells.about(AlertKind.CREDENTIAL) == ["server"]
+    await here.close()
+
+
+# -- room -------------------------------------------------------------------------------------------
+
+
+async def test_a_backup_that_would_fill_the_disk_does_not_begin(server, tmp_path, here, database):
+    """By the last one that was asked for and compressed in the same way; both numbers are told."""
+    kernel = RoomKernel(1 << 40)
+    small = Installation(tmp_path / "small", server.url, kernel=kernel)
+    request = BackupRequest(databases=(database,), codec=Codec.NONE)
+    last = await small.backups.create(request)
+    before = sorted(path.name for path in small.path.iterdir())
+    kernel.free = last.size
+
+    with pytest.raises(StorageFullError) as caught:
+        await small.backups.create(request)
+
+    assert caught.value.title == "Insufficient disk space"
+    assert f"{last.size} bytes are free" in str(caught.value)
+    assert last.backup_id in str(caught.value)
+    assert str(round(1.2 * last.size)) in str(caught.value)
+    assert sorted(path.name for path in small.path.iterdir()) == before
+    await small.backups.create(BackupRequest(databases=(database,), codec=Codec.ZSTD))
+    await small.backups.create(
+        BackupRequest(databases=(database,), codec=Codec.NONE, include_data=False)
+    )
+    kernel.free = round(1.2 * last.size) + 1
+    await small.backups.create(request)
+    await small.close()
+
+
+async def test_a_database_that_has_shrunk_needs_less(server, sql, tmp_path, here, database):
+    """What was deleted since the last backup does not keep the next one from being made."""
+    sql.run("INSERT INTO t SELECT seq, REPEAT('x', 99) FROM seq_1001_to_100000")
+    kernel = RoomKernel(1 << 40)
+    small = Installation(tmp_path / "small", server.url, kernel=kernel)
+    request = BackupRequest(databases=(database,), codec=Codec.NONE)
+    last = await small.backups.create(request)
+    sql.script(["TRUNCATE t", "INSERT INTO t VALUES (1, 'one')", "ANALYZE TABLE t"])
+    kernel.free = last.size // 10
+
+    await small.backups.create(request)
+    await small.close()
+
+
+async def test_a_backup_of_a_large_database_without_any_before_it_asks_the_server(
+    server, sql, tmp_path, here, database
+):
+    """No codec makes typical SQL smaller than a tenth; definitions alone need no such room."""
+    sql.script([
+        "INSERT INTO t SELECT seq, REPEAT('x', 99) FROM seq_1001_to_50000",
+        "ANALYZE TABLE t",
+    ])
+    small = Installation(tmp_path / "small", server.url, kernel=RoomKernel(100_000))
+
+    with pytest.raises(StorageFullError, match="bytes of data"):
+        await small.backups.create(BackupRequest(databases=(database,)))
+    await small.backups.create(BackupRequest(databases=(database,), include_data=False))
+    await small.close()
