@@ -256,12 +256,16 @@ class BackupService:
 
     async def _names(self, request: BackupRequest, flavor: Flavor) -> Sequence[str]:
         """Find the databases that are meant, and refuse when a privilege for them is missing."""
-        wanted = request.databases or ((self._server.database,) if self._server.database else ())
+        wanted = self._wanted(request)
         async with self._server.session() as session:
             names = [schema.name for schema in await read_schemas(session, wanted)]
             grants = await read_grants(session)
         require(missing_for_backup(grants, flavor, names, only_tables=bool(request.tables)))
         return names
+
+    def _wanted(self, request: BackupRequest) -> tuple[str, ...]:
+        """Return the names that are asked for, by the request or the address; empty = all."""
+        return request.databases or ((self._server.database,) if self._server.database else ())
 
     async def _refs(self, request: BackupRequest, names: Sequence[str]) -> Sequence[TableRef]:
         """Name the tables before the snapshot: some must be locked for it."""
@@ -328,7 +332,7 @@ class BackupService:
                 accounts=request.accounts,
                 recovery_point=request.recovery_point,
                 schedule=request.schedule,
-                requested=tuple(sorted(request.databases)),
+                requested=tuple(sorted(self._wanted(request))),
             ),
             databases=(),
             members=(),

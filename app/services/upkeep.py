@@ -27,6 +27,7 @@ _LEFT: Final = {
     RunKind.BACKUP: "what it had written was removed",
     RunKind.RECOVERY_POINT: "what it had written was removed",
     RunKind.DELETION: "the backup is still there",
+    RunKind.PRUNE: "what it had deleted is gone, the rest is still there",
     RunKind.RESTORE: "the databases are as they were",
     RunKind.UNDO: "the databases are as they were",
 }

@@ -20,7 +20,7 @@ from app.errors import NotAuthorizedError
 router = APIRouter(prefix="/api/admin/runs", tags=["runs"])
 
 # Whoever may not begin them may not end them.
-_OF_ADMINS = frozenset({RunKind.RESTORE, RunKind.UNDO, RunKind.DELETION})
+_OF_ADMINS = frozenset({RunKind.RESTORE, RunKind.UNDO, RunKind.DELETION, RunKind.PRUNE})
 
 
 async def _existing(run_id: str, parts: Parts) -> Run:
