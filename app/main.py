@@ -16,6 +16,7 @@ from app.api.routers import (
     auth,
     backups,
     health,
+    metrics,
     recoveries,
     retention,
     runs,
@@ -27,7 +28,18 @@ from app.bootstrap.service import Service, service
 from app.config import Settings, load_settings
 
 
-_ROUTERS: Final = (auth, backups, retention, recoveries, schedules, runs, users, audit, health)
+_ROUTERS: Final = (
+    auth,
+    backups,
+    retention,
+    recoveries,
+    schedules,
+    runs,
+    users,
+    audit,
+    health,
+    metrics,
+)
 
 
 def create_app(

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from app.bootstrap import Program, SystemClock, program_of, server_of
+from app.bootstrap.monitoring import metrics_of
 from app.bootstrap.people import People, people_of
 from app.config import Settings
 from app.control.database import ControlDatabase
@@ -19,6 +20,7 @@ from app.security.attempts import Attempts
 from app.security.keys import load_key_ring
 from app.security.passwords import Passwords
 from app.security.tokens import AccessTokens
+from app.services.metrics import MetricsService
 from app.services.signins import SignInService
 from app.services.status import StatusService
 from app.services.upkeep import Upkeep
@@ -38,6 +40,7 @@ class Service:
     status: StatusService
     upkeep: Upkeep
     scheduler: Scheduler
+    metrics: MetricsService
 
 
 @asynccontextmanager
@@ -63,13 +66,15 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         sign_ins = _sign_ins(settings, control, passwords)
         parts = program_of(settings, server, control, None)
         schedules = parts.schedules
+        scheduler = Scheduler(schedules, partial(parts.runs.start, needs_history=False), clock)
         yield Service(
             program=parts,
             people=people,
             sign_ins=sign_ins,
             status=StatusService(server, parts.catalogue, parts.runs, schedules, clock),
             upkeep=Upkeep(parts.runs, parts.recoveries, parts.catalogue, sign_ins),
-            scheduler=Scheduler(schedules, partial(parts.runs.start, needs_history=False), clock),
+            scheduler=scheduler,
+            metrics=metrics_of(parts, control, lambda: scheduler.lag_seconds),
         )
     finally:
         await server.close()

@@ -135,7 +135,7 @@ def test_every_key_of_what_comes_often_is_explained(model, heading):
 def test_paths_in_texts_and_examples_lead_to_routes(page):
     """What people copy is there."""
     text = page.read_text().replace("$API", "http://127.0.0.1:8000/api")
-    path = r"(/(?:api|docs|openapi|healthz|readyz)\b[^\s`?'\";]*)"
+    path = r"(/(?:api|docs|openapi|healthz|readyz|metrics)\b[^\s`?'\";]*)"
     used = set(re.findall(rf"(?:`|`[A-Z]+ |127\.0\.0\.1:8000){path}", text)) - {"/api"}
     patterns = [re.sub(r"\{\w+\}", "[^/]+", one) for one in PATHS]
 

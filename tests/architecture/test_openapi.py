@@ -15,8 +15,9 @@ from tests.fixtures.operations import DOCUMENT, OPERATIONS
 
 
 ERRORS = Path(__file__).parents[2] / "docs" / "errors.md"
-# Everybody may ask these: to become somebody, and whether the service is well.
-PUBLIC = {"log_in", "refresh", "is_alive", "is_ready"}
+# Everybody may ask these: to become somebody, and whether the service is well. That the token of the
+# metrics may be asked for is said by their text: it is nobody's login.
+PUBLIC = {"log_in", "refresh", "is_alive", "is_ready", "get_metrics"}
 # What the framework answers before any operation, with the name of its status as the code.
 OF_NO_OPERATION = {"method-not-allowed"}
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

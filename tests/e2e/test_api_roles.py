@@ -41,6 +41,7 @@ LEAST = {
     "list_audit": "admin",
     "is_alive": "public",
     "is_ready": "public",
+    "get_metrics": "public",
 }
 # Of each kind one that names nothing.
 NOTHING = {
@@ -109,7 +110,7 @@ def test_a_role_opens_its_routes_and_no_other(shared_api, name):
 @pytest.mark.parametrize("name", [name for name, role in LEAST.items() if role == "public"])
 def test_the_public_routes_ask_for_no_token(shared_api, name):
     """They answer without one; only a login that is wrong is refused."""
-    status = {"is_alive": 200, "is_ready": 200, "log_in": 422, "refresh": 401}[name]
+    status = {"is_alive": 200, "is_ready": 200, "get_metrics": 200, "log_in": 422, "refresh": 401}[name]
 
     assert ask(shared_api.client(None), name).status_code == status
 

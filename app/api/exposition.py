@@ -1,0 +1,239 @@
+"""
+Numbers in the text format of Prometheus.
+
+docs/monitoring/README.md explains each of them; a test keeps it complete.
+Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from app.domain.backup import CatalogueEntry
+from app.domain.run import RunKind, RunState, RunTally
+from app.services.metrics import HistoryNumbers, Metrics, ScheduleNumbers
+
+
+# Every version of Prometheus reads this one.
+MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+# No schedule can have this name.
+UNSCHEDULED: Final = "(none)"
+_OVER: Final = tuple(one for one in RunState if one.is_over)
+_PREFIX: Final = "backstay_"
+
+Values = Iterable[tuple[tuple[str, ...], float | None]]
+
+
+def exposition(metrics: Metrics) -> bytes:
+    """Return all numbers, each with a line of help and its type; UTF-8."""
+    registry = CollectorRegistry()
+    registry.register(_Given(_families(metrics)))
+    return generate_latest(registry)
+
+
+class _Given(Collector):
+    """Families that are known already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = tuple(families)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return them."""
+        return self._families
+
+
+def _families(metrics: Metrics) -> Iterator[Metric]:
+    sources = {
+        "history": metrics.history,
+        "catalogue": metrics.health,
+        "schedules": metrics.schedules,
+        "disk": metrics.disk,
+    }
+    read = [((name,), float(one is not None)) for name, one in sources.items()]
+    yield _gauge("build_info", "The release; always 1.", [((version("backstay"),), 1)], "version")
+    yield _gauge("source_up", "Whether what the numbers come from can be read.", read, "source")
+    yield _one(
+        "scheduler_lag_seconds", "How late the last scheduled run began.", metrics.lag_seconds
+    )
+    if metrics.alerts_open is not None:
+        yield _one("alerts_open", "Conditions that people were told of.", metrics.alerts_open)
+    if metrics.history is not None:
+        yield from _of_history(metrics.history)
+    if metrics.health is not None:
+        yield from _of_catalogue(metrics)
+    yield _one(
+        "last_proven_restore_timestamp_seconds",
+        "When a whole backup was last restored and equal.",
+        _seconds(metrics.proven_at),
+    )
+    if metrics.schedules is not None:
+        yield from _of_schedules(metrics.schedules, metrics.at)
+    if metrics.disk is not None:
+        yield _one("disk_free_bytes", "Free where backups are kept.", metrics.disk.free)
+        yield _one("disk_total_bytes", "Size of that file system.", metrics.disk.total)
+        yield _one("disk_floor_bytes", "BACKSTAY_DISK_FLOOR_BYTES.", metrics.disk.floor)
+
+
+def _of_history(history: HistoryNumbers) -> Iterator[Metric]:
+    kind_result = ("kind", "result")
+    counted = [
+        (
+            one,
+            state,
+            [tally for tally in history.tallies if (tally.kind, tally.state) == (one, state)],
+        )
+        for one in RunKind
+        for state in _OVER
+    ]
+    runs = CounterMetricFamily(f"{_PREFIX}runs", "Runs that are over.", labels=kind_result)
+    took = SummaryMetricFamily(
+        f"{_PREFIX}run_duration_seconds", "How long runs took that are over.", labels=kind_result
+    )
+    for kind, state, tallies in counted:
+        count = sum(one.count for one in tallies)
+        runs.add_metric((kind, state), count)
+        took.add_metric((kind, state), count, sum(one.seconds for one in tallies))
+    yield runs
+    yield took
+    yield _gauge(
+        "run_last_finished_timestamp_seconds",
+        "When the last run of a kind and result ended.",
+        [((kind, state), _last(tallies)) for kind, state, tallies in counted],
+        *kind_result,
+    )
+    at_work = dict.fromkeys(RunKind, 0)
+    for one in history.tallies:
+        at_work[one.kind] += 0 if one.state.is_over else one.count
+    values = [((kind,), float(count)) for kind, count in at_work.items()]
+    yield _gauge("runs_in_progress", "Runs that are not over.", values, "kind")
+    yield from _of_restore(history)
+
+
+def _of_restore(history: HistoryNumbers) -> Iterator[Metric]:
+    last = history.last_restore
+    result = last.result if last and last.result else {}
+    yield _one(
+        "last_restore_timestamp_seconds",
+        "When the last restore that succeeded ended.",
+        _seconds(last.finished_at) if last else None,
+    )
+    for name, key, text in (
+        ("last_restore_duration_seconds", "duration", "How long it took."),
+        ("last_restore_rows", "rows_count", "How many rows it restored."),
+    ):
+        value = result.get(key)
+        yield _one(name, text, value if isinstance(value, int | float) else None)
+
+
+def _of_catalogue(metrics: Metrics) -> Iterator[Metric]:
+    assert metrics.health is not None  # noqa: S101 - the caller has asked
+    entries = metrics.health.survey.entries
+    yield _one("catalogue_backups", "Backups that are kept.", len(entries))
+    yield _one("catalogue_stored_bytes", "Size of their files.", sum(one.size for one in entries))
+    yield _one(
+        "catalogue_raw_bytes", "Size of the SQL in them.", sum(one.raw_size for one in entries)
+    )
+    yield _one(
+        "catalogue_damaged",
+        "Backups that are not whole, by a look at them or by their last check.",
+        len(metrics.health.faults),
+    )
+    newest = {name or UNSCHEDULED: one for name, one in metrics.newest.items()}
+    for name, text, value in _OF_BACKUP:
+        values = [((schedule,), value(one)) for schedule, one in newest.items()]
+        yield _gauge(f"last_backup_{name}", text, values, "schedule")
+
+
+def _rate(entry: CatalogueEntry) -> float | None:
+    return entry.raw_size / entry.duration if entry.duration > 0 else None
+
+
+# Of the newest backup of a schedule.
+_OF_BACKUP: Final = (
+    ("timestamp_seconds", "When the newest backup began.", lambda one: one.created_at.timestamp()),
+    ("duration_seconds", "How long it took.", lambda one: one.duration),
+    ("raw_bytes", "Size of its SQL.", lambda one: one.raw_size),
+    ("stored_bytes", "Size of its file.", lambda one: one.size),
+    ("rows", "How many rows it holds.", lambda one: one.rows_count),
+    ("bytes_per_second", "How much SQL it wrote in a second.", _rate),
+)
+
+
+def _of_schedules(schedules: Iterable[ScheduleNumbers], now: datetime) -> Iterator[Metric]:
+    schedules = tuple(schedules)
+    for name, text, value in _OF_SCHEDULE:
+        values = [((one.schedule.name,), value(one)) for one in schedules]
+        yield _gauge(f"schedule_{name}", text, values, "schedule")
+    ages = [((one.schedule.name,), _age(one.last_success_at, now)) for one in schedules]
+    yield _gauge("schedule_last_success_age_seconds", "How long ago that was.", ages, "schedule")
+    missed = CounterMetricFamily(
+        f"{_PREFIX}schedule_missed", "Due times that nobody served in time.", labels=("schedule",)
+    )
+    for one in schedules:
+        missed.add_metric((one.schedule.name,), one.schedule.missed)
+    yield missed
+
+
+def _succeeded(one: ScheduleNumbers) -> float | None:
+    return float(not one.schedule.last_error) if one.schedule.last_run_at else None
+
+
+_OF_SCHEDULE: Final = (
+    ("enabled", "Whether it is.", lambda one: float(one.schedule.enabled)),
+    (
+        "last_run_timestamp_seconds",
+        "When it last began a backup.",
+        lambda one: _seconds(one.schedule.last_run_at),
+    ),
+    ("last_run_success", "Whether its last run that is over did not fail.", _succeeded),
+    (
+        "last_success_timestamp_seconds",
+        "When its last backup began.",
+        lambda one: _seconds(one.last_success_at),
+    ),
+    (
+        "next_due_timestamp_seconds",
+        "The first due time that no backup has served; in the past: it is late.",
+        lambda one: _seconds(one.next_due_at),
+    ),
+    (
+        "overdue",
+        "Whether that is longer ago than BACKSTAY_OVERDUE_MINUTES.",
+        lambda one: float(one.is_overdue),
+    ),
+)
+
+
+def _gauge(name: str, text: str, values: Values, *labels: str) -> Metric:
+    family = GaugeMetricFamily(_PREFIX + name, text, labels=labels)
+    for key, value in values:
+        if value is not None:
+            family.add_metric(key, value)
+    return family
+
+
+def _one(name: str, text: str, value: float | None) -> Metric:
+    return _gauge(name, text, [((), value)])
+
+
+def _seconds(instant: datetime | None) -> float | None:
+    return instant.timestamp() if instant else None
+
+
+def _age(instant: datetime | None, now: datetime) -> float | None:
+    return (now - instant).total_seconds() if instant else None
+
+
+def _last(tallies: Iterable[RunTally]) -> float | None:
+    found = [one.last_at for one in tallies if one.last_at]
+    return max(found).timestamp() if found else None

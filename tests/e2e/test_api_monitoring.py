@@ -1,0 +1,413 @@
+"""What monitoring sees of a service: its numbers, and the lines of its log."""
+
+import json
+import re
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.fixtures.api import Api, finished
+from tests.fixtures.calls import BACKUP, WAIT, done, problem
+from tests.fixtures.cli import SECONDS, wait_until
+from tests.fixtures.pages import DOCS, rows
+from tests.fixtures.promql import OF_THE_SCRAPE, groupings, is_balanced, selectors
+from tests.fixtures.servers import Sql
+
+
+NOWHERE = "mysql://root@127.0.0.1:1/"
+TOKEN = "a-token-of-the-scraper"
+DATABASE = "monitored"
+SCHEDULE = "nightly"
+
+
+def numbers_of(text):
+    """Return every sample by its name and labels."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+class Scrape:
+    """One answer of /metrics."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.numbers: dict[tuple[str, tuple[tuple[str, str], ...]], float] = numbers_of(text)
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        """Return one sample, None when it is not there."""
+        return self.numbers.get((f"backstay_{name}", tuple(sorted(labels.items()))))
+
+
+def scrape(api):
+    """Ask as Prometheus does."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    answer = api.client(None).get("/metrics", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return Scrape(answer.text)
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """A service that has made a backup, restored and drilled it, and was started again."""
+
+    api: Api
+    before: Scrape
+    after: Scrape
+    restarted: Scrape
+    run: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def monitored(server, tmp_path_factory):
+    """One service for all that is looked at here, with what it answered at three moments."""
+    api = Api(f"{server.url.rstrip('/')}/{DATABASE}", tmp_path_factory.mktemp("monitored"))
+    with Sql(server.url) as sql:
+        sql.script([
+            f"CREATE DATABASE {DATABASE}",
+            f"USE {DATABASE}",
+            "CREATE TABLE t AS SELECT seq FROM seq_1_to_500",
+        ])
+        try:
+            api.start(METRICS_TOKEN=TOKEN)
+            before = scrape(api)
+            run = _work(api.client())
+            after = _once(api, lambda one: one("runs_total", kind="drill", result="succeeded") == 1)
+            api.stop()
+            yield Monitored(api, before, after, scrape(api.start()), run)
+        finally:
+            api.close()
+            sql.run(f"DROP DATABASE {DATABASE}")
+
+
+def _work(admin):
+    """Make a scheduled backup, one that fails, a restore and a drill; returns the run of the first."""
+    wish = {"name": SCHEDULE, "frequency": "daily"}
+    assert admin.post(f"{BACKUP}/schedule", json=wish).status_code == 200
+    force = {"name": SCHEDULE, "force": True}
+    run = done(admin.post(f"{BACKUP}/run-scheduled", json=force, headers=WAIT))
+    failing = admin.post(f"{BACKUP}/create", json={"databases": ["is-not-there"]})
+    assert finished(admin, failing.json()["run_id"])["state"] == "failed"
+    path = f"{BACKUP}/restore/{run['backup_id']}"
+    done(admin.post(path, json={"create_backup": False}, headers=WAIT))
+    path = f"{BACKUP}/test-restore/{run['backup_id']}"
+    done(admin.post(path, json={"drill": True}, headers=WAIT))
+    return run
+
+
+def _once(api, is_there):
+    """Scrape until the numbers are those of now."""
+    deadline = time.monotonic() + SECONDS
+    while not is_there(found := scrape(api)):
+        assert time.monotonic() < deadline, found.text
+        time.sleep(0.2)
+    return found
+
+
+# -- numbers ----------------------------------------------------------------------------------------
+
+
+def test_a_new_service_has_numbers(monitored):
+    """Zeros where nothing has happened, so that growth is seen; nothing where nothing is known."""
+    found = monitored.before
+
+    assert found("runs_total", kind="backup", result="failed") == 0
+    assert found("runs_in_progress", kind="restore") == 0
+    assert found("catalogue_backups") == 0
+    assert found("source_up", source="history") == 1
+    assert (found("disk_free_bytes") or 0) > 0
+    assert found("last_proven_restore_timestamp_seconds") is None
+    assert "backstay_last_backup_rows{" not in found.text
+
+
+def test_a_backup_is_in_the_numbers(monitored):
+    """By kind and result, by schedule, and as bytes, rows and seconds."""
+    found, result = monitored.after, monitored.run["result"]
+    of_schedule = {"schedule": SCHEDULE}
+
+    assert found("runs_total", kind="backup", result="succeeded") == 1
+    assert found("runs_total", kind="backup", result="failed") == 1
+    assert found("run_duration_seconds_count", kind="backup", result="succeeded") == 1
+    took = found("run_duration_seconds_sum", kind="backup", result="succeeded")
+    assert took >= result["duration"] > 0
+    assert found("last_backup_rows", **of_schedule) == 500
+    assert found("last_backup_raw_bytes", **of_schedule) == result["raw_size"]
+    assert found("last_backup_stored_bytes", **of_schedule) == result["size"]
+    assert found("last_backup_duration_seconds", **of_schedule) == result["duration"]
+    rate = found("last_backup_bytes_per_second", **of_schedule)
+    assert rate == pytest.approx(result["raw_size"] / result["duration"])
+    assert (found("catalogue_backups"), found("catalogue_damaged")) == (1, 0)
+    assert found("catalogue_stored_bytes") == result["size"]
+
+
+def test_a_schedule_is_in_the_numbers(monitored):
+    """When it last succeeded, when it is next due, and that it is not late."""
+    found, now = monitored.after, time.time()
+    of_schedule = {"schedule": SCHEDULE}
+
+    success = found("schedule_last_success_timestamp_seconds", **of_schedule)
+    assert now - 120 < success <= now
+    assert 0 <= found("schedule_last_success_age_seconds", **of_schedule) < 120
+    assert now < found("schedule_next_due_timestamp_seconds", **of_schedule) <= now + 86_400 + 1
+    assert found("schedule_last_run_success", **of_schedule) == 1
+    assert found("schedule_overdue", **of_schedule) == 0
+    assert found("schedule_missed_total", **of_schedule) == 0
+    assert found("schedule_enabled", **of_schedule) == 1
+
+
+def test_restores_and_proofs_are_in_the_numbers(monitored):
+    """Of the last restore that succeeded, and of the last whole backup that was proven."""
+    found, now = monitored.after, time.time()
+
+    assert found("runs_total", kind="restore", result="succeeded") == 1
+    assert found("last_restore_rows") == 500
+    assert (found("last_restore_duration_seconds") or 0) > 0
+    assert now - 120 < (found("last_restore_timestamp_seconds") or 0) <= now
+    assert now - 120 < (found("last_proven_restore_timestamp_seconds") or 0) <= now
+
+
+def test_the_numbers_are_there_right_after_a_restart(monitored):
+    """The first answer of a new process has what the last one of the old process had."""
+    changing = {"backstay_schedule_last_success_age_seconds", "backstay_disk_free_bytes"}
+
+    def lasting(found):
+        return {key: one for key, one in found.numbers.items() if key[0] not in changing}
+
+    assert lasting(monitored.restarted) == lasting(monitored.after)
+
+
+def test_every_number_is_explained_and_no_other(monitored):
+    """docs/monitoring/README.md has a row for each, with its labels."""
+    page = (DOCS / "monitoring" / "README.md").read_text()
+    table = {row[0]: row[1] for row in rows(page) if row[0].startswith("backstay_")}
+    real = {
+        name: ", ".join(label for label, _ in labels) for name, labels in monitored.after.numbers
+    }
+
+    assert table == real
+
+
+def test_numbers_are_gathered_fast(monitored):
+    """Often asked, and never in the way of anything; measured with the connection kept."""
+    client = monitored.api.client(None)
+    seconds = []
+    for _ in range(100):
+        begun = time.perf_counter()
+        client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        seconds.append(time.perf_counter() - begun)
+
+    assert sorted(seconds)[97] < 0.5
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Bearer {TOKEN}x"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": TOKEN},
+        [("Authorization", f"Bearer {TOKEN}"), ("Authorization", "Bearer x")],
+        {"Authorization": "Bearer tok\u00e9n".encode()},
+    ],
+)
+def test_the_token_is_needed(monitored, headers):
+    """401 without it, with another one, or with two; and no number is told."""
+    answer = monitored.api.client(None).get("/metrics", headers=headers)
+
+    problem(answer, 401, "not-authenticated")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert "backstay_" not in answer.text
+
+
+def test_without_a_token_everybody_may_read(shared_api):
+    """As a scraper on the same machine does."""
+    answer = shared_api.client(None).get("/metrics")
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert "backstay_build_info" in answer.text
+
+
+def test_what_cannot_be_read_is_missing_and_named(own_api):
+    """Without the history the catalogue is told all the same, and the other way round."""
+    api = own_api(NOWHERE)
+    api.backups.mkdir()
+    (api.backups / "schedule.json").write_text("damaged")
+    api.start(METRICS_TOKEN=TOKEN)
+    with sqlite3.connect(api.state / "control.db") as control:
+        control.execute("DROP TABLE runs")
+    control.close()
+    found = _once(api, lambda one: one("source_up", source="history") == 0)
+
+    assert "backstay_runs_total" not in found.text
+    assert found("source_up", source="schedules") == 0
+    assert "backstay_schedule_enabled" not in found.text
+    assert found("source_up", source="catalogue") == 1
+    assert found("catalogue_backups") == 0
+
+
+# -- docs/monitoring --------------------------------------------------------------------------------
+
+
+def _labels(monitored):
+    """Return the labels of each metric that there really is."""
+    real: dict[str, set[str]] = {}
+    for name, labels in monitored.after.numbers:
+        real.setdefault(name, set()).update(label for label, _ in labels)
+    return real
+
+
+def _unknown(expression, real):
+    """Return what an expression asks for that is not there."""
+    wanted = selectors(expression)
+    unknown = {name for name, labels in wanted if not labels <= real.get(name, {""})}
+    unknown |= {name for name, _ in wanted if name not in real}
+    known = set().union(*(real.get(name, set()) for name, _ in wanted))
+    return unknown | (groupings(expression) - known)
+
+
+def _expressions(panel):
+    yield from (one["expr"] for one in panel.get("targets", ()))
+    for below in panel.get("panels", ()):
+        yield from _expressions(below)
+
+
+def test_the_dashboard_asks_for_what_is_there(monitored):
+    """Every name and label of every panel, the data source chosen by whoever imports it."""
+    board = json.loads((DOCS / "monitoring" / "grafana-dashboard.json").read_text())
+    real = _labels(monitored)
+    expressions = [one for panel in board["panels"] for one in _expressions(panel)]
+    variables = {one["name"]: one for one in board["templating"]["list"]}
+    queries = [one["query"]["query"] for one in variables.values() if one["type"] == "query"]
+
+    assert len(expressions) > 25
+    assert {one: _unknown(one, real) for one in expressions if _unknown(one, real)} == {}
+    assert all(is_balanced(one) for one in expressions)
+    assert {name for one in queries for name, _ in selectors(one)} <= set(real)
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(board))) - {"__all"}
+    assert used == set(variables)
+    assert variables["datasource"]["type"] == "datasource"
+    ids = [one["id"] for one in board["panels"]]
+    assert len(ids) == len(set(ids))
+    # What a panel says under its title, and nothing of the machine that it was made on.
+    panels = [one for one in board["panels"] if one["type"] != "row"]
+    assert all(one["title"] and one["description"].endswith(".") for one in panels)
+    assert {one["datasource"]["uid"] for one in panels} == {"${datasource}"}
+
+
+def test_no_panel_covers_another():
+    """Each has its place on the grid of 24 columns."""
+    board = json.loads((DOCS / "monitoring" / "grafana-dashboard.json").read_text())
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        at = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+
+
+def _rules():
+    document = yaml.safe_load((DOCS / "monitoring" / "alert-rules.yml").read_text())
+    assert set(document) == {"groups"}
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
+def test_the_rules_ask_for_what_is_there(monitored):
+    """Every name and label, in expressions and in what people read."""
+    real = _labels(monitored)
+    for rule in _rules():
+        assert _unknown(rule["expr"], real) == set(), rule["alert"]
+        assert is_balanced(rule["expr"]), rule["alert"]
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+        assert re.fullmatch(r"\d+[mhd]", rule.get("for", "1m"))
+        told = " ".join(rule["annotations"].values())
+        labels = set(re.findall(r"\$labels\.(\w+)", told)) - OF_THE_SCRAPE
+        assert labels <= set().union(
+            *(real.get(name, set()) for name, _ in selectors(rule["expr"]))
+        )
+        assert set(rule["annotations"]) == {"summary", "description"}
+
+
+def test_every_rule_is_in_the_table():
+    """docs/monitoring/README.md names each, in their order."""
+    page = (DOCS / "monitoring" / "README.md").read_text()
+    told = [row[0] for row in rows(page) if row[0].startswith("Backstay")]
+
+    assert told == [rule["alert"] for rule in _rules()]
+
+
+# -- log --------------------------------------------------------------------------------------------
+
+
+def _lines(api):
+    """Return what the log says; what is for whoever started the service is no JSON."""
+    return [json.loads(line) for line in api.log.splitlines() if line.startswith("{")]
+
+
+def test_the_lines_of_a_run_name_it_its_schedule_and_who_asked(monitored):
+    """From the first to the last, as JSON, since nobody looks at a terminal."""
+    run = monitored.run
+    about = [
+        one
+        for one in _lines(monitored.api)
+        if one.get("facts", {}).get("backup_id") == run["backup_id"]
+        and one["logger"] == "app.services.backups"
+        and "database backup" in one["event"].lower()
+    ]
+
+    assert [one["event"] for one in about] == [
+        "Starting database backup",
+        "Database backup completed successfully",
+    ]
+    for one in about:
+        assert (one["run_id"], one["schedule"]) == (run["run_id"], SCHEDULE)
+        assert one["user"] == run["asked_by"]
+        assert one["request_id"].startswith("req_")
+
+
+def test_a_request_is_named_in_its_answer_and_on_the_lines_of_what_it_began(monitored):
+    """A run that fails after the answer went out is found by either of its ids."""
+    client = monitored.api.client("operator")
+    answer = client.post(f"{BACKUP}/create", json={"databases": ["is-not-there"]})
+    run = finished(client, answer.json()["run_id"])
+
+    def told():
+        return [one for one in _lines(monitored.api) if one.get("run_id") == run["run_id"]]
+
+    wait_until(lambda: bool(told()), "the failure is in the log")
+    (line,) = [one for one in told() if one["event"] == "Run failed"]
+    assert line["request_id"] == answer.headers["X-Request-Id"]
+    assert line["user"] == run["asked_by"] == "some-operator"
+    assert line["facts"]["code"] == run["error"]["code"]
+    assert "schedule" not in line
+
+
+def test_a_log_file_holds_the_lines(own_api):
+    """With a file, stderr has none of them; one that cannot be opened ends the start."""
+    api = own_api(NOWHERE)
+    api.start(LOG_FILE=str(api.home / "backstay.log"), LOG_FORMAT="line")
+    client = api.client()
+    finished(client, client.post(f"{BACKUP}/create").json()["run_id"])
+    api.stop()
+    written = (api.home / "backstay.log").read_text()
+
+    assert "WARNING: Run failed {" in written
+    assert '"user":"some-admin"' in written
+    assert "Run failed" not in api.log
+    api.settings["LOG_FILE"] = str(api.home / "missing" / "backstay.log")
+    refused = api.cli("serve", "--port", "0")
+    assert (refused.returncode, "BACKSTAY_LOG_FILE" in refused.stderr) == (12, True)
