@@ -251,7 +251,7 @@ class _Generations:
         """Return why a backup, or a good one in its place, is one of them; empty = it is not."""
         name = self._name(item)
         is_newest = item.backup_id >= self._newest.get(name, "")
-        is_late = sum(other > item.backup_id for other in self._last) < self._count
+        is_late = len(self._last) < self._count or item.backup_id >= self._last[-1]
         return f"newest of {name}" if is_newest and is_late else ""
 
     def told(self) -> str:
