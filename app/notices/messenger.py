@@ -40,7 +40,7 @@ class AppriseMessenger:
     def __init__(self, addresses: Sequence[Address]) -> None:
         self._addresses = {one.name: one for one in addresses}
         self._services: dict[str, NotifyBase] = {}
-        self._threads: dict[str, threading.Thread] = {}
+        self._busy: set[str] = set()
         self._loading = threading.Lock()
 
     def takers(self, kind: AlertKind) -> tuple[str, ...]:
@@ -78,15 +78,13 @@ class AppriseMessenger:
         address = self._addresses.get(target)
         if address is None:
             return "unknown"
-        earlier = self._threads.get(target)
-        if earlier is not None and earlier.is_alive():
+        if target in self._busy:
             return "busy"
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        thread = threading.Thread(
+        self._busy.add(target)
+        threading.Thread(
             target=self._carry, args=(address, notice, answer), name="notice", daemon=True
-        )
-        self._threads[target] = thread
-        thread.start()
+        ).start()
         try:
             async with asyncio.timeout(seconds):
                 return await answer
@@ -100,6 +98,7 @@ class AppriseMessenger:
             service = self._service(address)
             outcome = "invalid" if service is None else _notify(service, notice)
         finally:
+            self._busy.discard(address.name)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 answer.get_loop().call_soon_threadsafe(_resolve, answer, outcome)
 
@@ -115,6 +114,8 @@ class AppriseMessenger:
                     return None
                 # Whatever the address says: pauses between attempts are ours, and are logged.
                 service.retry, service.optional, service.redirects = 0, False, False
+                # A target that has had enough says so, and is tried again later.
+                service.request_rate_per_sec = 0
                 self._services[address.name] = service
             return self._services[address.name]
 

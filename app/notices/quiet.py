@@ -18,4 +18,5 @@ def hush() -> None:
         logger = logging.getLogger(name)
         # Not disabled: apprise reads its own records to say why a message was not taken.
         logger.propagate = False
-        logger.handlers = [logging.NullHandler()]
+        if not logger.handlers:  # without any, warnings would go to stderr
+            logger.addHandler(logging.NullHandler())

@@ -1,7 +1,6 @@
 """Pings of dead-man services, on a real HTTP endpoint."""
 
 import asyncio
-import logging
 import time
 from datetime import UTC, datetime
 
@@ -10,6 +9,7 @@ import pytest
 from app.domain.run import Origin, Run, RunId, RunKind, RunState
 from app.notices.addresses import parse_ping_urls
 from app.notices.pings import Pings
+from tests.fixtures.endpoints import EveryRecord
 
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -76,17 +76,16 @@ async def test_nothing_is_told_of_other_runs(endpoint, pings):
     assert endpoint.got == []
 
 
-async def test_a_refused_ping_is_sent_three_times(endpoint, pings, caplog):
+async def test_a_refused_ping_is_sent_three_times(endpoint, pings):
     """Then it is given up, with a warning that holds no secret."""
     endpoint.status = 503
-    with caplog.at_level(logging.DEBUG):
+    with EveryRecord() as logs:
         await pings.ended(run(RunState.SUCCEEDED, schedule="hourly"))
         await pings.close(5)
 
     assert [one.path for one in endpoint.got] == ["/all?create=1"] * 3
-    (record,) = [one for one in caplog.records if one.name.startswith("app.")]
-    assert record.facts == {"target": "http://127.0.0.1", "error": "http-503"}
-    assert "/all" not in caplog.text
+    assert "{'target': 'http://127.0.0.1', 'error': 'http-503'}" in logs.shown
+    assert "/all" not in logs.shown
 
 
 async def test_a_redirect_is_not_followed(endpoint, pings):
