@@ -211,22 +211,30 @@ class _Staying:
     """Good backups that stay, all newer than whatever is asked about."""
 
     def __init__(self) -> None:
-        # Backups of one plan hold the same, so there are few to look at.
-        self._found: dict[tuple[Holdings, bool], str] = {}
+        # Backups of one plan hold the same, so there are few to look at; by each database in them.
+        self._found: dict[str, dict[tuple[Holdings, bool], str]] = {}
 
     def add(self, item: RetentionItem) -> None:
         """Add the next older one; what it holds is covered by the newest that holds the same."""
         if item.is_good:
-            self._found.setdefault((item.holdings, item.is_recovery_point), item.backup_id)
+            for database in (_ANY, *item.holdings.databases):
+                known = self._found.setdefault(database, {})
+                known.setdefault((item.holdings, item.is_recovery_point), item.backup_id)
 
     def find_cover(self, item: RetentionItem) -> str:
         """Return the newest that covers a backup; a recovery point covers only such."""
-        for (holdings, is_recovery_point), backup_id in self._found.items():
-            if is_recovery_point <= item.is_recovery_point and holdings.covers(item.holdings):
-                return backup_id
-        return ""
+        # One that shares no database covers only what holds none.
+        covers = (
+            backup_id
+            for database in item.holdings.databases or {_ANY}
+            for (holdings, is_recovery_point), backup_id in self._found.get(database, {}).items()
+            if is_recovery_point <= item.is_recovery_point and holdings.covers(item.holdings)
+        )
+        return max(covers, default="")
 
 
+# No name of a database.
+_ANY: Final = ""
 _FORMATS: Final = {
     "hours": "%Y-%m-%d %H:00",
     "days": "%Y-%m-%d",

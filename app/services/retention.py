@@ -269,20 +269,34 @@ class RetentionService:
 
     async def _delete(self, verdict: Verdict, by: str, deleted: list[Verdict]) -> None:
         """Delete one backup and write that down, to the end."""
-        item = verdict.item
-        await asyncio.to_thread(
-            self._parts.catalogue.delete,
-            item.backup_id,
-            covered_by=verdict.covered_by,
-            refreshes=False,
-        )
+        item, failed = verdict.item, None
+        try:
+            await asyncio.to_thread(
+                self._parts.catalogue.delete,
+                item.backup_id,
+                covered_by=verdict.covered_by,
+                refreshes=False,
+            )
+        except StorageError as exc:
+            if await asyncio.to_thread(self._is_there, item.backup_id):
+                raise
+            failed = exc  # without its manifest it is no backup any more; the rest is swept later
         deleted.append(verdict)
         facts = {"backup_id": item.backup_id, "reason": verdict.reason, "size": item.size}
         _log.info("Old backup deleted", extra={"facts": facts})
         if self._parts.audit is not None:
-            at = self._parts.clock.now()
-            event = AuditEvent(at, by, "", "", "delete_backup", item.backup_id, 0, "ok")
+            at, result = self._parts.clock.now(), failed.code if failed else "ok"
+            event = AuditEvent(at, by, "", "", "delete_backup", item.backup_id, 0, result)
             await self._parts.audit.record(event)
+        if failed:
+            raise failed
+
+    def _is_there(self, backup_id: str) -> bool:
+        try:
+            self._parts.catalogue.find(backup_id)
+        except BackupNotFoundError:
+            return False
+        return True
 
     def _refresh(self) -> None:
         try:

@@ -255,6 +255,13 @@ STEPS = st.one_of(
 )
 
 
+CHANGES = {
+    "pin": lambda one: replace(one, pinned="pinned by ann"),
+    "use": lambda one: replace(one, is_in_use=True),
+    "rot": lambda one: replace(one, is_good=False),
+}
+
+
 @dataclass
 class World:
     """Backups, settings and a clock, as a sequence of steps leaves them."""
@@ -279,12 +286,12 @@ class World:
             case "set":
                 self.policies[value[0]] = value[1]
             case "pin" | "use" | "rot" if self.items:
-                changes = {"pin": {"pinned": "pinned by ann"}, "use": {"is_in_use": True},
-                           "rot": {"is_good": False}}  # fmt: skip
                 at = value % len(self.items)
-                self.items[at] = replace(self.items[at], **changes[step])
+                self.items[at] = CHANGES[step](self.items[at])
             case "prune":
                 self.prune()
+            case _:  # it fails, or there is nothing to change
+                pass
 
     def prune(self) -> None:
         """Delete, and check everything that must hold."""

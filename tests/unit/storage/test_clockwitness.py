@@ -1,6 +1,7 @@
 """The witness of the clock: it tells a clock that was set from one that has moved."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ YEAR = timedelta(days=365)
 class Machine:
     """A machine whose clock, uptime and starts a test owns; the witness is another process each time."""
 
-    def __init__(self, home) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
         self.at = NOON
         self.up = 1000.0
