@@ -166,6 +166,16 @@ class DatabaseFacts(Answer):
     objects: tuple[ObjectFacts, ...]
 
 
+class CheckFacts(Answer):
+    """What the last look at a backup on one level has shown."""
+
+    level: Annotated[str, Field(examples=["hashes"])]
+    at: Moment
+    success: bool
+    duration: Seconds
+    error: Annotated[str | None, Field(description="Code of what was wrong.")]
+
+
 class BackupInfo(Answer):
     """Everything that is known about a backup."""
 
@@ -190,6 +200,10 @@ class BackupInfo(Answer):
     position: Position
     proven_at: Moment | None
     pin: PinFacts | None
+    checks: Annotated[
+        tuple[CheckFacts, ...],
+        Field(description="The last look on each level, shallow ones first."),
+    ]
     contents: tuple[DatabaseFacts, ...]
     warnings: tuple[str, ...]
 
@@ -292,3 +306,8 @@ class StatusAnswer(Answer):
     next_due_at: datetime | None
     last_failures: tuple[RunAnswer, ...]
     damaged: Annotated[int, Field(description="Backups that are not whole.")]
+    checks_failing: Annotated[int, Field(description="Backups of which the last check failed.")]
+    last_proven_at: Annotated[
+        datetime | None,
+        Field(description="When all of a backup, of any, was last restored and equal."),
+    ]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.domain.document import Document
     from app.domain.ids import BackupId
     from app.domain.manifest import Manifest
-    from app.domain.notes import Pin
+    from app.domain.notes import Check, Pin
     from app.services.orders import BackupWish
 
 CodecName = Literal["gzip", "zstd", "none"]
@@ -203,26 +203,33 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         from app.bootstrap import program
         from app.config import load_settings
         from app.domain.rehearsal import proven_at
-        from app.services import documents, retention_documents
+        from app.services import documents, health_documents, retention_documents
+        from app.services.checknotes import read_checks
 
         settings = load_settings()
         async with program(settings, needs_server=False) as parts:
             manifest = await parts.backups.info(backup_id)
+            found = await read_checks(parts.catalogue, manifest)
             proven = proven_at(await asyncio.to_thread(parts.catalogue.proofs, backup_id))
             pin = retention_documents.pin_of(backup_id, await parts.pins.look([backup_id]))
         full_path = str(settings.backup_dir / manifest.file)
         document: Document = {
             **documents.backup_details(manifest, proven),
             "pin": pin,
+            "checks": health_documents.checks(found),
             "full_path": full_path,
         }
-        return Answer(document, lambda: _show_info(manifest, full_path, proven, pin))
+        return Answer(document, lambda: _show_info(manifest, full_path, proven, pin, found))
 
     perform(work, as_json=as_json)
 
 
 def _show_info(
-    manifest: "Manifest", full_path: str, proven: "datetime | None", pin: "Document | None"
+    manifest: "Manifest",
+    full_path: str,
+    proven: "datetime | None",
+    pin: "Document | None",
+    checks: "Mapping[str, Check]",
 ) -> None:
     position = manifest.position
     binlog = f"{position.binlog_file}:{position.binlog_position} {position.gtid}".strip()
@@ -240,6 +247,7 @@ def _show_info(
         ("Size", f"{size(manifest.size)} ({size(manifest.raw_size)} of SQL)"),
         ("SHA-256", manifest.checksum),
         ("Last proven", _moment(proven) or "never; try 'backstay restore run ID --drill'"),
+        ("Checked", ", ".join(_check(*one) for one in checks.items()) or "never"),
         ("Pinned", f"by {pin['by']} {pin['reason']}".strip() if pin else "no"),
         ("Holds", holds(manifest)),
     ])
@@ -256,6 +264,10 @@ def _show_info(
     table(("Name", "Kind", "Rows", "SQL"), rows, right=2)
     for warning in manifest.warnings:
         note(f"Warning: {warning}")
+
+
+def _check(level: str, found: "Check") -> str:
+    return f"{level} {_moment(found.at)}" + (f" ({found.error})" if found.error else "")
 
 
 def _snapshot(manifest: "Manifest") -> str:

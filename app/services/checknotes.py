@@ -1,4 +1,4 @@
-"""What checks have found, noted beside the backups."""
+"""What checks have found, noted beside the backups and read from there."""
 
 import asyncio
 import logging
@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from app.archive.catalogue import Catalogue
+from app.domain.checks import checks_of
+from app.domain.manifest import Manifest
 from app.domain.notes import Check, Notes, VerifyLevel
-from app.errors import AppError, BackupNotFoundError
+from app.errors import AppError, BackupNotFoundError, ChecksumMismatchError
 
 
 _log: Final = logging.getLogger(__name__)
@@ -28,3 +30,12 @@ async def note_check(
     except AppError as exc:  # the check has found what it has found
         facts = {"backup_id": backup_id, "error": str(exc)}
         _log.warning("The check could not be noted", extra={"facts": facts})
+
+
+async def read_checks(catalogue: Catalogue, manifest: Manifest) -> dict[str, Check]:
+    """Return the last look at a backup on each level, shallow ones first; raises StorageError."""
+    try:
+        notes = await asyncio.to_thread(catalogue.notes, manifest.backup_id)
+    except ChecksumMismatchError:  # nobody knows of any; whoever reads the pin tells of it
+        notes = Notes()
+    return checks_of(notes, manifest.created_at, read_back=manifest.options.verify)

@@ -52,12 +52,12 @@ class CheckResult:
 
     Attributes:
         what: A level, or `drill`.
-        error: Code of what was wrong; empty when nothing.
+        failure: What was wrong; None when nothing.
     """
 
     backup_id: BackupId
     what: str
-    error: str = ""
+    failure: AppError | None = None
 
 
 class CheckService:
@@ -182,10 +182,10 @@ async def _result(
     except NotDueError:
         return []
     except AppError as exc:
-        return [CheckResult(backup_id, what, exc.code)]
+        return [CheckResult(backup_id, what, exc)]
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        return [CheckResult(backup_id, what, "cancelled")]  # somebody has cancelled the run
+        return []  # somebody has cancelled the run, and nothing was found
     return [CheckResult(backup_id, what)]

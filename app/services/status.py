@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 from app.archive.catalogue import Catalogue, Survey
 from app.domain.backup import CatalogueEntry
 from app.domain.ports import Clock
-from app.domain.rehearsal import Proof, proven_at
+from app.domain.rehearsal import proven_at
 from app.domain.run import Run
 from app.engine.connection import Server
 from app.errors import AppError
+from app.services.health import Health, HealthService
 from app.services.runs import RunService
 from app.services.schedules import ScheduleService
 
@@ -37,6 +38,8 @@ class Status:
         next_due: When the next scheduled backup is due; None when none is.
         failures: Runs that failed last, newest first.
         damaged: Backups that are not whole, with data files that lack a manifest.
+        proven_at: When any backup was last restored and equal, all of it; None = never.
+        checks_failing: Backups of which the last check failed.
     """
 
     last_backup: CatalogueEntry | None
@@ -50,6 +53,8 @@ class Status:
     next_due: datetime | None
     failures: tuple[Run, ...]
     damaged: int
+    proven_at: datetime | None
+    checks_failing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class StatusService:
     ) -> None:
         self._server = server
         self._catalogue = catalogue
+        self._health = HealthService(catalogue)
         self._runs = runs
         self._schedules = schedules
         self._clock = clock
@@ -99,15 +105,17 @@ class StatusService:
             StorageError: The backup directory cannot be read.
             ControlUnavailableError: The history cannot be read.
         """
-        (survey, proofs, disk), dues, running, failures = await asyncio.gather(
-            asyncio.to_thread(self._survey),
+        (health, disk), dues, running, failures = await asyncio.gather(
+            asyncio.to_thread(self._look),
             self._dues(),
             self._runs.unfinished(),
             self._runs.failures(_FAILURES),
         )
+        survey, last = health.survey, _last(health.survey)
+        proofs = {one.backup_id: one.proofs for one in health.stored}
         return Status(
-            last_backup=_last(survey),
-            last_proven_at=proven_at(proofs),
+            last_backup=last,
+            last_proven_at=proven_at(proofs[last.backup_id]) if last else None,
             backups_count=len(survey.entries),
             size_bytes=sum(one.size for one in survey.entries),
             raw_size_bytes=sum(one.raw_size for one in survey.entries),
@@ -117,6 +125,8 @@ class StatusService:
             next_due=min(dues, default=None),
             failures=tuple(failures),
             damaged=len(survey.problems) + len(survey.orphans),
+            proven_at=health.proven_at,
+            checks_failing=sum(one.notes.is_damaged for one in health.stored),
         )
 
     async def ready(self) -> Readiness:
@@ -132,15 +142,13 @@ class StatusService:
                 self._ready = (now, Readiness(checks))
             return self._ready[1]
 
-    def _survey(self) -> tuple[Survey, tuple[Proof, ...], _Disk]:
+    def _look(self) -> tuple[Health, _Disk]:
+        health = self._health.look_now()
         path = self._catalogue.directory.path
         if not path.exists():
-            return Survey((), (), ()), (), _Disk(None, None)
-        survey = self._catalogue.survey()
-        last = _last(survey)
-        proofs = self._catalogue.proofs(last.backup_id) if last else ()
+            return health, _Disk(None, None)
         free = self._catalogue.directory.free_bytes()
-        return survey, proofs, _Disk(free, shutil.disk_usage(path).total)
+        return health, _Disk(free, shutil.disk_usage(path).total)
 
     async def _dues(self) -> list[datetime]:
         dues = [one.next_due() for one in await self._schedules.list()]

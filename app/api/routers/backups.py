@@ -16,7 +16,8 @@ from app.api.responses import READS, READS_ONE, STARTS_RUN
 from app.domain.backup import BackupFilter
 from app.domain.rehearsal import proven_at
 from app.domain.stores import Page
-from app.services import documents
+from app.services import documents, health_documents
+from app.services.checknotes import read_checks
 from app.services.orders import BackupWish
 from app.services.retention_documents import pin_of
 
@@ -64,6 +65,7 @@ async def get_backup(backup_id: str, _: Viewer, parts: Parts) -> BackupInfo:
     return BackupInfo.model_validate({
         **documents.backup_details(manifest, proven_at(proofs)),
         "pin": pin_of(backup_id, pins),
+        "checks": health_documents.checks(await read_checks(parts.program.catalogue, manifest)),
     })
 
 

@@ -113,6 +113,8 @@ async def get_status(_: Viewer, parts: Parts) -> StatusAnswer:
         "next_due_at": found.next_due,
         "last_failures": [run_answer(one) for one in found.failures],
         "damaged": found.damaged,
+        "checks_failing": found.checks_failing,
+        "last_proven_at": found.proven_at,
     })
 
 
