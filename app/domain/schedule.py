@@ -12,9 +12,12 @@ to be done, and both only ever move past due times:
 Not guaranteed: that a backup comes of each due time; a process may die between the two.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from itertools import islice, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -150,12 +153,8 @@ class Schedule:
 
     def _passed(self, base: datetime, end: datetime) -> int:
         """Count the due times after `base` up to `end`."""
-        for count in range(_MOST_COUNTED):
-            due = self.due_after(base)
-            if due is None or due > end:
-                return count
-            base = due
-        return _MOST_COUNTED
+        times = islice(due_times(self.expression, self.timezone, base), _MOST_COUNTED)
+        return sum(1 for _ in takewhile(lambda due: due <= end, times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +176,13 @@ class Consideration:
 
 
 def due_after(expression: str, timezone: str, instant: datetime) -> datetime | None:
+    """Return the first of `due_times`; None = there is none."""
+    return next(due_times(expression, timezone, instant), None)
+
+
+def due_times(expression: str, timezone: str, instant: datetime) -> Iterator[datetime]:
     """
-    Find the next due time.
+    Find due times.
 
     Args:
         expression: Cron, five fields, with Debian's semantics also where the clocks change: what
@@ -187,19 +191,19 @@ def due_after(expression: str, timezone: str, instant: datetime) -> datetime | N
         timezone: IANA name.
         instant: Aware; itself left out.
 
-    Returns:
-        Aware UTC; None = it never comes.
+    Yields:
+        Aware UTC, in order, as far as there are any.
     """
     try:
         for due in CronSim(expression, instant.astimezone(ZoneInfo(timezone))):
             # In the second one of two like hours it begins with the first one.
-            if due > instant and due.astimezone(UTC) > instant:
-                return due.astimezone(UTC)
+            if (at := due.astimezone(UTC)) > instant:
+                yield at
     except OverflowError:  # beyond the last year
-        return None
-    return None
+        return
 
 
+@lru_cache(maxsize=256)
 def require_cron(expression: str, timezone: str) -> None:
     """Refuse what has no due times; raises InvalidScheduleError."""
     hint = "Five fields: minute, hour, day of the month, month, day of the week: '30 2 * * 1-5'."

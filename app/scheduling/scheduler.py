@@ -5,7 +5,8 @@ The scheduler of `backstay serve`.
    looked at again and again, since the command line and other processes change it too. 2. A job that
    fires considers its schedule and starts a run, nothing else. 3. Each look also considers all
    schedules, so what was missed while the service was down, while another backup ran, or while the
-   machine slept, is found without a job that fires.
+   machine slept, is found without a job that fires. 4. Looks go by the monotonic clock: APScheduler
+   would sleep for a year after the other one was set back by a year.
 
 A due time that is found twice is claimed once: see `app.services.schedules`.
 """
@@ -22,7 +23,6 @@ from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from app.domain.manifest import Manifest
 from app.domain.ports import Clock
@@ -54,11 +54,6 @@ class Chore:
     name: str
     trigger: BaseTrigger
     work: Callable[[], Coroutine[object, object, object]]
-
-
-def every(seconds: float) -> BaseTrigger:
-    """Return the trigger of something that is done again and again."""
-    return IntervalTrigger(seconds=seconds, timezone=UTC)
 
 
 class Scheduler:
@@ -96,10 +91,10 @@ class Scheduler:
     async def open(self) -> None:
         """Begin; what was missed is found at once."""
         self._jobs.start()
-        self._add(Chore("look", every(self._look_seconds), self.look))
         for chore in self._chores:
             self._add(chore)
         await self._guarded("look", self.look)
+        _ = self._track(self._keep_looking(), "look")
 
     async def close(self) -> None:
         """End; chores that are at work are cancelled, runs are not."""
@@ -113,6 +108,7 @@ class Scheduler:
         """Make the jobs what `schedule.json` says, and consider every schedule."""
         schedules = [one for one in await self._schedules.list() if _is_ours(one)]
         self._arrange(schedules)
+        self._mend()
         for one in schedules:
             await self.fire(one.name)
 
@@ -123,21 +119,18 @@ class Scheduler:
         Raises:
             AppError: It cannot be told, or not be started; the due time stays open.
         """
-        order = await self._schedules.consider(name)
-        if order is None:
+        occasion = await self._schedules.consider(name)
+        if occasion is None:
             return
-        schedule = await self._schedules.get(name)
-        first = schedule.consider(self._clock.now()).first
         try:
-            await self._start(order, Asker(f"schedule:{name}", Origin.SCHEDULE))
+            await self._start(occasion.order, Asker(f"schedule:{name}", Origin.SCHEDULE))
         except NotDueError:  # another process was faster
             return
         except AlreadyRunningError as exc:  # the next look tries again
             facts = {"schedule": name, "run": exc.run_id}
             _log.info("A scheduled backup waits for another run", extra={"facts": facts})
             return
-        if first is not None:
-            self.lag_seconds = (self._clock.now() - first).total_seconds()
+        self.lag_seconds = (self._clock.now() - occasion.due).total_seconds()
 
     def next_fire(self, name: str) -> datetime | None:
         """Return when the job of a schedule fires next; None = it has none."""
@@ -158,6 +151,19 @@ class Scheduler:
                 self._known[name] = trigger
                 self._add(Chore(_job_id(name), trigger, partial(self.fire, name)))
 
+    def _mend(self) -> None:
+        """Bring jobs nearer that lie too far ahead, since the clock was set back."""
+        now = self._clock.now()
+        for job in self._jobs.get_jobs():
+            fresh = job.trigger.get_next_fire_time(None, now)
+            if fresh is not None and job.next_run_time > fresh:
+                job.modify(next_run_time=fresh)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(self._look_seconds)
+            await self._guarded("look", self.look)
+
     def _add(self, chore: Chore) -> None:
         self._jobs.add_job(
             self._tracked, chore.trigger, args=(chore.name, chore.work), id=chore.name
@@ -167,10 +173,13 @@ class Scheduler:
         self, name: str, work: Callable[[], Coroutine[object, object, object]]
     ) -> None:
         """Do a chore in a task that `close` waits for: APScheduler cancels and forgets."""
-        task = asyncio.create_task(self._guarded(name, work), name=name)
+        await asyncio.wait([self._track(self._guarded(name, work), name)])
+
+    def _track(self, work: Coroutine[object, object, None], name: str) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait([task])
+        return task
 
     async def _guarded(
         self, name: str, work: Callable[[], Coroutine[object, object, object]]

@@ -5,7 +5,7 @@ Its own cron trigger counts weekdays from Monday as 0, wants day of the month AN
 twice when clocks are put back; `app.domain.schedule.due_after` has the semantics of Debian's cron.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.triggers.base import BaseTrigger
 
@@ -43,3 +43,20 @@ class DueTrigger(BaseTrigger):  # type: ignore[misc]  # the library publishes no
 
     def __hash__(self) -> int:
         return hash((self.expression, self.timezone))
+
+
+class Every(BaseTrigger):  # type: ignore[misc]  # the same
+    """Again and again, so many seconds after it was last asked, whatever the clock said before."""
+
+    __slots__ = ("interval",)
+
+    def __init__(self, seconds: float) -> None:
+        self.interval = timedelta(seconds=seconds)
+
+    def get_next_fire_time(
+        self,
+        previous_fire_time: datetime | None,  # noqa: ARG002 - as it is called
+        now: datetime,
+    ) -> datetime:
+        """Return the instant after this interval."""
+        return now + self.interval

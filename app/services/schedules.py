@@ -71,6 +71,20 @@ class Due:
     next_due: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """
+    A scheduled backup that the scheduler is to begin now.
+
+    Attributes:
+        order: What to run; its claim raises NotDueError when another process was faster.
+        due: Oldest due time that it serves, aware UTC.
+    """
+
+    order: Order[Manifest]
+    due: datetime
+
+
 class ScheduleService:
     """Keeps schedules; it starts nothing by itself."""
 
@@ -182,26 +196,25 @@ class ScheduleService:
         )
 
         def is_open(one: Schedule) -> bool:
-            return force or _at(one, frequency).is_open(now)
+            return force or _at(one, frequency).is_open(self._clock.now())
 
         def claim(one: Schedule) -> Schedule:
             if not is_open(one):
                 raise NotDueError(f"the schedule {one.name!r} is not due any more")
-            considered = max(one.considered_at or now, now)
-            return replace(one, considered_at=considered, last_run_at=now)
+            at = self._clock.now()
+            return replace(one, considered_at=max(one.considered_at or at, at), last_run_at=at)
 
         at = _at(schedule, frequency)
         if not is_open(schedule):
             return Due(schedule, None, at.next_due())
         return Due(schedule, self._order(schedule, claim, frequency), at.next_due())
 
-    async def consider(self, name: str) -> Order[Manifest] | None:
+    async def consider(self, name: str) -> Occasion | None:
         """
         Look at the due times of a schedule that no scheduler has looked at yet.
 
         Returns:
-            What to run; its claim raises NotDueError when another one was faster, or when all that
-            is to be done is to note that times were missed. None when there is nothing to do.
+            What to run; None when there is nothing to do but to note that times were missed.
 
         Raises:
             IntegrityError: `schedule.json` is damaged.
@@ -213,10 +226,10 @@ class ScheduleService:
         found = schedule.consider(self._clock.now())
         if found.first is None and not found.is_clock_back:
             return None
-        if found.is_clock_back or not (found.on_time or self._catch_up):
+        if found.first is None or not (found.on_time or self._catch_up):
             await self._note(schedule)
             return None
-        return self._order(schedule, self._claim)
+        return Occasion(self._order(schedule, self._claim), found.first)
 
     def _claim(self, schedule: Schedule) -> Schedule:
         """Take all due times up to now, for one backup."""

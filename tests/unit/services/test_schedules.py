@@ -3,25 +3,47 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from app.config import Settings
+from app.domain.manifest import Manifest
 from app.domain.progress import Phase, Progress
 from app.domain.schedule import Frequency, ScheduleOptions
-from app.errors import ConnectionFailedError, IntegrityError
+from app.errors import (
+    ConnectionFailedError,
+    IntegrityError,
+    InvalidScheduleError,
+    NotDueError,
+    ScheduleNotFoundError,
+)
 from app.services.orders import Orders
-from app.services.schedules import ScheduleService
+from app.services.schedules import Due, ScheduleService, ScheduleWish
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.trips import Trip
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
 OPTIONS = ScheduleOptions(
     ("shop",), ("t*",), ("tmp*",), include_data=False, description="Nightly", compress=False
 )
+
+
+def wish(often: Frequency, options: ScheduleOptions = OPTIONS, **changes: Any) -> ScheduleWish:
+    """Want a schedule."""
+    return replace(ScheduleWish(frequency=often, options=options), **changes)
+
+
+async def perform(due: Due) -> Manifest:
+    """Do what is due, as a run does."""
+    assert due.order is not None
+    assert due.order.claim is not None
+    await due.order.claim()
+    return await due.order.work(Progress())
 
 
 class SetClock:
@@ -65,10 +87,10 @@ async def test_a_schedule_is_set_and_shown(world):
     """By every process; setting it again keeps what it is not about."""
     service = world.service()
     assert await service.list() == ()
-    made = await service.set(Frequency.DAILY, OPTIONS)
+    made = await service.set(wish(Frequency.DAILY))
     world.clock.at += timedelta(hours=1)
-    changed = await service.set(Frequency.WEEKLY, ScheduleOptions(), enabled=False)
-    other = await service.set(Frequency.HOURLY, OPTIONS, name="other")
+    changed = await service.set(wish(Frequency.WEEKLY, ScheduleOptions(), enabled=False))
+    other = await service.set(wish(Frequency.HOURLY, name="other"))
 
     assert (made.name, made.frequency, made.options, made.enabled) == (
         "default",
@@ -83,6 +105,7 @@ async def test_a_schedule_is_set_and_shown(world):
         options=ScheduleOptions(),
         enabled=False,
         updated_at=world.clock.at,
+        considered_at=world.clock.at,
     )
     assert await world.service().list() == (changed, other)
 
@@ -90,15 +113,16 @@ async def test_a_schedule_is_set_and_shown(world):
 async def test_what_is_due_has_an_order_with_the_options(world):
     """Every option of the schedule is asked for."""
     service = world.service()
-    await service.set(Frequency.DAILY, OPTIONS)
+    await service.set(wish(Frequency.DAILY))
     due = await service.due()
 
-    assert due.next_due == NOON
+    assert due.next_due == datetime(2026, 2, 1, 2, tzinfo=UTC)
     assert due.order is not None
     asked = due.order.request
     assert (asked["databases"], asked["tables"]) == (("shop",), ("t*",))
     assert (asked["exclude_tables"], asked["include_data"]) == (("tmp*",), False)
     assert (asked["description"], asked["codec"]) == ("Nightly", "none")
+    assert asked["schedule"] == "default"
     assert due.order.resources
 
 
@@ -106,7 +130,7 @@ async def test_nothing_is_due_before_its_time(world):
     """Not where there is no schedule, not one that is switched off, unless somebody insists."""
     service = world.service()
     assert (await service.due()).order is None
-    await service.set(Frequency.HOURLY, OPTIONS, enabled=False)
+    await service.set(wish(Frequency.HOURLY, enabled=False))
 
     assert (await service.due()).order is None
     assert (await service.due(name="other")).next_due is None
@@ -119,18 +143,18 @@ async def test_nothing_is_due_before_its_time(world):
 
 
 async def test_a_run_that_fails_leaves_the_schedule_due(world):
-    """When it last began is kept, and it has not succeeded."""
+    """When it last began is kept, and what it failed with."""
     service = world.service()
-    await service.set(Frequency.DAILY, OPTIONS)
+    await service.set(wish(Frequency.DAILY))
     due = await service.due()
-    assert due.order is not None
     world.clock.at += timedelta(minutes=1)
 
     with pytest.raises(ConnectionFailedError):
-        await due.order.work(Progress())
+        await perform(due)
 
     (schedule,) = await service.list()
     assert (schedule.last_run_at, schedule.last_success_at) == (world.clock.at, None)
+    assert schedule.last_error == "connection-failed"
     assert (await service.due()).order is not None
 
 
@@ -140,32 +164,108 @@ async def test_a_run_that_succeeds_puts_the_next_one_off(server, database, sql, 
     world = World(tmp_path / "backups", server.url)
     service = world.service()
     options = ScheduleOptions((database,))
-    await service.set(Frequency.DAILY, options)
-    due = await service.due()
-    assert due.order is not None
-
-    manifest = await due.order.work(Progress())
+    await service.set(wish(Frequency.DAILY, options))
+    manifest = await perform(await service.due())
 
     (schedule,) = await service.list()
     assert schedule.options == options
     assert schedule.last_success_at == manifest.created_at
-    assert schedule.last_backup_id == manifest.backup_id
-    world.clock.at = manifest.created_at + timedelta(hours=2)
+    assert (schedule.last_backup_id, schedule.last_error) == (manifest.backup_id, "")
+    assert manifest.options.schedule == "default"
+    world.clock.at = made_at = manifest.created_at.replace(hour=3, minute=10)
+    await service._change(schedule, lambda one: replace(one, last_success_at=made_at))
+    world.clock.at += timedelta(hours=2)
     assert (await service.due()).order is None
-    assert (await service.due()).next_due == manifest.created_at + timedelta(days=1)
+    assert (await service.due()).next_due == made_at.replace(
+        hour=2, minute=0, second=0, microsecond=0
+    ) + DAY
     assert (await service.due(Frequency.HOURLY)).order is not None
-    assert (await service.list()) == (schedule,)
+    world.clock.at = made_at + timedelta(hours=23)
+    assert (await service.due()).order is not None
+
+
+async def test_what_two_want_at_once_one_claims(world):
+    """Cron and the scheduler, in either order, and two schedulers; the others learn that it is not due."""
+    service, other = world.service(), world.service()
+    for by_cron_first in (True, False):
+        name = f"s{by_cron_first}".lower()
+        await service.set(wish(Frequency.HOURLY, name=name))
+        world.clock.at += timedelta(hours=1)
+        by_cron = (await other.due(name=name)).order
+        occasions = [await one.consider(name) for one in (service, other)]
+        claims = [one.order.claim for one in occasions if one] + [by_cron and by_cron.claim]
+        if by_cron_first:
+            claims.reverse()
+        await claims[0]()
+        if by_cron_first:
+            for late in claims[1:]:
+                with pytest.raises(NotDueError):
+                    await late()
+        else:
+            with pytest.raises(NotDueError):
+                await claims[1]()
+            # To cron it is still due, for nothing has succeeded yet; the lock of the run is in its way.
+            assert (await other.due(name=name)).order is not None
+
+
+async def test_what_cron_makes_is_left_to_cron(world):
+    """The scheduler of a service on the same directory does not begin it at other times."""
+    service = world.service()
+    due = await service.due(Frequency.HOURLY, name="cron")
+    with pytest.raises(ConnectionFailedError):
+        await perform(due)
+    world.clock.at += timedelta(hours=5)
+
+    (schedule,) = await service.list()
+    assert (schedule.name, schedule.external, schedule.enabled) == ("cron", True, True)
+    assert await service.consider("cron") is None
+    assert (await service.due(name="cron")).order is not None
+
+
+async def test_a_schedule_is_switched_and_deleted_by_its_name(world):
+    """What does not exist is told; due times while it was off do not count."""
+    service = world.service()
+    await service.set(wish(Frequency.HOURLY))
+    off = await service.enable("default", enabled=False)
+    world.clock.at += timedelta(hours=5)
+    assert await service.consider("default") is None
+    on = await service.enable("default", enabled=True)
+    assert await service.consider("default") is None
+    await service.delete("default")
+
+    assert (off.enabled, on.enabled, on.next_due()) == (False, True, NOON + timedelta(hours=6))
+    assert await service.list() == ()
+    for call in (service.delete("default"), service.enable("x", enabled=True), service.get("x")):
+        with pytest.raises(ScheduleNotFoundError):
+            await call
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"frequency": None},
+        {"cron": "0 2 * * *"},
+        {"frequency": None, "cron": "0 2 * *"},
+        {"timezone": "Mars"},
+    ],
+)
+async def test_a_schedule_without_due_times_is_refused(world, changes):
+    """Neither a frequency nor an expression, both, one that is none, or no such zone."""
+    with pytest.raises(InvalidScheduleError):
+        await world.service().set(wish(Frequency.DAILY, **changes))
+
+    assert not world.directory.exists()
 
 
 async def test_a_damaged_file_is_told_and_left_as_it_is(world):
     """By every call; nothing is scheduled by a guess."""
     service = world.service()
-    await service.set(Frequency.DAILY, OPTIONS)
+    await service.set(wish(Frequency.DAILY))
     path = world.directory / "schedule.json"
     path.write_bytes(path.read_bytes()[:-9])
     before = path.read_bytes()
 
-    for call in (service.list(), service.due(force=True), service.set(Frequency.DAILY, OPTIONS)):
+    for call in (service.list(), service.due(force=True), service.set(wish(Frequency.DAILY))):
         with pytest.raises(IntegrityError):
             await call
 
@@ -178,7 +278,7 @@ async def test_changes_of_two_processes_at_once_are_all_kept(world):
 
     await asyncio.gather(
         *(
-            services[number % 2].set(Frequency.DAILY, OPTIONS, name=f"s{number}")
+            services[number % 2].set(wish(Frequency.DAILY, name=f"s{number}"))
             for number in range(40)
         )
     )
@@ -189,12 +289,14 @@ async def test_changes_of_two_processes_at_once_are_all_kept(world):
 async def test_a_schedule_that_is_changed_while_it_runs_stays_changed(world):
     """The run adds only what it has done."""
     service = world.service()
-    await service.set(Frequency.DAILY, OPTIONS)
+    await service.set(wish(Frequency.DAILY))
     due = await service.due()
-    await world.service().set(Frequency.WEEKLY, ScheduleOptions(), enabled=False)
-    assert due.order is not None
+    await world.service().set(wish(Frequency.WEEKLY, ScheduleOptions(), enabled=False))
+    with pytest.raises(NotDueError):
+        await perform(due)
+    forced = await service.due(force=True)
     with pytest.raises(ConnectionFailedError):
-        await due.order.work(Progress())
+        await perform(forced)
 
     (schedule,) = await service.list()
     assert (schedule.frequency, schedule.enabled) == (Frequency.WEEKLY, False)
