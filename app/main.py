@@ -12,6 +12,7 @@ from app.api import document, problems
 from app.api.middleware import BodyLimit, Recorder, SecurityHeaders
 from app.api.requests import RequestNames
 from app.api.routers import (
+    alerts,
     audit,
     auth,
     backups,
@@ -35,6 +36,7 @@ _ROUTERS: Final = (
     recoveries,
     schedules,
     runs,
+    alerts,
     users,
     audit,
     health,

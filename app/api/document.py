@@ -30,6 +30,7 @@ TAGS: Final = [
     {"name": "restores", "description": "Rehearsed, done, taken back."},
     {"name": "schedules", "description": "What is backed up by itself, and how that goes."},
     {"name": "runs", "description": "Everything that was and is being done."},
+    {"name": "alerts", "description": "What is wrong, and who was told."},
     {"name": "users", "description": "Who may log in."},
     {"name": "audit", "description": "Who changed what."},
     {"name": "health", "description": "For balancers and supervisors."},

@@ -36,6 +36,7 @@ STATUS: Final[dict[type[errors.AppError], HTTPStatus]] = {
     errors.StorageError: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.ControlUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.IntegrityError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.DeliveryError: HTTPStatus.BAD_GATEWAY,
     errors.AppError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 # What the framework refuses itself.

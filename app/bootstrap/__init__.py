@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.archive.catalogue import Catalogue
+from app.bootstrap.alerting import alerts_of
 from app.config import Settings
 from app.control.audit import AuditRecords
 from app.control.database import ControlDatabase
@@ -19,6 +20,7 @@ from app.domain.alert import Alarm, NoAlarm
 from app.domain.ports import Clock
 from app.engine.connection import Server
 from app.errors import AppError, InvalidRequestError
+from app.services.alerts import AlertService
 from app.services.audit import AuditService
 from app.services.backups import BackupService
 from app.services.doctor import DoctorService
@@ -69,6 +71,7 @@ class Program:
     schedules: ScheduleService
     retention: RetentionService
     pins: PinService
+    alerts: AlertService
     audit: AuditService | None
     unwritten: AppError | None
 
@@ -155,6 +158,7 @@ def program_of(
         ),
         retention=retention,
         pins=PinService(catalogue, clock),
+        alerts=alerts_of(settings, control, clock),
         audit=audit,
         unwritten=unwritten,
     )

@@ -65,6 +65,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         await _ensure_admin(settings, people.users)
         sign_ins = _sign_ins(settings, control, passwords)
         parts = program_of(settings, server, control, None)
+        await parts.alerts.load()
         schedules = parts.schedules
         scheduler = Scheduler(schedules, partial(parts.runs.start, needs_history=False), clock)
         yield Service(

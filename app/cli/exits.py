@@ -7,6 +7,7 @@ from app.errors import (
     AccessError,
     ConflictError,
     DatabaseError,
+    DeliveryError,
     IntegrityError,
     NotFoundError,
     RefusedError,
@@ -27,6 +28,7 @@ EXIT_CODES: Final[dict[type[BaseException], int]] = {
     DatabaseError: 20,
     StorageError: 21,
     IntegrityError: 22,
+    DeliveryError: 23,
     CancelledError: CANCELLED,
     KeyboardInterrupt: CANCELLED,
 }

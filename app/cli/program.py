@@ -12,9 +12,11 @@ import typer
 from typer.exceptions import TyperException
 
 from app.cli import (
+    alert,
     audit,
     backup,
     catalog,
+    checks,
     cron,
     demo,
     doctor,
@@ -37,7 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (retention.pin, retention.unpin, retention.prune):
+for command in (checks.check, retention.pin, retention.unpin, retention.prune):
     backup.app.command()(command)
 app.add_typer(backup.app)
 app.add_typer(restore.app)
@@ -45,6 +47,7 @@ app.add_typer(recovery_point.app)
 app.add_typer(catalog.app)
 app.add_typer(schedule.app)
 app.add_typer(user.app)
+app.add_typer(alert.app)
 app.add_typer(audit.app)
 app.command("serve")(serve.serve)
 app.command("cron")(cron.cron)

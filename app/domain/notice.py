@@ -93,10 +93,14 @@ class Notice:
 
 
 class Messenger(Protocol):
-    """Whoever carries messages; no call raises an AppError."""
+    """Whoever carries messages; only `load` raises an AppError."""
 
     def takers(self, kind: AlertKind) -> tuple[str, ...]:
         """Return the names of targets that want alerts of this kind; every one wants a test."""
+        ...
+
+    def load(self) -> None:
+        """Look closer at every target; takes a while, and raises InvalidRequestError."""
         ...
 
     async def send(self, target: str, notice: Notice, seconds: float) -> str:

@@ -52,6 +52,7 @@ Everything that can go wrong, as one tree.
     - ManifestError
     - ProofFailedError
     - AuditBrokenError
+  x DeliveryError
 
 The edges translate: `app.cli.exits` to exit codes, `app.api.problems` to HTTP statuses.
 """
@@ -97,6 +98,7 @@ from app.errors.met import (
     ConnectionLostError,
     ControlUnavailableError,
     DatabaseError,
+    DeliveryError,
     IntegrityError,
     ManifestError,
     PermissionDeniedError,
@@ -129,6 +131,7 @@ __all__ = [
     "ControlUnavailableError",
     "DatabaseError",
     "DatabaseNotFoundError",
+    "DeliveryError",
     "IncompatibleServerError",
     "IntegrityError",
     "InvalidRequestError",

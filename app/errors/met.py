@@ -141,3 +141,11 @@ class AuditBrokenError(IntegrityError):
 
     code = "audit-broken"
     title = "Audit broken"
+
+
+class DeliveryError(AppError):
+    """A message did not arrive where it was sent to."""
+
+    code = "delivery"
+    title = "Not delivered"
+    retryable = True

@@ -109,6 +109,10 @@ class AlertService:
 
     # -- who is told ------------------------------------------------------------------------------
 
+    async def load(self) -> None:
+        """Look closer at the addresses; raises InvalidRequestError for one that makes no sense."""
+        await asyncio.to_thread(self._messenger.load)
+
     async def go_on(self) -> None:
         """Send what is due, again and again, until cancelled; nothing that fails ends it."""
         await self._deliverer.go_on()
@@ -202,13 +206,15 @@ class AlertService:
 
         async def tell() -> None:
             outcomes = await self._send(direct.record, Tone.ALARM, targets)
+            _report(direct.record, Tone.ALARM, outcomes)
             direct.arrived.update(target for target, error in outcomes.items() if not error)
 
         _ = self._spawn(tell())
 
     async def _tell_end(self, direct: _Direct, closing: str, at: datetime) -> None:
         over = replace(direct.record, closed_at=at, closing=closing)
-        await self._send(over, Tone.RECOVERY, sorted(direct.arrived))
+        outcomes = await self._send(over, Tone.RECOVERY, sorted(direct.arrived))
+        _report(over, Tone.RECOVERY, outcomes)
 
     async def _send(
         self, record: AlertRecord, tone: Tone, targets: Sequence[str]
@@ -218,15 +224,7 @@ class AlertService:
         errors = await asyncio.gather(
             *(self._messenger.send(target, notice, self._seconds) for target in targets)
         )
-        outcomes = dict(zip(targets, errors, strict=True))
-        for target, error in outcomes.items():
-            facts = {"target": target, "about": f"{record.kind}:{record.about}", "tone": tone}
-            if error:
-                extra = {"facts": facts | {"error": error}}
-                _log.warning("An alert was not taken", extra=extra)
-            else:
-                _log.info("An alert was delivered", extra={"facts": facts})
-        return outcomes
+        return dict(zip(targets, errors, strict=True))
 
     # -- nobody waits -----------------------------------------------------------------------------
 
@@ -252,3 +250,14 @@ def _record_of(alert: Alert, at: datetime) -> AlertRecord:
     return AlertRecord(
         AlertId(""), alert.kind, alert.about, alert.message, alert.hint, alert.run_id, at, at, 1, at
     )
+
+
+def _report(record: AlertRecord, tone: Tone, outcomes: Mapping[str, str]) -> None:
+    """Write down in the log of the program how it went, where there is no other."""
+    for target, error in outcomes.items():
+        facts = {"target": target, "about": f"{record.kind}:{record.about}", "tone": tone}
+        if error:
+            extra = {"facts": facts | {"error": error}}
+            _log.warning("An alert was not taken", extra=extra)
+        else:
+            _log.info("An alert was delivered", extra={"facts": facts})

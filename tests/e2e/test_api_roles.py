@@ -34,6 +34,8 @@ LEAST = {
     "get_run": "viewer",
     "watch_run": "viewer",
     "cancel_run": "operator",
+    "list_alerts": "viewer",
+    "send_test_alert": "admin",
     "list_users": "admin",
     "create_user": "admin",
     "get_user": "admin",
@@ -110,7 +112,9 @@ def test_a_role_opens_its_routes_and_no_other(shared_api, name):
 @pytest.mark.parametrize("name", [name for name, role in LEAST.items() if role == "public"])
 def test_the_public_routes_ask_for_no_token(shared_api, name):
     """They answer without one; only a login that is wrong is refused."""
-    status = {"is_alive": 200, "is_ready": 200, "get_metrics": 200, "log_in": 422, "refresh": 401}[name]
+    status = {"is_alive": 200, "is_ready": 200, "get_metrics": 200, "log_in": 422, "refresh": 401}[
+        name
+    ]
 
     assert ask(shared_api.client(None), name).status_code == status
 

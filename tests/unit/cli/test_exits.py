@@ -18,6 +18,7 @@ FAMILIES = {
     "DatabaseError": 20,
     "StorageError": 21,
     "IntegrityError": 22,
+    "DeliveryError": 23,
 }
 
 

@@ -1,0 +1,66 @@
+"""Who is told, put together."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from app.config import Settings
+from app.control.alerts import AlertRecords
+from app.control.database import ControlDatabase
+from app.domain.ports import Clock
+from app.errors import AppError
+from app.notices.addresses import parse_alert_urls, parse_ping_urls
+from app.notices.messenger import AppriseMessenger
+from app.notices.pings import Pings
+from app.services.alerts import AlertService
+from app.services.deliveries import Patience
+from app.services.history import NoAlerts
+
+
+@asynccontextmanager
+async def alerting(settings: Settings, clock: Clock) -> AsyncIterator[AlertService]:
+    """
+    Open the alerts for the length of a block; without a control database they are only sent.
+
+    Yields:
+        The alerts.
+
+    Raises:
+        InvalidRequestError: An address makes no sense.
+    """
+    control = ControlDatabase(settings.control_address, settings.state_dir)
+    try:
+        try:
+            await control.prepare()
+        except AppError:
+            yield alerts_of(settings, None, clock)
+        else:
+            yield alerts_of(settings, control, clock)
+    finally:
+        await control.close()
+
+
+def alerts_of(settings: Settings, control: ControlDatabase | None, clock: Clock) -> AlertService:
+    """
+    Make the alerts; without a control database they are told at once or not at all.
+
+    Returns:
+        The service; its `load` looks closer at the addresses.
+
+    Raises:
+        InvalidRequestError: An address is of a scheme that is not allowed, or is none.
+    """
+    addresses = parse_alert_urls(settings.alert_urls.get_secret_value(), settings.alert_schemes)
+    return AlertService(
+        AlertRecords(control) if control else NoAlerts(),
+        AppriseMessenger(addresses),
+        clock,
+        socket.gethostname(),
+        Patience(repeat_after=timedelta(hours=settings.alert_repeat_hours)),
+    )
+
+
+def pings_of(settings: Settings) -> Pings:
+    """Make the pings of dead-man services; raises InvalidRequestError for what is no address."""
+    return Pings(parse_ping_urls(settings.ping_urls.get_secret_value()))
