@@ -1,0 +1,105 @@
+"""Retention as its users meet it: by command and over HTTP, bytes on disk out."""
+
+import json
+
+from tests.fixtures.api import finished
+from tests.fixtures.calls import BACKUP, WAIT, created, done, problem
+from tests.fixtures.cli import address
+
+
+def test_commands_prune_and_pin(cli, sql, database):
+    """Made by themselves old backups go; a pin and a dry run keep them; the audit is whole."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+
+    def create(*arguments, **settings):
+        return cli.json(
+            "backup", "create", "--database", database, *arguments, **settings
+        )["backup_id"]  # fmt: skip
+
+    first, second = create(), create()
+    unread = create("--no-verify", MAX_BACKUPS="1")
+    pinned = cli.json("backup", "pin", first, "--reason", "before the move")
+    plan = cli.json("backup", "prune", "--dry-run", MAX_BACKUPS="1")
+    people = cli("backup", "prune", "--dry-run", MAX_BACKUPS="1").out
+    newest = create(MAX_BACKUPS="1")
+    listed = cli.json("backup", "list")["backups"]
+
+    assert pinned["pin"]["reason"] == "before the move"
+    assert pinned["pin"]["by"].startswith("os:")
+    assert [one["backup_id"] for one in plan["keep"]] == [unread, second, first]
+    assert plan["delete"] == []
+    assert "pinned by os:" in people
+    assert "one of the" not in people
+    assert {one["backup_id"]: one["pin"] for one in listed} == {
+        newest: None,
+        first: pinned["pin"],
+    }
+    assert cli.json("backup", "info", first)["pin"] == pinned["pin"]
+    refused = cli.error("backup", "delete", first, code=11)
+    assert refused["code"] == "backup-pinned"
+    assert "before the move" in refused["message"]
+    assert cli.error("backup", "pin", "backup_0000000000000", code=10)
+
+    assert cli.json("backup", "unpin", first)["pin"] is None
+    pruned = cli.json("backup", "prune", MAX_BACKUPS="1")
+    assert [one["backup_id"] for one in pruned["deleted"]] == [first]
+    assert (pruned["kept"], pruned["failed"]) == (1, [])
+    assert cli("backup", "prune").out == "0 backups deleted (0 B), 1 kept.\n"
+    assert len(cli.files() - {"schedule.json"}) == 2
+    assert cli.json("audit", "verify")["entries"] > 5
+
+
+def test_a_clock_that_jumped_stops_the_command_until_it_is_accepted(cli, sql, database):
+    """Exit 11 and a hint; the backups are there, and one that is made all the same."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+    for _ in range(2):
+        cli.json("backup", "create", "--database", database)
+    witness = cli.home / "state" / "clock" / "witness.json"
+    known = json.loads(witness.read_text())
+    witness.write_text(json.dumps({**known, "at": "2025-01-01T00:00:00Z"}))
+
+    refused = cli.error("backup", "prune", code=11, MAX_BACKUPS="1")
+    cli.json("backup", "create", "--database", database, MAX_BACKUPS="1")
+    plan = cli.json("backup", "prune", "--dry-run", MAX_BACKUPS="1")
+    accepted = cli.json("backup", "prune", "--accept-clock", MAX_BACKUPS="1")
+
+    assert refused["code"] == "clock-jumped"
+    assert "--accept-clock" in refused["hint"]
+    assert "set ahead" in plan["clock"]
+    assert (len(plan["delete"]), len(accepted["deleted"])) == (2, 2)
+    assert cli.json("backup", "prune", MAX_BACKUPS="1")["kept"] == 1
+
+
+def test_the_service_prunes_and_pins(own_api, server, sql, database):
+    """After each backup, and when asked; every deletion is in the audit by who wanted it."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+    api = own_api(address(server.url, database=database)).start(MAX_BACKUPS="1")
+    admin = api.client()
+    ids = [created(admin)["backup_id"]]
+    pinned = api.client("operator").post(f"{BACKUP}/pin/{ids[0]}", json={"reason": "for ever"})
+    ids += [created(admin)["backup_id"], created(admin)["backup_id"]]
+    listed = admin.get(f"{BACKUP}/list").json()["backups"]
+
+    assert pinned.json()["pin"]["by"] == "some-operator"
+    assert [(one["backup_id"], one["pin"] is None) for one in listed] == [
+        (ids[2], True), (ids[0], False),
+    ]  # fmt: skip
+    assert admin.get(f"{BACKUP}/status").json()["last_backup"]["pin"] is None
+    deletion = admin.delete(f"{BACKUP}/delete/{ids[0]}")
+    assert "for ever" in problem(deletion, 409, "backup-pinned")["detail"]
+
+    assert admin.delete(f"{BACKUP}/pin/{ids[0]}").json()["pin"] is None
+    plan = admin.post(f"{BACKUP}/prune").json()
+    assert [one["backup_id"] for one in plan["delete"]] == [ids[0]]
+    assert len(admin.get(f"{BACKUP}/list").json()["backups"]) == 2
+    begun = admin.post(f"{BACKUP}/prune", json={"dry_run": False})
+    assert begun.status_code == 202
+    run = finished(admin, begun.json()["run_id"])
+    assert (run["kind"], run["state"]) == ("prune", "succeeded")
+    assert [one["backup_id"] for one in run["result"]["deleted"]] == [ids[0]]
+    again = done(admin.post(f"{BACKUP}/prune", json={"dry_run": False}, headers=WAIT))
+    assert again["result"]["deleted"] == []
+
+    entries = admin.get("/api/admin/audit", params={"action": "delete_backup"}).json()["entries"]
+    found = {(one["actor"], one["target"]) for one in entries if one["result"] == "ok"}
+    assert found == {("retention", ids[1]), ("some-admin", ids[0])}
