@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     drill_days: Annotated[float, Field(ge=0)] = 30.0
     alert_urls: SecretStr = SecretStr("")
     alert_schemes: str = (
-        "mailto,mailtos,slack,msteams,discord,mmost,mmosts,rocket,rockets,json,jsons"
+        "mailto,mailtos,slack,workflows,discord,mmost,mmosts,rocket,rockets,json,jsons"
     )
     alert_repeat_hours: Annotated[float, Field(gt=0)] = 24.0
     ping_urls: SecretStr = SecretStr("")

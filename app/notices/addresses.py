@@ -22,7 +22,7 @@ _HOST: Final = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d*)?
 # of rocket, whose webhooks stand where the host is looked for.
 _WITH_HOST: Final = frozenset({
     *("mailto", "mailtos", "mmost", "mmosts", "http", "https"),
-    *("json", "jsons", "xml", "xmls", "form", "forms"),
+    *("workflows", "json", "jsons", "xml", "xmls", "form", "forms"),
 })
 # Whole names have to fit a column; no host that people would recognize is longer.
 _LONGEST: Final = 200

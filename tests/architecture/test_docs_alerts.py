@@ -2,6 +2,8 @@
 
 import re
 
+from apprise import Apprise
+
 from app.config import Settings
 from app.domain.alert import AlertKind
 from app.notices.addresses import parse_alert_urls, parse_ping_urls
@@ -31,14 +33,26 @@ def test_examples_are_understood():
     pings = re.findall(r"^BACKSTAY_PING_URLS='(.*)'$", TEXT, re.MULTILINE)
 
     assert len(whole) == 4
+    assert {one.partition("://")[0] for one in whole} <= set(SCHEMES.split(","))
     assert [len(parse_ping_urls(one)) for one in pings] == [1, 2]
+
+
+def test_every_scheme_that_is_allowed_is_known():
+    """To the library that sends; it drops services from time to time."""
+    known = {
+        scheme
+        for service in Apprise().details()["schemas"]
+        for scheme in (*(service["protocols"] or ()), *(service["secure_protocols"] or ()))
+    }
+
+    assert set(SCHEMES.split(",")) <= known
 
 
 def test_the_pauses_are_told_as_they_are():
     """Numbers in sentences are those of the code."""
     patience = Patience()
 
-    assert patience.pauses == (10, 60, 300, 1800, 7200)
+    assert list(patience.pauses) == [10, 60, 300, 1800, 7200]
     told = "after 10 seconds, 1 minute, 5 minutes, 30 minutes and 2 hours"
     assert told in section(TEXT, "Delivery")
     assert f"{patience.seconds:.0f} seconds" in section(TEXT, "Delivery")

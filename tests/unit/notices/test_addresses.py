@@ -35,7 +35,7 @@ def test_addresses_are_read_in_order():
         ("mmosts://host:8065/secret", "mmosts://host"),
         ("slack://secret/secret/secret/#general", "slack://..."),
         ("discord://123/secret", "discord://..."),
-        ("msteams://secret@secret/secret/secret", "msteams://..."),
+        ("workflows://example.com:443/secret/secret", "workflows://example.com"),
         ("rockets://secret/secret@host/#room", "rockets://..."),
         ("json://user:secret/secret@host/path", "json://..."),
         ("json://secr_et/", "json://..."),
