@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
@@ -42,6 +42,9 @@ _ROUTERS: Final = (
     health,
     metrics,
 )
+
+# How long a service that stops waits for messages to leave; others are sent at its next start.
+_TELL_SECONDS: Final = 3.0
 
 
 def create_app(
@@ -98,14 +101,18 @@ def create_app(
 
 @asynccontextmanager
 async def _working(parts: Service) -> AsyncIterator[None]:
-    """Let a service work for the length of a block; its runs end with it."""
+    """Let a service work for the length of a block; its runs end with it, and are told of."""
     upkeep = asyncio.create_task(parts.upkeep.go_on(), name="upkeep")
+    alerts = asyncio.create_task(parts.program.alerts.go_on(), name="alerts")
     try:
+        await parts.watch.begin()
         await parts.scheduler.open()
         yield
     finally:
         await parts.scheduler.close()
         upkeep.cancel()
-        with suppress(asyncio.CancelledError):
-            await upkeep
+        await asyncio.wait([upkeep])
         await parts.program.runs.close(parts.program.settings.shutdown_seconds)
+        alerts.cancel()
+        await asyncio.wait([alerts])
+        await parts.program.tell(_TELL_SECONDS)

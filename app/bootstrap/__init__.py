@@ -9,21 +9,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from app.archive.catalogue import Catalogue
-from app.bootstrap.alerting import alerts_of
+from app.bootstrap.alerting import alerts_of, pings_of
 from app.config import Settings
 from app.control.audit import AuditRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
-from app.domain.alert import Alarm, NoAlarm
+from app.domain.alert import Alarm
 from app.domain.ports import Clock
 from app.engine.connection import Server
 from app.errors import AppError, InvalidRequestError
+from app.notices.pings import Pings
 from app.services.alerts import AlertService
 from app.services.audit import AuditService
 from app.services.backups import BackupService
 from app.services.doctor import DoctorService
+from app.services.findings import Findings
+from app.services.health import HealthService
 from app.services.history import NoHistory
 from app.services.orders import Orders
 from app.services.pins import PinService
@@ -36,6 +40,10 @@ from app.storage.clockwitness import ClockWitness
 from app.storage.journals import Journals
 from app.storage.runlocks import RunLocks
 from app.storage.schedules import ScheduleFile
+
+
+# How long a command that is done waits for messages to leave.
+_TELL_SECONDS: Final = 10.0
 
 
 class SystemClock:
@@ -72,8 +80,15 @@ class Program:
     retention: RetentionService
     pins: PinService
     alerts: AlertService
+    pings: Pings
+    findings: Findings
     audit: AuditService | None
     unwritten: AppError | None
+
+    async def tell(self, seconds: float) -> None:
+        """Send what people and dead-man services are to hear of; what takes longer, others send."""
+        await self.pings.close(seconds)
+        await self.alerts.flush(seconds)
 
 
 @asynccontextmanager
@@ -98,7 +113,11 @@ async def program(
     server = server_of(settings, needed=needs_server)
     try:
         unwritten = await _prepare(control) if remembers else None
-        yield program_of(settings, server, None if unwritten else control, unwritten)
+        parts = program_of(settings, server, None if unwritten else control, unwritten)
+        try:
+            yield parts
+        finally:
+            await parts.tell(_TELL_SECONDS)
     finally:
         await server.close()
         await control.close()
@@ -135,7 +154,10 @@ def program_of(
         server, catalogue, clock, journals, undo_minutes=settings.undo_minutes
     )
     audit = audit_of(settings, control) if control else None
-    retention = _retention_of(settings, catalogue, clock, NoAlarm(), audit)
+    alerts = alerts_of(settings, control, clock)
+    pings = pings_of(settings)
+    findings = Findings(HealthService(catalogue), alerts, unusual_percent=settings.unusual_percent)
+    retention = _retention_of(settings, catalogue, clock, alerts, audit)
     orders = Orders(settings, catalogue, backups, recoveries, retention)
     known = settings.database_url.get_secret_value()
     return Program(
@@ -146,7 +168,10 @@ def program_of(
         recoveries=recoveries,
         doctor=DoctorService(server if known else None, catalogue, journals),
         runs=RunService(
-            RunRecords(control) if control else NoHistory(), RunLocks(settings.state_dir), clock
+            RunRecords(control) if control else NoHistory(),
+            RunLocks(settings.state_dir),
+            clock,
+            (alerts, pings, findings),
         ),
         orders=orders,
         schedules=ScheduleService(
@@ -155,10 +180,13 @@ def program_of(
             clock,
             timezone=settings.timezone,
             catch_up=settings.catch_up,
+            alarm=alerts,
         ),
         retention=retention,
         pins=PinService(catalogue, clock),
-        alerts=alerts_of(settings, control, clock),
+        alerts=alerts,
+        pings=pings,
+        findings=findings,
         audit=audit,
         unwritten=unwritten,
     )

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from app.bootstrap import Program, SystemClock, program_of, server_of
+from app.bootstrap.health import chores_of, watch_of
 from app.bootstrap.monitoring import metrics_of
 from app.bootstrap.people import People, people_of
 from app.config import Settings
@@ -25,6 +27,7 @@ from app.services.signins import SignInService
 from app.services.status import StatusService
 from app.services.upkeep import Upkeep
 from app.services.users import UserService
+from app.services.watch import Watch
 
 
 _log: Final = logging.getLogger(__name__)
@@ -40,13 +43,18 @@ class Service:
     status: StatusService
     upkeep: Upkeep
     scheduler: Scheduler
+    watch: Watch
     metrics: MetricsService
 
 
 @asynccontextmanager
-async def service(settings: Settings) -> AsyncIterator[Service]:
+async def service(settings: Settings, *, certificate: Path | None = None) -> AsyncIterator[Service]:
     """
     Put the service together for the length of a block.
+
+    Args:
+        settings: Of this installation.
+        certificate: That of the service, whose end people are told of; None = it has none.
 
     Yields:
         The service, not working yet.
@@ -67,7 +75,9 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         parts = program_of(settings, server, control, None)
         await parts.alerts.load()
         schedules = parts.schedules
-        scheduler = Scheduler(schedules, partial(parts.runs.start, needs_history=False), clock)
+        watch = watch_of(parts, certificate)
+        start = partial(parts.runs.start, needs_history=False)
+        scheduler = Scheduler(schedules, start, clock, chores_of(parts, watch))
         yield Service(
             program=parts,
             people=people,
@@ -75,6 +85,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             status=StatusService(server, parts.catalogue, parts.runs, schedules, clock),
             upkeep=Upkeep(parts.runs, parts.recoveries, parts.catalogue, sign_ins),
             scheduler=scheduler,
+            watch=watch,
             metrics=metrics_of(parts, control, lambda: scheduler.lag_seconds),
         )
     finally:

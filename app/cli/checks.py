@@ -27,18 +27,15 @@ def check(
 
     async def work() -> Answer:
         from app.bootstrap import program
-        from app.bootstrap.health import checks_of, findings_of
+        from app.bootstrap.health import checks_of
         from app.config import load_settings
-        from app.domain.alert import NoAlarm
         from app.services import health_documents
 
         settings = load_settings()
         async with program(settings, needs_server=settings.drill_days > 0, remembers=True) as parts:
             if parts.unwritten is not None:
                 note(f"Warning: the history is not written: {parts.unwritten}")
-            # What is found lies beside the backups, and the service rings for it.
-            checks = checks_of(parts, findings_of(settings, parts.catalogue, NoAlarm()))
-            found = await checks.run_due(everything=all_due)
+            found = await checks_of(parts).run_due(everything=all_due)
             bad = [one.failure for one in found if one.failure is not None]
             await record(parts.audit, "check_backups", "", bad[0] if bad else None)
         return Answer(

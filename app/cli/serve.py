@@ -62,7 +62,7 @@ def serve(
         async with _installation(known, demo=demo) as settings:
             listening = _listen(host, port)
             with listening:
-                async with service(settings) as parts:
+                async with service(settings, certificate=tls_cert) as parts:
                     config = _config(settings, tls_cert, tls_key)
                     url = await _serve(parts, config, listening)
         return Answer({"success": True, "url": url}, lambda: note("Stopped."))

@@ -59,6 +59,10 @@ class Watch:
         # How many due times were missed, by schedule, at the last look; None before the first one.
         self._missed: dict[str, int] | None = None
 
+    async def begin(self) -> None:
+        """Look at schedules before the scheduler does, so that what it finds missed is told."""
+        await self._attempt(self._plans)
+
     async def look(self) -> None:
         """Look at everything, once; never raises an error of this program."""
         for part in (self._disk, self._plans, self._access, self._expiry):
