@@ -1,0 +1,111 @@
+"""Alerts by command and over HTTP: a program, a service, and an endpoint that hears of them."""
+
+import asyncio
+
+import pytest
+
+from tests.fixtures.calls import problem
+
+
+ALERTS = "/api/admin/alerts"
+SECRETS = ("keeper", "hunter2", "T1JJ3T3L2")
+
+
+@pytest.fixture
+def address(endpoint) -> str:
+    """Where alerts go, with a password and a token."""
+    return f"json://keeper:hunter2-is-secret@127.0.0.1:{endpoint.port}/T1JJ3T3L2"
+
+
+async def test_a_test_says_who_has_got_it(cli, endpoint, address):
+    """Exit 0 when all have; nothing that is printed has a secret in it, and the list remembers."""
+    settings = {"ALERT_URLS": f"{address} disk={address}/disk", "STATE_DIR": str(cli.home / "s")}
+    document = await asyncio.to_thread(cli.json, "alert", "test", **settings)
+    shown = await asyncio.to_thread(cli, "alert", "test", **settings)
+    endpoint.status = 500
+    failed = await asyncio.to_thread(cli.json, "alert", "test", code=23, **settings)
+    told = await asyncio.to_thread(cli, "--verbose", "alert", "test", **settings)
+    listed = await asyncio.to_thread(cli.json, "alert", "list", "--limit", "2", **settings)
+    table = await asyncio.to_thread(cli, "alert", "list", **settings)
+    lasting = await asyncio.to_thread(cli, "alert", "list", "--open", **settings)
+
+    names = ["json://127.0.0.1", "json://127.0.0.1 (2)"]
+    assert [one["target"] for one in document["targets"]] == names
+    assert [one["arrived"] for one in document["targets"]] == [True, True]
+    assert [one["error"] for one in failed["targets"]] == ["http-500"] * 2
+    assert (failed["error"]["code"], failed["error"]["retryable"]) == ("delivery", True)
+    assert (shown.code, told.code, table.code) == (0, 23, 0)
+    assert "Not delivered: 2 of 2 targets did not take the message" in told.err
+    assert [one["deliveries"][0]["error"] for one in listed["alerts"]] == ["http-500"] * 2
+    assert (listed["total"], "http-500" in table.out) == (4, True)
+    assert lasting.out == "No alerts.\n"
+    assert {one.path for one in endpoint.got} == {"/T1JJ3T3L2", "/T1JJ3T3L2/disk"}
+    everything = [document, shown, failed, told, listed, table]
+    assert [one for one in SECRETS if one in str(everything)] == []
+
+
+async def test_a_test_needs_no_control_database(cli, endpoint, address):
+    """Then it is not remembered."""
+    settings = {"ALERT_URLS": address, "CONTROL_URL": "sqlite:////nowhere/at/all/control.db"}
+    document = await asyncio.to_thread(cli.json, "alert", "test", **settings)
+
+    assert [one["arrived"] for one in document["targets"]] == [True]
+    assert len(endpoint.got) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "BACKSTAY_ALERT_URLS is not set"),
+        ("syslog://hunter2", "BACKSTAY_ALERT_URLS: the scheme 'syslog' is not allowed"),
+        ("slack://hunter2", "BACKSTAY_ALERT_URLS: address 1, a slack, is not understood"),
+    ],
+)
+def test_addresses_that_make_no_sense_are_refused(cli, url, message):
+    """By the variable and the scheme; without an address there is nothing to try."""
+    result = cli("alert", "test", "--json", ALERT_URLS=url)
+
+    assert (result.code, result.document["error"]["message"]) == (12, message)
+    assert "hunter2" not in result.out + result.err
+
+
+async def test_alerts_over_http(own_api, server, endpoint, address):
+    """A test goes out and is in the list; nothing that the service answers or logs has a secret."""
+    api = own_api(server.url)
+    await asyncio.to_thread(api.start, ALERT_URLS=address)
+    admin, viewer = api.client(), api.client("viewer")
+
+    tested = await asyncio.to_thread(admin.post, f"{ALERTS}/test")
+    endpoint.status = 403
+    failed = await asyncio.to_thread(admin.post, f"{ALERTS}/test")
+    listed = await asyncio.to_thread(viewer.get, ALERTS)
+    lasting = await asyncio.to_thread(viewer.get, ALERTS, params={"open": "true", "kind": "test"})
+
+    target = "json://127.0.0.1"
+    assert tested.json() == {
+        "success": True,
+        "targets": [{"target": target, "arrived": True, "error": ""}],
+    }
+    assert (failed.status_code, failed.json()["success"]) == (200, False)
+    assert [one["kind"] for one in listed.json()["alerts"]] == ["test", "test"]
+    (newest,) = listed.json()["alerts"][0]["deliveries"]
+    assert (newest["target"], newest["tone"], newest["error"]) == (target, "test", "http-403")
+    assert lasting.json()["total"] == 0
+    answers = "".join(one.text for one in (tested, failed, listed, lasting))
+    assert [one for one in SECRETS if one in answers + api.log] == []
+
+
+def test_a_service_with_an_address_that_makes_no_sense_does_not_start(cli):
+    """It says which variable and which scheme, and ends."""
+    result = cli("serve", "--port", "0", ALERT_URLS="json://h syslog://hunter2")
+
+    assert result.code == 12
+    assert "BACKSTAY_ALERT_URLS: the scheme 'syslog' is not allowed" in result.err
+    assert "hunter2" not in result.out + result.err
+
+
+def test_without_addresses_a_test_is_refused(shared_api):
+    """There is nobody to send it to."""
+    answer = shared_api.client().post(f"{ALERTS}/test")
+
+    assert "BACKSTAY_ALERT_URLS is not set" in problem(answer, 422, "invalid-request")["detail"]
