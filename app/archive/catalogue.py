@@ -6,7 +6,7 @@ block; async callers use threads.
 """
 
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,10 @@ class Catalogue:
             directory = LocalDirectory(directory)
         self.directory = directory
         self._sidecars = Sidecars(directory)
+        # What `metadata.json` held when it was last decoded, and what it was right for: with many
+        # backups both take longer than the look itself. Replaced as a whole, as threads share them.
+        self._decoded: tuple[bytes, Mapping[str, CachedEntry]] = (b"", {})
+        self._right: tuple[bytes, list[CachedEntry]] = (b"", [])
 
     def survey(self) -> Survey:
         """
@@ -101,9 +105,12 @@ class Catalogue:
             StorageError: The directory cannot be read.
         """
         survey, cached, before = self._look()
-        if encode_metadata(cached) != before:
-            with suppress(StorageError):  # a cache; the manifests have been read
-                self.refresh()
+        if (before, cached) != self._right:
+            if encode_metadata(cached) == before:
+                self._right = (before, cached)
+            else:
+                with suppress(StorageError):  # a cache; the manifests have been read
+                    self.refresh()
         return survey
 
     def entries(self) -> tuple[CatalogueEntry, ...]:
@@ -235,8 +242,8 @@ class Catalogue:
         name = self._find(backup_id)
 
         def permit() -> None:
-            if covered_by:
-                self._find(covered_by)
+            if covered_by and not self.directory.exists(self._find(covered_by).file):
+                raise BackupNotFoundError(parse_backup_id(covered_by))
             pin = self._sidecars.notes(name).pin
             if pin is not None:
                 raise BackupPinnedError(
@@ -312,7 +319,9 @@ class Catalogue:
         """Return the survey, what `metadata.json` should hold, and what it holds."""
         names = set(self.directory.names())
         before = self._metadata() if layout.METADATA in names else b""
-        cache = decode_metadata(before)
+        if before != self._decoded[0]:
+            self._decoded = (before, decode_metadata(before))
+        cache = self._decoded[1]
         cached: list[CachedEntry] = []
         problems: list[Problem] = []
         orphans: list[str] = []
