@@ -69,11 +69,6 @@ def start_logging(plan: LogPlan) -> None:
         logging.getLogger(name).setLevel(level if level == logging.DEBUG else logging.NOTSET)
 
 
-def log_to_stderr() -> None:
-    """Send lines for people to stderr."""
-    start_logging(LogPlan())
-
-
 def _handler(plan: LogPlan) -> Stderr | LogFile:
     if plan.file is None:
         return Stderr()

@@ -20,6 +20,8 @@ MASK: Final = "***"
 # Shorter ones are words that stand everywhere: masking them would tell that they are the password.
 _LEAST_KNOWN: Final = 6
 _LEAST_PIECE: Final = 8
+# A line of more is nobody's to read.
+_LONGEST: Final = 32 << 10
 # Facts are shallow; what is deeper than this is a mistake, or holds itself.
 _DEEPEST: Final = 8
 _TELLING: Final = (
@@ -28,20 +30,21 @@ _TELLING: Final = (
 _SECRET_KEY: Final = re.compile(
     rf"{_TELLING}|database_url|control_url|(?:alert|ping)_urls?", re.IGNORECASE
 )
+# All of them are bounded: text of any length, made to be slow, must not be.
 # What stands between `//user:` and the last `@` of an address; passwords may hold `@` and `/`.
-_PASSWORD_IN_URL: Final = re.compile(r"(\w+://[^\s:/@]*:)[^\s]+(@)")
-_USER_IN_HTTP_URL: Final = re.compile(r"(https?://)[^\s/:@]+@", re.IGNORECASE)
-_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^\s\"'<>]+")
+_PASSWORD_IN_URL: Final = re.compile(r"(\w{1,30}://[^\s:/@]{0,300}:)\S{1,500}(@)")
+_USER_IN_HTTP_URL: Final = re.compile(r"(https?://)[^\s/:@]{1,120}@", re.IGNORECASE)
+_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30})://[^\s\"'<>]+")
 # Of these everything but the password may be read; of others, such as slack://TOKEN, nothing.
 _PLAIN_SCHEMES: Final = frozenset({"http", "https", "mysql", "mariadb", "sqlite", "file", "unix"})
-_JWT: Final = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?")
+_JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?")
 _AUTHORIZATION: Final = re.compile(r"\b([Bb]earer|BEARER|[Bb]asic|BASIC)(\s+)[\w.~+/=-]{8,}")
 _VALUE: Final = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"',;&)}\]]+)"""
-_NAMED: Final = re.compile(rf"(\w*(?:{_TELLING})\w*=){_VALUE}", re.IGNORECASE)
+_NAMED: Final = re.compile(rf"(?<!\w)(\w{{0,60}}(?:{_TELLING})\w{{0,60}}=){_VALUE}", re.IGNORECASE)
 # After a colon only where the name is quoted, is that of a header, or cannot be that of a variable:
 # `BACKSTAY_JWT_SECRET: too short` is fine. A server says `(using password: YES)`.
 _PAIRED: Final = re.compile(
-    rf"""((?:["']\w*(?i:{_TELLING})\w*["']|\b(?i:authorization|cookie|set-cookie)|\bpass(?:word|wd))"""
+    rf"""((?:["']\w{{0,60}}(?i:{_TELLING})\w{{0,60}}["']|\b(?i:authorization|cookie|set-cookie)|\bpass(?:word|wd))"""
     rf"""\s*:\s*)(?!(?:YES|NO)\b){_VALUE}"""
 )
 
@@ -64,6 +67,8 @@ class Masker:
         """Mask what a text tells."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
+        if len(text) > _LONGEST:  # after that, lest half a secret be left at its end
+            text = f"{text[:_LONGEST]}..."
         if "://" in text:
             text = _PASSWORD_IN_URL.sub(rf"\1{MASK}\2", text)
             text = _USER_IN_HTTP_URL.sub(rf"\1{MASK}@", text)

@@ -16,7 +16,7 @@ import pytest
 from app.archive.threads import run_to_end
 from app.errors import InvalidRequestError
 from app.telemetry.context import afresh, bind, bound, facts
-from app.telemetry.logs import LogPlan, log_to_stderr, start_logging
+from app.telemetry.logs import LogPlan, start_logging
 
 
 LOUD = ("app", "uvicorn", "apscheduler")
@@ -47,7 +47,7 @@ def lines_of(text):
 
 def test_a_line_is_time_level_message_and_facts(log, capsys):
     """The shape of the customer's own logs; no facts, no braces."""
-    log_to_stderr()
+    start_logging(LogPlan())
     log.info("Starting", extra={"facts": {"backup_id": "b", "duration": 2.45}})
     log.warning("left for the next sweep: %s", "x.partial")
     log.debug("unseen")
@@ -180,7 +180,7 @@ def test_a_line_that_cannot_be_made_does_not_disturb(log, capsys):
 
 def test_a_second_start_takes_the_place_of_the_first(log, capsys, tmp_path):
     """Every line is written once, to the newest place."""
-    log_to_stderr()
+    start_logging(LogPlan())
     start_logging(LogPlan(file=tmp_path / "log"))
     log.info("here")
 
@@ -227,7 +227,7 @@ def test_blocks_end_with_what_was_there_before():
 
 def test_the_context_stands_after_the_facts_of_a_line(log, capsys):
     """What a line says of itself stays as it is."""
-    log_to_stderr()
+    start_logging(LogPlan())
     with bound(run_id="r", user="anna"):
         log.info("made", extra={"facts": {"backup_id": "b", "user": "bob"}})
 
@@ -317,7 +317,7 @@ def test_a_file_that_cannot_be_rotated_goes_on(log, tmp_path, capsys):
 @pytest.mark.parametrize("name", ["missing/backstay.log", ""])
 def test_a_file_that_cannot_be_opened_is_refused(log, tmp_path, capsys, name):
     """By the name of the variable; lines go where they went before."""
-    log_to_stderr()
+    start_logging(LogPlan())
     with pytest.raises(InvalidRequestError, match="BACKSTAY_LOG_FILE: cannot be opened"):
         start_logging(LogPlan(file=tmp_path / name))
     log.info("still here")

@@ -1,6 +1,7 @@
 """Secrets never stand in a log: not those of the settings, nor what looks like one."""
 
 import logging
+import time
 
 import pytest
 from pydantic import SecretStr
@@ -161,3 +162,36 @@ def test_a_settings_without_secrets_masks_nothing():
     """The empty text is no secret."""
     assert secrets_of(Settings()) == {""}
     assert Masker(secrets_of(Settings())).text("a b c") == "a b c"
+
+
+SLOW = [
+    "a" * 99_999,
+    "a" * 50_000 + " ://",
+    "token" * 20_000 + "=",
+    ("token" * 24 + " ") * 800,
+    "http://a" * 9_000,
+    "mysql://u:" * 9_000,
+    "-eyJaaaaaa" * 9_000,
+    "'token" * 9_000,
+    'secret="\\' * 9_000,
+    "password" + " " * 90_000,
+]
+
+
+@pytest.mark.parametrize("text", SLOW, ids=lambda one: one[:12])
+def test_no_text_takes_long(text):
+    """Made by somebody to be slow, it takes moments, and what is too long is cut."""
+    begun = time.process_time()
+    masked = Masker(["a-secret-of-the-settings"]).text(text)
+
+    assert time.process_time() - begun < 2
+    assert len(masked) <= 1.1 * (32 << 10)
+
+
+def test_a_secret_is_not_cut_in_two():
+    """One that stands where a long text is cut is masked first."""
+    secret = "a-secret-of-the-settings"
+    masked = Masker([secret]).text("." * ((32 << 10) - 10) + secret)
+
+    assert "a-sec" not in masked
+    assert "***" in masked
