@@ -122,13 +122,14 @@ def test_a_service_without_its_history_answers_503(own_api):
 
 
 def test_a_server_that_does_not_move_ends_the_run(own_api, stoppable):
-    """502 stalled or connection-lost after BACKSTAY_TIMEOUT; nothing is left."""
+    """It fails after BACKSTAY_TIMEOUT, in a statement or where it opens a connection; nothing is left."""
     api = own_api(stoppable.url).start(TIMEOUT="1")
     run_id = _begin(api)
     with Frozen(stoppable.pid):
         run = finished(api.client(), run_id)
 
-    assert (run["state"], run["error"]["code"]) == ("failed", "stalled")
+    assert run["state"] == "failed"
+    assert run["error"]["code"] in {"stalled", "connection-failed"}
     assert not list(api.backups.glob("*.partial"))
 
 
