@@ -1,7 +1,7 @@
 """Schedules and the state of everything, over HTTP."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -55,8 +55,14 @@ def _age(api, **ago):
     file = json.loads(path.read_text())
     for one in file["schedules"]:
         at = datetime.fromisoformat(one["last_success_at"]) - timedelta(**ago)
-        one["last_success_at"] = at.isoformat()
+        one["last_success_at"] = one["updated_at"] = at.isoformat()
     path.write_text(json.dumps(file))
+
+
+def _daily():
+    """Say when a schedule is due that is not due while the test runs, and its next time."""
+    due = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=12)  # noqa: TID251
+    return f"{due.minute} {due.hour} * * *", due
 
 
 def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
@@ -65,13 +71,15 @@ def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
     assert client.get(f"{BACKUP}/status").json()["next_due_at"] is None
 
     options = {"databases": [table], "compress": False, "description": "By night"}
-    set_ = client.post(f"{BACKUP}/schedule", json={"frequency": "daily", "options": options})
+    cron, due = _daily()
+    set_ = client.post(f"{BACKUP}/schedule", json={"cron": cron, "options": options})
     schedule = set_.json()["schedule"]
     assert (set_.status_code, set_.json()["success"]) == (200, True)
-    assert (schedule["name"], schedule["enabled"], schedule["frequency"]) == (
+    assert (schedule["name"], schedule["enabled"], schedule["frequency"], schedule["cron"]) == (
         "default",
         True,
-        "daily",
+        None,
+        cron,
     )
     assert schedule["options"] == {
         "databases": [table],
@@ -94,8 +102,7 @@ def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
     assert info["description"] == "By night"
     after = _schedules(client)["default"]
     assert after["last_backup_id"] == run["backup_id"]
-    due = datetime.fromisoformat(after["next_due_at"])
-    assert due - datetime.fromisoformat(after["last_success_at"]) == timedelta(days=1)
+    assert datetime.fromisoformat(after["next_due_at"]) == due
     assert client.get(f"{BACKUP}/status").json()["next_due_at"] == after["next_due_at"]
 
     early = _run(client)
@@ -105,44 +112,79 @@ def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
     )
     assert "Location" not in early.headers
     assert done(_run(client, force=True))["backup_id"] != run["backup_id"]
-    _age(api, hours=23)
+    _age(api, hours=11)
     assert _run(client).json()["due"] is False
-    _age(api, hours=1)
+    _age(api, hours=2)
     done(_run(client))
 
 
 def test_another_frequency_may_be_due_when_the_schedule_is_not(api, client, table):
     """`frequency` takes the place of the schedule's for this once."""
+    cron, _ = _daily()
     options = {"databases": [table]}
-    client.post(f"{BACKUP}/schedule", json={"frequency": "weekly", "options": options})
+    client.post(f"{BACKUP}/schedule", json={"cron": cron, "options": options})
     done(_run(client))
     _age(api, hours=2)
 
     assert _run(client).json()["due"] is False
-    assert _run(client, frequency="daily").json()["due"] is False
     run = done(_run(client, frequency="hourly"))
     assert run["result"]["databases"] == [table]
-    assert _schedules(client)["default"]["frequency"] == "weekly"
+    assert _schedules(client)["default"]["cron"] == cron
+
+
+def test_a_schedule_keeps_its_own_and_is_deleted(client):
+    """Its retention is shown as it was set; without a schedule of that name it is 404."""
+    body = {
+        "name": "shop",
+        "cron": "30 2  * * 1-5",
+        "timezone": "Europe/Berlin",
+        "retention": {"daily": 7, "monthly": 12},
+    }
+    made = client.post(f"{BACKUP}/schedule", json=body).json()["schedule"]
+    assert (made["expression"], made["timezone"]) == ("30 2 * * 1-5", "Europe/Berlin")
+    assert (made["retention"]["daily"], made["retention"]["count"]) == (7, 0)
+
+    gone = client.delete(f"{BACKUP}/schedule/shop")
+    assert (gone.status_code, gone.json()) == (200, {"success": True, "name": "shop"})
+    assert _schedules(client) == {}
+    problem(client.delete(f"{BACKUP}/schedule/shop"), 404, "schedule-not-found")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"frequency": "daily", "cron": "0 2 * * *"},
+        {"cron": "0 2 * *"},
+        {"cron": "99 2 * * *"},
+        {"frequency": "daily", "timezone": "Mars/Phobos"},
+    ],
+)
+def test_a_schedule_without_due_times_is_refused(client, body):
+    """422 invalid-schedule, and nothing is kept."""
+    problem(client.post(f"{BACKUP}/schedule", json=body), 422, "invalid-schedule")
+
+    assert _schedules(client) == {}
 
 
 def test_where_there_is_no_schedule_a_frequency_makes_one(client, table):
     """As the customer's cron line does; without one nothing is ever due."""
     assert _run(client).json() == {"success": True, "due": False, "next_due_at": None}
 
-    run = done(_run(client, frequency="hourly"))
+    run = done(_run(client, frequency="daily"))
 
     assert table in run["result"]["databases"]
     info = client.get(f"{BACKUP}/info/{run['backup_id']}").json()
-    assert info["description"] == "Scheduled backup (hourly)"
-    assert _schedules(client)["default"]["last_backup_id"] == run["backup_id"]
-    assert _run(client, frequency="hourly").json()["due"] is False
+    assert info["description"] == "Scheduled backup (daily)"
+    made = _schedules(client)["default"]
+    assert (made["last_backup_id"], made["external"]) == (run["backup_id"], True)
 
 
 def test_schedules_have_names_and_can_be_switched_off(client, table):
     """One that is off is never due; changing a schedule keeps what it has done."""
     options = {"databases": [table]}
     for name, enabled in (("night", True), ("noon", False)):
-        body = {"frequency": "hourly", "name": name, "enabled": enabled, "options": options}
+        body = {"cron": _daily()[0], "name": name, "enabled": enabled, "options": options}
         assert client.post(f"{BACKUP}/schedule", json=body).status_code == 200
     run = done(_run(client, name="night"))
 
@@ -161,7 +203,6 @@ def test_schedules_have_names_and_can_be_switched_off(client, table):
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
-        ("schedule", {}, "body.frequency"),
         ("schedule", {"frequency": "yearly"}, "body.frequency"),
         ("schedule", {"frequency": "daily", "name": "../x"}, "body.name"),
         ("schedule", {"frequency": "daily", "name": "a\n"}, "body.name"),
