@@ -6,6 +6,7 @@ are ever joined to a path: text of a user is parsed into an id first, or it name
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from app.domain.ids import BackupId, instant_of, parse_backup_id
@@ -29,6 +30,13 @@ SUFFIXES: Final = {Codec.GZIP: ".sql.gz", Codec.ZSTD: ".sql.zst", Codec.NONE: ".
 _ID_BYTES: Final = len("backup_65ba1f2f3d4e5")
 
 
+# Every look at a directory asks for the same names, several times each.
+@lru_cache(maxsize=4096)
+def _file_of(backup_id: BackupId, codec: Codec) -> str:
+    moment = instant_of(backup_id)
+    return f"backup_{moment:%Y-%m-%d_%H-%M-%S}_{backup_id}{SUFFIXES[codec]}"
+
+
 @dataclass(frozen=True, slots=True)
 class BackupName:
     """
@@ -45,8 +53,7 @@ class BackupName:
     @property
     def file(self) -> str:
         """Name of the data file."""
-        moment = instant_of(self.backup_id)
-        return f"backup_{moment:%Y-%m-%d_%H-%M-%S}_{self.backup_id}{SUFFIXES[self.codec]}"
+        return _file_of(self.backup_id, self.codec)
 
     @property
     def manifest(self) -> str:

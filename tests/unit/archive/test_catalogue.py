@@ -437,3 +437,17 @@ def test_a_failing_system_call_never_loses_a_proof(tmp_path):
         assert catalogue.proofs(manifest.backup_id) in {(proof(1),), (proof(2), proof(1))}
         assert catalogue.problems() == ()
         assert catalogue.orphans() == ()
+
+
+def test_a_catalogue_that_has_looked_before_sees_what_was_done_to_its_cache(tmp_path):
+    """What it remembers of `metadata.json` counts only for the bytes that are there."""
+    catalogue, _ = make_backup(tmp_path)
+    metadata = tmp_path / "metadata.json"
+    (entry,) = catalogue.entries()
+    good = metadata.read_bytes()
+
+    for damage in (b"", b"{}", good[:-20]):
+        catalogue.entries()
+        metadata.write_bytes(damage)
+        assert catalogue.entries() == (entry,)
+        assert metadata.read_bytes() == good
