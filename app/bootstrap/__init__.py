@@ -117,7 +117,8 @@ async def program(
         try:
             yield parts
         finally:
-            await parts.tell(_TELL_SECONDS)
+            if remembers:  # the others see nothing that anybody must hear of
+                await parts.tell(_TELL_SECONDS)
     finally:
         await server.close()
         await control.close()

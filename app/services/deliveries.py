@@ -112,8 +112,8 @@ class Deliverer:
             while (left := deadline - loop.time()) > 0:
                 if not await self._deliver(target, min(left, self._seconds)):
                     return
-        except AppError as exc:
-            _warn(exc)
+        except AppError as exc:  # whoever has something to tell has said so already
+            _log.info("The log of alerts is not there", extra={"facts": {"error": str(exc)}})
 
     async def _deliver(self, target: str, seconds: float) -> bool:
         """Make the next attempt to reach a target; return whether there was one to be made."""

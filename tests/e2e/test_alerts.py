@@ -1,10 +1,12 @@
 """Alerts by command and over HTTP: a program, a service, and an endpoint that hears of them."""
 
 import asyncio
+import time
 
 import pytest
 
-from tests.fixtures.calls import problem
+from tests.fixtures.calls import BACKUP, WAIT, problem
+from tests.fixtures.cli import address as at_server
 
 
 ALERTS = "/api/admin/alerts"
@@ -93,6 +95,80 @@ async def test_alerts_over_http(own_api, server, endpoint, address):
     assert lasting.json()["total"] == 0
     answers = "".join(one.text for one in (tested, failed, listed, lasting))
     assert [one for one in SECRETS if one in answers + api.log] == []
+
+
+async def test_a_scheduled_backup_that_fails_is_told(
+    own_api, server, sql, database, endpoint, address
+):
+    """To people and to the dead-man service, also when it is well again; each once, with its run."""
+    api = own_api(server.url)
+    ping = f"http://127.0.0.1:{endpoint.port}/ping"
+    await asyncio.to_thread(api.start, ALERT_URLS=address, PING_URLS=f"nightly={ping}")
+    client = api.client()
+    options = {"databases": [f"{database}_b"]}
+    schedule = {"name": "nightly", "frequency": "daily", "options": options}
+    assert client.post(f"{BACKUP}/schedule", json=schedule).is_success
+
+    def run():
+        body = {"name": "nightly", "force": True}
+        return client.post(f"{BACKUP}/run-scheduled", json=body, headers=WAIT)
+
+    failed = await asyncio.to_thread(run)
+    await endpoint.until(3)
+    sql.run(f"CREATE DATABASE {database}_b")
+    made = await asyncio.to_thread(run)
+    got = await endpoint.until(6)
+    sql.run(f"DROP DATABASE {database}_b")
+
+    assert (failed.status_code, made.status_code) == (404, 200)
+    pings = [one.path for one in got if one.path.startswith("/ping")]
+    assert pings == ["/ping/start", "/ping/fail", "/ping/start", "/ping"]
+    alarm, recovery = (one.document for one in got if one.path == "/T1JJ3T3L2")
+    assert alarm["title"].startswith("Backstay: failure - nightly (")
+    assert failed.json()["run_id"] in alarm["message"]
+    assert recovery["title"].startswith("Backstay: well again - failure - nightly (")
+    assert api.stop() == 0
+    assert len(endpoint.got) == 6
+    assert [one for one in SECRETS if one in api.log] == []
+
+
+async def test_no_backup_waits_for_whoever_is_told(own_api, server, database, endpoint, address):
+    """The endpoint takes connections and never answers; work and its end go on as ever."""
+    endpoint.status = 0
+    api = own_api(server.url)
+    ping = f"http://127.0.0.1:{endpoint.port}/ping"
+    await asyncio.to_thread(api.start, ALERT_URLS=address, PING_URLS=ping)
+    client = api.client()
+    schedule = {"frequency": "daily", "options": {"databases": [database]}}
+    assert client.post(f"{BACKUP}/schedule", json=schedule).is_success
+
+    def work() -> float:
+        began = time.monotonic()
+        wrong = {"databases": [f"{database}_nothing"]}
+        assert client.post(f"{BACKUP}/create", json=wrong, headers=WAIT).status_code == 404
+        assert client.post(f"{BACKUP}/run-scheduled", headers=WAIT).status_code == 200
+        return time.monotonic() - began
+
+    seconds = await asyncio.to_thread(work)
+    got = await endpoint.until(2)
+
+    # Less than one ping may take, and than one message.
+    assert seconds < 5
+    assert {one.path for one in got} == {"/T1JJ3T3L2", "/ping/start"}
+
+
+async def test_cron_tells_before_it_ends(cli, server, endpoint, address):
+    """Its backup has failed, and there is no service that would tell."""
+    cli.url = at_server(server.url, database="there_is_no_such_database")
+    ping = f"http://127.0.0.1:{endpoint.port}/ping"
+    settings = {"ALERT_URLS": address, "PING_URLS": ping, "STATE_DIR": str(cli.home / "s")}
+    result = await asyncio.to_thread(cli, "cron", "--frequency", "daily", **settings)
+
+    assert result.code == 10
+    paths = [one.path for one in endpoint.got]
+    assert sorted(paths) == ["/T1JJ3T3L2", "/ping/fail", "/ping/start"]
+    (alarm,) = (one.document for one in endpoint.got if one.path == "/T1JJ3T3L2")
+    assert alarm["title"].startswith("Backstay: failure - ")
 
 
 def test_a_service_with_an_address_that_makes_no_sense_does_not_start(cli):
