@@ -180,6 +180,9 @@ class RetentionService:
         """
         if not made.options.verify or made.options.recovery_point:
             return
+        if self._parts.audit is None:  # nobody would see what has gone
+            await self._ring("old backups are not deleted: the audit cannot be written", "")
+            return
         try:
             async with self._alone():
                 await self._prune_and_tell()

@@ -355,6 +355,17 @@ async def test_where_the_audit_cannot_be_written_nothing_more_goes(depot):
     assert depot.bells.ringing == {}
 
 
+async def test_without_an_audit_nothing_goes_by_itself(depot):
+    """Who asks for it sees what has gone; nobody else would."""
+    made = await depot.days(4)
+    depot.audit = None
+    await depot.retention.after_backup(made[0])
+    assert len(depot.ids()) == 4
+    assert "audit" in depot.bells.message(AlertKind.FAILURE)
+
+    assert len((await depot.retention.prune("os:ann")).deleted) == 2
+
+
 async def test_two_prunes_never_run_at_once(depot):
     """What a backup brings waits for the next one; nothing is wrong."""
     made = await depot.days(4)
