@@ -9,7 +9,7 @@ this process remembers that it was.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -19,7 +19,7 @@ from app.domain.notice import AlertId, AlertRecord, Delivery, Messenger, Tone, c
 from app.domain.ports import Clock
 from app.domain.run import Origin, Run, RunKind, RunState
 from app.domain.stores import AlertFilter, AlertStore, Page
-from app.errors import AppError, InvalidRequestError
+from app.errors import AppError, InvalidRequestError, RunInterruptedError
 from app.services.deliveries import Deliverer, Patience
 
 
@@ -30,6 +30,8 @@ _SOON_SECONDS: Final = 2.0
 _EARLY: Final = 0.95
 # Of each condition that a list shows.
 _MOST_DELIVERIES: Final = 20
+# More backups than this are not damaged at once; those beyond it are over a look later.
+_MOST_OPEN: Final = 500
 # Runs that nobody may be watching; checks tell of what they find themselves.
 _TOLD: Final = frozenset({
     RunKind.BACKUP,
@@ -39,6 +41,8 @@ _TOLD: Final = frozenset({
     RunKind.DRILL,
     RunKind.PRUNE,
 })
+# A drill that fails is kept with its backup and told as such; these leave nothing there.
+_UNKEPT: Final = frozenset({RunInterruptedError.code, AppError.code})
 
 
 @dataclass(slots=True)
@@ -87,6 +91,15 @@ class AlertService:
         """Report that a condition is over; returns soon, and raises no AppError."""
         await self._soon(self._clear(Alert(kind, about, message)))
 
+    async def ringing(self, kind: AlertKind) -> Collection[str] | None:
+        """Tell what the conditions of a kind that last are about; None = nobody knows."""
+        wanted = AlertFilter(is_open=True, kinds=(kind,))
+        try:
+            found, _ = await self._store.list(wanted, Page(_MOST_OPEN, sort="-opened_at"))
+        except AppError:
+            return None
+        return {one.about for one in found}
+
     async def begun(self, run: Run) -> None:
         """Hear that a run works now; nobody is told."""
 
@@ -101,7 +114,7 @@ class AlertService:
             await self.clear(AlertKind.FAILURE, about, f"the {run.kind} has succeeded")
             if schedule:
                 await self.clear(AlertKind.OVERDUE, about, f"the {run.kind} was made")
-        elif run.state is RunState.FAILED and (run.origin is not Origin.CLI or schedule):
+        elif run.state is RunState.FAILED and _is_unwatched(run):
             why = run.error.message if run.error else "nobody knows why"
             hint = run.error.hint if run.error else ""
             message = f"the {run.kind} has failed: {why}"
@@ -238,6 +251,13 @@ class AlertService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _is_unwatched(run: Run) -> bool:
+    """Say whether nobody would hear of its failure in another way."""
+    if run.kind is RunKind.DRILL and run.error is not None and run.error.code not in _UNKEPT:
+        return False
+    return run.origin is not Origin.CLI or bool(_schedule_of(run))
 
 
 def _schedule_of(run: Run) -> str:

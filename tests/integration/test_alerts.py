@@ -418,6 +418,7 @@ def run(kind: RunKind = RunKind.BACKUP, state: RunState = RunState.FAILED, **cha
 
 
 NIGHTLY = {"schedule": "nightly"}
+INTERRUPTED = Failure("run-interrupted", "", "the disk is full", "", retryable=False)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +429,8 @@ NIGHTLY = {"schedule": "nightly"}
         (run(), "backup run"),
         (run(RunKind.RESTORE), "restore run"),
         (run(RunKind.UNDO), "undo run"),
-        (run(RunKind.DRILL, origin=Origin.SCHEDULE), "drill run"),
+        (run(RunKind.DRILL, origin=Origin.SCHEDULE), None),
+        (run(RunKind.DRILL, error=INTERRUPTED), "drill run"),
         (run(RunKind.PRUNE, origin=Origin.SCHEDULE), "prune run"),
         (run(origin=Origin.CLI), None),
         (run(RunKind.RESTORE, origin=Origin.CLI), None),
