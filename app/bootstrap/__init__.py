@@ -157,7 +157,12 @@ def program_of(
     audit = audit_of(settings, control) if control else None
     alerts = alerts_of(settings, control, clock)
     pings = pings_of(settings)
-    findings = Findings(HealthService(catalogue), alerts, unusual_percent=settings.unusual_percent)
+    findings = Findings(
+        HealthService(catalogue),
+        alerts,
+        unusual_percent=settings.unusual_percent,
+        ringing=alerts.ringing,
+    )
     retention = _retention_of(settings, catalogue, clock, alerts, audit)
     orders = Orders(settings, catalogue, backups, recoveries, retention)
     known = settings.database_url.get_secret_value()

@@ -8,6 +8,7 @@ one succeeds, of whichever backup.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from app.domain.alert import Alarm, Alert, AlertKind
@@ -17,6 +18,7 @@ from app.domain.run import Run, RunKind, RunState
 from app.domain.usual import unusual
 from app.errors import AppError, ChecksumMismatchError, ManifestError, TruncatedFileError
 from app.services.health import Health, HealthService
+from app.storage import layout
 
 
 _log: Final = logging.getLogger(__name__)
@@ -34,18 +36,33 @@ _DAMAGED: Final = frozenset(
 _MANUAL: Final = "manual"
 
 
+# Tells what the conditions of a kind that last are about; None = nobody knows.
+Ringing = Callable[[AlertKind], Awaitable[Collection[str] | None]]
+
+
 class Findings:
     """
     A `RunListener` that rings for damaged, unrestorable and unusual backups.
+
+    Args:
+        ringing: Where alerts are remembered; without it, what rang before a restart is never over.
 
     Attributes:
         health: Where it looks.
         alarm: What it rings.
     """
 
-    def __init__(self, health: HealthService, alarm: Alarm, *, unusual_percent: float) -> None:
+    def __init__(
+        self,
+        health: HealthService,
+        alarm: Alarm,
+        *,
+        unusual_percent: float,
+        ringing: Ringing | None = None,
+    ) -> None:
         self.health = health
         self.alarm = alarm
+        self._ringing = ringing
         self._percent = unusual_percent
         self._looks = asyncio.Lock()
         # What could not be noted beside the backup, on a medium that cannot be written.
@@ -68,6 +85,8 @@ class Findings:
         """Ring for what is wrong with stored backups, clear what is not any more; raises no AppError."""
         async with self._looks:
             try:
+                if not await asyncio.to_thread(self._is_there):
+                    return
                 health = await self.health.look()
                 if health.survey.problems:  # one that is being deleted looks damaged for a moment
                     health = await self.health.look()
@@ -77,8 +96,12 @@ class Findings:
             there = {one.backup_id for one in health.stored}
             unnoted = {key: text for key, text in self._unnoted.items() if key in there}
             self._unnoted = unnoted
-            await self._tell_damage(health, {**unnoted, **health.faults})
+            await self._tell_damage({**unnoted, **health.faults})
             await self._tell_drill(health)
+
+    def _is_there(self) -> bool:
+        """Tell whether the directory is mounted: where it is not, nothing says that damage is over."""
+        return self.health.catalogue.directory.exists(layout.HTACCESS)
 
     def _remember(self, run: Run) -> None:
         backup_id = BackupId(run.backup_id)
@@ -87,14 +110,14 @@ class Findings:
         elif run.error is not None and run.error.code in _DAMAGED:
             self._unnoted[backup_id] = f"a check found {run.error.code}"
 
-    async def _tell_damage(self, health: Health, faults: dict[BackupId, str]) -> None:
+    async def _tell_damage(self, faults: dict[BackupId, str]) -> None:
         hint = "Do not delete other backups; 'backstay backup verify' looks again, docs/health.md says more."
         for backup_id, text in faults.items():
             message = f"backup {backup_id} is damaged: {text}"
             await self.alarm.ring(Alert(AlertKind.VERIFICATION, backup_id, message, hint))
-        for backup_id in self._over(AlertKind.VERIFICATION, set(faults), health):
-            what = f"backup {backup_id} is whole again, or gone"
-            await self.alarm.clear(AlertKind.VERIFICATION, backup_id, what)
+        for about in await self._over(AlertKind.VERIFICATION, set(faults)):
+            what = f"backup {about} is whole again, or gone"
+            await self.alarm.clear(AlertKind.VERIFICATION, about, what)
 
     async def _tell_drill(self, health: Health) -> None:
         failed = failed_drill(health.stored)
@@ -103,16 +126,15 @@ class Findings:
             message = f"backup {backup_id} could not be restored for proof: {proof.error}"
             hint = f"Try it again with 'backstay restore run {backup_id} --drill'."
             await self.alarm.ring(Alert(AlertKind.DRILL, backup_id, message, hint))
-        for backup_id in self._over(AlertKind.DRILL, {failed[0]} if failed else set(), health):
-            await self.alarm.clear(AlertKind.DRILL, backup_id, "a backup was restored and is equal")
+        for about in await self._over(AlertKind.DRILL, {failed[0]} if failed else set()):
+            await self.alarm.clear(AlertKind.DRILL, about, "a backup was restored and is equal")
 
-    def _over(self, kind: AlertKind, rung: set[BackupId], health: Health) -> set[BackupId]:
-        """Return what was rung for and is over; after a start, whatever might have been."""
-        before = self._rung.get(kind)
+    async def _over(self, kind: AlertKind, rung: set[BackupId]) -> set[str]:
+        """Return what was rung for and is over, also by another process or before a restart."""
+        before = self._rung.get(kind, set())
         self._rung[kind] = rung
-        if before is None:
-            before = {one.backup_id for one in health.stored}
-        return before - rung
+        known = await self._ringing(kind) if self._ringing is not None else None
+        return {*before, *(known or ())} - rung
 
     async def _compare(self, run: Run) -> None:
         """Tell when a new backup is far from those before it."""

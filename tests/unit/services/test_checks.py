@@ -130,22 +130,41 @@ async def test_a_backup_that_lost_a_file_rings_until_it_is_gone(here, lost):
 
 
 async def test_a_restart_forgets_no_damage_and_clears_what_is_over(here):
-    """What rings is what lies beside the backups."""
-    first = (await make(here, 2))[0]
-    damage(here.path, first)
-    for _ in range(2):
-        here.clock.go(days=8)
-        await here.checks.run_due()
+    """What is damaged lies beside the backups, and what rings is asked of the alarm."""
+    first, second = await make(here, 2)
+    for one in (first, second):
+        damage(here.path, one)
+    here.clock.go(days=8)
+    await here.checks.run_due(everything=True)
+    assert here.bells.about(DAMAGED) == [first.backup_id, second.backup_id]
+
     here.bells.ringing.clear()
     here.process()
     await here.findings.look()
-    assert here.bells.about(DAMAGED) == [first.backup_id]
+    assert here.bells.about(DAMAGED) == [first.backup_id, second.backup_id]
 
     here.process()
-    damage(here.path, first)
-    here.clock.go(days=31)
-    await here.checks.run_due(everything=True)
+    here.catalogue.delete(first.backup_id)
+    damage(here.path, second)
+    here.clock.go(seconds=1)
+    await here.backups.verify(second.backup_id)
+    await here.findings.look()
     assert here.bells.ringing == {}
+
+
+async def test_a_directory_that_is_away_does_not_say_that_damage_is_over(here):
+    """It may only not be mounted."""
+    (manifest,) = await make(here)
+    (here.path / manifest.file).write_bytes(b"")
+    await here.findings.look()
+    away = here.path.rename(here.path.with_name("away"))
+    await here.findings.look()
+    here.path.mkdir()
+    await here.findings.look()
+
+    assert here.bells.about(DAMAGED) == [manifest.backup_id]
+    here.path.rmdir()
+    away.rename(here.path)
 
 
 async def test_files_are_read_by_runs_and_sizes_are_not(here):
