@@ -93,6 +93,25 @@ async def test_a_start_that_was_killed_is_taken_up(alembic, control, control_add
     assert "No new upgrade operations detected" in alembic("check")
 
 
+async def test_an_older_database_keeps_what_it_has(alembic, control_address, tmp_path):
+    """The first version gets the tables of alerts at the next start, and its users stay."""
+    alembic("upgrade", "0001")
+    database = ControlDatabase(control_address, tmp_path / "state")
+    columns = "name, role, password_hash, created_at"
+    async with database.writing() as connection:
+        user = f"INSERT INTO users ({columns}) VALUES ('ann', 'admin', '$x', '2026-01-31 12:00:00')"
+        await connection.execute(text(user))
+
+    await database.prepare()
+
+    assert "No new upgrade operations detected" in alembic("check")
+    async with database.reading() as connection:
+        assert (await connection.execute(text("SELECT name FROM users"))).scalars().all() == [
+            b"ann" if connection.dialect.name == "mysql" else "ann"
+        ]
+    await database.close()
+
+
 async def test_a_newer_database_is_refused(control):
     """And left as it is: an older program cannot know what is in it."""
     async with control.writing() as connection:
