@@ -38,6 +38,7 @@ from app.services.schedules import ScheduleService
 from app.storage.auditheads import AuditHeads
 from app.storage.clockwitness import ClockWitness
 from app.storage.journals import Journals
+from app.storage.local import LocalDirectory
 from app.storage.runlocks import RunLocks
 from app.storage.schedules import ScheduleFile
 
@@ -180,14 +181,7 @@ def program_of(
             (alerts, pings, findings),
         ),
         orders=orders,
-        schedules=ScheduleService(
-            ScheduleFile(catalogue.directory),
-            orders,
-            clock,
-            timezone=settings.timezone,
-            catch_up=settings.catch_up,
-            alarm=alerts,
-        ),
+        schedules=_schedules_of(settings, orders, clock, alerts),
         retention=retention,
         pins=PinService(catalogue, clock),
         alerts=alerts,
@@ -195,6 +189,19 @@ def program_of(
         findings=findings,
         audit=audit,
         unwritten=unwritten,
+    )
+
+
+def _schedules_of(
+    settings: Settings, orders: Orders, clock: Clock, alarm: Alarm
+) -> ScheduleService:
+    return ScheduleService(
+        ScheduleFile(LocalDirectory(settings.backup_dir)),
+        orders,
+        clock,
+        timezone=settings.timezone,
+        catch_up=settings.catch_up,
+        alarm=alarm,
     )
 
 

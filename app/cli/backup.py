@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from app.cli.edge import perform
-from app.cli.options import AsJson, BackupIdArgument, Databases, Tables, Threads
+from app.cli.options import (
+    AsJson,
+    BackupIdArgument,
+    Databases,
+    DescriptionText,
+    ExcludeTables,
+    NoData,
+    Tables,
+    Threads,
+)
 from app.cli.output import (
     Answer,
     duration,
@@ -40,14 +49,9 @@ app = typer.Typer(name="backup", help="Make, show, prove and delete backups.", n
 def create(
     database: Databases = None,
     tables: Tables = None,
-    exclude_table: Annotated[
-        list[str] | None,
-        typer.Option("--exclude-table", metavar="GLOB", help="Leave such tables out. Repeatable."),
-    ] = None,
-    no_data: Annotated[bool, typer.Option("--no-data", help="Definitions only, no rows.")] = False,
-    description: Annotated[
-        str, typer.Option("--description", metavar="TEXT", help="Words for people, one line.")
-    ] = "",
+    exclude_table: ExcludeTables = None,
+    no_data: NoData = False,
+    description: DescriptionText = "",
     codec: Annotated[
         CodecName | None,
         typer.Option("--codec", help="Compression. Default: BACKSTAY_CODEC.", show_default=False),

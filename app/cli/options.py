@@ -22,6 +22,14 @@ Tables = Annotated[
         help="Only tables like this: a glob on 'table' or 'database.table'. Repeatable.",
     ),
 ]
+ExcludeTables = Annotated[
+    list[str] | None,
+    typer.Option("--exclude-table", metavar="GLOB", help="Leave such tables out. Repeatable."),
+]
+NoData = Annotated[bool, typer.Option("--no-data", help="Definitions only, no rows.")]
+DescriptionText = Annotated[
+    str, typer.Option("--description", metavar="TEXT", help="Words for people, one line.")
+]
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -5,18 +5,49 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from app.cli.edge import perform
-from app.cli.options import AsJson, Databases, Tables
+from app.cli.options import (
+    AsJson,
+    Databases,
+    DescriptionText,
+    ExcludeTables,
+    NoData,
+    Tables,
+)
 from app.cli.output import Answer, say, table
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from app.domain.document import Document
     from app.domain.retention import RetentionPolicy
     from app.domain.schedule import Schedule
+    from app.services.schedules import ScheduleService
 
 FrequencyName = Literal["hourly", "daily", "weekly"]
+FrequencyOption = Annotated[
+    FrequencyName | None,
+    typer.Option("--frequency", help="hourly, daily at 02:00, or weekly on Sundays at 02:00."),
+]
+CronOption = Annotated[
+    str,
+    typer.Option("--cron", metavar="EXPR", help="Instead: '30 2 * * 1-5'.", show_default=False),
+]
+ZoneOption = Annotated[
+    str, typer.Option("--timezone", metavar="ZONE", help="IANA name. Default: BACKSTAY_TIMEZONE.")
+]
+ExternalOption = Annotated[
+    bool, typer.Option("--external", help="The service leaves it to 'backstay cron'.")
+]
+KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="RULE=N",
+        help="What is kept: count, days, hourly, daily, weekly, monthly, yearly; and the limits"
+        " max_days and max_bytes. Repeatable. Default: as the settings say.",
+    ),
+]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.")]
 
 app = typer.Typer(name="schedule", help="What is backed up by itself.", no_args_is_help=True)
@@ -45,55 +76,36 @@ def show(as_json: AsJson = False) -> None:
 @app.command("set")
 def set_(
     name: NameArgument = "default",
-    frequency: Annotated[
-        FrequencyName | None,
-        typer.Option("--frequency", help="hourly, daily at 02:00, or weekly on Sundays at 02:00."),
-    ] = None,
-    cron: Annotated[
-        str,
-        typer.Option("--cron", metavar="EXPR", help="Instead: '30 2 * * 1-5'.", show_default=False),
-    ] = "",
-    timezone: Annotated[
-        str,
-        typer.Option("--timezone", metavar="ZONE", help="IANA name. Default: BACKSTAY_TIMEZONE."),
-    ] = "",
+    frequency: FrequencyOption = None,
+    cron: CronOption = "",
+    timezone: ZoneOption = "",
     disabled: Annotated[bool, typer.Option("--disabled", help="Do not run it for now.")] = False,
-    external: Annotated[
-        bool, typer.Option("--external", help="The service leaves it to 'backstay cron'.")
-    ] = False,
+    external: ExternalOption = False,
     database: Databases = None,
     tables: Tables = None,
-    exclude_table: Annotated[
-        list[str] | None,
-        typer.Option("--exclude-table", metavar="GLOB", help="Leave such tables out. Repeatable."),
-    ] = None,
-    no_data: Annotated[bool, typer.Option("--no-data", help="Definitions only, no rows.")] = False,
-    description: Annotated[
-        str, typer.Option("--description", metavar="TEXT", help="Words for people, one line.")
-    ] = "",
+    exclude_table: ExcludeTables = None,
+    no_data: NoData = False,
+    description: DescriptionText = "",
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not read backups back before publishing them.")
     ] = False,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--keep",
-            metavar="RULE=N",
-            help="What is kept: count, days, hourly, daily, weekly, monthly, yearly; and the limits"
-            " max_days and max_bytes. Repeatable. Default: as the settings say.",
-        ),
-    ] = None,
+    keep: KeepOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a schedule, or change the one of that name as a whole; needs no server."""
 
     async def work() -> Answer:
-        from app.bootstrap import program
-        from app.config import load_settings
         from app.domain.schedule import Frequency, ScheduleOptions
-        from app.services import documents
         from app.services.schedules import ScheduleWish
 
+        options = ScheduleOptions(
+            databases=tuple(database or ()),
+            tables=tuple(tables or ()),
+            exclude_tables=tuple(exclude_table or ()),
+            include_data=not no_data,
+            description=description,
+            verify=False if no_verify else None,
+        )
         wish = ScheduleWish(
             name=name,
             frequency=Frequency(frequency) if frequency else None,
@@ -101,20 +113,10 @@ def set_(
             timezone=timezone,
             enabled=not disabled,
             external=external,
-            options=ScheduleOptions(
-                databases=tuple(database or ()),
-                tables=tuple(tables or ()),
-                exclude_tables=tuple(exclude_table or ()),
-                include_data=not no_data,
-                description=description,
-                verify=False if no_verify else None,
-            ),
+            options=options,
             retention=_policy(keep) if keep else None,
         )
-        async with program(load_settings(), needs_server=False) as parts:
-            made = await parts.schedules.set(wish)
-        document: Document = {"success": True, "schedule": documents.schedule(made)}
-        return Answer(document, lambda: _show([made]))
+        return await _changed(lambda schedules: schedules.set(wish))
 
     perform(work, as_json=as_json)
 
@@ -149,17 +151,22 @@ def delete(name: NameArgument, as_json: AsJson = False) -> None:
 
 
 def _switch(name: str, *, enabled: bool, as_json: bool) -> None:
-    async def work() -> Answer:
-        from app.bootstrap import program
-        from app.config import load_settings
-        from app.services import documents
+    perform(
+        lambda: _changed(lambda schedules: schedules.enable(name, enabled=enabled)),
+        as_json=as_json,
+    )
 
-        async with program(load_settings(), needs_server=False) as parts:
-            changed = await parts.schedules.enable(name, enabled=enabled)
-        document: Document = {"success": True, "schedule": documents.schedule(changed)}
-        return Answer(document, lambda: _show([changed]))
 
-    perform(work, as_json=as_json)
+async def _changed(change: "Callable[[ScheduleService], Awaitable[Schedule]]") -> Answer:
+    """Change a schedule and show it."""
+    from app.bootstrap import program
+    from app.config import load_settings
+    from app.services import documents
+
+    async with program(load_settings(), needs_server=False) as parts:
+        changed = await change(parts.schedules)
+    document: Document = {"success": True, "schedule": documents.schedule(changed)}
+    return Answer(document, lambda: _show([changed]))
 
 
 def _policy(rules: "Sequence[str]") -> "RetentionPolicy":

@@ -1,8 +1,7 @@
 """
 The manifest: what one backup holds, where every byte of it lies, and how to check each.
 
-Field by field specification: docs/format.md. The classes below are that document's keys, one to
-one; `to_json` and `from_json` are the only way in and out.
+The classes are the keys of docs/format.md, one to one; `to_json` and `from_json` are the only way in.
 """
 
 import hashlib
@@ -20,7 +19,6 @@ from app.errors import ChecksumMismatchError, ManifestError
 
 FORMAT: Final = "backstay"
 FORMAT_VERSION: Final = 1
-
 # A manifest of 10,000 tables takes about 10 MB; a larger file than this is not ours.
 MAX_MANIFEST_BYTES: Final = 1 << 30
 
@@ -276,15 +274,7 @@ class ConsistencyEntry:
 
 @dataclass(frozen=True, slots=True)
 class OptionsEntry:
-    """
-    What was asked for, under the names of the customer's own system where it has one.
-
-    Attributes:
-        databases: Names of what was there to be backed up.
-        schedule: Schedule that it was made for; empty = none.
-        requested: Names of databases that were asked for; empty = all that are there; None = made
-            by a release that did not note it.
-    """
+    """What was asked for, under the names of the customer's own system where it has one."""
 
     include_data: bool
     compress: bool
@@ -299,7 +289,7 @@ class OptionsEntry:
     accounts: bool = False
     recovery_point: bool = False
     schedule: str = ""
-    requested: tuple[str, ...] | None = None
+    requested: tuple[str, ...] | None = None  # databases; empty = all; None = not noted
 
 
 @dataclass(frozen=True, slots=True)
