@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
 
-from app.archive.verification import VerifyLevel
 from app.domain.manifest import Codec
+from app.domain.notes import VerifyLevel
 from app.domain.run import RunKind, RunState
 from app.domain.schedule import DEFAULT_NAME, Frequency
 from app.domain.user import MAX_PASSWORD, MIN_PASSWORD, Role

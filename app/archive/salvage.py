@@ -18,7 +18,7 @@ from typing import Final
 from app.archive import codec as codecs
 from app.archive.footer import TRAILER_BYTES, footer_size, read_footer
 from app.archive.index import check_index
-from app.archive.verification import VerifyLevel, verify_file
+from app.archive.verification import verify_file
 from app.domain.manifest import (
     MAX_MANIFEST_BYTES,
     Codec,
@@ -28,6 +28,7 @@ from app.domain.manifest import (
     StatementEntry,
     StatementKind,
 )
+from app.domain.notes import VerifyLevel
 from app.errors import ChecksumMismatchError, ManifestError, TruncatedFileError
 from app.storage.files import ReadFile
 from app.storage.layout import BackupName

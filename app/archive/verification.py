@@ -19,7 +19,7 @@ from app.archive import codec as codecs
 from app.archive.index import check_index
 from app.archive.rows import count_rows
 from app.domain.manifest import Codec, Manifest, MemberEntry, StatementEntry, StatementKind
-from app.domain.notes import VerifyLevel as VerifyLevel  # noqa: PLC0414 - has moved; edges still import it from here
+from app.domain.notes import VerifyLevel
 from app.errors import ChecksumMismatchError, TruncatedFileError
 from app.storage.files import ReadFile
 

@@ -23,7 +23,7 @@ from app.archive.footer import write_footer
 from app.archive.index import check_index
 from app.archive.packing import Label, MemberPacker, pack
 from app.archive.threads import run_to_end
-from app.archive.verification import Listener, VerifyLevel, verify_file
+from app.archive.verification import Listener, verify_file
 from app.domain.ids import BackupId
 from app.domain.manifest import (
     Codec,
@@ -33,6 +33,7 @@ from app.domain.manifest import (
     StatementKind,
     to_json,
 )
+from app.domain.notes import VerifyLevel
 from app.domain.ports import Statement
 from app.errors import StorageError
 from app.storage.files import WriteFile

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from app.archive.catalogue import Catalogue
-from app.archive.verification import VerifyLevel, VerifyReport
+from app.archive.verification import VerifyReport
 from app.config import Settings
 from app.domain.backup import BackupRequest
 from app.domain.document import Document
 from app.domain.ids import BackupId
 from app.domain.manifest import Codec, Manifest
+from app.domain.notes import VerifyLevel
 from app.domain.progress import Progress
 from app.domain.rehearsal import Forecast
 from app.domain.restore import RestoreRequest, RestoreResult

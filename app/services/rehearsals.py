@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.archive.reader import ArchiveReader
-from app.archive.verification import VerifyLevel
 from app.domain.ids import BackupId
 from app.domain.manifest import Manifest
+from app.domain.notes import VerifyLevel
 from app.domain.progress import Phase, Progress
 from app.domain.recovery import Journal, RecoveryId, RecoveryKind, RecoveryPhase, SchemaSwap
 from app.domain.rehearsal import Compatibility, Estimate, Forecast, Proof, Space

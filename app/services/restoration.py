@@ -8,8 +8,8 @@ from typing import Final
 
 from app.archive.catalogue import Catalogue
 from app.archive.reader import ArchiveReader
-from app.archive.verification import VerifyLevel
 from app.domain.backup import BackupRequest
+from app.domain.notes import VerifyLevel
 from app.domain.ports import Clock
 from app.domain.progress import Phase, Progress
 from app.domain.recovery import (

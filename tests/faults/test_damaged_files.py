@@ -8,8 +8,8 @@ import pytest
 
 from app.archive import codec as codecs
 from app.archive.catalogue import Catalogue
-from app.archive.verification import VerifyLevel
 from app.domain.manifest import Codec, from_json
+from app.domain.notes import VerifyLevel
 from app.errors import (
     ChecksumMismatchError,
     IntegrityError,

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from app.archive.catalogue import Catalogue, Survey
-from app.archive.verification import VerifyLevel
 from app.domain.backup import CatalogueEntry
 from app.domain.manifest import Codec, to_json
+from app.domain.notes import VerifyLevel
 from app.domain.rehearsal import MAX_PROOFS, Proof
 from app.errors import (
     BackupNotFoundError,

@@ -8,8 +8,9 @@ import pytest
 
 from app.archive import verification
 from app.archive.reader import ArchiveReader
-from app.archive.verification import VerifyLevel, verify_file
+from app.archive.verification import verify_file
 from app.domain.manifest import Codec, MemberKind
+from app.domain.notes import VerifyLevel
 from app.errors import BackupNotFoundError, ChecksumMismatchError, TruncatedFileError
 from tests.fixtures.archives import forge, make_backup
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from app.archive.catalogue import Catalogue
-from app.archive.verification import VerifyLevel
 from app.archive.writer import ArchiveWriter
 from app.domain.manifest import Codec, MemberEntry, MemberKind, StatementKind
+from app.domain.notes import VerifyLevel
 from app.domain.ports import MemberSink, Statement
 from app.errors import IntegrityError, ManifestError, StorageError, StorageFullError
 from app.storage.local import LocalDirectory

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from app.archive.catalogue import Catalogue
-from app.archive.verification import VerifyLevel
 from app.domain.manifest import ObjectKind
+from app.domain.notes import VerifyLevel
 from app.domain.recovery import Journal, RecoveryId, RecoveryKind, RecoveryPhase
 from app.domain.rehearsal import (
     Compatibility,
