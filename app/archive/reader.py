@@ -15,7 +15,6 @@ from app.archive.index import check_index
 from app.archive.threads import run_to_end
 from app.archive.verification import (
     Listener,
-    VerifyLevel,
     VerifyReport,
     blocks_of,
     check_digest,
@@ -24,6 +23,7 @@ from app.archive.verification import (
     verify_file,
 )
 from app.domain.manifest import Manifest, MemberEntry
+from app.domain.notes import VerifyLevel
 from app.errors import BackupNotFoundError
 from app.storage.files import ReadFile
 from app.storage.local import LocalDirectory
