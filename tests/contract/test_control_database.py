@@ -1,0 +1,306 @@
+"""The control database beneath its stores: many at once, what dies, what is silent, what is odd."""
+
+import asyncio
+import os
+import socket
+import stat
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.control.audit import AuditRecords
+from app.control.database import ControlDatabase
+from app.control.runs import RunRecords
+from app.control.users import UserRecords
+from app.domain.run import (
+    RunState,
+)
+from app.errors import (
+    ControlUnavailableError,
+    InvalidRequestError,
+)
+from tests.fixtures.certificates import make_certificates
+from tests.fixtures.control import other_process
+from tests.fixtures.records import NOON, assert_chain, event, run, user
+from tests.fixtures.servers import Sql
+
+
+async def test_tasks_and_processes_make_one_chain(control, control_address, tmp_path):
+    """Fifty entries of this process and fifty of two others are a chain without a gap."""
+    stores = [AuditRecords(control), AuditRecords(control)]
+
+    await asyncio.gather(
+        *(stores[number % 2].append(event(status=number)) for number in range(50)),
+        other_process(control_address, tmp_path / "state", entries=25),
+        other_process(control_address, tmp_path / "state", entries=25),
+    )
+
+    await assert_chain(stores[0], 100)
+
+
+# The database
+
+
+async def test_processes_that_start_at_once_do_not_collide(control_address, tmp_path):
+    """Whichever is first makes the tables; all of them can work."""
+    await asyncio.gather(
+        *(other_process(control_address, tmp_path / "state", entries=2) for _ in range(3))
+    )
+
+    database = ControlDatabase(control_address, tmp_path / "state")
+    await database.prepare()
+    await database.ping()
+    await assert_chain(AuditRecords(database), 6)
+    await database.close()
+
+
+async def test_nothing_of_a_failed_block_stays(control):
+    """Whether by an error or by a cancelled task; and the next one need not wait."""
+    store = AuditRecords(control)
+
+    async def insert_and_fail(number: int, delay: float) -> None:
+        async with control.writing() as connection:
+            sql = "INSERT INTO alembic_version VALUES (:name)"
+            await connection.execute(text(sql), {"name": f"x{number}"})
+            await asyncio.sleep(delay)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await insert_and_fail(0, 0)
+    for number in range(20):
+        task = asyncio.create_task(insert_and_fail(number, 60))
+        await asyncio.sleep(number / 1000)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    began = time.monotonic()
+    await store.append(event())
+
+    assert time.monotonic() - began < 4, "a lock was left behind"
+    async with control.reading() as connection:
+        rows = (await connection.execute(text("SELECT COUNT(*) FROM alembic_version"))).scalar()
+    assert rows == 1
+
+
+async def test_an_instant_without_a_zone_is_refused(runs):
+    """It is a mistake of the program, not of the database."""
+    with pytest.raises(TypeError, match="time zone"):
+        await runs.add(run(created_at=NOON.replace(tzinfo=None)))
+
+
+async def test_a_database_is_usable_after_close(control):
+    """The next use opens new connections."""
+    await control.close()
+    await control.ping()
+
+
+async def test_files_are_private(tmp_path):
+    """The database, what SQLite lays beside it, and their directory, whatever the umask is."""
+    directory = tmp_path / "new" / "state"
+    file = tmp_path / "elsewhere" / "100% control?#.db"
+    before = os.umask(0)
+    try:
+        database = ControlDatabase(f"sqlite:///{str(file).replace('?', '%3F')}", directory)
+        await database.prepare()
+        await UserRecords(database).add(user())
+        modes = {
+            path.name: stat.S_IMODE(path.stat().st_mode)
+            for path in (directory, file.parent, *directory.iterdir(), *file.parent.iterdir())
+        }
+    finally:
+        os.umask(before)
+    await database.close()
+
+    assert modes == {
+        "state": 0o700,
+        "elsewhere": 0o700,
+        "control.lock": 0o600,
+        file.name: 0o600,
+        f"{file.name}-wal": 0o600,
+        f"{file.name}-shm": 0o600,
+    }
+
+
+async def test_a_connection_that_died_is_replaced(server, sql, database, tmp_path):
+    """A server that was restarted between two uses is no error."""
+    control = ControlDatabase(f"{server.url.rstrip('/')}/{database}", tmp_path)
+    await control.prepare()
+    query = f"SELECT id FROM information_schema.processlist WHERE db = '{database}' AND id <> CONNECTION_ID()"
+    victims = [row[0] for row in sql.run(query)]
+    assert victims
+    for victim in victims:
+        sql.run(f"KILL {victim}")
+
+    await control.ping()
+    await control.close()
+
+
+async def test_passwords_with_any_character(server, sql, database, tmp_path):
+    """Percent-encoded in the address, they arrive as UTF-8."""
+    sql.run("CREATE USER keeper@'%' IDENTIFIED BY 'a@b:/\u00fc\u65e5'")
+    try:
+        sql.run(f"GRANT ALL ON `{database}`.* TO keeper@'%'")
+        url = server.url.rstrip("/").replace("root", "keeper:a%40b%3A%2F%C3%BC%E6%97%A5")
+        control = ControlDatabase(f"{url.replace('mysql', 'mariadb')}/{database}", tmp_path)
+        await control.prepare()
+        await control.close()
+    finally:
+        sql.run("DROP USER keeper@'%'")
+
+
+async def test_a_transaction_that_lost_a_deadlock_runs_again(server, sql, database, tmp_path):
+    """Whoever wrote it does not notice."""
+    control = ControlDatabase(f"{server.url.rstrip('/')}/{database}", tmp_path)
+    await control.prepare()
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+    sql.run("INSERT INTO t VALUES (1, 0), (2, 0), (3, 0), (4, 0)")
+    locked, attempts = asyncio.Event(), 0
+
+    async def work(connection) -> None:
+        nonlocal attempts
+        attempts += 1
+        await connection.execute(text("UPDATE t SET n = n + 1 WHERE id = 1"))
+        locked.set()
+        await connection.execute(text("UPDATE t SET n = n + 1 WHERE id = 2"))
+
+    # The other one has changed more rows, so it is not the victim.
+    sql.script(["BEGIN", "UPDATE t SET n = n + 1 WHERE id > 1"])
+    task = asyncio.create_task(control.write(work))
+    await locked.wait()
+    await asyncio.to_thread(sql.script, ["UPDATE t SET n = n + 1 WHERE id = 1", "COMMIT"])
+    await task
+
+    assert attempts == 2
+    assert sql.run("SELECT n FROM t") == [(2,), (2,), (1,), (1,)]
+    await control.close()
+
+
+async def test_tls(own_server, tmp_path):
+    """With a certificate authority in the address, TLS is used and the server proves who it is."""
+    good = make_certificates(tmp_path / "good", "127.0.0.1")
+    with own_server(*good.options) as server, Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE d", "CREATE USER safe@'%' IDENTIFIED BY 'x' REQUIRE SSL"])
+        sql.run("GRANT ALL ON d.* TO safe@'%'")
+        url = f"{server.url.rstrip('/').replace('root', 'safe:x')}/d"
+        control = ControlDatabase(f"{url}?ssl_ca={good.ca}", tmp_path)
+        await control.prepare()
+        await control.close()
+        with pytest.raises(ControlUnavailableError, match="access denied"):
+            await ControlDatabase(url, tmp_path).ping()
+        other = make_certificates(tmp_path / "other", "127.0.0.1")
+        with pytest.raises(ControlUnavailableError):
+            await ControlDatabase(f"{url}?ssl_ca={other.ca}", tmp_path).ping()
+
+
+async def assert_unavailable(address: str, tmp_path: Path, *, seconds: float = 2) -> str:
+    """Require the one error, quickly, without a secret, and return its message."""
+    control = ControlDatabase(address, tmp_path / "state")
+    began = time.monotonic()
+    with pytest.raises(ControlUnavailableError) as caught:
+        await control.prepare()
+    assert time.monotonic() - began < seconds
+    await control.close()
+    error = caught.value
+    assert "BACKSTAY_CONTROL_URL" in error.hint
+    assert "secret" not in "".join(traceback.format_exception(error))
+    assert "127.0.0.1" not in str(error)
+    return str(error)
+
+
+async def test_a_database_that_is_not_there_is_reported(server, tmp_path):
+    """A closed port, a wrong password, an unknown database, a file in the place of a directory."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    (tmp_path / "file").write_bytes(b"no database at all" * 99)
+    wrong = server.url.rstrip("/").replace("root", "root:secret")
+    missing = f"{server.url.rstrip('/')}/t_missing"
+
+    closed = f"mysql://u:secret@127.0.0.1:{port}/d"
+    message = "control database: nobody answers"
+    assert await assert_unavailable(closed, tmp_path) == message
+    with pytest.raises(ControlUnavailableError, match=message):
+        await ControlDatabase(closed, tmp_path).ping()
+    assert await assert_unavailable(f"{wrong}/d", tmp_path) == "control database: access denied"
+    assert "no such database" in await assert_unavailable(missing, tmp_path)
+    assert "is no database" in await assert_unavailable(f"sqlite:///{tmp_path}/file", tmp_path)
+    await assert_unavailable(f"sqlite:///{tmp_path}/file/control.db", tmp_path)
+    await assert_unavailable(f"sqlite:///{tmp_path}", tmp_path)
+
+
+async def test_a_silent_server_is_reported(tmp_path):
+    """One that takes the connection and says nothing costs seconds, not the driver's forever."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"mysql://u:secret@127.0.0.1:{silent.getsockname()[1]}/d"
+        message = "control database: no answer in time"
+        assert await assert_unavailable(address, tmp_path, seconds=8) == message
+
+
+async def test_a_locked_file_is_reported(tmp_path):
+    """Another process that writes for longer than the timeout."""
+    address = f"sqlite:///{tmp_path}/control.db"
+    first, other = ControlDatabase(address, tmp_path), ControlDatabase(address, tmp_path)
+    await first.prepare()
+    async with first.writing():
+        await UserRecords(other).list()
+        with pytest.raises(ControlUnavailableError, match="another process has locked it"):
+            await UserRecords(other).add(user())
+    await UserRecords(other).add(user())
+    await first.close()
+    await other.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("nonsense secret", "not a URL"),
+        ("mysql://u:p@host:secret@x/d", "not a URL"),
+        ("postgresql://u:secret@host/d", "neither sqlite nor mysql"),
+        ("sqlite://", "needs a file"),
+        ("sqlite+aiosqlite:///:memory:", "needs a file"),
+        ("sqlite:////tmp/x.db?mode=secret", "unknown option 'mode'"),
+        ("mysql://u:secret@host/", "the name of a database"),
+        ("mysql://u:secret@host/d?local_infile=1", "unknown option 'local_infile'"),
+        ("mysql://u:secret@host/d?ssl_ca=/nothing/there", "ssl_ca"),
+    ],
+)
+def test_odd_addresses_are_refused(address, why, tmp_path):
+    """Before anything is opened, by the name of the setting, and without what is in it."""
+    with pytest.raises(InvalidRequestError, match=why) as caught:
+        ControlDatabase(address, tmp_path)
+    assert "BACKSTAY_CONTROL_URL" in str(caught.value)
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_values_that_no_column_holds_are_refused(server, database, tmp_path):
+    """A server says so; it never cuts them."""
+    control = ControlDatabase(f"{server.url.rstrip('/')}/{database}", tmp_path)
+    await control.prepare()
+    with pytest.raises(InvalidRequestError, match="does not fit"):
+        await RunRecords(control).add(run(asked_by="x" * 300))
+    await control.close()
+
+
+async def test_a_row_that_makes_no_sense_is_reported(control, runs):
+    """Somebody who edits the table gets an error, not a traceback."""
+    await runs.add(run())
+    for assignment in ("progress = '{'", "progress = NULL, kind = 'other'"):
+        async with control.writing() as connection:
+            await connection.execute(text(f"UPDATE runs SET {assignment}"))
+        with pytest.raises(ControlUnavailableError, match="unreadable"):
+            await runs.get(run().run_id)
+
+
+async def test_many_writers_of_one_row(runs):
+    """Writers of one row at once all succeed, and the highest revision stays."""
+    await runs.add(run())
+
+    await asyncio.gather(
+        *(runs.save(run(revision=number, state=RunState.RUNNING)) for number in range(2, 42)),
+        *(runs.request_cancel(run().run_id) for _ in range(5)),
+    )
+
+    found = await runs.get(run().run_id)
+    assert (found.revision, found.cancel_requested) == (41, True)

@@ -1,0 +1,192 @@
+"""Restores in place that are cancelled, lack rights, meet others, or are in the binary log."""
+
+import asyncio
+import subprocess
+from typing import Any
+
+import pytest
+
+from app.domain.progress import Phase, Progress
+from app.domain.recovery import RecoveryPhase
+from app.domain.restore import RestoreRequest
+from app.errors import (
+    AlreadyRunningError,
+    PermissionDeniedError,
+)
+from app.services import swaps
+from tests.fixtures.accounts import account, as_account
+from tests.fixtures.servers import Sql
+from tests.fixtures.swapped import LATER, SHOP, drop, scratch, untouched
+from tests.fixtures.trips import Trip, client_arguments
+from tests.oracle import assert_same, snapshot
+
+
+# -- cancelled ------------------------------------------------------------------------------------
+
+
+class Cancelling(Progress):
+    """Cancels a task when a phase begins for the n-th time."""
+
+    def __init__(self, phase: Phase, count: int) -> None:
+        super().__init__()
+        self.left = [phase] * count
+        self.task: asyncio.Task[Any] | None = None
+
+    def enter(self, phase: Phase) -> None:
+        super().enter(phase)
+        if self.left and phase is self.left[0]:
+            self.left.pop()
+            if not self.left and self.task:
+                self.task.cancel()
+
+
+@pytest.mark.parametrize(
+    ("phase", "count"),
+    [
+        (Phase.PREFLIGHT, 1),
+        (Phase.VERIFY, 1),
+        (Phase.RECOVERY_POINT, 1),
+        (Phase.DUMP, 1),
+        (Phase.LOAD, 1),
+        (Phase.PROVE, 1),
+        (Phase.SWAP, 1),
+        (Phase.PROVE, 2),
+    ],
+)
+async def test_cancelled_when_a_phase_begins(phase, count, trip, sql, shop):
+    """Whenever a restore is cancelled, the database is exactly as before, and nothing is left."""
+    manifest = await trip.backup(shop)
+    sql.script(LATER)
+    progress = Cancelling(phase, count)
+    request = RestoreRequest(manifest.backup_id)
+    with untouched(trip, shop):
+        progress.task = asyncio.create_task(trip.recoveries.restore(request, progress))
+        with pytest.raises(asyncio.CancelledError):
+            await progress.task
+
+    await trip.restore(manifest)
+
+
+# -- rights ---------------------------------------------------------------------------------------
+
+
+async def test_rights(own_server, tmp_path):
+    """Missing rights are named before anything changes, and what the hint grants is enough."""
+    with own_server("--skip-log-bin") as server, Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE a_shop", "USE a_shop", *SHOP])
+        trip = Trip(server.url, tmp_path / "backups")
+        manifest = await trip.backup("a_shop")
+        sql.script(LATER)
+        with account(sql, "ALL ON `a\\_shop`.*", "SELECT ON mysql.proc") as name:
+            async with as_account(trip, name) as limited:
+                with untouched(trip, "a_shop"), pytest.raises(PermissionDeniedError) as caught:
+                    await limited.restore(manifest)
+            assert "`a\\_shop\\_\\_bk\\_%`.*" in caught.value.hint
+            sql.script(one for one in caught.value.hint.split(";") if one.strip())
+            async with as_account(trip, name) as limited:
+                result = await limited.restore(manifest)
+                assert result.fence == "none"
+                assert any("may not set read_only" in warning for warning in result.warnings)
+                await limited.recoveries.prove(manifest.backup_id)
+                undo = await limited.recoveries.undo(result.restore_id)
+                assert undo.fence == "none"
+            sql.run(f"GRANT READ_ONLY ADMIN ON *.* TO {name}@'%'")
+            async with as_account(trip, name) as limited:
+                again = await limited.restore(manifest)
+                assert again.fence == "read_only"
+                assert not any("read_only" in warning for warning in again.warnings)
+        await trip.target.close()
+
+
+# -- two at once ----------------------------------------------------------------------------------
+
+
+async def test_two_restores_of_one_database(trip, sql, shop):
+    """Of two restores of the same database at once, one is refused and the other is complete."""
+    manifest = await trip.backup(shop)
+    before = snapshot(trip.url, shop)
+    sql.script(LATER)
+
+    ends = await asyncio.gather(
+        trip.restore(manifest), trip.restore(manifest), return_exceptions=True
+    )
+
+    errors = [one for one in ends if isinstance(one, BaseException)]
+    assert [type(one) for one in errors] == [AlreadyRunningError]
+    assert_same(before, snapshot(trip.url, shop))
+
+
+async def test_a_restore_while_another_waits_for_locks(trip, sql, shop, monkeypatch):
+    """A restore that comes later leaves the one at work alone, and is refused."""
+    monkeypatch.setattr(swaps, "_MOST_PATIENCE_SECONDS", 0)
+    manifest = await trip.backup(shop)
+    copy = await trip.copy(manifest)
+    other = await trip.backup(copy)
+    waiting = asyncio.Event()
+
+    def listener(progress):
+        if progress.phase is Phase.SWAP:
+            waiting.set()
+
+    with Sql(trip.url, shop) as holder:
+        holder.script(["START TRANSACTION", "SELECT * FROM customer"])
+        request = RestoreRequest(manifest.backup_id, create_backup=False)
+        first = asyncio.create_task(trip.recoveries.restore(request, Progress(listener=listener)))
+        await waiting.wait()
+        with pytest.raises(AlreadyRunningError):
+            await trip.restore(manifest)
+        beside = await trip.restore(other)
+        holder.run("ROLLBACK")
+    result = await first
+
+    assert result.databases == (shop,)
+    assert beside.databases == (copy,)
+    phases = [one.phase for one in trip.journals.all() if one.phase is not RecoveryPhase.FORGOTTEN]
+    assert phases == [RecoveryPhase.DONE] * len(phases)
+    drop(sql, copy)
+
+
+# -- the binary log -------------------------------------------------------------------------------
+
+
+async def test_binary_log(own_server, tmp_path):
+    """A restore, its undo and another restore reach a replica by the log; a skipped one leaves no trace."""
+    with own_server() as server, own_server("--skip-log-bin") as spare, Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE shop", "USE shop", *SHOP])
+        trip = Trip(server.url, tmp_path / "backups")
+        manifest = await trip.backup("shop")
+        sql.script(LATER)
+        result = await trip.restore(manifest)
+        undo = await trip.recoveries.undo(result.restore_id)
+        again = await trip.restore(manifest, tables=("customer", "purchase"))
+        live = snapshot(server.url, "shop")
+        kept = scratch(sql)
+        ((first, _),) = sql.run("SHOW BINARY LOGS")
+        await asyncio.to_thread(replay, server.url, spare.url, first)
+        with Sql(spare.url) as replica:
+            assert scratch(replica) == kept
+        assert_same(live, snapshot(spare.url, "shop"))
+        for name in kept:
+            assert_same(snapshot(server.url, name), snapshot(spare.url, name))
+
+        before = sql.run("SHOW MASTER STATUS")
+        silent = await trip.restore(manifest, skip_binlog=True)
+        assert sql.run("SHOW MASTER STATUS") == before
+        await trip.recoveries.undo(silent.restore_id)
+        assert sql.run("SHOW MASTER STATUS") == before
+        assert_same(live, snapshot(server.url, "shop"))
+        await trip.target.close()
+
+    assert [result.binary_log, again.binary_log] == ["written", "written"]
+    assert undo.warnings == ()
+    assert silent.binary_log == "skipped"
+    assert any("not in the binary log" in warning for warning in silent.warnings)
+
+
+def replay(source, target, first):
+    """Run on one server what the binary log of another has from a file on."""
+    read = ["mariadb-binlog", "--read-from-remote-server", *client_arguments(source)]
+    log = subprocess.run([*read, "--to-last-log", first], capture_output=True, check=True)
+    write = ["mariadb", "--no-defaults", "--binary-mode", *client_arguments(target)]
+    done = subprocess.run(write, input=log.stdout, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-500:]
