@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from statistics import median
 from time import perf_counter
 
 import pytest
@@ -64,8 +63,9 @@ async def test_nobody_learns_from_the_time_which_names_there_are(tmp_path):
                 await here.refused(name, OTHER)
                 taken.append(perf_counter() - began)
 
-    medians = [median(taken) for taken in seconds.values()]
-    assert max(medians) < 2 * min(medians)
+    # Others on the machine make some slower; the fastest of each shows what is done.
+    fastest = [min(taken) for taken in seconds.values()]
+    assert max(fastest) < 2 * min(fastest)
 
 
 async def test_a_refresh_token_is_good_once(tmp_path):
