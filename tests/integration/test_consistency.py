@@ -6,105 +6,39 @@ different moments.
 """
 
 import asyncio
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from random import SystemRandom
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 
-import pymysql
 import pytest
 
 from app.domain.backup import BackupRequest
-from app.domain.manifest import Manifest
 from app.domain.progress import Phase, Progress
-from app.domain.restore import RestoreRequest
-from app.errors import AppError, ConnectionLostError, PermissionDeniedError, SnapshotError
+from app.errors import SnapshotError
 from tests.fixtures.accounts import (
     READER,
     account,
     as_account,
-    databases,
     files,
     login,
-    others,
-    wait_until,
+)
+from tests.fixtures.consistency import (
+    ACCOUNTS,
+    CHUNK_BYTES,
+    DICE,
+    TABLES,
+    WRITER_ERRORS,
+    bank,
+    grants_without,
+    large_table,
+    same,
+    transfer,
+    writers,
 )
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip, client_arguments
-from tests.oracle import assert_same, snapshot
-
-
-# Not secrets, just different every time.
-DICE = SystemRandom()
-ACCOUNTS = 600
-TABLES = ("a1", "a2", "a3")
-# Small enough for dozens of chunks a table, so that all four connections read at the same time.
-CHUNK_BYTES = 2048
-# Errors that DDL and locks of others bring upon a writer.
-WRITER_ERRORS = (
-    pymysql.err.OperationalError,
-    pymysql.err.ProgrammingError,
-    pymysql.err.InternalError,
-)
-
-
-@contextmanager
-def writers(
-    url: str, database: str, count: int, step: Callable[[Sql], None]
-) -> Iterator[list[int]]:
-    """Run a step again and again on some connections; yields how often each has run it."""
-    stop = threading.Event()
-    done = [0] * count
-    errors: list[BaseException] = []
-
-    def work(number: int) -> None:
-        try:
-            with Sql(url, database) as sql:
-                sql.run("SET innodb_lock_wait_timeout = 2, lock_wait_timeout = 20")
-                while not stop.is_set():
-                    try:
-                        step(sql)
-                    except WRITER_ERRORS:
-                        sql.run("ROLLBACK")
-                    done[number] += 1
-        except BaseException as exc:  # shown by the test, not by the thread
-            errors.append(exc)
-            raise
-
-    threads = [
-        threading.Thread(target=work, args=(number,), daemon=True) for number in range(count)
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        wait_until(lambda: all(done) or bool(errors), "every writer works")
-        yield done
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(30)
-    assert not errors
-
-
-def bank(sql: Sql) -> None:
-    """Make three tables of accounts with 1000 each: integer, text and no key."""
-    sql.run("CREATE TABLE a1 (id INT AUTO_INCREMENT PRIMARY KEY, v BIGINT, note VARCHAR(60))")
-    sql.run("CREATE TABLE a2 (id VARCHAR(20) PRIMARY KEY, v BIGINT, note VARCHAR(60))")
-    sql.run("CREATE TABLE a3 (id INT, v BIGINT, note VARCHAR(60), KEY (id))")
-    for table in TABLES:
-        sql.run(f"INSERT INTO {table} SELECT seq, 1000, REPEAT('x', 40) FROM seq_1_to_{ACCOUNTS}")
-
-
-def transfer(sql: Sql) -> None:
-    """Move money between two accounts of any tables."""
-    one, other = DICE.choices(TABLES, k=2)
-    amount = DICE.randrange(1, 100)
-    sql.run("START TRANSACTION")
-    sql.run(f"UPDATE {one} SET v = v - {amount} WHERE id = '{DICE.randint(1, ACCOUNTS)}'")
-    sql.run(f"UPDATE {other} SET v = v + {amount} WHERE id = '{DICE.randint(1, ACCOUNTS)}'")
-    sql.run("COMMIT")
+from tests.fixtures.trips import Trip
+from tests.oracle import snapshot
 
 
 def total(sql: Sql, database: str) -> tuple[int, int]:
@@ -286,15 +220,6 @@ async def test_k3_ddl_at_each_step(phase, ddl, trip, sql, database):
     assert same(copy, before) or same(copy, after)
 
 
-def same(one, other) -> bool:
-    """Compare two databases."""
-    try:
-        assert_same(one, other)
-    except AssertionError:
-        return False
-    return True
-
-
 async def test_k3_swap_between_two_tables(trip, sql, database):
     """Tables that change places after one of them was read do not end up twice and not at all."""
     for number in range(8):
@@ -323,281 +248,6 @@ async def test_k3_swap_between_two_tables(trip, sql, database):
     copy = await trip.copy(manifest)
     contents = [sql.run(f"SELECT DISTINCT v FROM {copy}.t{number}") for number in range(8)]
     assert sorted(contents) == [[(number,)] for number in range(8)]
-
-
-def run_long(url: str) -> None:
-    """Run a query that ends only when it is killed."""
-    with Sql(url, "d") as client, suppress(*WRITER_ERRORS):
-        client.run("SELECT SLEEP(60) FROM t")
-
-
-def sleepers(sql: Sql) -> list[int]:
-    """Ids of the connections that run `run_long`."""
-    listing = "SELECT ID FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'"
-    return [row[0] for row in sql.run(listing)]
-
-
-async def test_k4_long_query_before_flush(own_server, tmp_path):
-    """A query that holds up our lock makes us give up in time, and nobody waits longer than that."""
-    with own_server() as server, Sql(server.url) as sql, Sql(server.url) as holder:
-        sql.script(["CREATE DATABASE d", "USE d", "CREATE TABLE t (id INT PRIMARY KEY, v INT)"])
-        sql.run("INSERT INTO t VALUES (1, 1)")
-        holder.run("BACKUP STAGE START")  # leaves FLUSH TABLES WITH READ LOCK as the best rung
-        sleeper = threading.Thread(target=run_long, args=(server.url,), daemon=True)
-        sleeper.start()
-        wait_until(lambda: bool(sleepers(sql)), "the long query runs")
-        trip = Trip(server.url, tmp_path / "backups")
-        waits = [0.0]
-
-        def step(client: Sql) -> None:
-            began = time.monotonic()
-            client.run("UPDATE t SET v = v + 1")
-            waits.append(time.monotonic() - began)
-
-        with writers(server.url, "d", 1, step):
-            began = time.monotonic()
-            manifest = await trip.backup("d", threads=2)
-            took = time.monotonic() - began
-        sql.run(f"KILL {sleepers(sql)[0]}")
-        sleeper.join(20)
-        await trip.target.close()
-
-    assert manifest.consistency.method in {"flush-lock", "lock-free"}
-    assert took < 20
-    assert max(waits) < 6
-
-
-def binary_log(url: str, manifest: Manifest) -> bytes:
-    """Read everything that happened since a backup's point, as the client takes it."""
-    position = manifest.position
-    program = ["mariadb-binlog", "--read-from-remote-server", *client_arguments(url)]
-    span = [f"--start-position={position.binlog_position}", "--to-last-log", position.binlog_file]
-    return subprocess.run([*program, *span], capture_output=True, check=True, timeout=60).stdout
-
-
-def replay(url: str, log: bytes) -> None:
-    """Do it all again."""
-    program = ["mariadb", "--no-defaults", *client_arguments(url)]
-    subprocess.run(program, input=log, check=True, timeout=60)
-
-
-async def test_k5_replay_from_the_position(own_server, tmp_path):
-    """The binary log, replayed from the recorded position over the copy, gives the live tables."""
-    with own_server() as server, own_server("--skip-log-bin") as spare:
-        with Sql(server.url) as sql:
-            sql.script(["CREATE DATABASE bank", "USE bank"])
-            bank(sql)
-            source = Trip(server.url, tmp_path / "backups")
-
-            def step(client: Sql) -> None:
-                transfer(client)
-                client.run("INSERT INTO a1 (v, note) VALUES (0, 'new')")
-
-            with writers(server.url, "bank", 3, step) as done:
-                manifest = await source.backup("bank", threads=4, chunk_bytes=CHUNK_BYTES)
-                enough = sum(done) + 300
-                wait_until(lambda: sum(done) > enough, "some more was written")
-            position = manifest.position
-            assert position.binlog_file
-            assert position.gtid
-            log = await asyncio.to_thread(binary_log, server.url, manifest)
-            live = snapshot(server.url, "bank")
-        target = Trip(spare.url, tmp_path / "backups")
-        await target.restore(manifest)
-        assert not same(live, snapshot(spare.url, "bank"))
-        await asyncio.to_thread(replay, spare.url, log)
-        assert_same(live, snapshot(spare.url, "bank"))
-        for trip in (source, target):
-            await trip.target.close()
-
-
-def large_table(sql: Sql, rows: int = 20_000) -> None:
-    """Make a table that takes a few hundred statements."""
-    sql.run("CREATE TABLE big (id INT PRIMARY KEY, s VARCHAR(200))")
-    sql.run(f"INSERT INTO big SELECT seq, REPEAT('x', 150) FROM seq_1_to_{rows}")
-
-
-def killer(sql: Sql, phase: Phase, events: int) -> Progress:
-    """Return a progress that kills one of our connections after some events of a phase."""
-    left = [events]
-
-    def listener(progress: Progress) -> None:
-        if progress.phase is phase:
-            left[0] -= 1
-            if left[0] == 0:
-                sql.run(f"KILL {DICE.choice(others(sql))}")
-
-    return Progress(listener=listener)
-
-
-@pytest.fixture
-def lone(own_server, tmp_path):
-    """A server of its own with a large table, so that all other connections on it are ours."""
-    with own_server() as server, Sql(server.url) as sql:
-        sql.script(["CREATE DATABASE d", "USE d"])
-        large_table(sql)
-        yield Trip(server.url, tmp_path / "backups"), sql
-
-
-@pytest.mark.parametrize("event", [3, 40])
-async def test_k6_killed_during_a_backup(event, lone):
-    """A connection killed in the middle of a backup ends it; nothing is listed and nothing left."""
-    trip, sql = lone
-
-    with pytest.raises(ConnectionLostError) as caught:
-        await trip.backups.create(
-            BackupRequest(("d",), threads=3, chunk_bytes=CHUNK_BYTES * 8),
-            killer(sql, Phase.DUMP, event),
-        )
-
-    assert caught.value.hint
-    assert trip.catalogue.entries() == ()
-    assert files(trip) == set()
-    wait_until(lambda: others(sql) == [], "our connections are gone")
-    await trip.target.close()
-
-
-@pytest.mark.parametrize("event", [2, 30])
-async def test_k6_killed_during_a_restore(event, lone):
-    """A connection killed in the middle of a restore ends it; the target is removed again."""
-    trip, sql = lone
-    manifest = await trip.backup("d", chunk_bytes=CHUNK_BYTES * 8)
-    # The connection that holds nothing but the right to clean up may be hit: the restore goes on.
-    holders = databases(sql)
-    progress = killer(sql, Phase.LOAD, event)
-
-    try:
-        await trip.recoveries.restore(RestoreRequest(manifest.backup_id, into="copy"), progress)
-    except ConnectionLostError:
-        assert databases(sql) == holders
-    else:
-        assert sql.run("SELECT COUNT(*) FROM copy.big") == [(20_000,)]
-    wait_until(lambda: others(sql) == [], "our connections are gone")
-    await trip.target.close()
-
-
-RICH = [
-    "CREATE TABLE t (id INT PRIMARY KEY, v INT)",
-    "INSERT INTO t VALUES (1, 1), (2, 2)",
-    "CREATE TABLE m (id INT PRIMARY KEY) ENGINE=MyISAM",
-    "INSERT INTO m VALUES (1)",
-    "CREATE VIEW w AS SELECT id FROM t",
-    "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1",
-    "CREATE EVENT e ON SCHEDULE EVERY 1 YEAR DO SET @x = 1",
-    "CREATE PROCEDURE p() SELECT 1",
-]
-ALL_RIGHTS = {
-    "SELECT": "`{}`.*",
-    "SHOW VIEW": "`{}`.*",
-    "TRIGGER": "`{}`.*",
-    "EVENT": "`{}`.*",
-    "LOCK TABLES": "`{}`.*",
-    "RELOAD": "*.*",
-    "PROCESS": "*.*",
-    "BINLOG MONITOR": "*.*",
-    "SELECT on mysql.proc": "mysql.proc",
-}
-
-
-def grants_without(missing: str, database: str) -> list[str]:
-    """Return every grant but one."""
-    return [
-        f"{right.split(' on ')[0]} ON {scope.format(database)}"
-        for right, scope in ALL_RIGHTS.items()
-        if right != missing
-    ]
-
-
-@pytest.mark.parametrize(
-    "missing", ["SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "SELECT on mysql.proc"]
-)
-async def test_k7_required_right(missing, trip, sql, database):
-    """Without a right that a backup needs, the error names it and the GRANT that mends it."""
-    sql.script(RICH)
-    with account(sql, *grants_without(missing, database)) as name:
-        async with as_account(trip, name) as limited:
-            with pytest.raises(PermissionDeniedError) as caught:
-                await limited.backup(database)
-        assert files(trip) == set()
-        error = caught.value
-        assert missing.split(" on ")[0] in f"{error} {error.hint}"
-        grant = error.hint.replace("the user of BACKSTAY_DATABASE_URL", f"'{name}'@'%'")
-        sql.script(line for line in grant.split(";") if line.strip())
-        async with as_account(trip, name) as limited:
-            manifest = await limited.backup(database)
-    assert_same(snapshot(trip.url, database), snapshot(trip.url, await trip.copy(manifest)))
-
-
-@pytest.mark.parametrize("missing", ["LOCK TABLES", "RELOAD", "PROCESS", "BINLOG MONITOR"])
-async def test_k7_wished_right(missing, trip, sql, database):
-    """Without a right that only makes a backup better, it is made, and says what it lacks."""
-    sql.script(RICH)
-    with account(sql, *grants_without(missing, database)) as name:
-        async with as_account(trip, name) as limited:
-            manifest = await limited.backup(database)
-    assert_same(snapshot(trip.url, database), snapshot(trip.url, await trip.copy(manifest)))
-    warnings = " ".join(manifest.warnings)
-    if missing == "RELOAD":
-        assert manifest.consistency.method == "lock-free"
-        assert "snapshot by backup-stage was not possible" in warnings
-    elif missing == "LOCK TABLES":
-        assert "could not be locked" in warnings
-        assert f"{database}.m" in warnings
-    elif missing == "PROCESS":
-        assert "PROCESS" in warnings
-    else:
-        assert not manifest.position.binlog_file
-        assert "BINLOG MONITOR" in warnings
-
-
-async def test_k7_rights_by_a_role(trip, sql, database):
-    """Rights that come from a role that is the user's default count like the user's own."""
-    sql.script(RICH)
-    role = f"r_{database}"
-    sql.run(f"CREATE ROLE {role}")
-    try:
-        with account(sql) as name:
-            for grant in grants_without("", database):
-                sql.run(f"GRANT {grant} TO {role}")
-            sql.script([f"GRANT {role} TO {name}@'%'", f"SET DEFAULT ROLE {role} FOR {name}@'%'"])
-            async with as_account(trip, name) as limited:
-                manifest = await limited.backup(database)
-    finally:
-        sql.run(f"DROP ROLE {role}")
-    assert manifest.consistency.method == "backup-stage"
-    assert_same(snapshot(trip.url, database), snapshot(trip.url, await trip.copy(manifest)))
-
-
-async def test_k7_rights_by_a_role_that_is_off(trip, sql, database):
-    """A role that is granted but not active does not help, and the error says what to grant."""
-    sql.script(RICH)
-    role = f"r_{database}"
-    sql.run(f"CREATE ROLE {role}")
-    try:
-        with account(sql, f"SELECT ON `{database}`.*") as name:
-            sql.script([f"GRANT SHOW VIEW, TRIGGER, EVENT ON `{database}`.* TO {role}"])
-            sql.run(f"GRANT {role} TO {name}@'%'")
-            async with as_account(trip, name) as limited:
-                with pytest.raises(PermissionDeniedError) as caught:
-                    await limited.backup(database)
-    finally:
-        sql.run(f"DROP ROLE {role}")
-    assert f"GRANT TRIGGER ON `{database}`.* TO '{name}'@'%';" in caught.value.hint
-
-
-async def test_k7_rights_on_single_tables(trip, sql, database):
-    """Rights on single tables are enough for a backup of these tables."""
-    sql.script(RICH)
-    with account(sql, f"SELECT, SHOW VIEW, TRIGGER ON `{database}`.t") as name:
-        async with as_account(trip, name) as limited:
-            manifest = await limited.backup(database, tables=("t",))
-            with pytest.raises(AppError):
-                await limited.backup(database, tables=("m",))
-            with pytest.raises(PermissionDeniedError):
-                await limited.backup(database)
-    copy = await trip.copy(manifest)
-    assert sql.run(f"SELECT * FROM {copy}.t ORDER BY id") == [(1, 1), (2, 2)]
-    assert [one.name for one in manifest.databases[0].objects] == ["r"]
 
 
 async def test_k9_another_program_holds_the_stage(own_server, tmp_path):

@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,15 @@ def together(server: Server, sql: Sql, database: str, own_api: Callable[[str], A
     return Together(own_api(server.url), server.url, database)
 
 
+@pytest.fixture
+async def parts(server: Server, tmp_path: Path) -> AsyncIterator[Service]:
+    """A service of our own in this process, on the shared server."""
+    async with service(settings_of(server, tmp_path)) as made:
+        made.program.catalogue.directory.prepare()
+        yield made
+        await made.program.runs.close(0)
+
+
 def test_a_command_is_refused_while_the_service_makes_a_backup(together):
     """It exits with 11 and names the run; the service's one goes on, and then the command may."""
     with together.held_up():
@@ -148,38 +157,33 @@ async def cancelled_backup(parts: Service, database: str, pattern: str, seconds:
 
 @pytest.mark.parametrize("pattern", ["*.partial", "*.manifest.json.partial", "*.manifest.json"])
 async def test_a_backup_that_is_cancelled_is_there_or_not_as_its_run_says(
-    pattern, server, sql, database, tmp_path
+    pattern, parts, sql, database
 ):
     """Whenever it is cancelled: one that is in the list has succeeded, one that is not has not."""
     sql.run("CREATE TABLE t AS SELECT seq FROM seq_1_to_1000")
-    settings = settings_of(server, tmp_path)
-    async with service(settings) as parts:
-        catalogue = parts.program.catalogue
-        catalogue.directory.prepare()
-        for milliseconds in (0, 1, 2, 4, 8):
-            known = {one.backup_id for one in catalogue.entries()}
-            run = await cancelled_backup(parts, database, pattern, milliseconds / 1000)
+    catalogue = parts.program.catalogue
+    for milliseconds in (0, 1, 2, 4, 8):
+        known = {one.backup_id for one in catalogue.entries()}
+        run = await cancelled_backup(parts, database, pattern, milliseconds / 1000)
 
-            made = {one.backup_id for one in catalogue.entries()} - known
-            assert made == ({run.backup_id} if run.state is RunState.SUCCEEDED else set())
-            assert run.state in {RunState.SUCCEEDED, RunState.CANCELLED}
-            assert not list(settings.backup_dir.glob("*.partial"))
-        await parts.program.runs.close(0)
+        made = {one.backup_id for one in catalogue.entries()} - known
+        assert made == ({run.backup_id} if run.state is RunState.SUCCEEDED else set())
+        assert run.state in {RunState.SUCCEEDED, RunState.CANCELLED}
+        assert not list(catalogue.directory.path.glob("*.partial"))
 
 
-async def test_a_backup_is_made_whatever_fails_after_it(server, sql, database, tmp_path, caplog):
+async def test_a_backup_is_made_whatever_fails_after_it(parts, sql, database, caplog):
     """A list that cannot be written, a journal that cannot be read: the log tells."""
     sql.run("CREATE TABLE t AS SELECT seq FROM seq_1_to_10")
-    settings = settings_of(server, tmp_path)
-    (tmp_path / "state" / "recoveries").mkdir(parents=True)
-    (tmp_path / "state" / "recoveries" / "restore_000000000001.json").write_text("{}")
-    async with service(settings) as parts:
-        order = parts.program.orders.backup(BackupWish(databases=(database,)))
+    recoveries = parts.program.settings.state_dir / "recoveries"
+    recoveries.mkdir(parents=True)
+    (recoveries / "restore_000000000001.json").write_text("{}")
+    order = parts.program.orders.backup(BackupWish(databases=(database,)))
 
-        manifest = await parts.program.runs.perform(order, Asker("ann", Origin.CLI))
+    manifest = await parts.program.runs.perform(order, Asker("ann", Origin.CLI))
 
-        assert [one.backup_id for one in parts.program.catalogue.entries()] == [manifest.backup_id]
-        assert "The backup is made, what comes after it is not" in caplog.text
+    assert [one.backup_id for one in parts.program.catalogue.entries()] == [manifest.backup_id]
+    assert "The backup is made, what comes after it is not" in caplog.text
 
 
 async def cancelled_restore(parts: Service, backup_id: str, phase: str, seconds: float) -> Run:
@@ -206,20 +210,18 @@ async def cancelled_restore(parts: Service, backup_id: str, phase: str, seconds:
 
 @pytest.mark.parametrize("phase", ["swapping", "finishing", "done"])
 async def test_a_restore_that_is_cancelled_is_done_or_not_as_its_run_says(
-    phase, server, sql, database, tmp_path
+    phase, parts, sql, database
 ):
     """Whenever it is cancelled: what it would have replaced is there, or what it would have brought."""
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
-    settings = settings_of(server, tmp_path)
-    async with service(settings) as parts:
-        manifest = await parts.program.runs.perform(
-            parts.program.orders.backup(BackupWish(databases=(database,))),
-            Asker("ann", Origin.CLI),
-        )
-        for milliseconds in (0, 1, 2, 4, 8):
-            sql.run("REPLACE INTO t VALUES (2)")
-            run = await cancelled_restore(parts, manifest.backup_id, phase, milliseconds / 1000)
+    manifest = await parts.program.runs.perform(
+        parts.program.orders.backup(BackupWish(databases=(database,))),
+        Asker("ann", Origin.CLI),
+    )
+    for milliseconds in (0, 1, 2, 4, 8):
+        sql.run("REPLACE INTO t VALUES (2)")
+        run = await cancelled_restore(parts, manifest.backup_id, phase, milliseconds / 1000)
 
-            assert run.state in {RunState.SUCCEEDED, RunState.CANCELLED}
-            restored = sql.run("SELECT id FROM t") == [(1,)]
-            assert restored == (run.state is RunState.SUCCEEDED)
+        assert run.state in {RunState.SUCCEEDED, RunState.CANCELLED}
+        restored = sql.run("SELECT id FROM t") == [(1,)]
+        assert restored == (run.state is RunState.SUCCEEDED)
