@@ -152,8 +152,8 @@ async def test_no_backup_waits_for_whoever_is_told(own_api, server, database, en
     seconds = await asyncio.to_thread(work)
     got = await endpoint.until(2)
 
-    # Less than one ping may take, and than one message.
-    assert seconds < 5
+    # A message may take 20, and pings 21.
+    assert seconds < 15
     assert {one.path for one in got} == {"/T1JJ3T3L2", "/ping/start"}
 
 

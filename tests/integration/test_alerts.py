@@ -27,7 +27,7 @@ from app.services.history import NoAlerts
 from tests.fixtures.endpoints import EveryRecord
 
 
-QUICK = Patience(seconds=5, pauses=(0.05, 0.05, 0.05))
+QUICK = Patience(seconds=30, pauses=(0.05, 0.05, 0.05))
 DISK = Alert(AlertKind.DISK, "backups", "less than 1 GB is free", "Delete something.")
 SCHEMES = "json,mailto"
 EVERYTHING = Page(limit=500, sort="opened_at")
@@ -72,7 +72,7 @@ class World:
         return [(one.tone.value, one.attempt, one.error if one.at else "...") for one in attempts]
 
     async def settled(
-        self, service: AlertService, seconds: float = 20
+        self, service: AlertService, seconds: float = 60
     ) -> list[tuple[str, int, str]]:
         """Wait until nothing is to be sent any more, and return the log."""
         async with asyncio.timeout(seconds):
@@ -80,6 +80,14 @@ class World:
                 log = await self.log(service)
                 if not any(error == "..." for _, _, error in log):
                     return log
+                await asyncio.sleep(0.01)
+
+    async def until(self, service: AlertService, attempt: tuple[str, int, str]) -> None:
+        """Wait until an attempt has ended in this way."""
+        async with asyncio.timeout(60):
+            while True:
+                if attempt in await self.log(service):
+                    return
                 await asyncio.sleep(0.01)
 
 
@@ -171,12 +179,12 @@ async def test_an_endpoint_that_refuses_is_tried_again(world, endpoint):
 async def test_the_pauses_grow_and_end(world, endpoint, caplog):
     """After the last one it is given up, and nobody who never got an alarm gets a recovery."""
     endpoint.status = 500
-    patience = Patience(seconds=5, pauses=(10.0, 60.0, 7200.0))
+    patience = Patience(seconds=30, pauses=(10.0, 60.0, 7200.0))
     service = world.service(hook(endpoint), patience=patience)
     await service.ring(DISK)
     for pause in (0, 9, 2, 58, 4, 7100, 200, 99999):
         world.clock.ahead += timedelta(seconds=pause)
-        await service.flush(5)
+        await service.flush(30)
 
     assert [error for _, _, error in await world.log(service)] == ["http-500"] * 4
     assert len(endpoint.got) == 4
@@ -188,10 +196,10 @@ async def test_the_pauses_grow_and_end(world, endpoint, caplog):
 async def test_an_endpoint_that_is_down_is_waited_for(world, endpoint):
     """It comes back on the same port, and gets the message."""
     await endpoint.close()
-    service = world.service(hook(endpoint), patience=Patience(seconds=5, pauses=(0.05,) * 100))
+    service = world.service(hook(endpoint), patience=Patience(seconds=30, pauses=(0.05,) * 1000))
     async with working(service):
         await service.ring(DISK)
-        await asyncio.sleep(0.15)
+        await world.until(service, ("alarm", 1, "no-answer"))
         await endpoint.open()
         log = await world.settled(service)
 
@@ -203,16 +211,16 @@ async def test_an_endpoint_that_is_down_is_waited_for(world, endpoint):
 async def test_a_hanging_endpoint_keeps_nobody_waiting(world, endpoint, mail):
     """Ringing returns at once, others get their messages, and a thread that hangs is the only one."""
     endpoint.status = 0
-    patience = Patience(seconds=1, pauses=(0.01, 0.01))
+    patience = Patience(seconds=3, pauses=(0.01,) * 10)
     service = world.service(hook(endpoint, "/hook?rto=30"), mail.address, patience=patience)
     async with working(service):
         began = time.monotonic()
-        for number in range(5):
+        for number in range(3):
             await service.ring(Alert(AlertKind.MISSED, f"schedule{number}", "nobody was there"))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
         log = await world.settled(service)
 
-    assert len({one["Subject"] for one in mail.got}) == 5
+    assert len({one["Subject"] for one in mail.got}) == 3
     assert len(endpoint.got) == 1
     assert sorted({error for _, _, error in log}) == ["", "busy", "timeout"]
 
@@ -239,7 +247,7 @@ async def test_what_lasts_is_told_again_after_a_day(world, endpoint):
     for hours in (0, 1, 20, 2, 1, 23, 1):
         world.clock.ahead += timedelta(hours=hours)
         await service.ring(DISK)
-        await service.flush(5)
+        await service.flush(30)
 
     assert len(endpoint.got) == 3
     assert "Seen: 4 times, last" in endpoint.got[1].document["message"]
@@ -274,17 +282,17 @@ async def test_two_services_send_each_message_once(world, endpoint):
 
 async def test_a_command_sends_before_it_ends(world, endpoint):
     """Flushing sends what is due, takes no longer than it may, and leaves the rest to others."""
-    service = world.service(hook(endpoint), patience=Patience(seconds=5, pauses=(60,)))
+    service = world.service(hook(endpoint), patience=Patience(seconds=30, pauses=(60,)))
     await service.ring(DISK)
-    await service.flush(5)
+    await service.flush(30)
     assert len(endpoint.got) == 1
 
     endpoint.status = 0
     await service.ring(Alert(AlertKind.MISSED, "nightly", "nobody was there"))
     began = time.monotonic()
-    await service.flush(0.2)
+    await service.flush(1)
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert (await world.log(service))[-2:] == [("alarm", 1, "timeout"), ("alarm", 2, "...")]
 
 
@@ -293,10 +301,10 @@ async def test_without_a_control_database_an_alarm_is_sent_at_once(world, endpoi
     service = world.service(hook(endpoint), store=NoAlerts())
     for _ in range(3):
         await service.ring(DISK)
-    await service.flush(5)
+    await service.flush(30)
     await service.clear(DISK.kind, DISK.about, "enough is free")
     await service.clear(AlertKind.CLOCK, "clock", "never was")
-    await service.flush(5)
+    await service.flush(30)
 
     assert [kind for kind, _ in texts(endpoint)] == ["failure", "success"]
     assert "Alert, not written down: less than 1 GB is free" in caplog.text
@@ -307,12 +315,12 @@ async def test_a_control_database_that_comes_back_tells_nothing_twice(world, end
     broken = ControlDatabase(f"sqlite:///{world.directory}", world.directory)
     service = world.service(hook(endpoint), store=AlertRecords(broken))
     await service.ring(DISK)
-    await service.flush(5)
+    await service.flush(30)
     service._store = AlertRecords(world.database)
     await service.ring(DISK)
-    await service.flush(5)
+    await service.flush(30)
     await service.clear(DISK.kind, DISK.about, "enough is free")
-    await service.flush(5)
+    await service.flush(30)
 
     assert [kind for kind, _ in texts(endpoint)] == ["failure", "success"]
     (found, _), *_ = (await service.list(AlertFilter(), EVERYTHING))[0]
@@ -326,9 +334,9 @@ async def test_ringing_waits_for_no_database_that_hangs(world, endpoint):
     async with other.writing():
         began = time.monotonic()
         await service.ring(DISK)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 4.5
         assert endpoint.got == []
-    await service.flush(5)
+    await service.flush(30)
     await other.close()
 
     assert len(endpoint.got) == 1
@@ -362,15 +370,18 @@ async def test_no_secret_is_told(world, endpoint, mail):
     """Neither in the log at any level, nor in the delivery log, however it goes wrong."""
     token = "T1JJ3T3L2-is-secret"
     service = world.service(
-        hook(endpoint, f"/{token}?key={token}"), mail.address, f"json://127.0.0.1:1/{token}"
+        hook(endpoint, f"/{token}?key={token}"),
+        mail.address,
+        f"json://127.0.0.1:1/{token}",
+        patience=Patience(seconds=30, pauses=(60, 60)),
     )
     with EveryRecord() as logs:
         endpoint.status, mail.refuses = 500, True
         await service.ring(DISK)
-        await service.flush(5)
+        await service.flush(30)
         endpoint.status, mail.refuses = 200, False
-        world.clock.ahead += timedelta(seconds=1)
-        await service.flush(5)
+        world.clock.ahead += timedelta(minutes=2)
+        await service.flush(30)
         await service.test()
     shown = logs.shown + str(await service.list(AlertFilter(), EVERYTHING))
     database = b"".join(one.read_bytes() for one in world.directory.glob("control.db*"))
