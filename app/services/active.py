@@ -28,6 +28,7 @@ class ActiveRun(Generic[T]):
         named: Set when what it is about has got a name.
         begun: Whether the task has taken its first step.
         cancelled: Whether it was cancelled.
+        is_ending: Whether its end is being written down; nothing can change it any more.
     """
 
     run: Run
@@ -38,6 +39,7 @@ class ActiveRun(Generic[T]):
     named: asyncio.Event = field(default_factory=asyncio.Event)
     begun: bool = False
     cancelled: bool = False
+    is_ending: bool = False
     task: "asyncio.Task[T] | None" = None
 
     def cancel(self) -> None:

@@ -192,9 +192,11 @@ class RunService:
             NotCancellableError: It is over.
         """
         run = await self.get(run_id)
-        if run.state.is_over:
-            raise NotCancellableError(f"{run.run_id} has {run.state}")
         active = self._active.get(run_id)
+        if run.state.is_over or (active is not None and active.is_ending):
+            raise NotCancellableError(
+                f"{run.run_id} has {run.state if run.state.is_over else 'ended'}"
+            )
         if active is not None:
             active.run = replace(active.run, cancel_requested=True)
             active.cancel()
@@ -344,7 +346,8 @@ class RunService:
         await asyncio.wait([beat])
         # Who sees that it is over may begin the next one at once.
         active.locks.release_resources()
-        active.run = replace(
+        active.is_ending = True
+        over = replace(
             active.counted(self._clock.monotonic()),
             state=state,
             finished_at=self._clock.now(),
@@ -352,10 +355,12 @@ class RunService:
             error=failure(error) if error is not None else None,
         )
         try:
-            await self._store.save(active.run)
+            await self._store.save(over)
         except AppError as exc:
             warn_unwritten(active.run.run_id, exc)
         finally:
+            # Not before: who sees that it is over looks for it in the history.
+            active.run = over
             await self._let_go(active.run.run_id, active.locks)
         for one in self._listeners:
             await one.ended(active.run)

@@ -28,6 +28,7 @@ LEAST = {
     "undo_restore": "admin",
     "get_schedule": "viewer",
     "set_schedule": "operator",
+    "delete_schedule": "operator",
     "run_scheduled": "operator",
     "get_status": "viewer",
     "list_runs": "viewer",
@@ -57,7 +58,12 @@ NO_DATABASE = {"databases": ["there-is-no-such-database"]}
 BODIES = {
     "create_backup": NO_DATABASE,
     "create_recovery_point": NO_DATABASE,
-    "set_schedule": {"frequency": "daily", "name": "of-roles", "options": NO_DATABASE},
+    "set_schedule": {
+        "frequency": "daily",
+        "name": "of-roles",
+        "external": True,
+        "options": NO_DATABASE,
+    },
     "run_scheduled": {"frequency": "daily", "name": "of-roles"},
     "create_user": {"name": "of-roles", "password": "short", "role": "viewer"},
     "change_user": {"disabled": True},

@@ -119,16 +119,18 @@ def test_a_time_that_is_repeated_is_not_due_again_in_its_second_hour():
 @pytest.mark.parametrize(
     ("expression", "after", "due"),
     [
-        ("30 2 29 2 *", (2026, 3, 1), (2028, 2, 29, 2, 30)),
-        ("0 0 1 1 *", (2026, 12, 31), (2027, 1, 1)),
-        ("0 2 * * 0", (2026, 11, 22, 2), (2026, 11, 29, 2)),  # 0 and 7 are Sundays
-        ("0 2 * * 7", (2026, 11, 22, 2), (2026, 11, 29, 2)),
-        ("0 2 13 * 5", (2026, 11, 23), (2026, 11, 27, 2)),  # a 13th OR a Friday
+        ("30 2 29 2 *", "2026-03-01 00:00", "2028-02-29 02:30"),
+        ("0 0 1 1 *", "2026-12-31 00:00", "2027-01-01 00:00"),
+        ("0 2 * * 0", "2026-11-22 02:00", "2026-11-29 02:00"),  # 0 and 7 are Sundays
+        ("0 2 * * 7", "2026-11-22 02:00", "2026-11-29 02:00"),
+        ("0 2 13 * 5", "2026-11-23 00:00", "2026-11-27 02:00"),  # a 13th OR a Friday
     ],
 )
 def test_expressions_mean_what_they_mean_to_debian(expression, after, due):
     """Leap days, new years, weekdays by both numbers, and two conditions on days."""
-    assert due_after(expression, "UTC", datetime(*after, tzinfo=UTC)) == datetime(*due, tzinfo=UTC)
+    base, wanted = (datetime.fromisoformat(one).replace(tzinfo=UTC) for one in (after, due))
+
+    assert due_after(expression, "UTC", base) == wanted
 
 
 @given(CRONS, st.sampled_from(ZONES), INSTANTS)

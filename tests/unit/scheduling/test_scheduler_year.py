@@ -20,7 +20,7 @@ from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.kernels import RelaxedKernel
 from tests.fixtures.trips import Trip
-from tests.fixtures.virtualtime import VirtualClock, run_virtually
+from tests.fixtures.virtualtime import VirtualClock, VirtualLoop, run_virtually
 
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -236,6 +236,7 @@ def test_a_clock_that_is_set_back_a_year_does_not_stop_schedules(tmp_path):
     async def days() -> None:
         process = Process(tmp_path, fires)
         loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
         await process.schedules.set(ScheduleWish("s", cron="0 12 * * *", timezone="UTC"))
         await process.scheduler.open()
         await asyncio.sleep(86400)
