@@ -23,8 +23,8 @@ MEBIBYTE = 1 << 20
 ROOT = Path(__file__).parents[2]
 # Of our process, with the 40 MB value; the interpreter and the libraries alone take 75.
 PEAK_MEGABYTES = 250
-# 60 to 120 s were seen, the longer ones with another test on the other core.
-MANY_TABLES_SECONDS = 180
+# 60 to 120 s were seen, and 230 on a machine that others slowed down.
+MANY_TABLES_SECONDS = 300
 
 
 async def test_s1_values_that_fit_neither_hex_nor_quote(trip, sql, database):
@@ -183,6 +183,7 @@ async def test_s2_wide_tables(trip, sql, database):
     await trip.round_trip(database)
 
 
+@pytest.mark.timeout(2 * MANY_TABLES_SECONDS)
 async def test_s3_ten_thousand_tables(own_server, tmp_path):
     """10,000 tables are backed up and restored in bounded time."""
     with own_server("--table-open-cache=4000") as many:

@@ -99,7 +99,7 @@ def test_the_form_follows_the_setting_or_the_terminal(log, monkeypatch, form, is
 def test_libraries_are_heard_in_the_same_form(log, capsys):
     """Ours and the server's from the level on, all others from warnings on, each once."""
     start_logging(LogPlan(form="json"))
-    for name in ("uvicorn.error", "apscheduler.scheduler", "asyncio", "httpx", "app.x"):
+    for name in ("uvicorn.error", "apscheduler.scheduler", "asyncio", "sqlalchemy.pool", "app.x"):
         logging.getLogger(name).info("information")
         logging.getLogger(name).warning("warning")
 
@@ -109,7 +109,7 @@ def test_libraries_are_heard_in_the_same_form(log, capsys):
         ("uvicorn.error", "warning"),
         ("apscheduler.scheduler", "warning"),
         ("asyncio", "warning"),
-        ("httpx", "warning"),
+        ("sqlalchemy.pool", "warning"),
         ("app.x", "info"),
         ("app.x", "warning"),
     ]
