@@ -1,7 +1,9 @@
 """The command for crontabs: a scheduled backup, when it is due."""
 
+import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,12 +15,18 @@ from app.cli.schedule import FrequencyName
 
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from app.bootstrap import Program
     from app.domain.manifest import Manifest
     from app.domain.schedule import Frequency
-    from app.services.order import Order
+    from app.services.schedules import Due
+
+# A backup that takes longer than this has a problem of its own, and somebody should hear of it.
+_PATIENCE_SECONDS: Final = 4 * 3600.0
+# Locks are let go a moment after a run is over.
+_PAUSE_SECONDS: Final = 0.5
 
 
 def cron(
@@ -48,9 +56,11 @@ def cron(
 
         async with program(load_settings(), remembers=True) as parts:
             often = Frequency(frequency) if frequency else await _default(parts, name)
-            due = await parts.schedules.due(often, name=name, force=force)
-            manifest = await _make(parts, due.order, silent=as_json) if due.order else None
-        return _told(manifest, due.next_due)
+
+            async def look() -> "Due":
+                return await parts.schedules.due(often, name=name, force=force)
+
+            return await _serve(parts, look, silent=as_json)
 
     perform(work, as_json=as_json)
 
@@ -63,14 +73,42 @@ async def _default(parts: "Program", name: str) -> "Frequency | None":
     return None if name in known else Frequency.DAILY
 
 
-async def _make(parts: "Program", order: "Order[Manifest]", *, silent: bool) -> "Manifest | None":
-    """Back up, unless the service or another cron does it already."""
+async def _serve(parts: "Program", look: "Callable[[], Awaitable[Due]]", *, silent: bool) -> Answer:
+    """
+    Make what is due, after whatever else is being backed up: nobody calls again before tomorrow.
+
+    Returns:
+        What was made, or that there was nothing to do any more.
+
+    Raises:
+        AlreadyRunningError: Another run was in the way for hours.
+    """
+    from app.bootstrap import SystemClock
     from app.errors import AlreadyRunningError, NotDueError
 
-    try:
-        return await perform_run(parts, order, silent=silent or not sys.stderr.isatty())
-    except (NotDueError, AlreadyRunningError):
-        return None
+    clock = SystemClock()
+    deadline = clock.monotonic() + _PATIENCE_SECONDS
+    while (due := await look()).order is not None:
+        try:
+            manifest = await perform_run(parts, due.order, silent=silent or not sys.stderr.isatty())
+        except NotDueError:
+            break
+        except AlreadyRunningError as exc:
+            if clock.monotonic() > deadline:
+                raise
+            await _wait_for(parts, exc.run_id)
+        else:
+            return _told(manifest, due.next_due)
+    return _told(None, due.next_due)
+
+
+async def _wait_for(parts: "Program", run_id: str) -> None:
+    """Wait until another run is over, as far as the history knows of it."""
+    from app.errors import AppError
+
+    await asyncio.sleep(_PAUSE_SECONDS)
+    with suppress(AppError):
+        await parts.runs.wait(run_id, _PATIENCE_SECONDS)
 
 
 def _told(manifest: "Manifest | None", next_due: "datetime | None") -> Answer:

@@ -1,13 +1,16 @@
 """Scheduled backups that nobody asks for: by the service, by cron, and by both at once."""
 
 import json
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.fixtures.api import finished
 from tests.fixtures.calls import BACKUP
-from tests.fixtures.cli import wait_until
+from tests.fixtures.cli import Frozen, wait_until
 
 
 @pytest.fixture
@@ -119,3 +122,24 @@ def test_cron_and_services_at_the_same_due_minute_make_one_backup(own_api, cli, 
         assert client.get(f"{BACKUP}/status").json()["backups_count"] == 1
         assert client.get(f"{BACKUP}/status").json()["running"] == []
     assert len(list(directory.glob("*.sql.gz"))) == 1
+
+
+def test_cron_waits_for_a_backup_that_is_in_its_way(own_api, cli, server, table):
+    """Of something else: it is not a reason to have no backup until tomorrow."""
+    api = own_api(server.url)
+    client = api.start().client("operator")
+    shared = {name: api.settings[name] for name in ("BACKUP_DIR", "STATE_DIR")}
+    options = {"cron": "0 0 1 1 *", "options": {"databases": [table]}}
+    assert client.post(f"{BACKUP}/schedule", json=options).status_code == 200
+    with Frozen(server.pid), ThreadPoolExecutor() as pool:
+        other = client.post(f"{BACKUP}/create", json={"databases": [table], "description": "other"})
+        call = pool.submit(cli, "cron", **shared)
+        with pytest.raises(TimeoutError):
+            call.result(timeout=4)
+        os.kill(server.pid, signal.SIGCONT)
+        answer = call.result()
+    assert finished(client, other.json()["run_id"])["state"] == "succeeded"
+
+    assert (answer.code, answer.out, answer.err) == (0, "", "")
+    assert client.get(f"{BACKUP}/status").json()["backups_count"] == 2
+    assert schedule_of(api.backups)["last_backup_id"]
