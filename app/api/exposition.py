@@ -20,6 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from app.domain.backup import CatalogueEntry
+from app.domain.document import Json
 from app.domain.run import RunKind, RunState, RunTally
 from app.services.metrics import HistoryNumbers, Metrics, ScheduleNumbers
 
@@ -130,9 +131,20 @@ def _of_restore(history: HistoryNumbers) -> Iterator[Metric]:
     for name, key, text in (
         ("last_restore_duration_seconds", "duration", "How long it took."),
         ("last_restore_rows", "rows_count", "How many rows it restored."),
+        ("last_restore_raw_bytes", "raw_size", "Size of the SQL that it restored."),
+        ("last_restore_stored_bytes", "size", "What that takes in the backup's file."),
     ):
-        value = result.get(key)
-        yield _one(name, text, value if isinstance(value, int | float) else None)
+        yield _one(name, text, _number(result.get(key)))
+    size, seconds = (_number(result.get(key)) for key in ("raw_size", "duration"))
+    yield _one(
+        "last_restore_bytes_per_second",
+        "How much SQL it restored in a second, proof included.",
+        size / seconds if size is not None and seconds else None,
+    )
+
+
+def _number(value: Json) -> float | None:
+    return value if isinstance(value, int | float) else None
 
 
 def _of_catalogue(metrics: Metrics) -> Iterator[Metric]:

@@ -53,7 +53,9 @@ class RestoreResult:
         databases: Names of the databases that were filled.
         restored_tables: Names, `database.table`, sorted.
         dropped_tables: Tables that were there and have no place in the backup.
-        rows_count: Rows loaded; 0 for an undo.
+        rows_count: Rows loaded; 0 for an undo, like the next two.
+        raw_size: Bytes of SQL of the tables that were loaded.
+        size: What their members take in the backup's file.
         verified_before: Whether the whole file was checked first.
         verified: Whether all rows were read back and are equal, and every object is there.
         recovery_point: Backup of what was there before; empty when there was nothing, or none wanted.
@@ -70,6 +72,8 @@ class RestoreResult:
     restored_tables: tuple[str, ...]
     dropped_tables: tuple[str, ...]
     rows_count: int
+    raw_size: int
+    size: int
     verified_before: bool
     verified: bool
     recovery_point: str

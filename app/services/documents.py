@@ -193,6 +193,8 @@ def restore_result(result: RestoreResult) -> Document:
         "restored_tables": result.restored_tables,
         "dropped_tables": result.dropped_tables,
         "rows_count": result.rows_count,
+        "raw_size": result.raw_size,
+        "size": result.size,
         "verified_before": result.verified_before,
         "verified": result.verified,
         "recovery_point": result.recovery_point or None,

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from app.archive.catalogue import Catalogue
+from app.domain.manifest import Manifest
 from app.domain.ports import Clock
 from app.domain.progress import Phase, Progress
 from app.domain.recovery import Journal, RecoveryKind, RecoveryPhase
@@ -14,6 +16,7 @@ from app.domain.restore import RestoreRequest, RestoreResult
 from app.engine.connection import Server
 from app.engine.introspect import Table
 from app.engine.inventory import prove_definitions, prove_inventory
+from app.engine.preflight import DatabaseLoad
 from app.engine.proof import prove_tables
 from app.engine.tasks import to_end
 from app.errors import RecoveryNotFoundError, UndoExpiredError
@@ -109,8 +112,7 @@ class RecoveryService:
             _log.info("Restore completed successfully", extra={"facts": facts})
         report.warnings[:0] = restoration.warnings
         return replace(
-            _result(journal, report, seconds),
-            rows_count=sum(table.rows for load in loads for table in load.entry.tables),
+            _counted(_result(journal, report, seconds), loads, reader.manifest),
             verified_before=request.verify_before,
             verified=request.verify_after,
             binary_log=rule,
@@ -287,6 +289,8 @@ def _result(journal: Journal, report: SwapReport, seconds: float) -> RestoreResu
         restored_tables=tuple(sorted(restored)),
         dropped_tables=tuple(sorted(gone - set(restored))),
         rows_count=0,
+        raw_size=0,
+        size=0,
         verified_before=False,
         verified=False,
         recovery_point=journal.recovery_point,
@@ -295,4 +299,18 @@ def _result(journal: Journal, report: SwapReport, seconds: float) -> RestoreResu
         binary_log="off",
         duration=seconds,
         warnings=tuple(warnings),
+    )
+
+
+def _counted(
+    result: RestoreResult, loads: Sequence[DatabaseLoad], manifest: Manifest
+) -> RestoreResult:
+    """Say how much was loaded."""
+    tables = {(load.entry.name, one.name): one for load in loads for one in load.entry.tables}
+    members = (one for one in manifest.members if (one.database, one.table) in tables)
+    return replace(
+        result,
+        rows_count=sum(table.rows for table in tables.values()),
+        raw_size=sum(table.raw_size for table in tables.values()),
+        size=sum(one.size for one in members),
     )

@@ -169,6 +169,11 @@ def test_restores_and_proofs_are_in_the_numbers(monitored):
 
     assert found("runs_total", kind="restore", result="succeeded") == 1
     assert found("last_restore_rows") == 500
+    raw, stored = found("last_restore_raw_bytes") or 0, found("last_restore_stored_bytes") or 0
+    assert 0 < raw < monitored.run["result"]["raw_size"]
+    assert 0 < stored < monitored.run["result"]["size"]
+    rate = raw / (found("last_restore_duration_seconds") or 0)
+    assert found("last_restore_bytes_per_second") == pytest.approx(rate)
     assert (found("last_restore_duration_seconds") or 0) > 0
     assert now - 120 < (found("last_restore_timestamp_seconds") or 0) <= now
     assert now - 120 < (found("last_proven_restore_timestamp_seconds") or 0) <= now
