@@ -4,7 +4,8 @@ Who does what next while a backup is loaded.
 Each table goes through steps: its rows, its indexes, its proof. A step is a list of units that any
 connection may take; the next step opens when all units of the one before are done. A connection
 takes the first open unit in the order of the tables, so proof and index building of one table run
-beside the loading of the next.
+beside the loading of the next. A table whose rows go in single file is left to one connection as long
+as the others find something else.
 """
 
 import asyncio
@@ -25,10 +26,12 @@ class Track:
     Attributes:
         steps: Each a list of units; an empty one is passed over.
         finished: Called once when the last step is done.
+        single_file: Whether the first step is hardly faster on several connections than on one.
     """
 
     steps: Sequence[Sequence[Unit]]
     finished: Callable[[], None]
+    single_file: bool = False
     _step: int = 0
     _taken: int = 0
     _running: int = 0
@@ -55,6 +58,11 @@ class Track:
         self._running -= 1
         if not self._running and self._taken >= len(self.steps[self._step]):
             self._step, self._taken = self._step + 1, 0
+
+    @property
+    def is_crowded(self) -> bool:
+        """Tell whether one more connection would wait for another one."""
+        return self.single_file and self._step == 0 and self._running > 0
 
     @property
     def is_over(self) -> bool:
@@ -84,7 +92,7 @@ class Board:
                 self._changed.notify_all()
 
     def _take(self) -> tuple[Track, Unit] | None:
-        for track in self.tracks:
+        for track in sorted(self.tracks, key=lambda track: track.is_crowded):
             if (unit := track.take()) is not None:
                 return track, unit
         if any(track.is_over for track in self.tracks):

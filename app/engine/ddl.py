@@ -42,11 +42,13 @@ class StagedTable:
         create: Without foreign keys and, when asked, without deferrable indexes.
         indexes: `ADD ...` clauses for one ALTER TABLE.
         fulltext: `ADD ...` clauses, one ALTER TABLE each, because InnoDB builds one at a time.
+        has_counter: Whether a column is AUTO_INCREMENT.
     """
 
     create: str
     indexes: tuple[str, ...]
     fulltext: tuple[str, ...]
+    has_counter: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         create=create,
         indexes=tuple(groups["KEY"]),
         fulltext=tuple(groups["FULLTEXT"]),
+        has_counter=counter is not None,
     )
 
 

@@ -3,7 +3,8 @@ Load: tables and sequences from an archive into databases that are empty.
 
 1. Definitions: sequences, then tables without foreign keys and without the indexes that load faster
    after the rows.
-2. Table by table, largest first, on all connections: rows, indexes, proof (`app.engine.board`).
+2. Table by table, largest first, on all connections: rows, then indexes beside the proof
+   (`app.engine.board`).
 3. Foreign keys among these tables, when every table is there. One on another table would bind that
    from here, so it is left to whoever puts the tables in their place.
 
@@ -29,7 +30,7 @@ from app.engine.board import Board
 from app.engine.connection import Session
 from app.engine.flavor import Flavor
 from app.engine.foreignkeys import Binding, bound
-from app.engine.load_rows import LoadJob, RowLoader, allows_bulk, alter
+from app.engine.load_rows import LoadJob, RowLoader, allows_bulk, alter, has_counter_locks
 from app.engine.preflight import DatabaseLoad
 from app.engine.quoting import quote
 from app.engine.tasks import together
@@ -207,6 +208,7 @@ class Load:
             chunk_bytes=self._manifest.options.chunk_bytes,
             prove=self._prove,
             bulk=await allows_bulk(self._sessions[0]),
+            counter_locks=await has_counter_locks(self._sessions[0]),
         )
         if any(job.entry.history for job in self._jobs):
             for session in self._sessions:

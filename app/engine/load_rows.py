@@ -31,6 +31,10 @@ from app.errors import ManifestError, StatementError
 _RETRYABLE: Final = frozenset({1205, 1213})
 # Seconds between tries.
 _PAUSES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
+# The server can add this index only to a copy of the table.
+_NOT_IN_PLACE: Final = frozenset({1845, 1846})
+# The innodb_autoinc_lock_mode in which no statement waits for another one's counter.
+_INTERLEAVED: Final = "2"
 # An ENUM's index 0 loads back as index 0, with this warning.
 _TOLERATED: Final = frozenset({1265})
 
@@ -76,6 +80,7 @@ class RowLoader:
         chunk_bytes: int,
         prove: bool,
         bulk: bool,
+        counter_locks: bool,
     ) -> None:
         """
         Take what loading works with.
@@ -87,6 +92,7 @@ class RowLoader:
             chunk_bytes: Of the backup; the proof must read chunks of the same size.
             prove: Whether every chunk is read back and compared.
             bulk: Whether the server takes LOAD DATA LOCAL.
+            counter_locks: Whether that locks the counter of an AUTO_INCREMENT column to its end.
         """
         self._flavor = flavor
         self._source = source
@@ -94,9 +100,10 @@ class RowLoader:
         self._chunk_bytes = chunk_bytes
         self._prove = prove
         self._bulk = bulk
+        self._counter_locks = counter_locks
 
     def track(self, job: LoadJob) -> Track:
-        """Make the steps of a table: rows, indexes, proof."""
+        """Make the steps of a table: rows; indexes and proof; the number of rows."""
         sql = TableSql.of(job.table, self._flavor)
         if self._bulk and job.entry.engine == "InnoDB" and not job.entry.history:
             job.bulk = bulk_statement(job.entry.name, sql.columns)
@@ -105,14 +112,34 @@ class RowLoader:
         load: list[Unit] = [partial(self._load_member, job, member) for member in ordered]
         if not job.entry.index:  # the order of a stream is part of its proof
             load = [partial(self._load_in_order, job, ordered)] if ordered else []
-        index: list[Unit] = [partial(self._build_indexes, job)] if _has_indexes(job) else []
         prove: list[Unit] = []
+        count: list[Unit] = []
         if self._prove and job.table.has_rows and not job.entry.partial:
             prove = [partial(self._prove_member, sql, member) for member in ordered]
             if not job.entry.index:
                 prove = [partial(self._prove_stream, sql, ordered)]
-            prove.append(lambda session: prove_count(session, sql))
-        return Track([load, index, prove], partial(self._progress.finished_table, job.table.label))
+            count = [lambda session: prove_count(session, sql)]
+        return Track(
+            [load, *self._proven(job, prove), count],
+            partial(self._progress.finished_table, job.table.label),
+            single_file=self._counter_locks and bool(job.bulk) and job.staged.has_counter,
+        )
+
+    def _proven(self, job: LoadJob, prove: list[Unit]) -> list[list[Unit]]:
+        """
+        Order indexes and proof.
+
+        They go side by side where an index is added beside the rows and the proof goes by the primary
+        key, which is there from the start. A server that wants to copy the rows for an index gets the
+        proof once more, of the copy.
+        """
+        staged = job.staged
+        if staged.fulltext or job.entry.index != "PRIMARY":
+            index: list[Unit] = [partial(self._build_indexes, job)] if _has_indexes(job) else []
+            return [index, prove]
+        if not staged.indexes:
+            return [prove]
+        return [[partial(self._index_in_place, job, prove), *prove]]
 
     async def _load_in_order(
         self, job: LoadJob, members: Sequence[MemberEntry], session: Session
@@ -171,6 +198,17 @@ class RowLoader:
                 f"{job.table.label}: an INSERT gave {problem}", errno=min(refused, default=0)
             )
 
+    async def _index_in_place(self, job: LoadJob, prove: Sequence[Unit], session: Session) -> None:
+        """Add the indexes while others read; when the rows must be copied for that, prove the copy."""
+        try:
+            await alter(session, job, [*job.staged.indexes, "ALGORITHM=INPLACE"])
+        except StatementError as exc:
+            if exc.errno not in _NOT_IN_PLACE:
+                raise
+            await alter(session, job, job.staged.indexes)
+            for unit in prove:
+                await unit(session)
+
     async def _build_indexes(self, job: LoadJob, session: Session) -> None:
         await alter(session, job, job.staged.indexes)
         for clause in job.staged.fulltext:
@@ -188,6 +226,11 @@ class RowLoader:
 async def allows_bulk(session: Session) -> bool:
     """Tell whether the server takes LOAD DATA LOCAL."""
     return await session.scalar("SELECT @@GLOBAL.local_infile") == "1"
+
+
+async def has_counter_locks(session: Session) -> bool:
+    """Tell whether only one LOAD DATA at a time can fill a table with an AUTO_INCREMENT column."""
+    return await session.scalar("SELECT @@GLOBAL.innodb_autoinc_lock_mode") != _INTERLEAVED
 
 
 async def alter(session: Session, job: LoadJob, clauses: Sequence[str]) -> None:
