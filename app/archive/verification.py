@@ -64,6 +64,7 @@ class _Task:
     file: ReadFile
     manifest: Manifest
     level: VerifyLevel
+    checksum: bool
 
     @property
     def codec(self) -> Codec:
@@ -82,6 +83,7 @@ def verify_file(
     level: VerifyLevel,
     *,
     threads: int = 2,
+    checksum: bool = True,
     stop: Event | None = None,
     listener: Listener | None = None,
 ) -> VerifyReport:
@@ -93,6 +95,8 @@ def verify_file(
         manifest: Not trusted either.
         level: How far to look.
         threads: Members that are looked at side by side.
+        checksum: Whether the digest of the whole file is made, too. Who made it and the members'
+            digests of the same bytes needs only the latter: members tile the file.
         stop: Set from outside to give up between two members.
         listener: Told of each member.
 
@@ -109,7 +113,7 @@ def verify_file(
     began = time.monotonic()
     check_index(manifest)
     check_size(file, manifest)
-    task = _Task(file, manifest, level)
+    task = _Task(file, manifest, level, checksum)
     rows = 0
     if task.includes(VerifyLevel.HASHES):
         with closing(_walk(task, threads)) as walk:
@@ -214,12 +218,14 @@ def _walk(task: _Task, threads: int) -> Generator[tuple[MemberEntry, int], None,
                 continue
             data = task.file.read(member.offset, member.size)
             ahead.append((member, pool.submit(_check_held, task, member, data)))
-            whole.update(data)
+            if task.checksum:
+                whole.update(data)
             if len(ahead) > 2 * threads:
                 first, future = ahead.popleft()
                 yield first, future.result()
         yield from _results(ahead)
-    check_digest(whole.hexdigest(), task.manifest.checksum, source=task.file.name)
+    if task.checksum:
+        check_digest(whole.hexdigest(), task.manifest.checksum, source=task.file.name)
 
 
 def _results(ahead: "deque[tuple[MemberEntry, Future[int]]]") -> Iterator[tuple[MemberEntry, int]]:

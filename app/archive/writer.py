@@ -239,6 +239,7 @@ class ArchiveWriter:
             manifest,
             VerifyLevel.INFLATE,
             threads=self._threads,
+            checksum=False,  # made of the bytes whose members are compared
             stop=stop,
             listener=listener,
         )

@@ -24,7 +24,8 @@ def texts(bound):
 def holds(part, row):
     """Evaluate a condition for one key, in Python, whose operators mean the same for integers."""
     condition = part.where(KEY).removeprefix(" WHERE ") or "True"
-    python = re.sub(r"`(\w)`", r"row['\1']", condition)
+    chained = re.sub(r"(`\w`) BETWEEN (-?\d+) AND (-?\d+)", r"\2 <= \1 <= \3", condition)
+    python = re.sub(r"`(\w)`", r"row['\1']", chained)
     python = re.sub(r" = ", " == ", python).replace(" AND ", " and ").replace(" OR ", " or ")
     return bool(eval(python, {"row": dict(zip(KEY, row, strict=True))}))  # noqa: S307 - our own text
 
