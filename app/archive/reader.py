@@ -20,6 +20,7 @@ from app.archive.verification import (
     check_digest,
     check_size,
     split,
+    until,
     verify_file,
 )
 from app.domain.manifest import Manifest, MemberEntry
@@ -183,8 +184,7 @@ class ArchiveReader:
             self.manifest,
             level,
             threads=threads,
-            stop=stop,
-            listener=listener,
+            listener=until(stop, listener),
         )
         return await run_to_end(work, stop=stop)
 

@@ -53,7 +53,7 @@ class VerifyReport:
     seconds: float
 
 
-# Called with each member that was checked, in file order, from the verifying thread.
+# Called with each member that was checked, in file order, from the verifying thread; may raise.
 Listener = Callable[[MemberEntry], None]
 
 
@@ -84,7 +84,6 @@ def verify_file(
     *,
     threads: int = 2,
     checksum: bool = True,
-    stop: Event | None = None,
     listener: Listener | None = None,
 ) -> VerifyReport:
     """
@@ -97,8 +96,7 @@ def verify_file(
         threads: Members that are looked at side by side.
         checksum: Whether the digest of the whole file is made, too. Who made it and the members'
             digests of the same bytes needs only the latter: members tile the file.
-        stop: Set from outside to give up between two members.
-        listener: Told of each member.
+        listener: Told of each member; what it raises ends the verification.
 
     Returns:
         What was checked.
@@ -108,7 +106,6 @@ def verify_file(
         TruncatedFileError: The file is shorter or longer than the manifest says.
         ChecksumMismatchError: A digest differs, or a member or statement is not what was listed.
         StorageError: The medium does not answer.
-        InterruptedError: `stop` was set.
     """
     began = time.monotonic()
     check_index(manifest)
@@ -118,12 +115,22 @@ def verify_file(
     if task.includes(VerifyLevel.HASHES):
         with closing(_walk(task, threads)) as walk:
             for member, found in walk:
-                if stop is not None and stop.is_set():
-                    raise InterruptedError("verification was cancelled")
                 if listener is not None:
                     listener(member)
                 rows += found
     return _report(task, rows, time.monotonic() - began)
+
+
+def until(stop: Event, listener: Listener | None) -> Listener:
+    """Make a listener that ends a verification with InterruptedError once `stop` is set."""
+
+    def listen(member: MemberEntry) -> None:
+        if stop.is_set():
+            raise InterruptedError("verification was cancelled")
+        if listener is not None:
+            listener(member)
+
+    return listen
 
 
 def _report(task: _Task, rows: int, seconds: float) -> VerifyReport:

@@ -23,7 +23,7 @@ from app.archive.footer import write_footer
 from app.archive.index import check_index
 from app.archive.packing import Label, MemberPacker, pack
 from app.archive.threads import run_to_end
-from app.archive.verification import Listener, verify_file
+from app.archive.verification import Listener, until, verify_file
 from app.domain.ids import BackupId
 from app.domain.manifest import (
     Codec,
@@ -240,8 +240,7 @@ class ArchiveWriter:
             VerifyLevel.INFLATE,
             threads=self._threads,
             checksum=False,  # made of the bytes whose members are compared
-            stop=stop,
-            listener=listener,
+            listener=until(stop, listener),
         )
         await run_to_end(file.forget, executor=self._pool)
         await run_to_end(work, stop=stop)

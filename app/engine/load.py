@@ -30,9 +30,10 @@ from app.engine.board import Board
 from app.engine.connection import Session
 from app.engine.flavor import Flavor
 from app.engine.foreignkeys import Binding, bound
-from app.engine.load_rows import LoadJob, RowLoader, allows_bulk, alter, has_counter_locks
+from app.engine.load_rows import BulkRules, LoadJob, RowLoader, alter
 from app.engine.preflight import DatabaseLoad
 from app.engine.quoting import quote
+from app.engine.readahead import ReadAhead
 from app.engine.tasks import together
 from app.errors import ManifestError
 
@@ -111,7 +112,7 @@ class Load:
         if load.include_rows:
             data = _by_table(self._manifest, load.entry.name, MemberKind.DATA)
         for session in self._sessions:
-            await session.query(f"USE {quote(load.place)}")
+            await session.use(load.place)
         tables = sorted(load.entry.tables, key=lambda table: not table.sequence)
         pending = iter(tables)
         sequences = sum(table.sequence for table in tables)
@@ -201,20 +202,20 @@ class Load:
             rows=sum(job.entry.rows for job in self._jobs),
             size=sum(job.entry.raw_size for job in self._jobs),
         )
-        loader = RowLoader(
-            self._flavor,
-            self._source,
-            self._progress,
-            chunk_bytes=self._manifest.options.chunk_bytes,
-            prove=self._prove,
-            bulk=await allows_bulk(self._sessions[0]),
-            counter_locks=await has_counter_locks(self._sessions[0]),
-        )
         if any(job.entry.history for job in self._jobs):
             for session in self._sessions:
                 await session.query("SET SESSION system_versioning_insert_history = 1")
-        board = Board([loader.track(job) for job in self._jobs])
-        await together(*(board.work(session) for session in self._sessions))
+        async with ReadAhead(self._source) as source:
+            loader = RowLoader(
+                self._flavor,
+                source,
+                self._progress,
+                chunk_bytes=self._manifest.options.chunk_bytes,
+                prove=self._prove,
+                bulk=await BulkRules.read(self._sessions[0]),
+            )
+            board = Board([loader.track(job) for job in self._jobs])
+            await together(*(board.work(session) for session in self._sessions))
 
 
 def _by_table(manifest: Manifest, database: str, kind: MemberKind) -> dict[str, list[MemberEntry]]:

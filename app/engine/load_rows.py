@@ -13,7 +13,6 @@ from functools import partial
 from typing import Final
 
 from app.domain.manifest import MemberEntry, StatementEntry, StatementKind, TableEntry
-from app.domain.ports import MemberSource
 from app.domain.progress import Progress
 from app.engine import ddl
 from app.engine.board import Track, Unit
@@ -23,6 +22,7 @@ from app.engine.flavor import Flavor
 from app.engine.introspect import Table
 from app.engine.proof import prove_count, prove_member, prove_stream
 from app.engine.quoting import quote
+from app.engine.readahead import ReadAhead
 from app.engine.tablesql import TableSql
 from app.errors import ManifestError, StatementError
 
@@ -68,19 +68,41 @@ class LoadJob:
         return Table(self.database, self.entry, shown=self.target)
 
 
+@dataclass(frozen=True, slots=True)
+class BulkRules:
+    """
+    What a server says about LOAD DATA LOCAL.
+
+    Attributes:
+        allowed: Whether it takes it.
+        locks_counters: Whether that keeps others out of a table with an AUTO_INCREMENT column.
+    """
+
+    allowed: bool
+    locks_counters: bool
+
+    @classmethod
+    async def read(cls, session: Session) -> "BulkRules":
+        """Ask the server."""
+        rows = await session.texts(
+            "SELECT @@GLOBAL.local_infile, @@GLOBAL.innodb_autoinc_lock_mode"
+        )
+        infile, mode = rows[0]
+        return cls(infile == "1", mode != _INTERLEAVED)
+
+
 class RowLoader:
     """Makes the steps of each table for the board."""
 
     def __init__(
         self,
         flavor: Flavor,
-        source: MemberSource,
+        source: ReadAhead,
         progress: Progress,
         *,
         chunk_bytes: int,
         prove: bool,
-        bulk: bool,
-        counter_locks: bool,
+        bulk: BulkRules,
     ) -> None:
         """
         Take what loading works with.
@@ -91,8 +113,7 @@ class RowLoader:
             progress: Told as it goes.
             chunk_bytes: Of the backup; the proof must read chunks of the same size.
             prove: Whether every chunk is read back and compared.
-            bulk: Whether the server takes LOAD DATA LOCAL.
-            counter_locks: Whether that locks the counter of an AUTO_INCREMENT column to its end.
+            bulk: What the server says about LOAD DATA LOCAL.
         """
         self._flavor = flavor
         self._source = source
@@ -100,15 +121,15 @@ class RowLoader:
         self._chunk_bytes = chunk_bytes
         self._prove = prove
         self._bulk = bulk
-        self._counter_locks = counter_locks
 
     def track(self, job: LoadJob) -> Track:
         """Make the steps of a table: rows; indexes and proof; the number of rows."""
         sql = TableSql.of(job.table, self._flavor)
-        if self._bulk and job.entry.engine == "InnoDB" and not job.entry.history:
+        if self._bulk.allowed and job.entry.engine == "InnoDB" and not job.entry.history:
             job.bulk = bulk_statement(job.entry.name, sql.columns)
         job.head = sql.head
         ordered = sorted(job.members, key=lambda member: member.offset)
+        self._source.expect(ordered)
         load: list[Unit] = [partial(self._load_member, job, member) for member in ordered]
         if not job.entry.index:  # the order of a stream is part of its proof
             load = [partial(self._load_in_order, job, ordered)] if ordered else []
@@ -122,7 +143,7 @@ class RowLoader:
         return Track(
             [load, *self._proven(job, prove), count],
             partial(self._progress.finished_table, job.table.label),
-            single_file=self._counter_locks and bool(job.bulk) and job.staged.has_counter,
+            single_file=self._bulk.locks_counters and bool(job.bulk) and job.staged.has_counter,
         )
 
     def _proven(self, job: LoadJob, prove: list[Unit]) -> list[list[Unit]]:
@@ -132,6 +153,9 @@ class RowLoader:
         They go side by side where an index is added beside the rows and the proof goes by the primary
         key, which is there from the start. A server that wants to copy the rows for an index gets the
         proof once more, of the copy.
+
+        Returns:
+            Steps, one after the other.
         """
         staged = job.staged
         if staged.fulltext or job.entry.index != "PRIMARY":
@@ -149,7 +173,7 @@ class RowLoader:
 
     async def _load_member(self, job: LoadJob, member: MemberEntry, session: Session) -> None:
         """Execute the statements of a data member that stand for rows."""
-        await session.query(f"USE {quote(job.database)}")
+        await session.use(job.database)
         if any(entry.sliced for entry in member.statements):
             entries = iter(member.statements)
             async for text in self._source.iter_statements(member):
@@ -223,20 +247,10 @@ class RowLoader:
         await prove_stream(session, sql, self._flavor, members, self._chunk_bytes)
 
 
-async def allows_bulk(session: Session) -> bool:
-    """Tell whether the server takes LOAD DATA LOCAL."""
-    return await session.scalar("SELECT @@GLOBAL.local_infile") == "1"
-
-
-async def has_counter_locks(session: Session) -> bool:
-    """Tell whether only one LOAD DATA at a time can fill a table with an AUTO_INCREMENT column."""
-    return await session.scalar("SELECT @@GLOBAL.innodb_autoinc_lock_mode") != _INTERLEAVED
-
-
 async def alter(session: Session, job: LoadJob, clauses: Sequence[str]) -> None:
     """Add indexes or keys in one statement."""
     if clauses:
-        await session.query(f"USE {quote(job.database)}")
+        await session.use(job.database)
         sql = f"ALTER TABLE {quote(job.entry.name)} {', '.join(clauses)}"
         await session.query(sql, patient=True)
 

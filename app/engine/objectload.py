@@ -245,7 +245,7 @@ class _Script:
         """Execute what is needed, in order, in a database that has the assumed collation meanwhile."""
         if self._done >= {_key(one) for one in self._wanted.entries}:
             return []
-        await self._session.query(f"USE {quote(self._database)}")
+        await self._session.use(self._database)
         strange = self._wanted.assumed not in {"", schema.collation}
         if strange:
             await _give_default(self._session, self._database, self._wanted.assumed)

@@ -80,7 +80,7 @@ async def read_objects(
     Raises:
         PermissionDeniedError: A definition is hidden from this user.
     """
-    await session.query(f"USE {quote(schema.name)}")
+    await session.use(schema.name)
     found = await _read_triggers(session, schema)
     if not only_triggers:
         found = [

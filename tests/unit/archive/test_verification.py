@@ -8,7 +8,7 @@ import pytest
 
 from app.archive import verification
 from app.archive.reader import ArchiveReader
-from app.archive.verification import verify_file
+from app.archive.verification import until, verify_file
 from app.domain.manifest import Codec, MemberKind
 from app.domain.notes import VerifyLevel
 from app.errors import BackupNotFoundError, ChecksumMismatchError, TruncatedFileError
@@ -105,7 +105,7 @@ def test_it_can_be_stopped(tmp_path):
     stop = threading.Event()
     stop.set()
     with catalogue.directory.open(manifest.file) as file, pytest.raises(InterruptedError):
-        verify_file(file, manifest, VerifyLevel.HASHES, stop=stop)
+        verify_file(file, manifest, VerifyLevel.HASHES, listener=until(stop, None))
 
 
 def test_a_damaged_file_can_be_opened_on_purpose(tmp_path):
