@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         Exit status: 0 when every contestant did its work.
     """
     options = cli.parse(arguments)
-    with Report(options.json, options.rounds) as report:
+    facts = machine.facts(options.backstay, options.mydumper)
+    with Report(options.json, options.rounds, facts) as report:
         if options.only == "micro":
             report.note("micro", *microbench.run())
         elif options.only == "scale":
@@ -67,9 +68,7 @@ def _scale(options: cli.Options, report: Report) -> None:
     points: list[scale.Point] = []
     for megabytes in options.sizes:
         with _arena(options, report, "shop", megabytes) as arena:
-            if arena.backstay is None:
-                return
-            point = scale.measure(arena, arena.backstay, megabytes, options.rounds)
+            point = scale.measure(arena, options.backstay.absolute(), megabytes, options.rounds)
         for part, score in point.scores.items():
             report.add(Contest(f"shop {megabytes} MB", part, point.raw_bytes, [score]))
         points.append(point)
@@ -86,18 +85,18 @@ def _arena(
         BenchServer(directory) as server,
     ):
         _fill(server, name, megabytes, directory / "filled")
-        backstay = _ours(options.backstay)
-        report.describe(machine.facts(server, backstay, options.mydumper))
+        contest.fresh_target(server, create=False)()
         work = directory / "work"
         work.mkdir(exist_ok=True)
         raw_bytes = peers.write_plain_dump(server, work)
-        rows = server.row_counts(contest.SOURCE)
-        size = {"tables": len(rows), "rows": sum(rows.values()), "raw_bytes": raw_bytes}
-        report.describe_data(f"{name} {megabytes} MB", dict(size))
-        progress(
-            f"{size['tables']:,} tables, {size['rows']:,} rows, {raw_bytes / 1e6:,.0f} MB of SQL"
+        counts = server.row_counts(contest.SOURCE)
+        tables, rows = len(counts), sum(counts.values())
+        report.describe(
+            f"{name} {megabytes} MB", {"tables": tables, "rows": rows, "raw_bytes": raw_bytes}
         )
+        progress(f"{tables:,} tables, {rows:,} rows, {raw_bytes / 1e6:,.0f} MB of SQL")
         least_bytes = int(raw_bytes * peers.LEAST_RATIO)
+        backstay = _ours(options.backstay)
         yield peers.Arena(server, work, backstay, options.mydumper, raw_bytes, least_bytes)
 
 

@@ -5,43 +5,37 @@ import subprocess
 import time
 from pathlib import Path
 
-from .server import BenchServer
+from app.sandbox.server import find_program
 
 
 _PROGRAMS = ("mariadb", "mariadb-dump", "mariadb-backup", "mydumper", "gzip", "zstd")
 
 
-def facts(server: BenchServer, backstay: Path | None, mydumper: Path | None) -> dict[str, object]:
+def facts(backstay: Path, mydumper: Path | None) -> dict[str, object]:
     """
     Describe where and what is measured.
 
     Args:
-        server: A running server.
-        backstay: Our program, if it is there.
+        backstay: Our program.
         mydumper: A newer mydumper, if there is one.
 
     Returns:
         Plain values; a program that is not there has an empty version.
     """
-    versions = {name: _version(name) for name in _PROGRAMS}
+    versions = {name: _said(name, "--version") for name in _PROGRAMS}
+    versions["backstay"] = _said(str(backstay), "--version")
+    versions["backstay commit"] = _said("git", "describe", "--always", "--dirty")
     if mydumper:
-        versions["MYDUMPER"] = _version(str(mydumper))
-    if backstay:
-        versions["backstay"] = _version(str(backstay))
-        versions["backstay commit"] = _said("git", "describe", "--always", "--dirty")
+        versions["MYDUMPER"] = _said(str(mydumper), "--version")
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "cores": os.cpu_count(),
         "cpu": _after(Path("/proc/cpuinfo"), "model name"),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": os.uname().release,
-        "server": str(server.query("SELECT VERSION()")[0][0]),
+        "server": _said(find_program("mariadbd") or "mariadbd", "--version"),
         "versions": versions,
     }
-
-
-def _version(program: str) -> str:
-    return _said(program, "--version")
 
 
 def _said(*command: str) -> str:

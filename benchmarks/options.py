@@ -9,6 +9,8 @@ from .shapes import DATA_SETS
 
 LEAST_MEGABYTES = 50
 MOST_MEGABYTES = 10_000
+# Measured on the shop, with our program.
+_SHOP_PARTS = ("api", "scale")
 PARTS = ("backup", "restore", "api", "scale", "micro")
 _HERE = Path(__file__)
 
@@ -68,7 +70,13 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--backstay", type=Path, default=Path(".venv/bin/backstay"), help="our program")
     newer = os.getenv("MYDUMPER")
     add("--mydumper", type=Path, default=Path(newer) if newer else None, help="a newer mydumper")
-    return parser.parse_args(arguments, namespace=Options())
+    options = parser.parse_args(arguments, namespace=Options())
+    if options.only in _SHOP_PARTS:
+        if options.shape != "shop":
+            parser.error(f"--only {options.only} measures the shop, not --shape {options.shape}")
+        if not options.backstay.exists():
+            parser.error(f"--only {options.only} measures {options.backstay}, which is not there")
+    return options
 
 
 def megabytes(text: str) -> int:

@@ -20,11 +20,23 @@ class Report:
         has_failures: Whether any program failed.
     """
 
-    def __init__(self, path: Path, rounds: int) -> None:
+    def __init__(self, path: Path, rounds: int, machine: dict[str, object]) -> None:
+        """
+        Begin with nothing measured.
+
+        Args:
+            path: JSON file to write; replaced.
+            rounds: How often each program runs.
+            machine: From `machine.facts`.
+        """
         self.has_failures = False
         self._path = path
         self._data: dict[str, dict[str, object]] = {}
-        self._document: dict[str, object] = {"machine": {}, "rounds": rounds, "data": self._data}
+        self._document: dict[str, object] = {
+            "machine": machine,
+            "rounds": rounds,
+            "data": self._data,
+        }
         self._notes: list[str] = []
         self._has_header = False
 
@@ -40,11 +52,7 @@ class Report:
         for note in self._notes:
             _print(f"\n{note}")
 
-    def describe(self, facts: dict[str, object]) -> None:
-        """Write down where it is measured."""
-        self._document["machine"] = facts
-
-    def describe_data(self, data: str, facts: dict[str, object]) -> None:
+    def describe(self, data: str, facts: dict[str, object]) -> None:
         """Write down what it is measured on."""
         self._data.setdefault(data, {}).update(facts)
         self._write()

@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks import options
+from benchmarks import machine, options
 from benchmarks.__main__ import measure
 from benchmarks.report import Report
 
@@ -12,7 +12,8 @@ def test_ours_and_the_vendors_dump_are_measured_and_checked(tmp_path, capsys):
     path = tmp_path / "result.json"
     chosen = options.parse(["--only", "backup", "--rounds", "1", "--json", str(path)])
 
-    with Report(chosen.json, chosen.rounds) as report:
+    facts = machine.facts(chosen.backstay, mydumper=None)
+    with Report(chosen.json, chosen.rounds, facts) as report:
         measure(chosen, report, "narrow", megabytes=1)
 
     found = json.loads(path.read_text())

@@ -42,3 +42,18 @@ def test_without_arguments_the_shop_is_measured_three_times(monkeypatch):
 
     assert (found.shape, found.megabytes, found.rounds, found.only) == ("shop", None, 3, None)
     assert found.sizes == [400, 800, 1600, 3200]
+
+
+@pytest.mark.parametrize("part", ["api", "scale"])
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [(["--shape", "wide"], "measures the shop"), (["--backstay", "no/such"], "is not there")],
+)
+def test_what_cannot_be_measured_is_refused_before_hours_of_loading(
+    part, arguments, reason, capsys
+):
+    """A part of the shop takes no other data, and ours needs our program."""
+    with pytest.raises(SystemExit):
+        options.parse(["--only", part, *arguments])
+
+    assert reason in capsys.readouterr().err
