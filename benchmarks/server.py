@@ -21,7 +21,7 @@ SETTINGS = (
     "--max-allowed-packet=64M",
     "--character-set-server=utf8mb4",
 )
-# One query for so many tables: 10,000 are counted in a second.
+# One query for so many tables: 10,000 are counted in seconds.
 _TABLES_PER_COUNT = 500
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
