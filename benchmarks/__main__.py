@@ -1,8 +1,5 @@
 """Run the benchmarks: `python -m benchmarks --help`."""
 
-import argparse
-import json
-import os
 import shutil
 import sys
 import tempfile
@@ -11,133 +8,130 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import api, contest, peers, shop
+from . import api, contest, dataset, machine, microbench, options as cli, peers, scale
+from .report import Report, progress
+from .scores import Contest
 from .server import BenchServer
+from .shapes import DATA_SETS
 
 
-OURS = "backstay gzip"
-
-
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """
     Make the data, run the contests, print the tables.
+
+    Args:
+        arguments: Command line; that of the process when None.
 
     Returns:
         Exit status: 0 when every contestant did its work.
     """
-    options = _parse()
-    with _directory(options) as directory, BenchServer(directory) as server:
-        if not server.has(contest.SOURCE):
-            started = time.monotonic()
-            shop.load(server, contest.SOURCE, options.megabytes)
-            _say(f"generated the shop in {time.monotonic() - started:.0f} s")
-        work = directory / "work"
-        work.mkdir(exist_ok=True)
-        plain_dump = work / "dump.sql"
-        raw_bytes = peers.write_plain_dump(server, plain_dump)
-        rows = server.row_counts(contest.SOURCE)
-        _say(f"{sum(rows.values()):,} rows, {raw_bytes / 1e6:,.0f} MB of SQL: {rows}")
-        arena = peers.Arena(server, work, _ours(options.backstay), options.mydumper, raw_bytes)
-        report = _Report(options, rows, raw_bytes)
-        if options.only in {None, "backup"}:
-            report.add("backup", contest.compete(server, peers.of_backup(arena), options.rounds))
-        if options.only in {None, "restore"}:
-            contestants = peers.of_restore(arena, plain_dump)
-            report.add("restore", contest.compete(server, contestants, options.rounds))
-            contest.fresh_target(server, create=False)()
-        if options.only in {None, "api"} and arena.backstay is not None:
-            found = api.measure(server, arena.backstay, options.rounds)
-            report.note("api", api.table(found), api.as_json(found))
+    options = cli.parse(arguments)
+    facts = machine.facts(options.backstay, options.mydumper)
+    with Report(options.json, options.rounds, facts) as report:
+        if options.only == "micro":
+            report.note("micro", *microbench.run())
+        elif options.only == "scale":
+            _scale(options, report)
+        else:
+            chosen = list(DATA_SETS) if options.shape == "all" else [options.shape]
+            for name in chosen:
+                measure(options, report, name, options.megabytes or DATA_SETS[name].megabytes)
     return int(report.has_failures)
 
 
-class _Options(argparse.Namespace):
-    """Typed command line."""
+def measure(options: cli.Options, report: Report, name: str, megabytes: int) -> None:
+    """
+    Run the contests on one data set.
 
-    megabytes: int
-    rounds: int
-    only: str | None
-    keep: bool
-    datadir: Path | None
-    json: Path
-    backstay: Path
-    mydumper: Path | None
-
-
-class _Report:
-    """Print each contest when it is over, and keep the JSON file up to date."""
-
-    def __init__(self, options: _Options, rows: dict[str, int], raw_bytes: int) -> None:
-        self.has_failures = False
-        self._path = options.json
-        self._raw_bytes = raw_bytes
-        self._results: dict[str, object] = {}
-        self._document = {
-            "rows": rows,
-            "raw_bytes": raw_bytes,
-            "rounds": options.rounds,
-            "cores": os.cpu_count(),
-            "results": self._results,
-        }
-
-    def add(self, name: str, scores: list[contest.Score]) -> None:
-        """Publish the scores of one contest."""
-        self.note(name, contest.table(scores, self._raw_bytes, OURS), contest.as_json(scores))
-        self.has_failures |= any(score.failure for score in scores)
-
-    def note(self, name: str, text: str, figures: object) -> None:
-        """Publish what was measured."""
-        _say(f"\n{name}\n{text}")
-        self._results[name] = figures
-        self._path.write_text(json.dumps(self._document, indent=2) + "\n")
+    Args:
+        options: Which parts, how often, which programs.
+        report: Gets the scores.
+        name: Of the data set.
+        megabytes: Its size as plain SQL; also such as the command line refuses.
+    """
+    data = f"{name} {megabytes} MB"
+    with _arena(options, report, name, megabytes) as arena:
+        if options.only in {None, "backup"}:
+            scores = contest.compete(arena.server, peers.of_backup(arena), options.rounds)
+            report.add(Contest(data, "backup", arena.raw_bytes, scores))
+        if options.only in {None, "restore"}:
+            contestants = peers.of_restore(arena)
+            scores = contest.compete(arena.server, contestants, options.rounds)
+            report.add(Contest(data, "restore", arena.raw_bytes, scores))
+            contest.fresh_target(arena.server, create=False)()
+        if name == "shop" and options.only in {None, "api"} and arena.backstay is not None:
+            found = api.measure(arena.server, arena.backstay, options.rounds)
+            report.note("api", api.table(found), api.as_json(found))
 
 
-def _parse() -> _Options:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    add = parser.add_argument
-    add("--megabytes", type=int, default=shop.DEFAULT_MEGABYTES, help="raw SQL of the shop")
-    add("--rounds", type=int, default=3, help="runs of each program (default 3)")
-    add("--only", choices=("backup", "restore", "api"), help="one part instead of all")
-    add("--keep", action="store_true", help="keep the data directory and print its path")
-    add("--datadir", type=Path, help="reuse this directory, or make and keep it")
-    add(
-        "--json",
-        type=Path,
-        default=Path(__file__).with_name("last.json"),
-        help="where to write the results",
-    )
-    add("--backstay", type=Path, default=Path(".venv/bin/backstay"), help="our program")
-    newer = os.getenv("MYDUMPER")
-    add("--mydumper", type=Path, default=Path(newer) if newer else None, help="a newer mydumper")
-    return parser.parse_args(namespace=_Options())
+def _scale(options: cli.Options, report: Report) -> None:
+    points: list[scale.Point] = []
+    for megabytes in options.sizes:
+        with _arena(options, report, "shop", megabytes) as arena:
+            point = scale.measure(arena, options.backstay.absolute(), megabytes, options.rounds)
+        for part, score in point.scores.items():
+            report.add(Contest(f"shop {megabytes} MB", part, point.raw_bytes, [score]))
+        points.append(point)
+    report.note("scale", scale.table(points), scale.as_json(points))
 
 
 @contextmanager
-def _directory(options: _Options) -> Iterator[Path]:
-    """Yield the server's directory; remove it afterwards unless it is to be kept."""
-    if options.datadir:
-        yield options.datadir
+def _arena(
+    options: cli.Options, report: Report, name: str, megabytes: int
+) -> Iterator[peers.Arena]:
+    """Start a server of its own for a data set, so that no other one lies in its files."""
+    with (
+        _directory(options, f"{name}-{megabytes}") as directory,
+        BenchServer(directory) as server,
+    ):
+        _fill(server, name, megabytes, directory / "filled")
+        contest.fresh_target(server, create=False)()
+        work = directory / "work"
+        work.mkdir(exist_ok=True)
+        raw_bytes = peers.write_plain_dump(server, work)
+        counts = server.row_counts(contest.SOURCE)
+        tables, rows = len(counts), sum(counts.values())
+        report.describe(
+            f"{name} {megabytes} MB", {"tables": tables, "rows": rows, "raw_bytes": raw_bytes}
+        )
+        progress(f"{tables:,} tables, {rows:,} rows, {raw_bytes / 1e6:,.0f} MB of SQL")
+        least_bytes = int(raw_bytes * peers.LEAST_RATIO)
+        backstay = _ours(options.backstay)
+        yield peers.Arena(server, work, backstay, options.mydumper, raw_bytes, least_bytes)
+
+
+def _fill(server: BenchServer, name: str, megabytes: int, mark: Path) -> None:
+    """Load the data set unless a whole one is there; the mark is made when it is whole."""
+    if mark.exists():
         return
-    directory = Path(tempfile.mkdtemp(prefix="backstay-bench-"))
+    started = time.monotonic()
+    server.execute(f"DROP DATABASE IF EXISTS `{contest.SOURCE}`")
+    dataset.load(server, contest.SOURCE, DATA_SETS[name].tables(megabytes))
+    mark.touch()
+    progress(f"generated {name}, {megabytes} MB, in {time.monotonic() - started:.0f} s")
+
+
+@contextmanager
+def _directory(options: cli.Options, name: str) -> Iterator[Path]:
+    """Yield a directory for one server; remove it afterwards unless it is to be kept."""
+    if options.datadir:
+        yield options.datadir / name
+        return
+    parent = Path(tempfile.mkdtemp(prefix="backstay-bench-"))
     try:
-        yield directory
+        yield parent / name
     finally:
         if options.keep:
-            _say(f"kept: --datadir {directory}")
+            progress(f"kept: --datadir {parent}")
         else:
-            shutil.rmtree(directory, ignore_errors=True)
+            shutil.rmtree(parent, ignore_errors=True)
 
 
 def _ours(program: Path) -> Path | None:
     if program.exists():
         return program.absolute()
-    _say(f"{program} is not there: measuring the peers only")
+    progress(f"{program} is not there: measuring the peers only")
     return None
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ SETTINGS = (
     "--max-allowed-packet=64M",
     "--character-set-server=utf8mb4",
 )
+# One query for so many tables: 10,000 are counted in seconds.
+_TABLES_PER_COUNT = 500
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -55,6 +57,11 @@ class BenchServer:
         return self._private.socket
 
     @property
+    def data(self) -> Path:
+        """The server's data directory."""
+        return self._private.data
+
+    @property
     def url(self) -> str:
         """Address over TCP, without a database name."""
         return self._private.url
@@ -69,6 +76,8 @@ class BenchServer:
             charset="utf8mb4",
             autocommit=True,
             init_command="SET sql_log_bin=0",
+            # The driver would load all authorities' certificates first, 25 ms each time.
+            ssl_disabled=True,
         )
         try:
             yield connection
@@ -89,11 +98,13 @@ class BenchServer:
 
     def row_counts(self, schema: str) -> dict[str, int]:
         """Count the rows of every table exactly."""
-        names = self.query(f"SHOW TABLES FROM `{schema}`")
-        return {
-            str(name): int(str(self.query(f"SELECT COUNT(*) FROM `{schema}`.`{name}`")[0][0]))
-            for (name,) in names
-        }
+        names = [str(name) for (name,) in self.query(f"SHOW TABLES FROM `{schema}`")]
+        counted: list[tuple[object, ...]] = []
+        for first in range(0, len(names), _TABLES_PER_COUNT):
+            some = names[first : first + _TABLES_PER_COUNT]
+            counts = (f"SELECT '{name}', COUNT(*) FROM `{schema}`.`{name}`" for name in some)
+            counted += self.query(" UNION ALL ".join(counts))
+        return {str(name): int(str(rows)) for name, rows in counted}
 
     def has(self, schema: str) -> bool:
         """Tell whether the schema exists."""

@@ -1,25 +1,19 @@
 """
 A generated shop: the data set of every published speed claim.
 
-1. The rows are computed by the server (MariaDB's Sequence engine and hashes of the row number), so
-   400 MB take seconds and two runs give the same rows.
-2. Tables are filled without secondary indexes, which are added afterwards with the foreign keys.
-3. Most bytes are narrow rows (order items, orders); the rest is text, JSON, blobs and names.
+400 MB take seconds. Most bytes are narrow rows (order items, orders); the rest is text, JSON, blobs
+and names.
 
 What is not guaranteed: the number of bytes is that of a plain SQL dump within a few per cent, and
 the distribution of values is plausible, not taken from a real shop.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from .server import BenchServer
+from .dataset import Table, hashed, moment, picked
 
 
 DEFAULT_MEGABYTES = 400
-# One INSERT ... SELECT is one transaction; this keeps its undo log near 200 MB.
-ROWS_PER_STATEMENT = 2_000_000
 # Rows per megabyte of raw SQL, from mariadb-dump of a shop: 37 bytes an item, 91 an order, 219 a
 # user, 1,670 a product; together 64 bytes a row and 6.3 M rows in 400 MB.
 ITEMS_PER_MEGABYTE = 12_000
@@ -48,28 +42,6 @@ _NOTES = (
     "доставить вечером", "call before delivery", "fragile",
 )  # fmt: skip
 _PHRASES_PER_DESCRIPTION = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """
-    One generated table.
-
-    Attributes:
-        name: Unquoted identifier.
-        rows: Number of rows, at least 1.
-        definition: Columns and primary key, as in CREATE TABLE.
-        columns: The filled columns, in the order of `values`.
-        values: Select list over `seq`, the row number from 1.
-        keys: ADD clauses run after the data; empty when there are none.
-    """
-
-    name: str
-    rows: int
-    definition: str
-    columns: str
-    values: str
-    keys: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,67 +79,10 @@ class Counts:
         )
 
 
-def tables(counts: Counts) -> list[Table]:
-    """Describe the shop, parents before children."""
+def tables(megabytes: int) -> list[Table]:
+    """Describe a shop of so many megabytes of plain SQL, parents before children."""
+    counts = Counts.of_megabytes(megabytes)
     return [_categories(counts), _users(counts), _products(counts), _orders(counts), _items(counts)]
-
-
-def load(server: BenchServer, schema: str, megabytes: int) -> None:
-    """
-    Create the schema and fill it, two tables at a time, outside the binary log.
-
-    Args:
-        server: A running server with the Sequence engine.
-        schema: Name to create; must not exist.
-        megabytes: Raw SQL of a plain dump, in 10^6 bytes.
-    """
-    server.execute(f"CREATE DATABASE `{schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
-    shop = tables(Counts.of_megabytes(megabytes))
-    by_size = sorted(shop, key=lambda table: table.rows, reverse=True)
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(lambda table: _fill(server, schema, table), by_size))
-    for table in shop:
-        if table.keys:
-            server.execute(
-                "SET foreign_key_checks=0",
-                f"ALTER TABLE `{table.name}` {table.keys}",
-                schema=schema,
-            )
-    server.execute(*(f"ANALYZE TABLE `{table.name}`" for table in shop), schema=schema)
-
-
-def _fill(server: BenchServer, schema: str, table: Table) -> None:
-    server.execute(
-        "SET unique_checks=0, foreign_key_checks=0",
-        f"CREATE TABLE `{table.name}` ({table.definition}) ENGINE=InnoDB",
-        *(
-            f"INSERT INTO `{table.name}` ({table.columns}) "
-            f"SELECT {table.values} FROM seq_{first}_to_{last}"
-            for first, last in _batches(table.rows)
-        ),
-        schema=schema,
-    )
-
-
-def _batches(rows: int) -> Iterator[tuple[int, int]]:
-    for first in range(1, rows + 1, ROWS_PER_STATEMENT):
-        yield first, min(first + ROWS_PER_STATEMENT - 1, rows)
-
-
-def _hash(salt: str) -> str:
-    return f"CRC32(CONCAT(seq,'{salt}'))"
-
-
-def _pick(options: tuple[str, ...], salt: str) -> str:
-    quoted = ",".join(f"'{option}'" for option in options)
-    # CRC32 of two salts differs by a constant, which would make the text repeat; MD5 does not.
-    digest = f"CONV(LEFT(MD5(CONCAT(seq,'{salt}')),8),16,10)"
-    return f"ELT(1+{digest}%{len(options)},{quoted})"
-
-
-def _moment(salt: str) -> str:
-    # Six years of seconds: distinct enough to compress like real timestamps.
-    return f"('2019-01-01'+INTERVAL {_hash(salt)}%189216000 SECOND)"
 
 
 def _categories(counts: Counts) -> Table:
@@ -179,7 +94,7 @@ def _categories(counts: Counts) -> Table:
             parent_id SMALLINT UNSIGNED NULL,
             name VARCHAR(80) NOT NULL""",
         columns="id, parent_id, name",
-        values=f"seq, IF(seq<9,NULL,1+seq%8), CONCAT({_pick(_PHRASES, 'c')},' ',seq)",
+        values=f"seq, IF(seq<9,NULL,1+seq%8), CONCAT({picked(_PHRASES, 'c')},' ',seq)",
         keys="""ADD UNIQUE KEY name (name),
             ADD CONSTRAINT category_parent FOREIGN KEY (parent_id) REFERENCES categories (id)""",
     )
@@ -206,22 +121,22 @@ def _users(counts: Counts) -> Table:
             is_active, created_at, seen_at""",
         values=f"""seq,
             CONCAT('user',seq,'.',LEFT(MD5(seq),6),'@example.com'),
-            CONCAT({_pick(_FIRST_NAMES, "f")},' ',{_pick(_LAST_NAMES, "l")}),
+            CONCAT({picked(_FIRST_NAMES, "f")},' ',{picked(_LAST_NAMES, "l")}),
             SHA2(CONCAT('secret',seq),256),
-            IF({_hash("p")}%3=0,NULL,CONCAT('+49 ',{_hash("p")})),
-            IF({_hash("b")}%4=0,NULL,'1950-01-01'+INTERVAL {_hash("b")}%20000 DAY),
-            {_hash("o")}%5000,
-            CAST({_hash("m")}%1000000 AS SIGNED)/100-1000,
-            IF({_hash("g")}%2=0,NULL,{_hash("g")}/23860929.4e0-90),
-            {_hash("a")}%10<>0,
-            {_moment("t")},
-            IF({_hash("s")}%5=0,NULL,{_moment("s")})""",
+            IF({hashed("p")}%3=0,NULL,CONCAT('+49 ',{hashed("p")})),
+            IF({hashed("b")}%4=0,NULL,'1950-01-01'+INTERVAL {hashed("b")}%20000 DAY),
+            {hashed("o")}%5000,
+            CAST({hashed("m")}%1000000 AS SIGNED)/100-1000,
+            IF({hashed("g")}%2=0,NULL,{hashed("g")}/23860929.4e0-90),
+            {hashed("a")}%10<>0,
+            {moment("t")},
+            IF({hashed("s")}%5=0,NULL,{moment("s")})""",
         keys="ADD UNIQUE KEY email (email), ADD KEY created_at (created_at)",
     )
 
 
 def _products(counts: Counts) -> Table:
-    phrases = ",".join(_pick(_PHRASES, f"d{number}") for number in range(_PHRASES_PER_DESCRIPTION))
+    phrases = ",".join(picked(_PHRASES, f"d{number}") for number in range(_PHRASES_PER_DESCRIPTION))
     picture = ",".join(f"UNHEX(SHA2(CONCAT(seq,'i{number}'),512))" for number in range(8))
     return Table(
         name="products",
@@ -240,16 +155,16 @@ def _products(counts: Counts) -> Table:
             updated_at DATETIME(3) NOT NULL""",
         columns="""id, category_id, sku, title, description, attributes, price, weight_kg, stock,
             thumbnail, updated_at""",
-        values=f"""seq, 1+{_hash("c")}%{counts.categories},
+        values=f"""seq, 1+{hashed("c")}%{counts.categories},
             CONCAT('SKU-',UPPER(LEFT(MD5(seq),10)),'-',seq),
-            CONCAT({_pick(_PHRASES, "u")},', ',{_pick(_PHRASES, "v")}),
+            CONCAT({picked(_PHRASES, "u")},', ',{picked(_PHRASES, "v")}),
             CONCAT_WS('. ',{phrases}),
-            IF({_hash("j")}%4=0,NULL,
+            IF({hashed("j")}%4=0,NULL,
                CONCAT('{{"color":"',ELT(1+seq%4,'red','blue','green','black'),'","tags":["a",',
-                      '"b"],"size":',{_hash("j")}%60,'}}')),
-            {_hash("p")}%500000/100, {_hash("w")}/143165576.5e0, {_hash("s")}%1000,
-            IF({_hash("i")}%10=0,NULL,CONCAT(X'89504E470D0A1A0A',{picture})),
-            {_moment("t")}+INTERVAL {_hash("k")}%1000*1000 MICROSECOND""",
+                      '"b"],"size":',{hashed("j")}%60,'}}')),
+            {hashed("p")}%500000/100, {hashed("w")}/143165576.5e0, {hashed("s")}%1000,
+            IF({hashed("i")}%10=0,NULL,CONCAT(X'89504E470D0A1A0A',{picture})),
+            {moment("t")}+INTERVAL {hashed("k")}%1000*1000 MICROSECOND""",
         keys="""ADD UNIQUE KEY sku (sku), ADD KEY category_price (category_id, price),
             ADD CONSTRAINT product_category FOREIGN KEY (category_id) REFERENCES categories (id)""",
     )
@@ -271,13 +186,13 @@ def _orders(counts: Counts) -> Table:
             note VARCHAR(200) NULL""",
         columns="""id, user_id, status, currency, total, exchange_rate, placed_at, shipped_on,
             note""",
-        values=f"""seq, 1+{_hash("u")}%{counts.users}, 1+{_hash("s")}%5,
-            ELT(1+{_hash("c")}%3,'EUR','USD','JPY'), {_hash("t")}%1000000/100,
-            IF({_hash("c")}%3=0,1,{_hash("r")}/3579139412.9e0),
-            '2019-01-01'+INTERVAL (seq*189000000 DIV {counts.orders})+{_hash("p")}%9999 SECOND,
-            IF({_hash("s")}%5 IN (2,3),
-               '2019-01-02'+INTERVAL seq*2187 DIV {counts.orders}+{_hash("p")}%7 DAY,NULL),
-            IF({_hash("n")}%8=0,{_pick(_NOTES, "m")},NULL)""",
+        values=f"""seq, 1+{hashed("u")}%{counts.users}, 1+{hashed("s")}%5,
+            ELT(1+{hashed("c")}%3,'EUR','USD','JPY'), {hashed("t")}%1000000/100,
+            IF({hashed("c")}%3=0,1,{hashed("r")}/3579139412.9e0),
+            '2019-01-01'+INTERVAL (seq*189000000 DIV {counts.orders})+{hashed("p")}%9999 SECOND,
+            IF({hashed("s")}%5 IN (2,3),
+               '2019-01-02'+INTERVAL seq*2187 DIV {counts.orders}+{hashed("p")}%7 DAY,NULL),
+            IF({hashed("n")}%8=0,{picked(_NOTES, "m")},NULL)""",
         keys="""ADD KEY user_id (user_id), ADD KEY status_placed (status, placed_at),
             ADD CONSTRAINT order_user FOREIGN KEY (user_id) REFERENCES users (id)""",
     )
@@ -285,7 +200,7 @@ def _orders(counts: Counts) -> Table:
 
 def _items(counts: Counts) -> Table:
     # The square makes some products popular, as in a shop.
-    popular = f"FLOOR(POW({_hash('p')}/4294967296e0,2)*{counts.products})"
+    popular = f"FLOOR(POW({hashed('p')}/4294967296e0,2)*{counts.products})"
     return Table(
         name="order_items",
         rows=counts.items,
@@ -298,8 +213,8 @@ def _items(counts: Counts) -> Table:
             discount DOUBLE NULL""",
         columns="id, order_id, product_id, quantity, unit_price, discount",
         values=f"""seq, 1+(seq-1)*{counts.orders} DIV {counts.items}, 1+{popular},
-            1+{_hash("q")}%5, {_hash("u")}%50000/100,
-            IF({_hash("d")}%4=0,{_hash("d")}%400/1000e0,NULL)""",
+            1+{hashed("q")}%5, {hashed("u")}%50000/100,
+            IF({hashed("d")}%4=0,{hashed("d")}%400/1000e0,NULL)""",
         keys="""ADD KEY order_id (order_id), ADD KEY product_id (product_id),
             ADD CONSTRAINT item_order FOREIGN KEY (order_id) REFERENCES orders (id)
                 ON DELETE CASCADE,

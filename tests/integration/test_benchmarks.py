@@ -1,0 +1,28 @@
+"""The benchmark harness on a tiny data set, from the server's start to the JSON file."""
+
+import json
+
+from benchmarks import machine, options
+from benchmarks.__main__ import measure
+from benchmarks.report import Report
+
+
+def test_ours_and_the_vendors_dump_are_measured_and_checked(tmp_path, capsys):
+    """Every program has a line; peers that are not installed have a reason in it."""
+    path = tmp_path / "result.json"
+    chosen = options.parse(["--only", "backup", "--rounds", "1", "--json", str(path)])
+
+    facts = machine.facts(chosen.backstay, mydumper=None)
+    with Report(chosen.json, chosen.rounds, facts) as report:
+        measure(chosen, report, "narrow", megabytes=1)
+
+    found = json.loads(path.read_text())
+    data = found["data"]["narrow 1 MB"]
+    scores = {score["name"]: score for score in data["backup"]}
+    for name in ("backstay gzip", "mariadb-dump | gzip"):
+        assert len(scores[name]["runs"]) == 1, scores[name]["failure"]
+        assert scores[name]["output_bytes"] > 0
+    assert scores["mariadb-dump | gzip"]["times_ours"] > 0
+    assert (data["tables"], data["rows"]) == (1, 31_500)
+    assert "MariaDB" in found["machine"]["server"]
+    assert len(capsys.readouterr().out.splitlines()) == 2 + len(scores)
