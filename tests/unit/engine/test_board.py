@@ -2,8 +2,10 @@
 
 import asyncio
 from functools import partial
+from typing import cast
 
 from app.engine.board import Board, Track
+from app.engine.connection import Session
 from app.engine.tasks import together
 
 
@@ -35,7 +37,7 @@ class Diary:
 async def run(tracks, connections=2):
     """Let connections do all of it."""
     board = Board(list(tracks))
-    await together(*(board.work(str(number)) for number in range(connections)))
+    await together(*(board.work(cast("Session", str(number))) for number in range(connections)))
 
 
 async def test_a_step_begins_when_the_one_before_is_done():
