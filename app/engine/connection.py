@@ -21,12 +21,12 @@ from sqlalchemy.pool import NullPool
 
 from app.engine.address import parse_address
 from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
+from app.engine.packets import RowPackets
 from app.engine.quoting import quote, quote_text
-from app.engine.server_errors import network_reason, translate
+from app.engine.server_errors import connect_error, translate
 from app.engine.tasks import to_end
 from app.errors import (
     AppError,
-    ConnectionFailedError,
     StalledError,
     StatementError,
 )
@@ -38,8 +38,8 @@ Row = tuple[Value, ...]
 # Killing what a cancelled task left running must not itself hang.
 _KILL_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 10
-# Rows that a stream hands over at once: enough to make the await cheap, few enough to bound memory.
-_STREAM_ROWS: Final = 256
+# What a stream reads at once: enough to make the await cheap, little enough to bound memory.
+_STREAM_BYTES: Final = 256 << 10
 # Set for all sessions, limits of rows, joins and time would spoil the SHOW VARIABLES that says which
 # variables there are, and a COMMIT that ends the connection is what the driver does next. MySQL reads
 # no MariaDB comments, and limits the time of SELECT only.
@@ -206,26 +206,28 @@ class Session:
         rows = await self.texts(sql)
         return rows[0][0] if rows else ""
 
-    async def stream(self, sql: str) -> AsyncGenerator[list[Row]]:
+    async def stream(self, sql: str) -> AsyncGenerator[list[Value]]:
         """
-        Run a query of any size, in constant memory.
+        Run a query of one column and any size, in constant memory.
 
         Yields:
-            Batches of rows, none of them empty.
+            The values of some rows, at least one.
 
         Raises:
             StalledError: The server stopped sending; the query was killed.
             DatabaseError: As for `query`; rows already seen are then not the whole answer.
         """
-        cursor = await self._driver.cursor(aiomysql.SSCursor)
-        finished = False
+        driver, finished = self._driver, False
         try:
             async with asyncio.timeout(self._server.timeout_seconds) as deadline:
                 loop = asyncio.get_running_loop()
-                await cursor.execute(sql)
-                while rows := await cursor.fetchmany(_STREAM_ROWS):
-                    yield rows
+                await driver.query(sql, unbuffered=True)
+                rows = RowPackets(driver._next_seq_id)  # noqa: SLF001
+                while not rows.over:
+                    if found := rows.feed(await self._next_bytes(rows.missing)):
+                        yield found
                     deadline.reschedule(loop.time() + self._server.timeout_seconds)
+                driver._result.unbuffered_active = False  # noqa: SLF001 - nothing is left to read
                 finished = True
         except TimeoutError as exc:
             raise StalledError("the server stopped sending rows") from exc
@@ -233,9 +235,18 @@ class Session:
             error = translate(exc, quiet=True)
             raise error from exc
         finally:
-            if not finished:  # closing the cursor would read the rest of the answer
+            if not finished:  # the driver would read the rest of the answer
                 await self._server.kill(self.connection_id)
-                self._driver.close()
+                driver.close()
+
+    async def _next_bytes(self, least: int) -> bytes:
+        """Wait for bytes of the server: what is there, or as many as are needed when that is more."""
+        reader = cast("asyncio.StreamReader", self._driver._reader)  # noqa: SLF001
+        if least > _STREAM_BYTES:
+            return await reader.readexactly(least)
+        if not (data := await reader.read(_STREAM_BYTES)):
+            raise EOFError("the server closed the connection")
+        return data
 
     async def close(self) -> None:
         """Close the connection; never raises."""
@@ -338,32 +349,13 @@ class Server:
                 connection = await self._engine.connect()
                 raw = await connection.get_raw_connection()
         except (SQLAlchemyError, OSError, EOFError, RuntimeError) as exc:
-            raise _connect_error(exc, self) from exc
+            raise connect_error(exc, self.where, self.url.username) from exc
         return Session(self, connection, cast("aiomysql.Connection", raw.driver_connection))
 
 
 def _as_sent(password: object) -> str | None:
     """Prepare a password for the driver, which sends Latin-1 where servers expect UTF-8."""
     return None if password is None else str(password).encode().decode("latin-1")
-
-
-def _connect_error(exc: BaseException, server: Server) -> AppError:
-    cause = getattr(exc, "orig", None) or exc
-    number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
-    login = server.url.username or "(nobody)"
-    reasons = {
-        1044: f"access denied for {login!r}",
-        1045: f"access denied for {login!r}: wrong user name or password",
-        1698: f"access denied for {login!r}: this account does not log in by password",
-        1040: "too many connections",
-        1226: f"{login!r} has used up a resource limit",
-        1130: "this host is not allowed to connect",
-    }
-    reason = reasons.get(number) or network_reason(cause)
-    return ConnectionFailedError(
-        f"{server.where}: {reason}",
-        hint="Check BACKSTAY_DATABASE_URL, and that the server runs; 'backstay doctor' looks closer.",
-    )
 
 
 async def _set_state(session: Session, state: Mapping[str, str]) -> None:

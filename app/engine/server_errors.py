@@ -11,7 +11,13 @@ from typing import Final
 
 import pymysql.err
 
-from app.errors import AppError, ConnectionLostError, PermissionDeniedError, StatementError
+from app.errors import (
+    AppError,
+    ConnectionFailedError,
+    ConnectionLostError,
+    PermissionDeniedError,
+    StatementError,
+)
 
 
 _LOST: Final = frozenset({
@@ -56,6 +62,36 @@ _DENIED_COMMAND = re.compile(
     r"[`'](?P<table>.*?)[`'](?:\.[`'](?P<inner>.*?)[`'])?$",
 )
 _DENIED_NEED = re.compile(r"need \(at least one of\) the (?P<right>[A-Z ,_]+) privilege")
+
+
+def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
+    """
+    Say why nobody answers or the login is refused.
+
+    Args:
+        exc: SQLAlchemy's error, the driver's, or the system's.
+        where: The server, for people.
+        user: Whose login it was.
+
+    Returns:
+        The error to raise.
+    """
+    cause = getattr(exc, "orig", None) or exc
+    number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
+    login = user or "(nobody)"
+    reasons = {
+        1044: f"access denied for {login!r}",
+        1045: f"access denied for {login!r}: wrong user name or password",
+        1698: f"access denied for {login!r}: this account does not log in by password",
+        1040: "too many connections",
+        1226: f"{login!r} has used up a resource limit",
+        1130: "this host is not allowed to connect",
+    }
+    reason = reasons.get(number) or network_reason(cause)
+    return ConnectionFailedError(
+        f"{where}: {reason}",
+        hint="Check BACKSTAY_DATABASE_URL, and that the server runs; 'backstay doctor' looks closer.",
+    )
 
 
 def network_reason(exc: BaseException) -> str:
