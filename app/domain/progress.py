@@ -58,7 +58,7 @@ class Pace:
 
     def __init__(self, now: float) -> None:
         self._phase: Phase | None = None
-        self._run_began = self._began = now
+        self._run_began = self._began = self._looked = now
         self._seen = 0
 
     def rate(self, progress: "Progress", now: float) -> float:
@@ -73,8 +73,9 @@ class Pace:
             Bytes a second; 0 while unknown.
         """
         if progress.phase is not self._phase or progress.bytes_done < self._seen:
-            self._phase, self._began = progress.phase, now - _LEAST_SECONDS
-        self._seen = progress.bytes_done
+            # It began some time after the last look; too slow a rate promises nothing.
+            self._phase, self._began = progress.phase, self._looked
+        self._seen, self._looked = progress.bytes_done, now
         return progress.bytes_done / max(now - self._began, _LEAST_SECONDS)
 
     def report(self, progress: "Progress", now: float) -> ProgressReport:

@@ -44,7 +44,17 @@ def test_a_rate_counts_from_the_beginning_of_its_phase():
     assert pace.rate(progress, 62.0) == pytest.approx(2000)
     progress.expect(tables=1, rows=1, size=10)  # counts from zero again, in the same phase
     progress.moved("a.t", rows=1, size=10)
-    assert pace.rate(progress, 99.0) == pytest.approx(50)
+    assert pace.rate(progress, 64.0) == pytest.approx(5)
+
+
+def test_a_rate_that_is_seldom_asked_for_promises_nothing():
+    """A log has a line every three seconds: a phase that began in between is not a fifth of one old."""
+    progress, pace = Progress(), Pace(0.0)
+    pace.rate(progress, 3.0)
+    progress.enter(Phase.DUMP)
+    progress.moved("a.t", rows=1, size=300)
+
+    assert pace.rate(progress, 6.0) == pytest.approx(100)
 
 
 def test_a_rate_over_no_time_is_finite():
