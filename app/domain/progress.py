@@ -75,7 +75,10 @@ class Pace:
         if progress.phase is not self._phase or progress.bytes_done < self._seen:
             # What has moved did so some time after the last look; too slow a rate promises nothing.
             idle = progress.bytes_done == 0
-            self._phase, self._began = progress.phase, now - _LEAST_SECONDS if idle else self._looked
+            self._phase, self._began = (
+                progress.phase,
+                now - _LEAST_SECONDS if idle else self._looked,
+            )
         self._seen, self._looked = progress.bytes_done, now
         return progress.bytes_done / max(now - self._began, _LEAST_SECONDS)
 
