@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from app.engine.address import parse_address
 from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
-from app.engine.quoting import quote_text
+from app.engine.quoting import quote, quote_text
 from app.engine.server_errors import network_reason, translate
 from app.engine.tasks import to_end
 from app.errors import (
@@ -86,6 +86,7 @@ class Session:
         # The server may ask for a file whenever it likes; only `load_local` answers, with our bytes.
         driver._local_infile = False  # noqa: SLF001
         self.connection_id: int = driver.thread_id()
+        self._database = ""
 
     async def query(
         self,
@@ -115,6 +116,12 @@ class Session:
         async with self._guarded(quiet=quiet, patient=patient):
             await self._driver.query(sql)
         return self._reply()
+
+    async def use(self, database: str) -> None:
+        """Choose the database of unqualified names, unless this was the last call; nobody else may."""
+        if database != self._database:
+            await self.query(f"USE {quote(database)}")
+            self._database = database
 
     async def load_local(self, sql: str, pieces: Iterable[bytes]) -> Reply:
         """

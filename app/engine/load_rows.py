@@ -111,7 +111,7 @@ class RowLoader:
             prove = [partial(self._prove_member, sql, member) for member in ordered]
             if not job.entry.index:
                 prove = [partial(self._prove_stream, sql, ordered)]
-            prove.append(lambda session: prove_count(session, sql))
+            prove.append(lambda session: prove_count(session, sql, ordered))
         return Track([load, index, prove], partial(self._progress.finished_table, job.table.label))
 
     async def _load_in_order(
@@ -122,7 +122,7 @@ class RowLoader:
 
     async def _load_member(self, job: LoadJob, member: MemberEntry, session: Session) -> None:
         """Execute the statements of a data member that stand for rows."""
-        await session.query(f"USE {quote(job.database)}")
+        await session.use(job.database)
         if any(entry.sliced for entry in member.statements):
             entries = iter(member.statements)
             async for text in self._source.iter_statements(member):
@@ -193,7 +193,7 @@ async def allows_bulk(session: Session) -> bool:
 async def alter(session: Session, job: LoadJob, clauses: Sequence[str]) -> None:
     """Add indexes or keys in one statement."""
     if clauses:
-        await session.query(f"USE {quote(job.database)}")
+        await session.use(job.database)
         sql = f"ALTER TABLE {quote(job.entry.name)} {', '.join(clauses)}"
         await session.query(sql, patient=True)
 

@@ -24,15 +24,13 @@ def board(tables: int, log: list[str], looked: Callable[[], None]) -> Board:
             looked()
             return super().take()
 
-    return Board(
-        [
-            Counted(
-                [[partial(unit, f"load {one}")], [], [partial(unit, f"prove {one}")]],
-                partial(log.append, f"finished {one}"),
-            )
-            for one in range(tables)
-        ]
-    )
+    return Board([
+        Counted(
+            [[partial(unit, f"load {one}")], [], [partial(unit, f"prove {one}")]],
+            partial(log.append, f"finished {one}"),
+        )
+        for one in range(tables)
+    ])
 
 
 async def work(board: Board, connections: int) -> None:
