@@ -7,7 +7,7 @@ read the rows.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
@@ -174,13 +174,16 @@ async def read_schemas(
     return [found[name] for name in dict.fromkeys(names)]
 
 
-async def read_refs(session: Session, databases: Sequence[str]) -> list[TableRef]:
-    """Read the names of all tables with rows, cheaply; broken ones are left out."""
+async def read_refs(
+    session: Session, databases: Sequence[str], names: Collection[str] = ()
+) -> list[TableRef]:
+    """Name tables with rows, all or those of some names, cheaply; broken ones are left out."""
     if not databases:
         return []
+    some = f" AND TABLE_NAME IN ({', '.join(map(quote_text, names))})" if names else ""
     rows = await session.texts(
         "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES"
-        f" WHERE {_scope(databases)} AND ENGINE IS NOT NULL"
+        f" WHERE {_scope(databases)}{some} AND ENGINE IS NOT NULL"
         " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
     )
     return [TableRef(row[0], row[1], row[2]) for row in rows]
