@@ -174,7 +174,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
     Returns:
         All parts but the foreign keys; executed in order they make the table of `sql` without them.
     """
-    head, items, tail = _items(without_directories(sql))
+    head, items, tail = split_items(without_directories(sql))
     has_primary = any(item.startswith("PRIMARY KEY") for item in items)
     counter = next((_first_name(item) for item in items if _is_counter(item)), None)
     kept: list[str] = []
@@ -199,7 +199,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
 def foreign_keys(sql: str) -> list[tuple[str, str]]:
     """Return the foreign keys of a CREATE TABLE: name, and what is printed from `FOREIGN KEY` on."""
     found = []
-    for item in _items(sql)[1]:
+    for item in split_items(sql)[1]:
         if _group(item, unique=False) == "FOREIGN":
             parts = tokens(item)
             found.append((_unquoted_name(parts[1]), "".join(parts[2:]).lstrip()))
@@ -269,7 +269,7 @@ def _unquoted_name(part: str) -> str:
 
 def _column_item(sql: str, column: str) -> str:
     prefix = f"{quote(column)} "
-    return next((item for item in _items(sql)[1] if item.startswith(prefix)), "")
+    return next((item for item in split_items(sql)[1] if item.startswith(prefix)), "")
 
 
 def _places(parts: Sequence[str]) -> tuple[list[int], int]:
@@ -294,8 +294,8 @@ def _printed(text: str) -> str:
     return f"'{text.translate(_ESCAPES)}'"
 
 
-def _items(sql: str) -> tuple[str, list[str], str]:
-    """Split into what stands before the bracket, the items inside it, and what follows."""
+def split_items(sql: str) -> tuple[str, list[str], str]:
+    """Split a CREATE TABLE: what stands before the bracket, the items inside it, and what follows."""
     parts = tokens(sql)
     depth = 0
     begin = end = -1
