@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from threading import Event
 from typing import Final, Self
 
@@ -31,7 +32,6 @@ from app.domain.manifest import (
     Manifest,
     MemberEntry,
     MemberKind,
-    StatementKind,
     to_json,
 )
 from app.domain.notes import VerifyLevel
@@ -225,10 +225,12 @@ class ArchiveWriter:
     def _seal(self, draft: Manifest, closing: bytes) -> Manifest:
         self._put_waiting()
         draft = self._with_file_facts(draft)
-        text = closing + write_footer(draft, before=len(closing))
-        pieces, packer = pack(self.name.codec, [Statement(StatementKind.TEXT, text)])
+        packer = MemberPacker(self.name.codec)
+        for piece in packer.add_text(chain([closing], write_footer(draft, before=len(closing)))):
+            if piece:
+                self._put([piece])
+        self._put([packer.end()])
         footer = packer.entry(Label(MemberKind.FOOTER, "", ""), self.size)
-        self._put(pieces)
         self._members.append(footer)
         self.size += footer.size
         self._file().sync()

@@ -69,10 +69,9 @@ async def prove_definitions(
         for ref in pending:
             if ("table", ref.name) not in wanted:
                 continue
-            sequence = ref.engine == "SEQUENCE"
-            table = Table(database, replace(entries[ref.name], sequence=sequence))
-            definition = await show_create(session, table)
-            there["table", table.name] = ddl.fingerprint(definition, database)
+            table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
+            printed = await show_create(session, table)
+            there["table", table.name] = ddl.fingerprint(printed, database)
             if table.entry.sequence:
                 position = await sequence_position(session, table)
                 there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
