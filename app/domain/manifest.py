@@ -359,6 +359,18 @@ def from_json(data: bytes, *, source: str) -> Manifest:
         ChecksumMismatchError: A byte of it was changed; told before anything else is looked at.
         ManifestError: Of a newer format, or a key is missing or of the wrong type.
     """
+    check_seal(data, source=source)
+    body = memoryview(data)[:-_SEAL_BYTES]
+    return decode(b"".join((body, b"}")), source=source)
+
+
+def check_seal(data: bytes, *, source: str) -> None:
+    """
+    Check the bytes of a manifest, and nothing else.
+
+    Raises:
+        ChecksumMismatchError: A byte of it was changed.
+    """
     body, seal = memoryview(data)[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
     expected = _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode() + _SEAL_SUFFIX
     if seal != expected:
@@ -366,7 +378,6 @@ def from_json(data: bytes, *, source: str) -> Manifest:
             f"{source}: the manifest's own checksum does not match",
             hint="Rebuild it from the backup file with 'backstay catalog rebuild'.",
         )
-    return decode(b"".join((body, b"}")), source=source)
 
 
 def decode(body: bytes, *, source: str) -> Manifest:

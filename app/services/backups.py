@@ -101,7 +101,7 @@ class BackupService:
         flavor = await self._server.flavor()
         await asyncio.to_thread(self._prepare_directory)
         manifest = await self._attempts(request, flavor, progress, left=_ATTEMPTS)
-        await asyncio.to_thread(self._catalogue.refresh)
+        await asyncio.to_thread(self._catalogue.refresh, manifest)
         facts = {"backup_id": manifest.backup_id, "duration": manifest.duration}
         _log.info("Database backup completed successfully", extra={"facts": facts})
         return manifest
