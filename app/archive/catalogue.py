@@ -25,7 +25,7 @@ from app.archive.sidecars import Sidecars
 from app.archive.sweeping import Sweeper, names_of
 from app.domain.backup import CatalogueEntry
 from app.domain.ids import BackupId, parse_backup_id
-from app.domain.manifest import MAX_MANIFEST_BYTES, Manifest, from_json, to_json
+from app.domain.manifest import MAX_MANIFEST_BYTES, Manifest, check_seal, from_json, to_json
 from app.domain.notes import Notes
 from app.domain.rehearsal import Proof
 from app.errors import (
@@ -125,17 +125,17 @@ class Catalogue:
         """Return the names of data files without a manifest, which might be somebody's only copy."""
         return self.survey().orphans
 
-    def refresh(self) -> None:
-        """Write `metadata.json` anew; raises StorageError."""
+    def refresh(self, written: Manifest | None = None) -> None:
+        """Write `metadata.json` anew, without decoding what was `written` now; raises StorageError."""
         with self.directory.locked():
-            _, cached, before = self._look()
+            _, cached, before = self._look(written)
             data = encode_metadata(cached)
             if data != before:
                 self.directory.replace(layout.METADATA, data)
 
     def newest_id(self) -> BackupId | None:
         """Return the largest id in use, also by unfinished, damaged and orphaned backups."""
-        return max((name.backup_id for name in self._ours()), default=None)
+        return max((name.backup_id for name in names_of(self.directory.names())), default=None)
 
     def manifest(self, backup_id: str) -> Manifest:
         """
@@ -308,14 +308,17 @@ class Catalogue:
                 return name
         raise BackupNotFoundError(wanted)
 
-    def _read(self, name: BackupName) -> Manifest:
+    def _read(self, name: BackupName, written: Manifest | None = None) -> Manifest:
         data = self.directory.read(name.manifest, MAX_MANIFEST_BYTES)
+        if written is not None and written.file == name.file:
+            check_seal(data, source=name.manifest)
+            return written
         manifest = from_json(data, source=name.manifest)
         if (manifest.file, manifest.backup_id) != (name.file, name.backup_id):
             raise ManifestError(f"{name.manifest}: is the manifest of {manifest.file[:120]!r}")
         return manifest
 
-    def _look(self) -> tuple[Survey, list[CachedEntry], bytes]:
+    def _look(self, written: Manifest | None = None) -> tuple[Survey, list[CachedEntry], bytes]:
         """Return the survey, what `metadata.json` should hold, and what it holds."""
         names = set(self.directory.names())
         before = self._metadata() if layout.METADATA in names else b""
@@ -328,7 +331,7 @@ class Catalogue:
         for name in names_of(names):
             if name.manifest in names:
                 try:
-                    cached.append(self._examine(name, cache.get(name.file)))
+                    cached.append(self._examine(name, cache.get(name.file), written))
                 except (IntegrityError, StorageError, BackupNotFoundError) as exc:
                     problems.append(Problem(name.file, exc))
             elif name.file in names and name.tombstone not in names:
@@ -342,7 +345,9 @@ class Catalogue:
         except StorageError:
             return b""
 
-    def _examine(self, name: BackupName, known: CachedEntry | None) -> CachedEntry:
+    def _examine(
+        self, name: BackupName, known: CachedEntry | None, written: Manifest | None
+    ) -> CachedEntry:
         """Return the line of one backup, from the cache when its manifest did not change."""
         note, data = self.directory.stat(name.manifest), self.directory.stat(name.file)
         if note is None or data is None:
@@ -357,16 +362,13 @@ class Catalogue:
         stamp = Stamp(note.st_size, note.st_mtime_ns)
         full_path = self.directory.full_path(name.file)
         if known is None or (known.stamp, known.entry.full_path) != (stamp, full_path):
-            known = CachedEntry(CatalogueEntry.of(self._read(name), full_path), stamp)
+            known = CachedEntry(CatalogueEntry.of(self._read(name, written), full_path), stamp)
         if known.entry.size != data.st_size:
             raise TruncatedFileError(
                 f"{name.file}: {data.st_size} bytes, the manifest says {known.entry.size}",
                 hint="Restore from another backup; this file is damaged.",
             )
         return known
-
-    def _ours(self) -> list[BackupName]:
-        return names_of(self.directory.names())
 
     def _rebuildable(self) -> Iterable[BackupName]:
         names = set(self.directory.names())

@@ -13,6 +13,7 @@ all of it as comments. The last line tells where a plain file's footer begins.
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -34,7 +35,7 @@ _HEAD: Final = re.compile(
 )
 
 
-def write_footer(draft: Manifest, *, before: int = 0) -> bytes:
+def write_footer(draft: Manifest, *, before: int = 0) -> Iterator[bytes]:
     """
     Encode a manifest as the text of the footer.
 
@@ -42,8 +43,8 @@ def write_footer(draft: Manifest, *, before: int = 0) -> bytes:
         draft: Everything before the footer: members, sizes and checksum up to it.
         before: Bytes of other lines in the footer member, before this text.
 
-    Returns:
-        Whole lines of at most `LINE_BYTES`, ASCII.
+    Yields:
+        Whole lines of at most `LINE_BYTES`, ASCII; in all, the JSON is in memory once.
     """
     body = _ADAPTER.dump_json(draft, ensure_ascii=True)
     head = {
@@ -51,11 +52,14 @@ def write_footer(draft: Manifest, *, before: int = 0) -> bytes:
         "json_bytes": len(body),
         "json_sha256": hashlib.sha256(body).hexdigest(),
     }
-    lines = [b"-- " + json.dumps(head, separators=(",", ":")).encode() + b"\n"]
-    starts = range(0, len(body), _PIECE_BYTES)
-    lines.extend(_PREFIX + body[start : start + _PIECE_BYTES] + b"\n" for start in starts)
-    text = b"".join(lines)
-    return text + b"-- footer bytes: %020d\n" % (before + len(text) + TRAILER_BYTES)
+    line = b"-- " + json.dumps(head, separators=(",", ":")).encode() + b"\n"
+    size = before + len(line)
+    yield line
+    for start in range(0, len(body), _PIECE_BYTES):
+        line = _PREFIX + body[start : start + _PIECE_BYTES] + b"\n"
+        size += len(line)
+        yield line
+    yield b"-- footer bytes: %020d\n" % (size + TRAILER_BYTES)
 
 
 def footer_size(tail: bytes, *, source: str) -> int:

@@ -1,11 +1,12 @@
 """From statements to the bytes of a member and its entry in the index; no I/O."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.archive import codec as codecs
-from app.domain.manifest import Codec, MemberEntry, MemberKind, StatementEntry
+from app.domain.manifest import Codec, MemberEntry, MemberKind, StatementEntry, StatementKind
 from app.domain.ports import Statement
 
 
@@ -36,9 +37,20 @@ class MemberPacker:
 
     def add(self, statement: Statement) -> bytes:
         """Compress one statement; returns the bytes that are ready, maybe none."""
-        self._statements.append(_entry_of(statement))
+        known = statement.kind is StatementKind.TEXT
+        self._statements.append(_entry_of_text(statement) if known else _entry_of(statement))
         self.raw_size += len(statement.sql)
         return self._measured(self._press.compress(statement.sql))
+
+    def add_text(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Compress one statement for people or the client piece by piece; yields what is ready."""
+        digest, size = hashlib.sha256(), 0
+        for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+            yield self._measured(self._press.compress(piece))
+        self.raw_size += size
+        self._statements.append(StatementEntry(StatementKind.TEXT, size, digest.hexdigest()))
 
     def end(self) -> bytes:
         """End the member; returns its last bytes."""
@@ -69,6 +81,12 @@ def pack(codec: Codec, statements: Sequence[Statement]) -> tuple[list[bytes], Me
     pieces = [packer.add(statement) for statement in statements]
     pieces.append(packer.end())
     return [piece for piece in pieces if piece], packer
+
+
+@lru_cache(maxsize=16)
+def _entry_of_text(statement: Statement) -> StatementEntry:
+    """Describe what is the same in thousands of members, and keep it in memory once."""
+    return _entry_of(statement)
 
 
 def _entry_of(statement: Statement) -> StatementEntry:

@@ -5,7 +5,6 @@ The classes are the keys of docs/format.md, one to one; `to_json` and `from_json
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,12 +12,11 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.domain.formats import FORMAT, FORMAT_VERSION, require_format
 from app.domain.ids import BackupId
 from app.errors import ChecksumMismatchError, ManifestError
 
 
-FORMAT: Final = "backstay"
-FORMAT_VERSION: Final = 1
 # A manifest of 10,000 tables takes about 10 MB; a larger file than this is not ours.
 MAX_MANIFEST_BYTES: Final = 1 << 30
 
@@ -341,8 +339,9 @@ def to_json(manifest: Manifest) -> bytes:
         UTF-8 JSON, one object, one line break at the end. `manifest_sha256` is the digest of every
         byte before its own separating comma, so that a single flipped byte anywhere is seen.
     """
-    body = _ADAPTER.dump_json(manifest)[:-1]
-    return body + _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode() + _SEAL_SUFFIX
+    body = memoryview(_ADAPTER.dump_json(manifest))[:-1]
+    digest = hashlib.sha256(body).hexdigest().encode()
+    return b"".join((body, _SEAL_PREFIX, digest, _SEAL_SUFFIX))
 
 
 def from_json(data: bytes, *, source: str) -> Manifest:
@@ -360,14 +359,25 @@ def from_json(data: bytes, *, source: str) -> Manifest:
         ChecksumMismatchError: A byte of it was changed; told before anything else is looked at.
         ManifestError: Of a newer format, or a key is missing or of the wrong type.
     """
-    body, seal = data[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
+    check_seal(data, source=source)
+    body = memoryview(data)[:-_SEAL_BYTES]
+    return decode(b"".join((body, b"}")), source=source)
+
+
+def check_seal(data: bytes, *, source: str) -> None:
+    """
+    Check the bytes of a manifest, and nothing else.
+
+    Raises:
+        ChecksumMismatchError: A byte of it was changed.
+    """
+    body, seal = memoryview(data)[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
     expected = _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode() + _SEAL_SUFFIX
     if seal != expected:
         raise ChecksumMismatchError(
             f"{source}: the manifest's own checksum does not match",
             hint="Rebuild it from the backup file with 'backstay catalog rebuild'.",
         )
-    return decode(body + b"}", source=source)
 
 
 def decode(body: bytes, *, source: str) -> Manifest:
@@ -380,18 +390,7 @@ def decode(body: bytes, *, source: str) -> Manifest:
     Raises:
         ManifestError: Not ours, of a newer format, or a key is missing or of the wrong type.
     """
-    try:
-        head = json.loads(body)
-    except (ValueError, RecursionError) as exc:
-        raise ManifestError(f"{source}: not JSON") from exc
-    if not isinstance(head, dict) or head.get("format") != FORMAT:
-        raise ManifestError(f"{source}: not a manifest of this program")
-    version = head.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise ManifestError(
-            f"{source}: format version {version!r} is newer than {FORMAT_VERSION}",
-            hint="Use the version of this program that wrote it, or a newer one.",
-        )
+    require_format(body, source=source)
     try:
         return _ADAPTER.validate_json(body)
     except ValidationError as exc:

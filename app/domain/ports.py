@@ -58,10 +58,11 @@ class MemberSink(Protocol):
             table: Table it belongs to.
 
         Returns:
-            Where it lies.
+            Where it lies; its bytes may be written later, together with those of others.
 
         Raises:
-            StorageError: The medium refused; the sink is unusable from here on.
+            StorageError: The medium refused these bytes or earlier ones; the sink is unusable from
+                here on.
         """
         ...
 

@@ -92,9 +92,17 @@ class Board:
                 self._changed.notify_all()
 
     def _take(self) -> tuple[Track, Unit] | None:
-        for track in sorted(self.tracks, key=lambda track: track.is_crowded):
+        """Take the first open unit, and forget tracks that are over on the way to it."""
+        for place, track in enumerate(self.tracks):
+            if not track.is_crowded and (unit := track.take()) is not None:
+                self._forget(place)
+                return track, unit
+        self._forget(len(self.tracks))
+        for track in self.tracks:
             if (unit := track.take()) is not None:
                 return track, unit
-        if any(track.is_over for track in self.tracks):
-            self.tracks = [track for track in self.tracks if not track.is_over]
         return None
+
+    def _forget(self, before: int) -> None:
+        """Forget what is over of the first tracks: ten thousand need not be looked at each time."""
+        self.tracks[:before] = [track for track in self.tracks[:before] if not track.is_over]

@@ -118,7 +118,7 @@ class Session:
         return self._reply()
 
     async def use(self, database: str) -> None:
-        """Make a database the one of unqualified names, unless it is that already."""
+        """Choose the database of unqualified names, unless this was the last call; nobody else may."""
         if database != self._database:
             await self.query(f"USE {quote(database)}")
             self._database = database

@@ -73,6 +73,8 @@ def tokens(sql: str) -> list[str]:
 def unqualify(sql: str, database: str) -> str:
     """Remove one database's name where it qualifies another name, outside of texts."""
     own = quote(database)
+    if f"{own}." not in sql:  # tokenizing ten thousand definitions takes seconds
+        return sql
     parts = tokens(sql)
     kept: list[str] = []
     skip_dot = False
@@ -107,10 +109,11 @@ def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
 
 def fingerprint(sql: str, database: str) -> str:
     """Digest what SHOW CREATE prints, equal under another database name, counter and directory."""
-    plain = "".join(
-        part if part[0] in "'\"`" else _AUTO_INCREMENT.sub("", part)
-        for part in tokens(unqualify(without_directories(sql), database))
-    )
+    plain = unqualify(without_directories(sql), database)
+    if _AUTO_INCREMENT.search(plain):
+        plain = "".join(
+            part if part[0] in "'\"`" else _AUTO_INCREMENT.sub("", part) for part in tokens(plain)
+        )
     # MariaDB prints characters beyond U+FFFF as question marks in some places.
     narrow = _ASTRAL.sub("?", plain)
     return hashlib.sha256(narrow.encode("utf-8", "surrogateescape")).hexdigest()
@@ -118,6 +121,8 @@ def fingerprint(sql: str, database: str) -> str:
 
 def without_directories(sql: str) -> str:
     """Drop DATA DIRECTORY and INDEX DIRECTORY: they write outside of the server's own directory."""
+    if " DIRECTORY=" not in sql:
+        return sql
     kept: list[str] = []
     for part in tokens(sql):
         if part.startswith("'") and kept and _DIRECTORY.search(kept[-1]):
@@ -176,7 +181,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
     Returns:
         All parts but the foreign keys; executed in order they make the table of `sql` without them.
     """
-    head, items, tail = _items(without_directories(sql))
+    head, items, tail = split_items(without_directories(sql))
     has_primary = any(item.startswith("PRIMARY KEY") for item in items)
     counter = next((_first_name(item) for item in items if _is_counter(item)), None)
     kept: list[str] = []
@@ -202,7 +207,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
 def foreign_keys(sql: str) -> list[tuple[str, str]]:
     """Return the foreign keys of a CREATE TABLE: name, and what is printed from `FOREIGN KEY` on."""
     found = []
-    for item in _items(sql)[1]:
+    for item in split_items(sql)[1]:
         if _group(item, unique=False) == "FOREIGN":
             parts = tokens(item)
             found.append((_unquoted_name(parts[1]), "".join(parts[2:]).lstrip()))
@@ -272,7 +277,7 @@ def _unquoted_name(part: str) -> str:
 
 def _column_item(sql: str, column: str) -> str:
     prefix = f"{quote(column)} "
-    return next((item for item in _items(sql)[1] if item.startswith(prefix)), "")
+    return next((item for item in split_items(sql)[1] if item.startswith(prefix)), "")
 
 
 def _places(parts: Sequence[str]) -> tuple[list[int], int]:
@@ -297,8 +302,8 @@ def _printed(text: str) -> str:
     return f"'{text.translate(_ESCAPES)}'"
 
 
-def _items(sql: str) -> tuple[str, list[str], str]:
-    """Split into what stands before the bracket, the items inside it, and what follows."""
+def split_items(sql: str) -> tuple[str, list[str], str]:
+    """Split a CREATE TABLE: what stands before the bracket, the items inside it, and what follows."""
     parts = tokens(sql)
     depth = 0
     begin = end = -1

@@ -1,11 +1,11 @@
 """
 Dump: from a snapshot into a sink, on as many connections as the snapshot has.
 
-1. Definitions: one schema member a sequence and table, sequences first.
-2. Rows: tables without transactions first, while they are locked, then the largest first. All
-   connections work on the same table; a table without a usable key belongs to one of them.
-3. Proof, table by table: rows in the file = COUNT(*) in the same snapshot, and SHOW CREATE still
-   prints what step 1 wrote, at a moment from which on the server keeps DDL out.
+1. Definitions of what has no rows to read: one schema member each, sequences first.
+2. Tables without transactions first, while they are locked, then the largest first: a schema member,
+   and the rows. All connections work on the same table; one without a usable key belongs to one.
+3. Proof, table by table: rows in the file = COUNT(*) in the same snapshot, and the definition is that
+   of the table that was read (`app.engine.dump_schema`).
 4. Objects: one member a database.
 
 Memory: each connection holds at most `_IN_FLIGHT` + 1 chunks of four times `chunk_bytes`.
@@ -14,20 +14,20 @@ Memory: each connection holds at most `_IN_FLIGHT` + 1 chunks of four times `chu
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from app.domain.manifest import DatabaseEntry, MemberKind, StatementKind, TableEntry
-from app.domain.ports import MemberSink, Statement
+from app.domain.manifest import DatabaseEntry, MemberKind, TableEntry
+from app.domain.ports import MemberSink
 from app.domain.progress import Phase, Progress
 from app.engine import ddl
 from app.engine.accounts import account_statements
+from app.engine.changes import changed_error
 from app.engine.connection import Session
-from app.engine.definitions import exact_definition, sequence_position
-from app.engine.dump_rows import RowDump, TableResult, changed_error, changed_table
+from app.engine.dump_rows import RowDump, TableResult
+from app.engine.dump_schema import SchemaDump
 from app.engine.flavor import Flavor
 from app.engine.introspect import Schema, Table, matches, read_tables
 from app.engine.objects import Definition, read_objects
 from app.engine.objectsql import object_statements
 from app.engine.preludes import member_prelude
-from app.engine.quoting import quote
 from app.engine.snapshot import Snapshot
 from app.engine.tablesql import TableSql
 from app.engine.tasks import together
@@ -91,7 +91,7 @@ class Dump:
         self._plan = plan
         self._sink = sink
         self._progress = progress
-        self._definitions: dict[str, str] = {}
+        self._schema = SchemaDump(flavor, sink, single=plan.single)
         self.warnings: list[str] = []
 
     async def run(self) -> tuple[DatabaseEntry, ...]:
@@ -108,21 +108,17 @@ class Dump:
             UnsupportedObjectError: A type that cannot be read.
         """
         self._progress.enter(Phase.INSPECT)
-        queries = {table.label: TableSql.of(table, self._flavor) for table in self._plan.tables}
-        await self._write_definitions()
-        await self._check_columns()
+        queries = [TableSql.of(table, self._flavor) for table in self._plan.tables]
+        with_rows = [sql for sql in queries if sql.table.has_rows and self._plan.include_data]
+        read = {sql.table.ref for sql in with_rows}
+        others = [table for table in self._plan.tables if table.ref not in read]
+        await self._write_definitions(others)
+        await self._check_columns(others)
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
             self._progress.enter(Phase.DUMP)
-            rows = RowDump(
-                self._snapshot,
-                self._flavor,
-                self._sink,
-                self._progress,
-                self._plan.chunk_bytes,
-                single=self._plan.single,
-            )
-            results = await rows.run(list(queries.values()), self._definitions)
+            rows = RowDump(self._snapshot, self._schema, self._progress, self._plan.chunk_bytes)
+            results = await rows.run(with_rows)
             self.warnings.extend(rows.warnings)
         self._progress.enter(Phase.OBJECTS)
         if self._plan.accounts:
@@ -132,53 +128,31 @@ class Dump:
             await self._sink.append(MemberKind.OBJECTS, accounts)
         return tuple([await self._write_objects(schema, results) for schema in self._plan.schemas])
 
-    async def _write_definitions(self) -> None:
-        """Write a schema member for each table, sequences first because defaults name them."""
-        tables = sorted(self._plan.tables, key=lambda table: not table.entry.sequence)
+    async def _write_definitions(self, tables: Sequence[Table]) -> None:
+        """Write what has no rows to read, sequences first because defaults name them."""
+        tables = sorted(tables, key=lambda table: not table.entry.sequence)
         pending = iter(tables)
-        sequences = [table for table in tables if table.entry.sequence]
-        for _ in sequences:
-            await self._write_definition(self._snapshot.sessions[0], next(pending))
+        for _ in range(sum(table.entry.sequence for table in tables)):
+            await self._schema.write(self._snapshot.sessions[0], next(pending))
         await together(
             *(self._write_pending(session, pending) for session in self._snapshot.sessions)
         )
 
     async def _write_pending(self, session: Session, pending: Iterator[Table]) -> None:
         for table in pending:
-            await self._write_definition(session, table)
+            await self._schema.write(session, table)
         await self._snapshot.release(session)
 
-    async def _write_definition(self, session: Session, table: Table) -> None:
-        with changed_table(table):
-            printed, exact = await exact_definition(session, table, self._flavor)
-        self._definitions[table.label] = printed
-        sql = ddl.unqualify(exact, table.database) if self._plan.single else exact
-        kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
-        what = kind.value.upper()
-        statements = [
-            *member_prelude(table.database, single=self._plan.single),
-            Statement(
-                StatementKind.DROP,
-                f"DROP {what} IF EXISTS {quote(table.name)};\n".encode(),
-                name=table.name,
-            ),
-            Statement(kind, f"{sql};\n".encode(), name=table.name),
-        ]
-        if table.entry.sequence:
-            position = await sequence_position(session, table)
-            statements.append(Statement(StatementKind.SEQUENCE, position, name=table.name))
-        await self._sink.append(
-            MemberKind.SCHEMA, statements, database=table.database, table=table.name
+    async def _check_columns(self, tables: Sequence[Table]) -> None:
+        """Prove that the definitions are of the tables that were planned."""
+        databases = {table.database: None for table in tables}
+        meant = {table.ref for table in tables}
+        session, names = self._snapshot.sessions[0], {table.name for table in tables}
+        now = await read_tables(
+            session, self._flavor, list(databases), lambda ref: ref in meant, names=names
         )
-
-    async def _check_columns(self) -> None:
-        """Prove that the definitions have the columns that are read: a new one would stay empty."""
-        names = [schema.name for schema in self._plan.schemas]
-        meant = {table.ref for table in self._plan.tables}
-        session = self._snapshot.sessions[0]
-        now = await read_tables(session, self._flavor, names, lambda ref: ref in meant)
         entries = {table.ref: table.entry for table in now}
-        for table in self._plan.tables:
+        for table in tables:
             if entries.get(table.ref) != table.entry:
                 raise changed_error(table, "its columns or keys differ")
 
@@ -219,7 +193,7 @@ class Dump:
         )
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
-        definition = ddl.fingerprint(self._definitions[table.label], table.database)
+        definition = ddl.fingerprint(self._schema.printed[table.label], table.database)
         done = result or TableResult()
         partial = table.entry.partial or ("" if self._plan.include_data else "rows not asked for")
         return replace(

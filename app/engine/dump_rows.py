@@ -6,27 +6,27 @@ they work on one large table together and on small ones side by side.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
 from app.domain.manifest import MemberKind, StatementKind
-from app.domain.ports import MemberSink, Statement
+from app.domain.ports import Statement
 from app.domain.progress import Progress
 from app.engine import rowsql
+from app.engine.changes import changed_table
 from app.engine.chunks import Chunk, LargeRow, Planner, planner, read_range, read_stream
 from app.engine.connection import Session
-from app.engine.ddl import fingerprint
-from app.engine.flavor import Flavor
-from app.engine.introspect import Table, show_create
+from app.engine.dump_schema import SchemaDump
+from app.engine.introspect import Table
 from app.engine.preludes import member_prelude
 from app.engine.ranges import Range
 from app.engine.slices import read_large_row, value_bytes
 from app.engine.snapshot import Snapshot
 from app.engine.tablesql import TableSql
 from app.engine.tasks import together
-from app.errors import SnapshotError, StatementError
+from app.errors import SnapshotError
 
 
 # Chunks of one connection that are compressed while the next one is read.
@@ -37,8 +37,6 @@ _RELEASE_SECONDS: Final = 0.5
 _RELEASE_SHARE: Final = 10
 # What a packet holds besides the statement.
 _PACKET_SLACK: Final = 1024
-# The table was dropped, or is not the one of the snapshot any more.
-_CHANGED: Final = frozenset({1051, 1054, 1072, 1146, 1176, 1356, 1412, 1615, 1932})
 
 
 @dataclass(slots=True)
@@ -75,29 +73,11 @@ class _Job:
     ranges: int = 0
     seen_rows: int = 0
     result: TableResult = field(default_factory=TableResult)
+    settled: set[int] = field(default_factory=set)
 
     @property
     def table(self) -> Table:
         return self.sql.table
-
-
-@contextmanager
-def changed_table(table: Table) -> Iterator[None]:
-    """Tell the errors that mean "not the table of the snapshot any more"."""
-    try:
-        yield
-    except StatementError as exc:
-        if exc.errno in _CHANGED:
-            raise changed_error(table, f"error {exc.errno}") from exc
-        raise
-
-
-def changed_error(table: Table, how: str) -> SnapshotError:
-    """Say that a table is not the one of the snapshot any more."""
-    return SnapshotError(
-        f"{table.label} was changed while it was backed up ({how})",
-        hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
-    )
 
 
 class RowDump:
@@ -106,35 +86,25 @@ class RowDump:
     def __init__(
         self,
         snapshot: Snapshot,
-        flavor: Flavor,
-        sink: MemberSink,
+        schema: SchemaDump,
         progress: Progress,
         chunk_bytes: int,
-        *,
-        single: bool,
     ) -> None:
         self._snapshot = snapshot
-        self._flavor = flavor
-        self._sink = sink
+        self._schema = schema
+        self._sink = schema.sink
         self._progress = progress
         self._chunk_bytes = chunk_bytes
-        self._single = single
         self._jobs: list[_Job] = []
-        self._definitions: dict[str, str] = {}
         self._unsafe_left = 0
         self.warnings: list[str] = []
 
-    async def run(
-        self,
-        tables: Sequence[TableSql],
-        definitions: dict[str, str],
-    ) -> dict[str, TableResult]:
+    async def run(self, tables: Sequence[TableSql]) -> dict[str, TableResult]:
         """
-        Dump all rows.
+        Dump definitions and rows.
 
         Args:
-            tables: Those without rows of their own are passed over.
-            definitions: SHOW CREATE by label, as written to the file.
+            tables: With rows of their own.
 
         Returns:
             Results by label.
@@ -142,9 +112,9 @@ class RowDump:
         Raises:
             SnapshotError: A table changed, or its rows do not add up.
         """
-        self._definitions = definitions
-        chosen = [sql for sql in tables if sql.table.has_rows]
-        chosen.sort(key=lambda sql: (not sql.table.ref.is_unsafe, -sql.table.bytes_estimate))
+        chosen = sorted(
+            tables, key=lambda sql: (not sql.table.ref.is_unsafe, -sql.table.bytes_estimate)
+        )
         self._jobs = [_Job(sql, self._planner(sql)) for sql in chosen]
         self._unsafe_left = sum(sql.table.ref.is_unsafe for sql in chosen)
         self._progress.expect(
@@ -183,20 +153,25 @@ class RowDump:
         room: asyncio.Semaphore,
     ) -> None:
         """Read ranges of one table until there are none left."""
-        touched = False
         with changed_table(job.table):
             while (part := await self._claim(session, job)) is not None:
                 if job.plan is None:
                     await self._dump_stream(session, job)
                 else:
                     await self._dump_range(session, job, part, writes, room)
-                if not touched:
-                    await self._check_definition(session, job)
-                    self._snapshot.identities.touch(session, job.table.ref)
-                touched = True
+                await self._settle(session, job)
                 job.active -= 1
                 if job.given_out and job.active == 0:
                     await self._finish(session, job)
+
+    async def _settle(self, session: Session, job: _Job) -> None:
+        """Put the definition before the rows; once a connection, when it has read the table."""
+        if session.connection_id in job.settled:
+            return
+        async with job.lock:
+            await self._schema.settle(session, job.table)
+        job.settled.add(session.connection_id)
+        self._snapshot.identities.touch(session, job.table.ref)
 
     async def _claim(self, session: Session, job: _Job) -> Range | None:
         """Take the next range of a table; streams are one range."""
@@ -224,6 +199,7 @@ class RowDump:
         rows = size = 0
         async with aclosing(read_range(session, job.sql, part)) as pieces:
             async for piece in pieces:
+                await self._settle(session, job)
                 if isinstance(piece, LargeRow):
                     await self._write_large(session, job, piece)
                     rows += 1
@@ -238,6 +214,8 @@ class RowDump:
 
     async def _dump_stream(self, session: Session, job: _Job) -> None:
         """Read a whole table in the order in which it must be written and loaded."""
+        await session.query(job.sql.touch())  # nothing else can be asked while rows stream
+        await self._settle(session, job)
         async with aclosing(read_stream(session, job.sql, self._chunk_bytes)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, LargeRow):
@@ -274,7 +252,9 @@ class RowDump:
             for statement in self._prelude(job):
                 yield statement
             value = 0
-            async with aclosing(read_large_row(session, job.sql, self._flavor, row)) as parts:
+            async with aclosing(
+                read_large_row(session, job.sql, self._schema.flavor, row)
+            ) as parts:
                 async for part in parts:
                     size = len(part.sql)
                     first = part.kind is StatementKind.PIECE and b"CONCAT(" not in part.sql[:64]
@@ -287,14 +267,6 @@ class RowDump:
         await self._sink.stream(
             MemberKind.DATA, statements(), database=job.table.database, table=job.table.name
         )
-
-    async def _check_definition(self, session: Session, job: _Job) -> None:
-        """Prove that the rows are of the table whose definition was written."""
-        printed, known = await show_create(session, job.table), self._definitions[job.table.label]
-        database = job.table.database
-        # AUTO_INCREMENT moves with every insert; texts are taken apart only when they differ.
-        if printed != known and fingerprint(printed, database) != fingerprint(known, database):
-            raise changed_error(job.table, "its definition differs")
 
     async def _finish(self, session: Session, job: _Job) -> None:
         """Prove that no row is missing, and count the table."""
@@ -313,7 +285,7 @@ class RowDump:
 
     def _prelude(self, job: _Job) -> list[Statement]:
         return member_prelude(
-            job.table.database, single=self._single, history=job.table.entry.history
+            job.table.database, single=self._schema.single, history=job.table.entry.history
         )
 
     def _warn_invalid(self, job: _Job) -> None:

@@ -8,6 +8,7 @@ differences are warnings.
 
 import hashlib
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from app.domain.manifest import Manifest, MemberKind, ObjectKind, ServerEntry
@@ -15,9 +16,10 @@ from app.engine import ddl
 from app.engine.connection import Session
 from app.engine.definitions import sequence_position
 from app.engine.flavor import Flavor, version_number
-from app.engine.introspect import Schema, read_schemas, read_server, read_tables, show_create
+from app.engine.introspect import Schema, Table, read_schemas, read_server, show_create
 from app.engine.objects import digest, read_objects
 from app.engine.preflight import DatabaseLoad
+from app.engine.swap import table_names
 from app.engine.tasks import together
 from app.errors import ProofFailedError
 
@@ -58,17 +60,18 @@ async def prove_definitions(
     wanted = {("table", one.name): one.definition_sha256 for one in load.entry.tables}
     if not live:
         wanted |= _wanted_positions(manifest, load)
-    wanted = {key: definition for key, definition in wanted.items() if key[1] in set(names)}
-    found = await read_tables(
-        sessions[0], flavor, [database], lambda ref: ("table", ref.name) in wanted
-    )
+    wanted = {key: definition for key, definition in wanted.items() if key[1] in names}
+    entries = {one.name: one for one in load.entry.tables}
     there: _Inventory = {}
-    pending = iter(found)
+    pending = iter(await table_names(sessions[0], database))
 
     async def work(session: Session) -> None:
-        for table in pending:
-            definition = await show_create(session, table)
-            there["table", table.name] = ddl.fingerprint(definition, database)
+        for ref in pending:
+            if ("table", ref.name) not in wanted:
+                continue
+            table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
+            printed = await show_create(session, table)
+            there["table", table.name] = ddl.fingerprint(printed, database)
             if table.entry.sequence:
                 position = await sequence_position(session, table)
                 there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()

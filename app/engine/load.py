@@ -12,7 +12,8 @@ Views, routines, triggers and events come later (`app.engine.objectload`).
 Only statements that the manifest lists are executed, by their kind.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from app.domain.manifest import (
@@ -36,6 +37,15 @@ from app.engine.quoting import quote
 from app.engine.readahead import ReadAhead
 from app.engine.tasks import together
 from app.errors import ManifestError
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What the manifest lists for one database: names of its tables, and their members by name."""
+
+    names: frozenset[str]
+    schema: dict[str, list[MemberEntry]]
+    data: dict[str, list[MemberEntry]]
 
 
 # From this many rows on, building an index at once is faster than row by row.
@@ -107,34 +117,26 @@ class Load:
 
     async def _create_tables(self, load: DatabaseLoad) -> None:
         """Create the tables of one database, sequences first because defaults name them."""
-        schema = _by_table(self._manifest, load.entry.name, MemberKind.SCHEMA)
-        data = {}
-        if load.include_rows:
-            data = _by_table(self._manifest, load.entry.name, MemberKind.DATA)
+        listed = _listed(self._manifest, load)
         for session in self._sessions:
             await session.use(load.place)
         tables = sorted(load.entry.tables, key=lambda table: not table.sequence)
         pending = iter(tables)
         sequences = sum(table.sequence for table in tables)
         for _ in range(sequences):
-            await self._create(self._sessions[0], load, next(pending), schema, data)
+            await self._create(self._sessions[0], load, next(pending), listed)
 
         async def work(session: Session) -> None:
             for entry in pending:
-                await self._create(session, load, entry, schema, data)
+                await self._create(session, load, entry, listed)
 
         await together(*(work(session) for session in self._sessions))
 
     async def _create(
-        self,
-        session: Session,
-        load: DatabaseLoad,
-        entry: TableEntry,
-        schema: dict[str, list[MemberEntry]],
-        data: dict[str, list[MemberEntry]],
+        self, session: Session, load: DatabaseLoad, entry: TableEntry, listed: _Listed
     ) -> None:
         """Create one table or sequence from its schema member."""
-        own = await self._definition(load, entry, schema.get(entry.name, []))
+        own = await self._definition(load, entry, listed)
         if entry.sequence:
             for text in own:
                 await session.query(text)
@@ -143,14 +145,15 @@ class Load:
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
         staged = ddl.staged(own[0], defer_indexes=defer)
         await session.query(staged.create)
-        job = LoadJob(load.place, load.target, entry, staged, data.get(entry.name, []))
+        job = LoadJob(load.place, load.target, entry, staged, listed.data.get(entry.name, []))
         self._jobs.append(job)
-        self._sort_foreign_keys(load, job, own[0])
+        self._sort_foreign_keys(load, job, own[0], listed.names)
 
     async def _definition(
-        self, load: DatabaseLoad, entry: TableEntry, members: Sequence[MemberEntry]
+        self, load: DatabaseLoad, entry: TableEntry, listed: _Listed
     ) -> list[str]:
         """Read what makes one table, or a sequence and its position."""
+        members = listed.schema.get(entry.name, [])
         if len(members) != 1:
             raise ManifestError(f"{load.entry.name}.{entry.name} has {len(members)} definitions")
         texts = await self._source.read(members[0])
@@ -167,15 +170,15 @@ class Load:
         if entry.sequence and not all(text.startswith(insert) for text in own[1:]):
             raise ManifestError(f"{load.entry.name}.{entry.name} is no plain sequence")
         sql = load.definitions.get(entry.name, own[0])
-        names = {table.name for table in load.entry.tables}
-        own[0] = ddl.with_sequences_of(sql, load.target, own=names)
+        own[0] = ddl.with_sequences_of(sql, load.target, own=listed.names)
         if ddl.has_sequences(sql):
             self.unfinished.add(entry.name)
         return own
 
-    def _sort_foreign_keys(self, load: DatabaseLoad, job: LoadJob, sql: str) -> None:
+    def _sort_foreign_keys(
+        self, load: DatabaseLoad, job: LoadJob, sql: str, names: Collection[str]
+    ) -> None:
         """Tell the foreign keys among the loaded tables of a database from those on others."""
-        names = {table.name for table in load.entry.tables}
         own: list[str] = []
         for name, clause in ddl.foreign_keys(sql):
             database, parent = ddl.parent_of(clause)
@@ -216,6 +219,15 @@ class Load:
             )
             board = Board([loader.track(job) for job in self._jobs])
             await together(*(board.work(session) for session in self._sessions))
+
+
+def _listed(manifest: Manifest, load: DatabaseLoad) -> _Listed:
+    name = load.entry.name
+    return _Listed(
+        names=frozenset(table.name for table in load.entry.tables),
+        schema=_by_table(manifest, name, MemberKind.SCHEMA),
+        data=_by_table(manifest, name, MemberKind.DATA) if load.include_rows else {},
+    )
 
 
 def _by_table(manifest: Manifest, database: str, kind: MemberKind) -> dict[str, list[MemberEntry]]:

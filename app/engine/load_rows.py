@@ -139,7 +139,7 @@ class RowLoader:
             prove = [partial(self._prove_member, sql, member) for member in ordered]
             if not job.entry.index:
                 prove = [partial(self._prove_stream, sql, ordered)]
-            count = [lambda session: prove_count(session, sql)]
+            count = [lambda session: prove_count(session, sql, ordered)]
         return Track(
             [load, *self._proven(job, prove), count],
             partial(self._progress.finished_table, job.table.label),

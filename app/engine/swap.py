@@ -167,7 +167,8 @@ async def trigger_names(session: Session, swap: SchemaSwap) -> set[str]:
         "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
         f" WHERE TRIGGER_SCHEMA = {quote_text(swap.target)}"
     )
-    return {name for name, table in rows if table in set(swap.outgoing)}
+    outgoing = frozenset(swap.outgoing)
+    return {name for name, table in rows if table in outgoing}
 
 
 # -- the RENAME -----------------------------------------------------------------------------------

@@ -90,6 +90,10 @@ class TableSql:
         period = " FOR SYSTEM_TIME ALL" if self.table.entry.history else ""
         return f"SELECT COUNT(*) FROM {self.table.sql}{period}"
 
+    def touch(self) -> str:
+        """Return a query without rows, which takes the metadata lock as one with rows does."""
+        return f"SELECT 1 FROM {self.table.sql} LIMIT 0"
+
     def extent(self) -> str:
         """Return the query for the least and greatest first key column; both NULL when empty."""
         first = quote(self.table.entry.key[0])

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from operator import attrgetter
 from typing import Final
@@ -24,7 +25,7 @@ from app.domain.stores import Page
 from app.engine.connection import Server, Session
 from app.engine.dump import Dump, DumpPlan
 from app.engine.flavor import Flavor
-from app.engine.identities import find_missed
+from app.engine.identities import find_missed, read_new
 from app.engine.introspect import (
     TableRef,
     choose,
@@ -100,7 +101,7 @@ class BackupService:
         flavor = await self._server.flavor()
         await asyncio.to_thread(self._prepare_directory)
         manifest = await self._attempts(request, flavor, progress, left=_ATTEMPTS)
-        await asyncio.to_thread(self._catalogue.refresh)
+        await asyncio.to_thread(self._catalogue.refresh, manifest)
         facts = {"backup_id": manifest.backup_id, "duration": manifest.duration}
         _log.info("Database backup completed successfully", extra={"facts": facts})
         return manifest
@@ -271,14 +272,15 @@ class BackupService:
         """Name the tables before the snapshot: some must be locked for it."""
         async with self._server.session() as session:
             refs = await read_refs(session, names)
-        return [ref for ref in refs if _is_wanted(ref, request)]
+        return [ref for ref in refs if _is_wanted(request, ref.database, ref.name)]
 
     async def _require_none_missed(
         self, snapshot: Snapshot, plan: DumpPlan, request: BackupRequest, names: Sequence[str]
     ) -> None:
         """Refuse a snapshot with a table that had no name when names were read; it would be short."""
-        now = await self._refs(request, names)
-        if found := await find_missed(snapshot.sessions[0], plan.tables, now):
+        async with self._server.session() as session:
+            new = await read_new(session, names, plan.tables, partial(_is_wanted, request))
+        if found := await find_missed(snapshot.sessions[0], new):
             raise SnapshotError(
                 f"{found.label} was renamed while the backup began",
                 hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
@@ -289,7 +291,9 @@ class BackupService:
     ) -> DumpPlan:
         """Read what there is at the snapshot's point."""
         schemas = await read_schemas(session, names) if names else []
-        tables = await read_tables(session, flavor, names, lambda ref: _is_wanted(ref, request))
+        tables = await read_tables(
+            session, flavor, names, lambda ref: _is_wanted(request, ref.database, ref.name)
+        )
         return DumpPlan(
             schemas,
             choose(tables, request.tables, request.exclude_tables),
@@ -344,13 +348,13 @@ class BackupService:
         )
 
 
-def _is_wanted(ref: TableRef, request: BackupRequest) -> bool:
+def _is_wanted(request: BackupRequest, database: str, name: str) -> bool:
     """Apply the patterns of a request to one table."""
     included = not request.tables or any(
-        matches(ref.database, ref.name, pattern) for pattern in request.tables
+        matches(database, name, pattern) for pattern in request.tables
     )
     return included and not any(
-        matches(ref.database, ref.name, pattern) for pattern in request.exclude_tables
+        matches(database, name, pattern) for pattern in request.exclude_tables
     )
 
 

@@ -451,3 +451,23 @@ def test_a_catalogue_that_has_looked_before_sees_what_was_done_to_its_cache(tmp_
         metadata.write_bytes(damage)
         assert catalogue.entries() == (entry,)
         assert metadata.read_bytes() == good
+
+
+def test_what_was_just_written_is_believed_only_when_its_bytes_are_there(tmp_path):
+    """A refresh does not decode the manifest of the writer, but notices a flipped bit in it."""
+    directory = LocalDirectory(tmp_path)
+    directory.prepare()
+    manifest = asyncio.run(write_backup(directory, 1))
+    catalogue = Catalogue(tmp_path)
+
+    catalogue.refresh(manifest)
+    assert list(catalogue.entries()) == [CatalogueEntry.of(manifest, str(tmp_path / manifest.file))]
+
+    (tmp_path / "metadata.json").unlink()
+    note = note_of(tmp_path, manifest)
+    data = bytearray(note.read_bytes())
+    data[100] ^= 1
+    note.write_bytes(data)
+    catalogue.refresh(manifest)
+    (problem,) = catalogue.problems()
+    assert isinstance(problem.error, ChecksumMismatchError)

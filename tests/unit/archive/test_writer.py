@@ -183,14 +183,27 @@ async def test_a_failing_stream_makes_the_writer_unusable(tmp_path):
 async def test_all_writers_to_a_full_disk_name_the_same_cause(tmp_path):
     """Whichever of two tasks is heard first, the operator learns that the disk is full."""
     kernel = FullKernel(room=1 << 20)
+    large = Statement(StatementKind.TEXT, b"-- written at once\n" * 4096)
     async with ArchiveWriter(prepared(tmp_path, kernel), BACKUP, Codec.NONE) as writer:
         kernel.room = 2
-        appends = [writer.append(MemberKind.HEADER, [HEADER]) for _ in range(20)]
+        appends = [writer.append(MemberKind.HEADER, [large]) for _ in range(20)]
         ends = await asyncio.gather(*appends, return_exceptions=True)
 
     failures = [one for one in ends if isinstance(one, Exception)]
     assert len(failures) >= 2
     assert {type(one) for one in failures} == {StorageFullError}
+
+
+async def test_a_full_disk_is_told_for_members_that_waited(tmp_path):
+    """Small members are written together; where that fails, there is no backup."""
+    kernel = FullKernel(room=1 << 20)
+    async with ArchiveWriter(prepared(tmp_path, kernel), BACKUP, Codec.GZIP) as writer:
+        kernel.room = 2
+        await writer.append(MemberKind.HEADER, [HEADER])
+        assert writer.size > 2
+        with pytest.raises(StorageFullError):
+            await writer.finish(draft_of(BACKUP, Codec.GZIP, {}))
+    assert leftovers(tmp_path) == []
 
 
 async def test_an_index_that_does_not_add_up_is_not_published(tmp_path):

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 from typing import cast
 
-from app.engine.board import Board, Track
+from app.engine.board import Board, Track, Unit
 from app.engine.connection import Session
 from app.engine.tasks import together
 
@@ -71,3 +71,22 @@ async def test_a_table_in_single_file_is_left_to_one_while_there_is_other_work()
     assert diary.most["b rows"] == 1
     assert diary.most["a rows"] == 2, "nothing else was left to do"
     assert diary.most["a proof"] == 2, "only rows go in single file"
+
+
+async def test_tables_that_are_over_are_not_looked_at_again():
+    """Looking for work costs the same however many tables there are."""
+    looks: list[None] = []
+
+    class Counted(Track):
+        """A track that tells when it is looked at."""
+
+        def take(self) -> Unit | None:
+            """Count, then take."""
+            looks.append(None)
+            return super().take()
+
+    diary, tables = Diary(), 1000
+    tracks = [diary.track(str(number), 1) for number in range(tables)]
+    await run([Counted(track.steps, track.finished) for track in tracks])
+
+    assert len(looks) < 20 * tables
