@@ -17,8 +17,9 @@ from app.engine import rowsql
 from app.engine.quoting import quote
 
 
-# One packet of the file that the server reads; below 16 MiB, where packets are split.
-_PIECE_BYTES: Final = 1 << 20
+# One packet of the file: the server reads a packet whole before it looks at its rows, and parses one
+# while the next is on its way.
+_PIECE_BYTES: Final = 128 << 10
 # Types that AUTO_INCREMENT may have.
 _COUNTERS: Final = rowsql.INTEGER_TYPES | {"float", "double"}
 _NUMBER_LABEL: Final = re.compile(r"'\s*\d+\s*'")
