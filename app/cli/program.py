@@ -5,6 +5,8 @@ Modules that do the work are imported by the command that needs them, so that he
 there at once.
 """
 
+import atexit
+import gc
 import sys
 from typing import Annotated
 
@@ -87,6 +89,8 @@ def options(
 
 def main() -> None:
     """Run the command that the arguments name."""
+    # What lives at the end needs no collection: without this, leaving takes a sixth of a second.
+    atexit.register(gc.freeze)
     arguments = sys.argv[1:]
     as_json = "--json" in arguments
     output.prepare()
