@@ -152,6 +152,7 @@ class Session:
     def _reply(self) -> Reply:
         result = self._driver._result  # noqa: SLF001 - the only place that has the warning count
         rows = cast("tuple[Row, ...]", result.rows or ())
+        result.rows = None  # the driver would keep them until the next statement
         return Reply(rows, result.affected_rows or 0, result.warning_count)
 
     @asynccontextmanager

@@ -208,7 +208,9 @@ class RowDump:
                 size += len(piece.body)
                 job.seen_rows += piece.rows
                 await room.acquire()
-                writes.create_task(self._write_and_release(job, piece, room))
+                # Handed over as a statement: what waits to be written holds its rows once, not twice.
+                statement = self._statement(job, piece)
+                writes.create_task(self._write_and_release(job, statement, room))
         if job.plan is not None:
             job.plan.learn(part, rows, size)
 
@@ -222,27 +224,32 @@ class RowDump:
                     await self._write_large(session, job, piece)
                 else:
                     job.seen_rows += piece.rows
-                    await self._write(job, piece)
+                    await self._write(job, self._statement(job, piece))
 
-    async def _write_and_release(self, job: _Job, chunk: Chunk, room: asyncio.Semaphore) -> None:
-        try:
-            await self._write(job, chunk)
-        finally:
-            room.release()
-
-    async def _write(self, job: _Job, chunk: Chunk) -> None:
+    def _statement(self, job: _Job, chunk: Chunk) -> Statement:
+        """Make the statement of a chunk, and count it."""
         if not chunk.valid:
             self._warn_invalid(job)
         statement = chunk_statement(job.sql, chunk)
-        size = len(statement.sql)
-        job.result.add(chunk.rows, size, size)
+        job.result.add(chunk.rows, len(statement.sql), len(statement.sql))
+        return statement
+
+    async def _write_and_release(
+        self, job: _Job, statement: Statement, room: asyncio.Semaphore
+    ) -> None:
+        try:
+            await self._write(job, statement)
+        finally:
+            room.release()
+
+    async def _write(self, job: _Job, statement: Statement) -> None:
         await self._sink.append(
             MemberKind.DATA,
             [*self._prelude(job), statement],
             database=job.table.database,
             table=job.table.name,
         )
-        self._progress.moved(job.table.label, rows=chunk.rows, size=size)
+        self._progress.moved(job.table.label, rows=statement.rows, size=len(statement.sql))
 
     async def _write_large(self, session: Session, job: _Job, row: LargeRow) -> None:
         """Write a row that is too large for one statement, slice by slice."""
