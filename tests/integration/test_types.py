@@ -2,6 +2,7 @@
 
 import gzip
 
+import pymysql
 import pytest
 
 from app.errors import StatementError
@@ -108,3 +109,18 @@ async def test_t5_invalid_text(own_server, tmp_path):
             == sql.run("CHECKSUM TABLE odd.t5_double")[0][1]
         )
         await trip.close()
+
+
+async def test_an_index_that_the_server_adds_to_a_copy_only(trip, sql, database):
+    """A unique key over a long text is not added in place; the copy of the rows is proven as well."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY, a LONGTEXT, b INT, UNIQUE KEY u (a), KEY (b))")
+    sql.run("INSERT INTO t SELECT seq, CONCAT('text ', seq), seq % 7 FROM seq_1_to_12000")
+    sql.run("CREATE TABLE copied LIKE t")
+    sql.run("ALTER TABLE copied DROP KEY u")
+    with pytest.raises(pymysql.err.Error) as refused:
+        sql.run("ALTER TABLE copied ADD UNIQUE KEY u (a), ALGORITHM=INPLACE")
+    sql.run("DROP TABLE copied")
+
+    await trip.round_trip(database)
+
+    assert refused.value.args[0] in {1845, 1846}
