@@ -19,10 +19,10 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from app.domain.backup import CatalogueEntry
+from app.domain.backups.backup import CatalogueEntry
 from app.domain.document import Json
-from app.domain.run import RunKind, RunState, RunTally
-from app.services.metrics import HistoryNumbers, Metrics, ScheduleNumbers
+from app.domain.runs.run import RunKind, RunState, RunTally
+from app.services.monitoring.metrics import HistoryNumbers, Metrics, ScheduleNumbers
 
 
 # Every version of Prometheus reads this one.

@@ -16,8 +16,8 @@ from starlette.routing import compile_path
 
 from app import errors
 from app.api.answers import InvalidField, Problem
-from app.domain.run import Failure
-from app.services.documents import failure
+from app.domain.runs.run import Failure
+from app.services.runs.failures import failure
 
 
 MEDIA_TYPE: Final = "application/problem+json"

@@ -20,9 +20,10 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
 
+from app.domain.backups.check_notes import Check, Notes, VerifyLevel, depth_of
 from app.domain.ids import BackupId
-from app.domain.notes import Check, Notes, VerifyLevel, depth_of
-from app.domain.rehearsal import Proof
+from app.domain.restores.dry_run import Proof
+from app.errors import AppError
 
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -192,3 +193,18 @@ def checks_of(notes: Notes, made_at: datetime, *, read_back: bool) -> dict[str, 
     if read_back:
         found.setdefault(VerifyLevel.INFLATE, Check(made_at, success=True, seconds=0.0))
     return dict(sorted(found.items(), key=lambda pair: depth_of(pair[0])))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """
+    One look that was taken.
+
+    Attributes:
+        what: A level, or `drill`.
+        failure: What was wrong; None when nothing.
+    """
+
+    backup_id: BackupId
+    what: str
+    failure: AppError | None = None

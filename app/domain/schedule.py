@@ -24,8 +24,8 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.document import Document
-from app.domain.retention import RetentionPolicy
 from app.errors import IntegrityError, InvalidScheduleError
 
 

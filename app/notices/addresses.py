@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.domain.alert import AlertKind
+from app.domain.alerts.alert import AlertKind
 from app.errors import InvalidRequestError
 
 

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from app.domain.run import Run, RunKind, RunState
+from app.domain.runs.run import Run, RunKind, RunState
 from app.notices.addresses import Address
-from app.notices.quiet import hush
+from app.notices.silence import silence
 
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Pings:
 
 
 def _client(seconds: float) -> "AsyncClient":
-    hush()
+    silence()
     from httpx import AsyncClient  # noqa: PLC0415
 
     return AsyncClient(follow_redirects=False, timeout=seconds, headers={"User-Agent": "Backstay"})

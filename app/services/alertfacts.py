@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from app.domain.alerts.notice import AlertRecord, Delivery
 from app.domain.document import Document, Json
-from app.domain.notice import AlertRecord, Delivery
 
 
 def alert_facts(record: AlertRecord, deliveries: Sequence[Delivery]) -> Document:

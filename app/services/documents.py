@@ -5,18 +5,15 @@ The command line prints them, the history of runs keeps them, the API answers th
 on the machine something lies: who may read the history need not know the machine.
 """
 
-import re
-from asyncio import CancelledError
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
-from app.archive.catalogue import Survey
-from app.archive.verification import VerifyReport
-from app.domain.backup import CatalogueEntry
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.catalogue import Survey
+from app.domain.backups.check_notes import VerifyReport
+from app.domain.backups.manifest import DatabaseEntry, Manifest
 from app.domain.document import Document
-from app.domain.manifest import DatabaseEntry, Manifest
-from app.domain.rehearsal import (
+from app.domain.restores.dry_run import (
     Compatibility,
     Forecast,
     Proof,
@@ -24,21 +21,10 @@ from app.domain.rehearsal import (
     TableForecast,
     proven_at,
 )
-from app.domain.restore import RestoreResult
-from app.domain.run import Failure
+from app.domain.restores.restore import RestoreResult
+from app.domain.restores.results import DrillResult, Options
 from app.domain.schedule import Schedule, schedule_fields
-from app.errors import AppError, StatementError
-from app.services.rehearsals import DrillResult, Options
-
-
-# A URL up to its query is left as it is. A path begins where no name, dot, bracket or slash is before
-# it, else it is the rest of `a/b`, `./a` or `31/12`; what may be before it may also be in its names,
-# so that no second path begins inside of one. `/*` alone opens a comment.
-_NAME: Final = r"""[^\s/:;,='"`<>|]"""
-_PATH: Final = re.compile(
-    r"(?P<url>[A-Za-z][A-Za-z0-9+.-]*://[^\s/?'\"`<>][^\s?'\"`<>]*)"
-    rf"|(?<![\w.~*)/-])/+(?:(?:{_NAME}+/+)+|(?!\*))(?P<name>{_NAME}+)/*"
-)
+from app.errors import AppError
 
 
 def backup_line(entry: CatalogueEntry, proven: datetime | None) -> Document:
@@ -280,7 +266,7 @@ def options(found: Options) -> Document:
         "proven_at": _iso(proven_at(found.proofs)),
         "proofs": [_proof(one) for one in found.proofs],
         "undoable": [
-            {"restore_id": one.recovery_id, "until": _iso(one.keep_until)} for one in found.undoable
+            {"restore_id": one.restore_id, "until": _iso(one.keep_until)} for one in found.undoable
         ],
     }
 
@@ -333,33 +319,6 @@ def _problems(problems: Sequence[AppError]) -> Sequence[Document]:
         {"code": one.code, "title": one.title, "message": str(one), "hint": one.hint}
         for one in problems
     ]
-
-
-def failure(error: BaseException) -> Failure:
-    """
-    Tell of an error to people who may not know the machine or the data.
-
-    Returns:
-        Its own words, without directories; of a refused statement only the number, as the server's
-        words may quote it; of a bug only its kind.
-    """
-    match error:
-        case StatementError(errno=number):
-            message = f"the server refused a statement with error {number}"
-        case AppError():
-            message = without_paths(str(error))
-        case CancelledError():
-            message = "cancelled before it was done; nothing was left behind"
-            return Failure("cancelled", "Cancelled", message, hint="", retryable=False)
-        case _:
-            message, hint = type(error).__name__, "Please report it."
-            return Failure(AppError.code, AppError.title, message, hint, retryable=False)
-    return Failure(error.code, error.title, message, without_paths(error.hint), error.retryable)
-
-
-def without_paths(text: str) -> str:
-    """Cut every absolute path of a text to its last name; URLs and relative paths stay."""
-    return _PATH.sub(lambda found: found["url"] or found["name"], text)
 
 
 def _plain(at: datetime) -> str:

@@ -13,7 +13,7 @@ from app.cli.program import app
 from app.config import Settings
 from app.errors import AppError
 from app.main import create_app
-from app.services import documents
+from app.services.runs import failures
 from tests.fixtures.pages import DOCS, PAGES, ROOT, anchors, rows, section
 
 
@@ -95,7 +95,7 @@ async def test_every_code_without_a_class_is_in_the_other_table():
     assert set(table) == {"code", "---", "cancelled", "usage", "internal", refused["code"]}
     assert table[refused["code"]] == [refused["title"], "-", str(refused["status"])]
     for code, error in (("cancelled", CancelledError()), ("internal", ZeroDivisionError())):
-        failed = documents.failure(error)
+        failed = failures.failure(error)
         status = problems.status_of_code(code).value
         assert (failed.code, table[code]) == (
             code, [failed.title, str(exit_code(error)), str(status)],

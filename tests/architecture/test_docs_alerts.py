@@ -5,10 +5,10 @@ import re
 from apprise import Apprise
 
 from app.config import Settings
-from app.domain.alert import AlertKind
+from app.domain.alerts.alert import AlertKind
 from app.notices.addresses import parse_alert_urls, parse_ping_urls
 from app.notices.messenger import AppriseMessenger
-from app.services.deliveries import Patience
+from app.services.alerts.delivery import RetryPolicy
 from tests.fixtures.pages import DOCS, rows, section
 
 
@@ -50,7 +50,7 @@ def test_every_scheme_that_is_allowed_is_known():
 
 def test_the_pauses_are_told_as_they_are():
     """Numbers in sentences are those of the code."""
-    patience = Patience()
+    patience = RetryPolicy()
 
     assert list(patience.pauses) == [10, 60, 300, 1800, 7200]
     told = "after 10 seconds, 1 minute, 5 minutes, 30 minutes and 2 hours"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from app.api.answers import Problem, ProgressFacts, RunAnswer
-from app.api.launch import MOST_SECONDS
 from app.api.middleware import MAX_BODY_BYTES
+from app.api.run_responses import MOST_SECONDS
 from app.config import Settings
 from app.main import create_app
 from app.security.keys import kid_of

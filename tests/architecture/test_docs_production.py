@@ -12,7 +12,7 @@ from typer.main import get_command
 from app.cli.program import app as program
 from app.config import Settings, load_settings
 from app.engine.flavor import flavor_of
-from app.engine.privileges import (
+from app.engine.server.grants import (
     missing_for_backup,
     missing_for_bodies,
     missing_for_definers,

@@ -15,7 +15,7 @@ from app.control.audit import AuditRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.control.users import UserRecords
-from app.domain.run import (
+from app.domain.runs.run import (
     RunState,
 )
 from app.errors import (

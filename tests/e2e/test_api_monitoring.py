@@ -375,7 +375,7 @@ def test_the_lines_of_a_run_name_it_its_schedule_and_who_asked(monitored):
         one
         for one in _lines(monitored.api)
         if one.get("facts", {}).get("backup_id") == run["backup_id"]
-        and one["logger"] == "app.services.backups"
+        and one["logger"] == "app.services.backups.service"
         and "database backup" in one["event"].lower()
     ]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.progress import Phase, Progress
-from app.domain.restore import RestoreRequest
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
 from app.errors import IncompatibleServerError, StatementError
 from tests.fixtures.rehearsed import left_over
 from tests.fixtures.servers import Sql

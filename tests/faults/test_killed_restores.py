@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from app.domain.recovery import RecoveryPhase
+from app.domain.restores.journal import RestorePhase
 from app.sandbox.server import PrivateServer
 from tests.corpora.shops import CHANGES, SHOP
 from tests.fixtures.accounts import databases
@@ -29,7 +29,7 @@ SLICES = 3
 # Statements whose effect depends on what others do at that moment.
 WAITING = ("ALTER ", "RENAME ", "SET GLOBAL ")
 RENAME = ("RENAME ",)
-OVER = {RecoveryPhase.DONE, RecoveryPhase.FORGOTTEN}
+OVER = {RestorePhase.DONE, RestorePhase.FORGOTTEN}
 
 
 class Shop:
@@ -85,7 +85,7 @@ class Shop:
     def newest(self) -> str:
         """Id of the recovery that can be undone."""
         journals = self.trip.journals.all()
-        return next(one.recovery_id for one in journals if one.phase is RecoveryPhase.DONE)
+        return next(one.restore_id for one in journals if one.phase is RestorePhase.DONE)
 
     async def repair(self) -> str:
         """Put right what was killed, and say which state that is."""
@@ -287,7 +287,7 @@ async def test_doctor_repairs_a_killed_restore(sent, state, outcome, shop, tmp_p
     assert "was interrupted" in found["detail"]
     assert "doctor --repair" in found["remedy"]
     assert repair == {
-        "restore_id": interrupted.recovery_id,
+        "restore_id": interrupted.restore_id,
         "databases": ["shop"],
         "outcome": outcome,
         "message": "",

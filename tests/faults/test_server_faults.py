@@ -9,10 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.domain.backup import BackupRequest
-from app.domain.manifest import Manifest
-from app.domain.progress import Phase, Progress
-from app.domain.restore import RestoreRequest
+from app.domain.backups.backup import BackupRequest
+from app.domain.backups.manifest import Manifest
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
 from app.errors import (
     ConnectionFailedError,
     ConnectionLostError,

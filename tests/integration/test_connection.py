@@ -10,10 +10,10 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from app.domain.backup import BackupRequest
-from app.domain.progress import Phase, Progress
-from app.domain.restore import RestoreRequest
-from app.engine.connection import Server as Target
+from app.domain.backups.backup import BackupRequest
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
+from app.engine.server.connection import Server as Target
 from app.errors import (
     AppError,
     ConnectionFailedError,

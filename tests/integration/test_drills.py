@@ -6,14 +6,14 @@ from contextlib import contextmanager
 import pytest
 import pytest_asyncio
 
-from app.domain.manifest import Manifest
-from app.domain.progress import Phase, Progress
-from app.domain.rehearsal import Proof, proven_at
-from app.domain.restore import RestoreRequest
+from app.domain.backups.manifest import Manifest
+from app.domain.restores.dry_run import Proof, proven_at
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
 from app.errors import (
     ChecksumMismatchError,
     PermissionDeniedError,
-    RecoveryNotFoundError,
+    RestoreNotFoundError,
     UndoExpiredError,
 )
 from tests.fixtures.accounts import ALWAYS, account, as_account
@@ -296,13 +296,13 @@ async def test_options_tell_what_a_backup_can_do_here(here, sql, database):
     assert (fresh.problems, fresh.proofs, fresh.undoable) == ((), (), ())
     assert fresh.space.free is not None
     assert fresh.space.needed > sum(one.raw_size for one in manifest.databases[0].tables)
-    assert [one.recovery_id for one in after.undoable] == [restored.restore_id]
+    assert [one.restore_id for one in after.undoable] == [restored.restore_id]
     assert [one.by for one in after.proofs] == ["restore"]
     assert last.undoable == ()
     with pytest.raises(UndoExpiredError) as caught:
         await here.recoveries.undo(manifest.backup_id)
     assert f"restore undo {undone.restore_id}" in caught.value.hint
-    with pytest.raises(RecoveryNotFoundError):
+    with pytest.raises(RestoreNotFoundError):
         await here.recoveries.undo("restore_0123456789ab")
 
 

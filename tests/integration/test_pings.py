@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.domain.run import Origin, Run, RunId, RunKind, RunState
+from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
 from app.notices.addresses import parse_ping_urls
 from app.notices.pings import Pings
 from tests.fixtures.endpoints import EveryRecord

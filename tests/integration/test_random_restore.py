@@ -14,7 +14,7 @@ import pymysql
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 
-from app.domain.manifest import Manifest
+from app.domain.backups.manifest import Manifest
 from app.errors import AppError, ConflictError, StatementError
 from tests.fixtures.servers import Sql
 from tests.fixtures.trips import Trip

@@ -9,7 +9,7 @@ import uuid
 
 from hypothesis import HealthCheck, Phase, given, note, settings, strategies as st
 
-from app.domain.manifest import Codec
+from app.domain.backups.manifest import Codec
 from tests.fixtures.faker import schemas
 from tests.fixtures.servers import Sql
 from tests.fixtures.trips import Trip

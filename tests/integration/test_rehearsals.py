@@ -3,9 +3,9 @@
 import pytest
 import pytest_asyncio
 
-from app.domain.manifest import ObjectKind
-from app.domain.rehearsal import Fate
-from app.domain.restore import RestoreRequest
+from app.domain.backups.manifest import ObjectKind
+from app.domain.restores.dry_run import Action
+from app.domain.restores.restore import RestoreRequest
 from app.errors import BackupNotFoundError, TableNotFoundError
 from tests.fixtures.accounts import account, as_account
 from tests.fixtures.rehearsed import by_name, by_object, drop, ends_as_foretold, nothing_changes
@@ -68,7 +68,7 @@ async def test_a_table_as_it_was_has_not_drifted(here, sql, database):
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
 
     for name in ("plain", "pair", "loose"):
-        assert by_name(forecast)[name].fate is Fate.REPLACE
+        assert by_name(forecast)[name].fate is Action.REPLACE
         assert by_name(forecast)[name].same_definition is True
         assert _drift(forecast, name) == (1000, 1000, _chunks(manifest, name), 0)
     assert forecast.verified is True
@@ -151,11 +151,11 @@ async def test_what_becomes_of_every_table(here, sql, database):
 
     fates = {one.name: (one.fate, one.rows_now, one.rows_then) for one in forecast.tables}
     assert fates == {
-        "a": (Fate.REPLACE, 2, 2),
-        "b": (Fate.CREATE, None, 0),
-        "c": (Fate.REPLACE, 0, 0),
-        "d": (Fate.DROP, 1, None),
-        "s": (Fate.REPLACE, None, 0),
+        "a": (Action.REPLACE, 2, 2),
+        "b": (Action.CREATE, None, 0),
+        "c": (Action.REPLACE, 0, 0),
+        "d": (Action.DROP, 1, None),
+        "s": (Action.REPLACE, None, 0),
     }
 
 
@@ -173,8 +173,8 @@ async def test_tables_that_were_not_chosen_are_kept(here, sql, database):
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("a",)))
 
     fates = {one.name: one.fate for one in forecast.tables}
-    assert fates == {"a": Fate.REPLACE, "b": Fate.KEEP, "c": Fate.KEEP}
-    assert by_object(forecast) == {("trigger", "ta"): Fate.CREATE}
+    assert fates == {"a": Action.REPLACE, "b": Action.KEEP, "c": Action.KEEP}
+    assert by_object(forecast) == {("trigger", "ta"): Action.CREATE}
 
 
 async def test_what_becomes_of_every_object(here, sql, database):
@@ -199,13 +199,13 @@ async def test_what_becomes_of_every_object(here, sql, database):
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
 
     assert by_object(forecast) == {
-        ("view", "same"): Fate.KEEP,
-        ("view", "other"): Fate.REPLACE,
-        ("procedure", "gone"): Fate.CREATE,
-        ("procedure", "fresh"): Fate.DROP,
-        ("function", "f"): Fate.KEEP,
-        ("trigger", "r"): Fate.KEEP,
-        ("event", "e"): Fate.REPLACE,
+        ("view", "same"): Action.KEEP,
+        ("view", "other"): Action.REPLACE,
+        ("procedure", "gone"): Action.CREATE,
+        ("procedure", "fresh"): Action.DROP,
+        ("function", "f"): Action.KEEP,
+        ("trigger", "r"): Action.KEEP,
+        ("event", "e"): Action.REPLACE,
     }
     assert {one.kind for one in forecast.objects} == {
         ObjectKind.VIEW, ObjectKind.PROCEDURE, ObjectKind.FUNCTION, ObjectKind.TRIGGER, ObjectKind.EVENT,
@@ -221,8 +221,8 @@ async def test_under_another_name_everything_is_created(here, sql, database):
         here, RestoreRequest(manifest.backup_id, into=here.new_name())
     )
 
-    assert {one.fate for one in forecast.tables} == {Fate.CREATE}
-    assert {one.fate for one in forecast.objects} == {Fate.CREATE}
+    assert {one.fate for one in forecast.tables} == {Action.CREATE}
+    assert {one.fate for one in forecast.objects} == {Action.CREATE}
     assert forecast.tables[0].same_definition is None
 
 

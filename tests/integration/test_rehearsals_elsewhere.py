@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from app.domain.restore import RestoreRequest
+from app.domain.restores.restore import RestoreRequest
 from tests.fixtures.rehearsed import by_name, ends_as_foretold
 from tests.fixtures.servers import Sql
 from tests.fixtures.trips import Trip

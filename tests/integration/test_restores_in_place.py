@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.domain.restore import RestoreRequest
+from app.domain.restores.restore import RestoreRequest
 from app.errors import (
     IncompatibleServerError,
     IntegrityError,

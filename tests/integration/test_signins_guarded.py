@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain.user import Role
+from app.domain.access.user import Role
 from app.errors import (
     ConflictError,
     InvalidRequestError,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.manifest import MemberKind
+from app.domain.backups.manifest import MemberKind
 from app.errors import IncompatibleServerError
 from tests.corpora import sizes
 from tests.corpora.session import PRELUDE

@@ -16,14 +16,14 @@ from app.api.answers import (
 )
 from app.api.bodies import RunScheduledBody, ScheduleBody
 from app.api.catalogue_answers import StatusAnswer
-from app.api.launch import Launch, run_answer
-from app.api.responses import CHANGES, READS, STARTS_RUN
-from app.domain.retention import RetentionPolicy
+from app.api.openapi_responses import CHANGES, READS, STARTS_RUN
+from app.api.run_responses import Launch, run_answer
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.schedule import Schedule, ScheduleOptions
 from app.errors import NotDueError
 from app.services import documents
 from app.services.retention_documents import pin_of
-from app.services.schedules import ScheduleWish
+from app.services.schedules import ScheduleChange
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["schedules"])
@@ -39,7 +39,7 @@ async def get_schedule(_: Viewer, parts: Parts) -> ScheduleList:
 @router.post("/schedule", responses=CHANGES)
 async def set_schedule(_: Operator, parts: Parts, body: ScheduleBody) -> ScheduleAnswer:
     """Make a schedule, or change the one of that name."""
-    wish = ScheduleWish(
+    wish = ScheduleChange(
         name=body.name,
         frequency=body.frequency,
         cron=body.cron,

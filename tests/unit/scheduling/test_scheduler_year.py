@@ -14,8 +14,8 @@ from app.config import Settings
 from app.domain.schedule import Frequency
 from app.errors import AlreadyRunningError, NotDueError
 from app.scheduling.scheduler import Scheduler
-from app.services.orders import Orders
-from app.services.schedules import ScheduleService, ScheduleWish
+from app.services.jobs import Jobs
+from app.services.schedules import ScheduleChange, ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.kernels import RelaxedKernel
@@ -57,7 +57,7 @@ class Process:
         configured = Settings(
             database_url=SecretStr("mysql://x@127.0.0.1:1/"), backup_dir=directory
         )
-        orders = Orders(configured, trip.catalogue, trip.backups, trip.recoveries)
+        orders = Jobs(configured, trip.catalogue, trip.backups, trip.recoveries)
         file = ScheduleFile(LocalDirectory(directory, RelaxedKernel()))
         self.schedules = ScheduleService(
             file, orders, VirtualClock(), timezone="Europe/Berlin", **settings
@@ -71,7 +71,7 @@ class Process:
 async def arrange(process: Process) -> None:
     """Set the customer's three schedules."""
     for frequency in Frequency:
-        await process.schedules.set(ScheduleWish(frequency.value, frequency))
+        await process.schedules.set(ScheduleChange(frequency.value, frequency))
 
 
 def expected(begin: datetime, end: datetime) -> Counter[tuple[str, datetime]]:
@@ -143,7 +143,7 @@ def test_what_was_missed_is_made_up_once_if_the_setting_says_so(tmp_path, catch_
 
     async def days() -> None:
         process = Process(tmp_path, fires, catch_up=catch_up)
-        await process.schedules.set(ScheduleWish("daily", Frequency.DAILY))
+        await process.schedules.set(ScheduleChange("daily", Frequency.DAILY))
         await asyncio.sleep(3 * 86400)
         await process.scheduler.open()
         (schedule,) = await process.schedules.list()
@@ -183,11 +183,11 @@ def test_a_schedule_is_followed_as_it_is_changed(tmp_path):
     async def days() -> None:
         process, other = Process(tmp_path, fires), Process(tmp_path, fires)
         await process.scheduler.open()
-        await other.schedules.set(ScheduleWish("s", cron="0 12 * * *", timezone="UTC"))
+        await other.schedules.set(ScheduleChange("s", cron="0 12 * * *", timezone="UTC"))
         await process.scheduler.look()
         assert process.scheduler.next_fire("s") == datetime(2027, 12, 15, 12, tzinfo=UTC)
         await asyncio.sleep(86400)
-        await other.schedules.set(ScheduleWish("s", cron="0 18 * * *", timezone="UTC"))
+        await other.schedules.set(ScheduleChange("s", cron="0 18 * * *", timezone="UTC"))
         await process.scheduler.look()
         await asyncio.sleep(86400)
         await other.schedules.enable("s", enabled=False)
@@ -213,7 +213,7 @@ def test_a_backup_that_is_in_the_way_puts_the_due_time_off(tmp_path):
 
     async def day() -> None:
         process = Process(tmp_path, fires)
-        await process.schedules.set(ScheduleWish("s", cron="0 12 * * *", timezone="UTC"))
+        await process.schedules.set(ScheduleChange("s", cron="0 12 * * *", timezone="UTC"))
         fires.is_busy = True
         await process.scheduler.open()
         await asyncio.sleep(12 * 3600 + 60)
@@ -237,7 +237,7 @@ def test_a_clock_that_is_set_back_a_year_does_not_stop_schedules(tmp_path):
         process = Process(tmp_path, fires)
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        await process.schedules.set(ScheduleWish("s", cron="0 12 * * *", timezone="UTC"))
+        await process.schedules.set(ScheduleChange("s", cron="0 12 * * *", timezone="UTC"))
         await process.scheduler.open()
         await asyncio.sleep(86400)
         for years in (1, -2):
@@ -263,7 +263,7 @@ def test_cron_and_the_scheduler_at_the_same_minute_begin_one_backup(tmp_path):
 
     async def noon() -> None:
         process = Process(tmp_path, fires)
-        await process.schedules.set(ScheduleWish("s", cron="0 12 * * *", timezone="UTC"))
+        await process.schedules.set(ScheduleChange("s", cron="0 12 * * *", timezone="UTC"))
         await asyncio.sleep(12 * 3600 - 30)
         by_cron = (await process.schedules.due(name="s")).order
         occasion = await process.schedules.consider("s")

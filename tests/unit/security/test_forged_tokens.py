@@ -6,7 +6,7 @@ import json
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from app.domain.user import Identity, Role
+from app.domain.access.user import Identity, Role
 from app.errors import InvalidRequestError, NotAuthenticatedError
 from app.security.keys import KeyRing, kid_of
 from tests.fixtures.tokens import (

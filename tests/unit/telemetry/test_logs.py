@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.archive.threads import run_to_end
+from app.concurrency import run_in_thread
 from app.errors import InvalidRequestError
 from app.telemetry.context import afresh, bind, bound, facts
 from app.telemetry.logs import LogPlan, start_logging
@@ -199,8 +199,8 @@ async def test_tasks_and_threads_have_the_context_of_who_began_them(log, capsys)
     async def work(name):
         bind(run_id=name)
         await asyncio.to_thread(log.info, name)
-        await run_to_end(lambda: log.info(name))
-        await run_to_end(lambda: log.info(name), executor=pool)
+        await run_in_thread(lambda: log.info(name))
+        await run_in_thread(lambda: log.info(name), executor=pool)
         await asyncio.create_task(asyncio.to_thread(log.info, name))
 
     await asyncio.gather(work("a"), work("b"))
