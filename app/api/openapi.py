@@ -91,7 +91,7 @@ async def _page(request: Request) -> HTMLResponse:
         swagger_favicon_url=f"{root}/docs/favicon-32x32.png",
     )
     scripts = _SCRIPT.findall(bytes(page.body).decode())
-    hashes = " ".join(f"'sha256-{_sha256(one)}'" for one in scripts)
+    hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     page.headers["Content-Security-Policy"] = _POLICY.format(scripts=hashes)
     return page
 

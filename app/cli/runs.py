@@ -34,7 +34,7 @@ async def perform_run(parts: "Program", order: "Job[T]", *, silent: bool) -> T:
 
     if parts.unwritten is not None:
         note(f"Warning: the history is not written: {parts.unwritten}")
-    target = order.backup_id or " ".join(one.label for one in order.resources)
+    target = order.backup_id or " ".join(resource.label for resource in order.resources)
     try:
         async with shown(silent=silent) as progress:
             value = await parts.runs.perform(order, Requester(actor(), Origin.CLI), progress)

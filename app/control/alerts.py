@@ -266,7 +266,11 @@ async def _plan_alarms(
     )
     waiting = set((await connection.execute(query)).scalars())
     await _plan(
-        connection, alert_id, NoticeKind.ALARM, at, [one for one in targets if one not in waiting]
+        connection,
+        alert_id,
+        NoticeKind.ALARM,
+        at,
+        [target for target in targets if target not in waiting],
     )
 
 

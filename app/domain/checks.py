@@ -76,7 +76,7 @@ class StoredBackup:
         looks = [
             check.at for name, check in self.notes.checks.items() if depth_of(name) >= level.depth
         ]
-        looks += [one.at for one in self.proofs if one.success and one.whole]
+        looks += [proof.at for proof in self.proofs if proof.success and proof.whole]
         if self.read_back:
             looks.append(self.created_at)
         return max((at for at in looks if at <= now + _CLOCK_TOLERANCE), default=None)
@@ -150,7 +150,7 @@ def due_drill(
         The newest that is whole and no recovery point, one with rows where there is one; None when
         there is none, or when a drill or a restore of any backup is recent enough.
     """
-    drills = [one.at for one in _trials(stored) if one.at <= now + _CLOCK_TOLERANCE]
+    drills = [trial.at for trial in _trials(stored) if trial.at <= now + _CLOCK_TOLERANCE]
     recent = now - timedelta(days=intervals.drill)
     fit = [one for one in stored if not one.recovery_point and not one.notes.is_damaged]
     if not intervals.drill or not fit or max(drills, default=_NEVER) > recent:

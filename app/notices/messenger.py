@@ -38,7 +38,7 @@ class AppriseMessenger:
     """
 
     def __init__(self, addresses: Sequence[Address]) -> None:
-        self._addresses = {one.name: one for one in addresses}
+        self._addresses = {address.name: address for address in addresses}
         self._services: dict[str, NotifyBase] = {}
         self._busy: set[str] = set()
         self._loading = threading.Lock()
@@ -46,9 +46,9 @@ class AppriseMessenger:
     def targets_for(self, kind: AlertKind) -> tuple[str, ...]:
         """Return the names of targets that want alerts of this kind; every one wants a test."""
         return tuple(
-            one.name
-            for one in self._addresses.values()
-            if not one.tags or kind in one.tags or kind is AlertKind.TEST
+            address.name
+            for address in self._addresses.values()
+            if not address.tags or kind in address.tags or kind is AlertKind.TEST
         )
 
     def load(self) -> None:

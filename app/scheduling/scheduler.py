@@ -109,8 +109,8 @@ class Scheduler:
         schedules = [one for one in await self._schedules.list() if _is_ours(one)]
         self._arrange(schedules)
         self._mend()
-        for one in schedules:
-            await self.fire(one.name)
+        for schedule in schedules:
+            await self.fire(schedule.name)
 
     async def fire(self, name: str) -> None:
         """
@@ -138,7 +138,10 @@ class Scheduler:
         return job.next_run_time if job else None
 
     def _arrange(self, schedules: Sequence[Schedule]) -> None:
-        wanted = {one.name: DueTrigger(one.expression, one.timezone) for one in schedules}
+        wanted = {
+            schedule.name: DueTrigger(schedule.expression, schedule.timezone)
+            for schedule in schedules
+        }
         for name in [name for name, known in self._known.items() if wanted.get(name) != known]:
             del self._known[name]
             # A job without a further due time is gone already.

@@ -9,7 +9,7 @@ from app.domain.document import Document, Json
 
 def alert_facts(record: AlertRecord, deliveries: Sequence[Delivery]) -> Document:
     """Describe a condition, and the newest attempts to tell of it."""
-    attempts: list[Json] = [_attempt(one) for one in deliveries]
+    attempts: list[Json] = [_attempt(delivery) for delivery in deliveries]
     return {
         "alert_id": record.alert_id,
         "kind": record.kind.value,

@@ -98,7 +98,7 @@ def backup_details(manifest: Manifest, proven: datetime | None) -> Document:
             "gtid": manifest.position.gtid,
         },
         "proven_at": _plain(proven) if proven else None,
-        "contents": [_contents(one) for one in manifest.databases],
+        "contents": [_contents(database) for database in manifest.databases],
         "warnings": manifest.warnings,
     }
 
@@ -108,13 +108,13 @@ def _contents(database: DatabaseEntry) -> Document:
         "database": database.name,
         "tables": [
             {
-                "name": one.name,
-                "engine": one.engine,
-                "rows": one.rows,
-                "raw_size": one.raw_size,
-                "partial": one.partial,
+                "name": table.name,
+                "engine": table.engine,
+                "rows": table.rows,
+                "raw_size": table.raw_size,
+                "partial": table.partial,
             }
-            for one in database.tables
+            for table in database.tables
         ],
         "objects": [
             {"kind": one.kind, "name": one.name, "valid": one.valid} for one in database.objects
@@ -131,8 +131,8 @@ def survey_problems(survey: Survey) -> Document:
     """Tell what in a directory is damaged (`problems`), and what lacks a manifest (`orphans`)."""
     return {
         "problems": [
-            {"file": one.file, "code": one.error.code, "message": str(one.error)}
-            for one in survey.problems
+            {"file": problem.file, "code": problem.error.code, "message": str(problem.error)}
+            for problem in survey.problems
         ],
         "orphans": survey.orphans,
     }
@@ -201,10 +201,12 @@ def forecast(found: Forecast) -> Document:
         "verified": found.verified,
         "problems": _problems(found.problems),
         "restored_tables": [
-            f"{one.database}.{one.name}" for one in found.tables if one.rows_then is not None
+            f"{table.database}.{table.name}"
+            for table in found.tables
+            if table.rows_then is not None
         ],
-        "rows_count": sum(one.rows_then or 0 for one in found.tables),
-        "tables": [_table(one) for one in found.tables],
+        "rows_count": sum(table.rows_then or 0 for table in found.tables),
+        "tables": [_table(table) for table in found.tables],
         "objects": [
             {"database": one.database, "kind": one.kind, "name": one.name, "action": one.fate}
             for one in found.objects
@@ -257,14 +259,14 @@ def options(found: Options) -> Document:
         "description": found.manifest.options.description,
         "full_restore": not found.problems,
         "problems": _problems(found.problems),
-        "databases": [_restorable(one) for one in found.manifest.databases],
+        "databases": [_restorable(database) for database in found.manifest.databases],
         "missing_rights": found.missing_rights,
         **_compatibility(found.compatibility),
         "disk": _space(found.space),
         "estimated_duration": found.estimate.seconds,
         "estimated_by": found.estimate.by,
         "proven_at": _iso(proven_at(found.proofs)),
-        "proofs": [_proof(one) for one in found.proofs],
+        "proofs": [_proof(proof) for proof in found.proofs],
         "undoable": [
             {"restore_id": one.restore_id, "until": _iso(one.keep_until)} for one in found.undoable
         ],
@@ -276,12 +278,12 @@ def _restorable(database: DatabaseEntry) -> Document:
         "database": database.name,
         "tables": [
             {
-                "name": one.name,
-                "rows": one.rows,
-                "raw_size": one.raw_size,
-                "has_rows": not one.partial,
+                "name": table.name,
+                "rows": table.rows,
+                "raw_size": table.raw_size,
+                "has_rows": not table.partial,
             }
-            for one in database.tables
+            for table in database.tables
         ],
         "objects_count": len(database.objects),
     }
@@ -316,8 +318,13 @@ def _space(space: Space) -> Document:
 
 def _problems(problems: Sequence[AppError]) -> Sequence[Document]:
     return [
-        {"code": one.code, "title": one.title, "message": str(one), "hint": one.hint}
-        for one in problems
+        {
+            "code": problem.code,
+            "title": problem.title,
+            "message": str(problem),
+            "hint": problem.hint,
+        }
+        for problem in problems
     ]
 
 

@@ -76,11 +76,20 @@ class Reconciler:
         # Where nothing is mounted there is no backup, which says nothing about what was made.
         is_there = await asyncio.to_thread(self._catalogue.directory.exists, layout.HTACCESS)
         away = {
-            one.run_id for one in orphans if one.kind in _ON_DISK and one.backup_id and not is_there
+            orphan.run_id
+            for orphan in orphans
+            if orphan.kind in _ON_DISK and orphan.backup_id and not is_there
         }
-        for run in [one for one in orphans if one.kind not in _SWAPPING and one.run_id not in away]:
+        for run in [
+            orphan
+            for orphan in orphans
+            if orphan.kind not in _SWAPPING and orphan.run_id not in away
+        ]:
             await self._runs.settle(await self._judged(run))
-        return await self._repair([one for one in orphans if one.kind in _SWAPPING]) and not away
+        return (
+            await self._repair([orphan for orphan in orphans if orphan.kind in _SWAPPING])
+            and not away
+        )
 
     async def _sweep(self) -> None:
         directory = self._catalogue.directory
@@ -94,11 +103,11 @@ class Reconciler:
         except AppError as exc:
             _log.warning("Restores could not be put right", extra={"facts": {"error": str(exc)}})
             return False
-        for one in repairs:
-            facts = {"restore_id": one.journal.restore_id, "outcome": one.outcome}
+        for repair in repairs:
+            facts = {"restore_id": repair.journal.restore_id, "outcome": repair.outcome}
             _log.info("Restore put right", extra={"facts": facts})
         open_still = [run for run in orphans if await self._is_open(run)]
-        for run in [one for one in orphans if one not in open_still]:
+        for run in [orphan for orphan in orphans if orphan not in open_still]:
             await self._runs.settle(await self._judged(run))
         return not open_still
 

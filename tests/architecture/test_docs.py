@@ -45,7 +45,7 @@ def test_every_command_and_option_is_described(name):
 def test_no_option_is_described_that_is_not_there():
     """docs/cli.md promises nothing."""
     real = {
-        option for command in COMMANDS.values() for one in command.params for option in one.opts
+        option for command in COMMANDS.values() for param in command.params for option in param.opts
     }
     described = set(re.findall(r"`(--[a-z-]+)", (DOCS / "cli.md").read_text()))
 

@@ -159,5 +159,5 @@ def test_the_crontab_lines_are_on_both_pages():
     lines = re.findall(r"^[\d* -]+ /opt/\S+ cron --frequency=\w+$", PAGE, re.MULTILINE)
     readme = (ROOT / "README.md").read_text()
 
-    assert [" ".join(one.split()[:5]) for one in lines] == ["0 2 * * *", "0 9-17 * * 1-5"]
-    assert all(" ".join(one.split()) in " ".join(readme.split()) for one in lines)
+    assert [" ".join(line.split()[:5]) for line in lines] == ["0 2 * * *", "0 9-17 * * 1-5"]
+    assert all(" ".join(line.split()) in " ".join(readme.split()) for line in lines)

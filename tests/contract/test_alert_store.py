@@ -49,7 +49,7 @@ async def claimed(store: AlertStore, target: str = "a", at: datetime = NOON) -> 
 async def log(store: AlertStore) -> list[tuple[str, str, int, bool, str]]:
     """Target, tone, attempt, whether it was made, and the error of every attempt, oldest first."""
     records, _ = await store.list(AlertFilter(), Page(limit=500, sort="opened_at"))
-    found = await store.deliveries([one.alert_id for one in records], 500)
+    found = await store.deliveries([record.alert_id for record in records], 500)
     assert [one.number for one in found] == sorted((one.number for one in found), reverse=True)
     return [
         (one.target, one.tone.value, one.attempt, one.at is not None, one.error)
@@ -241,7 +241,7 @@ async def test_lists_of_conditions(store):
 
     async def found(wanted: AlertFilter, sort: str = "opened_at", **page) -> tuple[str, int]:
         records, total = await store.list(wanted, Page(sort=sort, **page))
-        return "".join(one.about for one in records), total
+        return "".join(record.about for record in records), total
 
     assert await found(AlertFilter()) == ("0123", 4)
     assert await found(AlertFilter(), "-opened_at", limit=2, offset=1) == ("21", 4)
@@ -252,7 +252,7 @@ async def test_lists_of_conditions(store):
     with pytest.raises(InvalidRequestError, match="sort"):
         await found(AlertFilter(), "created_at")
     records, _ = await store.list(AlertFilter(), Page(sort="opened_at", limit=2))
-    newest = await store.deliveries([one.alert_id for one in records], 2)
+    newest = await store.deliveries([record.alert_id for record in records], 2)
     assert [(one.alert_id, one.target) for one in newest] == [
         (records[1].alert_id, "c"),
         (records[1].alert_id, "b"),

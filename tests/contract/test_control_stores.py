@@ -180,7 +180,7 @@ async def test_lists_of_runs(runs):
 
     async def found(wanted: RunFilter, sort: str = "created_at", **page) -> tuple[str, int]:
         rows, count = await runs.list(wanted, Page(sort=sort, **page))
-        return "".join(one.run_id[-1] for one in rows), count
+        return "".join(row.run_id[-1] for row in rows), count
 
     assert await found(RunFilter()) == ("012345", 6)
     assert await found(RunFilter(), "-created_at") == ("543210", 6)
@@ -350,7 +350,7 @@ async def test_lists_of_entries(audit):
 
     async def found(wanted: AuditFilter, sort: str = "number", **page) -> tuple[list[int], int]:
         rows, count = await audit.list(wanted, Page(sort=sort, **page))
-        return [one.number for one in rows], count
+        return [row.number for row in rows], count
 
     assert await found(AuditFilter(), "-number", limit=2) == ([5, 4], 5)
     assert await found(AuditFilter(), offset=3) == ([4, 5], 5)

@@ -118,10 +118,10 @@ def test_answers_are_those_of_the_document(schema, session, known, name):
 def test_other_methods_are_told_which_there_are(installation):
     """What the document does not have is 405, with all that it has in `Allow`."""
     admin = installation.client()
-    paths = {one.path: one.at("x") for one in OPERATIONS.values()}
+    paths = {operation.path: operation.at("x") for operation in OPERATIONS.values()}
     methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
     for path, target in paths.items():
-        there = {one.method for one in OPERATIONS.values() if one.path == path}
+        there = {operation.method for operation in OPERATIONS.values() if operation.path == path}
         for method in set(methods) - there:
             found = admin.request(method, target)
             assert (found.status_code, found.json()["code"]) == (405, "method-not-allowed")

@@ -85,7 +85,9 @@ class Shop:
     def newest(self) -> str:
         """Id of the recovery that can be undone."""
         journals = self.trip.journals.all()
-        return next(one.restore_id for one in journals if one.phase is RestorePhase.DONE)
+        return next(
+            journal.restore_id for journal in journals if journal.phase is RestorePhase.DONE
+        )
 
     async def repair(self) -> str:
         """Put right what was killed, and say which state that is."""

@@ -140,7 +140,7 @@ class Store:
     async def undo(self) -> None:
         """Undo the newest recovery, or the undo of one."""
         journals = self._trip.journals.all()
-        done = [one.restore_id for one in journals if one.phase is RestorePhase.DONE]
+        done = [journal.restore_id for journal in journals if journal.phase is RestorePhase.DONE]
         await self.recoveries.undo(done[0])
 
     async def revive(self) -> str:
@@ -149,7 +149,7 @@ class Store:
         assert not self._server.is_running()
         self._server.start()
         repairs = await self._trip.recoveries.repair()
-        assert [one.outcome for one in repairs] in (["undone"], ["finished"])
+        assert [repair.outcome for repair in repairs] in (["undone"], ["finished"])
         return self.state()
 
     def state(self) -> str:

@@ -192,7 +192,7 @@ async def test_all_databases(own_server, tmp_path):
             before = {name: snapshot(server.url, name) for name in names}
             trip = Trip(server.url, tmp_path / "backups")
             manifest = await trip.backups.create(BackupRequest())
-            assert {one.name for one in manifest.databases} == set(names)
+            assert {database.name for database in manifest.databases} == set(names)
             for name in names:
                 sql.run("DROP DATABASE `" + name.replace("`", "``") + "`")
 

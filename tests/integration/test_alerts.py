@@ -67,9 +67,13 @@ class World:
         """NoticeKind, attempt and error of each attempt, oldest first; `...` of what is to be made."""
         found, _ = await service.list(AlertFilter(), EVERYTHING)
         attempts = sorted(
-            (one for _, deliveries in found for one in deliveries), key=lambda one: one.number
+            (delivery for _, deliveries in found for delivery in deliveries),
+            key=lambda one: one.number,
         )
-        return [(one.tone.value, one.attempt, one.error if one.at else "...") for one in attempts]
+        return [
+            (attempt.tone.value, attempt.attempt, attempt.error if attempt.at else "...")
+            for attempt in attempts
+        ]
 
     async def settled(
         self, service: AlertService, seconds: float = 60

@@ -90,7 +90,7 @@ def shop(server, sql, database):
 async def states(trip):
     """What the doctor finds out about rights, by the check's name."""
     checks = await DoctorService(trip.target, trip.catalogue, trip.journals).examine()
-    return {one.name: one.state for one in checks if one.name.endswith(" rights")}
+    return {check.name: check.state for check in checks if check.name.endswith(" rights")}
 
 
 async def test_the_user_for_backups_makes_a_full_one(trip, sql, shop):

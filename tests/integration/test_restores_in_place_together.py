@@ -111,8 +111,8 @@ async def test_two_restores_of_one_database(trip, sql, shop):
         trip.restore(manifest), trip.restore(manifest), return_exceptions=True
     )
 
-    errors = [one for one in ends if isinstance(one, BaseException)]
-    assert [type(one) for one in errors] == [AlreadyRunningError]
+    errors = [end for end in ends if isinstance(end, BaseException)]
+    assert [type(error) for error in errors] == [AlreadyRunningError]
     assert_same(before, snapshot(trip.url, shop))
 
 

@@ -78,7 +78,7 @@ class Together:
     def history(self) -> list[tuple[str, str]]:
         """Origin and end of each run, oldest first."""
         runs = self.client.get("/api/admin/runs", params={"sort": "created_at"}).json()["runs"]
-        return [(one["origin"], one["state"]) for one in runs]
+        return [(run["origin"], run["state"]) for run in runs]
 
 
 @pytest.fixture
@@ -163,10 +163,10 @@ async def test_a_backup_that_is_cancelled_is_there_or_not_as_its_run_says(
     sql.run("CREATE TABLE t AS SELECT seq FROM seq_1_to_1000")
     catalogue = parts.program.catalogue
     for milliseconds in (0, 1, 2, 4, 8):
-        known = {one.backup_id for one in catalogue.entries()}
+        known = {entry.backup_id for entry in catalogue.entries()}
         run = await cancelled_backup(parts, database, pattern, milliseconds / 1000)
 
-        made = {one.backup_id for one in catalogue.entries()} - known
+        made = {entry.backup_id for entry in catalogue.entries()} - known
         assert made == ({run.backup_id} if run.state is RunState.SUCCEEDED else set())
         assert run.state in {RunState.SUCCEEDED, RunState.CANCELLED}
         assert not list(catalogue.directory.path.glob("*.partial"))
@@ -182,7 +182,7 @@ async def test_a_backup_is_made_whatever_fails_after_it(parts, sql, database, ca
 
     manifest = await parts.program.runs.perform(order, Requester("ann", Origin.CLI))
 
-    assert [one.backup_id for one in parts.program.catalogue.entries()] == [manifest.backup_id]
+    assert [entry.backup_id for entry in parts.program.catalogue.entries()] == [manifest.backup_id]
     assert "The backup is made, what comes after it is not" in caplog.text
 
 

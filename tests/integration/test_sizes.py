@@ -253,5 +253,5 @@ async def test_s6_text_around_the_edges_of_statements(chunk_bytes, trip, sql, da
 
     text = gzip.decompress(trip.file(manifest).read_bytes())
     assert b"\r" not in text
-    data = [one for one in manifest.members if one.kind is MemberKind.DATA]
+    data = [member for member in manifest.members if member.kind is MemberKind.DATA]
     assert len(data) > 1

@@ -33,7 +33,7 @@ router = APIRouter(prefix="/api/admin/backup", tags=["schedules"])
 async def get_schedule(_: Viewer, parts: Parts) -> ScheduleList:
     """Show the schedules: what is backed up by itself, how often, and when it is next due."""
     schedules = await parts.program.schedules.list()
-    return ScheduleList(success=True, schedules=tuple(_facts(one) for one in schedules))
+    return ScheduleList(success=True, schedules=tuple(_facts(schedule) for schedule in schedules))
 
 
 @router.post("/schedule", responses=CHANGES)
@@ -111,7 +111,7 @@ async def get_status(_: Viewer, parts: Parts) -> StatusAnswer:
         "disk_total": found.disk_total_bytes,
         "running": [run_answer(one) for one in found.running],
         "next_due_at": found.next_due,
-        "last_failures": [run_answer(one) for one in found.failures],
+        "last_failures": [run_answer(failure) for failure in found.failures],
         "damaged": found.damaged,
         "checks_failing": found.checks_failing,
         "last_proven_at": found.proven_at,

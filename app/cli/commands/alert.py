@@ -95,8 +95,8 @@ def list_(
 
 def _row(record: "AlertRecord", attempts: "Sequence[Delivery]") -> tuple[str, ...]:
     latest: dict[str, Delivery] = {}
-    for one in attempts:  # the newest comes first
-        latest.setdefault(one.target, one)
+    for attempt in attempts:  # the newest comes first
+        latest.setdefault(attempt.target, attempt)
     told = [
         f"{one.target}: {'waiting' if one.at is None else one.error or 'ok'}"
         for one in latest.values()

@@ -48,12 +48,12 @@ def _answer(
         "success": not errors,
         "repairs": [
             {
-                "restore_id": one.journal.restore_id,
-                "databases": one.journal.targets,
-                "outcome": one.outcome,
-                "message": str(one.error or ""),
+                "restore_id": repair.journal.restore_id,
+                "databases": repair.journal.targets,
+                "outcome": repair.outcome,
+                "message": str(repair.error or ""),
             }
-            for one in repairs
+            for repair in repairs
         ],
         "checks": [
             {
@@ -69,11 +69,9 @@ def _answer(
     def show() -> None:
         if repaired and not repairs:
             say("Nothing to repair.")
-        for one in repairs:
-            what = (
-                f"{one.journal.kind} {one.journal.restore_id} of {', '.join(one.journal.targets)}"
-            )
-            say(f"{what}: {one.outcome}" + (f": {one.error}" if one.error else ""))
+        for repair in repairs:
+            what = f"{repair.journal.kind} {repair.journal.restore_id} of {', '.join(repair.journal.targets)}"
+            say(f"{what}: {repair.outcome}" + (f": {repair.error}" if repair.error else ""))
         width = max(len(check.name) for check in checks)
         for check in checks:
             say(f"{_MARKS[check.state]}  {check.name:<{width}}  {check.detail}")

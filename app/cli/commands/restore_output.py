@@ -38,7 +38,10 @@ def _show_forecast(forecast: "Forecast") -> None:
     table(headings, rows, right=3)
     others = [one for one in forecast.objects if one.fate.value != "keep"]
     if others:
-        lines = [(f"{one.database}.{one.name}", one.kind.value, one.fate.value) for one in others]
+        lines = [
+            (f"{other.database}.{other.name}", other.kind.value, other.fate.value)
+            for other in others
+        ]
         table(("Object", "Kind", "Action"), lines)
     kept = len(forecast.objects) - len(others)
     same = f" Objects that are as in the backup: {kept:,}." if kept else ""
@@ -109,10 +112,10 @@ def _show_options(options: "Options") -> None:
 
 
 def _show_problems(problems: Sequence["AppError"]) -> None:
-    for one in problems:
-        note(f"{one.title}: {one}")
-        if one.hint:
-            note(f"Hint: {one.hint}")
+    for problem in problems:
+        note(f"{problem.title}: {problem}")
+        if problem.hint:
+            note(f"Hint: {problem.hint}")
 
 
 def _time(estimate: "Estimate") -> str:

@@ -114,17 +114,17 @@ async def _prune(parts: "Program", *, silent: bool, accept_clock: bool) -> Comma
 
 
 def _show_plan(plan: "RetentionPlan") -> None:
-    gone = [one for one in plan.verdicts if not one.is_kept]
+    gone = [verdict for verdict in plan.verdicts if not verdict.is_kept]
     rows = [
         (
-            one.item.backup_id,
-            f"{one.item.created_at:%Y-%m-%d %H:%M:%S}",
-            one.item.schedule or "-",
-            "stays" if one.is_kept else "goes",
-            one.reason,
-            size(one.item.size),
+            verdict.item.backup_id,
+            f"{verdict.item.created_at:%Y-%m-%d %H:%M:%S}",
+            verdict.item.schedule or "-",
+            "stays" if verdict.is_kept else "goes",
+            verdict.reason,
+            size(verdict.item.size),
         )
-        for one in plan.verdicts
+        for verdict in plan.verdicts
     ]
     if rows:
         table(("Backup", "Created (UTC)", "Schedule", "", "Why", "Size"), rows, right=1)

@@ -66,7 +66,7 @@ def show(as_json: AsJson = False) -> None:
             schedules = await parts.schedules.list()
         document: Document = {
             "success": True,
-            "schedules": [documents.schedule(one) for one in schedules],
+            "schedules": [documents.schedule(schedule) for schedule in schedules],
         }
         return CommandResult(document, lambda: _show(schedules))
 
@@ -196,14 +196,14 @@ def _show(schedules: "Sequence[Schedule]") -> None:
         return
     rows = [
         (
-            one.name,
-            one.frequency or one.cron,
-            one.timezone,
-            ", ".join(one.options.databases) or "all",
-            f"{one.last_success_at:%Y-%m-%d %H:%M}" if one.last_success_at else "never",
-            _next(one),
+            schedule.name,
+            schedule.frequency or schedule.cron,
+            schedule.timezone,
+            ", ".join(schedule.options.databases) or "all",
+            f"{schedule.last_success_at:%Y-%m-%d %H:%M}" if schedule.last_success_at else "never",
+            _next(schedule),
         )
-        for one in schedules
+        for schedule in schedules
     ]
     table(("Name", "When", "Zone", "Databases", "Last success (UTC)", "Next due (UTC)"), rows)
 

@@ -102,7 +102,9 @@ class Notes:
     def checked_at(self, *levels: str) -> datetime | None:
         """Return when a check of one of these levels last succeeded."""
         found = [
-            self.checks[one].at for one in levels if one in self.checks and self.checks[one].success
+            self.checks[level].at
+            for level in levels
+            if level in self.checks and self.checks[level].success
         ]
         return max(found, default=None)
 

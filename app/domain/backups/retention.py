@@ -332,7 +332,7 @@ class _Count:
             return f"one of the {policy.count} newest" if policy.count > 1 else "the newest"
         if policy.days > 0 and self._now - item.created_at < _span(policy.days):
             return f"younger than {_days(policy.days)}"
-        return next(filter(None, (one.wants(item) for one in self._generations)), "")
+        return next(filter(None, (generation.wants(item) for generation in self._generations)), "")
 
     def _is_too_old(self, item: RetentionItem) -> bool:
         limit = self._policy.max_days
@@ -351,7 +351,7 @@ class _Count:
         policy = self._policy
         rules = [f"older than the {policy.count} newest"] if policy.count > 0 else []
         rules += [f"older than {_days(policy.days)}"] if policy.days > 0 else []
-        return ", ".join([*rules, *(one.told() for one in self._generations)])
+        return ", ".join([*rules, *(generation.told() for generation in self._generations)])
 
 
 # More than any backup is old, and few enough to be added to any year.

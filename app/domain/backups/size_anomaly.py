@@ -46,11 +46,11 @@ def unusual(entry: CatalogueEntry, others: Sequence[CatalogueEntry], percent: fl
     """
     before = sorted(
         (
-            one
-            for one in others
-            if one.backup_id < entry.backup_id
-            and (one.schedule, one.recovery_point) == (entry.schedule, entry.recovery_point)
-            and is_alike(one, entry)
+            other
+            for other in others
+            if other.backup_id < entry.backup_id
+            and (other.schedule, other.recovery_point) == (entry.schedule, entry.recovery_point)
+            and is_alike(other, entry)
         ),
         key=lambda one: one.backup_id,
     )[-_MOST:]

@@ -199,4 +199,4 @@ def decode_proofs(data: bytes) -> tuple[Proof, ...]:
 
 def proven_at(proofs: tuple[Proof, ...]) -> datetime | None:
     """Return when all of a backup was last restored and equal."""
-    return max((one.at for one in proofs if one.success and one.whole), default=None)
+    return max((proof.at for proof in proofs if proof.success and proof.whole), default=None)

@@ -141,7 +141,7 @@ async def _compare(
 
 
 def _wanted_positions(manifest: Manifest, load: DatabaseLoad) -> _Inventory:
-    sequences = {one.name for one in load.entry.tables if one.sequence}
+    sequences = {table.name for table in load.entry.tables if table.sequence}
     return {
         ("position of sequence", member.table): statement.sha256
         for member in manifest.members

@@ -86,14 +86,14 @@ def _about(
 ) -> Iterator[SavedStatement]:
     """Leave out statements about other objects, and the DROP that stands before each CREATE."""
     drop: SavedStatement | None = None
-    for one in statements:
-        if one.kind is StatementKind.DROP:
-            drop = one
-        elif not one.name:
-            yield one
+    for statement in statements:
+        if statement.kind is StatementKind.DROP:
+            drop = statement
+        elif not statement.name:
+            yield statement
         else:
-            if any((kind, one.name) in keys for kind in _meant(one)):
-                yield from [drop, one] if drop else [one]
+            if any((kind, statement.name) in keys for kind in _meant(statement)):
+                yield from [drop, statement] if drop else [statement]
             drop = None
 
 
@@ -127,17 +127,19 @@ async def live_objects(
     definitions = await read_objects(session, flavor, schema, only_triggers=tables is not None)
     if tables is not None:
         wanted = set(tables)
-        definitions = [one for one in definitions if one.entry.table in wanted]
+        definitions = [definition for definition in definitions if definition.entry.table in wanted]
     statements = object_statements(
         definitions, schema, plain_names=True, prepared=flavor.prepared_ddl
     )
     return ObjectSet(
         source=database,
-        entries=tuple(one.entry for one in definitions),
+        entries=tuple(definition.entry for definition in definitions),
         statements=tuple(
-            SavedStatement(one.kind, _plain(one.kind, one.sql, database), one.name)
-            for one in statements
-            if one.kind in _EXECUTED
+            SavedStatement(
+                statement.kind, _plain(statement.kind, statement.sql, database), statement.name
+            )
+            for statement in statements
+            if statement.kind in _EXECUTED
         ),
         charset=schema.charset,
         collation=schema.collation,
@@ -210,8 +212,8 @@ class _Script:
 
     async def compare(self, flavor: Flavor, schema: Schema) -> None:
         """Find out what is there, and what of it is as it should be."""
-        wanted = {_key(one): one.definition_sha256 for one in self._wanted.entries}
-        kinds = {one.kind for one in (*self._wanted.entries, *self._wanted.unwanted)}
+        wanted = {_key(entry): entry.definition_sha256 for entry in self._wanted.entries}
+        kinds = {entry.kind for entry in (*self._wanted.entries, *self._wanted.unwanted)}
         found = await read_objects(
             self._session, flavor, schema, only_triggers=kinds <= {ObjectKind.TRIGGER}
         )
@@ -223,9 +225,9 @@ class _Script:
         }
         # The order of a table's triggers is the order of their creation.
         torn = {
-            one.table
-            for one in self._wanted.entries
-            if one.kind is ObjectKind.TRIGGER and _key(one) not in self._done
+            entry.table
+            for entry in self._wanted.entries
+            if entry.kind is ObjectKind.TRIGGER and _key(entry) not in self._done
         }
         self._done -= {key for key, one in self._live.items() if one.table and one.table in torn}
 
@@ -233,9 +235,9 @@ class _Script:
         """Drop what is unwanted, and triggers that are to be made again."""
         gone = [one for one in self._wanted.unwanted if _key(one) in self._live]
         gone += [
-            self._live[_key(one)]
-            for one in self._wanted.entries
-            if one.kind is ObjectKind.TRIGGER and _key(one) in self._live.keys() - self._done
+            self._live[_key(entry)]
+            for entry in self._wanted.entries
+            if entry.kind is ObjectKind.TRIGGER and _key(entry) in self._live.keys() - self._done
         ]
         for one in gone:
             await drop_object(self._session, self._database, one)
@@ -243,7 +245,7 @@ class _Script:
 
     async def run(self, schema: Schema, *, enable_events: bool) -> list[str]:
         """Execute what is needed, in order, in a database that has the assumed collation meanwhile."""
-        if self._done >= {_key(one) for one in self._wanted.entries}:
+        if self._done >= {_key(entry) for entry in self._wanted.entries}:
             return []
         await self._session.use(self._database)
         strange = self._wanted.assumed not in {"", schema.collation}
@@ -261,18 +263,18 @@ class _Script:
     async def _execute(self, *, enable_events: bool) -> list[str]:
         warnings: list[str] = []
         drop = ""
-        for one in self._wanted.statements:
-            if one.kind is StatementKind.DROP:
-                drop = one.sql  # of the object whose CREATE comes next
-            elif one.kind is StatementKind.SESSION:
-                await self._session.query(one.sql)
-            elif self._is_needed(one) and (
-                enable_events or one.kind is not StatementKind.ENABLE_EVENT
+        for statement in self._wanted.statements:
+            if statement.kind is StatementKind.DROP:
+                drop = statement.sql  # of the object whose CREATE comes next
+            elif statement.kind is StatementKind.SESSION:
+                await self._session.query(statement.sql)
+            elif self._is_needed(statement) and (
+                enable_events or statement.kind is not StatementKind.ENABLE_EVENT
             ):
                 if drop:
                     await self._session.query(drop, no_timeout=True)
                 drop = ""
-                warnings += await self._create(one)
+                warnings += await self._create(statement)
             else:
                 drop = ""
         return warnings

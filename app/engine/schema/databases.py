@@ -165,4 +165,4 @@ async def scratch_databases(session: Session) -> list[str]:
 
 async def exists(session: Session, database: str) -> bool:
     """Tell whether there is such a database."""
-    return any(one.name == database for one in await read_schemas(session, (), scratch=True))
+    return any(schema.name == database for schema in await read_schemas(session, (), scratch=True))

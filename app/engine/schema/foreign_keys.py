@@ -90,13 +90,15 @@ async def read_foreign_keys(session: Session, bindings: Iterable[Binding]) -> li
     """Read the definitions of foreign keys."""
     found: list[ForeignKey] = []
     texts: dict[tuple[str, str], str] = {}
-    for one in bindings:
-        child = (one.database, one.table)
+    for binding in bindings:
+        child = (binding.database, binding.table)
         if child not in texts:
             rows = await session.texts(f"SHOW CREATE TABLE {qualified(*child)}")
             texts[child] = rows[0][1]
-        clause = next(clause for name, clause in ddl.foreign_keys(texts[child]) if name == one.name)
-        found.append(bound(one, clause))
+        clause = next(
+            clause for name, clause in ddl.foreign_keys(texts[child]) if name == binding.name
+        )
+        found.append(bound(binding, clause))
     return found
 
 
@@ -124,19 +126,19 @@ def around(
     names = {(one.database, one.name) for one in moving}
     staying: list[Binding] = []
     leaving: list[Binding] = []
-    for one in bindings:
-        child = (one.database, one.table) in names
-        parent = (one.parent_database, one.parent) in names
+    for binding in bindings:
+        child = (binding.database, binding.table) in names
+        parent = (binding.parent_database, binding.parent) in names
         if parent and not child:
-            staying.append(one)
+            staying.append(binding)
         elif child and not parent:
-            leaving.append(one)
+            leaving.append(binding)
     return staying, leaving
 
 
 def moved(keys: Sequence[ForeignKey], database: str) -> tuple[ForeignKey, ...]:
     """Return the same keys for children that are in another database now."""
-    return tuple(replace(one, database=database) for one in keys)
+    return tuple(replace(key, database=database) for key in keys)
 
 
 async def ensure(session: Session, keys: Sequence[ForeignKey]) -> None:
@@ -149,8 +151,8 @@ async def ensure(session: Session, keys: Sequence[ForeignKey]) -> None:
     if not keys:
         return
     there = {
-        (one.database, one.table, one.name): (one.parent_database, one.parent)
-        for one in await read_bindings(session, {key.database for key in keys})
+        (binding.database, binding.table, binding.name): (binding.parent_database, binding.parent)
+        for binding in await read_bindings(session, {key.database for key in keys})
     }
     for key in keys:
         found = there.get((key.database, key.table, key.name))

@@ -54,16 +54,16 @@ def object_statements(
         Statements in the order in which they load.
     """
     write = _Writer(schema, plain_names=plain_names, prepared=prepared)
-    views = [one for one in definitions if one.entry.kind is ObjectKind.VIEW]
-    routines = [one for one in definitions if one.entry.kind in ROUTINE_KINDS]
-    events = [one for one in definitions if one.entry.kind is ObjectKind.EVENT]
+    views = [definition for definition in definitions if definition.entry.kind is ObjectKind.VIEW]
+    routines = [definition for definition in definitions if definition.entry.kind in ROUTINE_KINDS]
+    events = [definition for definition in definitions if definition.entry.kind is ObjectKind.EVENT]
     return [
         *(_placeholder(one) for one in views if one.entry.valid),
         *write.routines(routines, views),
         *chain.from_iterable(
-            write.compound(one, StatementKind.TRIGGER, one.sql)
-            for one in definitions
-            if one.entry.kind is ObjectKind.TRIGGER
+            write.compound(definition, StatementKind.TRIGGER, definition.sql)
+            for definition in definitions
+            if definition.entry.kind is ObjectKind.TRIGGER
         ),
         *write.events(events),
         Statement(StatementKind.SESSION, _RESET),
@@ -126,27 +126,29 @@ class _Writer:
         self, routines: Sequence[Definition], views: Sequence[Definition]
     ) -> Iterator[Statement]:
         """Write routines and, between the stubs of functions and the functions, the views."""
-        stubs = {one.entry.name: stub for one in routines if (stub := _stub(one, views))}
-        for one in routines:
-            stub = stubs.get(one.entry.name, "")
+        stubs = {
+            routine.entry.name: stub for routine in routines if (stub := _stub(routine, views))
+        }
+        for routine in routines:
+            stub = stubs.get(routine.entry.name, "")
             kind = StatementKind.PLACEHOLDER if stub else StatementKind.ROUTINE
-            yield from self.compound(one, kind, stub or one.sql)
+            yield from self.compound(routine, kind, stub or routine.sql)
         for one in _by_need(views):
             yield from self.view(one)
-        for one in routines:
-            if one.entry.name in stubs:
-                drop = f"DROP FUNCTION {quote(one.entry.name)};\n".encode()
-                yield Statement(StatementKind.PLACEHOLDER, drop, name=one.entry.name)
-                yield from self.compound(one, StatementKind.ROUTINE, one.sql)
+        for routine in routines:
+            if routine.entry.name in stubs:
+                drop = f"DROP FUNCTION {quote(routine.entry.name)};\n".encode()
+                yield Statement(StatementKind.PLACEHOLDER, drop, name=routine.entry.name)
+                yield from self.compound(routine, StatementKind.ROUTINE, routine.sql)
 
     def events(self, events: Sequence[Definition]) -> Iterator[Statement]:
         """Write events so that none fires before the last of everything is there."""
         enabled = []
-        for one in events:
-            sql, was_enabled = disabled_event(one.sql)
-            yield from self.compound(one, StatementKind.EVENT, sql)
+        for event in events:
+            sql, was_enabled = disabled_event(event.sql)
+            yield from self.compound(event, StatementKind.EVENT, sql)
             if was_enabled:
-                enabled.append(one)
+                enabled.append(event)
         for one in enabled:
             yield from self.enabled(one)
 

@@ -157,7 +157,9 @@ def _missing_for_routines(
     grants: Grants, flavor: Flavor, databases: Sequence[str]
 ) -> list[Missing]:
     """Find out whether routines of others would be left out, because nobody says that they exist."""
-    if all(any(grants.allows(one, database) for one in _ROUTINE_RIGHTS) for database in databases):
+    if all(
+        any(grants.allows(right, database) for right in _ROUTINE_RIGHTS) for database in databases
+    ):
         return []
     return _missing_bodies(grants, flavor)
 
@@ -245,7 +247,7 @@ def require(missing: Sequence[Missing]) -> None:
     Raises:
         PermissionDeniedError: Names each privilege; the hint holds the GRANT statements.
     """
-    required = [one for one in missing if one.required]
+    required = [right for right in missing if right.required]
     if required:
         what = ", ".join(f"{one.right} on {one.scope}" for one in required)
         raise PermissionDeniedError(

@@ -88,9 +88,9 @@ def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
 
 
 async def _plan(session: Session, flavor: Flavor, draft: SwapDraft) -> SchemaSwap:
-    incoming = tuple(one.name for one in await table_names(session, draft.source))
+    incoming = tuple(table_name.name for table_name in await table_names(session, draft.source))
     there = await exists(session, draft.target)
-    live = [one.name for one in await table_names(session, draft.target)]
+    live = [table_name.name for table_name in await table_names(session, draft.target)]
     going = set(incoming) | draft.leaving
     outgoing = tuple(name for name in live if draft.whole or name in going)
     scope = None if _touches_all(draft) else outgoing
@@ -103,7 +103,7 @@ async def _plan(session: Session, flavor: Flavor, draft: SwapDraft) -> SchemaSwa
     if unwanted is None:
         unwanted = surplus(present.entries, wanted.entries)
     if there and scope is not None:
-        triggers = [one.name for one in wanted.entries if one.kind is ObjectKind.TRIGGER]
+        triggers = [entry.name for entry in wanted.entries if entry.kind is ObjectKind.TRIGGER]
         await refuse_clashes(session, draft.target, incoming, triggers, outgoing)
     return SchemaSwap(
         target=draft.target,
@@ -197,8 +197,12 @@ async def clear_the_way(session: Session, swap: SchemaSwap) -> None:
     """
     triggers = await trigger_names(session, swap)
     views = set(await view_names(session, swap.target)) & set(swap.incoming)
-    known = {one.name: one for one in swap.present.entries if one.kind is ObjectKind.TRIGGER}
-    known_views = {one.name: one for one in swap.present.entries if one.kind is ObjectKind.VIEW}
+    known = {
+        entry.name: entry for entry in swap.present.entries if entry.kind is ObjectKind.TRIGGER
+    }
+    known_views = {
+        entry.name: entry for entry in swap.present.entries if entry.kind is ObjectKind.VIEW
+    }
     if strange := sorted((triggers - known.keys()) | (views - known_views.keys())):
         raise ConflictError(
             f"{swap.target}.{strange[0]} was created while the restore went on",

@@ -107,8 +107,8 @@ async def moves_left(session: Session, swaps: Sequence[SchemaSwap]) -> list[Move
     """
     left: list[Move] = []
     for swap in swaps:
-        waiting = {one.name for one in await table_names(session, swap.source)}
-        kept = {one.name for one in await table_names(session, swap.kept)}
+        waiting = {table_name.name for table_name in await table_names(session, swap.source)}
+        kept = {table_name.name for table_name in await table_names(session, swap.kept)}
         come = set(swap.incoming) - waiting
         left += [
             Move(swap.target, name, swap.kept)

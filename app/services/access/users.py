@@ -124,7 +124,7 @@ class UserService:
         if not _is_admin(before) or _is_admin(after):
             return
         users = await self._store.list()
-        if not any(_is_admin(one) for one in users if one.name != before.name):
+        if not any(_is_admin(user) for user in users if user.name != before.name):
             raise ConflictError(
                 f"{before.name} is the last admin", hint="Make another user an admin first."
             )

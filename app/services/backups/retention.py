@@ -129,7 +129,7 @@ class RetentionService:
         deleted: list[RetentionDecision] = []
         failed: list[tuple[RetentionDecision, AppError]] = []
         try:
-            for one in reversed([one for one in verdicts if not one.is_kept]):
+            for one in reversed([verdict for verdict in verdicts if not verdict.is_kept]):
                 try:
                     await shielded(self._delete(one, by, deleted))
                 except (
@@ -204,9 +204,9 @@ class RetentionService:
         verdicts = self._judge(items)
         # Only those that would go are asked for: a lock for a moment is in nobody's way then.
         used = {
-            one.item.backup_id
-            for one in verdicts
-            if not one.is_kept and self._is_in_use(one.item.backup_id)
+            verdict.item.backup_id
+            for verdict in verdicts
+            if not verdict.is_kept and self._is_in_use(verdict.item.backup_id)
         }
         if used:
             verdicts = self._judge([replace(one, is_in_use=one.backup_id in used) for one in items])
@@ -222,7 +222,7 @@ class RetentionService:
         )
 
     def _made(self) -> dict[str, datetime]:
-        return {str(one.backup_id): one.created_at for one in self._entries()}
+        return {str(entry.backup_id): entry.created_at for entry in self._entries()}
 
     def _entries(self) -> tuple[CatalogueEntry, ...]:
         catalogue = self._parts.catalogue
@@ -338,7 +338,7 @@ def is_good(entry: CatalogueEntry, notes: Notes, proofs: tuple[Proof, ...]) -> b
     known_at = max(shown, default=entry.created_at if entry.verify else None)
     if known_at is None or notes.is_damaged:
         return False
-    return not any(one.error in _DAMAGED and one.at > known_at for one in proofs)
+    return not any(proof.error in _DAMAGED and proof.at > known_at for proof in proofs)
 
 
 def _pinned(notes: Notes | None) -> str:

@@ -118,7 +118,7 @@ class CheckService:
         """Name the backups whose sizes are due, with those that a look has shown to be damaged."""
         if not self._intervals.sizes:
             return []
-        names = [layout.parse(one.file) for one in health.survey.problems]
+        names = [layout.parse(problem.file) for problem in health.survey.problems]
         damaged = [name.backup_id for name in names if name is not None]
         return [*damaged, *(one.backup_id for one in due if one.level is VerifyLevel.SIZE)]
 

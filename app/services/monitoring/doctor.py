@@ -110,7 +110,7 @@ class DoctorService:
                 databases = [schema.name for schema in await read_schemas(session, names)]
                 checks += await _rights_checks(session, flavor, databases)
                 journals = await asyncio.to_thread(self._journals.all)
-                here = [one for one in journals if one.server == self._server.where]
+                here = [journal for journal in journals if journal.server == self._server.where]
                 checks += await _recovery_checks(session, here)
                 return checks, await _data_bytes(session)
         except AppError as exc:
@@ -175,7 +175,7 @@ def _backup_rights(missing: Sequence[Missing], databases: Sequence[str]) -> Doct
         detail = f"{shown or 'no database yet'}" + (f" and {more} more" if more > 0 else "")
         return DoctorCheck("backup rights", CheckState.OK, detail)
     detail = "missing: " + _listed(missing)
-    remedy = "\n".join(one.grant for one in missing)
+    remedy = "\n".join(right.grant for right in missing)
     return DoctorCheck(
         "backup rights", CheckState.FAIL, detail, remedy, PermissionDeniedError(detail, hint=remedy)
     )
@@ -184,12 +184,12 @@ def _backup_rights(missing: Sequence[Missing], databases: Sequence[str]) -> Doct
 def _rights(name: str, missing: Sequence[Missing], consequence: str) -> DoctorCheck:
     if not missing:
         return DoctorCheck(name, CheckState.OK, "complete")
-    remedy = "\n".join(one.grant for one in missing)
+    remedy = "\n".join(right.grant for right in missing)
     return DoctorCheck(name, CheckState.WARN, f"missing: {_listed(missing)}; {consequence}", remedy)
 
 
 def _listed(missing: Sequence[Missing]) -> str:
-    return ", ".join(f"{one.right} on {one.scope}" for one in missing)
+    return ", ".join(f"{right.right} on {right.scope}" for right in missing)
 
 
 async def _data_bytes(session: Session) -> int:

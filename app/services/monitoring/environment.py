@@ -84,7 +84,7 @@ class EnvironmentMonitor:
             return
         free = await asyncio.to_thread(directory.free_bytes)
         survey = (await self._backup_monitor.health.look()).survey
-        last = next((one for one in survey.entries if not one.recovery_point), None)
+        last = next((entry for entry in survey.entries if not entry.recovery_point), None)
         needed = round(last.size * GROWTH) if last else 0
         if free < max(floor, needed):
             why = f"the floor is {floor}" if free < floor else f"the next backup may need {needed}"
@@ -105,13 +105,13 @@ class EnvironmentMonitor:
             return
         await self._alarm.resolve(AlertKind.OVERDUE, _SCHEDULES, "the schedules can be read")
         now = self._clock.now()
-        for one in schedules:
-            await self._overdue(one, now)
-            await self._missing(one)
-        for name in set(self._missed or ()) - {one.name for one in schedules}:
+        for schedule in schedules:
+            await self._overdue(schedule, now)
+            await self._missing(schedule)
+        for name in set(self._missed or ()) - {schedule.name for schedule in schedules}:
             for kind in (AlertKind.OVERDUE, AlertKind.MISSED):
                 await self._alarm.resolve(kind, name, f"schedule {name} is gone")
-        self._missed = {one.name: one.missed for one in schedules}
+        self._missed = {schedule.name: schedule.missed for schedule in schedules}
 
     async def _overdue(self, schedule: Schedule, now: datetime) -> None:
         due = schedule.next_due()
@@ -172,7 +172,7 @@ class EnvironmentMonitor:
             grants = await read_grants(session)
             for databases, only_tables in wanted:
                 try:
-                    names = [one.name for one in await read_schemas(session, databases)]
+                    names = [schema.name for schema in await read_schemas(session, databases)]
                 except NotFoundError:  # no question of rights; its run says so
                     continue
                 require(missing_for_backup(grants, flavor, names, only_tables=only_tables))
@@ -185,9 +185,9 @@ class EnvironmentMonitor:
         except AppError:  # `_plans` has told
             schedules = ()
         found = {
-            (one.options.databases or default, bool(one.options.tables))
-            for one in schedules
-            if one.enabled
+            (schedule.options.databases or default, bool(schedule.options.tables))
+            for schedule in schedules
+            if schedule.enabled
         }
         return sorted(found) or [(default, False)]
 

@@ -118,7 +118,7 @@ class HealthService:
             self.catalogue.directory.stat(file + ending) for ending in (layout.NOTES, layout.PROOFS)
         ]
         notes, proofs = (
-            _Stamp(one.st_ino, one.st_mtime_ns, one.st_size) if one else None for one in facts
+            _Stamp(fact.st_ino, fact.st_mtime_ns, fact.st_size) if fact else None for fact in facts
         )
         return notes, proofs
 
@@ -149,7 +149,7 @@ def _checked(known: Mapping[BackupId, _Beside]) -> dict[BackupId, str]:
 
 def _surveyed(survey: Survey) -> dict[BackupId, str]:
     """Tell what every look at the directory shows."""
-    found = [(one.file, str(one.error)) for one in survey.problems]
+    found = [(problem.file, str(problem.error)) for problem in survey.problems]
     found += [(file, f"{file}: has no manifest") for file in survey.orphans]
     names = [(layout.parse(file), message) for file, message in found]
     return {name.backup_id: message for name, message in names if name is not None}

@@ -150,7 +150,7 @@ class MetricsService:
             proven_at=_proven_at(health, history),
             schedules=None
             if schedules is None
-            else tuple(self._numbers(one, newest, now) for one in schedules),
+            else tuple(self._numbers(schedule, newest, now) for schedule in schedules),
             disk=disk,
             alerts_open=alerts,
         )
@@ -244,14 +244,15 @@ def _disk(directory: Path, floor_bytes: int) -> Disk | None:
 def _was_made(history: HistoryNumbers | None) -> bool:
     """Tell whether there was ever a backup."""
     return history is not None and any(
-        one.kind is RunKind.BACKUP and one.state is RunState.SUCCEEDED for one in history.tallies
+        tally.kind is RunKind.BACKUP and tally.state is RunState.SUCCEEDED
+        for tally in history.tallies
     )
 
 
 def _newest(health: BackupHealth | None) -> dict[str, CatalogueEntry]:
     """Return the newest backup of each schedule."""
     entries = health.survey.entries if health else ()
-    return {one.schedule: one for one in reversed(entries) if not one.recovery_point}
+    return {entry.schedule: entry for entry in reversed(entries) if not entry.recovery_point}
 
 
 def _proven_at(health: BackupHealth | None, history: HistoryNumbers | None) -> datetime | None:
@@ -261,4 +262,4 @@ def _proven_at(health: BackupHealth | None, history: HistoryNumbers | None) -> d
 
 
 def _latest(*instants: datetime | None) -> datetime | None:
-    return max((one for one in instants if one is not None), default=None)
+    return max((instant for instant in instants if instant is not None), default=None)

@@ -118,8 +118,8 @@ class StatusService:
             last_backup=last,
             last_proven_at=proven_at(proofs[last.backup_id]) if last else None,
             backups_count=len(survey.entries),
-            size_bytes=sum(one.size for one in survey.entries),
-            raw_size_bytes=sum(one.raw_size for one in survey.entries),
+            size_bytes=sum(entry.size for entry in survey.entries),
+            raw_size_bytes=sum(entry.raw_size for entry in survey.entries),
             disk_free_bytes=disk.free,
             disk_total_bytes=disk.total,
             running=tuple(running),
@@ -153,7 +153,7 @@ class StatusService:
 
     async def _dues(self) -> list[datetime]:
         dues = [one.next_due() for one in await self._schedules.list()]
-        return [one for one in dues if one is not None]
+        return [due for due in dues if due is not None]
 
     async def _history(self) -> str:
         try:
@@ -184,4 +184,4 @@ class StatusService:
 
 def _last(survey: Survey) -> CatalogueEntry | None:
     """Return the newest backup that is no recovery point."""
-    return next((one for one in survey.entries if not one.recovery_point), None)
+    return next((entry for entry in survey.entries if not entry.recovery_point), None)

@@ -64,18 +64,18 @@ class Repairs:
         now = self._parts.clock.now()
         journals = await self._parts.swaps.journals()
         # An undo that was interrupted may still take its tables from there.
-        awaited = {one.undoes for one in journals if not one.phase.is_over}
+        awaited = {journal.undoes for journal in journals if not journal.phase.is_over}
         expired = [
-            one
-            for one in journals
-            if one.phase is RestorePhase.DONE
-            and one.keep_until is not None
-            and one.keep_until <= now
-            and one.restore_id not in awaited
+            journal
+            for journal in journals
+            if journal.phase is RestorePhase.DONE
+            and journal.keep_until is not None
+            and journal.keep_until <= now
+            and journal.restore_id not in awaited
         ]
-        for one in journals:
-            if one.phase is RestorePhase.FORGOTTEN and one.began_at < now - _REMEMBERED:
-                await self._parts.swaps.strike(one)
+        for journal in journals:
+            if journal.phase is RestorePhase.FORGOTTEN and journal.began_at < now - _REMEMBERED:
+                await self._parts.swaps.strike(journal)
         return [await self._forget(one) for one in expired]
 
     async def _forget(self, journal: Journal) -> Repair:

@@ -42,7 +42,9 @@ class Forecaster:
         found: list[TableForecast] = []
         for load in loads:
             async with self._server.session(_chunk_state(manifest)) as session:
-                live = {one.name: one for one in await read_tables(session, flavor, [load.target])}
+                live = {
+                    table.name: table for table in await read_tables(session, flavor, [load.target])
+                }
                 for entry in load.entry.tables:
                     one = await self._one(
                         session, flavor, manifest, load, live.get(entry.name), entry
@@ -92,10 +94,10 @@ class Forecaster:
     ) -> Drift:
         sql = TableSql.of(Table(load.target, entry), flavor)
         members = [
-            one
-            for one in manifest.members
-            if one.kind is MemberKind.DATA
-            and (one.database, one.table) == (load.entry.name, entry.name)
+            member
+            for member in manifest.members
+            if member.kind is MemberKind.DATA
+            and (member.database, member.table) == (load.entry.name, entry.name)
         ]
         chunk_bytes = manifest.options.chunk_bytes
         if entry.index:

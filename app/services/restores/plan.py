@@ -212,7 +212,7 @@ async def rows_at_stake(session: Session, load: DatabaseLoad, request: RestoreRe
     """Find tables with rows whose place would be taken by ones of which the backup has no rows."""
     if request.schema_only or request.into:
         return []
-    live = {one.name for one in await table_names(session, load.target)}
+    live = {name.name for name in await table_names(session, load.target)}
     lost = [
         entry
         for entry in load.entry.tables

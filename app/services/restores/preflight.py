@@ -138,7 +138,7 @@ class Preflight:
             loads=complete,
             problems=tuple(problems),
             compatibility=compatible,
-            missing_rights=tuple(one.grant for one in (*missing, *silence)),
+            missing_rights=tuple(right.grant for right in (*missing, *silence)),
             space=space,
             warnings=tuple(warnings),
         )
@@ -258,7 +258,7 @@ async def _taken(
     if not request.into:
         return []
     for load in loads:
-        live = {one.name for one in await table_names(session, load.target)}
+        live = {name.name for name in await table_names(session, load.target)}
         found = await content(session, load.target) if load.whole else ""
         if taken := sorted(live & {table.name for table in load.entry.tables}):
             found = f"table {taken[0]!r} already"
@@ -274,7 +274,7 @@ async def _clashes(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppE
         if load.whole or not await exists(session, load.target):
             continue
         tables = {table.name for table in load.entry.tables}
-        going = {one.name for one in await table_names(session, load.target)} & tables
+        going = {name.name for name in await table_names(session, load.target)} & tables
         triggers = {one.name for one in load.entry.objects if one.kind is ObjectKind.TRIGGER}
         try:
             await refuse_clashes(session, load.target, tables, triggers, going)

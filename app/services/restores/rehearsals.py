@@ -107,11 +107,11 @@ class Rehearsals:
             estimate=estimate,
             proofs=await asyncio.to_thread(self._parts.catalogue.proofs, backup_id),
             undoable=tuple(
-                one
-                for one in await self._parts.swaps.journals()
-                if one.phase is RestorePhase.DONE
-                and one.kind is RestoreKind.RESTORE
-                and one.backup_id == backup_id
+                journal
+                for journal in await self._parts.swaps.journals()
+                if journal.phase is RestorePhase.DONE
+                and journal.kind is RestoreKind.RESTORE
+                and journal.backup_id == backup_id
             ),
         )
 
@@ -256,7 +256,9 @@ class Rehearsals:
         proofs = await asyncio.to_thread(self._parts.catalogue.proofs, manifest.backup_id)
         # What one small table took says little about all of them.
         measured = [
-            one for one in proofs if one.success and one.seconds and 2 * one.raw_size > size
+            proof
+            for proof in proofs
+            if proof.success and proof.seconds and 2 * proof.raw_size > size
         ]
         if measured:
             rate = measured[0].raw_size / measured[0].seconds

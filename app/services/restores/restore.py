@@ -138,7 +138,9 @@ class Restoration:
         async with self._parts.server.session() as session:
             for load in loads:
                 chosen = {table.name for table in load.entry.tables}
-                live = {one.name for one in await table_names(session, load.target)} & chosen
+                live = {
+                    table_name.name for table_name in await table_names(session, load.target)
+                } & chosen
                 if live or (load.whole and not await is_empty(session, load.target)):
                     databases.append(load.target)
                     tables += [f"{load.target}.{name}" for name in sorted(live) if not load.whole]
@@ -321,7 +323,7 @@ class Restoration:
         """Keep with the backup what this restore has shown; a medium that refuses hides no result."""
         tables = [table for load in loads for table in load.entry.tables]
         manifest = self._reader.manifest
-        wanted, done = self._request, sum(len(one.tables) for one in manifest.databases)
+        wanted, done = self._request, sum(len(database.tables) for database in manifest.databases)
         proof = Proof(
             at=self._parts.clock.now(),
             by=kind,
@@ -354,7 +356,7 @@ def point_to_repair(failure: BaseException) -> None:
 def _require_free(swaps: Sequence[SchemaSwap]) -> None:
     """Refuse to take the place of what others have put under the new name meanwhile."""
     for swap in swaps:
-        for name in (*swap.outgoing, *(one.name for one in swap.present.entries)):
+        for name in (*swap.outgoing, *(entry.name for entry in swap.present.entries)):
             raise TargetNotEmptyError(
                 f"{swap.target}.{name} was made by others while the restore went on",
                 hint="Choose another name with --into, or drop what is there.",

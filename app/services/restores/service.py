@@ -307,10 +307,10 @@ def _counted(
 ) -> RestoreResult:
     """Say how much was loaded."""
     tables = {(load.entry.name, one.name): one for load in loads for one in load.entry.tables}
-    members = (one for one in manifest.members if (one.database, one.table) in tables)
+    members = (member for member in manifest.members if (member.database, member.table) in tables)
     return replace(
         result,
         rows_count=sum(table.rows for table in tables.values()),
         raw_size=sum(table.raw_size for table in tables.values()),
-        size=sum(one.size for one in members),
+        size=sum(member.size for member in members),
     )

@@ -285,7 +285,7 @@ class Swaps:
             reversed_draft(swap, kept_name(swap.target, restore_id)) for swap in journal.swaps
         ]
         for swap in journal.swaps:
-            there = {one.name for one in await table_names(session, swap.kept)}
+            there = {name.name for name in await table_names(session, swap.kept)}
             if gone := sorted(set(swap.outgoing) - there):
                 message = f"table {swap.target}.{gone[0]} is not kept any more"
                 raise UndoExpiredError(message, hint=journal.way_back)

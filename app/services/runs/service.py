@@ -219,8 +219,8 @@ class RunService:
         run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
         await self._store.save(run)
         await asyncio.to_thread(self._locks.forget, run.run_id)
-        for one in self._listeners:
-            await one.ended(run)
+        for listener in self._listeners:
+            await listener.ended(run)
 
     async def close(self, wait_seconds: float) -> None:
         """
@@ -315,8 +315,8 @@ class RunService:
         try:
             if active.cancelled:
                 raise asyncio.CancelledError  # noqa: TRY301 - ends as every cancelled run does
-            for one in self._listeners:
-                await one.begun(active.run)
+            for listener in self._listeners:
+                await listener.begun(active.run)
             value = await active.order.work(active.progress)
             document = active.order.document(value)
         except asyncio.CancelledError as exc:
@@ -362,8 +362,8 @@ class RunService:
             # Not before: who sees that it is over looks for it in the history.
             active.run = over
             await self._let_go(active.run.run_id, active.locks)
-        for one in self._listeners:
-            await one.ended(active.run)
+        for listener in self._listeners:
+            await listener.ended(active.run)
 
     async def _let_go(self, run_id: RunId, locks: HeldLocks) -> None:
         try:

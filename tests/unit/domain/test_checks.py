@@ -49,7 +49,7 @@ def looked(days: float, *, success: bool = True) -> Check:
 
 def levels(*stored: StoredBackup, intervals: Intervals = USUAL, period=None) -> list[VerifyLevel]:
     """Return the levels that are due at noon."""
-    return [one.level for one in due_checks(stored, intervals, NOON, period)]
+    return [check.level for check in due_checks(stored, intervals, NOON, period)]
 
 
 @pytest.mark.parametrize(

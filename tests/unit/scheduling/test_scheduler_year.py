@@ -165,11 +165,11 @@ def test_two_processes_on_one_directory_fire_once(tmp_path):
     async def months() -> None:
         processes = [Process(tmp_path, fires) for _ in range(2)]
         await arrange(processes[0])
-        for one in processes:
-            await one.scheduler.open()
+        for process in processes:
+            await process.scheduler.open()
         await asyncio.sleep(60 * 86400)
-        for one in processes:
-            await one.scheduler.close()
+        for process in processes:
+            await process.scheduler.close()
 
     run_virtually(BEGIN, months())
 

@@ -58,7 +58,10 @@ class World:
             self.trip.target.where,
             NOON,
             phase,
-            tuple(SchemaSwap(one, f"{one}__bk_new_1", f"{one}__bk_old_1") for one in targets),
+            tuple(
+                SchemaSwap(target, f"{target}__bk_new_1", f"{target}__bk_old_1")
+                for target in targets
+            ),
         )
         self.trip.journals.save(made)
         return made
@@ -72,7 +75,7 @@ def world(tmp_path) -> World:
 
 def keys(order) -> set[str]:
     """What no other run may have meanwhile."""
-    return {one.key for one in order.resources}
+    return {resource.key for resource in order.resources}
 
 
 def test_all_backups_of_a_server_exclude_each_other(world):
@@ -98,7 +101,7 @@ async def test_restores_of_one_database_exclude_each_other(world):
     assert keys(plain) == keys(again) != keys(into)
     assert not keys(plain) & keys(into)
     assert not keys(plain) & keys(world.orders.backup(BackupOptions()))
-    assert [one.label for one in plain.resources] == ["database 'shop'"]
+    assert [resource.label for resource in plain.resources] == ["database 'shop'"]
     assert (plain.kind, plain.backup_id) == (RunKind.RESTORE, world.manifest.backup_id)
 
 
@@ -136,9 +139,9 @@ async def test_what_changes_no_database_excludes_nothing(world):
         await world.orders.deletion(world.manifest.backup_id),
     ]
 
-    assert [one.resources for one in orders] == [()] * 4
-    assert [one.backup_id for one in orders] == [world.manifest.backup_id] * 4
-    assert [one.kind for one in orders] == ["dry-run", "drill", "verification", "deletion"]
+    assert [order.resources for order in orders] == [()] * 4
+    assert [order.backup_id for order in orders] == [world.manifest.backup_id] * 4
+    assert [order.kind for order in orders] == ["dry-run", "drill", "verification", "deletion"]
 
 
 @pytest.mark.parametrize("name", [UNKNOWN, "../etc/passwd", "", "\0", "restore_000000000009"])

@@ -193,7 +193,9 @@ async def test_what_two_want_at_once_one_claims(world):
         world.clock.at += timedelta(hours=1)
         by_cron = (await other.due(name=name)).order
         occasions = [await one.consider(name) for one in (service, other)]
-        claims = [one.order.claim for one in occasions if one] + [by_cron and by_cron.claim]
+        claims = [occasion.order.claim for occasion in occasions if occasion] + [
+            by_cron and by_cron.claim
+        ]
         if by_cron_first:
             claims.reverse()
         await claims[0]()

@@ -412,7 +412,7 @@ def test_proofs_are_no_backup(tmp_path, codec):
     catalogue.add_proof(manifest.backup_id, proof())
 
     survey = catalogue.survey()
-    assert [one.backup_id for one in survey.entries] == [manifest.backup_id]
+    assert [entry.backup_id for entry in survey.entries] == [manifest.backup_id]
     assert survey.orphans == ()
     assert survey.problems == ()
 

@@ -86,4 +86,4 @@ def test_a_deletion_because_of_another_backup_needs_that_one(tmp_path):
     (tmp_path / "aside").rename(tmp_path / new.file)
     catalogue.delete(old.backup_id, covered_by=new.backup_id)
 
-    assert [one.backup_id for one in catalogue.entries()] == [new.backup_id]
+    assert [entry.backup_id for entry in catalogue.entries()] == [new.backup_id]

@@ -189,9 +189,9 @@ async def test_all_writers_to_a_full_disk_name_the_same_cause(tmp_path):
         appends = [writer.append(MemberKind.HEADER, [large]) for _ in range(20)]
         ends = await asyncio.gather(*appends, return_exceptions=True)
 
-    failures = [one for one in ends if isinstance(one, Exception)]
+    failures = [end for end in ends if isinstance(end, Exception)]
     assert len(failures) >= 2
-    assert {type(one) for one in failures} == {StorageFullError}
+    assert {type(failure) for failure in failures} == {StorageFullError}
 
 
 async def test_a_full_disk_is_told_for_members_that_waited(tmp_path):

@@ -327,7 +327,7 @@ class World:
         """Delete, and check everything that must hold."""
         plan = plan_retention(self.items, self.policies, 7, self.now)
         stays = [one.item for one in plan if one.is_kept]
-        assert {one.backup_id for one in stays} == retained.kept(
+        assert {stay.backup_id for stay in stays} == retained.kept(
             self.items, self.policies, 7, self.now
         )
         for one in plan:

@@ -50,7 +50,7 @@ def test_the_border_is_the_same_from_both_sides(bindings, moving):
     others = every - {(one.database, one.name) for one in moving}
 
     staying, leaving = around(bindings, moving)
-    back = around(bindings, [TableRef(*one, "") for one in others])
+    back = around(bindings, [TableRef(*other, "") for other in others])
 
     assert back == (leaving, staying)
 

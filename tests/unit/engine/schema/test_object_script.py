@@ -37,9 +37,9 @@ def write(*definitions, plain_names=True, prepared=True):
 def named(statements, *kinds):
     """Return kind and name of the statements that make something."""
     return [
-        (one.kind.value, one.name)
-        for one in statements
-        if one.name and (not kinds or one.kind in kinds)
+        (statement.kind.value, statement.name)
+        for statement in statements
+        if statement.name and (not kinds or statement.kind in kinds)
     ]
 
 

@@ -61,7 +61,9 @@ def as_done(result) -> Any:
 
 def entry_of(depot, manifest):
     """The line of a backup."""
-    return next(one for one in depot.catalogue.entries() if one.backup_id == manifest.backup_id)
+    return next(
+        entry for entry in depot.catalogue.entries() if entry.backup_id == manifest.backup_id
+    )
 
 
 async def test_what_goes_is_gone_from_disk_and_in_the_audit(depot):
@@ -127,7 +129,7 @@ async def test_a_schedule_has_its_own_policy(depot):
 
     (depot.path / "schedule.json").write_bytes(text)
     await depot.retention.prune()
-    schedules = [one.schedule for one in depot.catalogue.entries()]
+    schedules = [entry.schedule for entry in depot.catalogue.entries()]
     assert sorted(schedules) == ["", "", *["nightly"] * 3]
 
 

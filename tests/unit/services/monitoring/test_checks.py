@@ -178,7 +178,7 @@ async def test_files_are_read_by_runs_and_sizes_are_not(here):
     await here.checks.run_due(everything=True)
 
     runs = here.heard.runs
-    assert [(one.kind, one.asked_by, one.origin) for one in runs] == (
+    assert [(run.kind, run.asked_by, run.origin) for run in runs] == (
         [(RunKind.VERIFICATION, "checks", Origin.SCHEDULE)] * 3
     )
     assert all(a.finished_at <= b.created_at for a, b in pairwise(runs))
@@ -207,12 +207,12 @@ async def test_two_processes_share_a_pass(here, tmp_path):
     await asyncio.gather(
         here.checks.run_due(everything=True), other.checks.run_due(everything=True)
     )
-    while not all("content" in here.checks_of(one) for one in manifests):
+    while not all("content" in here.checks_of(manifest) for manifest in manifests):
         await here.checks.run_due(everything=True)
     await other.close()
 
-    read = [one.backup_id for one in (*here.heard.runs, *other.heard.runs)]
-    assert sorted(read) == [one.backup_id for one in manifests]
+    read = [run.backup_id for run in (*here.heard.runs, *other.heard.runs)]
+    assert sorted(read) == [manifest.backup_id for manifest in manifests]
 
 
 async def test_a_pass_waits_for_the_next_time_when_it_is_in_the_way(here):
@@ -279,7 +279,7 @@ async def test_a_check_that_somebody_cancels_does_not_end_the_pass(here):
     found = await here.checks.run_due(everything=True)
 
     assert found == ()
-    assert [one.state for one in here.heard.runs] == [RunState.CANCELLED] * 2
+    assert [run.state for run in here.heard.runs] == [RunState.CANCELLED] * 2
     assert here.checks_of(first) == here.checks_of(second) == {}
 
 
@@ -297,7 +297,8 @@ async def test_a_pass_that_is_cancelled_lets_everything_go(here):
     assert len(here.heard.runs) <= 1
     assert len(await here.checks.run_due(everything=True)) >= 2
     assert all(
-        "content" in here.catalogue.notes(one.backup_id).checks for one in here.catalogue.entries()
+        "content" in here.catalogue.notes(entry.backup_id).checks
+        for entry in here.catalogue.entries()
     )
 
 
@@ -325,7 +326,7 @@ async def test_a_check_asks_at_the_last_moment_whether_it_is_still_wanted(here):
     found = await here.checks.run_due(everything=True)
 
     assert [one.backup_id for one in found] == [first.backup_id]
-    assert [one.backup_id for one in here.heard.runs] == [first.backup_id]
+    assert [run.backup_id for run in here.heard.runs] == [first.backup_id]
     assert "content" in here.checks_of(second)
 
 

@@ -67,12 +67,12 @@ def test_a_recovery_loads_into_schemas_of_its_own():
     loads = plan_loads(TWO, RestoreRequest(TWO.backup_id), restore_id)
     (renamed,) = plan_loads(ONE, RestoreRequest(ONE.backup_id, into="other"), restore_id)
 
-    assert [one.place for one in loads] == [
+    assert [load.place for load in loads] == [
         "blog__bk_new_0123456789ab",
         "shop__bk_new_0123456789ab",
     ]
     assert renamed.place == "other__bk_new_0123456789ab"
-    assert all(SCRATCH.search(one.place) for one in loads)
+    assert all(SCRATCH.search(load.place) for load in loads)
 
 
 def test_chosen_tables_come_with_their_triggers_alone():
@@ -106,9 +106,9 @@ def test_all_tables_by_name_are_not_everything():
 def test_patterns_choose_tables_of_every_database(patterns, names):
     """A database without any of them is left alone."""
     found = [
-        f"{load.target}.{one.name}"
+        f"{load.target}.{table.name}"
         for load in plan(TWO, tables=patterns)
-        for one in load.entry.tables
+        for table in load.entry.tables
     ]
 
     assert sorted(found) == sorted(names)
@@ -206,8 +206,8 @@ def test_definitions_only_leave_out_rows_but_not_positions():
 
     counter, *tables = load.entry.tables
     assert counter == COUNTER
-    assert [(one.rows, one.raw_size) for one in tables] == [(0, 0)] * 3
-    assert all(one.partial for one in tables)
+    assert [(table.rows, table.raw_size) for table in tables] == [(0, 0)] * 3
+    assert all(table.partial for table in tables)
     assert not load.include_rows
     assert load.whole
 

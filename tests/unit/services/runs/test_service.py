@@ -178,7 +178,9 @@ async def test_a_run_is_cancelled_while_it_works(runs, world):
     answers = [await runs.cancel(run.run_id) for _ in range(3)]
     over = await ended(runs, run)
 
-    assert [(one.state, one.cancel_requested) for one in answers] == [(RunState.RUNNING, True)] * 3
+    assert [(answer.state, answer.cancel_requested) for answer in answers] == [
+        (RunState.RUNNING, True)
+    ] * 3
     assert (over.state, over.cancel_requested) == (RunState.CANCELLED, True)
     assert (work.cancelled, work.cleaned) == (1, True)
     assert await world.history() == [over]

@@ -61,7 +61,7 @@ async def test_one_of_many_starts_begins(runs, world):
     refusals = [answer for answer in answers if isinstance(answer, AlreadyRunningError)]
 
     assert len(refusals) == 49
-    assert {one.run_id for one in refusals} == {run.run_id}
+    assert {refusal.run_id for refusal in refusals} == {run.run_id}
     await runs.close(0)
     assert await world.nothing_left()
 
