@@ -83,7 +83,7 @@ def codec(request: pytest.FixtureRequest) -> Codec:
 
 
 async def _tables(session: Session, flavor: Flavor) -> dict[str, TableSql]:
-    tables = await read_tables(session, flavor, [SCHEMA])
+    tables = await read_tables(session, [SCHEMA])
     return {table.name: TableSql.of(table, flavor) for table in tables}
 
 

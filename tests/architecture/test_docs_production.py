@@ -35,8 +35,9 @@ OTHERS = ["`shop`@`%`"]
 class _Session:
     """Answers as a server where somebody has run the statements of a section."""
 
-    def __init__(self, grants):
+    def __init__(self, grants, version):
         self._grants = grants
+        self.flavor = flavor_of(version)
 
     async def texts(self, _sql):
         return [
@@ -48,14 +49,13 @@ class _Session:
 
 
 async def _missing(server, grants, *, restores):
-    held = await read_grants(_Session(grants))  # type: ignore[arg-type]  # a fake
-    flavor = flavor_of(SERVERS[server])
-    found = missing_for_backup(held, flavor, ["shop"])
+    held = await read_grants(_Session(grants, SERVERS[server]))  # type: ignore[arg-type]  # a fake
+    found = missing_for_backup(held, ["shop"])
     if restores:
         found += missing_for_restore(held, ["shop"])
         found += missing_in_scratch(held, {"shop__bk_new_1": r"shop\_\_bk\_%"})
-        found += missing_for_definers(held, flavor, OTHERS)
-        found += missing_for_bodies(held, flavor, OTHERS)
+        found += missing_for_definers(held, OTHERS)
+        found += missing_for_bodies(held, OTHERS)
     return found
 
 

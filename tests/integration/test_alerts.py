@@ -425,7 +425,7 @@ def run(kind: RunKind = RunKind.BACKUP, state: RunState = RunState.FAILED, **cha
         "run_id": RunId("run_1"),
         "kind": kind,
         "state": state,
-        "asked_by": "alice",
+        "requested_by": "alice",
         "origin": Origin.API,
         "owner": "me",
         "created_at": datetime(2026, 1, 31, tzinfo=UTC),

@@ -71,7 +71,7 @@ async def test_the_newest_backup_is_drilled_when_that_is_due(here, sql, database
     assert proven_at(here.catalogue.proofs(new.backup_id)) == here.clock.at
     assert here.catalogue.proofs(old.backup_id) == ()
     run = here.heard.runs[-1]
-    assert (run.kind, run.state, run.asked_by) == (RunKind.DRILL, RunState.SUCCEEDED, "checks")
+    assert (run.kind, run.state, run.requested_by) == (RunKind.DRILL, RunState.SUCCEEDED, "checks")
     assert left_over(sql) == []
     assert here.bells.raised == {}
     health = await here.backup_monitor.health.look()

@@ -21,7 +21,7 @@ def run(state: RunState = RunState.RUNNING, schedule: str = "nightly", **changes
         "run_id": RunId("run_1"),
         "kind": RunKind.BACKUP,
         "state": state,
-        "asked_by": "schedule",
+        "requested_by": "schedule",
         "origin": Origin.SCHEDULE,
         "owner": "me",
         "created_at": NOW,

@@ -16,7 +16,6 @@ Tables without rows of their own have nothing to be compared with; they are writ
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
-from app.engine.flavor import Flavor
 from app.engine.schema.definitions import exact_definition, sequence_position
 from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Session
@@ -31,14 +30,12 @@ class SchemaDump:
     Writes the definitions of one dump; used once.
 
     Attributes:
-        flavor: The server's.
         sink: Where members go, those of rows too.
         single: Whether the file holds one database and so does not name it.
         printed: What SHOW CREATE prints, by label, of all that is written.
     """
 
-    def __init__(self, flavor: Flavor, sink: MemberSink, *, single: bool) -> None:
-        self.flavor = flavor
+    def __init__(self, sink: MemberSink, *, single: bool) -> None:
         self.sink = sink
         self.single = single
         self.printed: dict[str, str] = {}
@@ -52,7 +49,7 @@ class SchemaDump:
             StorageError: The sink refused.
         """
         with changed_table(table):
-            printed, exact = await exact_definition(session, table, self.flavor)
+            printed, exact = await exact_definition(session, table)
         self.printed[table.label] = printed
         sql = ddl.unqualify(exact, table.database) if self.single else exact
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
@@ -96,7 +93,7 @@ class SchemaDump:
             _require_same(table, known, printed)
 
     async def _ask(self, session: Session, table: Table) -> None:
-        now = await read_tables(session, self.flavor, [table.database], names=[table.name])
+        now = await read_tables(session, [table.database], names=[table.name])
         if table.entry not in [one.entry for one in now]:
             raise changed_error(table, "its columns or keys differ")
 

@@ -22,7 +22,6 @@ from app.engine.dump.changes import changed_error
 from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
-from app.engine.flavor import Flavor
 from app.engine.rows.queries import TableSql
 from app.engine.schema.accounts import account_statements
 from app.engine.schema.databases import Schema
@@ -83,17 +82,16 @@ class Dump:
     def __init__(
         self,
         snapshot: Snapshot,
-        flavor: Flavor,
         plan: DumpPlan,
         sink: MemberSink,
         progress: Progress,
     ) -> None:
         self._snapshot = snapshot
-        self._flavor = flavor
+        self._flavor = snapshot.flavor
         self._plan = plan
         self._sink = sink
         self._progress = progress
-        self._schema = SchemaDump(flavor, sink, single=plan.single)
+        self._schema = SchemaDump(sink, single=plan.single)
         self.warnings: list[str] = []
 
     async def run(self) -> tuple[DatabaseEntry, ...]:
@@ -125,7 +123,7 @@ class Dump:
         self._progress.enter(Phase.OBJECTS)
         if self._plan.accounts:
             session = self._snapshot.sessions[0]
-            accounts, warnings = await account_statements(session, self._flavor)
+            accounts, warnings = await account_statements(session)
             self.warnings.extend(warnings)
             await self._sink.append(MemberKind.OBJECTS, accounts)
         return tuple([await self._write_objects(schema, results) for schema in self._plan.schemas])
@@ -150,9 +148,7 @@ class Dump:
         databases = {table.database: None for table in tables}
         meant = {table.ref for table in tables}
         session, names = self._snapshot.sessions[0], {table.name for table in tables}
-        now = await read_tables(
-            session, self._flavor, list(databases), lambda ref: ref in meant, names=names
-        )
+        now = await read_tables(session, list(databases), lambda ref: ref in meant, names=names)
         entries = {table.ref: table.entry for table in now}
         for table in tables:
             if entries.get(table.ref) != table.entry:
@@ -163,7 +159,7 @@ class Dump:
         schema: Schema,
         results: dict[str, TableResult],
     ) -> DatabaseEntry:
-        found = await read_objects(self._snapshot.sessions[0], self._flavor, schema)
+        found = await read_objects(self._snapshot.sessions[0], schema)
         wanted = [one for one in found if self._plan.wants(one, schema.name)]
         for one in wanted:
             if not one.entry.valid:

@@ -18,16 +18,9 @@ from app.domain.runs.progress import Progress
 from app.engine.dump.changes import changed_table
 from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.snapshot import Snapshot
-from app.engine.rows.chunks import (
-    Chunk,
-    LargeRow,
-    Planner,
-    chunk_statement,
-    planner,
-    read_range,
-    read_stream,
-)
+from app.engine.rows.chunks import Chunk, LargeRow, chunk_statement, read_range, read_stream
 from app.engine.rows.large_rows import read_large_row, value_bytes
+from app.engine.rows.planner import Planner, planner
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
@@ -266,9 +259,7 @@ class RowDump:
             for statement in self._prelude(job):
                 yield statement
             value = 0
-            async with aclosing(
-                read_large_row(session, job.sql, self._schema.flavor, row)
-            ) as parts:
+            async with aclosing(read_large_row(session, job.sql, row)) as parts:
                 async for part in parts:
                     size = len(part.sql)
                     first = part.kind is StatementKind.PIECE and b"CONCAT(" not in part.sql[:64]

@@ -62,6 +62,11 @@ class Snapshot:
     _holders: list[Session] = field(default_factory=list)
     _table_lock: Session | None = None
 
+    @property
+    def flavor(self) -> Flavor:
+        """Return what the server is."""
+        return self.sessions[0].flavor
+
     async def release(self, session: Session) -> None:
         """
         Let go of the metadata locks of tables already read, so that DDL need not wait.
@@ -89,7 +94,6 @@ class _Attempt:
     """What one rung works with."""
 
     server: Server
-    flavor: Flavor
     sessions: list[Session]
     locker: Session
     tables: Sequence[TableRef]
@@ -103,7 +107,6 @@ class _Attempt:
 @asynccontextmanager
 async def open_snapshot(
     server: Server,
-    flavor: Flavor,
     tables: Sequence[TableRef],
     *,
     threads: int,
@@ -114,7 +117,6 @@ async def open_snapshot(
 
     Args:
         server: Where.
-        flavor: Its vendor's row.
         tables: What will be read; those without transactions are locked.
         threads: Connections wanted; the last rung has one.
         chunk_bytes: Target size of a reply.
@@ -132,14 +134,14 @@ async def open_snapshot(
         ConsistencyEntry("", consistent=False, tries=0, lock_seconds=0.0),
         PositionEntry(),
         [],
-        Identities(flavor, None),
+        Identities(None),
     )
     try:
         for _ in range(threads):
             snapshot.sessions.append(await server.open(state))
             await _leave_binary_log(snapshot.sessions[-1])
         await _lock_unsafe_tables(server, snapshot, tables)
-        await _climb(server, flavor, snapshot, tables)
+        await _climb(server, snapshot, tables)
         if snapshot.identities.ids is None and snapshot.consistency.method != Rung.INSTANCE_LOCK:
             snapshot.warnings.append(_BLIND)
         for session in snapshot.sessions:
@@ -182,18 +184,17 @@ async def _lock_unsafe_tables(
 
 async def _climb(
     server: Server,
-    flavor: Flavor,
     snapshot: Snapshot,
     tables: Sequence[TableRef],
 ) -> None:
     """Try the rungs in order."""
-    rungs = list(flavor.rungs)
+    rungs = list(snapshot.flavor.rungs)
     if len(snapshot.sessions) == 1 and Rung.LOCK_FREE in rungs:
         # One connection needs no lock, and this rung still knows the exact position.
         rungs.sort(key=lambda rung: rung is not Rung.LOCK_FREE)
     for rung in rungs:
         locker = await server.open({**DUMP_SESSION, "lock_wait_timeout": str(_LOCK_SECONDS)})
-        attempt = _Attempt(server, flavor, snapshot.sessions, locker, tables)
+        attempt = _Attempt(server, snapshot.sessions, locker, tables)
         try:
             await _RUNGS[rung](attempt)
         except (PermissionDeniedError, StatementError, SnapshotError) as exc:
@@ -242,7 +243,7 @@ async def _by_backup_stage(attempt: _Attempt) -> None:
     """Hold commits for the few milliseconds that the snapshots take (MariaDB)."""
     for stage in ("START", "FLUSH", "BLOCK_DDL"):
         await attempt.locker.query(f"BACKUP STAGE {stage}")
-    attempt.ids = await read_ids(attempt.locker, attempt.flavor)
+    attempt.ids = await read_ids(attempt.locker)
     begin = time.monotonic()
     await attempt.locker.query("BACKUP STAGE BLOCK_COMMIT")
     await _begin_all(attempt)
@@ -260,7 +261,7 @@ async def _by_instance_lock(attempt: _Attempt) -> None:
 async def _by_flush_lock(attempt: _Attempt) -> None:
     """Stop every writer for a moment; flushing first makes the moment shorter."""
     await attempt.locker.query("FLUSH NO_WRITE_TO_BINLOG TABLES")
-    attempt.ids = await read_ids(attempt.locker, attempt.flavor)
+    attempt.ids = await read_ids(attempt.locker)
     begin = time.monotonic()
     await attempt.locker.query("FLUSH TABLES WITH READ LOCK")
     await _begin_all(attempt)
@@ -275,7 +276,7 @@ async def _by_table_locks(attempt: _Attempt) -> None:
     locks = ", ".join(f"{table.sql} READ" for table in attempt.tables)
     if locks:
         await attempt.locker.query(f"LOCK TABLES {locks}")
-    attempt.ids = await read_ids(attempt.locker, attempt.flavor)
+    attempt.ids = await read_ids(attempt.locker)
     await _begin_all(attempt)
     attempt.position = await _position(attempt)
     await attempt.locker.query("UNLOCK TABLES")
@@ -285,7 +286,7 @@ async def _by_table_locks(attempt: _Attempt) -> None:
 async def _lock_free(attempt: _Attempt) -> None:
     """Begin until all connections report the same binary log position (MariaDB)."""
     for attempt.tries in range(1, _LOCK_FREE_TRIES + 1):
-        attempt.ids = await read_ids(attempt.locker, attempt.flavor)
+        attempt.ids = await read_ids(attempt.locker)
         await _begin_all(attempt)
         seen = {await _snapshot_position(session) for session in attempt.sessions}
         if len(seen) == 1:
@@ -311,14 +312,14 @@ async def _single(attempt: _Attempt) -> None:
     for session in attempt.sessions[1:]:
         await session.close()
     del attempt.sessions[1:]
-    attempt.ids = await read_ids(attempt.locker, attempt.flavor)
+    attempt.ids = await read_ids(attempt.locker)
     await _begin(attempt.sessions[0])
 
 
 async def _position(attempt: _Attempt) -> PositionEntry:
     """Read the position while commits wait; a backup without it is still a backup."""
     try:
-        return await _read_position(attempt.locker, attempt.flavor)
+        return await _read_position(attempt.locker)
     except PermissionDeniedError as exc:
         attempt.notes.append(f"the binary log position is not known: {exc}")
         return PositionEntry()
@@ -334,10 +335,10 @@ _RUNGS: Final[dict[Rung, Callable[[_Attempt], Awaitable[None]]]] = {
 }
 
 
-async def _read_position(session: Session, flavor: Flavor) -> PositionEntry:
+async def _read_position(session: Session) -> PositionEntry:
     """Read where the binary log stands; empty when the server writes none."""
-    rows = await session.texts(flavor.position)
+    rows = await session.texts(session.flavor.position)
     if not rows:
         return PositionEntry()
-    gtid = (await session.scalar(f"SELECT {flavor.gtid}")).replace("\n", "")
+    gtid = (await session.scalar(f"SELECT {session.flavor.gtid}")).replace("\n", "")
     return PositionEntry(rows[0][0], int(rows[0][1]), gtid)

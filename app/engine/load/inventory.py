@@ -14,7 +14,7 @@ from typing import TypeAlias
 from app.concurrency import together
 from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, ServerEntry
 from app.domain.restores.load import DatabaseLoad
-from app.engine.flavor import Flavor, version_number
+from app.engine.flavor import version_number
 from app.engine.schema.databases import Schema, read_schemas, table_names
 from app.engine.schema.definitions import sequence_position
 from app.engine.schema.objects import digest, read_objects
@@ -30,7 +30,6 @@ _Inventory: TypeAlias = dict[tuple[str, str], str]
 
 async def prove_definitions(
     sessions: Sequence[Session],
-    flavor: Flavor,
     manifest: Manifest,
     load: DatabaseLoad,
     names: Collection[str],
@@ -42,7 +41,6 @@ async def prove_definitions(
 
     Args:
         sessions: They share the tables.
-        flavor: The server's.
         manifest: Of the backup.
         load: Which database.
         names: Which of its tables.
@@ -77,12 +75,11 @@ async def prove_definitions(
                 there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
 
     await together(*(work(session) for session in sessions))
-    return await _compare(sessions[0], manifest, flavor, load, wanted, there)
+    return await _compare(sessions[0], manifest, load, wanted, there)
 
 
 async def prove_inventory(
     session: Session,
-    flavor: Flavor,
     manifest: Manifest,
     load: DatabaseLoad,
     *,
@@ -93,7 +90,6 @@ async def prove_inventory(
 
     Args:
         session: Any.
-        flavor: The server's.
         manifest: Of the backup.
         load: Which database, and under which name.
         rehearsal: Whether it is looked at where it was loaded; events are disabled there.
@@ -106,7 +102,7 @@ async def prove_inventory(
     """
     database = load.place if rehearsal else load.target
     (schema,) = await read_schemas(session, [database])
-    there = await _objects(session, flavor, load, database)
+    there = await _objects(session, load, database)
     there["database", load.target] = schema.collation
     wanted = {
         (str(one.kind), one.name): one.definition_sha256
@@ -115,13 +111,12 @@ async def prove_inventory(
     }
     if load.whole:
         wanted["database", load.target] = load.entry.collation
-    return await _compare(session, manifest, flavor, load, wanted, there)
+    return await _compare(session, manifest, load, wanted, there)
 
 
 async def _compare(
     session: Session,
     manifest: Manifest,
-    flavor: Flavor,
     load: DatabaseLoad,
     wanted: _Inventory,
     there: _Inventory,
@@ -134,7 +129,7 @@ async def _compare(
     problems = [
         f"{kind} {load.target}.{name} is not defined as in the backup" for kind, name in different
     ]
-    server = await read_server(session, flavor)
+    server = await read_server(session)
     if problems and _is_same(server, manifest.server):
         raise ProofFailedError(problems[0])
     return [f"{problem}; this server has another version" for problem in problems]
@@ -151,16 +146,14 @@ def _wanted_positions(manifest: Manifest, load: DatabaseLoad) -> _Inventory:
     }
 
 
-async def _objects(
-    session: Session, flavor: Flavor, load: DatabaseLoad, database: str
-) -> _Inventory:
+async def _objects(session: Session, load: DatabaseLoad, database: str) -> _Inventory:
     if not load.entry.objects:
         return {}
     schema = Schema(database, load.entry.charset, load.entry.collation)
     only_triggers = all(one.kind is ObjectKind.TRIGGER for one in load.entry.objects)
     return {
         (str(one.entry.kind), one.entry.name): digest(one, database, load.entry.name)
-        for one in await read_objects(session, flavor, schema, only_triggers=only_triggers)
+        for one in await read_objects(session, schema, only_triggers=only_triggers)
     }
 
 

@@ -28,9 +28,8 @@ from app.domain.ports import MemberSource
 from app.domain.restores.journal import ForeignKey
 from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Phase, Progress
-from app.engine.flavor import Flavor
 from app.engine.load.read_ahead import ReadAhead
-from app.engine.load.rows import BulkRules, LoadJob, RowLoader, alter
+from app.engine.load.rows import LoadJob, LoadRules, RowLoader, alter
 from app.engine.load.work_queue import WorkQueue
 from app.engine.schema.foreign_keys import Binding, bound
 from app.engine.server.connection import Session
@@ -65,7 +64,6 @@ class Load:
     def __init__(
         self,
         sessions: Sequence[Session],
-        flavor: Flavor,
         manifest: Manifest,
         source: MemberSource,
         progress: Progress,
@@ -77,14 +75,12 @@ class Load:
 
         Args:
             sessions: Connections in the loading state, with a group_concat_max_len for the proof.
-            flavor: The target's.
             manifest: Of the backup.
             source: Its members.
             progress: Told as it goes.
             prove: Whether every chunk is read back and compared.
         """
         self._sessions = sessions
-        self._flavor = flavor
         self._manifest = manifest
         self._source = source
         self._progress = progress
@@ -210,12 +206,11 @@ class Load:
                 await session.query("SET SESSION system_versioning_insert_history = 1")
         async with ReadAhead(self._source) as source:
             loader = RowLoader(
-                self._flavor,
                 source,
                 self._progress,
                 chunk_bytes=self._manifest.options.chunk_bytes,
                 prove=self._prove,
-                bulk=await BulkRules.read(self._sessions[0]),
+                bulk=await LoadRules.read(self._sessions[0]),
             )
             board = WorkQueue([loader.track(job) for job in self._jobs])
             await together(*(board.work(session) for session in self._sessions))

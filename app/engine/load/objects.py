@@ -18,7 +18,6 @@ from app.domain.backups.manifest import (
 from app.domain.ports import MemberSource
 from app.domain.restores.journal import ObjectSet, SavedStatement
 from app.domain.restores.load import DatabaseLoad
-from app.engine.flavor import Flavor
 from app.engine.schema.databases import Schema, read_schemas
 from app.engine.schema.object_script import object_statements, uncommented
 from app.engine.schema.objects import ROUTINE_KINDS, digest, read_objects
@@ -105,15 +104,12 @@ def _meant(one: SavedStatement) -> frozenset[ObjectKind]:
     return _MEANT[StatementKind.VIEW if is_view else StatementKind.ROUTINE]
 
 
-async def live_objects(
-    session: Session, flavor: Flavor, database: str, tables: Iterable[str] | None
-) -> ObjectSet:
+async def live_objects(session: Session, database: str, tables: Iterable[str] | None) -> ObjectSet:
     """
     Read the objects of a database as they are, with what makes them again.
 
     Args:
         session: Any.
-        flavor: The server's.
         database: Its name.
         tables: Only the triggers of these tables; None = everything.
 
@@ -124,12 +120,12 @@ async def live_objects(
         PermissionDeniedError: A definition is hidden from this user.
     """
     (schema,) = await read_schemas(session, [database])
-    definitions = await read_objects(session, flavor, schema, only_triggers=tables is not None)
+    definitions = await read_objects(session, schema, only_triggers=tables is not None)
     if tables is not None:
         wanted = set(tables)
         definitions = [definition for definition in definitions if definition.entry.table in wanted]
     statements = object_statements(
-        definitions, schema, plain_names=True, prepared=flavor.prepared_ddl
+        definitions, schema, plain_names=True, prepared=session.flavor.prepared_ddl
     )
     return ObjectSet(
         source=database,
@@ -161,7 +157,6 @@ def _plain(kind: StatementKind, text: bytes, database: str) -> str:
 
 async def settle(
     session: Session,
-    flavor: Flavor,
     database: str,
     wanted: ObjectSet,
     *,
@@ -172,7 +167,6 @@ async def settle(
 
     Args:
         session: Left in the loading state if it was so before, unless an error is raised.
-        flavor: The server's.
         database: Where.
         wanted: What should be there, and what not.
         enable_events: False for a rehearsal: events are made, but none fires.
@@ -190,7 +184,7 @@ async def settle(
     if not wanted.entries and not wanted.unwanted:
         return []
     script = _Script(session, database, wanted)
-    await script.compare(flavor, schema)
+    await script.compare(schema)
     await script.drop()
     return await script.run(schema, enable_events=enable_events)
 
@@ -210,12 +204,12 @@ class _Script:
         self._live: dict[tuple[ObjectKind, str], ObjectEntry] = {}
         self._done: set[tuple[ObjectKind, str]] = set()
 
-    async def compare(self, flavor: Flavor, schema: Schema) -> None:
+    async def compare(self, schema: Schema) -> None:
         """Find out what is there, and what of it is as it should be."""
         wanted = {_key(entry): entry.definition_sha256 for entry in self._wanted.entries}
         kinds = {entry.kind for entry in (*self._wanted.entries, *self._wanted.unwanted)}
         found = await read_objects(
-            self._session, flavor, schema, only_triggers=kinds <= {ObjectKind.TRIGGER}
+            self._session, schema, only_triggers=kinds <= {ObjectKind.TRIGGER}
         )
         self._live = {_key(one.entry): one.entry for one in found}
         self._done = {

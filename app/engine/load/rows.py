@@ -69,26 +69,28 @@ class LoadJob:
 
 
 @dataclass(frozen=True, slots=True)
-class BulkRules:
+class LoadRules:
     """
-    What a server says about LOAD DATA LOCAL.
+    What a server says about how rows are loaded into it.
 
     Attributes:
-        allowed: Whether it takes it.
+        flavor: What it is.
+        allowed: Whether it takes LOAD DATA LOCAL.
         locks_counters: Whether that keeps others out of a table with an AUTO_INCREMENT column.
     """
 
+    flavor: Flavor
     allowed: bool
     locks_counters: bool
 
     @classmethod
-    async def read(cls, session: Session) -> "BulkRules":
+    async def read(cls, session: Session) -> "LoadRules":
         """Ask the server."""
         rows = await session.texts(
             "SELECT @@GLOBAL.local_infile, @@GLOBAL.innodb_autoinc_lock_mode"
         )
         infile, mode = rows[0]
-        return cls(infile == "1", mode != _INTERLEAVED)
+        return cls(session.flavor, infile == "1", mode != _INTERLEAVED)
 
 
 class RowLoader:
@@ -96,26 +98,23 @@ class RowLoader:
 
     def __init__(
         self,
-        flavor: Flavor,
         source: ReadAhead,
         progress: Progress,
         *,
         chunk_bytes: int,
         prove: bool,
-        bulk: BulkRules,
+        bulk: LoadRules,
     ) -> None:
         """
         Take what loading works with.
 
         Args:
-            flavor: The target's.
             source: Members of the backup.
             progress: Told as it goes.
             chunk_bytes: Of the backup; the proof must read chunks of the same size.
             prove: Whether every chunk is read back and compared.
             bulk: What the server says about LOAD DATA LOCAL.
         """
-        self._flavor = flavor
         self._source = source
         self._progress = progress
         self._chunk_bytes = chunk_bytes
@@ -124,7 +123,7 @@ class RowLoader:
 
     def track(self, job: LoadJob) -> TableSteps:
         """Make the steps of a table: rows; indexes and proof; the number of rows."""
-        sql = TableSql.of(job.table, self._flavor)
+        sql = TableSql.of(job.table, self._bulk.flavor)
         if self._bulk.allowed and job.entry.engine == "InnoDB" and not job.entry.history:
             job.bulk = bulk_statement(job.entry.name, sql.columns)
         job.head = sql.head
@@ -239,12 +238,12 @@ class RowLoader:
             await alter(session, job, [clause])
 
     async def _prove_member(self, sql: TableSql, member: MemberEntry, session: Session) -> None:
-        await prove_member(session, sql, self._flavor, member)
+        await prove_member(session, sql, member)
 
     async def _prove_stream(
         self, sql: TableSql, members: Sequence[MemberEntry], session: Session
     ) -> None:
-        await prove_stream(session, sql, self._flavor, members, self._chunk_bytes)
+        await prove_stream(session, sql, members, self._chunk_bytes)
 
 
 async def alter(session: Session, job: LoadJob, clauses: Sequence[str]) -> None:

@@ -30,7 +30,6 @@ _HARMLESS: Final = re.compile(r"(?:\n|\\n)\s*(?:DETERMINISTIC|NO SQL|READS SQL D
 
 async def compatibility(
     session: Session,
-    flavor: Flavor,
     loads: Sequence[DatabaseLoad],
 ) -> Compatibility:
     """Find out what a server lacks for a restore."""
@@ -39,7 +38,7 @@ async def compatibility(
     return Compatibility(
         missing_engines=await _missing_engines(session, tables),
         missing_collations=await _missing_collations(session, loads),
-        missing_features=tuple(_missing_features(flavor, loads)),
+        missing_features=tuple(_missing_features(session.flavor, loads)),
         clashing_names=tuple(await _clashing_names(session, loads)),
         largest_table=largest.name if largest else "",
         packet_needed=largest.max_packet if largest else 0,

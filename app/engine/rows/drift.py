@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from app.domain.backups.manifest import MemberEntry
-from app.engine.flavor import Flavor
 from app.engine.rows.proof import prove_member, prove_stream
 from app.engine.rows.queries import TableSql
 from app.engine.server.connection import Session
@@ -25,7 +24,7 @@ class Drift:
 
 
 async def measure_drift(
-    session: Session, sql: TableSql, flavor: Flavor, members: list[MemberEntry], chunk_bytes: int
+    session: Session, sql: TableSql, members: list[MemberEntry], chunk_bytes: int
 ) -> Drift:
     """
     Compare a live table with its rows in a backup.
@@ -34,7 +33,6 @@ async def measure_drift(
         session: With a group_concat_max_len for the backup's chunks; closed when a table without a
             usable key differs, because its stream is then left in the middle.
         sql: Queries of the live table.
-        flavor: The server's.
         members: Of the backup.
         chunk_bytes: Of the backup.
 
@@ -46,14 +44,14 @@ async def measure_drift(
     """
     if not sql.table.entry.index:
         try:
-            await prove_stream(session, sql, flavor, members, chunk_bytes)
+            await prove_stream(session, sql, members, chunk_bytes)
         except ProofFailedError:
             return Drift(len(members), len(members))
         return Drift(len(members), 0)
     changed = 0
     for member in members:
         try:
-            await prove_member(session, sql, flavor, member)
+            await prove_member(session, sql, member)
         except (ProofFailedError, SnapshotError):  # rows may also change while they are read
             changed += 1
     return Drift(len(members), changed)

@@ -13,7 +13,6 @@ from typing import Final
 
 from app.domain.backups.manifest import ColumnEntry, StatementKind
 from app.domain.ports import Statement
-from app.engine.flavor import Flavor
 from app.engine.rows.chunks import LargeRow
 from app.engine.rows.queries import TableSql
 from app.engine.server.connection import Session
@@ -40,7 +39,6 @@ class _Value:
 async def read_large_row(
     session: Session,
     sql: TableSql,
-    flavor: Flavor,
     row: LargeRow,
 ) -> AsyncGenerator[Statement]:
     """
@@ -68,7 +66,7 @@ async def read_large_row(
         variables[value.column.name] = _reference(variable, value.column)
         async for piece in _pieces(session, variable, value, tail):
             yield piece
-    yield await _insert(session, sql, flavor, row, variables, tail)
+    yield await _insert(session, sql, row, variables, tail)
     names = [f"@backstay_{number} = NULL" for number in range(1, len(values) + 1)]
     if names:
         yield Statement(StatementKind.SESSION, f"SET {', '.join(names)};\n".encode())
@@ -126,7 +124,6 @@ async def _pieces(
 async def _insert(
     session: Session,
     sql: TableSql,
-    flavor: Flavor,
     row: LargeRow,
     variables: dict[str, str],
     tail: str,
@@ -135,7 +132,9 @@ async def _insert(
     # In hex, because nobody looks whether all of it is UTF-8; there is little of it left.
     texts = [
         f"'{variables[column.name]}'" if column.name in variables else text
-        for column, text in zip(sql.columns, literals.hex_rows(sql.columns, flavor), strict=True)
+        for column, text in zip(
+            sql.columns, literals.hex_rows(sql.columns, session.flavor), strict=True
+        )
     ]
     rows = (await session.query(f"SELECT {literals.row(texts)} {tail}", redact=True)).rows
     body = rows[0][0] if rows else None

@@ -18,7 +18,6 @@ from app.domain.backups.manifest import (
     StatementEntry,
     StatementKind,
 )
-from app.engine.flavor import Flavor
 from app.engine.rows.chunks import Chunk, LargeRow, chunk_statement, read_range, read_stream
 from app.engine.rows.large_rows import read_large_row
 from app.engine.rows.queries import TableSql, count_rows
@@ -54,7 +53,6 @@ def reads_all(members: Sequence[MemberEntry]) -> bool:
 
 async def prove_tables(
     sessions: Sequence[Session],
-    flavor: Flavor,
     manifest: Manifest,
     tables: Sequence[tuple[str, Table]],
 ) -> None:
@@ -63,7 +61,6 @@ async def prove_tables(
 
     Args:
         sessions: With a group_concat_max_len for the backup's chunks; they share the tables.
-        flavor: The server's.
         manifest: Of the backup.
         tables: Name of the database in the backup, and the live table.
 
@@ -80,20 +77,18 @@ async def prove_tables(
         for source, table in pending:
             if not table.has_rows or table.entry.partial:
                 continue
-            sql, own = TableSql.of(table, flavor), members.get((source, table.name), [])
+            sql, own = TableSql.of(table, sessions[0].flavor), members.get((source, table.name), [])
             if table.entry.index:
                 for one in own:
-                    await prove_member(session, sql, flavor, one)
+                    await prove_member(session, sql, one)
             else:
-                await prove_stream(session, sql, flavor, own, manifest.options.chunk_bytes)
+                await prove_stream(session, sql, own, manifest.options.chunk_bytes)
             await prove_count(session, sql, own)
 
     await together(*(work(session) for session in sessions))
 
 
-async def prove_member(
-    session: Session, sql: TableSql, flavor: Flavor, member: MemberEntry
-) -> None:
+async def prove_member(session: Session, sql: TableSql, member: MemberEntry) -> None:
     """
     Read the rows of one data member back and compare.
 
@@ -113,13 +108,12 @@ async def prove_member(
                     break
     if len(found) != 1 or isinstance(found[0], LargeRow) is not insert.sliced:
         _fail(sql, f"a range holds other rows than the {insert.rows} of the backup")
-    await _compare(session, sql, flavor, found[0], entries)
+    await _compare(session, sql, found[0], entries)
 
 
 async def prove_stream(
     session: Session,
     sql: TableSql,
-    flavor: Flavor,
     members: Sequence[MemberEntry],
     chunk_bytes: int,
 ) -> None:
@@ -137,7 +131,7 @@ async def prove_stream(
             member = next(expected, None)
             if member is None:
                 _fail(sql, "there are more rows than in the backup")
-            await _compare(session, sql, flavor, piece, compared(member))
+            await _compare(session, sql, piece, compared(member))
     if next(expected, None) is not None:
         _fail(sql, "there are fewer rows than in the backup")
 
@@ -159,7 +153,6 @@ async def prove_count(session: Session, sql: TableSql, members: Sequence[MemberE
 async def _compare(
     session: Session,
     sql: TableSql,
-    flavor: Flavor,
     piece: Chunk | LargeRow,
     entries: Sequence[StatementEntry],
 ) -> None:
@@ -168,7 +161,7 @@ async def _compare(
         digests.append(hashlib.sha256(chunk_statement(sql, piece).sql).hexdigest())
     else:
         try:
-            async with aclosing(read_large_row(session, sql, flavor, piece)) as parts:
+            async with aclosing(read_large_row(session, sql, piece)) as parts:
                 digests.extend(
                     [
                         hashlib.sha256(part.sql).hexdigest()

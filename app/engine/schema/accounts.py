@@ -11,7 +11,6 @@ from typing import Final
 
 from app.domain.backups.manifest import Manifest, MemberKind, StatementKind
 from app.domain.ports import MemberSource, Statement
-from app.engine.flavor import Flavor
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import tokens
 from app.engine.sql.quoting import quote, quote_text
@@ -46,16 +45,16 @@ class Account:
         return quote(self.user) if self.role else f"{quote_text(self.user)}@{quote_text(self.host)}"
 
 
-async def read_accounts(session: Session, flavor: Flavor) -> list[Account]:
+async def read_accounts(session: Session) -> list[Account]:
     """Return all accounts that are not the server's own, roles first."""
-    is_role = "is_role" if flavor.roles_are_marked else "'N'"
+    is_role = "is_role" if session.flavor.roles_are_marked else "'N'"
     rows = await session.texts(f"SELECT User, Host, {is_role} FROM mysql.user ORDER BY User, Host")
     accounts = [Account(user, host, role == "Y") for user, host, role in rows]
     found = [account for account in accounts if account.user not in _SYSTEM]
     return sorted(found, key=lambda account: not account.role)
 
 
-async def account_statements(session: Session, flavor: Flavor) -> tuple[list[Statement], list[str]]:
+async def account_statements(session: Session) -> tuple[list[Statement], list[str]]:
     """
     Write all accounts.
 
@@ -70,7 +69,7 @@ async def account_statements(session: Session, flavor: Flavor) -> tuple[list[Sta
     made: list[Statement] = []
     grants: dict[str, str] = {}
     warnings = []
-    for account in await read_accounts(session, flavor):
+    for account in await read_accounts(session):
         try:
             made.append(_statement(await _create(session, account), account.label))
             lines = await session.texts(f"SHOW GRANTS FOR {account.sql}")
@@ -88,9 +87,7 @@ async def account_statements(session: Session, flavor: Flavor) -> tuple[list[Sta
     return [*made, *(_statement(grant, label) for grant, label in ordered)], warnings
 
 
-async def load_accounts(
-    session: Session, flavor: Flavor, manifest: Manifest, source: MemberSource
-) -> list[str]:
+async def load_accounts(session: Session, manifest: Manifest, source: MemberSource) -> list[str]:
     """
     Create the accounts of a backup that are not on the server yet.
 
@@ -100,7 +97,7 @@ async def load_accounts(
     Raises:
         ManifestError: A statement is not about accounts.
     """
-    here = {account.label for account in await read_accounts(session, flavor)}
+    here = {account.label for account in await read_accounts(session)}
     warnings = []
     kept = set()
     for member in manifest.members:

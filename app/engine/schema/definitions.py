@@ -9,14 +9,13 @@ itself: a variable of the column's type for labels, DEFAULT(column) of no row fo
 from collections.abc import Sequence
 
 from app.domain.backups.manifest import ColumnEntry
-from app.engine.flavor import Flavor
 from app.engine.schema.tables import Table, show_create
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.quoting import quote
 
 
-async def exact_definition(session: Session, table: Table, flavor: Flavor) -> tuple[str, str]:
+async def exact_definition(session: Session, table: Table) -> tuple[str, str]:
     """
     Read a table's definition.
 
@@ -25,7 +24,7 @@ async def exact_definition(session: Session, table: Table, flavor: Flavor) -> tu
     """
     printed = await show_create(session, table)
     exact = ddl.utf8_only(printed)
-    if "?" not in printed or not flavor.narrow_definitions:
+    if "?" not in printed or not session.flavor.narrow_definitions:
         return printed, exact
     for column in table.entry.columns:
         texts = ddl.column_texts(exact, column.name)

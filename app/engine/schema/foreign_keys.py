@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.restores.journal import ForeignKey
-from app.engine.flavor import Flavor
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
@@ -55,15 +54,12 @@ async def read_bindings(session: Session, databases: Iterable[str]) -> list[Bind
     return [Binding(*row) for row in rows]
 
 
-async def count_hidden(
-    session: Session, flavor: Flavor, databases: Sequence[str], seen: Iterable[Binding]
-) -> int:
+async def count_hidden(session: Session, databases: Sequence[str], seen: Iterable[Binding]) -> int:
     """
     Count foreign keys on these databases whose children this user cannot see.
 
     Args:
         session: Any.
-        flavor: The server's.
         databases: Of the parents.
         seen: From `read_bindings`.
 
@@ -79,7 +75,7 @@ async def count_hidden(
     }
     every = [
         parent.partition("/")[0] in encoded and child.partition("/")[0] not in encoded
-        for child, parent in await session.texts(flavor.foreign_keys)
+        for child, parent in await session.texts(session.flavor.foreign_keys)
     ]
     inside = set(databases)
     visible = [one.parent_database in inside and one.database not in inside for one in seen]

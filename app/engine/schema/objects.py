@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
-from app.engine.flavor import Flavor
 from app.engine.schema.databases import Schema
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import fingerprint, unqualify, utf8_only
@@ -60,7 +59,7 @@ ROUTINE_KINDS: Final = (
 
 
 async def read_objects(
-    session: Session, flavor: Flavor, schema: Schema, *, only_triggers: bool = False
+    session: Session, schema: Schema, *, only_triggers: bool = False
 ) -> list[Definition]:
     """
     Read everything of a database that is not a table or sequence.
@@ -70,7 +69,6 @@ async def read_objects(
 
     Args:
         session: Any.
-        flavor: The server's.
         schema: The database.
         only_triggers: Leave out the rest, which may be hidden from this user.
 
@@ -85,7 +83,7 @@ async def read_objects(
     if not only_triggers:
         found = [
             *await _read_views(session, schema),
-            *await _read_routines(session, flavor, schema),
+            *await _read_routines(session, schema),
             *found,
             *await _read_events(session, schema),
         ]
@@ -147,7 +145,7 @@ async def _view_columns(session: Session, name: str) -> list[str] | None:
     return [row[0] for row in rows]
 
 
-async def _read_routines(session: Session, flavor: Flavor, schema: Schema) -> list[Definition]:
+async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
     listing = await session.texts(
         "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"
         f" WHERE ROUTINE_SCHEMA = {quote_text(schema.name)} ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
@@ -160,7 +158,7 @@ async def _read_routines(session: Session, flavor: Flavor, schema: Schema) -> li
         if not row[2]:
             raise PermissionDeniedError(
                 f"the body of {kind} {schema.name}.{name} is hidden from this user",
-                hint=f"GRANT {flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
+                hint=f"GRANT {session.flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
             )
         found.append(_definition(kind, name, row[2], row))
     return sorted(found, key=lambda one: ROUTINE_KINDS.index(one.entry.kind))

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.engine.flavor import Flavor
 from app.engine.schema.tables import Table, TableRef, read_refs
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote_text
@@ -40,7 +39,6 @@ class Identities:
         ids: Table ids by encoded `database/table`, one a partition; None when they cannot be seen.
     """
 
-    flavor: Flavor
     ids: Ids | None
     _touched: dict[int, list[TableRef]] = field(default_factory=lambda: defaultdict(list))
 
@@ -60,7 +58,7 @@ class Identities:
         if not tables or self.ids is None:
             return
         keys = await _keys(session, tables)
-        now = await read_ids(session, self.flavor, keys) or {}
+        now = await read_ids(session, keys) or {}
         for table, key in zip(tables, keys, strict=True):
             if now.get(key) != self.ids.get(key):
                 raise SnapshotError(
@@ -69,13 +67,12 @@ class Identities:
                 )
 
 
-async def read_ids(session: Session, flavor: Flavor, keys: Sequence[str] = ()) -> Ids | None:
+async def read_ids(session: Session, keys: Sequence[str] = ()) -> Ids | None:
     """
     Read the ids of tables.
 
     Args:
         session: Any.
-        flavor: The server's.
         keys: Encoded `database/table`; empty = all. Others may be among the answer.
 
     Returns:
@@ -86,7 +83,7 @@ async def read_ids(session: Session, flavor: Flavor, keys: Sequence[str] = ()) -
         wanted = ", ".join(map(quote_text, keys))
         where = f" WHERE SUBSTRING_INDEX(REPLACE(NAME, '#p#', '#P#'), '#P#', 1) IN ({wanted})"
     try:
-        found = await session.texts(flavor.table_ids + where)
+        found = await session.texts(session.flavor.table_ids + where)
     except PermissionDeniedError:
         return None
     ids: dict[str, set[int]] = defaultdict(set)

@@ -104,7 +104,7 @@ class Table:
         return not self.entry.sequence and self.ref.has_rows
 
 
-async def read_server(session: Session, flavor: Flavor) -> ServerEntry:
+async def read_server(session: Session) -> ServerEntry:
     """Describe the server."""
     text = (
         await session.texts(
@@ -114,7 +114,7 @@ async def read_server(session: Session, flavor: Flavor) -> ServerEntry:
         )
     )[0]
     return ServerEntry(
-        vendor=flavor.vendor,
+        vendor=session.flavor.vendor,
         version=text[0],
         sql_mode=text[1],
         charset=text[2],
@@ -152,7 +152,6 @@ def _scope(databases: Sequence[str], names: Collection[str] = ()) -> str:
 
 async def read_tables(
     session: Session,
-    flavor: Flavor,
     databases: Sequence[str],
     wanted: Callable[[TableRef], bool] = lambda _: True,
     names: Collection[str] = (),
@@ -162,7 +161,6 @@ async def read_tables(
 
     Args:
         session: Any.
-        flavor: The server's.
         databases: Exact names.
         wanted: Which of them; others may be broken or unreadable.
         names: If any, only tables of these names are looked at.
@@ -183,9 +181,9 @@ async def read_tables(
         " ORDER BY TABLE_SCHEMA, TABLE_NAME",
     )
     columns = await _read_columns(session, scope)
-    keys = await _read_keys(session, flavor, scope)
+    keys = await _read_keys(session, scope)
     return [
-        _table(row, flavor, columns[row[0], row[1]], keys[row[0], row[1]])
+        _table(row, session.flavor, columns[row[0], row[1]], keys[row[0], row[1]])
         for row in listing
         if wanted(TableRef(row[0], row[1], row[3]))
     ]
@@ -255,14 +253,13 @@ async def _read_columns(
 
 async def _read_keys(
     session: Session,
-    flavor: Flavor,
     scope: str,
 ) -> Mapping[tuple[str, str], list[tuple[str, list[tuple[str, ...]]]]]:
     """Read unique B-tree indexes, the primary key first, each with its rows of STATISTICS."""
     rows = await session.texts(
         "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
         f" FROM information_schema.STATISTICS WHERE {scope} AND NON_UNIQUE = 0"
-        f" AND INDEX_TYPE = 'BTREE' AND NOT ({flavor.unusable_index})"
+        f" AND INDEX_TYPE = 'BTREE' AND NOT ({session.flavor.unusable_index})"
         " ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
     )
     found: dict[tuple[str, str], dict[str, list[tuple[str, ...]]]] = defaultdict(dict)

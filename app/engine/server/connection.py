@@ -24,12 +24,9 @@ from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
 from app.engine.server.address import parse_address
 from app.engine.server.errors import connect_error, translate
 from app.engine.server.packets import RowPackets
+from app.engine.server.variables import is_same, literal
 from app.engine.sql.quoting import quote, quote_text
-from app.errors import (
-    AppError,
-    StalledError,
-    StatementError,
-)
+from app.errors import AppError, StalledError, StatementError
 
 
 Value = bytes | None
@@ -49,8 +46,8 @@ _FIRST_STATEMENT: Final = (
     " /*M!100101 , SESSION max_statement_time = 0 */"
 )
 _READ_AHEAD_BYTES: Final = 4 << 20
+_VERSION: Final = "version"
 _NOT_ALLOWED: Final = 1148
-_ON: Final = {"on": "1", "off": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +84,42 @@ class Session:
         driver._local_infile = False  # noqa: SLF001
         self.connection_id: int = driver.thread_id()
         self._database = ""
+        self._flavor: Flavor | None = None
+
+    @property
+    def flavor(self) -> Flavor:
+        """Return what the server is; known once its state is set, which `Server.open` does."""
+        assert self._flavor is not None  # noqa: S101 - only `kill` works on a session without state
+        return self._flavor
+
+    async def set_state(self, state: Mapping[str, str]) -> None:
+        """
+        Set session variables and prove that the server took them; learn what the server is.
+
+        Raises:
+            IncompatibleServerError: It is older than anything that is known of here.
+            StatementError: It does not keep a variable as it was set.
+        """
+        names = ", ".join(quote_text(name) for name in (*state, _VERSION))
+        listing = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})"
+        known = await self._variables(listing)
+        self._flavor = flavor_of(known[_VERSION])
+        wanted = {name: value for name, value in state.items() if name in known}
+        assignments = ", ".join(
+            f"SESSION {name} = {literal(value)}" for name, value in wanted.items()
+        )
+        await self.query("SET NAMES utf8mb4")
+        await self.query(f"SET {assignments}")
+        found = await self._variables(listing)
+        for name, value in wanted.items():
+            if not is_same(value, found[name]):
+                raise StatementError(f"the server keeps {name} at {found[name]!r}", errno=0)
+
+    async def _variables(self, listing: str) -> dict[str, str]:
+        return {row[0]: row[1] for row in await self.texts(listing)}
 
     async def query(
-        self,
-        sql: str | bytes,
-        *,
-        redact: bool = False,
-        no_timeout: bool = False,
+        self, sql: str | bytes, *, redact: bool = False, no_timeout: bool = False
     ) -> Reply:
         """
         Run one statement.
@@ -273,6 +299,7 @@ class Server:
         self.url, tls = parse_address(url)
         self.database = self.url.database or ""
         self.timeout_seconds = timeout_seconds
+        self._vendor = "server"  # until one has answered
         # No database is selected on connect: one that is missing gets its own error.
         self._engine: AsyncEngine = create_async_engine(
             self.url.set(database="", password=_as_sent(self.url.password)),
@@ -292,6 +319,11 @@ class Server:
         socket = self.url.query.get("unix_socket")
         return str(socket) if socket else f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
 
+    @property
+    def label(self) -> str:
+        """Return vendor and address, for the record of what was done there."""
+        return f"{self._vendor} at {self.where}"
+
     async def open(self, state: Mapping[str, str] = DUMP_SESSION) -> Session:
         """
         Open a connection and give it a known state.
@@ -308,7 +340,8 @@ class Server:
         """
         session = await self._connect()
         try:
-            await _set_state(session, state)
+            await session.set_state(state)
+            self._vendor = session.flavor.vendor
         except BaseException:
             await session.close()
             raise
@@ -340,7 +373,7 @@ class Server:
     async def flavor(self) -> Flavor:
         """Ask the server who it is."""
         async with self.session() as session:
-            return flavor_of(await session.scalar("SELECT VERSION()"))
+            return session.flavor
 
     async def close(self) -> None:
         """Release what the engine holds."""
@@ -361,34 +394,5 @@ def _as_sent(password: object) -> str | None:
     return None if password is None else str(password).encode().decode("latin-1")
 
 
-async def _set_state(session: Session, state: Mapping[str, str]) -> None:
-    """Set the session variables and prove that the server took them."""
-    names = ", ".join(quote_text(name) for name in state)
-    listing = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})"
-    known = await _variables(session, listing)
-    wanted = {name: value for name, value in state.items() if name in known}
-    assignments = ", ".join(f"SESSION {name} = {_literal(value)}" for name, value in wanted.items())
-    await session.query("SET NAMES utf8mb4")
-    await session.query(f"SET {assignments}")
-    found = await _variables(session, listing)
-    for name, value in wanted.items():
-        if _comparable(found[name]) != _comparable(value):
-            raise StatementError(f"the server keeps {name} at {found[name]!r}", errno=0)
-
-
-async def _variables(session: Session, listing: str) -> dict[str, str]:
-    return {row[0]: row[1] for row in await session.texts(listing)}
-
-
 def _text(value: Value) -> str:
     return "" if value is None else value.decode("utf-8", "surrogateescape")
-
-
-def _literal(value: str) -> str:
-    return value if value.isdigit() or value == "DEFAULT" else quote_text(value)
-
-
-def _comparable(value: str) -> frozenset[str]:
-    """Make what was set and what is shown alike: ON is 1, 0.000000 is 0, modes have no order."""
-    parts = (_ON.get(part, part) for part in value.lower().split(","))
-    return frozenset(part.removesuffix(".000000") for part in parts)

@@ -76,10 +76,12 @@ class Grants:
 
     Attributes:
         user: As in a GRANT statement.
+        flavor: What the server is, which says how rights are called.
         by_scope: Rights by scope as printed, upper case; `ALL PRIVILEGES` is one.
     """
 
     user: str
+    flavor: Flavor
     by_scope: dict[str, frozenset[str]]
 
     def allows(self, right: str, database: str = "") -> bool:
@@ -114,12 +116,11 @@ async def read_grants(session: Session) -> Grants:
         }
         scope = found["scope"]
         by_scope[scope] = by_scope.get(scope, frozenset()) | rights - {""}
-    return Grants(f"{quote_text(name)}@{quote_text(host)}", by_scope)
+    return Grants(f"{quote_text(name)}@{quote_text(host)}", session.flavor, by_scope)
 
 
 def missing_for_backup(
     grants: Grants,
-    flavor: Flavor,
     databases: Sequence[str],
     *,
     only_tables: bool = False,
@@ -129,7 +130,6 @@ def missing_for_backup(
 
     Args:
         grants: Of the user.
-        flavor: The server's.
         databases: Names.
         only_tables: Tables were chosen by name; grants on single tables are then trusted.
 
@@ -143,9 +143,9 @@ def missing_for_backup(
             if not some and not grants.allows(right, database):
                 found.append(_missing(grants, right, f"{quote(database)}.*"))
     if not only_tables:
-        found += _missing_for_routines(grants, flavor, databases)
+        found += _missing_for_routines(grants, databases)
     for right in _BACKUP_WISHES:
-        known = right != "BINLOG MONITOR" or flavor.vendor == "mariadb"
+        known = right != "BINLOG MONITOR" or grants.flavor.vendor == "mariadb"
         # MySQL's and older MariaDB's name for BINLOG MONITOR.
         alias = right == "BINLOG MONITOR" and grants.allows("REPLICATION CLIENT")
         if known and not alias and not grants.allows(right):
@@ -153,19 +153,17 @@ def missing_for_backup(
     return found
 
 
-def _missing_for_routines(
-    grants: Grants, flavor: Flavor, databases: Sequence[str]
-) -> list[Missing]:
+def _missing_for_routines(grants: Grants, databases: Sequence[str]) -> list[Missing]:
     """Find out whether routines of others would be left out, because nobody says that they exist."""
     if all(
         any(grants.allows(right, database) for right in _ROUTINE_RIGHTS) for database in databases
     ):
         return []
-    return _missing_bodies(grants, flavor)
+    return _missing_bodies(grants)
 
 
-def _missing_bodies(grants: Grants, flavor: Flavor) -> list[Missing]:
-    right, _, scope = flavor.routine_right.partition(" ON ")
+def _missing_bodies(grants: Grants) -> list[Missing]:
+    right, _, scope = grants.flavor.routine_right.partition(" ON ")
     on_table = {"SELECT", right} & grants.by_scope.get(scope, frozenset())
     if grants.allows(right) or grants.allows("SELECT", "mysql") or on_table:
         return []
@@ -201,20 +199,18 @@ def missing_in_scratch(grants: Grants, scratch: Mapping[str, str]) -> list[Missi
     ]
 
 
-def missing_for_definers(
-    grants: Grants, flavor: Flavor, definers: Collection[str]
-) -> list[Missing]:
+def missing_for_definers(grants: Grants, definers: Collection[str]) -> list[Missing]:
     """Find out whether objects of others may be made; `definers` are quoted as SHOW CREATE does."""
     if _are_own(grants, definers) or grants.allows("SUPER"):
         return []
-    if any(grants.allows(right) for right in (flavor.definer_right, "SET_USER_ID")):
+    if any(grants.allows(right) for right in (grants.flavor.definer_right, "SET_USER_ID")):
         return []
-    return [_missing(grants, flavor.definer_right, "*.*")]
+    return [_missing(grants, grants.flavor.definer_right, "*.*")]
 
 
-def missing_for_bodies(grants: Grants, flavor: Flavor, definers: Collection[str]) -> list[Missing]:
+def missing_for_bodies(grants: Grants, definers: Collection[str]) -> list[Missing]:
     """Find out whether restored routines of others can be read back; `definers` as above."""
-    return [] if _are_own(grants, definers) else _missing_bodies(grants, flavor)
+    return [] if _are_own(grants, definers) else _missing_bodies(grants)
 
 
 def _are_own(grants: Grants, definers: Collection[str]) -> bool:

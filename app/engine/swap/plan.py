@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.domain.restores.journal import ForeignKey, ObjectSet, SchemaSwap
-from app.engine.flavor import Flavor
 from app.engine.load.objects import drop_object, live_objects, surplus
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import exists, table_names
@@ -49,9 +48,7 @@ class SwapDraft:
     removed: bool = False
 
 
-async def plan_swaps(
-    session: Session, flavor: Flavor, drafts: Sequence[SwapDraft]
-) -> tuple[SchemaSwap, ...]:
+async def plan_swaps(session: Session, drafts: Sequence[SwapDraft]) -> tuple[SchemaSwap, ...]:
     """
     Read what the swaps will change.
 
@@ -63,7 +60,7 @@ async def plan_swaps(
         PermissionDeniedError: A definition is hidden from this user.
         IncompatibleServerError: The RENAME would be too long for the server.
     """
-    swaps = [await _plan(session, flavor, draft) for draft in drafts]
+    swaps = [await _plan(session, draft) for draft in drafts]
     swaps = await _with_foreign_keys(session, swaps)
     await require_packet(session, all_moves(swaps))
     return tuple(swaps)
@@ -87,7 +84,7 @@ def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
     )
 
 
-async def _plan(session: Session, flavor: Flavor, draft: SwapDraft) -> SchemaSwap:
+async def _plan(session: Session, draft: SwapDraft) -> SchemaSwap:
     incoming = tuple(table_name.name for table_name in await table_names(session, draft.source))
     there = await exists(session, draft.target)
     live = [table_name.name for table_name in await table_names(session, draft.target)]
@@ -96,7 +93,7 @@ async def _plan(session: Session, flavor: Flavor, draft: SwapDraft) -> SchemaSwa
     scope = None if _touches_all(draft) else outgoing
     present, wanted = ObjectSet(draft.target), draft.wanted
     if there:
-        present = await live_objects(session, flavor, draft.target, scope)
+        present = await live_objects(session, draft.target, scope)
     if not wanted.collation:  # what stays as it is must be known where it changes for a moment
         wanted = replace(wanted, charset=present.charset, collation=present.collation)
     unwanted = draft.unwanted

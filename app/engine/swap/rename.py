@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.domain.restores.journal import SchemaSwap
-from app.engine.flavor import Flavor
 from app.engine.schema.databases import table_names
 from app.engine.server.connection import Session
 from app.engine.server.grants import read_grants
@@ -224,10 +223,10 @@ async def is_read_only(session: Session) -> bool:
     return await session.scalar("SELECT @@GLOBAL.read_only") != "0"
 
 
-async def may_fence(session: Session, flavor: Flavor) -> bool:
+async def may_fence(session: Session) -> bool:
     """Tell whether this user may set read_only, and may write all the same."""
     grants = await read_grants(session)
-    return any(grants.allows(right) for right in flavor.fence_rights)
+    return any(grants.allows(right) for right in session.flavor.fence_rights)
 
 
 async def raise_fence(session: Session) -> None:

@@ -24,7 +24,6 @@ from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
 from app.engine.dump.dump import Dump, DumpPlan
 from app.engine.dump.snapshot import Snapshot, open_snapshot
-from app.engine.flavor import Flavor
 from app.engine.schema.databases import read_schemas
 from app.engine.schema.table_ids import find_missed, read_new
 from app.engine.schema.tables import TableRef, choose, read_refs, read_server, read_tables
@@ -76,9 +75,8 @@ class BackupService:
         """
         progress = progress or Progress()
         progress.enter(Phase.CONNECT)
-        flavor = await self._server.flavor()
         await asyncio.to_thread(self._prepare_directory)
-        manifest = await self._attempts(request, flavor, progress, left=_ATTEMPTS)
+        manifest = await self._attempts(request, progress, left=_ATTEMPTS)
         await asyncio.to_thread(self._catalogue.refresh, manifest)
         facts = {"backup_id": manifest.backup_id, "duration": manifest.duration}
         _log.info("Database backup completed successfully", extra={"facts": facts})
@@ -187,22 +185,18 @@ class BackupService:
         self._catalogue.directory.prepare()
         self._catalogue.sweep()
 
-    async def _attempts(
-        self, request: BackupRequest, flavor: Flavor, progress: Progress, *, left: int
-    ) -> Manifest:
+    async def _attempts(self, request: BackupRequest, progress: Progress, *, left: int) -> Manifest:
         """Try again from the start when a table changed under the snapshot."""
         try:
-            return await self._attempt(request, flavor, progress)
+            return await self._attempt(request, progress)
         except SnapshotError:
             if left == 1:
                 raise
-        return await self._attempts(request, flavor, progress, left=left - 1)
+        return await self._attempts(request, progress, left=left - 1)
 
-    async def _attempt(
-        self, request: BackupRequest, flavor: Flavor, progress: Progress
-    ) -> Manifest:
+    async def _attempt(self, request: BackupRequest, progress: Progress) -> Manifest:
         began_at, began = self._clock.now(), self._clock.monotonic()
-        names = await self._names(request, flavor)
+        names = await self._names(request)
         newest = await asyncio.to_thread(self._catalogue.newest_id)
         backup_id = new_backup_id(began_at, newest)
         _log.info("Starting database backup", extra={"facts": {"backup_id": backup_id}})
@@ -211,17 +205,17 @@ class BackupService:
         refs = await self._refs(request, names)
         threads = request.threads
         async with open_snapshot(
-            self._server, flavor, refs, threads=threads, chunk_bytes=request.chunk_bytes
+            self._server, refs, threads=threads, chunk_bytes=request.chunk_bytes
         ) as snapshot:
-            plan = await self._plan(snapshot.sessions[0], flavor, request, names)
+            plan = await self._plan(snapshot.sessions[0], request, names)
             _require_all(refs, plan)
             await require_space(self._catalogue, request, plan)
-            draft = await self._draft(snapshot, flavor, request, plan, backup_id, began_at)
+            draft = await self._draft(snapshot, request, plan, backup_id, began_at)
             async with ArchiveWriter(
                 self._catalogue.directory, backup_id, request.codec, threads=threads
             ) as writer:
                 await writer.append(MemberKind.HEADER, _header(draft, plan))
-                dump = Dump(snapshot, flavor, plan, writer, progress)
+                dump = Dump(snapshot, plan, writer, progress)
                 databases = await dump.run()
                 await self._require_none_missed(snapshot, plan, request, names)
                 await snapshot.close()
@@ -233,13 +227,13 @@ class BackupService:
                     duration=lambda: round(self._clock.monotonic() - began, 3),
                 )
 
-    async def _names(self, request: BackupRequest, flavor: Flavor) -> Sequence[str]:
+    async def _names(self, request: BackupRequest) -> Sequence[str]:
         """Find the databases that are meant, and refuse when a privilege for them is missing."""
         wanted = self._wanted(request)
         async with self._server.session() as session:
             names = [schema.name for schema in await read_schemas(session, wanted)]
             grants = await read_grants(session)
-        require(missing_for_backup(grants, flavor, names, only_tables=bool(request.tables)))
+        require(missing_for_backup(grants, names, only_tables=bool(request.tables)))
         return names
 
     def _wanted(self, request: BackupRequest) -> tuple[str, ...]:
@@ -265,12 +259,12 @@ class BackupService:
             )
 
     async def _plan(
-        self, session: Session, flavor: Flavor, request: BackupRequest, names: Sequence[str]
+        self, session: Session, request: BackupRequest, names: Sequence[str]
     ) -> DumpPlan:
         """Read what there is at the snapshot's point."""
         schemas = await read_schemas(session, names) if names else []
         tables = await read_tables(
-            session, flavor, names, lambda ref: _is_wanted(request, ref.database, ref.name)
+            session, names, lambda ref: _is_wanted(request, ref.database, ref.name)
         )
         return DumpPlan(
             schemas,
@@ -285,7 +279,6 @@ class BackupService:
     async def _draft(
         self,
         snapshot: Snapshot,
-        flavor: Flavor,
         request: BackupRequest,
         plan: DumpPlan,
         backup_id: BackupId,
@@ -297,7 +290,7 @@ class BackupService:
             created_at=began_at,
             duration=0.0,
             tool_version=version("backstay"),
-            server=await read_server(snapshot.sessions[0], flavor),
+            server=await read_server(snapshot.sessions[0]),
             position=snapshot.position,
             consistency=snapshot.consistency,
             options=OptionsEntry(

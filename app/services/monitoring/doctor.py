@@ -12,7 +12,6 @@ from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.restores.journal import Journal
-from app.engine.flavor import Flavor, flavor_of
 from app.engine.schema.databases import read_schemas, scratch_databases, scratch_pattern
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import (
@@ -101,14 +100,13 @@ class DoctorService:
         try:
             async with self._server.session() as session:
                 text = str(await session.scalar("SELECT VERSION()"))
-                flavor = flavor_of(text)
-                detail = f"{self._server.where} answers: {flavor.vendor} {text}"
+                detail = f"{self._server.where} answers: {session.flavor.vendor} {text}"
                 checks.append(DoctorCheck("connection", CheckState.OK, detail))
                 checks.append(await _binlog_check(session))
                 checks.append(await _packet_check(session))
                 names = (self._server.database,) if self._server.database else ()
                 databases = [schema.name for schema in await read_schemas(session, names)]
-                checks += await _rights_checks(session, flavor, databases)
+                checks += await _rights_checks(session, databases)
                 journals = await asyncio.to_thread(self._journals.all)
                 here = [journal for journal in journals if journal.server == self._server.where]
                 checks += await _recovery_checks(session, here)
@@ -145,11 +143,9 @@ async def _packet_check(session: Session) -> DoctorCheck:
     )
 
 
-async def _rights_checks(
-    session: Session, flavor: Flavor, databases: Sequence[str]
-) -> list[DoctorCheck]:
+async def _rights_checks(session: Session, databases: Sequence[str]) -> list[DoctorCheck]:
     grants = await read_grants(session)
-    backup = missing_for_backup(grants, flavor, databases)
+    backup = missing_for_backup(grants, databases)
     required = [one for one in backup if one.required]
     wished = [one for one in backup if not one.required]
     return [

@@ -18,7 +18,6 @@ from app.config import Settings
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.ports import Clock
 from app.domain.schedule import Schedule
-from app.engine.flavor import flavor_of
 from app.engine.schema.databases import read_schemas
 from app.engine.server.connection import Server
 from app.engine.server.grants import missing_for_backup, read_grants, require
@@ -168,14 +167,13 @@ class EnvironmentMonitor:
         """Log in, and look for the rights that every enabled schedule needs."""
         wanted = await asyncio.to_thread(self._wanted)
         async with self._server.session() as session:
-            flavor = flavor_of(await session.scalar("SELECT VERSION()"))
             grants = await read_grants(session)
             for databases, only_tables in wanted:
                 try:
                     names = [schema.name for schema in await read_schemas(session, databases)]
                 except NotFoundError:  # no question of rights; its run says so
                     continue
-                require(missing_for_backup(grants, flavor, names, only_tables=only_tables))
+                require(missing_for_backup(grants, names, only_tables=only_tables))
 
     def _wanted(self) -> Sequence[tuple[tuple[str, ...], bool]]:
         """Name the databases of each enabled schedule, and whether it asks for single tables."""

@@ -92,8 +92,7 @@ class Repairs:
         """Recover one recovery, backward when it cannot be finished; never raises an error of ours."""
         swaps = self._parts.swaps
         try:
-            flavor = await self._parts.server.flavor()
-            phase = await swaps.recover(flavor, journal.restore_id, forward=forward)
+            phase = await swaps.recover(journal.restore_id, forward=forward)
             if phase is RestorePhase.FINISHING and (now := await swaps.find(journal.restore_id)):
                 async with swaps.locked(now.targets, logged=now.logged) as session:
                     await swaps.complete(session, now, minutes=self._parts.undo_minutes)

@@ -6,7 +6,7 @@ from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, TableE
 from app.domain.restores.dry_run import Action, ObjectForecast, TableForecast
 from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Progress
-from app.engine.flavor import LOAD_SESSION, Flavor
+from app.engine.flavor import LOAD_SESSION
 from app.engine.rows.chunks import max_reply_bytes
 from app.engine.rows.drift import Drift, measure_drift
 from app.engine.rows.queries import TableSql, count_rows
@@ -27,7 +27,6 @@ class Forecaster:
 
     async def tables(
         self,
-        flavor: Flavor,
         manifest: Manifest,
         loads: Sequence[DatabaseLoad],
         progress: Progress,
@@ -42,24 +41,19 @@ class Forecaster:
         found: list[TableForecast] = []
         for load in loads:
             async with self._server.session(_chunk_state(manifest)) as session:
-                live = {
-                    table.name: table for table in await read_tables(session, flavor, [load.target])
-                }
+                live = {table.name: table for table in await read_tables(session, [load.target])}
                 for entry in load.entry.tables:
-                    one = await self._one(
-                        session, flavor, manifest, load, live.get(entry.name), entry
-                    )
+                    one = await self._one(session, manifest, load, live.get(entry.name), entry)
                     found.append(one)
                     label = f"{load.target}.{entry.name}"
                     progress.moved(label, rows=entry.rows, size=entry.raw_size)
                     progress.finished_table(label)
-                found += await _others(session, flavor, load, live)
+                found += await _others(session, load, live)
         return tuple(found)
 
     async def _one(
         self,
         session: Session,
-        flavor: Flavor,
         manifest: Manifest,
         load: DatabaseLoad,
         live: Table | None,
@@ -72,12 +66,12 @@ class Forecaster:
         drift = Drift(0, 0)
         can_compare = live.has_rows and not entry.partial and not misfits(load, entry, live)
         if can_compare and load.include_rows:
-            drift = await self._drift(session, flavor, manifest, load, entry)
+            drift = await self._drift(session, manifest, load, entry)
         return TableForecast(
             load.target,
             entry.name,
             Action.REPLACE,
-            rows_now=await _count(session, flavor, live),
+            rows_now=await _count(session, live),
             rows_then=entry.rows,
             same_definition=definition == entry.definition_sha256,
             chunks=drift.chunks,
@@ -87,12 +81,11 @@ class Forecaster:
     async def _drift(
         self,
         session: Session,
-        flavor: Flavor,
         manifest: Manifest,
         load: DatabaseLoad,
         entry: TableEntry,
     ) -> Drift:
-        sql = TableSql.of(Table(load.target, entry), flavor)
+        sql = TableSql.of(Table(load.target, entry), session.flavor)
         members = [
             member
             for member in manifest.members
@@ -101,18 +94,16 @@ class Forecaster:
         ]
         chunk_bytes = manifest.options.chunk_bytes
         if entry.index:
-            return await measure_drift(session, sql, flavor, members, chunk_bytes)
+            return await measure_drift(session, sql, members, chunk_bytes)
         async with self._server.session(_chunk_state(manifest)) as own:  # may be left in the middle
-            return await measure_drift(own, sql, flavor, members, chunk_bytes)
+            return await measure_drift(own, sql, members, chunk_bytes)
 
-    async def objects(
-        self, flavor: Flavor, loads: Sequence[DatabaseLoad]
-    ) -> tuple[ObjectForecast, ...]:
+    async def objects(self, loads: Sequence[DatabaseLoad]) -> tuple[ObjectForecast, ...]:
         """Say what would become of each view, trigger, routine and event of the targets."""
         found: list[ObjectForecast] = []
         async with self._server.session() as session:
             for load in loads:
-                found += await _objects(session, flavor, load)
+                found += await _objects(session, load)
         return tuple(found)
 
     async def incoming_foreign_keys(self, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
@@ -130,25 +121,23 @@ class Forecaster:
 
 
 async def _others(
-    session: Session, flavor: Flavor, load: DatabaseLoad, live: Mapping[str, Table]
+    session: Session, load: DatabaseLoad, live: Mapping[str, Table]
 ) -> list[TableForecast]:
     """Say what would become of the tables that are not in the backup, or were not chosen."""
     others = sorted(live.keys() - {entry.name for entry in load.entry.tables})
     if not load.whole:
         return [TableForecast(load.target, name, Action.KEEP) for name in others]
     return [
-        TableForecast(
-            load.target, name, Action.DROP, rows_now=await _count(session, flavor, live[name])
-        )
+        TableForecast(load.target, name, Action.DROP, rows_now=await _count(session, live[name]))
         for name in others
     ]
 
 
-async def _count(session: Session, flavor: Flavor, live: Table) -> int | None:
-    return await count_rows(session, TableSql.of(live, flavor)) if live.has_rows else None
+async def _count(session: Session, live: Table) -> int | None:
+    return await count_rows(session, TableSql.of(live, session.flavor)) if live.has_rows else None
 
 
-async def _objects(session: Session, flavor: Flavor, load: DatabaseLoad) -> list[ObjectForecast]:
+async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]:
     wanted = {(one.kind, one.name): one.definition_sha256 for one in load.entry.objects}
     live: dict[tuple[ObjectKind, str], str] = {}
     if await exists(session, load.target):
@@ -156,7 +145,7 @@ async def _objects(session: Session, flavor: Flavor, load: DatabaseLoad) -> list
         schema = Schema(load.target, load.entry.charset, load.entry.collation)
         live = {
             (one.entry.kind, one.entry.name): digest(one, load.target, load.entry.name)
-            for one in await read_objects(session, flavor, schema, only_triggers=not load.whole)
+            for one in await read_objects(session, schema, only_triggers=not load.whole)
             if load.whole or one.entry.table in tables
         }
     fates = dict.fromkeys(live.keys() - wanted.keys(), Action.DROP)

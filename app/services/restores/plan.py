@@ -9,7 +9,7 @@ from app.domain.backups.manifest import DatabaseEntry, Manifest, TableEntry
 from app.domain.restores.journal import ObjectSet, RestoreId
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestoreRequest
-from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS, Flavor
+from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS
 from app.engine.load.objects import archived_objects, live_objects
 from app.engine.schema.databases import (
     MOST_NAME_CHARACTERS,
@@ -140,13 +140,11 @@ def _without_rows(database: DatabaseEntry) -> DatabaseEntry:
     return replace(database, tables=tables)
 
 
-async def wanted_objects(
-    session: Session, flavor: Flavor, reader: ArchiveReader, load: DatabaseLoad
-) -> ObjectSet:
+async def wanted_objects(session: Session, reader: ArchiveReader, load: DatabaseLoad) -> ObjectSet:
     """Read which objects a target should have afterwards, and its defaults where they are meant."""
     if load.definitions:  # only rows are restored
         names = [table.name for table in load.entry.tables]
-        live = await live_objects(session, flavor, load.target, names)
+        live = await live_objects(session, load.target, names)
         return replace(live, charset="", collation="")
     found = await archived_objects(reader, reader.manifest, load)
     if load.whole or not await exists(session, load.target):
@@ -154,9 +152,7 @@ async def wanted_objects(
     return found
 
 
-async def keep_definitions(
-    session: Session, flavor: Flavor, load: DatabaseLoad
-) -> tuple[DatabaseLoad, list[str]]:
+async def keep_definitions(session: Session, load: DatabaseLoad) -> tuple[DatabaseLoad, list[str]]:
     """
     Put the live definitions in the place of the backup's.
 
@@ -166,9 +162,7 @@ async def keep_definitions(
     names = {table.name for table in load.entry.tables}
     live = {
         table.name: table
-        for table in await read_tables(
-            session, flavor, [load.target], lambda ref: ref.name in names
-        )
+        for table in await read_tables(session, [load.target], lambda ref: ref.name in names)
     }
     findings = [
         finding
@@ -180,13 +174,13 @@ async def keep_definitions(
     definitions: dict[str, str] = {}
     tables: list[TableEntry] = []
     for entry in load.entry.tables:
-        printed, exact = await exact_definition(session, live[entry.name], flavor)
+        printed, exact = await exact_definition(session, live[entry.name])
         definitions[entry.name] = ddl.unqualify(exact, load.target)
         digest = ddl.fingerprint(printed, load.target)
         tables.append(
             replace(entry, engine=live[entry.name].entry.engine, definition_sha256=digest)
         )
-    objects = (await live_objects(session, flavor, load.target, names)).entries
+    objects = (await live_objects(session, load.target, names)).entries
     kept = replace(load.entry, tables=tuple(tables), objects=objects)
     return replace(load, entry=kept, definitions=definitions), []
 

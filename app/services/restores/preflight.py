@@ -12,7 +12,6 @@ from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestoreRequest
-from app.engine.flavor import Flavor
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, scratch_pattern, table_names
 from app.engine.schema.foreign_keys import around, count_hidden, read_bindings
@@ -81,7 +80,6 @@ class Preflight:
 
     async def require(
         self,
-        flavor: Flavor,
         reader: ArchiveReader,
         loads: Sequence[DatabaseLoad],
         request: RestoreRequest,
@@ -95,14 +93,13 @@ class Preflight:
         Raises:
             AppError: The first problem; nothing was changed.
         """
-        findings = await self.examine(flavor, reader, loads, request)
+        findings = await self.examine(reader, loads, request)
         if findings.problems:
             raise findings.problems[0]
         return findings
 
     async def examine(
         self,
-        flavor: Flavor,
         reader: ArchiveReader,
         loads: Sequence[DatabaseLoad],
         request: RestoreRequest,
@@ -118,14 +115,14 @@ class Preflight:
         """
         async with self._server.session() as session:
             grants = await read_grants(session)
-            children, warnings = await _children(session, flavor, grants, loads)
-            point = await _missing_for_point(session, flavor, grants, loads, request)
-            every = (*_missing_rights(flavor, grants, loads), *children, *point)
+            children, warnings = await _children(session, grants, loads)
+            point = await _missing_for_point(session, grants, loads, request)
+            every = (*_missing_rights(grants, loads), *children, *point)
             missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if request.skip_binlog else []
-            compatible = await compatibility(session, flavor, loads)
+            compatible = await compatibility(session, loads)
             space = await _space(session, loads)
-            complete, misfits = await _complete(session, flavor, loads, request)
+            complete, misfits = await _complete(session, loads, request)
             problems = [
                 *_raised(lambda: require(missing)),
                 *await _taken(session, loads, request),
@@ -173,7 +170,7 @@ class Preflight:
         return "skipped"
 
 
-def _missing_rights(flavor: Flavor, grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missing]:
+def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missing]:
     scratch = {
         # The scratch schemas of a drill are its targets, and named after the backup's databases.
         load.staging: scratch_pattern(
@@ -187,14 +184,13 @@ def _missing_rights(flavor: Flavor, grants: Grants, loads: Sequence[DatabaseLoad
     return [
         *missing_for_restore(grants, [load.target for load in loads if load.target not in scratch]),
         *missing_in_scratch(grants, scratch),
-        *missing_for_definers(grants, flavor, {one.definer for one in objects}),
-        *missing_for_bodies(grants, flavor, authors),
+        *missing_for_definers(grants, {one.definer for one in objects}),
+        *missing_for_bodies(grants, authors),
     ]
 
 
 async def _missing_for_point(
     session: Session,
-    flavor: Flavor,
     grants: Grants,
     loads: Sequence[DatabaseLoad],
     request: RestoreRequest,
@@ -204,12 +200,12 @@ async def _missing_for_point(
         return []
     live = [load.target for load in loads if await content(session, load.target)]
     some = not all(load.whole for load in loads)
-    found = missing_for_backup(grants, flavor, live, only_tables=some)
+    found = missing_for_backup(grants, live, only_tables=some)
     return [one for one in found if one.required]
 
 
 async def _children(
-    session: Session, flavor: Flavor, grants: Grants, loads: Sequence[DatabaseLoad]
+    session: Session, grants: Grants, loads: Sequence[DatabaseLoad]
 ) -> tuple[list[Missing], list[str]]:
     """Find out whether foreign keys of tables that stay can be seen and made again."""
     targets = [load.target for load in loads]
@@ -228,14 +224,14 @@ async def _children(
         return missing, []
     if not grants.allows("PROCESS"):
         return missing, [_UNSEEN]
-    if await count_hidden(session, flavor, targets, bindings):
+    if await count_hidden(session, targets, bindings):
         everywhere = f"GRANT SELECT, ALTER ON *.* TO {grants.user};"
         missing.append(Missing("SELECT on tables with foreign keys here", "*.*", everywhere))
     return missing, []
 
 
 async def _complete(
-    session: Session, flavor: Flavor, loads: Sequence[DatabaseLoad], request: RestoreRequest
+    session: Session, loads: Sequence[DatabaseLoad], request: RestoreRequest
 ) -> tuple[list[DatabaseLoad], list[str]]:
     """Return the loads with what only the server knows, and what does not fit."""
     complete: list[DatabaseLoad] = []
@@ -245,7 +241,7 @@ async def _complete(
         if not request.data_only:
             complete.append(load)
             continue
-        kept, misfits = await keep_definitions(session, flavor, load)
+        kept, misfits = await keep_definitions(session, load)
         complete.append(kept)
         findings += misfits
     return complete, findings

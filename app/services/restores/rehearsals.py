@@ -15,7 +15,6 @@ from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestoreRequest
 from app.domain.restores.results import DrillResult, Options
 from app.domain.runs.progress import Phase, Progress
-from app.engine.flavor import Flavor
 from app.engine.load.inventory import prove_inventory
 from app.engine.load.objects import archived_objects, settle
 from app.engine.server.connection import Session
@@ -52,16 +51,15 @@ class Rehearsals:
             DatabaseError: The server fails us.
         """
         began = self._parts.clock.monotonic()
-        flavor = await self._parts.server.flavor()
         reader = await asyncio.to_thread(self._parts.catalogue.open, request.backup_id)
         with reader:
             loads = plan_loads(reader.manifest, request, new_restore_id())
             progress.enter(Phase.PREFLIGHT)
-            report = await self._parts.preflight.examine(flavor, reader, loads, request)
+            report = await self._parts.preflight.examine(reader, loads, request)
             damage = await self._damage(reader, request, progress)
             progress.enter(Phase.COMPARE)
-            tables = await self._forecaster.tables(flavor, reader.manifest, report.loads, progress)
-            objects = await self._forecaster.objects(flavor, report.loads)
+            tables = await self._forecaster.tables(reader.manifest, report.loads, progress)
+            objects = await self._forecaster.objects(report.loads)
             keys = await self._forecaster.incoming_foreign_keys(report.loads)
             estimate = await self._estimate(reader.manifest, report.loads)
         rule, refusals = await self._log_rule(request)
@@ -91,12 +89,11 @@ class Rehearsals:
             BackupNotFoundError: No such backup.
             DatabaseError: The server fails us.
         """
-        flavor = await self._parts.server.flavor()
         request = RestoreRequest(backup_id)
         reader = await asyncio.to_thread(self._parts.catalogue.open, backup_id)
         with reader:
             loads = plan_loads(reader.manifest, request, new_restore_id())
-            report = await self._parts.preflight.examine(flavor, reader, loads, request)
+            report = await self._parts.preflight.examine(reader, loads, request)
             estimate = await self._estimate(reader.manifest, loads)
         return Options(
             manifest=reader.manifest,
@@ -130,14 +127,13 @@ class Rehearsals:
         """
         began = self._parts.clock.monotonic()
         request = replace(request, verify_after=True)  # a drill that proves nothing is none
-        flavor = await self._parts.server.flavor()
         reader = await asyncio.to_thread(self._parts.catalogue.open, request.backup_id)
         with reader:
             restore_id = new_restore_id()
             loads = self._scratch_loads(reader.manifest, request, restore_id)
-            restoration = Restoration(self._parts, flavor, reader, request, progress)
+            restoration = Restoration(self._parts, reader, request, progress)
             try:
-                await self._rehearse(restoration, flavor, reader, loads, restore_id)
+                await self._rehearse(restoration, reader, loads, restore_id)
             except AppError as exc:  # a drill that was cancelled has shown nothing
                 seconds = round(self._parts.clock.monotonic() - began, 3)
                 await restoration.record("drill", loads, seconds, error=exc.code)
@@ -167,7 +163,6 @@ class Rehearsals:
     async def _rehearse(
         self,
         restoration: Restoration,
-        flavor: Flavor,
         reader: ArchiveReader,
         loads: Sequence[DatabaseLoad],
         restore_id: RestoreId,
@@ -175,7 +170,7 @@ class Rehearsals:
         """Load, prove, and drop, whatever happens."""
         logged = not await self._may_skip_log()
         async with self._parts.swaps.locked([load.target for load in loads], logged=logged) as held:
-            await self._parts.preflight.require(flavor, reader, loads, RestoreRequest(""))
+            await self._parts.preflight.require(reader, loads, RestoreRequest(""))
             await restoration.verify()
             await self._parts.swaps.note(self._journal(reader, loads, restore_id, logged=logged))
             try:
@@ -185,26 +180,23 @@ class Rehearsals:
                     " was not rehearsed"
                     for key in load.deferred
                 ]
-                await self._rehearse_objects(restoration, held, flavor, reader, loads)
+                await self._rehearse_objects(restoration, held, reader, loads)
             finally:
                 await held.close()
-                await shielded(self._parts.swaps.recover(flavor, restore_id, forward=False))
+                await shielded(self._parts.swaps.recover(restore_id, forward=False))
 
     async def _rehearse_objects(
         self,
         restoration: Restoration,
         session: Session,
-        flavor: Flavor,
         reader: ArchiveReader,
         loads: Sequence[DatabaseLoad],
     ) -> None:
         for load in loads:
             wanted = await archived_objects(reader, reader.manifest, load)
-            restoration.warnings += await settle(
-                session, flavor, load.place, wanted, enable_events=False
-            )
+            restoration.warnings += await settle(session, load.place, wanted, enable_events=False)
             restoration.warnings += await prove_inventory(
-                session, flavor, reader.manifest, load, rehearsal=True
+                session, reader.manifest, load, rehearsal=True
             )
 
     async def _may_skip_log(self) -> bool:

@@ -23,7 +23,6 @@ from app.domain.restores.journal import (
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
-from app.engine.flavor import Flavor
 from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.load.load import Load
 from app.engine.schema import foreign_keys
@@ -68,13 +67,11 @@ class Restoration:
     def __init__(
         self,
         parts: Parts,
-        flavor: Flavor,
         reader: ArchiveReader,
         request: RestoreRequest,
         progress: Progress,
     ) -> None:
         self._parts = parts
-        self._flavor = flavor
         self._reader = reader
         self._request = request
         self._progress = progress
@@ -101,9 +98,7 @@ class Restoration:
         targets = [load.target for load in loads]
         async with self._parts.swaps.locked(targets, logged=logged) as session:
             self._progress.enter(Phase.PREFLIGHT)
-            findings = await self._parts.preflight.require(
-                self._flavor, self._reader, loads, self._request
-            )
+            findings = await self._parts.preflight.require(self._reader, loads, self._request)
             loads = findings.loads
             self.warnings += findings.warnings
             await self.verify()
@@ -166,27 +161,23 @@ class Restoration:
         await self._parts.swaps.note(journal)
         load = await self.load(session, loads, logged=journal.logged)
         drafts = [await self._draft(session, one, load, journal) for one in loads]
-        swaps = await plan_swaps(session, self._flavor, drafts)
+        swaps = await plan_swaps(session, drafts)
         if self._request.into:
             _require_free(swaps)
         await self._count_orphans(swaps)
         self._progress.enter(Phase.SWAP)
         await self._await_snapshots(session)
-        journal, report = await self._parts.swaps.swap(
-            session, self._flavor, replace(journal, swaps=swaps)
-        )
+        journal, report = await self._parts.swaps.swap(session, replace(journal, swaps=swaps))
         if self._request.verify_after:
             self._progress.enter(Phase.PROVE)
             manifest = self._reader.manifest
             for one in loads:
-                self.warnings += await prove_inventory(session, self._flavor, manifest, one)
+                self.warnings += await prove_inventory(session, manifest, one)
                 self.warnings += await prove_definitions(
-                    [session], self._flavor, manifest, one, load.unfinished, live=True
+                    [session], manifest, one, load.unfinished, live=True
                 )
         if self._request.accounts:
-            self.warnings += await load_accounts(
-                session, self._flavor, self._reader.manifest, self._reader
-            )
+            self.warnings += await load_accounts(session, self._reader.manifest, self._reader)
         journal = await self._parts.swaps.complete(
             session, journal, minutes=self._parts.undo_minutes
         )
@@ -215,7 +206,6 @@ class Restoration:
                 await create_database(sessions[0], one.place, entry.charset, entry.collation)
             load = Load(
                 sessions,
-                self._flavor,
                 manifest,
                 self._reader,
                 self._progress,
@@ -227,9 +217,7 @@ class Restoration:
                 self._progress.enter(Phase.PROVE)
                 for one in loads:
                     names = {table.name for table in one.entry.tables} - load.unfinished
-                    self.warnings += await prove_definitions(
-                        sessions, self._flavor, manifest, one, names
-                    )
+                    self.warnings += await prove_definitions(sessions, manifest, one, names)
         return load
 
     async def _draft(
@@ -239,7 +227,7 @@ class Restoration:
             target=one.target,
             source=one.place,
             kept=kept_name(one.target, journal.restore_id),
-            wanted=await wanted_objects(session, self._flavor, self._reader, one),
+            wanted=await wanted_objects(session, self._reader, one),
             whole=one.whole,
             foreign_keys=tuple(key for key in load.deferred if key.database == one.target),
         )
@@ -288,7 +276,7 @@ class Restoration:
         """Undo what was begun; when even that fails, say so in the hint and hide no first error."""
         await session.close()  # another one takes the locks over
         try:
-            await self._parts.swaps.recover(self._flavor, restore_id, forward=False)
+            await self._parts.swaps.recover(restore_id, forward=False)
         except AppError as exc:
             facts = {"restore_id": restore_id, "error": str(exc)}
             _log.warning("A failed restore could not be put right", extra={"facts": facts})
@@ -329,7 +317,7 @@ class Restoration:
             by=kind,
             success=not error,
             seconds=seconds,
-            server=f"{self._flavor.vendor} at {self._parts.server.where}",
+            server=self._parts.server.label,
             tables=len(tables),
             rows=sum(table.rows for table in tables),
             raw_size=sum(table.raw_size for table in tables),

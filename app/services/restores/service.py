@@ -96,7 +96,6 @@ class RecoveryService:
         progress = progress or Progress()
         began = self._parts.clock.monotonic()
         progress.enter(Phase.CONNECT)
-        flavor = await self._parts.server.flavor()
         await self.repair()
         rule = await self._parts.preflight.log_rule(request)
         reader = await asyncio.to_thread(self._parts.catalogue.open, request.backup_id)
@@ -106,7 +105,7 @@ class RecoveryService:
             loads = plan_loads(reader.manifest, request, restore_id)
             facts = {"backup_id": reader.manifest.backup_id, "restore_id": restore_id}
             _log.info("Starting restore", extra={"facts": facts})
-            restoration = Restoration(self._parts, flavor, reader, request, progress)
+            restoration = Restoration(self._parts, reader, request, progress)
             journal, report = await restoration.run(restore_id, loads, logged=rule != _SKIP)
             seconds = round(self._parts.clock.monotonic() - began, 3)
             await restoration.record("restore", loads, seconds)
@@ -153,15 +152,14 @@ class RecoveryService:
         progress.enter(Phase.CONNECT)
         await self.repair()
         journal = await self.find(name)
-        flavor = await self._parts.server.flavor()
         written = await self._parts.preflight.log_rule(RestoreRequest(name))
         swaps = self._parts.swaps
         async with swaps.locked(journal.targets, logged=journal.logged) as session:
-            undo = await swaps.plan_undo(session, flavor, journal)
+            undo = await swaps.plan_undo(session, journal)
             progress.name(backup_id=undo.backup_id, restore_id=undo.restore_id)
             progress.enter(Phase.SWAP)
             try:
-                undo, report = await swaps.swap(session, flavor, undo)
+                undo, report = await swaps.swap(session, undo)
                 minutes = self._parts.undo_minutes
                 # Half completed, it could neither be finished nor undone.
                 undo = await shielded(swaps.complete(session, undo, minutes=minutes))
@@ -200,7 +198,6 @@ class RecoveryService:
             BackupNotFoundError: No such backup.
             ProofFailedError: A row or an object is missing, or is not the backup's.
         """
-        flavor = await self._parts.server.flavor()
         reader = await asyncio.to_thread(self._parts.catalogue.open, backup_id)
         with reader:
             manifest = reader.manifest
@@ -208,15 +205,15 @@ class RecoveryService:
             warnings: list[str] = []
             async with load_sessions(self._parts.server, manifest, threads) as sessions:
                 for load in loads:
-                    warnings += await prove_inventory(sessions[0], flavor, manifest, load)
+                    warnings += await prove_inventory(sessions[0], manifest, load)
                     names = {table.name for table in load.entry.tables}
-                    warnings += await prove_definitions(sessions, flavor, manifest, load, names)
+                    warnings += await prove_definitions(sessions, manifest, load, names)
                 tables = [
                     (load.entry.name, Table(load.target, entry))
                     for load in loads
                     for entry in load.entry.tables
                 ]
-                await prove_tables(sessions, flavor, manifest, tables)
+                await prove_tables(sessions, manifest, tables)
         return tuple(warnings)
 
     # -- journals ---------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from typing import Final
 from app.concurrency import shielded
 from app.domain.ports import Clock
 from app.domain.restores.journal import Journal, RestoreKind, RestorePhase
-from app.engine.flavor import LOAD_SESSION, Flavor
+from app.engine.flavor import LOAD_SESSION
 from app.engine.load.objects import settle
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import (
@@ -128,15 +128,12 @@ class Swaps:
 
     # -- forward ----------------------------------------------------------------------------------
 
-    async def swap(
-        self, session: Session, flavor: Flavor, journal: Journal
-    ) -> tuple[Journal, SwapReport]:
+    async def swap(self, session: Session, journal: Journal) -> tuple[Journal, SwapReport]:
         """
         Let tables change places, and put everything around them right.
 
         Args:
             session: Holds the locks; waits for tables only shortly.
-            flavor: The server's.
             journal: With complete plans.
 
         Returns:
@@ -151,17 +148,17 @@ class Swaps:
         await self._create_databases(session, journal)
         for pause in (*_PAUSES, 0.0):
             report.tries += 1
-            journal = await self._plan_fence(session, flavor, journal, report)
+            journal = await self._plan_fence(session, journal, report)
             try:
                 await self._try(session, journal)
                 break
             except TablesInUseError:
-                journal = await self._put_back(session, flavor, journal)
+                journal = await self._put_back(session, journal)
                 if not pause:
                     raise
             await asyncio.sleep(pause)
         journal = await self.note(replace(journal, phase=RestorePhase.FINISHING))
-        journal = await self.finish(session, flavor, journal, report)
+        journal = await self.finish(session, journal, report)
         return journal, report
 
     async def _create_databases(self, session: Session, journal: Journal) -> None:
@@ -172,16 +169,14 @@ class Swaps:
             if swap.outgoing and not await exists(session, swap.kept):
                 await create_database(session, swap.kept, "utf8mb4", "utf8mb4_bin")
 
-    async def _plan_fence(
-        self, session: Session, flavor: Flavor, journal: Journal, report: SwapReport
-    ) -> Journal:
+    async def _plan_fence(self, session: Session, journal: Journal, report: SwapReport) -> Journal:
         """Note that the server will be made read-only, where that is needed and allowed."""
         if not any(swap.needs_fence for swap in journal.swaps) or journal.fenced:
             return journal
         report.fence = "read_only"
         if await is_read_only(session):  # by somebody else, who will also undo it
             return journal
-        if await may_fence(session, flavor):
+        if await may_fence(session):
             return await self.note(replace(journal, fenced=True))
         report.fence = "none"
         return journal
@@ -197,9 +192,7 @@ class Swaps:
         left = await moves_left(session, journal.swaps)
         await rename(session, left, at_once=_BATCH if is_new else len(left))
 
-    async def finish(
-        self, session: Session, flavor: Flavor, journal: Journal, report: SwapReport
-    ) -> Journal:
+    async def finish(self, session: Session, journal: Journal, report: SwapReport) -> Journal:
         """
         Bring everything around the moved tables into its wanted state; may be run again.
 
@@ -212,7 +205,7 @@ class Swaps:
         """
         for pause in (*_PAUSES, 0.0):
             try:
-                report.warnings += await self._finish(session, flavor, journal)
+                report.warnings += await self._finish(session, journal)
                 break
             except TablesInUseError:
                 if not pause:
@@ -224,12 +217,12 @@ class Swaps:
                 report.warnings += await drop_if_empty(session, swap.target)
         return journal
 
-    async def _finish(self, session: Session, flavor: Flavor, journal: Journal) -> list[str]:
+    async def _finish(self, session: Session, journal: Journal) -> list[str]:
         warnings: list[str] = []
         with in_use():
             for swap in journal.swaps:
                 await point_defaults_home(session, swap)
-                warnings += await settle(session, flavor, swap.target, swap.wanted)
+                warnings += await settle(session, swap.target, swap.wanted)
             for swap in journal.swaps:
                 await foreign_keys.ensure(session, swap.foreign_keys)
                 kept = foreign_keys.moved(swap.kept_foreign_keys, swap.kept)
@@ -270,7 +263,7 @@ class Swaps:
 
     # -- back -------------------------------------------------------------------------------------
 
-    async def plan_undo(self, session: Session, flavor: Flavor, journal: Journal) -> Journal:
+    async def plan_undo(self, session: Session, journal: Journal) -> Journal:
         """
         Plan the swap that brings the old tables back.
 
@@ -296,18 +289,17 @@ class Swaps:
             server=journal.server,
             began_at=self._clock.now(),
             phase=RestorePhase.SWAPPING,
-            swaps=await plan_swaps(session, flavor, drafts),
+            swaps=await plan_swaps(session, drafts),
             logged=journal.logged,
             recovery_point=journal.recovery_point,
             undoes=journal.restore_id,
         )
 
-    async def recover(self, flavor: Flavor, restore_id: str, *, forward: bool) -> RestorePhase:
+    async def recover(self, restore_id: str, *, forward: bool) -> RestorePhase:
         """
         Finish or undo a recovery that was interrupted.
 
         Args:
-            flavor: The server's.
             restore_id: Which; one without a journal never began.
             forward: Whether a RENAME that has happened is finished; otherwise it is reversed.
 
@@ -330,20 +322,20 @@ class Swaps:
             left = await moves_left(session, journal.swaps)
             is_before = journal.phase is RestorePhase.LOADING or left == all_moves(journal.swaps)
             if journal.phase is not RestorePhase.FINISHING and is_before:
-                await self.discard(session, flavor, journal)
+                await self.discard(session, journal)
                 return RestorePhase.LOADING
             if not forward:
-                await self._reverse(session, flavor, journal)
+                await self._reverse(session, journal)
                 return RestorePhase.LOADING
             await rename(session, left)
             journal = await self.note(replace(journal, phase=RestorePhase.FINISHING))
-            await self.finish(session, flavor, journal, SwapReport())
+            await self.finish(session, journal, SwapReport())
             return RestorePhase.FINISHING
 
-    async def discard(self, session: Session, flavor: Flavor, journal: Journal) -> None:
+    async def discard(self, session: Session, journal: Journal) -> None:
         """Put everything back after a recovery whose RENAME has not happened."""
         if journal.phase is not RestorePhase.LOADING:
-            journal = await self._put_back(session, flavor, journal)
+            journal = await self._put_back(session, journal)
             for swap in journal.swaps:
                 await drop_if_empty(session, swap.kept)
                 if swap.created:
@@ -355,16 +347,16 @@ class Swaps:
                 await drop_database(session, swap.source)
         await asyncio.to_thread(self._journals.remove, journal.restore_id)
 
-    async def _reverse(self, session: Session, flavor: Flavor, journal: Journal) -> None:
+    async def _reverse(self, session: Session, journal: Journal) -> None:
         """Swap back a recovery whose RENAME has happened; only what it had loaded is dropped."""
         await rename(session, await moves_left(session, journal.swaps))
-        undo = await self.plan_undo(session, flavor, journal)
+        undo = await self.plan_undo(session, journal)
         is_undo = journal.kind is RestoreKind.UNDO
         if is_undo:  # what it has brought goes back to where it was kept
             pairs = zip(undo.swaps, journal.swaps, strict=True)
             undo = replace(undo, swaps=tuple(replace(one, kept=old.source) for one, old in pairs))
         # The server may be fenced already; the undo takes that over, and lowers it.
-        undo, _ = await self.swap(session, flavor, replace(undo, fenced=journal.fenced))
+        undo, _ = await self.swap(session, replace(undo, fenced=journal.fenced))
         if not is_undo:
             await self.complete(session, undo, minutes=0)
         for swap in undo.swaps:
@@ -372,11 +364,11 @@ class Swaps:
         for one in (journal, undo):
             await asyncio.to_thread(self._journals.remove, one.restore_id)
 
-    async def _put_back(self, session: Session, flavor: Flavor, journal: Journal) -> Journal:
+    async def _put_back(self, session: Session, journal: Journal) -> Journal:
         """Make triggers and views again that were dropped for a RENAME, and lower the fence."""
         for swap in journal.swaps:
             if not swap.created:
-                await settle(session, flavor, swap.target, swap.present)
+                await settle(session, swap.target, swap.present)
         return await self._unfence(session, journal)
 
     async def _unfence(self, session: Session, journal: Journal) -> Journal:

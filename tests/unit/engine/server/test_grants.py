@@ -29,6 +29,8 @@ RIGHTS = {
 class FakeSession:
     """Answers the two questions that `read_grants` asks."""
 
+    flavor = MARIADB
+
     def __init__(self, lines):
         self._lines = lines
 
@@ -65,9 +67,7 @@ async def test_all_privileges():
     )
 
     assert missing_for_restore(grants, ["shop"]) == []
-    assert [
-        one.right for one in missing_for_backup(grants, MARIADB, ["shop"]) if one.required
-    ] == []
+    assert [one.right for one in missing_for_backup(grants, ["shop"]) if one.required] == []
     assert not grants.allows("SELECT", "shop2")
 
 
@@ -162,16 +162,16 @@ async def test_each_missing_right_is_named(right):
     grants = await grants_of(f"GRANT {others} ON `shop`.* TO `u`@`%`")
 
     with pytest.raises(PermissionDeniedError, match=f"lacks {right} on `shop`") as caught:
-        require(missing_for_backup(grants, MARIADB, ["shop"]))
+        require(missing_for_backup(grants, ["shop"]))
 
     assert f"GRANT {right} ON `shop`.* TO 'it\\'s'@'%';" in (caught.value.hint or "")
 
 
 def test_wishes_do_not_refuse():
     """Without RELOAD a backup takes a lower rung, and says what would help."""
-    grants = Grants("'u'@'%'", RIGHTS)
+    grants = Grants("'u'@'%'", MARIADB, RIGHTS)
 
-    found = missing_for_backup(grants, MARIADB, ["shop"])
+    found = missing_for_backup(grants, ["shop"])
 
     assert {"RELOAD", "BINLOG MONITOR"} <= {one.right for one in found}
     assert not any(one.required for one in found)
@@ -182,9 +182,9 @@ async def test_chosen_tables_need_rights_on_them_only():
     """Grants on single tables are enough when tables were chosen."""
     grants = await grants_of("GRANT SELECT, SHOW VIEW, TRIGGER ON `shop`.`users` TO `u`@`%`")
 
-    require(missing_for_backup(grants, MARIADB, ["shop"], only_tables=True))
+    require(missing_for_backup(grants, ["shop"], only_tables=True))
     with pytest.raises(PermissionDeniedError):
-        require(missing_for_backup(grants, MARIADB, ["shop"]))
+        require(missing_for_backup(grants, ["shop"]))
 
 
 async def test_rights_in_scratch_schemas_are_named_by_their_pattern():
@@ -227,9 +227,9 @@ async def test_who_may_everything_lacks_nothing_in_scratch_schemas():
 )
 def test_objects_of_others_need_a_right_of_their_own(rights, definers, missing):
     """Own ones, and those without a definer, need none."""
-    grants = Grants("'u'@'%'", {"*.*": frozenset({rights})})
+    grants = Grants("'u'@'%'", MARIADB, {"*.*": frozenset({rights})})
 
-    found = missing_for_definers(grants, MARIADB, definers)
+    found = missing_for_definers(grants, definers)
 
     assert [one.right for one in found] == (["SET USER"] if missing else [])
     assert all(one.grant == "GRANT SET USER ON *.* TO 'u'@'%';" and one.required for one in found)
@@ -251,8 +251,8 @@ def test_routines_of_others_cannot_be_read_back_without_their_right(
     scope, rights, definers, missing
 ):
     """Who may create one may not yet read it, and a restore that cannot be proven is refused."""
-    grants = Grants("'u'@'%'", {scope: frozenset({rights})})
+    grants = Grants("'u'@'%'", MARIADB, {scope: frozenset({rights})})
 
-    found = missing_for_bodies(grants, MARIADB, definers)
+    found = missing_for_bodies(grants, definers)
 
     assert [(one.right, one.scope) for one in found] == [("SELECT", "`mysql`.`proc`")] * missing

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from app.domain.restores.journal import RestoreId, SchemaSwap
+from app.engine.flavor import flavor_of
 from app.engine.schema.databases import (
     MOST_NAME_CHARACTERS,
     SCRATCH,
@@ -17,6 +18,7 @@ from app.engine.swap.rename import Move, all_moves
 from app.storage.journals import new_restore_id
 
 
+MARIADB = flavor_of("10.11.6-MariaDB")
 RECOVERY_ID = RestoreId("restore_0123456789ab")
 # The server allows no NUL, no characters beyond U+FFFF and no space at the end.
 DATABASES = st.text(
@@ -81,7 +83,9 @@ def test_other_databases_are_no_scratch_schemas(name):
 @given(DATABASES)
 def test_the_pattern_of_a_grant_covers_both_schemas(database):
     """Whoever executes the GRANT that the hint names may restore, whatever the database's name."""
-    grants = Grants("'u'@'%'", {f"{quote(scratch_pattern(database))}.*": frozenset({"CREATE"})})
+    grants = Grants(
+        "'u'@'%'", MARIADB, {f"{quote(scratch_pattern(database))}.*": frozenset({"CREATE"})}
+    )
 
     assert grants.allows("CREATE", staging_name(database, RECOVERY_ID))
     assert grants.allows("CREATE", kept_name(database, RECOVERY_ID))
@@ -93,7 +97,9 @@ def test_the_pattern_of_a_grant_covers_both_schemas(database):
 )
 def test_the_pattern_of_a_grant_covers_no_other_database(database, other):
     """Underscores and per cent signs of a name are no wildcards in it."""
-    grants = Grants("'u'@'%'", {f"{quote(scratch_pattern(database))}.*": frozenset({"CREATE"})})
+    grants = Grants(
+        "'u'@'%'", MARIADB, {f"{quote(scratch_pattern(database))}.*": frozenset({"CREATE"})}
+    )
 
     assert not grants.allows("CREATE", other)
 

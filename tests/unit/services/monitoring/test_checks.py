@@ -178,7 +178,7 @@ async def test_files_are_read_by_runs_and_sizes_are_not(here):
     await here.checks.run_due(everything=True)
 
     runs = here.heard.runs
-    assert [(run.kind, run.asked_by, run.origin) for run in runs] == (
+    assert [(run.kind, run.requested_by, run.origin) for run in runs] == (
         [(RunKind.VERIFICATION, "checks", Origin.SCHEDULE)] * 3
     )
     assert all(a.finished_at <= b.created_at for a, b in pairwise(runs))

@@ -36,7 +36,7 @@ async def test_a_run_that_succeeds_is_remembered_with_its_result(runs, world):
     assert begun.state is RunState.RUNNING or begun.state is RunState.QUEUED
     assert re.fullmatch(r"run_[0-9a-f]{16}", begun.run_id)
     assert (over.state, over.result, over.error) == (RunState.SUCCEEDED, {"value": 7}, None)
-    assert (over.asked_by, over.origin, over.kind) == ("ann", Origin.API, RunKind.BACKUP)
+    assert (over.requested_by, over.origin, over.kind) == ("ann", Origin.API, RunKind.BACKUP)
     assert (over.request, over.backup_id) == (request, "backup_x")
     assert over.owner == RunLocks(world.home).owner()
     assert over.started_at is not None
@@ -99,7 +99,7 @@ async def test_perform_returns_what_the_work_returned(runs, world):
     assert await runs.perform(order(done), BOB) == 7
 
     (run,) = await world.history()
-    assert (run.state, run.origin, run.asked_by) == (RunState.SUCCEEDED, Origin.CLI, "bob")
+    assert (run.state, run.origin, run.requested_by) == (RunState.SUCCEEDED, Origin.CLI, "bob")
     assert await world.nothing_left()
 
 
