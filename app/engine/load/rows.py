@@ -147,7 +147,7 @@ class RowLoader:
 
     def _proven(self, job: LoadJob, prove: list[Unit]) -> list[list[Unit]]:
         """
-        Job indexes and proof.
+        Put indexes and proof in order.
 
         They go side by side where an index is added beside the rows and the proof goes by the primary
         key, which is there from the start. A server that wants to copy the rows for an index gets the

@@ -1,7 +1,7 @@
 """
 Views, triggers, routines and events as statements that load in one pass.
 
-Job: placeholders for all views and for functions that use views, the other routines, the views
+Order: placeholders for all views and for functions that use views, the other routines, the views
 themselves, those functions, triggers, events (disabled), and last the statements that enable events.
 A placeholder has the view's columns, so neither views on views, nor functions used by views, nor
 views used by functions wait for each other.

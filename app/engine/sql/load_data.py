@@ -72,7 +72,7 @@ def bulk_pieces(statement: bytes, head: bytes) -> Iterator[bytes]:
     Cut the rows out of an INSERT statement.
 
     Args:
-        statement: What `rowsql.insert` made.
+        statement: What `literals.insert` made.
         head: What it was made with.
 
     Yields:

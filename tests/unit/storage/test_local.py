@@ -200,6 +200,15 @@ def test_preparing_twice_changes_nothing(tmp_path):
     assert (tmp_path / "a" / "b" / ".htaccess").read_text() == "mine"
 
 
+def test_a_web_server_is_told_to_deny_everything_in_its_own_words(tmp_path):
+    """Directives of Apache 2.4, and those of 2.2: an unknown one would be an error of every page."""
+    LocalDirectory(tmp_path / "a").prepare()
+
+    lines = (tmp_path / "a" / ".htaccess").read_text().splitlines()
+    directives = {line.strip() for line in lines if line.startswith("    ")}
+    assert directives == {"Require all denied", "Order deny,allow", "Deny from all"}
+
+
 def test_a_directory_cannot_be_made_inside_a_file(tmp_path):
     """The error is a sentence."""
     (tmp_path / "file").write_bytes(b"")
