@@ -20,7 +20,8 @@ from app.engine.load.work_queue import TableSteps, Unit
 from app.engine.rows.proof import prove_count, prove_member, prove_stream
 from app.engine.rows.queries import TableSql
 from app.engine.schema.tables import Table
-from app.engine.server.connection import Reply, Session
+from app.engine.server.connection import Session
+from app.engine.server.driver import Reply
 from app.engine.sql import ddl
 from app.engine.sql.load_data import bulk_pieces, bulk_statement, is_bulk
 from app.engine.sql.quoting import quote

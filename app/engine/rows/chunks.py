@@ -24,7 +24,8 @@ from app.domain.backups.manifest import StatementKind
 from app.domain.ports import Statement
 from app.engine.rows.planner import _boundary
 from app.engine.rows.queries import TableSql
-from app.engine.server.connection import Session, Value
+from app.engine.server.connection import Session
+from app.engine.server.driver import Value
 from app.engine.sql import literals
 from app.engine.sql.key_ranges import Range
 from app.errors import SnapshotError, StatementError
