@@ -73,19 +73,25 @@ async def prove_tables(
             members.setdefault((member.database, member.table), []).append(member)
     pending = iter(tables)
 
-    async def work(session: Session) -> None:
+    async def prove_pending(session: Session) -> None:
         for source, table in pending:
-            if not table.has_rows or table.entry.partial:
-                continue
-            sql, own = TableSql.of(table, sessions[0].flavor), members.get((source, table.name), [])
-            if table.entry.index:
-                for one in own:
-                    await prove_member(session, sql, one)
-            else:
-                await prove_stream(session, sql, own, manifest.options.chunk_bytes)
-            await prove_count(session, sql, own)
+            if table.has_rows and not table.entry.partial:
+                sql = TableSql.of(table, session.flavor)
+                own = members.get((source, table.name), [])
+                await _prove_table(session, sql, own, manifest.options.chunk_bytes)
 
-    await together(*(work(session) for session in sessions))
+    await together(*(prove_pending(session) for session in sessions))
+
+
+async def _prove_table(
+    session: Session, sql: TableSql, members: Sequence[MemberEntry], chunk_bytes: int
+) -> None:
+    if sql.table.entry.index:
+        for member in members:
+            await prove_member(session, sql, member)
+    else:
+        await prove_stream(session, sql, members, chunk_bytes)
+    await prove_count(session, sql, members)
 
 
 async def prove_member(session: Session, sql: TableSql, member: MemberEntry) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.restores.journal import Journal
-from app.engine.schema.databases import read_schemas, scratch_databases, scratch_pattern
+from app.engine.schema.databases import list_scratch, read_schemas, scratch_pattern
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import (
     Missing,
@@ -211,7 +211,7 @@ async def _recovery_checks(session: Session, journals: Sequence[Journal]) -> lis
             )
             checks.append(_failed("restores", error))
     known = {name for one in journals for swap in one.swaps for name in (swap.source, swap.kept)}
-    strange = sorted(set(await scratch_databases(session)) - known)
+    strange = sorted(set(await list_scratch(session)) - known)
     if strange:
         checks.append(
             DoctorCheck(
