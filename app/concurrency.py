@@ -1,4 +1,4 @@
-"""Tasks that end: several as one, and one however often it is cancelled."""
+"""Tasks and threads that are waited for: several as one, and one however often it is cancelled."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -25,7 +25,7 @@ async def together(*work: Coroutine[object, object, None]) -> None:
     if not work:
         return
     ended: list[asyncio.Task[None]] = []
-    tasks = [asyncio.create_task(one) for one in work]
+    tasks = [asyncio.create_task(coroutine) for coroutine in work]
     for task in tasks:
         task.add_done_callback(ended.append)
     try:
@@ -96,11 +96,11 @@ async def run_in_thread(
     except asyncio.CancelledError:
         if stop is not None:
             stop.set()
-        await _over(future)
+        await _wait_until_over(future)
         raise
 
 
-async def _over(future: "asyncio.Future[T]") -> None:
+async def _wait_until_over(future: "asyncio.Future[T]") -> None:
     while not future.done():
         try:
             await asyncio.wait([future])

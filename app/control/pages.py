@@ -37,7 +37,8 @@ async def fetch_page(  # type: ignore[explicit-any]  # a default of SQLAlchemy's
         raise InvalidRequestError(
             f"sort: one of {', '.join(sorted(orders))}, or with '-' before it"
         )
-    order = [one.desc() if page.sort.startswith("-") else one.asc() for one in orders[name]]
+    descends = page.sort.startswith("-")
+    order = [column.desc() if descends else column.asc() for column in orders[name]]
     part = select(table).where(*conditions).order_by(*order).limit(page.limit).offset(page.offset)
     count = select(func.count()).select_from(table).where(*conditions)
     async with database.reading() as connection:

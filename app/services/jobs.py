@@ -28,7 +28,7 @@ from app.services.restores.plan import plan_loads
 from app.services.restores.service import RecoveryService
 from app.services.retention_documents import prune_result
 from app.services.runs.job import Job
-from app.storage.runlocks import Resource
+from app.storage.run_locks import Resource
 
 
 _log: Final = logging.getLogger(__name__)

@@ -176,6 +176,12 @@ class LocalDirectory:
             finally:
                 file.close()
 
+    def find(self, name: str, limit: int) -> bytes | None:
+        """Read a small file as `read` does; None when there is none, or no directory."""
+        if not self.path.exists() or not self.exists(name):
+            return None
+        return self.read(name, limit)
+
     def replace(self, name: str, data: bytes) -> None:
         """
         Write a small file in one step: afterwards its name holds the old bytes or all the new ones.

@@ -276,7 +276,7 @@ class Server:
             A session; close it.
 
         Raises:
-            ConnectionFailedError: Nobody answers, or the login is refused.
+            ConnectionFailedError: There is no answer, or the login is refused.
             StatementError: The server does not keep a variable as it was set.
         """
         session = await self._connect()

@@ -86,7 +86,7 @@ class SignInService:
             TooManyAttemptsError: Too many have failed lately, for this user or from there.
         """
         name = name.lower()
-        async with self._attempts.one(address, name) as attempt:
+        async with self._attempts.admit(address, name) as attempt:
             user = await self._find(name)
             known = None if user is None else user.password_hash
             verdict = await self._passwords.verify(password, known)
@@ -112,7 +112,7 @@ class SignInService:
             NotAuthenticatedError: It is not good, or not any more.
             TooManyAttemptsError: Too many have failed lately from there.
         """
-        async with self._attempts.one(address) as attempt:
+        async with self._attempts.admit(address) as attempt:
             try:
                 return await self._rotate(refresh_token)
             except NotAuthenticatedError:
@@ -153,7 +153,7 @@ class SignInService:
 
     async def forget_expired(self) -> None:
         """Delete sessions that nobody can refresh any more."""
-        await self._store.forget_sessions(self._clock.now())
+        await self._store.delete_expired_sessions(self._clock.now())
 
     async def _find(self, name: str) -> User | None:
         try:

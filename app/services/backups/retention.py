@@ -52,8 +52,8 @@ from app.errors import (
 )
 from app.services.access.audit import AuditService
 from app.services.backups.pins import UNREADABLE
-from app.storage.clockwitness import ClockWitness
-from app.storage.runlocks import HeldLocks, Resource, RunLocks
+from app.storage.clock_witness import ClockWitness
+from app.storage.run_locks import HeldLocks, Resource, RunLocks
 from app.storage.schedules import ScheduleFile
 
 
@@ -171,12 +171,12 @@ class RetentionService:
         name, locks = f"prune_{secrets.token_hex(8)}", self._parts.locks
         held: list[HeldLocks] = []
         try:
-            await shielded(asyncio.to_thread(lambda: held.append(locks.hold(name, (PRUNING,)))))
+            await shielded(asyncio.to_thread(lambda: held.append(locks.acquire(name, (PRUNING,)))))
             yield
         finally:
             for one in held:
                 one.release()
-                await shielded(asyncio.to_thread(locks.forget, name))
+                await shielded(asyncio.to_thread(locks.delete, name))
 
     # -- the steps --------------------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class RetentionService:
         made = self._made()
         if accept_clock:
             self._parts.witness.accept(made)
-        self._parts.witness.look(made)
+        self._parts.witness.record(made)
 
     def _plan(self) -> RetentionPlan:
         clock = None

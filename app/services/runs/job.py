@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from app.domain.document import Document
 from app.domain.runs.progress import Progress
 from app.domain.runs.run import RunKind
-from app.storage.runlocks import Resource
+from app.storage.run_locks import Resource
 
 
 T = TypeVar("T")

@@ -36,7 +36,7 @@ from app.errors import AlreadyRunningError, AppError, NotCancellableError
 from app.services.runs.active import ActiveRun, bind_run, report_failure, warn_unwritten
 from app.services.runs.failures import failure
 from app.services.runs.job import Job
-from app.storage.runlocks import HeldLocks, Resource, RunLocks
+from app.storage.run_locks import HeldLocks, Resource, RunLocks
 
 
 T = TypeVar("T")
@@ -218,7 +218,7 @@ class RunService:
         """Write down how an orphan ended."""
         run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
         await self._store.save(run)
-        await asyncio.to_thread(self._locks.forget, run.run_id)
+        await asyncio.to_thread(self._locks.delete, run.run_id)
         for listener in self._listeners:
             await listener.ended(run)
 
@@ -267,7 +267,7 @@ class RunService:
         held: list[HeldLocks] = []
         try:
             await shielded(
-                asyncio.to_thread(lambda: held.append(self._locks.hold(run_id, resources)))
+                asyncio.to_thread(lambda: held.append(self._locks.acquire(run_id, resources)))
             )
         except asyncio.CancelledError:
             for locks in held:
@@ -367,7 +367,7 @@ class RunService:
 
     async def _let_go(self, run_id: RunId, locks: HeldLocks) -> None:
         try:
-            await asyncio.to_thread(self._locks.forget, run_id)
+            await asyncio.to_thread(self._locks.delete, run_id)
         except AppError as exc:  # it is locked by nobody any more, and means nothing
             warn_unwritten(run_id, exc)
         finally:

@@ -30,7 +30,7 @@ from app.services.backups.retention import PRUNING, RetentionService, is_good
 from app.services.jobs import Jobs
 from app.services.retention_documents import pin_of, prune_result, retention_plan
 from app.storage.kernel import Kernel
-from app.storage.runlocks import RunLocks
+from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.archives import NOON, leftovers
 from tests.fixtures.depot import Depot
@@ -371,7 +371,7 @@ async def test_without_an_audit_nothing_goes_by_itself(depot):
 async def test_two_prunes_never_run_at_once(depot):
     """What a backup brings waits for the next one; nothing is wrong."""
     made = await depot.days(4)
-    held = RunLocks(depot.state).hold("run_1f6a0c9d2b7e4f83", (PRUNING,))
+    held = RunLocks(depot.state).acquire("run_1f6a0c9d2b7e4f83", (PRUNING,))
     await depot.retention.after_backup(made[0])
     assert len(depot.ids()) == 4
     held.release()
