@@ -11,14 +11,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from app.concurrency import together
+from app.concurrency import share
 from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, ServerEntry
 from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import version_number
 from app.engine.schema.databases import Schema, list_tables, read_schemas
 from app.engine.schema.definitions import sequence_position
 from app.engine.schema.objects import digest, read_objects
-from app.engine.schema.tables import Table, read_server, show_create
+from app.engine.schema.tables import Table, TableRef, read_server, show_create
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.errors import ProofFailedError
@@ -61,20 +61,17 @@ async def prove_definitions(
         wanted |= _wanted_positions(manifest, load)
     wanted = {key: definition for key, definition in wanted.items() if key[1] in names}
     there: _Inventory = {}
-    pending = iter(await list_tables(sessions[0], database))
 
-    async def read_pending(session: Session) -> None:
-        for ref in pending:
-            if ("table", ref.name) not in wanted:
-                continue
-            table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
-            printed = await show_create(session, table)
-            there["table", table.name] = ddl.fingerprint(printed, database)
-            if table.entry.sequence:
-                position = await sequence_position(session, table)
-                there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
+    async def read(session: Session, ref: TableRef) -> None:
+        table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
+        printed = await show_create(session, table)
+        there["table", table.name] = ddl.fingerprint(printed, database)
+        if table.entry.sequence:
+            position = await sequence_position(session, table)
+            there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
 
-    await together(*(read_pending(session) for session in sessions))
+    refs = await list_tables(sessions[0], database)
+    await share([ref for ref in refs if ("table", ref.name) in wanted], sessions, read)
     return await _compare(sessions[0], manifest, load, wanted, there)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.concurrency import together
+from app.concurrency import share, together
 from app.domain.backups.manifest import (
     Manifest,
     MemberEntry,
@@ -117,15 +117,13 @@ class Load:
         for session in self._sessions:
             await session.use(load.place)
         tables = sorted(load.entry.tables, key=lambda table: not table.sequence)
-        pending = iter(tables)
-        for _ in range(sum(table.sequence for table in tables)):
-            await self._create(self._sessions[0], load, next(pending), listed)
+        sequences = sum(table.sequence for table in tables)
 
-        async def create_pending(session: Session) -> None:
-            for entry in pending:
-                await self._create(session, load, entry, listed)
+        async def create(session: Session, entry: TableEntry) -> None:
+            await self._create(session, load, entry, listed)
 
-        await together(*(create_pending(session) for session in self._sessions))
+        await share(tables[:sequences], self._sessions[:1], create)
+        await share(tables[sequences:], self._sessions, create)
 
     async def _create(
         self, session: Session, load: DatabaseLoad, entry: TableEntry, listed: _Listed

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final, NoReturn
 
-from app.concurrency import together
+from app.concurrency import share
 from app.domain.backups.manifest import (
     Manifest,
     MemberEntry,
@@ -71,27 +71,21 @@ async def prove_tables(
     for member in manifest.members:
         if member.kind is MemberKind.DATA:
             members.setdefault((member.database, member.table), []).append(member)
-    pending = iter(tables)
 
-    async def prove_pending(session: Session) -> None:
-        for source, table in pending:
-            if table.has_rows and not table.entry.partial:
-                sql = TableSql.of(table, session.flavor)
-                own = members.get((source, table.name), [])
-                await _prove_table(session, sql, own, manifest.options.chunk_bytes)
+    async def prove(session: Session, named: tuple[str, Table]) -> None:
+        source, table = named
+        if not table.has_rows or table.entry.partial:
+            return
+        sql = TableSql.of(table, session.flavor)
+        own = members.get((source, table.name), [])
+        if table.entry.index:
+            for member in own:
+                await prove_member(session, sql, member)
+        else:
+            await prove_stream(session, sql, own, manifest.options.chunk_bytes)
+        await prove_count(session, sql, own)
 
-    await together(*(prove_pending(session) for session in sessions))
-
-
-async def _prove_table(
-    session: Session, sql: TableSql, members: Sequence[MemberEntry], chunk_bytes: int
-) -> None:
-    if sql.table.entry.index:
-        for member in members:
-            await prove_member(session, sql, member)
-    else:
-        await prove_stream(session, sql, members, chunk_bytes)
-    await prove_count(session, sql, members)
+    await share(tables, sessions, prove)
 
 
 async def prove_member(session: Session, sql: TableSql, member: MemberEntry) -> None:
