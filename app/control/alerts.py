@@ -210,7 +210,9 @@ class AlertRecords:
         Raises:
             InvalidRequestError: Sorted by anything else.
         """
-        rows, total = await fetch_page(self._database, alerts, _conditions(wanted), page, _ORDERS)
+        rows, total = await fetch_page(
+            self._database, alerts, page, conditions=_conditions(wanted), orders=_ORDERS
+        )
         return [_record(row) for row in rows], total
 
     async def deliveries(self, alert_ids: Sequence[AlertId], most: int) -> Sequence[Delivery]:

@@ -64,7 +64,9 @@ class AuditRecords:
         Raises:
             InvalidRequestError: Sorted by anything else.
         """
-        rows, total = await fetch_page(self._database, audit, _conditions(wanted), page, _ORDERS)
+        rows, total = await fetch_page(
+            self._database, audit, page, conditions=_conditions(wanted), orders=_ORDERS
+        )
         return [_entry(row) for row in rows], total
 
     async def read(self, after: int, limit: int) -> Sequence[AuditEntry]:

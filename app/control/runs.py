@@ -175,7 +175,9 @@ class RunRecords:
         Raises:
             InvalidRequestError: Sorted by anything else.
         """
-        rows, total = await fetch_page(self._database, runs, _conditions(wanted), page, _ORDERS)
+        rows, total = await fetch_page(
+            self._database, runs, page, conditions=_conditions(wanted), orders=_ORDERS
+        )
         return [_run(row) for row in rows], total
 
     async def unfinished(self) -> Sequence[Run]:
