@@ -80,9 +80,9 @@ def _families(metrics: Metrics) -> Iterator[Metric]:
     if metrics.schedules is not None:
         yield from _of_schedules(metrics.schedules, metrics.at)
     if metrics.disk is not None:
-        yield _one("disk_free_bytes", "Free where backups are kept.", metrics.disk.free)
-        yield _one("disk_total_bytes", "Size of that file system.", metrics.disk.total)
-        yield _one("disk_floor_bytes", "BACKSTAY_DISK_FLOOR_BYTES.", metrics.disk.floor)
+        yield _one("disk_free_bytes", "Free where backups are kept.", metrics.disk.free_bytes)
+        yield _one("disk_total_bytes", "Size of that file system.", metrics.disk.total_bytes)
+        yield _one("disk_floor_bytes", "BACKSTAY_DISK_FLOOR_BYTES.", metrics.disk_floor_bytes)
 
 
 def _of_history(history: HistoryNumbers) -> Iterator[Metric]:

@@ -18,9 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api import problems
 from app.domain.access.audit import AuditEvent
 from app.domain.access.user import Identity
+from app.domain.runs.failures import failure
 from app.errors import AppError
 from app.services.access.audit import AuditService
-from app.services.runs.failures import failure
 
 
 _log: Final = logging.getLogger(__name__)

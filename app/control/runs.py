@@ -22,7 +22,7 @@ from app.control.database import ControlDatabase
 from app.control.durations import seconds_between
 from app.control.pages import fetch_page
 from app.control.tables import runs
-from app.domain.document import Document
+from app.domain.document import JsonObject
 from app.domain.runs.progress import ProgressReport
 from app.domain.runs.run import (
     Failure,
@@ -283,6 +283,6 @@ def _tally(row: RowMapping) -> RunTally:
         ) from exc
 
 
-def _document(text: str) -> Document:
-    document: Document = json.loads(text)
+def _document(text: str) -> JsonObject:
+    document: JsonObject = json.loads(text)
     return document
