@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format serve bench docs clean
+.PHONY: help setup demo test test-long check format serve bench docs clean
 
 STAMP := .venv/.installed
 BIN := .venv/bin
@@ -7,7 +7,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 $(STAMP): requirements-dev.lock pyproject.toml scripts/make_venv.sh
 	@scripts/make_venv.sh $@
@@ -21,6 +21,10 @@ demo: setup ## back up, damage and restore a sample shop on a private server
 test: setup ## run every test
 	@scripts/ensure_test_tools.sh
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-long: setup ## run the long form of every series that has one: about an hour
+	@scripts/ensure_test_tools.sh
+	@BACKSTAY_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 check: $(STAMP) ## run every static check
 	@$(BIN)/ruff check .
