@@ -141,7 +141,7 @@ class Recorder:
                 raise
             except Exception as exc:  # noqa: BLE001 - the edge: a bug is told once, here
                 facts = {"path": scope["path"], "method": scope["method"]}
-                _log.exception("A request failed by a bug", extra={"facts": facts})
+                _log.exception("Request failed by a bug", extra={"facts": facts})
                 if not answered:
                     scope["state"]["code"] = AppError.code
                     await problems.internal_error(exc)(scope, receive, record_and_send)

@@ -11,7 +11,7 @@ RUN_ID: Final = "run_1f6a0c9d2b7e4f83"
 RESTORE_ID: Final = "restore_861d0b977aca"
 
 
-def moment(at: datetime) -> str:
+def _moment(at: datetime) -> str:
     """Write an instant as the catalogue does."""
     return f"{at:%Y-%m-%d %H:%M:%S}"
 
@@ -28,7 +28,7 @@ Seconds = Annotated[float, Field(description="Seconds.")]
 Bytes = Annotated[int, Field(description="Bytes.", examples=[1048576])]
 Moment = Annotated[
     datetime,
-    PlainSerializer(moment, return_type=str),
+    PlainSerializer(_moment, return_type=str),
     Field(description="UTC, `YYYY-MM-DD HH:MM:SS`.", examples=["2024-01-31 14:30:15"]),
 ]
 # An instant without its fraction; the first is a string without a format to the API's document.
