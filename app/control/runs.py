@@ -23,7 +23,7 @@ from app.control.durations import seconds_between
 from app.control.failures import unreadable
 from app.control.pages import fetch_page
 from app.control.tables import runs
-from app.domain.document import Document
+from app.domain.document import JsonObject
 from app.domain.runs.progress import ProgressReport
 from app.domain.runs.run import (
     Failure,
@@ -282,6 +282,6 @@ def _tally(row: RowMapping) -> RunTally:
         raise unreadable("the history") from exc
 
 
-def _document(text: str) -> Document:
-    document: Document = json.loads(text)
+def _document(text: str) -> JsonObject:
+    document: JsonObject = json.loads(text)
     return document

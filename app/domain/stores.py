@@ -1,4 +1,4 @@
-"""What the services ask of the control database."""
+"""What the services need of the control database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -130,7 +130,7 @@ class UserStore(Protocol):
         """End all logins of a user."""
         ...
 
-    async def delete_expired_sessions(self, before: datetime) -> None:
+    async def delete_sessions(self, before: datetime) -> None:
         """Delete logins that expired before an instant."""
         ...
 
@@ -187,17 +187,17 @@ class AlertStore(Protocol):
         Args:
             alert: The condition; what is open already gets its text.
             at: When it was seen.
-            told_before: Messages that were planned later than this are not planned again.
-            targets: Where to; those that still wait for an earlier message get only that one.
+            told_before: Where messages were planned later than this, no others are.
+            targets: Who gets messages; those that still wait for an earlier message get only that one.
 
         Returns:
-            Whether messages were planned.
+            Whether it is new, or messages about it are due again.
         """
         ...
 
     async def resolve(self, key: str, at: datetime, closing: str) -> bool:
         """
-        Close a condition: targets that took an alarm get a message, and what is not sent is withdrawn.
+        Close a condition: who got a message gets its end too, and what is not sent yet is withdrawn.
 
         Returns:
             Whether it was open.

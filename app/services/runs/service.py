@@ -18,8 +18,9 @@ from dataclasses import replace
 from typing import Final, TypeVar, cast
 
 from app.concurrency import shielded
-from app.domain.document import Document
+from app.domain.document import JsonObject
 from app.domain.ports import Clock, RunListener
+from app.domain.runs.failures import failure
 from app.domain.runs.progress import Pace, Progress
 from app.domain.runs.run import (
     RUN_DIGITS,
@@ -34,7 +35,6 @@ from app.domain.runs.run import (
 from app.domain.stores import Page, RunStore
 from app.errors import AlreadyRunningError, AppError, NotCancellableError
 from app.services.runs.active import ActiveRun, bind_run, report_failure, warn_unwritten
-from app.services.runs.failures import failure
 from app.services.runs.job import Job
 from app.storage.run_locks import HeldLocks, Resource, RunLocks
 
@@ -318,7 +318,7 @@ class RunService:
             for listener in self._listeners:
                 await listener.begun(active.run)
             value = await active.order.work(active.progress)
-            document = active.order.document(value)
+            document = active.order.document(value).model_dump(mode="json")
         except asyncio.CancelledError as exc:
             await shielded(self._end(active, beat, RunState.CANCELLED, error=exc))
             raise
@@ -339,7 +339,7 @@ class RunService:
         beat: "asyncio.Task[None]",
         state: RunState,
         *,
-        result: Document | None = None,
+        result: JsonObject | None = None,
         error: BaseException | None = None,
     ) -> None:
         beat.cancel()
