@@ -78,7 +78,7 @@ class NoAlerts:
         _ = target, at, until
         _refuse()
 
-    async def settle(
+    async def finish(
         self, delivery: Delivery, at: datetime, error: str, next_due_at: datetime | None
     ) -> None:
         """Refuse."""
@@ -105,7 +105,7 @@ class NoAlerts:
         _ = alert_ids, most
         _refuse()
 
-    async def forget(self, at: datetime, *, before: datetime, stale: datetime) -> None:
+    async def expire(self, at: datetime, *, before: datetime, stale: datetime) -> None:
         """Refuse."""
         _ = at, before, stale
         _refuse()

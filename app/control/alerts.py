@@ -150,7 +150,7 @@ class AlertRecords:
 
         return await self._database.write(work)
 
-    async def settle(
+    async def finish(
         self, delivery: Delivery, at: datetime, error: str, next_due_at: datetime | None
     ) -> None:
         """Write down how an attempt ended, and plan what follows from it."""
@@ -164,11 +164,11 @@ class AlertRecords:
                 await connection.execute(update(deliveries).where(*own).values(values))
             ).rowcount:
                 return
-            is_alarm = delivery.tone is NoticeKind.ALARM
+            is_alarm = delivery.kind is NoticeKind.ALARM
             target, alert_id = [delivery.target], delivery.alert_id
             if error and next_due_at is not None and not (is_alarm and is_over):
                 attempt = delivery.attempt + 1
-                await _plan(connection, alert_id, delivery.tone, next_due_at, target, attempt)
+                await _plan(connection, alert_id, delivery.kind, next_due_at, target, attempt)
             elif not error and is_alarm and is_over:
                 await _plan(connection, alert_id, NoticeKind.RECOVERY, at, target)
 
@@ -224,7 +224,7 @@ class AlertRecords:
         query = select(ranked).where(ranked.c.place <= most).order_by(ranked.c.number.desc())
         return [_delivery(row) for row in await self._database.rows(query)]
 
-    async def forget(self, at: datetime, *, before: datetime, stale: datetime) -> None:
+    async def expire(self, at: datetime, *, before: datetime, stale: datetime) -> None:
         """Delete what is long over, and give up what nobody sends."""
         over = select(alerts.c.alert_id).where(alerts.c.closed_at < before)
         left = exists().where(deliveries.c.alert_id == alerts.c.alert_id)
@@ -362,8 +362,8 @@ def _record(row: RowMapping) -> AlertRecord:
 
 
 def _delivery(row: RowMapping) -> Delivery:
-    values = {field.name: row[field.name] for field in fields(Delivery)}
-    return Delivery(**{**values, "tone": NoticeKind(row["tone"])})
+    values = {field.name: row[field.name] for field in fields(Delivery) if field.name != "kind"}
+    return Delivery(**{**values, "kind": NoticeKind(row["tone"])})
 
 
 def _kind(text: str) -> AlertKind:

@@ -1,4 +1,4 @@
-"""What the services ask of the control database."""
+"""What the services need of the control database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class RunStore(Protocol):
         Remember a new run.
 
         Returns:
-            None; or, when this asker has used the key before, the run of that time, and nothing was
+            None; or, when this requester has used the key before, the run of that time, and nothing was
             added.
 
         Raises:
@@ -130,7 +130,7 @@ class UserStore(Protocol):
         """End all logins of a user."""
         ...
 
-    async def forget_sessions(self, before: datetime) -> None:
+    async def delete_sessions(self, before: datetime) -> None:
         """Delete logins that expired before an instant."""
         ...
 
@@ -188,7 +188,7 @@ class AlertStore(Protocol):
             alert: The condition; what is open already gets its text.
             at: When it was seen.
             told_before: Whoever was told later than this is left in peace.
-            targets: Who is told; those that still wait for an earlier message get only that one.
+            targets: Who gets messages; those that still wait for an earlier message get only that one.
 
         Returns:
             Whether it is new or to be told again.
@@ -197,7 +197,7 @@ class AlertStore(Protocol):
 
     async def resolve(self, key: str, at: datetime, closing: str) -> bool:
         """
-        Close a condition: who got a message is told, and what is not sent yet is withdrawn.
+        Close a condition: who got a message gets its end too, and what is not sent yet is withdrawn.
 
         Returns:
             Whether it was open.
@@ -215,14 +215,14 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def settle(
+    async def finish(
         self, delivery: Delivery, at: datetime, error: str, next_due_at: datetime | None
     ) -> None:
         """
         Write down how an attempt ended, and plan the next one.
 
         Args:
-            delivery: What was claimed; settled by somebody else meanwhile, nothing happens.
+            delivery: What was claimed; finished by somebody else meanwhile, nothing happens.
             at: When it ended.
             error: Why it failed; empty when it arrived. Then, if the condition is over by now, a
                 recovery is planned.
@@ -247,7 +247,7 @@ class AlertStore(Protocol):
         """Return the newest attempts about conditions, at most so many of each, newest first."""
         ...
 
-    async def forget(self, at: datetime, *, before: datetime, stale: datetime) -> None:
+    async def expire(self, at: datetime, *, before: datetime, stale: datetime) -> None:
         """
         Delete what is long over, and give up what nobody sends.
 

@@ -39,7 +39,7 @@ def outcome_facts(outcomes: Mapping[str, str]) -> Document:
 def _attempt(one: Delivery) -> dict[str, Json]:
     return {
         "target": one.target,
-        "tone": one.tone.value,
+        "tone": one.kind.value,
         "attempt": one.attempt,
         "due_at": _iso(one.due_at),
         "at": _iso(one.at),

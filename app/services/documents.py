@@ -16,13 +16,12 @@ from app.domain.document import Document
 from app.domain.restores.dry_run import (
     Compatibility,
     Forecast,
-    Proof,
+    RestoreOptions,
     Space,
     TableForecast,
-    proven_at,
 )
+from app.domain.restores.proofs import DrillResult, Proof, proven_at
 from app.domain.restores.restore import RestoreResult
-from app.domain.restores.results import DrillResult, Options
 from app.domain.schedule import Schedule, schedule_fields
 from app.errors import AppError
 
@@ -208,7 +207,7 @@ def forecast(found: Forecast) -> Document:
         "rows_count": sum(table.rows_then or 0 for table in found.tables),
         "tables": [_table(table) for table in found.tables],
         "objects": [
-            {"database": one.database, "kind": one.kind, "name": one.name, "action": one.fate}
+            {"database": one.database, "kind": one.kind, "name": one.name, "action": one.action}
             for one in found.objects
         ],
         "incoming_foreign_keys": found.incoming_foreign_keys,
@@ -226,7 +225,7 @@ def _table(one: TableForecast) -> Document:
     return {
         "database": one.database,
         "name": one.name,
-        "action": one.fate,
+        "action": one.action,
         "rows_now": one.rows_now,
         "rows_then": one.rows_then,
         "same_definition": one.same_definition,
@@ -250,7 +249,7 @@ def drill(result: DrillResult) -> Document:
     }
 
 
-def options(found: Options) -> Document:
+def options(found: RestoreOptions) -> Document:
     """Tell what can be done with a backup."""
     return {
         "success": True,

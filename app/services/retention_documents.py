@@ -12,12 +12,12 @@ from app.services.runs.failures import without_paths
 
 def retention_plan(plan: RetentionPlan) -> Document:
     """Tell what would become of all backups: `delete` and `keep`, newest first, each with why."""
-    gone = [verdict for verdict in plan.verdicts if not verdict.is_kept]
+    gone = [verdict for verdict in plan.decisions if not verdict.is_kept]
     return {
         "success": True,
         "dry_run": True,
         "delete": [_verdict(one) for one in gone],
-        "keep": [_verdict(verdict) for verdict in plan.verdicts if verdict.is_kept],
+        "keep": [_verdict(verdict) for verdict in plan.decisions if verdict.is_kept],
         "freed_bytes": sum(one.item.size for one in gone),
         "clock": str(plan.clock) if plan.clock else None,
     }

@@ -25,7 +25,7 @@ async def list_audit(_: Admin, parts: Parts, query: Annotated[AuditQuery, Query(
     """
     wanted = AuditFilter(query.actor, query.action, query.result, query.since, query.until)
     page = Page(query.limit, query.offset, query.sort)
-    entries, total = await parts.people.audit.list(wanted, page)
+    entries, total = await parts.access.audit.list(wanted, page)
     return AuditList(
         success=True,
         entries=tuple(map(_facts, entries)),

@@ -14,7 +14,7 @@ from app.api.downloads import DOWNLOADS, Download
 from app.api.openapi_responses import READS, READS_ONE, STARTS_RUN
 from app.api.run_responses import Launch
 from app.domain.backups.backup import BackupFilter
-from app.domain.restores.dry_run import proven_at
+from app.domain.restores.proofs import proven_at
 from app.domain.stores import Page
 from app.services import documents, health_documents
 from app.services.backups.check_notes import read_checks
@@ -42,7 +42,7 @@ async def list_backups(
     )
     page = Page(query.limit, query.offset, query.sort)
     found = await parts.program.backups.list(wanted, page)
-    pins = await parts.program.pins.look([entry.backup_id for entry, _ in found.entries])
+    pins = await parts.program.pins.read([entry.backup_id for entry, _ in found.entries])
     return BackupList.model_validate({
         "success": True,
         "backups": [
@@ -61,7 +61,7 @@ async def get_backup(backup_id: str, _: Viewer, parts: Parts) -> BackupInfo:
     """Show what a backup holds and how it was made."""
     manifest = await parts.program.backups.info(backup_id)
     proofs = await asyncio.to_thread(parts.program.catalogue.proofs, backup_id)
-    pins = await parts.program.pins.look([backup_id])
+    pins = await parts.program.pins.read([backup_id])
     return BackupInfo.model_validate({
         **documents.backup_details(manifest, proven_at(proofs)),
         "pin": pin_of(backup_id, pins),
@@ -90,7 +90,7 @@ async def create_backup(
         verify=body.verify,
         accounts=body.accounts,
     )
-    return await launch(parts.program.orders.backup(wish), identity)
+    return await launch(parts.program.jobs.backup(wish), identity)
 
 
 @router.post("/recovery-point", status_code=202, response_model=RunAnswer, responses=STARTS_RUN)
@@ -102,7 +102,7 @@ async def create_recovery_point(
     wish = BackupOptions(
         databases=body.databases, description=body.description, recovery_point=True
     )
-    return await launch(parts.program.orders.backup(wish), identity)
+    return await launch(parts.program.jobs.backup(wish), identity)
 
 
 @router.post("/verify/{backup_id}", status_code=202, response_model=RunAnswer, responses=STARTS_RUN)
@@ -115,7 +115,7 @@ async def verify_backup(
 ) -> RunAnswer | JSONResponse:
     """Prove that a backup is what was written, to the last byte and row; needs no server."""
     level = (body or VerifyBody()).level
-    return await launch(await parts.program.orders.verification(backup_id, level), identity)
+    return await launch(await parts.program.jobs.verification(backup_id, level), identity)
 
 
 @router.delete("/delete/{backup_id}", response_model=RunAnswer, responses=STARTS_RUN)
@@ -123,7 +123,7 @@ async def delete_backup(
     backup_id: str, identity: Admin, parts: Parts, launch: Launch
 ) -> RunAnswer | JSONResponse:
     """Delete a backup; refused while it is restored, verified or downloaded."""
-    order = await parts.program.orders.deletion(backup_id)
+    order = await parts.program.jobs.deletion(backup_id)
     return await launch(order, identity, wait_seconds=_DELETION_SECONDS)
 
 

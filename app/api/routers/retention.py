@@ -40,7 +40,7 @@ async def prune_backups(
         plan = await parts.program.retention.plan()
         answer = PrunePlan.model_validate(retention_documents.retention_plan(plan))
         return JSONResponse(answer.model_dump(mode="json"))
-    order = parts.program.orders.prune(identity.name, accept_clock=body.accept_clock)
+    order = parts.program.jobs.prune(identity.name, accept_clock=body.accept_clock)
     return await launch(order, identity)
 
 

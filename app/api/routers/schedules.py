@@ -82,9 +82,9 @@ async def run_scheduled(
     """
     body = body or RunScheduledBody()
     due = await parts.program.schedules.due(body.frequency, name=body.name, force=body.force)
-    if due.order is not None:
+    if due.job is not None:
         with suppress(NotDueError):  # somebody was faster
-            return await launch(due.order, identity)
+            return await launch(due.job, identity)
     return JSONResponse(
         NotDue(success=True, due=False, next_due_at=due.next_due).model_dump(mode="json")
     )
@@ -93,9 +93,9 @@ async def run_scheduled(
 @router.get("/status", responses=READS)
 async def get_status(_: Viewer, parts: Parts) -> StatusAnswer:
     """Show how the backups are doing: the newest, space, what runs, what is due, what failed."""
-    found = await parts.status.look()
+    found = await parts.status.read()
     last = found.last_backup
-    pins = await parts.program.pins.look([last.backup_id] if last else [])
+    pins = await parts.program.pins.read([last.backup_id] if last else [])
     return StatusAnswer.model_validate({
         "success": True,
         "last_backup": {

@@ -17,21 +17,21 @@ router = APIRouter(prefix="/api/admin/users", tags=["users"])
 @router.get("", responses=READS)
 async def list_users(_: Admin, parts: Parts) -> UserList:
     """List the users by name."""
-    return UserList(success=True, users=tuple(map(_facts, await parts.people.users.list())))
+    return UserList(success=True, users=tuple(map(_facts, await parts.access.users.list())))
 
 
 @router.post("", status_code=201, responses=CHANGES)
 async def create_user(_: Admin, parts: Parts, body: UserBody) -> UserAnswer:
     """Add a user, who logs in with name and password."""
     password = body.password.get_secret_value()
-    user = await parts.people.users.create(body.name, password, body.role)
+    user = await parts.access.users.create(body.name, password, body.role)
     return UserAnswer(success=True, user=_facts(user))
 
 
 @router.get("/{name}", responses=READS_ONE)
 async def get_user(name: str, _: Admin, parts: Parts) -> UserAnswer:
     """Show a user."""
-    return UserAnswer(success=True, user=_facts(await parts.people.users.get(name)))
+    return UserAnswer(success=True, user=_facts(await parts.access.users.get(name)))
 
 
 @router.patch("/{name}", responses=CHANGES)
@@ -41,7 +41,7 @@ async def change_user(name: str, _: Admin, parts: Parts, body: UserChangeBody) -
 
     A new password and disabling end their logins at once; the last admin stays one.
     """
-    user = await parts.people.users.change(
+    user = await parts.access.users.change(
         name,
         role=body.role,
         password=body.password.get_secret_value() if body.password else None,

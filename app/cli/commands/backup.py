@@ -95,7 +95,7 @@ async def create_backup(wish: "BackupOptions", *, silent: bool) -> CommandResult
 
     settings = load_settings()
     async with open_program(settings, remembers=True) as parts:
-        manifest = await perform_run(parts, parts.orders.backup(wish), silent=silent)
+        manifest = await perform_run(parts, parts.jobs.backup(wish), silent=silent)
     full_path = str(settings.backup_dir / manifest.file)
     document: Document = {**documents.backup_created(manifest), "full_path": full_path}
 
@@ -125,7 +125,7 @@ def list_(as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
-        from app.domain.restores.dry_run import proven_at
+        from app.domain.restores.proofs import proven_at
         from app.services import documents, retention_documents
 
         async with open_program(load_settings(), needs_server=False) as parts:
@@ -136,7 +136,7 @@ def list_(as_json: AsJson = False) -> None:
                 )
                 for entry in survey.entries
             }
-            pins = await parts.pins.look([entry.backup_id for entry in survey.entries])
+            pins = await parts.pins.read([entry.backup_id for entry in survey.entries])
         document: Document = {
             "success": True,
             "backups": [
@@ -206,7 +206,7 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
-        from app.domain.restores.dry_run import proven_at
+        from app.domain.restores.proofs import proven_at
         from app.services import documents, health_documents, retention_documents
         from app.services.backups.check_notes import read_checks
 
@@ -215,7 +215,7 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
             manifest = await parts.backups.info(backup_id)
             found = await read_checks(parts.catalogue, manifest)
             proven = proven_at(await asyncio.to_thread(parts.catalogue.proofs, backup_id))
-            pin = retention_documents.pin_of(backup_id, await parts.pins.look([backup_id]))
+            pin = retention_documents.pin_of(backup_id, await parts.pins.read([backup_id]))
         full_path = str(settings.backup_dir / manifest.file)
         document: Document = {
             **documents.backup_details(manifest, proven),
@@ -289,7 +289,7 @@ def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         from app.services import documents
 
         async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
-            order = await parts.orders.verification(backup_id)
+            order = await parts.jobs.verification(backup_id)
             report = await perform_run(parts, order, silent=as_json)
         counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
         took = duration(report.seconds)
@@ -311,7 +311,7 @@ def delete(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         from app.services import documents
 
         async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
-            await perform_run(parts, await parts.orders.deletion(backup_id), silent=True)
+            await perform_run(parts, await parts.jobs.deletion(backup_id), silent=True)
         return CommandResult(
             documents.deletion(backup_id), lambda: say(f"Backup {backup_id} deleted.")
         )

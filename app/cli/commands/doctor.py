@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.services.monitoring.doctor import DoctorCheck
-    from app.services.restores.crash_recovery import Repair
+    from app.services.restores.crash_recovery import RepairResult
 
 _MARKS: Final = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
@@ -41,7 +41,7 @@ def doctor(
 
 
 def _answer(
-    repairs: "Sequence[Repair]", checks: "Sequence[DoctorCheck]", *, repaired: bool
+    repairs: "Sequence[RepairResult]", checks: "Sequence[DoctorCheck]", *, repaired: bool
 ) -> CommandResult:
     errors = [check.error for check in checks if check.error is not None]
     document: Document = {

@@ -65,10 +65,10 @@ def list_(as_json: AsJson = False) -> None:
     """List the users by name."""
 
     async def work() -> CommandResult:
-        from app.bootstrap.access import people
+        from app.bootstrap.access import open_access
         from app.config import load_settings
 
-        async with people(load_settings()) as parts:
+        async with open_access(load_settings()) as parts:
             users = await parts.users.list()
         document: Document = {"success": True, "users": [_line(user) for user in users]}
 
@@ -152,10 +152,10 @@ def _change(
     as_json: bool,
 ) -> NoReturn:
     async def work() -> CommandResult:
-        from app.bootstrap.access import people
+        from app.bootstrap.access import open_access
         from app.config import load_settings
 
-        async with people(load_settings()) as parts:
+        async with open_access(load_settings()) as parts:
             user = await change(parts.users)
             await record(parts.audit, action, user.name)
         return CommandResult({"success": True, "user": _line(user)}, lambda: say(told(user)))

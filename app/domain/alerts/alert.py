@@ -1,4 +1,4 @@
-"""Alerts: what people are told of without asking."""
+"""Alerts: what operators hear of without asking."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,5 +1,5 @@
 """
-Retention: which backups go, and why the others stay. Nothing here looks at a clock or a disk.
+Retention: which backups go, and why the others stay. Nothing here reads a clock or a disk.
 
 1. The good backups of each schedule are counted by its policy; one that is not good takes no place.
 2. From the newest to the oldest: one that the policy does not want may go. 3. It goes only if a newer
@@ -60,7 +60,7 @@ class Holdings:
 
     Attributes:
         databases: Names of those in it.
-        requested: Names that were asked for; empty = all there are; None = not noted.
+        requested: Names that were asked for; empty = all there are; None = not recorded.
         tables: Globs of what was asked for; empty = all.
         exclude_tables: Globs of what was left out.
         include_data: Whether rows are in it.
@@ -162,26 +162,26 @@ def plan_retention(
         now: Aware instant.
 
     Returns:
-        One verdict a backup, newest first. Asked again about those that stay, it keeps them all.
+        One decision a backup, newest first. Called again with those that stay, it keeps them all.
     """
-    items = sorted(items, key=lambda one: one.backup_id, reverse=True)
+    items = sorted(items, key=lambda item: item.backup_id, reverse=True)
     counts = {
-        schedule: _Count([one for one in items if _is_counted(one, schedule)], policy, now)
-        for schedule in {one.schedule for one in items}
+        schedule: _Count([item for item in items if _is_counted(item, schedule)], policy, now)
+        for schedule in {item.schedule for item in items}
         for policy in (policies.get(schedule, policies[""]),)
     }
-    verdicts: list[RetentionDecision] = []
+    decisions: list[RetentionDecision] = []
     staying = _Staying()
-    for one in items:
-        if one.is_recovery_point:
-            kept, reason = _judge_recovery_point(one, recovery_point_days, now)
+    for item in items:
+        if item.is_recovery_point:
+            kept, reason = _judge_recovery_point(item, recovery_point_days, now)
         else:
-            kept, reason = counts[one.schedule].judge(one)
-        verdict = _protect(one, staying, is_kept=kept, reason=reason)
-        if verdict.is_kept:
-            staying.add(one)
-        verdicts.append(verdict)
-    return tuple(verdicts)
+            kept, reason = counts[item.schedule].judge(item)
+        decision = _protect(item, staying, is_kept=kept, reason=reason)
+        if decision.is_kept:
+            staying.add(item)
+        decisions.append(decision)
+    return tuple(decisions)
 
 
 def _is_counted(item: RetentionItem, schedule: str) -> bool:
@@ -220,7 +220,7 @@ class _Staying:
     """Good backups that stay, all newer than whatever is asked about."""
 
     def __init__(self) -> None:
-        # Backups of one plan hold the same, so there are few to look at; by each database in them.
+        # Backups of one plan hold the same, so there are few to compare; by each database in them.
         self._found: dict[str, dict[tuple[Holdings, bool], str]] = {}
 
     def add(self, item: RetentionItem) -> None:
@@ -260,8 +260,8 @@ class _Generations:
         self._noun = noun
         self._count = count
         self._newest: dict[str, str] = {}
-        for one in good:
-            self._newest.setdefault(self._name(one), one.backup_id)
+        for item in good:
+            self._newest.setdefault(self._name(item), item.backup_id)
         self._last = list(self._newest.values())[:count]
 
     def wants(self, item: RetentionItem) -> str:
@@ -288,7 +288,7 @@ class _Count:
         """Count the good ones, given newest first."""
         self._policy = policy
         self._now = now
-        self._newest = [one.backup_id for one in good[: max(0, policy.count)]]
+        self._newest = [item.backup_id for item in good[: max(0, policy.count)]]
         self._generations = [
             _Generations(good, noun, count)
             for noun, count in (
@@ -302,13 +302,15 @@ class _Count:
         ]
         # What the limit on bytes counts: what the rules and pins keep, from the newest on.
         self._stored = [
-            one for one in good if one.pinned or (self._wanted(one) and not self._is_too_old(one))
+            item
+            for item in good
+            if item.pinned or (self._wanted(item) and not self._is_too_old(item))
         ]
         self._totals: dict[str, int] = {}
         total = 0
-        for one in self._stored:
-            total += one.size
-            self._totals[one.backup_id] = total
+        for item in self._stored:
+            total += item.size
+            self._totals[item.backup_id] = total
 
     def judge(self, item: RetentionItem) -> tuple[bool, str]:
         """Tell whether a backup stays by the policy, or a good one in its place would, and why."""
@@ -343,7 +345,7 @@ class _Count:
         known = self._totals.get(item.backup_id)
         if known is not None:
             return known
-        newer = [one for one in self._stored if one.backup_id > item.backup_id]
+        newer = [stored for stored in self._stored if stored.backup_id > item.backup_id]
         return (self._totals[newer[-1].backup_id] if newer else 0) + item.size
 
     def _told(self) -> str:
@@ -372,11 +374,11 @@ class RetentionPlan:
     What would become of all backups.
 
     Attributes:
-        verdicts: Newest first.
+        decisions: Newest first.
         clock: Why nothing would be deleted although something should be; None when it would.
     """
 
-    verdicts: tuple[RetentionDecision, ...]
+    decisions: tuple[RetentionDecision, ...]
     clock: ClockJumpedError | None
 
 

@@ -16,14 +16,13 @@ from app.domain.restores.dry_run import (
     Estimate,
     Forecast,
     ObjectForecast,
-    Proof,
+    RestoreOptions,
     Space,
     TableForecast,
-    proven_at,
 )
 from app.domain.restores.journal import Journal, RestoreId, RestoreKind, RestorePhase
+from app.domain.restores.proofs import DrillResult, Proof, proven_at
 from app.domain.restores.restore import RestoreResult
-from app.domain.restores.results import DrillResult, Options
 from app.domain.runs.run import Failure
 from app.errors import (
     AppError,
@@ -108,7 +107,7 @@ def test_no_document_tells_where_the_backups_lie(tmp_path):
     manifest = catalogue.manifest(survey.entries[0].backup_id)
     with catalogue.open(manifest.backup_id) as reader:
         report = asyncio.run(reader.verify(VerifyLevel.CONTENT))
-    options = Options(manifest, (REFUSAL,), FITS, (), SPACE, ESTIMATE, (PROOF,), (UNDOABLE,))
+    options = RestoreOptions(manifest, (REFUSAL,), FITS, (), SPACE, ESTIMATE, (PROOF,), (UNDOABLE,))
     drill = DrillResult(manifest.backup_id, ("shop",), 3, 8, 1.0, ())
     text = json.dumps([
         documents.backup_line(survey.entries[0], NOON),
@@ -136,7 +135,7 @@ def test_instants_look_as_in_the_catalogue_or_as_in_iso_8601(tmp_path):
     line = documents.backup_line(catalogue.entries()[0], None)
     details = documents.backup_details(manifest, proven_at((PROOF,)))
     options = documents.options(
-        Options(manifest, (), FITS, (), SPACE, ESTIMATE, (PROOF,), (UNDOABLE,))
+        RestoreOptions(manifest, (), FITS, (), SPACE, ESTIMATE, (PROOF,), (UNDOABLE,))
     )
 
     assert (line["created_at"], line["proven_at"]) == ("2026-01-31 12:00:00", None)
