@@ -115,7 +115,9 @@ async def open_program(
     server = build_server(settings, needed=needs_server)
     try:
         unwritten = await _prepare(control) if remembers else None
-        program = build_program(settings, server, None if unwritten else control, unwritten)
+        usable = None if unwritten else control
+        audit = build_audit(settings, usable) if usable else None
+        program = build_program(settings, server, usable, audit=audit, unwritten=unwritten)
         try:
             yield program
         finally:
@@ -146,7 +148,12 @@ def build_server(settings: Settings, *, needed: bool) -> Server:
 
 
 def build_program(
-    settings: Settings, server: Server, control: ControlDatabase | None, unwritten: AppError | None
+    settings: Settings,
+    server: Server,
+    control: ControlDatabase | None,
+    *,
+    audit: AuditService | None,
+    unwritten: AppError | None = None,
 ) -> Program:
     """Build each service once; without a control database the program remembers nothing."""
     catalogue = Catalogue(settings.backup_dir)
@@ -161,7 +168,6 @@ def build_program(
         backups=backups,
         undo_minutes=settings.undo_minutes,
     )
-    audit = build_audit(settings, control) if control else None
     alerts = build_alerts(settings, control, clock)
     pings = build_pings(settings)
     health = HealthService(catalogue)
@@ -192,6 +198,14 @@ def build_program(
         backup_monitor=backup_monitor,
         audit=audit,
         unwritten=unwritten,
+    )
+
+
+def _build_backup_monitor(
+    settings: Settings, health: HealthService, alerts: AlertService
+) -> BackupMonitor:
+    return BackupMonitor(
+        health, alerts, unusual_percent=settings.unusual_percent, raised=alerts.raised
     )
 
 

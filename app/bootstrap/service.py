@@ -77,7 +77,7 @@ async def open_service(
         access = build_access(settings, control, passwords)
         await _ensure_admin(settings, access.users)
         sign_ins = _build_sign_ins(settings, control, passwords)
-        program = build_program(settings, server, control, None)
+        program = build_program(settings, server, control, audit=access.audit)
         await program.alerts.load()
         environment_monitor = build_environment_monitor(program, certificate)
         start = partial(program.runs.start, needs_history=False)

@@ -182,16 +182,16 @@ class AlertStore(Protocol):
         self, alert: Alert, at: datetime, *, told_before: datetime, targets: Sequence[str]
     ) -> bool:
         """
-        Remember a condition, and plan messages when it is new or was told before an instant.
+        Remember a condition, and plan messages when it is new or its last alert was before an instant.
 
         Args:
             alert: The condition; what is open already gets its text.
             at: When it was seen.
-            told_before: Whoever was told later than this is left in peace.
+            told_before: Where messages were planned later than this, no others are.
             targets: Who gets messages; those that still wait for an earlier message get only that one.
 
         Returns:
-            Whether it is new or to be told again.
+            Whether it is new, or messages about it are due again.
         """
         ...
 

@@ -117,7 +117,7 @@ class Scheduler:
         Start the backup of a schedule, if there is something to do.
 
         Raises:
-            AppError: It cannot be told, or not be started; the due time stays open.
+            AppError: It cannot be found out, or not be started; the due time stays open.
         """
         due_run = await self._schedules.consider(name)
         if due_run is None:

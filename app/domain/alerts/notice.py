@@ -125,7 +125,7 @@ def compose(record: AlertRecord, kind: NoticeKind, hostname: str) -> Notice:
     Args:
         record: The condition.
         kind: An alarm while it lasts, a recovery when it is over.
-        hostname: Machine that tells.
+        hostname: Machine that sends it.
 
     Returns:
         Text without secrets, as far as the condition has none.

@@ -89,13 +89,13 @@ class Holdings:
         """
         if self.is_whole and self.databases >= older.databases:
             return True
-        if not self._is_asked_like(older):
+        if not self._is_requested_like(older):
             return False
         if self.requested is not None and self.requested == older.requested:
             return bool(self.databases & older.databases) or not older.databases
         return None in {self.requested, older.requested} and self.databases >= older.databases
 
-    def _is_asked_like(self, other: "Holdings") -> bool:
+    def _is_requested_like(self, other: "Holdings") -> bool:
         return (self.tables, self.exclude_tables, self.include_data) == (
             other.tables,
             other.exclude_tables,
@@ -271,7 +271,7 @@ class _Generations:
         is_late = len(self._last) < self._count or item.backup_id >= self._last[-1]
         return f"newest of {name}" if is_newest and is_late else ""
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Say what is not one of them."""
         return f"not the newest of one of the last {self._count} {self._noun}"
 
@@ -316,7 +316,7 @@ class _Count:
         """Tell whether a backup stays by the policy, or a good one in its place would, and why."""
         reason = self._wanted(item)
         if not reason:
-            return False, self._told()
+            return False, self._describe()
         if self._is_too_old(item):
             return False, f"older than {_days(self._policy.max_days)}, the limit"
         if 0 < self._policy.max_bytes < self._total(item):
@@ -348,12 +348,12 @@ class _Count:
         newer = [stored for stored in self._stored if stored.backup_id > item.backup_id]
         return (self._totals[newer[-1].backup_id] if newer else 0) + item.size
 
-    def _told(self) -> str:
+    def _describe(self) -> str:
         """Say which rules do not want a backup."""
         policy = self._policy
         rules = [f"older than the {policy.count} newest"] if policy.count > 0 else []
         rules += [f"older than {_days(policy.days)}"] if policy.days > 0 else []
-        return ", ".join([*rules, *(generation.told() for generation in self._generations)])
+        return ", ".join([*rules, *(generation.describe() for generation in self._generations)])
 
 
 # More than any backup is old, and few enough to be added to any year.

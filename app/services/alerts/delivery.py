@@ -112,7 +112,7 @@ class Deliverer:
             while (left := deadline - loop.time()) > 0:
                 if not await self._deliver(target, min(left, self._seconds)):
                     return
-        except AppError as exc:  # whoever has something to tell has said so already
+        except AppError as exc:  # whoever raised an alert has logged it already
             _log.info("Alert log could not be read", extra={"facts": {"error": str(exc)}})
 
     async def _deliver(self, target: str, seconds: float) -> bool:

@@ -32,7 +32,7 @@ _EARLY: Final = 0.95
 _MOST_DELIVERIES: Final = 20
 # More backups than this are not damaged at once; those beyond it are resolved a check later.
 _MOST_OPEN: Final = 500
-# Runs that nobody may be watching; checks tell of what they find themselves.
+# Runs that nobody may be watching; checks raise alerts of what they find themselves.
 _REPORTED: Final = frozenset({
     RunKind.BACKUP,
     RunKind.RECOVERY_POINT,
@@ -41,13 +41,13 @@ _REPORTED: Final = frozenset({
     RunKind.DRILL,
     RunKind.PRUNE,
 })
-# A drill that fails is kept with its backup and told as such; these leave nothing there.
+# A drill that fails is kept with its backup and has an alert as such; these leave nothing there.
 _UNKEPT: Final = frozenset({RunInterruptedError.code, AppError.code})
 
 
 @dataclass(slots=True)
 class _Direct:
-    """A condition that was told without having been written down."""
+    """A condition whose alert was sent without having been written down."""
 
     record: AlertRecord
     arrived: set[str] = field(default_factory=set)
@@ -120,7 +120,7 @@ class AlertService:
             message = f"the {run.kind} has failed: {why}"
             await self.raise_alert(Alert(AlertKind.FAILURE, about, message, hint, run.run_id))
 
-    # -- who is told ------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------
 
     async def load(self) -> None:
         """Check the addresses; raises InvalidRequestError for one that makes no sense."""
@@ -165,7 +165,7 @@ class AlertService:
         self, wanted: AlertFilter, page: Page
     ) -> tuple[Sequence[tuple[AlertRecord, Sequence[Delivery]]], int]:
         """
-        List conditions, each with the newest attempts to tell of it.
+        List conditions, each with the newest attempts to send messages about it.
 
         Returns:
             A page, and the count of all.
@@ -221,12 +221,12 @@ class AlertService:
     def _send_directly(self, alert: Alert, at: datetime, targets: Sequence[str]) -> None:
         direct = self._direct[alert.key] = _Direct(_record_of(alert, at))
 
-        async def tell() -> None:
+        async def send() -> None:
             outcomes = await self._send(direct.record, NoticeKind.ALARM, targets)
             _report(direct.record, NoticeKind.ALARM, outcomes)
             direct.arrived.update(target for target, error in outcomes.items() if not error)
 
-        _ = self._spawn(tell())
+        _ = self._spawn(send())
 
     async def _send_end(self, direct: _Direct, closing: str, at: datetime) -> None:
         over = replace(direct.record, closed_at=at, closing=closing)

@@ -36,6 +36,6 @@ async def read_checks(catalogue: Catalogue, manifest: Manifest) -> dict[str, Che
     """Return the last check of a backup on each level, shallow ones first; raises StorageError."""
     try:
         notes = await asyncio.to_thread(catalogue.notes, manifest.backup_id)
-    except ChecksumMismatchError:  # nobody knows of any; whoever reads the pin tells of it
+    except ChecksumMismatchError:  # nobody knows of any; whoever reads the pin reports that
         notes = Notes()
     return checks_of(notes, manifest.created_at, read_back=manifest.options.verify)

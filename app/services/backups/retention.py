@@ -121,7 +121,7 @@ class RetentionService:
             accept_clock: Whether what the clock says is right, whatever the witness and backups say.
 
         Returns:
-            What was done; a backup that could not be deleted is told in it, and the others go on.
+            What was done; a backup that could not be deleted is named in it, and the others go on.
 
         Raises:
             ClockJumpedError: The clock cannot be right; nothing was deleted, and an alert is sent.
