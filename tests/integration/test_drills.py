@@ -291,7 +291,9 @@ async def test_foreign_keys_on_other_databases_do_not_bind_them_in_a_drill(here,
             await here.recoveries.plan_drill(RestoreRequest(both.backup_id)), progress
         )
 
-    assert first.warnings == (f"foreign key far of child on {other}.parent was left out of the drill",)
+    assert first.warnings == (
+        f"foreign key far of child on {other}.parent was left out of the drill",
+    )
     assert set(second.databases) == {database, other}
     assert second.rows_count == 3
 

@@ -120,7 +120,7 @@ async def test_two_restores_of_one_database(trip, sql, shop):
 
 async def test_a_restore_while_another_waits_for_locks(trip, sql, shop, monkeypatch):
     """A restore that comes later leaves the one at work alone, and is refused."""
-    monkeypatch.setattr(swap, "_MOST_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(swap, "_MOST_LOCK_WAIT_SECONDS", 0)
     manifest = await trip.backup(shop)
     copy = await trip.copy(manifest)
     other = await trip.backup(copy)

@@ -135,8 +135,8 @@ class SchemaSwap:
     kept: str
     incoming: tuple[str, ...] = ()
     outgoing: tuple[str, ...] = ()
-    wanted: ObjectSet = field(default_factory=lambda: ObjectSet(""))
-    present: ObjectSet = field(default_factory=lambda: ObjectSet(""))
+    wanted: ObjectSet = field(default_factory=lambda: ObjectSet(source=""))
+    present: ObjectSet = field(default_factory=lambda: ObjectSet(source=""))
     foreign_keys: tuple[ForeignKey, ...] = ()
     kept_foreign_keys: tuple[ForeignKey, ...] = ()
     whole: bool = False

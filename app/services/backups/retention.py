@@ -156,7 +156,7 @@ class RetentionService:
         if not made.options.verify or made.options.recovery_point:
             return
         if self._audit is None:  # nobody would see what has gone
-            await self._raise_alert("old backups are not deleted: the audit cannot be written", "")
+            await self._raise_alert("old backups are not deleted: the audit cannot be written")
             return
         try:
             async with self._alone():
@@ -316,7 +316,7 @@ class RetentionService:
         else:
             await self._alarm.resolve(AlertKind.FAILURE, ACTOR, "old backups are deleted again")
 
-    async def _raise_alert(self, message: str, hint: str) -> None:
+    async def _raise_alert(self, message: str, hint: str = "") -> None:
         await self._alarm.raise_alert(Alert(AlertKind.FAILURE, ACTOR, message, hint))
 
 

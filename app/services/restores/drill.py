@@ -55,15 +55,18 @@ class Drills:
             What was shown.
 
         Raises:
-            AppError: The backup cannot be restored here; that is kept as well.
+            AppError: The backup cannot be restored here; that is kept as well, unless the server did
+                not answer at all.
         """
         began = self._clock.monotonic()
+        # Asked before anything is kept: a server that does not answer shows nothing of the backup.
+        logged = not await self._may_skip_log()
         directory = self._catalogue.directory
         reader = await asyncio.to_thread(ArchiveReader.open, directory, plan.manifest)
         with reader:
             state = RestoreState(plan, reader, progress)
             try:
-                await self._restore_and_drop(state)
+                await self._restore_and_drop(state, logged=logged)
             except AppError as exc:  # a drill that was cancelled has shown nothing
                 await self._restorer.record_proof(state, self._seconds(began), error=exc.code)
                 raise
@@ -78,9 +81,9 @@ class Drills:
             warnings=tuple(state.warnings),
         )
 
-    async def _restore_and_drop(self, state: RestoreState) -> None:
+    async def _restore_and_drop(self, state: RestoreState, *, logged: bool) -> None:
         """Load, prove, and drop, whatever happens."""
-        plan, logged = state.plan, not await self._may_skip_log()
+        plan = state.plan
         async with self._swaps.locked(plan.targets, logged=logged) as held:
             await self._preflight.require(state.reader, plan)
             await self._restorer.verify(state)
@@ -119,7 +122,9 @@ class Drills:
             server=self._server.where,
             began_at=self._clock.now(),
             phase=RestorePhase.LOADING,
-            swaps=tuple(SchemaSwap(load.place, load.place, kept="") for load in plan.loads),
+            swaps=tuple(
+                SchemaSwap(target=load.place, source=load.place, kept="") for load in plan.loads
+            ),
             logged=logged,
         )
 

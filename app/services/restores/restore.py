@@ -266,8 +266,8 @@ class Restorer:
                     count = await foreign_keys.orphans(
                         session,
                         key,
-                        TableRef(places.get(child, child[0]), child[1], ""),
-                        TableRef(places.get(parent, parent[0]), parent[1], ""),
+                        TableRef(places.get(child, child[0]), child[1], engine=""),
+                        TableRef(places.get(parent, parent[0]), parent[1], engine=""),
                     )
             except StalledError:
                 count = -1
