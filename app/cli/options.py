@@ -1,11 +1,11 @@
-"""Options that more than one command has."""
+"""Arguments and options that more than one command has."""
 
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import typer
 
 
-MOST_THREADS = 64
+MAX_THREADS: Final = 64
 
 BackupIdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Backup id, as 'backstay backup list' prints it.")
@@ -35,10 +35,11 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         min=1,
-        max=MOST_THREADS,
+        max=MAX_THREADS,
         metavar="N",
         help="Connections to the server. Default: BACKSTAY_THREADS.",
         show_default=False,
     ),
 ]
+FrequencyName = Literal["hourly", "daily", "weekly"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]

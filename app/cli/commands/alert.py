@@ -1,62 +1,57 @@
 """Commands about alerts; they need no database server, and no service."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import typer
 
-from app.cli.edge import perform
+from app.bootstrap.alerting import alerting
+from app.bootstrap.program import SystemClock
+from app.cli.execution import execute
 from app.cli.exits import OK, exit_code
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, failure, note, say, table
+from app.cli.output import CommandResult, error_document, minute, print_error, print_line
+from app.cli.tables import print_table
+from app.config import load_settings
+from app.domain.alerts.notice import AlertRecord, Delivery
+from app.domain.document import Json
+from app.domain.stores import AlertFilter, Page
 from app.errors import DeliveryError
+from app.services.alertfacts import alert_facts, outcome_facts
 
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.domain.alerts.notice import AlertRecord, Delivery
-    from app.domain.document import Json
-
-app = typer.Typer(name="alert", help="Who is told when something is wrong.", no_args_is_help=True)
-
-
-@app.command("test")
 def send_test(as_json: AsJson = False) -> None:
     """Send a message to every target now, and say who has got it."""
 
     async def work() -> CommandResult:
-        from app.bootstrap.alerting import alerting
-        from app.bootstrap.program import SystemClock
-        from app.config import load_settings
-        from app.services.alertfacts import outcome_facts
-
         async with alerting(load_settings(), SystemClock()) as alerts:
             await alerts.load()
-            outcomes = await alerts.test()
-        document = outcome_facts(outcomes)
-        missed = [target for target, error in outcomes.items() if error]
-        error = DeliveryError(
-            f"{len(missed)} of {len(outcomes)} targets did not take the message",
-            hint="See docs/alerts.md for what the reasons mean.",
-        )
-        if missed:
-            told = failure(
-                error.code, error.title, str(error), error.hint, retryable=error.retryable
-            )
-            document = {**document, **told}
+            return _test_result(await alerts.test())
 
-        def show() -> None:
-            table(("Target", "Result"), [(one, why or "ok") for one, why in outcomes.items()])
-            if missed:
-                note(f"{error.title}: {error}")
-                note(f"Hint: {error.hint}")
-
-        return CommandResult(document, show, exit_code(error) if missed else OK)
-
-    perform(work, as_json=as_json)
+    execute(work, as_json=as_json)
 
 
-@app.command("list")
+def _test_result(outcomes: Mapping[str, str]) -> CommandResult:
+    missed = sum(bool(reason) for reason in outcomes.values())
+    rows = [(target, reason or "ok") for target, reason in outcomes.items()]
+    document = outcome_facts(outcomes)
+    if not missed:
+        return CommandResult(document, lambda: print_table(("Target", "Result"), rows), OK)
+    error = DeliveryError(
+        f"{missed} of {len(outcomes)} targets did not take the message",
+        hint="See docs/alerts.md for what the reasons mean.",
+    )
+    failure = error_document(
+        error.code, error.title, str(error), error.hint, retryable=error.retryable
+    )
+
+    def show() -> None:
+        print_table(("Target", "Result"), rows)
+        print_error(error.title, str(error), error.hint)
+
+    return CommandResult({**document, **failure}, show, exit_code(error))
+
+
 def list_(
     only_open: Annotated[
         bool, typer.Option("--open", help="Only conditions that are not over.")
@@ -67,45 +62,41 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List conditions and who was told of them, newest first."""
+    wanted = AlertFilter(is_open=True if only_open else None)
+    page = Page(limit=limit, sort="-opened_at")
 
     async def work() -> CommandResult:
-        from app.bootstrap.alerting import alerting
-        from app.bootstrap.program import SystemClock
-        from app.config import load_settings
-        from app.domain.stores import AlertFilter, Page
-        from app.services.alertfacts import alert_facts
-
-        wanted = AlertFilter(is_open=True if only_open else None)
-        page = Page(limit=limit, sort="-opened_at")
         async with alerting(load_settings(), SystemClock()) as alerts:
-            found, total = await alerts.list(wanted, page)
-        facts: list[Json] = [alert_facts(record, attempts) for record, attempts in found]
+            alerts_found, total = await alerts.list(wanted, page)
+        facts: list[Json] = [alert_facts(alert, attempts) for alert, attempts in alerts_found]
+        return CommandResult(
+            {"success": True, "alerts": facts, "total": total}, lambda: _show(alerts_found)
+        )
 
-        def show() -> None:
-            if not found:
-                say("No alerts.")
-                return
-            headings = ("Since (UTC)", "Until (UTC)", "Alert", "Seen", "Message", "Told")
-            table(headings, [_row(record, attempts) for record, attempts in found])
-
-        return CommandResult({"success": True, "alerts": facts, "total": total}, show)
-
-    perform(work, as_json=as_json)
+    execute(work, as_json=as_json)
 
 
-def _row(record: "AlertRecord", attempts: "Sequence[Delivery]") -> tuple[str, ...]:
+def _show(alerts: Sequence[tuple[AlertRecord, Sequence[Delivery]]]) -> None:
+    if not alerts:
+        print_line("No alerts.")
+        return
+    headings = ("Since (UTC)", "Until (UTC)", "Alert", "Seen", "Message", "Told")
+    print_table(headings, [_row(alert, attempts) for alert, attempts in alerts])
+
+
+def _row(alert: AlertRecord, attempts: Sequence[Delivery]) -> tuple[str, ...]:
     latest: dict[str, Delivery] = {}
     for attempt in attempts:  # the newest comes first
         latest.setdefault(attempt.target, attempt)
     told = [
-        f"{one.target}: {'waiting' if one.at is None else one.error or 'ok'}"
-        for one in latest.values()
+        f"{target}: {'waiting' if attempt.at is None else attempt.error or 'ok'}"
+        for target, attempt in latest.items()
     ]
     return (
-        f"{record.opened_at:%Y-%m-%d %H:%M}",
-        f"{record.closed_at:%Y-%m-%d %H:%M}" if record.closed_at else "-",
-        f"{record.kind}: {record.about}",
-        str(record.count),
-        record.message,
+        minute(alert.opened_at),
+        minute(alert.closed_at),
+        f"{alert.kind}: {alert.about}",
+        str(alert.count),
+        alert.message,
         "\n".join(told) or "nobody",
     )

@@ -1,20 +1,19 @@
 """The command that looks for what would make a backup fail."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import typer
 
-from app.cli.edge import perform
-from app.cli.exits import OK, exit_code
+from app.bootstrap.program import Program
+from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, Document, say
+from app.cli.output import CommandResult, print_line
+from app.cli.runs import execute_with_program
+from app.domain.document import Document
+from app.services.monitoring.doctor import DoctorCheck
+from app.services.restores.crash_recovery import Repair
 
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.services.monitoring.doctor import DoctorCheck
-    from app.services.restores.crash_recovery import Repair
 
 _MARKS: Final = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
@@ -28,24 +27,19 @@ def doctor(
 ) -> None:
     """Check server, rights, directory and programs, and say what to do about each finding."""
 
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
+    async def work(program: Program) -> CommandResult:
+        repairs = await program.recoveries.repair() if repair else []
+        checks = await program.doctor.examine()
+        return _result(repairs, checks, repaired=repair)
 
-        async with open_program(load_settings(), needs_server=repair) as parts:
-            repairs = await parts.recoveries.repair() if repair else []
-            checks = await parts.doctor.examine()
-        return _answer(repairs, checks, repaired=repair)
-
-    perform(work, as_json=as_json)
+    execute_with_program(work, as_json=as_json, needs_server=repair)
 
 
-def _answer(
-    repairs: "Sequence[Repair]", checks: "Sequence[DoctorCheck]", *, repaired: bool
+def _result(
+    repairs: Sequence[Repair], checks: Sequence[DoctorCheck], *, repaired: bool
 ) -> CommandResult:
-    errors = [check.error for check in checks if check.error is not None]
     document: Document = {
-        "success": not errors,
+        "success": all(check.error is None for check in checks),
         "repairs": [
             {
                 "restore_id": repair.journal.restore_id,
@@ -65,17 +59,31 @@ def _answer(
             for check in checks
         ],
     }
+    errors = [check.error for check in checks if check.error is not None]
 
     def show() -> None:
-        if repaired and not repairs:
-            say("Nothing to repair.")
-        for repair in repairs:
-            what = f"{repair.journal.kind} {repair.journal.restore_id} of {', '.join(repair.journal.targets)}"
-            say(f"{what}: {repair.outcome}" + (f": {repair.error}" if repair.error else ""))
-        width = max(len(check.name) for check in checks)
-        for check in checks:
-            say(f"{_MARKS[check.state]}  {check.name:<{width}}  {check.detail}")
-            for line in check.remedy.splitlines():
-                say(f"{'':<{width + 8}}-> {line}")
+        if repaired:
+            _show_repairs(repairs)
+        _show_checks(checks)
 
-    return CommandResult(document, show, exit_code(errors[0]) if errors else OK)
+    return CommandResult(document, show, exit_code_of(errors))
+
+
+def _show_repairs(repairs: Sequence[Repair]) -> None:
+    if not repairs:
+        print_line("Nothing to repair.")
+    for repair in repairs:
+        journal = repair.journal
+        reason = f": {repair.error}" if repair.error else ""
+        print_line(
+            f"{journal.kind} {journal.restore_id} of {', '.join(journal.targets)}:"
+            f" {repair.outcome}{reason}"
+        )
+
+
+def _show_checks(checks: Sequence[DoctorCheck]) -> None:
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        print_line(f"{_MARKS[check.state]}  {check.name:<{width}}  {check.detail}")
+        for line in check.remedy.splitlines():
+            print_line(f"{'':<{width + 8}}-> {line}")
