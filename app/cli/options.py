@@ -28,7 +28,7 @@ ExcludeTables = Annotated[
 ]
 NoData = Annotated[bool, typer.Option("--no-data", help="Definitions only, no rows.")]
 DescriptionText = Annotated[
-    str, typer.Option("--description", metavar="TEXT", help="Words for people, one line.")
+    str, typer.Option("--description", metavar="TEXT", help="Free text, one line.")
 ]
 Threads = Annotated[
     int | None,

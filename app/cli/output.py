@@ -53,12 +53,12 @@ def printable(text: str) -> str:
 
 
 def print_line(text: str) -> None:
-    """Print a line of the answer, on stdout."""
+    """Print a line of the result, on stdout."""
     print(printable(text))
 
 
 def print_status(text: str) -> None:
-    """Print a line that is not part of the answer, on stderr."""
+    """Print a line that is not part of the result, on stderr."""
     print(printable(text), file=sys.stderr, flush=True)
 
 

@@ -78,7 +78,7 @@ _COMMANDS: Final = (
     LazyCommand("demo", "demo:demo", "Back up, damage and restore a shop on a private server."),
     _group(
         "backup",
-        "Make, show, prove and delete backups.",
+        "Create, list, verify and delete backups.",
         (
             LazyCommand("create", "backup:create", "Back up databases in one consistent snapshot."),
             LazyCommand("list", "backup:list_", "List the backups, newest first."),
@@ -87,22 +87,22 @@ _COMMANDS: Final = (
             LazyCommand("delete", "backup:delete", "Delete a backup."),
             LazyCommand("check", "check:check", "Check the stored backups that are due."),
             LazyCommand("pin", "retention:pin", "Keep a backup: nobody can delete it."),
-            LazyCommand("unpin", "retention:unpin", "Let a backup be deleted again."),
+            LazyCommand("unpin", "retention:unpin", "Unpin a backup, so that it can be deleted."),
             LazyCommand("prune", "retention:prune", "Delete the backups that no rule keeps."),
         ),
     ),
     _group(
         "restore",
-        "Restore backups, prove the result, and take it back.",
+        "Restore backups, and undo restores.",
         (
             LazyCommand("run", "restore:run", "Restore a backup, prove it, and swap it in."),
             LazyCommand("options", "restore:options", "Show what a backup can do here."),
-            LazyCommand("undo", "restore:undo", "Take a restore back by one statement."),
+            LazyCommand("undo", "restore:undo", "Undo a restore by one statement."),
         ),
     ),
     _group(
         "recovery-point",
-        "Backups to go back to, outside of every plan of backups.",
+        "Make recovery points: backups to go back to.",
         (
             LazyCommand(
                 "create", "recovery_point:create", "Back up what is there, before something risky."
@@ -111,12 +111,12 @@ _COMMANDS: Final = (
     ),
     _group(
         "catalog",
-        "Look after the catalogue of the backup directory.",
+        "Rebuild the catalogue of the backup directory.",
         (LazyCommand("rebuild", "catalog:rebuild", "Make the catalogue again from the files."),),
     ),
     _group(
         "schedule",
-        "What is backed up by itself.",
+        "Show and set scheduled backups.",
         (
             LazyCommand("show", "schedule:show", "Show the schedules, and when each is next due."),
             LazyCommand("set", "schedule:set_", "Make a schedule, or change it as a whole."),
@@ -127,27 +127,27 @@ _COMMANDS: Final = (
     ),
     _group(
         "user",
-        "Make and change users of the service.",
+        "Create and change users of the service.",
         (
             LazyCommand("create", "user:create", "Add a user; asks for the password."),
             LazyCommand("list", "user:list_", "List the users by name."),
-            LazyCommand("disable", "user:disable", "Let a user log in no more."),
-            LazyCommand("enable", "user:enable", "Let a disabled user log in again."),
-            LazyCommand("password", "user:password", "Give a user another password."),
-            LazyCommand("role", "user:role", "Change what a user may do, at once."),
+            LazyCommand("disable", "user:disable", "Disable a user, and end their sessions."),
+            LazyCommand("enable", "user:enable", "Enable a disabled user."),
+            LazyCommand("password", "user:password", "Set a user's password."),
+            LazyCommand("role", "user:role", "Set a user's role."),
         ),
     ),
     _group(
         "alert",
-        "Who is told when something is wrong.",
+        "Test and list alerts.",
         (
-            LazyCommand("test", "alert:send_test", "Send a message to every target now."),
-            LazyCommand("list", "alert:list_", "List conditions and who was told of them."),
+            LazyCommand("test", "alert:send_test", "Send a test message to every target."),
+            LazyCommand("list", "alert:list_", "List alerts and their deliveries."),
         ),
     ),
     _group(
         "audit",
-        "Who changed what, proven to be whole.",
+        "Verify the audit.",
         (LazyCommand("verify", "audit:verify", "Prove that no entry was changed or removed."),),
     ),
 )
@@ -173,7 +173,7 @@ def options(
         bool,
         typer.Option(
             "--version",
-            help="Print the version and leave.",
+            help="Print the version and exit.",
             is_eager=True,
             callback=lambda value: _print_version(wanted=value),
         ),

@@ -50,10 +50,10 @@ def test_bash_completes_commands_options_and_choices(line, words):
 @pytest.mark.parametrize(
     ("shell", "settings", "answer"),
     [
-        ("zsh", {}, """_arguments '*: :(("unpin":"Let a backup be deleted again."))'\n"""),
+        ("zsh", {}, """_arguments '*: :(("unpin":"Unpin a backup, so that it can be deleted."))'\n"""),
         (
             "fish", {"_TYPER_COMPLETE_FISH_ACTION": "get-args"},
-            "unpin\tLet a backup be deleted again.\n",
+            "unpin\tUnpin a backup, so that it can be deleted.\n",
         ),
     ],
 )  # fmt: skip

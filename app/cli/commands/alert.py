@@ -21,7 +21,7 @@ from app.services.alertfacts import alert_facts, outcome_facts
 
 
 def send_test(as_json: AsJson = False) -> None:
-    """Send a message to every target now, and say who has got it."""
+    """Send a test message to every target now, and show which arrived."""
 
     async def work() -> CommandResult:
         async with alerting(load_settings(), SystemClock()) as alerts:
@@ -53,15 +53,13 @@ def _test_result(outcomes: Mapping[str, str]) -> CommandResult:
 
 
 def list_(
-    only_open: Annotated[
-        bool, typer.Option("--open", help="Only conditions that are not over.")
-    ] = False,
+    only_open: Annotated[bool, typer.Option("--open", help="Only open alerts.")] = False,
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=500, metavar="N", help="How many at most.")
     ] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List conditions and who was told of them, newest first."""
+    """List alerts and their deliveries, newest first."""
     wanted = AlertFilter(is_open=True if only_open else None)
     page = Page(limit=limit, sort="-opened_at")
 
@@ -80,7 +78,7 @@ def _show(alerts: Sequence[tuple[AlertRecord, Sequence[Delivery]]]) -> None:
     if not alerts:
         print_line("No alerts.")
         return
-    headings = ("Since (UTC)", "Until (UTC)", "Alert", "Seen", "Message", "Told")
+    headings = ("Since (UTC)", "Until (UTC)", "Alert", "Seen", "Message", "Deliveries")
     print_table(headings, [_row(alert, attempts) for alert, attempts in alerts])
 
 
@@ -88,7 +86,7 @@ def _row(alert: AlertRecord, attempts: Sequence[Delivery]) -> tuple[str, ...]:
     latest: dict[str, Delivery] = {}
     for attempt in attempts:  # the newest comes first
         latest.setdefault(attempt.target, attempt)
-    told = [
+    deliveries = [
         f"{target}: {'waiting' if attempt.at is None else attempt.error or 'ok'}"
         for target, attempt in latest.items()
     ]
@@ -98,5 +96,5 @@ def _row(alert: AlertRecord, attempts: Sequence[Delivery]) -> tuple[str, ...]:
         f"{alert.kind}: {alert.about}",
         str(alert.count),
         alert.message,
-        "\n".join(told) or "nobody",
+        "\n".join(deliveries) or "none",
     )

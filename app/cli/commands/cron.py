@@ -29,7 +29,11 @@ _PAUSE_SECONDS: Final = 0.5
 def cron(
     frequency: Annotated[
         FrequencyName | None,
-        typer.Option("--frequency", help="In the place of the schedule's own."),
+        typer.Option(
+            "--frequency",
+            metavar="FREQUENCY",
+            help="hourly, daily or weekly, instead of the schedule's own.",
+        ),
     ] = None,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="Name of the schedule.")

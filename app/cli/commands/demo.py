@@ -38,7 +38,7 @@ _PROCEDURE_QUERY: Final = "CALL order_total(4711)"
 @dataclass(frozen=True, slots=True)
 class _Shop:
     """
-    What a shop holds, told by the server itself: nothing of ours computes it.
+    What a shop holds, as the server itself reports it.
 
     Attributes:
         tables: Name -> rows and CHECKSUM TABLE.
@@ -248,7 +248,7 @@ def _show(
         right=3,
     )
     print_line(
-        "View and procedure answer as before." if after.queries == before.queries else "DIFFERENT"
+        "View and procedure return the same." if after.queries == before.queries else "DIFFERENT"
     )
     print_line("Without Backstay, the same file restores with the server's own client:")
     print_line(f"  zcat {manifest.file} | mariadb {SHOP}\n")

@@ -12,7 +12,7 @@ from app.services.jobs import BackupOptions
 def create(
     database: Databases = None,
     description: Annotated[
-        str, typer.Option("--description", metavar="TEXT", help="Words for people, one line.")
+        str, typer.Option("--description", metavar="TEXT", help="Free text, one line.")
     ] = "Recovery point",
     threads: Threads = None,
     as_json: AsJson = False,

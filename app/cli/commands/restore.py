@@ -1,4 +1,4 @@
-"""Commands that restore backups, and take that back."""
+"""Commands that restore backups, and undo restores."""
 
 from typing import Annotated
 
@@ -130,7 +130,7 @@ def options(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
 
 
 def undo(restore_id: _RestoreIdArgument, as_json: AsJson = False) -> None:
-    """Take a restore back: the old tables return by one statement; the restored ones are kept."""
+    """Undo a restore: the old tables return by one statement; the restored ones are kept."""
 
     async def work(program: Program) -> CommandResult:
         job = await program.orders.undo(restore_id)

@@ -41,16 +41,16 @@ def _show_restore(result: "RestoreResult") -> None:
         f" {plural(result.rows_count, 'row')} in {duration(result.duration)}; {proof}."
     )
     if result.dropped_tables:
-        print_line(f"Not in the backup, so gone: {', '.join(result.dropped_tables)}.")
+        print_line(f"Dropped, not in the backup: {', '.join(result.dropped_tables)}.")
     if result.recovery_point:
-        print_line(f"Recovery point, with what was there before: backup {result.recovery_point}.")
+        print_line(f"Recovery point with the state before: backup {result.recovery_point}.")
     _show_undo_until(result)
 
 
 def _show_undo(result: "RestoreResult") -> None:
     print_line(
-        f"Undone in {', '.join(result.databases)}: {plural(len(result.restored_tables), 'table')}"
-        f" back in {duration(result.duration)}."
+        f"Restore undone in {', '.join(result.databases)}: {plural(len(result.restored_tables), 'table')}"
+        f" returned in {duration(result.duration)}."
     )
     _show_undo_until(result)
 
@@ -151,7 +151,7 @@ def _show_options(options: Options) -> None:
     print_line(f"  backstay restore run {name} --into NAME       beside it, under another name")
     for restore in options.undoable:
         until = f", until {minute(restore.keep_until)} UTC" if restore.keep_until else ""
-        print_line(f"  backstay restore undo {restore.restore_id}    take its restore back{until}")
+        print_line(f"  backstay restore undo {restore.restore_id}    undo this restore{until}")
     _show_problems(options.problems)
 
 

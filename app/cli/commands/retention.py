@@ -29,7 +29,7 @@ from app.services.backups.retention import HARMLESS
 def pin(
     backup_id: BackupIdArgument,
     reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Words for people, one line.")
+        str, typer.Option("--reason", metavar="TEXT", help="Free text, one line.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -44,7 +44,7 @@ def pin(
 
 
 def unpin(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
-    """Let a backup be deleted again; needs no server."""
+    """Unpin a backup, so that it can be deleted; needs no server."""
     _change_pin(
         backup_id,
         "unpin_backup",
@@ -77,7 +77,7 @@ def prune(
         bool, typer.Option("--dry-run", help="Change nothing; say what would go, and why.")
     ] = False,
     accept_clock: Annotated[
-        bool, typer.Option("--accept-clock", help="What the clock says now is right.")
+        bool, typer.Option("--accept-clock", help="Accept the time that the clock shows now.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

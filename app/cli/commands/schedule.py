@@ -29,7 +29,11 @@ from app.services.schedules import ScheduleChange, ScheduleService
 
 FrequencyOption = Annotated[
     FrequencyName | None,
-    typer.Option("--frequency", help="hourly, daily at 02:00, or weekly on Sundays at 02:00."),
+    typer.Option(
+        "--frequency",
+        metavar="FREQUENCY",
+        help="hourly, daily at 02:00, or weekly on Sundays at 02:00.",
+    ),
 ]
 CronOption = Annotated[
     str,

@@ -33,7 +33,8 @@ def create(
         RoleName | None,
         typer.Option(
             "--role",
-            help="What they may do. Default: admin for the first user, viewer after that.",
+            metavar="ROLE",
+            help="viewer, operator or admin. Default: admin for the first user, then viewer.",
             show_default=False,
         ),
     ] = None,
@@ -78,7 +79,7 @@ def _show(users: Sequence[User]) -> None:
 
 
 def disable(name: NameArgument, as_json: AsJson = False) -> None:
-    """Let a user log in no more, and end their logins."""
+    """Disable a user, and end their sessions."""
     _change(
         lambda users: users.change(name, disabled=True),
         lambda user: f"User {user.name} disabled.",
@@ -88,7 +89,7 @@ def disable(name: NameArgument, as_json: AsJson = False) -> None:
 
 
 def enable(name: NameArgument, as_json: AsJson = False) -> None:
-    """Let a disabled user log in again."""
+    """Enable a disabled user."""
     _change(
         lambda users: users.change(name, disabled=False),
         lambda user: f"User {user.name} enabled.",
@@ -100,7 +101,7 @@ def enable(name: NameArgument, as_json: AsJson = False) -> None:
 def password(
     name: NameArgument, password_stdin: PasswordStdin = False, as_json: AsJson = False
 ) -> None:
-    """Give a user another password, and end their logins; asks for the password."""
+    """Set a user's password, and end their sessions; asks for the password."""
     new = _read_password(from_stdin=password_stdin)
     _change(
         lambda users: users.change(name, password=new),
@@ -115,7 +116,7 @@ def role(
     role: Annotated[RoleName, typer.Argument(metavar="ROLE", help="viewer, operator or admin.")],
     as_json: AsJson = False,
 ) -> None:
-    """Change what a user may do, at once."""
+    """Set a user's role."""
 
     async def work(users: UserService) -> User:
         return await users.change(name, role=Role(role))
