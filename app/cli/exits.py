@@ -1,6 +1,7 @@
 """Exit codes: one table, looked up along the class hierarchy; docs/errors.md shows it to people."""
 
 from asyncio import CancelledError
+from collections.abc import Sequence
 from typing import Final
 
 from app.errors import (
@@ -40,3 +41,8 @@ def exit_code(error: BaseException) -> int:
         if ancestor in EXIT_CODES:
             return EXIT_CODES[ancestor]
     return BUG
+
+
+def exit_code_of(errors: Sequence[BaseException]) -> int:
+    """Return the code of a command that went on after errors: that of the first, 0 without any."""
+    return exit_code(errors[0]) if errors else OK

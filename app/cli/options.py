@@ -1,11 +1,11 @@
-"""Options that more than one command has."""
+"""Arguments and options that more than one command has."""
 
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import typer
 
 
-MOST_THREADS = 64
+MAX_THREADS: Final = 64
 
 BackupIdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Backup id, as 'backstay backup list' prints it.")
@@ -28,17 +28,18 @@ ExcludeTables = Annotated[
 ]
 NoData = Annotated[bool, typer.Option("--no-data", help="Definitions only, no rows.")]
 DescriptionText = Annotated[
-    str, typer.Option("--description", metavar="TEXT", help="Words for people, one line.")
+    str, typer.Option("--description", metavar="TEXT", help="Free text, one line.")
 ]
 Threads = Annotated[
     int | None,
     typer.Option(
         "--threads",
         min=1,
-        max=MOST_THREADS,
+        max=MAX_THREADS,
         metavar="N",
         help="Connections to the server. Default: BACKSTAY_THREADS.",
         show_default=False,
     ),
 ]
+FrequencyName = Literal["hourly", "daily", "weekly"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]

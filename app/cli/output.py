@@ -6,21 +6,18 @@ Names come from servers and files, so control characters in them never reach the
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import datetime
+from typing import Final
 
 from app.cli import exits
+from app.documents.base import Document
 from app.domain.document import JsonObject
 from app.domain.runs.run import Failure
 from app.errors import AppError
 
 
-if TYPE_CHECKING:
-    from app.documents.base import Document
-
-# Wide enough for a whole line when nobody looks, so that pipes see no wrapped text.
-_PIPE_WIDTH: Final = 240
 _UNITS: Final = ("kB", "MB", "GB", "TB", "PB")
 _STEP: Final = 1000
 _SECONDS_PER_MINUTE: Final = 60
@@ -38,12 +35,12 @@ class CommandResult:
         code: Exit code.
     """
 
-    document: "Document"
+    document: Document
     show: Callable[[], None]
     code: int = exits.OK
 
 
-def prepare() -> None:
+def escape_unprintable() -> None:
     """Print every text whatever the terminal's encoding: what it lacks appears as an escape."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -57,78 +54,65 @@ def printable(text: str) -> str:
     )
 
 
-def say(text: str) -> None:
-    """Print a line for people."""
+def print_line(text: str) -> None:
+    """Print a line of the result, on stdout."""
     print(printable(text))
 
 
-def note(text: str) -> None:
-    """Print a line that is not part of the answer."""
+def print_status(text: str) -> None:
+    """Print a line that is not part of the result, on stderr."""
     print(printable(text), file=sys.stderr, flush=True)
 
 
-def deliver(document: JsonObject) -> None:
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print what somebody should know although the command succeeds."""
+    for warning in warnings:
+        print_status(f"Warning: {warning}")
+
+
+def print_error(title: str, message: str, hint: str) -> None:
+    """Print what is wrong, and what to do about it where that is known."""
+    print_status(f"{title}: {message}")
+    if hint:
+        print_status(f"Hint: {hint}")
+
+
+def print_document(document: JsonObject) -> None:
     """Print the one document of a command."""
     print(json.dumps(document, indent=2), flush=True)
 
 
-def fail(error: BaseException, *, as_json: bool) -> int:
+def print_pairs(facts: Sequence[tuple[str, str]]) -> None:
+    """Print names and values, one pair a line."""
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        print_line(f"{name:<{width}}  {value}")
+
+
+def report_failure(error: BaseException, *, as_json: bool) -> int:
     """
-    Tell of an error, once.
+    Print why a command ended early, once: an error of the program, or a cancellation.
 
     Returns:
         The exit code.
     """
-    cancelled = exits.exit_code(error) == exits.CANCELLED
-    title = "Cancelled" if cancelled else getattr(error, "title", AppError.title)
-    message = "nothing was left behind" if cancelled else str(error)
-    hint = getattr(error, "hint", "")
+    code, title, message, hint, retryable = (
+        (error.code, error.title, str(error), error.hint, error.retryable)
+        if isinstance(error, AppError)
+        else ("cancelled", "Cancelled", "nothing was left behind", "", False)
+    )
     if as_json:
-        code = "cancelled" if cancelled else getattr(error, "code", AppError.code)
-        deliver(failure(code, title, message, hint, retryable=getattr(error, "retryable", False)))
+        print_document(error_document(code, title, message, hint, retryable=retryable))
     else:
-        note(f"{title}: {message}")
-        if hint:
-            note(f"Hint: {hint}")
+        print_error(title, message, hint)
     return exits.exit_code(error)
 
 
-def failure(code: str, title: str, message: str, hint: str, *, retryable: bool) -> JsonObject:
+def error_document(
+    code: str, title: str, message: str, hint: str, *, retryable: bool
+) -> JsonObject:
     """Make the document of a failed command."""
     return {"success": False, "error": asdict(Failure(code, title, message, hint, retryable))}
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0) -> None:
-    """
-    Print a table.
-
-    Args:
-        headings: One a column.
-        rows: Texts, as many in each as headings.
-        right: How many of the last columns hold numbers.
-    """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, heading in enumerate(headings):
-        numeric = number >= len(headings) - right
-        grid.add_column(heading, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(printable(cell)) for cell in row))
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=_PIPE_WIDTH)
-    console.print(grid)
-
-
-def pairs(facts: Sequence[tuple[str, str]]) -> None:
-    """Print names and values, one pair a line."""
-    width = max(len(name) for name, _ in facts)
-    for name, value in facts:
-        say(f"{name:<{width}}  {value}")
 
 
 def size(count: int) -> str:
@@ -150,6 +134,16 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), _SECONDS_PER_MINUTE)
     hours, minutes = divmod(minutes, _MINUTES_PER_HOUR)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def moment(at: datetime | None, absent: str = "-") -> str:
+    """Return a moment for people, to the second."""
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at else absent
+
+
+def minute(at: datetime | None, absent: str = "-") -> str:
+    """Return a moment for people, to the minute."""
+    return f"{at:%Y-%m-%d %H:%M}" if at else absent
 
 
 def plural(count: int, noun: str) -> str:

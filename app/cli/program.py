@@ -1,66 +1,169 @@
 """
-The program `backstay`: its commands, put together.
+The program `backstay`: which commands there are, and where each of them is.
 
-Modules that do the work are imported by the command that needs them, so that help and version are
-there at once.
+A command's module imports what its work needs, the database drivers among it, so it is imported
+when the command itself is asked for: lists of commands show what stands in the table below.
 """
 
 import atexit
 import gc
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from app.cli import edge, output
-from app.cli.commands import (
-    alert,
-    audit,
-    backup,
-    catalog,
-    checks,
-    cron,
-    demo,
-    doctor,
-    recovery_point,
-    restore,
-    retention,
-    schedule,
-    serve,
-    user,
-)
+from app.cli import exits, output
 from app.errors import AppError, InvalidRequestError
 
 
+if TYPE_CHECKING:
+    from typer._click.core import Context
+
+# None: help in plain columns, which leave twice the room for words on a narrow terminal.
+_MARKUP: Final = None
+
+
+class LazyCommand(TyperCommand):
+    """
+    A command whose module is imported when more than its name and one line of help is needed.
+
+    Attributes:
+        target: `module:function`, below `app.cli.commands`.
+    """
+
+    def __init__(self, name: str, target: str, short_help: str) -> None:
+        super().__init__(name, short_help=short_help, rich_markup_mode=_MARKUP)
+        self.target = target
+
+    def load(self) -> TyperCommand:
+        """Import the command, with its options and its full help."""
+        module, _, function = self.target.partition(":")
+        alone = typer.Typer(add_completion=False, rich_markup_mode=_MARKUP)
+        alone.command(self.name)(getattr(import_module(f"app.cli.commands.{module}"), function))
+        return cast("TyperCommand", typer.main.get_command(alone))
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: "Context | None" = None,
+        **extra: object,
+    ) -> "Context":
+        """Read the arguments by the real command, which then runs or completes them."""
+        return self.load().make_context(info_name, args, parent, **extra)
+
+
+def _group(name: str, summary: str, commands: Sequence[LazyCommand]) -> TyperGroup:
+    return TyperGroup(
+        name=name,
+        help=summary,
+        commands=commands,
+        no_args_is_help=True,
+        rich_markup_mode=_MARKUP,
+    )
+
+
+# One line of help each, short enough for 80 columns; the whole of it is the function's docstring.
+_COMMANDS: Final = (
+    LazyCommand("serve", "serve:serve", "Run the API until a signal stops it."),
+    LazyCommand("cron", "cron:cron", "Make a scheduled backup when it is due; for crontabs."),
+    LazyCommand(
+        "doctor", "doctor:doctor", "Find what would make a backup fail, and say what to do."
+    ),
+    LazyCommand("demo", "demo:demo", "Back up, damage and restore a shop on a private server."),
+    _group(
+        "backup",
+        "Create, list, verify and delete backups.",
+        (
+            LazyCommand("create", "backup:create", "Back up databases in one consistent snapshot."),
+            LazyCommand("list", "backup:list_", "List the backups, newest first."),
+            LazyCommand("info", "backup:info", "Show what a backup holds and how it was made."),
+            LazyCommand("verify", "backup:verify", "Prove a backup to the last byte and row."),
+            LazyCommand("delete", "backup:delete", "Delete a backup."),
+            LazyCommand("check", "check:check", "Check the stored backups that are due."),
+            LazyCommand("pin", "retention:pin", "Keep a backup: nobody can delete it."),
+            LazyCommand("unpin", "retention:unpin", "Unpin a backup, so that it can be deleted."),
+            LazyCommand("prune", "retention:prune", "Delete the backups that no rule keeps."),
+        ),
+    ),
+    _group(
+        "restore",
+        "Restore backups, and undo restores.",
+        (
+            LazyCommand("run", "restore:run", "Restore a backup, prove it, and swap it in."),
+            LazyCommand("options", "restore:options", "Show what a backup can do here."),
+            LazyCommand("undo", "restore:undo", "Undo a restore by one statement."),
+        ),
+    ),
+    _group(
+        "recovery-point",
+        "Make recovery points: backups to go back to.",
+        (
+            LazyCommand(
+                "create", "recovery_point:create", "Back up what is there, before something risky."
+            ),
+        ),
+    ),
+    _group(
+        "catalog",
+        "Rebuild the catalogue of the backup directory.",
+        (LazyCommand("rebuild", "catalog:rebuild", "Make the catalogue again from the files."),),
+    ),
+    _group(
+        "schedule",
+        "Show and set scheduled backups.",
+        (
+            LazyCommand("show", "schedule:show", "Show the schedules, and when each is next due."),
+            LazyCommand("set", "schedule:set_", "Make a schedule, or change it as a whole."),
+            LazyCommand("enable", "schedule:enable", "Switch a schedule on, from now on."),
+            LazyCommand("disable", "schedule:disable", "Switch a schedule off."),
+            LazyCommand("delete", "schedule:delete", "Delete a schedule; its backups stay."),
+        ),
+    ),
+    _group(
+        "user",
+        "Create and change users of the service.",
+        (
+            LazyCommand("create", "user:create", "Add a user; asks for the password."),
+            LazyCommand("list", "user:list_", "List the users by name."),
+            LazyCommand("disable", "user:disable", "Disable a user, and end their sessions."),
+            LazyCommand("enable", "user:enable", "Enable a disabled user."),
+            LazyCommand("password", "user:password", "Set a user's password."),
+            LazyCommand("role", "user:role", "Set a user's role."),
+        ),
+    ),
+    _group(
+        "alert",
+        "Test and list alerts.",
+        (
+            LazyCommand("test", "alert:send_test", "Send a test message to every target."),
+            LazyCommand("list", "alert:list_", "List alerts and their deliveries."),
+        ),
+    ),
+    _group(
+        "audit",
+        "Verify the audit.",
+        (LazyCommand("verify", "audit:verify", "Prove that no entry was changed or removed."),),
+    ),
+)
+
 app = typer.Typer(
     name="backstay",
-    help="Proven backups and proven restores of MySQL and MariaDB.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=_MARKUP,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
-for command in (checks.check, retention.pin, retention.unpin, retention.prune):
-    backup.app.command()(command)
-app.add_typer(backup.app)
-app.add_typer(restore.app)
-app.add_typer(recovery_point.app)
-app.add_typer(catalog.app)
-app.add_typer(schedule.app)
-app.add_typer(user.app)
-app.add_typer(alert.app)
-app.add_typer(audit.app)
-app.command("serve")(serve.serve)
-app.command("cron")(cron.cron)
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
 
 
-def _show_version(*, wanted: bool) -> None:
+def _print_version(*, wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        output.say(f"backstay {version('backstay')}")
+        output.print_line(f"backstay {version('backstay')}")
         raise typer.Exit
 
 
@@ -70,9 +173,9 @@ def options(
         bool,
         typer.Option(
             "--version",
-            help="Print the version and leave.",
+            help="Print the version and exit.",
             is_eager=True,
-            callback=lambda value: _show_version(wanted=value),
+            callback=lambda value: _print_version(wanted=value),
         ),
     ] = False,
     verbose: Annotated[
@@ -81,9 +184,17 @@ def options(
 ) -> None:
     """Proven backups and proven restores of MySQL and MariaDB."""
     if verbose:
-        from app.bootstrap.logs import log_verbosely
+        from app.bootstrap.logs import log_verbosely  # noqa: PLC0415 - it brings the settings
 
         log_verbosely()
+
+
+def build_program() -> TyperGroup:
+    """Put the commands together, without importing any."""
+    program = cast("TyperGroup", typer.main.get_command(app))
+    for command in _COMMANDS:
+        program.add_command(command)
+    return program
 
 
 def main() -> None:
@@ -92,21 +203,27 @@ def main() -> None:
     atexit.register(gc.freeze)
     arguments = sys.argv[1:]
     as_json = "--json" in arguments
-    output.prepare()
+    output.escape_unprintable()
     try:
         _require_text(arguments)
-        command = typer.main.get_command(app)
         # Typer reports a wrong option itself, except where only a document may be printed.
-        sys.exit(command.main(arguments, prog_name="backstay", standalone_mode=not as_json))
+        sys.exit(build_program().main(arguments, prog_name="backstay", standalone_mode=not as_json))
     except TyperException as exc:
-        sys.exit(edge.usage(exc.format_message()))
+        sys.exit(_report_usage(exc.format_message()))
     except (AppError, KeyboardInterrupt) as exc:
-        sys.exit(output.fail(exc, as_json=as_json))
+        sys.exit(output.report_failure(exc, as_json=as_json))
 
 
-def _require_text(arguments: list[str]) -> None:
+def _require_text(arguments: Sequence[str]) -> None:
     for argument in arguments:
         try:
             argument.encode()
         except UnicodeEncodeError as exc:
             raise InvalidRequestError(f"argument {argument!r} is not UTF-8") from exc
+
+
+def _report_usage(message: str) -> int:
+    """Print the document of a command that was not understood."""
+    hint = "Try 'backstay --help'."
+    output.print_document(output.error_document("usage", "Usage", message, hint, retryable=False))
+    return exits.USAGE

@@ -1,7 +1,7 @@
 """
 A run's progress on stderr: a bar on a terminal, otherwise a plain line every few seconds.
 
-The engine changes the counters thousands of times a second; they are looked at by a timer.
+The engine changes the counters thousands of times a second; a timer reads them.
 """
 
 import asyncio
@@ -11,7 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-from app.cli.output import duration, note, plural, printable, size
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress as RichProgress,
+    TaskProgressColumn,
+    TextColumn,
+)
+from rich.table import Column
+
+from app.cli.output import duration, plural, print_status, printable, size
 from app.domain.runs.progress import Pace, Progress, ProgressReport
 
 
@@ -71,7 +80,7 @@ class _Lines:
 
     def draw(self, progress: Progress) -> None:
         """Print a line."""
-        note(describe(self._pace.report(progress, time.monotonic())))
+        print_status(describe(self._pace.report(progress, time.monotonic())))
 
     def close(self) -> None:
         """Nothing to do: every line is complete."""
@@ -83,15 +92,6 @@ class _Bar:
     interval_seconds = _BAR_SECONDS
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress as RichProgress,
-            TaskProgressColumn,
-            TextColumn,
-        )
-        from rich.table import Column
-
         self._pace = Pace(time.monotonic())
         self._bar = RichProgress(
             BarColumn(bar_width=24),

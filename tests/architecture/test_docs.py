@@ -5,11 +5,10 @@ from asyncio import CancelledError
 
 import httpx
 import pytest
-import typer.main
 
 from app.api import problems
 from app.cli.exits import USAGE, exit_code
-from app.cli.program import app
+from app.cli.program import build_program
 from app.config import Settings
 from app.domain.runs import failures
 from app.errors import AppError
@@ -19,12 +18,12 @@ from tests.fixtures.pages import DOCS, PAGES, ROOT, anchors, rows, section
 
 def _commands(command, path=("backstay",)):
     """Yield the path and the command of everything that can be run, groups included."""
-    yield " ".join(path), command
+    yield " ".join(path), command.load() if hasattr(command, "load") else command
     for name, below in sorted(getattr(command, "commands", {}).items()):
         yield from _commands(below, (*path, name))
 
 
-COMMANDS = dict(_commands(typer.main.get_command(app)))
+COMMANDS = dict(_commands(build_program()))
 
 
 def _errors(kind=AppError):

@@ -7,9 +7,8 @@ import subprocess
 
 import pytest
 import yaml
-from typer.main import get_command
 
-from app.cli.program import app as program
+from app.cli.program import build_program
 from app.config import Settings, load_settings
 from app.engine.flavor import flavor_of
 from app.engine.server.grants import (
@@ -89,7 +88,7 @@ def test_the_unit_fits_the_installation_on_the_page():
     words = service["ExecStart"].split()
 
     assert words[0] == "/opt/backstay/.venv/bin/backstay"
-    assert words[1] in getattr(get_command(program), "commands", {})
+    assert words[1] in build_program().commands
     assert f"useradd --system --user-group --home-dir {service['WorkingDirectory']} " in PAGE
     assert service["User"] == service["Group"] == "backstay"
     assert f"-m 0600 docs/production/backstay.env {service['EnvironmentFile']}" in PAGE

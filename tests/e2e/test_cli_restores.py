@@ -228,9 +228,9 @@ def test_people_are_told_what_to_do_next(cli, sql, database, shop):
     assert "Restore            would pass" in dry.out
     assert "never; try --drill" in options.out
     assert "can be restored" in drill.out
-    assert f"Not in the backup, so gone: {database}.later." in restored.out
+    assert f"Dropped, not in the backup: {database}.later." in restored.out
     assert undo[1] in undoable
-    assert undone.out.startswith(f"Undone in {database}: 3 tables back in ")
+    assert undone.out.startswith(f"Restore undone in {database}: 3 tables returned in ")
     assert "Nothing to repair." in repaired.out
     for result in (dry, options, drill, restored, undone):
         assert (result.code, result.err) == (0, "")

@@ -1,106 +1,94 @@
 """Commands about alerts; they need no database server, and no service."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import typer
 
-from app.cli.edge import perform
-from app.cli.exits import OK, exit_code
+from app.bootstrap.alerting import open_alerts
+from app.bootstrap.program import SystemClock
+from app.cli.execution import execute
+from app.cli.exits import exit_code
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, note, say, table
+from app.cli.output import CommandResult, minute, print_error, print_line
+from app.cli.tables import print_table
+from app.config import load_settings
+from app.documents.alerts import AlertList, AlertTest, FailedAlertTest
+from app.domain.alerts.notice import AlertRecord, Delivery
+from app.domain.stores import AlertFilter, Page
 from app.errors import DeliveryError
 
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.domain.alerts.notice import AlertRecord, Delivery
-
-app = typer.Typer(name="alert", help="Who is told when something is wrong.", no_args_is_help=True)
-
-
-@app.command("test")
 def send_test(as_json: AsJson = False) -> None:
-    """Send a message to every target now, and say who has got it."""
+    """Send a test message to every target now, and show which arrived."""
 
     async def work() -> CommandResult:
-        from app.bootstrap.alerting import open_alerts
-        from app.bootstrap.program import SystemClock
-        from app.config import load_settings
-        from app.documents.alerts import AlertTest, FailedAlertTest
-
         async with open_alerts(load_settings(), SystemClock()) as alerts:
             await alerts.load()
-            outcomes = await alerts.test()
-        document = AlertTest.of(outcomes)
-        missed = [target for target, error in outcomes.items() if error]
-        error = DeliveryError(
-            f"{len(missed)} of {len(outcomes)} targets did not take the message",
-            hint="See docs/alerts.md for what the reasons mean.",
+            return _test_result(await alerts.test())
+
+    execute(work, as_json=as_json)
+
+
+def _test_result(outcomes: Mapping[str, str]) -> CommandResult:
+    missed = sum(bool(reason) for reason in outcomes.values())
+    rows = [(target, reason or "ok") for target, reason in outcomes.items()]
+    if not missed:
+        return CommandResult(
+            AlertTest.of(outcomes), lambda: print_table(("Target", "Result"), rows)
         )
-        if missed:
-            document = FailedAlertTest.failed(outcomes, error)
+    error = DeliveryError(
+        f"{missed} of {len(outcomes)} targets did not take the message",
+        hint="See docs/alerts.md for what the reasons mean.",
+    )
 
-        def show() -> None:
-            table(("Target", "Result"), [(one, why or "ok") for one, why in outcomes.items()])
-            if missed:
-                note(f"{error.title}: {error}")
-                note(f"Hint: {error.hint}")
+    def show() -> None:
+        print_table(("Target", "Result"), rows)
+        print_error(error.title, str(error), error.hint)
 
-        return CommandResult(document, show, exit_code(error) if missed else OK)
-
-    perform(work, as_json=as_json)
+    return CommandResult(FailedAlertTest.failed(outcomes, error), show, exit_code(error))
 
 
-@app.command("list")
 def list_(
-    only_open: Annotated[
-        bool, typer.Option("--open", help="Only conditions that are not over.")
-    ] = False,
+    only_open: Annotated[bool, typer.Option("--open", help="Only open alerts.")] = False,
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=500, metavar="N", help="How many at most.")
     ] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List conditions and who was told of them, newest first."""
+    """List alerts and their deliveries, newest first."""
+    wanted = AlertFilter(is_open=True if only_open else None)
+    page = Page(limit=limit, sort="-opened_at")
 
     async def work() -> CommandResult:
-        from app.bootstrap.alerting import open_alerts
-        from app.bootstrap.program import SystemClock
-        from app.config import load_settings
-        from app.documents.alerts import AlertList
-        from app.domain.stores import AlertFilter, Page
-
-        wanted = AlertFilter(is_open=True if only_open else None)
-        page = Page(limit=limit, sort="-opened_at")
         async with open_alerts(load_settings(), SystemClock()) as alerts:
-            found, total = await alerts.list(wanted, page)
+            alerts_found, total = await alerts.list(wanted, page)
+        return CommandResult(AlertList.of(alerts_found, total), lambda: _show(alerts_found))
 
-        def show() -> None:
-            if not found:
-                say("No alerts.")
-                return
-            headings = ("Since (UTC)", "Until (UTC)", "Alert", "Seen", "Message", "Told")
-            table(headings, [_row(record, attempts) for record, attempts in found])
-
-        return CommandResult(AlertList.of(found, total), show)
-
-    perform(work, as_json=as_json)
+    execute(work, as_json=as_json)
 
 
-def _row(record: "AlertRecord", attempts: "Sequence[Delivery]") -> tuple[str, ...]:
+def _show(alerts: Sequence[tuple[AlertRecord, Sequence[Delivery]]]) -> None:
+    if not alerts:
+        print_line("No alerts.")
+        return
+    headings = ("Since (UTC)", "Until (UTC)", "Alert", "Seen", "Message", "Deliveries")
+    print_table(headings, [_row(alert, attempts) for alert, attempts in alerts])
+
+
+def _row(alert: AlertRecord, attempts: Sequence[Delivery]) -> tuple[str, ...]:
     latest: dict[str, Delivery] = {}
     for attempt in attempts:  # the newest comes first
         latest.setdefault(attempt.target, attempt)
-    told = [
-        f"{one.target}: {'waiting' if one.at is None else one.error or 'ok'}"
-        for one in latest.values()
+    deliveries = [
+        f"{target}: {'waiting' if attempt.at is None else attempt.error or 'ok'}"
+        for target, attempt in latest.items()
     ]
     return (
-        f"{record.opened_at:%Y-%m-%d %H:%M}",
-        f"{record.closed_at:%Y-%m-%d %H:%M}" if record.closed_at else "-",
-        f"{record.kind}: {record.about}",
-        str(record.count),
-        record.message,
-        "\n".join(told) or "nobody",
+        minute(alert.opened_at),
+        minute(alert.closed_at),
+        f"{alert.kind}: {alert.about}",
+        str(alert.count),
+        alert.message,
+        "\n".join(deliveries) or "none",
     )

@@ -1,11 +1,13 @@
 """Commands that make, show, prove and delete backups."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
 
 import typer
 
-from app.cli.edge import perform
+from app.bootstrap.program import Program
 from app.cli.options import (
     AsJson,
     BackupIdArgument,
@@ -19,33 +21,35 @@ from app.cli.options import (
 from app.cli.output import (
     CommandResult,
     duration,
-    note,
-    pairs,
+    moment,
     plural,
-    say,
+    print_line,
+    print_pairs,
+    print_status,
+    print_warnings,
     size,
-    table,
 )
-from app.cli.runs import perform_run
+from app.cli.runs import execute_with_program, run_job
+from app.cli.tables import print_table
+from app.documents.backups import (
+    BackupDeleted,
+    BackupVerified,
+    PrintedBackupCreated,
+    PrintedBackupInfo,
+    PrintedBackupList,
+)
+from app.domain.backups.catalogue import Survey
+from app.domain.backups.check_notes import Check, Pin
+from app.domain.backups.manifest import Codec, Manifest
+from app.domain.ids import BackupId
+from app.domain.restores.proofs import proven_at
+from app.services.backups.check_notes import read_checks
+from app.services.jobs import BackupOptions
 
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from app.documents.backups import PrintedBackupInfo
-    from app.domain.backups.catalogue import Survey
-    from app.domain.backups.check_notes import Check, Pin
-    from app.domain.backups.manifest import Manifest
-    from app.domain.ids import BackupId
-    from app.services.jobs import BackupOptions
 
 CodecName = Literal["gzip", "zstd", "none"]
 
-app = typer.Typer(name="backup", help="Make, show, prove and delete backups.", no_args_is_help=True)
 
-
-@app.command()
 def create(
     database: Databases = None,
     tables: Tables = None,
@@ -66,91 +70,67 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Back up the databases of the server, all in one consistent snapshot."""
-
-    async def work() -> CommandResult:
-        from app.domain.backups.manifest import Codec
-        from app.services.jobs import BackupOptions
-
-        wish = BackupOptions(
-            databases=tuple(database or ()),
-            tables=tuple(tables or ()),
-            exclude_tables=tuple(exclude_table or ()),
-            include_data=not no_data,
-            description=description,
-            codec=Codec(codec) if codec else None,
-            verify=False if no_verify else None,
-            accounts=accounts,
-            threads=threads,
-        )
-        return await create_backup(wish, silent=as_json)
-
-    perform(work, as_json=as_json)
+    options = BackupOptions(
+        databases=tuple(database or ()),
+        tables=tuple(tables or ()),
+        exclude_tables=tuple(exclude_table or ()),
+        include_data=not no_data,
+        description=description,
+        codec=Codec(codec) if codec else None,
+        verify=False if no_verify else None,
+        accounts=accounts,
+        threads=threads,
+    )
+    create_backup(options, as_json=as_json)
 
 
-async def create_backup(wish: "BackupOptions", *, silent: bool) -> CommandResult:
-    """Make a backup and tell of it."""
-    from app.bootstrap.program import open_program
-    from app.config import load_settings
-    from app.documents.backups import PrintedBackupCreated
+def create_backup(options: BackupOptions, *, as_json: bool) -> None:
+    """Make a backup or a recovery point, and show it."""
 
-    settings = load_settings()
-    async with open_program(settings, remembers=True) as parts:
-        manifest = await perform_run(parts, parts.jobs.backup(wish), silent=silent)
-    full_path = str(settings.backup_dir / manifest.file)
-    document = PrintedBackupCreated.of(manifest, full_path=full_path)
+    async def work(program: Program) -> CommandResult:
+        manifest = await run_job(program, program.jobs.backup(options), silent=as_json)
+        full_path = str(program.settings.backup_dir / manifest.file)
+        document = PrintedBackupCreated.of(manifest, full_path=full_path)
+        return CommandResult(document, lambda: _show_created(manifest, full_path))
 
-    def show() -> None:
-        kind = "Recovery point" if wish.recovery_point else "Backup"
-        say(
-            f"{kind} {manifest.backup_id} created"
-            + (" and verified." if manifest.options.verify else ".")
-        )
-        pairs([
-            ("File", full_path),
-            ("Size", f"{size(manifest.size)} ({size(manifest.raw_size)} of SQL)"),
-            ("Holds", holds(manifest)),
-            ("SHA-256", manifest.checksum),
-            ("Took", duration(manifest.duration)),
-        ])
-        for warning in manifest.warnings:
-            note(f"Warning: {warning}")
-
-    return CommandResult(document, show)
+    execute_with_program(work, as_json=as_json, records_runs=True)
 
 
-@app.command("list")
+def _show_created(manifest: Manifest, full_path: str) -> None:
+    verified = " and verified" if manifest.options.verify else ""
+    print_line(f"{_kind(manifest)} {manifest.backup_id} created{verified}.")
+    print_pairs([
+        ("File", full_path),
+        ("Size", f"{size(manifest.size)} ({size(manifest.raw_size)} of SQL)"),
+        ("Holds", _contents(manifest)),
+        ("SHA-256", manifest.checksum),
+        ("Took", duration(manifest.duration)),
+    ])
+    print_warnings(manifest.warnings)
+
+
 def list_(as_json: AsJson = False) -> None:
     """List the backups, newest first; needs no server."""
 
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.documents.backups import PrintedBackupList
-        from app.domain.restores.proofs import proven_at
-
-        async with open_program(load_settings(), needs_server=False) as parts:
-            survey = await asyncio.to_thread(parts.catalogue.survey)
-            proven = {
-                entry.backup_id: proven_at(
-                    await asyncio.to_thread(parts.catalogue.proofs, entry.backup_id)
-                )
-                for entry in survey.entries
-            }
-            pins = await parts.pins.read([entry.backup_id for entry in survey.entries])
+    async def work(program: Program) -> CommandResult:
+        survey = await asyncio.to_thread(program.catalogue.survey)
+        proven = {
+            entry.backup_id: proven_at(
+                await asyncio.to_thread(program.catalogue.proofs, entry.backup_id)
+            )
+            for entry in survey.entries
+        }
+        pins = await program.pins.read([entry.backup_id for entry in survey.entries])
         document = PrintedBackupList.of(survey, proven, pins)
         return CommandResult(document, lambda: _show_survey(survey, proven, pins))
 
-    perform(work, as_json=as_json)
-
-
-def _moment(at: "datetime | None") -> str | None:
-    return f"{at:%Y-%m-%d %H:%M:%S}" if at else None
+    execute_with_program(work, as_json=as_json, needs_server=False)
 
 
 def _show_survey(
-    survey: "Survey",
-    proven: "Mapping[BackupId, datetime | None]",
-    pins: "Mapping[str, Pin | None]",
+    survey: Survey,
+    proven: Mapping[BackupId, datetime | None],
+    pins: Mapping[str, Pin | None],
 ) -> None:
     if survey.entries:
         headings = (
@@ -167,147 +147,126 @@ def _show_survey(
         rows = [
             (
                 entry.backup_id,
-                f"{entry.created_at:%Y-%m-%d %H:%M:%S}",
+                moment(entry.created_at),
                 ("recovery point" if entry.recovery_point else "backup")
                 + (", pinned" if entry.backup_id in pins else ""),
                 ", ".join(entry.databases),
                 entry.description,
-                _moment(proven[entry.backup_id]) or "-",
+                moment(proven[entry.backup_id]),
                 f"{entry.tables_count:,}",
                 f"{entry.rows_count:,}",
                 size(entry.size),
             )
             for entry in survey.entries
         ]
-        table(headings, rows, right=3)
+        print_table(headings, rows, right=3)
     else:
-        say("No backups.")
+        print_line("No backups.")
     for problem in survey.problems:
-        note(f"Damaged: {problem.error.title}: {problem.error}")
+        print_status(f"Damaged: {problem.error.title}: {problem.error}")
     for orphan in survey.orphans:
-        note(f"Without a manifest: {orphan}; try 'backstay catalog rebuild'")
+        print_status(f"Without a manifest: {orphan}; try 'backstay catalog rebuild'")
 
 
-@app.command()
 def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     """Show what a backup holds and how it was made; needs no server."""
 
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.documents.backups import PrintedBackupInfo
-        from app.domain.restores.proofs import proven_at
-        from app.services.backups.check_notes import read_checks
+    async def work(program: Program) -> CommandResult:
+        manifest = await program.backups.info(backup_id)
+        checks = await read_checks(program.catalogue, manifest)
+        proven = proven_at(await asyncio.to_thread(program.catalogue.proofs, backup_id))
+        pins = await program.pins.read([backup_id])
+        full_path = str(program.settings.backup_dir / manifest.file)
+        document = PrintedBackupInfo.of(manifest, proven, pins, checks, full_path=full_path)
+        return CommandResult(document, lambda: _show_info(manifest, document, proven, checks))
 
-        settings = load_settings()
-        async with open_program(settings, needs_server=False) as parts:
-            manifest = await parts.backups.info(backup_id)
-            found = await read_checks(parts.catalogue, manifest)
-            proven = proven_at(await asyncio.to_thread(parts.catalogue.proofs, backup_id))
-            pins = await parts.pins.read([backup_id])
-        full_path = str(settings.backup_dir / manifest.file)
-        document = PrintedBackupInfo.of(manifest, proven, pins, found, full_path=full_path)
-        return CommandResult(document, lambda: _show_info(manifest, document, proven, found))
-
-    perform(work, as_json=as_json)
+    execute_with_program(work, as_json=as_json, needs_server=False)
 
 
 def _show_info(
-    manifest: "Manifest",
-    document: "PrintedBackupInfo",
-    proven: "datetime | None",
-    checks: "Mapping[str, Check]",
+    manifest: Manifest,
+    document: PrintedBackupInfo,
+    proven: datetime | None,
+    checks: Mapping[str, Check],
 ) -> None:
-    position = manifest.position
-    pin = document.pin
+    position, pin = manifest.position, document.pin
     binlog = f"{position.binlog_file}:{position.binlog_position} {position.gtid}".strip()
-    pairs([
-        ("Recovery point" if manifest.options.recovery_point else "Backup", manifest.backup_id),
+    print_pairs([
+        (_kind(manifest), manifest.backup_id),
         ("Description", manifest.options.description or "-"),
-        (
-            "Created",
-            f"{manifest.created_at:%Y-%m-%d %H:%M:%S} UTC in {duration(manifest.duration)}",
-        ),
+        ("Created", f"{moment(manifest.created_at)} UTC in {duration(manifest.duration)}"),
         ("Server", f"{manifest.server.vendor} {manifest.server.version}"),
         ("Snapshot", _snapshot(manifest)),
         ("Binary log", binlog if position.binlog_file else "-"),
         ("File", document.full_path),
         ("Size", f"{size(manifest.size)} ({size(manifest.raw_size)} of SQL)"),
         ("SHA-256", manifest.checksum),
-        ("Last proven", _moment(proven) or "never; try 'backstay restore run ID --drill'"),
-        ("Checked", ", ".join(_check(*one) for one in checks.items()) or "never"),
+        ("Last proven", moment(proven, "never; try 'backstay restore run ID --drill'")),
+        ("Checked", ", ".join(_check(*item) for item in checks.items()) or "never"),
         ("Pinned", f"by {pin.by} {pin.reason}".strip() if pin else "no"),
-        ("Holds", holds(manifest)),
+        ("Holds", _contents(manifest)),
     ])
     rows = [
-        (f"{database.name}.{one.name}", one.engine, f"{one.rows:,}", size(one.raw_size))
+        (f"{database.name}.{table.name}", table.engine, f"{table.rows:,}", size(table.raw_size))
         for database in manifest.databases
-        for one in database.tables
+        for table in database.tables
     ]
     rows += [
-        (f"{database.name}.{one.name}", one.kind.value, "", "")
+        (f"{database.name}.{item.name}", item.kind.value, "", "")
         for database in manifest.databases
-        for one in database.objects
+        for item in database.objects
     ]
-    table(("Name", "Kind", "Rows", "SQL"), rows, right=2)
-    for warning in manifest.warnings:
-        note(f"Warning: {warning}")
+    print_table(("Name", "Kind", "Rows", "SQL"), rows, right=2)
+    print_warnings(manifest.warnings)
 
 
-def _check(level: str, found: "Check") -> str:
-    return f"{level} {_moment(found.at)}" + (f" ({found.error})" if found.error else "")
+def _kind(manifest: Manifest) -> str:
+    return "Recovery point" if manifest.options.recovery_point else "Backup"
 
 
-def _snapshot(manifest: "Manifest") -> str:
+def _check(level: str, check: Check) -> str:
+    return f"{level} {moment(check.at)}" + (f" ({check.error})" if check.error else "")
+
+
+def _snapshot(manifest: Manifest) -> str:
     consistent = "one point in time" if manifest.consistency.consistent else "not one point in time"
     return f"{consistent}, by {manifest.consistency.method}"
 
 
-@app.command()
-def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
-    """Prove that a backup is what was written, to the last byte and row; needs no server."""
-
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.documents.backups import BackupVerified
-
-        async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
-            order = await parts.jobs.verification(backup_id)
-            report = await perform_run(parts, order, silent=as_json)
-        counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
-        took = duration(report.seconds)
-        return CommandResult(
-            BackupVerified.of(backup_id, report),
-            lambda: say(f"Backup {backup_id} is whole: {size(report.size)}, {counted}, {took}."),
-        )
-
-    perform(work, as_json=as_json)
-
-
-@app.command()
-def delete(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
-    """Delete a backup, its manifest first; needs no server."""
-
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.documents.backups import BackupDeleted
-
-        async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
-            await perform_run(parts, await parts.jobs.deletion(backup_id), silent=True)
-        return CommandResult(
-            BackupDeleted.of(backup_id), lambda: say(f"Backup {backup_id} deleted.")
-        )
-
-    perform(work, as_json=as_json)
-
-
-def holds(manifest: "Manifest") -> str:
-    """Say how much is in a backup."""
+def _contents(manifest: Manifest) -> str:
     counts = (
         plural(len(manifest.databases), "database"),
         plural(manifest.tables_count, "table"),
         plural(manifest.rows_count, "row"),
     )
     return ", ".join(counts)
+
+
+def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
+    """Prove that a backup is what was written, to the last byte and row; needs no server."""
+
+    async def work(program: Program) -> CommandResult:
+        job = await program.jobs.verification(backup_id)
+        report = await run_job(program, job, silent=as_json)
+        counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
+        took = duration(report.seconds)
+        return CommandResult(
+            BackupVerified.of(backup_id, report),
+            lambda: print_line(
+                f"Backup {backup_id} is whole: {size(report.size)}, {counted}, {took}."
+            ),
+        )
+
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
+
+
+def delete(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
+    """Delete a backup, its manifest first; needs no server."""
+
+    async def work(program: Program) -> CommandResult:
+        await run_job(program, await program.jobs.deletion(backup_id), silent=True)
+        return CommandResult(
+            BackupDeleted.of(backup_id), lambda: print_line(f"Backup {backup_id} deleted.")
+        )
+
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)

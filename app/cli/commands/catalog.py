@@ -1,48 +1,35 @@
-"""Commands about the catalogue of a backup directory."""
+"""The command that makes the catalogue of a backup directory again."""
 
 import asyncio
 
-import typer
-
-from app.cli.edge import perform
-from app.cli.exits import OK, exit_code
+from app.archive.catalogue.catalogue import RebuildReport
+from app.bootstrap.program import Program
+from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, note, plural, say
+from app.cli.output import CommandResult, plural, print_line, print_status
+from app.cli.runs import execute_with_program
+from app.documents.backups import CatalogueRebuilt
 
 
-app = typer.Typer(
-    name="catalog", help="Look after the catalogue of the backup directory.", no_args_is_help=True
-)
-
-
-@app.callback()
-def group() -> None:
-    """Look after the catalogue of the backup directory."""
-
-
-@app.command()
 def rebuild(as_json: AsJson = False) -> None:
     """Make metadata.json and lost or damaged manifests again from the files; needs no server."""
 
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.documents.backups import CatalogueRebuilt
-
-        async with open_program(load_settings(), needs_server=False) as parts:
-            report = await asyncio.to_thread(parts.catalogue.rebuild)
-            count = len(await asyncio.to_thread(parts.catalogue.entries))
+    async def work(program: Program) -> CommandResult:
+        report = await asyncio.to_thread(program.catalogue.rebuild)
+        count = len(await asyncio.to_thread(program.catalogue.entries))
         document = CatalogueRebuilt.of(count, report.rebuilt, report.problems)
-
-        def show() -> None:
-            say(f"The catalogue lists {plural(count, 'backup')}.")
-            for backup_id in report.rebuilt:
-                say(f"Manifest made again: {backup_id}")
-            for problem in report.problems:
-                note(f"{problem.error.title}: {problem.error}")
-
         return CommandResult(
-            document, show, exit_code(report.problems[0].error) if report.problems else OK
+            document,
+            lambda: _show(report, count),
+            exit_code_of([problem.error for problem in report.problems]),
         )
 
-    perform(work, as_json=as_json)
+    execute_with_program(work, as_json=as_json, needs_server=False)
+
+
+def _show(report: RebuildReport, count: int) -> None:
+    print_line(f"The catalogue lists {plural(count, 'backup')}.")
+    for backup_id in report.rebuilt:
+        print_line(f"Manifest made again: {backup_id}")
+    for problem in report.problems:
+        print_status(f"{problem.error.title}: {problem.error}")

@@ -2,29 +2,27 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Final
+from datetime import datetime
+from typing import Annotated, Final
 
 import typer
 
-from app.cli.commands.schedule import FrequencyName
-from app.cli.edge import perform
-from app.cli.options import AsJson
-from app.cli.output import CommandResult, say
-from app.cli.runs import perform_run
+from app.bootstrap.program import Program, SystemClock
+from app.cli.options import AsJson, FrequencyName
+from app.cli.output import CommandResult, print_line
+from app.cli.runs import execute_with_program, run_job
+from app.documents.backups import ScheduledBackupCreated
+from app.documents.schedules import NotDue
+from app.domain.backups.manifest import Manifest
+from app.domain.schedule import Frequency
+from app.errors import AlreadyRunningError, AppError, NotDueError
+from app.services.schedules import DueStatus
 
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
-    from app.bootstrap.program import Program
-    from app.domain.backups.manifest import Manifest
-    from app.domain.schedule import Frequency
-    from app.services.schedules import DueStatus
 
 # A backup that takes longer than this has a problem of its own, and somebody should hear of it.
-_PATIENCE_SECONDS: Final = 4 * 3600.0
+_MAX_WAIT_SECONDS: Final = 4 * 3600.0
 # Locks are let go a moment after a run is over.
 _PAUSE_SECONDS: Final = 0.5
 
@@ -32,7 +30,11 @@ _PAUSE_SECONDS: Final = 0.5
 def cron(
     frequency: Annotated[
         FrequencyName | None,
-        typer.Option("--frequency", help="In the place of the schedule's own."),
+        typer.Option(
+            "--frequency",
+            metavar="FREQUENCY",
+            help="hourly, daily or weekly, instead of the schedule's own.",
+        ),
     ] = None,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="Name of the schedule.")
@@ -49,32 +51,25 @@ def cron(
     that name, --frequency makes one, daily without it.
     """
 
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.domain.schedule import Frequency
+    async def work(program: Program) -> CommandResult:
+        every = Frequency(frequency) if frequency else await _default_frequency(program, name)
 
-        async with open_program(load_settings(), remembers=True) as parts:
-            often = Frequency(frequency) if frequency else await _default(parts, name)
+        async def find_due() -> DueStatus:
+            return await program.schedules.due(every, name=name, force=force)
 
-            async def look() -> "DueStatus":
-                return await parts.schedules.due(often, name=name, force=force)
+        return await _back_up_when_due(program, find_due, silent=as_json)
 
-            return await _serve(parts, look, silent=as_json)
-
-    perform(work, as_json=as_json)
+    execute_with_program(work, as_json=as_json, records_runs=True)
 
 
-async def _default(parts: "Program", name: str) -> "Frequency | None":
-    """Back up daily where nobody has set anything, as the customer's own script does."""
-    from app.domain.schedule import Frequency
-
-    known = {one.name for one in await parts.schedules.list()}
+async def _default_frequency(program: Program, name: str) -> Frequency | None:
+    """Back up daily where nobody has set anything."""
+    known = {schedule.name for schedule in await program.schedules.list()}
     return None if name in known else Frequency.DAILY
 
 
-async def _serve(
-    parts: "Program", look: "Callable[[], Awaitable[DueStatus]]", *, silent: bool
+async def _back_up_when_due(
+    program: Program, find_due: Callable[[], Awaitable[DueStatus]], *, silent: bool
 ) -> CommandResult:
     """
     Make what is due, after whatever else is being backed up: nobody calls again before tomorrow.
@@ -85,43 +80,35 @@ async def _serve(
     Raises:
         AlreadyRunningError: Another run was in the way for hours.
     """
-    from app.bootstrap.program import SystemClock
-    from app.errors import AlreadyRunningError, NotDueError
-
     clock = SystemClock()
-    deadline = clock.monotonic() + _PATIENCE_SECONDS
-    while (due := await look()).job is not None:
+    deadline = clock.monotonic() + _MAX_WAIT_SECONDS
+    while (due := await find_due()).job is not None:
         try:
-            manifest = await perform_run(parts, due.job, silent=silent or not sys.stderr.isatty())
+            manifest = await run_job(program, due.job, silent=silent or not sys.stderr.isatty())
         except NotDueError:
             break
         except AlreadyRunningError as exc:
             if clock.monotonic() > deadline:
                 raise
-            await _wait_for(parts, exc.run_id)
+            await _wait_for(program, exc.run_id)
         else:
-            return _told(manifest, due.next_due)
-    return _told(None, due.next_due)
+            return _result(manifest, due.next_due)
+    return _result(None, due.next_due)
 
 
-async def _wait_for(parts: "Program", run_id: str) -> None:
+async def _wait_for(program: Program, run_id: str) -> None:
     """Wait until another run is over, as far as the history knows of it."""
-    from app.errors import AppError
-
     await asyncio.sleep(_PAUSE_SECONDS)
     with suppress(AppError):
-        await parts.runs.wait(run_id, _PATIENCE_SECONDS)
+        await program.runs.wait(run_id, _MAX_WAIT_SECONDS)
 
 
-def _told(manifest: "Manifest | None", next_due: "datetime | None") -> CommandResult:
-    from app.documents.backups import ScheduledBackupCreated
-    from app.documents.schedules import NotDue
-
+def _result(manifest: Manifest | None, next_due: datetime | None) -> CommandResult:
     if manifest is None:
         return CommandResult(NotDue.of(next_due), lambda: None)
 
     def show() -> None:
         if sys.stdout.isatty():
-            say(f"Backup {manifest.backup_id} created.")
+            print_line(f"Backup {manifest.backup_id} created.")
 
     return CommandResult(ScheduledBackupCreated.of(manifest, due=True), show)

@@ -11,19 +11,23 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from app.bootstrap.program import Program, open_program
 from app.cli import exits
-from app.cli.edge import perform
+from app.cli.execution import execute
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, duration, note, plural, say, size, table
+from app.cli.output import CommandResult, duration, plural, print_line, print_status, size
+from app.cli.tables import print_table
+from app.concurrency import run_in_thread
+from app.config import Settings
+from app.documents.demo import DemoReport, DemoTable
+from app.domain.backups.backup import BackupRequest
+from app.domain.backups.manifest import Manifest
+from app.domain.restores.restore import RestoreRequest
+from app.sandbox import shop
+from app.sandbox.server import PrivateServer
 
-
-if TYPE_CHECKING:
-    from app.bootstrap.program import Program
-    from app.config import Settings
-    from app.domain.backups.manifest import Manifest
-    from app.sandbox.server import PrivateServer
 
 SHOP: Final = "shop"
 # What a restored shop must also do, not only hold.
@@ -34,15 +38,15 @@ _PROCEDURE_QUERY: Final = "CALL order_total(4711)"
 @dataclass(frozen=True, slots=True)
 class _Shop:
     """
-    What a shop holds, told by the server itself: nothing of ours computes it.
+    What a shop holds, as the server itself reports it.
 
     Attributes:
         tables: Name -> rows and CHECKSUM TABLE.
-        answers: What the view and the procedure return.
+        queries: What the view and the procedure return.
     """
 
     tables: dict[str, tuple[int, int]]
-    answers: tuple[str, ...]
+    queries: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ class Report:
         began = time.monotonic()
         details: list[str] = []
         if not self.silent:
-            note(f"{title} ...")
+            print_status(f"{title} ...")
         yield details
         self.steps.append((title, time.monotonic() - began, "; ".join(details)))
 
@@ -67,46 +71,38 @@ def demo(as_json: AsJson = False) -> None:
     """Back up, damage and restore a sample shop on a private server; needs no settings."""
 
     async def work() -> CommandResult:
-        from app.concurrency import run_in_thread
-
         directory = Path(tempfile.mkdtemp(prefix="backstay-demo-"))
         try:
             return await _demonstrate(directory, Report(silent=as_json))
         finally:
             await run_in_thread(lambda: shutil.rmtree(directory, ignore_errors=True))
 
-    perform(work, as_json=as_json)
+    execute(work, as_json=as_json)
 
 
 async def _demonstrate(directory: Path, report: Report) -> CommandResult:
-    from app.bootstrap.program import open_program
-
-    async with private_server(directory, report) as settings, open_program(settings) as parts:
+    async with private_server(directory, report) as settings, open_program(settings) as program:
         with report.step("Make a shop") as details:
-            before = await make_shop(parts)
+            before = await make_shop(program)
             details.append(plural(sum(rows for rows, _ in before.tables.values()), "row"))
-        manifest = await _back_up(parts, report)
+        manifest = await _back_up(program, report)
         with report.step("Damage the shop") as details:
-            details.extend(await _damage(parts))
-            damaged = await _look(parts, SHOP)
-        await _restore(parts, manifest, report)
+            details.extend(await _damage(program))
+            damaged = await _examine(program, SHOP)
+        await _restore(program, manifest, report)
         with report.step("Undo the restore, and undo that: one statement each") as details:
-            undone = await _undo_twice(parts, manifest) == damaged
+            undone = await _undo_twice(program, manifest) == damaged
             details.append("the damage was back, and is gone" if undone else "NOT the damaged shop")
         with report.step("Compare with the shop before, by the server's own checksums") as details:
-            after = await _look(parts, SHOP)
+            after = await _examine(program, SHOP)
             details.append("equal" if after == before else "DIFFERENT")
         server = f"{manifest.server.vendor} {manifest.server.version}"
-    return _answer(report, server, (before, damaged, after), manifest, undone=undone)
+    return _result(report, server, (before, damaged, after), manifest, undone=undone)
 
 
 @asynccontextmanager
-async def private_server(directory: Path, report: Report) -> "AsyncIterator[Settings]":
+async def private_server(directory: Path, report: Report) -> AsyncIterator[Settings]:
     """Run a server in the directory for the length of a block."""
-    from app.concurrency import run_in_thread
-    from app.config import Settings
-    from app.sandbox.server import PrivateServer
-
     with report.step("Start a private MariaDB server"):
         server = await run_in_thread(lambda: PrivateServer.create(directory / "server"))
         await _start(server)
@@ -120,9 +116,7 @@ async def private_server(directory: Path, report: Report) -> "AsyncIterator[Sett
         await run_in_thread(server.stop)
 
 
-async def _start(server: "PrivateServer") -> None:
-    from app.concurrency import run_in_thread
-
+async def _start(server: PrivateServer) -> None:
     try:
         await run_in_thread(server.start)
     except BaseException:
@@ -130,87 +124,75 @@ async def _start(server: "PrivateServer") -> None:
         raise
 
 
-async def make_shop(parts: "Program") -> _Shop:
+async def make_shop(program: Program) -> _Shop:
     """Fill the server with the sample shop."""
-    from app.sandbox import shop
-
-    async with parts.server.session() as session:
+    async with program.server.session() as session:
         for statement in shop.statements(SHOP):
             await session.query(statement)
-    return await _look(parts, SHOP)
+    return await _examine(program, SHOP)
 
 
-async def _look(parts: "Program", database: str) -> _Shop:
-    from app.sandbox import shop
-
-    async with parts.server.session() as session:
+async def _examine(program: Program, database: str) -> _Shop:
+    async with program.server.session() as session:
         await session.query(f"USE {database}")
         tables: dict[str, tuple[int, int]] = {}
-        answers: list[str] = []
+        queries: list[str] = []
         here = {row[0] for row in await session.texts("SHOW TABLES")}
         for name in (name for name in shop.TABLES if name in here):
             ((_, checksum),) = await session.texts(f"CHECKSUM TABLE {name} EXTENDED")
             rows = await session.scalar(f"SELECT COUNT(*) FROM {name}")  # noqa: S608 - our own names
             tables[name] = (int(str(rows)), int(checksum))
         if here.issuperset(shop.TABLES):
-            answers = [
+            queries = [
                 str((await session.query(sql)).rows) for sql in (_VIEW_QUERY, _PROCEDURE_QUERY)
             ]
-    return _Shop(tables, tuple(answers))
+    return _Shop(tables, tuple(queries))
 
 
-async def _back_up(parts: "Program", report: Report) -> "Manifest":
-    from app.domain.backups.backup import BackupRequest
-
+async def _back_up(program: Program, report: Report) -> Manifest:
     with report.step("Back it up") as details:
         request = BackupRequest(
-            databases=(SHOP,), description="Demo", threads=parts.settings.threads
+            databases=(SHOP,), description="Demo", threads=program.settings.threads
         )
-        manifest = await parts.backups.create(request)
+        manifest = await program.backups.create(request)
         details.append(f"{size(manifest.raw_size)} of SQL in {size(manifest.size)}")
     with report.step("Verify the backup") as details:
-        proof = await parts.backups.verify(manifest.backup_id)
+        proof = await program.backups.verify(manifest.backup_id)
         details.append(f"{plural(proof.rows, 'row')} counted, every SHA-256 right")
     return manifest
 
 
-async def _damage(parts: "Program") -> tuple[str, ...]:
-    from app.sandbox import shop
-
-    async with parts.server.session() as session:
+async def _damage(program: Program) -> tuple[str, ...]:
+    async with program.server.session() as session:
         await session.query(f"USE {SHOP}")
         for statement in shop.damage():
             await session.query(statement)
     return shop.damage()
 
 
-async def _restore(parts: "Program", manifest: "Manifest", report: Report) -> None:
-    from app.domain.restores.restore import RestoreRequest
-
+async def _restore(program: Program, manifest: Manifest, report: Report) -> None:
     with report.step("Restore it in place: load beside it, read back, compare, swap") as details:
-        request = RestoreRequest(backup_id=manifest.backup_id, threads=parts.settings.threads)
-        result = await parts.recoveries.restore(await parts.recoveries.plan(request))
+        request = RestoreRequest(backup_id=manifest.backup_id, threads=program.settings.threads)
+        result = await program.recoveries.restore(await program.recoveries.plan(request))
         details.append(plural(result.rows_count, "row") + (" proven" if result.verified else ""))
 
 
-async def _undo_twice(parts: "Program", manifest: "Manifest") -> _Shop:
+async def _undo_twice(program: Program, manifest: Manifest) -> _Shop:
     """Return the shop between an undo and its undo."""
-    undone = await parts.recoveries.undo(manifest.backup_id)
-    between = await _look(parts, SHOP)
-    await parts.recoveries.undo(undone.restore_id)
+    undone = await program.recoveries.undo(manifest.backup_id)
+    between = await _examine(program, SHOP)
+    await program.recoveries.undo(undone.restore_id)
     return between
 
 
-def _answer(
+def _result(
     report: Report,
     server: str,
     shops: tuple[_Shop, _Shop, _Shop],
-    manifest: "Manifest",
+    manifest: Manifest,
     *,
     undone: bool,
 ) -> CommandResult:
-    from app.documents.demo import DemoReport, DemoTable
-
     before, damaged, after = shops
     success = after == before and damaged != before and undone
     tables = [
@@ -230,16 +212,16 @@ def _answer(
 
 
 def _show(
-    report: Report, server: str, shops: tuple[_Shop, _Shop, _Shop], manifest: "Manifest"
+    report: Report, server: str, shops: tuple[_Shop, _Shop, _Shop], manifest: Manifest
 ) -> None:
     before, damaged, after = shops
-    say(f"\n{server}, private, in a temporary directory\n")
-    table(
+    print_line(f"\n{server}, private, in a temporary directory\n")
+    print_table(
         ("Step", "Result", "Time"),
         [(title, detail, duration(seconds)) for title, seconds, detail in report.steps],
         right=1,
     )
-    table(
+    print_table(
         ("Table", "After the restore", "Rows before", "damaged", "restored"),
         [
             (
@@ -253,10 +235,14 @@ def _show(
         ],
         right=3,
     )
-    say("View and procedure answer as before." if after.answers == before.answers else "DIFFERENT")
-    say("Without Backstay, the same file restores with the server's own client:")
-    say(f"  zcat {manifest.file} | mariadb {SHOP}\n")
-    say("Everything holds." if after == before else "The restored shop is NOT the one backed up.")
+    print_line(
+        "View and procedure return the same." if after.queries == before.queries else "DIFFERENT"
+    )
+    print_line("Without Backstay, the same file restores with the server's own client:")
+    print_line(f"  zcat {manifest.file} | mariadb {SHOP}\n")
+    print_line(
+        "Everything holds." if after == before else "The restored shop is NOT the one backed up."
+    )
 
 
 def _state(damaged: tuple[int, int] | None, before: tuple[int, int]) -> str:

@@ -1,20 +1,19 @@
 """The command that looks for what would make a backup fail."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import typer
 
-from app.cli.edge import perform
-from app.cli.exits import OK, exit_code
+from app.bootstrap.program import Program
+from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, say
+from app.cli.output import CommandResult, print_line
+from app.cli.runs import execute_with_program
+from app.documents.monitoring import DoctorReport
+from app.domain.monitoring import DoctorCheck
+from app.domain.restores.repair import RepairResult
 
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from app.domain.monitoring import DoctorCheck
-    from app.domain.restores.repair import RepairResult
 
 _MARKS: Final = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
@@ -28,37 +27,42 @@ def doctor(
 ) -> None:
     """Check server, rights, directory and programs, and say what to do about each finding."""
 
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
+    async def work(program: Program) -> CommandResult:
+        repairs = await program.recoveries.repair() if repair else []
+        checks = await program.doctor.examine()
+        return _result(repairs, checks, repaired=repair)
 
-        async with open_program(load_settings(), needs_server=repair) as parts:
-            repairs = await parts.recoveries.repair() if repair else []
-            checks = await parts.doctor.examine()
-        return _answer(repairs, checks, repaired=repair)
-
-    perform(work, as_json=as_json)
+    execute_with_program(work, as_json=as_json, needs_server=repair)
 
 
-def _answer(
-    repairs: "Sequence[RepairResult]", checks: "Sequence[DoctorCheck]", *, repaired: bool
+def _result(
+    repairs: Sequence[RepairResult], checks: Sequence[DoctorCheck], *, repaired: bool
 ) -> CommandResult:
-    from app.documents.monitoring import DoctorReport
-
     errors = [check.error for check in checks if check.error is not None]
 
     def show() -> None:
-        if repaired and not repairs:
-            say("Nothing to repair.")
-        for repair in repairs:
-            what = f"{repair.journal.kind} {repair.journal.restore_id} of {', '.join(repair.journal.targets)}"
-            say(f"{what}: {repair.outcome}" + (f": {repair.error}" if repair.error else ""))
-        width = max(len(check.name) for check in checks)
-        for check in checks:
-            say(f"{_MARKS[check.state]}  {check.name:<{width}}  {check.detail}")
-            for line in check.remedy.splitlines():
-                say(f"{'':<{width + 8}}-> {line}")
+        if repaired:
+            _show_repairs(repairs)
+        _show_checks(checks)
 
-    return CommandResult(
-        DoctorReport.of(repairs, checks), show, exit_code(errors[0]) if errors else OK
-    )
+    return CommandResult(DoctorReport.of(repairs, checks), show, exit_code_of(errors))
+
+
+def _show_repairs(repairs: Sequence[RepairResult]) -> None:
+    if not repairs:
+        print_line("Nothing to repair.")
+    for repair in repairs:
+        journal = repair.journal
+        reason = f": {repair.error}" if repair.error else ""
+        print_line(
+            f"{journal.kind} {journal.restore_id} of {', '.join(journal.targets)}:"
+            f" {repair.outcome}{reason}"
+        )
+
+
+def _show_checks(checks: Sequence[DoctorCheck]) -> None:
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        print_line(f"{_MARKS[check.state]}  {check.name:<{width}}  {check.detail}")
+        for line in check.remedy.splitlines():
+            print_line(f"{'':<{width + 8}}-> {line}")

@@ -1,52 +1,102 @@
-"""What dry runs, drills and options print."""
+"""What restores, undos, dry runs, drills and options print."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from app.cli import exits
-from app.cli.output import CommandResult, duration, note, pairs, plural, say, size, table
+from app.cli.exits import exit_code_of
+from app.cli.output import (
+    CommandResult,
+    duration,
+    minute,
+    moment,
+    plural,
+    print_error,
+    print_line,
+    print_pairs,
+    print_warnings,
+    size,
+)
+from app.cli.tables import print_table
+from app.documents.restores import DrillPassed, DryRun, RecoveryOptions, Restored
+from app.domain.restores.dry_run import Estimate, Forecast, RestoreOptions, Space
+from app.domain.restores.proofs import DrillResult, proven_at
+from app.domain.restores.restore import RestoreResult
+from app.errors import AppError
 
 
-if TYPE_CHECKING:
-    from app.domain.restores.dry_run import Estimate, Forecast, RestoreOptions, Space
-    from app.domain.restores.proofs import DrillResult
-    from app.errors import AppError
+def restore_result(result: RestoreResult) -> CommandResult:
+    """Make the result of a restore."""
+    return CommandResult(Restored.of(result), lambda: _show_restore(result))
 
 
-def forecast_answer(forecast: "Forecast") -> CommandResult:
-    """Tell of a dry run; the exit code is that of the restore."""
-    from app.documents.restores import DryRun
-
-    problems = forecast.problems
-    code = exits.exit_code(problems[0]) if problems else exits.OK
-    return CommandResult(DryRun.of(forecast), lambda: _show_forecast(forecast), code)
+def undo_result(result: RestoreResult) -> CommandResult:
+    """Make the result of an undo."""
+    return CommandResult(Restored.of(result), lambda: _show_undo(result))
 
 
-def _show_forecast(forecast: "Forecast") -> None:
+def _show_restore(result: RestoreResult) -> None:
+    proof = "every row was read back and is equal" if result.verified else "NOT read back"
+    tables = plural(len(result.restored_tables), "table")
+    print_line(
+        f"Backup {result.backup_id} restored into {', '.join(result.databases)}: {tables},"
+        f" {plural(result.rows_count, 'row')} in {duration(result.duration)}; {proof}."
+    )
+    if result.dropped_tables:
+        print_line(f"Dropped, not in the backup: {', '.join(result.dropped_tables)}.")
+    if result.recovery_point:
+        print_line(f"Recovery point with the state before: backup {result.recovery_point}.")
+    _show_undo_until(result)
+
+
+def _show_undo(result: RestoreResult) -> None:
+    print_line(
+        f"Restore undone in {', '.join(result.databases)}: {plural(len(result.restored_tables), 'table')}"
+        f" returned in {duration(result.duration)}."
+    )
+    _show_undo_until(result)
+
+
+def _show_undo_until(result: RestoreResult) -> None:
+    if result.undo_until:
+        print_line(
+            f"Undo until {minute(result.undo_until)} UTC: backstay restore undo {result.restore_id}"
+        )
+    print_warnings(result.warnings)
+
+
+def forecast_result(forecast: Forecast) -> CommandResult:
+    """Make the result of a dry run; its exit code is that of the restore."""
+    return CommandResult(
+        DryRun.of(forecast),
+        lambda: _show_forecast(forecast),
+        exit_code_of(forecast.problems),
+    )
+
+
+def _show_forecast(forecast: Forecast) -> None:
     rows = [
         (
-            f"{one.database}.{one.name}",
-            f"{one.action}",
-            {None: "", True: "same", False: "differs"}[one.same_definition],
-            f"{one.chunks_changed:,} of {one.chunks:,}" if one.chunks else "",
-            _number(one.rows_now),
-            _number(one.rows_then),
+            f"{table.database}.{table.name}",
+            table.action.value,
+            {None: "", True: "same", False: "differs"}[table.same_definition],
+            f"{table.chunks_changed:,} of {table.chunks:,}" if table.chunks else "",
+            _number(table.rows_now),
+            _number(table.rows_then),
         )
-        for one in forecast.tables
+        for table in forecast.tables
     ]
     headings = ("Table", "Action", "Definition", "Changed chunks", "Rows now", "Rows then")
-    table(headings, rows, right=3)
-    others = [one for one in forecast.objects if one.action.value != "keep"]
-    if others:
-        lines = [
-            (f"{other.database}.{other.name}", other.kind.value, other.action.value)
-            for other in others
-        ]
-        table(("Object", "Kind", "Action"), lines)
-    kept = len(forecast.objects) - len(others)
+    print_table(headings, rows, right=3)
+    changed = [
+        (f"{item.database}.{item.name}", item.kind.value, item.action.value)
+        for item in forecast.objects
+        if item.action.value != "keep"
+    ]
+    if changed:
+        print_table(("Object", "Kind", "Action"), changed)
+    kept = len(forecast.objects) - len(changed)
     same = f" Objects that are as in the backup: {kept:,}." if kept else ""
-    say(f"This was a dry run: nothing was changed.{same}")
-    pairs([
+    print_line(f"This was a dry run: nothing was changed.{same}")
+    print_pairs([
         ("Backup file", {None: "not checked", True: "whole", False: "DAMAGED"}[forecast.verified]),
         ("Time", _time(forecast.estimate)),
         ("Disk", _disk(forecast.space)),
@@ -57,73 +107,65 @@ def _show_forecast(forecast: "Forecast") -> None:
     _show_problems(forecast.problems)
 
 
-def drill_answer(result: "DrillResult") -> CommandResult:
-    """Tell of a drill."""
-    from app.documents.restores import DrillPassed
-
-    def show() -> None:
-        say(
-            f"Backup {result.backup_id} can be restored:"
-            f" {plural(result.tables_count, 'table')}, {plural(result.rows_count, 'row')} in"
-            f" {duration(result.duration)}; every row was read back and is equal. All of it was"
-            " dropped again."
-        )
-        for warning in result.warnings:
-            note(f"Warning: {warning}")
-
-    return CommandResult(DrillPassed.of(result), show)
+def drill_result(result: DrillResult) -> CommandResult:
+    """Make the result of a drill."""
+    return CommandResult(DrillPassed.of(result), lambda: _show_drill(result))
 
 
-def options_answer(options: "RestoreOptions") -> CommandResult:
-    """Tell what can be done with a backup."""
-    from app.documents.restores import RecoveryOptions
+def _show_drill(result: DrillResult) -> None:
+    print_line(
+        f"Backup {result.backup_id} can be restored:"
+        f" {plural(result.tables_count, 'table')}, {plural(result.rows_count, 'row')} in"
+        f" {duration(result.duration)}; every row was read back and is equal. All of it was"
+        " dropped again."
+    )
+    print_warnings(result.warnings)
 
+
+def options_result(options: RestoreOptions) -> CommandResult:
+    """Make the result that says what can be done with a backup."""
     return CommandResult(RecoveryOptions.of(options), lambda: _show_options(options))
 
 
-def _show_options(options: "RestoreOptions") -> None:
-    from app.domain.restores.proofs import proven_at
-
+def _show_options(options: RestoreOptions) -> None:
     manifest = options.manifest
     rows = [
-        (f"{database.name}.{one.name}", f"{one.rows:,}", size(one.raw_size))
+        (f"{database.name}.{table.name}", f"{table.rows:,}", size(table.raw_size))
         for database in manifest.databases
-        for one in database.tables
+        for table in database.tables
     ]
-    table(("Table", "Rows", "SQL"), rows, right=2)
-    at = proven_at(options.proofs)
-    pairs([
+    print_table(("Table", "Rows", "SQL"), rows, right=2)
+    proven = proven_at(options.proofs)
+    print_pairs([
         ("Restore all", "refused, see below" if options.problems else "possible here"),
         ("Time", _time(options.estimate)),
         ("Disk", _disk(options.space)),
-        ("Last proven", f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "never; try --drill"),
+        ("Last proven", f"{moment(proven)} UTC" if proven else "never; try --drill"),
     ])
     name = manifest.backup_id
-    say("What you can do:")
-    say(f"  backstay restore run {name} --dry-run         what would change")
-    say(f"  backstay restore run {name} --drill           prove it beside the live data")
-    say(f"  backstay restore run {name}                   all, in place")
-    say(f"  backstay restore run {name} --table 'GLOB'    some tables, in place")
-    say(f"  backstay restore run {name} --into NAME       beside it, under another name")
-    for one in options.undoable:
-        until = f", until {one.keep_until:%Y-%m-%d %H:%M} UTC" if one.keep_until else ""
-        say(f"  backstay restore undo {one.restore_id}    take its restore back{until}")
+    print_line("What you can do:")
+    print_line(f"  backstay restore run {name} --dry-run         what would change")
+    print_line(f"  backstay restore run {name} --drill           prove it beside the live data")
+    print_line(f"  backstay restore run {name}                   all, in place")
+    print_line(f"  backstay restore run {name} --table 'GLOB'    some tables, in place")
+    print_line(f"  backstay restore run {name} --into NAME       beside it, under another name")
+    for restore in options.undoable:
+        until = f", until {minute(restore.keep_until)} UTC" if restore.keep_until else ""
+        print_line(f"  backstay restore undo {restore.restore_id}    undo this restore{until}")
     _show_problems(options.problems)
 
 
-def _show_problems(problems: Sequence["AppError"]) -> None:
+def _show_problems(problems: Sequence[AppError]) -> None:
     for problem in problems:
-        note(f"{problem.title}: {problem}")
-        if problem.hint:
-            note(f"Hint: {problem.hint}")
+        print_error(problem.title, str(problem), problem.hint)
 
 
-def _time(estimate: "Estimate") -> str:
+def _time(estimate: Estimate) -> str:
     measured = {"drill": "as the last drill took", "restore": "as the last restore took"}
     return f"about {duration(estimate.seconds)} ({measured.get(estimate.by, 'at a typical rate')})"
 
 
-def _disk(space: "Space") -> str:
+def _disk(space: Space) -> str:
     free = "unknown" if space.free is None else size(space.free)
     return f"about {size(space.needed)} needed, {free} free on the server"
 

@@ -1,73 +1,72 @@
 """Commands that say which backups are kept: pins, and the deletion of old ones."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 import typer
 
-from app.cli.edge import perform
-from app.cli.exits import OK, exit_code
+from app.bootstrap.program import Program
+from app.cli.exits import exit_code_of
 from app.cli.options import AsJson, BackupIdArgument
-from app.cli.output import CommandResult, note, plural, say, size, table
-from app.cli.runs import actor, perform_run, record
-
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from app.bootstrap.program import Program
-    from app.domain.backups.check_notes import Notes
-    from app.domain.backups.pruning import PruneResult, RetentionPlan
-    from app.services.backups.pins import PinService
+from app.cli.output import (
+    CommandResult,
+    moment,
+    plural,
+    print_error,
+    print_line,
+    print_status,
+    size,
+)
+from app.cli.runs import actor, audited, execute_with_program, run_job
+from app.cli.tables import print_table
+from app.documents.retention import PrintedPinChanged, Pruned, PrunePlan
+from app.domain.backups.check_notes import Notes
+from app.domain.backups.pruning import PruneResult, RetentionPlan
+from app.services.backups.pins import PinService
 
 
 def pin(
     backup_id: BackupIdArgument,
     reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Words for people, one line.")
+        str, typer.Option("--reason", metavar="TEXT", help="Free text, one line.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Keep a backup: nobody can delete it until it is unpinned; needs no server."""
-
-    def change(pins: "PinService") -> "Awaitable[Notes]":
-        return pins.pin(backup_id, actor(), reason)
-
-    _change(backup_id, "pin_backup", change, f"Backup {backup_id} is pinned.", as_json=as_json)
+    _change_pin(
+        backup_id,
+        "pin_backup",
+        lambda pins: pins.pin(backup_id, actor(), reason),
+        message=f"Backup {backup_id} is pinned.",
+        as_json=as_json,
+    )
 
 
 def unpin(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
-    """Let a backup be deleted again; needs no server."""
+    """Unpin a backup, so that it can be deleted; needs no server."""
+    _change_pin(
+        backup_id,
+        "unpin_backup",
+        lambda pins: pins.unpin(backup_id),
+        message=f"Backup {backup_id} is not pinned.",
+        as_json=as_json,
+    )
 
-    def change(pins: "PinService") -> "Awaitable[Notes]":
-        return pins.unpin(backup_id)
 
-    told = f"Backup {backup_id} is not pinned."
-    _change(backup_id, "unpin_backup", change, told, as_json=as_json)
-
-
-def _change(
+def _change_pin(
     backup_id: str,
     action: str,
-    change: "Callable[[PinService], Awaitable[Notes]]",
-    told: str,
+    change: Callable[[PinService], Awaitable[Notes]],
     *,
+    message: str,
     as_json: bool,
 ) -> None:
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.documents.retention import PrintedPinChanged
+    async def work(program: Program) -> CommandResult:
+        async with audited(program.audit, action, backup_id):
+            notes = await change(program.pins)
+        return CommandResult(PrintedPinChanged.of(backup_id, notes), lambda: print_line(message))
 
-        async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
-            try:
-                notes = await change(parts.pins)
-            except BaseException as exc:
-                await record(parts.audit, action, backup_id, exc)
-                raise
-            await record(parts.audit, action, backup_id)
-        return CommandResult(PrintedPinChanged.of(backup_id, notes), lambda: say(told))
-
-    perform(work, as_json=as_json)
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
 
 
 def prune(
@@ -75,68 +74,54 @@ def prune(
         bool, typer.Option("--dry-run", help="Change nothing; say what would go, and why.")
     ] = False,
     accept_clock: Annotated[
-        bool, typer.Option("--accept-clock", help="What the clock says now is right.")
+        bool, typer.Option("--accept-clock", help="Accept the time that the clock shows now.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete the backups that no rule keeps; needs no server."""
 
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.documents.retention import PrunePlan
+    async def work(program: Program) -> CommandResult:
+        if dry_run:
+            plan = await program.retention.plan()
+            return CommandResult(PrunePlan.of(plan), lambda: _show_plan(plan))
+        job = program.jobs.prune(actor(), accept_clock=accept_clock)
+        result = await run_job(program, job, silent=as_json)
+        failures = [error for _, error in result.unexpected]
+        return CommandResult(
+            Pruned.of(result),
+            lambda: _show_result(result),
+            exit_code_of(failures),
+        )
 
-        async with open_program(
-            load_settings(), needs_server=False, remembers=not dry_run
-        ) as parts:
-            if dry_run:
-                plan = await parts.retention.plan()
-                return CommandResult(PrunePlan.of(plan), lambda: _show_plan(plan))
-            return await _prune(parts, silent=as_json, accept_clock=accept_clock)
-
-    perform(work, as_json=as_json)
-
-
-async def _prune(parts: "Program", *, silent: bool, accept_clock: bool) -> CommandResult:
-    from app.documents.retention import Pruned
-
-    order = parts.jobs.prune(actor(), accept_clock=accept_clock)
-    result = await perform_run(parts, order, silent=silent)
-    bad = [error for _, error in result.unexpected]
-    return CommandResult(
-        Pruned.of(result),
-        lambda: _show_result(result),
-        exit_code(bad[0]) if bad else OK,
-    )
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=not dry_run)
 
 
-def _show_plan(plan: "RetentionPlan") -> None:
-    gone = [verdict for verdict in plan.decisions if not verdict.is_kept]
+def _show_plan(plan: RetentionPlan) -> None:
     rows = [
         (
-            verdict.item.backup_id,
-            f"{verdict.item.created_at:%Y-%m-%d %H:%M:%S}",
-            verdict.item.schedule or "-",
-            "stays" if verdict.is_kept else "goes",
-            verdict.reason,
-            size(verdict.item.size),
+            decision.item.backup_id,
+            moment(decision.item.created_at),
+            decision.item.schedule or "-",
+            "stays" if decision.is_kept else "goes",
+            decision.reason,
+            size(decision.item.size),
         )
-        for verdict in plan.decisions
+        for decision in plan.decisions
     ]
     if rows:
-        table(("Backup", "Created (UTC)", "Schedule", "", "Why", "Size"), rows, right=1)
+        print_table(("Backup", "Created (UTC)", "Schedule", "", "Why", "Size"), rows, right=1)
+    gone = [decision.item.size for decision in plan.decisions if not decision.is_kept]
     stays = len(plan.decisions) - len(gone)
-    freed = size(sum(one.item.size for one in gone))
-    say(f"{plural(len(gone), 'backup')} would go ({freed}), {stays:,} would stay.")
+    print_line(f"{plural(len(gone), 'backup')} would go ({size(sum(gone))}), {stays:,} would stay.")
     if plan.clock is not None:
-        note(f"Warning: nothing would be deleted: {plan.clock}")
-        note(f"Hint: {plan.clock.hint}")
+        print_error("Warning: nothing would be deleted", str(plan.clock), plan.clock.hint)
 
 
-def _show_result(result: "PruneResult") -> None:
-    for one in result.deleted:
-        say(f"Deleted: {one.item.backup_id}, {size(one.item.size)}: {one.reason}")
-    freed = size(sum(one.item.size for one in result.deleted))
-    say(f"{plural(len(result.deleted), 'backup')} deleted ({freed}), {result.kept:,} kept.")
-    for one, error in result.failed:
-        note(f"Not deleted: {one.item.backup_id}: {error.title}: {error}")
+def _show_result(result: PruneResult) -> None:
+    for decision in result.deleted:
+        item = decision.item
+        print_line(f"Deleted: {item.backup_id}, {size(item.size)}: {decision.reason}")
+    freed = size(sum(decision.item.size for decision in result.deleted))
+    print_line(f"{plural(len(result.deleted), 'backup')} deleted ({freed}), {result.kept:,} kept.")
+    for decision, error in result.failed:
+        print_status(f"Not deleted: {decision.item.backup_id}: {error.title}: {error}")

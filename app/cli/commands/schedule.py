@@ -1,32 +1,38 @@
 """Commands that show and set schedules."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
-from app.cli.edge import perform
+from app.bootstrap.program import Program
 from app.cli.options import (
     AsJson,
     Databases,
     DescriptionText,
     ExcludeTables,
+    FrequencyName,
     NoData,
     Tables,
 )
-from app.cli.output import CommandResult, say, table
+from app.cli.output import CommandResult, minute, print_line
+from app.cli.runs import execute_with_program
+from app.cli.tables import print_table
+from app.documents.schedules import ScheduleChanged, ScheduleDeleted, ScheduleList
+from app.domain.backups.retention import RetentionPolicy
+from app.domain.schedule import Frequency, Schedule, ScheduleOptions
+from app.errors import InvalidRequestError
+from app.services.schedules import ScheduleChange, ScheduleService
 
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from app.domain.backups.retention import RetentionPolicy
-    from app.domain.schedule import Schedule
-    from app.services.schedules import ScheduleService
-
-FrequencyName = Literal["hourly", "daily", "weekly"]
 FrequencyOption = Annotated[
     FrequencyName | None,
-    typer.Option("--frequency", help="hourly, daily at 02:00, or weekly on Sundays at 02:00."),
+    typer.Option(
+        "--frequency",
+        metavar="FREQUENCY",
+        help="hourly, daily at 02:00, or weekly on Sundays at 02:00.",
+    ),
 ]
 CronOption = Annotated[
     str,
@@ -49,26 +55,17 @@ KeepOption = Annotated[
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.")]
 
-app = typer.Typer(name="schedule", help="What is backed up by itself.", no_args_is_help=True)
 
-
-@app.command()
 def show(as_json: AsJson = False) -> None:
     """Show the schedules, and when each is next due; needs no server."""
 
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.documents.schedules import ScheduleList
-
-        async with open_program(load_settings(), needs_server=False) as parts:
-            schedules = await parts.schedules.list()
+    async def work(program: Program) -> CommandResult:
+        schedules = await program.schedules.list()
         return CommandResult(ScheduleList.of(schedules), lambda: _show(schedules))
 
-    perform(work, as_json=as_json)
+    execute_with_program(work, as_json=as_json, needs_server=False)
 
 
-@app.command("set")
 def set_(
     name: NameArgument = "default",
     frequency: FrequencyOption = None,
@@ -88,89 +85,59 @@ def set_(
     as_json: AsJson = False,
 ) -> None:
     """Make a schedule, or change the one of that name as a whole; needs no server."""
-
-    async def work() -> CommandResult:
-        from app.domain.schedule import Frequency, ScheduleOptions
-        from app.services.schedules import ScheduleChange
-
-        options = ScheduleOptions(
+    change = ScheduleChange(
+        name=name,
+        frequency=Frequency(frequency) if frequency else None,
+        cron=cron,
+        timezone=timezone,
+        enabled=not disabled,
+        external=external,
+        options=ScheduleOptions(
             databases=tuple(database or ()),
             tables=tuple(tables or ()),
             exclude_tables=tuple(exclude_table or ()),
             include_data=not no_data,
             description=description,
             verify=False if no_verify else None,
-        )
-        wish = ScheduleChange(
-            name=name,
-            frequency=Frequency(frequency) if frequency else None,
-            cron=cron,
-            timezone=timezone,
-            enabled=not disabled,
-            external=external,
-            options=options,
-            retention=_policy(keep) if keep else None,
-        )
-        return await _changed(lambda schedules: schedules.set(wish))
-
-    perform(work, as_json=as_json)
+        ),
+        retention=_policy(keep) if keep else None,
+    )
+    _change(lambda schedules: schedules.set(change), as_json=as_json)
 
 
-@app.command()
 def enable(name: NameArgument = "default", as_json: AsJson = False) -> None:
     """Switch a schedule on, from now on; needs no server."""
-    _switch(name, enabled=True, as_json=as_json)
+    _change(lambda schedules: schedules.enable(name, enabled=True), as_json=as_json)
 
 
-@app.command()
 def disable(name: NameArgument = "default", as_json: AsJson = False) -> None:
     """Switch a schedule off, until it is enabled; needs no server."""
-    _switch(name, enabled=False, as_json=as_json)
+    _change(lambda schedules: schedules.enable(name, enabled=False), as_json=as_json)
 
 
-@app.command()
 def delete(name: NameArgument, as_json: AsJson = False) -> None:
-    """Forget a schedule; its backups stay. Needs no server."""
+    """Delete a schedule; its backups stay. Needs no server."""
 
-    async def work() -> CommandResult:
-        from app.bootstrap.program import open_program
-        from app.config import load_settings
-        from app.documents.schedules import ScheduleDeleted
-
-        async with open_program(load_settings(), needs_server=False) as parts:
-            await parts.schedules.delete(name)
+    async def work(program: Program) -> CommandResult:
+        await program.schedules.delete(name)
         return CommandResult(
-            ScheduleDeleted.of(name), lambda: say(f"Schedule {name} deleted; backups stay.")
+            ScheduleDeleted.of(name),
+            lambda: print_line(f"Schedule {name} deleted; backups stay."),
         )
 
-    perform(work, as_json=as_json)
+    execute_with_program(work, as_json=as_json, needs_server=False)
 
 
-def _switch(name: str, *, enabled: bool, as_json: bool) -> None:
-    perform(
-        lambda: _changed(lambda schedules: schedules.enable(name, enabled=enabled)),
-        as_json=as_json,
-    )
+def _change(change: Callable[[ScheduleService], Awaitable[Schedule]], *, as_json: bool) -> None:
+    async def work(program: Program) -> CommandResult:
+        changed = await change(program.schedules)
+        return CommandResult(ScheduleChanged.of(changed), lambda: _show([changed]))
+
+    execute_with_program(work, as_json=as_json, needs_server=False)
 
 
-async def _changed(change: "Callable[[ScheduleService], Awaitable[Schedule]]") -> CommandResult:
-    """Change a schedule and show it."""
-    from app.bootstrap.program import open_program
-    from app.config import load_settings
-    from app.documents.schedules import ScheduleChanged
-
-    async with open_program(load_settings(), needs_server=False) as parts:
-        changed = await change(parts.schedules)
-    return CommandResult(ScheduleChanged.of(changed), lambda: _show([changed]))
-
-
-def _policy(rules: "Sequence[str]") -> "RetentionPolicy":
+def _policy(rules: Sequence[str]) -> RetentionPolicy:
     """Read rules like `daily=7`; raises InvalidRequestError."""
-    from pydantic import TypeAdapter, ValidationError
-
-    from app.domain.backups.retention import RetentionPolicy
-    from app.errors import InvalidRequestError
-
     known = RetentionPolicy.__dataclass_fields__
     values = dict(rule.partition("=")[::2] for rule in rules)
     wrong = InvalidRequestError(
@@ -185,9 +152,9 @@ def _policy(rules: "Sequence[str]") -> "RetentionPolicy":
     return policy
 
 
-def _show(schedules: "Sequence[Schedule]") -> None:
+def _show(schedules: Sequence[Schedule]) -> None:
     if not schedules:
-        say("No schedules. Make one with 'backstay schedule set --frequency daily'.")
+        print_line("No schedules. Make one with 'backstay schedule set --frequency daily'.")
         return
     rows = [
         (
@@ -195,17 +162,17 @@ def _show(schedules: "Sequence[Schedule]") -> None:
             schedule.frequency or schedule.cron,
             schedule.timezone,
             ", ".join(schedule.options.databases) or "all",
-            f"{schedule.last_success_at:%Y-%m-%d %H:%M}" if schedule.last_success_at else "never",
+            minute(schedule.last_success_at, "never"),
             _next(schedule),
         )
         for schedule in schedules
     ]
-    table(("Name", "When", "Zone", "Databases", "Last success (UTC)", "Next due (UTC)"), rows)
+    print_table(("Name", "When", "Zone", "Databases", "Last success (UTC)", "Next due (UTC)"), rows)
 
 
-def _next(schedule: "Schedule") -> str:
+def _next(schedule: Schedule) -> str:
     due = schedule.next_due()
     if not schedule.enabled:
         return "disabled"
     by = " by cron" if schedule.external else ""
-    return f"{due:%Y-%m-%d %H:%M}{by}" if due else "never"
+    return f"{minute(due)}{by}" if due else "never"

@@ -1,31 +1,33 @@
 """The command that runs the API."""
 
-import asyncio
-import signal
+import secrets
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
+from uvicorn import Config, Server
 
-from app.cli.edge import perform
+from app.bootstrap.access import open_access
+from app.bootstrap.logs import log_by
+from app.bootstrap.program import open_program
+from app.bootstrap.service import Service, open_service
+from app.cli.commands.demo import Report, make_shop, private_server
+from app.cli.execution import call_on_signals, execute
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, note
+from app.cli.output import CommandResult, print_status
+from app.config import Settings, load_settings
+from app.documents.monitoring import Served
+from app.domain.access.user import Role
 from app.errors import InvalidRequestError
+from app.main import create_app
 
 
-if TYPE_CHECKING:
-    from uvicorn import Config, Server
-
-    from app.bootstrap.service import Service
-    from app.config import Settings
-
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Answers that are on their way when the service is stopped: downloads, and requests that wait.
-_LAST_ANSWERS_SECONDS: Final = 10
+# For responses that are on their way when the service is stopped: downloads, requests that wait.
+_LAST_RESPONSES_SECONDS: Final = 10
 _BACKLOG: Final = 1024
 
 
@@ -53,31 +55,23 @@ def serve(
     """Run the API until a signal stops it; /docs shows what it can do."""
 
     async def work() -> CommandResult:
-        from app.bootstrap.logs import log_by
-        from app.bootstrap.service import open_service
-        from app.config import load_settings
-        from app.documents.monitoring import Served
-
-        known = load_settings()
-        log_by(known)
-        async with _installation(known, demo=demo) as settings:
-            listening = _listen(host, port)
-            with listening:
-                async with open_service(settings, certificate=tls_cert) as parts:
+        configured = load_settings()
+        log_by(configured)
+        async with _installation(configured, demo=demo) as settings:
+            with _listen(host, port) as listening:
+                async with open_service(settings, certificate=tls_cert) as service:
                     config = _config(settings, tls_cert, tls_key)
-                    url = await _serve(parts, config, listening)
-        return CommandResult(Served.of(url), lambda: note("Stopped."))
+                    url = await _serve(service, config, listening)
+        return CommandResult(Served.of(url), lambda: print_status("Stopped."))
 
-    perform(work, as_json=as_json)
+    execute(work, as_json=as_json)
 
 
-async def _serve(parts: "Service", config: "Config", listening: socket.socket) -> str:
+async def _serve(service: Service, config: Config, listening: socket.socket) -> str:
     """Serve until a signal comes, and everything that was begun has ended."""
-    from app.main import create_app
-
-    server = _server(config)
+    server = _PatientServer(config)
     config.app = create_app(
-        parts.program.settings, service=parts, is_stopping=lambda: server.should_exit
+        service.program.settings, service=service, is_stopping=lambda: server.should_exit
     )
     try:
         config.load()
@@ -88,14 +82,12 @@ async def _serve(parts: "Service", config: "Config", listening: socket.socket) -
         ) from exc
     host, port = listening.getsockname()[:2]
     url = f"{'https' if config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-    note(f"Backstay listens on {url}; its documentation is {url}/docs")
+    print_status(f"Backstay listens on {url}; its documentation is {url}/docs")
     await server.serve(sockets=[listening])
     return url
 
 
-def _config(settings: "Settings", tls_cert: Path | None, tls_key: Path | None) -> "Config":
-    from uvicorn import Config
-
+def _config(settings: Settings, tls_cert: Path | None, tls_key: Path | None) -> Config:
     if tls_key is not None and tls_cert is None:
         raise InvalidRequestError("--tls-key without --tls-cert", hint="Name both files.")
     return Config(
@@ -107,29 +99,23 @@ def _config(settings: "Settings", tls_cert: Path | None, tls_key: Path | None) -
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+        timeout_graceful_shutdown=_LAST_RESPONSES_SECONDS,
         lifespan="on",
     )
 
 
-def _server(config: "Config") -> "Server":
-    """Make a server that signals stop once: a second one would interrupt the cleaning."""
-    from uvicorn import Server
+class _PatientServer(Server):
+    """A server that signals stop once: a second one would interrupt the cleaning."""
 
-    class Patient(Server):
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            loop = asyncio.get_running_loop()
-            for number in _SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    loop.add_signal_handler(number, self._stop)
-            yield
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the place of the handlers that would end it at once."""
+        call_on_signals(self._stop)
+        yield
 
-        def _stop(self) -> None:
-            note("Still stopping." if self.should_exit else "Stopping.")
-            self.should_exit = True
-
-    return Patient(config)
+    def _stop(self) -> None:
+        print_status("Still stopping." if self.should_exit else "Stopping.")
+        self.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -151,30 +137,22 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def _installation(settings: "Settings", *, demo: bool) -> "AsyncIterator[Settings]":
+async def _installation(settings: Settings, *, demo: bool) -> AsyncIterator[Settings]:
     """Use the settings, or make a private server with a shop for the length of a block."""
-    from app.bootstrap.program import open_program
-    from app.cli.commands.demo import Report, make_shop, private_server
-
     if not demo or settings.database_url.get_secret_value():
         yield settings
         return
     with tempfile.TemporaryDirectory(prefix="backstay-serve-", ignore_cleanup_errors=True) as home:
         async with private_server(Path(home), Report(silent=False)) as private:
-            async with open_program(private) as parts:
-                await make_shop(parts)
+            async with open_program(private) as program:
+                await make_shop(program)
             yield await _with_admin(private)
 
 
-async def _with_admin(private: "Settings") -> "Settings":
+async def _with_admin(private: Settings) -> Settings:
     """Make somebody who can log in, and say how."""
-    import secrets
-
-    from app.bootstrap.access import open_access
-    from app.domain.access.user import Role
-
     password = secrets.token_urlsafe(12)
-    async with open_access(private) as parts:
-        await parts.users.create("admin", password, Role.ADMIN)
-    note(f"A shop to try it on; log in as admin with the password {password}")
+    async with open_access(private) as access:
+        await access.users.create("admin", password, Role.ADMIN)
+    print_status(f"A shop to try it on; log in as admin with the password {password}")
     return private

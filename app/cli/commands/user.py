@@ -1,21 +1,22 @@
 """Commands on the users of the service; none needs a database server or a login."""
 
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Final, Literal, NoReturn
 
 import typer
 
-from app.cli.edge import perform
+from app.bootstrap.access import Access
+from app.cli.access import execute_with_access
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, say, table
+from app.cli.output import CommandResult, moment, print_line
 from app.cli.runs import record
+from app.cli.tables import print_table
+from app.documents.access import PrintedUser, PrintedUserList
+from app.domain.access.user import Role, User
 from app.errors import InvalidRequestError
+from app.services.access.users import UserService
 
-
-if TYPE_CHECKING:
-    from app.domain.access.user import User
-    from app.services.access.users import UserService
 
 RoleName = Literal["viewer", "operator", "admin"]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
@@ -23,19 +24,17 @@ PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password as one line from stdin.")
 ]
 # No password is longer in bytes; whatever follows is not read.
-_MAX_LINE_BYTES = 8 << 10
-
-app = typer.Typer(name="user", help="Make and change users of the service.", no_args_is_help=True)
+_MAX_LINE_BYTES: Final = 8 << 10
 
 
-@app.command()
 def create(
     name: NameArgument,
     role: Annotated[
         RoleName | None,
         typer.Option(
             "--role",
-            help="What they may do. Default: admin for the first user, viewer after that.",
+            metavar="ROLE",
+            help="viewer, operator or admin. Default: admin for the first user, then viewer.",
             show_default=False,
         ),
     ] = None,
@@ -45,9 +44,7 @@ def create(
     """Add a user; asks for the password."""
     password = _read_password(from_stdin=password_stdin)
 
-    async def work(users: "UserService") -> "User":
-        from app.domain.access.user import Role
-
+    async def work(users: UserService) -> User:
         default = Role.VIEWER if await users.count() else Role.ADMIN
         return await users.create(name, password, Role(role) if role else default)
 
@@ -59,41 +56,29 @@ def create(
     )
 
 
-@app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the users by name."""
 
-    async def work() -> CommandResult:
-        from app.bootstrap.access import open_access
-        from app.config import load_settings
-        from app.documents.access import PrintedUserList
+    async def work(access: Access) -> CommandResult:
+        users = await access.users.list()
+        return CommandResult(PrintedUserList.of(users), lambda: _show(users))
 
-        async with open_access(load_settings()) as parts:
-            users = await parts.users.list()
-
-        def show() -> None:
-            if not users:
-                say("No users.")
-                return
-            rows = [
-                (
-                    user.name,
-                    user.role.value,
-                    f"{user.created_at:%Y-%m-%d %H:%M:%S}",
-                    f"{user.disabled_at:%Y-%m-%d %H:%M:%S}" if user.disabled_at else "-",
-                )
-                for user in users
-            ]
-            table(("Name", "Role", "Created (UTC)", "Disabled (UTC)"), rows)
-
-        return CommandResult(PrintedUserList.of(users), show)
-
-    perform(work, as_json=as_json)
+    execute_with_access(work, as_json=as_json)
 
 
-@app.command()
+def _show(users: Sequence[User]) -> None:
+    if not users:
+        print_line("No users.")
+        return
+    rows = [
+        (user.name, user.role.value, moment(user.created_at), moment(user.disabled_at))
+        for user in users
+    ]
+    print_table(("Name", "Role", "Created (UTC)", "Disabled (UTC)"), rows)
+
+
 def disable(name: NameArgument, as_json: AsJson = False) -> None:
-    """Let a user log in no more, and end their logins."""
+    """Disable a user, and end their sessions."""
     _change(
         lambda users: users.change(name, disabled=True),
         lambda user: f"User {user.name} disabled.",
@@ -102,9 +87,8 @@ def disable(name: NameArgument, as_json: AsJson = False) -> None:
     )
 
 
-@app.command()
 def enable(name: NameArgument, as_json: AsJson = False) -> None:
-    """Let a disabled user log in again."""
+    """Enable a disabled user."""
     _change(
         lambda users: users.change(name, disabled=False),
         lambda user: f"User {user.name} enabled.",
@@ -113,11 +97,10 @@ def enable(name: NameArgument, as_json: AsJson = False) -> None:
     )
 
 
-@app.command()
 def password(
     name: NameArgument, password_stdin: PasswordStdin = False, as_json: AsJson = False
 ) -> None:
-    """Give a user another password, and end their logins; asks for the password."""
+    """Set a user's password, and end their sessions; asks for the password."""
     new = _read_password(from_stdin=password_stdin)
     _change(
         lambda users: users.change(name, password=new),
@@ -127,52 +110,44 @@ def password(
     )
 
 
-@app.command()
 def role(
     name: NameArgument,
     role: Annotated[RoleName, typer.Argument(metavar="ROLE", help="viewer, operator or admin.")],
     as_json: AsJson = False,
 ) -> None:
-    """Change what a user may do, at once."""
+    """Set a user's role."""
 
-    async def work(users: "UserService") -> "User":
-        from app.domain.access.user import Role
-
+    async def work(users: UserService) -> User:
         return await users.change(name, role=Role(role))
 
     _change(work, lambda user: f"User {user.name} is now {user.role}.", "set_role", as_json=as_json)
 
 
 def _change(
-    change: "Callable[[UserService], Awaitable[User]]",
-    told: "Callable[[User], str]",
+    change: Callable[[UserService], Awaitable[User]],
+    message: Callable[[User], str],
     action: str,
     *,
     as_json: bool,
 ) -> NoReturn:
-    async def work() -> CommandResult:
-        from app.bootstrap.access import open_access
-        from app.config import load_settings
-        from app.documents.access import PrintedUser
+    async def work(access: Access) -> CommandResult:
+        user = await change(access.users)
+        await record(access.audit, action, user.name)
+        return CommandResult(PrintedUser.of(user), lambda: print_line(message(user)))
 
-        async with open_access(load_settings()) as parts:
-            user = await change(parts.users)
-            await record(parts.audit, action, user.name)
-        return CommandResult(PrintedUser.of(user), lambda: say(told(user)))
-
-    perform(work, as_json=as_json)
+    execute_with_access(work, as_json=as_json)
 
 
 def _read_password(*, from_stdin: bool) -> str:
     """Ask twice on a terminal, on stderr; read one line where nobody can be asked."""
     if sys.stdin.isatty() and not from_stdin:
         try:
-            answer: str = typer.prompt(
+            typed: str = typer.prompt(
                 "Password", hide_input=True, confirmation_prompt="Once more", err=True
             )
         except typer.Abort:
             raise KeyboardInterrupt from None
-        return answer
+        return typed
     line = sys.stdin.buffer.readline(_MAX_LINE_BYTES)
     try:
         return line.decode().removesuffix("\n").removesuffix("\r")

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from app import errors
-from app.cli.exits import EXIT_CODES, exit_code
-from app.errors import AppError
+from app.cli.exits import EXIT_CODES, exit_code, exit_code_of
+from app.errors import AppError, BackupNotFoundError, DeliveryError
 
 
 FAMILIES = {
@@ -66,3 +66,9 @@ def test_codes_are_names_of_their_own():
 
     assert len(set(codes)) == len(codes)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) for code in codes)
+
+
+def test_a_command_that_went_on_after_errors_exits_as_the_first():
+    """The others are in what it prints; without any it is a success."""
+    assert exit_code_of([BackupNotFoundError("x"), DeliveryError("x")]) == 10
+    assert exit_code_of([]) == 0

@@ -1,8 +1,10 @@
 """What people read."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from app.cli.output import duration, plural, printable, size
+from app.cli.output import duration, minute, moment, plural, printable, size
 from app.cli.progress import describe
 from app.domain.runs.progress import Pace, Phase, Progress
 
@@ -52,3 +54,11 @@ def test_progress_says_only_what_is_known():
         "dump: shop.users, 0/2 tables, 1 row, 1.0 MB, 500.0 kB/s, 4.00 s left"
     )
     assert plural(2000, "row") == "2,000 rows"
+
+
+def test_moments_are_of_one_width():
+    """In UTC, to the second or the minute; what never was has a word of its own."""
+    at = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+    assert (moment(at), minute(at)) == ("2026-02-03 04:05:06", "2026-02-03 04:05")
+    assert (moment(None), minute(None, "never")) == ("-", "never")
