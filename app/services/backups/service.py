@@ -75,6 +75,7 @@ class BackupService:
         """
         progress = progress or Progress()
         progress.enter(Phase.CONNECT)
+        await self._server.ping()  # where none answers, not even the directory is made
         await asyncio.to_thread(self._prepare_directory)
         manifest = await self._attempts(request, progress, left=_ATTEMPTS)
         await asyncio.to_thread(self._catalogue.refresh, manifest)
