@@ -277,6 +277,7 @@ class Server:
 
         Raises:
             ConnectionFailedError: There is no answer, or the login is refused.
+            IncompatibleServerError: It is older than anything that is known of here.
             StatementError: The server does not keep a variable as it was set.
         """
         session = await self._connect()
@@ -311,10 +312,10 @@ class Server:
         with suppress(AppError, TimeoutError):
             await shielded(kill())
 
-    async def flavor(self) -> Flavor:
-        """Ask the server who it is."""
-        async with self.session() as session:
-            return session.flavor
+    async def ping(self) -> None:
+        """Prove that the server answers and is one that is known; raises what `open` raises."""
+        async with self.session():
+            pass
 
     async def close(self) -> None:
         """Release what the engine holds."""

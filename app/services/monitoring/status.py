@@ -121,7 +121,7 @@ class StatusService:
     async def _reach(self) -> str:
         try:
             async with asyncio.timeout(_REACH_SECONDS):
-                await self._server.flavor()
+                await self._server.ping()
         except AppError as exc:
             return exc.code
         except TimeoutError:
