@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from app.cli.program import app as program
 from app.config import Settings, load_settings
+from app.domain.schedule import DEFAULT_NAME
 from app.engine.flavor import flavor_of
 from app.engine.privileges import (
     missing_for_backup,
@@ -155,9 +156,11 @@ def test_compose_keeps_what_it_must_keep_in_volumes():
 
 
 def test_the_crontab_lines_are_on_both_pages():
-    """The customer's two lines, with our command, in the README as well."""
-    lines = re.findall(r"^[\d* -]+ /opt/\S+ cron --frequency=\w+$", PAGE, re.MULTILINE)
+    """Two lines of two schedules, so that neither's backups push out the other's; in the README as well."""
+    line = r"^[\d* -]+ /opt/\S+ cron --frequency=\w+(?: --name (\w+))?$"
+    lines = list(re.finditer(line, PAGE, re.MULTILINE))
     readme = (ROOT / "README.md").read_text()
 
-    assert [" ".join(one.split()[:5]) for one in lines] == ["0 2 * * *", "0 9-17 * * 1-5"]
-    assert all(" ".join(one.split()) in " ".join(readme.split()) for one in lines)
+    assert [" ".join(one[0].split()[:5]) for one in lines] == ["0 2 * * *", "0 9-17 * * 1-5"]
+    assert len({one[1] or DEFAULT_NAME for one in lines}) == len(lines)
+    assert all(" ".join(one[0].split()) in " ".join(readme.split()) for one in lines)
