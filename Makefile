@@ -1,13 +1,16 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format serve bench docs clean
+.PHONY: help setup demo test test-pythons check format serve bench docs clean
 
 STAMP := .venv/.installed
 BIN := .venv/bin
 # The tests share the machine with their MariaDB servers, one for each worker.
 WORKERS ?= 2
+# Besides the one of .venv; scripts/ensure_python.sh says where they come from.
+PYTHONS ?= 3.13 3.14
+ROUND_TRIPS := tests/integration/test_types.py tests/integration/test_random_round_trip.py tests/e2e/test_cli_demo.py
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 $(STAMP): requirements-dev.lock pyproject.toml scripts/make_venv.sh
 	@scripts/make_venv.sh $@
@@ -21,6 +24,13 @@ demo: setup ## back up, damage and restore a sample shop on a private server
 test: setup ## run every test
 	@scripts/ensure_test_tools.sh
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-pythons: setup ## run unit tests and round trips on other Pythons (PYTHONS="3.13 3.14")
+	@set -e; for version in $(PYTHONS); do \
+	  scripts/ensure_python.sh $$version; \
+	  .pythons/$$version/bin/python --version; \
+	  .pythons/$$version/bin/python -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal tests/unit $(ROUND_TRIPS) $(ARGS); \
+	done
 
 check: $(STAMP) ## run every static check
 	@$(BIN)/ruff check .
@@ -46,5 +56,5 @@ docs: $(STAMP) ## prove that the documents are complete
 	@$(BIN)/python -m pytest tests/architecture $(ARGS)
 
 clean: ## remove everything that `make` made
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
+	@rm -rf .venv .pythons .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
 	@find app tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
