@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-pythons check format serve bench docs clean
+.PHONY: help setup demo test test-pythons check format serve bench recording docs clean
 
 STAMP := .venv/.installed
 BIN := .venv/bin
@@ -51,6 +51,9 @@ serve: setup ## run the API, on a private server unless BACKSTAY_DATABASE_URL is
 
 bench: setup ## measure speed and memory against the vendor's tools
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+recording: setup ## record the demo again for the README: docs/demo.svg
+	@$(BIN)/python scripts/record_demo.py
 
 docs: $(STAMP) ## prove that the documents are complete
 	@$(BIN)/python -m pytest tests/architecture $(ARGS)
