@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-pythons check format serve bench recording docs clean
+.PHONY: help setup demo test test-long test-pythons check format serve bench recording docs clean
 
 STAMP := .venv/.installed
 BIN := .venv/bin
@@ -24,6 +24,10 @@ demo: setup ## back up, damage and restore a sample shop on a private server
 test: setup ## run every test
 	@scripts/ensure_test_tools.sh
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-long: setup ## run the long form of every series that has one: about an hour
+	@scripts/ensure_test_tools.sh
+	@BACKSTAY_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 test-pythons: setup ## run unit tests and round trips on other Pythons (PYTHONS="3.13 3.14")
 	@set -e; for version in $(PYTHONS); do \

@@ -69,9 +69,9 @@ class Settings(BaseSettings):
         alert_schemes: Which schemes of addresses are allowed, separated by commas.
         alert_repeat_hours: After how long a condition that lasts is told again.
         ping_urls: Dead-man services: `URL` or `schedule=URL`, separated by white space.
-        disk_floor_bytes: People are told when less is free where backups are kept.
-        unusual_percent: People are told when a backup differs from those before it by more.
-        certificate_days: People are told so many days before a certificate expires.
+        disk_floor_bytes: Access are told when less is free where backups are kept.
+        unusual_percent: Access are told when a backup differs from those before it by more.
+        certificate_days: Access are told so many days before a certificate expires.
         metrics_token: Who reads `/metrics` must send it; empty = everybody may.
         log_level: The least that is logged.
         log_format: `line`, `json`, or `auto`: lines on a terminal, JSON otherwise.

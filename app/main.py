@@ -8,9 +8,9 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from app.api import document, problems
+from app.api import openapi, problems
 from app.api.middleware import BodyLimit, Recorder, SecurityHeaders
-from app.api.requests import RequestNames
+from app.api.request_id import RequestNames
 from app.api.routers import (
     alerts,
     audit,
@@ -24,8 +24,8 @@ from app.api.routers import (
     schedules,
     users,
 )
-from app.bootstrap import SystemClock
-from app.bootstrap.service import Service, service
+from app.bootstrap.program import SystemClock
+from app.bootstrap.service import Service, open_service
 from app.config import Settings, load_settings
 
 
@@ -69,15 +69,15 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.service = parts or await stack.enter_async_context(service(settings))
+            app.state.service = parts or await stack.enter_async_context(open_service(settings))
             async with _working(app.state.service):
                 yield
 
     app = FastAPI(
         title="Backstay",
         version=version("backstay"),
-        description=document.DESCRIPTION,
-        openapi_tags=document.TAGS,
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would send whoever asks to the host that they named
@@ -88,7 +88,7 @@ def create_app(
     for module in _ROUTERS:
         app.include_router(module.router)
     problems.install(app)
-    document.install(app)
+    openapi.install(app)
     # The last one added is the first that a request passes.
     app.add_middleware(BodyLimit)
     app.add_middleware(
@@ -102,8 +102,8 @@ def create_app(
 @asynccontextmanager
 async def _working(parts: Service) -> AsyncIterator[None]:
     """Let a service work for the length of a block; its runs end with it, and are told of."""
-    upkeep = asyncio.create_task(parts.upkeep.go_on(), name="upkeep")
-    alerts = asyncio.create_task(parts.program.alerts.go_on(), name="alerts")
+    upkeep = asyncio.create_task(parts.upkeep.run_forever(), name="upkeep")
+    alerts = asyncio.create_task(parts.program.alerts.run_forever(), name="alerts")
     try:
         await parts.watch.begin()
         await parts.scheduler.open()

@@ -73,7 +73,7 @@ def table(found: Latencies) -> str:
         lines.append(f"GET {path:30} {len(seconds):6} {figures}")
     lines.append(
         f"events: {len(found.event_gaps)}, longest gap {max(found.event_gaps):.2f} s;"
-        f" backups: {', '.join(f'{one:.2f}' for one in found.backups)} s;"
+        f" backups: {', '.join(f'{backup:.2f}' for backup in found.backups)} s;"
         f" failures: {found.failures}"
     )
     return "\n".join(lines)

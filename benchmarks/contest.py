@@ -66,7 +66,7 @@ def compete(server: BenchServer, contestants: list[Contestant], rounds: int) -> 
     Returns:
         One score per contestant, in the same order; a failed one keeps its reason and runs no more.
     """
-    scores = [Score(one.name, one.command) for one in contestants]
+    scores = [Score(contestant.name, contestant.command) for contestant in contestants]
     for _ in range(rounds):
         for one, score in zip(contestants, scores, strict=True):
             if score.failure:
@@ -181,7 +181,7 @@ def _run(server: BenchServer, one: Contestant) -> Run:
 
 class _MemoryMeter(Thread):
     """
-    Watch the resident memory of a session of processes.
+    EnvironmentMonitor the resident memory of a session of processes.
 
     `ru_maxrss` would not do: a child starts with its parent's peak, and processes are not added up.
     """

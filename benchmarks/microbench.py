@@ -45,14 +45,14 @@ def table(figures: list[dict[str, object]]) -> str:
         "| piece | bytes | median ms | min | max | MB/s | rounds |",
         "|---|---|---|---|---|---|---|",
     ]
-    for one in figures:
-        size = float(str(one["bytes"]))
+    for figure in figures:
+        size = float(str(figure["bytes"]))
         median, least, most = (
-            float(str(one[name])) for name in ("median_seconds", "min_seconds", "max_seconds")
+            float(str(figure[name])) for name in ("median_seconds", "min_seconds", "max_seconds")
         )
         lines.append(
-            f"| {one['name']} | {size:,.0f} | {1e3 * median:.3f} | {1e3 * least:.3f}"
-            f" | {1e3 * most:.3f} | {size / 1e6 / median:,.0f} | {one['rounds']} |"
+            f"| {figure['name']} | {size:,.0f} | {1e3 * median:.3f} | {1e3 * least:.3f}"
+            f" | {1e3 * most:.3f} | {size / 1e6 / median:,.0f} | {figure['rounds']} |"
         )
     return "\n".join(lines)
 

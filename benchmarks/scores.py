@@ -117,7 +117,9 @@ def as_json(contest: Contest) -> list[dict[str, object]]:
 
 
 def _base_seconds(scores: Iterable[Score]) -> float | None:
-    return next((one.median_seconds for one in scores if one.runs and one.name == OURS), None)
+    return next(
+        (score.median_seconds for score in scores if score.runs and score.name == OURS), None
+    )
 
 
 def _summary(score: Score, raw_bytes: int, base_seconds: float | None) -> dict[str, object]:

@@ -6,8 +6,8 @@ from fastapi import Depends, Request, Security
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 
 from app.bootstrap.service import Service
-from app.domain.run import Asker, Origin
-from app.domain.user import Identity, Role
+from app.domain.access.user import Identity, Role
+from app.domain.runs.run import Origin, Requester
 from app.errors import NotAuthenticatedError, NotAuthorizedError
 from app.telemetry.context import bind
 
@@ -73,9 +73,9 @@ Operator = Annotated[Identity, Security(identify, scopes=[Role.OPERATOR.value])]
 Admin = Annotated[Identity, Security(identify, scopes=[Role.ADMIN.value])]
 
 
-def asker(identity: Identity) -> Asker:
+def asker(identity: Identity) -> Requester:
     """Name whoever asks, to the history."""
-    return Asker(identity.name, Origin.API)
+    return Requester(identity.name, Origin.API)
 
 
 def address(request: Request) -> str:

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from app.api.answers import RUN_ID, Answer, Success
 from app.api.bodies import PageQuery
-from app.domain.alert import AlertKind
-from app.domain.notice import Tone
+from app.domain.alerts.alert import AlertKind
+from app.domain.alerts.notice import NoticeKind
 
 
 Target = Annotated[
@@ -35,7 +35,7 @@ class DeliveryFacts(Answer):
     """One attempt to send one message."""
 
     target: Target
-    tone: Tone
+    tone: NoticeKind
     attempt: Annotated[int, Field(description="From 1.")]
     due_at: datetime
     at: Annotated[datetime | None, Field(description="When it ended; null = still to be made.")]

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.domain.run import Origin, RunKind, RunState
+from app.domain.access.user import Role
+from app.domain.runs.run import Origin, RunKind, RunState
 from app.domain.schedule import Frequency
-from app.domain.user import Role
 
 
 BACKUP_ID = "backup_65ba1f2f3d4e5"

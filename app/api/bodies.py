@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
 
-from app.domain.manifest import Codec
-from app.domain.notes import VerifyLevel
-from app.domain.run import RunKind, RunState
+from app.domain.access.user import MAX_PASSWORD, MIN_PASSWORD, Role
+from app.domain.backups.check_notes import VerifyLevel
+from app.domain.backups.manifest import Codec
+from app.domain.runs.run import RunKind, RunState
 from app.domain.schedule import DEFAULT_NAME, Frequency
-from app.domain.user import MAX_PASSWORD, MIN_PASSWORD, Role
 
 
 # Names of servers have at most 64 characters; a glob on `database.table` may have both.

@@ -7,8 +7,8 @@ from typing import Final
 from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api.responses import READS_ONE, Responses
-from app.archive.reader import ArchiveReader
+from app.api.openapi_responses import READS_ONE, Responses
+from app.archive.file.reader import ArchiveReader
 
 
 _BINARY: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}

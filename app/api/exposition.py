@@ -19,10 +19,10 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from app.domain.backup import CatalogueEntry
+from app.domain.backups.backup import CatalogueEntry
 from app.domain.document import Json
-from app.domain.run import RunKind, RunState, RunTally
-from app.services.metrics import HistoryNumbers, Metrics, ScheduleNumbers
+from app.domain.runs.run import RunKind, RunState, RunTally
+from app.services.monitoring.metrics import HistoryNumbers, Metrics, ScheduleNumbers
 
 
 # Every version of Prometheus reads this one.
@@ -151,9 +151,11 @@ def _of_catalogue(metrics: Metrics) -> Iterator[Metric]:
     assert metrics.health is not None  # noqa: S101 - the caller has asked
     entries = metrics.health.survey.entries
     yield _one("catalogue_backups", "Backups that are kept.", len(entries))
-    yield _one("catalogue_stored_bytes", "Size of their files.", sum(one.size for one in entries))
     yield _one(
-        "catalogue_raw_bytes", "Size of the SQL in them.", sum(one.raw_size for one in entries)
+        "catalogue_stored_bytes", "Size of their files.", sum(entry.size for entry in entries)
+    )
+    yield _one(
+        "catalogue_raw_bytes", "Size of the SQL in them.", sum(entry.raw_size for entry in entries)
     )
     yield _one(
         "catalogue_damaged",
@@ -184,15 +186,17 @@ _OF_BACKUP: Final = (
 def _of_schedules(schedules: Iterable[ScheduleNumbers], now: datetime) -> Iterator[Metric]:
     schedules = tuple(schedules)
     for name, text, value in _OF_SCHEDULE:
-        values = [((one.schedule.name,), value(one)) for one in schedules]
+        values = [((schedule.schedule.name,), value(schedule)) for schedule in schedules]
         yield _gauge(f"schedule_{name}", text, values, "schedule")
-    ages = [((one.schedule.name,), _age(one.last_success_at, now)) for one in schedules]
+    ages = [
+        ((schedule.schedule.name,), _age(schedule.last_success_at, now)) for schedule in schedules
+    ]
     yield _gauge("schedule_last_success_age_seconds", "How long ago that was.", ages, "schedule")
     missed = CounterMetricFamily(
         f"{_PREFIX}schedule_missed", "Due times that nobody served in time.", labels=("schedule",)
     )
-    for one in schedules:
-        missed.add_metric((one.schedule.name,), one.schedule.missed)
+    for schedule in schedules:
+        missed.add_metric((schedule.schedule.name,), schedule.schedule.missed)
     yield missed
 
 
@@ -247,5 +251,5 @@ def _age(instant: datetime | None, now: datetime) -> float | None:
 
 
 def _last(tallies: Iterable[RunTally]) -> float | None:
-    found = [one.last_at for one in tallies if one.last_at]
+    found = [tally.last_at for tally in tallies if tally.last_at]
     return max(found).timestamp() if found else None

@@ -16,11 +16,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
-from app.domain.audit import AuditEvent
-from app.domain.user import Identity
+from app.domain.access.audit import AuditEvent
+from app.domain.access.user import Identity
 from app.errors import AppError
-from app.services.audit import AuditService
-from app.services.documents import failure
+from app.services.access.audit import AuditService
+from app.services.runs.failures import failure
 
 
 _log: Final = logging.getLogger(__name__)

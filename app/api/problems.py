@@ -16,8 +16,8 @@ from starlette.routing import compile_path
 
 from app import errors
 from app.api.answers import InvalidField, Problem
-from app.domain.run import Failure
-from app.services.documents import failure
+from app.domain.runs.run import Failure
+from app.services.runs.failures import failure
 
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -130,7 +130,7 @@ async def _render_http(request: Request, exc: Exception) -> JSONResponse:
 def _methods(request: Request) -> str:
     """Name all methods of a path; the framework names those of one route."""
     paths = request.app.openapi()["paths"]
-    found = (paths[one] for one in paths if compile_path(one)[0].match(request.scope["path"]))
+    found = (paths[path] for path in paths if compile_path(path)[0].match(request.scope["path"]))
     return ", ".join(sorted({method.upper() for methods in found for method in methods}))
 
 
@@ -140,8 +140,8 @@ async def _render_invalid(request: Request, exc: Exception) -> JSONResponse:
     kind = errors.InvalidRequestError
     request.state.code = kind.code
     fields = tuple(
-        InvalidField(field=".".join(map(_printable, one["loc"])), message=str(one["msg"]))
-        for one in exc.errors()[:_MOST_FIELDS]
+        InvalidField(field=".".join(map(_printable, error["loc"])), message=str(error["msg"]))
+        for error in exc.errors()[:_MOST_FIELDS]
     )
     first = f"{fields[0].field}: {fields[0].message}" if fields else "not understood"
     found = Failure(kind.code, kind.title, first, "See /docs.", retryable=False)

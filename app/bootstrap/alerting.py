@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from app.config import Settings
+from app.control.absent import NoAlerts
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
 from app.domain.ports import Clock
@@ -13,9 +14,8 @@ from app.errors import AppError
 from app.notices.addresses import parse_alert_urls, parse_ping_urls
 from app.notices.messenger import AppriseMessenger
 from app.notices.pings import Pings
-from app.services.alerts import AlertService
-from app.services.deliveries import Patience
-from app.services.history import NoAlerts
+from app.services.alerts.delivery import RetryPolicy
+from app.services.alerts.service import AlertService
 
 
 @asynccontextmanager
@@ -34,14 +34,14 @@ async def alerting(settings: Settings, clock: Clock) -> AsyncIterator[AlertServi
         try:
             await control.prepare()
         except AppError:
-            yield alerts_of(settings, None, clock)
+            yield build_alerts(settings, None, clock)
         else:
-            yield alerts_of(settings, control, clock)
+            yield build_alerts(settings, control, clock)
     finally:
         await control.close()
 
 
-def alerts_of(settings: Settings, control: ControlDatabase | None, clock: Clock) -> AlertService:
+def build_alerts(settings: Settings, control: ControlDatabase | None, clock: Clock) -> AlertService:
     """
     Make the alerts; without a control database they are told at once or not at all.
 
@@ -57,10 +57,10 @@ def alerts_of(settings: Settings, control: ControlDatabase | None, clock: Clock)
         AppriseMessenger(addresses),
         clock,
         socket.gethostname(),
-        Patience(repeat_after=timedelta(hours=settings.alert_repeat_hours)),
+        RetryPolicy(repeat_after=timedelta(hours=settings.alert_repeat_hours)),
     )
 
 
-def pings_of(settings: Settings) -> Pings:
+def build_pings(settings: Settings) -> Pings:
     """Make the pings of dead-man services; raises InvalidRequestError for what is no address."""
     return Pings(parse_ping_urls(settings.ping_urls.get_secret_value()))

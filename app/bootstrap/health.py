@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from app.bootstrap import Program, SystemClock
+from app.bootstrap.program import Program, SystemClock
 from app.domain.schedule import require_cron
 from app.errors import InvalidRequestError, InvalidScheduleError
-from app.scheduling.scheduler import Chore
+from app.scheduling.scheduler import PeriodicJob
 from app.scheduling.trigger import DueTrigger, Every
-from app.services.checks import CheckService
-from app.services.watch import Watch
+from app.services.monitoring.checks import CheckService
+from app.services.monitoring.environment import EnvironmentMonitor
 from app.storage.schedules import ScheduleFile
 
 
@@ -20,23 +20,23 @@ _WATCH_SECONDS: Final = 300.0
 def checks_of(parts: Program) -> CheckService:
     """Make what checks the backups that are due."""
     return CheckService(
-        parts.settings, parts.findings, parts.backups, parts.orders, parts.runs, SystemClock()
+        parts.settings, parts.backup_monitor, parts.backups, parts.orders, parts.runs, SystemClock()
     )
 
 
-def watch_of(parts: Program, certificate: Path | None) -> Watch:
+def build_environment_monitor(parts: Program, certificate: Path | None) -> EnvironmentMonitor:
     """Make what looks out for what backups need; the certificate is that of the service."""
-    return Watch(
+    return EnvironmentMonitor(
         parts.settings,
         parts.server,
-        parts.findings,
+        parts.backup_monitor,
         ScheduleFile(parts.catalogue.directory),
         SystemClock(),
         certificate,
     )
 
 
-def chores_of(parts: Program, watch: Watch) -> Sequence[Chore]:
+def build_periodic_jobs(parts: Program, watch: EnvironmentMonitor) -> Sequence[PeriodicJob]:
     """
     Say what the service does by itself besides scheduled backups.
 
@@ -53,6 +53,6 @@ def chores_of(parts: Program, watch: Watch) -> Sequence[Chore]:
         raise InvalidRequestError(f"BACKSTAY_CHECK_CRON: {exc}", hint=exc.hint) from exc
     at = DueTrigger(settings.check_cron, settings.timezone)
     return (
-        Chore("checks", at, checks_of(parts).run_due),
-        Chore("watch", Every(_WATCH_SECONDS), watch.look),
+        PeriodicJob("checks", at, checks_of(parts).run_due),
+        PeriodicJob("watch", Every(_WATCH_SECONDS), watch.look),
     )

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from app.bootstrap import Program, SystemClock
+from app.bootstrap.program import Program, SystemClock
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.domain.stores import AlertFilter, Page
-from app.services.health import HealthService
-from app.services.metrics import Asked, Limits, MetricsService
+from app.services.monitoring.health import HealthService
+from app.services.monitoring.metrics import Asked, Limits, MetricsService
 
 
-def metrics_of(
+def build_metrics(
     parts: Program, control: ControlDatabase, lag_seconds: Callable[[], float]
 ) -> MetricsService:
     """Make the numbers of what they are about."""

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from app.bootstrap import Program, SystemClock, program_of, server_of
-from app.bootstrap.health import chores_of, watch_of
-from app.bootstrap.monitoring import metrics_of
-from app.bootstrap.people import People, people_of
+from app.bootstrap.access import Access, build_access
+from app.bootstrap.health import build_environment_monitor, build_periodic_jobs
+from app.bootstrap.monitoring import build_metrics
+from app.bootstrap.program import Program, SystemClock, build_program, build_server
 from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.users import UserRecords
@@ -22,12 +22,12 @@ from app.security.attempts import Attempts
 from app.security.keys import load_key_ring
 from app.security.passwords import Passwords
 from app.security.tokens import AccessTokens
-from app.services.metrics import MetricsService
-from app.services.signins import SignInService
-from app.services.status import StatusService
-from app.services.upkeep import Upkeep
-from app.services.users import UserService
-from app.services.watch import Watch
+from app.services.access.sign_ins import SignInService
+from app.services.access.users import UserService
+from app.services.monitoring.environment import EnvironmentMonitor
+from app.services.monitoring.metrics import MetricsService
+from app.services.monitoring.status import StatusService
+from app.services.reconcile import Reconciler
 
 
 _log: Final = logging.getLogger(__name__)
@@ -38,17 +38,19 @@ class Service:
     """Everything that the API is made of."""
 
     program: Program
-    people: People
+    people: Access
     sign_ins: SignInService
     status: StatusService
-    upkeep: Upkeep
+    upkeep: Reconciler
     scheduler: Scheduler
-    watch: Watch
+    watch: EnvironmentMonitor
     metrics: MetricsService
 
 
 @asynccontextmanager
-async def service(settings: Settings, *, certificate: Path | None = None) -> AsyncIterator[Service]:
+async def open_service(
+    settings: Settings, *, certificate: Path | None = None
+) -> AsyncIterator[Service]:
     """
     Put the service together for the length of a block.
 
@@ -64,29 +66,29 @@ async def service(settings: Settings, *, certificate: Path | None = None) -> Asy
         ControlUnavailableError: The control database does not answer.
     """
     control = ControlDatabase(settings.control_address, settings.state_dir)
-    server = server_of(settings, needed=True)
+    server = build_server(settings, needed=True)
     clock = SystemClock()
     try:
         await control.prepare()
         passwords = Passwords()  # one: it says how many hashes may be in memory
-        people = people_of(settings, control, passwords)
+        people = build_access(settings, control, passwords)
         await _ensure_admin(settings, people.users)
         sign_ins = _sign_ins(settings, control, passwords)
-        parts = program_of(settings, server, control, None)
+        parts = build_program(settings, server, control, None)
         await parts.alerts.load()
         schedules = parts.schedules
-        watch = watch_of(parts, certificate)
+        watch = build_environment_monitor(parts, certificate)
         start = partial(parts.runs.start, needs_history=False)
-        scheduler = Scheduler(schedules, start, clock, chores_of(parts, watch))
+        scheduler = Scheduler(schedules, start, clock, build_periodic_jobs(parts, watch))
         yield Service(
             program=parts,
             people=people,
             sign_ins=sign_ins,
             status=StatusService(server, parts.catalogue, parts.runs, schedules, clock),
-            upkeep=Upkeep(parts.runs, parts.recoveries, parts.catalogue, sign_ins),
+            upkeep=Reconciler(parts.runs, parts.recoveries, parts.catalogue, sign_ins),
             scheduler=scheduler,
             watch=watch,
-            metrics=metrics_of(parts, control, lambda: scheduler.lag_seconds),
+            metrics=build_metrics(parts, control, lambda: scheduler.lag_seconds),
         )
     finally:
         await server.close()

@@ -14,14 +14,14 @@ from types import TracebackType
 from typing import Final, NoReturn
 
 from app.cli import exits, output
-from app.cli.output import Answer
+from app.cli.output import CommandResult
 from app.errors import AppError
 
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def perform(work: Callable[[], Awaitable[Answer]], *, as_json: bool) -> NoReturn:
+def perform(work: Callable[[], Awaitable[CommandResult]], *, as_json: bool) -> NoReturn:
     """
     Run a command to its end, print its answer and leave the program.
 
@@ -42,7 +42,7 @@ def perform(work: Callable[[], Awaitable[Answer]], *, as_json: bool) -> NoReturn
     sys.exit(answer.code)
 
 
-async def _stoppable(work: Callable[[], Awaitable[Answer]]) -> Answer:
+async def _stoppable(work: Callable[[], Awaitable[CommandResult]]) -> CommandResult:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     asked = False

@@ -24,7 +24,7 @@ _MINUTES_PER_HOUR: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandResult:
     """
     What a command found out.
 

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from app.cli import (
+from app.cli import edge, output
+from app.cli.commands import (
     alert,
     audit,
     backup,
@@ -22,8 +23,6 @@ from app.cli import (
     cron,
     demo,
     doctor,
-    edge,
-    output,
     recovery_point,
     restore,
     retention,

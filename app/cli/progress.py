@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 from app.cli.output import duration, note, plural, printable, size
-from app.domain.progress import Pace, Progress, ProgressReport
+from app.domain.runs.progress import Pace, Progress, ProgressReport
 
 
 _BAR_SECONDS: Final = 0.2

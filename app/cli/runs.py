@@ -11,14 +11,14 @@ from app.errors import AppError
 
 
 if TYPE_CHECKING:
-    from app.bootstrap import Program
-    from app.services.audit import AuditService
-    from app.services.order import Order
+    from app.bootstrap.program import Program
+    from app.services.access.audit import AuditService
+    from app.services.runs.job import Job
 
 T = TypeVar("T")
 
 
-async def perform_run(parts: "Program", order: "Order[T]", *, silent: bool) -> T:
+async def perform_run(parts: "Program", order: "Job[T]", *, silent: bool) -> T:
     """
     Do a piece of work and show its progress.
 
@@ -30,14 +30,14 @@ async def perform_run(parts: "Program", order: "Order[T]", *, silent: bool) -> T
     Returns:
         What came of it.
     """
-    from app.domain.run import Asker, Origin
+    from app.domain.runs.run import Origin, Requester
 
     if parts.unwritten is not None:
         note(f"Warning: the history is not written: {parts.unwritten}")
-    target = order.backup_id or " ".join(one.label for one in order.resources)
+    target = order.backup_id or " ".join(resource.label for resource in order.resources)
     try:
         async with shown(silent=silent) as progress:
-            value = await parts.runs.perform(order, Asker(actor(), Origin.CLI), progress)
+            value = await parts.runs.perform(order, Requester(actor(), Origin.CLI), progress)
     except BaseException as exc:
         await record(parts.audit, order.kind, target, exc)
         raise
@@ -49,8 +49,8 @@ async def record(
     audit: "AuditService | None", action: str, target: str, error: BaseException | None = None
 ) -> None:
     """Write down what a command did; one that is done stays done when that fails."""
-    from app.bootstrap import SystemClock
-    from app.domain.audit import AuditEvent
+    from app.bootstrap.program import SystemClock
+    from app.domain.access.audit import AuditEvent
 
     if audit is None:
         return

@@ -25,8 +25,8 @@ from app.control.database import ControlDatabase, pause
 from app.control.pages import fetch_page
 from app.control.tables import Exact, alerts, deliveries
 from app.control.texts import fitting
-from app.domain.alert import Alert, AlertKind
-from app.domain.notice import AlertId, AlertRecord, Delivery, Tone
+from app.domain.alerts.alert import Alert, AlertKind
+from app.domain.alerts.notice import AlertId, AlertRecord, Delivery, NoticeKind
 from app.domain.stores import AlertFilter, Page
 from app.errors import ControlUnavailableError
 
@@ -58,7 +58,7 @@ class AlertRecords:
     def __init__(self, database: ControlDatabase) -> None:
         self._database = database
 
-    async def ring(
+    async def raise_alert(
         self, alert: Alert, at: datetime, *, told_before: datetime, targets: Sequence[str]
     ) -> bool:
         """
@@ -84,7 +84,7 @@ class AlertRecords:
                 await pause()
         raise ControlUnavailableError("too many processes report one condition at once")
 
-    async def clear(self, key: str, at: datetime, closing: str) -> bool:
+    async def resolve(self, key: str, at: datetime, closing: str) -> bool:
         """Close a condition, withdraw what is not sent yet, and return whether it was open."""
         key = _fitting(key, "open_key")
         known = select(alerts.c.alert_id).where(alerts.c.open_key == key)
@@ -110,7 +110,9 @@ class AlertRecords:
                 .where(deliveries.c.alert_id == alert_id, *_is_free(at))
                 .values(at=at, error=WITHDRAWN)
             )
-            await _plan(connection, alert_id, Tone.RECOVERY, at, await _told(connection, alert_id))
+            await _plan(
+                connection, alert_id, NoticeKind.RECOVERY, at, await _told(connection, alert_id)
+            )
             return True
 
         return await self._database.write(work)
@@ -162,13 +164,13 @@ class AlertRecords:
                 await connection.execute(update(deliveries).where(*own).values(values))
             ).rowcount:
                 return
-            is_alarm = delivery.tone is Tone.ALARM
+            is_alarm = delivery.tone is NoticeKind.ALARM
             target, alert_id = [delivery.target], delivery.alert_id
             if error and next_due_at is not None and not (is_alarm and is_over):
                 attempt = delivery.attempt + 1
                 await _plan(connection, alert_id, delivery.tone, next_due_at, target, attempt)
             elif not error and is_alarm and is_over:
-                await _plan(connection, alert_id, Tone.RECOVERY, at, target)
+                await _plan(connection, alert_id, NoticeKind.RECOVERY, at, target)
 
         await self._database.write(work)
 
@@ -187,7 +189,8 @@ class AlertRecords:
             values = {**_opened(alert, at), "open_key": None, "closed_at": at}
             await connection.execute(insert(alerts).values(values))
             rows = [
-                _planned(values["alert_id"], Tone.TEST, at, target) | {"at": at, "error": error}
+                _planned(values["alert_id"], NoticeKind.TEST, at, target)
+                | {"at": at, "error": error}
                 for target, error in outcomes.items()
             ]
             if rows:
@@ -263,7 +266,11 @@ async def _plan_alarms(
     )
     waiting = set((await connection.execute(query)).scalars())
     await _plan(
-        connection, alert_id, Tone.ALARM, at, [one for one in targets if one not in waiting]
+        connection,
+        alert_id,
+        NoticeKind.ALARM,
+        at,
+        [target for target in targets if target not in waiting],
     )
 
 
@@ -271,7 +278,7 @@ async def _told(connection: AsyncConnection, alert_id: str) -> Sequence[str]:
     """Return who has got an alarm."""
     query = select(deliveries.c.target).where(
         deliveries.c.alert_id == alert_id,
-        deliveries.c.tone == Tone.ALARM.value,
+        deliveries.c.tone == NoticeKind.ALARM.value,
         deliveries.c.at.is_not(None),
         deliveries.c.error == "",
     )
@@ -281,7 +288,7 @@ async def _told(connection: AsyncConnection, alert_id: str) -> Sequence[str]:
 async def _plan(
     connection: AsyncConnection,
     alert_id: str,
-    tone: Tone,
+    tone: NoticeKind,
     due_at: datetime,
     targets: Sequence[str],
     attempt: int = 1,
@@ -292,7 +299,7 @@ async def _plan(
 
 
 def _planned(
-    alert_id: Value, tone: Tone, due_at: datetime, target: str, attempt: int = 1
+    alert_id: Value, tone: NoticeKind, due_at: datetime, target: str, attempt: int = 1
 ) -> dict[str, Value]:
     return {
         "alert_id": alert_id,
@@ -356,7 +363,7 @@ def _record(row: RowMapping) -> AlertRecord:
 
 def _delivery(row: RowMapping) -> Delivery:
     values = {field.name: row[field.name] for field in fields(Delivery)}
-    return Delivery(**{**values, "tone": Tone(row["tone"])})
+    return Delivery(**{**values, "tone": NoticeKind(row["tone"])})
 
 
 def _kind(text: str) -> AlertKind:

@@ -13,7 +13,7 @@ from app.control.database import ControlDatabase, pause
 from app.control.pages import fetch_page
 from app.control.tables import Exact, audit
 from app.control.texts import fitting
-from app.domain.audit import GENESIS, AuditEntry, AuditEvent, seal
+from app.domain.access.audit import GENESIS, AuditEntry, AuditEvent, seal
 from app.domain.stores import AuditFilter, Page
 from app.errors import ControlUnavailableError
 

@@ -23,11 +23,11 @@ def seconds_between(
 
 @compiles(_Seconds, "sqlite")
 def _of_sqlite(element: _Seconds, compiler: SQLCompiler, **_: object) -> str:
-    begin, end = (compiler.process(one) for one in element.clauses)
+    begin, end = (compiler.process(clause) for clause in element.clauses)
     return f"(julianday({end}) - julianday({begin})) * 86400.0"
 
 
 @compiles(_Seconds, "mysql")
 def _of_a_server(element: _Seconds, compiler: SQLCompiler, **_: object) -> str:
-    begin, end = (compiler.process(one) for one in element.clauses)
+    begin, end = (compiler.process(clause) for clause in element.clauses)
     return f"TIMESTAMPDIFF(MICROSECOND, {begin}, {end}) / 1000000.0"

@@ -23,8 +23,8 @@ from app.control.durations import seconds_between
 from app.control.pages import fetch_page
 from app.control.tables import runs
 from app.domain.document import Document
-from app.domain.progress import ProgressReport
-from app.domain.run import (
+from app.domain.runs.progress import ProgressReport
+from app.domain.runs.run import (
     Failure,
     IdempotencyKey,
     Origin,
@@ -97,7 +97,7 @@ class RunRecords:
         try:
             await self._database.execute(insert(runs).values(values))
         except IntegrityError as exc:
-            earlier = await self.find_by_key(run.asked_by, key) if key else None
+            earlier = await self.find_by_key(run.requested_by, key) if key else None
             if earlier is None:
                 raise ConflictError(f"a run {run.run_id!r} exists") from exc
             return earlier
@@ -202,8 +202,8 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append(runs.c.kind.in_([kind.value for kind in wanted.kinds]))
     if wanted.states:
         conditions.append(runs.c.state.in_([state.value for state in wanted.states]))
-    if wanted.asked_by:
-        conditions.append(runs.c.asked_by == wanted.asked_by)
+    if wanted.requested_by:
+        conditions.append(runs.c.asked_by == wanted.requested_by)
     if wanted.backup_id:
         conditions.append(runs.c.backup_id == wanted.backup_id)
     return conditions
@@ -214,7 +214,7 @@ def _constant(run: Run) -> Mapping[str, Value]:
     return {
         "run_id": run.run_id,
         "kind": run.kind.value,
-        "asked_by": run.asked_by,
+        "asked_by": run.requested_by,
         "origin": run.origin.value,
         "owner": run.owner,
         "created_at": run.created_at,
@@ -243,7 +243,7 @@ def _run(row: RowMapping) -> Run:
             run_id=RunId(row["run_id"]),
             kind=RunKind(row["kind"]),
             state=RunState(row["state"]),
-            asked_by=row["asked_by"],
+            requested_by=row["asked_by"],
             origin=Origin(row["origin"]),
             owner=row["owner"],
             created_at=row["created_at"],

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.control.database import ControlDatabase
 from app.control.tables import sessions, users
-from app.domain.user import Role, Session, User
+from app.domain.access.user import LoginSession, Role, User
 from app.errors import UserExistsError, UserNotFoundError
 
 
@@ -94,7 +94,7 @@ class UserRecords:
         if not await self._database.execute(statement):
             raise UserNotFoundError(f"no user {user.name!r}")
 
-    async def open_session(self, session: Session) -> None:
+    async def open_session(self, session: LoginSession) -> None:
         """
         Add a login.
 
@@ -114,7 +114,7 @@ class UserRecords:
         except IntegrityError as exc:  # ids are random; what is left is the foreign key
             raise UserNotFoundError(f"no user {session.user!r}") from exc
 
-    async def find_session(self, session_id: str) -> tuple[Session, User] | None:
+    async def find_session(self, session_id: str) -> tuple[LoginSession, User] | None:
         """Return a login and its user in one query."""
         found = await self._database.rows(_BY_SESSION, {"session_id": session_id})
         return (_session(found[0]), _user(found[0])) if found else None
@@ -168,8 +168,8 @@ def _user(row: RowMapping) -> User:
     )
 
 
-def _session(row: RowMapping) -> Session:
-    return Session(
+def _session(row: RowMapping) -> LoginSession:
+    return LoginSession(
         session_id=row["session_session_id"],
         user=row["session_user_name"],
         refresh_digest=row["session_refresh_digest"],

@@ -20,9 +20,10 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
 
+from app.domain.backups.check_notes import Check, Notes, VerifyLevel, depth_of
 from app.domain.ids import BackupId
-from app.domain.notes import Check, Notes, VerifyLevel, depth_of
-from app.domain.rehearsal import Proof
+from app.domain.restores.dry_run import Proof
+from app.errors import AppError
 
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -75,7 +76,7 @@ class StoredBackup:
         looks = [
             check.at for name, check in self.notes.checks.items() if depth_of(name) >= level.depth
         ]
-        looks += [one.at for one in self.proofs if one.success and one.whole]
+        looks += [proof.at for proof in self.proofs if proof.success and proof.whole]
         if self.read_back:
             looks.append(self.created_at)
         return max((at for at in looks if at <= now + _CLOCK_TOLERANCE), default=None)
@@ -149,7 +150,7 @@ def due_drill(
         The newest that is whole and no recovery point, one with rows where there is one; None when
         there is none, or when a drill or a restore of any backup is recent enough.
     """
-    drills = [one.at for one in _trials(stored) if one.at <= now + _CLOCK_TOLERANCE]
+    drills = [trial.at for trial in _trials(stored) if trial.at <= now + _CLOCK_TOLERANCE]
     recent = now - timedelta(days=intervals.drill)
     fit = [one for one in stored if not one.recovery_point and not one.notes.is_damaged]
     if not intervals.drill or not fit or max(drills, default=_NEVER) > recent:
@@ -192,3 +193,18 @@ def checks_of(notes: Notes, made_at: datetime, *, read_back: bool) -> dict[str, 
     if read_back:
         found.setdefault(VerifyLevel.INFLATE, Check(made_at, success=True, seconds=0.0))
     return dict(sorted(found.items(), key=lambda pair: depth_of(pair[0])))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """
+    One look that was taken.
+
+    Attributes:
+        what: A level, or `drill`.
+        failure: What was wrong; None when nothing.
+    """
+
+    backup_id: BackupId
+    what: str
+    failure: AppError | None = None

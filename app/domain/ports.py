@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.manifest import MemberEntry, MemberKind, StatementKind
-from app.domain.run import Run
+from app.domain.backups.manifest import MemberEntry, MemberKind, StatementKind
+from app.domain.runs.run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.document import Document
-from app.domain.retention import RetentionPolicy
 from app.errors import IntegrityError, InvalidScheduleError
 
 
@@ -262,9 +262,11 @@ def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
         raise IntegrityError(
             f"schedule.json: is of version {file.version}", hint="Use a newer release."
         )
-    for one in file.schedules:
+    for schedule in file.schedules:
         try:
-            require_cron(one.expression, one.timezone)
+            require_cron(schedule.expression, schedule.timezone)
         except InvalidScheduleError as exc:
-            raise IntegrityError(f"schedule.json: {one.name[:32]}: {exc}", hint=_DAMAGED) from exc
+            raise IntegrityError(
+                f"schedule.json: {schedule.name[:32]}: {exc}", hint=_DAMAGED
+            ) from exc
     return file.schedules

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.alert import Alert, AlertKind
-from app.domain.audit import AuditEntry, AuditEvent
-from app.domain.notice import AlertId, AlertRecord, Delivery
-from app.domain.run import IdempotencyKey, Run, RunFilter, RunId, RunTally
-from app.domain.user import Session, User
+from app.domain.access.audit import AuditEntry, AuditEvent
+from app.domain.access.user import LoginSession, User
+from app.domain.alerts.alert import Alert, AlertKind
+from app.domain.alerts.notice import AlertId, AlertRecord, Delivery
+from app.domain.runs.run import IdempotencyKey, Run, RunFilter, RunId, RunTally
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class RunStore(Protocol):
         """
         ...
 
-    async def find_by_key(self, asked_by: str, key: IdempotencyKey) -> Run | None:
+    async def find_by_key(self, requested_by: str, key: IdempotencyKey) -> Run | None:
         """Find what a key was used for; raises KeyReusedError as `add` does."""
         ...
 
@@ -105,11 +105,11 @@ class UserStore(Protocol):
         """Write role, hash and `disabled_at` of a user; raises UserNotFoundError."""
         ...
 
-    async def open_session(self, session: Session) -> None:
+    async def open_session(self, session: LoginSession) -> None:
         """Add a login."""
         ...
 
-    async def find_session(self, session_id: str) -> tuple[Session, User] | None:
+    async def find_session(self, session_id: str) -> tuple[LoginSession, User] | None:
         """Return a login and its user in one query."""
         ...
 
@@ -178,7 +178,7 @@ class AlertStore(Protocol):
     by one of them.
     """
 
-    async def ring(
+    async def raise_alert(
         self, alert: Alert, at: datetime, *, told_before: datetime, targets: Sequence[str]
     ) -> bool:
         """
@@ -195,7 +195,7 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def clear(self, key: str, at: datetime, closing: str) -> bool:
+    async def resolve(self, key: str, at: datetime, closing: str) -> bool:
         """
         Close a condition: who got a message is told, and what is not sent yet is withdrawn.
 

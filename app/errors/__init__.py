@@ -4,7 +4,7 @@ Everything that can go wrong, as one tree.
 * AppError
   x NotFoundError
     - BackupNotFoundError
-    - RecoveryNotFoundError
+    - RestoreNotFoundError
     - DatabaseNotFoundError
     - TableNotFoundError
     - RunNotFoundError
@@ -57,62 +57,72 @@ Everything that can go wrong, as one tree.
 The edges translate: `app.cli.exits` to exit codes, `app.api.problems` to HTTP statuses.
 """
 
-from app.errors.asked import (
+from app.errors.access import (
     AccessError,
+    NotAuthenticatedError,
+    NotAuthorizedError,
+    TooManyAttemptsError,
+)
+from app.errors.conflict import (
     AlreadyRunningError,
     BackupInUseError,
-    BackupNotFoundError,
     BackupPinnedError,
     ClockJumpedError,
     ConflictError,
+    NotCancellableError,
+    NotDueError,
+    RunInterruptedError,
+    TablesInUseError,
+    TargetNotEmptyError,
+    UndoExpiredError,
+    UserExistsError,
+)
+from app.errors.database import (
+    ConnectionFailedError,
+    ConnectionLostError,
+    DatabaseError,
+    PermissionDeniedError,
+    SnapshotError,
+    StalledError,
+    StatementError,
+)
+from app.errors.delivery import DeliveryError
+from app.errors.integrity import (
+    AuditBrokenError,
+    ChecksumMismatchError,
+    IntegrityError,
+    ManifestError,
+    ProofFailedError,
+    TruncatedFileError,
+)
+from app.errors.not_found import (
+    BackupNotFoundError,
     DatabaseNotFoundError,
+    NotFoundError,
+    RestoreNotFoundError,
+    RunNotFoundError,
+    ScheduleNotFoundError,
+    TableNotFoundError,
+    UserNotFoundError,
+)
+from app.errors.refused import (
     IncompatibleServerError,
     InvalidRequestError,
     InvalidScheduleError,
     KeyReusedError,
-    NotAuthenticatedError,
-    NotAuthorizedError,
-    NotCancellableError,
-    NotDueError,
-    NotFoundError,
-    RecoveryNotFoundError,
     RefusedError,
-    RunInterruptedError,
-    RunNotFoundError,
     SandboxError,
-    ScheduleNotFoundError,
-    TableNotFoundError,
-    TablesInUseError,
-    TargetNotEmptyError,
     TooLargeError,
-    TooManyAttemptsError,
-    UndoExpiredError,
     UnsupportedObjectError,
-    UserExistsError,
-    UserNotFoundError,
 )
-from app.errors.met import (
-    AuditBrokenError,
-    ChecksumMismatchError,
-    ConnectionFailedError,
-    ConnectionLostError,
+from app.errors.root import AppError
+from app.errors.storage import (
     ControlUnavailableError,
-    DatabaseError,
-    DeliveryError,
-    IntegrityError,
-    ManifestError,
-    PermissionDeniedError,
-    ProofFailedError,
-    SnapshotError,
-    StalledError,
-    StatementError,
     StorageDeniedError,
     StorageError,
     StorageFullError,
     StorageUnavailableError,
-    TruncatedFileError,
 )
-from app.errors.root import AppError
 
 
 __all__ = [
@@ -145,8 +155,8 @@ __all__ = [
     "NotFoundError",
     "PermissionDeniedError",
     "ProofFailedError",
-    "RecoveryNotFoundError",
     "RefusedError",
+    "RestoreNotFoundError",
     "RunInterruptedError",
     "RunNotFoundError",
     "SandboxError",

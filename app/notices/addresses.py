@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.domain.alert import AlertKind
+from app.domain.alerts.alert import AlertKind
 from app.errors import InvalidRequestError
 
 
@@ -110,7 +110,7 @@ def _parse(text: str, variable: str, schemes: set[str]) -> tuple[Address, ...]:
             )
         names.append(_name(scheme, rest))
         tags = (match["tags"] or "").lower().split(",")
-        parts.append((url, frozenset(one for one in tags if one)))
+        parts.append((url, frozenset(tag for tag in tags if tag)))
     named = zip(_distinct(names), parts, strict=True)
     return tuple(Address(name, url, tags) for name, (url, tags) in named)
 

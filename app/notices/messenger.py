@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from app.domain.alert import AlertKind
-from app.domain.notice import Notice, Tone
+from app.domain.alerts.alert import AlertKind
+from app.domain.alerts.notice import Notice, NoticeKind
 from app.errors import InvalidRequestError
 from app.notices.addresses import Address
-from app.notices.quiet import hush
+from app.notices.silence import silence
 
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ class AppriseMessenger:
     """
 
     def __init__(self, addresses: Sequence[Address]) -> None:
-        self._addresses = {one.name: one for one in addresses}
+        self._addresses = {address.name: address for address in addresses}
         self._services: dict[str, NotifyBase] = {}
         self._busy: set[str] = set()
         self._loading = threading.Lock()
 
-    def takers(self, kind: AlertKind) -> tuple[str, ...]:
+    def targets_for(self, kind: AlertKind) -> tuple[str, ...]:
         """Return the names of targets that want alerts of this kind; every one wants a test."""
         return tuple(
-            one.name
-            for one in self._addresses.values()
-            if not one.tags or kind in one.tags or kind is AlertKind.TEST
+            address.name
+            for address in self._addresses.values()
+            if not address.tags or kind in address.tags or kind is AlertKind.TEST
         )
 
     def load(self) -> None:
@@ -103,7 +103,7 @@ class AppriseMessenger:
                 answer.get_loop().call_soon_threadsafe(_resolve, answer, outcome)
 
     def _service(self, address: Address) -> "NotifyBase | None":
-        hush()
+        silence()
         # Here, because it takes longer to import than most commands to run.
         from apprise import Apprise  # noqa: PLC0415
 
@@ -150,9 +150,9 @@ def _notify(service: "NotifyBase", notice: Notice) -> str:
     from apprise import Apprise, NotifyFormat, NotifyType  # noqa: PLC0415
 
     types = {
-        Tone.ALARM: NotifyType.FAILURE,
-        Tone.RECOVERY: NotifyType.SUCCESS,
-        Tone.TEST: NotifyType.INFO,
+        NoticeKind.ALARM: NotifyType.FAILURE,
+        NoticeKind.RECOVERY: NotifyType.SUCCESS,
+        NoticeKind.TEST: NotifyType.INFO,
     }
     carrier = Apprise(asset=service.asset)
     carrier.add(service)

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from app.domain.run import Run, RunKind, RunState
+from app.domain.runs.run import Run, RunKind, RunState
 from app.notices.addresses import Address
-from app.notices.quiet import hush
+from app.notices.silence import silence
 
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Pings:
         self._seconds = seconds
         self._pauses = pauses
         self._client: AsyncClient | None = None
-        self._turns = {one.name: asyncio.Lock() for one in addresses}
+        self._turns = {address.name: asyncio.Lock() for address in addresses}
         self._tasks: dict[asyncio.Task[None], str] = {}
 
     async def begun(self, run: Run) -> None:
@@ -85,14 +85,14 @@ class Pings:
         schedule = run.request.get("schedule")
         if run.kind is not RunKind.BACKUP or not isinstance(schedule, str) or not schedule:
             return
-        for one in self._addresses:
-            if one.tags and schedule not in one.tags:
+        for address in self._addresses:
+            if address.tags and schedule not in address.tags:
                 continue
-            if list(self._tasks.values()).count(one.name) >= _MOST_WAITING:
-                self._warn(one, "busy")
+            if list(self._tasks.values()).count(address.name) >= _MOST_WAITING:
+                self._warn(address, "busy")
                 continue
-            task = asyncio.create_task(self._ping(one, suffix), name="ping")
-            self._tasks[task] = one.name
+            task = asyncio.create_task(self._ping(address, suffix), name="ping")
+            self._tasks[task] = address.name
             task.add_done_callback(lambda task: self._tasks.pop(task, None))
 
     async def _ping(self, address: Address, suffix: str) -> None:
@@ -132,7 +132,7 @@ class Pings:
 
 
 def _client(seconds: float) -> "AsyncClient":
-    hush()
+    silence()
     from httpx import AsyncClient  # noqa: PLC0415
 
     return AsyncClient(follow_redirects=False, timeout=seconds, headers={"User-Agent": "Backstay"})

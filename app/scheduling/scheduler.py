@@ -24,24 +24,24 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from app.domain.manifest import Manifest
+from app.domain.backups.manifest import Manifest
 from app.domain.ports import Clock
-from app.domain.run import Asker, Origin
+from app.domain.runs.run import Origin, Requester
 from app.domain.schedule import Schedule
 from app.errors import AlreadyRunningError, AppError, NotDueError
 from app.scheduling.trigger import DueTrigger
-from app.services.order import Order
+from app.services.runs.job import Job
 from app.services.schedules import ScheduleService
 
 
 _log: Final = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 10.0
 # Starts a run and returns while it goes on.
-Start = Callable[[Order[Manifest], Asker], Awaitable[object]]
+Start = Callable[[Job[Manifest], Requester], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
+class PeriodicJob:
     """
     Something else that is done at its time.
 
@@ -69,7 +69,7 @@ class Scheduler:
         schedules: ScheduleService,
         start: Start,
         clock: Clock,
-        chores: Sequence[Chore] = (),
+        chores: Sequence[PeriodicJob] = (),
         *,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
@@ -109,8 +109,8 @@ class Scheduler:
         schedules = [one for one in await self._schedules.list() if _is_ours(one)]
         self._arrange(schedules)
         self._mend()
-        for one in schedules:
-            await self.fire(one.name)
+        for schedule in schedules:
+            await self.fire(schedule.name)
 
     async def fire(self, name: str) -> None:
         """
@@ -123,7 +123,7 @@ class Scheduler:
         if occasion is None:
             return
         try:
-            await self._start(occasion.order, Asker(f"schedule:{name}", Origin.SCHEDULE))
+            await self._start(occasion.order, Requester(f"schedule:{name}", Origin.SCHEDULE))
         except NotDueError:  # another process was faster
             return
         except AlreadyRunningError as exc:  # the next look tries again
@@ -138,7 +138,10 @@ class Scheduler:
         return job.next_run_time if job else None
 
     def _arrange(self, schedules: Sequence[Schedule]) -> None:
-        wanted = {one.name: DueTrigger(one.expression, one.timezone) for one in schedules}
+        wanted = {
+            schedule.name: DueTrigger(schedule.expression, schedule.timezone)
+            for schedule in schedules
+        }
         for name in [name for name, known in self._known.items() if wanted.get(name) != known]:
             del self._known[name]
             # A job without a further due time is gone already.
@@ -149,7 +152,7 @@ class Scheduler:
         for name, trigger in wanted.items():
             if name not in self._known:
                 self._known[name] = trigger
-                self._add(Chore(_job_id(name), trigger, partial(self.fire, name)))
+                self._add(PeriodicJob(_job_id(name), trigger, partial(self.fire, name)))
 
     def _mend(self) -> None:
         """Bring jobs nearer that lie too far ahead, since the clock was set back."""
@@ -164,7 +167,7 @@ class Scheduler:
             await asyncio.sleep(self._look_seconds)
             await self._guarded("look", self.look)
 
-    def _add(self, chore: Chore) -> None:
+    def _add(self, chore: PeriodicJob) -> None:
         self._jobs.add_job(
             self._tracked, chore.trigger, args=(chore.name, chore.work), id=chore.name
         )

@@ -13,7 +13,7 @@ from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.domain.user import MAX_PASSWORD
+from app.domain.access.user import MAX_PASSWORD
 
 
 _AT_ONCE: Final = 2
@@ -43,7 +43,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PasswordVerdict:
     """
     What a verification found.
 
@@ -81,7 +81,7 @@ class Passwords:
         """Hash a new password; returns the PHC string format, with a salt of its own."""
         return await self._run(self._hasher.hash, _bytes(password))
 
-    async def verify(self, password: str, password_hash: str | None) -> Verdict:
+    async def verify(self, password: str, password_hash: str | None) -> PasswordVerdict:
         """
         Compare a password with the hash of a user.
 
@@ -95,13 +95,15 @@ class Passwords:
         data = _bytes(password)
         if password_hash is None or len(password) > MAX_PASSWORD:
             await self._run(self._hasher.verify, data[:MAX_PASSWORD], self._dummy)
-            return Verdict(good=False)
+            return PasswordVerdict(good=False)
         try:
-            return Verdict(*await self._run(self._hasher.verify_and_update, data, password_hash))
+            return PasswordVerdict(
+                *await self._run(self._hasher.verify_and_update, data, password_hash)
+            )
         except UnknownHashError:
             # Somebody changed the control database by hand: nobody knows this password.
             await self._run(self._hasher.verify, data, self._dummy)
-            return Verdict(good=False)
+            return PasswordVerdict(good=False)
 
     async def _run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         loop = asyncio.get_running_loop()

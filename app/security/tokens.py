@@ -21,8 +21,8 @@ from jose.exceptions import ExpiredSignatureError, JOSEError
 from jose.jwk import construct
 from jose.utils import base64url_decode, base64url_encode
 
+from app.domain.access.user import Identity, Role
 from app.domain.ports import Clock
-from app.domain.user import Identity, Role
 from app.errors import InvalidRequestError, NotAuthenticatedError
 from app.security.keys import VARIABLE, KeyRing
 

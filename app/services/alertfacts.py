@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from app.domain.alerts.notice import AlertRecord, Delivery
 from app.domain.document import Document, Json
-from app.domain.notice import AlertRecord, Delivery
 
 
 def alert_facts(record: AlertRecord, deliveries: Sequence[Delivery]) -> Document:
     """Describe a condition, and the newest attempts to tell of it."""
-    attempts: list[Json] = [_attempt(one) for one in deliveries]
+    attempts: list[Json] = [_attempt(delivery) for delivery in deliveries]
     return {
         "alert_id": record.alert_id,
         "kind": record.kind.value,

@@ -5,18 +5,15 @@ The command line prints them, the history of runs keeps them, the API answers th
 on the machine something lies: who may read the history need not know the machine.
 """
 
-import re
-from asyncio import CancelledError
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
-from app.archive.catalogue import Survey
-from app.archive.verification import VerifyReport
-from app.domain.backup import CatalogueEntry
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.catalogue import Survey
+from app.domain.backups.check_notes import VerifyReport
+from app.domain.backups.manifest import DatabaseEntry, Manifest
 from app.domain.document import Document
-from app.domain.manifest import DatabaseEntry, Manifest
-from app.domain.rehearsal import (
+from app.domain.restores.dry_run import (
     Compatibility,
     Forecast,
     Proof,
@@ -24,21 +21,10 @@ from app.domain.rehearsal import (
     TableForecast,
     proven_at,
 )
-from app.domain.restore import RestoreResult
-from app.domain.run import Failure
+from app.domain.restores.restore import RestoreResult
+from app.domain.restores.results import DrillResult, Options
 from app.domain.schedule import Schedule, schedule_fields
-from app.errors import AppError, StatementError
-from app.services.rehearsals import DrillResult, Options
-
-
-# A URL up to its query is left as it is. A path begins where no name, dot, bracket or slash is before
-# it, else it is the rest of `a/b`, `./a` or `31/12`; what may be before it may also be in its names,
-# so that no second path begins inside of one. `/*` alone opens a comment.
-_NAME: Final = r"""[^\s/:;,='"`<>|]"""
-_PATH: Final = re.compile(
-    r"(?P<url>[A-Za-z][A-Za-z0-9+.-]*://[^\s/?'\"`<>][^\s?'\"`<>]*)"
-    rf"|(?<![\w.~*)/-])/+(?:(?:{_NAME}+/+)+|(?!\*))(?P<name>{_NAME}+)/*"
-)
+from app.errors import AppError
 
 
 def backup_line(entry: CatalogueEntry, proven: datetime | None) -> Document:
@@ -112,7 +98,7 @@ def backup_details(manifest: Manifest, proven: datetime | None) -> Document:
             "gtid": manifest.position.gtid,
         },
         "proven_at": _plain(proven) if proven else None,
-        "contents": [_contents(one) for one in manifest.databases],
+        "contents": [_contents(database) for database in manifest.databases],
         "warnings": manifest.warnings,
     }
 
@@ -122,13 +108,13 @@ def _contents(database: DatabaseEntry) -> Document:
         "database": database.name,
         "tables": [
             {
-                "name": one.name,
-                "engine": one.engine,
-                "rows": one.rows,
-                "raw_size": one.raw_size,
-                "partial": one.partial,
+                "name": table.name,
+                "engine": table.engine,
+                "rows": table.rows,
+                "raw_size": table.raw_size,
+                "partial": table.partial,
             }
-            for one in database.tables
+            for table in database.tables
         ],
         "objects": [
             {"kind": one.kind, "name": one.name, "valid": one.valid} for one in database.objects
@@ -145,8 +131,8 @@ def survey_problems(survey: Survey) -> Document:
     """Tell what in a directory is damaged (`problems`), and what lacks a manifest (`orphans`)."""
     return {
         "problems": [
-            {"file": one.file, "code": one.error.code, "message": str(one.error)}
-            for one in survey.problems
+            {"file": problem.file, "code": problem.error.code, "message": str(problem.error)}
+            for problem in survey.problems
         ],
         "orphans": survey.orphans,
     }
@@ -215,10 +201,12 @@ def forecast(found: Forecast) -> Document:
         "verified": found.verified,
         "problems": _problems(found.problems),
         "restored_tables": [
-            f"{one.database}.{one.name}" for one in found.tables if one.rows_then is not None
+            f"{table.database}.{table.name}"
+            for table in found.tables
+            if table.rows_then is not None
         ],
-        "rows_count": sum(one.rows_then or 0 for one in found.tables),
-        "tables": [_table(one) for one in found.tables],
+        "rows_count": sum(table.rows_then or 0 for table in found.tables),
+        "tables": [_table(table) for table in found.tables],
         "objects": [
             {"database": one.database, "kind": one.kind, "name": one.name, "action": one.fate}
             for one in found.objects
@@ -271,16 +259,16 @@ def options(found: Options) -> Document:
         "description": found.manifest.options.description,
         "full_restore": not found.problems,
         "problems": _problems(found.problems),
-        "databases": [_restorable(one) for one in found.manifest.databases],
+        "databases": [_restorable(database) for database in found.manifest.databases],
         "missing_rights": found.missing_rights,
         **_compatibility(found.compatibility),
         "disk": _space(found.space),
         "estimated_duration": found.estimate.seconds,
         "estimated_by": found.estimate.by,
         "proven_at": _iso(proven_at(found.proofs)),
-        "proofs": [_proof(one) for one in found.proofs],
+        "proofs": [_proof(proof) for proof in found.proofs],
         "undoable": [
-            {"restore_id": one.recovery_id, "until": _iso(one.keep_until)} for one in found.undoable
+            {"restore_id": one.restore_id, "until": _iso(one.keep_until)} for one in found.undoable
         ],
     }
 
@@ -290,12 +278,12 @@ def _restorable(database: DatabaseEntry) -> Document:
         "database": database.name,
         "tables": [
             {
-                "name": one.name,
-                "rows": one.rows,
-                "raw_size": one.raw_size,
-                "has_rows": not one.partial,
+                "name": table.name,
+                "rows": table.rows,
+                "raw_size": table.raw_size,
+                "has_rows": not table.partial,
             }
-            for one in database.tables
+            for table in database.tables
         ],
         "objects_count": len(database.objects),
     }
@@ -330,36 +318,14 @@ def _space(space: Space) -> Document:
 
 def _problems(problems: Sequence[AppError]) -> Sequence[Document]:
     return [
-        {"code": one.code, "title": one.title, "message": str(one), "hint": one.hint}
-        for one in problems
+        {
+            "code": problem.code,
+            "title": problem.title,
+            "message": str(problem),
+            "hint": problem.hint,
+        }
+        for problem in problems
     ]
-
-
-def failure(error: BaseException) -> Failure:
-    """
-    Tell of an error to people who may not know the machine or the data.
-
-    Returns:
-        Its own words, without directories; of a refused statement only the number, as the server's
-        words may quote it; of a bug only its kind.
-    """
-    match error:
-        case StatementError(errno=number):
-            message = f"the server refused a statement with error {number}"
-        case AppError():
-            message = without_paths(str(error))
-        case CancelledError():
-            message = "cancelled before it was done; nothing was left behind"
-            return Failure("cancelled", "Cancelled", message, hint="", retryable=False)
-        case _:
-            message, hint = type(error).__name__, "Please report it."
-            return Failure(AppError.code, AppError.title, message, hint, retryable=False)
-    return Failure(error.code, error.title, message, without_paths(error.hint), error.retryable)
-
-
-def without_paths(text: str) -> str:
-    """Cut every absolute path of a text to its last name; URLs and relative paths stay."""
-    return _PATH.sub(lambda found: found["url"] or found["name"], text)
 
 
 def _plain(at: datetime) -> str:

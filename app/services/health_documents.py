@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from app.domain.backups.check_notes import Check
+from app.domain.checks import CheckResult
 from app.domain.document import Document
-from app.domain.notes import Check
-from app.services.checks import CheckResult
 
 
 def checks(found: Mapping[str, Check]) -> Sequence[Document]:

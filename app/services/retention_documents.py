@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 
+from app.domain.backups.check_notes import Notes, Pin
+from app.domain.backups.retention import PruneResult, RetentionDecision, RetentionPlan
 from app.domain.document import Document
-from app.domain.notes import Notes, Pin
-from app.domain.retention import Verdict
-from app.services.documents import without_paths
-from app.services.pins import UNREADABLE
-from app.services.retention import HARMLESS, PruneResult, RetentionPlan
+from app.services.backups.pins import UNREADABLE
+from app.services.backups.retention import HARMLESS
+from app.services.runs.failures import without_paths
 
 
 def retention_plan(plan: RetentionPlan) -> Document:
     """Tell what would become of all backups: `delete` and `keep`, newest first, each with why."""
-    gone = [one for one in plan.verdicts if not one.is_kept]
+    gone = [verdict for verdict in plan.verdicts if not verdict.is_kept]
     return {
         "success": True,
         "dry_run": True,
         "delete": [_verdict(one) for one in gone],
-        "keep": [_verdict(one) for one in plan.verdicts if one.is_kept],
+        "keep": [_verdict(verdict) for verdict in plan.verdicts if verdict.is_kept],
         "freed_bytes": sum(one.item.size for one in gone),
         "clock": str(plan.clock) if plan.clock else None,
     }
@@ -57,7 +57,7 @@ def pin_of(backup_id: str, pins: Mapping[str, Pin | None]) -> Document | None:
     return {"at": pin.at.isoformat(), "by": pin.by, "reason": pin.reason}
 
 
-def _deleted(verdict: Verdict) -> Document:
+def _deleted(verdict: RetentionDecision) -> Document:
     return {
         "backup_id": verdict.item.backup_id,
         "reason": verdict.reason,
@@ -65,7 +65,7 @@ def _deleted(verdict: Verdict) -> Document:
     }
 
 
-def _verdict(verdict: Verdict) -> Document:
+def _verdict(verdict: RetentionDecision) -> Document:
     item = verdict.item
     return {
         "backup_id": item.backup_id,

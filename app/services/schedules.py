@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from app.domain.alert import Alarm, Alert, AlertKind, NoAlarm
-from app.domain.manifest import Manifest
+from app.domain.alerts.alert import Alarm, Alert, AlertKind, NoAlarm
+from app.domain.backups.manifest import Manifest
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.ports import Clock
-from app.domain.progress import Progress
-from app.domain.retention import RetentionPolicy
+from app.domain.runs.progress import Progress
 from app.domain.schedule import (
     DEFAULT_NAME,
     Frequency,
@@ -26,8 +26,8 @@ from app.domain.schedule import (
     require_cron,
 )
 from app.errors import AppError, InvalidScheduleError, NotDueError, ScheduleNotFoundError
-from app.services.order import Order
-from app.services.orders import BackupWish, Orders
+from app.services.jobs import BackupOptions, Jobs
+from app.services.runs.job import Job
 from app.storage.schedules import ScheduleFile
 
 
@@ -35,7 +35,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleWish:
+class ScheduleChange:
     """
     A schedule as somebody wants it.
 
@@ -67,12 +67,12 @@ class Due:
     """
 
     schedule: Schedule
-    order: Order[Manifest] | None
+    order: Job[Manifest] | None
     next_due: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class DueRun:
     """
     A scheduled backup that the scheduler is to begin now.
 
@@ -81,7 +81,7 @@ class Occasion:
         due: Oldest due time that it serves, aware UTC.
     """
 
-    order: Order[Manifest]
+    order: Job[Manifest]
     due: datetime
 
 
@@ -91,7 +91,7 @@ class ScheduleService:
     def __init__(
         self,
         file: ScheduleFile,
-        orders: Orders,
+        orders: Jobs,
         clock: Clock,
         *,
         timezone: str = "UTC",
@@ -118,7 +118,7 @@ class ScheduleService:
             f"no schedule {name[:80]!r}", hint="List them with 'backstay schedule show'."
         )
 
-    async def set(self, wish: ScheduleWish) -> Schedule:
+    async def set(self, wish: ScheduleChange) -> Schedule:
         """
         Make or change a schedule; what it has done is kept.
 
@@ -209,7 +209,7 @@ class ScheduleService:
             return Due(schedule, None, at.next_due())
         return Due(schedule, self._order(schedule, claim, frequency), at.next_due())
 
-    async def consider(self, name: str) -> Occasion | None:
+    async def consider(self, name: str) -> DueRun | None:
         """
         Look at the due times of a schedule that no scheduler has looked at yet.
 
@@ -229,7 +229,7 @@ class ScheduleService:
         if found.first is None or not (found.on_time or self._catch_up):
             await self._note(schedule)
             return None
-        return Occasion(self._order(schedule, self._claim), found.first)
+        return DueRun(self._order(schedule, self._claim), found.first)
 
     def _claim(self, schedule: Schedule) -> Schedule:
         """Take all due times up to now, for one backup."""
@@ -250,7 +250,7 @@ class ScheduleService:
             message = (
                 f"the clock was set back; schedule {schedule.name} goes on by what it says now"
             )
-            await self._alarm.ring(Alert(AlertKind.CLOCK, schedule.name, message))
+            await self._alarm.raise_alert(Alert(AlertKind.CLOCK, schedule.name, message))
         else:
             _log.warning("A scheduled backup was missed", extra={"facts": facts})
 
@@ -259,11 +259,11 @@ class ScheduleService:
         schedule: Schedule,
         claim: Callable[[Schedule], Schedule],
         frequency: Frequency | None = None,
-    ) -> Order[Manifest]:
+    ) -> Job[Manifest]:
         options = schedule.options
         often = frequency or schedule.frequency or schedule.cron
         order = self._orders.backup(
-            BackupWish(
+            BackupOptions(
                 databases=options.databases,
                 tables=options.tables,
                 exclude_tables=options.exclude_tables,

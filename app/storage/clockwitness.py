@@ -3,7 +3,7 @@ A witness of the clock: what it said when somebody looked last, beside a clock t
 
 The kernel counts the seconds since the machine was started, also those that it slept. As long as it
 is the same start, the clock must have moved by as much; where it did not, somebody has set it. The
-witness keeps its word until the clock is right again, or is told to take it as right. Calls block.
+witness keeps its reading until the clock is right again, or is told to take it as right. Calls block.
 
 Not guaranteed: a clock that was set while the machine was off is noticed only when it is behind.
 
@@ -40,7 +40,7 @@ _HINT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class ClockReading:
     """
     What the witness has seen.
 
@@ -57,7 +57,7 @@ class Word:
     accepted: str = ""
 
 
-_WORD: Final = TypeAdapter(Word)
+_READING: Final = TypeAdapter(ClockReading)
 
 
 def boot_id() -> str:
@@ -97,7 +97,7 @@ class ClockWitness:
         """Check the clock, and remember it; raises what `check` raises, and StorageError."""
         self._write(self.check(made))
 
-    def check(self, made: Mapping[str, datetime]) -> Word:
+    def check(self, made: Mapping[str, datetime]) -> ClockReading:
         """
         Ask whether the clock can be right.
 
@@ -111,49 +111,49 @@ class ClockWitness:
             ClockJumpedError: It cannot; what was remembered stays as it is.
             StorageError: The state directory cannot be read.
         """
-        word, known = self._word(), self._read()
+        reading, known = self._reading(), self._read()
         if known is not None:
-            _require_steady(known, word)
-            word = replace(word, accepted=known.accepted)
-        last = max((at for name, at in made.items() if name > word.accepted), default=word.at)
-        if last > word.at + FUTURE:
+            _require_steady(known, reading)
+            reading = replace(reading, accepted=known.accepted)
+        last = max((at for name, at in made.items() if name > reading.accepted), default=reading.at)
+        if last > reading.at + FUTURE:
             raise ClockJumpedError(
-                f"the clock says {_told(word.at)}, and a backup was made at {_told(last)}",
+                f"the clock says {_told(reading.at)}, and a backup was made at {_told(last)}",
                 hint=_HINT,
             )
-        return word
+        return reading
 
     def accept(self, made: Mapping[str, datetime]) -> None:
         """Take what the clock says as right, whatever backups say; raises StorageError."""
-        self._write(replace(self._word(), accepted=max(made, default="")))
+        self._write(replace(self._reading(), accepted=max(made, default="")))
 
-    def _word(self) -> Word:
-        return Word(self._boot.boot_id(), self._boot.seconds(), self._now())
+    def _reading(self) -> ClockReading:
+        return ClockReading(self._boot.boot_id(), self._boot.seconds(), self._now())
 
-    def _read(self) -> Word | None:
+    def _read(self) -> ClockReading | None:
         if not self._directory.path.exists() or not self._directory.exists(_NAME):
             return None
         try:
-            return _WORD.validate_json(self._directory.read(_NAME, _MAX_BYTES))
+            return _READING.validate_json(self._directory.read(_NAME, _MAX_BYTES))
         except ValidationError as exc:
             raise ClockJumpedError(f"{_NAME}: cannot be understood", hint=_HINT) from exc
 
-    def _write(self, word: Word) -> None:
+    def _write(self, reading: ClockReading) -> None:
         self._directory.prepare()
         with self._directory.locked():
-            self._directory.replace(_NAME, _WORD.dump_json(word))
+            self._directory.replace(_NAME, _READING.dump_json(reading))
 
 
-def _require_steady(known: Word, word: Word) -> None:
+def _require_steady(known: ClockReading, reading: ClockReading) -> None:
     """Refuse a clock that has not moved as the other one has; raises ClockJumpedError."""
-    if known.boot_id == word.boot_id and word.boot_id:
-        passed = timedelta(seconds=word.boot_seconds - known.boot_seconds)
-        wrong = word.at - known.at - passed
+    if known.boot_id == reading.boot_id and reading.boot_id:
+        passed = timedelta(seconds=reading.boot_seconds - known.boot_seconds)
+        wrong = reading.at - known.at - passed
     else:
-        wrong = min(word.at - known.at, timedelta())  # time has passed, nobody knows how much
+        wrong = min(reading.at - known.at, timedelta())  # time has passed, nobody knows how much
     if abs(wrong) > TOLERANCE:
         raise ClockJumpedError(
-            f"the clock says {_told(word.at)}; it was set {'ahead' if wrong > timedelta() else 'back'}"
+            f"the clock says {_told(reading.at)}; it was set {'ahead' if wrong > timedelta() else 'back'}"
             f" by {abs(wrong).total_seconds() / 60:,.0f} minutes since {_told(known.at)}",
             hint=_HINT,
         )

@@ -9,7 +9,13 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from app.domain.recovery import ID_DIGITS, Journal, RecoveryId, decode_journal, encode_journal
+from app.domain.restores.journal import (
+    ID_DIGITS,
+    Journal,
+    RestoreId,
+    decode_journal,
+    encode_journal,
+)
 from app.storage.kernel import KERNEL, Kernel
 from app.storage.local import LocalDirectory
 
@@ -20,9 +26,9 @@ _RECOVERY_ID: Final = re.compile(rf"restore_[0-9a-f]{{{ID_DIGITS}}}")
 _MAX_BYTES: Final = 1 << 30
 
 
-def new_recovery_id() -> RecoveryId:
+def new_restore_id() -> RestoreId:
     """Make an id that nobody has used."""
-    return RecoveryId(f"restore_{secrets.token_hex(ID_DIGITS // 2)}")
+    return RestoreId(f"restore_{secrets.token_hex(ID_DIGITS // 2)}")
 
 
 class Journals:
@@ -40,12 +46,12 @@ class Journals:
         """
         self._directory.prepare()
         with self._directory.locked():
-            self._directory.replace(journal.recovery_id + _SUFFIX, encode_journal(journal))
+            self._directory.replace(journal.restore_id + _SUFFIX, encode_journal(journal))
 
-    def remove(self, recovery_id: RecoveryId) -> None:
+    def remove(self, restore_id: RestoreId) -> None:
         """Remove a journal; one that is not there is fine."""
         with self._directory.locked():
-            self._directory.remove(recovery_id + _SUFFIX)
+            self._directory.remove(restore_id + _SUFFIX)
             self._directory.sync()
 
     def all(self) -> list[Journal]:
@@ -66,4 +72,4 @@ class Journals:
             if _RECOVERY_ID.fullmatch(name.removesuffix(_SUFFIX)) and name.endswith(_SUFFIX):
                 data = self._directory.read(name, _MAX_BYTES)
                 found.append(decode_journal(data, source=name))
-        return sorted(found, key=lambda one: (one.began_at, one.recovery_id), reverse=True)
+        return sorted(found, key=lambda one: (one.began_at, one.restore_id), reverse=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from app.domain.backups.manifest import Codec
 from app.domain.ids import BackupId, instant_of, parse_backup_id
-from app.domain.manifest import Codec
 from app.errors import BackupNotFoundError
 
 

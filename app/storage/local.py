@@ -35,7 +35,7 @@ _DENY_ALL = b"""\
     Require all denied
 </IfModule>
 <IfModule !mod_authz_core.c>
-    Order deny,allow
+    Job deny,allow
     Deny from all
 </IfModule>
 """

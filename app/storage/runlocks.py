@@ -107,8 +107,8 @@ class RunLocks:
         self._directory.prepare()
         held = HeldLocks(self._kernel)
         try:
-            for one in sorted(set(resources)):
-                self._take(held, _file_of(one), run_id, one.label)
+            for resource in sorted(set(resources)):
+                self._take(held, _file_of(resource), run_id, resource.label)
             self._take(held, run_id + _SUFFIX, run_id, "this run")
         except BaseException:
             held.release()

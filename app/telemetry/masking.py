@@ -124,7 +124,7 @@ def pieces(address: str) -> set[str]:
     found = {address, address[address.rfind("=", 0, len(address) - len(rest)) + 1 :]}
     # Which `@` is the one before the host is not always clear: `mailto://user:pw@host?to=a@b`.
     users = [rest[: at.start()] for at in re.finditer("@", rest)]
-    found |= {one.partition(":")[2] for one in users}
+    found |= {user.partition(":")[2] for user in users}
     found |= {one for one in re.split(r"[/?&=:@,]", rest) if _looks_secret(one)}
     return {form for one in found if one for form in (one, unquote(one))}
 

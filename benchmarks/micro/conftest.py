@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.domain.manifest import Codec
-from app.engine.chunks import Chunk, max_reply_bytes, read_range
-from app.engine.connection import Server, Session
-from app.engine.dump_rows import chunk_statement
+from app.domain.backups.manifest import Codec
 from app.engine.flavor import DUMP_SESSION, LOAD_SESSION, Flavor, flavor_of
-from app.engine.introspect import read_tables
-from app.engine.ranges import Range
-from app.engine.tablesql import TableSql
+from app.engine.rows.chunks import Chunk, chunk_statement, max_reply_bytes, read_range
+from app.engine.rows.queries import TableSql
+from app.engine.schema.tables import read_tables
+from app.engine.server.connection import Server, Session
+from app.engine.sql.key_ranges import Range
 from benchmarks import dataset, shop
 from benchmarks.server import BenchServer
 
@@ -84,7 +83,7 @@ def codec(request: pytest.FixtureRequest) -> Codec:
 
 
 async def _tables(session: Session, flavor: Flavor) -> dict[str, TableSql]:
-    tables = await read_tables(session, flavor, [SCHEMA])
+    tables = await read_tables(session, [SCHEMA])
     return {table.name: TableSql.of(table, flavor) for table in tables}
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from app.archive import codec as codecs
-from app.domain.manifest import Codec
-from app.engine import rowsql
-from app.engine.bulk import bulk_pieces, bulk_statement
-from app.engine.ranges import Range
+from app.archive.file import codec as codecs
+from app.domain.backups.manifest import Codec
+from app.engine.sql import literals
+from app.engine.sql.key_ranges import Range
+from app.engine.sql.load_data import bulk_pieces, bulk_statement
 from app.storage.local import LocalDirectory
 from benchmarks.micro.conftest import ROWS, SCHEMA, World
 
@@ -28,7 +28,7 @@ def test_chunk_query(benchmark: BenchmarkFixture, world: World, table: str) -> N
     """The server formats a chunk and sends it."""
     sql = world.tables[table].chunk(Range((), (str(1 + ROWS[table]),)))
 
-    reply = benchmark(lambda: world.runner.run(world.session.query(sql, quiet=True)))
+    reply = benchmark(lambda: world.runner.run(world.session.query(sql, redact=True)))
 
     benchmark.extra_info["bytes"] = len(reply.rows[0][1])
     assert int(reply.rows[0][0]) == ROWS[table]
@@ -38,11 +38,11 @@ def test_chunk_query(benchmark: BenchmarkFixture, world: World, table: str) -> N
 def test_statement(benchmark: BenchmarkFixture, world: World, table: str) -> None:
     """A reply becomes an INSERT: separators are replaced, head and end are put around it."""
     head = world.tables[table].head
-    body = world.chunk(table).body.replace(rowsql.ROW_JOIN, rowsql.SEPARATOR)
+    body = world.chunk(table).body.replace(literals.ROW_JOIN, literals.SEPARATOR)
 
     def make() -> bytes:
-        joined = rowsql.joined(body, ROWS[table])
-        return rowsql.insert(head, joined or b"")
+        joined = literals.joined(body, ROWS[table])
+        return literals.insert(head, joined or b"")
 
     made = benchmark(make)
 
@@ -102,7 +102,7 @@ def test_load(benchmark: BenchmarkFixture, world: World, table: str, way: str) -
     """The server takes one statement into an empty table without secondary indexes."""
     sql = world.tables[table]
     statement = world.statement(table).replace(f"`{table}`".encode(), f"`{COPY}`".encode(), 1)
-    head = rowsql.insert_head(COPY, sql.columns)
+    head = literals.insert_head(COPY, sql.columns)
     bulk = bulk_statement(COPY, sql.columns)
 
     def empty() -> None:
@@ -119,7 +119,7 @@ def test_load(benchmark: BenchmarkFixture, world: World, table: str, way: str) -
         if way == "bulk":
             reply = world.runner.run(session.load_local(bulk, bulk_pieces(statement, head)))
         else:
-            reply = world.runner.run(session.query(statement, quiet=True))
+            reply = world.runner.run(session.query(statement, redact=True))
         return reply.affected
 
     affected = benchmark.pedantic(load, setup=empty, rounds=10)

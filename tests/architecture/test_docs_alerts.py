@@ -5,10 +5,10 @@ import re
 from apprise import Apprise
 
 from app.config import Settings
-from app.domain.alert import AlertKind
+from app.domain.alerts.alert import AlertKind
 from app.notices.addresses import parse_alert_urls, parse_ping_urls
 from app.notices.messenger import AppriseMessenger
-from app.services.deliveries import Patience
+from app.services.alerts.delivery import RetryPolicy
 from tests.fixtures.pages import DOCS, rows, section
 
 
@@ -27,14 +27,14 @@ def test_every_kind_is_explained():
 def test_examples_are_understood():
     """What people copy is an address, for us and for the library that sends to it."""
     examples = re.findall(r"^BACKSTAY_ALERT_URLS='(.*)'$", TEXT, re.MULTILINE)
-    whole = [one for one in examples if "..." not in one]
+    whole = [example for example in examples if "..." not in example]
     for one in whole:
         AppriseMessenger(parse_alert_urls(one, SCHEMES)).load()
     pings = re.findall(r"^BACKSTAY_PING_URLS='(.*)'$", TEXT, re.MULTILINE)
 
     assert len(whole) == 4
     assert {one.partition("://")[0] for one in whole} <= set(SCHEMES.split(","))
-    assert [len(parse_ping_urls(one)) for one in pings] == [1, 2]
+    assert [len(parse_ping_urls(ping)) for ping in pings] == [1, 2]
 
 
 def test_every_scheme_that_is_allowed_is_known():
@@ -50,7 +50,7 @@ def test_every_scheme_that_is_allowed_is_known():
 
 def test_the_pauses_are_told_as_they_are():
     """Numbers in sentences are those of the code."""
-    patience = Patience()
+    patience = RetryPolicy()
 
     assert list(patience.pauses) == [10, 60, 300, 1800, 7200]
     told = "after 10 seconds, 1 minute, 5 minutes, 30 minutes and 2 hours"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from app.api.answers import Problem, ProgressFacts, RunAnswer
-from app.api.launch import MOST_SECONDS
 from app.api.middleware import MAX_BODY_BYTES
+from app.api.run_responses import MOST_SECONDS
 from app.config import Settings
 from app.main import create_app
 from app.security.keys import kid_of
@@ -94,7 +94,7 @@ def test_every_field_of_a_request_is_described_with_its_default(route):
 
     assert {name: row[1] for name, row in table.items()} == _fields(ROUTES[route])
     assert all(row[0] and row[2].endswith(".") for row in table.values())
-    assert all(f"`{one['name']}`" in text.lower() for one in headers)
+    assert all(f"`{header['name']}`" in text.lower() for header in headers)
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -157,7 +157,9 @@ async def test_every_header_of_an_answer_is_told():
 
     told = section(TEXT, "Security").lower()
     assert len(headers) > 5
-    assert [one for one in headers - {"content-length", "content-type"} if one not in told] == []
+    assert [
+        header for header in headers - {"content-length", "content-type"} if header not in told
+    ] == []
 
 
 def test_the_kid_of_a_secret_can_be_computed_by_hand():

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import manifest as domain
-from app.domain.manifest import Codec, MemberKind, ObjectKind, StatementKind
+from app.domain.backups import manifest as domain
+from app.domain.backups.manifest import Codec, MemberKind, ObjectKind, StatementKind
 from app.storage.layout import REPLACED, SUFFIXES
 from tests.fixtures.archives import make_backup
 

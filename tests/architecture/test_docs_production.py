@@ -13,7 +13,7 @@ from app.cli.program import app as program
 from app.config import Settings, load_settings
 from app.domain.schedule import DEFAULT_NAME
 from app.engine.flavor import flavor_of
-from app.engine.privileges import (
+from app.engine.server.grants import (
     missing_for_backup,
     missing_for_bodies,
     missing_for_definers,
@@ -36,8 +36,9 @@ OTHERS = ["`shop`@`%`"]
 class _Session:
     """Answers as a server where somebody has run the statements of a section."""
 
-    def __init__(self, grants):
+    def __init__(self, grants, version):
         self._grants = grants
+        self.flavor = flavor_of(version)
 
     async def texts(self, _sql):
         return [
@@ -49,14 +50,13 @@ class _Session:
 
 
 async def _missing(server, grants, *, restores):
-    held = await read_grants(_Session(grants))  # type: ignore[arg-type]  # a fake
-    flavor = flavor_of(SERVERS[server])
-    found = missing_for_backup(held, flavor, ["shop"])
+    held = await read_grants(_Session(grants, SERVERS[server]))  # type: ignore[arg-type]  # a fake
+    found = missing_for_backup(held, ["shop"])
     if restores:
         found += missing_for_restore(held, ["shop"])
         found += missing_in_scratch(held, {"shop__bk_new_1": r"shop\_\_bk\_%"})
-        found += missing_for_definers(held, flavor, OTHERS)
-        found += missing_for_bodies(held, flavor, OTHERS)
+        found += missing_for_definers(held, OTHERS)
+        found += missing_for_bodies(held, OTHERS)
     return found
 
 
@@ -157,10 +157,10 @@ def test_compose_keeps_what_it_must_keep_in_volumes():
 
 def test_the_crontab_lines_are_on_both_pages():
     """Two lines of two schedules, so that neither's backups push out the other's; in the README as well."""
-    line = r"^[\d* -]+ /opt/\S+ cron --frequency=\w+(?: --name (\w+))?$"
-    lines = list(re.finditer(line, PAGE, re.MULTILINE))
+    pattern = r"^[\d* -]+ /opt/\S+ cron --frequency=\w+(?: --name (\w+))?$"
+    lines = list(re.finditer(pattern, PAGE, re.MULTILINE))
     readme = (ROOT / "README.md").read_text()
 
-    assert [" ".join(one[0].split()[:5]) for one in lines] == ["0 2 * * *", "0 9-17 * * 1-5"]
-    assert len({one[1] or DEFAULT_NAME for one in lines}) == len(lines)
-    assert all(" ".join(one[0].split()) in " ".join(readme.split()) for one in lines)
+    assert [" ".join(line[0].split()[:5]) for line in lines] == ["0 2 * * *", "0 9-17 * * 1-5"]
+    assert len({line[1] or DEFAULT_NAME for line in lines}) == len(lines)
+    assert all(" ".join(line[0].split()) in " ".join(readme.split()) for line in lines)

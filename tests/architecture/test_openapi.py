@@ -66,7 +66,7 @@ def test_every_name_is_there_once():
 
     assert set(names.values()) == {1}
     assert {one["name"] for one in DOCUMENT["tags"]} == {
-        one.facts["tags"][0] for one in OPERATIONS.values()
+        operation.facts["tags"][0] for operation in OPERATIONS.values()
     }
 
 
@@ -169,7 +169,7 @@ def test_every_code_is_explained_and_has_a_status():
 
     assert [code for code in sorted(known) if f"`{code}`" not in text] == []
     assert {status_of_code(code) for code in codes()} == set(STATUS.values())
-    documented = {status for one in OPERATIONS.values() for status in answers_of(one)}
+    documented = {status for operation in OPERATIONS.values() for status in answers_of(operation)}
     assert set(STATUS.values()) <= documented
     assert status_of_code("cancelled") is HTTPStatus.CONFLICT
 
@@ -178,6 +178,6 @@ def test_every_route_is_in_the_document():
     """Only the pages of the document itself are not in it."""
     app = create_app(Settings())
     routers = [app.router, *(module.router for module in _ROUTERS)]
-    paths = {one.path for router in routers for one in router.routes if hasattr(one, "path")}
+    paths = {route.path for router in routers for route in router.routes if hasattr(route, "path")}
 
     assert paths == {*DOCUMENT["paths"], "/openapi.json", "/docs", "/docs/{name}"}

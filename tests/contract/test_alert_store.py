@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from app.control.alerts import GIVEN_UP, WITHDRAWN, AlertRecords
 from app.control.database import ControlDatabase
-from app.domain.alert import Alert, AlertKind
-from app.domain.notice import Delivery, Tone
+from app.domain.alerts.alert import Alert, AlertKind
+from app.domain.alerts.notice import Delivery, NoticeKind
 from app.domain.stores import AlertFilter, AlertStore, Page
 from app.errors import ControlUnavailableError, InvalidRequestError
 
@@ -34,7 +34,9 @@ def store(control) -> AlertStore:
 
 async def rung(store: AlertStore, at: datetime = NOON, targets=("a", "b"), **changes) -> bool:
     """Report that the disk is full; people are left in peace for ever."""
-    return await store.ring(DISK, at, **{"told_before": NEVER, "targets": targets, **changes})
+    return await store.raise_alert(
+        DISK, at, **{"told_before": NEVER, "targets": targets, **changes}
+    )
 
 
 async def claimed(store: AlertStore, target: str = "a", at: datetime = NOON) -> Delivery:
@@ -47,7 +49,7 @@ async def claimed(store: AlertStore, target: str = "a", at: datetime = NOON) -> 
 async def log(store: AlertStore) -> list[tuple[str, str, int, bool, str]]:
     """Target, tone, attempt, whether it was made, and the error of every attempt, oldest first."""
     records, _ = await store.list(AlertFilter(), Page(limit=500, sort="opened_at"))
-    found = await store.deliveries([one.alert_id for one in records], 500)
+    found = await store.deliveries([record.alert_id for record in records], 500)
     assert [one.number for one in found] == sorted((one.number for one in found), reverse=True)
     return [
         (one.target, one.tone.value, one.attempt, one.at is not None, one.error)
@@ -58,10 +60,10 @@ async def log(store: AlertStore) -> list[tuple[str, str, int, bool, str]]:
 async def test_a_condition_comes_back_as_it_was(store):
     """Every field, to the microsecond and with any character, while it lasts and when it is over."""
     odd = Alert(AlertKind.FAILURE, ODD, ODD, ODD, "run_2")
-    assert await store.ring(odd, second(1), told_before=NEVER, targets=())
+    assert await store.raise_alert(odd, second(1), told_before=NEVER, targets=())
     assert await rung(store)
     assert not await rung(store, second(2))
-    assert await store.clear(odd.key, second(3), ODD)
+    assert await store.resolve(odd.key, second(3), ODD)
 
     (first, last), total = await store.list(AlertFilter(), Page(sort="opened_at"))
 
@@ -79,7 +81,7 @@ async def test_a_condition_that_lasts_is_one_row(store):
     """It is told once, and its text is always the newest."""
     told = [await rung(store, second(number)) for number in range(5)]
     newer = Alert(DISK.kind, DISK.about, "nothing is free")
-    await store.ring(newer, second(9), told_before=NEVER, targets=("a",))
+    await store.raise_alert(newer, second(9), told_before=NEVER, targets=("a",))
 
     (record,), total = await store.list(AlertFilter(), NEWEST)
     assert (told, total, record.count) == ([True, False, False, False, False], 1, 6)
@@ -111,9 +113,9 @@ async def test_the_end_is_told_to_those_who_got_the_alarm(store):
     await store.settle(await claimed(store, "a"), second(1), "", None)
     await store.settle(await claimed(store, "b"), second(1), "http-500", second(5))
 
-    assert await store.clear(DISK.key, second(2), "all is well")
-    assert not await store.clear(DISK.key, second(3), "again")
-    assert not await store.clear("disk:elsewhere", second(3), "never was")
+    assert await store.resolve(DISK.key, second(2), "all is well")
+    assert not await store.resolve(DISK.key, second(3), "again")
+    assert not await store.resolve("disk:elsewhere", second(3), "never was")
 
     assert await log(store) == [
         ("a", "alarm", 1, True, ""),
@@ -132,7 +134,7 @@ async def test_an_end_during_the_delivery_is_told_after_it(store):
     """Who gets an alarm that is over by now gets the recovery too; who refuses it gets neither."""
     await rung(store)
     of_a, of_b = await claimed(store, "a"), await claimed(store, "b")
-    await store.clear(DISK.key, second(1), "all is well")
+    await store.resolve(DISK.key, second(1), "all is well")
 
     await store.settle(of_a, second(2), "", None)
     await store.settle(of_b, second(2), "timeout", second(9))
@@ -148,7 +150,7 @@ async def test_a_message_is_claimed_by_one(control, control_address, store, tmp_
     """Of many at once, in two programs; each gets another one, and the claim runs out."""
     for number in range(4):
         alert = Alert(AlertKind.MISSED, f"schedule{number}", "nobody was there")
-        await store.ring(alert, second(number), told_before=NEVER, targets=("a",))
+        await store.raise_alert(alert, second(number), told_before=NEVER, targets=("a",))
     database = ControlDatabase(control_address, tmp_path / "state")
     other = AlertRecords(database)
 
@@ -205,12 +207,12 @@ async def test_a_recovery_is_tried_again_too(store):
     """Although the condition is over."""
     await rung(store, targets=("a",))
     await store.settle(await claimed(store), second(1), "", None)
-    await store.clear(DISK.key, second(2), "all is well")
+    await store.resolve(DISK.key, second(2), "all is well")
 
     recovery = await claimed(store, at=second(2))
     await store.settle(recovery, second(3), "timeout", second(9))
 
-    assert recovery.tone is Tone.RECOVERY
+    assert recovery.tone is NoticeKind.RECOVERY
     assert await store.next_due("a") == second(9)
 
 
@@ -231,13 +233,15 @@ async def test_lists_of_conditions(store):
     kinds = [AlertKind.DISK, AlertKind.DRILL, AlertKind.DISK, AlertKind.CLOCK]
     for number, kind in enumerate(kinds):
         alert = Alert(kind, str(number), "so it is")
-        await store.ring(alert, second(number), told_before=NEVER, targets=("a", "b", "c"))
-    await store.ring(Alert(AlertKind.DISK, "0", ""), second(9), told_before=NEVER, targets=())
-    await store.clear("drill:1", second(5), "")
+        await store.raise_alert(alert, second(number), told_before=NEVER, targets=("a", "b", "c"))
+    await store.raise_alert(
+        Alert(AlertKind.DISK, "0", ""), second(9), told_before=NEVER, targets=()
+    )
+    await store.resolve("drill:1", second(5), "")
 
     async def found(wanted: AlertFilter, sort: str = "opened_at", **page) -> tuple[str, int]:
         records, total = await store.list(wanted, Page(sort=sort, **page))
-        return "".join(one.about for one in records), total
+        return "".join(record.about for record in records), total
 
     assert await found(AlertFilter()) == ("0123", 4)
     assert await found(AlertFilter(), "-opened_at", limit=2, offset=1) == ("21", 4)
@@ -248,7 +252,7 @@ async def test_lists_of_conditions(store):
     with pytest.raises(InvalidRequestError, match="sort"):
         await found(AlertFilter(), "created_at")
     records, _ = await store.list(AlertFilter(), Page(sort="opened_at", limit=2))
-    newest = await store.deliveries([one.alert_id for one in records], 2)
+    newest = await store.deliveries([record.alert_id for record in records], 2)
     assert [(one.alert_id, one.target) for one in newest] == [
         (records[1].alert_id, "c"),
         (records[1].alert_id, "b"),
@@ -262,9 +266,9 @@ async def test_what_is_long_over_is_forgotten(store):
     """With its deliveries; of what lasts only the old attempts go, and what nobody sends is given up."""
     await rung(store, targets=("a",))
     await store.settle(await claimed(store), second(1), "", None)
-    await store.clear(DISK.key, second(2), "all is well")
+    await store.resolve(DISK.key, second(2), "all is well")
     lasting = Alert(AlertKind.CLOCK, "clock", "it has jumped")
-    await store.ring(lasting, second(3), told_before=NEVER, targets=("b",))
+    await store.raise_alert(lasting, second(3), told_before=NEVER, targets=("b",))
     await store.settle(await claimed(store, "b", second(3)), second(4), "refused", second(50))
     await store.record(Alert(AlertKind.TEST, "test", ""), second(60), {"a": ""})
 
@@ -285,8 +289,8 @@ async def test_nothing_is_too_odd_to_be_told(store):
     """Texts of any length and half characters are cut or repaired."""
     odd = Alert(AlertKind.DISK, "\u00fc" * 500, "m" * 9999, "\ud83d", "r" * 99)
     for number in range(2):
-        await store.ring(odd, second(number), told_before=NEVER, targets=())
-    await store.clear(odd.key, second(2), "c" * 9999)
+        await store.raise_alert(odd, second(number), told_before=NEVER, targets=())
+    await store.resolve(odd.key, second(2), "c" * 9999)
 
     (record,), total = await store.list(AlertFilter(), NEWEST)
 

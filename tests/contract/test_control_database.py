@@ -15,7 +15,7 @@ from app.control.audit import AuditRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.control.users import UserRecords
-from app.domain.run import (
+from app.domain.runs.run import (
     RunState,
 )
 from app.errors import (
@@ -279,7 +279,7 @@ async def test_values_that_no_column_holds_are_refused(server, database, tmp_pat
     control = ControlDatabase(f"{server.url.rstrip('/')}/{database}", tmp_path)
     await control.prepare()
     with pytest.raises(InvalidRequestError, match="does not fit"):
-        await RunRecords(control).add(run(asked_by="x" * 300))
+        await RunRecords(control).add(run(requested_by="x" * 300))
     await control.close()
 
 

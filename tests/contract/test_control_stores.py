@@ -7,9 +7,10 @@ from datetime import timedelta, timezone
 import pytest
 
 from app.control.users import UserRecords
-from app.domain.audit import GENESIS, seal
-from app.domain.progress import ProgressReport
-from app.domain.run import (
+from app.domain.access.audit import GENESIS, seal
+from app.domain.access.user import LoginSession, Role
+from app.domain.runs.progress import ProgressReport
+from app.domain.runs.run import (
     Failure,
     IdempotencyKey,
     Origin,
@@ -18,7 +19,6 @@ from app.domain.run import (
     RunState,
 )
 from app.domain.stores import AuditFilter, Page, UserStore
-from app.domain.user import Role, Session
 from app.errors import (
     ConflictError,
     InvalidRequestError,
@@ -33,9 +33,9 @@ from tests.fixtures.records import NOON, assert_chain, event, run, second, user
 ODD = "a'b\"c\\d%e:f?\x00\n\u00fc\u65e5\U0001f600"
 
 
-def session(number: int = 1, **changes) -> Session:
+def session(number: int = 1, **changes) -> LoginSession:
     """Make the n-th login of alice."""
-    made = Session(f"session{number}", "alice", "0" * 64, NOON, NOON + timedelta(days=1))
+    made = LoginSession(f"session{number}", "alice", "0" * 64, NOON, NOON + timedelta(days=1))
     return replace(made, **changes)
 
 
@@ -57,7 +57,7 @@ async def test_a_run_comes_back_as_it_was(runs):
     full = run(
         kind=RunKind.RESTORE,
         state=RunState.FAILED,
-        asked_by=ODD,
+        requested_by=ODD,
         backup_id="backup_1",
         restore_id="restore_1",
         request={"tables": [ODD, "\ud800"], "threads": 4, "deep": {"none": None, "half": 0.5}},
@@ -136,7 +136,7 @@ async def test_a_key_makes_two_requests_one(runs):
     assert await runs.find_by_key("alice", key) is None
     assert await runs.add(run(1), key) is None
     assert await runs.add(run(2), key) == run(1)
-    assert await runs.add(run(3, asked_by="bob"), key) is None
+    assert await runs.add(run(3, requested_by="bob"), key) is None
     for number in (4, 5):
         assert await runs.add(run(number)) is None
 
@@ -171,7 +171,7 @@ async def test_lists_of_runs(runs):
                 number,
                 kind=RunKind.DRILL if number < 2 else RunKind.BACKUP,
                 state=RunState.FAILED if over else RunState.QUEUED,
-                asked_by=f"user{number % 3}",
+                requested_by=f"user{number % 3}",
                 backup_id=f"backup_{number}",
                 # The one that was asked for first took longest.
                 finished_at=second(100 - number) if over else None,
@@ -180,7 +180,7 @@ async def test_lists_of_runs(runs):
 
     async def found(wanted: RunFilter, sort: str = "created_at", **page) -> tuple[str, int]:
         rows, count = await runs.list(wanted, Page(sort=sort, **page))
-        return "".join(one.run_id[-1] for one in rows), count
+        return "".join(row.run_id[-1] for row in rows), count
 
     assert await found(RunFilter()) == ("012345", 6)
     assert await found(RunFilter(), "-created_at") == ("543210", 6)
@@ -191,7 +191,7 @@ async def test_lists_of_runs(runs):
     assert await found(RunFilter(), "-kind") == ("105432", 6)
     assert await found(RunFilter(kinds=(RunKind.DRILL,))) == ("01", 2)
     assert await found(RunFilter(kinds=(RunKind.DRILL, RunKind.BACKUP))) == ("012345", 6)
-    assert await found(RunFilter(states=(RunState.FAILED,), asked_by="user2")) == ("2", 1)
+    assert await found(RunFilter(states=(RunState.FAILED,), requested_by="user2")) == ("2", 1)
     assert await found(RunFilter(backup_id="backup_4")) == ("4", 1)
     assert "".join(one.run_id[-1] for one in await runs.unfinished()) == "135"
     for sort in ("run_id", "--created_at", "", "created_at; DROP TABLE runs"):
@@ -350,7 +350,7 @@ async def test_lists_of_entries(audit):
 
     async def found(wanted: AuditFilter, sort: str = "number", **page) -> tuple[list[int], int]:
         rows, count = await audit.list(wanted, Page(sort=sort, **page))
-        return [one.number for one in rows], count
+        return [row.number for row in rows], count
 
     assert await found(AuditFilter(), "-number", limit=2) == ([5, 4], 5)
     assert await found(AuditFilter(), offset=3) == ([4, 5], 5)

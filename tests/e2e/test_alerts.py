@@ -43,7 +43,7 @@ async def test_a_test_says_who_has_got_it(cli, endpoint, address):
     assert lasting.out == "No alerts.\n"
     assert {one.path for one in endpoint.got} == {"/T1JJ3T3L2", "/T1JJ3T3L2/disk"}
     everything = [document, shown, failed, told, listed, table]
-    assert [one for one in SECRETS if one in str(everything)] == []
+    assert [secret for secret in SECRETS if secret in str(everything)] == []
 
 
 async def test_a_test_needs_no_control_database(cli, endpoint, address):
@@ -94,7 +94,7 @@ async def test_alerts_over_http(own_api, server, endpoint, address):
     assert (newest["target"], newest["tone"], newest["error"]) == (target, "test", "http-403")
     assert lasting.json()["total"] == 0
     answers = "".join(one.text for one in (tested, failed, listed, lasting))
-    assert [one for one in SECRETS if one in answers + api.log] == []
+    assert [secret for secret in SECRETS if secret in answers + api.log] == []
 
 
 async def test_a_scheduled_backup_that_fails_is_told(
@@ -129,7 +129,7 @@ async def test_a_scheduled_backup_that_fails_is_told(
     assert recovery["title"].startswith("Backstay: well again - failure - nightly (")
     assert api.stop() == 0
     assert len(endpoint.got) == 6
-    assert [one for one in SECRETS if one in api.log] == []
+    assert [secret for secret in SECRETS if secret in api.log] == []
 
 
 async def test_no_backup_waits_for_whoever_is_told(own_api, server, database, endpoint, address):

@@ -294,14 +294,20 @@ def test_the_dashboard_asks_for_what_is_there(monitored):
     """Every name and label of every panel, the data source chosen by whoever imports it."""
     board = json.loads((DOCS / "monitoring" / "grafana-dashboard.json").read_text())
     real = _labels(monitored)
-    expressions = [one for panel in board["panels"] for one in _expressions(panel)]
+    expressions = [expression for panel in board["panels"] for expression in _expressions(panel)]
     variables = {one["name"]: one for one in board["templating"]["list"]}
-    queries = [one["query"]["query"] for one in variables.values() if one["type"] == "query"]
+    queries = [
+        variable["query"]["query"] for variable in variables.values() if variable["type"] == "query"
+    ]
 
     assert len(expressions) > 25
-    assert {one: _unknown(one, real) for one in expressions if _unknown(one, real)} == {}
-    assert all(is_balanced(one) for one in expressions)
-    assert {name for one in queries for name, _ in selectors(one)} <= set(real)
+    assert {
+        expression: _unknown(expression, real)
+        for expression in expressions
+        if _unknown(expression, real)
+    } == {}
+    assert all(is_balanced(expression) for expression in expressions)
+    assert {name for query in queries for name, _ in selectors(query)} <= set(real)
     used = set(re.findall(r"\$\{?(\w+)", json.dumps(board))) - {"__all"}
     assert used == set(variables)
     assert variables["datasource"]["type"] == "datasource"
@@ -372,11 +378,11 @@ def test_the_lines_of_a_run_name_it_its_schedule_and_who_asked(monitored):
     """From the first to the last, as JSON, since nobody looks at a terminal."""
     run = monitored.run
     about = [
-        one
-        for one in _lines(monitored.api)
-        if one.get("facts", {}).get("backup_id") == run["backup_id"]
-        and one["logger"] == "app.services.backups"
-        and "database backup" in one["event"].lower()
+        line
+        for line in _lines(monitored.api)
+        if line.get("facts", {}).get("backup_id") == run["backup_id"]
+        and line["logger"] == "app.services.backups.service"
+        and "database backup" in line["event"].lower()
     ]
 
     assert [one["event"] for one in about] == [

@@ -104,9 +104,9 @@ def test_wrong_passwords_are_refused_and_then_not_even_looked_at(fresh):
     unknown = _log_in(client, "nobody", "wrong")
     sixth = _log_in(client)
 
-    for one in (*answers, unknown):
-        found = problem(one, 401, "not-authenticated")
-        assert one.headers["WWW-Authenticate"] == "Bearer"
+    for answer in (*answers, unknown):
+        found = problem(answer, 401, "not-authenticated")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
         assert found["detail"] == "wrong user name or password"
     found = problem(sixth, 429, "too-many-attempts")
     assert 0 < int(sixth.headers["Retry-After"]) <= 60
@@ -267,8 +267,15 @@ def test_the_audit_tells_who_changed_or_was_refused_what(fresh):
     run_id = problem(failed, 502, "connection-failed")["run_id"]
 
     found = [
-        (one["actor"], one["role"], one["action"], one["status"], one["result"], one["run_id"])
-        for one in _entries(fresh)
+        (
+            entry["actor"],
+            entry["role"],
+            entry["action"],
+            entry["status"],
+            entry["result"],
+            entry["run_id"],
+        )
+        for entry in _entries(fresh)
     ]
     assert found == [
         ("admin", "admin", "log_in", 200, "ok", None),
@@ -296,12 +303,12 @@ def test_the_audit_pages_sorts_and_filters(fresh):
     page = admin.get(AUDIT, params={"limit": 2, "offset": 1}).json()
     assert (page["total"], page["limit"], page["offset"]) == (4, 2, 1)
     assert [one["number"] for one in page["entries"]] == [3, 2]
-    assert [one["number"] for one in _entries(fresh, actor="gina")] == [3]
-    assert [one["number"] for one in _entries(fresh, action="create_user")] == [1, 2]
-    assert [one["number"] for one in _entries(fresh, result="not-authenticated")] == [4]
+    assert [entry["number"] for entry in _entries(fresh, actor="gina")] == [3]
+    assert [entry["number"] for entry in _entries(fresh, action="create_user")] == [1, 2]
+    assert [entry["number"] for entry in _entries(fresh, result="not-authenticated")] == [4]
     third = _entries(fresh)[2]["at"]
-    assert [one["number"] for one in _entries(fresh, since=third)] == [3, 4]
-    assert [one["number"] for one in _entries(fresh, until=third.removesuffix("Z"))] == [1, 2]
+    assert [entry["number"] for entry in _entries(fresh, since=third)] == [3, 4]
+    assert [entry["number"] for entry in _entries(fresh, until=third.removesuffix("Z"))] == [1, 2]
     for query in ({"sort": "actor"}, {"since": "soon"}, {"until": "0001-01-01T00:00+14:00"}):
         problem(admin.get(AUDIT, params=query), 422, "invalid-request")
 

@@ -110,7 +110,7 @@ def test_events_go_on_where_they_ended(busy):
 
     def ids(last):
         with client.stream("GET", url, headers={"Last-Event-ID": last} if last else {}) as response:
-            return [int(one["id"]) for one in events(response)]
+            return [int(event["id"]) for event in events(response)]
 
     revision = run["revision"]
     assert ids("") == ids("0") == ids(str(revision - 1)) == ids("nonsense") == [revision]

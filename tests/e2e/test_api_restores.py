@@ -204,7 +204,7 @@ def test_a_drill_restores_beside_and_proves(admin, backup_id, sql, database):
     assert sql.run(ROWS) == [(1, 1)]
     assert sql.run(f"SHOW DATABASES LIKE '{database}_%'") == []
     options = admin.get(f"{BACKUP}/recovery-options/{backup_id}").json()
-    assert [(one["by"], one["success"]) for one in options["proofs"]] == [("drill", True)]
+    assert [(option["by"], option["success"]) for option in options["proofs"]] == [("drill", True)]
 
 
 # -- refusals ---------------------------------------------------------------------------------------
@@ -274,5 +274,5 @@ def test_a_server_that_cannot_take_a_backup_is_incompatible(admin, sql, database
 
     problem(found, 400, "incompatible-server")
     assert options["full_restore"] is False
-    assert [one["code"] for one in options["problems"]] == ["incompatible-server"]
+    assert [option["code"] for option in options["problems"]] == ["incompatible-server"]
     assert options["packet"]["needed"] > options["packet"]["allowed"] == 1048576

@@ -151,7 +151,7 @@ def over(admin, sql, database):
     sql.run(f"DROP DATABASE IF EXISTS {database}_r")
     deletion = admin.delete(f"/api/admin/backup/delete/{name}").json()
     runs = {one["kind"]: one for one in (backup, restore, deletion)}
-    assert {one["state"] for one in runs.values()} == {"succeeded"}
+    assert {run["state"] for run in runs.values()} == {"succeeded"}
     return {kind: one["run_id"] for kind, one in runs.items()}
 
 

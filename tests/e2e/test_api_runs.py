@@ -99,9 +99,9 @@ def test_a_request_that_comes_twice_is_one_run(admin, table, held):
     over = finished(admin, run_id)
     answers.append(admin.post(f"{BACKUP}/create", json=body, headers={**key, **WAIT}))
 
-    assert {one.json()["run_id"] for one in answers} == {run_id}
-    assert {one.headers["Location"] for one in answers} == {f"{RUNS}/{run_id}"}
-    assert [one.status_code for one in answers] == [202, 202, 200]
+    assert {answer.json()["run_id"] for answer in answers} == {run_id}
+    assert {answer.headers["Location"] for answer in answers} == {f"{RUNS}/{run_id}"}
+    assert [answer.status_code for answer in answers] == [202, 202, 200]
     assert answers[2].json() == over
     listed = admin.get(f"{BACKUP}/list", params={"database": table}).json()
     assert listed["total"] == 1
@@ -202,12 +202,12 @@ async def test_of_a_hundred_backups_at_once_one_runs(shared_api, table, held):
     answers = await _hundred(shared_api, {"databases": [table]})
     held.close()
 
-    begun = [one for one in answers if one.status_code == 202]
+    begun = [answer for answer in answers if answer.status_code == 202]
     assert len(begun) == 1
     run_id = begun[0].json()["run_id"]
-    for one in answers:
-        if one is not begun[0]:
-            assert problem(one, 409, "already-running")["run_id"] == run_id
+    for answer in answers:
+        if answer is not begun[0]:
+            assert problem(answer, 409, "already-running")["run_id"] == run_id
     finished(shared_api.client(), run_id)
 
 
@@ -216,8 +216,8 @@ async def test_a_hundred_of_one_key_are_one_run(shared_api, table, held):
     answers = await _hundred(shared_api, {"databases": [table]}, **_key())
     held.close()
 
-    assert {one.status_code for one in answers} == {202}
-    (run_id,) = {one.json()["run_id"] for one in answers}
+    assert {answer.status_code for answer in answers} == {202}
+    (run_id,) = {answer.json()["run_id"] for answer in answers}
     finished(shared_api.client(), run_id)
 
 

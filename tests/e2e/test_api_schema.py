@@ -1,6 +1,5 @@
 """The whole API against its own document: random requests, and what it promises of the answers."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,11 +17,12 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.fixtures.api import Api, claims_of, encoded, finished
 from tests.fixtures.operations import OPERATIONS
+from tests.fixtures.series import series
 from tests.fixtures.servers import OwnServers, Sql
 
 
 # Each is sent so many requests that the document allows, and as many that it does not.
-EXAMPLES = int(os.getenv("BACKSTAY_TEST_EXAMPLES", "10"))
+EXAMPLES = series(10, 100)
 # Of endless or other than JSON answers; their own tests read them.
 NOT_HERE = {"watch_run", "download_backup"}
 CHECKS = [
@@ -96,6 +96,7 @@ def cases_of(schema, name, known):
     return st.one_of(made)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in NOT_HERE])
 def test_answers_are_those_of_the_document(schema, session, known, name):
     """No request fails the service, and each status, type, header and body is a documented one."""
@@ -118,10 +119,10 @@ def test_answers_are_those_of_the_document(schema, session, known, name):
 def test_other_methods_are_told_which_there_are(installation):
     """What the document does not have is 405, with all that it has in `Allow`."""
     admin = installation.client()
-    paths = {one.path: one.at("x") for one in OPERATIONS.values()}
+    paths = {operation.path: operation.at("x") for operation in OPERATIONS.values()}
     methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
     for path, target in paths.items():
-        there = {one.method for one in OPERATIONS.values() if one.path == path}
+        there = {operation.method for operation in OPERATIONS.values() if operation.path == path}
         for method in set(methods) - there:
             found = admin.request(method, target)
             assert (found.status_code, found.json()["code"]) == (405, "method-not-allowed")

@@ -299,7 +299,7 @@ def test_the_token_of_another_application_is_enough(shared_api, sql, database, c
 
     assert name in {one["backup_id"] for one in listed}
     assert [one.status_code for one in looked] == [200, 200]
-    assert [(one["state"], one["asked_by"]) for one in runs] == [("succeeded", "some-admin")] * 2
+    assert [(run["state"], run["asked_by"]) for run in runs] == [("succeeded", "some-admin")] * 2
     assert deleted.status_code == 200
 
 

@@ -28,10 +28,10 @@ def test_the_demo_damages_a_shop_and_gets_it_back(tmp_path):
     document = cli.json("demo", TMPDIR=str(tmp_path))
     tables = {one["table"]: one for one in document["tables"]}
 
-    assert all(one["equal"] for one in tables.values())
+    assert all(table["equal"] for table in tables.values())
     assert tables["order_items"]["rows_damaged"] is None
     assert [name for name, one in tables.items() if one["harmed"]] == ["order_items", "products"]
-    assert document["rows_count"] == sum(one["rows"] for one in tables.values()) > 50_000
+    assert document["rows_count"] == sum(table["rows"] for table in tables.values()) > 50_000
     assert _leftovers(tmp_path) == []
     assert _processes(tmp_path) == []
 

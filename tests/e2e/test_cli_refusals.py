@@ -254,7 +254,7 @@ def test_a_read_only_directory_is_permission_denied(cli, database):
     checks = cli.json("doctor", code=21)["checks"]
 
     assert (error["code"], error["title"]) == ("storage-denied", "Permission denied")
-    assert [one["name"] for one in checks if one["state"] == "fail"] == ["backup directory"]
+    assert [check["name"] for check in checks if check["state"] == "fail"] == ["backup directory"]
 
 
 def test_a_disk_that_fills_in_the_middle_leaves_nothing(cli, sql, database):

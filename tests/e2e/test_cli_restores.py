@@ -251,8 +251,8 @@ def test_neither_rows_nor_passwords_are_printed(cli, sql, database, shop):
         sql.run("DROP USER secretive@'%'")
     results += [cli("--verbose", "restore", "run", shop, *more) for more in (("--drill",), ())]
 
-    assert [one.code for one in results] == [20, 20, 20, 20, 0, 0, 0]
-    for one in results:
-        assert SECRET not in one.out + one.err
-        assert "hunter2" not in one.out + one.err
-        assert "Traceback" not in one.err
+    assert [result.code for result in results] == [20, 20, 20, 20, 0, 0, 0]
+    for result in results:
+        assert SECRET not in result.out + result.err
+        assert "hunter2" not in result.out + result.err
+        assert "Traceback" not in result.err

@@ -99,7 +99,7 @@ def test_a_killed_backup_is_swept_by_the_next(busy):
 
     assert [name.endswith(".partial") for name in left] == [True]
     assert (listed["backups"], listed["orphans"]) == ([], [])
-    assert [one["state"] for one in leftovers] == ["warn"]
+    assert [leftover["state"] for leftover in leftovers] == ["warn"]
     assert cli.files() == {made["file"], made["file"] + ".manifest.json"}
 
 

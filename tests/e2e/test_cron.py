@@ -85,7 +85,7 @@ def test_the_service_makes_up_for_what_was_missed_once(own_api, server, table):
     (shown,) = client.get(f"{BACKUP}/schedule").json()["schedules"]
     assert shown["missed"] == 1
     runs = client.get("/api/admin/runs").json()
-    assert [(one["asked_by"], one["origin"], one["state"]) for one in runs["runs"]] == [
+    assert [(run["asked_by"], run["origin"], run["state"]) for run in runs["runs"]] == [
         ("schedule:default", "schedule", "succeeded")
     ]
     assert runs["runs"][0]["request"]["schedule"] == "default"
@@ -113,8 +113,8 @@ def test_cron_and_services_at_the_same_due_minute_make_one_backup(own_api, cli, 
     with ThreadPoolExecutor() as pool:
         services = [pool.submit(one.start) for one in apis]
         calls = [pool.submit(cli, "cron", **shared) for _ in range(4)]
-        answers = [(one.result().code, one.result().out, one.result().err) for one in calls]
-        clients = [one.result().client("operator") for one in services]
+        answers = [(call.result().code, call.result().out, call.result().err) for call in calls]
+        clients = [service.result().client("operator") for service in services]
     wait_until(lambda: schedule_of(directory).get("last_backup_id"), "a backup is made")
 
     assert answers == [(0, "", "")] * 4

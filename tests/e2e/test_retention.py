@@ -101,5 +101,5 @@ def test_the_service_prunes_and_pins(own_api, server, sql, database):
     assert again["result"]["deleted"] == []
 
     entries = admin.get("/api/admin/audit", params={"action": "delete_backup"}).json()["entries"]
-    found = {(one["actor"], one["target"]) for one in entries if one["result"] == "ok"}
+    found = {(entry["actor"], entry["target"]) for entry in entries if entry["result"] == "ok"}
     assert found == {("retention", ids[1]), ("some-admin", ids[0])}

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.archive import codec as codecs
-from app.archive.catalogue import Catalogue
-from app.domain.manifest import Codec, from_json
-from app.domain.notes import VerifyLevel
+from app.archive.catalogue.catalogue import Catalogue
+from app.archive.file import codec as codecs
+from app.domain.backups.check_notes import VerifyLevel
+from app.domain.backups.manifest import Codec, from_json
 from app.errors import (
     ChecksumMismatchError,
     IntegrityError,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app.archive.catalogue import Catalogue
-from app.archive.writer import ArchiveWriter
-from app.domain.manifest import Codec
+from app.archive.catalogue.catalogue import Catalogue
+from app.archive.file.writer import ArchiveWriter
+from app.domain.backups.manifest import Codec
 from app.errors import (
     BackupInUseError,
     BackupNotFoundError,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.progress import Phase, Progress
-from app.domain.restore import RestoreRequest
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
 from app.errors import IncompatibleServerError, StatementError
 from tests.fixtures.rehearsed import left_over
 from tests.fixtures.servers import Sql
@@ -102,6 +102,6 @@ async def test_r11_smaller_packets_in_place(own_server, tmp_path):
     assert_same(before, snapshot(small.url, "d"))
     with Sql(small.url) as sql:
         assert left_over(sql) == []
-    assert [one.backup_id for one in here.catalogue.survey().entries] == [manifest.backup_id]
+    assert [entry.backup_id for entry in here.catalogue.survey().entries] == [manifest.backup_id]
     for trip in (there, here):
         await trip.target.close()

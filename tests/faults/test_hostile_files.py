@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from app.archive import codec as codecs
-from app.archive.footer import read_footer
-from app.archive.reader import ArchiveReader
-from app.domain.manifest import Codec
+from app.archive.file import codec as codecs
+from app.archive.file.footer import read_footer
+from app.archive.file.reader import ArchiveReader
+from app.domain.backups.manifest import Codec
 from app.errors import (
     BackupNotFoundError,
     ChecksumMismatchError,

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from app.archive.catalogue import Catalogue
-from app.domain.recovery import RecoveryPhase
-from app.domain.restore import RestoreRequest
-from app.engine.connection import Server as Target, Session
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.restores.journal import RestorePhase
+from app.domain.restores.restore import RestoreRequest
+from app.engine.server.connection import Server as Target, Session
 from app.errors import ConnectionFailedError, ConnectionLostError
 from app.sandbox.server import PrivateServer
-from app.services.recoveries import RecoveryService
+from app.services.restores.service import RecoveryService
 from app.storage.journals import Journals
 from tests.fixtures.accounts import databases
 from tests.fixtures.servers import OwnServers, Sql
@@ -140,7 +140,7 @@ class Store:
     async def undo(self) -> None:
         """Undo the newest recovery, or the undo of one."""
         journals = self._trip.journals.all()
-        done = [one.recovery_id for one in journals if one.phase is RecoveryPhase.DONE]
+        done = [journal.restore_id for journal in journals if journal.phase is RestorePhase.DONE]
         await self.recoveries.undo(done[0])
 
     async def revive(self) -> str:
@@ -149,7 +149,7 @@ class Store:
         assert not self._server.is_running()
         self._server.start()
         repairs = await self._trip.recoveries.repair()
-        assert [one.outcome for one in repairs] in (["undone"], ["finished"])
+        assert [repair.outcome for repair in repairs] in (["undone"], ["finished"])
         return self.state()
 
     def state(self) -> str:

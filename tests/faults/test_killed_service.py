@@ -18,7 +18,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.bootstrap.service import service
+from app.bootstrap.service import open_service
 from app.config import Settings
 from tests.corpora.shops import CHANGES, SHOP
 from tests.fixtures.accounts import databases
@@ -286,7 +286,7 @@ async def test_a_killed_command_is_put_right_by_the_service(shop):
         jwt_secret=SecretStr(SECRET),
     )
 
-    async with service(settings) as parts:
+    async with open_service(settings) as parts:
         assert await parts.upkeep.put_right()
 
     over = finished(shop.client, run["run_id"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.notes import VerifyLevel
+from app.domain.backups.check_notes import VerifyLevel
 from app.errors import AppError
 from app.storage.local import LocalDirectory
 from tests.fixtures.archives import leftovers

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from app.domain.backup import BackupRequest
-from app.domain.manifest import Manifest
-from app.domain.progress import Phase, Progress
-from app.domain.restore import RestoreRequest
+from app.domain.backups.backup import BackupRequest
+from app.domain.backups.manifest import Manifest
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
 from app.errors import (
     ConnectionFailedError,
     ConnectionLostError,
@@ -192,7 +192,7 @@ async def test_all_databases(own_server, tmp_path):
             before = {name: snapshot(server.url, name) for name in names}
             trip = Trip(server.url, tmp_path / "backups")
             manifest = await trip.backups.create(BackupRequest())
-            assert {one.name for one in manifest.databases} == set(names)
+            assert {database.name for database in manifest.databases} == set(names)
             for name in names:
                 sql.run("DROP DATABASE `" + name.replace("`", "``") + "`")
 

@@ -11,23 +11,23 @@ from typing import Any
 
 import pytest
 
+from app.control.absent import NoAlerts
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
-from app.domain.alert import Alert, AlertKind
-from app.domain.notice import Notice, Tone
-from app.domain.run import Failure, Origin, Run, RunId, RunKind, RunState
+from app.domain.alerts.alert import Alert, AlertKind
+from app.domain.alerts.notice import Notice, NoticeKind
+from app.domain.runs.run import Failure, Origin, Run, RunId, RunKind, RunState
 from app.domain.stores import AlertFilter, Page
 from app.errors import InvalidRequestError
 from app.notices.addresses import parse_alert_urls
 from app.notices.messenger import AppriseMessenger
-from app.notices.quiet import hush
-from app.services.alerts import AlertService
-from app.services.deliveries import Patience
-from app.services.history import NoAlerts
+from app.notices.silence import silence
+from app.services.alerts.delivery import RetryPolicy
+from app.services.alerts.service import AlertService
 from tests.fixtures.endpoints import EveryRecord
 
 
-QUICK = Patience(seconds=30, pauses=(0.05, 0.05, 0.05))
+QUICK = RetryPolicy(seconds=30, pauses=(0.05, 0.05, 0.05))
 DISK = Alert(AlertKind.DISK, "backups", "less than 1 GB is free", "Delete something.")
 SCHEMES = "json,mailto"
 EVERYTHING = Page(limit=500, sort="opened_at")
@@ -56,7 +56,7 @@ class World:
         self.directory = directory
         self.database = ControlDatabase(f"sqlite:///{directory}/control.db", directory)
 
-    def service(self, *urls: str, patience: Patience = QUICK, store=None) -> AlertService:
+    def service(self, *urls: str, patience: RetryPolicy = QUICK, store=None) -> AlertService:
         """Make a service that sends to these addresses."""
         messenger = AppriseMessenger(parse_alert_urls(" ".join(urls), SCHEMES))
         messenger.load()
@@ -64,12 +64,16 @@ class World:
         return AlertService(store, messenger, self.clock, "db1", patience)
 
     async def log(self, service: AlertService) -> list[tuple[str, int, str]]:
-        """Tone, attempt and error of each attempt, oldest first; `...` of what is to be made."""
+        """NoticeKind, attempt and error of each attempt, oldest first; `...` of what is to be made."""
         found, _ = await service.list(AlertFilter(), EVERYTHING)
         attempts = sorted(
-            (one for _, deliveries in found for one in deliveries), key=lambda one: one.number
+            (delivery for _, deliveries in found for delivery in deliveries),
+            key=lambda one: one.number,
         )
-        return [(one.tone.value, one.attempt, one.error if one.at else "...") for one in attempts]
+        return [
+            (attempt.tone.value, attempt.attempt, attempt.error if attempt.at else "...")
+            for attempt in attempts
+        ]
 
     async def settled(
         self, service: AlertService, seconds: float = 60
@@ -103,7 +107,7 @@ async def world(tmp_path) -> AsyncIterator[World]:
 @asynccontextmanager
 async def working(*services: AlertService) -> AsyncIterator[None]:
     """Let services deliver for the length of a block."""
-    tasks = [asyncio.create_task(one.go_on()) for one in services]
+    tasks = [asyncio.create_task(one.run_forever()) for one in services]
     try:
         yield
     finally:
@@ -128,10 +132,10 @@ async def test_an_alarm_is_delivered_once_and_its_end_quietly(world, endpoint, m
     service = world.service(hook(endpoint), mail.address)
     async with working(service):
         for _ in range(3):
-            await service.ring(DISK)
+            await service.raise_alert(DISK)
         assert len(await world.settled(service)) == 2
-        await service.clear(DISK.kind, DISK.about, "enough is free")
-        await service.clear(DISK.kind, DISK.about, "enough is free")
+        await service.resolve(DISK.kind, DISK.about, "enough is free")
+        await service.resolve(DISK.kind, DISK.about, "enough is free")
         log = await world.settled(service)
 
     assert sorted(log) == [("alarm", 1, "")] * 2 + [("recovery", 1, "")] * 2
@@ -154,8 +158,8 @@ async def test_only_who_wants_a_kind_gets_it(world, endpoint):
     failures = f"failure,drill={hook(endpoint, '/failures')}"
     service = world.service(failures, hook(endpoint, "/all"))
     async with working(service):
-        await service.ring(DISK)
-        await service.ring(Alert(AlertKind.DRILL, "backup_1", "it could not be restored"))
+        await service.raise_alert(DISK)
+        await service.raise_alert(Alert(AlertKind.DRILL, "backup_1", "it could not be restored"))
         await world.settled(service)
 
     assert sorted(one.path for one in endpoint.got) == ["/all", "/all", "/failures"]
@@ -166,7 +170,7 @@ async def test_an_endpoint_that_refuses_is_tried_again(world, endpoint):
     endpoint.status = 500
     service = world.service(hook(endpoint))
     async with working(service):
-        await service.ring(DISK)
+        await service.raise_alert(DISK)
         await endpoint.until(2)
         endpoint.status = 200
         log = await world.settled(service)
@@ -179,9 +183,9 @@ async def test_an_endpoint_that_refuses_is_tried_again(world, endpoint):
 async def test_the_pauses_grow_and_end(world, endpoint, caplog):
     """After the last one it is given up, and nobody who never got an alarm gets a recovery."""
     endpoint.status = 500
-    patience = Patience(seconds=30, pauses=(10.0, 60.0, 7200.0))
+    patience = RetryPolicy(seconds=30, pauses=(10.0, 60.0, 7200.0))
     service = world.service(hook(endpoint), patience=patience)
-    await service.ring(DISK)
+    await service.raise_alert(DISK)
     for pause in (0, 9, 2, 58, 4, 7100, 200, 99999):
         world.clock.ahead += timedelta(seconds=pause)
         await service.flush(30)
@@ -189,16 +193,16 @@ async def test_the_pauses_grow_and_end(world, endpoint, caplog):
     assert [error for _, _, error in await world.log(service)] == ["http-500"] * 4
     assert len(endpoint.got) == 4
     assert "An alert was given up" in caplog.text
-    await service.clear(DISK.kind, DISK.about, "enough is free")
+    await service.resolve(DISK.kind, DISK.about, "enough is free")
     assert len(await world.log(service)) == 4
 
 
 async def test_an_endpoint_that_is_down_is_waited_for(world, endpoint):
     """It comes back on the same port, and gets the message."""
     await endpoint.close()
-    service = world.service(hook(endpoint), patience=Patience(seconds=30, pauses=(0.05,) * 1000))
+    service = world.service(hook(endpoint), patience=RetryPolicy(seconds=30, pauses=(0.05,) * 1000))
     async with working(service):
-        await service.ring(DISK)
+        await service.raise_alert(DISK)
         await world.until(service, ("alarm", 1, "no-answer"))
         await endpoint.open()
         log = await world.settled(service)
@@ -211,12 +215,14 @@ async def test_an_endpoint_that_is_down_is_waited_for(world, endpoint):
 async def test_a_hanging_endpoint_keeps_nobody_waiting(world, endpoint, mail):
     """Ringing returns at once, others get their messages, and a thread that hangs is the only one."""
     endpoint.status = 0
-    patience = Patience(seconds=3, pauses=(0.01,) * 10)
+    patience = RetryPolicy(seconds=3, pauses=(0.01,) * 10)
     service = world.service(hook(endpoint, "/hook?rto=30"), mail.address, patience=patience)
     async with working(service):
         began = time.monotonic()
         for number in range(3):
-            await service.ring(Alert(AlertKind.MISSED, f"schedule{number}", "nobody was there"))
+            await service.raise_alert(
+                Alert(AlertKind.MISSED, f"schedule{number}", "nobody was there")
+            )
         assert time.monotonic() - began < 3
         log = await world.settled(service)
 
@@ -230,12 +236,12 @@ async def test_a_mail_server_that_refuses_is_tried_again(world, mail):
     mail.refuses = True
     service = world.service(mail.address)
     async with working(service):
-        await service.ring(DISK)
+        await service.raise_alert(DISK)
         log = await world.settled(service)
         assert log == [("alarm", attempt, "refused") for attempt in (1, 2, 3, 4)]
         mail.refuses = False
         world.clock.ahead += timedelta(hours=24)
-        await service.ring(DISK)
+        await service.raise_alert(DISK)
         await world.settled(service)
 
     assert len(mail.got) == 1
@@ -246,7 +252,7 @@ async def test_what_lasts_is_told_again_after_a_day(world, endpoint):
     service = world.service(hook(endpoint))
     for hours in (0, 1, 20, 2, 1, 23, 1):
         world.clock.ahead += timedelta(hours=hours)
-        await service.ring(DISK)
+        await service.raise_alert(DISK)
         await service.flush(30)
 
     assert len(endpoint.got) == 3
@@ -255,7 +261,7 @@ async def test_what_lasts_is_told_again_after_a_day(world, endpoint):
 
 async def test_a_restart_keeps_what_is_to_be_sent(world, endpoint):
     """Nothing is sent by the process that rang; the next one does it."""
-    await world.service(hook(endpoint)).ring(DISK)
+    await world.service(hook(endpoint)).raise_alert(DISK)
     service = world.service(hook(endpoint))
     async with working(service):
         await world.settled(service)
@@ -269,11 +275,11 @@ async def test_two_services_send_each_message_once(world, endpoint):
     async with working(*services):
         for number in range(10):
             alert = Alert(AlertKind.MISSED, f"schedule{number}", "nobody was there")
-            await asyncio.gather(*(one.ring(alert) for one in services))
+            await asyncio.gather(*(one.raise_alert(alert) for one in services))
         await world.settled(services[0])
         for number in range(10):
             await asyncio.gather(
-                *(one.clear(AlertKind.MISSED, f"schedule{number}", "well") for one in services)
+                *(one.resolve(AlertKind.MISSED, f"schedule{number}", "well") for one in services)
             )
         await world.settled(services[0])
 
@@ -282,13 +288,13 @@ async def test_two_services_send_each_message_once(world, endpoint):
 
 async def test_a_command_sends_before_it_ends(world, endpoint):
     """Flushing sends what is due, takes no longer than it may, and leaves the rest to others."""
-    service = world.service(hook(endpoint), patience=Patience(seconds=30, pauses=(60,)))
-    await service.ring(DISK)
+    service = world.service(hook(endpoint), patience=RetryPolicy(seconds=30, pauses=(60,)))
+    await service.raise_alert(DISK)
     await service.flush(30)
     assert len(endpoint.got) == 1
 
     endpoint.status = 0
-    await service.ring(Alert(AlertKind.MISSED, "nightly", "nobody was there"))
+    await service.raise_alert(Alert(AlertKind.MISSED, "nightly", "nobody was there"))
     began = time.monotonic()
     await service.flush(1)
 
@@ -300,10 +306,10 @@ async def test_without_a_control_database_an_alarm_is_sent_at_once(world, endpoi
     """Once; its end too, and nothing is raised. It is in the log of the program."""
     service = world.service(hook(endpoint), store=NoAlerts())
     for _ in range(3):
-        await service.ring(DISK)
+        await service.raise_alert(DISK)
     await service.flush(30)
-    await service.clear(DISK.kind, DISK.about, "enough is free")
-    await service.clear(AlertKind.CLOCK, "clock", "never was")
+    await service.resolve(DISK.kind, DISK.about, "enough is free")
+    await service.resolve(AlertKind.CLOCK, "clock", "never was")
     await service.flush(30)
 
     assert [kind for kind, _ in texts(endpoint)] == ["failure", "success"]
@@ -314,12 +320,12 @@ async def test_a_control_database_that_comes_back_tells_nothing_twice(world, end
     """What was sent without it is known to this process."""
     broken = ControlDatabase(f"sqlite:///{world.directory}", world.directory)
     service = world.service(hook(endpoint), store=AlertRecords(broken))
-    await service.ring(DISK)
+    await service.raise_alert(DISK)
     await service.flush(30)
     service._store = AlertRecords(world.database)
-    await service.ring(DISK)
+    await service.raise_alert(DISK)
     await service.flush(30)
-    await service.clear(DISK.kind, DISK.about, "enough is free")
+    await service.resolve(DISK.kind, DISK.about, "enough is free")
     await service.flush(30)
 
     assert [kind for kind, _ in texts(endpoint)] == ["failure", "success"]
@@ -333,7 +339,7 @@ async def test_ringing_waits_for_no_database_that_hangs(world, endpoint):
     other = ControlDatabase(f"sqlite:///{world.directory}/control.db", world.directory)
     async with other.writing():
         began = time.monotonic()
-        await service.ring(DISK)
+        await service.raise_alert(DISK)
         assert time.monotonic() - began < 4.5
         assert endpoint.got == []
     await service.flush(30)
@@ -373,11 +379,11 @@ async def test_no_secret_is_told(world, endpoint, mail):
         hook(endpoint, f"/{token}?key={token}"),
         mail.address,
         f"json://127.0.0.1:1/{token}",
-        patience=Patience(seconds=30, pauses=(60, 60)),
+        patience=RetryPolicy(seconds=30, pauses=(60, 60)),
     )
     with EveryRecord() as logs:
         endpoint.status, mail.refuses = 500, True
-        await service.ring(DISK)
+        await service.raise_alert(DISK)
         await service.flush(30)
         endpoint.status, mail.refuses = 200, False
         world.clock.ahead += timedelta(minutes=2)
@@ -407,7 +413,7 @@ async def test_an_unknown_target_is_told_as_one():
     """The settings have changed since the message was planned."""
     messenger = AppriseMessenger(())
 
-    assert await messenger.send("json://host", Notice("s", "b", Tone.TEST), 1) == "unknown"
+    assert await messenger.send("json://host", Notice("s", "b", NoticeKind.TEST), 1) == "unknown"
 
 
 # Runs
@@ -419,7 +425,7 @@ def run(kind: RunKind = RunKind.BACKUP, state: RunState = RunState.FAILED, **cha
         "run_id": RunId("run_1"),
         "kind": kind,
         "state": state,
-        "asked_by": "alice",
+        "requested_by": "alice",
         "origin": Origin.API,
         "owner": "me",
         "created_at": datetime(2026, 1, 31, tzinfo=UTC),
@@ -473,7 +479,7 @@ async def test_a_success_makes_up_for_a_failure(world):
     await service.ended(run(request=NIGHTLY))
     await service.ended(run(request={"schedule": "hourly"}))
     await service.ended(run())
-    await service.ring(Alert(AlertKind.OVERDUE, "nightly", "no backup for two days"))
+    await service.raise_alert(Alert(AlertKind.OVERDUE, "nightly", "no backup for two days"))
 
     await service.ended(run(state=RunState.SUCCEEDED, origin=Origin.CLI, request=NIGHTLY))
 
@@ -495,7 +501,7 @@ async def test_a_run_without_an_error_is_told_all_the_same(world):
 
 def test_logs_of_libraries_reach_nobody():
     """Whoever installs a handler at the root."""
-    hush()
+    silence()
     with EveryRecord() as logs:
         for name in ("apprise", "urllib3.connectionpool", "httpx", "httpcore.http11"):
             logging.getLogger(name).error("https://secret")

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from app.domain.manifest import MemberKind
+from app.domain.backups.manifest import MemberKind
 from tests.corpora import sizes
 from tests.corpora.session import PRELUDE
 from tests.fixtures.servers import Sql

@@ -13,8 +13,8 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from app.domain.backup import BackupRequest
-from app.domain.progress import Phase, Progress
+from app.domain.backups.backup import BackupRequest
+from app.domain.runs.progress import Phase, Progress
 from app.errors import SnapshotError
 from tests.fixtures.accounts import (
     READER,

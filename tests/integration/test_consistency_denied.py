@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.domain.backup import BackupRequest
-from app.domain.progress import Phase, Progress
-from app.domain.restore import RestoreRequest
+from app.domain.backups.backup import BackupRequest
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
 from app.errors import AppError, ConnectionLostError, PermissionDeniedError
 from tests.fixtures.accounts import (
     account,

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import suppress
 
-from app.domain.manifest import Manifest
+from app.domain.backups.manifest import Manifest
 from tests.fixtures.accounts import (
     wait_until,
 )

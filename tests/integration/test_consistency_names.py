@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.backup import BackupRequest
-from app.domain.progress import Phase, Progress
+from app.domain.backups.backup import BackupRequest
+from app.domain.runs.progress import Phase, Progress
 from tests.fixtures.servers import Sql
 
 

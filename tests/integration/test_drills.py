@@ -6,14 +6,14 @@ from contextlib import contextmanager
 import pytest
 import pytest_asyncio
 
-from app.domain.manifest import Manifest
-from app.domain.progress import Phase, Progress
-from app.domain.rehearsal import Proof, proven_at
-from app.domain.restore import RestoreRequest
+from app.domain.backups.manifest import Manifest
+from app.domain.restores.dry_run import Proof, proven_at
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
 from app.errors import (
     ChecksumMismatchError,
     PermissionDeniedError,
-    RecoveryNotFoundError,
+    RestoreNotFoundError,
     UndoExpiredError,
 )
 from tests.fixtures.accounts import ALWAYS, account, as_account
@@ -117,7 +117,9 @@ async def test_a_drill_of_some_tables_proves_less_than_the_backup(here, sql, dat
     await here.recoveries.drill(RestoreRequest(manifest.backup_id, tables=("t",)))
     await here.recoveries.drill(RestoreRequest(manifest.backup_id, schema_only=True))
 
-    assert [(one.success, one.whole) for one in _proofs(here, manifest)] == [(True, False)] * 2
+    assert [(proof.success, proof.whole) for proof in _proofs(here, manifest)] == [
+        (True, False)
+    ] * 2
     assert proven_at(_proofs(here, manifest)) is None
 
 
@@ -144,8 +146,8 @@ async def test_a_drill_of_a_damaged_backup_is_remembered_as_failed(here, sql, da
             await here.recoveries.drill(RestoreRequest(manifest.backup_id, verify_before=verify))
 
     proofs = _proofs(here, manifest)
-    assert [one.error for one in proofs] == ["checksum-mismatch", "checksum-mismatch", ""]
-    assert [one.success for one in proofs] == [False, False, True]
+    assert [proof.error for proof in proofs] == ["checksum-mismatch", "checksum-mismatch", ""]
+    assert [proof.success for proof in proofs] == [False, False, True]
     assert proven_at(proofs) == proven
 
 
@@ -163,7 +165,7 @@ async def test_a_drill_needs_no_right_on_the_live_database(here, sql, database):
                 await limited.recoveries.drill(request)
         assert f"`{database}`.*" not in str(sql.run(f"SHOW GRANTS FOR {name}@'%'"))
 
-    assert [one.error for one in _proofs(here, manifest)] == ["", "", "permission-denied"]
+    assert [proof.error for proof in _proofs(here, manifest)] == ["", "", "permission-denied"]
 
 
 @pytest.mark.parametrize("phase", [Phase.VERIFY, Phase.LOAD, Phase.INDEX, Phase.PROVE])
@@ -210,7 +212,11 @@ async def test_events_do_not_fire_in_a_drill(here, sql, database):
         sql.run(f"SET GLOBAL event_scheduler = {scheduler[0]}")
 
     assert fired == [(0,)]
-    created = [one for one in statements if "EVENT" in one.upper() and "CREATE" in one.upper()]
+    created = [
+        statement
+        for statement in statements
+        if "EVENT" in statement.upper() and "CREATE" in statement.upper()
+    ]
     assert created
     assert proven_at(_proofs(here, manifest)) is not None
 
@@ -279,7 +285,7 @@ async def test_a_drill_runs_beside_a_restore_of_the_same_database(here, sql, dat
     await drills[0]
 
     assert restored.verified
-    assert sorted(one.by for one in _proofs(here, manifest)) == ["drill", "restore"]
+    assert sorted(proof.by for proof in _proofs(here, manifest)) == ["drill", "restore"]
     assert [name for name in left_over(sql) if "__bk_new_" in name] == []
 
 
@@ -295,14 +301,14 @@ async def test_options_tell_what_a_backup_can_do_here(here, sql, database):
 
     assert (fresh.problems, fresh.proofs, fresh.undoable) == ((), (), ())
     assert fresh.space.free is not None
-    assert fresh.space.needed > sum(one.raw_size for one in manifest.databases[0].tables)
-    assert [one.recovery_id for one in after.undoable] == [restored.restore_id]
-    assert [one.by for one in after.proofs] == ["restore"]
+    assert fresh.space.needed > sum(table.raw_size for table in manifest.databases[0].tables)
+    assert [one.restore_id for one in after.undoable] == [restored.restore_id]
+    assert [proof.by for proof in after.proofs] == ["restore"]
     assert last.undoable == ()
     with pytest.raises(UndoExpiredError) as caught:
         await here.recoveries.undo(manifest.backup_id)
     assert f"restore undo {undone.restore_id}" in caught.value.hint
-    with pytest.raises(RecoveryNotFoundError):
+    with pytest.raises(RestoreNotFoundError):
         await here.recoveries.undo("restore_0123456789ab")
 
 
@@ -313,4 +319,4 @@ async def test_options_tell_what_is_in_the_way(here, sql, database):
 
     options = await here.recoveries.options(manifest.backup_id)
 
-    assert [one.code for one in options.problems] == ["incompatible-server"]
+    assert [problem.code for problem in options.problems] == ["incompatible-server"]

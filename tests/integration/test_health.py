@@ -5,15 +5,15 @@ import time
 import pytest
 import pytest_asyncio
 
-from app.domain.alert import AlertKind
-from app.domain.backup import BackupRequest
-from app.domain.manifest import Codec, Manifest
-from app.domain.rehearsal import proven_at
-from app.domain.run import Asker, Origin, RunKind, RunState
+from app.domain.alerts.alert import AlertKind
+from app.domain.backups.backup import BackupRequest
+from app.domain.backups.manifest import Codec, Manifest
+from app.domain.checks import CheckResult
+from app.domain.restores.dry_run import proven_at
+from app.domain.runs.run import Origin, Requester, RunKind, RunState
 from app.domain.schedule import Frequency, Schedule, ScheduleOptions
 from app.errors import StorageFullError
-from app.services.checks import CheckResult
-from app.services.orders import BackupWish
+from app.services.jobs import BackupOptions
 from tests.fixtures.accounts import READER, account, login
 from tests.fixtures.cli import Frozen
 from tests.fixtures.health import Installation, RoomKernel, damage
@@ -21,7 +21,7 @@ from tests.fixtures.rehearsed import left_over
 from tests.fixtures.trips import TestClock
 
 
-ANN = Asker("ann", Origin.API)
+ANN = Requester("ann", Origin.API)
 
 
 @pytest_asyncio.fixture
@@ -48,7 +48,7 @@ def code(result: CheckResult) -> str:
 async def back_up(here: Installation, database: str, **wish) -> Manifest:
     """Make a backup as a run, a second after the last one."""
     here.clock.go(seconds=1)
-    order = here.orders.backup(BackupWish(databases=(database,), **wish))
+    order = here.orders.backup(BackupOptions(databases=(database,), **wish))
     return await here.runs.perform(order, ANN)
 
 
@@ -71,10 +71,10 @@ async def test_the_newest_backup_is_drilled_when_that_is_due(here, sql, database
     assert proven_at(here.catalogue.proofs(new.backup_id)) == here.clock.at
     assert here.catalogue.proofs(old.backup_id) == ()
     run = here.heard.runs[-1]
-    assert (run.kind, run.state, run.asked_by) == (RunKind.DRILL, RunState.SUCCEEDED, "checks")
+    assert (run.kind, run.state, run.requested_by) == (RunKind.DRILL, RunState.SUCCEEDED, "checks")
     assert left_over(sql) == []
-    assert here.bells.ringing == {}
-    health = await here.findings.health.look()
+    assert here.bells.raised == {}
+    health = await here.backup_monitor.health.look()
     assert health.proven_at == here.clock.at
 
 
@@ -104,7 +104,7 @@ async def test_a_drill_without_its_server_is_tried_again_in_the_next_pass(here, 
     away.clock.at = here.clock.at
 
     assert [code(one) for one in await away.checks.run_due()] == ["connection-failed"]
-    assert away.bells.ringing == {}
+    assert away.bells.raised == {}
     assert [code(one) for one in await here.checks.run_due()] == [""]
     await away.close()
 
@@ -117,7 +117,7 @@ async def test_a_backup_far_from_those_before_it_rings(here, sql, database):
     for _ in range(3):
         await back_up(here, database, schedule="nightly")
         await back_up(here, database)
-    assert here.bells.ringing == {}
+    assert here.bells.raised == {}
     sql.run("DELETE FROM t WHERE id > 100")
 
     short = await back_up(here, database, schedule="nightly")
@@ -142,7 +142,7 @@ async def test_a_backup_of_something_else_is_not_compared(here, sql, database):
     sql.run("CREATE TABLE small (id INT PRIMARY KEY)")
     await back_up(here, database, schedule="nightly", tables=("small",))
 
-    assert here.bells.ringing == {}
+    assert here.bells.raised == {}
 
 
 # -- rights and the server --------------------------------------------------------------------------
@@ -160,12 +160,12 @@ async def test_a_right_that_is_taken_away_rings(here, sql, database, tmp_path):
         sql.run(f"REVOKE TRIGGER ON `{database}`.* FROM {name}@'%'")
         await watch.look()
         assert f"TRIGGER on `{database}`" in limited.bells.message(AlertKind.CREDENTIAL)
-        (alert,) = limited.bells.ringing.values()
+        (alert,) = limited.bells.raised.values()
         assert alert.hint.startswith("GRANT TRIGGER ON")
 
         sql.run(f"GRANT TRIGGER ON `{database}`.* TO {name}@'%'")
         await watch.look()
-        assert limited.bells.ringing == {}
+        assert limited.bells.raised == {}
         await limited.close()
 
 

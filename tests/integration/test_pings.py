@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.domain.run import Origin, Run, RunId, RunKind, RunState
+from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
 from app.notices.addresses import parse_ping_urls
 from app.notices.pings import Pings
 from tests.fixtures.endpoints import EveryRecord
@@ -21,7 +21,7 @@ def run(state: RunState = RunState.RUNNING, schedule: str = "nightly", **changes
         "run_id": RunId("run_1"),
         "kind": RunKind.BACKUP,
         "state": state,
-        "asked_by": "schedule",
+        "requested_by": "schedule",
         "origin": Origin.SCHEDULE,
         "owner": "me",
         "created_at": NOW,
@@ -122,9 +122,9 @@ async def test_an_endpoint_that_hangs_delays_nothing(endpoint, caplog):
 
     assert time.monotonic() - began < 2
     assert len(endpoint.got) == 1
-    assert [one.facts["error"] for one in caplog.records if one.name.startswith("app.")] == [
-        "busy"
-    ] * 10
+    assert [
+        record.facts["error"] for record in caplog.records if record.name.startswith("app.")
+    ] == ["busy"] * 10
 
 
 async def test_a_slow_answer_is_given_up(endpoint, caplog):
@@ -136,7 +136,7 @@ async def test_a_slow_answer_is_given_up(endpoint, caplog):
     await pings.close(30)
 
     assert 0 < len(endpoint.got) <= 2
-    assert [one.facts["error"] for one in caplog.records] == ["timeout"]
+    assert [record.facts["error"] for record in caplog.records] == ["timeout"]
 
 
 async def test_an_endpoint_that_is_down_is_waited_for(endpoint):
@@ -161,5 +161,5 @@ async def test_an_address_that_makes_no_sense_ends_nothing(endpoint, caplog):
     await pings.ended(run(RunState.SUCCEEDED))
     await pings.close(30)
 
-    assert [one.facts["error"] for one in caplog.records] == ["no-answer"]
+    assert [record.facts["error"] for record in caplog.records] == ["no-answer"]
     assert "secret" not in caplog.text

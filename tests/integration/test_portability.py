@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.manifest import Codec
+from app.domain.backups.manifest import Codec
 from tests.corpora import objects, types
 from tests.fixtures.servers import Sql
 from tests.oracle import assert_same, snapshot

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.domain.restore import RestoreRequest
+from app.domain.restores.restore import RestoreRequest
 from app.errors import PermissionDeniedError
-from app.services.doctor import CheckState, DoctorService
+from app.services.monitoring.doctor import CheckState, DoctorService
 from tests.fixtures.grants import granted, printed
 from tests.fixtures.servers import Sql
 from tests.fixtures.swapped import drop, scratch
@@ -90,7 +90,7 @@ def shop(server, sql, database):
 async def states(trip):
     """What the doctor finds out about rights, by the check's name."""
     checks = await DoctorService(trip.target, trip.catalogue, trip.journals).examine()
-    return {one.name: one.state for one in checks if one.name.endswith(" rights")}
+    return {check.name: check.state for check in checks if check.name.endswith(" rights")}
 
 
 async def test_the_user_for_backups_makes_a_full_one(trip, sql, shop):

@@ -14,8 +14,9 @@ import pymysql
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 
-from app.domain.manifest import Manifest
+from app.domain.backups.manifest import Manifest
 from app.errors import AppError, ConflictError, StatementError
+from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.fixtures.trips import Trip
 from tests.fixtures.upheavals import Plan, plans
@@ -23,7 +24,7 @@ from tests.oracle import Snapshot, assert_same, quote, snapshot
 
 
 # About a second and a half for each.
-EXAMPLES = 20
+EXAMPLES = series(20, 200)
 # Parts of a snapshot whose keys are names of tables, or of sequences.
 BY_NAME = ("content", "sequence")
 # Whether a view can be written to depends on its tables, a foreign key's index on its parent.
@@ -141,6 +142,7 @@ def scratch(sql: Sql) -> set[str]:
     return {name for (name,) in sql.run("SHOW DATABASES") if "__bk_" in name}
 
 
+@pytest.mark.long
 @settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -7,16 +7,18 @@ Random schemas and rows survive a round trip, whatever the chunk size, the conne
 import itertools
 import uuid
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings, strategies as st
 
-from app.domain.manifest import Codec
+from app.domain.backups.manifest import Codec
 from tests.fixtures.faker import schemas
+from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.fixtures.trips import Trip
 
 
 # About a second for ten of them, three times that where the outside judges look too.
-EXAMPLES = 80
+EXAMPLES = series(30, 500)
 # The vendor's programs take longer than the trip itself.
 JUDGED_EVERY = 6
 
@@ -29,6 +31,7 @@ OPTIONS = st.fixed_dictionaries({
 })
 
 
+@pytest.mark.long
 # Shrinking runs hundreds of trips: a drawn schema is small enough to read.
 @settings(
     max_examples=EXAMPLES,

@@ -3,9 +3,9 @@
 import pytest
 import pytest_asyncio
 
-from app.domain.manifest import ObjectKind
-from app.domain.rehearsal import Fate
-from app.domain.restore import RestoreRequest
+from app.domain.backups.manifest import ObjectKind
+from app.domain.restores.dry_run import Action
+from app.domain.restores.restore import RestoreRequest
 from app.errors import BackupNotFoundError, TableNotFoundError
 from tests.fixtures.accounts import account, as_account
 from tests.fixtures.rehearsed import by_name, by_object, drop, ends_as_foretold, nothing_changes
@@ -47,7 +47,7 @@ def _tables(sql):
 
 def _chunks(manifest, name):
     """Count the chunks of a table in a backup; how many there are depends on the server's estimates."""
-    count = sum(one.kind == "data" and one.table == name for one in manifest.members)
+    count = sum(member.kind == "data" and member.table == name for member in manifest.members)
     assert count >= 4
     return count
 
@@ -68,7 +68,7 @@ async def test_a_table_as_it_was_has_not_drifted(here, sql, database):
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
 
     for name in ("plain", "pair", "loose"):
-        assert by_name(forecast)[name].fate is Fate.REPLACE
+        assert by_name(forecast)[name].fate is Action.REPLACE
         assert by_name(forecast)[name].same_definition is True
         assert _drift(forecast, name) == (1000, 1000, _chunks(manifest, name), 0)
     assert forecast.verified is True
@@ -119,7 +119,7 @@ async def test_rows_are_compared_as_long_as_columns_and_key_are_the_same(here, s
 
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
 
-    assert [one.same_definition for one in forecast.tables] == [False] * 3
+    assert [table.same_definition for table in forecast.tables] == [False] * 3
     assert _drift(forecast, "plain") == (1000, 1000, _chunks(manifest, "plain"), 0)
     assert _drift(forecast, "pair") == (1000, 1000, 0, 0)
     assert _drift(forecast, "loose") == (1000, 1000, 0, 0)
@@ -149,13 +149,13 @@ async def test_what_becomes_of_every_table(here, sql, database):
 
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
 
-    fates = {one.name: (one.fate, one.rows_now, one.rows_then) for one in forecast.tables}
+    fates = {table.name: (table.fate, table.rows_now, table.rows_then) for table in forecast.tables}
     assert fates == {
-        "a": (Fate.REPLACE, 2, 2),
-        "b": (Fate.CREATE, None, 0),
-        "c": (Fate.REPLACE, 0, 0),
-        "d": (Fate.DROP, 1, None),
-        "s": (Fate.REPLACE, None, 0),
+        "a": (Action.REPLACE, 2, 2),
+        "b": (Action.CREATE, None, 0),
+        "c": (Action.REPLACE, 0, 0),
+        "d": (Action.DROP, 1, None),
+        "s": (Action.REPLACE, None, 0),
     }
 
 
@@ -172,9 +172,9 @@ async def test_tables_that_were_not_chosen_are_kept(here, sql, database):
 
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("a",)))
 
-    fates = {one.name: one.fate for one in forecast.tables}
-    assert fates == {"a": Fate.REPLACE, "b": Fate.KEEP, "c": Fate.KEEP}
-    assert by_object(forecast) == {("trigger", "ta"): Fate.CREATE}
+    fates = {table.name: table.fate for table in forecast.tables}
+    assert fates == {"a": Action.REPLACE, "b": Action.KEEP, "c": Action.KEEP}
+    assert by_object(forecast) == {("trigger", "ta"): Action.CREATE}
 
 
 async def test_what_becomes_of_every_object(here, sql, database):
@@ -199,13 +199,13 @@ async def test_what_becomes_of_every_object(here, sql, database):
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
 
     assert by_object(forecast) == {
-        ("view", "same"): Fate.KEEP,
-        ("view", "other"): Fate.REPLACE,
-        ("procedure", "gone"): Fate.CREATE,
-        ("procedure", "fresh"): Fate.DROP,
-        ("function", "f"): Fate.KEEP,
-        ("trigger", "r"): Fate.KEEP,
-        ("event", "e"): Fate.REPLACE,
+        ("view", "same"): Action.KEEP,
+        ("view", "other"): Action.REPLACE,
+        ("procedure", "gone"): Action.CREATE,
+        ("procedure", "fresh"): Action.DROP,
+        ("function", "f"): Action.KEEP,
+        ("trigger", "r"): Action.KEEP,
+        ("event", "e"): Action.REPLACE,
     }
     assert {one.kind for one in forecast.objects} == {
         ObjectKind.VIEW, ObjectKind.PROCEDURE, ObjectKind.FUNCTION, ObjectKind.TRIGGER, ObjectKind.EVENT,
@@ -221,8 +221,8 @@ async def test_under_another_name_everything_is_created(here, sql, database):
         here, RestoreRequest(manifest.backup_id, into=here.new_name())
     )
 
-    assert {one.fate for one in forecast.tables} == {Fate.CREATE}
-    assert {one.fate for one in forecast.objects} == {Fate.CREATE}
+    assert {table.fate for table in forecast.tables} == {Action.CREATE}
+    assert {one.fate for one in forecast.objects} == {Action.CREATE}
     assert forecast.tables[0].same_definition is None
 
 
@@ -301,7 +301,7 @@ async def test_names_and_columns_in_the_way_are_foretold(now, options, code, her
 
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, **options))
 
-    assert [one.code for one in forecast.problems] == ([code] if code else [])
+    assert [problem.code for problem in forecast.problems] == ([code] if code else [])
 
 
 @pytest.mark.parametrize("tables", [(), ("t",)])
@@ -328,7 +328,7 @@ async def test_rows_that_the_backup_lacks_are_foretold(here, sql, database):
     refused = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
     passed = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, schema_only=True))
 
-    assert [one.code for one in refused.problems] == ["incompatible-server"]
+    assert [problem.code for problem in refused.problems] == ["incompatible-server"]
     assert passed.problems == ()
 
 
@@ -345,7 +345,7 @@ async def test_a_damaged_file_is_foretold(here, sql, database):
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
     blind = await here.recoveries.rehearse(RestoreRequest(manifest.backup_id, verify_before=False))
 
-    assert [one.code for one in forecast.problems] == ["checksum-mismatch"]
+    assert [problem.code for problem in forecast.problems] == ["checksum-mismatch"]
     assert (forecast.verified, blind.verified) == (False, None)
     assert blind.problems == ()
 
@@ -364,7 +364,7 @@ async def test_missing_rights_are_foretold_and_grants_cure_them(here, sql, datab
             sql.script(refused.missing_rights)
             passed = await ends_as_foretold(limited, request, here.url)
 
-    assert [one.code for one in refused.problems] == ["permission-denied"]
+    assert [problem.code for problem in refused.problems] == ["permission-denied"]
     assert len(refused.missing_rights) == 2
     assert passed.missing_rights == ()
 
@@ -395,7 +395,7 @@ async def test_the_right_to_skip_the_binary_log_is_foretold(here, sql, database)
             sql.script(refused.missing_rights)
             passed = await ends_as_foretold(limited, request, here.url)
 
-    assert [one.code for one in refused.problems] == ["permission-denied"]
+    assert [problem.code for problem in refused.problems] == ["permission-denied"]
     assert "BINLOG ADMIN" in refused.missing_rights[0]
     assert passed.binary_log == "skipped"
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from app.domain.restore import RestoreRequest
+from app.domain.restores.restore import RestoreRequest
 from tests.fixtures.rehearsed import by_name, ends_as_foretold
 from tests.fixtures.servers import Sql
 from tests.fixtures.trips import Trip
@@ -49,7 +49,7 @@ async def test_engine_collation_and_packet_are_named_together(server, own_server
     home = await ends_as_foretold(there, RestoreRequest(manifest.backup_id))
 
     found = lacks.compatibility
-    assert [one.code for one in lacks.problems] == ["incompatible-server"]
+    assert [problem.code for problem in lacks.problems] == ["incompatible-server"]
     assert found.missing_engines == ("ARCHIVE",)
     assert found.missing_collations == (COLLATION,)
     assert (found.largest_table, found.packet_allowed) == ("wide", 1 << 20)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.domain.restore import RestoreRequest
+from app.domain.restores.restore import RestoreRequest
 from app.errors import (
     IncompatibleServerError,
     IntegrityError,
@@ -265,7 +265,7 @@ async def test_no_recovery_point(trip, sql, shop):
     sql.run(f"DROP DATABASE {shop}")
     results.append(await trip.restore(manifest))
 
-    assert [one.recovery_point for one in results] == ["", "", ""]
+    assert [result.recovery_point for result in results] == ["", "", ""]
     assert len(trip.catalogue.entries()) == 1
     sql.run(f"USE {shop}")
 
@@ -315,8 +315,8 @@ async def test_two_restores_of_two_databases(trip, sql, shop, other):
     before = [snapshot(trip.url, name) for name in (shop, other)]
     sql.script([*LATER, f"DELETE FROM {other}.t"])
 
-    results = await asyncio.gather(*(trip.restore(one) for one in manifests))
+    results = await asyncio.gather(*(trip.restore(manifest) for manifest in manifests))
 
-    assert [one.databases for one in results] == [(shop,), (other,)]
+    assert [result.databases for result in results] == [(shop,), (other,)]
     for name, one in zip((shop, other), before, strict=True):
         assert_same(one, snapshot(trip.url, name))

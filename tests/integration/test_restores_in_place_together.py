@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from app.domain.progress import Phase, Progress
-from app.domain.recovery import RecoveryPhase
-from app.domain.restore import RestoreRequest
+from app.domain.restores.journal import RestorePhase
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
 from app.errors import (
     AlreadyRunningError,
     PermissionDeniedError,
 )
-from app.services import swaps
+from app.services.restores import swap
 from tests.fixtures.accounts import account, as_account
 from tests.fixtures.servers import Sql
 from tests.fixtures.swapped import LATER, SHOP, drop, scratch, untouched
@@ -111,14 +111,14 @@ async def test_two_restores_of_one_database(trip, sql, shop):
         trip.restore(manifest), trip.restore(manifest), return_exceptions=True
     )
 
-    errors = [one for one in ends if isinstance(one, BaseException)]
-    assert [type(one) for one in errors] == [AlreadyRunningError]
+    errors = [end for end in ends if isinstance(end, BaseException)]
+    assert [type(error) for error in errors] == [AlreadyRunningError]
     assert_same(before, snapshot(trip.url, shop))
 
 
 async def test_a_restore_while_another_waits_for_locks(trip, sql, shop, monkeypatch):
     """A restore that comes later leaves the one at work alone, and is refused."""
-    monkeypatch.setattr(swaps, "_MOST_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(swap, "_MOST_PATIENCE_SECONDS", 0)
     manifest = await trip.backup(shop)
     copy = await trip.copy(manifest)
     other = await trip.backup(copy)
@@ -141,8 +141,8 @@ async def test_a_restore_while_another_waits_for_locks(trip, sql, shop, monkeypa
 
     assert result.databases == (shop,)
     assert beside.databases == (copy,)
-    phases = [one.phase for one in trip.journals.all() if one.phase is not RecoveryPhase.FORGOTTEN]
-    assert phases == [RecoveryPhase.DONE] * len(phases)
+    phases = [one.phase for one in trip.journals.all() if one.phase is not RestorePhase.FORGOTTEN]
+    assert phases == [RestorePhase.DONE] * len(phases)
     drop(sql, copy)
 
 

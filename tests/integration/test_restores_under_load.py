@@ -11,11 +11,11 @@ from typing import Any
 import pymysql
 import pytest
 
-from app.domain.manifest import Manifest
-from app.domain.progress import Phase, Progress
-from app.domain.restore import RestoreRequest, RestoreResult
+from app.domain.backups.manifest import Manifest
+from app.domain.restores.restore import RestoreRequest, RestoreResult
+from app.domain.runs.progress import Phase, Progress
 from app.errors import TablesInUseError
-from app.services.recoveries import RecoveryService
+from app.services.restores.service import RecoveryService
 from tests.fixtures.accounts import account, login, wait_until
 from tests.fixtures.servers import Sql
 from tests.fixtures.swapped import LATER, scratch
@@ -296,5 +296,5 @@ async def test_cancelled_at_any_moment(undone, trip, sql, shop):
         await work()
 
     assert_same(new, snapshot(trip.url, shop))
-    await trip.recoveries.undo(trip.journals.all()[0].recovery_id)
+    await trip.recoveries.undo(trip.journals.all()[0].restore_id)
     assert_same(old, snapshot(trip.url, shop))

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from app.bootstrap.service import Service, service
+from app.bootstrap.service import Service, open_service
 from app.config import Settings
-from app.domain.restore import RestoreRequest
-from app.domain.run import Asker, Origin, Run, RunState
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.run import Origin, Requester, Run, RunState
 from app.errors import NotCancellableError
-from app.services.orders import BackupWish
+from app.services.jobs import BackupOptions
 from tests.fixtures.api import Api, finished
 from tests.fixtures.cli import PROGRAM, SECONDS, wait_until
 from tests.fixtures.servers import Server, Sql
@@ -78,7 +78,7 @@ class Together:
     def history(self) -> list[tuple[str, str]]:
         """Origin and end of each run, oldest first."""
         runs = self.client.get("/api/admin/runs", params={"sort": "created_at"}).json()["runs"]
-        return [(one["origin"], one["state"]) for one in runs]
+        return [(run["origin"], run["state"]) for run in runs]
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def together(server: Server, sql: Sql, database: str, own_api: Callable[[str], A
 @pytest.fixture
 async def parts(server: Server, tmp_path: Path) -> AsyncIterator[Service]:
     """A service of our own in this process, on the shared server."""
-    async with service(settings_of(server, tmp_path)) as made:
+    async with open_service(settings_of(server, tmp_path)) as made:
         made.program.catalogue.directory.prepare()
         yield made
         await made.program.runs.close(0)
@@ -143,8 +143,8 @@ async def cancelled_backup(parts: Service, database: str, pattern: str, seconds:
     """Cancel a backup some time after a file of such a name has appeared, and return its end."""
     runs, directory = parts.program.runs, parts.program.settings.backup_dir
     before = set(directory.glob(pattern))
-    order = parts.program.orders.backup(BackupWish(databases=(database,)))
-    run, _ = await runs.start(order, Asker("ann", Origin.API))
+    order = parts.program.orders.backup(BackupOptions(databases=(database,)))
+    run, _ = await runs.start(order, Requester("ann", Origin.API))
     while not set(directory.glob(pattern)) - before:
         await asyncio.sleep(0)
         if (await runs.get(run.run_id)).state.is_over:
@@ -163,10 +163,10 @@ async def test_a_backup_that_is_cancelled_is_there_or_not_as_its_run_says(
     sql.run("CREATE TABLE t AS SELECT seq FROM seq_1_to_1000")
     catalogue = parts.program.catalogue
     for milliseconds in (0, 1, 2, 4, 8):
-        known = {one.backup_id for one in catalogue.entries()}
+        known = {entry.backup_id for entry in catalogue.entries()}
         run = await cancelled_backup(parts, database, pattern, milliseconds / 1000)
 
-        made = {one.backup_id for one in catalogue.entries()} - known
+        made = {entry.backup_id for entry in catalogue.entries()} - known
         assert made == ({run.backup_id} if run.state is RunState.SUCCEEDED else set())
         assert run.state in {RunState.SUCCEEDED, RunState.CANCELLED}
         assert not list(catalogue.directory.path.glob("*.partial"))
@@ -178,11 +178,11 @@ async def test_a_backup_is_made_whatever_fails_after_it(parts, sql, database, ca
     recoveries = parts.program.settings.state_dir / "recoveries"
     recoveries.mkdir(parents=True)
     (recoveries / "restore_000000000001.json").write_text("{}")
-    order = parts.program.orders.backup(BackupWish(databases=(database,)))
+    order = parts.program.orders.backup(BackupOptions(databases=(database,)))
 
-    manifest = await parts.program.runs.perform(order, Asker("ann", Origin.CLI))
+    manifest = await parts.program.runs.perform(order, Requester("ann", Origin.CLI))
 
-    assert [one.backup_id for one in parts.program.catalogue.entries()] == [manifest.backup_id]
+    assert [entry.backup_id for entry in parts.program.catalogue.entries()] == [manifest.backup_id]
     assert "The backup is made, what comes after it is not" in caplog.text
 
 
@@ -192,7 +192,9 @@ async def cancelled_restore(parts: Service, backup_id: str, phase: str, seconds:
     journals = parts.program.settings.state_dir / "recoveries"
     before = set(journals.glob("restore_*.json"))
     request = RestoreRequest(backup_id, create_backup=False)
-    run, _ = await runs.start(await parts.program.orders.restore(request), Asker("ann", Origin.API))
+    run, _ = await runs.start(
+        await parts.program.orders.restore(request), Requester("ann", Origin.API)
+    )
 
     def says() -> bool:
         fresh = set(journals.glob("restore_*.json")) - before
@@ -215,8 +217,8 @@ async def test_a_restore_that_is_cancelled_is_done_or_not_as_its_run_says(
     """Whenever it is cancelled: what it would have replaced is there, or what it would have brought."""
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
     manifest = await parts.program.runs.perform(
-        parts.program.orders.backup(BackupWish(databases=(database,))),
-        Asker("ann", Origin.CLI),
+        parts.program.orders.backup(BackupOptions(databases=(database,))),
+        Requester("ann", Origin.CLI),
     )
     for milliseconds in (0, 1, 2, 4, 8):
         sql.run("REPLACE INTO t VALUES (2)")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain.user import Role
+from app.domain.access.user import Role
 from app.errors import (
     ConflictError,
     InvalidRequestError,
@@ -56,8 +56,8 @@ async def test_many_guesses_at_once_are_no_more_than_allowed(tmp_path):
         guesses = (here.signins.sign_in("ann", OTHER, f"192.0.2.{n}") for n in range(100))
         answers = await asyncio.gather(*guesses, return_exceptions=True)
 
-    assert sum(isinstance(one, NotAuthenticatedError) for one in answers) == 5
-    assert sum(isinstance(one, TooManyAttemptsError) for one in answers) == 95
+    assert sum(isinstance(answer, NotAuthenticatedError) for answer in answers) == 5
+    assert sum(isinstance(answer, TooManyAttemptsError) for answer in answers) == 95
 
 
 async def test_successes_are_not_counted(tmp_path):
@@ -117,7 +117,7 @@ async def test_the_last_admin_stays(tmp_path, change):
         changes = (here.users.change(name, **change) for name in ("kim", "eve"))
         answers = await asyncio.gather(*changes, return_exceptions=True)
 
-        assert [type(one) for one in answers].count(ConflictError) == 1
+        assert [type(answer) for answer in answers].count(ConflictError) == 1
         assert (await here.users.get("eve")).role is Role.ADMIN
         assert (await here.signins.identify(grant.access_token)).role is Role.ADMIN
         with pytest.raises(ConflictError, match="last admin"):

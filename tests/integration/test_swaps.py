@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from app.domain.progress import Phase, Progress
-from app.domain.recovery import RecoveryPhase
-from app.domain.restore import RestoreRequest
-from app.engine.swap import LOCK_SECONDS
+from app.domain.restores.journal import RestorePhase
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Phase, Progress
+from app.engine.swap.rename import LOCK_SECONDS
 from app.errors import TablesInUseError, UndoExpiredError
-from app.services import swaps
+from app.services.restores import swap
 from tests.fixtures.servers import Row, Sql
 from tests.fixtures.swapped import LATER, drop, errno, scratch, untouched
 from tests.fixtures.trips import Trip
@@ -27,9 +27,9 @@ PARENT_WITH_CHILDREN = 1451
 
 def test_r3_all_tries_end_within_a_bound():
     """All tries for the locks and all pauses between them take less than 45 seconds."""
-    tries = len(swaps._PAUSES) + 1
+    tries = len(swap._PAUSES) + 1
 
-    assert sum(swaps._PAUSES) + tries * LOCK_SECONDS < 45
+    assert sum(swap._PAUSES) + tries * LOCK_SECONDS < 45
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_r3_all_tries_end_within_a_bound():
 )
 async def test_r3_tables_in_use(statements, trip, sql, shop, monkeypatch):
     """Whoever does not let go of a table makes a restore give up, and everything is as it was."""
-    monkeypatch.setattr(swaps, "_PAUSES", (0.1,))
-    monkeypatch.setattr(swaps, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(swap, "_PAUSES", (0.1,))
+    monkeypatch.setattr(swap, "LOCK_SECONDS", 1)
     manifest = await trip.backup(shop)
     sql.script(LATER)
     with Sql(trip.url, shop) as holder:
@@ -82,8 +82,8 @@ async def test_r3_a_transaction_that_ends_in_time(trip, sql, shop):
 
 async def test_r3_an_undo_finds_tables_in_use(trip, sql, shop, monkeypatch):
     """An undo that does not get the tables changes nothing, and can be tried again."""
-    monkeypatch.setattr(swaps, "_PAUSES", ())
-    monkeypatch.setattr(swaps, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(swap, "_PAUSES", ())
+    monkeypatch.setattr(swap, "LOCK_SECONDS", 1)
     manifest = await trip.backup(shop)
     sql.script(LATER)
     before = snapshot(trip.url, shop)
@@ -337,10 +337,10 @@ async def test_r6_time_is_over(server, tmp_path, sql, shop):
     forgotten = await later.recoveries.forget_expired()
 
     assert [one.outcome for one in forgotten] in (["forgotten"], [])  # the second was late itself
-    phases = {one.recovery_id: one.phase for one in later.journals.all()}
+    phases = {one.restore_id: one.phase for one in later.journals.all()}
     assert phases == {
-        first.restore_id: RecoveryPhase.FORGOTTEN,
-        second.restore_id: RecoveryPhase.DONE,
+        first.restore_id: RestorePhase.FORGOTTEN,
+        second.restore_id: RestorePhase.DONE,
     }
     assert gone not in scratch(sql, shop)
     assert await later.recoveries.forget_expired() == []

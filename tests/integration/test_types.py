@@ -90,7 +90,7 @@ async def test_t5_invalid_text(own_server, tmp_path):
         named = {
             table
             for table in ("myisam", "aria", "innodb")
-            if any(f"odd.t5_{table} " in one for one in manifest.warnings)
+            if any(f"odd.t5_{table} " in warning for warning in manifest.warnings)
         }
         assert named == {"myisam", "aria", "innodb"}
         text = gzip.decompress(trip.file(manifest).read_bytes())

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from app.api.access import Admin, Parts, Viewer
 from app.api.alert_answers import AlertFacts, AlertList, AlertQuery, AlertTest
-from app.api.responses import GUARDED
+from app.api.openapi_responses import GUARDED
 from app.domain.stores import AlertFilter, Page
 from app.services.alertfacts import alert_facts, outcome_facts
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 from app.api.access import Admin, Parts
 from app.api.answers import AuditFacts, AuditList
 from app.api.bodies import AuditQuery
-from app.api.responses import READS
-from app.domain.audit import AuditEntry
+from app.api.openapi_responses import READS
+from app.domain.access.audit import AuditEntry
 from app.domain.stores import AuditFilter, Page
 
 

@@ -8,9 +8,9 @@ from fastapi.security import OAuth2PasswordRequestForm
 from app.api.access import Parts, Viewer, address
 from app.api.answers import IdentityAnswer, TokenAnswer
 from app.api.bodies import LogoutBody, RefreshBody
-from app.api.responses import GUARDED, LOGS_OUT, SIGNS_IN
-from app.domain.user import Identity, Role
-from app.services.signins import Grant
+from app.api.openapi_responses import GUARDED, LOGS_OUT, SIGNS_IN
+from app.domain.access.user import Identity, Role
+from app.services.access.sign_ins import Grant
 
 
 router = APIRouter(prefix="/api/auth", tags=["login"])

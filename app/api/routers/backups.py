@@ -11,14 +11,14 @@ from app.api.answers import RunAnswer
 from app.api.bodies import BackupQuery, CreateBody, RecoveryPointBody, VerifyBody
 from app.api.catalogue_answers import BackupInfo, BackupList
 from app.api.downloads import DOWNLOADS, Download
-from app.api.launch import Launch
-from app.api.responses import READS, READS_ONE, STARTS_RUN
-from app.domain.backup import BackupFilter
-from app.domain.rehearsal import proven_at
+from app.api.openapi_responses import READS, READS_ONE, STARTS_RUN
+from app.api.run_responses import Launch
+from app.domain.backups.backup import BackupFilter
+from app.domain.restores.dry_run import proven_at
 from app.domain.stores import Page
 from app.services import documents, health_documents
-from app.services.checknotes import read_checks
-from app.services.orders import BackupWish
+from app.services.backups.check_notes import read_checks
+from app.services.jobs import BackupOptions
 from app.services.retention_documents import pin_of
 
 
@@ -79,7 +79,7 @@ async def create_backup(
     One backup runs at a time; the run that is in the way is named.
     """
     body = body or CreateBody()
-    wish = BackupWish(
+    wish = BackupOptions(
         databases=body.databases,
         tables=body.tables,
         exclude_tables=body.exclude_tables,
@@ -99,7 +99,9 @@ async def create_recovery_point(
 ) -> RunAnswer | JSONResponse:
     """Back up what is there now, before something risky; never counted against other backups."""
     body = body or RecoveryPointBody()
-    wish = BackupWish(databases=body.databases, description=body.description, recovery_point=True)
+    wish = BackupOptions(
+        databases=body.databases, description=body.description, recovery_point=True
+    )
     return await launch(parts.program.orders.backup(wish), identity)
 
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from app.api.access import Parts
 from app.api.exposition import MEDIA_TYPE, exposition
-from app.api.responses import problem_responses
+from app.api.openapi_responses import problem_responses
 from app.errors import NotAuthenticatedError
 
 

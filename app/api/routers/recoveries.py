@@ -7,9 +7,9 @@ from app.api.access import Admin, Operator, Parts, Viewer
 from app.api.answers import RunAnswer
 from app.api.bodies import RestoreBody, TestRestoreBody
 from app.api.catalogue_answers import RecoveryOptions
-from app.api.launch import Launch
-from app.api.responses import LOOKS, STARTS_RUN
-from app.domain.restore import RestoreRequest
+from app.api.openapi_responses import LOOKS, STARTS_RUN
+from app.api.run_responses import Launch
+from app.domain.restores.restore import RestoreRequest
 from app.services import documents
 
 

@@ -7,8 +7,8 @@ from app.api.access import Admin, Operator, Parts
 from app.api.answers import RunAnswer
 from app.api.bodies import PinBody, PruneBody
 from app.api.catalogue_answers import PinAnswer, PrunePlan
-from app.api.launch import Launch
-from app.api.responses import CHANGES, STARTS_RUN
+from app.api.openapi_responses import CHANGES, STARTS_RUN
+from app.api.run_responses import Launch
 from app.services import retention_documents
 
 

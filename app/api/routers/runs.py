@@ -9,11 +9,11 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from app.api.access import Operator, Parts, Viewer
 from app.api.answers import RunAnswer, RunList
 from app.api.bodies import RunQuery
-from app.api.launch import run_answer
-from app.api.responses import CHANGES, READS, READS_ONE
-from app.domain.run import Run, RunFilter, RunKind
+from app.api.openapi_responses import CHANGES, READS, READS_ONE
+from app.api.run_responses import run_answer
+from app.domain.access.user import Role
+from app.domain.runs.run import Run, RunFilter, RunKind
 from app.domain.stores import Page
-from app.domain.user import Role
 from app.errors import NotAuthorizedError
 
 
@@ -32,7 +32,7 @@ async def _existing(run_id: str, parts: Parts) -> Run:
 async def list_runs(_: Viewer, parts: Parts, query: Annotated[RunQuery, Query()]) -> RunList:
     """List runs of the service and of the command line, newest first unless sorted otherwise."""
     wanted = RunFilter(
-        kinds=query.kind, states=query.state, asked_by=query.asked_by, backup_id=query.backup_id
+        kinds=query.kind, states=query.state, requested_by=query.asked_by, backup_id=query.backup_id
     )
     page = Page(query.limit, query.offset, query.sort)
     runs, total = await parts.program.runs.list(wanted, page)

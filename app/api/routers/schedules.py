@@ -16,14 +16,14 @@ from app.api.answers import (
 )
 from app.api.bodies import RunScheduledBody, ScheduleBody
 from app.api.catalogue_answers import StatusAnswer
-from app.api.launch import Launch, run_answer
-from app.api.responses import CHANGES, READS, STARTS_RUN
-from app.domain.retention import RetentionPolicy
+from app.api.openapi_responses import CHANGES, READS, STARTS_RUN
+from app.api.run_responses import Launch, run_answer
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.schedule import Schedule, ScheduleOptions
 from app.errors import NotDueError
 from app.services import documents
 from app.services.retention_documents import pin_of
-from app.services.schedules import ScheduleWish
+from app.services.schedules import ScheduleChange
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["schedules"])
@@ -33,13 +33,13 @@ router = APIRouter(prefix="/api/admin/backup", tags=["schedules"])
 async def get_schedule(_: Viewer, parts: Parts) -> ScheduleList:
     """Show the schedules: what is backed up by itself, how often, and when it is next due."""
     schedules = await parts.program.schedules.list()
-    return ScheduleList(success=True, schedules=tuple(_facts(one) for one in schedules))
+    return ScheduleList(success=True, schedules=tuple(_facts(schedule) for schedule in schedules))
 
 
 @router.post("/schedule", responses=CHANGES)
 async def set_schedule(_: Operator, parts: Parts, body: ScheduleBody) -> ScheduleAnswer:
     """Make a schedule, or change the one of that name."""
-    wish = ScheduleWish(
+    wish = ScheduleChange(
         name=body.name,
         frequency=body.frequency,
         cron=body.cron,
@@ -111,7 +111,7 @@ async def get_status(_: Viewer, parts: Parts) -> StatusAnswer:
         "disk_total": found.disk_total_bytes,
         "running": [run_answer(one) for one in found.running],
         "next_due_at": found.next_due,
-        "last_failures": [run_answer(one) for one in found.failures],
+        "last_failures": [run_answer(failure) for failure in found.failures],
         "damaged": found.damaged,
         "checks_failing": found.checks_failing,
         "last_proven_at": found.proven_at,

@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from app.api.access import Admin, Parts
 from app.api.answers import UserAnswer, UserFacts, UserList
 from app.api.bodies import UserBody, UserChangeBody
-from app.api.responses import CHANGES, READS, READS_ONE
-from app.domain.user import User
+from app.api.openapi_responses import CHANGES, READS, READS_ONE
+from app.domain.access.user import User
 
 
 router = APIRouter(prefix="/api/admin/users", tags=["users"])

@@ -62,7 +62,7 @@ def test_the_json_has_every_run_and_the_medians():
     """What the table rounds can be computed again."""
     theirs = json.loads(json.dumps(scores.as_json(CONTEST)))[1]
 
-    assert [one["seconds"] for one in theirs["runs"]] == [9.0, 12.0, 7.5]
+    assert [their["seconds"] for their in theirs["runs"]] == [9.0, 12.0, 7.5]
     assert theirs["median_seconds"] == 9.0
     assert theirs["times_ours"] == pytest.approx(3.0)
     assert theirs["megabytes_per_second"] == pytest.approx(300 / 9)

@@ -46,15 +46,18 @@ def test_the_table_holds_the_families_and_nothing_else():
 def test_the_drawn_tree_is_the_real_one():
     """The docstring of app.errors names every class under its family."""
     drawn = re.findall(r"^( *)[*x-] (\w+Error)$", errors.__doc__ or "", re.MULTILINE)
-    real = [(min(depth, 2), kind.__name__) for depth, kind in _walk(AppError, 0)]
+    families: dict[str, list[str]] = {}
+    for indent, name in drawn[1:]:
+        if len(indent) == len("  "):
+            families[name] = []
+        else:  # drawn below its family
+            families[list(families)[-1]].append(name)
 
-    assert [(len(indent) // 2, name) for indent, name in drawn] == real
-
-
-def _walk(kind, depth):
-    yield depth, kind
-    for child in kind.__subclasses__():
-        yield from _walk(child, depth + 1)
+    assert drawn[0] == ("", "AppError")
+    assert {name: sorted(members) for name, members in families.items()} == {
+        family.__name__: sorted(kind.__name__ for kind in _tree(family)[1:])
+        for family in AppError.__subclasses__()
+    }
 
 
 def test_codes_are_names_of_their_own():

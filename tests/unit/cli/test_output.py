@@ -4,7 +4,7 @@ import pytest
 
 from app.cli.output import duration, plural, printable, size
 from app.cli.progress import describe
-from app.domain.progress import Pace, Phase, Progress
+from app.domain.runs.progress import Pace, Phase, Progress
 
 
 @pytest.mark.parametrize(

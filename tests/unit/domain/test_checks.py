@@ -7,6 +7,7 @@ from math import ceil
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from app.domain.backups.check_notes import Check, Notes, VerifyLevel
 from app.domain.checks import (
     Intervals,
     StoredBackup,
@@ -16,8 +17,7 @@ from app.domain.checks import (
     failed_drill,
 )
 from app.domain.ids import BackupId, new_backup_id
-from app.domain.notes import Check, Notes, VerifyLevel
-from app.domain.rehearsal import Proof
+from app.domain.restores.dry_run import Proof
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -49,7 +49,7 @@ def looked(days: float, *, success: bool = True) -> Check:
 
 def levels(*stored: StoredBackup, intervals: Intervals = USUAL, period=None) -> list[VerifyLevel]:
     """Return the levels that are due at noon."""
-    return [one.level for one in due_checks(stored, intervals, NOON, period)]
+    return [check.level for check in due_checks(stored, intervals, NOON, period)]
 
 
 @pytest.mark.parametrize(

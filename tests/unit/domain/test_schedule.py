@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies as st
 
-from app.domain.retention import RetentionPolicy
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.schedule import (
     GRACE,
     Frequency,

@@ -53,7 +53,7 @@ def test_a_name_tells_no_secret(url, name):
 def test_addresses_that_look_alike_have_numbers():
     """A delivery is always of one of them."""
     names = [
-        one.name for one in parse_alert_urls("json://h/a json://h/b json://i/ json://h", SCHEMES)
+        url.name for url in parse_alert_urls("json://h/a json://h/b json://i/ json://h", SCHEMES)
     ]
 
     assert names == ["json://h", "json://h (2)", "json://i", "json://h (3)"]

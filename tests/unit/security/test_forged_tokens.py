@@ -6,9 +6,10 @@ import json
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from app.domain.user import Identity, Role
+from app.domain.access.user import Identity, Role
 from app.errors import InvalidRequestError, NotAuthenticatedError
 from app.security.keys import KeyRing, kid_of
+from tests.fixtures.series import series
 from tests.fixtures.tokens import (
     ANN,
     FOREIGN,
@@ -211,7 +212,8 @@ def mutated(draw: st.DrawFn) -> str:
     return token
 
 
-@settings(max_examples=1000, deadline=None)
+@pytest.mark.long
+@settings(max_examples=series(200, 1000), deadline=None)
 @given(mutated())
 def test_a_changed_token_is_nobody(token):
     """And nothing but NotAuthenticatedError comes of it."""
@@ -221,7 +223,8 @@ def test_a_changed_token_is_nobody(token):
         refused(token)
 
 
-@settings(max_examples=500, deadline=None)
+@pytest.mark.long
+@settings(max_examples=series(100, 500), deadline=None)
 @given(JSON, JSON, st.binary(max_size=40))
 def test_arbitrary_json_without_our_signature_is_nobody(header, payload, signature):
     """Whatever header and payload say."""
@@ -230,7 +233,8 @@ def test_arbitrary_json_without_our_signature_is_nobody(header, payload, signatu
     refused(signed(payload, header, FOREIGN))
 
 
-@settings(max_examples=500, deadline=None)
+@pytest.mark.long
+@settings(max_examples=series(100, 500), deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=60), st.binary(max_size=40), st.text())
 def test_arbitrary_bytes_are_nobody(header, payload, signature, text):
     """No encoding of anything makes more of it than NotAuthenticatedError."""
@@ -238,7 +242,8 @@ def test_arbitrary_bytes_are_nobody(header, payload, signature, text):
     refused(text)
 
 
-@settings(max_examples=1000, deadline=None)
+@pytest.mark.long
+@settings(max_examples=series(200, 1000), deadline=None)
 @given(
     st.dictionaries(st.sampled_from([*REQUIRED, "role", "roles", "sid", "nbf", "at_hash"]), JSON),
     st.dictionaries(st.sampled_from(["alg", "kid", "crit", "typ", "b64", "zip", "enc"]), JSON),

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from app.domain.user import Role
+from app.domain.access.user import Role
 from app.security.keys import KeyRing, kid_of
 from tests.fixtures.tokens import (
     ANN,

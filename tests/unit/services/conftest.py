@@ -7,7 +7,7 @@ import pytest
 
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
-from app.services.runs import RunService
+from app.services.runs.service import RunService
 from tests.fixtures.runworld import World
 
 

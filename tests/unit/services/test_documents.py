@@ -7,14 +7,13 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from app.archive.catalogue import Catalogue
-from app.domain.manifest import ObjectKind
-from app.domain.notes import VerifyLevel
-from app.domain.recovery import Journal, RecoveryId, RecoveryKind, RecoveryPhase
-from app.domain.rehearsal import (
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.backups.check_notes import VerifyLevel
+from app.domain.backups.manifest import ObjectKind
+from app.domain.restores.dry_run import (
+    Action,
     Compatibility,
     Estimate,
-    Fate,
     Forecast,
     ObjectForecast,
     Proof,
@@ -22,8 +21,10 @@ from app.domain.rehearsal import (
     TableForecast,
     proven_at,
 )
-from app.domain.restore import RestoreResult
-from app.domain.run import Failure
+from app.domain.restores.journal import Journal, RestoreId, RestoreKind, RestorePhase
+from app.domain.restores.restore import RestoreResult
+from app.domain.restores.results import DrillResult, Options
+from app.domain.runs.run import Failure
 from app.errors import (
     AppError,
     BackupNotFoundError,
@@ -32,8 +33,7 @@ from app.errors import (
     TargetNotEmptyError,
 )
 from app.services import documents
-from app.services.documents import failure, without_paths
-from app.services.rehearsals import DrillResult, Options
+from app.services.runs.failures import failure, without_paths
 from app.storage.local import LocalDirectory
 from tests.fixtures.archives import NOON, backup_id_of, make_backup, write_backup
 
@@ -43,7 +43,7 @@ FITS = Compatibility(("MyISAM",), (), ("sequences",), ("A and a",), "shop.users"
 SPACE, ESTIMATE = Space(needed=5, free=None), Estimate(3.0, "drill")
 REFUSAL = TargetNotEmptyError("database 'shop' holds 1 table", hint="Choose another one.")
 RESTORED = RestoreResult(
-    restore_id=RecoveryId("restore_0123456789ab"),
+    restore_id=RestoreId("restore_0123456789ab"),
     backup_id=backup_id_of(1),
     databases=("shop",),
     restored_tables=("shop.users",),
@@ -65,10 +65,10 @@ FORECAST = Forecast(
     problems=(REFUSAL,),
     verified=None,
     tables=(
-        TableForecast("shop", "users", Fate.REPLACE, 4, 5, same_definition=True),
-        TableForecast("shop", "old", Fate.DROP, 7),
+        TableForecast("shop", "users", Action.REPLACE, 4, 5, same_definition=True),
+        TableForecast("shop", "old", Action.DROP, 7),
     ),
-    objects=(ObjectForecast("shop", ObjectKind.VIEW, "best", Fate.KEEP),),
+    objects=(ObjectForecast("shop", ObjectKind.VIEW, "best", Action.KEEP),),
     compatibility=FITS,
     missing_rights=("GRANT ...;",),
     incoming_foreign_keys=(),
@@ -78,12 +78,12 @@ FORECAST = Forecast(
     duration=0.1,
 )
 UNDOABLE = Journal(
-    recovery_id=RESTORED.restore_id,
-    kind=RecoveryKind.RESTORE,
+    restore_id=RESTORED.restore_id,
+    kind=RestoreKind.RESTORE,
     backup_id=backup_id_of(1),
     server="db:3306",
     began_at=NOON,
-    phase=RecoveryPhase.DONE,
+    phase=RestorePhase.DONE,
     swaps=(),
     keep_until=NOON + timedelta(hours=1),
 )

@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from app.config import Settings
-from app.domain.manifest import Manifest
-from app.domain.progress import Phase, Progress
+from app.domain.backups.manifest import Manifest
+from app.domain.runs.progress import Phase, Progress
 from app.domain.schedule import Frequency, ScheduleOptions
 from app.errors import (
     ConnectionFailedError,
@@ -19,8 +19,8 @@ from app.errors import (
     NotDueError,
     ScheduleNotFoundError,
 )
-from app.services.orders import Orders
-from app.services.schedules import Due, ScheduleService, ScheduleWish
+from app.services.jobs import Jobs
+from app.services.schedules import Due, ScheduleChange, ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.trips import Trip
@@ -33,9 +33,9 @@ OPTIONS = ScheduleOptions(
 )
 
 
-def wish(often: Frequency, options: ScheduleOptions = OPTIONS, **changes: Any) -> ScheduleWish:
+def wish(often: Frequency, options: ScheduleOptions = OPTIONS, **changes: Any) -> ScheduleChange:
     """Want a schedule."""
-    return replace(ScheduleWish(frequency=often, options=options), **changes)
+    return replace(ScheduleChange(frequency=often, options=options), **changes)
 
 
 async def perform(due: Due) -> Manifest:
@@ -73,7 +73,7 @@ class World:
         """Make the service as another process would."""
         trip = Trip(self.url, self.directory)
         settings = Settings(database_url=SecretStr(self.url), backup_dir=self.directory)
-        orders = Orders(settings, trip.catalogue, trip.backups, trip.recoveries)
+        orders = Jobs(settings, trip.catalogue, trip.backups, trip.recoveries)
         return ScheduleService(ScheduleFile(LocalDirectory(self.directory)), orders, self.clock)
 
 
@@ -193,7 +193,9 @@ async def test_what_two_want_at_once_one_claims(world):
         world.clock.at += timedelta(hours=1)
         by_cron = (await other.due(name=name)).order
         occasions = [await one.consider(name) for one in (service, other)]
-        claims = [one.order.claim for one in occasions if one] + [by_cron and by_cron.claim]
+        claims = [occasion.order.claim for occasion in occasions if occasion] + [
+            by_cron and by_cron.claim
+        ]
         if by_cron_first:
             claims.reverse()
         await claims[0]()

@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.ids import BackupId
-from app.domain.recovery import (
+from app.domain.restores.journal import (
     Journal,
-    RecoveryId,
-    RecoveryKind,
-    RecoveryPhase,
+    RestoreId,
+    RestoreKind,
+    RestorePhase,
     SchemaSwap,
     encode_journal,
 )
 from app.errors import ManifestError, StorageDeniedError, StorageError
-from app.storage.journals import Journals, new_recovery_id
+from app.storage.journals import Journals, new_restore_id
 from tests.fixtures.kernels import CountingKernel, FailingKernel, InterruptingKernel, ShortKernel
 from tests.fixtures.powerloss import RecordingKernel, states
 
@@ -27,12 +27,12 @@ from tests.fixtures.powerloss import RecordingKernel, states
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def journal(number: int = 1, phase: RecoveryPhase = RecoveryPhase.LOADING) -> Journal:
+def journal(number: int = 1, phase: RestorePhase = RestorePhase.LOADING) -> Journal:
     """Make the journal of the n-th recovery of a test."""
     digits = f"{number:012x}"
     return Journal(
-        RecoveryId(f"restore_{digits}"),
-        RecoveryKind.RESTORE,
+        RestoreId(f"restore_{digits}"),
+        RestoreKind.RESTORE,
         BackupId("backup_65ba1f2f3d4e5"),
         "db.example:3306",
         NOON + timedelta(seconds=number),
@@ -41,7 +41,7 @@ def journal(number: int = 1, phase: RecoveryPhase = RecoveryPhase.LOADING) -> Jo
     )
 
 
-OLD, NEW = journal(), journal(phase=RecoveryPhase.SWAPPING)
+OLD, NEW = journal(), journal(phase=RestorePhase.SWAPPING)
 
 
 def files(path) -> set[str]:
@@ -54,15 +54,15 @@ def test_what_is_saved_is_read_newest_first(tmp_path):
     journals = Journals(tmp_path)
     for number in (2, 3, 1):
         journals.save(journal(number))
-    journals.save(replace(journal(2), phase=RecoveryPhase.DONE, keep_until=NOON))
+    journals.save(replace(journal(2), phase=RestorePhase.DONE, keep_until=NOON))
 
     found = journals.all()
 
     assert [one.began_at.second for one in found] == [3, 2, 1]
     assert [one.phase for one in found] == [
-        RecoveryPhase.LOADING,
-        RecoveryPhase.DONE,
-        RecoveryPhase.LOADING,
+        RestorePhase.LOADING,
+        RestorePhase.DONE,
+        RestorePhase.LOADING,
     ]
     assert Journals(tmp_path).all() == found
 
@@ -72,7 +72,7 @@ def test_journals_of_one_moment_have_an_order(tmp_path):
     for number in (1, 3, 2):
         Journals(tmp_path).save(replace(journal(number), began_at=NOON))
 
-    found = [one.recovery_id[-1] for one in Journals(tmp_path).all()]
+    found = [one.restore_id[-1] for one in Journals(tmp_path).all()]
 
     assert found == ["3", "2", "1"]
 
@@ -82,8 +82,8 @@ def test_what_is_removed_is_gone(tmp_path):
     journals = Journals(tmp_path)
     journals.save(journal(1))
     journals.save(journal(2))
-    journals.remove(journal(1).recovery_id)
-    journals.remove(journal(1).recovery_id)
+    journals.remove(journal(1).restore_id)
+    journals.remove(journal(1).restore_id)
 
     assert journals.all() == [journal(2)]
     assert files(tmp_path) == {"restore_000000000002.json"}
@@ -164,11 +164,11 @@ def test_journals_are_the_owners_alone(tmp_path):
 
 def test_ids_of_recoveries_are_names_of_journals(tmp_path):
     """Every id that is made can be saved and found again."""
-    made = {new_recovery_id() for _ in range(20)}
-    for recovery_id in made:
-        Journals(tmp_path).save(replace(OLD, recovery_id=recovery_id))
+    made = {new_restore_id() for _ in range(20)}
+    for restore_id in made:
+        Journals(tmp_path).save(replace(OLD, restore_id=restore_id))
 
-    assert {one.recovery_id for one in Journals(tmp_path).all()} == made
+    assert {one.restore_id for one in Journals(tmp_path).all()} == made
 
 
 def saved_old(path) -> None:
@@ -220,17 +220,17 @@ def test_whichever_call_of_a_removal_fails_the_journal_is_whole_or_gone(tmp_path
     """And can be removed again."""
     kernel = CountingKernel()
     saved_old(tmp_path / "count")
-    Journals(tmp_path / "count", kernel).remove(OLD.recovery_id)
+    Journals(tmp_path / "count", kernel).remove(OLD.restore_id)
     for at in range(1, kernel.count + 1):
         path = tmp_path / str(at)
         saved_old(path)
         try:
-            Journals(path, FailingKernel(at, errno.EIO)).remove(OLD.recovery_id)
+            Journals(path, FailingKernel(at, errno.EIO)).remove(OLD.restore_id)
         except StorageError:
             assert Journals(path).all() in ([OLD], [])
         else:
             assert Journals(path).all() == []
-        Journals(path).remove(OLD.recovery_id)
+        Journals(path).remove(OLD.restore_id)
         assert files(path) == set()
 
 
@@ -259,7 +259,7 @@ def test_interrupted_and_short_calls_are_continued(tmp_path, kernel):
     journals.save(NEW)
 
     assert journals.all() == [NEW]
-    journals.remove(NEW.recovery_id)
+    journals.remove(NEW.restore_id)
     assert journals.all() == []
 
 
@@ -272,7 +272,7 @@ def test_no_power_loss_tears_a_journal(tmp_path):
     old_since = len(kernel.journal)
     journals.save(NEW)
     new_since = len(kernel.journal)
-    journals.remove(NEW.recovery_id)
+    journals.remove(NEW.restore_id)
     gone_since = len(kernel.journal)
 
     checked = 0

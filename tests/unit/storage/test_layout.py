@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from app.domain.backups.manifest import Codec
 from app.domain.ids import BackupId
-from app.domain.manifest import Codec
 from app.storage import layout
 from app.storage.layout import BackupName
 

@@ -62,7 +62,7 @@ def begun(program: str, *arguments: object) -> "subprocess.Popen[str]":
 @contextmanager
 def holder(directory: Path, run_id: str, *resources: Resource) -> Iterator["subprocess.Popen[str]"]:
     """Let another process hold locks for the length of a block."""
-    with begun(_HOLDER, directory, run_id, *(one.key for one in resources)) as process:
+    with begun(_HOLDER, directory, run_id, *(resource.key for resource in resources)) as process:
         try:
             yield process
         finally:

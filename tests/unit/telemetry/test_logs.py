@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.archive.threads import run_to_end
+from app.concurrency import run_in_thread
 from app.errors import InvalidRequestError
 from app.telemetry.context import afresh, bind, bound, facts
 from app.telemetry.logs import LogPlan, start_logging
@@ -29,9 +29,9 @@ def log():
     handlers, levels = list(root.handlers), {name: logging.getLogger(name).level for name in LOUD}
     level = root.level
     yield logging.getLogger("app.somewhere")
-    for one in set(root.handlers) - set(handlers):
-        root.removeHandler(one)
-        one.close()
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
+        handler.close()
     root.setLevel(level)
     for name, before in levels.items():
         logging.getLogger(name).setLevel(before)
@@ -199,8 +199,8 @@ async def test_tasks_and_threads_have_the_context_of_who_began_them(log, capsys)
     async def work(name):
         bind(run_id=name)
         await asyncio.to_thread(log.info, name)
-        await run_to_end(lambda: log.info(name))
-        await run_to_end(lambda: log.info(name), executor=pool)
+        await run_in_thread(lambda: log.info(name))
+        await run_in_thread(lambda: log.info(name), executor=pool)
         await asyncio.create_task(asyncio.to_thread(log.info, name))
 
     await asyncio.gather(work("a"), work("b"))
@@ -249,9 +249,9 @@ def test_a_file_is_private_and_rotated(log, tmp_path):
         os.umask(before)
 
     files = sorted(tmp_path.iterdir())
-    assert [one.name for one in files] == ["backstay.log", "backstay.log.1", "backstay.log.2"]
-    assert {stat.S_IMODE(one.stat().st_mode) for one in files} == {0o600}
-    assert all(one.stat().st_size <= 1024 for one in files)
+    assert [file.name for file in files] == ["backstay.log", "backstay.log.1", "backstay.log.2"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert all(file.stat().st_size <= 1024 for file in files)
     assert path.read_text().splitlines()[-1].endswith("line 59 of many")
 
 

@@ -1,0 +1,1 @@
+"""The directory of backups: listed, rebuilt, swept, deleted; imports `file`."""

@@ -1,0 +1,376 @@
+"""
+What a backup directory holds: the manifests beside their data files, and nothing else.
+
+A backup exists when its manifest does; the catalogue never has an opinion of its own. All calls
+block; async callers use threads.
+"""
+
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.archive.catalogue.metadata import (
+    MAX_METADATA_BYTES,
+    CachedEntry,
+    Stamp,
+    decode_metadata,
+    encode_metadata,
+)
+from app.archive.catalogue.salvage import salvage
+from app.archive.catalogue.sidecars import Sidecars
+from app.archive.catalogue.sweeping import Sweeper, names_of
+from app.archive.file import publication
+from app.archive.file.reader import ArchiveReader
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.catalogue import DamagedFile, Survey
+from app.domain.backups.check_notes import Notes
+from app.domain.backups.manifest import MAX_MANIFEST_BYTES, Manifest, check_seal, from_json, to_json
+from app.domain.ids import BackupId, parse_backup_id
+from app.domain.restores.dry_run import Proof
+from app.errors import (
+    AppError,
+    BackupInUseError,
+    BackupNotFoundError,
+    BackupPinnedError,
+    IntegrityError,
+    ManifestError,
+    StorageDeniedError,
+    StorageError,
+    TruncatedFileError,
+)
+from app.storage import layout
+from app.storage.layout import BackupName
+from app.storage.local import LocalDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What `rebuild` did: manifests that were made again, and files for which that failed."""
+
+    rebuilt: tuple[BackupId, ...]
+    problems: tuple[DamagedFile, ...]
+
+
+class Catalogue:
+    """
+    The backups of one directory.
+
+    Attributes:
+        directory: Where they lie.
+    """
+
+    def __init__(self, directory: LocalDirectory | Path) -> None:
+        if isinstance(directory, Path):
+            directory = LocalDirectory(directory)
+        self.directory = directory
+        self._sidecars = Sidecars(directory)
+        # What `metadata.json` held when it was last decoded, and what it was right for: with many
+        # backups both take longer than the look itself. Replaced as a whole, as threads share them.
+        self._decoded: tuple[bytes, Mapping[str, CachedEntry]] = (b"", {})
+        self._right: tuple[bytes, list[CachedEntry]] = (b"", [])
+
+    def survey(self) -> Survey:
+        """
+        Look at everything; `metadata.json` is brought up to date on the way, where it may be written.
+
+        Returns:
+            What is there now.
+
+        Raises:
+            StorageError: The directory cannot be read.
+        """
+        survey, cached, before = self._look()
+        if (before, cached) != self._right:
+            if encode_metadata(cached) == before:
+                self._right = (before, cached)
+            else:
+                with suppress(StorageError):  # a cache; the manifests have been read
+                    self.refresh()
+        return survey
+
+    def entries(self) -> tuple[CatalogueEntry, ...]:
+        """Return the backups there are, newest first."""
+        return self.survey().entries
+
+    def problems(self) -> tuple[DamagedFile, ...]:
+        """Return what is damaged."""
+        return self.survey().problems
+
+    def orphans(self) -> tuple[str, ...]:
+        """Return the names of data files without a manifest, which might be somebody's only copy."""
+        return self.survey().orphans
+
+    def refresh(self, written: Manifest | None = None) -> None:
+        """Write `metadata.json` anew, without decoding what was `written` now; raises StorageError."""
+        with self.directory.locked():
+            _, cached, before = self._look(written)
+            data = encode_metadata(cached)
+            if data != before:
+                self.directory.replace(layout.METADATA, data)
+
+    def newest_id(self) -> BackupId | None:
+        """Return the largest id in use, also by unfinished, damaged and orphaned backups."""
+        return max((name.backup_id for name in names_of(self.directory.names())), default=None)
+
+    def manifest(self, backup_id: str) -> Manifest:
+        """
+        Read the manifest of one backup.
+
+        Args:
+            backup_id: Text of a user.
+
+        Returns:
+            The manifest, whose own checksum is right and which belongs to its file.
+
+        Raises:
+            BackupNotFoundError: No such backup; also for every attempt at a path.
+            ChecksumMismatchError: The manifest is damaged.
+            ManifestError: It is of a newer format, or of another backup.
+            StorageError: It cannot be read.
+        """
+        return self._read(self._find(backup_id))
+
+    def find(self, backup_id: str) -> BackupId:
+        """Tell whether there is such a backup, even a damaged one; raises BackupNotFoundError."""
+        return self._find(backup_id).backup_id
+
+    def open(self, backup_id: str) -> ArchiveReader:
+        """Open one backup for reading; raises what `manifest` and `ArchiveReader.open` raise."""
+        return ArchiveReader.open(self.directory, self.manifest(backup_id))
+
+    def proofs(self, backup_id: str) -> tuple[Proof, ...]:
+        """
+        Read what restores of a backup have shown.
+
+        Returns:
+            Newest first; none when there is no such backup.
+
+        Raises:
+            StorageError: It cannot be read.
+        """
+        try:
+            name = self._find(backup_id)
+        except BackupNotFoundError:
+            return ()
+        return self._sidecars.proofs(name)
+
+    def add_proof(self, backup_id: str, proof: Proof) -> None:
+        """
+        Remember what a restore of a backup has shown.
+
+        Raises:
+            BackupNotFoundError: It was deleted meanwhile.
+            StorageError: The medium refused.
+        """
+        with self.directory.locked():
+            self._sidecars.add_proof(self._find(backup_id), proof)
+
+    def notes(self, backup_id: str) -> Notes:
+        """
+        Read what was noted about a backup.
+
+        Returns:
+            Nothing in it when there is no such backup.
+
+        Raises:
+            ChecksumMismatchError: The notes are damaged: nobody knows whether it is pinned.
+            StorageError: They cannot be read.
+        """
+        try:
+            name = self._find(backup_id)
+        except BackupNotFoundError:
+            return Notes()
+        return self._sidecars.notes(name)
+
+    def change_notes(self, backup_id: str, change: Callable[[Notes], Notes]) -> Notes:
+        """
+        Note something about a backup.
+
+        Returns:
+            All that is noted now.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            ChecksumMismatchError: The notes there are are damaged; they stay as they are.
+            StorageError: The medium refused.
+        """
+        self._find(backup_id)  # where nothing is, no lock is made
+        with self.directory.locked():
+            return self._sidecars.change_notes(self._find(backup_id), change)
+
+    def delete(self, backup_id: str, *, covered_by: str = "", refreshes: bool = True) -> None:
+        """
+        Delete one backup, damaged or not, and see that it is gone.
+
+        Args:
+            backup_id: Which one.
+            covered_by: Another one, which must be there at the moment at which this one goes.
+            refreshes: Whether `metadata.json` is brought up to date.
+
+        Raises:
+            BackupNotFoundError: No such backup, or not the other one; nothing was changed.
+            BackupInUseError: A restore or verification reads it; nothing was changed.
+            BackupPinnedError: It is pinned; nothing was changed.
+            ChecksumMismatchError: Its notes are damaged, so it may be pinned; nothing was changed.
+            StorageError: The medium refused; the backup is whole, or garbage for `sweep`.
+        """
+        name = self._find(backup_id)
+
+        def permit() -> None:
+            if covered_by and not self.directory.exists(self._find(covered_by).file):
+                raise BackupNotFoundError(parse_backup_id(covered_by))
+            pin = self._sidecars.notes(name).pin
+            if pin is not None:
+                raise BackupPinnedError(
+                    f"{name.backup_id} is pinned by {pin.by}"
+                    + (f": {pin.reason}" if pin.reason else ""),
+                    hint=f"'backstay backup unpin {name.backup_id}' lets it be deleted.",
+                )
+
+        publication.delete(self.directory, name, permit)
+        if refreshes:
+            with suppress(StorageError):
+                self.refresh()
+
+    def is_in_use(self, backup_id: str) -> bool:
+        """Tell whether a restore, a verification or a download reads a backup right now."""
+        try:
+            self.directory.open(self._find(backup_id).file, exclusive=True).close()
+        except BackupInUseError:
+            return True
+        return False
+
+    def sweep(self) -> tuple[str, ...]:
+        """
+        Remove what crashed runs left behind: files of ours whose owner's lock is free.
+
+        Returns:
+            Names that were removed.
+
+        Raises:
+            StorageError: The medium refused; the rest is still there.
+        """
+        return Sweeper(self.directory).sweep()
+
+    def rebuild(self) -> RebuildReport:
+        """
+        Make the manifests of orphans and of damaged ones again, and `metadata.json` from nothing.
+
+        Returns:
+            What was done; a file that cannot be proven keeps its state and is reported.
+
+        Raises:
+            StorageError: The directory cannot be read or written.
+        """
+        with self.directory.locked():
+            self.directory.remove(layout.METADATA)
+        rebuilt: list[BackupId] = []
+        problems: list[DamagedFile] = []
+        for name in self._rebuildable():
+            try:
+                self._rebuild_one(name)
+            except AppError as exc:
+                problems.append(DamagedFile(name.file, exc))
+            else:
+                rebuilt.append(name.backup_id)
+        self.refresh()
+        return RebuildReport(tuple(rebuilt), tuple(problems))
+
+    def _find(self, backup_id: str) -> BackupName:
+        wanted = parse_backup_id(backup_id)
+        for name in layout.candidates(wanted):
+            if self.directory.exists(name.manifest):
+                return name
+        raise BackupNotFoundError(wanted)
+
+    def _read(self, name: BackupName, written: Manifest | None = None) -> Manifest:
+        data = self.directory.read(name.manifest, MAX_MANIFEST_BYTES)
+        if written is not None and written.file == name.file:
+            check_seal(data, source=name.manifest)
+            return written
+        manifest = from_json(data, source=name.manifest)
+        if (manifest.file, manifest.backup_id) != (name.file, name.backup_id):
+            raise ManifestError(f"{name.manifest}: is the manifest of {manifest.file[:120]!r}")
+        return manifest
+
+    def _look(self, written: Manifest | None = None) -> tuple[Survey, list[CachedEntry], bytes]:
+        """Return the survey, what `metadata.json` should hold, and what it holds."""
+        names = set(self.directory.names())
+        before = self._metadata() if layout.METADATA in names else b""
+        if before != self._decoded[0]:
+            self._decoded = (before, decode_metadata(before))
+        cache = self._decoded[1]
+        cached: list[CachedEntry] = []
+        problems: list[DamagedFile] = []
+        orphans: list[str] = []
+        for name in names_of(names):
+            if name.manifest in names:
+                try:
+                    cached.append(self._examine(name, cache.get(name.file), written))
+                except (IntegrityError, StorageError, BackupNotFoundError) as exc:
+                    problems.append(DamagedFile(name.file, exc))
+            elif name.file in names and name.tombstone not in names:
+                orphans.append(name.file)
+        entries = tuple(item.entry for item in cached)
+        return Survey(entries, tuple(problems), tuple(orphans)), cached, before
+
+    def _metadata(self) -> bytes:
+        try:
+            return self.directory.read(layout.METADATA, MAX_METADATA_BYTES)
+        except StorageError:
+            return b""
+
+    def _examine(
+        self, name: BackupName, known: CachedEntry | None, written: Manifest | None
+    ) -> CachedEntry:
+        """Return the line of one backup, from the cache when its manifest did not change."""
+        note, data = self.directory.stat(name.manifest), self.directory.stat(name.file)
+        if note is None or data is None:
+            raise BackupNotFoundError(
+                name.backup_id, hint="Its data file is gone; put it back, or delete the backup."
+            )
+        if not stat.S_ISREG(data.st_mode):
+            raise StorageDeniedError(
+                f"{name.file}: not a regular file",
+                hint="Symbolic links in a backup directory are never followed; remove it.",
+            )
+        stamp = Stamp(note.st_size, note.st_mtime_ns)
+        full_path = self.directory.full_path(name.file)
+        if known is None or (known.stamp, known.entry.full_path) != (stamp, full_path):
+            known = CachedEntry(CatalogueEntry.of(self._read(name, written), full_path), stamp)
+        if known.entry.size != data.st_size:
+            raise TruncatedFileError(
+                f"{name.file}: {data.st_size} bytes, the manifest says {known.entry.size}",
+                hint="Restore from another backup; this file is damaged.",
+            )
+        return known
+
+    def _rebuildable(self) -> Iterable[BackupName]:
+        names = set(self.directory.names())
+        for name in names_of(names):
+            if name.file not in names or name.tombstone in names:
+                continue
+            if name.manifest not in names or self._is_damaged(name):
+                yield name
+
+    def _is_damaged(self, name: BackupName) -> bool:
+        """Tell whether the manifest itself is; a damaged data file is no reason to replace it."""
+        try:
+            self._read(name)
+        except IntegrityError:
+            return True
+        return False
+
+    def _rebuild_one(self, name: BackupName) -> None:
+        with self.directory.open(name.file) as file:
+            manifest = salvage(file, name)
+            with self.directory.locked():
+                self.directory.remove(name.rebuild)
+                with self.directory.create(name.rebuild) as note:
+                    note.write(to_json(manifest))
+                    note.sync()
+                    note.rename(name.manifest)
+                    note.keep()
+                self.directory.sync()

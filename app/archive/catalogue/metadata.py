@@ -1,0 +1,110 @@
+"""
+`metadata.json`: the catalogue in the shape that the customer's own tools read.
+
+A cache of the manifests, one value a backup id. Each value tells which manifest it was made from
+and carries its own digest: whatever does not fit is made again, so nothing is lost with the file.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC
+from typing import Final
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from app.domain.backups.backup import CatalogueEntry
+
+
+# 10,000 backups take about 10 MB.
+MAX_METADATA_BYTES: Final = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """
+    Tells one state of a manifest file from another without reading it.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: Time of change, nanoseconds.
+    """
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CachedEntry:
+    """One value of the file."""
+
+    entry: CatalogueEntry
+    stamp: Stamp
+
+
+_ENTRY: Final = TypeAdapter(CatalogueEntry)
+_STAMP: Final = TypeAdapter(Stamp)
+# What the seed nests under "options"; the others of ours stand beside its keys.
+_OPTIONS: Final = ("include_data", "compress", "verify", "description")
+
+
+def encode_metadata(cached: Iterable[CachedEntry]) -> bytes:
+    """Encode the catalogue as indented JSON, in the given order."""
+    values = {item.entry.backup_id: _value_of(item) for item in cached}
+    return json.dumps(values, indent=4, ensure_ascii=False).encode() + b"\n"
+
+
+def decode_metadata(data: bytes) -> dict[str, CachedEntry]:
+    """Decode what can be used of the file, by name of the data file; the rest is left out."""
+    try:
+        values: JsonValue = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    cached = (_item_of(value) for value in values.values())
+    return {item.entry.file: item for item in cached if item is not None}
+
+
+def _value_of(item: CachedEntry) -> dict[str, JsonValue]:
+    fields: dict[str, JsonValue] = _ENTRY.dump_python(item.entry, mode="json")
+    moment = item.entry.created_at.astimezone(UTC)
+    value: dict[str, JsonValue] = {
+        "backup_id": item.entry.backup_id,
+        "file": item.entry.file,
+        "full_path": item.entry.full_path,
+        "size": item.entry.size,
+        "created_at": f"{moment:%Y-%m-%d %H:%M:%S}",
+        "duration": item.entry.duration,
+        "options": {key: fields.pop(key) for key in _OPTIONS},
+        "tables_count": item.entry.tables_count,
+        "checksum": item.entry.checksum,
+        "instant": fields.pop("created_at"),
+    }
+    value.update((key, field) for key, field in fields.items() if key not in value)
+    value["manifest"] = asdict(item.stamp)
+    value["seal"] = _seal(value)
+    return value
+
+
+def _item_of(value: JsonValue) -> CachedEntry | None:
+    if not isinstance(value, dict):
+        return None
+    fields = dict(value)
+    seal, stamp, options = fields.pop("seal", None), fields.get("manifest"), fields.get("options")
+    if seal != _seal(fields) or not isinstance(options, dict) or not isinstance(stamp, dict):
+        return None
+    fields["created_at"] = fields.get("instant")
+    names = CatalogueEntry.__dataclass_fields__
+    known = {key: field for key, field in {**fields, **options}.items() if key in names}
+    try:
+        entry = _ENTRY.validate_json(json.dumps(known))
+        return CachedEntry(entry, _STAMP.validate_python(stamp))
+    except ValidationError:
+        return None
+
+
+def _seal(value: dict[str, JsonValue]) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return hashlib.sha256(canonical).hexdigest()

@@ -1,0 +1,58 @@
+"""
+What is kept beside a backup: what restores have shown of it (proofs), and what was noted later.
+
+Each is a small file of its own, replaced as a whole under the directory's lock. All calls block.
+"""
+
+from collections.abc import Callable
+
+from app.archive.catalogue.metadata import MAX_METADATA_BYTES
+from app.domain.backups.check_notes import Notes, decode_notes, encode_notes
+from app.domain.restores.dry_run import MAX_PROOFS, Proof, decode_proofs, encode_proofs
+from app.errors import ChecksumMismatchError
+from app.storage.layout import BackupName
+from app.storage.local import LocalDirectory
+
+
+class Sidecars:
+    """The files beside the backups of one directory; whoever calls knows that the backup is there."""
+
+    def __init__(self, directory: LocalDirectory) -> None:
+        self._directory = directory
+
+    def proofs(self, name: BackupName) -> tuple[Proof, ...]:
+        """Read what restores have shown, newest first; raises StorageError."""
+        if not self._directory.exists(name.proofs):
+            return ()
+        return decode_proofs(self._directory.read(name.proofs, MAX_METADATA_BYTES))
+
+    def add_proof(self, name: BackupName, proof: Proof) -> None:
+        """Remember what a restore has shown; the caller holds the directory's lock."""
+        proofs = (proof, *self.proofs(name))[:MAX_PROOFS]
+        self._directory.replace(name.proofs, encode_proofs(proofs))
+
+    def notes(self, name: BackupName) -> Notes:
+        """
+        Read what was noted.
+
+        Returns:
+            Nothing in it where nothing was.
+
+        Raises:
+            ChecksumMismatchError: They are damaged: nobody knows whether the backup is pinned.
+            StorageError: They cannot be read.
+        """
+        if not self._directory.exists(name.notes):
+            return Notes()
+        notes = decode_notes(self._directory.read(name.notes, MAX_METADATA_BYTES))
+        if notes is None:
+            raise ChecksumMismatchError(
+                f"{name.notes}: cannot be understood", hint="Correct it, or remove it."
+            )
+        return notes
+
+    def change_notes(self, name: BackupName, change: Callable[[Notes], Notes]) -> Notes:
+        """Note something, and return all that is noted; the caller holds the directory's lock."""
+        notes = change(self.notes(name))
+        self._directory.replace(name.notes, encode_notes(notes))
+        return notes

@@ -1,0 +1,82 @@
+"""What crashed runs leave behind in a backup directory, and how it goes; all calls block."""
+
+import stat
+from collections.abc import Iterable
+from operator import attrgetter
+
+from app.archive.file import publication
+from app.errors import BackupInUseError
+from app.storage import layout
+from app.storage.layout import BackupName
+from app.storage.local import LocalDirectory
+
+
+class Sweeper:
+    """Removes files of ours whose owner's lock is free."""
+
+    def __init__(self, directory: LocalDirectory) -> None:
+        self._directory = directory
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove them, under the directory's lock; returns their names, raises StorageError."""
+        with self._directory.locked():
+            names = set(self._directory.names())
+            removed: list[str] = []
+            for file in layout.REPLACED:
+                removed += self._sweep_one(file + layout.PARTIAL)
+            for name in names_of(names):
+                if name.tombstone in names:
+                    removed += self._sweep_tombstone(name)
+                elif name.partial in names:
+                    removed += self._sweep_one(name.partial)
+                if name.rebuild in names:
+                    removed += self._sweep_one(name.rebuild)
+                is_gone = not {name.file, name.manifest, name.partial, name.tombstone} & names
+                for beside in (name.proofs, name.notes):
+                    removed += self._sweep_one(beside + layout.PARTIAL)
+                    if is_gone:
+                        removed += self._sweep_one(beside)
+            return tuple(removed)
+
+    def _sweep_tombstone(self, name: BackupName) -> list[str]:
+        """Remove a data file and its tombstone, unless either has an owner."""
+        if not self._is_regular(name.tombstone):
+            return []
+        try:
+            with self._directory.open(name.tombstone, exclusive=True):
+                for file in (name.file, name.partial):
+                    if self._directory.exists(file):
+                        self._directory.open(file, exclusive=True).close()
+                return publication.bury(self._directory, name)
+        except BackupInUseError:
+            return []
+
+    def _sweep_one(self, file: str) -> list[str]:
+        """Remove a file unless it has an owner, is no file, or is not there."""
+        if not self._is_regular(file):
+            return []
+        try:
+            with self._directory.open(file, exclusive=True):
+                self._directory.remove(file)
+                self._directory.sync()
+                return [file]
+        except BackupInUseError:
+            return []
+
+    def _is_regular(self, file: str) -> bool:
+        facts = self._directory.stat(file)
+        return facts is not None and stat.S_ISREG(facts.st_mode)
+
+
+def names_of(names: Iterable[str]) -> list[BackupName]:
+    """Return the backups that any of the names belongs to, newest first, each once."""
+    endings = (layout.PARTIAL, layout.REBUILD, layout.MANIFEST, layout.PROOFS, layout.NOTES)
+    found: set[BackupName] = set()
+    for file in names:
+        stem = file
+        for ending in endings:
+            stem = stem.removesuffix(ending)
+        name = layout.parse(stem)
+        if name is not None:
+            found.add(name)
+    return sorted(found, key=attrgetter("backup_id", "codec"), reverse=True)

@@ -1,0 +1,1 @@
+"""One backup file and its manifest: written, indexed, read, verified; knows no other file."""

@@ -1,0 +1,137 @@
+"""
+The index of an archive, checked against itself before any byte of the file is believed.
+
+Pure functions over a manifest; a manifest that passes cannot make a reader read outside the file,
+inflate without bound, or execute a statement of a kind that does not belong where it stands.
+"""
+
+import re
+from collections import Counter
+from typing import Final
+
+from app.archive.file.codec import MAX_RATIO
+from app.domain.backups.manifest import (
+    Manifest,
+    MemberEntry,
+    MemberKind,
+    StatementEntry,
+    StatementKind,
+)
+from app.errors import ManifestError
+from app.storage import layout
+
+
+# A statement never exceeds the largest packet there is, max_allowed_packet = 1 GiB; text of the
+# footer is the one other long thing.
+MAX_STATEMENT_BYTES: Final = 1 << 30
+# 10,000 tables of 100 statements each make a million; beyond this a manifest is an attack.
+MIN_MEMBERS: Final = 2  # header and footer
+MAX_MEMBERS: Final = 5_000_000
+MAX_STATEMENTS: Final = 50_000_000
+
+_K = StatementKind
+_ANYWHERE: Final = frozenset({_K.TEXT, _K.SESSION, _K.DATABASE})
+ALLOWED: Final = {
+    MemberKind.HEADER: _ANYWHERE,
+    MemberKind.SCHEMA: _ANYWHERE | {_K.DROP, _K.TABLE, _K.SEQUENCE},
+    MemberKind.DATA: _ANYWHERE | {_K.PIECE, _K.INSERT},
+    MemberKind.OBJECTS: _ANYWHERE
+    | {_K.DROP, _K.SEQUENCE, _K.PLACEHOLDER, _K.VIEW, _K.TRIGGER, _K.ROUTINE}
+    | {_K.EVENT, _K.ENABLE_EVENT, _K.INVALID_VIEW, _K.ACCOUNT},
+    MemberKind.FOOTER: frozenset({_K.TEXT}),
+}
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def check_index(manifest: Manifest) -> None:
+    """
+    Prove that an index is possible: that it tiles the file and each member, and adds up.
+
+    Raises:
+        ManifestError: It contradicts itself; the message names the member.
+    """
+    _check_name(manifest)
+    members = manifest.members
+    _require(MIN_MEMBERS <= len(members) <= MAX_MEMBERS, "the file", f"{len(members)} members")
+    _require(members[0].kind is MemberKind.HEADER, "member 0", "not the header")
+    _require(members[-1].kind is MemberKind.FOOTER, "the last member", "not the footer")
+    end = 0
+    for number, member in enumerate(members):
+        _check_member(manifest, member, number, end)
+        end = member.offset + member.size
+    _require(end == manifest.size, "the members", f"end at {end}, the file at {manifest.size}")
+    raw_size = sum(member.raw_size for member in members)
+    _require(raw_size == manifest.raw_size, "raw_size", f"{manifest.raw_size}, members {raw_size}")
+    statements = sum(len(member.statements) for member in members)
+    _require(statements <= MAX_STATEMENTS, "the file", f"{statements} statements")
+    _require(bool(_SHA256.fullmatch(manifest.checksum)), "checksum", "not a SHA-256")
+    _check_rows(manifest)
+
+
+def _check_name(manifest: Manifest) -> None:
+    name = layout.parse(manifest.file)
+    if name is None:
+        raise ManifestError(f"not the name of a backup file: {manifest.file[:120]!r}")
+    _require(name.backup_id == manifest.backup_id, "file", "of another backup_id")
+    _require(name.codec is manifest.options.codec, "file", "of another codec")
+
+
+def _check_member(manifest: Manifest, member: MemberEntry, number: int, end: int) -> None:
+    where = f"member {number}"
+    _require(member.offset == end, where, f"at {member.offset}, the one before ends at {end}")
+    _require(member.size > 0, where, f"size {member.size}")
+    bound = member.size * MAX_RATIO[manifest.options.codec]
+    _require(0 <= member.raw_size <= bound, where, f"{member.raw_size} bytes in {member.size}")
+    _require(bool(_SHA256.fullmatch(member.sha256)), where, "no SHA-256")
+    single = number in {0, len(manifest.members) - 1}
+    edge = member.kind in {MemberKind.HEADER, MemberKind.FOOTER}
+    _require(single == edge, where, f"a {member.kind.value} does not belong here")
+    for statement in member.statements:
+        _check_statement(member, statement, where)
+    raw_size = sum(statement.raw_size for statement in member.statements)
+    _require(raw_size == member.raw_size, where, f"statements of {raw_size} bytes")
+
+
+def _check_statement(member: MemberEntry, statement: StatementEntry, where: str) -> None:
+    kind, rows = statement.kind, statement.rows
+    _require(kind in ALLOWED[member.kind], where, f"{kind.value} in {member.kind.value}")
+    _require(0 < statement.raw_size <= MAX_STATEMENT_BYTES, where, "an impossible statement size")
+    _require(bool(_SHA256.fullmatch(statement.sha256)), where, "a statement without SHA-256")
+    _require(rows > 0 if kind is _K.INSERT else rows == 0, where, f"{kind.value} of {rows} rows")
+    _require(rows == 1 or not statement.sliced, where, f"a sliced statement of {rows} rows")
+
+
+def _check_rows(manifest: Manifest) -> None:
+    """Compare the rows of the index, the tables and the whole; every table with data is listed."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for member in manifest.members:
+        if member.kind in {MemberKind.SCHEMA, MemberKind.DATA} and member.table:
+            rows = sum(statement.rows for statement in member.statements)
+            counted[member.database, member.table] += rows
+    listed = {
+        (database.name, table.name): table.rows
+        for database in manifest.databases
+        for table in database.tables
+        if not table.sequence
+    }
+    sequences = {
+        (database.name, table.name)
+        for database in manifest.databases
+        for table in database.tables
+        if table.sequence
+    }
+    for key, rows in counted.items():
+        _require(key in listed or key in sequences, ".".join(key), "has members but is not listed")
+        _require(rows == listed.get(key, 0), ".".join(key), f"{rows} rows in the members")
+    for key, rows in listed.items():
+        _require(rows == counted[key], ".".join(key), f"{rows} rows listed, {counted[key]} in all")
+    total = sum(counted.values())
+    _require(total == manifest.rows_count, "rows_count", f"{manifest.rows_count}, members {total}")
+
+
+def _require(holds: bool, where: str, problem: str) -> None:  # noqa: FBT001 - an assertion's claim
+    if not holds:
+        raise ManifestError(
+            f"{where}: {problem}",
+            hint="Rebuild the manifest from the backup file with 'backstay catalog rebuild'.",
+        )

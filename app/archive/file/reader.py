@@ -1,0 +1,196 @@
+"""
+Reading an archive: any member alone, in any order, and nothing that was not proven.
+
+A reader holds a shared lock on the data file: it cannot be deleted by us meanwhile.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from threading import Event
+from typing import Self
+
+from app.archive.file import codec as codecs
+from app.archive.file.index import check_index
+from app.archive.file.verification import (
+    Listener,
+    blocks_of,
+    check_digest,
+    check_size,
+    split,
+    until,
+    verify_file,
+)
+from app.concurrency import run_in_thread
+from app.domain.backups.check_notes import VerifyLevel, VerifyReport
+from app.domain.backups.manifest import Manifest, MemberEntry
+from app.errors import BackupNotFoundError
+from app.storage.files import ReadFile
+from app.storage.local import LocalDirectory
+
+
+class ArchiveReader:
+    """
+    One open archive; safe to read from several tasks and threads at once.
+
+    Attributes:
+        manifest: As given; its index passed `check_index`.
+    """
+
+    def __init__(self, file: ReadFile, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._file = file
+
+    @classmethod
+    def open(
+        cls, directory: LocalDirectory, manifest: Manifest, *, whole: bool = True
+    ) -> "ArchiveReader":
+        """
+        Open the data file of a manifest and lock it against deletion.
+
+        Args:
+            directory: Where it lies.
+            manifest: Not trusted.
+            whole: Whether a file of another size is refused at once.
+
+        Returns:
+            A reader; close it.
+
+        Raises:
+            BackupNotFoundError: The data file is gone.
+            BackupInUseError: It is being deleted.
+            ManifestError: The index contradicts itself.
+            TruncatedFileError: The file is shorter or longer than the manifest says.
+            StorageError: The medium does not answer, or the file is a symbolic link.
+        """
+        check_index(manifest)
+        if not directory.exists(manifest.file):
+            raise BackupNotFoundError(manifest.backup_id)
+        file = directory.open(manifest.file)
+        reader = cls(file, manifest)
+        try:
+            reader._check_current()
+            if whole:
+                check_size(file, manifest)
+        except BaseException:
+            file.close()
+            raise
+        return reader
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    @property
+    def full_path(self) -> str:
+        """Where the data file lies; nobody deletes it before `close`."""
+        return self._file.full_path
+
+    def close(self) -> None:
+        """Release the lock; no read may be under way."""
+        self._file.close()
+
+    def check_index(self) -> None:
+        """Check the index and the size of the file; raises IntegrityError."""
+        check_index(self.manifest)
+        check_size(self._file, self.manifest)
+
+    def read_now(self, member: MemberEntry) -> list[bytes]:
+        """
+        Read one member whole; blocks, for threads.
+
+        Args:
+            member: Of this manifest; all of it is held in memory, so see `is_large` first.
+
+        Returns:
+            The bytes of its statements, in order; every SHA-256 is right.
+
+        Raises:
+            IntegrityError: The bytes are not what the manifest says.
+            StorageError: The medium does not answer.
+        """
+        source = self._source(member)
+        data = self._file.read(member.offset, member.size)
+        check_digest(hashlib.sha256(data).hexdigest(), member.sha256, source=source)
+        codec = self.manifest.options.codec
+        raw = codecs.inflate(codec, data, raw_size=member.raw_size, source=source)
+        del data
+        return [sql for _, sql in split(iter((raw,)), member, source=source)]
+
+    async def read(self, member: MemberEntry) -> list[bytes]:
+        """Do `read_now` in a thread."""
+        return await run_in_thread(partial(self.read_now, member))
+
+    def iter_now(self, member: MemberEntry) -> Iterator[bytes]:
+        """
+        Read one member of any size in constant memory; blocks, for threads.
+
+        Args:
+            member: Of this manifest.
+
+        Yields:
+            The bytes of its statements, in order; the SHA-256 of each is right when it is yielded.
+
+        Raises:
+            IntegrityError: The bytes are not what the manifest says; statements yielded before
+                were right.
+            StorageError: The medium does not answer.
+        """
+        source = self._source(member)
+        digest = hashlib.sha256()
+        codec = self.manifest.options.codec
+
+        def hashed() -> Iterator[bytes]:
+            for block in blocks_of(self._file, member):
+                digest.update(block)
+                yield block
+
+        raw = codecs.inflated(codec, hashed(), raw_size=member.raw_size, source=source)
+        for _, sql in split(raw, member, source=source):
+            yield sql
+        check_digest(digest.hexdigest(), member.sha256, source=source)
+
+    async def iter_statements(self, member: MemberEntry) -> AsyncIterator[bytes]:
+        """Do `iter_now`, each step in a thread."""
+        statements = self.iter_now(member)
+        while (sql := await run_in_thread(partial(next, statements, None))) is not None:
+            yield sql
+
+    async def verify(
+        self, level: VerifyLevel, *, threads: int = 2, listener: Listener | None = None
+    ) -> VerifyReport:
+        """
+        Prove the file; see `verify_file`. Cancellable between two members.
+
+        Args:
+            level: How far to look.
+            threads: Members looked at side by side.
+            listener: Told of each member that was checked; called in a thread.
+
+        Returns:
+            What was checked.
+
+        Raises:
+            IntegrityError: Something is not what the manifest says.
+            StorageError: The medium does not answer.
+        """
+        stop = Event()
+        work = partial(
+            verify_file,
+            self._file,
+            self.manifest,
+            level,
+            threads=threads,
+            listener=until(stop, listener),
+        )
+        return await run_in_thread(work, stop=stop)
+
+    def _check_current(self) -> None:
+        """Notice a deletion between looking the name up and locking the file."""
+        if not self._file.is_current():
+            raise BackupNotFoundError(self.manifest.backup_id)
+
+    def _source(self, member: MemberEntry) -> str:
+        return f"{self._file.name}: {member.kind.value} member at byte {member.offset}"

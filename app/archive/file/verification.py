@@ -1,0 +1,263 @@
+"""
+Proof that a file is what its manifest says, in four levels, each including those before it.
+
+The file is read once, in order, in one thread, which makes the digest of the whole; members are
+hashed, inflated and scanned by a pool behind it.
+"""
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Event
+from typing import Final
+
+from app.archive.file import codec as codecs
+from app.archive.file.index import check_index
+from app.archive.file.rows import count_rows
+from app.domain.backups.check_notes import VerifyLevel, VerifyReport
+from app.domain.backups.manifest import Codec, Manifest, MemberEntry, StatementEntry, StatementKind
+from app.errors import ChecksumMismatchError, TruncatedFileError
+from app.storage.files import ReadFile
+
+
+# Members above this size in the file or in memory are streamed instead of held.
+HOLD_BYTES: Final = 16 << 20
+_DAMAGED: Final = "Restore from another backup; this file is damaged."
+
+
+# Called with each member that was checked, in file order, from the verifying thread; may raise.
+Listener = Callable[[MemberEntry], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What every part of one verification needs."""
+
+    file: ReadFile
+    manifest: Manifest
+    level: VerifyLevel
+    checksum: bool
+
+    @property
+    def codec(self) -> Codec:
+        return self.manifest.options.codec
+
+    def includes(self, level: VerifyLevel) -> bool:
+        return self.level.depth >= level.depth
+
+    def source(self, member: MemberEntry) -> str:
+        return f"{self.file.name}: {member.kind.value} member at byte {member.offset}"
+
+
+def verify_file(
+    file: ReadFile,
+    manifest: Manifest,
+    level: VerifyLevel,
+    *,
+    threads: int = 2,
+    checksum: bool = True,
+    listener: Listener | None = None,
+) -> VerifyReport:
+    """
+    Check an open file against its manifest.
+
+    Args:
+        file: The data file; its size known.
+        manifest: Not trusted either.
+        level: How far to look.
+        threads: Members that are looked at side by side.
+        checksum: Whether the digest of the whole file is made, too. Who made it and the members'
+            digests of the same bytes needs only the latter: members tile the file.
+        listener: Told of each member; what it raises ends the verification.
+
+    Returns:
+        What was checked.
+
+    Raises:
+        ManifestError: The index contradicts itself.
+        TruncatedFileError: The file is shorter or longer than the manifest says.
+        ChecksumMismatchError: A digest differs, or a member or statement is not what was listed.
+        StorageError: The medium does not answer.
+    """
+    began = time.monotonic()
+    check_index(manifest)
+    check_size(file, manifest)
+    task = _Task(file, manifest, level, checksum)
+    rows = 0
+    if task.includes(VerifyLevel.HASHES):
+        with closing(_walk(task, threads)) as walk:
+            for member, found in walk:
+                if listener is not None:
+                    listener(member)
+                rows += found
+    return _report(task, rows, time.monotonic() - began)
+
+
+def until(stop: Event, listener: Listener | None) -> Listener:
+    """Make a listener that ends a verification with InterruptedError once `stop` is set."""
+
+    def listen(member: MemberEntry) -> None:
+        if stop.is_set():
+            raise InterruptedError("verification was cancelled")
+        if listener is not None:
+            listener(member)
+
+    return listen
+
+
+def _report(task: _Task, rows: int, seconds: float) -> VerifyReport:
+    manifest, members = task.manifest, task.manifest.members
+    statements = sum(len(member.statements) for member in members)
+    return VerifyReport(
+        level=task.level,
+        size=manifest.size if task.includes(VerifyLevel.HASHES) else 0,
+        raw_size=manifest.raw_size if task.includes(VerifyLevel.INFLATE) else 0,
+        members=len(members) if task.includes(VerifyLevel.HASHES) else 0,
+        statements=statements if task.includes(VerifyLevel.CONTENT) else 0,
+        rows=rows,
+        seconds=seconds,
+    )
+
+
+def check_size(file: ReadFile, manifest: Manifest) -> None:
+    """Compare sizes; raises TruncatedFileError."""
+    if file.size != manifest.size:
+        raise TruncatedFileError(
+            f"{file.name}: {file.size} bytes, the manifest says {manifest.size}", hint=_DAMAGED
+        )
+
+
+def is_large(member: MemberEntry) -> bool:
+    """Tell whether a member should be streamed instead of held in memory."""
+    return max(member.size, member.raw_size) > HOLD_BYTES
+
+
+def blocks_of(file: ReadFile, member: MemberEntry) -> Iterator[bytes]:
+    """Read a member's bytes in the file, block by block."""
+    end = member.offset + member.size
+    for offset in range(member.offset, end, codecs.BLOCK_BYTES):
+        yield file.read(offset, min(codecs.BLOCK_BYTES, end - offset))
+
+
+def split(
+    pieces: Iterator[bytes], member: MemberEntry, *, source: str
+) -> Iterator[tuple[StatementEntry, bytes]]:
+    """
+    Cut a member's uncompressed bytes into its statements.
+
+    Args:
+        pieces: The bytes in order.
+        member: Its statements tile them.
+        source: Names the member in messages.
+
+    Yields:
+        Each statement with its bytes, whose SHA-256 is right.
+
+    Raises:
+        ChecksumMismatchError: A digest differs.
+    """
+    rest = memoryview(b"")
+    for number, entry in enumerate(member.statements):
+        parts = [rest[: entry.raw_size]]
+        rest = rest[entry.raw_size :]
+        missing = entry.raw_size - len(parts[0])
+        while missing:
+            piece = memoryview(next(pieces))
+            parts.append(piece[:missing])
+            rest = piece[missing:]
+            missing -= len(parts[-1])
+        sql = b"".join(parts)
+        if hashlib.sha256(sql).hexdigest() != entry.sha256:
+            raise ChecksumMismatchError(
+                f"{source}: statement {number} differs from its SHA-256", hint=_DAMAGED
+            )
+        yield entry, sql
+    for _ in pieces:
+        pass  # the end of the member, with its own checksum, comes after its last byte
+
+
+def check_digest(digest: str, expected: str, *, source: str) -> None:
+    """Compare digests; raises ChecksumMismatchError."""
+    if digest != expected:
+        raise ChecksumMismatchError(
+            f"{source}: SHA-256 is {digest[:16]}..., the manifest says {expected[:16]}...",
+            hint=_DAMAGED,
+        )
+
+
+def _walk(task: _Task, threads: int) -> Generator[tuple[MemberEntry, int], None, None]:
+    """Yield each member, checked, with the rows counted in it, in file order."""
+    whole = hashlib.sha256()
+    ahead: deque[tuple[MemberEntry, Future[int]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
+        for member in task.manifest.members:
+            if is_large(member):
+                yield from _results(ahead)
+                yield member, _check_streamed(task, member, whole)
+                continue
+            data = task.file.read(member.offset, member.size)
+            ahead.append((member, pool.submit(_check_held, task, member, data)))
+            if task.checksum:
+                whole.update(data)
+            if len(ahead) > 2 * threads:
+                first, future = ahead.popleft()
+                yield first, future.result()
+        yield from _results(ahead)
+    if task.checksum:
+        check_digest(whole.hexdigest(), task.manifest.checksum, source=task.file.name)
+
+
+def _results(ahead: "deque[tuple[MemberEntry, Future[int]]]") -> Iterator[tuple[MemberEntry, int]]:
+    while ahead:
+        member, future = ahead.popleft()
+        yield member, future.result()
+
+
+def _check_held(task: _Task, member: MemberEntry, data: bytes) -> int:
+    source = task.source(member)
+    check_digest(hashlib.sha256(data).hexdigest(), member.sha256, source=source)
+    if not task.includes(VerifyLevel.INFLATE):
+        return 0
+    raw = codecs.inflate(task.codec, data, raw_size=member.raw_size, source=source)
+    return _check_content(task, member, iter((raw,)))
+
+
+def _check_streamed(task: _Task, member: MemberEntry, whole: "hashlib._Hash") -> int:
+    source = task.source(member)
+    digest = hashlib.sha256()
+
+    def hashed() -> Iterator[bytes]:
+        for block in blocks_of(task.file, member):
+            whole.update(block)
+            digest.update(block)
+            yield block
+
+    rows = 0
+    if task.includes(VerifyLevel.INFLATE):
+        raw = codecs.inflated(task.codec, hashed(), raw_size=member.raw_size, source=source)
+        rows = _check_content(task, member, raw)
+    else:
+        deque(hashed(), maxlen=0)
+    check_digest(digest.hexdigest(), member.sha256, source=source)
+    return rows
+
+
+def _check_content(task: _Task, member: MemberEntry, raw: Iterator[bytes]) -> int:
+    if not task.includes(VerifyLevel.CONTENT):
+        deque(raw, maxlen=0)
+        return 0
+    source = task.source(member)
+    rows = 0
+    for entry, sql in split(raw, member, source=source):
+        if entry.kind is StatementKind.INSERT:
+            found = count_rows(sql, source=source)
+            if found != entry.rows:
+                raise ChecksumMismatchError(
+                    f"{source}: {found} rows in a statement of {entry.rows}", hint=_DAMAGED
+                )
+            rows += found
+    return rows

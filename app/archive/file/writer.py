@@ -1,0 +1,293 @@
+"""
+Writing an archive: many tasks compress, one file grows, and nothing exists before it is proven.
+
+1. Members are compressed and hashed in a pool of threads, small ones at once where they come from,
+   and appended one at a time; bytes of small ones are collected for one write.
+2. `finish` adds the footer, syncs the file, reads it back, and publishes it.
+3. Any failure, cancellation included, removes everything.
+
+Not guaranteed: the order of members of tasks that run side by side; the index is the truth.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from threading import Event
+from typing import Final, Self
+
+from app.archive.file import publication
+from app.archive.file.footer import write_footer
+from app.archive.file.index import check_index
+from app.archive.file.packing import Label, MemberPacker, pack
+from app.archive.file.verification import Listener, until, verify_file
+from app.concurrency import run_in_thread
+from app.domain.backups.check_notes import VerifyLevel
+from app.domain.backups.manifest import (
+    Codec,
+    Manifest,
+    MemberEntry,
+    MemberKind,
+    to_json,
+)
+from app.domain.ids import BackupId
+from app.domain.ports import Statement
+from app.errors import StorageError
+from app.storage.files import WriteFile
+from app.storage.layout import BackupName
+from app.storage.local import LocalDirectory
+
+
+_log: Final = logging.getLogger(__name__)
+
+# Handing a member to a thread and back takes longer than to compress this much, 0.1 ms when measured.
+_SMALL_BYTES: Final = 16 << 10
+# Bytes of small members that wait for one write.
+_BUFFER_BYTES: Final = 256 << 10
+
+
+class ArchiveWriter:
+    """
+    One archive being written; a `MemberSink` and an async context manager.
+
+    Leaving the context without `finish` having returned removes everything that was written.
+
+    Attributes:
+        name: Names of the files of this backup.
+        size: Bytes in the file so far, those that wait to be written included.
+        raw_size: Bytes of SQL in it so far.
+    """
+
+    def __init__(
+        self, directory: LocalDirectory, backup_id: BackupId, codec: Codec, *, threads: int = 2
+    ) -> None:
+        self.name = BackupName(backup_id, codec)
+        self.size = 0
+        self.raw_size = 0
+        self._directory = directory
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="archive")
+        self._turn = asyncio.Lock()
+        self._digest = hashlib.sha256()
+        self._members: list[MemberEntry] = []
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._data: WriteFile | None = None
+        self._note: WriteFile | None = None
+        self._usable = False
+        self._failure: StorageError | None = None
+
+    async def __aenter__(self) -> Self:
+        """Create the file; raises StorageError when that is refused."""
+        try:
+            await run_in_thread(self._open, executor=self._pool)
+        except BaseException:
+            await self.abort()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.abort()
+
+    async def append(
+        self,
+        kind: MemberKind,
+        statements: Sequence[Statement],
+        *,
+        database: str = "",
+        table: str = "",
+    ) -> MemberEntry:
+        """See `MemberSink.append`."""
+        label = Label(kind, database, table)
+        work = partial(pack, self.name.codec, statements)
+        small = sum(len(statement.sql) for statement in statements) <= _SMALL_BYTES
+        pieces, packer = work() if small else await run_in_thread(work, executor=self._pool)
+        async with self._turn:
+            self._begin_change()
+            member = packer.entry(label, self.size)
+            self._waiting += pieces
+            self._waiting_bytes += packer.size
+            if self._waiting_bytes >= _BUFFER_BYTES or not small:
+                await run_in_thread(self._put_waiting, executor=self._pool)
+            self._end_change(member)
+        return member
+
+    async def stream(
+        self,
+        kind: MemberKind,
+        statements: AsyncIterator[Statement],
+        *,
+        database: str = "",
+        table: str = "",
+    ) -> MemberEntry:
+        """See `MemberSink.stream`."""
+        async with self._turn:
+            self._begin_change()
+            offset = self.size
+            packer = MemberPacker(self.name.codec)
+            await run_in_thread(self._put_waiting, executor=self._pool)
+            async for statement in statements:
+                await run_in_thread(partial(self._put_one, packer, statement), executor=self._pool)
+            await run_in_thread(lambda: self._put([packer.end()]), executor=self._pool)
+            member = packer.entry(Label(kind, database, table), offset)
+            self._end_change(member)
+        return member
+
+    async def finish(
+        self,
+        draft: Manifest,
+        *,
+        verify: bool = True,
+        closing: bytes = b"",
+        duration: Callable[[], float] | None = None,
+        listener: Listener | None = None,
+    ) -> Manifest:
+        """
+        End the file, prove it, and publish it.
+
+        Args:
+            draft: The manifest; file, members, sizes and checksum are replaced.
+            verify: Whether the file is read back: digests, decompression, and raw sizes.
+            closing: Whole lines of SQL for the mysql client, put before the footer's text.
+            duration: Asked for the seconds so far, right before publication.
+            listener: Told of each member that was read back; called in a thread.
+
+        Returns:
+            The manifest as published.
+
+        Raises:
+            ManifestError: The index does not add up: a bug of the caller.
+            IntegrityError: What was read back is not what was written.
+            StorageError: The medium refused; nothing is left behind.
+        """
+        async with self._turn:
+            self._begin_change()
+            manifest = await run_in_thread(partial(self._seal, draft, closing), executor=self._pool)
+            if verify:
+                await self._read_back(manifest, listener)
+            if duration is not None:
+                manifest = replace(manifest, duration=duration())
+            await run_in_thread(partial(self._publish, manifest), executor=self._pool)
+            # From here to the return nothing awaits: the backup exists, or the caller was told not.
+            self._keep()
+        return manifest
+
+    async def abort(self) -> None:
+        """Remove everything, unless `finish` has returned; again is harmless."""
+        try:
+            await run_in_thread(self._withdraw)
+        finally:
+            self._pool.shutdown(wait=False)
+
+    def _open(self) -> None:
+        self._data = publication.begin(self._directory, self.name)
+        self._usable = True
+
+    def _begin_change(self) -> None:
+        """Forbid further use until the change that begins here is complete."""
+        if self._failure is not None:  # whoever fails second must name the same cause
+            raise type(self._failure)(str(self._failure), hint=self._failure.hint)
+        if not self._usable:
+            raise StorageError(f"{self.name.file}: an earlier write failed")
+        self._usable = False
+
+    def _end_change(self, member: MemberEntry) -> None:
+        self._members.append(member)
+        self.size += member.size
+        self._usable = True
+
+    def _file(self) -> WriteFile:
+        if self._data is None:
+            raise RuntimeError("the archive is not open")
+        return self._data
+
+    def _put(self, pieces: Sequence[bytes]) -> None:
+        file = self._file()
+        try:
+            for piece in pieces:
+                file.write(piece)
+                self._digest.update(piece)
+        except StorageError as exc:
+            self._failure = exc
+            raise
+
+    def _put_waiting(self) -> None:
+        pieces, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._put(pieces)
+
+    def _put_one(self, packer: MemberPacker, statement: Statement) -> None:
+        self._put([packer.add(statement)])
+
+    def _seal(self, draft: Manifest, closing: bytes) -> Manifest:
+        self._put_waiting()
+        draft = self._with_file_facts(draft)
+        packer = MemberPacker(self.name.codec)
+        for piece in packer.add_text(chain([closing], write_footer(draft, before=len(closing)))):
+            if piece:
+                self._put([piece])
+        self._put([packer.end()])
+        footer = packer.entry(Label(MemberKind.FOOTER, "", ""), self.size)
+        self._members.append(footer)
+        self.size += footer.size
+        self._file().sync()
+        manifest = self._with_file_facts(draft)
+        check_index(manifest)
+        return manifest
+
+    def _with_file_facts(self, draft: Manifest) -> Manifest:
+        members = tuple(self._members)
+        return replace(
+            draft,
+            backup_id=self.name.backup_id,
+            file=self.name.file,
+            members=members,
+            raw_size=sum(member.raw_size for member in members),
+            size=self.size,
+            checksum=self._digest.hexdigest(),
+        )
+
+    async def _read_back(self, manifest: Manifest, listener: Listener | None) -> None:
+        stop = Event()
+        file = self._file()
+        work = partial(
+            verify_file,
+            file,
+            manifest,
+            VerifyLevel.INFLATE,
+            threads=self._threads,
+            checksum=False,  # made of the bytes whose members are compared
+            listener=until(stop, listener),
+        )
+        await run_in_thread(file.forget, executor=self._pool)
+        await run_in_thread(work, stop=stop)
+
+    def _publish(self, manifest: Manifest) -> None:
+        data = to_json(manifest)
+        self._note = publication.publish(self._directory, self.name, self._file(), data)
+
+    def _keep(self) -> None:
+        data, note = self._data, self._note
+        self._data = self._note = None
+        for file in (note, data):
+            if file is None:
+                continue
+            try:
+                file.keep()
+            except StorageError as exc:  # all of it was synced before; a close cannot undo that
+                _log.warning("%s", exc)
+
+    def _withdraw(self) -> None:
+        self._pool.shutdown(wait=True)
+        data, note = self._data, self._note
+        self._data = self._note = None
+        self._usable = False
+        if data is None:
+            return
+        try:
+            publication.withdraw(self._directory, data, note)
+        except StorageError as exc:
+            _log.warning("left for the next sweep: %s", exc)

@@ -1,0 +1,40 @@
+"""Who may use the service, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from app.bootstrap.program import SystemClock, build_audit
+from app.config import Settings
+from app.control.database import ControlDatabase
+from app.control.users import UserRecords
+from app.security.passwords import Passwords
+from app.services.access.audit import AuditService
+from app.services.access.users import UserService
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may use the service, and what they did."""
+
+    users: UserService
+    audit: AuditService
+
+
+@asynccontextmanager
+async def people(settings: Settings) -> AsyncIterator[Access]:
+    """Open the control database for the length of a block; raises ControlUnavailableError."""
+    control = ControlDatabase(settings.control_address, settings.state_dir)
+    try:
+        await control.prepare()
+        yield build_access(settings, control, Passwords())
+    finally:
+        await control.close()
+
+
+def build_access(settings: Settings, control: ControlDatabase, passwords: Passwords) -> Access:
+    """Make people of their database."""
+    return Access(
+        users=UserService(UserRecords(control), passwords, SystemClock()),
+        audit=build_audit(settings, control),
+    )

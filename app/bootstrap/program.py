@@ -1,0 +1,229 @@
+"""
+The only place that picks implementations: what commands use.
+
+`people` and `service` put together what only some of them need: importing it takes a while.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.bootstrap.alerting import build_alerts, build_pings
+from app.config import Settings
+from app.control.absent import NoHistory
+from app.control.audit import AuditRecords
+from app.control.database import ControlDatabase
+from app.control.runs import RunRecords
+from app.domain.alerts.alert import Alarm
+from app.domain.ports import Clock
+from app.engine.server.connection import Server
+from app.errors import AppError, InvalidRequestError
+from app.notices.pings import Pings
+from app.services.access.audit import AuditService
+from app.services.alerts.service import AlertService
+from app.services.backups.pins import PinService
+from app.services.backups.retention import RetentionParts, RetentionService
+from app.services.backups.service import BackupService
+from app.services.jobs import Jobs
+from app.services.monitoring.backups import BackupMonitor
+from app.services.monitoring.doctor import DoctorService
+from app.services.monitoring.health import HealthService
+from app.services.restores.service import RecoveryService
+from app.services.runs.service import RunService
+from app.services.schedules import ScheduleService
+from app.storage.auditheads import AuditHeads
+from app.storage.clockwitness import ClockWitness
+from app.storage.journals import Journals
+from app.storage.local import LocalDirectory
+from app.storage.runlocks import RunLocks
+from app.storage.schedules import ScheduleFile
+
+
+# How long a command that is done waits for messages to leave.
+_TELL_SECONDS: Final = 10.0
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> datetime:
+        """Return the aware UTC instant."""
+        return datetime.now(UTC)  # noqa: TID251 - this is the clock
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """
+    Everything a command or a request may use.
+
+    Attributes:
+        audit: Where it is written down what commands did; None where that is not possible.
+        unwritten: Why that and the history are not written; None when they are.
+    """
+
+    settings: Settings
+    server: Server
+    catalogue: Catalogue
+    backups: BackupService
+    recoveries: RecoveryService
+    doctor: DoctorService
+    runs: RunService
+    orders: Jobs
+    schedules: ScheduleService
+    retention: RetentionService
+    pins: PinService
+    alerts: AlertService
+    pings: Pings
+    backup_monitor: BackupMonitor
+    audit: AuditService | None
+    unwritten: AppError | None
+
+    async def tell(self, seconds: float) -> None:
+        """Send what people and dead-man services are to hear of; what takes longer, others send."""
+        await self.pings.close(seconds)
+        await self.alerts.flush(seconds)
+
+
+@asynccontextmanager
+async def open_program(
+    settings: Settings, *, needs_server: bool = True, remembers: bool = False
+) -> AsyncIterator[Program]:
+    """
+    Put the program together for the length of a block.
+
+    Args:
+        settings: Of this installation.
+        needs_server: False for work on the backup directory alone.
+        remembers: Whether runs are written down; where that is not possible, work goes on without.
+
+    Yields:
+        The program.
+
+    Raises:
+        InvalidRequestError: The server's URL is missing or makes no sense.
+    """
+    control = ControlDatabase(settings.control_address, settings.state_dir)
+    server = build_server(settings, needed=needs_server)
+    try:
+        unwritten = await _prepare(control) if remembers else None
+        parts = build_program(settings, server, None if unwritten else control, unwritten)
+        try:
+            yield parts
+        finally:
+            if remembers:  # the others see nothing that anybody must hear of
+                await parts.tell(_TELL_SECONDS)
+    finally:
+        await server.close()
+        await control.close()
+
+
+async def _prepare(control: ControlDatabase) -> AppError | None:
+    try:
+        await control.prepare()
+    except AppError as exc:
+        return exc
+    return None
+
+
+def build_server(settings: Settings, *, needed: bool) -> Server:
+    """Make the way to the server; raises InvalidRequestError for a URL that makes no sense."""
+    url = settings.database_url.get_secret_value()
+    if not url and needed:
+        raise InvalidRequestError(
+            "BACKSTAY_DATABASE_URL is not set",
+            hint="Set it to mysql://user:password@host:3306/database; leave the database out for all.",
+        )
+    return Server(url or "mysql://localhost", timeout_seconds=settings.timeout)
+
+
+def build_program(
+    settings: Settings, server: Server, control: ControlDatabase | None, unwritten: AppError | None
+) -> Program:
+    """Make the program of its parts; without a control database it remembers nothing."""
+    catalogue = Catalogue(settings.backup_dir)
+    journals = Journals(settings.state_dir)
+    clock = SystemClock()
+    backups = BackupService(server, catalogue, clock)
+    recoveries = RecoveryService(
+        server, catalogue, clock, journals, undo_minutes=settings.undo_minutes
+    )
+    audit = build_audit(settings, control) if control else None
+    alerts = build_alerts(settings, control, clock)
+    pings = build_pings(settings)
+    backup_monitor = BackupMonitor(
+        HealthService(catalogue),
+        alerts,
+        unusual_percent=settings.unusual_percent,
+        raised=alerts.raised,
+    )
+    retention = _build_retention(settings, catalogue, clock, alerts, audit)
+    orders = Jobs(settings, catalogue, backups, recoveries, retention)
+    known = settings.database_url.get_secret_value()
+    return Program(
+        settings=settings,
+        server=server,
+        catalogue=catalogue,
+        backups=backups,
+        recoveries=recoveries,
+        doctor=DoctorService(server if known else None, catalogue, journals),
+        runs=RunService(
+            RunRecords(control) if control else NoHistory(),
+            RunLocks(settings.state_dir),
+            clock,
+            (alerts, pings, backup_monitor),
+        ),
+        orders=orders,
+        schedules=_build_schedules(settings, orders, clock, alerts),
+        retention=retention,
+        pins=PinService(catalogue, clock),
+        alerts=alerts,
+        pings=pings,
+        backup_monitor=backup_monitor,
+        audit=audit,
+        unwritten=unwritten,
+    )
+
+
+def _build_schedules(
+    settings: Settings, orders: Jobs, clock: Clock, alarm: Alarm
+) -> ScheduleService:
+    return ScheduleService(
+        ScheduleFile(LocalDirectory(settings.backup_dir)),
+        orders,
+        clock,
+        timezone=settings.timezone,
+        catch_up=settings.catch_up,
+        alarm=alarm,
+    )
+
+
+def _build_retention(
+    settings: Settings,
+    catalogue: Catalogue,
+    clock: Clock,
+    alarm: Alarm,
+    audit: AuditService | None,
+) -> RetentionService:
+    parts = RetentionParts(
+        catalogue=catalogue,
+        schedules=ScheduleFile(catalogue.directory),
+        clock=clock,
+        witness=ClockWitness(settings.state_dir, clock.now),
+        locks=RunLocks(settings.state_dir),
+        alarm=alarm,
+        audit=audit,
+    )
+    return RetentionService(settings, parts)
+
+
+def build_audit(settings: Settings, control: ControlDatabase) -> AuditService:
+    """Make the audit."""
+    return AuditService(AuditRecords(control), AuditHeads(settings.state_dir))

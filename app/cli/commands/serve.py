@@ -1,0 +1,179 @@
+"""The command that runs the API."""
+
+import asyncio
+import signal
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from app.cli.edge import perform
+from app.cli.options import AsJson
+from app.cli.output import CommandResult, note
+from app.errors import InvalidRequestError
+
+
+if TYPE_CHECKING:
+    from uvicorn import Config, Server
+
+    from app.bootstrap.service import Service
+    from app.config import Settings
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Answers that are on their way when the service is stopped: downloads, and requests that wait.
+_LAST_ANSWERS_SECONDS: Final = 10
+_BACKLOG: Final = 1024
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 8000,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option("--tls-cert", metavar="FILE", help="Certificate, PEM; with it, HTTPS only."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, PEM.")
+    ] = None,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="Without BACKSTAY_DATABASE_URL: serve a private server with a sample shop.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the API until a signal stops it; /docs shows what it can do."""
+
+    async def work() -> CommandResult:
+        from app.bootstrap.logs import log_by
+        from app.bootstrap.service import open_service
+        from app.config import load_settings
+
+        known = load_settings()
+        log_by(known)
+        async with _installation(known, demo=demo) as settings:
+            listening = _listen(host, port)
+            with listening:
+                async with open_service(settings, certificate=tls_cert) as parts:
+                    config = _config(settings, tls_cert, tls_key)
+                    url = await _serve(parts, config, listening)
+        return CommandResult({"success": True, "url": url}, lambda: note("Stopped."))
+
+    perform(work, as_json=as_json)
+
+
+async def _serve(parts: "Service", config: "Config", listening: socket.socket) -> str:
+    """Serve until a signal comes, and everything that was begun has ended."""
+    from app.main import create_app
+
+    server = _server(config)
+    config.app = create_app(
+        parts.program.settings, parts=parts, is_stopping=lambda: server.should_exit
+    )
+    try:
+        config.load()
+    except OSError as exc:  # ssl.SSLError is one
+        raise InvalidRequestError(
+            "the certificate or its key cannot be used",
+            hint="--tls-cert and --tls-key name PEM files that belong together.",
+        ) from exc
+    host, port = listening.getsockname()[:2]
+    url = f"{'https' if config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+    note(f"Backstay listens on {url}; its documentation is {url}/docs")
+    await server.serve(sockets=[listening])
+    return url
+
+
+def _config(settings: "Settings", tls_cert: Path | None, tls_key: Path | None) -> "Config":
+    from uvicorn import Config
+
+    if tls_key is not None and tls_cert is None:
+        raise InvalidRequestError("--tls-key without --tls-cert", hint="Name both files.")
+    return Config(
+        "",
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
+        log_config=None,  # ours is in place
+        access_log=False,  # what changes something is in the audit
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+        lifespan="on",
+    )
+
+
+def _server(config: "Config") -> "Server":
+    """Make a server that signals stop once: a second one would interrupt the cleaning."""
+    from uvicorn import Server
+
+    class Patient(Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            loop = asyncio.get_running_loop()
+            for number in _SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    loop.add_signal_handler(number, self._stop)
+            yield
+
+        def _stop(self) -> None:
+            note("Still stopping." if self.should_exit else "Stopping.")
+            self.should_exit = True
+
+    return Patient(config)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol's number, asyncio sends small answers at once; without it, after 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+    except OSError as exc:
+        listening.close()
+        reason = (exc.strerror or "no such address").lower()
+        raise InvalidRequestError(
+            f"cannot listen on {host} port {port}: {reason}",
+            hint="Choose others with --host and --port.",
+        ) from exc
+    return listening
+
+
+@asynccontextmanager
+async def _installation(settings: "Settings", *, demo: bool) -> "AsyncIterator[Settings]":
+    """Use the settings, or make a private server with a shop for the length of a block."""
+    from app.bootstrap.program import open_program
+    from app.cli.commands.demo import Report, make_shop, private_server
+
+    if not demo or settings.database_url.get_secret_value():
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="backstay-serve-", ignore_cleanup_errors=True) as home:
+        async with private_server(Path(home), Report(silent=False)) as private:
+            async with open_program(private) as parts:
+                await make_shop(parts)
+            yield await _with_admin(private)
+
+
+async def _with_admin(private: "Settings") -> "Settings":
+    """Make somebody who can log in, and say how."""
+    import secrets
+
+    from app.bootstrap.access import people
+    from app.domain.access.user import Role
+
+    password = secrets.token_urlsafe(12)
+    async with people(private) as parts:
+        await parts.users.create("admin", password, Role.ADMIN)
+    note(f"A shop to try it on; log in as admin with the password {password}")
+    return private

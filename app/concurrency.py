@@ -1,0 +1,110 @@
+"""Tasks that end: several as one, and one however often it is cancelled."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from contextvars import copy_context
+from threading import Event
+from typing import TypeVar
+
+
+T = TypeVar("T")
+
+
+async def together(*work: Coroutine[object, object, None]) -> None:
+    """
+    Run all; the first failure cancels the rest and is what the caller sees.
+
+    Not a TaskGroup: when this task is cancelled and a part fails while it winds up, a group raises the
+    failure, and the run would look failed, not cancelled.
+
+    Raises:
+        CancelledError: This task was cancelled, whatever its parts said to that.
+        BaseException: What the first failing task raised, itself and not in a group.
+    """
+    if not work:
+        return
+    ended: list[asyncio.Task[None]] = []
+    tasks = [asyncio.create_task(one) for one in work]
+    for task in tasks:
+        task.add_done_callback(ended.append)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in ended:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            first = leading(failure)
+            raise first from first.__cause__
+
+
+async def shielded(work: Coroutine[object, object, T]) -> T:
+    """
+    Run what must not be left half done, however often this task is cancelled meanwhile.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        CancelledError: This task was cancelled; the work has ended all the same.
+        BaseException: What it raised.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        task.exception()  # looked at, so that nobody warns of it
+        raise asyncio.CancelledError
+    return task.result()
+
+
+def leading(failure: BaseException) -> BaseException:
+    """Return the first exception of a group that is no group."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
+
+
+async def run_in_thread(
+    work: Callable[[], T], *, executor: Executor | None = None, stop: Event | None = None
+) -> T:
+    """
+    Run blocking work in a thread and wait until it is over, even when this task is cancelled.
+
+    Args:
+        work: Blocks; takes no arguments.
+        executor: Where it runs; the loop's own when None.
+        stop: Set on cancellation, for long work that looks at it.
+
+    Returns:
+        What `work` returns.
+
+    Raises:
+        CancelledError: The task was cancelled; `work` is over, and an error of it is dropped.
+    """
+    # As asyncio.to_thread does: the lines of the thread are those of this task.
+    context = copy_context()
+    future = asyncio.get_running_loop().run_in_executor(executor, lambda: context.run(work))
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        if stop is not None:
+            stop.set()
+        await _over(future)
+        raise
+
+
+async def _over(future: "asyncio.Future[T]") -> None:
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            continue  # asked again; the thread still runs
+    if not future.cancelled():
+        future.exception()  # seen, so that asyncio does not report it

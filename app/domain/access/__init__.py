@@ -1,0 +1,1 @@
+"""Values of users, sessions and the audit; imports nothing but other values."""

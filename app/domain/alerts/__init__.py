@@ -1,0 +1,1 @@
+"""Values of alerts and of the notices sent for them; imports nothing but other values."""

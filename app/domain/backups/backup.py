@@ -1,0 +1,136 @@
+"""What is asked of a backup, and what the catalogue says about one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.backups.manifest import Codec, Manifest
+from app.domain.ids import BackupId
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequest:
+    """
+    What to back up, and how.
+
+    Attributes:
+        databases: Exact names; empty = the one of the settings, or all that are not the system's.
+        tables: Globs on `table` or `database.table`; empty = all.
+        exclude_tables: Globs of what to leave out.
+        include_data: Whether rows are included; definitions always are.
+        description: Free text for people, one line.
+        codec: How to compress.
+        verify: Whether the file is read back before it is published.
+        threads: Connections, at least 1.
+        chunk_bytes: Target size of one statement.
+        accounts: Whether users, roles and grants are included.
+        recovery_point: Whether it is made to go back to, not by a plan of backups.
+        schedule: Name of the schedule that it is made for; empty = none.
+    """
+
+    databases: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    exclude_tables: tuple[str, ...] = ()
+    include_data: bool = True
+    description: str = ""
+    codec: Codec = Codec.GZIP
+    verify: bool = True
+    threads: int = 2
+    chunk_bytes: int = 1 << 20
+    accounts: bool = False
+    recovery_point: bool = False
+    schedule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """
+    One line of the catalogue: what `metadata.json` holds per backup, in the customer's shape.
+
+    Attributes:
+        created_at: Aware UTC instant; printed as `YYYY-MM-DD HH:MM:SS`.
+        checksum: SHA-256 of the file.
+        schedule: Schedule that it was made for; empty = none.
+        tables: Globs of what was asked for; empty = all.
+        exclude_tables: Globs of what was left out.
+        requested: Databases that were asked for; empty = all; None = not noted.
+    """
+
+    backup_id: BackupId
+    file: str
+    full_path: str
+    size: int
+    created_at: datetime
+    duration: float
+    description: str
+    include_data: bool
+    compress: bool
+    verify: bool
+    tables_count: int
+    rows_count: int
+    raw_size: int
+    checksum: str
+    databases: tuple[str, ...]
+    server: str
+    warnings_count: int
+    recovery_point: bool
+    schedule: str
+    tables: tuple[str, ...]
+    exclude_tables: tuple[str, ...]
+    requested: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, manifest: Manifest, full_path: str) -> "CatalogueEntry":
+        """Derive the line from a manifest."""
+        return cls(
+            backup_id=manifest.backup_id,
+            file=manifest.file,
+            full_path=full_path,
+            size=manifest.size,
+            created_at=manifest.created_at,
+            duration=manifest.duration,
+            description=manifest.options.description,
+            include_data=manifest.options.include_data,
+            compress=manifest.options.compress,
+            verify=manifest.options.verify,
+            tables_count=manifest.tables_count,
+            rows_count=manifest.rows_count,
+            raw_size=manifest.raw_size,
+            checksum=manifest.checksum,
+            databases=tuple(database.name for database in manifest.databases),
+            server=f"{manifest.server.vendor} {manifest.server.version}",
+            warnings_count=len(manifest.warnings),
+            recovery_point=manifest.options.recovery_point,
+            schedule=manifest.options.schedule,
+            tables=manifest.options.tables,
+            exclude_tables=manifest.options.exclude_tables,
+            requested=manifest.options.requested,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BackupFilter:
+    """
+    Which backups a list shows; empty and None = no condition.
+
+    Attributes:
+        database: One that the backup holds.
+        text: Part of the description, upper and lower case alike.
+        created_after: Earliest instant, aware, itself included.
+        created_before: Latest instant, itself left out.
+    """
+
+    database: str = ""
+    text: str = ""
+    recovery_point: bool | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def takes(self, entry: CatalogueEntry) -> bool:
+        """Tell whether a backup is meant."""
+        return (
+            (not self.database or self.database in entry.databases)
+            and self.text.casefold() in entry.description.casefold()
+            and self.recovery_point in {None, entry.recovery_point}
+            and (self.created_after is None or entry.created_at >= self.created_after)
+            and (self.created_before is None or entry.created_at < self.created_before)
+        )

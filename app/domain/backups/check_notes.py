@@ -1,0 +1,149 @@
+"""What is noted about a backup after it was made: whether it is pinned, and what checks have shown."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+
+class VerifyLevel(StrEnum):
+    """How far to look."""
+
+    SIZE = "size"  # the index is possible, and the file as long as it says
+    HASHES = "hashes"  # SHA-256 of the file and of every member
+    INFLATE = "inflate"  # every member decompresses to its raw size, its own checksum included
+    CONTENT = "content"  # SHA-256 of every statement, and the rows of every INSERT counted
+
+    @property
+    def depth(self) -> int:
+        """Counts the levels below it, each of which it includes."""
+        return _DEPTHS[self]
+
+
+_DEPTHS: Final[dict[str, int]] = {level: depth for depth, level in enumerate(VerifyLevel)}
+
+
+def depth_of(level: str) -> int:
+    """Return the depth of a level; one of a newer release counts as the least."""
+    return _DEPTHS.get(level, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """
+    A backup that nobody may delete, until somebody unpins it.
+
+    Attributes:
+        at: Aware UTC instant.
+        by: Who pinned it.
+        reason: One line for people; may be empty.
+    """
+
+    at: AwareDatetime
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """
+    The last look at a backup on one level.
+
+    Attributes:
+        at: Aware UTC instant of its end.
+        success: Whether it was what was written.
+        seconds: How long it took.
+        error: Code of what was wrong; empty when nothing.
+    """
+
+    at: AwareDatetime
+    success: bool
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """
+    Everything that is noted about one backup.
+
+    Attributes:
+        pin: None = not pinned.
+        checks: By level (`size`, `hashes`, `inflate`, `content`), the last one of each.
+    """
+
+    pin: Pin | None = None
+    checks: dict[str, Check] = field(default_factory=dict)
+
+    @property
+    def failure(self) -> Check | None:
+        """The last check that failed, unless one as deep has succeeded since."""
+        failed = [
+            (one.at, one)
+            for level, one in self.checks.items()
+            if not one.success and not self._disproved(level, one)
+        ]
+        return max(failed, key=lambda pair: pair[0])[1] if failed else None
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a check has failed, and none as deep has succeeded since."""
+        return self.failure is not None
+
+    def _disproved(self, level: str, failed: Check) -> bool:
+        """Tell whether a later success looked as far; a size that is right says nothing of bytes."""
+        return any(
+            one.success and one.at > failed.at and depth_of(other) >= depth_of(level)
+            for other, one in self.checks.items()
+        )
+
+    def checked_at(self, *levels: str) -> datetime | None:
+        """Return when a check of one of these levels last succeeded."""
+        found = [
+            self.checks[level].at
+            for level in levels
+            if level in self.checks and self.checks[level].success
+        ]
+        return max(found, default=None)
+
+
+_NOTES: Final = TypeAdapter(Notes)
+
+
+def encode_notes(notes: Notes) -> bytes:
+    """Encode notes as JSON."""
+    return _NOTES.dump_json(notes, indent=1) + b"\n"
+
+
+def decode_notes(data: bytes) -> Notes | None:
+    """Decode notes; None = they are damaged."""
+    try:
+        return _NOTES.validate_json(data)
+    except ValidationError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """
+    What was looked at and found right; anything wrong is an exception.
+
+    Attributes:
+        level: How far it went.
+        size: Bytes read from the file; 0 for SIZE.
+        raw_size: Bytes after decompression; 0 below INFLATE.
+        members: Members checked; 0 for SIZE.
+        statements: Statements checked; 0 below CONTENT.
+        rows: Row tuples counted; 0 below CONTENT.
+        seconds: How long it took.
+    """
+
+    level: VerifyLevel
+    size: int
+    raw_size: int
+    members: int
+    statements: int
+    rows: int
+    seconds: float

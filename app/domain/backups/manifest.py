@@ -1,0 +1,399 @@
+"""
+The manifest: what one backup holds, where every byte of it lies, and how to check each.
+
+The classes are the keys of docs/format.md, one to one; `to_json` and `from_json` are the only way in.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.domain.backups.formats import FORMAT, FORMAT_VERSION, require_format
+from app.domain.ids import BackupId
+from app.errors import ChecksumMismatchError, ManifestError
+
+
+# A manifest of 10,000 tables takes about 10 MB; a larger file than this is not ours.
+MAX_MANIFEST_BYTES: Final = 1 << 30
+
+
+class Codec(StrEnum):
+    """How members are compressed."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    NONE = "none"
+
+
+class MemberKind(StrEnum):
+    """What one independent piece of the file holds."""
+
+    HEADER = "header"
+    SCHEMA = "schema"
+    DATA = "data"
+    OBJECTS = "objects"
+    FOOTER = "footer"
+
+
+class StatementKind(StrEnum):
+    """What one statement does; a restore executes by kind, never by looking at the text."""
+
+    TEXT = "text"  # comments and lines for the mysql client; never executed by us
+    SESSION = "session"  # SET of session variables
+    DATABASE = "database"  # CREATE DATABASE IF NOT EXISTS, USE; for the client only
+    DROP = "drop"  # DROP ... IF EXISTS; for the client only
+    TABLE = "table"  # CREATE TABLE
+    SEQUENCE = "sequence"  # CREATE SEQUENCE, and the statement that sets its next value
+    PIECE = "piece"  # SET @backstay_n = part of a value too large for one statement
+    INSERT = "insert"
+    PLACEHOLDER = "placeholder"  # stands in for a view until everything it needs exists
+    VIEW = "view"
+    TRIGGER = "trigger"
+    ROUTINE = "routine"  # procedure, function, package, package body
+    EVENT = "event"  # CREATE EVENT ... DISABLE
+    ENABLE_EVENT = "enable-event"  # ALTER EVENT ... ENABLE, the last thing of all
+    INVALID_VIEW = "invalid-view"  # the server itself cannot use it; commented out in the file
+    ACCOUNT = "account"  # CREATE USER, CREATE ROLE, GRANT; only on request
+
+
+class ObjectKind(StrEnum):
+    """Everything in a database that is not a table or sequence."""
+
+    VIEW = "view"
+    TRIGGER = "trigger"
+    PROCEDURE = "procedure"
+    FUNCTION = "function"
+    PACKAGE = "package"
+    PACKAGE_BODY = "package body"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class StatementEntry:
+    """
+    One statement of a member; the statements of a member tile its uncompressed bytes in order.
+
+    Attributes:
+        kind: What it does.
+        raw_size: Bytes of SQL, terminator and line end included.
+        sha256: Digest of those bytes, 64 lower-case hex digits.
+        name: Object it is about, empty for data and session statements.
+        rows: Rows it inserts.
+        lower: Inclusive lower bound of the key range it was read from, SQL literals; empty = none.
+        upper: Exclusive upper bound; both may be shorter than the key.
+        sliced: Whether its values came in pieces before it; always one row.
+    """
+
+    kind: StatementKind
+    raw_size: int
+    sha256: str
+    name: str = ""
+    rows: int = 0
+    lower: tuple[str, ...] = ()
+    upper: tuple[str, ...] = ()
+    sliced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEntry:
+    """
+    One independent piece of the file: a gzip member, a zstd frame, or plain bytes.
+
+    Attributes:
+        kind: What it holds.
+        offset: First byte in the file.
+        size: Bytes in the file; offset + size is the next member's offset, or the file's size.
+        raw_size: Bytes after decompression.
+        sha256: Digest of the bytes in the file.
+        database: Database it belongs to; empty for header and footer.
+        table: Table it belongs to; empty unless schema or data.
+        statements: In order.
+    """
+
+    kind: MemberKind
+    offset: int
+    size: int
+    raw_size: int
+    sha256: str
+    database: str = ""
+    table: str = ""
+    statements: tuple[StatementEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnEntry:
+    """
+    One column, in ordinal order.
+
+    Attributes:
+        name: Any characters.
+        data_type: Bare type in lower case, such as `varchar`.
+        column_type: Full type, such as `varchar(255)`.
+        nullable: Whether it may be NULL.
+        charset: Character set of text columns, else empty.
+        collation: Collation of text columns, else empty.
+        generated: Whether the server computes it, so that no INSERT names it.
+    """
+
+    name: str
+    data_type: str
+    column_type: str
+    nullable: bool
+    charset: str = ""
+    collation: str = ""
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableEntry:
+    """
+    One table or sequence.
+
+    Attributes:
+        name: Any characters.
+        sequence: Whether it is a sequence.
+        engine: Storage engine as the server names it.
+        columns: In ordinal order, generated ones included.
+        index: Index the chunks follow; empty when rows were read as one stream.
+        key: Columns of that index that bounds refer to, in order.
+        ordered: Whether rows were sorted by the key, because the engine keeps no order of its own.
+        history: Whether row versions of the past are included.
+        partial: Why rows are left out or not of the snapshot's point; empty = they are all there.
+        rows: Rows in the file.
+        raw_size: Bytes of its data statements.
+        max_packet: Largest packet a server must accept to load it, in bytes.
+        definition_sha256: Digest of the normalised SHOW CREATE, for the inventory.
+    """
+
+    name: str
+    sequence: bool
+    engine: str
+    columns: tuple[ColumnEntry, ...]
+    index: str
+    key: tuple[str, ...]
+    ordered: bool
+    history: bool
+    partial: str
+    rows: int
+    raw_size: int
+    max_packet: int
+    definition_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEntry:
+    """
+    One view, trigger, routine or event.
+
+    Attributes:
+        kind: What it is.
+        name: Any characters.
+        table: Table of a trigger, else empty.
+        valid: False for a view the server cannot use, such as one on a dropped table.
+        definer: Account it runs as.
+        definition_sha256: Digest of the normalised SHOW CREATE, for the inventory.
+    """
+
+    kind: ObjectKind
+    name: str
+    table: str
+    valid: bool
+    definer: str
+    definition_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseEntry:
+    """One database with all that is in it, sorted by name."""
+
+    name: str
+    charset: str
+    collation: str
+    tables: tuple[TableEntry, ...]
+    objects: tuple[ObjectEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEntry:
+    """
+    The server as it was.
+
+    Attributes:
+        vendor: `mariadb` or `mysql`.
+        version: VERSION() as printed.
+        sql_mode: Global mode.
+        charset: character_set_server.
+        collation: collation_server.
+        lower_case_table_names: 0, 1 or 2.
+        max_allowed_packet: Bytes.
+        time_zone: Global time zone.
+    """
+
+    vendor: str
+    version: str
+    sql_mode: str
+    charset: str
+    collation: str
+    lower_case_table_names: int
+    max_allowed_packet: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class PositionEntry:
+    """Where in the binary log the snapshot stands; empty and 0 when the server writes none."""
+
+    binlog_file: str = ""
+    binlog_position: int = 0
+    gtid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyEntry:
+    """
+    How the snapshot was made.
+
+    Attributes:
+        method: Rung of the ladder: backup-stage, instance-lock, flush-lock, lock-free, table-locks, single.
+        consistent: Whether all tables are of one point in time.
+        tries: Attempts until the snapshots agreed.
+        lock_seconds: How long writers could not commit.
+    """
+
+    method: str
+    consistent: bool
+    tries: int
+    lock_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsEntry:
+    """What was asked for, under the names of the customer's own system where it has one."""
+
+    include_data: bool
+    compress: bool
+    verify: bool
+    description: str
+    codec: Codec
+    databases: tuple[str, ...]
+    tables: tuple[str, ...]
+    exclude_tables: tuple[str, ...]
+    threads: int
+    chunk_bytes: int
+    accounts: bool = False
+    recovery_point: bool = False
+    schedule: str = ""
+    requested: tuple[str, ...] | None = None  # databases; empty = all; None = not noted
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """
+    Everything about one backup.
+
+    Attributes:
+        created_at: Aware UTC instant at which the run began.
+        duration: Seconds from begin to publication.
+        size: Bytes of the file.
+        checksum: SHA-256 of the whole file, 64 lower-case hex digits.
+        raw_size: Bytes of SQL after decompression.
+        members: In file order; they tile the file.
+    """
+
+    backup_id: BackupId
+    file: str
+    created_at: datetime
+    duration: float
+    tool_version: str
+    server: ServerEntry
+    position: PositionEntry
+    consistency: ConsistencyEntry
+    options: OptionsEntry
+    databases: tuple[DatabaseEntry, ...]
+    members: tuple[MemberEntry, ...]
+    tables_count: int
+    rows_count: int
+    raw_size: int
+    size: int
+    checksum: str
+    warnings: tuple[str, ...] = ()
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+
+
+_ADAPTER = TypeAdapter(Manifest)
+_SEAL_PREFIX = b',\n"manifest_sha256":"'
+_SEAL_SUFFIX = b'"}\n'
+_SEAL_BYTES = len(_SEAL_PREFIX) + 64 + len(_SEAL_SUFFIX)
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """
+    Encode a manifest with its own checksum as the last key.
+
+    Returns:
+        UTF-8 JSON, one object, one line break at the end. `manifest_sha256` is the digest of every
+        byte before its own separating comma, so that a single flipped byte anywhere is seen.
+    """
+    body = memoryview(_ADAPTER.dump_json(manifest))[:-1]
+    digest = hashlib.sha256(body).hexdigest().encode()
+    return b"".join((body, _SEAL_PREFIX, digest, _SEAL_SUFFIX))
+
+
+def from_json(data: bytes, *, source: str) -> Manifest:
+    """
+    Decode and check a manifest.
+
+    Args:
+        data: What `to_json` made, byte for byte.
+        source: Name for messages.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        ChecksumMismatchError: A byte of it was changed; told before anything else is looked at.
+        ManifestError: Of a newer format, or a key is missing or of the wrong type.
+    """
+    check_seal(data, source=source)
+    body = memoryview(data)[:-_SEAL_BYTES]
+    return decode(b"".join((body, b"}")), source=source)
+
+
+def check_seal(data: bytes, *, source: str) -> None:
+    """
+    Check the bytes of a manifest, and nothing else.
+
+    Raises:
+        ChecksumMismatchError: A byte of it was changed.
+    """
+    body, seal = memoryview(data)[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
+    expected = _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode() + _SEAL_SUFFIX
+    if seal != expected:
+        raise ChecksumMismatchError(
+            f"{source}: the manifest's own checksum does not match",
+            hint="Rebuild it from the backup file with 'backstay catalog rebuild'.",
+        )
+
+
+def decode(body: bytes, *, source: str) -> Manifest:
+    """
+    Decode the JSON of a manifest whose bytes are known to be whole.
+
+    Returns:
+        The manifest, every key of the right type.
+
+    Raises:
+        ManifestError: Not ours, of a newer format, or a key is missing or of the wrong type.
+    """
+    require_format(body, source=source)
+    try:
+        return _ADAPTER.validate_json(body)
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ManifestError(f"{source}: {where}: {first['msg']}") from exc

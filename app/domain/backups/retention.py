@@ -1,0 +1,396 @@
+"""
+Retention: which backups go, and why the others stay. Nothing here looks at a clock or a disk.
+
+1. The good backups of each schedule are counted by its policy; one that is not good takes no place.
+2. From the newest to the oldest: one that the policy does not want may go. 3. It goes only if a newer
+good one that stays covers it, holding all that it holds: so the last good one stays, whatever the
+settings. A backup that is pinned or in use stays, and a recovery point inside its own age.
+
+Newer is who has the larger id: ids grow with every backup, also when the clock is set back.
+
+Not guaranteed: the limits. What never goes may be older, or take more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.errors import (
+    AppError,
+    ClockJumpedError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPolicy:
+    """
+    What is kept of the backups of one schedule; 0 = no such rule.
+
+    A backup stays when any of the first seven rules wants it, or when none of them is set. The last
+    two are limits, which end also what a rule wants.
+
+    Attributes:
+        count: The newest so many.
+        days: All that are younger.
+        hourly: The newest of each of the last so many hours that have one.
+        daily: The same for days, in UTC.
+        weekly: The same for ISO weeks.
+        monthly: The same for months.
+        yearly: The same for years.
+        max_days: Nothing older stays.
+        max_bytes: Stored bytes in all; the oldest go first.
+    """
+
+    count: int = 0
+    days: float = 0
+    hourly: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    max_days: float = 0
+    max_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """
+    What a backup holds.
+
+    Attributes:
+        databases: Names of those in it.
+        requested: Names that were asked for; empty = all there are; None = not noted.
+        tables: Globs of what was asked for; empty = all.
+        exclude_tables: Globs of what was left out.
+        include_data: Whether rows are in it.
+    """
+
+    databases: frozenset[str]
+    requested: frozenset[str] | None = None
+    tables: frozenset[str] = frozenset()
+    exclude_tables: frozenset[str] = frozenset()
+    include_data: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of its databases was left out."""
+        return self.include_data and not self.tables and not self.exclude_tables
+
+    def covers(self, older: "Holdings") -> bool:
+        """
+        Tell whether an older backup is not needed beside this one.
+
+        It is not when this one is whole and has all its databases. Neither when both were asked for
+        the same: a database that is gone from the server holds no backups back for ever.
+
+        Returns:
+            False for one that shares no database with it, such as that of an empty server.
+        """
+        if self.is_whole and self.databases >= older.databases:
+            return True
+        if not self._is_asked_like(older):
+            return False
+        if self.requested is not None and self.requested == older.requested:
+            return bool(self.databases & older.databases) or not older.databases
+        return None in {self.requested, older.requested} and self.databases >= older.databases
+
+    def _is_asked_like(self, other: "Holdings") -> bool:
+        return (self.tables, self.exclude_tables, self.include_data) == (
+            other.tables,
+            other.exclude_tables,
+            other.include_data,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionItem:
+    """
+    A backup, as retention sees it.
+
+    Attributes:
+        created_at: Aware UTC instant.
+        size: Stored bytes.
+        schedule: Name of the schedule that it was made for; empty = none.
+        is_good: Whether it was read back and found whole, and nothing since says otherwise.
+        pinned: Who or what holds it; empty = it is not pinned.
+        is_in_use: Whether a restore, a verification or a download reads it.
+        is_recovery_point: Whether it was made to go back to.
+    """
+
+    backup_id: str
+    created_at: datetime
+    size: int
+    schedule: str
+    holdings: Holdings
+    is_good: bool
+    pinned: str = ""
+    is_in_use: bool = False
+    is_recovery_point: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionDecision:
+    """
+    What becomes of a backup.
+
+    Attributes:
+        is_kept: Whether it stays.
+        reason: Why, for people; no full stop.
+        covered_by: Newer good backup because of which it may go; empty when it stays.
+    """
+
+    item: RetentionItem
+    is_kept: bool
+    reason: str
+    covered_by: str = ""
+
+
+def plan_retention(
+    items: Sequence[RetentionItem],
+    policies: Mapping[str, RetentionPolicy],
+    recovery_point_days: float,
+    now: datetime,
+) -> tuple[RetentionDecision, ...]:
+    """
+    Decide about every backup.
+
+    Args:
+        items: All there are, in any order.
+        policies: By name of the schedule; that of "" is for all others.
+        recovery_point_days: How long a recovery point is kept at least; 0 = until it is covered.
+        now: Aware instant.
+
+    Returns:
+        One verdict a backup, newest first. Asked again about those that stay, it keeps them all.
+    """
+    items = sorted(items, key=lambda one: one.backup_id, reverse=True)
+    counts = {
+        schedule: _Count([one for one in items if _is_counted(one, schedule)], policy, now)
+        for schedule in {one.schedule for one in items}
+        for policy in (policies.get(schedule, policies[""]),)
+    }
+    verdicts: list[RetentionDecision] = []
+    staying = _Staying()
+    for one in items:
+        if one.is_recovery_point:
+            kept, reason = _judge_recovery_point(one, recovery_point_days, now)
+        else:
+            kept, reason = counts[one.schedule].judge(one)
+        verdict = _protect(one, staying, is_kept=kept, reason=reason)
+        if verdict.is_kept:
+            staying.add(one)
+        verdicts.append(verdict)
+    return tuple(verdicts)
+
+
+def _is_counted(item: RetentionItem, schedule: str) -> bool:
+    return item.is_good and not item.is_recovery_point and item.schedule == schedule
+
+
+def _judge_recovery_point(item: RetentionItem, days: float, now: datetime) -> tuple[bool, str]:
+    until = item.created_at + _span(days)
+    if until > now:
+        return True, f"recovery point, kept until {until:%Y-%m-%d %H:%M} UTC"
+    return False, f"recovery point, older than {_days(days)}"
+
+
+def _protect(
+    item: RetentionItem, staying: "_Staying", *, is_kept: bool, reason: str
+) -> RetentionDecision:
+    """Keep what never goes, whatever the rules say."""
+    if not item.is_good:
+        reason = f"not known to be good; {reason}"
+    if item.pinned:
+        return RetentionDecision(item, is_kept=True, reason=item.pinned)
+    if not is_kept and item.is_in_use:
+        return RetentionDecision(
+            item, is_kept=True, reason="in use by a restore, verification or download"
+        )
+    if not is_kept and (cover := staying.find_cover(item)):
+        return RetentionDecision(item, is_kept=False, reason=reason, covered_by=cover)
+    if not is_kept and item.is_good:
+        reason = "the last good backup of what it holds"
+    elif not is_kept:
+        reason = "not known to be good, but no newer good backup holds the same"
+    return RetentionDecision(item, is_kept=True, reason=reason)
+
+
+class _Staying:
+    """Good backups that stay, all newer than whatever is asked about."""
+
+    def __init__(self) -> None:
+        # Backups of one plan hold the same, so there are few to look at; by each database in them.
+        self._found: dict[str, dict[tuple[Holdings, bool], str]] = {}
+
+    def add(self, item: RetentionItem) -> None:
+        """Add the next older one; what it holds is covered by the newest that holds the same."""
+        if item.is_good:
+            for database in (_ANY, *item.holdings.databases):
+                known = self._found.setdefault(database, {})
+                known.setdefault((item.holdings, item.is_recovery_point), item.backup_id)
+
+    def find_cover(self, item: RetentionItem) -> str:
+        """Return the newest that covers a backup; a recovery point covers only such."""
+        # One that shares no database covers only what holds none.
+        covers = (
+            backup_id
+            for database in item.holdings.databases or {_ANY}
+            for (holdings, is_recovery_point), backup_id in self._found.get(database, {}).items()
+            if is_recovery_point <= item.is_recovery_point and holdings.covers(item.holdings)
+        )
+        return max(covers, default="")
+
+
+# No name of a database.
+_ANY: Final = ""
+_FORMATS: Final = {
+    "hours": "%Y-%m-%d %H:00",
+    "days": "%Y-%m-%d",
+    "weeks": "%G-W%V",
+    "months": "%Y-%m",
+    "years": "%Y",
+}
+
+
+class _Generations:
+    """The newest backup of each of the last so many periods that have one."""
+
+    def __init__(self, good: Sequence[RetentionItem], noun: str, count: int) -> None:
+        self._noun = noun
+        self._count = count
+        self._newest: dict[str, str] = {}
+        for one in good:
+            self._newest.setdefault(self._name(one), one.backup_id)
+        self._last = list(self._newest.values())[:count]
+
+    def wants(self, item: RetentionItem) -> str:
+        """Return why a backup, or a good one in its place, is one of them; empty = it is not."""
+        name = self._name(item)
+        is_newest = item.backup_id >= self._newest.get(name, "")
+        is_late = len(self._last) < self._count or item.backup_id >= self._last[-1]
+        return f"newest of {name}" if is_newest and is_late else ""
+
+    def told(self) -> str:
+        """Say what is not one of them."""
+        return f"not the newest of one of the last {self._count} {self._noun}"
+
+    def _name(self, item: RetentionItem) -> str:
+        return item.created_at.strftime(_FORMATS[self._noun])
+
+
+class _Count:
+    """The backups of one schedule, counted by its policy."""
+
+    def __init__(
+        self, good: Sequence[RetentionItem], policy: RetentionPolicy, now: datetime
+    ) -> None:
+        """Count the good ones, given newest first."""
+        self._policy = policy
+        self._now = now
+        self._newest = [one.backup_id for one in good[: max(0, policy.count)]]
+        self._generations = [
+            _Generations(good, noun, count)
+            for noun, count in (
+                ("hours", policy.hourly),
+                ("days", policy.daily),
+                ("weeks", policy.weekly),
+                ("months", policy.monthly),
+                ("years", policy.yearly),
+            )
+            if count > 0
+        ]
+        # What the limit on bytes counts: what the rules and pins keep, from the newest on.
+        self._stored = [
+            one for one in good if one.pinned or (self._wanted(one) and not self._is_too_old(one))
+        ]
+        self._totals: dict[str, int] = {}
+        total = 0
+        for one in self._stored:
+            total += one.size
+            self._totals[one.backup_id] = total
+
+    def judge(self, item: RetentionItem) -> tuple[bool, str]:
+        """Tell whether a backup stays by the policy, or a good one in its place would, and why."""
+        reason = self._wanted(item)
+        if not reason:
+            return False, self._told()
+        if self._is_too_old(item):
+            return False, f"older than {_days(self._policy.max_days)}, the limit"
+        if 0 < self._policy.max_bytes < self._total(item):
+            return False, f"over the total of {self._policy.max_bytes:,} bytes"
+        return True, reason
+
+    def _wanted(self, item: RetentionItem) -> str:
+        """Return which rule wants a backup; empty = none."""
+        policy = self._policy
+        if policy.count <= 0 and policy.days <= 0 and not self._generations:
+            return "no rule says how many are kept"
+        if len(self._newest) < policy.count or item.backup_id >= min(
+            self._newest[-1:], default="~"
+        ):
+            return f"one of the {policy.count} newest" if policy.count > 1 else "the newest"
+        if policy.days > 0 and self._now - item.created_at < _span(policy.days):
+            return f"younger than {_days(policy.days)}"
+        return next(filter(None, (generation.wants(item) for generation in self._generations)), "")
+
+    def _is_too_old(self, item: RetentionItem) -> bool:
+        limit = self._policy.max_days
+        return limit > 0 and self._now - item.created_at > _span(limit)
+
+    def _total(self, item: RetentionItem) -> int:
+        """Return the bytes of a backup and all newer ones that stay."""
+        known = self._totals.get(item.backup_id)
+        if known is not None:
+            return known
+        newer = [one for one in self._stored if one.backup_id > item.backup_id]
+        return (self._totals[newer[-1].backup_id] if newer else 0) + item.size
+
+    def _told(self) -> str:
+        """Say which rules do not want a backup."""
+        policy = self._policy
+        rules = [f"older than the {policy.count} newest"] if policy.count > 0 else []
+        rules += [f"older than {_days(policy.days)}"] if policy.days > 0 else []
+        return ", ".join([*rules, *(generation.told() for generation in self._generations)])
+
+
+# More than any backup is old, and few enough to be added to any year.
+_MOST_DAYS: Final = 1_000_000
+
+
+def _span(days: float) -> timedelta:
+    return timedelta(days=min(days, _MOST_DAYS))
+
+
+def _days(count: float) -> str:
+    return f"{count:g} day" + ("" if count == 1 else "s")
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPlan:
+    """
+    What would become of all backups.
+
+    Attributes:
+        verdicts: Newest first.
+        clock: Why nothing would be deleted although something should be; None when it would.
+    """
+
+    verdicts: tuple[RetentionDecision, ...]
+    clock: ClockJumpedError | None
+
+
+@dataclass(frozen=True, slots=True)
+class PruneResult:
+    """
+    What was done.
+
+    Attributes:
+        deleted: What is gone, in this order.
+        failed: What should have gone and did not, each with why.
+        kept: How many are still there.
+    """
+
+    deleted: tuple[RetentionDecision, ...]
+    failed: tuple[tuple[RetentionDecision, AppError], ...]
+    kept: int

@@ -1,0 +1,1 @@
+"""Values of restores: what is asked for, its plan, journal and results; imports `backups`."""

@@ -1,0 +1,202 @@
+"""What is found out about a restore without doing it: dry runs, drills, options."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.domain.backups.manifest import ObjectKind
+from app.domain.ids import BackupId
+from app.errors import AppError
+
+
+class Action(StrEnum):
+    """What a restore would do with something."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    DROP = "drop"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class TableForecast:
+    """
+    What a restore would do with one table.
+
+    Attributes:
+        database: Of the target.
+        name: Of the table.
+        fate: What would become of it.
+        rows_now: Rows in the live table, counted; None when there is none or it stays.
+        rows_then: Rows after the restore; None when the table goes or stays.
+        same_definition: Whether live and backup are defined alike; None without either.
+        chunks: Chunks of the backup that were compared with the live table; 0 when they could not be.
+        chunks_changed: How many of them differ.
+    """
+
+    database: str
+    name: str
+    fate: Action
+    rows_now: int | None = None
+    rows_then: int | None = None
+    same_definition: bool | None = None
+    chunks: int = 0
+    chunks_changed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectForecast:
+    """What a restore would do with one view, trigger, routine or event."""
+
+    database: str
+    kind: ObjectKind
+    name: str
+    fate: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Compatibility:
+    """
+    What a server lacks for a backup.
+
+    Attributes:
+        missing_engines: Storage engines.
+        missing_collations: Collations.
+        missing_features: In words.
+        clashing_names: In words; names that are one on this server.
+        largest_table: The one that needs the largest packet.
+        packet_needed: Bytes of the largest packet.
+        packet_allowed: The server's limit.
+    """
+
+    missing_engines: tuple[str, ...]
+    missing_collations: tuple[str, ...]
+    missing_features: tuple[str, ...]
+    clashing_names: tuple[str, ...]
+    largest_table: str
+    packet_needed: int
+    packet_allowed: int
+
+    @property
+    def findings(self) -> list[str]:
+        """Return everything that would make a restore fail, in words."""
+        packet = (
+            f"table {self.largest_table!r} needs max_allowed_packet of at least {self.packet_needed},"
+            f" it is {self.packet_allowed}"
+        )
+        return [
+            *(f"engine {name} is not on this server" for name in self.missing_engines),
+            *(f"collation {name} is not on this server" for name in self.missing_collations),
+            *([packet] if self.packet_needed > self.packet_allowed else []),
+            *self.missing_features,
+            *self.clashing_names,
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """
+    Disk that a restore needs on the server.
+
+    Attributes:
+        needed: Bytes, estimated.
+        free: Bytes where the server keeps its data; None when that is on another machine.
+    """
+
+    needed: int
+    free: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """
+    How long a restore would take.
+
+    Attributes:
+        seconds: Estimated.
+        by: `drill` or `restore`, whichever of this backup was measured last; else `typical rate`.
+    """
+
+    seconds: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """
+    What a restore would do and meet; nothing was changed.
+
+    Attributes:
+        problems: What it would be refused for, worst first; empty = it would pass.
+        verified: Whether the whole file was checked; None when that was not asked for.
+        missing_rights: GRANT statements.
+        incoming_foreign_keys: `database.table.constraint` of tables that stay, made again by a restore.
+    """
+
+    backup_id: BackupId
+    problems: tuple[AppError, ...]
+    verified: bool | None
+    tables: tuple[TableForecast, ...]
+    objects: tuple[ObjectForecast, ...]
+    compatibility: Compatibility
+    missing_rights: tuple[str, ...]
+    incoming_foreign_keys: tuple[str, ...]
+    space: Space
+    estimate: Estimate
+    binary_log: str
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """
+    One time that a backup was restored, or could not be; kept beside it.
+
+    Attributes:
+        at: Aware UTC instant of the end.
+        by: `drill` or `restore`.
+        success: Whether everything was read back and equal.
+        seconds: How long it took.
+        server: Vendor and version.
+        tables: How many tables.
+        rows: How many rows.
+        raw_size: Bytes of SQL.
+        whole: Whether all of the backup was restored.
+        error: Code of what went wrong; empty when nothing.
+    """
+
+    at: datetime
+    by: str
+    success: bool
+    seconds: float
+    server: str
+    tables: int
+    rows: int
+    raw_size: int
+    whole: bool
+    error: str = ""
+
+
+MAX_PROOFS: Final = 50
+_PROOFS: Final = TypeAdapter(tuple[Proof, ...])
+
+
+def encode_proofs(proofs: tuple[Proof, ...]) -> bytes:
+    """Encode proofs as JSON, newest first."""
+    return _PROOFS.dump_json(proofs, indent=1) + b"\n"
+
+
+def decode_proofs(data: bytes) -> tuple[Proof, ...]:
+    """Decode proofs; a file that is damaged counts as none."""
+    try:
+        return _PROOFS.validate_json(data)
+    except ValidationError:
+        return ()
+
+
+def proven_at(proofs: tuple[Proof, ...]) -> datetime | None:
+    """Return when all of a backup was last restored and equal."""
+    return max((proof.at for proof in proofs if proof.success and proof.whole), default=None)

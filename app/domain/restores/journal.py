@@ -1,0 +1,229 @@
+"""
+What a recovery writes down before it does it, so that the next start can finish or undo it.
+
+A recovery brings tables into a database by a *swap*: they wait in a source schema, the tables that
+they replace go to a schema where they are kept, all in one RENAME TABLE. An undo is a swap like any
+other, whose source is where an earlier one kept its tables.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final, NewType
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
+from app.domain.ids import BackupId
+from app.errors import ManifestError
+
+
+RestoreId = NewType("RestoreId", str)
+
+# `restore_` and these are an id; the digits are also part of the schemas' names.
+ID_DIGITS: Final = 12
+
+
+class RestoreKind(StrEnum):
+    """What brought the tables in."""
+
+    RESTORE = "restore"
+    UNDO = "undo"
+    DRILL = "drill"
+
+
+class RestorePhase(StrEnum):
+    """How far a recovery has come; what really happened is read from the server."""
+
+    LOADING = "loading"  # only staging schemas were touched
+    SWAPPING = "swapping"  # triggers may be gone, the RENAME may have happened
+    FINISHING = "finishing"  # the RENAME has happened, objects may be missing
+    DONE = "done"  # all is as it should be; the old tables are kept for an undo
+    FORGOTTEN = "forgotten"  # they are not kept any more
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing to finish or undo."""
+        return self in {RestorePhase.DONE, RestorePhase.FORGOTTEN}
+
+
+@dataclass(frozen=True, slots=True)
+class SavedStatement:
+    """
+    One statement of those that make views, triggers, routines and events.
+
+    Attributes:
+        kind: What it does.
+        sql: Without a terminator.
+        name: Object it is about, empty for session statements.
+    """
+
+    kind: StatementKind
+    sql: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSet:
+    """
+    Views, triggers, routines and events that a database should have.
+
+    Attributes:
+        source: Name of the database that bodies of routines may mention as their own.
+        entries: What should be there; anything not listed here or as unwanted is left alone.
+        statements: Make all of `entries`, in order.
+        unwanted: What should not be there.
+        charset: Default of the database; empty = as it is.
+        collation: Default of the database; empty = as it is.
+        assumed: Collation that the database must have by default while the statements run, because
+            triggers, routines and events remember it; empty = any.
+    """
+
+    source: str
+    entries: tuple[ObjectEntry, ...] = ()
+    statements: tuple[SavedStatement, ...] = ()
+    unwanted: tuple[ObjectEntry, ...] = ()
+    charset: str = ""
+    collation: str = ""
+    assumed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """
+    One foreign key, as it should be after a swap.
+
+    Attributes:
+        database: Of the child table.
+        table: The child.
+        name: Of the constraint.
+        parent_database: What it refers to.
+        parent: What it refers to.
+        clause: From `FOREIGN KEY` on, the parent's name qualified.
+    """
+
+    database: str
+    table: str
+    name: str
+    parent_database: str
+    parent: str
+    clause: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaSwap:
+    """
+    What changes places in one database.
+
+    Attributes:
+        target: The database.
+        source: Schema where the new tables wait.
+        kept: Schema where the old ones go.
+        incoming: Tables and sequences from `source` to `target`.
+        outgoing: Tables and sequences from `target` to `kept`.
+        wanted: Objects of the target afterwards.
+        present: Objects of the target before, as far as the swap touches them.
+        foreign_keys: That must exist afterwards and cannot move with their tables.
+        kept_foreign_keys: Of outgoing tables on tables that stay; they must not bind in `kept`.
+        whole: Whether everything of the target is meant, not only the tables named here.
+        created: Whether the target does not exist before.
+        removed: Whether the target does not exist afterwards.
+    """
+
+    target: str
+    source: str
+    kept: str
+    incoming: tuple[str, ...] = ()
+    outgoing: tuple[str, ...] = ()
+    wanted: ObjectSet = field(default_factory=lambda: ObjectSet(""))
+    present: ObjectSet = field(default_factory=lambda: ObjectSet(""))
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    kept_foreign_keys: tuple[ForeignKey, ...] = ()
+    whole: bool = False
+    created: bool = False
+    removed: bool = False
+
+    @property
+    def needs_fence(self) -> bool:
+        """Tell whether there is a moment in which a write would miss a trigger or a foreign key."""
+        objects = (*self.wanted.entries, *self.present.entries)
+        triggers = any(one.kind is ObjectKind.TRIGGER for one in objects)
+        return triggers or bool(self.foreign_keys or self.kept_foreign_keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """
+    One recovery.
+
+    Attributes:
+        restore_id: `restore_` and 12 hex digits.
+        kind: What it is.
+        backup_id: Backup that the data came from.
+        server: Address it runs on.
+        began_at: Aware UTC instant.
+        phase: How far it has come.
+        swaps: One a database.
+        logged: Whether it is written to the binary log.
+        fenced: Whether the server was made read-only for the swap, by us.
+        recovery_point: Backup of what was there before; empty when there is none.
+        keep_until: Until when the old tables are kept; None before the swap.
+        undoes: Recovery whose kept tables an undo brings back.
+    """
+
+    # The file has kept the key of the first version, so that journals outlive an upgrade.
+    restore_id: Annotated[RestoreId, Field(alias="recovery_id")]
+    kind: RestoreKind
+    backup_id: BackupId
+    server: str
+    began_at: datetime
+    phase: RestorePhase
+    swaps: tuple[SchemaSwap, ...]
+    logged: bool = True
+    fenced: bool = False
+    recovery_point: str = ""
+    keep_until: datetime | None = None
+    undoes: str = ""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the names of the databases it changes."""
+        return tuple(swap.target for swap in self.swaps)
+
+    @property
+    def way_back(self) -> str:
+        """Say what brings back what was there before when the old tables are not kept any more."""
+        if self.recovery_point:
+            return (
+                f"'backstay restore run {self.recovery_point}' restores what was there before it."
+            )
+        return "There is no recovery point of it; restore the last backup before it."
+
+
+_ADAPTER: Final = TypeAdapter(Journal)
+
+
+def encode_journal(journal: Journal) -> bytes:
+    """Encode a journal as JSON for its file."""
+    return _ADAPTER.dump_json(journal, indent=1, by_alias=True) + b"\n"
+
+
+def decode_journal(data: bytes, *, source: str) -> Journal:
+    """
+    Decode a journal.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ManifestError: Damaged, or of another version of the program.
+    """
+    try:
+        return _ADAPTER.validate_json(data)
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ManifestError(
+            f"{source}: {where}: {first['msg']}",
+            hint="Use the version of this program that wrote it; schemas named in it may be left over.",
+        ) from exc

@@ -1,0 +1,33 @@
+"""One database of a restore: what is loaded, and where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.domain.backups.manifest import DatabaseEntry
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLoad:
+    """
+    One database to load.
+
+    Attributes:
+        entry: What the backup holds, already reduced to the chosen tables and objects.
+        target: Name of the database that gets it.
+        staging: Name of the schema where it is loaded first; empty = the target itself.
+        whole: Whether the target is to hold nothing else afterwards.
+        definitions: CREATE statements that take the place of the backup's, by table.
+        include_rows: Whether rows are loaded.
+    """
+
+    entry: DatabaseEntry
+    target: str
+    staging: str = ""
+    whole: bool = True
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    include_rows: bool = True
+
+    @property
+    def place(self) -> str:
+        """Return the name of the database where the tables are made."""
+        return self.staging or self.target

@@ -1,0 +1,1 @@
+"""Values of runs: state, progress, who asked; imports nothing but other values."""

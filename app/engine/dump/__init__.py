@@ -1,0 +1,1 @@
+"""From a consistent snapshot into a sink; imports `rows` and below."""

@@ -1,0 +1,31 @@
+"""Tables that are not those of the snapshot any more: how it shows, and what is said."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from app.engine.schema.tables import Table
+from app.errors import SnapshotError, StatementError
+
+
+# The table was dropped, or is not the one of the snapshot any more.
+_CHANGED: Final = frozenset({1051, 1054, 1072, 1146, 1176, 1356, 1412, 1615, 1932})
+
+
+@contextmanager
+def changed_table(table: Table) -> Iterator[None]:
+    """Tell the errors that mean "not the table of the snapshot any more"."""
+    try:
+        yield
+    except StatementError as exc:
+        if exc.errno in _CHANGED:
+            raise changed_error(table, f"error {exc.errno}") from exc
+        raise
+
+
+def changed_error(table: Table, how: str) -> SnapshotError:
+    """Say that a table is not the one of the snapshot any more."""
+    return SnapshotError(
+        f"{table.label} was changed while it was backed up ({how})",
+        hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
+    )

@@ -1,0 +1,103 @@
+"""
+Schema members, and the proof that rows are of the tables whose definitions are in the file.
+
+A connection that has read a table in its transaction holds the table's metadata lock until
+`Snapshot.release`: until then nobody changes, renames or drops it. What a connection reads under
+that lock is of one table: its rows, what SHOW CREATE prints, its columns, and the identity that
+`app.engine.schema.table_ids` compares. So a table with rows is settled under the lock:
+
+1. The first connection that has read it writes the definition, and proves that it has the columns
+   that are read: one that came meanwhile would stay empty.
+2. Each other one proves that it still prints that definition.
+
+Tables without rows of their own have nothing to be compared with; they are written beforehand.
+"""
+
+from app.domain.backups.manifest import MemberKind, StatementKind
+from app.domain.ports import MemberSink, Statement
+from app.engine.dump.changes import changed_error, changed_table
+from app.engine.schema.definitions import exact_definition, sequence_position
+from app.engine.schema.tables import Table, read_tables, show_create
+from app.engine.server.connection import Session
+from app.engine.sql import ddl
+from app.engine.sql.plain_tables import proves
+from app.engine.sql.preludes import member_prelude
+from app.engine.sql.quoting import quote
+
+
+class SchemaDump:
+    """
+    Writes the definitions of one dump; used once.
+
+    Attributes:
+        sink: Where members go, those of rows too.
+        single: Whether the file holds one database and so does not name it.
+        printed: What SHOW CREATE prints, by label, of all that is written.
+    """
+
+    def __init__(self, sink: MemberSink, *, single: bool) -> None:
+        self.sink = sink
+        self.single = single
+        self.printed: dict[str, str] = {}
+
+    async def write(self, session: Session, table: Table) -> None:
+        """
+        Write the schema member of one table or sequence.
+
+        Raises:
+            SnapshotError: It is not there any more.
+            StorageError: The sink refused.
+        """
+        with changed_table(table):
+            printed, exact = await exact_definition(session, table)
+        self.printed[table.label] = printed
+        sql = ddl.unqualify(exact, table.database) if self.single else exact
+        kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
+        what = kind.value.upper()
+        statements = [
+            *member_prelude(table.database, single=self.single),
+            Statement(
+                StatementKind.DROP,
+                f"DROP {what} IF EXISTS {quote(table.name)};\n".encode(),
+                name=table.name,
+            ),
+            Statement(kind, f"{sql};\n".encode(), name=table.name),
+        ]
+        if table.entry.sequence:
+            position = await sequence_position(session, table)
+            statements.append(Statement(StatementKind.SEQUENCE, position, name=table.name))
+        await self.sink.append(
+            MemberKind.SCHEMA, statements, database=table.database, table=table.name
+        )
+
+    async def settle(self, session: Session, table: Table) -> None:
+        """
+        Write a table's definition, or prove that it is the one written.
+
+        Args:
+            session: Has read the table and holds its metadata lock.
+            table: As it was planned; calls for one table must not overlap.
+
+        Raises:
+            SnapshotError: It is not the table that was planned, or whose definition was written.
+        """
+        known = self.printed.get(table.label)
+        if known is None:
+            await self.write(session, table)
+            if not proves(self.printed[table.label], table.entry):
+                await self._ask(session, table)
+            return
+        printed = await show_create(session, table)
+        # AUTO_INCREMENT moves with every insert; texts are taken apart only when they differ.
+        if printed != known:
+            _require_same(table, known, printed)
+
+    async def _ask(self, session: Session, table: Table) -> None:
+        now = await read_tables(session, [table.database], names=[table.name])
+        if table.entry not in [one.entry for one in now]:
+            raise changed_error(table, "its columns or keys differ")
+
+
+def _require_same(table: Table, known: str, printed: str) -> None:
+    if ddl.fingerprint(known, table.database) != ddl.fingerprint(printed, table.database):
+        raise changed_error(table, "its definition differs")

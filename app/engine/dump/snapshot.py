@@ -1,0 +1,344 @@
+"""
+One point in time, seen by several connections.
+
+The ladder (`Flavor.rungs`) is climbed down until a rung holds; a rung gives up when a privilege is
+missing or a lock is not granted in time, and says so in the warnings. Whatever rung it is, tables of
+engines without transactions are read-locked by a connection of their own, before the point is
+taken, until they have been read.
+
+Not guaranteed: protection from DDL. A table that changes after the point is noticed by the server
+(error 1412), by `app.engine.dump.dump` or by `app.engine.schema.table_ids`, and ends the run. A connection that
+dies ends it too: its snapshot is gone, and a new one would be of another point. Nor is DDL protected
+from us: without the right to switch `sql_log_bin` off (BINLOG ADMIN), a server with a binary log lets
+an ALTER of a table already read wait until all are read.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.concurrency import together
+from app.domain.backups.manifest import ConsistencyEntry, PositionEntry
+from app.engine.flavor import DUMP_SESSION, Flavor, Rung
+from app.engine.rows.chunks import max_reply_bytes
+from app.engine.schema.table_ids import Identities, Ids, read_ids
+from app.engine.schema.tables import TableRef
+from app.engine.server.connection import Server, Session
+from app.engine.sql.quoting import quote_text
+from app.errors import PermissionDeniedError, SnapshotError, StatementError
+
+
+# A writer must never wait longer for us than this; seconds, used as lock_wait_timeout.
+_LOCK_SECONDS: Final = 5
+# The lock-free rung: with a commit every few milliseconds three tries were enough when measured.
+_LOCK_FREE_TRIES: Final = 30
+_NOT_GRANTED: Final = frozenset({1205, 1969, 3024, 4145, 1064, 1192, 1223})
+_IN_TRANSACTION: Final = 1568
+_BLIND: Final = (
+    "without the PROCESS privilege, a table that RENAME replaces during the backup is not noticed"
+)
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """
+    Connections that see the same point.
+
+    Attributes:
+        sessions: At least one; each in its own transaction, with a savepoint.
+        consistency: How it was made.
+        position: Where in the binary log the point lies.
+        warnings: Rungs that did not hold, and tables that are not covered.
+        identities: Which table stood behind each name.
+    """
+
+    sessions: list[Session]
+    consistency: ConsistencyEntry
+    position: PositionEntry
+    warnings: list[str]
+    identities: Identities
+    _holders: list[Session] = field(default_factory=list)
+    _table_lock: Session | None = None
+
+    @property
+    def flavor(self) -> Flavor:
+        """Return what the server is."""
+        return self.sessions[0].flavor
+
+    async def release(self, session: Session) -> None:
+        """
+        Let go of the metadata locks of tables already read, so that DDL need not wait.
+
+        Raises:
+            SnapshotError: What was read was another table than at the snapshot's point.
+        """
+        await self.identities.check(session)
+        await session.query("ROLLBACK TO SAVEPOINT backstay")
+
+    async def release_table_locks(self) -> None:
+        """Let writers of tables without transactions go on."""
+        if self._table_lock is not None:
+            holder, self._table_lock = self._table_lock, None
+            await holder.query("UNLOCK TABLES")
+
+    async def close(self) -> None:
+        """Close every connection, and with it every lock."""
+        for session in (*self.sessions, *self._holders):
+            await session.close()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What one rung works with."""
+
+    server: Server
+    sessions: list[Session]
+    locker: Session
+    tables: Sequence[TableRef]
+    position: PositionEntry = field(default_factory=PositionEntry)
+    tries: int = 1
+    lock_seconds: float = 0.0
+    ids: Ids | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def open_snapshot(
+    server: Server,
+    tables: Sequence[TableRef],
+    *,
+    threads: int,
+    chunk_bytes: int,
+) -> AsyncIterator[Snapshot]:
+    """
+    Open a snapshot for the length of a block.
+
+    Args:
+        server: Where.
+        tables: What will be read; those without transactions are locked.
+        threads: Connections wanted; the last rung has one.
+        chunk_bytes: Target size of a reply.
+
+    Yields:
+        A snapshot whose connections all see the same point.
+
+    Raises:
+        SnapshotError: No rung held.
+        ConnectionFailedError: A connection could not be opened.
+    """
+    state = {**DUMP_SESSION, "group_concat_max_len": str(max_reply_bytes(chunk_bytes))}
+    snapshot = Snapshot(
+        [],
+        ConsistencyEntry("", consistent=False, tries=0, lock_seconds=0.0),
+        PositionEntry(),
+        [],
+        Identities(None),
+    )
+    try:
+        for _ in range(threads):
+            snapshot.sessions.append(await server.open(state))
+            await _leave_binary_log(snapshot.sessions[-1])
+        await _lock_unsafe_tables(server, snapshot, tables)
+        await _climb(server, snapshot, tables)
+        if snapshot.identities.ids is None and snapshot.consistency.method != Rung.INSTANCE_LOCK:
+            snapshot.warnings.append(_BLIND)
+        for session in snapshot.sessions:
+            await session.query("SAVEPOINT backstay")
+        yield snapshot
+    finally:
+        await snapshot.close()
+
+
+async def _leave_binary_log(session: Session) -> None:
+    """
+    Let ROLLBACK TO SAVEPOINT release metadata locks.
+
+    With a binary log MariaDB keeps them until the transaction ends, for any session that logs; one
+    without the right to stop logging holds up DDL for as long as it reads.
+    """
+    with suppress(PermissionDeniedError):
+        await session.query("SET SESSION sql_log_bin = 0")
+
+
+async def _lock_unsafe_tables(
+    server: Server, snapshot: Snapshot, tables: Sequence[TableRef]
+) -> None:
+    """Read-lock what no snapshot covers; without the right, go on and say so."""
+    unsafe = [table for table in tables if table.is_unsafe]
+    if not unsafe:
+        return
+    holder = await server.open({**DUMP_SESSION, "lock_wait_timeout": str(_LOCK_SECONDS)})
+    snapshot._holders.append(holder)  # noqa: SLF001 - this module's own class
+    try:
+        await holder.query(f"LOCK TABLES {', '.join(f'{table.sql} READ' for table in unsafe)}")
+    except (PermissionDeniedError, StatementError) as exc:
+        names = ", ".join(table.label for table in unsafe[:10])
+        snapshot.warnings.append(
+            f"not of the snapshot's point, could not be locked: {names} ({exc})"
+        )
+        return
+    snapshot._table_lock = holder  # noqa: SLF001
+
+
+async def _climb(
+    server: Server,
+    snapshot: Snapshot,
+    tables: Sequence[TableRef],
+) -> None:
+    """Try the rungs in order."""
+    rungs = list(snapshot.flavor.rungs)
+    if len(snapshot.sessions) == 1 and Rung.LOCK_FREE in rungs:
+        # One connection needs no lock, and this rung still knows the exact position.
+        rungs.sort(key=lambda rung: rung is not Rung.LOCK_FREE)
+    for rung in rungs:
+        locker = await server.open({**DUMP_SESSION, "lock_wait_timeout": str(_LOCK_SECONDS)})
+        attempt = _Attempt(server, snapshot.sessions, locker, tables)
+        try:
+            await _RUNGS[rung](attempt)
+        except (PermissionDeniedError, StatementError, SnapshotError) as exc:
+            await locker.close()
+            if isinstance(exc, StatementError) and exc.errno not in _NOT_GRANTED:
+                raise
+            if rung is not Rung.LOCK_FREE or len(snapshot.sessions) > 1:
+                snapshot.warnings.append(f"snapshot by {rung} was not possible: {exc}")
+            continue
+        except BaseException:
+            await locker.close()
+            raise
+        if rung is Rung.INSTANCE_LOCK:
+            snapshot._holders.append(locker)  # noqa: SLF001
+        else:
+            await locker.close()
+        snapshot.position = attempt.position
+        snapshot.identities.ids = attempt.ids
+        snapshot.warnings.extend(attempt.notes)
+        snapshot.consistency = ConsistencyEntry(
+            rung, consistent=True, tries=attempt.tries, lock_seconds=round(attempt.lock_seconds, 4)
+        )
+        return
+    raise SnapshotError("no way to a consistent snapshot worked", hint="; ".join(snapshot.warnings))
+
+
+async def _begin(session: Session) -> None:
+    """Start a transaction that sees this moment, and prove that it did start."""
+    await session.query("ROLLBACK")
+    await session.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    await session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    try:
+        await session.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    except StatementError as exc:
+        if exc.errno == _IN_TRANSACTION:
+            return
+        raise
+    raise SnapshotError("the server did not begin a transaction")
+
+
+async def _begin_all(attempt: _Attempt) -> None:
+    await together(*(_begin(session) for session in attempt.sessions))
+
+
+async def _by_backup_stage(attempt: _Attempt) -> None:
+    """Hold commits for the few milliseconds that the snapshots take (MariaDB)."""
+    for stage in ("START", "FLUSH", "BLOCK_DDL"):
+        await attempt.locker.query(f"BACKUP STAGE {stage}")
+    attempt.ids = await read_ids(attempt.locker)
+    begin = time.monotonic()
+    await attempt.locker.query("BACKUP STAGE BLOCK_COMMIT")
+    await _begin_all(attempt)
+    attempt.position = await _position(attempt)
+    await attempt.locker.query("BACKUP STAGE END")
+    attempt.lock_seconds = time.monotonic() - begin
+
+
+async def _by_instance_lock(attempt: _Attempt) -> None:
+    """Keep DDL out for the whole run, and writers for a moment (MySQL 8)."""
+    await attempt.locker.query("LOCK INSTANCE FOR BACKUP")
+    await _by_flush_lock(attempt)
+
+
+async def _by_flush_lock(attempt: _Attempt) -> None:
+    """Stop every writer for a moment; flushing first makes the moment shorter."""
+    await attempt.locker.query("FLUSH NO_WRITE_TO_BINLOG TABLES")
+    attempt.ids = await read_ids(attempt.locker)
+    begin = time.monotonic()
+    await attempt.locker.query("FLUSH TABLES WITH READ LOCK")
+    await _begin_all(attempt)
+    attempt.position = await _position(attempt)
+    await attempt.locker.query("UNLOCK TABLES")
+    attempt.lock_seconds = time.monotonic() - begin
+
+
+async def _by_table_locks(attempt: _Attempt) -> None:
+    """Lock every table that will be read, for those without RELOAD (MySQL)."""
+    begin = time.monotonic()
+    locks = ", ".join(f"{table.sql} READ" for table in attempt.tables)
+    if locks:
+        await attempt.locker.query(f"LOCK TABLES {locks}")
+    attempt.ids = await read_ids(attempt.locker)
+    await _begin_all(attempt)
+    attempt.position = await _position(attempt)
+    await attempt.locker.query("UNLOCK TABLES")
+    attempt.lock_seconds = time.monotonic() - begin
+
+
+async def _lock_free(attempt: _Attempt) -> None:
+    """Begin until all connections report the same binary log position (MariaDB)."""
+    for attempt.tries in range(1, _LOCK_FREE_TRIES + 1):
+        attempt.ids = await read_ids(attempt.locker)
+        await _begin_all(attempt)
+        seen = {await _snapshot_position(session) for session in attempt.sessions}
+        if len(seen) == 1:
+            file, position = seen.pop()
+            if not file:
+                raise SnapshotError("the server writes no binary log")
+            call = f"SELECT BINLOG_GTID_POS({quote_text(file)}, {position})"
+            gtid = await attempt.locker.scalar(call)
+            attempt.position = PositionEntry(file, position, gtid)
+            return
+    raise SnapshotError(f"commits were faster than {_LOCK_FREE_TRIES} tries to meet between them")
+
+
+async def _snapshot_position(session: Session) -> tuple[str, int]:
+    rows = await session.texts("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'")
+    status = {row[0].lower(): row[1] for row in rows}
+    file = status.get("binlog_snapshot_file", "")
+    return file, int(status.get("binlog_snapshot_position") or 0) if file else 0
+
+
+async def _single(attempt: _Attempt) -> None:
+    """Fall back to one connection: slow and consistent."""
+    for session in attempt.sessions[1:]:
+        await session.close()
+    del attempt.sessions[1:]
+    attempt.ids = await read_ids(attempt.locker)
+    await _begin(attempt.sessions[0])
+
+
+async def _position(attempt: _Attempt) -> PositionEntry:
+    """Read the position while commits wait; a backup without it is still a backup."""
+    try:
+        return await _read_position(attempt.locker)
+    except PermissionDeniedError as exc:
+        attempt.notes.append(f"the binary log position is not known: {exc}")
+        return PositionEntry()
+
+
+_RUNGS: Final[dict[Rung, Callable[[_Attempt], Awaitable[None]]]] = {
+    Rung.BACKUP_STAGE: _by_backup_stage,
+    Rung.INSTANCE_LOCK: _by_instance_lock,
+    Rung.FLUSH_LOCK: _by_flush_lock,
+    Rung.LOCK_FREE: _lock_free,
+    Rung.TABLE_LOCKS: _by_table_locks,
+    Rung.SINGLE: _single,
+}
+
+
+async def _read_position(session: Session) -> PositionEntry:
+    """Read where the binary log stands; empty when the server writes none."""
+    rows = await session.texts(session.flavor.position)
+    if not rows:
+        return PositionEntry()
+    gtid = (await session.scalar(f"SELECT {session.flavor.gtid}")).replace("\n", "")
+    return PositionEntry(rows[0][0], int(rows[0][1]), gtid)

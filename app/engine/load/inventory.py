@@ -1,0 +1,166 @@
+"""
+Proof that every object of a backup is there after a restore, defined as it was.
+
+Definitions are compared as SHOW CREATE prints them, without the database's own name and without
+AUTO_INCREMENT counters. A server of another version may print the same definition otherwise, so then
+differences are warnings.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from app.concurrency import together
+from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, ServerEntry
+from app.domain.restores.load import DatabaseLoad
+from app.engine.flavor import version_number
+from app.engine.schema.databases import Schema, read_schemas, table_names
+from app.engine.schema.definitions import sequence_position
+from app.engine.schema.objects import digest, read_objects
+from app.engine.schema.tables import Table, read_server, show_create
+from app.engine.server.connection import Session
+from app.engine.sql import ddl
+from app.errors import ProofFailedError
+
+
+# Digest by kind and name.
+_Inventory: TypeAlias = dict[tuple[str, str], str]
+
+
+async def prove_definitions(
+    sessions: Sequence[Session],
+    manifest: Manifest,
+    load: DatabaseLoad,
+    names: Collection[str],
+    *,
+    live: bool = False,
+) -> list[str]:
+    """
+    Compare tables and sequences with what should be.
+
+    Args:
+        sessions: They share the tables.
+        manifest: Of the backup.
+        load: Which database.
+        names: Which of its tables.
+        live: Whether they are looked at in the target, where sequences may have moved on.
+
+    Returns:
+        Warnings: differences that are not errors.
+
+    Raises:
+        ProofFailedError: A table is missing, or is not what was backed up.
+    """
+    if not names:
+        return []
+    database = load.target if live else load.place
+    wanted = {("table", one.name): one.definition_sha256 for one in load.entry.tables}
+    if not live:
+        wanted |= _wanted_positions(manifest, load)
+    wanted = {key: definition for key, definition in wanted.items() if key[1] in names}
+    entries = {one.name: one for one in load.entry.tables}
+    there: _Inventory = {}
+    pending = iter(await table_names(sessions[0], database))
+
+    async def work(session: Session) -> None:
+        for ref in pending:
+            if ("table", ref.name) not in wanted:
+                continue
+            table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
+            printed = await show_create(session, table)
+            there["table", table.name] = ddl.fingerprint(printed, database)
+            if table.entry.sequence:
+                position = await sequence_position(session, table)
+                there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
+
+    await together(*(work(session) for session in sessions))
+    return await _compare(sessions[0], manifest, load, wanted, there)
+
+
+async def prove_inventory(
+    session: Session,
+    manifest: Manifest,
+    load: DatabaseLoad,
+    *,
+    rehearsal: bool = False,
+) -> list[str]:
+    """
+    Compare views, triggers, routines, events and the database's defaults with what should be.
+
+    Args:
+        session: Any.
+        manifest: Of the backup.
+        load: Which database, and under which name.
+        rehearsal: Whether it is looked at where it was loaded; events are disabled there.
+
+    Returns:
+        Warnings: differences that are not errors.
+
+    Raises:
+        ProofFailedError: Something is missing, or is not what was backed up.
+    """
+    database = load.place if rehearsal else load.target
+    (schema,) = await read_schemas(session, [database])
+    there = await _objects(session, load, database)
+    there["database", load.target] = schema.collation
+    wanted = {
+        (str(one.kind), one.name): one.definition_sha256
+        for one in load.entry.objects
+        if one.valid and not (rehearsal and one.kind is ObjectKind.EVENT)
+    }
+    if load.whole:
+        wanted["database", load.target] = load.entry.collation
+    return await _compare(session, manifest, load, wanted, there)
+
+
+async def _compare(
+    session: Session,
+    manifest: Manifest,
+    load: DatabaseLoad,
+    wanted: _Inventory,
+    there: _Inventory,
+) -> list[str]:
+    missing = sorted(set(wanted) - set(there))
+    different = sorted(key for key in set(wanted) & set(there) if wanted[key] != there[key])
+    if missing:
+        kind, name = missing[0]
+        raise ProofFailedError(f"{kind} {load.target}.{name} is missing after the restore")
+    problems = [
+        f"{kind} {load.target}.{name} is not defined as in the backup" for kind, name in different
+    ]
+    server = await read_server(session)
+    if problems and _is_same(server, manifest.server):
+        raise ProofFailedError(problems[0])
+    return [f"{problem}; this server has another version" for problem in problems]
+
+
+def _wanted_positions(manifest: Manifest, load: DatabaseLoad) -> _Inventory:
+    sequences = {table.name for table in load.entry.tables if table.sequence}
+    return {
+        ("position of sequence", member.table): statement.sha256
+        for member in manifest.members
+        if member.kind is MemberKind.SCHEMA and member.database == load.entry.name
+        for statement in member.statements[-1:]
+        if member.table in sequences
+    }
+
+
+async def _objects(session: Session, load: DatabaseLoad, database: str) -> _Inventory:
+    if not load.entry.objects:
+        return {}
+    schema = Schema(database, load.entry.charset, load.entry.collation)
+    only_triggers = all(one.kind is ObjectKind.TRIGGER for one in load.entry.objects)
+    return {
+        (str(one.entry.kind), one.entry.name): digest(one, database, load.entry.name)
+        for one in await read_objects(session, schema, only_triggers=only_triggers)
+    }
+
+
+def _is_same(one: ServerEntry, other: ServerEntry) -> bool:
+    return (one.vendor, _series(one.version)) == (other.vendor, _series(other.version))
+
+
+def _series(version: str) -> tuple[int, int]:
+    major, minor, _ = version_number(version)
+    return major, minor

@@ -1,0 +1,233 @@
+"""
+Load: tables and sequences from an archive into databases that are empty.
+
+1. Definitions: sequences, then tables without foreign keys and without the indexes that load faster
+   after the rows.
+2. Table by table, largest first, on all connections: rows, then indexes beside the proof
+   (`app.engine.load.work_queue`).
+3. Foreign keys among these tables, when every table is there. One on another table would bind that
+   from here, so it is left to whoever puts the tables in their place.
+
+Views, routines, triggers and events come later (`app.engine.load.objects`).
+Only statements that the manifest lists are executed, by their kind.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.concurrency import together
+from app.domain.backups.manifest import (
+    Manifest,
+    MemberEntry,
+    MemberKind,
+    StatementKind,
+    TableEntry,
+)
+from app.domain.ports import MemberSource
+from app.domain.restores.journal import ForeignKey
+from app.domain.restores.load import DatabaseLoad
+from app.domain.runs.progress import Phase, Progress
+from app.engine.load.read_ahead import ReadAhead
+from app.engine.load.rows import LoadJob, LoadRules, RowLoader, alter
+from app.engine.load.work_queue import WorkQueue
+from app.engine.schema.foreign_keys import Binding, bound
+from app.engine.server.connection import Session
+from app.engine.sql import ddl
+from app.engine.sql.quoting import quote
+from app.errors import ManifestError
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What the manifest lists for one database: names of its tables, and their members by name."""
+
+    names: frozenset[str]
+    schema: dict[str, list[MemberEntry]]
+    data: dict[str, list[MemberEntry]]
+
+
+# From this many rows on, building an index at once is faster than row by row.
+_DEFER_FROM_ROWS: Final = 10_000
+
+
+class Load:
+    """
+    One load; used once.
+
+    Attributes:
+        deferred: Foreign keys on tables that were not loaded, as they should be on the target.
+        unfinished: Tables that get the last of their definition only in their own database.
+        warnings: What is not as it was, and why.
+    """
+
+    def __init__(
+        self,
+        sessions: Sequence[Session],
+        manifest: Manifest,
+        source: MemberSource,
+        progress: Progress,
+        *,
+        prove: bool = True,
+    ) -> None:
+        """
+        Take what a load works with.
+
+        Args:
+            sessions: Connections in the loading state, with a group_concat_max_len for the proof.
+            manifest: Of the backup.
+            source: Its members.
+            progress: Told as it goes.
+            prove: Whether every chunk is read back and compared.
+        """
+        self._sessions = sessions
+        self._manifest = manifest
+        self._source = source
+        self._progress = progress
+        self._prove = prove
+        self._jobs: list[LoadJob] = []
+        self._foreign_keys: list[tuple[LoadJob, list[str]]] = []
+        self.deferred: list[ForeignKey] = []
+        self.unfinished: set[str] = set()
+        self.warnings: list[str] = []
+
+    async def run(self, loads: Sequence[DatabaseLoad]) -> None:
+        """
+        Load databases that exist and are empty.
+
+        Raises:
+            ProofFailedError: What was loaded is not what was backed up.
+            StatementError: The server refused a statement, or took it with a warning.
+            ChecksumMismatchError: The archive is damaged.
+            ManifestError: A member holds a statement that has no place there.
+        """
+        self._progress.enter(Phase.LOAD)
+        for load in loads:
+            await self._create_tables(load)
+        await self._load_rows()
+        self._progress.enter(Phase.INDEX)
+        for job, clauses in self._foreign_keys:
+            await alter(self._sessions[0], job, clauses)
+
+    # -- definitions ------------------------------------------------------------------------------
+
+    async def _create_tables(self, load: DatabaseLoad) -> None:
+        """Create the tables of one database, sequences first because defaults name them."""
+        listed = _listed(self._manifest, load)
+        for session in self._sessions:
+            await session.use(load.place)
+        tables = sorted(load.entry.tables, key=lambda table: not table.sequence)
+        pending = iter(tables)
+        sequences = sum(table.sequence for table in tables)
+        for _ in range(sequences):
+            await self._create(self._sessions[0], load, next(pending), listed)
+
+        async def work(session: Session) -> None:
+            for entry in pending:
+                await self._create(session, load, entry, listed)
+
+        await together(*(work(session) for session in self._sessions))
+
+    async def _create(
+        self, session: Session, load: DatabaseLoad, entry: TableEntry, listed: _Listed
+    ) -> None:
+        """Create one table or sequence from its schema member."""
+        own = await self._definition(load, entry, listed)
+        if entry.sequence:
+            for text in own:
+                await session.query(text)
+            return
+        self._warn_of_directories(load, entry, own[0])
+        defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
+        staged = ddl.staged(own[0], defer_indexes=defer)
+        await session.query(staged.create)
+        job = LoadJob(load.place, load.target, entry, staged, listed.data.get(entry.name, []))
+        self._jobs.append(job)
+        self._sort_foreign_keys(load, job, own[0], listed.names)
+
+    async def _definition(
+        self, load: DatabaseLoad, entry: TableEntry, listed: _Listed
+    ) -> list[str]:
+        """Read what makes one table, or a sequence and its position."""
+        members = listed.schema.get(entry.name, [])
+        if len(members) != 1:
+            raise ManifestError(f"{load.entry.name}.{entry.name} has {len(members)} definitions")
+        texts = await self._source.read(members[0])
+        wanted = StatementKind.SEQUENCE if entry.sequence else StatementKind.TABLE
+        own = [
+            ddl.unqualify(text.decode().removesuffix(";\n"), load.entry.name)
+            for listed, text in zip(members[0].statements, texts, strict=True)
+            if listed.kind is wanted
+        ]
+        prefix = f"CREATE {wanted.value.upper()} {quote(entry.name)} "
+        if not own or not own[0].startswith(prefix):
+            raise ManifestError(f"{load.entry.name}.{entry.name} has no definition of its own")
+        insert = f"INSERT INTO {quote(entry.name)} VALUES ("
+        if entry.sequence and not all(text.startswith(insert) for text in own[1:]):
+            raise ManifestError(f"{load.entry.name}.{entry.name} is no plain sequence")
+        sql = load.definitions.get(entry.name, own[0])
+        own[0] = ddl.with_sequences_of(sql, load.target, own=listed.names)
+        if ddl.has_sequences(sql):
+            self.unfinished.add(entry.name)
+        return own
+
+    def _sort_foreign_keys(
+        self, load: DatabaseLoad, job: LoadJob, sql: str, names: Collection[str]
+    ) -> None:
+        """Tell the foreign keys among the loaded tables of a database from those on others."""
+        own: list[str] = []
+        for name, clause in ddl.foreign_keys(sql):
+            database, parent = ddl.parent_of(clause)
+            if not database and parent in names:
+                own.append(f"ADD CONSTRAINT {quote(name)} {clause}")
+                continue
+            binding = Binding(load.target, job.entry.name, name, database or load.target, parent)
+            self.deferred.append(bound(binding, clause))
+            self.unfinished.add(job.entry.name)
+        if own:
+            self._foreign_keys.append((job, own))
+
+    def _warn_of_directories(self, load: DatabaseLoad, entry: TableEntry, sql: str) -> None:
+        if ddl.without_directories(sql) != sql:
+            self.warnings.append(
+                f"{load.target}.{entry.name}: DATA DIRECTORY and INDEX DIRECTORY were left out"
+            )
+
+    async def _load_rows(self) -> None:
+        """Load, index and prove all tables, largest first."""
+        self._jobs.sort(key=lambda job: -job.entry.raw_size)
+        self._progress.expect(
+            tables=len(self._jobs),
+            rows=sum(job.entry.rows for job in self._jobs),
+            size=sum(job.entry.raw_size for job in self._jobs),
+        )
+        if any(job.entry.history for job in self._jobs):
+            for session in self._sessions:
+                await session.query("SET SESSION system_versioning_insert_history = 1")
+        async with ReadAhead(self._source) as source:
+            loader = RowLoader(
+                source,
+                self._progress,
+                chunk_bytes=self._manifest.options.chunk_bytes,
+                prove=self._prove,
+                bulk=await LoadRules.read(self._sessions[0]),
+            )
+            board = WorkQueue([loader.track(job) for job in self._jobs])
+            await together(*(board.work(session) for session in self._sessions))
+
+
+def _listed(manifest: Manifest, load: DatabaseLoad) -> _Listed:
+    name = load.entry.name
+    return _Listed(
+        names=frozenset(table.name for table in load.entry.tables),
+        schema=_by_table(manifest, name, MemberKind.SCHEMA),
+        data=_by_table(manifest, name, MemberKind.DATA) if load.include_rows else {},
+    )
+
+
+def _by_table(manifest: Manifest, database: str, kind: MemberKind) -> dict[str, list[MemberEntry]]:
+    found: dict[str, list[MemberEntry]] = {}
+    for member in manifest.members:
+        if member.kind is kind and member.database == database:
+            found.setdefault(member.table, []).append(member)
+    return found

@@ -1,0 +1,133 @@
+"""
+What a target server must have before a restore changes anything.
+
+Every finding is collected, so that one run tells all that is missing.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, TableEntry
+from app.domain.ports import MemberSource
+from app.domain.restores.dry_run import Compatibility
+from app.domain.restores.load import DatabaseLoad
+from app.engine.flavor import Flavor
+from app.engine.server.connection import Session
+from app.engine.server.errors import TRUST_HINT
+from app.errors import IncompatibleServerError
+
+
+# What the server may refuse to create while there is a binary log; for triggers SUPER is enough.
+# Source: https://mariadb.com/kb/en/binary-logging-of-stored-routines/
+_TRUSTED_KINDS: Final = frozenset({ObjectKind.FUNCTION, ObjectKind.TRIGGER})
+_FUNCTION: Final = re.compile(
+    r"(?:SET @backstay_sql = ')?CREATE (?:DEFINER=\S+ )?(?:AGGREGATE )?FUNCTION ", re.IGNORECASE
+)
+# SHOW CREATE prints characteristics on lines of their own.
+_HARMLESS: Final = re.compile(r"(?:\n|\\n)\s*(?:DETERMINISTIC|NO SQL|READS SQL DATA)\b")
+
+
+async def compatibility(
+    session: Session,
+    loads: Sequence[DatabaseLoad],
+) -> Compatibility:
+    """Find out what a server lacks for a restore."""
+    tables = [table for load in loads for table in load.entry.tables]
+    largest = max(tables, key=lambda table: table.max_packet, default=None)
+    return Compatibility(
+        missing_engines=await _missing_engines(session, tables),
+        missing_collations=await _missing_collations(session, loads),
+        missing_features=tuple(_missing_features(session.flavor, loads)),
+        clashing_names=tuple(await _clashing_names(session, loads)),
+        largest_table=largest.name if largest else "",
+        packet_needed=largest.max_packet if largest else 0,
+        packet_allowed=int(await session.scalar("SELECT @@GLOBAL.max_allowed_packet")),
+    )
+
+
+async def check_trust(
+    session: Session,
+    manifest: Manifest,
+    source: MemberSource,
+    loads: Sequence[DatabaseLoad],
+    *,
+    is_super: bool,
+) -> None:
+    """
+    Refuse functions and triggers that the server would not create, before anything is loaded.
+
+    Raises:
+        IncompatibleServerError: There is a binary log, and their creators are not trusted.
+        ChecksumMismatchError: The archive is damaged.
+    """
+    strict = "SELECT @@GLOBAL.log_bin AND NOT @@GLOBAL.log_bin_trust_function_creators"
+    objects = [(load.entry.name, one) for load in loads for one in load.entry.objects]
+    functions = {name for name, one in objects if one.kind is ObjectKind.FUNCTION}
+    if not any(one.kind in _TRUSTED_KINDS for _, one in objects):
+        return
+    if await session.scalar(strict) != "1":
+        return
+    texts = [
+        text.decode("utf-8", "replace")
+        for member in manifest.members
+        if member.kind is MemberKind.OBJECTS and member.database in functions
+        for text in await source.read(member)
+    ]
+    if not is_super or any(_FUNCTION.match(text) and not _HARMLESS.search(text) for text in texts):
+        raise IncompatibleServerError(
+            "the server writes a binary log and does not trust the creators of functions and triggers",
+            hint=f"Nothing was changed. {TRUST_HINT}",
+        )
+
+
+async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> tuple[str, ...]:
+    rows = await session.texts("SHOW ENGINES")
+    here = {row[0].lower() for row in rows if row[1] in {"YES", "DEFAULT"}}
+    needed = {table.engine for table in tables if not table.sequence}
+    return tuple(sorted(name for name in needed if name.lower() not in here))
+
+
+async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
+    here = {row[0].lower() for row in await session.texts("SHOW COLLATION")}
+    needed = {load.entry.collation for load in loads} | {
+        column.collation
+        for load in loads
+        for table in load.entry.tables
+        for column in table.columns
+        if column.collation
+    }
+    return tuple(sorted(name for name in needed if name.lower() not in here))
+
+
+def _missing_features(flavor: Flavor, loads: Sequence[DatabaseLoad]) -> list[str]:
+    tables = [table for load in loads for table in load.entry.tables]
+    kinds = {one.kind for load in loads for one in load.entry.objects}
+    findings = []
+    if not flavor.sequences and any(table.sequence for table in tables):
+        findings.append("this server has no sequences")
+    if not flavor.packages and kinds & {ObjectKind.PACKAGE, ObjectKind.PACKAGE_BODY}:
+        findings.append("this server has no packages")
+    if not flavor.history and any(table.history for table in tables):
+        findings.append("this server cannot load the history of system-versioned tables")
+    return findings
+
+
+async def _clashing_names(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
+    """Find names that the target would not keep: in lower case they are others, or one."""
+    setting = await session.scalar("SELECT @@GLOBAL.lower_case_table_names")
+    if setting == "0":
+        return []
+    folded = [load.target for load in loads]
+    findings = []
+    for load in loads:
+        seen: dict[str, str] = {}
+        for name in sorted(table.name for table in load.entry.tables):
+            folded.append(name)
+            other = seen.setdefault(name.lower(), name)
+            if other != name:
+                findings.append(f"{other!r} and {name!r} are one name on this server")
+    if setting == "1":
+        changed = (name for name in folded if name != name.lower())
+        findings += [f"{name!r} would be {name.lower()!r} on this server" for name in changed]
+    return findings

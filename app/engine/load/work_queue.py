@@ -1,0 +1,108 @@
+"""
+Who does what next while a backup is loaded.
+
+Each table goes through steps: its rows, its indexes, its proof. A step is a list of units that any
+connection may take; the next step opens when all units of the one before are done. A connection
+takes the first open unit in the order of the tables, so proof and index building of one table run
+beside the loading of the next. A table whose rows go in single file is left to one connection as long
+as the others find something else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from app.engine.server.connection import Session
+
+
+Unit = Callable[[Session], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class TableSteps:
+    """
+    The steps of one table.
+
+    Attributes:
+        steps: Each a list of units; an empty one is passed over.
+        finished: Called once when the last step is done.
+        single_file: Whether the first step is hardly faster on several connections than on one.
+    """
+
+    steps: Sequence[Sequence[Unit]]
+    finished: Callable[[], None]
+    single_file: bool = False
+    _step: int = 0
+    _taken: int = 0
+    _running: int = 0
+    _ended: bool = False
+
+    def take(self) -> Unit | None:
+        """Take an open unit, None when there is none now."""
+        while self._step < len(self.steps):
+            units = self.steps[self._step]
+            if self._taken < len(units):
+                self._taken += 1
+                self._running += 1
+                return units[self._taken - 1]
+            if self._running:
+                return None
+            self._step, self._taken = self._step + 1, 0
+        if not self._ended:
+            self._ended = True
+            self.finished()
+        return None
+
+    def done(self) -> None:
+        """Give a unit back as done."""
+        self._running -= 1
+        if not self._running and self._taken >= len(self.steps[self._step]):
+            self._step, self._taken = self._step + 1, 0
+
+    @property
+    def is_crowded(self) -> bool:
+        """Tell whether one more connection would wait for another one."""
+        return self.single_file and self._step == 0 and self._running > 0
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing is left to take or wait for."""
+        return self._step >= len(self.steps) and not self._running
+
+
+@dataclass(slots=True)
+class WorkQueue:
+    """All tables of one load."""
+
+    tracks: list[TableSteps]
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def work(self, session: Session) -> None:
+        """Be one connection: take units until every track is over."""
+        while True:
+            async with self._changed:
+                while (found := self._take()) is None:
+                    if not self.tracks:
+                        return
+                    await self._changed.wait()
+            track, unit = found
+            await unit(session)
+            async with self._changed:
+                track.done()
+                self._changed.notify_all()
+
+    def _take(self) -> tuple[TableSteps, Unit] | None:
+        """Take the first open unit, and forget tracks that are over on the way to it."""
+        for place, track in enumerate(self.tracks):
+            if not track.is_crowded and (unit := track.take()) is not None:
+                self._forget(place)
+                return track, unit
+        self._forget(len(self.tracks))
+        for track in self.tracks:
+            if (unit := track.take()) is not None:
+                return track, unit
+        return None
+
+    def _forget(self, before: int) -> None:
+        """Forget what is over of the first tracks: ten thousand need not be looked at each time."""
+        self.tracks[:before] = [track for track in self.tracks[:before] if not track.is_over]

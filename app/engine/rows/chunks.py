@@ -1,0 +1,269 @@
+"""
+Reading tables: which rows make one statement, and the proof that none is missing.
+
+A table with a usable key is cut into half-open key ranges. `Planner` says where to cut: integer keys
+by arithmetic that adapts to the density seen, all others by asking the server for the next key.
+`read_range` reads one range and splits it when the reply was too large:
+
+1. One query returns COUNT(*) and all rows as text.
+2. The separators are counted. As many rows as COUNT(*), and no warning: the chunk is good.
+3. Else the reply was cut, or a row was too large to format. Halve the range and read both halves.
+4. A range of one row that is still too large is read in slices (`app.engine.rows.large_rows`).
+
+A table without a usable key is read row by row as one stream, on one connection.
+
+Not guaranteed: a stable order for tables without a key in engines that do not keep one.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app.domain.backups.manifest import StatementKind
+from app.domain.ports import Statement
+from app.engine.rows.planner import _boundary
+from app.engine.rows.queries import TableSql
+from app.engine.server.connection import Session, Value
+from app.engine.sql import literals
+from app.engine.sql.key_ranges import Range
+from app.errors import SnapshotError, StatementError
+
+
+# How far above its target a statement may grow before it is split. Not a power of two on purpose:
+# some servers return nothing when group_concat_max_len is 2^28 or 2^29.
+_SLACK: Final = 4
+_CUT: Final = frozenset({1260, 1301})
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """
+    Rows of one statement.
+
+    Attributes:
+        part: Range they were read from; open for streams.
+        rows: How many.
+        body: Their text, between the first and the last parenthesis.
+        valid: False when text columns held bytes that are no text, now in hex.
+    """
+
+    part: Range
+    rows: int
+    body: bytes
+    valid: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LargeRow:
+    """
+    One row too large for a statement.
+
+    Attributes:
+        part: Range that holds just this row; open for streams.
+        ordinal: Position in the stream, from 0.
+    """
+
+    part: Range
+    ordinal: int = 0
+
+
+Piece = Chunk | LargeRow
+
+
+def max_reply_bytes(chunk_bytes: int) -> int:
+    """Return group_concat_max_len for a target: what no reply may exceed."""
+    return _SLACK * chunk_bytes + 1021
+
+
+async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGenerator[Piece]:
+    """
+    Read one range.
+
+    Yields:
+        Pieces in key order that together are the range; nothing for an empty range.
+
+    Raises:
+        SnapshotError: The table changed under the snapshot.
+        StatementError: The reply contradicts itself for no known reason.
+    """
+    rows, chunk = await _chunk(session, sql, part)
+    if rows == 0:
+        return
+    if chunk is not None:
+        yield chunk
+        return
+    if rows == 1:
+        yield LargeRow(part)
+        return
+    middle = await _boundary(session, sql, part, rows // 2)
+    if not middle or middle == part.lower:
+        raise SnapshotError(f"{sql.table.label}: its key does not separate its rows")
+    for half in (Range(part.lower, middle), Range(middle, part.upper)):
+        async for piece in read_range(session, sql, half):
+            yield piece
+
+
+async def _chunk(session: Session, sql: TableSql, part: Range) -> tuple[int, Chunk | None]:
+    """Return the number of rows of a range, and the rows unless the reply was cut."""
+    rows, body = await _read(session, sql, part, as_hex=False)
+    if body is None:
+        return rows, None
+    chunk = Chunk(part, rows, body)
+    if body.isascii() or not await _is_odd(session, sql, chunk):
+        return rows, chunk
+    valid = literals.is_utf8(body) or not await _has_invalid_text(session, sql, part)
+    rows, body = await _read(session, sql, part, as_hex=True)
+    if body is None:
+        return rows, None
+    return rows, Chunk(part, rows, body, valid=valid)
+
+
+async def _has_invalid_text(session: Session, sql: TableSql, part: Range) -> bool:
+    """Tell whether texts hold bytes that no server takes back; those of ascii columns it does."""
+    query = sql.invalid_text(part)
+    return bool(query) and bool((await session.query(query, redact=True, no_timeout=True)).rows)
+
+
+async def _is_odd(session: Session, sql: TableSql, chunk: Chunk) -> bool:
+    """Tell whether texts hold bytes that are none; a column of character set ascii may, too."""
+    if not literals.is_utf8(chunk.body):
+        return True
+    query = sql.odd_rows(chunk.part)
+    return bool(query) and bool(await session.texts(query))
+
+
+async def _read(
+    session: Session,
+    sql: TableSql,
+    part: Range,
+    *,
+    as_hex: bool,
+) -> tuple[int, bytes | None]:
+    """Return the number of rows and their text, None when it was cut."""
+    reply = await session.query(sql.chunk(part, as_hex=as_hex), redact=True)
+    count, body = reply.rows[0]
+    rows = int(count or 0)
+    if reply.warnings:
+        codes = {code for code, _ in await session.warnings()}
+        if codes - _CUT:
+            raise StatementError(
+                f"{sql.table.label}: reading it raised warning {min(codes - _CUT)}",
+                errno=min(codes - _CUT),
+            )
+        return rows, None
+    if rows == 0:
+        return 0, b""
+    return rows, None if body is None else literals.joined(body, rows)
+
+
+async def read_stream(
+    session: Session,
+    sql: TableSql,
+    chunk_bytes: int,
+    *,
+    large_from: int | None = None,
+) -> AsyncGenerator[Piece]:
+    """
+    Read a table without a usable key.
+
+    Args:
+        session: Any.
+        sql: The table's.
+        chunk_bytes: Target size of a chunk.
+        large_from: For a proof, the position from which on the rows are large: what is too large
+            for one server may not be so for another.
+
+    Yields:
+        Chunks in the order of the scan; then, from a second scan, the rows with bytes that are no
+        UTF-8, in hex; then the large rows by their position.
+    """
+    scan = _Scan(chunk_bytes, large_from)
+    async with aclosing(session.stream(sql.rows())) as replies:
+        async for chunk in scan.chunks(replies, scan.plain):
+            yield chunk
+    if scan.odd:
+        valid = not await _has_invalid_text(session, sql, Range())
+        async with aclosing(session.stream(sql.rows(as_hex=True))) as replies:
+            async for chunk in scan.chunks(replies, scan.in_hex):
+                yield replace(chunk, valid=valid)
+    for ordinal in scan.large:
+        yield LargeRow(Range(), ordinal)
+
+
+class _Scan:
+    """Sorts the rows of a scan: what goes into chunks, what is read again, what is too large."""
+
+    def __init__(self, chunk_bytes: int, large_from: int | None) -> None:
+        self._chunk_bytes = chunk_bytes
+        self._large_from = large_from
+        self.odd: set[int] = set()
+        self.large: list[int] = []
+
+    def plain(self, position: int, text: bytes | None) -> bool:
+        """Tell whether a row goes into a chunk as it is; note it when it does not."""
+        if text is None or self._is_large(position, text):
+            self.large.append(position)
+            return False
+        if literals.is_utf8(text):
+            return True
+        self.odd.add(position)
+        return False
+
+    def _is_large(self, position: int, text: bytes) -> bool:
+        if self._large_from is None:
+            return len(text) > _SLACK * self._chunk_bytes
+        return position >= self._large_from
+
+    def in_hex(self, position: int, text: bytes | None) -> bool:
+        """Tell whether a row of the second scan goes into a chunk."""
+        if position not in self.odd:
+            return False
+        if text is None:
+            self.large.append(position)
+        return text is not None
+
+    async def chunks(
+        self,
+        replies: AsyncIterator[list[Value]],
+        wanted: Callable[[int, bytes | None], bool],
+    ) -> AsyncIterator[Chunk]:
+        """Join the wanted rows of a scan to chunks."""
+        batch: list[bytes] = []
+        size = position = 0
+        async for rows in replies:
+            all_plain = wanted == self.plain and self._are_plain(position, rows)
+            for text in rows:
+                if all_plain or wanted(position, text):
+                    batch.append(text or b"")
+                    size += len(batch[-1]) + 1
+                position += 1
+                if size >= self._chunk_bytes:
+                    yield _stream_chunk(batch)
+                    batch, size = [], 0
+        if batch:
+            yield _stream_chunk(batch)
+
+    def _are_plain(self, position: int, rows: list[Value]) -> bool:
+        """Tell of many rows at once that each goes into a chunk as it is, which nearly all do."""
+        texts = [text for text in rows if text is not None]
+        return (
+            len(texts) == len(rows)
+            and not self._is_large(position + len(rows) - 1, max(texts, key=len))
+            and literals.is_utf8(literals.ROW_JOIN.join(texts))
+        )
+
+
+def _stream_chunk(batch: list[bytes]) -> Chunk:
+    return Chunk(Range(), len(batch), literals.ROW_JOIN.join(batch))
+
+
+def chunk_statement(sql: TableSql, chunk: Chunk) -> Statement:
+    """Make the INSERT of one chunk; dump and proof must make the same one."""
+    return Statement(
+        StatementKind.INSERT,
+        literals.insert(sql.head, chunk.body),
+        rows=chunk.rows,
+        lower=chunk.part.lower,
+        upper=chunk.part.upper,
+    )

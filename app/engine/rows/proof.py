@@ -1,0 +1,182 @@
+"""
+Proof that a restored table is the one that was backed up.
+
+Every chunk is read back by the query that dumped it and made into the statement that is in the file;
+its SHA-256 must be the one in the manifest. Rows outside of all chunks would show in COUNT(*).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Final, NoReturn
+
+from app.concurrency import together
+from app.domain.backups.manifest import (
+    Manifest,
+    MemberEntry,
+    MemberKind,
+    StatementEntry,
+    StatementKind,
+)
+from app.engine.rows.chunks import Chunk, LargeRow, chunk_statement, read_range, read_stream
+from app.engine.rows.large_rows import read_large_row
+from app.engine.rows.queries import TableSql, count_rows
+from app.engine.schema.tables import Table
+from app.engine.server.connection import Session
+from app.engine.sql.key_ranges import Range
+from app.errors import ProofFailedError, SnapshotError
+
+
+_COMPARED: Final = frozenset({StatementKind.INSERT, StatementKind.PIECE})
+
+
+def compared(member: MemberEntry) -> list[StatementEntry]:
+    """Return the statements of a data member that stand for rows."""
+    return [entry for entry in member.statements if entry.kind in _COMPARED]
+
+
+def reads_all(members: Sequence[MemberEntry]) -> bool:
+    """
+    Tell whether the proof of a table's members alone shows that there are no other rows.
+
+    It does for a single range without bounds: `prove_member` reads whatever rows the table has, and
+    compares all of them. Between bounds, or of a table that should be empty, rows may hide.
+
+    Returns:
+        Whether counting the rows would add nothing.
+    """
+    if len(members) != 1:
+        return False
+    insert = compared(members[0])[-1]
+    return not (insert.lower or insert.upper or insert.sliced)
+
+
+async def prove_tables(
+    sessions: Sequence[Session],
+    manifest: Manifest,
+    tables: Sequence[tuple[str, Table]],
+) -> None:
+    """
+    Compare the rows of live tables with a backup.
+
+    Args:
+        sessions: With a group_concat_max_len for the backup's chunks; they share the tables.
+        manifest: Of the backup.
+        tables: Name of the database in the backup, and the live table.
+
+    Raises:
+        ProofFailedError: Live rows are not those of the backup.
+    """
+    members: dict[tuple[str, str], list[MemberEntry]] = {}
+    for member in manifest.members:
+        if member.kind is MemberKind.DATA:
+            members.setdefault((member.database, member.table), []).append(member)
+    pending = iter(tables)
+
+    async def work(session: Session) -> None:
+        for source, table in pending:
+            if not table.has_rows or table.entry.partial:
+                continue
+            sql, own = TableSql.of(table, sessions[0].flavor), members.get((source, table.name), [])
+            if table.entry.index:
+                for one in own:
+                    await prove_member(session, sql, one)
+            else:
+                await prove_stream(session, sql, own, manifest.options.chunk_bytes)
+            await prove_count(session, sql, own)
+
+    await together(*(work(session) for session in sessions))
+
+
+async def prove_member(session: Session, sql: TableSql, member: MemberEntry) -> None:
+    """
+    Read the rows of one data member back and compare.
+
+    Raises:
+        ProofFailedError: The live rows are not those of the member.
+    """
+    entries = compared(member)
+    insert = entries[-1]
+    part = Range(insert.lower, insert.upper)
+    found: list[Chunk | LargeRow] = [LargeRow(part)]
+    if not insert.sliced:  # what was large for the server backed up may not be so for this one
+        found = []
+        async with aclosing(read_range(session, sql, part)) as pieces:
+            async for piece in pieces:
+                found.append(piece)
+                if len(found) > 1:  # a live table may hold any number of rows more
+                    break
+    if len(found) != 1 or isinstance(found[0], LargeRow) is not insert.sliced:
+        _fail(sql, f"a range holds other rows than the {insert.rows} of the backup")
+    await _compare(session, sql, found[0], entries)
+
+
+async def prove_stream(
+    session: Session,
+    sql: TableSql,
+    members: Sequence[MemberEntry],
+    chunk_bytes: int,
+) -> None:
+    """
+    Read a table without a usable key back, whole and in order, and compare.
+
+    Raises:
+        ProofFailedError: The live rows are not those of the members.
+    """
+    expected = iter(members)
+    inserts = [compared(member)[-1] for member in members]
+    plain = sum(insert.rows for insert in inserts if not insert.sliced)
+    async with aclosing(read_stream(session, sql, chunk_bytes, large_from=plain)) as pieces:
+        async for piece in pieces:
+            member = next(expected, None)
+            if member is None:
+                _fail(sql, "there are more rows than in the backup")
+            await _compare(session, sql, piece, compared(member))
+    if next(expected, None) is not None:
+        _fail(sql, "there are fewer rows than in the backup")
+
+
+async def prove_count(session: Session, sql: TableSql, members: Sequence[MemberEntry]) -> None:
+    """
+    Compare the number of rows, unless the proof of the members has read them all.
+
+    Raises:
+        ProofFailedError: It is not the backup's.
+    """
+    if reads_all(members):
+        return
+    rows = await count_rows(session, sql)
+    if rows != sql.table.entry.rows:
+        _fail(sql, f"{rows} rows, {sql.table.entry.rows} in the backup")
+
+
+async def _compare(
+    session: Session,
+    sql: TableSql,
+    piece: Chunk | LargeRow,
+    entries: Sequence[StatementEntry],
+) -> None:
+    digests = []
+    if isinstance(piece, Chunk):
+        digests.append(hashlib.sha256(chunk_statement(sql, piece).sql).hexdigest())
+    else:
+        try:
+            async with aclosing(read_large_row(session, sql, piece)) as parts:
+                digests.extend(
+                    [
+                        hashlib.sha256(part.sql).hexdigest()
+                        async for part in parts
+                        if part.kind in _COMPARED
+                    ],
+                )
+        except SnapshotError as exc:  # not one row in its range
+            _fail(sql, str(exc))
+    if digests != [entry.sha256 for entry in entries]:
+        _fail(sql, f"{entries[-1].rows} rows differ from the backup's")
+
+
+def _fail(sql: TableSql, what: str) -> NoReturn:
+    raise ProofFailedError(
+        f"{sql.table.label}: {what}",
+        hint="What was restored is not kept. Verify the backup, and look for writers or triggers.",
+    )

@@ -1,0 +1,144 @@
+"""The queries that read one table, made once and used for every chunk: pure text, no I/O."""
+
+from dataclasses import dataclass
+
+from app.domain.backups.manifest import ColumnEntry
+from app.engine.flavor import Flavor
+from app.engine.schema.tables import Table
+from app.engine.server.connection import Session
+from app.engine.sql import literals
+from app.engine.sql.key_ranges import Range
+from app.engine.sql.quoting import quote
+
+
+@dataclass(frozen=True, slots=True)
+class TableSql:
+    """
+    How one table is read and written.
+
+    Attributes:
+        table: Which one.
+        columns: Those an INSERT names.
+        head: What stands before the first row of an INSERT.
+        row: Expression for the text of one row, NULL when it is too large.
+        fast_row: The same where warnings are seen.
+        hex_row: The same with all texts as hex, for bytes that are no valid text.
+        source: What follows FROM.
+        order: ORDER BY list inside a chunk; empty when the index keeps the order.
+        key_row: Comma-separated expressions for the literals of the key.
+        key_order: ORDER BY list of the key; empty for tables read as a stream.
+        odd_ascii: Condition for other bytes than ASCII in columns of that character set; may be empty.
+        integer_key: Whether the first key column is an integer, so that bounds can be computed.
+    """
+
+    table: Table
+    columns: tuple[ColumnEntry, ...]
+    head: bytes
+    row: str
+    fast_row: str
+    hex_row: str
+    source: str
+    order: str
+    key_row: str
+    key_order: str
+    odd_ascii: str
+    integer_key: bool
+
+    @classmethod
+    def of(cls, table: Table, flavor: Flavor) -> "TableSql":
+        """
+        Prepare the queries of a table.
+
+        Returns:
+            All of them.
+
+        Raises:
+            UnsupportedObjectError: A column's type is unknown.
+        """
+        entry = table.entry
+        by_name = {column.name: column for column in entry.columns}
+        key = [by_name[name] for name in entry.key]
+        key_order = ", ".join(quote(column.name) for column in key)
+        period = " FOR SYSTEM_TIME ALL" if entry.history else ""
+        hint = f" FORCE INDEX ({quote(entry.index)})" if entry.index else " USE INDEX ()"
+        return cls(
+            table=table,
+            columns=table.loadable,
+            head=literals.insert_head(entry.name, table.loadable),
+            row=literals.row(literals.stream_rows(table.loadable, flavor, as_hex=False)),
+            fast_row=literals.fast_row([
+                literals.literal(column, flavor) for column in table.loadable
+            ]),
+            hex_row=literals.row(literals.stream_rows(table.loadable, flavor, as_hex=True)),
+            source=f"{table.sql}{period}{hint}",
+            order=key_order if entry.ordered else "",
+            key_row=", ".join(literals.key_literal(column, flavor) for column in key),
+            key_order=key_order,
+            odd_ascii=" OR ".join(
+                flavor.odd_ascii.replace("{}", quote(column.name))
+                for column in table.loadable
+                if column.charset == "ascii"
+            ),
+            integer_key=bool(key) and key[0].data_type in literals.INTEGER_TYPES,
+        )
+
+    def chunk(self, part: Range, *, as_hex: bool = False) -> str:
+        """Return the query for the rows of a range, in one reply row of count and text."""
+        row = self.hex_row if as_hex else self.fast_row
+        where = part.where(self.table.entry.key)
+        return literals.chunk(row, f"{self.source}{where}", order=self.order)
+
+    def count(self) -> str:
+        """Return the query for the number of rows."""
+        period = " FOR SYSTEM_TIME ALL" if self.table.entry.history else ""
+        return f"SELECT COUNT(*) FROM {self.table.sql}{period}"
+
+    def touch(self) -> str:
+        """Return a query without rows, which takes the metadata lock as one with rows does."""
+        return f"SELECT 1 FROM {self.table.sql} LIMIT 0"
+
+    def extent(self) -> str:
+        """Return the query for the least and greatest first key column; both NULL when empty."""
+        first = quote(self.table.entry.key[0])
+        return f"SELECT MIN({first}), MAX({first}) FROM {self.source}"
+
+    def boundary(self, part: Range, offset: int) -> str:
+        """Return the query for the key that has `offset` rows of the range before it."""
+        where = part.where(self.table.entry.key)
+        return (
+            f"SELECT {self.key_row} FROM {self.source}{where} "
+            f"ORDER BY {self.key_order} LIMIT 1 OFFSET {offset}"
+        )
+
+    def odd_rows(self, part: Range) -> str:
+        """Return a query with a row if ascii columns hold other bytes; empty without such columns."""
+        if not self.odd_ascii:
+            return ""
+        where = part.where(self.table.entry.key) or " WHERE TRUE"
+        return f"SELECT 1 FROM {self.source}{where} AND ({self.odd_ascii}) LIMIT 1"
+
+    def invalid_text(self, part: Range) -> str:
+        """Return a query with a row if UTF-8 columns hold bytes that are none; empty without such."""
+        columns = [column for column in self.columns if column.charset in literals.CHECKED_CHARSETS]
+        if not columns:
+            return ""
+        where = part.where(self.table.entry.key) or " WHERE TRUE"
+        odd = " OR ".join(
+            f"CAST({name} AS BINARY) <>"
+            f" CAST(CONVERT(CAST({name} AS BINARY) USING {column.charset}) AS BINARY)"
+            for column in columns
+            for name in [quote(column.name)]
+        )
+        return f"SELECT 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
+
+    def rows(self, *, as_hex: bool = False) -> str:
+        """Return the query for all rows one by one, for tables without a usable key."""
+        row = self.hex_row if as_hex else self.row
+        # History has no order of its own that survives a load.
+        order = " ORDER BY 1" if self.table.entry.history else ""
+        return f"SELECT {row} FROM {self.source}{order}"
+
+
+async def count_rows(session: Session, sql: TableSql) -> int:
+    """Count the rows of a table; may take long."""
+    return int((await session.query(sql.count(), no_timeout=True)).rows[0][0] or 0)

@@ -1,0 +1,168 @@
+"""Databases: read, made, named and dropped."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.restores.journal import ID_DIGITS, RestoreId
+from app.engine.flavor import SYSTEM_SCHEMAS
+from app.engine.schema.tables import TableRef
+from app.engine.server.connection import Session
+from app.engine.sql.quoting import quote, quote_text
+from app.errors import (
+    DatabaseNotFoundError,
+)
+
+
+# Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
+MOST_NAME_CHARACTERS: Final = 64
+_TABLE_TYPES: Final = "'BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED'"
+
+
+# What holds something in a database, table by table of information_schema.
+_CONTENT: Final = (
+    ("TABLES", "TABLE_SCHEMA", "table"),
+    ("ROUTINES", "ROUTINE_SCHEMA", "routine"),
+    ("EVENTS", "EVENT_SCHEMA", "event"),
+)
+
+
+# Schemas where recoveries load and keep tables; never part of a backup of everything.
+SCRATCH: Final = re.compile(r"__bk_(?:new|old)_[0-9a-f]{12}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """One database."""
+
+    name: str
+    charset: str
+    collation: str
+
+
+async def read_schemas(
+    session: Session, names: Sequence[str], *, scratch: bool = False
+) -> list[Schema]:
+    """
+    Find databases.
+
+    Args:
+        session: Any.
+        names: Exact names; empty = all but the system's.
+        scratch: Whether all includes what recoveries made for themselves.
+
+    Returns:
+        In the order of `names`, or by name.
+
+    Raises:
+        DatabaseNotFoundError: One of `names` is not there, or not visible to this user.
+    """
+    rows = await session.texts(
+        "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
+        " FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
+    )
+    found = {row[0]: Schema(row[0], row[1], row[2]) for row in rows}
+    if not names:
+        return [
+            schema
+            for schema in found.values()
+            if schema.name.lower() not in SYSTEM_SCHEMAS
+            and (scratch or not SCRATCH.search(schema.name))
+        ]
+    for name in names:
+        if name not in found:
+            raise DatabaseNotFoundError(
+                f"no database {name!r} on this server, or this user may not see it",
+                hint="SHOW DATABASES lists what the user of BACKSTAY_DATABASE_URL can see.",
+            )
+    return [found[name] for name in dict.fromkeys(names)]
+
+
+async def is_empty(session: Session, database: str) -> bool:
+    """Tell whether a database holds nothing."""
+    return not await content(session, database)
+
+
+async def content(session: Session, database: str) -> str:
+    """Say what a database holds, such as `2 tables`; empty when nothing."""
+    for source, column, noun in _CONTENT:
+        ((count,),) = await session.texts(
+            f"SELECT COUNT(*) FROM information_schema.{source}"
+            f" WHERE {column} = {quote_text(database)}",
+        )
+        if count != "0":
+            return f"{count} {noun}{'' if count == '1' else 's'}"
+    return ""
+
+
+def staging_name(database: str, restore_id: RestoreId) -> str:
+    """Name the schema where new tables wait."""
+    return _scratch_name(database, "new", restore_id)
+
+
+def kept_name(database: str, restore_id: RestoreId) -> str:
+    """Name the schema where old tables are kept."""
+    return _scratch_name(database, "old", restore_id)
+
+
+def scratch_pattern(database: str) -> str:
+    r"""Return a GRANT's pattern for the schemas above, such as `shop\_\_bk\_%`."""
+    stem = re.sub(r"([_%\\])", r"\\\1", _stem(database))
+    return f"{stem}\\_\\_bk\\_%"
+
+
+def _stem(database: str) -> str:
+    return database[: MOST_NAME_CHARACTERS - len("__bk_new_") - ID_DIGITS]
+
+
+def _scratch_name(database: str, word: str, restore_id: RestoreId) -> str:
+    name = f"{_stem(database)}__bk_{word}_{restore_id[-ID_DIGITS:]}"
+    assert SCRATCH.search(name)  # noqa: S101 - backups of everything leave such schemas out by it
+    return name
+
+
+async def create_database(session: Session, name: str, charset: str, collation: str) -> None:
+    """Create a database that must not exist."""
+    await session.query(
+        f"CREATE DATABASE {quote(name)} DEFAULT CHARACTER SET {charset} COLLATE {collation}"
+    )
+
+
+async def drop_database(session: Session, name: str) -> None:
+    """Drop a database of ours, table by table, so that the server never works long on one statement."""
+    for table in await table_names(session, name):
+        kind = "SEQUENCE" if table.engine == "SEQUENCE" else "TABLE"
+        await session.query(f"DROP {kind} IF EXISTS {table.sql}", no_timeout=True)
+    await session.query(f"DROP DATABASE IF EXISTS {quote(name)}", no_timeout=True)
+
+
+async def drop_if_empty(session: Session, name: str) -> list[str]:
+    """Drop a database of ours, unless others put something into it; returns a warning then."""
+    if not await exists(session, name):
+        return []
+    if not await is_empty(session, name):
+        return [f"database {name!r} was not dropped: it holds something that others made"]
+    await drop_database(session, name)
+    return []
+
+
+async def table_names(session: Session, database: str) -> list[TableRef]:
+    """List the tables and sequences of a database, broken ones too; a sequence's engine is SEQUENCE."""
+    rows = await session.texts(
+        "SELECT TABLE_NAME, IF(TABLE_TYPE = 'SEQUENCE', TABLE_TYPE, ENGINE)"
+        f" FROM information_schema.TABLES WHERE TABLE_SCHEMA = {quote_text(database)}"
+        f" AND TABLE_TYPE IN ({_TABLE_TYPES}) ORDER BY TABLE_NAME"
+    )
+    return [TableRef(database, name, engine) for name, engine in rows]
+
+
+async def scratch_databases(session: Session) -> list[str]:
+    """List the schemas that recoveries made for themselves."""
+    every = await read_schemas(session, (), scratch=True)
+    return [one.name for one in every if SCRATCH.search(one.name)]
+
+
+async def exists(session: Session, database: str) -> bool:
+    """Tell whether there is such a database."""
+    return any(schema.name == database for schema in await read_schemas(session, (), scratch=True))

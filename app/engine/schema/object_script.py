@@ -1,0 +1,251 @@
+"""
+Views, triggers, routines and events as statements that load in one pass.
+
+Job: placeholders for all views and for functions that use views, the other routines, the views
+themselves, those functions, triggers, events (disabled), and last the statements that enable events.
+A placeholder has the view's columns, so neither views on views, nor functions used by views, nor
+views used by functions wait for each other.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from app.domain.backups.manifest import ObjectKind, StatementKind
+from app.domain.ports import Statement
+from app.engine.schema.databases import Schema
+from app.engine.schema.objects import ROUTINE_KINDS, Definition
+from app.engine.sql.ddl import disabled_event, tokens, unqualify
+from app.engine.sql.quoting import quote, quote_text
+
+
+_RESET: Final = (
+    b"SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,"
+    b"NO_ENGINE_SUBSTITUTION', SESSION time_zone = '+00:00';\n"
+)
+# Up to the return type; MariaDB and MySQL print the characteristics on lines of their own after it.
+_SIGNATURE: Final = re.compile(r"CREATE .*?\) RETURNS [^\n]*", re.DOTALL)
+# What the mysql client takes for the begin of a comment, or rewrites.
+_CLIENT_MARKS: Final = ("--", "#", "/*", "\r")
+# Client character sets whose bytes are those of the file, with the last character they have.
+_LARGEST: Final = {"utf8": "\uffff", "utf8mb3": "\uffff", "utf8mb4": "\U0010ffff"}
+
+
+def object_statements(
+    definitions: Sequence[Definition],
+    schema: Schema,
+    *,
+    plain_names: bool,
+    prepared: bool,
+) -> list[Statement]:
+    """
+    Write the objects of one database.
+
+    Args:
+        definitions: From `read_objects`.
+        schema: Their database.
+        plain_names: Whether the database's own name is removed from views, so that the file loads
+            into a database of any name.
+        prepared: Whether the server prepares any CREATE from a variable.
+
+    Returns:
+        Statements in the order in which they load.
+    """
+    write = _Writer(schema, plain_names=plain_names, prepared=prepared)
+    views = [definition for definition in definitions if definition.entry.kind is ObjectKind.VIEW]
+    routines = [definition for definition in definitions if definition.entry.kind in ROUTINE_KINDS]
+    events = [definition for definition in definitions if definition.entry.kind is ObjectKind.EVENT]
+    return [
+        *(_placeholder(one) for one in views if one.entry.valid),
+        *write.routines(routines, views),
+        *chain.from_iterable(
+            write.compound(definition, StatementKind.TRIGGER, definition.sql)
+            for definition in definitions
+            if definition.entry.kind is ObjectKind.TRIGGER
+        ),
+        *write.events(events),
+        Statement(StatementKind.SESSION, _RESET),
+    ]
+
+
+def _stub(routine: Definition, views: Sequence[Definition]) -> str:
+    """
+    Make a function that stands in for one that uses views.
+
+    A view on such a function could not be created before the function, nor after it.
+
+    Returns:
+        CREATE FUNCTION with the same signature; empty when none is needed or the signature is not
+        in the usual form.
+    """
+    if routine.entry.kind is not ObjectKind.FUNCTION:
+        return ""
+    if not any(view.entry.name in routine.sql for view in views):
+        return ""
+    signature = _SIGNATURE.match(routine.sql)
+    return f"{signature[0]}\n    NO SQL\nRETURN NULL" if signature else ""
+
+
+def _by_need(views: Sequence[Definition]) -> list[Definition]:
+    """Sort views after those they name; a CHECK OPTION refuses a placeholder below it."""
+    by_name = {quote(one.entry.name): one for one in views}
+    done: dict[str, Definition] = {}
+    waiting: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in done or name in waiting:
+            return
+        waiting.add(name)
+        for part in tokens(by_name[name].sql):
+            if part in by_name and part != name:
+                visit(part)
+        done[name] = by_name[name]
+
+    for name in by_name:
+        visit(name)
+    return list(done.values())
+
+
+def _placeholder(view: Definition) -> Statement:
+    columns = ", ".join(f"1 AS {quote(column)}" for column in view.columns)
+    sql = f"CREATE OR REPLACE VIEW {quote(view.entry.name)} AS SELECT {columns};\n"
+    return Statement(StatementKind.PLACEHOLDER, sql.encode(), name=view.entry.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the objects of one database."""
+
+    schema: Schema
+    plain_names: bool
+    prepared: bool
+
+    def routines(
+        self, routines: Sequence[Definition], views: Sequence[Definition]
+    ) -> Iterator[Statement]:
+        """Write routines and, between the stubs of functions and the functions, the views."""
+        stubs = {
+            routine.entry.name: stub for routine in routines if (stub := _stub(routine, views))
+        }
+        for routine in routines:
+            stub = stubs.get(routine.entry.name, "")
+            kind = StatementKind.PLACEHOLDER if stub else StatementKind.ROUTINE
+            yield from self.compound(routine, kind, stub or routine.sql)
+        for one in _by_need(views):
+            yield from self.view(one)
+        for routine in routines:
+            if routine.entry.name in stubs:
+                drop = f"DROP FUNCTION {quote(routine.entry.name)};\n".encode()
+                yield Statement(StatementKind.PLACEHOLDER, drop, name=routine.entry.name)
+                yield from self.compound(routine, StatementKind.ROUTINE, routine.sql)
+
+    def events(self, events: Sequence[Definition]) -> Iterator[Statement]:
+        """Write events so that none fires before the last of everything is there."""
+        enabled = []
+        for event in events:
+            sql, was_enabled = disabled_event(event.sql)
+            yield from self.compound(event, StatementKind.EVENT, sql)
+            if was_enabled:
+                enabled.append(event)
+        for one in enabled:
+            yield from self.enabled(one)
+
+    def view(self, view: Definition) -> Iterator[Statement]:
+        """Write a view; one that the server itself cannot use as a comment."""
+        sql = unqualify(view.sql, self.schema.name) if self.plain_names else view.sql
+        real = f"CREATE OR REPLACE {sql.removeprefix('CREATE ')}"
+        if view.entry.valid:
+            yield from self._created(view, StatementKind.VIEW, real)
+            return
+        # The client would stop at it; a restore by this program takes the marks off and tries.
+        commented = "".join(f"-- {line}\n" for line in re.split(r"[\r\n]", f"{real};"))
+        yield Statement(StatementKind.INVALID_VIEW, commented.encode(), name=view.entry.name)
+
+    def compound(self, one: Definition, kind: StatementKind, sql: str) -> Iterator[Statement]:
+        """Write an object."""
+        yield from self._remembering(one, self._created(one, kind, sql))
+
+    def enabled(self, event: Definition) -> Iterator[Statement]:
+        """Enable an event; whoever alters one becomes its definer and gives it a session."""
+        definer = f"DEFINER={event.entry.definer} " if event.entry.definer else ""
+        text = f"ALTER {definer}EVENT {quote(event.entry.name)} ENABLE;\n"
+        statements = (
+            Statement(StatementKind.SESSION, _session(event).encode()),
+            Statement(StatementKind.ENABLE_EVENT, text.encode(), name=event.entry.name),
+        )
+        yield from self._remembering(event, statements)
+
+    def _remembering(self, one: Definition, statements: Iterable[Statement]) -> Iterator[Statement]:
+        """Write statements about an object that remembers the collation its database had."""
+        other = one.database_collation not in {"", self.schema.collation}
+        if other:
+            yield _database_collation(one.database_collation)
+        yield from statements
+        if other:
+            yield _database_collation(self.schema.collation)
+
+    def _created(self, one: Definition, kind: StatementKind, sql: str) -> Iterator[Statement]:
+        """Write one CREATE, in the session that the object was made in."""
+        name = one.entry.name
+        variable = self.prepared and not _is_plain(one, sql)
+        if variable:
+            yield Statement(StatementKind.SESSION, _RESET)
+            text = f"SET @backstay_sql = {quote_text(sql)};\n"
+            yield Statement(StatementKind.SESSION, text.encode())
+        yield Statement(StatementKind.SESSION, _session(one).encode())
+        if one.entry.kind not in {ObjectKind.VIEW, ObjectKind.TRIGGER}:
+            drop = f"DROP {one.entry.kind.value.upper()} IF EXISTS {quote(name)};\n"
+            yield Statement(StatementKind.DROP, drop.encode())
+        if variable:
+            yield Statement(kind, b"EXECUTE IMMEDIATE @backstay_sql;\n", name=name)
+            return
+        delimiter = next(mark for mark in _delimiters() if mark not in sql)
+        yield Statement(StatementKind.TEXT, f"DELIMITER {delimiter}\n".encode())
+        yield Statement(kind, sql.encode(), name=name)
+        yield Statement(StatementKind.TEXT, f"\n{delimiter}\nDELIMITER ;\n".encode())
+
+
+def _is_plain(one: Definition, sql: str) -> bool:
+    """
+    Tell whether an object survives the mysql client as it is.
+
+    The client drops comments from bodies and rewrites CR LF. And the file is UTF-8: what was made
+    under, say, koi8r with other than ASCII characters is prepared from a variable, so that the server
+    converts the text and the object keeps its character set.
+
+    Returns:
+        False when it must be prepared from a variable.
+    """
+    if any(mark in sql for mark in _CLIENT_MARKS):
+        return False
+    return sql.isascii() or (one.charset in _LARGEST and max(sql) <= _LARGEST[one.charset])
+
+
+def _delimiters() -> Iterator[str]:
+    yield ";;"
+    number = 0
+    while True:
+        yield f"$backstay{number}$"
+        number += 1
+
+
+def _database_collation(collation: str) -> Statement:
+    """Routines remember the collation their database had; only the database can give it to them."""
+    return Statement(
+        StatementKind.SESSION, f"ALTER DATABASE COLLATE = {quote_text(collation)};\n".encode()
+    )
+
+
+def _session(one: Definition) -> str:
+    zone = f", SESSION time_zone = {quote_text(one.time_zone)}" if one.time_zone else ""
+    return (
+        f"SET SESSION sql_mode = {quote_text(one.sql_mode)},"
+        f" character_set_client = {one.charset}, collation_connection = {one.collation}{zone};\n"
+    )
+
+
+def uncommented(sql: bytes) -> bytes:
+    """Return an INVALID_VIEW statement as SQL again."""
+    return b"\n".join(line.removeprefix(b"-- ") for line in sql.rstrip(b"\n").split(b"\n"))

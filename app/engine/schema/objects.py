@@ -1,0 +1,237 @@
+"""
+Views, triggers, routines and events, as SHOW CREATE prints them.
+
+`app.engine.schema.object_script` writes them into the file.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app.domain.backups.manifest import ObjectEntry, ObjectKind
+from app.engine.schema.databases import Schema
+from app.engine.server.connection import Session
+from app.engine.sql.ddl import fingerprint, unqualify, utf8_only
+from app.engine.sql.quoting import quote, quote_text
+from app.errors import PermissionDeniedError, StatementError
+
+
+# Errors of a view that the server keeps but cannot use: unknown table, column, function, definer.
+_INVALID_VIEW: Final = frozenset({1356, 1146, 1054, 1305, 1449, 1142, 1143})
+_DEFINER: Final = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`|\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """
+    One object as SHOW CREATE prints it, with the session it needs to be created in.
+
+    Attributes:
+        entry: What the manifest says about it.
+        sql: CREATE statement without a terminator.
+        sql_mode: Mode it was made in; empty string is a mode too.
+        charset: character_set_client.
+        collation: collation_connection.
+        database_collation: The database's collation when it was made; empty for views.
+        time_zone: Of an event, else empty.
+        order: Of a trigger among those of the same moment, else empty.
+        columns: Of a valid view.
+    """
+
+    entry: ObjectEntry
+    sql: str
+    sql_mode: str
+    charset: str
+    collation: str
+    database_collation: str = ""
+    time_zone: str = ""
+    order: str = ""
+    columns: tuple[str, ...] = ()
+
+
+ROUTINE_KINDS: Final = (
+    ObjectKind.FUNCTION,
+    ObjectKind.PROCEDURE,
+    ObjectKind.PACKAGE,
+    ObjectKind.PACKAGE_BODY,
+)
+
+
+async def read_objects(
+    session: Session, schema: Schema, *, only_triggers: bool = False
+) -> list[Definition]:
+    """
+    Read everything of a database that is not a table or sequence.
+
+    Leaves the session with that database selected, because the server prints a view's own tables
+    without a qualifier only then.
+
+    Args:
+        session: Any.
+        schema: The database.
+        only_triggers: Leave out the rest, which may be hidden from this user.
+
+    Returns:
+        Views, routines, triggers in their order of action, events; unsorted by dependency.
+
+    Raises:
+        PermissionDeniedError: A definition is hidden from this user.
+    """
+    await session.use(schema.name)
+    found = await _read_triggers(session, schema)
+    if not only_triggers:
+        found = [
+            *await _read_views(session, schema),
+            *await _read_routines(session, schema),
+            *found,
+            *await _read_events(session, schema),
+        ]
+    return [
+        replace(one, entry=replace(one.entry, definition_sha256=digest(one, schema.name)))
+        for one in found
+    ]
+
+
+def digest(one: Definition, database: str, source: str = "") -> str:
+    """
+    Digest all that makes an object what it is.
+
+    Args:
+        one: The object.
+        database: Where it is; it is the same object in a database of another name.
+        source: Where it was backed up; bodies of routines go on to name that database.
+
+    Returns:
+        SHA-256 of its normalised SHOW CREATE and of the session it is created in.
+    """
+    sql = unqualify(one.sql, source) if source else one.sql
+    session = (one.sql_mode, one.charset, one.collation, one.database_collation)
+    return fingerprint("\n".join((sql, *session, one.time_zone, one.order)), database)
+
+
+async def view_names(session: Session, database: str) -> list[str]:
+    """List the views of a database."""
+    rows = await session.texts(
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'"
+        f" AND TABLE_SCHEMA = {quote_text(database)} ORDER BY TABLE_NAME",
+    )
+    return [name for (name,) in rows]
+
+
+async def _read_views(session: Session, schema: Schema) -> list[Definition]:
+    found = []
+    for name in await view_names(session, schema.name):
+        row = (await session.texts(f"SHOW CREATE VIEW {quote(name)}"))[0]
+        columns = await _view_columns(session, name)
+        sql = row[1]
+        entry = _entry(ObjectKind.VIEW, name, sql, valid=columns is not None)
+        found.append(
+            Definition(entry, utf8_only(sql), "", row[2], row[3], columns=tuple(columns or ())),
+        )
+    return found
+
+
+async def _view_columns(session: Session, name: str) -> list[str] | None:
+    """Return a view's columns, None when the server itself cannot use it."""
+    try:
+        rows = await session.texts(f"SHOW COLUMNS FROM {quote(name)}")
+    except StatementError as exc:
+        if exc.errno in _INVALID_VIEW:
+            return None
+        raise
+    except PermissionDeniedError:
+        return None
+    return [row[0] for row in rows]
+
+
+async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
+    listing = await session.texts(
+        "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"
+        f" WHERE ROUTINE_SCHEMA = {quote_text(schema.name)} ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
+    )
+    kinds = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
+    found = []
+    for kind_text, name in listing:
+        kind = kinds[kind_text.upper()]
+        row = (await session.texts(f"SHOW CREATE {kind.value.upper()} {quote(name)}"))[0]
+        if not row[2]:
+            raise PermissionDeniedError(
+                f"the body of {kind} {schema.name}.{name} is hidden from this user",
+                hint=f"GRANT {session.flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
+            )
+        found.append(_definition(kind, name, row[2], row))
+    return sorted(found, key=lambda one: ROUTINE_KINDS.index(one.entry.kind))
+
+
+async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
+    listing = await session.texts(
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_ORDER FROM information_schema.TRIGGERS"
+        f" WHERE TRIGGER_SCHEMA = {quote_text(schema.name)}"
+        " ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER",
+    )
+    found = []
+    for name, table, order in listing:
+        row = (await session.texts(f"SHOW CREATE TRIGGER {quote(name)}"))[0]
+        found.append(
+            replace(
+                _definition(ObjectKind.TRIGGER, name, row[2], row, table=table),
+                order=order,
+            )
+        )
+    return found
+
+
+async def _read_events(session: Session, schema: Schema) -> list[Definition]:
+    listing = await session.texts(
+        "SELECT EVENT_NAME FROM information_schema.EVENTS"
+        f" WHERE EVENT_SCHEMA = {quote_text(schema.name)} ORDER BY EVENT_NAME",
+    )
+    found = []
+    for (name,) in listing:
+        row = (await session.texts(f"SHOW CREATE EVENT {quote(name)}"))[0]
+        entry = _entry(ObjectKind.EVENT, name, row[3])
+        found.append(
+            Definition(
+                entry,
+                row[3],
+                row[1],
+                row[4],
+                row[5],
+                database_collation=row[6],
+                time_zone=row[2],
+            ),
+        )
+    return found
+
+
+def _definition(
+    kind: ObjectKind,
+    name: str,
+    sql: str,
+    row: Sequence[str],
+    *,
+    table: str = "",
+) -> Definition:
+    """Make a definition from the columns that SHOW CREATE has for routines and triggers alike."""
+    entry = _entry(kind, name, sql, table=table)
+    return Definition(entry, sql, row[1], row[3], row[4], database_collation=row[5])
+
+
+def _entry(
+    kind: ObjectKind,
+    name: str,
+    sql: str,
+    *,
+    table: str = "",
+    valid: bool = True,
+) -> ObjectEntry:
+    definer = _DEFINER.search(sql[:500])
+    return ObjectEntry(
+        kind=kind,
+        name=name,
+        table=table,
+        valid=valid,
+        definer=definer[1] if definer else "",
+        definition_sha256="",
+    )

@@ -1,0 +1,162 @@
+"""
+Which table stands behind a name.
+
+RENAME gives a name to another table without touching its rows, so neither the server nor SHOW CREATE
+notices when two tables of the same definition change places after the snapshot: one of them would be
+in the backup twice, the other not at all. InnoDB's table ids tell them apart.
+
+A connection that has read a table holds its metadata lock until `Snapshot.release`. What the names
+stand for is compared just before, so it is what was read.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.engine.schema.tables import Table, TableRef, read_refs
+from app.engine.server.connection import Session
+from app.engine.sql.quoting import quote_text
+from app.errors import PermissionDeniedError, SnapshotError, StatementError
+
+
+Ids = Mapping[str, frozenset[int]]
+
+_TRANSACTIONAL: Final = "innodb"
+# Source: https://dev.mysql.com/doc/refman/8.4/en/identifier-mapping.html
+_SAME_IN_FILES: Final = re.compile("[0-9A-Za-z_]+")
+# A result has at most 4096 columns.
+_MOST_COLUMNS: Final = 1000
+
+
+@dataclass(slots=True)
+class Identities:
+    """
+    What the names stood for at the snapshot's point.
+
+    Attributes:
+        ids: Table ids by encoded `database/table`, one a partition; None when they cannot be seen.
+    """
+
+    ids: Ids | None
+    _touched: dict[int, list[TableRef]] = field(default_factory=lambda: defaultdict(list))
+
+    def touch(self, session: Session, table: TableRef) -> None:
+        """Remember that a connection has read a table and holds its metadata lock."""
+        if self.ids is not None and not table.is_unsafe:
+            self._touched[session.connection_id].append(table)
+
+    async def check(self, session: Session) -> None:
+        """
+        Compare the tables that a connection has read since the last call.
+
+        Raises:
+            SnapshotError: A name stands for another table than at the snapshot's point.
+        """
+        tables = self._touched.pop(session.connection_id, [])
+        if not tables or self.ids is None:
+            return
+        keys = await _keys(session, tables)
+        now = await read_ids(session, keys) or {}
+        for table, key in zip(tables, keys, strict=True):
+            if now.get(key) != self.ids.get(key):
+                raise SnapshotError(
+                    f"{table.label} was replaced by another table while it was backed up",
+                    hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
+                )
+
+
+async def read_ids(session: Session, keys: Sequence[str] = ()) -> Ids | None:
+    """
+    Read the ids of tables.
+
+    Args:
+        session: Any.
+        keys: Encoded `database/table`; empty = all. Others may be among the answer.
+
+    Returns:
+        Ids by key; None without the PROCESS privilege.
+    """
+    where = ""
+    if keys:  # of very many tables, a few were read since the last time
+        wanted = ", ".join(map(quote_text, keys))
+        where = f" WHERE SUBSTRING_INDEX(REPLACE(NAME, '#p#', '#P#'), '#P#', 1) IN ({wanted})"
+    try:
+        found = await session.texts(session.flavor.table_ids + where)
+    except PermissionDeniedError:
+        return None
+    ids: dict[str, set[int]] = defaultdict(set)
+    for name, number in found:
+        ids[name.replace("#p#", "#P#").partition("#P#")[0]].add(int(number))
+    return {name: frozenset(numbers) for name, numbers in ids.items()}
+
+
+async def _keys(session: Session, tables: Sequence[TableRef]) -> list[str]:
+    """Encode names as the server's files are; which signs change, and how, only the server knows."""
+    parts = {part for table in tables for part in (table.database, table.name)}
+    encoded = {part: part for part in parts if _SAME_IN_FILES.fullmatch(part)}
+    odd = sorted(parts - encoded.keys())
+    for start in range(0, len(odd), _MOST_COLUMNS):
+        some = odd[start : start + _MOST_COLUMNS]
+        columns = [f"CAST(CONVERT({quote_text(part)} USING filename) AS BINARY)" for part in some]
+        (row,) = await session.texts(f"SELECT {', '.join(columns)}")
+        encoded |= zip(some, row, strict=True)
+    return [f"{encoded[table.database]}/{encoded[table.name]}" for table in tables]
+
+
+async def read_new(
+    session: Session,
+    databases: Sequence[str],
+    planned: Sequence[Table],
+    wanted: Callable[[str, str], bool],
+) -> list[TableRef]:
+    """
+    Name the tables that were not there when names were read.
+
+    Args:
+        session: Any.
+        databases: Where they would be.
+        planned: What was seen when names were read.
+        wanted: Which databases and names are meant.
+
+    Returns:
+        Those with rows of their own; broken ones are left out.
+    """
+    if not databases:
+        return []
+    # Names alone come from the directory; to tell engines the server opens every table.
+    rows = await session.texts(
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
+        f" WHERE TABLE_SCHEMA IN ({', '.join(map(quote_text, databases))})"
+    )
+    seen = {(table.database, table.name) for table in planned}
+    new = {(database, name) for database, name in rows if wanted(database, name)} - seen
+    names = {name for _, name in new}
+    refs = await read_refs(session, databases, names) if names else []
+    return [ref for ref in refs if (ref.database, ref.name) in new]
+
+
+async def find_missed(session: Session, new: Sequence[TableRef]) -> TableRef | None:
+    """
+    Find a table that the snapshot shows although it was not among the names.
+
+    information_schema shows a RENAME of several tables half done, with one that has no name. A table
+    that came after the snapshot is told apart by InnoDB, which refuses it to the snapshot (1412).
+
+    Args:
+        session: In the snapshot.
+        new: What is there now, at the end, and was not when names were read.
+
+    Returns:
+        The first one; None when none was missed. Tables of other engines have no snapshot to ask.
+    """
+    for ref in new:
+        if ref.engine.lower() != _TRANSACTIONAL:
+            continue
+        try:
+            await session.query(f"SELECT 1 FROM {ref.sql} LIMIT 1")
+        except (StatementError, PermissionDeniedError):
+            continue
+        return ref
+    return None

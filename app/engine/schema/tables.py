@@ -1,0 +1,341 @@
+"""
+What a server holds, read in a few set queries.
+
+Definitions come verbatim from SHOW CREATE; information_schema only says what to ask for and how to
+read the rows.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app.domain.backups.manifest import ColumnEntry, ServerEntry, TableEntry
+from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, Flavor
+from app.engine.server.connection import Session
+from app.engine.sql.literals import can_bound
+from app.engine.sql.patterns import matches
+from app.engine.sql.quoting import qualified, quote_text
+from app.errors import TableNotFoundError, UnsupportedObjectError
+
+
+_PERIOD: Final = frozenset({"ROW START", "ROW END"})
+_ROW_START: Final = ColumnEntry("row_start", "timestamp", "timestamp(6)", nullable=False)
+_ROW_END: Final = ColumnEntry("row_end", "timestamp", "timestamp(6)", nullable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRef:
+    """A table by name, with the engine that says how it must be read."""
+
+    database: str
+    name: str
+    engine: str
+
+    @property
+    def sql(self) -> str:
+        """Return its quoted, qualified name."""
+        return qualified(self.database, self.name)
+
+    @property
+    def label(self) -> str:
+        """Return its name for people."""
+        return f"{self.database}.{self.name}"
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether the table's rows are its own."""
+        return self.engine not in ROWLESS_ENGINES
+
+    @property
+    def is_unsafe(self) -> bool:
+        """Tell whether a transaction's snapshot does not cover its rows."""
+        return self.has_rows and self.engine not in SNAPSHOT_ENGINES
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """
+    One table or sequence of a live server.
+
+    Attributes:
+        database: Where it is.
+        entry: What the manifest will say; rows and sizes are filled in by the dump.
+        rows_estimate: The server's guess, for progress.
+        bytes_estimate: The server's guess of the size of its data.
+        shown: Name of the database for people, where the table waits in another one; else empty.
+    """
+
+    database: str
+    entry: TableEntry
+    rows_estimate: int = 0
+    bytes_estimate: int = 0
+    shown: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self.entry.name
+
+    @property
+    def ref(self) -> TableRef:
+        """Return its name and engine."""
+        return TableRef(self.database, self.entry.name, self.entry.engine)
+
+    @property
+    def sql(self) -> str:
+        """Return its quoted, qualified name."""
+        return qualified(self.database, self.entry.name)
+
+    @property
+    def label(self) -> str:
+        """Return its name for people."""
+        return f"{self.shown or self.database}.{self.entry.name}"
+
+    @property
+    def loadable(self) -> tuple[ColumnEntry, ...]:
+        """Return the columns that an INSERT names."""
+        return tuple(column for column in self.entry.columns if not column.generated)
+
+    @property
+    def has_rows(self) -> bool:
+        """Tell whether the table's rows are its own."""
+        return not self.entry.sequence and self.ref.has_rows
+
+
+async def read_server(session: Session) -> ServerEntry:
+    """Describe the server."""
+    text = (
+        await session.texts(
+            "SELECT VERSION(), @@GLOBAL.sql_mode, @@GLOBAL.character_set_server,"
+            " @@GLOBAL.collation_server, @@GLOBAL.lower_case_table_names,"
+            " @@GLOBAL.max_allowed_packet, @@GLOBAL.time_zone",
+        )
+    )[0]
+    return ServerEntry(
+        vendor=session.flavor.vendor,
+        version=text[0],
+        sql_mode=text[1],
+        charset=text[2],
+        collation=text[3],
+        lower_case_table_names=int(text[4]),
+        max_allowed_packet=int(text[5]),
+        time_zone=text[6],
+    )
+
+
+async def read_refs(
+    session: Session, databases: Sequence[str], names: Collection[str] = ()
+) -> list[TableRef]:
+    """Name tables with rows, all or those of some names, cheaply; broken ones are left out."""
+    if not databases:
+        return []
+    rows = await session.texts(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES"
+        f" WHERE {_scope(databases, names)} AND ENGINE IS NOT NULL"
+        " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+    )
+    return [TableRef(row[0], row[1], row[2]) for row in rows]
+
+
+async def has_rows(session: Session, table: TableRef) -> bool:
+    """Tell whether a table has any row."""
+    return await session.scalar(f"SELECT EXISTS (SELECT 1 FROM {table.sql})") == "1"
+
+
+def _scope(databases: Sequence[str], names: Collection[str] = ()) -> str:
+    # The server opens only tables whose names pass.
+    some = f" AND TABLE_NAME IN ({', '.join(map(quote_text, names))})" if names else ""
+    return f"TABLE_SCHEMA IN ({', '.join(map(quote_text, databases))}){some}"
+
+
+async def read_tables(
+    session: Session,
+    databases: Sequence[str],
+    wanted: Callable[[TableRef], bool] = lambda _: True,
+    names: Collection[str] = (),
+) -> list[Table]:
+    """
+    Read tables and sequences of some databases, without definitions.
+
+    Args:
+        session: Any.
+        databases: Exact names.
+        wanted: Which of them; others may be broken or unreadable.
+        names: If any, only tables of these names are looked at.
+
+    Returns:
+        Sorted by database and name, without views.
+
+    Raises:
+        UnsupportedObjectError: The server itself cannot open a table.
+    """
+    if not databases:
+        return []
+    scope = _scope(databases, names)
+    listing = await session.texts(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH,"
+        f" CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES WHERE {scope}"
+        " AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
+        " ORDER BY TABLE_SCHEMA, TABLE_NAME",
+    )
+    columns = await _read_columns(session, scope)
+    keys = await _read_keys(session, scope)
+    return [
+        _table(row, session.flavor, columns[row[0], row[1]], keys[row[0], row[1]])
+        for row in listing
+        if wanted(TableRef(row[0], row[1], row[3]))
+    ]
+
+
+def choose(
+    tables: Sequence[Table],
+    include: Sequence[str],
+    exclude: Sequence[str],
+) -> list[Table]:
+    """
+    Apply the patterns of a request.
+
+    Returns:
+        The tables that are meant, in the same order.
+
+    Raises:
+        TableNotFoundError: A pattern of `include` matches nothing.
+    """
+    for pattern in include:
+        if not any(matches(table.database, table.name, pattern) for table in tables):
+            raise TableNotFoundError(
+                f"no table matches {pattern!r}",
+                hint="Patterns are globs on TABLE or DATABASE.TABLE, upper and lower case differ.",
+            )
+    return [
+        table
+        for table in tables
+        if (not include or any(matches(table.database, table.name, p) for p in include))
+        and not any(matches(table.database, table.name, p) for p in exclude)
+    ]
+
+
+async def show_create(session: Session, table: Table) -> str:
+    """Return the definition of a table or sequence as the server prints it."""
+    kind = "SEQUENCE" if table.entry.sequence else "TABLE"
+    return (await session.texts(f"SHOW CREATE {kind} {table.sql}"))[0][1]
+
+
+async def _read_columns(
+    session: Session, scope: str
+) -> Mapping[tuple[str, str], list[tuple[ColumnEntry, str]]]:
+    """Read columns with the expression of generated ones."""
+    rows = await session.texts(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE,"
+        " CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, GENERATION_EXPRESSION"
+        f" FROM information_schema.COLUMNS WHERE {scope}"
+        " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION",
+    )
+    found: dict[tuple[str, str], list[tuple[ColumnEntry, str]]] = defaultdict(list)
+    for row in rows:  # interned: the same few texts in thousands of tables
+        schema, table, name, data_type, column_type, nullable, *rest = map(sys.intern, row[:8])
+        charset, collation = rest
+        extra = row[8].upper()
+        column = ColumnEntry(
+            name=name,
+            data_type=data_type.lower(),
+            column_type=column_type,
+            nullable=nullable.upper() == "YES",
+            charset=charset,
+            collation=collation,
+            generated="VIRTUAL GENERATED" in extra or "STORED GENERATED" in extra,
+        )
+        found[schema, table].append((column, row[9].upper()))
+    return found
+
+
+async def _read_keys(
+    session: Session,
+    scope: str,
+) -> Mapping[tuple[str, str], list[tuple[str, list[tuple[str, ...]]]]]:
+    """Read unique B-tree indexes, the primary key first, each with its rows of STATISTICS."""
+    rows = await session.texts(
+        "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
+        f" FROM information_schema.STATISTICS WHERE {scope} AND NON_UNIQUE = 0"
+        f" AND INDEX_TYPE = 'BTREE' AND NOT ({session.flavor.unusable_index})"
+        " ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+    )
+    found: dict[tuple[str, str], dict[str, list[tuple[str, ...]]]] = defaultdict(dict)
+    for row in rows:
+        found[row[0], row[1]].setdefault(row[2], []).append(row)
+    return defaultdict(list, {where: list(keys.items()) for where, keys in found.items()})
+
+
+def _table(
+    row: Sequence[str],
+    flavor: Flavor,
+    columns: list[tuple[ColumnEntry, str]],
+    keys: list[tuple[str, list[tuple[str, ...]]]],
+) -> Table:
+    database, name, kind, engine, rows, size, options, comment = row
+    label = f"{database}.{name}"
+    if not engine:
+        raise UnsupportedObjectError(
+            f"the server cannot open table {label!r}: {comment}",
+            hint="Repair or drop the table, or leave it out with --exclude-table.",
+        )
+    sequence = kind == "SEQUENCE"
+    entry = TableEntry(
+        name=name,
+        sequence=sequence,
+        engine=engine,
+        columns=() if sequence else tuple(column for column, _ in columns),
+        index="",
+        key=(),
+        ordered=False,
+        history=False,
+        partial="",
+        rows=0,
+        raw_size=0,
+        max_packet=0,
+        definition_sha256="",
+    )
+    if kind == "SYSTEM VERSIONED":
+        entry = _with_history(entry, columns, flavor)
+    elif not sequence:
+        entry = _with_key(entry, keys, partitioned="partitioned" in options)
+    if not sequence and engine in ROWLESS_ENGINES:
+        entry = replace(entry, partial=f"engine {engine} holds no rows of its own")
+    return Table(database, entry, int(rows or 0), int(size or 0))
+
+
+def _with_key(
+    entry: TableEntry, keys: list[tuple[str, list[tuple[str, ...]]]], *, partitioned: bool
+) -> TableEntry:
+    """Choose the index to cut the table by: the first whose columns all make safe bounds."""
+    by_name = {column.name: column for column in entry.columns}
+    for index, parts in keys:
+        names = [part[3] for part in parts]
+        whole = all(part[3] and not part[4] for part in parts)
+        if whole and all(name in by_name and can_bound(by_name[name]) for name in names):
+            # Only InnoDB keeps the rows of one partition in the order of its key.
+            ordered = entry.engine not in SNAPSHOT_ENGINES or partitioned
+            return replace(entry, index=index, key=tuple(names), ordered=ordered)
+    return entry
+
+
+def _with_history(
+    entry: TableEntry,
+    columns: list[tuple[ColumnEntry, str]],
+    flavor: Flavor,
+) -> TableEntry:
+    """Include the past of a system-versioned table where it can be loaded again."""
+    period = [column for column, expression in columns if expression in _PERIOD]
+    if any(column.data_type == "bigint" for column in period):
+        return replace(entry, partial="history by transaction numbers cannot be loaded again")
+    if not flavor.history:
+        return replace(entry, partial="this server version cannot load history again")
+    if not period:
+        return replace(entry, columns=(*entry.columns, _ROW_START, _ROW_END), history=True)
+    kept = tuple(
+        replace(column, generated=column.generated and column not in period)
+        for column, _ in columns
+    )
+    return replace(entry, columns=kept, history=True)

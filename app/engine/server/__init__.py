@@ -1,0 +1,1 @@
+"""Connections to one server: address, session state, packets, errors and grants; imports `sql`."""

@@ -1,0 +1,398 @@
+"""
+Connections to the server that is backed up, with a fixed session state.
+
+SQLAlchemy makes and owns the connections. Statements go straight to its driver connection, because
+only there are the warning count of every reply and statements as bytes to be had. This module is
+the only one that knows the driver, and the only one that translates its errors.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, cast
+
+import aiomysql
+import pymysql.err
+from pymysql.constants.COMMAND import COM_QUERY
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.concurrency import shielded
+from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
+from app.engine.server.address import parse_address
+from app.engine.server.errors import connect_error, translate
+from app.engine.server.packets import RowPackets
+from app.engine.server.variables import is_same, literal
+from app.engine.sql.quoting import quote, quote_text
+from app.errors import AppError, StalledError, StatementError
+
+
+Value = bytes | None
+Row = tuple[Value, ...]
+
+# Killing what a cancelled task left running must not itself hang.
+_KILL_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 10
+# What a stream reads at once: enough to make the await cheap, little enough to bound memory.
+_STREAM_BYTES: Final = 256 << 10
+# Set for all sessions, limits of rows, joins and time would spoil the SHOW VARIABLES that says which
+# variables there are, and a COMMIT that ends the connection is what the driver does next. MySQL reads
+# no MariaDB comments, and limits the time of SELECT only.
+_FIRST_STATEMENT: Final = (
+    "SET SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1"
+    ", SESSION completion_type = NO_CHAIN"
+    " /*M!100101 , SESSION max_statement_time = 0 */"
+)
+_READ_AHEAD_BYTES: Final = 4 << 20
+_VERSION: Final = "version"
+_NOT_ALLOWED: Final = 1148
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    The server's answer to one statement.
+
+    Attributes:
+        rows: All rows, every value as the bytes that the server sent.
+        affected: Rows changed, or the number of `rows`.
+        warnings: Warnings it raised.
+    """
+
+    rows: tuple[Row, ...]
+    affected: int
+    warnings: int
+
+
+class Session:
+    """One connection with a known state; not for two tasks at once."""
+
+    def __init__(
+        self, server: "Server", connection: AsyncConnection, driver: aiomysql.Connection
+    ) -> None:
+        self._server = server
+        self._connection = connection
+        self._driver = driver
+        # Nothing is decoded or converted on the way: SHOW CREATE is not always valid UTF-8.
+        driver.use_unicode = False
+        driver.decoders = {}
+        # asyncio pauses a stream at twice this; at its default of 64 KiB a chunk pauses eight times.
+        driver._reader._limit = _READ_AHEAD_BYTES  # noqa: SLF001
+        # The server may ask for a file whenever it likes; only `load_local` answers, with our bytes.
+        driver._local_infile = False  # noqa: SLF001
+        self.connection_id: int = driver.thread_id()
+        self._database = ""
+        self._flavor: Flavor | None = None
+
+    @property
+    def flavor(self) -> Flavor:
+        """Return what the server is; known once its state is set, which `Server.open` does."""
+        assert self._flavor is not None  # noqa: S101 - only `kill` works on a session without state
+        return self._flavor
+
+    async def set_state(self, state: Mapping[str, str]) -> None:
+        """
+        Set session variables and prove that the server took them; learn what the server is.
+
+        Raises:
+            IncompatibleServerError: It is older than anything that is known of here.
+            StatementError: It does not keep a variable as it was set.
+        """
+        names = ", ".join(quote_text(name) for name in (*state, _VERSION))
+        listing = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})"
+        known = await self._variables(listing)
+        self._flavor = flavor_of(known[_VERSION])
+        wanted = {name: value for name, value in state.items() if name in known}
+        assignments = ", ".join(
+            f"SESSION {name} = {literal(value)}" for name, value in wanted.items()
+        )
+        await self.query("SET NAMES utf8mb4")
+        await self.query(f"SET {assignments}")
+        found = await self._variables(listing)
+        for name, value in wanted.items():
+            if not is_same(value, found[name]):
+                raise StatementError(f"the server keeps {name} at {found[name]!r}", errno=0)
+
+    async def _variables(self, listing: str) -> dict[str, str]:
+        return {row[0]: row[1] for row in await self.texts(listing)}
+
+    async def query(
+        self, sql: str | bytes, *, redact: bool = False, no_timeout: bool = False
+    ) -> Reply:
+        """
+        Run one statement.
+
+        Args:
+            sql: UTF-8 when bytes.
+            redact: The statement holds row data, so the server's words are kept out of messages.
+            no_timeout: It may take hours, such as an ALTER; no timeout but the connection's own.
+
+        Returns:
+            The whole answer.
+
+        Raises:
+            CancelledError: The statement was killed.
+            ConnectionLostError: The connection is gone; nothing is known about the statement.
+            PermissionDeniedError: A privilege is missing.
+            StatementError: The server refused.
+            StalledError: No answer in time; the statement was killed.
+        """
+        async with self._guarded(redact=redact, no_timeout=no_timeout):
+            await self._driver.query(sql)
+        return self._reply()
+
+    async def use(self, database: str) -> None:
+        """Choose the database of unqualified names, unless this was the last call; nobody else may."""
+        if database != self._database:
+            await self.query(f"USE {quote(database)}")
+            self._database = database
+
+    async def load_local(self, sql: str, pieces: Iterable[bytes]) -> Reply:
+        """
+        Run a LOAD DATA LOCAL with bytes of ours in the place of the file.
+
+        Args:
+            sql: The statement; whatever file it names is never opened.
+            pieces: The file's content, each at most 16 MiB - 1.
+
+        Returns:
+            Rows and warnings; LOCAL makes warnings of what would be errors.
+
+        Raises:
+            StatementError: The server does not take it; other errors are those of `query`.
+        """
+        driver = self._driver
+        async with self._guarded(redact=True, no_timeout=False):
+            await driver._execute_command(COM_QUERY, sql)  # noqa: SLF001
+            if not (await driver._read_packet()).is_load_local_packet():  # noqa: SLF001
+                raise StatementError("LOAD DATA LOCAL is not allowed", errno=_NOT_ALLOWED)
+            for piece in pieces:
+                driver.write_packet(piece)
+                await driver._writer.drain()  # noqa: SLF001
+            driver.write_packet(b"")
+            await driver._read_query_result()  # noqa: SLF001
+        return self._reply()
+
+    def _reply(self) -> Reply:
+        result = self._driver._result  # noqa: SLF001 - the only place that has the warning count
+        rows = cast("tuple[Row, ...]", result.rows or ())
+        result.rows = None  # the driver would keep them until the next statement
+        return Reply(rows, result.affected_rows or 0, result.warning_count)
+
+    @asynccontextmanager
+    async def _guarded(self, *, redact: bool, no_timeout: bool) -> AsyncIterator[None]:
+        """Kill on the server what times out or is cancelled here, and translate what it refuses."""
+        try:
+            async with asyncio.timeout(None if no_timeout else self._server.timeout_seconds):
+                yield
+        except TimeoutError as exc:
+            await self._server.kill(self.connection_id)
+            message = f"no answer from the server for {self._server.timeout_seconds} s"
+            raise StalledError(message, hint="Raise BACKSTAY_TIMEOUT if it is only slow.") from exc
+        except asyncio.CancelledError:
+            await self._server.kill(self.connection_id)
+            raise
+        except (pymysql.err.Error, OSError, EOFError) as exc:
+            error = translate(exc, redact=redact)
+            raise error from exc
+
+    async def execute(
+        self, sql: str | bytes, *, redact: bool = False, no_timeout: bool = False
+    ) -> int:
+        """
+        Run a statement that must raise no warning.
+
+        Returns:
+            Rows it changed.
+
+        Raises:
+            StatementError: It was refused, or taken with a warning.
+        """
+        reply = await self.query(sql, redact=redact, no_timeout=no_timeout)
+        if reply.warnings:
+            code, text = (await self.warnings())[0]
+            detail = "" if redact else f": {text}"
+            raise StatementError(f"the server warned with {code}{detail}", errno=code)
+        return reply.affected
+
+    async def warnings(self) -> list[tuple[int, str]]:
+        """Return code and text of what the last statement warned about."""
+        return [(int(row[1]), row[2]) for row in await self.texts("SHOW WARNINGS")]
+
+    async def texts(self, sql: str) -> list[tuple[str, ...]]:
+        """
+        Run a query about definitions.
+
+        Returns:
+            Its rows as text, NULL as an empty one; bytes that are no UTF-8 as surrogate escapes.
+        """
+        return [tuple(map(_text, row)) for row in (await self.query(sql)).rows]
+
+    async def scalar(self, sql: str) -> str:
+        """Return the first column of the first row as text, empty when there is none."""
+        rows = await self.texts(sql)
+        return rows[0][0] if rows else ""
+
+    async def stream(self, sql: str) -> AsyncGenerator[list[Value]]:
+        """
+        Run a query of one column and any size, in constant memory.
+
+        Yields:
+            The values of some rows, at least one.
+
+        Raises:
+            StalledError: The server stopped sending; the query was killed.
+            DatabaseError: As for `query`; rows already seen are then not the whole answer.
+        """
+        driver, finished = self._driver, False
+        try:
+            async with asyncio.timeout(self._server.timeout_seconds) as deadline:
+                loop = asyncio.get_running_loop()
+                await driver.query(sql, unbuffered=True)
+                rows = RowPackets(driver._next_seq_id)  # noqa: SLF001
+                while not rows.over:
+                    if found := rows.feed(await self._next_bytes(rows.missing)):
+                        yield found
+                    deadline.reschedule(loop.time() + self._server.timeout_seconds)
+                driver._result.unbuffered_active = False  # noqa: SLF001 - nothing is left to read
+                finished = True
+        except TimeoutError as exc:
+            raise StalledError("the server stopped sending rows") from exc
+        except (pymysql.err.Error, OSError, EOFError) as exc:
+            error = translate(exc, redact=True)
+            raise error from exc
+        finally:
+            if not finished:  # the driver would read the rest of the answer
+                await self._server.kill(self.connection_id)
+                driver.close()
+
+    async def _next_bytes(self, least: int) -> bytes:
+        """Wait for bytes of the server: what is there, or as many as are needed when that is more."""
+        reader = cast("asyncio.StreamReader", self._driver._reader)  # noqa: SLF001
+        if least > _STREAM_BYTES:
+            return await reader.readexactly(least)
+        if not (data := await reader.read(_STREAM_BYTES)):
+            raise EOFError("the server closed the connection")
+        return data
+
+    async def close(self) -> None:
+        """Close the connection; never raises."""
+        with suppress(SQLAlchemyError, pymysql.err.Error, OSError, RuntimeError):
+            self._driver.close()
+            await self._connection.invalidate()
+            await self._connection.close()
+
+
+class Server:
+    """
+    The way to one server.
+
+    Attributes:
+        url: Without its password shown.
+        database: Database in the URL; empty when none.
+        timeout_seconds: How long one ordinary statement may take.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float = 300.0) -> None:
+        self.url, tls = parse_address(url)
+        self.database = self.url.database or ""
+        self.timeout_seconds = timeout_seconds
+        self._vendor = "server"  # until one has answered
+        # No database is selected on connect: one that is missing gets its own error.
+        self._engine: AsyncEngine = create_async_engine(
+            self.url.set(database="", password=_as_sent(self.url.password)),
+            poolclass=NullPool,
+            connect_args={
+                "connect_timeout": _CONNECT_SECONDS,
+                "init_command": _FIRST_STATEMENT,
+                "autocommit": True,
+                "local_infile": True,
+                **({"ssl": tls} if tls else {}),
+            },
+        )
+
+    @property
+    def where(self) -> str:
+        """Return host and port or socket, for messages."""
+        socket = self.url.query.get("unix_socket")
+        return str(socket) if socket else f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
+
+    @property
+    def label(self) -> str:
+        """Return vendor and address, for the record of what was done there."""
+        return f"{self._vendor} at {self.where}"
+
+    async def open(self, state: Mapping[str, str] = DUMP_SESSION) -> Session:
+        """
+        Open a connection and give it a known state.
+
+        Args:
+            state: Session variables; those that the server does not know are left out.
+
+        Returns:
+            A session; close it.
+
+        Raises:
+            ConnectionFailedError: Nobody answers, or the login is refused.
+            StatementError: The server does not keep a variable as it was set.
+        """
+        session = await self._connect()
+        try:
+            await session.set_state(state)
+            self._vendor = session.flavor.vendor
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    @asynccontextmanager
+    async def session(self, state: Mapping[str, str] = DUMP_SESSION) -> AsyncIterator[Session]:
+        """Open a connection for the length of a block."""
+        session = await self.open(state)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def kill(self, connection_id: int) -> None:
+        """End one of our own connections on the server, whatever it does; never raises."""
+
+        async def kill() -> None:
+            async with asyncio.timeout(_KILL_SECONDS):
+                session = await self._connect()
+                try:
+                    await session.query(f"KILL {connection_id}")
+                finally:
+                    await session.close()
+
+        with suppress(AppError, TimeoutError):
+            await shielded(kill())
+
+    async def flavor(self) -> Flavor:
+        """Ask the server who it is."""
+        async with self.session() as session:
+            return session.flavor
+
+    async def close(self) -> None:
+        """Release what the engine holds."""
+        await self._engine.dispose()
+
+    async def _connect(self) -> Session:
+        try:
+            async with asyncio.timeout(min(_CONNECT_SECONDS, self.timeout_seconds)):
+                connection = await self._engine.connect()
+                raw = await connection.get_raw_connection()
+        except (SQLAlchemyError, OSError, EOFError, RuntimeError) as exc:
+            raise connect_error(exc, self.where, self.url.username) from exc
+        return Session(self, connection, cast("aiomysql.Connection", raw.driver_connection))
+
+
+def _as_sent(password: object) -> str | None:
+    """Prepare a password for the driver, which sends Latin-1 where servers expect UTF-8."""
+    return None if password is None else str(password).encode().decode("latin-1")
+
+
+def _text(value: Value) -> str:
+    return "" if value is None else value.decode("utf-8", "surrogateescape")

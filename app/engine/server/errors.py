@@ -1,0 +1,150 @@
+"""
+The driver's errors as ours.
+
+A message of the server is passed on only when it cannot hold row data: "Duplicate entry 'x' for
+key" names a customer.
+"""
+
+import re
+import ssl
+from typing import Final
+
+import pymysql.err
+
+from app.errors import (
+    AppError,
+    ConnectionFailedError,
+    ConnectionLostError,
+    PermissionDeniedError,
+    StatementError,
+)
+
+
+_LOST: Final = frozenset({
+    0,
+    1053,
+    1077,
+    1158,
+    1159,
+    1160,
+    1161,
+    1317,
+    1927,
+    2000,
+    2006,
+    2013,
+    2014,
+    2055,
+})
+_DENIED: Final = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1419, 1698, 4060})
+# A function that may write, and a function or trigger of a user without SUPER, while there is a binary
+# log and log_bin_trust_function_creators is off.
+_UNSAFE_FUNCTION: Final = 1418
+_NO_TRUST: Final = 1419
+_MEANINGS: Final = {
+    1048: "a NULL in a NOT NULL column",
+    1062: "a duplicate key",
+    1114: "the table is full",
+    1153: "a packet is larger than max_allowed_packet",
+    1205: "a lock was not granted in time",
+    1213: "a deadlock",
+    1264: "a number is out of range",
+    1300: "an invalid character string",
+    1366: "a value does not fit its column",
+    1406: "a value is too long for its column",
+    1452: "a foreign key has no parent",
+    1526: "no partition for a row",
+    4025: "a check constraint failed",
+}
+# `SELECT command denied to user 'u'@'h' for table `d`.`t``; older servers quote with apostrophes.
+_DENIED_COMMAND = re.compile(
+    r"(?P<right>[A-Z][A-Z ,]*?) command denied to user (?P<user>'.*?'@'.*?') for \w+ "
+    r"[`'](?P<table>.*?)[`'](?:\.[`'](?P<inner>.*?)[`'])?$",
+)
+_DENIED_NEED = re.compile(r"need \(at least one of\) the (?P<right>[A-Z ,_]+) privilege")
+
+
+def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
+    """
+    Say why nobody answers or the login is refused.
+
+    Args:
+        exc: SQLAlchemy's error, the driver's, or the system's.
+        where: The server, for people.
+        user: Whose login it was.
+
+    Returns:
+        The error to raise.
+    """
+    cause = getattr(exc, "orig", None) or exc
+    number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
+    login = user or "(nobody)"
+    reasons = {
+        1044: f"access denied for {login!r}",
+        1045: f"access denied for {login!r}: wrong user name or password",
+        1698: f"access denied for {login!r}: this account does not log in by password",
+        1040: "too many connections",
+        1226: f"{login!r} has used up a resource limit",
+        1130: "this host is not allowed to connect",
+    }
+    reason = reasons.get(number) or network_reason(cause)
+    return ConnectionFailedError(
+        f"{where}: {reason}",
+        hint="Check BACKSTAY_DATABASE_URL, and that the server runs; 'backstay doctor' looks closer.",
+    )
+
+
+def network_reason(exc: BaseException) -> str:
+    """Say in what way nobody answers, as far as the system knows."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the server's certificate is not trusted ({cause.verify_message})"
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS connection ({getattr(cause, 'reason', None) or 'refused'})"
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"nobody answers ({cause.strerror})"
+        cause = cause.__cause__ or cause.__context__
+    return f"nobody answers ({type(exc).__name__})"
+
+
+def translate(exc: BaseException, *, redact: bool = False) -> AppError:
+    """
+    Turn a driver's error into ours.
+
+    Args:
+        exc: From the driver, or of the operating system below it.
+        redact: The statement held row data.
+
+    Returns:
+        An error without any row data in it.
+    """
+    if not isinstance(exc, pymysql.err.Error):
+        return ConnectionLostError(f"the connection broke ({type(exc).__name__})", hint=_LOST_HINT)
+    number = exc.args[0] if exc.args and isinstance(exc.args[0], int) else 0
+    text = str(exc.args[1]) if len(exc.args) > 1 else str(exc)
+    if number in _LOST or isinstance(exc, pymysql.err.InterfaceError):
+        return ConnectionLostError(f"the server ended the connection ({number})", hint=_LOST_HINT)
+    if number in _DENIED:
+        return PermissionDeniedError(text, hint=TRUST_HINT if number == _NO_TRUST else _grant(text))
+    if number == _UNSAFE_FUNCTION:
+        return StatementError(f"error {number}: {text}", errno=number, hint=TRUST_HINT)
+    meaning = _MEANINGS.get(number, "see the server's error list")
+    return StatementError(f"error {number}: {meaning if redact else text}", errno=number)
+
+
+TRUST_HINT: Final = (
+    "SET GLOBAL log_bin_trust_function_creators = 1; as an administrator lets functions and triggers"
+    " be created while there is a binary log."
+)
+_LOST_HINT: Final = "The server stopped, or somebody killed the connection; look at its error log."
+
+
+def _grant(text: str) -> str:
+    if found := _DENIED_COMMAND.search(text):
+        scope = f"`{found['table']}`.`{found['inner']}`" if found["inner"] else "*.*"
+        return f"GRANT {found['right']} ON {scope} TO {found['user']};"
+    if found := _DENIED_NEED.search(text):
+        right = found["right"].split(",")[0].strip()
+        return f"GRANT {right} ON *.* TO the user of BACKSTAY_DATABASE_URL;"
+    return "'backstay doctor' prints the GRANT statements that are missing."

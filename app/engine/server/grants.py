@@ -1,0 +1,266 @@
+"""
+What the database user may do, read from SHOW GRANTS.
+
+information_schema.USER_PRIVILEGES knows neither roles nor partial grants, and without the TRIGGER or
+EVENT privilege such objects are invisible: a backup would be short without any error. So the grants
+are read before, and a missing one is named with the GRANT that mends it.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.engine.flavor import Flavor
+from app.engine.server.connection import Session
+from app.engine.sql.quoting import quote, quote_text
+from app.errors import PermissionDeniedError
+
+
+_NAME = r"(?:`(?:[^`]|``)*`|\*)"
+_GRANT: Final = re.compile(
+    rf"GRANT (?P<rights>.+?) ON (?:TABLE )?(?P<scope>{_NAME}\.{_NAME}) TO "
+    r"(?P<who>.+?)(?: IDENTIFIED| REQUIRE| WITH|$)",
+    re.DOTALL,
+)
+# A right on some columns is none on their table.
+_ON_COLUMNS: Final = re.compile(r"[A-Z ]+\((?:`(?:[^`]|``)*`|[^`)])*\)")
+_WILDCARDS: Final = {"_": ".", "%": ".*"}
+# Needed on each database that is backed up. LOCK TABLES only for engines without transactions.
+_BACKUP_RIGHTS: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+# Better to have: without RELOAD the snapshot falls to a lower rung.
+_BACKUP_WISHES: Final = ("RELOAD", "BINLOG MONITOR", "PROCESS")
+# With any of these on a database the names of its routines can be seen; a hidden body is then noticed.
+_ROUTINE_RIGHTS: Final = ("EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE")
+# MySQL knows it as SUPER.
+_SKIP_LOG_RIGHT: Final = "BINLOG ADMIN"
+_RESTORE_RIGHTS: Final = (
+    "SELECT",
+    "INSERT",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "INDEX",
+    "REFERENCES",
+    "TRIGGER",
+    "CREATE VIEW",
+    "SHOW VIEW",
+    "CREATE ROUTINE",
+    "ALTER ROUTINE",
+    "EVENT",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """
+    A privilege that is not there.
+
+    Attributes:
+        right: Its name, such as `TRIGGER`.
+        scope: `*.*` or a quoted database with `.*`.
+        grant: The statement that gives it.
+        required: Whether a backup is refused without it.
+    """
+
+    right: str
+    scope: str
+    grant: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """
+    Everything granted to the current user, roles included as far as they are active.
+
+    Attributes:
+        user: As in a GRANT statement.
+        flavor: What the server is, which says how rights are called.
+        by_scope: Rights by scope as printed, upper case; `ALL PRIVILEGES` is one.
+    """
+
+    user: str
+    flavor: Flavor
+    by_scope: dict[str, frozenset[str]]
+
+    def allows(self, right: str, database: str = "") -> bool:
+        """Tell whether a right holds globally, or on all of a database."""
+        return any(
+            right in rights or "ALL PRIVILEGES" in rights
+            for scope, rights in self.by_scope.items()
+            if scope == "*.*" or (database and _covers(scope, database))
+        )
+
+    def allows_some(self, right: str, database: str) -> bool:
+        """Tell whether a right holds on at least one table of a database."""
+        prefix = f"{quote(database)}."
+        return any(
+            scope.startswith(prefix) and (right in rights or "ALL PRIVILEGES" in rights)
+            for scope, rights in self.by_scope.items()
+        )
+
+
+async def read_grants(session: Session) -> Grants:
+    """Read the grants of the current user."""
+    rows = await session.texts("SHOW GRANTS")
+    user = await session.scalar("SELECT CURRENT_USER()")
+    name, _, host = user.rpartition("@")
+    by_scope: dict[str, frozenset[str]] = {}
+    for (line,) in rows:
+        found = _GRANT.match(line)
+        if found is None:
+            continue
+        rights = {
+            right.strip().upper() for right in _ON_COLUMNS.sub("", found["rights"]).split(",")
+        }
+        scope = found["scope"]
+        by_scope[scope] = by_scope.get(scope, frozenset()) | rights - {""}
+    return Grants(f"{quote_text(name)}@{quote_text(host)}", session.flavor, by_scope)
+
+
+def missing_for_backup(
+    grants: Grants,
+    databases: Sequence[str],
+    *,
+    only_tables: bool = False,
+) -> list[Missing]:
+    """
+    Find what a backup of some databases lacks.
+
+    Args:
+        grants: Of the user.
+        databases: Names.
+        only_tables: Tables were chosen by name; grants on single tables are then trusted.
+
+    Returns:
+        Required ones first.
+    """
+    found = []
+    for right in _BACKUP_RIGHTS:
+        for database in databases:
+            some = only_tables and (right == "EVENT" or grants.allows_some(right, database))
+            if not some and not grants.allows(right, database):
+                found.append(_missing(grants, right, f"{quote(database)}.*"))
+    if not only_tables:
+        found += _missing_for_routines(grants, databases)
+    for right in _BACKUP_WISHES:
+        known = right != "BINLOG MONITOR" or grants.flavor.vendor == "mariadb"
+        # MySQL's and older MariaDB's name for BINLOG MONITOR.
+        alias = right == "BINLOG MONITOR" and grants.allows("REPLICATION CLIENT")
+        if known and not alias and not grants.allows(right):
+            found.append(_missing(grants, right, "*.*", required=False))
+    return found
+
+
+def _missing_for_routines(grants: Grants, databases: Sequence[str]) -> list[Missing]:
+    """Find out whether routines of others would be left out, because nobody says that they exist."""
+    if all(
+        any(grants.allows(right, database) for right in _ROUTINE_RIGHTS) for database in databases
+    ):
+        return []
+    return _missing_bodies(grants)
+
+
+def _missing_bodies(grants: Grants) -> list[Missing]:
+    right, _, scope = grants.flavor.routine_right.partition(" ON ")
+    on_table = {"SELECT", right} & grants.by_scope.get(scope, frozenset())
+    if grants.allows(right) or grants.allows("SELECT", "mysql") or on_table:
+        return []
+    return [_missing(grants, right, scope)]
+
+
+def missing_for_restore(grants: Grants, databases: Sequence[str]) -> list[Missing]:
+    """Find what a restore into some databases lacks."""
+    return [
+        _missing(grants, right, f"{quote(database)}.*")
+        for database in databases
+        for right in _RESTORE_RIGHTS
+        if not grants.allows(right, database)
+    ]
+
+
+def missing_in_scratch(grants: Grants, scratch: Mapping[str, str]) -> list[Missing]:
+    """
+    Find what a restore lacks in the schemas that it makes for itself.
+
+    Args:
+        grants: Of the user.
+        scratch: GRANT's patterns by name of a schema.
+
+    Returns:
+        What is missing, with one GRANT a pattern.
+    """
+    return [
+        Missing(right, f"`{pattern}`.*", f"GRANT {right} ON `{pattern}`.* TO {grants.user};")
+        for name, pattern in scratch.items()
+        for right in _RESTORE_RIGHTS
+        if not grants.allows(right, name)
+    ]
+
+
+def missing_for_definers(grants: Grants, definers: Collection[str]) -> list[Missing]:
+    """Find out whether objects of others may be made; `definers` are quoted as SHOW CREATE does."""
+    if _are_own(grants, definers) or grants.allows("SUPER"):
+        return []
+    if any(grants.allows(right) for right in (grants.flavor.definer_right, "SET_USER_ID")):
+        return []
+    return [_missing(grants, grants.flavor.definer_right, "*.*")]
+
+
+def missing_for_bodies(grants: Grants, definers: Collection[str]) -> list[Missing]:
+    """Find out whether restored routines of others can be read back; `definers` as above."""
+    return [] if _are_own(grants, definers) else _missing_bodies(grants)
+
+
+def _are_own(grants: Grants, definers: Collection[str]) -> bool:
+    return set(definers) <= {grants.user.replace("'", "`"), ""}
+
+
+def missing_on_children(grants: Grants, databases: Iterable[str]) -> list[Missing]:
+    """Find out whether foreign keys of tables in other databases may be made again."""
+    return [
+        _missing(grants, "ALTER", f"{quote(database)}.*")
+        for database in sorted(set(databases))
+        if not grants.allows("ALTER", database) and not grants.allows_some("ALTER", database)
+    ]
+
+
+def may_skip_log(grants: Grants) -> bool:
+    """Tell whether this user may keep statements out of the binary log."""
+    return any(grants.allows(right) for right in (_SKIP_LOG_RIGHT, "SUPER"))
+
+
+def missing_to_skip_log(grants: Grants) -> list[Missing]:
+    """Find what keeps this user from leaving statements out of the binary log."""
+    return [] if may_skip_log(grants) else [_missing(grants, _SKIP_LOG_RIGHT, "*.*")]
+
+
+def require(missing: Sequence[Missing]) -> None:
+    """
+    Refuse when something required is missing.
+
+    Raises:
+        PermissionDeniedError: Names each privilege; the hint holds the GRANT statements.
+    """
+    required = [right for right in missing if right.required]
+    if required:
+        what = ", ".join(f"{one.right} on {one.scope}" for one in required)
+        raise PermissionDeniedError(
+            f"the database user lacks {what}",
+            hint=" ".join(one.grant for one in required),
+        )
+
+
+def _missing(grants: Grants, right: str, scope: str, *, required: bool = True) -> Missing:
+    return Missing(right, scope, f"GRANT {right} ON {scope} TO {grants.user};", required)
+
+
+def _covers(scope: str, database: str) -> bool:
+    r"""Match a database against a scope like `sh\_p%`.*, where _ and % are wildcards and \ takes that away."""
+    if not scope.endswith("`.*"):
+        return False
+    pattern = scope[1:-3].replace("``", "`")
+    parts = re.findall(r"\\.|.", pattern, re.DOTALL)
+    regex = "".join(_WILDCARDS.get(part, re.escape(part[-1])) for part in parts)
+    return re.fullmatch(regex, database, re.DOTALL) is not None

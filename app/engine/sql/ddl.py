@@ -1,0 +1,352 @@
+"""
+What SHOW CREATE prints, taken apart by a tokenizer: pure text, no I/O.
+
+Names and comments may hold commas, parentheses, quotes and line breaks, so nothing here searches
+the text without knowing what is quoted.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.engine.sql.quoting import quote
+
+
+# A quoted stretch, one bracket or comma, a run of anything else, or a quote that nothing closes.
+_TOKEN: Final = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`]|``)*`|[(),]|[^'"`(),]+|['"`]""",
+    re.DOTALL,
+)
+_AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
+_DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY=\Z")
+_ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
+_ESCAPES: Final = str.maketrans(
+    {"\\": "\\\\", "'": "''", "\n": "\\n", "\r": "\\r", "\0": "\\0"},
+)
+_ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
+_ESCAPE: Final = re.compile(r"\\.|''", re.DOTALL)
+_UNESCAPES: Final = {r"\n": "\n", r"\r": "\r", r"\0": "\0", r"\Z": "\x1a", r"\t": "\t"}
+_EVENT_STATUS: Final = re.compile(
+    r"( ON COMPLETION (?:NOT )?PRESERVE )(ENABLE|DISABLE ON (?:SLAVE|REPLICA)|DISABLE)\b",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedTable:
+    """
+    A table's definition in the order that loads fastest.
+
+    Attributes:
+        create: Without foreign keys and, when asked, without deferrable indexes.
+        indexes: `ADD ...` clauses for one ALTER TABLE.
+        fulltext: `ADD ...` clauses, one ALTER TABLE each, because InnoDB builds one at a time.
+        has_counter: Whether a column is AUTO_INCREMENT.
+    """
+
+    create: str
+    indexes: tuple[str, ...]
+    fulltext: tuple[str, ...]
+    has_counter: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnTexts:
+    """
+    The texts inside one column's definition, as printed, without quotes.
+
+    Attributes:
+        labels: Of an ENUM or SET; empty for other types.
+        default: Of a plain DEFAULT; empty when there is none.
+    """
+
+    labels: tuple[str, ...] = ()
+    default: str = ""
+
+
+def tokens(sql: str) -> list[str]:
+    """Cut a statement into quoted stretches, brackets, commas and the rest; joined they give it back."""
+    return _TOKEN.findall(sql)
+
+
+def unqualify(sql: str, database: str) -> str:
+    """Remove one database's name where it qualifies another name, outside of texts."""
+    own = quote(database)
+    if f"{own}." not in sql:  # tokenizing ten thousand definitions takes seconds
+        return sql
+    parts = tokens(sql)
+    kept: list[str] = []
+    skip_dot = False
+    for index, part in enumerate(parts):
+        following = parts[index + 1] if index + 1 < len(parts) else ""
+        # `a`.`db`.`c` cannot occur: a database's name is always the first of its chain.
+        after_dot = bool(kept) and kept[-1].endswith(".")
+        if part == own and following.startswith(".") and not after_dot:
+            skip_dot = True
+            continue
+        kept.append(part[1:] if skip_dot else part)
+        skip_dot = False
+    return "".join(kept)
+
+
+def has_sequences(sql: str) -> bool:
+    """Tell whether a default of a CREATE TABLE takes the next value of a sequence."""
+    return any(part.endswith("nextval") for part in tokens(sql) if part[0] not in "'\"`")
+
+
+def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
+    """Qualify the sequences of `nextval()` that are not among a schema's own."""
+    parts = tokens(sql)
+    for index in range(len(parts) - 3):
+        name = parts[index + 2]
+        calls = parts[index].endswith("nextval") and parts[index + 1] == "("
+        is_bare = name[0] == "`" and not parts[index + 3].startswith(".")
+        if calls and is_bare and _unquoted_name(name) not in own:
+            parts[index + 2] = f"{quote(database)}.{name}"
+    return "".join(parts)
+
+
+def fingerprint(sql: str, database: str) -> str:
+    """Digest what SHOW CREATE prints, equal under another database name, counter and directory."""
+    plain = unqualify(without_directories(sql), database)
+    if _AUTO_INCREMENT.search(plain):
+        plain = "".join(
+            part if part[0] in "'\"`" else _AUTO_INCREMENT.sub("", part) for part in tokens(plain)
+        )
+    # MariaDB prints characters beyond U+FFFF as question marks in some places.
+    narrow = _ASTRAL.sub("?", plain)
+    return hashlib.sha256(narrow.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def without_directories(sql: str) -> str:
+    """Drop DATA DIRECTORY and INDEX DIRECTORY: they write outside of the server's own directory."""
+    if " DIRECTORY=" not in sql:
+        return sql
+    kept: list[str] = []
+    for part in tokens(sql):
+        if part.startswith("'") and kept and _DIRECTORY.search(kept[-1]):
+            kept[-1] = _DIRECTORY.sub("", kept[-1])
+        else:
+            kept.append(part)
+    return "".join(kept)
+
+
+def utf8_only(sql: str) -> str:
+    """
+    Write texts that are no UTF-8 as hex.
+
+    The server prints the bytes of `DEFAULT X'FF'` and of `_latin1 X'E9'` raw, between quotes.
+
+    Args:
+        sql: With surrogate escapes for such bytes.
+
+    Returns:
+        The same definition, encodable as UTF-8.
+    """
+    if sql.isascii() or not _ESCAPED_BYTE.search(sql):
+        return sql
+    return "".join(
+        f" X'{_unquoted(part).hex()}'" if part[0] == "'" and _ESCAPED_BYTE.search(part) else part
+        for part in tokens(sql)
+    )
+
+
+def _unquoted(part: str) -> bytes:
+    text = _ESCAPE.sub(lambda m: _UNESCAPES.get(m[0], m[0][-1]), part[1:-1])
+    return text.encode("utf-8", "surrogateescape")
+
+
+def disabled_event(sql: str) -> tuple[str, bool]:
+    """Return a CREATE EVENT that does not fire yet, and whether it was enabled."""
+    parts = tokens(sql)
+    for index, part in enumerate(parts):
+        if found := _EVENT_STATUS.search(part):
+            if found[2] != "ENABLE":
+                return sql, False
+            parts[index] = part[: found.start(2)] + "DISABLE" + part[found.end(2) :]
+            return "".join(parts), True
+    return sql, False
+
+
+def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
+    """
+    Take a CREATE TABLE apart for loading.
+
+    Args:
+        sql: From SHOW CREATE TABLE.
+        defer_indexes: Whether secondary indexes are built after the data. Unique ones only when
+            there is a primary key, and never one that an AUTO_INCREMENT column needs.
+
+    Returns:
+        All parts but the foreign keys; executed in order they make the table of `sql` without them.
+    """
+    head, items, tail = split_items(without_directories(sql))
+    has_primary = any(item.startswith("PRIMARY KEY") for item in items)
+    counter = next((_first_name(item) for item in items if _is_counter(item)), None)
+    kept: list[str] = []
+    groups: dict[str, list[str]] = {"KEY": [], "FULLTEXT": []}
+    for item in items:
+        group = _group(item, unique=has_primary)
+        needed = counter is not None and group == "KEY" and _leads_with(item, counter)
+        if group == "FOREIGN":
+            continue
+        if group is not None and defer_indexes and not needed:
+            groups[group].append(f"ADD {item}")
+        else:
+            kept.append(item)
+    create = f"{head}\n  " + ",\n  ".join(kept) + f"\n{tail}" if items else sql
+    return StagedTable(
+        create=create,
+        indexes=tuple(groups["KEY"]),
+        fulltext=tuple(groups["FULLTEXT"]),
+        has_counter=counter is not None,
+    )
+
+
+def foreign_keys(sql: str) -> list[tuple[str, str]]:
+    """Return the foreign keys of a CREATE TABLE: name, and what is printed from `FOREIGN KEY` on."""
+    found = []
+    for item in split_items(sql)[1]:
+        if _group(item, unique=False) == "FOREIGN":
+            parts = tokens(item)
+            found.append((_unquoted_name(parts[1]), "".join(parts[2:]).lstrip()))
+    return found
+
+
+def foreign_key_columns(clause: str) -> tuple[list[str], list[str]]:
+    """Return the quoted columns of child and parent of a `FOREIGN KEY ...` clause."""
+    head, _, tail = _referenced(clause)
+    own = [part for part in tokens(head) if part.startswith("`")]
+    rest = tokens(tail)
+    return own, [part for part in rest[: rest.index(")")] if part.startswith("`")]
+
+
+def with_parent(clause: str, database: str, table: str) -> str:
+    """Replace what a `FOREIGN KEY ...` clause refers to by a qualified name."""
+    head, parent, tail = _referenced(clause)
+    del parent
+    return f"{head}{quote(database)}.{quote(table)}{tail}"
+
+
+def parent_of(clause: str) -> tuple[str, str]:
+    """Return database and table that a `FOREIGN KEY ...` clause refers to; no database = its own."""
+    names = [_unquoted_name(part) for part in _referenced(clause)[1]]
+    return ("", names[0]) if len(names) == 1 else (names[0], names[1])
+
+
+def column_texts(sql: str, column: str) -> ColumnTexts:
+    """Find the texts in the definition of one column of a CREATE TABLE."""
+    parts = tokens(_column_item(sql, column))
+    labels, default = _places(parts)
+    return ColumnTexts(
+        labels=tuple(parts[place][1:-1] for place in labels),
+        default=parts[default][1:-1] if default else "",
+    )
+
+
+def with_labels(sql: str, column: str, labels: Sequence[str]) -> str:
+    """Replace the labels of an ENUM or SET column, as many as there are."""
+    item = _column_item(sql, column)
+    parts = tokens(item)
+    for place, label in zip(_places(parts)[0], labels, strict=True):
+        parts[place] = _printed(label)
+    return sql.replace(item, "".join(parts), 1)
+
+
+def with_default(sql: str, column: str, default: str) -> str:
+    """Replace the plain DEFAULT of a column."""
+    item = _column_item(sql, column)
+    parts = tokens(item)
+    parts[_places(parts)[1]] = _printed(default)
+    return sql.replace(item, "".join(parts), 1)
+
+
+def _referenced(clause: str) -> tuple[str, list[str], str]:
+    """Split a `FOREIGN KEY ...` clause into what is before its parent, the parent, and the rest."""
+    parts = tokens(clause)
+    begin = next(index for index, part in enumerate(parts) if part.endswith("REFERENCES ")) + 1
+    end = begin + (3 if parts[begin + 1] == "." else 1)
+    names = [part for part in parts[begin:end] if part != "."]
+    return "".join(parts[:begin]), names, "".join(parts[end:])
+
+
+def _unquoted_name(part: str) -> str:
+    return part[1:-1].replace("``", "`")
+
+
+def _column_item(sql: str, column: str) -> str:
+    prefix = f"{quote(column)} "
+    return next((item for item in split_items(sql)[1] if item.startswith(prefix)), "")
+
+
+def _places(parts: Sequence[str]) -> tuple[list[int], int]:
+    """Find the indexes of the label tokens, and of the default token or 0."""
+    labels: list[int] = []
+    if len(parts) > 1 and parts[1] in {" enum", " set"}:
+        end = parts.index(")")
+        labels = [index for index in range(end) if parts[index].startswith("'")]
+    default = next(
+        (
+            index
+            for index, part in enumerate(parts)
+            if part.startswith("'") and parts[index - 1].endswith(" DEFAULT ")
+        ),
+        0,
+    )
+    return labels, default
+
+
+def _printed(text: str) -> str:
+    """Quote a text as SHOW CREATE does."""
+    return f"'{text.translate(_ESCAPES)}'"
+
+
+def split_items(sql: str) -> tuple[str, list[str], str]:
+    """Split a CREATE TABLE: what stands before the bracket, the items inside it, and what follows."""
+    parts = tokens(sql)
+    depth = 0
+    begin = end = -1
+    items: list[str] = []
+    current: list[str] = []
+    for index, part in enumerate(parts):
+        depth += (part == "(") - (part == ")")
+        if part == "(" and depth == 1 and begin < 0:
+            begin = index
+        elif part == ")" and depth == 0:
+            end = index
+            break
+        elif part == "," and depth == 1:
+            items.append("".join(current).strip())
+            current = []
+        elif begin >= 0:
+            current.append(part)
+    if end < 0:
+        return sql, [], ""
+    items.append("".join(current).strip())
+    return "".join(parts[: begin + 1]), items, "".join(parts[end:])
+
+
+def _group(item: str, *, unique: bool) -> str | None:
+    if item.startswith("KEY ") or (unique and item.startswith("UNIQUE KEY ")):
+        return "KEY"
+    if item.startswith("FULLTEXT KEY "):
+        return "FULLTEXT"
+    if item.startswith("CONSTRAINT ") and tokens(item)[2].startswith(" FOREIGN KEY"):
+        return "FOREIGN"
+    return None
+
+
+def _is_counter(item: str) -> bool:
+    return item.startswith("`") and any(
+        " AUTO_INCREMENT" in part for part in tokens(item) if part[0] not in "'\"`"
+    )
+
+
+def _first_name(item: str) -> str:
+    return tokens(item)[0]
+
+
+def _leads_with(item: str, name: str) -> bool:
+    parts = tokens(item)
+    return "(" in parts and parts[parts.index("(") + 1] == name

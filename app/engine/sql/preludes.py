@@ -1,0 +1,58 @@
+"""What stands before the statements of every member, so that the mysql client loads it right."""
+
+from typing import Final
+
+from app.domain.backups.manifest import StatementKind
+from app.domain.ports import Statement
+from app.engine.sql.quoting import quote
+
+
+# Repeated in each member: whoever cuts one out of the file gets no shifted TIMESTAMP from it.
+_SESSION: Final = (
+    b"SET NAMES utf8mb4, SESSION time_zone = '+00:00', SESSION foreign_key_checks = 0,"
+    b" SESSION unique_checks = 0, SESSION sql_mode ="
+    b" 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION';\n"
+    b"/*M! SET SESSION check_constraint_checks = 0 */;\n"
+)
+_HISTORY: Final = b"/*M!101100 SET SESSION system_versioning_insert_history = 1 */;\n"
+
+
+def member_prelude(database: str, *, single: bool, history: bool = False) -> list[Statement]:
+    """
+    Begin a member.
+
+    Args:
+        database: Which one the member belongs to.
+        single: Whether the file holds one database and so does not name it.
+        history: Whether the member holds row versions of the past.
+
+    Returns:
+        Statements for the mysql client; a load by this program passes them over.
+    """
+    use = (
+        [] if single else [Statement(StatementKind.DATABASE, f"USE {quote(database)};\n".encode())]
+    )
+    text = _SESSION + _HISTORY if history else _SESSION
+    return [*use, Statement(StatementKind.TEXT, text)]
+
+
+def header(lines: list[str], databases: list[tuple[str, str, str]]) -> list[Statement]:
+    """
+    Begin the file.
+
+    Args:
+        lines: Comments for people; line breaks in them are replaced.
+        databases: Name, character set and collation of each, when the file names them.
+
+    Returns:
+        The statements of the header member.
+    """
+    text = "".join(f"-- {' '.join(line.splitlines())}\n" for line in lines)
+    statements = [Statement(StatementKind.TEXT, text.encode())]
+    for name, charset, collation in databases:
+        sql = (
+            f"CREATE DATABASE IF NOT EXISTS {quote(name)}"
+            f" DEFAULT CHARACTER SET {charset} COLLATE {collation};\n"
+        )
+        statements.append(Statement(StatementKind.DATABASE, sql.encode(), name=name))
+    return statements

@@ -1,0 +1,1 @@
+"""Tables that change places by one RENAME, planned and done; imports `load` and below."""

@@ -1,0 +1,210 @@
+"""
+What a swap will change, read from the live databases just before it.
+
+Everything that the swap takes away is written into the plan first, with what makes it again.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from app.domain.backups.manifest import ObjectEntry, ObjectKind
+from app.domain.restores.journal import ForeignKey, ObjectSet, SchemaSwap
+from app.engine.load.objects import drop_object, live_objects, surplus
+from app.engine.schema import foreign_keys
+from app.engine.schema.databases import exists, table_names
+from app.engine.schema.objects import view_names
+from app.engine.schema.tables import TableRef
+from app.engine.server.connection import Session
+from app.engine.sql.quoting import quote_text
+from app.engine.swap.rename import all_moves, in_use, require_packet, trigger_names
+from app.errors import ConflictError
+
+
+@dataclass(frozen=True, slots=True)
+class SwapDraft:
+    """
+    What a swap is meant to do in one database.
+
+    Attributes:
+        target: The database.
+        source: Schema where the new tables wait.
+        kept: Schema where the old ones go.
+        wanted: Objects afterwards.
+        whole: Whether everything else of the target goes too.
+        leaving: Tables that go even if nothing takes their place.
+        foreign_keys: That must exist afterwards and cannot move with their tables.
+        unwanted: Objects that go; found out when `whole`.
+        removed: Whether the target does not exist afterwards.
+    """
+
+    target: str
+    source: str
+    kept: str
+    wanted: ObjectSet
+    whole: bool
+    leaving: frozenset[str] = frozenset()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    unwanted: tuple[ObjectEntry, ...] | None = None
+    removed: bool = False
+
+
+async def plan_swaps(session: Session, drafts: Sequence[SwapDraft]) -> tuple[SchemaSwap, ...]:
+    """
+    Read what the swaps will change.
+
+    Returns:
+        Complete plans; nothing was changed.
+
+    Raises:
+        ConflictError: A name is taken by something that stays.
+        PermissionDeniedError: A definition is hidden from this user.
+        IncompatibleServerError: The RENAME would be too long for the server.
+    """
+    swaps = [await _plan(session, draft) for draft in drafts]
+    swaps = await _with_foreign_keys(session, swaps)
+    await require_packet(session, all_moves(swaps))
+    return tuple(swaps)
+
+
+def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
+    """Draft the swap that brings back what another one took away."""
+    present = swap.present
+    if not (swap.whole or swap.removed):  # the database's default is none of its business
+        present = replace(present, charset="", collation="")
+    return SwapDraft(
+        target=swap.target,
+        source=swap.kept,
+        kept=kept,
+        wanted=present,
+        whole=False,
+        leaving=frozenset(swap.incoming) | frozenset(swap.outgoing),
+        foreign_keys=swap.kept_foreign_keys,
+        unwanted=surplus(swap.wanted.entries, present.entries),
+        removed=swap.created,
+    )
+
+
+async def _plan(session: Session, draft: SwapDraft) -> SchemaSwap:
+    incoming = tuple(table_name.name for table_name in await table_names(session, draft.source))
+    there = await exists(session, draft.target)
+    live = [table_name.name for table_name in await table_names(session, draft.target)]
+    going = set(incoming) | draft.leaving
+    outgoing = tuple(name for name in live if draft.whole or name in going)
+    scope = None if _touches_all(draft) else outgoing
+    present, wanted = ObjectSet(draft.target), draft.wanted
+    if there:
+        present = await live_objects(session, draft.target, scope)
+    if not wanted.collation:  # what stays as it is must be known where it changes for a moment
+        wanted = replace(wanted, charset=present.charset, collation=present.collation)
+    unwanted = draft.unwanted
+    if unwanted is None:
+        unwanted = surplus(present.entries, wanted.entries)
+    if there and scope is not None:
+        triggers = [entry.name for entry in wanted.entries if entry.kind is ObjectKind.TRIGGER]
+        await refuse_clashes(session, draft.target, incoming, triggers, outgoing)
+    return SchemaSwap(
+        target=draft.target,
+        source=draft.source,
+        kept=draft.kept,
+        incoming=incoming,
+        outgoing=outgoing,
+        wanted=replace(wanted, unwanted=unwanted),
+        present=present,
+        foreign_keys=draft.foreign_keys,
+        whole=scope is None,
+        created=not there,
+        removed=draft.removed,
+    )
+
+
+def _touches_all(draft: SwapDraft) -> bool:
+    """Tell whether more than triggers of the moving tables may change: other objects, or the default."""
+    objects = (*draft.wanted.entries, *(draft.unwanted or ()))
+    others = any(one.kind is not ObjectKind.TRIGGER for one in objects)
+    return draft.whole or others or bool(draft.wanted.collation)
+
+
+async def refuse_clashes(
+    session: Session,
+    target: str,
+    incoming: Collection[str],
+    triggers: Collection[str],
+    outgoing: Collection[str],
+) -> None:
+    """
+    Refuse a restore of some tables whose names, or whose triggers' names, are taken by others.
+
+    Args:
+        session: Any.
+        target: An existing database.
+        incoming: Tables that come.
+        triggers: Triggers that come with them.
+        outgoing: Tables that go, with their triggers.
+
+    Raises:
+        ConflictError: A name is taken by something that stays.
+    """
+    views = set(await view_names(session, target)) & set(incoming)
+    if views:
+        raise ConflictError(
+            f"{target}.{min(views)} is a view now, and a table in the backup",
+            hint="Drop or rename the view, or restore under another name with --into.",
+        )
+    rows = await session.texts(
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+        f" WHERE TRIGGER_SCHEMA = {quote_text(target)}"
+    )
+    for name, table in rows:
+        if name in triggers and table not in outgoing:
+            raise ConflictError(
+                f"trigger {target}.{name} belongs to table {table!r}, which stays",
+                hint="Restore that table too, or drop or rename its trigger.",
+            )
+
+
+async def _with_foreign_keys(session: Session, swaps: Sequence[SchemaSwap]) -> list[SchemaSwap]:
+    """Add the foreign keys that cross the border of what moves."""
+    moving = [TableRef(swap.target, name, "") for swap in swaps for name in swap.outgoing]
+    if not moving:
+        return list(swaps)
+    bindings = await foreign_keys.read_bindings(session, {swap.target for swap in swaps})
+    staying, leaving = foreign_keys.around(bindings, moving)
+    remade = await foreign_keys.read_foreign_keys(session, staying)
+    cut = await foreign_keys.read_foreign_keys(session, leaving)
+    return [
+        replace(
+            swap,
+            foreign_keys=(
+                *swap.foreign_keys,
+                *(key for key in remade if key.parent_database == swap.target),
+            ),
+            kept_foreign_keys=tuple(key for key in cut if key.database == swap.target),
+        )
+        for swap in swaps
+    ]
+
+
+async def clear_the_way(session: Session, swap: SchemaSwap) -> None:
+    """
+    Drop what a RENAME would refuse: triggers of old tables, views with the names of new ones.
+
+    Raises:
+        ConflictError: One of them is not in the plan.
+        TablesInUseError: Others hold a lock.
+    """
+    triggers = await trigger_names(session, swap)
+    views = set(await view_names(session, swap.target)) & set(swap.incoming)
+    known = {
+        entry.name: entry for entry in swap.present.entries if entry.kind is ObjectKind.TRIGGER
+    }
+    known_views = {
+        entry.name: entry for entry in swap.present.entries if entry.kind is ObjectKind.VIEW
+    }
+    if strange := sorted((triggers - known.keys()) | (views - known_views.keys())):
+        raise ConflictError(
+            f"{swap.target}.{strange[0]} was created while the restore went on",
+            hint="The live data is as it was. Restore again when nobody changes definitions.",
+        )
+    for one in [*(known[name] for name in triggers), *(known_views[name] for name in views)]:
+        with in_use():
+            await drop_object(session, swap.target, one)

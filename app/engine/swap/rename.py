@@ -1,0 +1,268 @@
+"""
+Tables that change places, all at once.
+
+`RENAME TABLE a TO b, c TO a, ...` takes any number of tables of any schemas: other sessions see all of
+it or nothing, and after a crash of the server all of it or nothing has happened. Everything else here
+is around that one statement. What has happened is always read from information_schema: a statement
+whose answer was lost may have been executed.
+
+Sources: mariadb.com/kb/en/rename-table, /atomic-ddl (10.6: InnoDB, Aria, MyISAM),
+dev.mysql.com/doc/refman/8.4/en/rename-table.html, /atomic-ddl.html.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.restores.journal import SchemaSwap
+from app.engine.schema.databases import table_names
+from app.engine.server.connection import Session
+from app.engine.server.grants import read_grants
+from app.engine.sql.quoting import qualified, quote, quote_text
+from app.errors import (
+    AlreadyRunningError,
+    IncompatibleServerError,
+    StatementError,
+    TablesInUseError,
+)
+
+
+# How long one try may make new statements of others wait behind it: the wait for a table's lock queues
+# them up.
+LOCK_SECONDS: Final = 3
+# InnoDB makes its list of transactions anew only so often.
+_POLL_SECONDS: Final = 0.1
+_LOCK_TIMEOUT: Final = 1205
+_NEXTVAL: Final = "nextval("
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One table of a RENAME."""
+
+    database: str
+    name: str
+    to: str
+
+    @property
+    def sql(self) -> str:
+        """Return its part of the statement."""
+        return f"{qualified(self.database, self.name)} TO {qualified(self.to, self.name)}"
+
+
+# -- names and locks ------------------------------------------------------------------------------
+
+
+async def take_locks(session: Session, databases: Iterable[str], *, seconds: int = 0) -> None:
+    """
+    Lock databases against other recoveries, for as long as the session lives.
+
+    Raises:
+        AlreadyRunningError: Another recovery holds one of them.
+    """
+    for database in sorted(set(databases)):
+        if await session.scalar(f"SELECT GET_LOCK({_lock(database)}, {seconds})") != "1":
+            raise AlreadyRunningError(
+                f"another restore works on database {database!r}",
+                hint="Wait for its end. After a crash its connection ends within moments.",
+            )
+
+
+async def is_locked(session: Session, database: str) -> bool:
+    """Tell whether a recovery is at work on a database."""
+    return bool(await session.scalar(f"SELECT IS_USED_LOCK({_lock(database)})"))
+
+
+def _lock(database: str) -> str:
+    return quote_text("backstay:" + hashlib.sha256(database.encode()).hexdigest()[:32])
+
+
+# -- databases and tables -------------------------------------------------------------------------
+
+
+async def trigger_names(session: Session, swap: SchemaSwap) -> set[str]:
+    """List the triggers of the outgoing tables; RENAME refuses tables with triggers (1435)."""
+    rows = await session.texts(
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+        f" WHERE TRIGGER_SCHEMA = {quote_text(swap.target)}"
+    )
+    outgoing = frozenset(swap.outgoing)
+    return {name for name, table in rows if table in outgoing}
+
+
+# -- the RENAME -----------------------------------------------------------------------------------
+
+
+async def moves_left(session: Session, swaps: Sequence[SchemaSwap]) -> list[Move]:
+    """
+    Find out which tables have not changed places yet.
+
+    Returns:
+        All of `all_moves` before the RENAME, none after it; others only where a server without atomic
+        DDL died in the middle.
+    """
+    left: list[Move] = []
+    for swap in swaps:
+        waiting = {table_name.name for table_name in await table_names(session, swap.source)}
+        kept = {table_name.name for table_name in await table_names(session, swap.kept)}
+        come = set(swap.incoming) - waiting
+        left += [
+            Move(swap.target, name, swap.kept)
+            for name in swap.outgoing
+            if name not in kept and name not in come
+        ]
+        left += [Move(swap.source, name, swap.target) for name in swap.incoming if name in waiting]
+    return left
+
+
+def all_moves(swaps: Sequence[SchemaSwap]) -> list[Move]:
+    """List the moves of swaps, old tables before new ones."""
+    return [
+        move
+        for swap in swaps
+        for move in (
+            *(Move(swap.target, name, swap.kept) for name in swap.outgoing),
+            *(Move(swap.source, name, swap.target) for name in swap.incoming),
+        )
+    ]
+
+
+async def rename(session: Session, moves: Sequence[Move], *, at_once: int = 0) -> None:
+    """
+    Move tables, all in one statement, or so many at once.
+
+    Raises:
+        TablesInUseError: Others hold a lock; nothing was moved by that statement.
+        StatementError: The server refused; nothing was moved by that statement.
+        ConnectionLostError: It may have happened or not.
+    """
+    step = at_once or len(moves) or 1
+    for start in range(0, len(moves), step):
+        names = ", ".join(move.sql for move in moves[start : start + step])
+        with in_use():  # the server needs some milliseconds for each table
+            await session.query(f"RENAME TABLE {names}", no_timeout=True)
+
+
+async def require_packet(session: Session, moves: Sequence[Move]) -> None:
+    """
+    Refuse a RENAME that the server would not read.
+
+    Raises:
+        IncompatibleServerError: It is longer than max_allowed_packet.
+    """
+    size = sum(len(move.sql.encode()) + 2 for move in moves)
+    packet = int(await session.scalar("SELECT @@GLOBAL.max_allowed_packet"))
+    if size + 100 > packet:
+        raise IncompatibleServerError(
+            f"the RENAME of {len(moves)} tables takes {size} bytes, max_allowed_packet is {packet}",
+            hint=f"SET GLOBAL max_allowed_packet = {2 * size}; as an administrator, then again.",
+        )
+
+
+@contextmanager
+def in_use() -> Iterator[None]:
+    """
+    Say it in its own words when a statement waited for others' locks in vain.
+
+    Raises:
+        TablesInUseError: Others hold a lock.
+        StatementError: The server refused for another reason.
+    """
+    try:
+        yield
+    except StatementError as exc:
+        if exc.errno != _LOCK_TIMEOUT:
+            raise
+        raise TablesInUseError(
+            f"others have held locks on the tables for {LOCK_SECONDS} s",
+            hint="The live data is as it was. Look for long transactions in SHOW PROCESSLIST.",
+        ) from exc
+
+
+async def await_snapshots(session: Session) -> int:
+    """
+    Wait, but not for long, until the transactions that are open now have ended.
+
+    InnoDB refuses a table to a snapshot from before its creation (1412), but shows it half loaded to
+    one that was opened while rows came in, if that first reads it after the RENAME.
+
+    Returns:
+        How many are still open.
+
+    Raises:
+        PermissionDeniedError: PROCESS is missing.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + LOCK_SECONDS
+    waiting = await _transactions(session)
+    while waiting and loop.time() < deadline:
+        await asyncio.sleep(_POLL_SECONDS)
+        waiting &= await _transactions(session)
+    return len(waiting)
+
+
+async def _transactions(session: Session) -> set[tuple[str, ...]]:
+    """List the transactions of others that keep a snapshot; their ids change when they first write."""
+    return set(
+        await session.texts(
+            "SELECT trx_mysql_thread_id, trx_started FROM information_schema.INNODB_TRX"
+            " WHERE trx_isolation_level IN ('REPEATABLE READ', 'SERIALIZABLE')"
+            " AND trx_mysql_thread_id <> CONNECTION_ID()"
+        )
+    )
+
+
+# -- the fence ------------------------------------------------------------------------------------
+
+
+async def is_read_only(session: Session) -> bool:
+    """Tell whether only administrators may write to the server anyway."""
+    return await session.scalar("SELECT @@GLOBAL.read_only") != "0"
+
+
+async def may_fence(session: Session) -> bool:
+    """Tell whether this user may set read_only, and may write all the same."""
+    grants = await read_grants(session)
+    return any(grants.allows(right) for right in session.flavor.fence_rights)
+
+
+async def raise_fence(session: Session) -> None:
+    """
+    Make the server read-only for everybody but administrators.
+
+    Raises:
+        TablesInUseError: Others hold explicit table locks.
+        PermissionDeniedError: The right is missing after all.
+    """
+    with in_use():
+        await session.query("SET GLOBAL read_only = 1")
+
+
+async def lower_fence(session: Session) -> None:
+    """Let everybody write again."""
+    await session.query("SET GLOBAL read_only = 0")
+
+
+async def point_defaults_home(session: Session, swap: SchemaSwap) -> None:
+    """
+    Make `DEFAULT nextval()` use the sequences of the target.
+
+    A default keeps the qualified name that the sequence had when the table was created.
+    """
+    old, new = f"{_NEXTVAL}{quote(swap.source)}.", f"{_NEXTVAL}{quote(swap.target)}."
+    rows = await session.texts(
+        "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS"
+        f" WHERE TABLE_SCHEMA = {quote_text(swap.target)}"
+        f" AND LOCATE({quote_text(_NEXTVAL)}, COLUMN_DEFAULT) > 0"
+    )
+    incoming = set(swap.incoming)
+    clauses: dict[str, list[str]] = {}
+    for table, column, default in rows:
+        if table in incoming and old in default:  # a view shows its table's default as its own
+            clause = f"ALTER COLUMN {quote(column)} SET DEFAULT {default.replace(old, new)}"
+            clauses.setdefault(table, []).append(clause)
+    for table, ones in clauses.items():  # at once: the server opens what is not replaced
+        await session.query(f"ALTER TABLE {qualified(swap.target, table)} {', '.join(ones)}")

@@ -1,0 +1,99 @@
+"""Not in a state that allows this now."""
+
+from app.errors.root import AppError
+
+
+class ConflictError(AppError):
+    """Something is not in a state that allows this now."""
+
+    code = "conflict"
+    title = "Conflict"
+
+
+class AlreadyRunningError(ConflictError):
+    """
+    Another run holds this server or schema.
+
+    Attributes:
+        run_id: The other run; empty when it is not known here.
+    """
+
+    code = "already-running"
+    title = "Already running"
+    retryable = True
+
+    def __init__(self, message: str, *, run_id: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.run_id = run_id
+
+
+class NotCancellableError(ConflictError):
+    """The run is over."""
+
+    code = "not-cancellable"
+    title = "Run is over"
+
+
+class RunInterruptedError(ConflictError):
+    """The process that ran it ended before the run did."""
+
+    code = "run-interrupted"
+    title = "Run interrupted"
+
+
+class UserExistsError(ConflictError):
+    """A user of this name exists."""
+
+    code = "user-exists"
+    title = "User exists"
+
+
+class TargetNotEmptyError(ConflictError):
+    """The database to restore into holds something already."""
+
+    code = "target-not-empty"
+    title = "Target database not empty"
+
+
+class TablesInUseError(ConflictError):
+    """Others held locks on the tables for longer than a swap may wait."""
+
+    code = "tables-in-use"
+    title = "Tables in use"
+    retryable = True
+
+
+class UndoExpiredError(ConflictError):
+    """The tables that an undo would bring back are not kept any more."""
+
+    code = "undo-expired"
+    title = "Undo no longer possible"
+
+
+class BackupInUseError(ConflictError):
+    """The backup is being read by a restore or a verification."""
+
+    code = "backup-in-use"
+    title = "Backup in use"
+    retryable = True
+
+
+class BackupPinnedError(ConflictError):
+    """Somebody has pinned the backup, so nobody may delete it."""
+
+    code = "backup-pinned"
+    title = "Backup pinned"
+
+
+class NotDueError(ConflictError):
+    """The schedule has nothing to do now, or somebody else does it."""
+
+    code = "not-due"
+    title = "Not due"
+
+
+class ClockJumpedError(ConflictError):
+    """The clock says another time than it should; nothing is deleted by it."""
+
+    code = "clock-jumped"
+    title = "Clock jumped"

@@ -1,0 +1,65 @@
+"""The MySQL or MariaDB server failed us."""
+
+from app.errors.root import AppError
+
+
+class DatabaseError(AppError):
+    """The MySQL or MariaDB server failed us."""
+
+    code = "database"
+    title = "Database error"
+
+
+class ConnectionFailedError(DatabaseError):
+    """No connection could be opened."""
+
+    code = "connection-failed"
+    title = "Database connection failed"
+    retryable = True
+
+
+class ConnectionLostError(DatabaseError):
+    """The server went away in the middle of a conversation."""
+
+    code = "connection-lost"
+    title = "Database connection lost"
+    retryable = True
+
+
+class PermissionDeniedError(DatabaseError):
+    """The database user lacks a privilege; the hint holds the GRANT."""
+
+    code = "permission-denied"
+    title = "Permission denied"
+
+
+class SnapshotError(DatabaseError):
+    """No consistent view could be opened or kept."""
+
+    code = "snapshot"
+    title = "No consistent snapshot"
+    retryable = True
+
+
+class StatementError(DatabaseError):
+    """
+    The server refused a statement, or took it with a warning.
+
+    Attributes:
+        errno: The server's error number.
+    """
+
+    code = "statement"
+    title = "Statement failed"
+
+    def __init__(self, message: str, *, errno: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.errno = errno
+
+
+class StalledError(DatabaseError):
+    """Nothing moved for longer than the configured timeout."""
+
+    code = "stalled"
+    title = "No progress"
+    retryable = True

@@ -1,0 +1,44 @@
+"""Bytes are not what was promised."""
+
+from app.errors.root import AppError
+
+
+class IntegrityError(AppError):
+    """Bytes are not what the manifest promised."""
+
+    code = "integrity"
+    title = "Integrity error"
+
+
+class ChecksumMismatchError(IntegrityError):
+    """The digest of stored bytes differs from the manifest's."""
+
+    code = "checksum-mismatch"
+    title = "Checksum mismatch"
+
+
+class TruncatedFileError(ChecksumMismatchError):
+    """The file is shorter or longer than the manifest says."""
+
+    code = "truncated-file"
+
+
+class ManifestError(IntegrityError):
+    """The manifest is unreadable, contradicts itself, or is of a newer format."""
+
+    code = "manifest"
+    title = "Manifest unusable"
+
+
+class ProofFailedError(IntegrityError):
+    """The restored data was read back and is not what was backed up."""
+
+    code = "proof-failed"
+    title = "Restore not proven"
+
+
+class AuditBrokenError(IntegrityError):
+    """A line of the audit is missing, or is not what was written."""
+
+    code = "audit-broken"
+    title = "Audit broken"

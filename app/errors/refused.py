@@ -1,0 +1,59 @@
+"""Well-formed, but it will not be done."""
+
+from app.errors.root import AppError
+
+
+class RefusedError(AppError):
+    """Well-formed, but we will not do it."""
+
+    code = "refused"
+    title = "Refused"
+
+
+class InvalidRequestError(RefusedError):
+    """An option or a setting makes no sense."""
+
+    code = "invalid-request"
+    title = "Invalid request"
+
+
+class InvalidScheduleError(RefusedError):
+    """A schedule has no due times, or its time zone does not exist."""
+
+    code = "invalid-schedule"
+    title = "Invalid schedule"
+
+
+class KeyReusedError(RefusedError):
+    """An idempotency key came again with another request."""
+
+    code = "key-reused"
+    title = "Idempotency key reused"
+
+
+class TooLargeError(RefusedError):
+    """The body of a request is larger than any that makes sense."""
+
+    code = "too-large"
+    title = "Request too large"
+
+
+class IncompatibleServerError(RefusedError):
+    """The target server lacks something that the backup needs."""
+
+    code = "incompatible-server"
+    title = "Incompatible server"
+
+
+class UnsupportedObjectError(RefusedError):
+    """A type or object that we cannot read without a guess."""
+
+    code = "unsupported-object"
+    title = "Unsupported object"
+
+
+class SandboxError(RefusedError):
+    """A private server could not be made or started."""
+
+    code = "sandbox"
+    title = "Private server failed"

@@ -1,0 +1,1 @@
+"""Users, logins and the audit; imports nothing else of the services."""

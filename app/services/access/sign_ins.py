@@ -1,0 +1,231 @@
+"""
+Logins: a password becomes a session, a session becomes access tokens, one refresh at a time.
+
+A refresh token is `session.secret` and good once. One that comes again, or a wrong one for a
+session that is there, ends the session: either the thief or the owner has used it before.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from app.domain.access.user import Identity, LoginSession, Role, User, require_name
+from app.domain.ports import Clock
+from app.domain.stores import UserStore
+from app.errors import InvalidRequestError, NotAuthenticatedError
+from app.security.attempts import Attempts
+from app.security.passwords import Passwords
+from app.security.tokens import AccessTokens
+
+
+SESSION_LIFETIME: Final = timedelta(days=30)
+_ID_BYTES: Final = 16
+_SECRET_BYTES: Final = 32
+_SEPARATOR: Final = "."
+# Ours have 76 characters.
+_MAX_REFRESH: Final = 256
+# One answer for whatever is wrong, so that nobody learns which names there are.
+_WRONG: Final = "wrong user name or password"
+_OVER: Final = "the login is over"
+_HINT: Final = "Sign in again."
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """
+    What somebody gets who has proven who they are.
+
+    Attributes:
+        access_token: Sent with every request.
+        refresh_token: Good once, for the next grant.
+        expires_in: Lifetime of the access token, in seconds.
+        role: At this moment.
+    """
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    role: Role
+
+
+class SignInService:
+    """Logs people in and out, and tells who makes a request."""
+
+    def __init__(
+        self,
+        store: UserStore,
+        tokens: AccessTokens,
+        passwords: Passwords,
+        attempts: Attempts,
+        clock: Clock,
+        session_lifetime: timedelta = SESSION_LIFETIME,
+    ) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._passwords = passwords
+        self._attempts = attempts
+        self._clock = clock
+        self._session_lifetime = session_lifetime
+
+    async def sign_in(self, name: str, password: str, address: str) -> Grant:
+        """
+        Log somebody in.
+
+        Args:
+            name: However it is written.
+            password: As it was sent.
+            address: Where the request comes from; failures are counted for it.
+
+        Returns:
+            The first grant of a new session.
+
+        Raises:
+            NotAuthenticatedError: Unknown, disabled, or another password; it takes the same time.
+            TooManyAttemptsError: Too many have failed lately, for this user or from there.
+        """
+        name = name.lower()
+        async with self._attempts.one(address, name) as attempt:
+            user = await self._find(name)
+            known = None if user is None else user.password_hash
+            verdict = await self._passwords.verify(password, known)
+            if user is None or not verdict.good or user.disabled_at is not None:
+                await attempt.fail()
+                raise NotAuthenticatedError(_WRONG)
+        if verdict.new_hash is not None:
+            user = await self._keep(user, verdict.new_hash)
+        return await self._open(user)
+
+    async def refresh(self, refresh_token: str, address: str) -> Grant:
+        """
+        Exchange a refresh token for the next grant of its session, which lasts longer by that.
+
+        Args:
+            refresh_token: Of the newest grant.
+            address: Where the request comes from; failures are counted for it.
+
+        Returns:
+            A grant with another refresh token.
+
+        Raises:
+            NotAuthenticatedError: It is not good, or not any more.
+            TooManyAttemptsError: Too many have failed lately from there.
+        """
+        async with self._attempts.one(address) as attempt:
+            try:
+                return await self._rotate(refresh_token)
+            except NotAuthenticatedError:
+                await attempt.fail()
+                raise
+
+    async def sign_out(self, who: Identity | str) -> None:
+        """
+        End a login; one that is over or unknown is fine.
+
+        Args:
+            who: Whoever asks, or a refresh token. A token of another application has no login.
+        """
+        session_id = who.session_id if isinstance(who, Identity) else _split(who)[0]
+        if session_id:
+            await self._store.revoke(session_id, self._clock.now())
+
+    async def identify(self, access_token: str) -> Identity:
+        """
+        Tell who makes a request.
+
+        Returns:
+            Who it is, with the role that they have now.
+
+        Raises:
+            NotAuthenticatedError: The token is not good, the login is over, or the user disabled.
+        """
+        identity = self._tokens.verify(access_token)
+        if not identity.session_id:
+            user = await self._find(identity.name.lower())
+            if user is not None and user.disabled_at is not None:
+                raise NotAuthenticatedError(_OVER, hint=_HINT)
+            return identity
+        found = await self._store.find_session(identity.session_id)
+        if found is None or found[0].user != identity.name:
+            raise NotAuthenticatedError(_OVER, hint=_HINT)
+        return replace(identity, role=self._require_good(*found).role)
+
+    async def forget_expired(self) -> None:
+        """Delete sessions that nobody can refresh any more."""
+        await self._store.forget_sessions(self._clock.now())
+
+    async def _find(self, name: str) -> User | None:
+        try:
+            return await self._store.find(require_name(name))
+        except InvalidRequestError:
+            # Nobody can be called that; databases need not see such text.
+            return None
+
+    async def _keep(self, user: User, new_hash: str) -> User:
+        """Keep the hash of the same password at today's cost, unless the user was changed."""
+        now = await self._store.get(user.name)
+        if now != user:
+            return user
+        user = replace(user, password_hash=new_hash)
+        await self._store.save(user)
+        return user
+
+    async def _open(self, user: User) -> Grant:
+        now = self._clock.now()
+        session_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
+        session = LoginSession(
+            session_id, user.name, _digest(secret), now, now + self._session_lifetime
+        )
+        await self._store.open_session(session)
+        # Hashing took its time: whoever changed the password or disabled the user meanwhile has
+        # ended the sessions that they saw, and this one may not have been among them.
+        found = await self._store.find_session(session_id)
+        if found is None or found[1].password_hash != user.password_hash:
+            await self._store.revoke(session_id, self._clock.now())
+            raise NotAuthenticatedError(_WRONG)
+        return self._grant(self._require_good(*found), session_id, secret)
+
+    async def _rotate(self, refresh_token: str) -> Grant:
+        session_id, secret = _split(refresh_token)
+        found = await self._store.find_session(session_id) if session_id else None
+        if found is None:
+            raise NotAuthenticatedError(_OVER, hint=_HINT)
+        user = self._require_good(*found)
+        new_secret = secrets.token_urlsafe(_SECRET_BYTES)
+        if not await self._store.rotate(
+            session_id,
+            old=_digest(secret),
+            new=_digest(new_secret),
+            expires_at=self._clock.now() + self._session_lifetime,
+        ):
+            await self._store.revoke(session_id, self._clock.now())
+            raise NotAuthenticatedError(_OVER, hint=_HINT)
+        return self._grant(user, session_id, new_secret)
+
+    def _require_good(self, session: LoginSession, user: User) -> User:
+        over = session.revoked_at is not None or session.expires_at <= self._clock.now()
+        if over or user.disabled_at is not None:
+            raise NotAuthenticatedError(_OVER, hint=_HINT)
+        return user
+
+    def _grant(self, user: User, session_id: str, secret: str) -> Grant:
+        return Grant(
+            access_token=self._tokens.mint(Identity(user.name, user.role, session_id)),
+            refresh_token=f"{session_id}{_SEPARATOR}{secret}",
+            expires_in=int(self._tokens.lifetime.total_seconds()),
+            role=user.role,
+        )
+
+
+def _split(refresh_token: str) -> tuple[str, str]:
+    """Take a refresh token apart; two empty texts when it is none of ours."""
+    session_id, _, secret = refresh_token.partition(_SEPARATOR)
+    plain = refresh_token.isascii() and refresh_token.isprintable()
+    if not plain or len(refresh_token) > _MAX_REFRESH or not (session_id and secret):
+        return "", ""
+    return session_id, secret
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,134 @@
+"""
+Users of the service: made, changed and listed by an admin or on the command line.
+
+Not guaranteed: that an admin stays when two processes take the role from the last two at the same
+moment; the command line makes a new one without a login.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from app.domain.access.user import Role, User, require_name, require_password
+from app.domain.ports import Clock
+from app.domain.stores import UserStore
+from app.errors import ConflictError, UserExistsError
+from app.security.passwords import Passwords
+
+
+FIRST_ADMIN: Final = "admin"
+
+
+class UserService:
+    """Names are lower case, however they are written."""
+
+    def __init__(self, store: UserStore, passwords: Passwords, clock: Clock) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._clock = clock
+        self._changing = asyncio.Lock()
+
+    async def create(self, name: str, password: str, role: Role) -> User:
+        """
+        Add somebody.
+
+        Returns:
+            The new user.
+
+        Raises:
+            InvalidRequestError: Such names or passwords are not allowed.
+            UserExistsError: The name is taken.
+        """
+        user = User(
+            name=require_name(name.lower()),
+            role=role,
+            password_hash=await self._passwords.hash(require_password(password)),
+            created_at=self._clock.now(),
+        )
+        await self._store.add(user)
+        return user
+
+    async def ensure_first_admin(self, password: str) -> bool:
+        """
+        Add the user `admin` when there is no user at all; safe against other processes.
+
+        Returns:
+            Whether it was added now.
+
+        Raises:
+            InvalidRequestError: Such passwords are not allowed.
+        """
+        if await self.count():
+            return False
+        try:
+            await self.create(FIRST_ADMIN, password, Role.ADMIN)
+        except UserExistsError:
+            return False
+        return True
+
+    async def list(self) -> Sequence[User]:
+        """Return all users by name."""
+        return await self._store.list()
+
+    async def count(self) -> int:
+        """Count all users, disabled ones too."""
+        return len(await self._store.list())
+
+    async def get(self, name: str) -> User:
+        """Return one user; raises UserNotFoundError."""
+        return await self._store.get(name.lower())
+
+    async def change(
+        self,
+        name: str,
+        *,
+        role: Role | None = None,
+        password: str | None = None,
+        disabled: bool | None = None,
+    ) -> User:
+        """
+        Change what is given; a new password, or being disabled, ends all logins of the user.
+
+        Returns:
+            The user as it is now.
+
+        Raises:
+            ConflictError: Nobody who may do everything would be left; nothing was changed.
+            InvalidRequestError: Such passwords are not allowed.
+            UserNotFoundError: There is no such user.
+        """
+        new_hash = None
+        if password is not None:
+            await self.get(name)
+            new_hash = await self._passwords.hash(require_password(password))
+        # One at a time: the last two admins must not take the role from each other.
+        async with self._changing:
+            before = await self.get(name)
+            after = replace(
+                before,
+                role=role or before.role,
+                password_hash=new_hash or before.password_hash,
+            )
+            if disabled is not None:
+                since = before.disabled_at or self._clock.now()
+                after = replace(after, disabled_at=since if disabled else None)
+            await self._require_other_admin(before, after)
+            await self._store.save(after)
+        # After it is saved: a login that was being made meanwhile looks for the change itself.
+        if new_hash or disabled:
+            await self._store.revoke_all(after.name, self._clock.now())
+        return after
+
+    async def _require_other_admin(self, before: User, after: User) -> None:
+        if not _is_admin(before) or _is_admin(after):
+            return
+        users = await self._store.list()
+        if not any(_is_admin(user) for user in users if user.name != before.name):
+            raise ConflictError(
+                f"{before.name} is the last admin", hint="Make another user an admin first."
+            )
+
+
+def _is_admin(user: User) -> bool:
+    return user.role is Role.ADMIN and user.disabled_at is None

@@ -1,0 +1,1 @@
+"""Alerts raised, resolved and delivered; imports nothing else of the services."""

@@ -1,0 +1,285 @@
+"""
+Alerts: a condition is told once, again while it lasts, and its end quietly to those who were told.
+
+1. Whoever sees a condition rings; it is written down, and messages are planned in the same transaction.
+2. The deliverer sends them, from the service or from a command that flushes. 3. Whoever sees that it is
+over clears it. A control database that is not there leaves an alarm one chance: it is sent at once, and
+this process remembers that it was.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from app.domain.alerts.alert import Alert, AlertKind
+from app.domain.alerts.notice import AlertId, AlertRecord, Delivery, Messenger, NoticeKind, compose
+from app.domain.ports import Clock
+from app.domain.runs.run import Origin, Run, RunKind, RunState
+from app.domain.stores import AlertFilter, AlertStore, Page
+from app.errors import AppError, InvalidRequestError, RunInterruptedError
+from app.services.alerts.delivery import Deliverer, RetryPolicy
+
+
+_log: Final = logging.getLogger(__name__)
+# What a caller waits for at most; a database that hangs for longer is waited for by nobody.
+_SOON_SECONDS: Final = 2.0
+# A condition that is seen once a day is seen a little earlier on some days.
+_EARLY: Final = 0.95
+# Of each condition that a list shows.
+_MOST_DELIVERIES: Final = 20
+# More backups than this are not damaged at once; those beyond it are over a look later.
+_MOST_OPEN: Final = 500
+# Runs that nobody may be watching; checks tell of what they find themselves.
+_TOLD: Final = frozenset({
+    RunKind.BACKUP,
+    RunKind.RECOVERY_POINT,
+    RunKind.RESTORE,
+    RunKind.UNDO,
+    RunKind.DRILL,
+    RunKind.PRUNE,
+})
+# A drill that fails is kept with its backup and told as such; these leave nothing there.
+_UNKEPT: Final = frozenset({RunInterruptedError.code, AppError.code})
+
+
+@dataclass(slots=True)
+class _Direct:
+    """A condition that was told without having been written down."""
+
+    record: AlertRecord
+    arrived: set[str] = field(default_factory=set)
+
+
+class AlertService:
+    """
+    An Alarm and a RunListener.
+
+    Args:
+        hostname: Machine that messages name.
+        patience: How long is waited, and for what.
+    """
+
+    def __init__(
+        self,
+        store: AlertStore,
+        messenger: Messenger,
+        clock: Clock,
+        hostname: str,
+        patience: RetryPolicy,
+    ) -> None:
+        self._store = store
+        self._messenger = messenger
+        self._clock = clock
+        self._hostname = hostname
+        self._repeat_after = patience.repeat_after * _EARLY
+        self._seconds = patience.seconds
+        self._deliverer = Deliverer(store, messenger, clock, hostname, patience)
+        self._direct: dict[str, _Direct] = {}
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- what is seen -----------------------------------------------------------------------------
+
+    async def raise_alert(self, alert: Alert) -> None:
+        """Report a condition that lasts; returns soon, and raises no AppError."""
+        await self._soon(self._ring(alert))
+
+    async def resolve(self, kind: AlertKind, about: str, message: str) -> None:
+        """Report that a condition is over; returns soon, and raises no AppError."""
+        await self._soon(self._clear(Alert(kind, about, message)))
+
+    async def raised(self, kind: AlertKind) -> Collection[str] | None:
+        """Tell what the conditions of a kind that last are about; None = nobody knows."""
+        wanted = AlertFilter(is_open=True, kinds=(kind,))
+        try:
+            found, _ = await self._store.list(wanted, Page(_MOST_OPEN, sort="-opened_at"))
+        except AppError:
+            return None
+        return {one.about for one in found}
+
+    async def begun(self, run: Run) -> None:
+        """Hear that a run works now; nobody is told."""
+
+    async def ended(self, run: Run) -> None:
+        """Tell of a run that failed with nobody watching, and of one that makes up for it."""
+        if run.kind not in _TOLD:
+            return
+        schedule = _schedule_of(run)
+        # With a space, so that no schedule has this name.
+        about = schedule or f"{run.kind} run"
+        if run.state is RunState.SUCCEEDED:
+            await self.resolve(AlertKind.FAILURE, about, f"the {run.kind} has succeeded")
+            if schedule:
+                await self.resolve(AlertKind.OVERDUE, about, f"the {run.kind} was made")
+        elif run.state is RunState.FAILED and _is_unwatched(run):
+            why = run.error.message if run.error else "nobody knows why"
+            hint = run.error.hint if run.error else ""
+            message = f"the {run.kind} has failed: {why}"
+            await self.raise_alert(Alert(AlertKind.FAILURE, about, message, hint, run.run_id))
+
+    # -- who is told ------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Look closer at the addresses; raises InvalidRequestError for one that makes no sense."""
+        await asyncio.to_thread(self._messenger.load)
+
+    async def run_forever(self) -> None:
+        """Send what is due, again and again, until cancelled; nothing that fails ends it."""
+        await self._deliverer.run_forever()
+
+    async def flush(self, seconds: float) -> None:
+        """Send what is due now and take no longer than this; the rest is left to others."""
+        began = self._clock.monotonic()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        await self._deliverer.flush(seconds - (self._clock.monotonic() - began))
+
+    async def test(self) -> Mapping[str, str]:
+        """
+        Send a message to every target now.
+
+        Returns:
+            By the name of each target why it was not taken; empty where it was.
+
+        Raises:
+            InvalidRequestError: There is no target.
+        """
+        targets = self._messenger.targets_for(AlertKind.TEST)
+        if not targets:
+            raise InvalidRequestError(
+                "BACKSTAY_ALERT_URLS is not set", hint="See docs/alerts.md for what it may hold."
+            )
+        alert = Alert(AlertKind.TEST, "test", "this is a test; nothing is wrong")
+        at = self._clock.now()
+        outcomes = await self._send(_record_of(alert, at), NoticeKind.TEST, targets)
+        try:
+            await self._store.record(alert, self._clock.now(), outcomes)
+        except AppError as exc:
+            _log.warning("The test was not written down", extra={"facts": {"error": str(exc)}})
+        return outcomes
+
+    async def list(
+        self, wanted: AlertFilter, page: Page
+    ) -> tuple[Sequence[tuple[AlertRecord, Sequence[Delivery]]], int]:
+        """
+        List conditions, each with the newest attempts to tell of it.
+
+        Returns:
+            A page, and the count of all.
+        """
+        records, total = await self._store.list(wanted, page)
+        found = await self._store.deliveries([one.alert_id for one in records], _MOST_DELIVERIES)
+        return [
+            (record, [one for one in found if one.alert_id == record.alert_id])
+            for record in records
+        ], total
+
+    # -- one condition ----------------------------------------------------------------------------
+
+    async def _ring(self, alert: Alert) -> None:
+        async with self._turn:
+            at = self._clock.now()
+            told_before = at - self._repeat_after
+            direct = self._direct.get(alert.key)
+            knows = direct is not None and direct.record.told_at > told_before
+            targets = () if knows else self._messenger.targets_for(alert.kind)
+            facts = {"about": alert.key, "run": alert.run_id}
+            try:
+                told = await self._store.raise_alert(
+                    alert, at, told_before=told_before, targets=targets
+                )
+            except AppError as exc:
+                facts["error"] = str(exc)
+                _log.warning(f"Alert, not written down: {alert.message}", extra={"facts": facts})
+                if not knows:
+                    self._tell_directly(alert, at, targets)
+                return
+            if told:
+                _log.warning(f"Alert: {alert.message}", extra={"facts": facts})
+                self._deliverer.wake()
+
+    async def _clear(self, alert: Alert) -> None:
+        """Close a condition; the text of the alert says what is well again."""
+        async with self._turn:
+            at = self._clock.now()
+            if (direct := self._direct.pop(alert.key, None)) is not None:
+                _ = self._spawn(self._tell_end(direct, alert.message, at))
+            try:
+                if await self._store.resolve(alert.key, at, alert.message):
+                    facts = {"about": alert.key}
+                    _log.info(f"Alert over: {alert.message}", extra={"facts": facts})
+                    self._deliverer.wake()
+            except AppError as exc:
+                facts = {"about": alert.key, "error": str(exc)}
+                _log.warning("The end of an alert was not written down", extra={"facts": facts})
+
+    def _tell_directly(self, alert: Alert, at: datetime, targets: Sequence[str]) -> None:
+        direct = self._direct[alert.key] = _Direct(_record_of(alert, at))
+
+        async def tell() -> None:
+            outcomes = await self._send(direct.record, NoticeKind.ALARM, targets)
+            _report(direct.record, NoticeKind.ALARM, outcomes)
+            direct.arrived.update(target for target, error in outcomes.items() if not error)
+
+        _ = self._spawn(tell())
+
+    async def _tell_end(self, direct: _Direct, closing: str, at: datetime) -> None:
+        over = replace(direct.record, closed_at=at, closing=closing)
+        outcomes = await self._send(over, NoticeKind.RECOVERY, sorted(direct.arrived))
+        _report(over, NoticeKind.RECOVERY, outcomes)
+
+    async def _send(
+        self, record: AlertRecord, tone: NoticeKind, targets: Sequence[str]
+    ) -> dict[str, str]:
+        """Send a message to targets at once, and return by target why it was not taken."""
+        notice = compose(record, tone, self._hostname)
+        errors = await asyncio.gather(
+            *(self._messenger.send(target, notice, self._seconds) for target in targets)
+        )
+        return dict(zip(targets, errors, strict=True))
+
+    # -- nobody waits -----------------------------------------------------------------------------
+
+    async def _soon(self, work: Coroutine[object, object, None]) -> None:
+        """Wait for work, but not for long; it goes on without whoever waits."""
+        task = self._spawn(work)
+        await asyncio.wait([task], timeout=_SOON_SECONDS)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work, name="alert")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _is_unwatched(run: Run) -> bool:
+    """Say whether nobody would hear of its failure in another way."""
+    if run.kind is RunKind.DRILL and run.error is not None and run.error.code not in _UNKEPT:
+        return False
+    return run.origin is not Origin.CLI or bool(_schedule_of(run))
+
+
+def _schedule_of(run: Run) -> str:
+    schedule = run.request.get("schedule")
+    return schedule if run.kind is RunKind.BACKUP and isinstance(schedule, str) else ""
+
+
+def _record_of(alert: Alert, at: datetime) -> AlertRecord:
+    """Make what a store would have made."""
+    return AlertRecord(
+        AlertId(""), alert.kind, alert.about, alert.message, alert.hint, alert.run_id, at, at, 1, at
+    )
+
+
+def _report(record: AlertRecord, tone: NoticeKind, outcomes: Mapping[str, str]) -> None:
+    """Write down in the log of the program how it went, where there is no other."""
+    for target, error in outcomes.items():
+        facts = {"target": target, "about": f"{record.kind}:{record.about}", "tone": tone}
+        if error:
+            extra = {"facts": facts | {"error": error}}
+            _log.warning("An alert was not taken", extra=extra)
+        else:
+            _log.info("An alert was delivered", extra={"facts": facts})

@@ -1,0 +1,41 @@
+"""What checks have found, noted beside the backups and read from there."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.backups.check_notes import Check, Notes, VerifyLevel
+from app.domain.backups.manifest import Manifest
+from app.domain.checks import checks_of
+from app.errors import AppError, BackupNotFoundError, ChecksumMismatchError
+
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def note_check(
+    catalogue: Catalogue, backup_id: str, level: VerifyLevel, check: Check
+) -> None:
+    """Note what a check has found; nothing happens to a backup that is not there, or a full medium."""
+
+    def change(notes: Notes) -> Notes:
+        return replace(notes, checks={**notes.checks, level.value: check})
+
+    try:
+        await asyncio.to_thread(catalogue.change_notes, backup_id, change)
+    except BackupNotFoundError:  # it never was there, or was deleted meanwhile
+        pass
+    except AppError as exc:  # the check has found what it has found
+        facts = {"backup_id": backup_id, "error": str(exc)}
+        _log.warning("The check could not be noted", extra={"facts": facts})
+
+
+async def read_checks(catalogue: Catalogue, manifest: Manifest) -> dict[str, Check]:
+    """Return the last look at a backup on each level, shallow ones first; raises StorageError."""
+    try:
+        notes = await asyncio.to_thread(catalogue.notes, manifest.backup_id)
+    except ChecksumMismatchError:  # nobody knows of any; whoever reads the pin tells of it
+        notes = Notes()
+    return checks_of(notes, manifest.created_at, read_back=manifest.options.verify)

@@ -1,0 +1,69 @@
+"""Pins: backups that nobody may delete, until somebody unpins them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.backups.check_notes import Notes, Pin
+from app.domain.ports import Clock
+from app.errors import ChecksumMismatchError
+
+
+# What is told of a backup whose notes are damaged; it is kept as if it were pinned.
+UNREADABLE: Final = "its notes cannot be understood, so it may be pinned"
+
+
+class PinService:
+    """Pins backups, and tells which are."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+
+    async def pin(self, backup_id: str, by: str, reason: str = "") -> Notes:
+        """
+        Pin a backup, so that nobody can delete it; one that is pinned is pinned anew.
+
+        Returns:
+            What is noted about it.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            ChecksumMismatchError: Its notes are damaged.
+            StorageError: The medium refused.
+        """
+        pin = Pin(self._clock.now(), by, " ".join(reason.split()))
+        return await asyncio.to_thread(
+            self._catalogue.change_notes, backup_id, lambda one: replace(one, pin=pin)
+        )
+
+    async def unpin(self, backup_id: str) -> Notes:
+        """Let a backup be deleted again; one that is not pinned is fine; raises as `pin` does."""
+        return await asyncio.to_thread(
+            self._catalogue.change_notes, backup_id, lambda one: replace(one, pin=None)
+        )
+
+    async def look(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
+        """
+        Tell which backups are pinned.
+
+        Returns:
+            Those only; None for one that may be, as its notes cannot be understood.
+
+        Raises:
+            StorageError: The directory cannot be read.
+        """
+        return await asyncio.to_thread(self._look, backup_ids)
+
+    def _look(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
+        pins: dict[str, Pin | None] = {}
+        for one in backup_ids:
+            try:
+                pin = self._catalogue.notes(one).pin
+            except ChecksumMismatchError:
+                pins[one] = None
+            else:
+                pins.update({one: pin} if pin else {})
+        return pins

@@ -1,0 +1,370 @@
+"""Backups: made, listed, verified, deleted."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from importlib.metadata import version
+from operator import attrgetter
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.archive.file.writer import ArchiveWriter
+from app.domain.backups.backup import BackupFilter, BackupRequest
+from app.domain.backups.catalogue import BackupPage, Survey
+from app.domain.backups.check_notes import Check, VerifyLevel, VerifyReport
+from app.domain.backups.manifest import Codec, DatabaseEntry, Manifest, MemberKind, OptionsEntry
+from app.domain.ids import BackupId, new_backup_id, parse_backup_id
+from app.domain.ports import Clock, Statement
+from app.domain.restores.dry_run import proven_at
+from app.domain.runs.progress import Phase, Progress
+from app.domain.stores import Page
+from app.engine.dump.dump import Dump, DumpPlan
+from app.engine.dump.snapshot import Snapshot, open_snapshot
+from app.engine.schema.databases import read_schemas
+from app.engine.schema.table_ids import find_missed, read_new
+from app.engine.schema.tables import TableRef, choose, read_refs, read_server, read_tables
+from app.engine.server.connection import Server, Session
+from app.engine.server.grants import missing_for_backup, read_grants, require
+from app.engine.sql.patterns import matches
+from app.engine.sql.preludes import header
+from app.errors import (
+    BackupNotFoundError,
+    IntegrityError,
+    SnapshotError,
+    StorageError,
+)
+from app.services.backups.check_notes import note_check
+from app.services.backups.space import require_space
+
+
+_log: Final = logging.getLogger(__name__)
+# A table that changes under the snapshot ends one attempt, not the run.
+_ATTEMPTS: Final = 3
+
+
+class BackupService:
+    """Everything that is done with backups, except restoring them."""
+
+    def __init__(self, server: Server, catalogue: Catalogue, clock: Clock) -> None:
+        self._server = server
+        self._catalogue = catalogue
+        self._clock = clock
+
+    async def create(self, request: BackupRequest, progress: Progress | None = None) -> Manifest:
+        """
+        Make a backup; when this returns, it exists and was read back.
+
+        Args:
+            request: What and how.
+            progress: Written to as it goes.
+
+        Returns:
+            The manifest as published.
+
+        Raises:
+            ConnectionFailedError: The server does not answer or refuses the login.
+            DatabaseNotFoundError: A database is not there.
+            TableNotFoundError: A pattern matches nothing.
+            PermissionDeniedError: A privilege is missing; the hint holds the GRANT.
+            SnapshotError: Tables changed during each of three attempts.
+            StorageError: The directory is full, read-only or missing. Nothing is left behind.
+        """
+        progress = progress or Progress()
+        progress.enter(Phase.CONNECT)
+        await asyncio.to_thread(self._prepare_directory)
+        manifest = await self._attempts(request, progress, left=_ATTEMPTS)
+        await asyncio.to_thread(self._catalogue.refresh, manifest)
+        facts = {"backup_id": manifest.backup_id, "duration": manifest.duration}
+        _log.info("Database backup completed successfully", extra={"facts": facts})
+        return manifest
+
+    async def list(self, wanted: BackupFilter, page: Page) -> BackupPage:
+        """
+        Look at the catalogue.
+
+        Args:
+            wanted: Which backups.
+            page: Sorted by `created_at`, `size`, `duration` or `rows_count`.
+
+        Returns:
+            That part of it.
+
+        Raises:
+            StorageError: The directory cannot be read.
+        """
+        return await asyncio.to_thread(self._page, wanted, page)
+
+    async def info(self, backup_id: str) -> Manifest:
+        """
+        Look at one backup.
+
+        Returns:
+            All that is known about it.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            IntegrityError: Its manifest is damaged or of a newer format.
+        """
+        return await asyncio.to_thread(self._catalogue.manifest, backup_id)
+
+    async def verify(
+        self,
+        backup_id: str,
+        level: VerifyLevel = VerifyLevel.CONTENT,
+        progress: Progress | None = None,
+    ) -> VerifyReport:
+        """
+        Prove that a backup is what was written; what was found is noted beside it.
+
+        Returns:
+            What was looked at.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            IntegrityError: A byte differs, the file is shorter or longer, or the manifest is damaged.
+            StorageError: The medium does not answer.
+        """
+        progress, began = progress or Progress(), self._clock.monotonic()
+
+        async def note(error: str = "") -> None:
+            seconds = round(self._clock.monotonic() - began, 3)
+            check = Check(self._clock.now(), success=not error, seconds=seconds, error=error)
+            await note_check(self._catalogue, backup_id, level, check)
+
+        try:
+            report = await self._verify(backup_id, level, progress)
+        except (IntegrityError, StorageError, BackupNotFoundError) as exc:
+            await note(exc.code)
+            raise
+        await note()
+        return report
+
+    async def delete(self, backup_id: str) -> None:
+        """
+        Remove a backup, manifest first.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            BackupInUseError: It is being restored or verified.
+        """
+        await asyncio.to_thread(self._catalogue.delete, parse_backup_id(backup_id))
+
+    async def _verify(self, backup_id: str, level: VerifyLevel, progress: Progress) -> VerifyReport:
+        reader = await asyncio.to_thread(self._catalogue.open, backup_id)
+        with reader:
+            progress.enter(Phase.VERIFY)
+            progress.expect(tables=0, rows=0, size=reader.manifest.raw_size)
+            return await reader.verify(
+                level,
+                listener=lambda member: progress.moved(member.table, rows=0, size=member.raw_size),
+            )
+
+    def _page(self, wanted: BackupFilter, page: Page) -> BackupPage:
+        if not self._catalogue.directory.path.exists():  # nothing was ever backed up
+            return BackupPage((), 0, Survey((), (), ()))
+        survey = self._catalogue.survey()
+        found = sorted(
+            (entry for entry in survey.entries if wanted.takes(entry)),
+            key=attrgetter(page.sort.removeprefix("-"), "backup_id"),
+            reverse=page.sort.startswith("-"),
+        )
+        shown = found[page.offset : page.offset + page.limit]
+        return BackupPage(
+            tuple((one, proven_at(self._catalogue.proofs(one.backup_id))) for one in shown),
+            len(found),
+            survey,
+        )
+
+    # -- one attempt ------------------------------------------------------------------------------
+
+    def _prepare_directory(self) -> None:
+        self._catalogue.directory.prepare()
+        self._catalogue.sweep()
+
+    async def _attempts(self, request: BackupRequest, progress: Progress, *, left: int) -> Manifest:
+        """Try again from the start when a table changed under the snapshot."""
+        try:
+            return await self._attempt(request, progress)
+        except SnapshotError:
+            if left == 1:
+                raise
+        return await self._attempts(request, progress, left=left - 1)
+
+    async def _attempt(self, request: BackupRequest, progress: Progress) -> Manifest:
+        began_at, began = self._clock.now(), self._clock.monotonic()
+        names = await self._names(request)
+        newest = await asyncio.to_thread(self._catalogue.newest_id)
+        backup_id = new_backup_id(began_at, newest)
+        _log.info("Starting database backup", extra={"facts": {"backup_id": backup_id}})
+        progress.name(backup_id=backup_id)
+        progress.enter(Phase.SNAPSHOT)
+        refs = await self._refs(request, names)
+        threads = request.threads
+        async with open_snapshot(
+            self._server, refs, threads=threads, chunk_bytes=request.chunk_bytes
+        ) as snapshot:
+            plan = await self._plan(snapshot.sessions[0], request, names)
+            _require_all(refs, plan)
+            await require_space(self._catalogue, request, plan)
+            draft = await self._draft(snapshot, request, plan, backup_id, began_at)
+            async with ArchiveWriter(
+                self._catalogue.directory, backup_id, request.codec, threads=threads
+            ) as writer:
+                await writer.append(MemberKind.HEADER, _header(draft, plan))
+                dump = Dump(snapshot, plan, writer, progress)
+                databases = await dump.run()
+                await self._require_none_missed(snapshot, plan, request, names)
+                await snapshot.close()
+                progress.enter(Phase.VERIFY if request.verify else Phase.PUBLISH)
+                return await writer.finish(
+                    _counted(draft, databases, (*snapshot.warnings, *dump.warnings)),
+                    verify=request.verify,
+                    closing=b"-- Backup completed\n",
+                    duration=lambda: round(self._clock.monotonic() - began, 3),
+                )
+
+    async def _names(self, request: BackupRequest) -> Sequence[str]:
+        """Find the databases that are meant, and refuse when a privilege for them is missing."""
+        wanted = self._wanted(request)
+        async with self._server.session() as session:
+            names = [schema.name for schema in await read_schemas(session, wanted)]
+            grants = await read_grants(session)
+        require(missing_for_backup(grants, names, only_tables=bool(request.tables)))
+        return names
+
+    def _wanted(self, request: BackupRequest) -> tuple[str, ...]:
+        """Return the names that are asked for, by the request or the address; empty = all."""
+        return request.databases or ((self._server.database,) if self._server.database else ())
+
+    async def _refs(self, request: BackupRequest, names: Sequence[str]) -> Sequence[TableRef]:
+        """Name the tables before the snapshot: some must be locked for it."""
+        async with self._server.session() as session:
+            refs = await read_refs(session, names)
+        return [ref for ref in refs if _is_wanted(request, ref.database, ref.name)]
+
+    async def _require_none_missed(
+        self, snapshot: Snapshot, plan: DumpPlan, request: BackupRequest, names: Sequence[str]
+    ) -> None:
+        """Refuse a snapshot with a table that had no name when names were read; it would be short."""
+        async with self._server.session() as session:
+            new = await read_new(session, names, plan.tables, partial(_is_wanted, request))
+        if found := await find_missed(snapshot.sessions[0], new):
+            raise SnapshotError(
+                f"{found.label} was renamed while the backup began",
+                hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
+            )
+
+    async def _plan(
+        self, session: Session, request: BackupRequest, names: Sequence[str]
+    ) -> DumpPlan:
+        """Read what there is at the snapshot's point."""
+        schemas = await read_schemas(session, names) if names else []
+        tables = await read_tables(
+            session, names, lambda ref: _is_wanted(request, ref.database, ref.name)
+        )
+        return DumpPlan(
+            schemas,
+            choose(tables, request.tables, request.exclude_tables),
+            include_data=request.include_data,
+            include=request.tables,
+            exclude=request.exclude_tables,
+            chunk_bytes=request.chunk_bytes,
+            accounts=request.accounts,
+        )
+
+    async def _draft(
+        self,
+        snapshot: Snapshot,
+        request: BackupRequest,
+        plan: DumpPlan,
+        backup_id: BackupId,
+        began_at: datetime,
+    ) -> Manifest:
+        return Manifest(
+            backup_id=backup_id,
+            file="",
+            created_at=began_at,
+            duration=0.0,
+            tool_version=version("backstay"),
+            server=await read_server(snapshot.sessions[0]),
+            position=snapshot.position,
+            consistency=snapshot.consistency,
+            options=OptionsEntry(
+                include_data=request.include_data,
+                compress=request.codec is not Codec.NONE,
+                verify=request.verify,
+                description=request.description,
+                codec=request.codec,
+                databases=tuple(schema.name for schema in plan.schemas),
+                tables=request.tables,
+                exclude_tables=request.exclude_tables,
+                threads=request.threads,
+                chunk_bytes=request.chunk_bytes,
+                accounts=request.accounts,
+                recovery_point=request.recovery_point,
+                schedule=request.schedule,
+                requested=tuple(sorted(self._wanted(request))),
+            ),
+            databases=(),
+            members=(),
+            tables_count=0,
+            rows_count=0,
+            raw_size=0,
+            size=0,
+            checksum="",
+        )
+
+
+def _is_wanted(request: BackupRequest, database: str, name: str) -> bool:
+    """Apply the patterns of a request to one table."""
+    included = not request.tables or any(
+        matches(database, name, pattern) for pattern in request.tables
+    )
+    return included and not any(
+        matches(database, name, pattern) for pattern in request.exclude_tables
+    )
+
+
+def _counted(
+    draft: Manifest, databases: tuple[DatabaseEntry, ...], warnings: tuple[str, ...]
+) -> Manifest:
+    """Fill in what is known when all rows are written."""
+    tables = [table for database in databases for table in database.tables]
+    return replace(
+        draft,
+        databases=databases,
+        warnings=warnings,
+        tables_count=sum(not table.sequence for table in tables),
+        rows_count=sum(table.rows for table in tables),
+    )
+
+
+def _require_all(refs: Sequence[TableRef], plan: DumpPlan) -> None:
+    """Refuse a snapshot that a table did not live to be read from."""
+    if gone := sorted(set(refs) - {table.ref for table in plan.tables}, key=lambda ref: ref.label):
+        raise SnapshotError(
+            f"{gone[0].label} was dropped, renamed or rebuilt while the backup began",
+            hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
+        )
+
+
+def _header(draft: Manifest, plan: DumpPlan) -> list[Statement]:
+    """Begin the file with what a person wants to know, as the customer's files do."""
+    options = {
+        "include_data": draft.options.include_data,
+        "compress": draft.options.compress,
+        "verify": draft.options.verify,
+    }
+    lines = [
+        f"Backstay {draft.tool_version} database backup {draft.backup_id}",
+        f"Generated: {draft.created_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"Description: {draft.options.description}",
+        f"Server: {draft.server.vendor} {draft.server.version}",
+        f"Options: {json.dumps(options, separators=(',', ':'))}",
+    ]
+    schemas = [] if plan.single else [(s.name, s.charset, s.collation) for s in plan.schemas]
+    return header(lines, schemas)

@@ -1,0 +1,56 @@
+"""Whether there is room for a backup, before it begins."""
+
+import asyncio
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.backups.backup import BackupRequest, CatalogueEntry
+from app.domain.backups.size_anomaly import is_wanted_again
+from app.engine.dump.dump import DumpPlan
+from app.errors import StorageFullError
+from app.storage import layout
+
+
+# Data grows between two backups, and the manifest needs room as well.
+GROWTH: Final = 1.2
+# Where there is none to go by: no codec makes typical SQL smaller than a tenth.
+_LEAST_SHARE: Final = 0.1
+# SQL is longer than the rows in the server's files, but hardly by more; so what was deleted since the
+# last backup does not keep the next one from being made.
+_MOST_SHARE: Final = 2
+
+
+async def require_space(catalogue: Catalogue, request: BackupRequest, plan: DumpPlan) -> None:
+    """
+    Refuse a backup that would fill the disk.
+
+    Args:
+        catalogue: Where it will lie, and what lies there.
+        request: What is asked for.
+        plan: What it comes to; the server's estimates of the tables' sizes are believed.
+
+    Raises:
+        StorageFullError: Less is free than it is likely to need; nothing was written.
+    """
+    data = sum(table.bytes_estimate for table in plan.tables) if request.include_data else 0
+    last = await asyncio.to_thread(_last, catalogue, request)
+    free = await asyncio.to_thread(catalogue.directory.free_bytes)
+    needed, by = data * _LEAST_SHARE, f"there are about {data} bytes of data"
+    if last is not None and min(last.size * GROWTH, data * _MOST_SHARE) > needed:
+        needed = min(last.size * GROWTH, data * _MOST_SHARE)
+        by = f"the last one, {last.backup_id}, has {last.size} bytes"
+    if free < needed:
+        raise StorageFullError(
+            f"{free} bytes are free where backups are kept, and the next one needs about"
+            f" {needed:.0f}: {by}",
+            hint="Free some space, or set BACKSTAY_BACKUP_DIR to a larger disk.",
+        )
+
+
+def _last(catalogue: Catalogue, request: BackupRequest) -> CatalogueEntry | None:
+    """Return the newest backup that was asked for and compressed in the same way."""
+    for entry in catalogue.entries():
+        name = layout.parse(entry.file)
+        if name and name.codec is request.codec and is_wanted_again(entry, request):
+            return entry
+    return None

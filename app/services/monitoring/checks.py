@@ -1,0 +1,178 @@
+"""
+Checks: stored backups are looked at, and one is restored for proof, when that is due.
+
+1. What is due is chosen (`app.domain.checks`). 2. Sizes are compared, without runs: that is as cheap
+as a look at the catalogue. 3. Files are read, one run after another. 4. One backup is drilled. 5. What
+was found is told.
+
+Whatever fails is kept with its backup and told, and the pass goes on. One that is interrupted loses
+nothing: what was not looked at is still due in the next one.
+
+Not guaranteed: that two processes never look at the same size; files are read by one at a time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from app.config import Settings
+from app.domain.backups.check_notes import VerifyLevel
+from app.domain.checks import CheckResult, DueCheck, Intervals, due_checks, due_drill
+from app.domain.ids import BackupId
+from app.domain.ports import Clock
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.run import Origin, Requester, RunKind
+from app.domain.schedule import due_after
+from app.errors import AlreadyRunningError, AppError, NotDueError
+from app.services.backups.service import BackupService
+from app.services.jobs import Jobs
+from app.services.monitoring.backups import BackupMonitor
+from app.services.monitoring.health import BackupHealth
+from app.services.runs.job import Job
+from app.services.runs.service import RunService
+from app.storage import layout
+from app.storage.runlocks import Resource
+
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
+_ASKER: Final = Requester("checks", Origin.SCHEDULE)
+_CHECKS: Final = Resource("checks", "the checks of stored backups")
+_DAY: Final = timedelta(days=1)
+
+
+class CheckService:
+    """Runs the checks that are due."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        backup_monitor: BackupMonitor,
+        backups: BackupService,
+        orders: Jobs,
+        runs: RunService,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._intervals = Intervals(
+            settings.check_sizes_days,
+            settings.check_hashes_days,
+            settings.check_content_days,
+            settings.drill_days,
+        )
+        self._backup_monitor = backup_monitor
+        self._backups = backups
+        self._orders = orders
+        self._runs = runs
+        self._clock = clock
+        self._pass = asyncio.Lock()
+
+    async def run_due(self, *, everything: bool = False) -> tuple[CheckResult, ...]:
+        """
+        Take all looks that are due; does nothing while another pass of this process goes on.
+
+        Args:
+            everything: Whether all that is due is looked at, instead of this pass's share of it.
+
+        Returns:
+            What was found, in order.
+
+        Raises:
+            StorageError: The backup directory cannot be read; every other error is a result.
+        """
+        if self._pass.locked():
+            return ()
+        async with self._pass:
+            try:
+                return tuple(await self._look(None if everything else self._period()))
+            finally:
+                await self._backup_monitor.look()
+
+    async def _look(self, period: timedelta | None) -> list[CheckResult]:
+        health = await self._backup_monitor.health.look()
+        now = self._clock.now()
+        due = due_checks(health.stored, self._intervals, now, period)
+        results: list[CheckResult] = []
+        for backup_id in self._sizes(health, due):
+            work = self._backups.verify(backup_id, VerifyLevel.SIZE)
+            results += await _result(backup_id, VerifyLevel.SIZE, work)
+        try:
+            for one in due:
+                if one.level is not VerifyLevel.SIZE:
+                    results += await _result(one.backup_id, one.level, self._read(one))
+            health = (
+                await self._backup_monitor.health.look()
+            )  # what was found now is not to be restored
+            drill = due_drill(health.stored, self._intervals, now)
+            if drill is not None:
+                results += await _result(drill, RunKind.DRILL, self._drill(drill))
+        except AlreadyRunningError as exc:  # another process is at it, or the service is stopping
+            _log.info("Checks wait for the next time", extra={"facts": {"reason": str(exc)}})
+        return results
+
+    def _sizes(self, health: BackupHealth, due: Sequence[DueCheck]) -> list[BackupId]:
+        """Name the backups whose sizes are due, with those that a look has shown to be damaged."""
+        if not self._intervals.sizes:
+            return []
+        names = [layout.parse(problem.file) for problem in health.survey.problems]
+        damaged = [name.backup_id for name in names if name is not None]
+        return [*damaged, *(one.backup_id for one in due if one.level is VerifyLevel.SIZE)]
+
+    async def _read(self, due: DueCheck) -> None:
+        async def claim() -> None:
+            stored = (await self._backup_monitor.health.look()).stored
+            now = self._clock.now()
+            if (due.backup_id, due.last) not in {
+                (one.backup_id, one.looked_at(due.level, now)) for one in stored
+            }:
+                raise NotDueError(f"{due.backup_id} was checked meanwhile, or is gone")
+
+        order = await self._orders.verification(due.backup_id, due.level)
+        await self._perform(replace(order, claim=claim))
+
+    async def _drill(self, backup_id: BackupId) -> None:
+        async def claim() -> None:
+            stored = (await self._backup_monitor.health.look()).stored
+            if due_drill(stored, self._intervals, self._clock.now()) != backup_id:
+                raise NotDueError(f"{backup_id} need not be drilled any more")
+
+        order = await self._orders.drill(RestoreRequest(backup_id))
+        await self._perform(replace(order, claim=claim))
+
+    async def _perform(self, order: Job[T]) -> None:
+        await self._runs.perform(replace(order, resources=(_CHECKS,)), _ASKER)
+
+    def _period(self) -> timedelta:
+        """Return how long it is between passes: to the next one, or from there to the one after."""
+        cron, zone = self._settings.check_cron, self._settings.timezone
+        now = self._clock.now()
+        following = due_after(cron, zone, now)
+        after = due_after(cron, zone, following) if following else None
+        if following is None or after is None:
+            return _DAY
+        # Who begins one by hand, or by a crontab of their own, takes no smaller share.
+        return max(following - now, after - following)
+
+
+async def _result(
+    backup_id: BackupId, what: str, work: Coroutine[object, object, object]
+) -> list[CheckResult]:
+    """Wait for a look; what it found is kept and told where it was found."""
+    try:
+        await work
+    except AlreadyRunningError:
+        raise
+    except NotDueError:
+        return []
+    except AppError as exc:
+        return [CheckResult(backup_id, what, exc)]
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return []  # somebody has cancelled the run, and nothing was found
+    return [CheckResult(backup_id, what)]

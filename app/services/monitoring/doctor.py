@@ -1,0 +1,339 @@
+"""The doctor: looks for what would make a backup or a restore fail, before one does."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.restores.journal import Journal
+from app.engine.schema.databases import read_schemas, scratch_databases, scratch_pattern
+from app.engine.server.connection import Server, Session
+from app.engine.server.grants import (
+    Missing,
+    missing_for_backup,
+    missing_for_restore,
+    missing_in_scratch,
+    read_grants,
+)
+from app.engine.swap.rename import is_locked
+from app.errors import (
+    AppError,
+    ConflictError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    StorageDeniedError,
+    StorageFullError,
+    StorageUnavailableError,
+)
+from app.sandbox.server import find_program
+from app.storage.journals import Journals
+from app.storage.layout import PARTIAL, REBUILD
+
+
+# Servers before 10.2 had 16 MiB; rows wider than half of the packet are common with blobs.
+_GOOD_PACKET_BYTES: Final = 16 << 20
+# No codec makes typical SQL smaller than a tenth; two backups should fit.
+_LEAST_FREE_SHARE: Final = 0.1
+_GOOD_FREE_SHARE: Final = 1.0
+_SHOWN_DATABASES: Final = 5
+_PROGRAMS: Final = ("mariadbd", "mariadb-install-db", "mariadb-dump")
+_CODECS: Final = {"gzip": "isal", "zstd": "backports.zstd"}
+
+
+class CheckState(StrEnum):
+    """What came out of a check."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorCheck:
+    """
+    One finding.
+
+    Attributes:
+        name: What was looked at.
+        state: What came out.
+        detail: What was found.
+        remedy: What to do about it, a step a line; empty when nothing.
+        error: What a backup would raise; None unless `state` is FAIL.
+    """
+
+    name: str
+    state: CheckState
+    detail: str
+    remedy: str = ""
+    error: AppError | None = None
+
+
+class DoctorService:
+    """Examines one installation; changes nothing."""
+
+    def __init__(self, server: Server | None, catalogue: Catalogue, journals: Journals) -> None:
+        self._server = server
+        self._catalogue = catalogue
+        self._journals = journals
+
+    async def examine(self) -> tuple[DoctorCheck, ...]:
+        """Return every finding, server first; never raises an error of this program."""
+        checks, data_bytes = await self._server_checks()
+        checks += await asyncio.to_thread(_directory_checks, self._catalogue, data_bytes)
+        return (*checks, *_program_checks(), _codec_check())
+
+    async def _server_checks(self) -> tuple[list[DoctorCheck], int]:
+        """Return the findings, and how many bytes of data the server holds."""
+        if self._server is None:
+            missing = InvalidRequestError(
+                "BACKSTAY_DATABASE_URL is not set",
+                hint="Set it to mysql://user:password@host:3306/database.",
+            )
+            return [_failed("connection", missing)], 0
+        checks: list[DoctorCheck] = []
+        try:
+            async with self._server.session() as session:
+                text = str(await session.scalar("SELECT VERSION()"))
+                detail = f"{self._server.where} answers: {session.flavor.vendor} {text}"
+                checks.append(DoctorCheck("connection", CheckState.OK, detail))
+                checks.append(await _binlog_check(session))
+                checks.append(await _packet_check(session))
+                names = (self._server.database,) if self._server.database else ()
+                databases = [schema.name for schema in await read_schemas(session, names)]
+                checks += await _rights_checks(session, databases)
+                journals = await asyncio.to_thread(self._journals.all)
+                here = [journal for journal in journals if journal.server == self._server.where]
+                checks += await _recovery_checks(session, here)
+                return checks, await _data_bytes(session)
+        except AppError as exc:
+            checks.append(_failed("server" if checks else "connection", exc))
+            return checks, 0
+
+
+def _failed(name: str, error: AppError) -> DoctorCheck:
+    return DoctorCheck(name, CheckState.FAIL, f"{error.title}: {error}", error.hint, error)
+
+
+async def _binlog_check(session: Session) -> DoctorCheck:
+    if str(await session.scalar("SELECT @@GLOBAL.log_bin")) in {"1", "ON"}:
+        return DoctorCheck("binary log", CheckState.OK, "on; backups record their position")
+    return DoctorCheck(
+        "binary log",
+        CheckState.WARN,
+        "off; what changes after a backup cannot be recovered",
+        "Set log_bin and restart the server, unless it is a test server.",
+    )
+
+
+async def _packet_check(session: Session) -> DoctorCheck:
+    size = int(str(await session.scalar("SELECT @@GLOBAL.max_allowed_packet")))
+    if size >= _GOOD_PACKET_BYTES:
+        return DoctorCheck("max_allowed_packet", CheckState.OK, f"{size} bytes")
+    return DoctorCheck(
+        "max_allowed_packet",
+        CheckState.WARN,
+        f"{size} bytes; larger rows cannot be restored here",
+        f"SET GLOBAL max_allowed_packet = {_GOOD_PACKET_BYTES};",
+    )
+
+
+async def _rights_checks(session: Session, databases: Sequence[str]) -> list[DoctorCheck]:
+    grants = await read_grants(session)
+    backup = missing_for_backup(grants, databases)
+    required = [one for one in backup if one.required]
+    wished = [one for one in backup if not one.required]
+    return [
+        _backup_rights(required, databases),
+        _rights("snapshot rights", wished, "a backup then uses a slower or weaker snapshot"),
+        _rights(
+            "restore rights",
+            [
+                *missing_for_restore(grants, databases),
+                *missing_in_scratch(
+                    grants, {f"{name}__bk_new_": scratch_pattern(name) for name in databases}
+                ),
+            ],
+            "this user cannot restore there",
+        ),
+    ]
+
+
+def _backup_rights(missing: Sequence[Missing], databases: Sequence[str]) -> DoctorCheck:
+    if not missing:
+        shown = ", ".join(databases[:_SHOWN_DATABASES])
+        more = len(databases) - _SHOWN_DATABASES
+        detail = f"{shown or 'no database yet'}" + (f" and {more} more" if more > 0 else "")
+        return DoctorCheck("backup rights", CheckState.OK, detail)
+    detail = "missing: " + _listed(missing)
+    remedy = "\n".join(right.grant for right in missing)
+    return DoctorCheck(
+        "backup rights", CheckState.FAIL, detail, remedy, PermissionDeniedError(detail, hint=remedy)
+    )
+
+
+def _rights(name: str, missing: Sequence[Missing], consequence: str) -> DoctorCheck:
+    if not missing:
+        return DoctorCheck(name, CheckState.OK, "complete")
+    remedy = "\n".join(right.grant for right in missing)
+    return DoctorCheck(name, CheckState.WARN, f"missing: {_listed(missing)}; {consequence}", remedy)
+
+
+def _listed(missing: Sequence[Missing]) -> str:
+    return ", ".join(f"{right.right} on {right.scope}" for right in missing)
+
+
+async def _data_bytes(session: Session) -> int:
+    answer = await session.scalar(
+        "SELECT SUM(DATA_LENGTH) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'"
+    )
+    return int(str(answer or 0))
+
+
+async def _recovery_checks(session: Session, journals: Sequence[Journal]) -> list[DoctorCheck]:
+    """Look for restores that were interrupted, and for schemas that nobody's journal knows."""
+    checks = []
+    for journal in journals:
+        if journal.phase.is_over:
+            continue
+        where = f"{journal.kind} {journal.restore_id} of {', '.join(journal.targets)}"
+        if any([await is_locked(session, target) for target in journal.targets]):
+            checks.append(DoctorCheck("restores", CheckState.OK, f"{where} is at work"))
+        else:
+            error = ConflictError(
+                f"{where} was interrupted",
+                hint="Run 'backstay doctor --repair': it finishes or undoes it.",
+            )
+            checks.append(_failed("restores", error))
+    known = {name for one in journals for swap in one.swaps for name in (swap.source, swap.kept)}
+    strange = sorted(set(await scratch_databases(session)) - known)
+    if strange:
+        checks.append(
+            DoctorCheck(
+                "old tables",
+                CheckState.WARN,
+                f"no journal here knows {', '.join(strange[:_SHOWN_DATABASES])}",
+                "If no other installation of this program uses this server, look what is in them, then"
+                " drop them.",
+            )
+        )
+    return checks or [DoctorCheck("restores", CheckState.OK, "none was interrupted")]
+
+
+def _directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck]:
+    path = catalogue.directory.path
+    if not path.exists():
+        return [_absent(path)]
+    try:
+        return [
+            _access_check(path),
+            _mode_check(path),
+            _space_check(catalogue, data_bytes),
+            _leftovers_check(catalogue),
+            *_survey_checks(catalogue),
+        ]
+    except AppError as exc:
+        return [_failed("backup directory", exc)]
+
+
+def _absent(path: Path) -> DoctorCheck:
+    """Tell whether the first backup could make the directory."""
+    parent = next(one for one in path.parents if one.exists())
+    if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
+        detail = f"{path} is not there; the first backup makes it"
+        remedy = "If it should be there, look whether its file system is mounted."
+        return DoctorCheck("backup directory", CheckState.WARN, detail, remedy)
+    if parent.is_dir():
+        denied = StorageDeniedError(
+            f"{path} cannot be made", hint=f"Make it, or give this user write access to {parent}."
+        )
+        return _failed("backup directory", denied)
+    return _failed("backup directory", StorageUnavailableError(f"{parent} is not a directory"))
+
+
+def _access_check(path: Path) -> DoctorCheck:
+    if not path.is_dir():
+        return _failed("backup directory", StorageUnavailableError(f"{path} is not a directory"))
+    if os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return DoctorCheck("backup directory", CheckState.OK, f"{path} is writable")
+    hint = "Give the user that runs this program read and write access to it."
+    return _failed("backup directory", StorageDeniedError(f"{path}: no access", hint=hint))
+
+
+def _mode_check(path: Path) -> DoctorCheck:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        detail = f"mode {mode:04o}: others may look into the directory"
+        return DoctorCheck("directory mode", CheckState.WARN, detail, f"chmod 700 {path}")
+    return DoctorCheck("directory mode", CheckState.OK, f"mode {mode:04o}")
+
+
+def _space_check(catalogue: Catalogue, data_bytes: int) -> DoctorCheck:
+    free = catalogue.directory.free_bytes()
+    detail = f"{free} bytes free, the server holds about {data_bytes} bytes of data"
+    if free < data_bytes * _LEAST_FREE_SHARE:
+        return _failed(
+            "disk", StorageFullError(detail, hint="Free some space, or use a larger disk.")
+        )
+    if free < data_bytes * _GOOD_FREE_SHARE:
+        return DoctorCheck(
+            "disk", CheckState.WARN, detail, "Free some space, or use a larger disk."
+        )
+    return DoctorCheck("disk", CheckState.OK, detail)
+
+
+def _leftovers_check(catalogue: Catalogue) -> DoctorCheck:
+    found = [name for name in catalogue.directory.names() if name.endswith((PARTIAL, REBUILD))]
+    if not found:
+        return DoctorCheck("leftovers", CheckState.OK, "none")
+    return DoctorCheck(
+        "leftovers",
+        CheckState.WARN,
+        f"{len(found)} unfinished: {', '.join(sorted(found)[:_SHOWN_DATABASES])}",
+        "Nothing to do: the next backup removes what no run holds any more.",
+    )
+
+
+def _survey_checks(catalogue: Catalogue) -> list[DoctorCheck]:
+    survey = catalogue.survey()
+    checks = [DoctorCheck("backups", CheckState.OK, f"{len(survey.entries)} listed")]
+    checks += [_failed("damaged backup", problem.error) for problem in survey.problems]
+    checks += [
+        DoctorCheck(
+            "lost manifest",
+            CheckState.WARN,
+            f"{orphan} has none, so it is not listed",
+            "backstay catalog rebuild",
+        )
+        for orphan in survey.orphans
+    ]
+    return checks
+
+
+def _program_checks() -> list[DoctorCheck]:
+    found = {name: find_program(name) for name in _PROGRAMS}
+    missing = [name for name, path in found.items() if path is None]
+    if not missing:
+        return [DoctorCheck("server programs", CheckState.OK, ", ".join(map(str, found.values())))]
+    return [
+        DoctorCheck(
+            "server programs",
+            CheckState.WARN,
+            f"{', '.join(missing)} not found; only the demo and the tests need them",
+            "apt-get install mariadb-server",
+        )
+    ]
+
+
+def _codec_check() -> DoctorCheck:
+    try:
+        found = [f"{codec} by {name} {version(name)}" for codec, name in _CODECS.items()]
+    except PackageNotFoundError as exc:
+        # From Python 3.14 zstd is part of the standard library.
+        return DoctorCheck("codecs", CheckState.OK, f"the standard library's instead of {exc.name}")
+    return DoctorCheck("codecs", CheckState.OK, ", ".join(found))

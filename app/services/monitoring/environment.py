@@ -1,0 +1,217 @@
+"""
+The watch: looks every few minutes for what will make backups fail, and tells people before it does.
+
+1. Room where backups are kept. 2. Schedules without a success, and due times that nobody served.
+3. The server, the login and the rights. 4. The certificate of the service. 5. Damaged backups.
+
+It changes nothing, and a part that cannot look does not keep the others from looking.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from app.config import Settings
+from app.domain.alerts.alert import Alert, AlertKind
+from app.domain.ports import Clock
+from app.domain.schedule import Schedule
+from app.engine.schema.databases import read_schemas
+from app.engine.server.connection import Server
+from app.engine.server.grants import missing_for_backup, read_grants, require
+from app.errors import AppError, ConnectionFailedError, NotFoundError
+from app.security.certificates import expires_at
+from app.services.backups.space import GROWTH
+from app.services.monitoring.backups import BackupMonitor
+from app.storage.schedules import ScheduleFile
+
+
+_log: Final = logging.getLogger(__name__)
+# A server that needs longer to say who it is would keep a backup waiting as well.
+_SERVER_SECONDS: Final = 30.0
+_DISK: Final = "backup directory"
+_SERVER: Final = "server"
+_SCHEDULES: Final = "schedule.json"
+
+
+class EnvironmentMonitor:
+    """Looks at what backups need, and rings."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: Server,
+        backup_monitor: BackupMonitor,
+        schedules: ScheduleFile,
+        clock: Clock,
+        certificate: Path | None = None,
+    ) -> None:
+        self._settings = settings
+        self._server = server
+        self._backup_monitor = backup_monitor
+        self._alarm = backup_monitor.alarm
+        self._schedules = schedules
+        self._clock = clock
+        self._certificate = certificate
+        # How many due times were missed, by schedule, at the last look; None before the first one.
+        self._missed: dict[str, int] | None = None
+
+    async def begin(self) -> None:
+        """Look at schedules before the scheduler does, so that what it finds missed is told."""
+        await self._attempt(self._plans)
+
+    async def look(self) -> None:
+        """Look at everything, once; never raises an error of this program."""
+        for part in (self._disk, self._plans, self._access, self._expiry):
+            await self._attempt(part)
+        await self._backup_monitor.look()
+
+    async def _attempt(self, part: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await part()
+        except AppError as exc:
+            _log.warning("The watch could not look", extra={"facts": {"error": str(exc)}})
+
+    # -- room -------------------------------------------------------------------------------------
+
+    async def _disk(self) -> None:
+        directory = self._backup_monitor.health.catalogue.directory
+        floor = self._settings.disk_floor_bytes
+        if not floor or not await asyncio.to_thread(directory.path.exists):
+            return
+        free = await asyncio.to_thread(directory.free_bytes)
+        survey = (await self._backup_monitor.health.look()).survey
+        last = next((entry for entry in survey.entries if not entry.recovery_point), None)
+        needed = round(last.size * GROWTH) if last else 0
+        if free < max(floor, needed):
+            why = f"the floor is {floor}" if free < floor else f"the next backup may need {needed}"
+            message = f"{free} bytes are free where backups are kept; {why}"
+            hint = "Free some space, keep fewer backups, or use a larger disk."
+            await self._alarm.raise_alert(Alert(AlertKind.DISK, _DISK, message, hint))
+        else:
+            await self._alarm.resolve(AlertKind.DISK, _DISK, f"{free} bytes are free")
+
+    # -- schedules --------------------------------------------------------------------------------
+
+    async def _plans(self) -> None:
+        try:
+            schedules = await asyncio.to_thread(self._schedules.read)
+        except AppError as exc:
+            message = f"no schedule can be served: {exc}"
+            await self._alarm.raise_alert(Alert(AlertKind.OVERDUE, _SCHEDULES, message, exc.hint))
+            return
+        await self._alarm.resolve(AlertKind.OVERDUE, _SCHEDULES, "the schedules can be read")
+        now = self._clock.now()
+        for schedule in schedules:
+            await self._overdue(schedule, now)
+            await self._missing(schedule)
+        for name in set(self._missed or ()) - {schedule.name for schedule in schedules}:
+            for kind in (AlertKind.OVERDUE, AlertKind.MISSED):
+                await self._alarm.resolve(kind, name, f"schedule {name} is gone")
+        self._missed = {schedule.name: schedule.missed for schedule in schedules}
+
+    async def _overdue(self, schedule: Schedule, now: datetime) -> None:
+        due = schedule.next_due()
+        if due is None or due + timedelta(minutes=self._settings.overdue_minutes) >= now:
+            message = f"schedule {schedule.name} is not overdue"
+            await self._alarm.resolve(AlertKind.OVERDUE, schedule.name, message)
+            return
+        last = schedule.last_success_at
+        since = f"; the last backup is of {_minute(last)}" if last else "; there never was a backup"
+        failed = f"; the last run failed with {schedule.last_error}" if schedule.last_error else ""
+        message = f"schedule {schedule.name} was due at {_minute(due)}{since}{failed}"
+        hint = "Look at the last runs: 'backstay doctor' tells what would make one fail."
+        await self._alarm.raise_alert(Alert(AlertKind.OVERDUE, schedule.name, message, hint))
+
+    async def _missing(self, schedule: Schedule) -> None:
+        """Ring once for each time that the count has grown; it is over with the next success."""
+        at, success = schedule.last_missed_at, schedule.last_success_at
+        is_over = at is None or (success is not None and success > at)
+        known = (self._missed or {}).get(schedule.name, 0 if self._missed is not None else None)
+        grew = not is_over if known is None else schedule.missed > known
+        if grew and at is not None:
+            message = (
+                f"nobody served schedule {schedule.name} at {_minute(at)};"
+                f" {schedule.missed} due times were missed in all"
+            )
+            hint = (
+                "Keep the service running; BACKSTAY_CATCH_UP makes up for a backup that was missed."
+            )
+            await self._alarm.raise_alert(Alert(AlertKind.MISSED, schedule.name, message, hint))
+        elif is_over:
+            message = f"schedule {schedule.name} has a backup again"
+            await self._alarm.resolve(AlertKind.MISSED, schedule.name, message)
+
+    # -- server -----------------------------------------------------------------------------------
+
+    async def _access(self) -> None:
+        try:
+            async with asyncio.timeout(_SERVER_SECONDS):
+                await self._require_access()
+        except TimeoutError:
+            slow = f"{self._server.where}: no answer for {_SERVER_SECONDS:.0f} s"
+            await self._refused(ConnectionFailedError(slow, hint="Look whether the server runs."))
+        except AppError as exc:
+            await self._refused(exc)
+        else:
+            message = "the server answers, and backups are allowed"
+            await self._alarm.resolve(AlertKind.CREDENTIAL, _SERVER, message)
+
+    async def _refused(self, error: AppError) -> None:
+        message = f"backups of {self._server.where} will fail: {error}"
+        await self._alarm.raise_alert(Alert(AlertKind.CREDENTIAL, _SERVER, message, error.hint))
+
+    async def _require_access(self) -> None:
+        """Log in, and look for the rights that every enabled schedule needs."""
+        wanted = await asyncio.to_thread(self._wanted)
+        async with self._server.session() as session:
+            grants = await read_grants(session)
+            for databases, only_tables in wanted:
+                try:
+                    names = [schema.name for schema in await read_schemas(session, databases)]
+                except NotFoundError:  # no question of rights; its run says so
+                    continue
+                require(missing_for_backup(grants, names, only_tables=only_tables))
+
+    def _wanted(self) -> Sequence[tuple[tuple[str, ...], bool]]:
+        """Name the databases of each enabled schedule, and whether it asks for single tables."""
+        default = (self._server.database,) if self._server.database else ()
+        try:
+            schedules = self._schedules.read()
+        except AppError:  # `_plans` has told
+            schedules = ()
+        found = {
+            (schedule.options.databases or default, bool(schedule.options.tables))
+            for schedule in schedules
+            if schedule.enabled
+        }
+        return sorted(found) or [(default, False)]
+
+    # -- certificate ------------------------------------------------------------------------------
+
+    async def _expiry(self) -> None:
+        days, file = self._settings.certificate_days, self._certificate
+        if file is None or not days:
+            return
+        hint = "Put new files in the place of the old ones, and start the service again."
+        try:
+            end = await asyncio.to_thread(expires_at, file)
+        except AppError as exc:
+            await self._alarm.raise_alert(
+                Alert(AlertKind.CERTIFICATE, file.name, str(exc), exc.hint)
+            )
+            return
+        now = self._clock.now()
+        if end <= now + timedelta(days=days):
+            verb = "has expired" if end <= now else "expires"
+            message = f"the certificate {file.name} {verb} at {_minute(end)}"
+            await self._alarm.raise_alert(Alert(AlertKind.CERTIFICATE, file.name, message, hint))
+        else:
+            message = f"the certificate {file.name} is good until {_minute(end)}"
+            await self._alarm.resolve(AlertKind.CERTIFICATE, file.name, message)
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

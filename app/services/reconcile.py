@@ -1,0 +1,156 @@
+"""What a service does for itself: it puts right what a killed process has left, and keeps it so."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.document import Document
+from app.domain.runs.run import Run, RunKind, RunState
+from app.errors import AppError, BackupNotFoundError, IntegrityError, RunInterruptedError
+from app.services import documents
+from app.services.access.sign_ins import SignInService
+from app.services.restores.service import RecoveryService
+from app.services.runs import failures
+from app.services.runs.service import RunService
+from app.storage import layout
+
+
+_log: Final = logging.getLogger(__name__)
+_PERIOD_SECONDS: Final = 60.0
+# A server that is not there yet is asked again soon: a restore may wait to be put right.
+_RETRY_SECONDS: Final = 5.0
+_ON_DISK: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY_POINT, RunKind.DELETION})
+_SWAPPING: Final = frozenset({RunKind.RESTORE, RunKind.UNDO})
+_LEFT: Final = {
+    RunKind.BACKUP: "what it had written was removed",
+    RunKind.RECOVERY_POINT: "what it had written was removed",
+    RunKind.DELETION: "the backup is still there",
+    RunKind.PRUNE: "what it had deleted is gone, the rest is still there",
+    RunKind.RESTORE: "the databases are as they were",
+    RunKind.UNDO: "the databases are as they were",
+}
+
+
+class Reconciler:
+    """Looks after what nobody else does."""
+
+    def __init__(
+        self,
+        runs: RunService,
+        recoveries: RecoveryService,
+        catalogue: Catalogue,
+        sign_ins: SignInService,
+    ) -> None:
+        self._runs = runs
+        self._recoveries = recoveries
+        self._catalogue = catalogue
+        self._sign_ins = sign_ins
+
+    async def run_forever(self) -> None:
+        """Put right, again and again, until cancelled; nothing that fails ends it."""
+        while True:
+            complete = False
+            try:
+                complete = await self.put_right()
+                await self._sign_ins.forget_expired()
+            except AppError as exc:
+                _log.warning("Reconciler failed", extra={"facts": {"error": str(exc)}})
+            await asyncio.sleep(_PERIOD_SECONDS if complete else _RETRY_SECONDS)
+
+    async def put_right(self) -> bool:
+        """
+        Sweep, finish or undo restores that were interrupted, and write down how runs ended.
+
+        Returns:
+            False when the server could not be asked, or the backup directory is away: runs that may
+            have changed it are left open.
+
+        Raises:
+            AppError: The backup directory, the state directory or the control database refused.
+        """
+        orphans = await self._runs.orphans()
+        await self._sweep()
+        # Where nothing is mounted there is no backup, which says nothing about what was made.
+        is_there = await asyncio.to_thread(self._catalogue.directory.exists, layout.HTACCESS)
+        away = {
+            orphan.run_id
+            for orphan in orphans
+            if orphan.kind in _ON_DISK and orphan.backup_id and not is_there
+        }
+        for run in [
+            orphan
+            for orphan in orphans
+            if orphan.kind not in _SWAPPING and orphan.run_id not in away
+        ]:
+            await self._runs.settle(await self._judged(run))
+        return (
+            await self._repair([orphan for orphan in orphans if orphan.kind in _SWAPPING])
+            and not away
+        )
+
+    async def _sweep(self) -> None:
+        directory = self._catalogue.directory
+        if await asyncio.to_thread(directory.path.exists):
+            await asyncio.to_thread(self._catalogue.sweep)
+
+    async def _repair(self, orphans: Sequence[Run]) -> bool:
+        """Let journals tell what became of restores, once everything is in order again."""
+        try:
+            repairs = await self._recoveries.repair()
+        except AppError as exc:
+            _log.warning("Restores could not be put right", extra={"facts": {"error": str(exc)}})
+            return False
+        for repair in repairs:
+            facts = {"restore_id": repair.journal.restore_id, "outcome": repair.outcome}
+            _log.info("Restore put right", extra={"facts": facts})
+        open_still = [run for run in orphans if await self._is_open(run)]
+        for run in [orphan for orphan in orphans if orphan not in open_still]:
+            await self._runs.settle(await self._judged(run))
+        return not open_still
+
+    async def _is_open(self, run: Run) -> bool:
+        """Tell whether a restore could not be put right yet, perhaps since it is another server's."""
+        journal = await self._recoveries.journal(run.restore_id)
+        return journal is not None and not journal.phase.is_over
+
+    async def _judged(self, run: Run) -> Run:
+        """Say how an orphan ended, by what is there."""
+        match run.kind:
+            case RunKind.BACKUP | RunKind.RECOVERY_POINT:
+                result = await self._made(run.backup_id)
+            case RunKind.DELETION:
+                result = await self._deleted(run.backup_id)
+            case RunKind.RESTORE | RunKind.UNDO:
+                result = await self._swapped(run.restore_id)
+            case _:
+                result = None
+        if result is None:
+            return replace(run, state=RunState.FAILED, error=failures.failure(_interrupted(run)))
+        return replace(run, state=RunState.SUCCEEDED, result=result)
+
+    async def _made(self, backup_id: str) -> Document | None:
+        try:
+            return documents.backup_created(
+                await asyncio.to_thread(self._catalogue.manifest, backup_id)
+            )
+        except (BackupNotFoundError, IntegrityError):
+            return None
+
+    async def _deleted(self, backup_id: str) -> Document | None:
+        try:
+            await asyncio.to_thread(self._catalogue.find, backup_id)
+        except BackupNotFoundError:
+            return documents.deletion(backup_id)
+        return None
+
+    async def _swapped(self, restore_id: str) -> Document | None:
+        result = await self._recoveries.in_place(restore_id)
+        return documents.restore_result(result) if result else None
+
+
+def _interrupted(run: Run) -> RunInterruptedError:
+    left = _LEFT.get(run.kind, "it changed nothing that stays")
+    return RunInterruptedError(f"the process that ran it ended; {left}", hint="Start it again.")

@@ -1,0 +1,220 @@
+"""What a restore is asked for, and what that means for each database."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from app.archive.file.reader import ArchiveReader
+from app.domain.backups.manifest import DatabaseEntry, Manifest, TableEntry
+from app.domain.restores.journal import ObjectSet, RestoreId
+from app.domain.restores.load import DatabaseLoad
+from app.domain.restores.restore import RestoreRequest
+from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS
+from app.engine.load.objects import archived_objects, live_objects
+from app.engine.schema.databases import (
+    MOST_NAME_CHARACTERS,
+    SCRATCH,
+    exists,
+    staging_name,
+    table_names,
+)
+from app.engine.schema.definitions import exact_definition
+from app.engine.schema.tables import Table, TableRef, has_rows, read_tables
+from app.engine.server.connection import Session
+from app.engine.sql import ddl
+from app.engine.sql.patterns import matches
+from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
+
+
+_NO_ROWS: Final = "rows not asked for"
+
+
+def plan_loads(
+    manifest: Manifest, request: RestoreRequest, restore_id: RestoreId | None = None
+) -> list[DatabaseLoad]:
+    """
+    Reduce a backup to what is asked for, and name the targets.
+
+    Args:
+        manifest: Of the backup.
+        request: What is asked for.
+        restore_id: Of the restore that loads into staging schemas first; None = no staging.
+
+    Returns:
+        One load a database with anything to restore.
+
+    Raises:
+        DatabaseNotFoundError: The backup has no such database.
+        TableNotFoundError: A pattern matches no table of the backup.
+        InvalidRequestError: Several databases into one, a name that no database can have, or options
+            that exclude each other.
+    """
+    _check_options(manifest, request)
+    chosen = _chosen(manifest, request)
+    if request.into and len(chosen) > 1:
+        raise InvalidRequestError(
+            f"--into names one database, the backup holds {len(chosen)}",
+            hint="Choose one with --database.",
+        )
+    asked = manifest.options
+    partial = bool(request.tables or asked.tables or asked.exclude_tables or request.data_only)
+    loads = []
+    for database in chosen:
+        target = request.into or database.name
+        staging = staging_name(target, restore_id) if restore_id else ""
+        loads.append(
+            DatabaseLoad(
+                _without_rows(database) if request.schema_only else database,
+                target,
+                staging,
+                whole=not partial,
+                include_rows=not request.schema_only,
+            )
+        )
+    return loads
+
+
+def _check_options(manifest: Manifest, request: RestoreRequest) -> None:
+    name = request.into
+    if len(name) > MOST_NAME_CHARACTERS or name != name.rstrip() or "\0" in name:
+        raise InvalidRequestError(
+            f"no database can be named {name[:80]!r}",
+            hint=f"Names have at most {MOST_NAME_CHARACTERS} characters and do not end in a space.",
+        )
+    if name.lower() in SYSTEM_SCHEMAS or SCRATCH.search(name):
+        raise InvalidRequestError(
+            f"{name!r} is a name of the server, or one that restores give to their own databases",
+            hint="Choose another name.",
+        )
+    if request.schema_only and request.data_only:
+        raise InvalidRequestError("--schema-only and --data-only exclude each other")
+    if request.data_only and request.into:
+        raise InvalidRequestError(
+            "--data-only keeps the definitions of tables that are there, --into names a new place"
+        )
+    if request.data_only and not manifest.options.include_data:
+        raise InvalidRequestError("--data-only, but the backup was made without rows")
+
+
+def _chosen(manifest: Manifest, request: RestoreRequest) -> list[DatabaseEntry]:
+    for name in request.databases:
+        if name not in {database.name for database in manifest.databases}:
+            raise DatabaseNotFoundError(f"the backup holds no database {name!r}")
+    chosen = [
+        _reduced(database, request.tables)
+        for database in manifest.databases
+        if not request.databases or database.name in request.databases
+    ]
+    for pattern in request.tables:
+        if not any(
+            matches(database.name, table.name, pattern)
+            for database in chosen
+            for table in database.tables
+        ):
+            raise TableNotFoundError(f"no table of the backup matches {pattern!r}")
+    return [database for database in chosen if database.tables or not request.tables]
+
+
+def _reduced(database: DatabaseEntry, patterns: Sequence[str]) -> DatabaseEntry:
+    """Keep the tables that match, with their triggers; all with everything when there is no pattern."""
+    if not patterns:
+        return database
+    tables = tuple(
+        table
+        for table in database.tables
+        if any(matches(database.name, table.name, pattern) for pattern in patterns)
+    )
+    names = {table.name for table in tables}
+    return replace(
+        database,
+        tables=tables,
+        objects=tuple(one for one in database.objects if one.table in names),
+    )
+
+
+def _without_rows(database: DatabaseEntry) -> DatabaseEntry:
+    tables = tuple(
+        table if table.sequence else replace(table, rows=0, raw_size=0, partial=_NO_ROWS)
+        for table in database.tables
+    )
+    return replace(database, tables=tables)
+
+
+async def wanted_objects(session: Session, reader: ArchiveReader, load: DatabaseLoad) -> ObjectSet:
+    """Read which objects a target should have afterwards, and its defaults where they are meant."""
+    if load.definitions:  # only rows are restored
+        names = [table.name for table in load.entry.tables]
+        live = await live_objects(session, load.target, names)
+        return replace(live, charset="", collation="")
+    found = await archived_objects(reader, reader.manifest, load)
+    if load.whole or not await exists(session, load.target):
+        return replace(found, charset=load.entry.charset, collation=load.entry.collation)
+    return found
+
+
+async def keep_definitions(session: Session, load: DatabaseLoad) -> tuple[DatabaseLoad, list[str]]:
+    """
+    Put the live definitions in the place of the backup's.
+
+    Returns:
+        The load, and findings: tables that cannot take the backup's rows.
+    """
+    names = {table.name for table in load.entry.tables}
+    live = {
+        table.name: table
+        for table in await read_tables(session, [load.target], lambda ref: ref.name in names)
+    }
+    findings = [
+        finding
+        for entry in load.entry.tables
+        for finding in misfits(load, entry, live.get(entry.name))
+    ]
+    if findings:
+        return load, findings
+    definitions: dict[str, str] = {}
+    tables: list[TableEntry] = []
+    for entry in load.entry.tables:
+        printed, exact = await exact_definition(session, live[entry.name])
+        definitions[entry.name] = ddl.unqualify(exact, load.target)
+        digest = ddl.fingerprint(printed, load.target)
+        tables.append(
+            replace(entry, engine=live[entry.name].entry.engine, definition_sha256=digest)
+        )
+    objects = (await live_objects(session, load.target, names)).entries
+    kept = replace(load.entry, tables=tuple(tables), objects=objects)
+    return replace(load, entry=kept, definitions=definitions), []
+
+
+def misfits(load: DatabaseLoad, entry: TableEntry, live: Table | None) -> list[str]:
+    """Say why a live table cannot take, or be compared with, the rows of a backup."""
+    label = f"{load.target}.{entry.name}"
+    if live is None:
+        return [f"table {label} is not there, so it cannot keep its definition"]
+    columns = {column.name: column for column in live.entry.columns}
+    findings = [
+        f"column {column.name!r} of {label} is {column.column_type} in the backup, and"
+        f" {columns[column.name].column_type if column.name in columns else 'missing'} here"
+        for column in entry.columns
+        if not column.generated and columns.get(column.name) != column
+    ]
+    if entry.index and (live.entry.index, live.entry.key) != (entry.index, entry.key):
+        findings.append(f"table {label} has another key than in the backup")
+    return findings
+
+
+async def rows_at_stake(session: Session, load: DatabaseLoad, request: RestoreRequest) -> list[str]:
+    """Find tables with rows whose place would be taken by ones of which the backup has no rows."""
+    if request.schema_only or request.into:
+        return []
+    live = {name.name for name in await table_names(session, load.target)}
+    lost = [
+        entry
+        for entry in load.entry.tables
+        if entry.partial and entry.engine not in ROWLESS_ENGINES and entry.name in live
+    ]
+    return [
+        f"table {load.target}.{entry.name} has rows, the backup has none of it ({entry.partial});"
+        " --schema-only restores it empty"
+        for entry in lost
+        if await has_rows(session, TableRef(load.target, entry.name, entry.engine))
+    ]

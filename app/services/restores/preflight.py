@@ -1,0 +1,330 @@
+"""What would make a restore fail, found out before anything is changed."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.archive.file.reader import ArchiveReader
+from app.domain.backups.manifest import ObjectKind
+from app.domain.restores.dry_run import Compatibility, Space
+from app.domain.restores.load import DatabaseLoad
+from app.domain.restores.restore import RestoreRequest
+from app.engine.load.target import check_trust, compatibility
+from app.engine.schema.databases import content, exists, scratch_pattern, table_names
+from app.engine.schema.foreign_keys import around, count_hidden, read_bindings
+from app.engine.schema.objects import ROUTINE_KINDS
+from app.engine.server.connection import Server, Session
+from app.engine.server.grants import (
+    Grants,
+    Missing,
+    missing_for_backup,
+    missing_for_bodies,
+    missing_for_definers,
+    missing_for_restore,
+    missing_in_scratch,
+    missing_on_children,
+    missing_to_skip_log,
+    read_grants,
+    require,
+)
+from app.engine.swap.plan import refuse_clashes
+from app.errors import (
+    AppError,
+    ConflictError,
+    IncompatibleServerError,
+    InvalidRequestError,
+    StorageFullError,
+    TargetNotEmptyError,
+)
+from app.services.restores.plan import keep_definitions, rows_at_stake
+
+
+# Bytes of InnoDB for a byte of SQL, indexes included; the shop of the benchmarks takes a little less.
+_DISK_PER_SQL: Final = 1.5
+
+
+_UNSEEN: Final = (
+    "without PROCESS this user cannot find out whether tables of other databases have foreign keys on"
+    " these; such keys would go on to refer to the old tables"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightReport:
+    """
+    What was found out about a target server.
+
+    Attributes:
+        loads: Complete with what only the server knows.
+        problems: What a restore would be refused for.
+        missing_rights: GRANT statements.
+        warnings: What could not be found out.
+    """
+
+    loads: list[DatabaseLoad]
+    problems: tuple[AppError, ...]
+    compatibility: Compatibility
+    missing_rights: tuple[str, ...]
+    space: Space
+    warnings: tuple[str, ...]
+
+
+class Preflight:
+    """Looks at a target server; changes nothing."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    async def require(
+        self,
+        reader: ArchiveReader,
+        loads: Sequence[DatabaseLoad],
+        request: RestoreRequest,
+    ) -> PreflightReport:
+        """
+        Refuse a restore that cannot end well.
+
+        Returns:
+            What was found out.
+
+        Raises:
+            AppError: The first problem; nothing was changed.
+        """
+        findings = await self.examine(reader, loads, request)
+        if findings.problems:
+            raise findings.problems[0]
+        return findings
+
+    async def examine(
+        self,
+        reader: ArchiveReader,
+        loads: Sequence[DatabaseLoad],
+        request: RestoreRequest,
+    ) -> PreflightReport:
+        """
+        Find everything that a restore would be refused for.
+
+        Returns:
+            All of it.
+
+        Raises:
+            DatabaseError: The server fails us.
+        """
+        async with self._server.session() as session:
+            grants = await read_grants(session)
+            children, warnings = await _children(session, grants, loads)
+            point = await _missing_for_point(session, grants, loads, request)
+            every = (*_missing_rights(grants, loads), *children, *point)
+            missing = list(dict.fromkeys(every))
+            silence = missing_to_skip_log(grants) if request.skip_binlog else []
+            compatible = await compatibility(session, loads)
+            space = await _space(session, loads)
+            complete, misfits = await _complete(session, loads, request)
+            problems = [
+                *_raised(lambda: require(missing)),
+                *await _taken(session, loads, request),
+                *await _clashes(session, complete),
+                *_incompatible([*compatible.findings, *misfits]),
+                *await _distrust(session, reader, loads, grants),
+                *_too_large(space),
+            ]
+        return PreflightReport(
+            loads=complete,
+            problems=tuple(problems),
+            compatibility=compatible,
+            missing_rights=tuple(right.grant for right in (*missing, *silence)),
+            space=space,
+            warnings=tuple(warnings),
+        )
+
+    async def log_rule(self, request: RestoreRequest) -> str:
+        """
+        Decide whether a restore is written to the binary log.
+
+        It is, wherever there is one: a RENAME in it without the load before it would break replicas,
+        and nobody can see whether the log serves to recover to a point in time. Only who says so
+        keeps all of a restore out of it.
+
+        Returns:
+            `off`, `written` or `skipped`.
+
+        Raises:
+            InvalidRequestError: It should be skipped, and replicas read it.
+            PermissionDeniedError: It should be skipped, and this user may not do that.
+        """
+        async with self._server.session() as session:
+            if await session.scalar("SELECT @@GLOBAL.log_bin") == "0":
+                return "off"
+            if not request.skip_binlog:
+                return "written"
+            require(missing_to_skip_log(await read_grants(session)))
+            replicas = await session.scalar(
+                "SELECT COUNT(*) FROM information_schema.PROCESSLIST"
+                " WHERE COMMAND LIKE 'Binlog Dump%'"
+            )
+        if replicas != "0":
+            raise InvalidRequestError(f"--skip-binlog, but {replicas} replicas read the binary log")
+        return "skipped"
+
+
+def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missing]:
+    scratch = {
+        # The scratch schemas of a drill are its targets, and named after the backup's databases.
+        load.staging: scratch_pattern(
+            load.entry.name if load.target == load.staging else load.target
+        )
+        for load in loads
+        if load.staging
+    }
+    objects = [one for load in loads for one in load.entry.objects]
+    authors = {one.definer for one in objects if one.kind in ROUTINE_KINDS}
+    return [
+        *missing_for_restore(grants, [load.target for load in loads if load.target not in scratch]),
+        *missing_in_scratch(grants, scratch),
+        *missing_for_definers(grants, {one.definer for one in objects}),
+        *missing_for_bodies(grants, authors),
+    ]
+
+
+async def _missing_for_point(
+    session: Session,
+    grants: Grants,
+    loads: Sequence[DatabaseLoad],
+    request: RestoreRequest,
+) -> list[Missing]:
+    """Find what the backup of what is there now lacks."""
+    if request.into or not request.create_backup:
+        return []
+    live = [load.target for load in loads if await content(session, load.target)]
+    some = not all(load.whole for load in loads)
+    found = missing_for_backup(grants, live, only_tables=some)
+    return [one for one in found if one.required]
+
+
+async def _children(
+    session: Session, grants: Grants, loads: Sequence[DatabaseLoad]
+) -> tuple[list[Missing], list[str]]:
+    """Find out whether foreign keys of tables that stay can be seen and made again."""
+    targets = [load.target for load in loads]
+    moving = [
+        ref
+        for load in loads
+        for ref in await table_names(session, load.target)
+        if load.whole or ref.name in {table.name for table in load.entry.tables}
+    ]
+    if not moving:
+        return [], []
+    bindings = await read_bindings(session, targets)
+    staying, _ = around(bindings, moving)
+    missing = missing_on_children(grants, {one.database for one in staying})
+    if grants.allows("SELECT"):
+        return missing, []
+    if not grants.allows("PROCESS"):
+        return missing, [_UNSEEN]
+    if await count_hidden(session, targets, bindings):
+        everywhere = f"GRANT SELECT, ALTER ON *.* TO {grants.user};"
+        missing.append(Missing("SELECT on tables with foreign keys here", "*.*", everywhere))
+    return missing, []
+
+
+async def _complete(
+    session: Session, loads: Sequence[DatabaseLoad], request: RestoreRequest
+) -> tuple[list[DatabaseLoad], list[str]]:
+    """Return the loads with what only the server knows, and what does not fit."""
+    complete: list[DatabaseLoad] = []
+    findings: list[str] = []
+    for load in loads:
+        findings += await rows_at_stake(session, load, request)
+        if not request.data_only:
+            complete.append(load)
+            continue
+        kept, misfits = await keep_definitions(session, load)
+        complete.append(kept)
+        findings += misfits
+    return complete, findings
+
+
+async def _taken(
+    session: Session, loads: Sequence[DatabaseLoad], request: RestoreRequest
+) -> list[AppError]:
+    """Find out whether anything would be overwritten under another name."""
+    if not request.into:
+        return []
+    for load in loads:
+        live = {name.name for name in await table_names(session, load.target)}
+        found = await content(session, load.target) if load.whole else ""
+        if taken := sorted(live & {table.name for table in load.entry.tables}):
+            found = f"table {taken[0]!r} already"
+        if found:
+            hint = "Choose another name with --into, or drop what is there."
+            return [TargetNotEmptyError(f"database {load.target!r} holds {found}", hint=hint)]
+    return []
+
+
+async def _clashes(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
+    """Find names that others have, who stay; the swap looks again."""
+    for load in loads:
+        if load.whole or not await exists(session, load.target):
+            continue
+        tables = {table.name for table in load.entry.tables}
+        going = {name.name for name in await table_names(session, load.target)} & tables
+        triggers = {one.name for one in load.entry.objects if one.kind is ObjectKind.TRIGGER}
+        try:
+            await refuse_clashes(session, load.target, tables, triggers, going)
+        except ConflictError as exc:
+            return [exc]
+    return []
+
+
+def _incompatible(findings: Sequence[str]) -> list[AppError]:
+    if not findings:
+        return []
+    hint = "Nothing was changed; change what it names, or leave these tables out."
+    return [IncompatibleServerError("; ".join(findings), hint=hint)]
+
+
+async def _distrust(
+    session: Session, reader: ArchiveReader, loads: Sequence[DatabaseLoad], grants: Grants
+) -> list[AppError]:
+    try:
+        await check_trust(session, reader.manifest, reader, loads, is_super=grants.allows("SUPER"))
+    except AppError as exc:
+        return [exc]
+    return []
+
+
+def _raised(check: Callable[[], None]) -> list[AppError]:
+    try:
+        check()
+    except AppError as exc:
+        return [exc]
+    return []
+
+
+async def _space(session: Session, loads: Sequence[DatabaseLoad]) -> Space:
+    """Estimate the disk that is needed; free space is known where the server is on this machine."""
+    size = sum(table.raw_size for load in loads for table in load.entry.tables)
+    directory, host = (await session.texts("SELECT @@GLOBAL.datadir, @@GLOBAL.hostname"))[0]
+    free = await asyncio.to_thread(_free_bytes, directory) if host == socket.gethostname() else None
+    return Space(int(size * _DISK_PER_SQL), free)
+
+
+def _free_bytes(directory: str) -> int | None:
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError:  # not on this machine after all, or not for this user to see
+        return None
+
+
+def _too_large(space: Space) -> list[AppError]:
+    if space.free is None or space.free >= space.needed:
+        return []
+    return [
+        StorageFullError(
+            f"the server has {space.free} bytes free, the restore needs about {space.needed}",
+            hint="Free some space on the server; old tables are kept beside the new ones for an undo.",
+        )
+    ]

@@ -1,0 +1,90 @@
+"""A run of this process, while it works."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+from typing import Final, Generic, TypeVar
+
+from app.domain.runs.progress import Pace, Progress
+from app.domain.runs.run import Run, RunId
+from app.errors import AppError
+from app.services.runs.job import Job
+from app.storage.runlocks import HeldLocks
+from app.telemetry.context import bind, bound
+
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class ActiveRun(Generic[T]):
+    """
+    A run and what it works with.
+
+    Attributes:
+        run: As it was last looked at.
+        named: Set when what it is about has got a name.
+        begun: Whether the task has taken its first step.
+        cancelled: Whether it was cancelled.
+        is_ending: Whether its end is being written down; nothing can change it any more.
+    """
+
+    run: Run
+    order: Job[T]
+    locks: HeldLocks
+    progress: Progress
+    pace: Pace
+    named: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: bool = False
+    cancelled: bool = False
+    is_ending: bool = False
+    task: "asyncio.Task[T] | None" = None
+
+    def cancel(self) -> None:
+        """Cancel it, once: a second time would interrupt the cleaning."""
+        if self.begun and self.task is not None and not self.cancelled:
+            self.task.cancel()
+        self.cancelled = True  # a task that was cancelled before its first step would never end it
+
+    def counted(self, now: float) -> Run:
+        """Return the run with its counters as they are now, as another revision."""
+        progress = self.progress
+        return replace(
+            self.run,
+            revision=self.run.revision + 1,
+            backup_id=self.order.backup_id or progress.backup_id,
+            restore_id=progress.restore_id,
+            progress=self.pace.report(progress, now),
+        )
+
+    def notice_name(self, progress: Progress) -> None:
+        """Have a new name written down at once: after a crash it tells what became of the run."""
+        named = (self.order.backup_id or progress.backup_id, progress.restore_id)
+        if named != (self.run.backup_id, self.run.restore_id):
+            self.named.set()
+
+
+def bind_run(run: Run) -> None:
+    """Name the run, its schedule and who asked on every line of its task, and of what that begins."""
+    bind(**_named(run))
+
+
+def warn_unwritten(run_id: RunId, error: AppError) -> None:
+    """Tell that the history lacks something; the run goes on."""
+    facts = {"run": run_id, "error": str(error)}
+    _log.warning("The history could not be written", extra={"facts": facts})
+
+
+def report_failure(run: Run, task: "asyncio.Task[T]") -> None:
+    """Tell of a failure that nobody waits for; a bug was told where it came from."""
+    if not task.cancelled() and isinstance(error := task.exception(), AppError):
+        facts = {"run": run.run_id, "kind": run.kind, "code": error.code, "error": str(error)}
+        with bound(**_named(run)):  # this is the task of whoever has begun it
+            _log.warning("Run failed", extra={"facts": facts})
+
+
+def _named(run: Run) -> dict[str, str]:
+    schedule = str(run.request.get("schedule") or "")
+    return {"run_id": run.run_id, "schedule": schedule, "user": run.requested_by}

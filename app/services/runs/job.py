@@ -1,0 +1,37 @@
+"""Work to be done as a run."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from app.domain.document import Document
+from app.domain.runs.progress import Progress
+from app.domain.runs.run import RunKind
+from app.storage.runlocks import Resource
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[T]):
+    """
+    Work to be done as a run.
+
+    Attributes:
+        work: Does it.
+        document: Describes what came of it.
+        resources: What no other run may have meanwhile.
+        backup_id: Backup that it works with; empty while it is not known.
+        request: What was asked, for the history.
+        claim: The last word, when the locks are held: raises NotDueError when somebody else was
+            faster. None = there is nothing to ask.
+    """
+
+    kind: RunKind
+    work: Callable[[Progress], Awaitable[T]]
+    document: Callable[[T], Document]
+    resources: tuple[Resource, ...] = ()
+    backup_id: str = ""
+    request: Document = field(default_factory=dict)
+    claim: Callable[[], Coroutine[object, object, None]] | None = None

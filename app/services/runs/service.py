@@ -1,0 +1,397 @@
+"""
+Runs: every piece of work, begun, watched, cancelled and remembered in one way.
+
+1. A run takes its locks or is refused, then it is written down. 2. While it works, its counters are
+written down twice a second, and whether somebody asked to cancel it is read. 3. It lets go of what
+it needed, then its end is written down, then it lets its own lock go: so it looks alive until then.
+
+The history may fail without harm: work goes on, and what could not be written is in the log.
+
+Not guaranteed: a run of a process that was killed looks alive until the next start of the service.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar, cast
+
+from app.concurrency import shielded
+from app.domain.document import Document
+from app.domain.ports import Clock, RunListener
+from app.domain.runs.progress import Pace, Progress
+from app.domain.runs.run import (
+    RUN_DIGITS,
+    IdempotencyKey,
+    Requester,
+    Run,
+    RunFilter,
+    RunId,
+    RunState,
+    parse_run_id,
+)
+from app.domain.stores import Page, RunStore
+from app.errors import AlreadyRunningError, AppError, NotCancellableError
+from app.services.runs.active import ActiveRun, bind_run, report_failure, warn_unwritten
+from app.services.runs.failures import failure
+from app.services.runs.job import Job
+from app.storage.runlocks import HeldLocks, Resource, RunLocks
+
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
+# Watchers are promised a second; half of it leaves room for a busy machine.
+BEAT_SECONDS: Final = 0.5
+_WATCH_SECONDS: Final = 0.2
+
+
+class RunService:
+    """Executes work and remembers it."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        locks: RunLocks,
+        clock: Clock,
+        listeners: Sequence[RunListener] = (),
+    ) -> None:
+        self._store = store
+        self._locks = locks
+        self._clock = clock
+        self._listeners = listeners
+        self._active: dict[str, ActiveRun[object]] = {}
+        self._admission = asyncio.Lock()
+        self._closed = False
+
+    async def start(
+        self,
+        order: Job[T],
+        asker: Requester,
+        key: IdempotencyKey | None = None,
+        *,
+        needs_history: bool = True,
+    ) -> tuple[Run, bool]:
+        """
+        Begin a run and return while it goes on.
+
+        Args:
+            order: What to do.
+            asker: Who asks.
+            key: The same key of the same asker means the same run.
+            needs_history: Whether it does not begin where it cannot be written down.
+
+        Returns:
+            The run, and whether it is a new one.
+
+        Raises:
+            AlreadyRunningError: Another run has what this one needs; named.
+            KeyReusedError: The key was used for something else.
+            NotDueError: Its claim was refused, like every other error of it.
+            StorageError: The state directory or the control database refused.
+        """
+        async with self._admission:
+            if key is not None and (known := await self._store.find_by_key(asker.name, key)):
+                return known, False
+            active = await self._begin(order, asker, Progress())
+            known = await self._write_down(active, key, needs_history=needs_history)
+            if known is not None:
+                return known, False
+            task = self._launch(active)
+            task.add_done_callback(lambda _: report_failure(active.run, task))
+            return active.run, True
+
+    async def perform(self, order: Job[T], asker: Requester, progress: Progress | None = None) -> T:
+        """
+        Do a piece of work as a run, and wait for it.
+
+        Returns:
+            What the work returned.
+
+        Raises:
+            CancelledError: This task was cancelled, or somebody cancelled the run.
+            AppError: What the work raised; AlreadyRunningError as for `start`.
+        """
+        active = await self._begin(order, asker, progress or Progress())
+        try:
+            await shielded(self._store.add(active.run))
+        except AppError as exc:
+            warn_unwritten(active.run.run_id, exc)
+        except asyncio.CancelledError:
+            active.cancel()  # before its first step; it is written down like every other
+        task = self._launch(active)
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError:
+                active.cancel()
+        return task.result()
+
+    async def get(self, run_id: str) -> Run:
+        """Return a run as it is now; raises RunNotFoundError."""
+        active = self._active.get(run_id)
+        return active.run if active else await self._store.get(parse_run_id(run_id))
+
+    async def list(self, wanted: RunFilter, page: Page) -> tuple[Sequence[Run], int]:
+        """Return a page of the history, and how many runs there are in all."""
+        runs, total = await self._store.list(wanted, page)
+        return [self._now(run) for run in runs], total
+
+    async def unfinished(self) -> Sequence[Run]:
+        """Return what is not over, oldest first."""
+        return [self._now(run) for run in await self._store.unfinished()]
+
+    async def failures(self, count: int) -> Sequence[Run]:
+        """Return what has failed last, newest first."""
+        return await self._store.failures(count)
+
+    async def wait(self, run_id: str, seconds: float) -> Run:
+        """Wait for the end of a run, for some seconds at most, and return it as it is then."""
+        deadline = self._clock.monotonic() + seconds
+        run = await self.get(run_id)
+        while not run.state.is_over and (left := deadline - self._clock.monotonic()) > 0:
+            active = self._active.get(run_id)
+            if active is not None and active.task is not None:
+                await asyncio.wait([active.task], timeout=left)
+            else:
+                await asyncio.sleep(min(left, _WATCH_SECONDS))
+            run = await self.get(run_id)
+        return run
+
+    async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[Run]:
+        """
+        Follow a run.
+
+        Args:
+            run_id: Text of a user.
+            after: Revision that is known already.
+
+        Yields:
+            The run after each change, at least twice a second, until it is over. A state that is
+            skipped is no loss: each holds everything.
+        """
+        while True:
+            run = await self.get(run_id)
+            if run.revision > after:
+                after = run.revision
+                yield run
+            if run.state.is_over:
+                return
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def cancel(self, run_id: str) -> Run:
+        """
+        Ask a run to stop, whichever process it is in; it cleans up after itself.
+
+        Returns:
+            The run as it is now, most often still at work.
+
+        Raises:
+            RunNotFoundError: No such run.
+            NotCancellableError: It is over.
+        """
+        run = await self.get(run_id)
+        active = self._active.get(run_id)
+        if run.state.is_over or (active is not None and active.is_ending):
+            raise NotCancellableError(
+                f"{run.run_id} has {run.state if run.state.is_over else 'ended'}"
+            )
+        if active is not None:
+            active.run = replace(active.run, cancel_requested=True)
+            active.cancel()
+        await self._store.request_cancel(run.run_id)
+        return replace(run, cancel_requested=True)
+
+    async def orphans(self) -> Sequence[Run]:
+        """Return runs of this installation that are not over although nobody runs them any more."""
+        owner = await asyncio.to_thread(self._locks.owner)
+        dead = {
+            run.run_id
+            for run in await self._store.unfinished()
+            if run.owner == owner and not await asyncio.to_thread(self._locks.is_held, run.run_id)
+        }
+        # Asked again: one that ended meanwhile has written its end down before it let its lock go.
+        return [run for run in await self._store.unfinished() if run.run_id in dead] if dead else []
+
+    async def settle(self, run: Run) -> None:
+        """Write down how an orphan ended."""
+        run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
+        await self._store.save(run)
+        await asyncio.to_thread(self._locks.forget, run.run_id)
+        for listener in self._listeners:
+            await listener.ended(run)
+
+    async def close(self, wait_seconds: float) -> None:
+        """
+        Take no more runs, and end those there are.
+
+        Args:
+            wait_seconds: How long they may go on before they are cancelled.
+        """
+        self._closed = True
+        async with self._admission:  # what is being begun is ended too
+            tasks = [one.task for one in self._active.values() if one.task is not None]
+        if tasks and wait_seconds > 0:
+            await asyncio.wait(tasks, timeout=wait_seconds)
+        for active in list(self._active.values()):
+            active.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # -- one run ----------------------------------------------------------------------------------
+
+    async def _begin(self, order: Job[T], asker: Requester, progress: Progress) -> ActiveRun[T]:
+        if self._closed:
+            raise AlreadyRunningError("the service is stopping", hint="Try again when it is back.")
+        owner = await asyncio.to_thread(self._locks.owner)
+        run_id = RunId(f"run_{secrets.token_hex(RUN_DIGITS // 2)}")
+        locks = await self._hold(run_id, order.resources)
+        if order.claim is not None:
+            await self._claim(order.claim(), run_id, locks)
+        run = Run(
+            run_id=run_id,
+            kind=order.kind,
+            state=RunState.QUEUED,
+            requested_by=asker.name,
+            origin=asker.origin,
+            owner=owner,
+            created_at=self._clock.now(),
+            backup_id=order.backup_id,
+            request=order.request,
+        )
+        return ActiveRun(run, order, locks, progress, Pace(self._clock.monotonic()))
+
+    async def _hold(self, run_id: RunId, resources: Sequence[Resource]) -> HeldLocks:
+        """Take locks, or let them go again when this task is cancelled while a thread takes them."""
+        held: list[HeldLocks] = []
+        try:
+            await shielded(
+                asyncio.to_thread(lambda: held.append(self._locks.hold(run_id, resources)))
+            )
+        except asyncio.CancelledError:
+            for locks in held:
+                await shielded(self._let_go(run_id, locks))
+            raise
+        return held[0]
+
+    async def _claim(
+        self, claim: Coroutine[object, object, None], run_id: RunId, locks: HeldLocks
+    ) -> None:
+        """Ask whether it is still wanted, to the end; locks are let go when it is not."""
+        try:
+            await shielded(claim)
+        except BaseException:
+            await shielded(self._let_go(run_id, locks))
+            raise
+
+    async def _write_down(
+        self, active: ActiveRun[T], key: IdempotencyKey | None, *, needs_history: bool
+    ) -> Run | None:
+        """Add a new run; returns the one that another process made for the key meanwhile."""
+        try:
+            known = await self._store.add(active.run, key)
+        except BaseException as exc:
+            if isinstance(exc, AppError) and not needs_history:
+                warn_unwritten(active.run.run_id, exc)
+                return None
+            await shielded(self._let_go(active.run.run_id, active.locks))
+            raise
+        if known is not None:
+            await shielded(self._let_go(active.run.run_id, active.locks))
+        return known
+
+    def _launch(self, active: ActiveRun[T]) -> "asyncio.Task[T]":
+        self._active[active.run.run_id] = cast("ActiveRun[object]", active)
+        active.task = asyncio.create_task(self._execute(active), name=active.run.run_id)
+        return active.task
+
+    async def _execute(self, active: ActiveRun[T]) -> T:
+        bind_run(active.run)
+        active.run = replace(active.run, state=RunState.RUNNING, started_at=self._clock.now())
+        active.progress.listener = active.notice_name
+        beat = asyncio.create_task(self._beat(active))
+        active.begun = True
+        try:
+            if active.cancelled:
+                raise asyncio.CancelledError  # noqa: TRY301 - ends as every cancelled run does
+            for listener in self._listeners:
+                await listener.begun(active.run)
+            value = await active.order.work(active.progress)
+            document = active.order.document(value)
+        except asyncio.CancelledError as exc:
+            await shielded(self._end(active, beat, RunState.CANCELLED, error=exc))
+            raise
+        except Exception as exc:  # the one place that may: every failed run is written down
+            if not isinstance(exc, AppError):
+                _log.exception("A run failed by a bug", extra={"facts": {"run": active.run.run_id}})
+            await shielded(self._end(active, beat, RunState.FAILED, error=exc))
+            raise
+        try:
+            await shielded(self._end(active, beat, RunState.SUCCEEDED, result=document))
+        except asyncio.CancelledError:
+            _log.info("Cancelled too late", extra={"facts": {"run": active.run.run_id}})
+        return value
+
+    async def _end(
+        self,
+        active: ActiveRun[T],
+        beat: "asyncio.Task[None]",
+        state: RunState,
+        *,
+        result: Document | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        beat.cancel()
+        await asyncio.wait([beat])
+        # Who sees that it is over may begin the next one at once.
+        active.locks.release_resources()
+        active.is_ending = True
+        over = replace(
+            active.counted(self._clock.monotonic()),
+            state=state,
+            finished_at=self._clock.now(),
+            result=result,
+            error=failure(error) if error is not None else None,
+        )
+        try:
+            await self._store.save(over)
+        except AppError as exc:
+            warn_unwritten(active.run.run_id, exc)
+        finally:
+            # Not before: who sees that it is over looks for it in the history.
+            active.run = over
+            await self._let_go(active.run.run_id, active.locks)
+        for listener in self._listeners:
+            await listener.ended(active.run)
+
+    async def _let_go(self, run_id: RunId, locks: HeldLocks) -> None:
+        try:
+            await asyncio.to_thread(self._locks.forget, run_id)
+        except AppError as exc:  # it is locked by nobody any more, and means nothing
+            warn_unwritten(run_id, exc)
+        finally:
+            locks.release()
+            self._active.pop(run_id, None)
+
+    async def _beat(self, active: ActiveRun[T]) -> None:
+        """Write the counters down, and look whether somebody wants it cancelled."""
+        while True:
+            active.run = active.counted(self._clock.monotonic())
+            try:
+                # Not cancelled half way: the connection would be lost to its pool.
+                if await shielded(self._store.save(active.run)):
+                    active.run = replace(active.run, cancel_requested=True)
+                    active.cancel()
+            except AppError as exc:
+                warn_unwritten(active.run.run_id, exc)
+            try:
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await active.named.wait()
+            except TimeoutError:
+                continue
+            active.named.clear()
+
+    def _now(self, run: Run) -> Run:
+        active = self._active.get(run.run_id)
+        return active.run if active else run

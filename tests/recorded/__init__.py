@@ -1,0 +1,1 @@
+"""What the program promises to whoever calls it, recorded, and what makes the recording."""

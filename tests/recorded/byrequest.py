@@ -1,0 +1,354 @@
+"""Every route of the service, asked over real HTTP, and refusals of every kind."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.fixtures.api import Api, finished
+from tests.fixtures.calls import BACKUP, NO_BACKUP, NO_RUN, RUNS, WAIT, events, until
+from tests.fixtures.cli import wait_until
+from tests.fixtures.servers import Sql
+from tests.recorded.rounds import DATABASE, Round, change_shop, listener, make_shop
+from tests.recorded.shapes import Shape, shape
+
+
+ALERTS: Final = "/api/admin/alerts"
+AUDIT: Final = "/api/admin/audit"
+SCHEDULE: Final = f"{BACKUP}/schedule"
+USERS: Final = "/api/admin/users"
+_PASSWORD: Final = "correct horse battery"
+_NEVER: Final = "0 0 1 1 *"
+_SHOP: Final = {"databases": [DATABASE]}
+# What differs from call to call; of these only that they are there.
+_VARYING: Final = frozenset({
+    "content-disposition",
+    "content-range",
+    "etag",
+    "last-modified",
+    "location",
+    "repr-digest",
+    "retry-after",
+    "x-request-id",
+})
+# What the server adds, whatever the program does.
+_DIGEST: Final = re.compile(r"sha256-[^']+")
+_OF_TRANSPORT: Final = frozenset({"connection", "content-length", "date", "transfer-encoding"})
+# A run that has just begun, or been asked to stop, may be at any point.
+_BEGUN: Final = ("backup_id", "progress", "revision", "started_at", "state")
+_STOPPING: Final = (*_BEGUN, "error", "finished_at", "success")
+# What stands for an id in a path.
+_IDS: Final = {
+    "BACKUP": r"\bbackup_[0-9a-f]{13}\b",
+    "RESTORE": r"\brestore_[0-9a-f]+\b",
+    "RUN": r"\brun_[0-9a-f]{16}\b",
+}
+
+
+def by_request(url: str, home: Path) -> tuple[Round, Any]:
+    """
+    Ask for everything once.
+
+    Args:
+        url: A server that may be changed, with the rights of root.
+        home: An empty directory.
+
+    Returns:
+        Statuses, headers and the shapes of bodies, by operation; and the API's own document.
+    """
+    made = Round()
+    api = Api(url, home)
+    document: Any = None
+    try:
+        with made.to_the_end(), listener() as messages:
+            make_shop(url)
+            settings = {"ALERT_URLS": messages, "ADMIN_PASSWORD": _PASSWORD}
+            api.start("--json", CHECK_CRON=_NEVER, DISK_FLOOR_BYTES="0", **settings)
+            asked = _Requests(made, api)
+            document = asked.admin.get("/openapi.json").json()
+            _ask(asked, url)
+            _stop(made, api)
+    finally:
+        api.close()
+    return made, document
+
+
+def _ask(asked: "_Requests", url: str) -> None:
+    _health(asked)
+    _logins(asked)
+    _refusals(asked)
+    backup_id = _backups(asked)
+    _restores(asked, url, backup_id)
+    _schedules(asked)
+    _runs(asked, url)
+    _files(asked, backup_id)
+    _people(asked)
+    asked("send_test_alert", asked.admin.post(f"{ALERTS}/test"))
+    wait_until(lambda: _are_told(asked.admin), "everybody is told")
+    asked("list_alerts", asked.admin.get(ALERTS))
+    asked("get_status", asked.admin.get(f"{BACKUP}/status"))
+    asked("list_audit", asked.admin.get(AUDIT, params={"limit": 500}))
+
+
+def _are_told(client: httpx.Client) -> bool:
+    alerts = client.get(ALERTS).json()["alerts"]
+    return all(attempt["at"] for one in alerts for attempt in one["deliveries"])
+
+
+def _stop(made: Round, api: Api) -> None:
+    """End the service, which prints its document then."""
+    code = api.stop()
+    said = api.log[api.log.rindex("{\n") :]
+    made.add("serve --json, stopped", {"exit": code, "document": shape(json.loads(said))})
+
+
+class _Requests:
+    """Keeps answers."""
+
+    def __init__(self, made: Round, api: Api) -> None:
+        self._made = made
+        self.admin = api.client()
+        self.viewer = api.client("viewer")
+        self.nobody = api.client(None)
+        self._usual = self._headers(self.nobody.get("/healthz"))
+
+    def __call__(self, name: str, answer: httpx.Response, without: Iterable[str] = ()) -> Any:
+        """
+        Keep an answer under a name, and return its document.
+
+        Args:
+            name: Its operation, and what is special.
+            answer: To keep.
+            without: Keys of its document that are left to chance.
+        """
+        is_json = answer.headers.get("content-type", "").endswith("json")
+        document = answer.json() if is_json and answer.content else None
+        body = shape(document)
+        for key in without:
+            body[key] = "anything"
+        self._keep(name, answer, body)
+        return document
+
+    def usual_headers(self) -> None:
+        """Keep what other answers are not recorded with, unless it is missing there."""
+        self._made.add("headers of every answer", self._usual)
+
+    def stream(self, name: str, answer: httpx.Response) -> None:
+        """Keep the events of a stream, which ends by itself."""
+        found = [
+            {
+                **dict.fromkeys(one, "string"),
+                "event": one["event"],
+                "data": shape(json.loads(one["data"])),
+            }
+            for one in events(answer)
+        ]
+        self._keep(name, answer, found)
+
+    def metrics(self) -> None:
+        """Keep names, types and labels of all numbers."""
+        answer = self.nobody.get("/metrics")
+        found: dict[str, Shape] = {}
+        for family in text_string_to_metric_families(answer.text):
+            labels = shape([one.labels for one in family.samples])
+            found[family.name] = {"type": family.type, "labels": labels}
+        self._keep("get_metrics", answer, found)
+
+    def _keep(self, name: str, answer: httpx.Response, body: Shape) -> None:
+        headers = self._headers(answer)
+        self._made.add(
+            name,
+            {
+                "request": f"{answer.request.method} {_path(answer.request.url)}",
+                "status": answer.status_code,
+                "body": body,
+                "headers": {
+                    **{key: one for key, one in headers.items() if self._usual.get(key) != one},
+                    **dict.fromkeys(self._usual.keys() - headers.keys(), "absent"),
+                },
+            },
+        )
+
+    def _headers(self, answer: httpx.Response) -> dict[str, str]:
+        return {
+            name: "string" if name in _VARYING else _DIGEST.sub("sha256-...", value)
+            for name, value in answer.headers.items()
+            if name not in _OF_TRANSPORT
+        }
+
+
+def _path(url: httpx.URL) -> str:
+    path = url.path
+    for name, like in _IDS.items():
+        path = re.sub(like, name, path)
+    return path
+
+
+def _health(asked: _Requests) -> None:
+    asked.usual_headers()
+    asked("is_alive", asked.nobody.get("/healthz"))
+    asked("is_alive, without a body", asked.nobody.head("/healthz"))
+    asked("is_ready", asked.nobody.get("/readyz"))
+    asked("is_ready, without a body", asked.nobody.head("/readyz"))
+    asked("page for people", asked.nobody.get("/docs"))
+    asked("document of the API", asked.nobody.head("/openapi.json"))
+
+
+def _logins(asked: _Requests) -> None:
+    def log_in(name: str = "admin", password: str = _PASSWORD) -> httpx.Response:
+        data = {"username": name, "password": password}
+        return asked.nobody.post("/api/auth/token", data=data)
+
+    def bearer(grant: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {grant['access_token']}"}
+
+    first = asked("log_in", log_in())
+    asked("who_am_i", asked.nobody.get("/api/auth/me", headers=bearer(first)))
+    spent = {"refresh_token": first["refresh_token"]}
+    second = asked("refresh", asked.nobody.post("/api/auth/refresh", json=spent))
+    asked("log_out", asked.nobody.post("/api/auth/logout", headers=bearer(second)))
+    asked("refresh, spent", asked.nobody.post("/api/auth/refresh", json=spent))
+    asked("who_am_i, after the login", asked.nobody.get("/api/auth/me", headers=bearer(second)))
+    asked("log_in, no form", asked.nobody.post("/api/auth/token"))
+    asked("log_in, unknown", log_in("nobody"))
+    for _ in range(4):
+        log_in("nobody")
+    asked("log_in, too often", log_in("nobody"))
+
+
+def _refusals(asked: _Requests) -> None:
+    create = f"{BACKUP}/create"
+    json_ = {"Content-Type": "application/json"}
+    asked("list_backups, no token", asked.nobody.get(f"{BACKUP}/list"))
+    bad = {"Authorization": "Bearer nothing"}
+    asked("list_backups, no good token", asked.nobody.get(f"{BACKUP}/list", headers=bad))
+    asked("list_backups, no such order", asked.admin.get(f"{BACKUP}/list?sort=name&limit=0"))
+    asked("create_backup, viewer", asked.viewer.post(create))
+    asked("create_backup, unknown field", asked.admin.post(create, json={"database": "x"}))
+    asked("create_backup, no JSON", asked.admin.post(create, content=b"{", headers=json_))
+    asked(
+        "create_backup, too large", asked.admin.post(create, content=b" " * 300_000, headers=json_)
+    )
+    asked("create_backup, bad key", asked.admin.post(create, headers={"Idempotency-Key": "a b"}))
+    asked("create_backup, wrong method", asked.admin.get(create))
+    asked("no such path", asked.admin.get("/api/admin/nothing"))
+
+
+def _backups(asked: _Requests) -> str:
+    """Make backups and look at them; returns the id of one."""
+    admin = asked.admin
+    asked("list_backups, none", admin.get(f"{BACKUP}/list"))
+    begun = asked("create_backup", admin.post(f"{BACKUP}/create", json=_SHOP), _BEGUN)
+    finished(admin, begun["run_id"])
+    keyed = {**WAIT, "Idempotency-Key": "once"}
+    waited = admin.post(f"{BACKUP}/create", json=_SHOP, headers=keyed)
+    backup_id = str(asked("create_backup, waited for", waited)["backup_id"])
+    again = admin.post(f"{BACKUP}/create", json=_SHOP, headers=keyed)
+    asked("create_backup, same key", again)
+    asked("create_backup, key reused", admin.post(f"{BACKUP}/create", headers=keyed))
+    unknown = admin.post(f"{BACKUP}/create", json={"databases": ["nothing"]}, headers=WAIT)
+    asked("create_backup, no such database", unknown)
+    point = admin.post(f"{BACKUP}/recovery-point", json=_SHOP, headers=WAIT)
+    asked("create_recovery_point", point)
+    asked("get_backup, new", admin.get(f"{BACKUP}/info/{backup_id}"))
+    asked("get_recovery_options, new", admin.get(f"{BACKUP}/recovery-options/{backup_id}"))
+    asked("verify_backup", admin.post(f"{BACKUP}/verify/{backup_id}", headers=WAIT))
+    level = {"level": "size"}
+    asked(
+        "verify_backup, size", admin.post(f"{BACKUP}/verify/{backup_id}", json=level, headers=WAIT)
+    )
+    asked("pin_backup", admin.post(f"{BACKUP}/pin/{backup_id}", json={"reason": "why not"}))
+    asked("delete_backup, pinned", admin.delete(f"{BACKUP}/delete/{backup_id}"))
+    asked("get_backup, pinned", admin.get(f"{BACKUP}/info/{backup_id}"))
+    asked("get_backup, no such backup", admin.get(f"{BACKUP}/info/{NO_BACKUP}"))
+    asked("list_backups", admin.get(f"{BACKUP}/list", params={"database": DATABASE}))
+    asked("unpin_backup", admin.delete(f"{BACKUP}/pin/{backup_id}"))
+    return backup_id
+
+
+def _restores(asked: _Requests, url: str, backup_id: str) -> None:
+    change_shop(url)
+    admin = asked.admin
+    test, restore = f"{BACKUP}/test-restore/{backup_id}", f"{BACKUP}/restore/{backup_id}"
+    into = {"into": f"{DATABASE}_new"}
+    asked("rehearse_restore", admin.post(test, headers=WAIT))
+    asked("rehearse_restore, drill", admin.post(test, json={"drill": True}, headers=WAIT))
+    asked("restore_backup, into", admin.post(restore, json=into, headers=WAIT))
+    asked("restore_backup, not empty", admin.post(restore, json=into, headers=WAIT))
+    asked("rehearse_restore, not empty", admin.post(test, json=into, headers=WAIT))
+    done = asked("restore_backup", admin.post(restore, headers=WAIT))
+    asked("get_recovery_options", admin.get(f"{BACKUP}/recovery-options/{backup_id}"))
+    asked("undo_restore", admin.post(f"{BACKUP}/undo/{done['restore_id']}", headers=WAIT))
+    asked("undo_restore, no such restore", admin.post(f"{BACKUP}/undo/restore_0", headers=WAIT))
+    asked(
+        "restore_backup, no such backup", admin.post(f"{BACKUP}/restore/{NO_BACKUP}", headers=WAIT)
+    )
+    clash = {"schema_only": True, "data_only": True}
+    asked("restore_backup, senseless", admin.post(restore, json=clash, headers=WAIT))
+
+
+def _schedules(asked: _Requests) -> None:
+    admin, run = asked.admin, f"{BACKUP}/run-scheduled"
+    body = {"frequency": "daily", "options": _SHOP, "retention": {"daily": 7}}
+    asked("get_schedule, none", admin.get(SCHEDULE))
+    asked("set_schedule", admin.post(SCHEDULE, json=body))
+    asked("set_schedule, no due times", admin.post(SCHEDULE, json={"cron": "0 0 30 2 *"}))
+    asked("set_schedule, both", admin.post(SCHEDULE, json={**body, "cron": _NEVER}))
+    asked("run_scheduled", admin.post(run, json={"force": True}, headers=WAIT))
+    asked("run_scheduled, not due", admin.post(run))
+    asked("run_scheduled, no such schedule", admin.post(run, json={"name": "nothing"}))
+    others = {"name": "others", "cron": _NEVER, "enabled": False, "external": True}
+    asked("set_schedule, of others", admin.post(SCHEDULE, json=others))
+    asked("get_schedule", admin.get(SCHEDULE))
+    asked.metrics()
+    asked("delete_schedule", admin.delete(f"{SCHEDULE}/default"))
+    asked("delete_schedule, not there", admin.delete(f"{SCHEDULE}/default"))
+
+
+def _runs(asked: _Requests, url: str) -> None:
+    """Look at runs, and stop one that waits for a table."""
+    admin = asked.admin
+    with Sql(url, DATABASE) as other:
+        other.run("LOCK TABLES customer WRITE")
+        run_id = admin.post(f"{BACKUP}/create", json=_SHOP).json()["run_id"]
+        until(admin, run_id, "snapshot")
+        asked("create_backup, in the way", admin.post(f"{BACKUP}/create", json=_SHOP))
+        asked("cancel_run", admin.post(f"{RUNS}/{run_id}/cancel"), _STOPPING)
+        finished(admin, run_id)
+    asked("get_run, cancelled", admin.get(f"{RUNS}/{run_id}"))
+    asked("cancel_run, over", admin.post(f"{RUNS}/{run_id}/cancel"))
+    asked("get_run, no such run", admin.get(f"{RUNS}/{NO_RUN}"))
+    asked.stream("watch_run", admin.get(f"{RUNS}/{run_id}/events"))
+    asked("list_runs", admin.get(RUNS, params={"limit": 500}))
+    some = "state=failed&state=cancelled&kind=backup&sort=created_at&limit=1"
+    asked("list_runs, some", admin.get(f"{RUNS}?{some}"))
+
+
+def _files(asked: _Requests, backup_id: str) -> None:
+    admin, file = asked.admin, f"{BACKUP}/download/{backup_id}"
+    prune = f"{BACKUP}/prune"
+    asked("download_backup", admin.get(file))
+    asked("download_backup, part", admin.get(file, headers={"Range": "bytes=0-9"}))
+    asked("download_backup, outside", admin.get(file, headers={"Range": "bytes=999999999-"}))
+    asked("download_backup, senseless", admin.get(file, headers={"Range": "letters=a-z"}))
+    asked("prune_backups", admin.post(prune))
+    asked("prune_backups, really", admin.post(prune, json={"dry_run": False}, headers=WAIT))
+    asked("delete_backup", admin.delete(f"{BACKUP}/delete/{backup_id}"))
+    asked("delete_backup, not there", admin.delete(f"{BACKUP}/delete/{backup_id}"))
+
+
+def _people(asked: _Requests) -> None:
+    admin = asked.admin
+    ann = {"name": "ann", "password": _PASSWORD, "role": "operator"}
+    asked("create_user", admin.post(USERS, json=ann))
+    asked("create_user, there already", admin.post(USERS, json=ann))
+    asked("create_user, short password", admin.post(USERS, json={**ann, "password": "short"}))
+    asked("change_user", admin.patch(f"{USERS}/ann", json={"disabled": True}))
+    asked("change_user, last admin", admin.patch(f"{USERS}/admin", json={"role": "viewer"}))
+    asked("get_user", admin.get(f"{USERS}/ann"))
+    asked("get_user, not there", admin.get(f"{USERS}/nobody"))
+    asked("list_users", admin.get(USERS))

@@ -1,0 +1,474 @@
+"""What a directory holds, and how the catalogue survives damage."""
+
+import asyncio
+import errno
+import json
+import os
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.catalogue import Survey
+from app.domain.backups.check_notes import VerifyLevel
+from app.domain.backups.manifest import Codec, to_json
+from app.domain.restores.dry_run import MAX_PROOFS, Proof
+from app.errors import (
+    BackupNotFoundError,
+    ChecksumMismatchError,
+    ManifestError,
+    StorageError,
+    StorageUnavailableError,
+)
+from app.storage.local import LocalDirectory
+from tests.fixtures.archives import NOON, backup_id_of, leftovers, make_backup, write_backup
+from tests.fixtures.kernels import CountingKernel, FailingKernel
+
+
+class ReadCounter(CountingKernel):
+    """Remember which files were opened."""
+
+    def __init__(self):
+        super().__init__()
+        self.opened: list[str] = []
+
+    def decide(self, number, name, call, args):
+        if name == "open":
+            self.opened.append(Path(args[0]).name)
+        return call(*args)
+
+
+def note_of(path: Path, manifest) -> Path:
+    return path / f"{manifest.file}.manifest.json"
+
+
+def test_entries_come_newest_first_and_say_what_the_manifest_says(tmp_path):
+    """Whatever the order of their making."""
+    directory = LocalDirectory(tmp_path)
+    directory.prepare()
+    manifests = [asyncio.run(write_backup(directory, number)) for number in (2, 1, 3)]
+    expected = [
+        CatalogueEntry.of(manifest, str(tmp_path / manifest.file)) for manifest in manifests
+    ]
+
+    catalogue = Catalogue(tmp_path)
+    fresh, cached = catalogue.entries(), catalogue.entries()
+
+    assert list(fresh) == sorted(expected, key=lambda entry: entry.backup_id, reverse=True)
+    assert cached == fresh
+    assert catalogue.newest_id() == backup_id_of(3)
+
+
+def test_metadata_json_has_the_seeds_shape(tmp_path):
+    """Its keys, its nesting, its format of time; ours stand beside them."""
+    catalogue, manifest = make_backup(tmp_path)
+    catalogue.entries()
+
+    values = json.loads((tmp_path / "metadata.json").read_bytes())
+
+    value = values[manifest.backup_id]
+    assert list(value)[:9] == [
+        "backup_id", "file", "full_path", "size", "created_at", "duration", "options",
+        "tables_count", "checksum",
+    ]  # fmt: skip
+    assert value["created_at"] == "2026-01-31 12:00:00"
+    assert value["full_path"] == str(tmp_path / manifest.file)
+    assert list(value["options"]) == ["include_data", "compress", "verify", "description"]
+    assert value["rows_count"] == 8
+
+
+def test_an_unchanged_manifest_is_not_read_again(tmp_path):
+    """A thousand backups are listed without opening a thousand files."""
+    kernel = ReadCounter()
+    catalogue, _ = make_backup(tmp_path, kernel=kernel)
+    catalogue.entries()
+    kernel.opened.clear()
+
+    assert len(catalogue.entries()) == 1
+    assert kernel.opened == ["metadata.json"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"backup_1": 1}', b'{"x": {"seal": null}}'],
+)
+def test_damaged_metadata_is_silently_made_again(tmp_path, damage):
+    """It is a cache: nothing is lost with it."""
+    catalogue, _ = make_backup(tmp_path)
+    before = catalogue.entries()
+    good = (tmp_path / "metadata.json").read_bytes()
+    (tmp_path / "metadata.json").write_bytes(damage)
+
+    assert catalogue.entries() == before
+    assert (tmp_path / "metadata.json").read_bytes() == good
+
+
+@pytest.mark.parametrize("key", ["size", "checksum", "rows_count", "created_at", "seal"])
+def test_a_lie_in_metadata_is_not_believed(tmp_path, key):
+    """Not even a plausible one."""
+    catalogue, _ = make_backup(tmp_path)
+    before = catalogue.entries()
+    path = tmp_path / "metadata.json"
+    values = json.loads(path.read_bytes())
+    for value in values.values():
+        value[key] = 1
+    path.write_text(json.dumps(values))
+
+    assert catalogue.entries() == before
+
+
+def test_a_moved_directory_tells_its_new_path(tmp_path):
+    """Nothing that is stored depends on where it is stored."""
+    make_backup(tmp_path / "old")[0].entries()
+    (tmp_path / "old").rename(tmp_path / "new")
+
+    entry = Catalogue(tmp_path / "new").entries()[0]
+
+    assert entry.full_path == str(tmp_path / "new" / entry.file)
+
+
+def test_a_read_only_directory_can_be_listed(tmp_path):
+    """The cache cannot be written; the list is right."""
+    _, manifest = make_backup(tmp_path)
+
+    class ReadOnly(CountingKernel):
+        def decide(self, number, name, call, args):
+            if name == "open" and args[1] & (os.O_WRONLY | os.O_RDWR):
+                raise PermissionError(13, "permission denied")
+            return call(*args)
+
+    catalogue = Catalogue(LocalDirectory(tmp_path, ReadOnly()))
+
+    assert [entry.backup_id for entry in catalogue.entries()] == [manifest.backup_id]
+
+
+def test_a_missing_directory_is_an_error(tmp_path):
+    """Not an empty list."""
+    with pytest.raises(StorageUnavailableError):
+        Catalogue(tmp_path / "absent").entries()
+
+
+def test_one_damaged_manifest_hides_nothing_else(tmp_path):
+    """It is a problem with a name; the others are listed."""
+    catalogue, first = make_backup(tmp_path, 1)
+    second = asyncio.run(write_backup(catalogue.directory, 2))
+    note_of(tmp_path, first).write_bytes(b"{}")
+
+    survey = catalogue.survey()
+
+    assert [entry.backup_id for entry in survey.entries] == [second.backup_id]
+    assert [problem.file for problem in survey.problems] == [first.file]
+    assert isinstance(survey.problems[0].error, ChecksumMismatchError)
+
+
+def test_a_manifest_without_its_file_is_a_problem(tmp_path):
+    """It can be put back, or deleted."""
+    catalogue, manifest = make_backup(tmp_path)
+    (tmp_path / manifest.file).unlink()
+
+    assert isinstance(catalogue.problems()[0].error, BackupNotFoundError)
+    with pytest.raises(BackupNotFoundError):
+        catalogue.open(manifest.backup_id)
+    catalogue.delete(manifest.backup_id)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_manifest_of_another_backup_is_a_problem(tmp_path):
+    """Copied beside the wrong file, whole as it may be; rebuilding makes it right."""
+    catalogue, first = make_backup(tmp_path, 1)
+    second = asyncio.run(write_backup(catalogue.directory, 2))
+    note_of(tmp_path, first).write_bytes(note_of(tmp_path, second).read_bytes())
+
+    assert isinstance(catalogue.problems()[0].error, ManifestError)
+    with pytest.raises(ManifestError):
+        catalogue.manifest(first.backup_id)
+    assert catalogue.rebuild().rebuilt == (first.backup_id,)
+    assert len(catalogue.entries()) == 2
+
+
+def test_a_manifest_of_a_newer_format_is_kept(tmp_path):
+    """It is listed as a problem; a rebuild that cannot read the footer either changes nothing."""
+    catalogue, manifest = make_backup(tmp_path)
+    newer = to_json(replace(manifest, format_version=2))
+    note_of(tmp_path, manifest).write_bytes(newer)
+    data = (tmp_path / manifest.file).read_bytes()
+    (tmp_path / manifest.file).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+    assert "newer" in str(catalogue.problems()[0].error)
+    assert len(catalogue.rebuild().problems) == 1
+    assert note_of(tmp_path, manifest).read_bytes() == newer
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_a_lost_manifest_is_made_again_from_the_file(tmp_path, codec):
+    """The same manifest, byte for byte of the index, and the backup verifies to the last row."""
+    catalogue, manifest = make_backup(tmp_path, codec=codec)
+    note_of(tmp_path, manifest).unlink()
+
+    assert catalogue.orphans() == (manifest.file,)
+    assert catalogue.entries() == ()
+    assert catalogue.sweep() == ()
+    assert catalogue.rebuild().rebuilt == (manifest.backup_id,)
+    assert catalogue.manifest(manifest.backup_id) == manifest
+    with catalogue.open(manifest.backup_id) as reader:
+        assert asyncio.run(reader.verify(VerifyLevel.CONTENT)).rows == 8
+
+
+def test_a_renamed_file_is_not_rebuilt_under_its_new_name(tmp_path):
+    """The footer knows which backup it is."""
+    catalogue, manifest = make_backup(tmp_path, 1)
+    other = manifest.file.replace("12-00-01", "12-00-02").replace(
+        manifest.backup_id, backup_id_of(2)
+    )
+    (tmp_path / manifest.file).rename(tmp_path / other)
+    note_of(tmp_path, manifest).unlink()
+
+    report = catalogue.rebuild()
+
+    assert report.rebuilt == ()
+    assert isinstance(report.problems[0].error, ManifestError)
+
+
+@pytest.mark.parametrize("content", [b"", b"plain text\n", b"\x1f\x8b\x08\0" * 5])
+def test_a_foreign_file_under_our_name_is_reported(tmp_path, content):
+    """It stays where it is."""
+    _, manifest = make_backup(tmp_path / "other")
+    for name in (manifest.file, manifest.file.removesuffix(".gz")):
+        (tmp_path / name).write_bytes(content)
+    catalogue = Catalogue(tmp_path)
+
+    report = catalogue.rebuild()
+
+    assert len(report.problems) == 2
+    assert len(catalogue.orphans()) == 2
+
+
+def test_the_sweep_removes_only_what_is_ours(tmp_path):
+    """A partial of another program, a note, a directory: all of it stays."""
+    catalogue, manifest = make_backup(tmp_path, 1)
+    ghost = manifest.file.replace("12-00-01", "12-00-02").replace(
+        manifest.backup_id, backup_id_of(2)
+    )
+    garbage = [f"{ghost}.partial", f"{ghost}.manifest.json.rebuild", "metadata.json.partial"]
+    for name in (*garbage, "notes.partial", "x.sql.gz"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / f"{ghost.removesuffix('.gz')}.partial").mkdir()
+
+    assert sorted(catalogue.sweep()) == sorted(garbage)
+    assert catalogue.sweep() == ()
+    assert (tmp_path / "notes.partial").exists()
+    assert len(catalogue.entries()) == 1
+
+
+def test_an_owned_rebuild_or_tombstone_is_left_alone(tmp_path):
+    """Its lock is held by somebody who lives."""
+    catalogue, manifest = make_backup(tmp_path)
+    for ending in (".manifest.json.rebuild", ".manifest.json.partial"):
+        with catalogue.directory.create(manifest.file + ending):
+            assert catalogue.sweep() == ()
+    (tmp_path / f"{manifest.file}.manifest.json").rename(
+        tmp_path / f"{manifest.file}.manifest.json.partial"
+    )
+    with catalogue.directory.open(manifest.file):
+        assert catalogue.sweep() == ()
+    assert len(catalogue.sweep()) == 2
+
+
+def test_the_newest_id_counts_unfinished_backups(tmp_path):
+    """So that no id is given twice."""
+    catalogue, manifest = make_backup(tmp_path, 1)
+    assert Catalogue(tmp_path).newest_id() == manifest.backup_id
+    (tmp_path / manifest.file).unlink()
+    note_of(tmp_path, manifest).rename(tmp_path / f"{manifest.file}.partial")
+
+    assert catalogue.newest_id() == manifest.backup_id
+    (tmp_path / f"{manifest.file}.partial").unlink()
+    assert catalogue.newest_id() is None
+
+
+def test_an_unreadable_metadata_file_is_no_obstacle(tmp_path):
+    """It cannot be opened: the manifests are read."""
+    _, manifest = make_backup(tmp_path)
+    Catalogue(tmp_path).entries()
+    catalogue = Catalogue(LocalDirectory(tmp_path, FailingKernel(2, 5)))
+
+    assert [entry.backup_id for entry in catalogue.entries()] == [manifest.backup_id]
+
+
+def proof(number: int = 0) -> Proof:
+    """Make the n-th proof of a test."""
+    return Proof(
+        at=NOON + timedelta(minutes=number),
+        by="drill",
+        success=True,
+        seconds=1.5,
+        server="mariadb at db.example:3306",
+        tables=3,
+        rows=8,
+        raw_size=900,
+        whole=True,
+    )
+
+
+def test_proofs_are_kept_newest_first(tmp_path):
+    """By the order of their coming: the newest restore says most, whatever the clock."""
+    catalogue, manifest = make_backup(tmp_path)
+    assert catalogue.proofs(manifest.backup_id) == ()
+
+    for number in (1, 3, 2):
+        catalogue.add_proof(manifest.backup_id, proof(number))
+
+    assert Catalogue(tmp_path).proofs(manifest.backup_id) == (proof(2), proof(3), proof(1))
+
+
+def test_only_the_newest_proofs_are_kept(tmp_path):
+    """A backup that is drilled every night does not grow for ever."""
+    catalogue, manifest = make_backup(tmp_path)
+    for number in range(MAX_PROOFS + 3):
+        catalogue.add_proof(manifest.backup_id, proof(number))
+
+    found = catalogue.proofs(manifest.backup_id)
+
+    assert len(found) == MAX_PROOFS
+    assert found[0] == proof(MAX_PROOFS + 2)
+    assert found[-1] == proof(3)
+
+
+def test_proofs_belong_to_one_backup(tmp_path):
+    """Those of another are its own."""
+    catalogue, first = make_backup(tmp_path, 1)
+    second = asyncio.run(write_backup(catalogue.directory, 2))
+    catalogue.add_proof(first.backup_id, proof())
+
+    assert catalogue.proofs(second.backup_id) == ()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b"\xff" * 50])
+def test_damaged_proofs_count_as_none(tmp_path, damage):
+    """The next one begins a new list; the backup is not touched."""
+    catalogue, manifest = make_backup(tmp_path)
+    catalogue.add_proof(manifest.backup_id, proof(1))
+    (tmp_path / f"{manifest.file}.proofs.json").write_bytes(damage)
+
+    assert catalogue.proofs(manifest.backup_id) == ()
+    assert len(catalogue.entries()) == 1
+    catalogue.add_proof(manifest.backup_id, proof(2))
+    assert catalogue.proofs(manifest.backup_id) == (proof(2),)
+
+
+def test_a_backup_that_is_not_there_has_no_proofs_and_gets_none(tmp_path):
+    """It was deleted while it was drilled: no file is left for nobody."""
+    catalogue, manifest = make_backup(tmp_path)
+    catalogue.delete(manifest.backup_id)
+
+    assert catalogue.proofs(manifest.backup_id) == ()
+    assert catalogue.proofs("../../etc/passwd") == ()
+    with pytest.raises(BackupNotFoundError):
+        catalogue.add_proof(manifest.backup_id, proof())
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("lost", ["", "file", "manifest"])
+def test_proofs_go_with_their_backup(tmp_path, lost):
+    """Whether it is whole, or half of it was lost before and a sweep or a deletion takes the rest."""
+    catalogue, manifest = make_backup(tmp_path)
+    catalogue.add_proof(manifest.backup_id, proof())
+    if lost == "file":
+        (tmp_path / manifest.file).unlink()
+    if lost == "manifest":
+        note_of(tmp_path, manifest).rename(tmp_path / f"{manifest.file}.manifest.json.partial")
+        catalogue.sweep()
+    else:
+        catalogue.delete(manifest.backup_id)
+
+    assert leftovers(tmp_path) == []
+
+
+def test_proofs_without_a_backup_are_swept(tmp_path):
+    """Half written ones too; those of an orphan stay, for it may be rebuilt."""
+    catalogue, manifest = make_backup(tmp_path)
+    catalogue.add_proof(manifest.backup_id, proof())
+    proofs = f"{manifest.file}.proofs.json"
+    (tmp_path / f"{proofs}.partial").write_bytes(b"half")
+    note_of(tmp_path, manifest).unlink()
+
+    assert catalogue.sweep() == (f"{proofs}.partial",)
+    assert catalogue.rebuild().rebuilt == (manifest.backup_id,)
+    assert catalogue.proofs(manifest.backup_id) == (proof(),)
+    (tmp_path / manifest.file).unlink()
+    note_of(tmp_path, manifest).unlink()
+    assert catalogue.sweep() == (proofs,)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("codec", Codec)
+def test_proofs_are_no_backup(tmp_path, codec):
+    """They are neither listed nor orphans nor problems, alone or beside their backup."""
+    catalogue, manifest = make_backup(tmp_path, codec=codec)
+    catalogue.add_proof(manifest.backup_id, proof())
+
+    survey = catalogue.survey()
+    assert [entry.backup_id for entry in survey.entries] == [manifest.backup_id]
+    assert survey.orphans == ()
+    assert survey.problems == ()
+
+    (tmp_path / manifest.file).unlink()
+    note_of(tmp_path, manifest).unlink()
+    survey = Catalogue(tmp_path).survey()
+    assert survey == Survey((), (), ())
+    assert catalogue.rebuild().rebuilt == ()
+
+
+def test_a_failing_system_call_never_loses_a_proof(tmp_path):
+    """Whichever call of an addition fails, the list is the old one or the new one."""
+    catalogue, manifest = make_backup(tmp_path)
+    kernel = CountingKernel()
+    catalogue.add_proof(manifest.backup_id, proof(1))
+    proofs = (tmp_path / f"{manifest.file}.proofs.json").read_bytes()
+    Catalogue(LocalDirectory(tmp_path, kernel)).add_proof(manifest.backup_id, proof(2))
+    for at in range(1, kernel.count + 1):
+        (tmp_path / f"{manifest.file}.proofs.json").write_bytes(proofs)
+        failing = Catalogue(LocalDirectory(tmp_path, FailingKernel(at, errno.ENOSPC)))
+        with suppress(StorageError):
+            failing.add_proof(manifest.backup_id, proof(2))
+        assert catalogue.proofs(manifest.backup_id) in {(proof(1),), (proof(2), proof(1))}
+        assert catalogue.problems() == ()
+        assert catalogue.orphans() == ()
+
+
+def test_a_catalogue_that_has_looked_before_sees_what_was_done_to_its_cache(tmp_path):
+    """What it remembers of `metadata.json` counts only for the bytes that are there."""
+    catalogue, _ = make_backup(tmp_path)
+    metadata = tmp_path / "metadata.json"
+    (entry,) = catalogue.entries()
+    good = metadata.read_bytes()
+
+    for damage in (b"", b"{}", good[:-20]):
+        catalogue.entries()
+        metadata.write_bytes(damage)
+        assert catalogue.entries() == (entry,)
+        assert metadata.read_bytes() == good
+
+
+def test_what_was_just_written_is_believed_only_when_its_bytes_are_there(tmp_path):
+    """A refresh does not decode the manifest of the writer, but notices a flipped bit in it."""
+    directory = LocalDirectory(tmp_path)
+    directory.prepare()
+    manifest = asyncio.run(write_backup(directory, 1))
+    catalogue = Catalogue(tmp_path)
+
+    catalogue.refresh(manifest)
+    assert list(catalogue.entries()) == [CatalogueEntry.of(manifest, str(tmp_path / manifest.file))]
+
+    (tmp_path / "metadata.json").unlink()
+    note = note_of(tmp_path, manifest)
+    data = bytearray(note.read_bytes())
+    data[100] ^= 1
+    note.write_bytes(data)
+    catalogue.refresh(manifest)
+    (problem,) = catalogue.problems()
+    assert isinstance(problem.error, ChecksumMismatchError)

@@ -1,0 +1,76 @@
+"""The index against itself."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.archive.file.index import ALLOWED, check_index
+from app.domain.backups.manifest import MemberKind, StatementKind
+from app.errors import ManifestError
+from tests.fixtures.archives import make_backup, table_of
+
+
+@pytest.fixture(name="manifest")
+def fixture_manifest(tmp_path):
+    """A manifest as published."""
+    return make_backup(tmp_path)[1]
+
+
+def with_statement(manifest, member_kind: MemberKind, **changes):
+    """Change the first statement of the first member of a kind."""
+    members = list(manifest.members)
+    number = next(n for n, member in enumerate(members) if member.kind is member_kind)
+    first, *others = members[number].statements
+    statements = (replace(first, **changes), *others)
+    members[number] = replace(members[number], statements=statements)
+    return replace(manifest, members=tuple(members))
+
+
+def test_a_published_manifest_passes(manifest):
+    """What the writer makes is possible."""
+    check_index(manifest)
+
+
+@pytest.mark.parametrize(
+    ("member", "changes"),
+    [
+        (MemberKind.DATA, {"kind": StatementKind.DROP}),
+        (MemberKind.DATA, {"kind": StatementKind.ACCOUNT}),
+        (MemberKind.SCHEMA, {"kind": StatementKind.INSERT, "rows": 1}),
+        (MemberKind.SCHEMA, {"rows": 1}),
+        (MemberKind.HEADER, {"kind": StatementKind.TABLE}),
+        (MemberKind.FOOTER, {"kind": StatementKind.SESSION}),
+        (MemberKind.DATA, {"rows": 0}),
+        (MemberKind.DATA, {"rows": -1}),
+        (MemberKind.DATA, {"sliced": True}),
+        (MemberKind.DATA, {"raw_size": 1}),
+        (MemberKind.DATA, {"raw_size": 0}),
+        (MemberKind.DATA, {"raw_size": -5}),
+        (MemberKind.DATA, {"raw_size": 2 << 30}),
+        (MemberKind.DATA, {"sha256": "F" * 64}),
+        (MemberKind.DATA, {"sha256": ""}),
+    ],
+)
+def test_a_statement_that_cannot_be_is_refused(manifest, member, changes):
+    """Of the wrong kind, size, count or digest."""
+    with pytest.raises(ManifestError):
+        check_index(with_statement(manifest, member, **changes))
+
+
+def test_rows_must_be_those_of_the_tables(manifest):
+    """A table that is not listed, or listed with other rows, or twice as often."""
+    database = manifest.databases[0]
+    missing = replace(database, tables=database.tables[1:])
+    more = replace(database, tables=(*database.tables, table_of("zz", 1)))
+    sequence = replace(
+        database, tables=tuple(replace(table, sequence=True) for table in database.tables)
+    )
+    for changed in (missing, more, sequence):
+        with pytest.raises(ManifestError):
+            check_index(replace(manifest, databases=(changed,)))
+
+
+def test_every_kind_of_statement_has_a_place():
+    """A new kind is not forgotten here."""
+    assert set().union(*ALLOWED.values()) == set(StatementKind)
+    assert set(ALLOWED) == set(MemberKind)

@@ -1,0 +1,157 @@
+"""Journals: what is written is read, and a damaged one is never half believed."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
+from app.domain.ids import BackupId
+from app.domain.restores.journal import (
+    ForeignKey,
+    Journal,
+    ObjectSet,
+    RestoreId,
+    RestoreKind,
+    RestorePhase,
+    SavedStatement,
+    SchemaSwap,
+    decode_journal,
+    encode_journal,
+)
+from app.errors import ManifestError
+
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+# JSON has no surrogates alone, and the server's names are UTF-8.
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
+NAMES = st.lists(TEXTS, max_size=3).map(tuple)
+OBJECTS = st.lists(
+    st.builds(ObjectEntry, st.sampled_from(ObjectKind), TEXTS, TEXTS, st.booleans(), TEXTS, TEXTS),
+    max_size=2,
+).map(tuple)
+STATEMENTS = st.lists(
+    st.builds(SavedStatement, st.sampled_from(StatementKind), TEXTS, TEXTS), max_size=2
+).map(tuple)
+SETS = st.builds(ObjectSet, TEXTS, OBJECTS, STATEMENTS, OBJECTS, TEXTS, TEXTS, TEXTS)
+KEYS = st.lists(st.builds(ForeignKey, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS), max_size=2).map(
+    tuple
+)
+SWAPS = st.builds(
+    SchemaSwap,
+    target=TEXTS,
+    source=TEXTS,
+    kept=TEXTS,
+    incoming=NAMES,
+    outgoing=NAMES,
+    wanted=SETS,
+    present=SETS,
+    foreign_keys=KEYS,
+    kept_foreign_keys=KEYS,
+    whole=st.booleans(),
+    created=st.booleans(),
+    removed=st.booleans(),
+)
+INSTANTS = st.datetimes(timezones=st.just(UTC))
+JOURNALS = st.builds(
+    Journal,
+    restore_id=TEXTS.map(RestoreId),
+    kind=st.sampled_from(RestoreKind),
+    backup_id=TEXTS.map(BackupId),
+    server=TEXTS,
+    began_at=INSTANTS,
+    phase=st.sampled_from(RestorePhase),
+    swaps=st.lists(SWAPS, max_size=2).map(tuple),
+    logged=st.booleans(),
+    fenced=st.booleans(),
+    recovery_point=TEXTS,
+    keep_until=st.none() | INSTANTS,
+    undoes=TEXTS,
+)
+JOURNAL = Journal(
+    RestoreId("restore_0123456789ab"),
+    RestoreKind.RESTORE,
+    BackupId("backup_65ba1f2f3d4e5"),
+    "db.example:3306",
+    NOON,
+    RestorePhase.SWAPPING,
+    (SchemaSwap("shop", "shop__bk_new_0123456789ab", "shop__bk_old_0123456789ab", ("users",)),),
+)
+
+
+@settings(max_examples=200)
+@given(JOURNALS)
+def test_a_journal_comes_back(journal):
+    """Writing and reading lose nothing, whatever the names."""
+    assert decode_journal(encode_journal(journal), source="x") == journal
+
+
+def test_it_is_json_for_people():
+    """Whoever must put things right by hand can read which schemas are whose."""
+    data = encode_journal(JOURNAL)
+
+    assert data.endswith(b"}\n")
+    assert b'\n "phase": "swapping"' in data.replace(b'":"', b'": "')
+    assert json.loads(data)["swaps"][0]["source"] == "shop__bk_new_0123456789ab"
+
+
+def test_it_names_the_databases_that_it_changes():
+    """In the order of its swaps."""
+    assert JOURNAL.targets == ("shop",)
+
+
+@given(st.integers(0, len(encode_journal(JOURNAL)) - 3))
+def test_a_torn_journal_is_refused_by_name(length):
+    """No beginning of a journal is taken for all of it."""
+    with pytest.raises(ManifestError, match=r"^restore_x\.json: "):
+        decode_journal(encode_journal(JOURNAL)[:length], source="restore_x.json")
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_no_journal(data):
+    """Bytes of any kind are refused with an error of ours."""
+    with pytest.raises(ManifestError, match=r"^x: "):
+        decode_journal(data, source="x")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("phase", "dancing"),
+        ("kind", "guess"),
+        ("began_at", "yesterday"),
+        ("swaps", [{"target": "shop"}]),
+        ("keep_until", 1e300),
+        ("logged", "perhaps"),
+    ],
+)
+def test_a_journal_of_another_version_is_refused(key, value):
+    """What this version does not know is not guessed; the message says where it is, the hint what to do."""
+    facts = json.loads(encode_journal(JOURNAL))
+    facts[key] = value
+
+    with pytest.raises(ManifestError, match=f"^x: {key}") as caught:
+        decode_journal(json.dumps(facts).encode(), source="x")
+
+    assert "version" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("key", ["recovery_id", "phase", "swaps", "server"])
+def test_a_journal_without_a_fact_is_refused(key):
+    """Nothing that a recovery needs has a default."""
+    facts = json.loads(encode_journal(JOURNAL))
+    del facts[key]
+
+    with pytest.raises(ManifestError, match=f"^x: {key}: "):
+        decode_journal(json.dumps(facts).encode(), source="x")
+
+
+def test_no_statement_of_a_user_is_in_the_message():
+    """What is damaged is named, not shown."""
+    data = encode_journal(JOURNAL).replace(b"swapping", b"s3cret")
+
+    with pytest.raises(ManifestError) as caught:
+        decode_journal(data, source="x")
+
+    assert "s3cret" not in f"{caught.value} {caught.value.hint}"

@@ -1,0 +1,92 @@
+"""Who works on which table while a backup is loaded."""
+
+import asyncio
+from functools import partial
+from typing import cast
+
+from app.concurrency import together
+from app.engine.load.work_queue import TableSteps, Unit, WorkQueue
+from app.engine.server.connection import Session
+
+
+class Diary:
+    """Which connection did what, in order."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+        self.together: dict[str, int] = {}
+        self.most: dict[str, int] = {}
+
+    async def work(self, name: str, session: object) -> None:
+        """Be one unit: long enough for the others to look for work meanwhile."""
+        self.together[name] = self.together.get(name, 0) + 1
+        self.most[name] = max(self.most.get(name, 0), self.together[name])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        self.together[name] -= 1
+        self.lines.append((str(session), name))
+
+    def track(self, table: str, units: int, *, single_file: bool = False) -> TableSteps:
+        """Make a table of rows and a proof."""
+        load = [partial(self.work, f"{table} rows") for _ in range(units)]
+        prove = [partial(self.work, f"{table} proof") for _ in range(units)]
+        finished = partial(self.lines.append, ("", f"{table} finished"))
+        return TableSteps([load, [], prove], finished, single_file)
+
+
+async def run(tracks, connections=2):
+    """Let connections do all of it."""
+    board = WorkQueue(list(tracks))
+    await together(*(board.work(cast("Session", str(number))) for number in range(connections)))
+
+
+async def test_a_step_begins_when_the_one_before_is_done():
+    """No proof before the last row, and every unit once."""
+    diary = Diary()
+
+    await run([diary.track("a", 5)], connections=3)
+
+    names = [name for _, name in diary.lines]
+    assert names == ["a rows"] * 5 + ["a proof"] * 5 + ["a finished"]
+    assert diary.most == {"a rows": 3, "a proof": 3}
+
+
+async def test_connections_share_a_table_that_gains_from_it():
+    """The first table is loaded by all before the second one is begun."""
+    diary = Diary()
+
+    await run([diary.track("a", 4), diary.track("b", 4)])
+
+    assert [name for _, name in diary.lines][:4] == ["a rows"] * 4
+
+
+async def test_a_table_in_single_file_is_left_to_one_while_there_is_other_work():
+    """The second connection takes the next table; in the end it helps all the same."""
+    diary = Diary()
+
+    await run([diary.track("a", 6, single_file=True), diary.track("b", 2)])
+
+    first = [name for _, name in diary.lines][:4]
+    assert sorted(first) == ["a rows", "a rows", "b rows", "b rows"]
+    assert diary.most["b rows"] == 1
+    assert diary.most["a rows"] == 2, "nothing else was left to do"
+    assert diary.most["a proof"] == 2, "only rows go in single file"
+
+
+async def test_tables_that_are_over_are_not_looked_at_again():
+    """Looking for work costs the same however many tables there are."""
+    looks: list[None] = []
+
+    class Counted(TableSteps):
+        """A track that tells when it is looked at."""
+
+        def take(self) -> Unit | None:
+            """Count, then take."""
+            looks.append(None)
+            return super().take()
+
+    diary, tables = Diary(), 1000
+    tracks = [diary.track(str(number), 1) for number in range(tables)]
+    await run([Counted(track.steps, track.finished) for track in tracks])
+
+    assert len(looks) < 20 * tables

@@ -1,0 +1,75 @@
+"""Foreign keys: which of them cross the border of what moves."""
+
+from hypothesis import given, strategies as st
+
+from app.domain.restores.journal import ForeignKey
+from app.engine.schema.foreign_keys import Binding, around, bound, moved
+from app.engine.schema.tables import TableRef
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+BINDINGS = st.lists(st.builds(Binding, NAMES, NAMES, NAMES, NAMES, NAMES), unique=True)
+TABLES = st.lists(st.builds(TableRef, NAMES, NAMES, st.just("InnoDB")), unique=True)
+
+
+def binding(child: str, parent: str) -> Binding:
+    """Make a foreign key of two tables, each `database.table`."""
+    database, _, table = child.partition(".")
+    parent_database, _, name = parent.partition(".")
+    return Binding(database, table, "fk", parent_database, name)
+
+
+def test_children_that_stay_are_told_from_children_that_move():
+    """Those between two tables that move, or two that stay, need nothing."""
+    inner, outer = binding("shop.orders", "shop.users"), binding("shop.x", "shop.y")
+    staying, leaving = binding("shop.x", "shop.users"), binding("shop.orders", "shop.x")
+    moving = [TableRef("shop", "orders", "InnoDB"), TableRef("shop", "users", "")]
+
+    assert around([inner, staying, outer, leaving], moving) == ([staying], [leaving])
+
+
+def test_a_table_that_refers_to_itself_takes_that_along():
+    """Child and parent move together."""
+    assert around([binding("shop.a", "shop.a")], [TableRef("shop", "a", "")]) == ([], [])
+
+
+def test_tables_of_one_name_in_other_databases_are_others():
+    """Only the whole name says what moves."""
+    abroad = binding("other.orders", "shop.users")
+
+    assert around([abroad], [TableRef("shop", "users", "")]) == ([abroad], [])
+    assert around([abroad], [TableRef("shop", "orders", "")]) == ([], [])
+    assert around([abroad], [TableRef("other", "orders", "")]) == ([], [abroad])
+
+
+@given(BINDINGS, TABLES)
+def test_the_border_is_the_same_from_both_sides(bindings, moving):
+    """What stays as child of the moving tables leaves as child of the others."""
+    every = {(one.database, one.table) for one in bindings}
+    every |= {(one.parent_database, one.parent) for one in bindings}
+    others = every - {(one.database, one.name) for one in moving}
+
+    staying, leaving = around(bindings, moving)
+    back = around(bindings, [TableRef(*other, "") for other in others])
+
+    assert back == (leaving, staying)
+
+
+def test_a_foreign_key_is_bound_to_its_parent_by_its_whole_name():
+    """So that it can be made wherever its child is."""
+    key = bound(
+        Binding("shop", "or`ders", "f,k", "sh.op", "us`ers"),
+        "FOREIGN KEY (`a`) REFERENCES `old`.`x` (`id`) ON DELETE CASCADE",
+    )
+
+    assert key.clause == "FOREIGN KEY (`a`) REFERENCES `sh.op`.`us``ers` (`id`) ON DELETE CASCADE"
+    assert (key.database, key.table, key.name) == ("shop", "or`ders", "f,k")
+
+
+def test_a_moved_child_keeps_its_parent():
+    """Only the child's database is another one."""
+    key = ForeignKey("shop", "orders", "fk", "shop", "users", "FOREIGN KEY ...")
+
+    assert moved([key], "kept") == (
+        ForeignKey("kept", "orders", "fk", "shop", "users", "FOREIGN KEY ..."),
+    )

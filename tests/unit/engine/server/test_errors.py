@@ -1,0 +1,113 @@
+"""Errors of the driver become ours, without a word that a customer or a thief could use."""
+
+import ssl
+
+import pymysql.err
+import pytest
+
+from app.engine.server.errors import TRUST_HINT, network_reason, translate
+from app.errors import ConnectionLostError, PermissionDeniedError, StatementError
+
+
+ROW = "jane.doe@example.org"
+# What servers print of a row, or of a statement, in an error about it.
+TALKATIVE = [
+    (1062, f"Duplicate entry '{ROW}' for key 'email'"),
+    (1366, f"Incorrect string value: '{ROW}' for column `d`.`t`.`c` at row 1"),
+    (1264, f"Out of range value for column '{ROW}' at row 1"),
+    (1406, f"Data too long for column '{ROW}' at row 1"),
+    (1292, f"Truncated incorrect DOUBLE value: '{ROW}'"),
+    (1064, f"You have an error in your SQL syntax near '{ROW}' at line 1"),
+    (1526, f"Table has no partition for value {ROW}"),
+    (4025, f"CONSTRAINT `{ROW}` failed"),
+    (9999, f"{ROW}"),
+]
+
+
+@pytest.mark.parametrize(("number", "text"), TALKATIVE)
+def test_no_row_data_in_quiet_statements(number, text):
+    """What the server says of a statement with rows in it is replaced by a meaning of ours."""
+    error = translate(pymysql.err.DataError(number, text), redact=True)
+
+    assert isinstance(error, StatementError)
+    assert error.errno == number
+    assert str(number) in str(error)
+    assert ROW not in f"{error} {error!r} {error.hint} {error.args}"
+
+
+def test_words_of_the_server_where_there_are_no_rows():
+    """A statement about definitions keeps what the server says, because it helps."""
+    error = translate(pymysql.err.ProgrammingError(1146, "Table 'd.t' doesn't exist"))
+
+    assert str(error) == "error 1146: Table 'd.t' doesn't exist"
+
+
+@pytest.mark.parametrize("number", [0, 1053, 1317, 1927, 2006, 2013])
+def test_lost_connections(number):
+    """Whatever number a lost connection comes with, it is one error, and can be tried again."""
+    error = translate(pymysql.err.OperationalError(number, f"near '{ROW}'"), redact=True)
+
+    assert isinstance(error, ConnectionLostError)
+    assert error.retryable
+    assert error.hint
+    assert ROW not in str(error)
+
+
+@pytest.mark.parametrize("exc", [OSError(ROW), EOFError(ROW), pymysql.err.InterfaceError(0, ROW)])
+def test_broken_transports(exc):
+    """An error below the driver is a lost connection, and its words are not passed on."""
+    error = translate(exc)
+
+    assert isinstance(error, ConnectionLostError)
+    assert ROW not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "grant"),
+    [
+        (
+            1142,
+            "SHOW VIEW command denied to user 'u'@'%' for table `d`.`v`",
+            "GRANT SHOW VIEW ON `d`.`v` TO 'u'@'%';",
+        ),
+        (
+            1142,
+            "SELECT, LOCK TABLES command denied to user 'u'@'%' for table 't'",
+            "GRANT SELECT, LOCK TABLES ON *.* TO 'u'@'%';",
+        ),
+        (
+            1227,
+            "Access denied; you need (at least one of) the RELOAD, SUPER privilege(s) for this operation",
+            "GRANT RELOAD ON *.* TO the user of BACKSTAY_DATABASE_URL;",
+        ),
+        (1044, "Access denied for user 'u'@'%' to database 'd'", "'backstay doctor'"),
+        (1419, "You do not have the SUPER privilege", TRUST_HINT),
+    ],
+)
+def test_denied_statements_name_the_grant(number, text, grant):
+    """A missing right comes with the statement that gives it."""
+    error = translate(pymysql.err.OperationalError(number, text), redact=True)
+
+    assert isinstance(error, PermissionDeniedError)
+    assert grant in error.hint
+
+
+def test_unsafe_functions_name_the_setting():
+    """A function that the binary log refuses comes with the exact SET GLOBAL."""
+    error = translate(pymysql.err.OperationalError(1418, "This function has none of ..."))
+
+    assert isinstance(error, StatementError)
+    assert "SET GLOBAL log_bin_trust_function_creators = 1;" in error.hint
+
+
+def test_reasons_without_a_connection():
+    """Who does not answer is told by the deepest cause that has words."""
+    outer = pymysql.err.OperationalError(2003, "Can't connect to MySQL server on 'secret-host'")
+    outer.__cause__ = ConnectionRefusedError(111, "Connection refused")
+    untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    untrusted.verify_message = "self-signed certificate"
+
+    assert network_reason(outer) == "nobody answers (Connection refused)"
+    assert network_reason(TimeoutError()) == "nobody answers (TimeoutError)"
+    assert "self-signed certificate" in network_reason(untrusted)
+    assert "TLS" in network_reason(ssl.SSLError(1, "handshake failure"))

@@ -1,0 +1,102 @@
+"""Rows out of packets, however the network cut them."""
+
+import pymysql
+import pytest
+from hypothesis import given, strategies as st
+
+from app.engine.server.packets import RowPackets
+
+
+END = b"\xfe\x00\x00\x02\x00"
+WHOLE = 0xFFFFFF
+VALUES = st.one_of(
+    st.none(),
+    st.binary(max_size=20),
+    st.sampled_from([b"", b"\xfb", b"\xfe" * 4, b"x" * 250, b"x" * 251, b"y" * 70_000]),
+)
+
+
+def payload(value):
+    """Write a value as the server does."""
+    if value is None:
+        return b"\xfb"
+    size = len(value)
+    if size < 251:
+        return bytes([size]) + value
+    if size < 1 << 16:
+        return b"\xfc" + size.to_bytes(2, "little") + value
+    if size < 1 << 24:
+        return b"\xfd" + size.to_bytes(3, "little") + value
+    return b"\xfe" + size.to_bytes(8, "little") + value
+
+
+def packets(payloads, sequence):
+    """Put headers before payloads, and cut those that are too long for one packet."""
+    out = []
+    for body in payloads:
+        starts = range(0, len(body) + 1, WHOLE)
+        for start in starts:
+            part = body[start : start + WHOLE]
+            out.append(len(part).to_bytes(3, "little") + bytes([sequence & 0xFF]) + part)
+            sequence += 1
+    return b"".join(out)
+
+
+def cut(data, sizes):
+    """Cut bytes into pieces of some sizes, the rest in one."""
+    for size in sizes:
+        yield data[:size]
+        data = data[size:]
+    yield data
+
+
+@given(st.lists(VALUES, max_size=30), st.integers(0, 255), st.lists(st.integers(1, 5000)))
+def test_rows_are_what_was_sent(values, sequence, sizes):
+    """Any values, any cuts, any number to begin with; and the end is seen, not before."""
+    rows = RowPackets(sequence)
+    found = []
+    for data in cut(packets([*map(payload, values), END], sequence), sizes):
+        assert not rows.over or not data
+        found += rows.feed(data)
+
+    assert found == values
+    assert rows.over
+
+
+def test_a_value_longer_than_a_packet_is_put_together():
+    """A row of 16 MiB and more comes in several packets; one that fits exactly has an empty last."""
+    for size in (WHOLE - 4, WHOLE + 10):
+        value = b"z" * size
+        rows = RowPackets(3)
+
+        assert rows.feed(packets([payload(value), END], 3)) == [value]
+        assert rows.over
+
+
+def test_it_says_how_much_is_missing():
+    """So that a long row is waited for, not looked at again with each piece."""
+    data = packets([payload(b"x" * 1000)], 1)
+    rows = RowPackets(1)
+
+    assert rows.missing == 4
+    rows.feed(data[:2])
+    assert rows.missing == 2
+    rows.feed(data[2:10])
+    assert rows.missing == len(data) - 10
+    assert rows.feed(data[10:]) == [b"x" * 1000]
+
+
+def test_an_error_among_the_rows_is_raised():
+    """The server may fail in the middle; without its words a short answer would look whole."""
+    error = b"\xff\x69\x05#70100" + b"Query execution was interrupted"
+
+    with pytest.raises(pymysql.err.Error) as caught:
+        RowPackets(1).feed(packets([payload(b"1"), error], 1))
+
+    assert caught.value.args[0] == 1385
+
+
+def test_a_packet_out_of_order_is_refused():
+    """Something was lost between, or this is not an answer."""
+    with pytest.raises(pymysql.err.InternalError):
+        RowPackets(1).feed(packets([payload(b"1")], 2))

@@ -1,0 +1,254 @@
+"""DDL: what SHOW CREATE prints is taken apart without ever losing a character."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from app.engine.sql import ddl
+from app.engine.sql.quoting import quote
+
+
+PIECES = st.sampled_from([
+    "'",
+    '"',
+    "`",
+    "\\",
+    "(",
+    ")",
+    ",",
+    "a",
+    " ",
+    "''",
+    "``",
+    "'it''s'",
+    "`x`",
+    "\n",
+    "--",
+    "é",
+    "\0",
+])
+TABLE = r"""CREATE TABLE `t``(` (
+  `id` int(11) NOT NULL AUTO_INCREMENT COMMENT 'PRIMARY KEY (`x`), KEY',
+  `b` varchar(20) DEFAULT ',)KEY `x` (`y`)',
+  `e` enum('a','it''s',')') NOT NULL DEFAULT 'a',
+  `c` int(11) DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `u, (` (`b`),
+  KEY `counter` (`id`,`c`),
+  KEY `k` (`c`) COMMENT 'FULLTEXT KEY',
+  FULLTEXT KEY `f` (`b`),
+  CONSTRAINT `fk` FOREIGN KEY (`c`) REFERENCES `t``(` (`id`) ON DELETE CASCADE,
+  CONSTRAINT `FOREIGN KEY` CHECK (`c` > 0 and `b` <> 'KEY `z` (`c`),')
+) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4 COMMENT='AUTO_INCREMENT=9'"""
+
+
+@given(st.lists(PIECES).map("".join))
+def test_tokens_give_the_statement_back(sql):
+    """No character is lost or added, quotes that nothing closes included."""
+    assert "".join(ddl.tokens(sql)) == sql
+
+
+@given(st.text(), st.text())
+def test_names_and_texts_are_single_tokens(name, text):
+    """A quoted name and a quoted text are one token each, whatever is in them."""
+    literal = "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+    assert ddl.tokens(f"{quote(name)} {literal},") == [quote(name), " ", literal, ","]
+
+
+def test_unqualify_removes_one_database_outside_of_texts():
+    """Only a whole quoted name before a dot is a qualifier."""
+    sql = "SELECT `db`.`t`.`db`, 'x `db`.`t`', `db2`.`db`.`x`, `db` AS `a` FROM `db`.`db`"
+
+    expected = "SELECT `t`.`db`, 'x `db`.`t`', `db2`.`db`.`x`, `db` AS `a` FROM `db`"
+    assert ddl.unqualify(sql, "db") == expected
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_unqualify_leaves_other_databases(name, other):
+    """A statement about another database stays as it is."""
+    sql = f"SELECT 1 FROM {quote(other)}.{quote(name)}"
+
+    changed = ddl.unqualify(sql, name)
+
+    assert changed == (f"SELECT 1 FROM {quote(name)}" if name == other else sql)
+
+
+def test_fingerprints_ignore_name_counter_and_directory():
+    """A table is the same in a database of another name, with another counter, in another place."""
+    one = "CREATE TABLE `t` (`a` int DEFAULT nextval(`x`.`s`)) ENGINE=InnoDB AUTO_INCREMENT=5"
+    two = (
+        "CREATE TABLE `t` (`a` int DEFAULT nextval(`y`.`s`)) ENGINE=InnoDB"
+        " DATA DIRECTORY='/tmp/' INDEX DIRECTORY='/tmp/'"
+    )
+
+    assert ddl.fingerprint(one, "x") == ddl.fingerprint(two, "y")
+    assert ddl.fingerprint(one, "x") != ddl.fingerprint(two, "x")
+    assert ddl.fingerprint("COMMENT ' AUTO_INCREMENT=5'", "x") != ddl.fingerprint("COMMENT ''", "x")
+
+
+def test_directories_in_comments_stay():
+    """Only the option itself is dropped."""
+    sql = "ENGINE=InnoDB COMMENT=' DATA DIRECTORY=' DATA DIRECTORY='/var/x'"
+
+    assert ddl.without_directories(sql) == "ENGINE=InnoDB COMMENT=' DATA DIRECTORY='"
+
+
+def test_staging_without_deferring_moves_foreign_keys_only():
+    """Foreign keys wait for the other tables in any case."""
+    staged = ddl.staged(TABLE, defer_indexes=False)
+
+    assert staged.indexes == staged.fulltext == ()
+    assert [name for name, _ in ddl.foreign_keys(TABLE)] == ["fk"]
+    assert "CONSTRAINT `FOREIGN KEY` CHECK" in staged.create
+    assert "REFERENCES" not in staged.create
+
+
+def test_staging_defers_what_is_not_needed_for_the_rows():
+    """Secondary indexes come later, but not the primary key or one that the counter needs."""
+    staged = ddl.staged(TABLE, defer_indexes=True)
+
+    assert staged.indexes == (
+        "ADD UNIQUE KEY `u, (` (`b`)",
+        "ADD KEY `k` (`c`) COMMENT 'FULLTEXT KEY'",
+    )
+    assert staged.fulltext == ("ADD FULLTEXT KEY `f` (`b`)",)
+    assert "PRIMARY KEY (`id`)" in staged.create
+    assert "KEY `counter`" in staged.create
+    assert staged.create.endswith("COMMENT='AUTO_INCREMENT=9'")
+
+
+def test_staging_keeps_unique_keys_without_a_primary_one():
+    """A unique key may be the order in which the rows are stored."""
+    sql = "CREATE TABLE `t` (\n  `a` int NOT NULL,\n  UNIQUE KEY `u` (`a`),\n  KEY `k` (`a`)\n) ENGINE=InnoDB"
+
+    staged = ddl.staged(sql, defer_indexes=True)
+
+    assert "UNIQUE KEY `u`" in staged.create
+    assert staged.indexes == ("ADD KEY `k` (`a`)",)
+
+
+def test_staging_leaves_a_definition_without_items():
+    """A definition in an unusual form is used as it is."""
+    assert (
+        ddl.staged("CREATE TABLE `t` LIKE `u`", defer_indexes=True).create
+        == "CREATE TABLE `t` LIKE `u`"
+    )
+
+
+def test_texts_that_are_no_utf8_become_hex():
+    """Raw bytes between quotes are written as hex, escapes undone; the rest stays."""
+    sql = b"`a` varchar(9) DEFAULT '\xff''\\n', `b` int COMMENT 'x'".decode(
+        "utf-8", "surrogateescape"
+    )
+
+    assert ddl.utf8_only(sql) == "`a` varchar(9) DEFAULT  X'ff270a', `b` int COMMENT 'x'"
+    assert ddl.utf8_only("`a` DEFAULT 'é'") == "`a` DEFAULT 'é'"
+
+
+@pytest.mark.parametrize(
+    ("status", "was_enabled"),
+    [
+        ("ENABLE", True),
+        ("DISABLE", False),
+        ("DISABLE ON SLAVE", False),
+        ("DISABLE ON REPLICA", False),
+    ],
+)
+def test_events_are_disabled_for_the_load(status, was_enabled):
+    """An enabled event is created disabled; texts that look like the clause are left alone."""
+    sql = f"CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY ON COMPLETION NOT PRESERVE {status} COMMENT ' ON COMPLETION PRESERVE ENABLE' DO SELECT 1"
+
+    changed, enabled = ddl.disabled_event(sql)
+
+    assert enabled is was_enabled
+    assert changed == (sql.replace("PRESERVE ENABLE COMMENT", "PRESERVE DISABLE COMMENT"))
+
+
+def test_column_texts_are_found_and_replaced():
+    """Labels and defaults of one column are found whatever they hold, and replaced in place."""
+    assert ddl.column_texts(TABLE, "e") == ddl.ColumnTexts(("a", "it''s", ")"), "a")
+    assert ddl.column_texts(TABLE, "c") == ddl.ColumnTexts()
+    assert ddl.column_texts(TABLE, "none") == ddl.ColumnTexts()
+
+    changed = ddl.with_labels(TABLE, "e", ["x", "it's", "\\\n"])
+    assert "enum('x','it''s','\\\\\\n') NOT NULL DEFAULT 'a'" in changed
+    assert "DEFAULT 'é'" in ddl.with_default(TABLE, "e", "é")
+
+
+# Names that a search for words, brackets, commas, dots or quotes would fall for.
+NASTY = (
+    "plain",
+    "`",
+    "a`b``",
+    "a.b",
+    ",",
+    "(",
+    ")`,(",
+    "it's",
+    'say "x',
+    " REFERENCES ",
+    "x REFERENCES `y` (`z`)",
+    "FOREIGN KEY (`a`)",
+    "CONSTRAINT",
+    "back\\slash",
+    "表, (ref)",
+    "-- x",
+    "/*",
+    ".",
+)
+NAMES = st.sampled_from(NASTY) | st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8
+)
+COLUMNS = st.lists(NAMES, min_size=1, max_size=3)
+TAIL = " ON DELETE SET NULL ON UPDATE CASCADE"
+
+
+def printed(columns, parent, theirs, database="", tail=""):
+    """Write a foreign key as SHOW CREATE TABLE prints it, from `FOREIGN KEY` on."""
+    own, others = (", ".join(map(quote, names)) for names in (columns, theirs))
+    place = f"{quote(database)}." if database else ""
+    return f"FOREIGN KEY ({own}) REFERENCES {place}{quote(parent)} ({others}){tail}"
+
+
+@given(st.lists(st.tuples(NAMES, COLUMNS, NAMES), max_size=3), NAMES, NAMES)
+def test_foreign_keys_are_found_whatever_the_names(keys, column, comment):
+    """Neither names nor comments nor checks are taken for foreign keys, and none is missed."""
+    text = "'" + comment.replace("\\", "\\\\").replace("'", "''") + "'"
+    clauses = [(name, printed(own, parent, own, tail=TAIL)) for name, own, parent in keys]
+    constraints = [f"CONSTRAINT {quote(name)} {clause}" for name, clause in clauses]
+    before = [
+        f"{quote(column)} int(11) DEFAULT NULL COMMENT {text}",
+        f"KEY {quote(column)} ({quote(column)}) COMMENT {text}",
+    ]
+    after = [f"CONSTRAINT {quote(comment)} CHECK ({quote(column)} <> {text})"]
+
+    def table(items):
+        return f"CREATE TABLE {quote(column)} (\n  " + ",\n  ".join(items) + f"\n) COMMENT={text}"
+
+    sql = table(before + constraints + after)
+
+    assert ddl.foreign_keys(sql) == clauses
+    assert ddl.staged(sql, defer_indexes=False).create == table(before + after)
+
+
+@given(COLUMNS, NAMES, COLUMNS, st.just("") | NAMES)
+def test_columns_and_parent_of_a_foreign_key(columns, parent, theirs, database):
+    """They come back as they were printed, on either side."""
+    clause = printed(columns, parent, theirs, database, TAIL)
+
+    assert ddl.foreign_key_columns(clause) == (
+        [quote(name) for name in columns],
+        [quote(name) for name in theirs],
+    )
+    assert ddl.parent_of(clause) == (database, parent)
+
+
+@given(COLUMNS, NAMES, COLUMNS, st.just("") | NAMES, NAMES, NAMES)
+def test_a_parent_is_replaced_and_nothing_else(columns, parent, theirs, database, home, name):
+    """Columns and rules stay, whether or not the old parent was qualified."""
+    clause = printed(columns, parent, theirs, database, TAIL)
+
+    changed = ddl.with_parent(clause, home, name)
+
+    assert changed == printed(columns, name, theirs, home, TAIL)
+    assert ddl.parent_of(changed) == (home, name)

@@ -1,0 +1,451 @@
+"""Retention over real files: what it deletes, what it leaves, and what it tells."""
+
+import asyncio
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.alerts.alert import AlertKind
+from app.domain.backups.check_notes import Check, Notes, Pin
+from app.domain.backups.retention import RetentionPolicy
+from app.domain.restores.dry_run import Proof
+from app.domain.runs.progress import Progress
+from app.domain.runs.run import RunKind
+from app.domain.schedule import Frequency, Schedule
+from app.errors import (
+    BackupInUseError,
+    BackupNotFoundError,
+    BackupPinnedError,
+    ChecksumMismatchError,
+    ClockJumpedError,
+    ControlUnavailableError,
+    IntegrityError,
+    StorageUnavailableError,
+)
+from app.services.access.audit import AuditService
+from app.services.backups.retention import PRUNING, RetentionService, is_good
+from app.services.jobs import Jobs
+from app.services.retention_documents import pin_of, prune_result, retention_plan
+from app.storage.kernel import Kernel
+from app.storage.runlocks import RunLocks
+from app.storage.schedules import ScheduleFile
+from tests.fixtures.archives import NOON, leftovers
+from tests.fixtures.depot import Depot
+from tests.fixtures.health import Installation
+
+
+YEAR = timedelta(days=365)
+
+
+@pytest.fixture
+async def depot(tmp_path):
+    """An installation that keeps two backups, with an audit."""
+    made = Depot(tmp_path, max_backups=2)
+    await made.open()
+    yield made
+    await made.close()
+
+
+def as_planned(plan) -> Any:
+    """The document of a plan."""
+    return retention_plan(plan)
+
+
+def as_done(result) -> Any:
+    """The document of a prune."""
+    return prune_result(result)
+
+
+def entry_of(depot, manifest):
+    """The line of a backup."""
+    return next(
+        entry for entry in depot.catalogue.entries() if entry.backup_id == manifest.backup_id
+    )
+
+
+async def test_what_goes_is_gone_from_disk_and_in_the_audit(depot):
+    """Files, notes and the line of metadata.json; the oldest first, by who wanted it."""
+    made = await depot.days(5)
+    await depot.pins.pin(made[3].backup_id, "ann")
+    await depot.pins.unpin(made[3].backup_id)
+
+    result = await depot.retention.prune("os:ann")
+
+    gone = [one.backup_id for one in reversed(made[2:])]
+    assert [one.item.backup_id for one in result.deleted] == gone
+    assert (result.failed, result.kept) == ((), 2)
+    assert depot.ids() == [one.backup_id for one in made[:2]]
+    assert len(leftovers(depot.path)) == 4
+    assert await depot.audited() == [("os:ann", "delete_backup", one, "ok") for one in gone]
+    assert not any(one in (depot.path / "metadata.json").read_text() for one in gone)
+    assert (await depot.retention.prune()).deleted == ()
+
+
+async def test_a_plan_changes_nothing_and_tells_everything(depot):
+    """The same backups as the prune after it, each with why."""
+    await depot.days(4)
+    depot.catalogue.refresh()
+    before = sorted(path.name for path in depot.path.iterdir())
+    plan = as_planned(await depot.retention.plan())
+
+    assert sorted(path.name for path in depot.path.iterdir()) == before
+    assert not (depot.state / "clock").exists()
+    assert [one["reason"] for one in plan["delete"]] == ["older than the 2 newest"] * 2
+    assert [one["reason"] for one in plan["keep"]] == ["one of the 2 newest"] * 2
+    assert plan["freed_bytes"] == sum(one["size"] for one in plan["delete"])
+    assert plan["clock"] is None
+    done = as_done(await depot.retention.prune())
+    assert {one["backup_id"] for one in done["deleted"]} == {
+        one["backup_id"] for one in plan["delete"]
+    }
+    assert (done["success"], done["kept"], done["freed_bytes"]) == (True, 2, plan["freed_bytes"])
+
+
+async def test_an_empty_directory_and_none_at_all_need_nothing(tmp_path):
+    """Before the first backup there is nothing to do."""
+    depot = Depot(tmp_path)
+    assert (await depot.retention.prune()).kept == 0
+    shutil.rmtree(depot.path)
+    assert (await depot.retention.plan()).verdicts == ()
+
+
+async def test_a_schedule_has_its_own_policy(depot):
+    """And what has none has that of the settings; a damaged schedule.json deletes nothing."""
+    await depot.days(4, schedule="nightly")
+    await depot.days(4)
+    nightly = Schedule(
+        "nightly", Frequency.DAILY, depot.clock.now(), retention=RetentionPolicy(count=3)
+    )
+    file = ScheduleFile(depot.catalogue.directory)
+    file.change(lambda _: (nightly,))
+    text = (depot.path / "schedule.json").read_bytes()
+    (depot.path / "schedule.json").write_bytes(b"{")
+    with pytest.raises(IntegrityError):
+        await depot.retention.prune()
+    assert len(depot.ids()) == 8
+
+    (depot.path / "schedule.json").write_bytes(text)
+    await depot.retention.prune()
+    schedules = [entry.schedule for entry in depot.catalogue.entries()]
+    assert sorted(schedules) == ["", "", *["nightly"] * 3]
+
+
+async def test_backups_that_failed_push_out_nothing(depot):
+    """F7: not read back, or damaged later; the last good ones stay for as long as that lasts."""
+    made = await depot.days(3)
+    await depot.retention.prune()
+    for number in range(5):
+        depot.passes(days=1)
+        bad = await depot.make(verify=False)
+        await depot.retention.after_backup(bad)
+        if number % 2:
+            file = depot.path / bad.file
+            file.write_bytes(file.read_bytes()[:-1])
+    await depot.retention.prune()
+
+    assert {one.backup_id for one in made[:2]} <= set(depot.ids())
+    assert len(await depot.audited()) == 1
+
+
+async def test_a_check_makes_a_backup_good_and_another_takes_that_back(depot):
+    """Read back later, restored later, found damaged, notes that nobody understands."""
+    made = await depot.make(verify=False)
+    entry = entry_of(depot, made)
+    fine, bad = Check(NOON, success=True, seconds=1), Check(NOON, success=False, seconds=1)
+    later = replace(bad, at=NOON + timedelta(hours=1))
+    proof = Proof(NOON, "drill", True, 1, "x", 1, 1, 1, True)
+    broken = replace(proof, success=False, error="checksum-mismatch", at=later.at)
+
+    assert not is_good(entry, Notes(), ())
+    assert not is_good(entry, Notes(checks={"size": fine}), ())
+    assert is_good(entry, Notes(checks={"hashes": fine}), ())
+    assert is_good(entry, Notes(), (proof,))
+    assert not is_good(entry, Notes(), (replace(proof, whole=False),))
+    assert not is_good(entry, Notes(checks={"hashes": fine, "content": later}), ())
+    assert not is_good(entry, Notes(checks={"hashes": fine}), (broken,))
+    assert is_good(entry, Notes(checks={"hashes": fine}), (replace(broken, error="stalled"),))
+    verified = replace(entry, verify=True)
+    assert is_good(verified, Notes(), ())
+    assert not is_good(verified, Notes(), (broken,))
+
+
+async def test_only_a_verified_backup_that_is_no_recovery_point_prunes(depot):
+    """What follows a backup by itself."""
+    made = await depot.days(4)
+    point = await depot.make(recovery_point=True)
+    await depot.retention.after_backup(point)
+    await depot.retention.after_backup(await depot.make(verify=False))
+    assert len(depot.ids()) == 6
+
+    await depot.retention.after_backup(made[0])
+    assert len(depot.ids()) == 4
+    assert {actor for actor, *_ in await depot.audited()} == {"retention"}
+
+
+async def test_a_backup_that_is_read_stays_and_the_others_go(depot):
+    """Held by a restore, a verification or a download; it goes next time."""
+    made = await depot.days(5)
+    with depot.catalogue.open(made[3].backup_id):
+        plan = as_planned(await depot.retention.plan())
+        assert [one["reason"] for one in plan["keep"]][2:] == [
+            "in use by a restore, verification or download"
+        ]
+        await depot.retention.prune()
+        assert depot.ids() == [made[number].backup_id for number in (0, 1, 3)]
+
+    await depot.retention.prune()
+    assert depot.ids() == [made[number].backup_id for number in (0, 1)]
+
+
+class Meddler(Depot):
+    """A depot in which something happens between the look at the backups and the deletion."""
+
+    def __init__(self, home, **settings) -> None:
+        super().__init__(home, **settings)
+        self.meddle = lambda: None
+
+    @property
+    def retention(self):
+        """The service; its plan is followed by what the test does."""
+        service, meddle = super().retention, self.meddle
+
+        class Overtaken(RetentionService):
+            async def plan(self):
+                plan = await super().plan()
+                await asyncio.to_thread(meddle)
+                return plan
+
+        return Overtaken(self.settings, service._parts)
+
+
+async def test_what_comes_between_the_look_and_the_deletion_is_kept_and_told(tmp_path):
+    """Read, pinned, deleted by hand: reported, no failure; the others go."""
+    depot = Meddler(tmp_path, max_backups=2)
+    made = await depot.days(7)
+    used, pinned, deleted = (made[number].backup_id for number in (3, 4, 5))
+    readers = []
+
+    def meddle() -> None:
+        readers.append(depot.catalogue.open(used))
+        pin = Notes(pin=Pin(NOON, "ann"))
+        depot.catalogue.change_notes(pinned, lambda _: pin)
+        depot.catalogue.delete(deleted)
+
+    depot.meddle = meddle
+    result = await depot.retention.prune()
+    readers[0].close()
+
+    assert {one.item.backup_id: type(error) for one, error in result.failed} == {
+        used: BackupInUseError,
+        pinned: BackupPinnedError,
+        deleted: BackupNotFoundError,
+    }
+    assert prune_result(result)["success"] is True
+    assert [one.item.backup_id for one in result.deleted] == [
+        made[6].backup_id, made[2].backup_id,
+    ]  # fmt: skip
+
+
+async def test_nothing_goes_when_the_newer_one_went_first(tmp_path):
+    """The newer backup is deleted by hand in between: the older one is the last now."""
+    depot = Meddler(tmp_path, max_backups=1)
+    made = await depot.days(2)
+    depot.meddle = lambda: depot.catalogue.delete(made[0].backup_id)
+    result = await depot.retention.prune()
+
+    assert result.deleted == ()
+    assert depot.ids() == [made[1].backup_id]
+
+
+@pytest.mark.parametrize("jump", [YEAR, -YEAR])
+async def test_a_clock_that_jumped_deletes_nothing(depot, jump):
+    """F7: an alert, the audit untouched; it goes on when the clock is right, or was accepted."""
+    await depot.days(2)
+    await depot.retention.prune()
+    made = [await depot.make() for _ in range(3)]
+    depot.clock.at += jump
+    for _ in range(2):
+        with pytest.raises(ClockJumpedError):
+            await depot.retention.prune()
+        await depot.retention.after_backup(made[0])
+    plan = as_planned(await depot.retention.plan())
+    assert "the clock says" in str(plan["clock"])
+    assert plan["delete"]
+    assert depot.bells.about(AlertKind.CLOCK) == ["clock"]
+    assert depot.bells.about(AlertKind.FAILURE) == []
+    assert len(depot.ids()) == 5
+    assert await depot.audited() == []
+
+    depot.clock.at -= jump
+    await depot.retention.prune()
+    assert depot.bells.raised == {}
+    assert len(depot.ids()) == 2
+
+
+@pytest.mark.parametrize("jump", [YEAR, -YEAR])
+async def test_an_accepted_clock_is_right_from_then_on(depot, jump):
+    """New backups are the newest, whatever the dates of the old ones say."""
+    await depot.days(3)
+    depot.clock.at += jump
+    await depot.retention.prune(accept_clock=True)
+    assert depot.bells.raised == {}
+    for _ in range(3):
+        depot.passes(days=1)
+        made = await depot.make()
+        await depot.retention.after_backup(made)
+        assert depot.ids()[0] == made.backup_id
+    assert len(depot.ids()) == 2
+    assert depot.bells.rung == []
+
+
+async def test_a_pinned_backup_is_deleted_by_nobody(depot):
+    """Not by a prune, not by hand; unpinned it goes."""
+    made = await depot.days(4)
+    name = made[3].backup_id
+    notes = await depot.pins.pin(name, "ann", " before\n the move ")
+    assert pin_of(name, {name: notes.pin}) == {
+        "at": depot.clock.now().isoformat(), "by": "ann", "reason": "before the move",
+    }  # fmt: skip
+    with pytest.raises(BackupPinnedError, match="ann: before the move"):
+        depot.catalogue.delete(name)
+    await depot.retention.prune()
+    assert depot.ids() == [made[0].backup_id, made[1].backup_id, name]
+    assert list(await depot.pins.look(depot.ids())) == [name]
+
+    await depot.pins.unpin(name)
+    await depot.retention.prune()
+    assert name not in depot.ids()
+    with pytest.raises(BackupNotFoundError):
+        await depot.pins.pin(name, "ann")
+
+
+async def test_a_backup_with_damaged_notes_may_be_pinned(depot):
+    """So it stays, covers nothing, and is told of."""
+    made = await depot.days(4)
+    notes = depot.path / f"{made[3].file}.notes.json"
+    notes.write_bytes(b"{")
+    await depot.retention.prune()
+
+    assert made[3].backup_id in depot.ids()
+    pins = await depot.pins.look([made[3].backup_id])
+    assert "may be pinned" in str(pin_of(made[3].backup_id, pins))
+    with pytest.raises(ChecksumMismatchError):
+        depot.catalogue.delete(made[3].backup_id)
+    assert notes.read_bytes() == b"{"
+
+
+async def test_where_the_audit_cannot_be_written_nothing_more_goes(depot):
+    """One deletion at most is missing in it; people are told, and the backup that was made stays."""
+
+    class Refusing(AuditService):
+        async def record(self, event):
+            raise ControlUnavailableError("the control database does not answer")
+
+    await depot.days(5)
+    audit = depot.audit
+    depot.audit = Refusing(audit._store, audit._heads)
+    await depot.retention.after_backup(await depot.make())
+    assert len(depot.ids()) == 5
+    assert depot.bells.about(AlertKind.FAILURE) == ["retention"]
+
+    depot.audit = audit
+    await depot.retention.after_backup(await depot.make())
+    assert len(depot.ids()) == 2
+    assert depot.bells.raised == {}
+
+
+async def test_without_an_audit_nothing_goes_by_itself(depot):
+    """Who asks for it sees what has gone; nobody else would."""
+    made = await depot.days(4)
+    depot.audit = None
+    await depot.retention.after_backup(made[0])
+    assert len(depot.ids()) == 4
+    assert "audit" in depot.bells.message(AlertKind.FAILURE)
+
+    assert len((await depot.retention.prune("os:ann")).deleted) == 2
+
+
+async def test_two_prunes_never_run_at_once(depot):
+    """What a backup brings waits for the next one; nothing is wrong."""
+    made = await depot.days(4)
+    held = RunLocks(depot.state).hold("run_1f6a0c9d2b7e4f83", (PRUNING,))
+    await depot.retention.after_backup(made[0])
+    assert len(depot.ids()) == 4
+    held.release()
+    await depot.retention.after_backup(made[0])
+
+    assert len(depot.ids()) == 2
+    assert depot.bells.rung == []
+    assert [path.name for path in (depot.state / "runs").glob("prune_*")] == []
+
+
+async def test_a_prune_that_cannot_even_look_never_fails_the_backup(depot):
+    """It is logged and rung."""
+    made = await depot.days(3)
+    (depot.path / "schedule.json").write_bytes(b"{")
+    await depot.retention.after_backup(made[0])
+
+    assert len(depot.ids()) == 3
+    assert "schedule.json" in depot.bells.message(AlertKind.FAILURE)
+
+
+async def test_a_prune_is_a_run_that_excludes_others(tmp_path):
+    """Its order has the lock, and its document is that of the command."""
+    there = Installation(tmp_path)
+    depot = Depot(tmp_path, max_backups=1)
+    await depot.days(2)
+    orders = Jobs(depot.settings, depot.catalogue, there.backups, there.recoveries, depot.retention)
+    order = orders.prune("os:ann")
+
+    assert (order.kind, order.resources) == (RunKind.PRUNE, (PRUNING,))
+    assert order.document(await order.work(Progress()))["kept"] == 1
+    await there.close()
+
+
+async def test_a_cancelled_prune_ends_after_a_whole_deletion(depot):
+    """Nothing is half deleted, and what is gone is in the audit."""
+    begun = asyncio.Event()
+
+    class Telling(AuditService):
+        async def record(self, event):
+            await super().record(event)
+            begun.set()
+
+    await depot.days(12)
+    depot.audit = Telling(depot.audit._store, depot.audit._heads)
+    task = asyncio.create_task(depot.retention.prune())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert 2 < len(depot.ids()) < 12
+    assert len(depot.ids()) + len(await depot.audited()) == 12
+    assert depot.catalogue.sweep() == ()
+
+
+async def test_a_medium_that_refuses_ends_the_prune(depot):
+    """
+    It is told with the backup, and nothing more is tried.
+
+    Its manifest has gone first: it is no backup any more, which the audit says, and swept later.
+    """
+
+    class Refusing(Kernel):
+        def unlink(self, path):
+            raise OSError(5, "Input/output error")
+
+    made = await depot.days(5)
+    depot.kernel = Refusing()
+    result = await depot.retention.prune()
+
+    assert [type(error) for _, error in result.failed] == [StorageUnavailableError]
+    assert prune_result(result)["success"] is False
+    assert [one.item.backup_id for one in result.deleted] == [made[4].backup_id]
+    assert depot.ids() == [one.backup_id for one in made[:4]]
+    told = ("retention", "delete_backup", made[4].backup_id, "storage-unavailable")
+    assert await depot.audited() == [told]
+    assert made[4].file in depot.catalogue.sweep()

@@ -1,0 +1,209 @@
+"""Numbers for monitoring, from a history and a directory that are really there."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.api.exposition import exposition
+from app.archive.catalogue.catalogue import Catalogue
+from app.control.database import ControlDatabase
+from app.control.runs import RunRecords
+from app.domain.backups.manifest import Codec
+from app.domain.ids import parse_backup_id
+from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
+from app.domain.schedule import Frequency, Schedule, encode_schedules
+from app.services.monitoring.health import HealthService
+from app.services.monitoring.metrics import Asked, Limits, MetricsService
+from app.services.schedules import ScheduleService
+from app.storage.layout import BackupName
+from app.storage.schedules import ScheduleFile
+
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+class Time:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = NOON
+
+    def now(self) -> datetime:
+        """Return its time."""
+        return self.at
+
+    def monotonic(self) -> float:
+        """Return the same in seconds."""
+        return self.at.timestamp()
+
+    def pass_(self, **duration: float) -> None:
+        """Move it."""
+        self.at += timedelta(**duration)
+
+
+class World:
+    """A service of numbers, and what it looks at."""
+
+    def __init__(self, catalogue: Catalogue, runs: RunRecords) -> None:
+        self.clock = Time()
+        self.runs = runs
+        self.catalogue = catalogue
+        self.file = ScheduleFile(catalogue.directory)
+        self.lag = 0.0
+        self.asked = 0
+        self.service = MetricsService(
+            runs,
+            HealthService(catalogue),
+            ScheduleService(self.file, None, self.clock),  # type: ignore[arg-type]  # orders nothing
+            self.clock,
+            Limits(timedelta(minutes=90), 12345),
+            Asked(lambda: self.lag, self._alerts),
+        )
+
+    async def _alerts(self) -> int:
+        self.asked += 1
+        return 3
+
+    async def numbers(self) -> dict[str, str]:
+        """Return all numbers as they are told, by name and labels."""
+        self.clock.pass_(seconds=5)
+        lines = exposition(await self.service.gather()).decode().splitlines()
+        return dict(
+            line.removeprefix("backstay_").rsplit(" ", 1) for line in lines if line[0] != "#"
+        )
+
+    def schedule(self, *schedules: Schedule) -> None:
+        """Write `schedule.json`."""
+        self.catalogue.directory.prepare()
+        self.catalogue.directory.replace("schedule.json", encode_schedules(schedules))
+
+    async def ran(self, number: int, **changes) -> None:
+        """Write a run down that has succeeded and took a minute."""
+        made = Run(
+            run_id=RunId(f"run_{number:016x}"),
+            kind=RunKind.BACKUP,
+            state=RunState.SUCCEEDED,
+            requested_by="anna",
+            origin=Origin.API,
+            owner="host:1",
+            created_at=NOON,
+            started_at=NOON,
+            finished_at=NOON + timedelta(minutes=1),
+        )
+        await self.runs.add(replace(made, **changes))
+
+
+@pytest.fixture
+async def world(tmp_path):
+    """An empty one."""
+    control = ControlDatabase(f"sqlite+aiosqlite:///{tmp_path}/state/control.db", tmp_path)
+    await control.prepare()
+    yield World(Catalogue(tmp_path / "backups"), RunRecords(control))
+    await control.close()
+
+
+DAILY = Schedule("nightly", Frequency.DAILY, NOON - timedelta(days=9))
+
+
+async def test_a_schedule_is_overdue_when_people_have_waited_long_enough(world):
+    """Not at its due time, but so many minutes later; never when it is not enabled."""
+    served = NOON.replace(hour=2) - timedelta(days=1)  # the due time of yesterday
+    paused = replace(DAILY, name="paused", enabled=False)
+    world.schedule(replace(DAILY, last_success_at=served), paused)
+    world.clock.at = NOON.replace(hour=3, minute=29)
+    early = await world.numbers()
+    world.clock.at = NOON.replace(hour=3, minute=31)
+    late = await world.numbers()
+
+    assert early['schedule_overdue{schedule="nightly"}'] == "0.0"
+    assert late['schedule_overdue{schedule="nightly"}'] == "1.0"
+    due = NOON.replace(hour=2).timestamp()
+    assert float(late['schedule_next_due_timestamp_seconds{schedule="nightly"}']) == due
+    assert late['schedule_overdue{schedule="paused"}'] == "0.0"
+    assert 'schedule_next_due_timestamp_seconds{schedule="paused"}' not in late
+
+
+async def test_a_schedule_that_never_ran_has_no_age(world):
+    """What is not known is missing; what failed or was missed is told."""
+    failed = replace(DAILY, name="failed", last_run_at=NOON, last_error="storage-full", missed=7)
+    world.schedule(DAILY, failed)
+    found = await world.numbers()
+
+    assert 'schedule_last_success_age_seconds{schedule="nightly"}' not in found
+    assert 'schedule_last_run_success{schedule="nightly"}' not in found
+    assert found['schedule_last_run_success{schedule="failed"}'] == "0.0"
+    assert found['schedule_missed_total{schedule="failed"}'] == "7.0"
+    assert found['schedule_enabled{schedule="nightly"}'] == "1.0"
+
+
+async def test_runs_are_counted_by_kind_and_result_whoever_asked(world):
+    """Origins are one; what is not over is in progress."""
+    await world.ran(1)
+    await world.ran(2, origin=Origin.SCHEDULE, finished_at=NOON + timedelta(minutes=3))
+    await world.ran(3, state=RunState.RUNNING, finished_at=None)
+    await world.ran(4, state=RunState.QUEUED, started_at=None, finished_at=None)
+    world.schedule()
+    found = await world.numbers()
+
+    labels = '{kind="backup",result="succeeded"}'
+    assert found[f"runs_total{labels}"] == "2.0"
+    assert float(found[f"run_duration_seconds_sum{labels}"]) == pytest.approx(240, abs=0.01)
+    last = (NOON + timedelta(minutes=3)).timestamp()
+    assert float(found[f"run_last_finished_timestamp_seconds{labels}"]) == last
+    assert found['runs_total{kind="backup",result="failed"}'] == "0.0"
+    assert found['runs_in_progress{kind="backup"}'] == "2.0"
+    assert found['runs_in_progress{kind="drill"}'] == "0.0"
+
+
+async def test_a_proof_outlives_its_backup(world):
+    """The newest drill of a whole backup counts, also when that was deleted since."""
+    at = NOON - timedelta(days=1)
+    await world.ran(1, kind=RunKind.DRILL, finished_at=at, request={"databases": [], "tables": []})
+    await world.ran(2, kind=RunKind.DRILL, finished_at=NOON, request={"tables": ["orders"]})
+    await world.ran(3, kind=RunKind.DRILL, state=RunState.FAILED)
+    found = await world.numbers()
+
+    assert float(found["last_proven_restore_timestamp_seconds"]) == at.timestamp()
+
+
+async def test_a_directory_that_is_gone_is_not_an_empty_one(world):
+    """Where there were backups, no directory means no numbers of it, and says so."""
+    first = await world.numbers()
+    await world.ran(1)
+    gone = await world.numbers()
+    world.schedule(DAILY)
+    there = await world.numbers()
+
+    sources = ["history", "catalogue", "schedules", "disk"]
+    up = [
+        [one[f'source_up{{source="{name}"}}'] for name in sources] for one in (first, gone, there)
+    ]
+    assert up == [["1.0"] * 4, ["1.0", "0.0", "0.0", "1.0"], ["1.0"] * 4]
+    assert first["catalogue_backups"] == "0.0"
+    assert "catalogue_backups" not in gone
+    assert float(gone["disk_free_bytes"]) > 0
+    assert gone["disk_floor_bytes"] == "12345.0"
+
+
+async def test_data_without_a_manifest_is_damage(world):
+    """As a check that failed is."""
+    world.schedule()
+    name = BackupName(parse_backup_id("backup_65ba1f2f3d4e5"), Codec.GZIP)
+    (world.catalogue.directory.path / name.file).write_bytes(b"half")
+
+    assert (await world.numbers())["catalogue_damaged"] == "1.0"
+
+
+async def test_numbers_are_gathered_once_in_two_seconds(world):
+    """However many scrapers there are."""
+    await world.numbers()
+    world.lag = 7.5
+    for _ in range(5):
+        world.clock.pass_(seconds=0.4)
+        assert (await world.service.gather()).lag_seconds == 0.0
+    world.clock.pass_(seconds=0.4)
+
+    assert (await world.service.gather()).lag_seconds == 7.5
+    assert world.asked == 2
+    assert (await world.numbers())["alerts_open"] == "3.0"

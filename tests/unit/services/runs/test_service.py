@@ -1,0 +1,327 @@
+"""Runs on their real history, SQLite in a file, and their real locks; only the work is made up."""
+
+import asyncio
+import logging
+import re
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from app.control.database import ControlDatabase
+from app.control.runs import RunRecords
+from app.domain.runs.progress import Phase
+from app.domain.runs.run import Origin, Run, RunKind, RunState
+from app.errors import (
+    BackupNotFoundError,
+    NotCancellableError,
+    RunNotFoundError,
+    StatementError,
+)
+from app.storage.runlocks import RunLocks
+from tests.fixtures.runworld import ANN, BOB, ENDLESS, Watched, done, ended, order
+
+
+# -- endings --------------------------------------------------------------------------------------
+
+
+async def test_a_run_that_succeeds_is_remembered_with_its_result(runs, world):
+    """Who asked for what, when it began and ended, and what came of it."""
+    request = {"databases": ["shop"]}
+    begun, is_new = await runs.start(order(done, request=request, backup_id="backup_x"), ANN)
+    over = await ended(runs, begun)
+
+    assert is_new
+    assert begun.state is RunState.RUNNING or begun.state is RunState.QUEUED
+    assert re.fullmatch(r"run_[0-9a-f]{16}", begun.run_id)
+    assert (over.state, over.result, over.error) == (RunState.SUCCEEDED, {"value": 7}, None)
+    assert (over.requested_by, over.origin, over.kind) == ("ann", Origin.API, RunKind.BACKUP)
+    assert (over.request, over.backup_id) == (request, "backup_x")
+    assert over.owner == RunLocks(world.home).owner()
+    assert over.started_at is not None
+    assert over.finished_at is not None
+    assert over.created_at <= over.started_at <= over.finished_at
+    assert await world.history() == [over]
+    assert await world.nothing_left()
+
+
+async def test_a_run_that_fails_is_remembered_with_its_error(runs, world):
+    """In the words of the error, without directories and without what a server said."""
+
+    async def missing(_progress):
+        raise BackupNotFoundError("backup_x", hint="Look into /srv/secret/backups.")
+
+    async def refused(_progress):
+        raise StatementError("Duplicate entry 'secret' for key 'x'", errno=1062)
+
+    for work in (missing, refused):
+        run, _ = await runs.start(order(work), ANN)
+        assert (await ended(runs, run)).state is RunState.FAILED
+        assert await world.nothing_left()
+
+    errors = [run.error for run in await world.history()]
+    assert [error.code for error in errors] == ["backup-not-found", "statement"]
+    assert errors[0].hint == "Look into backups."
+    assert "secret" not in str(errors)
+    assert "1062" in errors[1].message
+
+
+async def test_a_bug_is_remembered_by_its_kind_alone(runs, world, caplog):
+    """What it says may be anybody's data; the traceback is in the log, for those of the machine."""
+
+    async def buggy(_progress):
+        raise KeyError("somebody's password")
+
+    run, _ = await runs.start(order(buggy), ANN)
+    over = await ended(runs, run)
+
+    assert over.state is RunState.FAILED
+    assert (over.error.code, over.error.message) == ("internal", "KeyError")
+    assert "password" not in str(over)
+    (record,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is KeyError
+    assert await world.nothing_left()
+
+
+async def test_a_result_that_cannot_be_described_is_a_bug(runs, world):
+    """The run has failed, and lets its locks go."""
+    nothing: dict[int, Any] = {}
+    run, _ = await runs.start(order(done, document=lambda value: nothing[value]), ANN)
+
+    assert (await ended(runs, run)).error.message == "KeyError"
+    assert await world.nothing_left()
+
+
+async def test_perform_returns_what_the_work_returned(runs, world):
+    """And the run is remembered like any other."""
+    assert await runs.perform(order(done), BOB) == 7
+
+    (run,) = await world.history()
+    assert (run.state, run.origin, run.requested_by) == (RunState.SUCCEEDED, Origin.CLI, "bob")
+    assert await world.nothing_left()
+
+
+@pytest.mark.parametrize(
+    "error", [BackupNotFoundError("backup_x"), ZeroDivisionError("x"), OSError(5, "x")], ids=repr
+)
+async def test_perform_raises_the_very_error_of_the_work(error, runs, world):
+    """So that the command line tells the same with history and without."""
+
+    async def fails(_progress):
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        await runs.perform(order(fails), BOB)
+
+    assert caught.value is error
+    assert [run.state for run in await world.history()] == [RunState.FAILED]
+    assert await world.nothing_left()
+
+
+async def test_cancelling_who_waits_cancels_the_work_once(runs, world):
+    """However often: the cleaning is not interrupted, and is waited for."""
+    work = Watched(cleaning=0.1)
+    waiting = asyncio.create_task(runs.perform(order(work), BOB))
+    await work.begun.wait()
+    for _ in range(5):
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert (work.cancelled, work.cleaned) == (1, True)
+    assert [run.state for run in await world.history()] == [RunState.CANCELLED]
+    assert await world.nothing_left()
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_whoever_is_cancelled_at_any_step_leaves_no_lock(steps, runs, world):
+    """Before the locks are taken, while the run is written down, before its first step, after it."""
+    work = Watched()
+    waiting = asyncio.create_task(runs.perform(order(work), BOB))
+    for _ in range(steps):
+        await asyncio.sleep(0.001)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.sleep(0.02)  # a thread may still be taking locks
+
+    assert work.cancelled == work.begun.is_set()
+    assert await world.nothing_left()
+    assert {run.state for run in await world.history()} <= {RunState.CANCELLED}
+
+
+# -- cancelling -----------------------------------------------------------------------------------
+
+
+async def test_a_run_is_cancelled_before_its_first_step(runs, world):
+    """The work never begins, and the run is over all the same."""
+    work = Watched()
+    run, _ = await runs.start(order(work), ANN)
+    assert not work.begun.is_set()
+
+    await runs.cancel(run.run_id)
+    over = await ended(runs, run)
+
+    assert (over.state, over.error.code) == (RunState.CANCELLED, "cancelled")
+    assert not work.begun.is_set()
+    assert await world.nothing_left()
+
+
+async def test_a_run_is_cancelled_while_it_works(runs, world):
+    """However often: its cleaning is not interrupted, and the answer says that it was asked to."""
+    work = Watched(cleaning=1.0)
+    run, _ = await runs.start(order(work), ANN)
+    await work.begun.wait()
+    answers = [await runs.cancel(run.run_id) for _ in range(3)]
+    over = await ended(runs, run)
+
+    assert [(answer.state, answer.cancel_requested) for answer in answers] == [
+        (RunState.RUNNING, True)
+    ] * 3
+    assert (over.state, over.cancel_requested) == (RunState.CANCELLED, True)
+    assert (work.cancelled, work.cleaned) == (1, True)
+    assert await world.history() == [over]
+    assert await world.nothing_left()
+
+
+async def test_what_is_over_cannot_be_cancelled(runs, world):
+    """However it ended; and what was never there is not found."""
+    run, _ = await runs.start(order(done), ANN)
+    over = await ended(runs, run)
+
+    with pytest.raises(NotCancellableError, match="has succeeded"):
+        await runs.cancel(run.run_id)
+    for unknown in ("run_" + "0" * 16, "../x", ""):
+        with pytest.raises(RunNotFoundError):
+            await runs.cancel(unknown)
+    assert await world.history() == [over]
+
+
+class SlowStore(RunRecords):
+    """A history whose last write of a run waits until it may go on."""
+
+    def __init__(self, database: ControlDatabase) -> None:
+        super().__init__(database)
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+
+    async def save(self, run: Run) -> bool:
+        """Wait before the end of a run is written."""
+        if run.state.is_over:
+            self.reached.set()
+            await self.go.wait()
+        return await super().save(run)
+
+
+async def test_a_run_cannot_be_cancelled_while_its_end_is_written(world):
+    """It has succeeded, even if nobody can read that yet; the one who waits gets the value."""
+    store = SlowStore(world.database)
+    runs = world.service(store)
+    waiting = asyncio.create_task(runs.perform(order(done), BOB))
+    await store.reached.wait()
+    (run,) = await runs.unfinished()
+    waiting.cancel()
+    with pytest.raises(NotCancellableError):
+        await runs.cancel(run.run_id)
+    store.go.set()
+
+    assert await waiting == 7
+    assert [one.state for one in await world.history()] == [RunState.SUCCEEDED]
+    assert await world.nothing_left()
+
+
+async def test_another_process_asks_to_cancel_through_the_history(runs, world):
+    """It is noticed soon; a second on a machine that is not busy."""
+    work = Watched()
+    run, _ = await runs.start(order(work), ANN)
+    await work.begun.wait()
+    began = time.monotonic()
+
+    asked = await world.service().cancel(run.run_id)
+    over = await ended(runs, run)
+
+    assert asked.cancel_requested
+    assert time.monotonic() - began < 10.0
+    assert (over.state, over.cancel_requested) == (RunState.CANCELLED, True)
+    assert await world.nothing_left()
+
+
+# -- watching -------------------------------------------------------------------------------------
+
+
+async def test_a_run_is_written_down_while_it_works(runs, world):
+    """At least once a second, each time with a higher revision and what was counted by then."""
+
+    async def counts(progress):
+        progress.enter(Phase.DUMP)
+        for _ in range(26):
+            progress.moved("shop.t", rows=1, size=10)
+            await asyncio.sleep(0.1)
+
+    run, _ = await runs.start(order(counts), ANN)
+    seen = [run]
+    times = [time.monotonic()]
+    while not seen[-1].state.is_over:
+        await asyncio.sleep(0.02)
+        if (now := await world.store.get(run.run_id)) != seen[-1]:
+            seen.append(now)
+            times.append(time.monotonic())
+
+    revisions = [one.revision for one in seen]
+    rows = [one.progress.rows_done for one in seen if one.progress]
+    assert revisions == sorted(set(revisions))
+    assert rows == sorted(rows)
+    assert rows[-1] == 26
+    assert max(b - a for a, b in pairwise(times)) < 1.0
+
+
+async def test_a_name_is_written_down_at_once(runs, world):
+    """After a crash it tells what became of the run: it must not wait for the next beat."""
+
+    async def named(progress):
+        progress.name(backup_id="backup_x", restore_id="restore_x")
+        await asyncio.sleep(ENDLESS)
+
+    run, _ = await runs.start(order(named), ANN)
+    deadline = time.monotonic() + 0.4
+    while (found := await world.store.get(run.run_id)).restore_id == "":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+    assert (found.backup_id, found.restore_id) == ("backup_x", "restore_x")
+    await runs.cancel(run.run_id)
+    await ended(runs, run)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another process"])
+async def test_watching_ends_with_the_run_and_goes_on_after_a_revision(elsewhere, runs, world):
+    """Nothing comes twice, and the last thing is the end."""
+    watcher = world.service() if elsewhere else runs
+    run, _ = await runs.start(order(Watched(1.2)), ANN)
+
+    seen = [one async for one in watcher.watch(run.run_id)]
+    later = [one async for one in watcher.watch(run.run_id, seen[-2].revision)]
+    nothing = [one async for one in watcher.watch(run.run_id, seen[-1].revision)]
+
+    revisions = [one.revision for one in seen]
+    assert revisions == sorted(set(revisions))
+    assert len(seen) >= 3
+    assert [one.state.is_over for one in seen] == [False] * (len(seen) - 1) + [True]
+    assert later == seen[-1:]
+    assert nothing == []
+    with pytest.raises(RunNotFoundError):
+        await anext(watcher.watch("run_" + "0" * 16))
+
+
+async def test_waiting_ends_with_the_run_or_with_patience(runs, world):
+    """Whichever comes first, also for a run of another process."""
+    work = Watched(0.5)
+    run, _ = await runs.start(order(work), ANN)
+    other = world.service()
+
+    for service in (runs, other):
+        assert not (await service.wait(run.run_id, 0.05)).state.is_over
+    for service in (other, runs):
+        assert (await service.wait(run.run_id, 20)).state is RunState.SUCCEEDED

@@ -1,0 +1,245 @@
+"""What runs need, what is refused before one begins, and what wishes become."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+from pydantic import SecretStr
+
+from app.config import Settings
+from app.domain.backups.manifest import Codec, Manifest
+from app.domain.restores.journal import Journal, RestoreId, RestoreKind, RestorePhase, SchemaSwap
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.run import RunKind
+from app.errors import (
+    BackupNotFoundError,
+    DatabaseNotFoundError,
+    IntegrityError,
+    InvalidRequestError,
+    RestoreNotFoundError,
+    TableNotFoundError,
+    UndoExpiredError,
+)
+from app.services.jobs import BackupOptions, Jobs
+from tests.fixtures.archives import forge, make_backup
+from tests.fixtures.trips import Trip
+
+
+NOWHERE = "mysql://nobody@127.0.0.1:1/"
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+UNKNOWN = "backup_65ba1f2f3d4e5"
+
+
+class World:
+    """A directory with one backup of the database `shop`, and a server that nobody can reach."""
+
+    def __init__(self, home) -> None:
+        self.home = home
+        self.trip = Trip(NOWHERE, home / "backups")
+        self.manifest: Manifest = make_backup(home / "backups")[1]
+        settings = Settings(
+            database_url=SecretStr(NOWHERE), backup_dir=home / "backups", state_dir=home / "state"
+        )
+        trip = self.trip
+        self.orders = Jobs(settings, trip.catalogue, trip.backups, trip.recoveries)
+
+    def request(self, **options) -> RestoreRequest:
+        """Ask for a restore of that backup."""
+        return RestoreRequest(self.manifest.backup_id, **options)
+
+    def restored(self, phase: RestorePhase, *targets: str, number: int = 1) -> Journal:
+        """Write the journal of a restore of that backup."""
+        made = Journal(
+            RestoreId(f"restore_{number:012x}"),
+            RestoreKind.RESTORE,
+            self.manifest.backup_id,
+            self.trip.target.where,
+            NOON,
+            phase,
+            tuple(
+                SchemaSwap(target, f"{target}__bk_new_1", f"{target}__bk_old_1")
+                for target in targets
+            ),
+        )
+        self.trip.journals.save(made)
+        return made
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    """That directory."""
+    return World(tmp_path)
+
+
+def keys(order) -> set[str]:
+    """What no other run may have meanwhile."""
+    return {resource.key for resource in order.resources}
+
+
+def test_all_backups_of_a_server_exclude_each_other(world):
+    """Recovery points too; what was asked is kept, how it is done is not."""
+    plain = world.orders.backup(
+        BackupOptions(databases=("shop",), threads=3, description=" a\n b ")
+    )
+    point = world.orders.backup(BackupOptions(recovery_point=True))
+
+    assert (plain.kind, point.kind) == (RunKind.BACKUP, RunKind.RECOVERY_POINT)
+    assert keys(plain) == keys(point) != set()
+    assert plain.request["databases"] == ("shop",)
+    assert plain.request["description"] == "a b"
+    assert not {"threads", "chunk_bytes", "recovery_point"} & plain.request.keys()
+
+
+async def test_restores_of_one_database_exclude_each_other(world):
+    """Those of others do not: what counts is the database that is filled, not the one of the backup."""
+    plain = await world.orders.restore(world.request())
+    into = await world.orders.restore(world.request(into="copy"))
+    again = await world.orders.restore(world.request(tables=("users",)))
+
+    assert keys(plain) == keys(again) != keys(into)
+    assert not keys(plain) & keys(into)
+    assert not keys(plain) & keys(world.orders.backup(BackupOptions()))
+    assert [resource.label for resource in plain.resources] == ["database 'shop'"]
+    assert (plain.kind, plain.backup_id) == (RunKind.RESTORE, world.manifest.backup_id)
+
+
+async def test_a_restore_of_many_databases_has_them_all(world):
+    """One resource each."""
+    blog = replace(world.manifest.databases[0], name="blog")
+    forge(world.home / "backups", world.manifest, databases=(*world.manifest.databases, blog))
+
+    both = await world.orders.restore(world.request())
+    one = await world.orders.restore(world.request(databases=("blog",)))
+
+    assert len(keys(both)) == 2
+    assert keys(one) < keys(both)
+
+
+async def test_an_undo_has_what_its_restore_had(world):
+    """By the id of the restore or of the backup."""
+    journal = world.restored(RestorePhase.DONE, "shop", "blog")
+    restore = await world.orders.restore(world.request())
+    for name in (journal.restore_id, world.manifest.backup_id):
+        order = await world.orders.undo(name)
+
+        assert keys(restore) < keys(order)
+        assert len(order.resources) == 2
+        assert (order.kind, order.backup_id) == (RunKind.UNDO, world.manifest.backup_id)
+        assert order.request == {"restore_id": journal.restore_id}
+
+
+async def test_what_changes_no_database_excludes_nothing(world):
+    """Dry runs, drills, verifications; a deletion is kept apart from readers by its files."""
+    orders = [
+        await world.orders.dry_run(world.request()),
+        await world.orders.drill(world.request()),
+        await world.orders.verification(world.manifest.backup_id),
+        await world.orders.deletion(world.manifest.backup_id),
+    ]
+
+    assert [order.resources for order in orders] == [()] * 4
+    assert [order.backup_id for order in orders] == [world.manifest.backup_id] * 4
+    assert [order.kind for order in orders] == ["dry-run", "drill", "verification", "deletion"]
+
+
+@pytest.mark.parametrize("name", [UNKNOWN, "../etc/passwd", "", "\0", "restore_000000000009"])
+async def test_what_is_not_there_is_refused_before_a_run_begins(name, world):
+    """An answer of 404 needs no run in the history."""
+    request = RestoreRequest(name)
+    for making in (
+        world.orders.restore(request),
+        world.orders.dry_run(request),
+        world.orders.drill(request),
+        world.orders.verification(name),
+        world.orders.deletion(name),
+    ):
+        with pytest.raises(BackupNotFoundError):
+            await making
+    with pytest.raises(RestoreNotFoundError):
+        await world.orders.undo(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"tables": ("nothing*",)}, TableNotFoundError),
+        ({"databases": ("blog",)}, DatabaseNotFoundError),
+        ({"into": "mysql"}, InvalidRequestError),
+        ({"into": "x" * 65}, InvalidRequestError),
+        ({"schema_only": True, "data_only": True}, InvalidRequestError),
+    ],
+    ids=str,
+)
+async def test_a_restore_that_makes_no_sense_is_refused_before_a_run_begins(options, error, world):
+    """Whatever the backup alone can tell."""
+    for make in (world.orders.restore, world.orders.dry_run):
+        with pytest.raises(error):
+            await make(world.request(**options))
+
+
+async def test_an_undo_that_comes_too_late_is_refused_before_a_run_begins(world):
+    """The old tables are not kept any more."""
+    journal = world.restored(RestorePhase.FORGOTTEN, "shop")
+
+    with pytest.raises(UndoExpiredError):
+        await world.orders.undo(journal.restore_id)
+
+
+async def test_a_damaged_backup_can_be_deleted(world):
+    """But nothing else can be done with it."""
+    (manifest,) = (world.home / "backups").glob("*.manifest.json")
+    manifest.write_text("{}")
+
+    order = await world.orders.deletion(world.manifest.backup_id)
+    with pytest.raises(IntegrityError):
+        await world.orders.restore(world.request())
+
+    assert order.backup_id == world.manifest.backup_id
+
+
+def codec_of(compress, codec, *, settings_compress, settings_codec) -> Codec:
+    """What a wish becomes with these settings."""
+    settings = Settings(compress=settings_compress, codec=settings_codec)
+    return BackupOptions(compress=compress, codec=codec).request(settings).codec
+
+
+@pytest.mark.parametrize(
+    ("set_compress", "set_codec"), list(product([True, False], Codec)), ids=str
+)
+def test_what_is_wished_goes_before_what_is_set(set_compress, set_codec):
+    """False is plain SQL whatever else is said; a codec is that codec; then the settings decide."""
+    set_to = {"settings_compress": set_compress, "settings_codec": set_codec.value}
+
+    for codec in (None, *Codec):
+        assert codec_of(False, codec, **set_to) is Codec.NONE
+    for compress, codec in product([None, True], Codec):
+        assert codec_of(compress, codec, **set_to) is codec
+    assert codec_of(True, None, **set_to) is set_codec
+    assert codec_of(None, None, **set_to) is (set_codec if set_compress else Codec.NONE)
+
+
+def test_what_is_left_open_the_settings_decide():
+    """And what is not, they do not."""
+    settings = Settings(threads=3, verify_integrity=False, chunk_bytes=1 << 16)
+    left, said = (
+        BackupOptions(),
+        BackupOptions(threads=1, verify=True, include_data=False, accounts=True),
+    )
+
+    open_one, set_one = left.request(settings), said.request(settings)
+
+    assert (open_one.threads, open_one.verify, open_one.chunk_bytes) == (3, False, 1 << 16)
+    assert (set_one.threads, set_one.verify) == (1, True)
+    assert (set_one.include_data, set_one.accounts) == (False, True)
+    assert (open_one.include_data, open_one.accounts, open_one.recovery_point) == (
+        True,
+        False,
+        False,
+    )
+
+
+def test_orders_are_made_without_the_server(world):
+    """Nobody waits for one that is down to learn that there is no such backup."""
+    assert asyncio.run(world.orders.restore(world.request())).resources

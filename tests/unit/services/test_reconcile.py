@@ -1,0 +1,259 @@
+"""What becomes of runs whose process was killed: judged by what is there, never guessed."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from app.bootstrap.service import Service, open_service
+from app.config import Settings
+from app.control.runs import RunRecords
+from app.domain.backups.manifest import Codec
+from app.domain.restores.journal import Journal, RestoreId, RestoreKind, RestorePhase, SchemaSwap
+from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
+from app.domain.stores import RunStore
+from app.storage.journals import Journals
+from app.storage.layout import BackupName
+from app.storage.local import LocalDirectory
+from app.storage.runlocks import RunLocks
+from tests.fixtures.archives import backup_id_of, write_backup
+from tests.fixtures.servers import OwnServers
+from tests.fixtures.trips import TestClock
+
+
+NOWHERE = "mysql://nobody@127.0.0.1:1/"
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NEVER = "backup_65ba1f2f3d4e5"
+
+
+class World:
+    """One installation after its process was killed."""
+
+    def __init__(self, home: Path, parts: Service) -> None:
+        self.home = home
+        self.parts = parts
+        self.directory = LocalDirectory(home / "backups")
+        self.directory.prepare()
+        self.journals = Journals(home / "state")
+        self.store: RunStore = parts.program.runs._store
+        self.owner = RunLocks(home / "state").owner()
+        self._count = 0
+
+    async def orphan(self, kind: RunKind, **facts: str) -> RunId:
+        """Write down a run that nobody runs any more."""
+        self._count += 1
+        run = Run(
+            run_id=RunId(f"run_{self._count:016x}"),
+            kind=kind,
+            state=RunState.RUNNING,
+            requested_by="ann",
+            origin=Origin.API,
+            owner=self.owner,
+            created_at=NOON,
+            started_at=NOON,
+            revision=7,
+        )
+        await self.store.add(replace(run, **facts))  # type: ignore[arg-type]
+        return run.run_id
+
+    async def judged(self, kind: RunKind, **facts: str) -> Run:
+        """Let the service put such a run right, and return it."""
+        run_id = await self.orphan(kind, **facts)
+        await self.parts.upkeep.put_right()
+        return await self.store.get(run_id)
+
+    def journal(self, phase: RestorePhase, number: int = 1) -> Journal:
+        """Write what is left of a restore."""
+        made = Journal(
+            RestoreId(f"restore_{number:012x}"),
+            RestoreKind.RESTORE,
+            backup_id_of(1),
+            self.parts.program.server.where,
+            TestClock().now(),
+            phase,
+            (SchemaSwap("shop", f"shop__bk_new_{number:012x}", f"shop__bk_old_{number:012x}"),),
+            keep_until=datetime(2100, 1, 1, tzinfo=UTC),
+        )
+        self.journals.save(made)
+        return made
+
+
+def settings_of(home: Path, url: str = NOWHERE) -> Settings:
+    """Make the settings of an installation."""
+    return Settings(
+        database_url=SecretStr(url),
+        backup_dir=home / "backups",
+        state_dir=home / "state",
+        timeout=5,
+    )
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """An installation whose server nobody can reach."""
+    async with open_service(settings_of(tmp_path)) as parts:
+        yield World(tmp_path, parts)
+
+
+def require_interrupted(run: Run, left: str) -> None:
+    """Require that a run has failed because its process ended."""
+    assert run.error is not None
+    assert (run.state, run.error.code) == (RunState.FAILED, "run-interrupted")
+    assert left in run.error.message
+    assert run.error.hint
+    assert run.revision == 8
+    assert run.finished_at is not None
+
+
+@pytest.mark.parametrize("kind", [RunKind.BACKUP, RunKind.RECOVERY_POINT])
+async def test_a_backup_that_is_there_was_made(kind, world):
+    """Its run has succeeded, with the document that it would have had."""
+    manifest = await write_backup(world.directory)
+
+    run = await world.judged(kind, backup_id=manifest.backup_id)
+
+    assert (run.state, run.error, run.revision) == (RunState.SUCCEEDED, None, 8)
+    assert run.result is not None
+    assert run.result["backup_id"] == manifest.backup_id
+    assert run.result["rows_count"] == manifest.rows_count
+
+
+@pytest.mark.parametrize("backup_id", [NEVER, ""], ids=["named", "not yet named"])
+async def test_a_backup_that_is_not_there_was_not_made(backup_id, world):
+    """What it had written is removed; the files of backups that are there stay."""
+    manifest = await write_backup(world.directory)
+    name = BackupName(backup_id_of(9), Codec.GZIP)
+    (world.directory.path / name.partial).write_bytes(b"half")
+
+    run = await world.judged(RunKind.BACKUP, backup_id=backup_id)
+
+    require_interrupted(run, "removed")
+    assert not list(world.directory.path.glob("*.partial"))
+    assert world.parts.program.catalogue.manifest(manifest.backup_id) == manifest
+
+
+async def test_a_deletion_is_judged_by_the_backup(world):
+    """Gone is done; what is still there was not deleted."""
+    manifest = await write_backup(world.directory)
+
+    kept = await world.judged(RunKind.DELETION, backup_id=manifest.backup_id)
+    done = await world.judged(RunKind.DELETION, backup_id=NEVER)
+
+    require_interrupted(kept, "still there")
+    assert (done.state, done.error) == (RunState.SUCCEEDED, None)
+    assert done.result is not None
+
+
+@pytest.mark.parametrize("kind", [RunKind.VERIFICATION, RunKind.DRY_RUN, RunKind.DRILL])
+async def test_what_leaves_nothing_was_interrupted(kind, world):
+    """Nobody knows what it would have found."""
+    require_interrupted(await world.judged(kind, backup_id=NEVER), "changed nothing")
+
+
+@pytest.mark.parametrize("kind", [RunKind.RESTORE, RunKind.UNDO])
+@pytest.mark.parametrize("phase", [RestorePhase.DONE, RestorePhase.FORGOTTEN])
+async def test_a_restore_whose_journal_says_so_is_done(kind, phase, world):
+    """Whether or not the old tables are still kept; the server need not be asked."""
+    journal = world.journal(phase)
+
+    run = await world.judged(kind, restore_id=journal.restore_id)
+
+    assert (run.state, run.error) == (RunState.SUCCEEDED, None)
+    assert run.result is not None
+    assert run.result["restore_id"] == journal.restore_id
+    assert list(run.result["databases"]) == ["shop"]
+
+
+@pytest.mark.parametrize("restore_id", ["restore_00000000000f", ""], ids=["named", "not yet named"])
+async def test_a_restore_without_a_journal_has_changed_nothing(restore_id, world):
+    """It was killed before it began to load, or was undone since."""
+    run = await world.judged(RunKind.RESTORE, restore_id=restore_id)
+
+    require_interrupted(run, "as they were")
+
+
+async def test_a_restore_stays_open_until_the_server_answers(own_server: OwnServers, tmp_path):
+    """Nobody says how it ended before it is put right; what needs no server is judged at once."""
+    server = own_server()
+    async with open_service(settings_of(tmp_path, server.url)) as parts:
+        world = World(tmp_path, parts)
+        journal = world.journal(RestorePhase.LOADING)
+        restore = await world.orphan(RunKind.RESTORE, restore_id=journal.restore_id)
+        backup = await world.orphan(RunKind.BACKUP, backup_id=NEVER)
+        server.kill()
+
+        assert not await parts.upkeep.put_right()
+        assert (await world.store.get(restore)).state is RunState.RUNNING
+        assert (await world.store.get(backup)).state is RunState.FAILED
+
+        server.start()
+        assert await parts.upkeep.put_right()
+        require_interrupted(await world.store.get(restore), "as they were")
+        assert world.journals.all() == []
+
+
+async def test_runs_of_others_are_left_alone(world):
+    """Another installation that shares the control database, and whoever lives."""
+    foreign = await world.orphan(RunKind.BACKUP, owner="0" * 16, backup_id=NEVER)
+    living = await world.orphan(RunKind.BACKUP, backup_id=NEVER)
+    held = RunLocks(world.home / "state").hold(living, [])
+
+    assert await world.parts.upkeep.put_right()
+
+    for run_id in (foreign, living):
+        assert (await world.store.get(run_id)).state is RunState.RUNNING
+    held.release()
+    assert await world.parts.upkeep.put_right()
+    require_interrupted(await world.store.get(living), "removed")
+    assert (await world.store.get(foreign)).state is RunState.RUNNING
+    assert not list((world.home / "state" / "runs").glob("run_*"))
+
+
+async def test_what_is_over_stays_as_it_is(world):
+    """Putting right twice changes nothing."""
+    run = await world.judged(RunKind.BACKUP, backup_id=NEVER)
+
+    assert await world.parts.upkeep.put_right()
+
+    assert await world.store.get(run.run_id) == run
+    assert world.store.__class__ is RunRecords
+
+
+async def test_a_backup_directory_that_is_away_judges_nothing(world):
+    """A file system that is not mounted yet is no proof that a backup was not made, or deleted."""
+    manifest = await write_backup(world.directory)
+    made = await world.orphan(RunKind.BACKUP, backup_id=manifest.backup_id)
+    deleted = await world.orphan(RunKind.DELETION, backup_id=manifest.backup_id)
+    world.directory.path.rename(world.home / "away")
+
+    assert not await world.parts.upkeep.put_right()
+    world.directory.path.mkdir()  # where it is to be mounted
+    assert not await world.parts.upkeep.put_right()
+
+    for run_id in (made, deleted):
+        assert (await world.store.get(run_id)).state is RunState.RUNNING
+    shutil.rmtree(world.directory.path)
+    (world.home / "away").rename(world.directory.path)
+    assert await world.parts.upkeep.put_right()
+    assert (await world.store.get(made)).state is RunState.SUCCEEDED
+    require_interrupted(await world.store.get(deleted), "still there")
+
+
+async def test_upkeep_goes_on_until_it_is_cancelled(world):
+    """A control database that fails for a while does not end it."""
+    manifest = await write_backup(world.directory)
+    run_id = await world.orphan(RunKind.BACKUP, backup_id=manifest.backup_id)
+    task = asyncio.create_task(world.parts.upkeep.run_forever())
+    async with asyncio.timeout(timedelta(seconds=10).total_seconds()):
+        while not (await world.store.get(run_id)).state.is_over:  # noqa: ASYNC110 - it is another task
+            await asyncio.sleep(0.01)
+
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
