@@ -1,7 +1,7 @@
-"""Tasks that end: several as one, and one however often it is cancelled."""
+"""Tasks and threads that are waited for: several as one, and one however often it is cancelled."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Executor
 from contextvars import copy_context
 from threading import Event
@@ -9,6 +9,8 @@ from typing import TypeVar
 
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+Worker = TypeVar("Worker")
 
 
 async def together(*work: Coroutine[object, object, None]) -> None:
@@ -25,7 +27,7 @@ async def together(*work: Coroutine[object, object, None]) -> None:
     if not work:
         return
     ended: list[asyncio.Task[None]] = []
-    tasks = [asyncio.create_task(one) for one in work]
+    tasks = [asyncio.create_task(coroutine) for coroutine in work]
     for task in tasks:
         task.add_done_callback(ended.append)
     try:
@@ -38,6 +40,28 @@ async def together(*work: Coroutine[object, object, None]) -> None:
         if not task.cancelled() and (failure := task.exception()) is not None:
             first = leading(failure)
             raise first from first.__cause__
+
+
+async def share(
+    items: Iterable[Item],
+    workers: Iterable[Worker],
+    work: Callable[[Worker, Item], Awaitable[None]],
+) -> None:
+    """
+    Let workers take items, each the next one whenever it is free; fails as `together` does.
+
+    Args:
+        items: In the order in which they are taken.
+        workers: Each works on one item at a time, such as a connection.
+        work: What a worker does with an item.
+    """
+    pending = iter(items)
+
+    async def take_all(worker: Worker) -> None:
+        for item in pending:
+            await work(worker, item)
+
+    await together(*(take_all(worker) for worker in workers))
 
 
 async def shielded(work: Coroutine[object, object, T]) -> T:
@@ -96,11 +120,11 @@ async def run_in_thread(
     except asyncio.CancelledError:
         if stop is not None:
             stop.set()
-        await _over(future)
+        await _wait_until_over(future)
         raise
 
 
-async def _over(future: "asyncio.Future[T]") -> None:
+async def _wait_until_over(future: "asyncio.Future[T]") -> None:
     while not future.done():
         try:
             await asyncio.wait([future])

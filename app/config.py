@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         trusted_proxies: Addresses whose `X-Forwarded-For` is believed, separated by commas.
         timezone: Zone of schedules that name none, and of the checks; an IANA name.
         catch_up: Whether a backup that was missed while the service was down is made up once.
-        overdue_minutes: How long after a due time without a success people are told.
+        overdue_minutes: How long after a due time without a success an alert is sent.
         max_backups: How many of the newest backups of each schedule are kept; 0 = not by count.
         keep_days: Keep all that are younger; 0 = no such rule, as for all that follow.
         keep_hourly: Keep the newest of each of the last so many hours.
@@ -67,11 +67,11 @@ class Settings(BaseSettings):
         alert_urls: Where alerts go: addresses of apprise, separated by white space; `kind,kind=URL`
             takes only those.
         alert_schemes: Which schemes of addresses are allowed, separated by commas.
-        alert_repeat_hours: After how long a condition that lasts is told again.
+        alert_repeat_hours: After how long the alert of a condition that lasts is sent again.
         ping_urls: Dead-man services: `URL` or `schedule=URL`, separated by white space.
-        disk_floor_bytes: Access are told when less is free where backups are kept.
-        unusual_percent: Access are told when a backup differs from those before it by more.
-        certificate_days: Access are told so many days before a certificate expires.
+        disk_floor_bytes: An alert is sent when less is free where backups are kept.
+        unusual_percent: An alert is sent when a backup differs from those before it by more.
+        certificate_days: An alert is sent so many days before a certificate expires.
         metrics_token: Who reads `/metrics` must send it; empty = everybody may.
         log_level: The least that is logged.
         log_format: `line`, `json`, or `auto`: lines on a terminal, JSON otherwise.

@@ -181,7 +181,7 @@ def _run(server: BenchServer, one: Contestant) -> Run:
 
 class _MemoryMeter(Thread):
     """
-    EnvironmentMonitor the resident memory of a session of processes.
+    Watch the resident memory of a session of processes.
 
     `ru_maxrss` would not do: a child starts with its parent's peak, and processes are not added up.
     """

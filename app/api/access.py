@@ -14,7 +14,7 @@ from app.telemetry.context import bind
 
 _SCOPES: Final = {
     Role.VIEWER: "Read everything but the audit.",
-    Role.OPERATOR: "Make, verify and rehearse backups, and change schedules.",
+    Role.OPERATOR: "Make, verify and test backups, and change schedules.",
     Role.ADMIN: "Restore, undo, delete and download; users and the audit.",
 }
 _bearer: Final = OAuth2PasswordBearer(
@@ -26,20 +26,20 @@ _bearer: Final = OAuth2PasswordBearer(
 )
 
 
-async def parts(request: Request) -> Service:
-    """Return what the service is made of."""
+async def current_service(request: Request) -> Service:
+    """Return the service that this application is of."""
     found = request.app.state.service
     assert isinstance(found, Service)  # noqa: S101 - the state of an application is untyped
     return found
 
 
-Parts = Annotated[Service, Depends(parts)]
+CurrentService = Annotated[Service, Depends(current_service)]
 
 
 async def identify(
     request: Request,
     scopes: SecurityScopes,
-    parts: Parts,
+    service: CurrentService,
     token: Annotated[str | None, Depends(_bearer)],
 ) -> Identity:
     """
@@ -57,7 +57,7 @@ async def identify(
         raise NotAuthenticatedError(
             "no token", hint="Log in, and send one access token with each request."
         )
-    identity = await parts.sign_ins.identify(token)
+    identity = await service.sign_ins.identify(token)
     request.state.identity = identity
     bind(user=identity.name)
     for needed in map(Role, scopes.scopes):
@@ -73,8 +73,8 @@ Operator = Annotated[Identity, Security(identify, scopes=[Role.OPERATOR.value])]
 Admin = Annotated[Identity, Security(identify, scopes=[Role.ADMIN.value])]
 
 
-def asker(identity: Identity) -> Requester:
-    """Name whoever asks, to the history."""
+def requester_of(identity: Identity) -> Requester:
+    """Name to the history who makes a request."""
     return Requester(identity.name, Origin.API)
 
 

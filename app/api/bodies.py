@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
 
 from app.domain.access.user import MAX_PASSWORD, MIN_PASSWORD, Role
+from app.domain.alerts.alert import AlertKind
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec
 from app.domain.runs.run import RunKind, RunState
@@ -270,6 +271,14 @@ class BackupQuery(PageQuery):
     recovery_point: bool | None = None
     created_after: Instant | None = None
     created_before: Instant | None = None
+
+
+class AlertQuery(PageQuery):
+    """Which conditions, in which order."""
+
+    sort: Literal["-opened_at", "opened_at", "-last_rung_at", "last_rung_at"] = "-opened_at"
+    kind: tuple[AlertKind, ...] = ()
+    open: bool | None = None
 
 
 class RunQuery(PageQuery):

@@ -29,7 +29,7 @@ from app.services.monitoring.metrics import HistoryNumbers, Metrics, ScheduleNum
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # No schedule can have this name.
 UNSCHEDULED: Final = "(none)"
-_OVER: Final = tuple(one for one in RunState if one.is_over)
+_OVER: Final = tuple(state for state in RunState if state.is_over)
 _PREFIX: Final = "backstay_"
 
 Values = Iterable[tuple[tuple[str, ...], float | None]]
@@ -60,19 +60,19 @@ def _families(metrics: Metrics) -> Iterator[Metric]:
         "schedules": metrics.schedules,
         "disk": metrics.disk,
     }
-    read = [((name,), float(one is not None)) for name, one in sources.items()]
+    read = [((name,), float(found is not None)) for name, found in sources.items()]
     yield _gauge("build_info", "The release; always 1.", [((version("backstay"),), 1)], "version")
     yield _gauge("source_up", "Whether what the numbers come from can be read.", read, "source")
-    yield _one(
+    yield _single(
         "scheduler_lag_seconds", "How late the last scheduled run began.", metrics.lag_seconds
     )
     if metrics.alerts_open is not None:
-        yield _one("alerts_open", "Conditions that people were told of.", metrics.alerts_open)
+        yield _single("alerts_open", "Conditions that people were told of.", metrics.alerts_open)
     if metrics.history is not None:
         yield from _of_history(metrics.history)
     if metrics.health is not None:
         yield from _of_catalogue(metrics)
-    yield _one(
+    yield _single(
         "last_proven_restore_timestamp_seconds",
         "When a whole backup was last restored and equal.",
         _seconds(metrics.proven_at),
@@ -80,20 +80,20 @@ def _families(metrics: Metrics) -> Iterator[Metric]:
     if metrics.schedules is not None:
         yield from _of_schedules(metrics.schedules, metrics.at)
     if metrics.disk is not None:
-        yield _one("disk_free_bytes", "Free where backups are kept.", metrics.disk.free)
-        yield _one("disk_total_bytes", "Size of that file system.", metrics.disk.total)
-        yield _one("disk_floor_bytes", "BACKSTAY_DISK_FLOOR_BYTES.", metrics.disk.floor)
+        yield _single("disk_free_bytes", "Free where backups are kept.", metrics.disk.free_bytes)
+        yield _single("disk_total_bytes", "Size of that file system.", metrics.disk.total_bytes)
+        yield _single("disk_floor_bytes", "BACKSTAY_DISK_FLOOR_BYTES.", metrics.disk_floor_bytes)
 
 
 def _of_history(history: HistoryNumbers) -> Iterator[Metric]:
     kind_result = ("kind", "result")
     counted = [
         (
-            one,
+            kind,
             state,
-            [tally for tally in history.tallies if (tally.kind, tally.state) == (one, state)],
+            [tally for tally in history.tallies if (tally.kind, tally.state) == (kind, state)],
         )
-        for one in RunKind
+        for kind in RunKind
         for state in _OVER
     ]
     runs = CounterMetricFamily(f"{_PREFIX}runs", "Runs that are over.", labels=kind_result)
@@ -101,9 +101,9 @@ def _of_history(history: HistoryNumbers) -> Iterator[Metric]:
         f"{_PREFIX}run_duration_seconds", "How long runs took that are over.", labels=kind_result
     )
     for kind, state, tallies in counted:
-        count = sum(one.count for one in tallies)
+        count = sum(tally.count for tally in tallies)
         runs.add_metric((kind, state), count)
-        took.add_metric((kind, state), count, sum(one.seconds for one in tallies))
+        took.add_metric((kind, state), count, sum(tally.seconds for tally in tallies))
     yield runs
     yield took
     yield _gauge(
@@ -113,8 +113,8 @@ def _of_history(history: HistoryNumbers) -> Iterator[Metric]:
         *kind_result,
     )
     at_work = dict.fromkeys(RunKind, 0)
-    for one in history.tallies:
-        at_work[one.kind] += 0 if one.state.is_over else one.count
+    for tally in history.tallies:
+        at_work[tally.kind] += 0 if tally.state.is_over else tally.count
     values = [((kind,), float(count)) for kind, count in at_work.items()]
     yield _gauge("runs_in_progress", "Runs that are not over.", values, "kind")
     yield from _of_restore(history)
@@ -123,7 +123,7 @@ def _of_history(history: HistoryNumbers) -> Iterator[Metric]:
 def _of_restore(history: HistoryNumbers) -> Iterator[Metric]:
     last = history.last_restore
     result = last.result if last and last.result else {}
-    yield _one(
+    yield _single(
         "last_restore_timestamp_seconds",
         "When the last restore that succeeded ended.",
         _seconds(last.finished_at) if last else None,
@@ -134,9 +134,9 @@ def _of_restore(history: HistoryNumbers) -> Iterator[Metric]:
         ("last_restore_raw_bytes", "raw_size", "Size of the SQL that it restored."),
         ("last_restore_stored_bytes", "size", "What that takes in the backup's file."),
     ):
-        yield _one(name, text, _number(result.get(key)))
+        yield _single(name, text, _number(result.get(key)))
     size, seconds = (_number(result.get(key)) for key in ("raw_size", "duration"))
-    yield _one(
+    yield _single(
         "last_restore_bytes_per_second",
         "How much SQL it restored in a second, proof included.",
         size / seconds if size is not None and seconds else None,
@@ -150,21 +150,21 @@ def _number(value: Json) -> float | None:
 def _of_catalogue(metrics: Metrics) -> Iterator[Metric]:
     assert metrics.health is not None  # noqa: S101 - the caller has asked
     entries = metrics.health.survey.entries
-    yield _one("catalogue_backups", "Backups that are kept.", len(entries))
-    yield _one(
+    yield _single("catalogue_backups", "Backups that are kept.", len(entries))
+    yield _single(
         "catalogue_stored_bytes", "Size of their files.", sum(entry.size for entry in entries)
     )
-    yield _one(
+    yield _single(
         "catalogue_raw_bytes", "Size of the SQL in them.", sum(entry.raw_size for entry in entries)
     )
-    yield _one(
+    yield _single(
         "catalogue_damaged",
         "Backups that are not whole, by a look at them or by their last check.",
         len(metrics.health.faults),
     )
-    newest = {name or UNSCHEDULED: one for name, one in metrics.newest.items()}
+    newest = {name or UNSCHEDULED: entry for name, entry in metrics.newest.items()}
     for name, text, value in _OF_BACKUP:
-        values = [((schedule,), value(one)) for schedule, one in newest.items()]
+        values = [((schedule,), value(entry)) for schedule, entry in newest.items()]
         yield _gauge(f"last_backup_{name}", text, values, "schedule")
 
 
@@ -174,11 +174,15 @@ def _rate(entry: CatalogueEntry) -> float | None:
 
 # Of the newest backup of a schedule.
 _OF_BACKUP: Final = (
-    ("timestamp_seconds", "When the newest backup began.", lambda one: one.created_at.timestamp()),
-    ("duration_seconds", "How long it took.", lambda one: one.duration),
-    ("raw_bytes", "Size of its SQL.", lambda one: one.raw_size),
-    ("stored_bytes", "Size of its file.", lambda one: one.size),
-    ("rows", "How many rows it holds.", lambda one: one.rows_count),
+    (
+        "timestamp_seconds",
+        "When the newest backup began.",
+        lambda entry: entry.created_at.timestamp(),
+    ),
+    ("duration_seconds", "How long it took.", lambda entry: entry.duration),
+    ("raw_bytes", "Size of its SQL.", lambda entry: entry.raw_size),
+    ("stored_bytes", "Size of its file.", lambda entry: entry.size),
+    ("rows", "How many rows it holds.", lambda entry: entry.rows_count),
     ("bytes_per_second", "How much SQL it wrote in a second.", _rate),
 )
 
@@ -200,32 +204,33 @@ def _of_schedules(schedules: Iterable[ScheduleNumbers], now: datetime) -> Iterat
     yield missed
 
 
-def _succeeded(one: ScheduleNumbers) -> float | None:
-    return float(not one.schedule.last_error) if one.schedule.last_run_at else None
+def _succeeded(numbers: ScheduleNumbers) -> float | None:
+    schedule = numbers.schedule
+    return float(not schedule.last_error) if schedule.last_run_at else None
 
 
 _OF_SCHEDULE: Final = (
-    ("enabled", "Whether it is.", lambda one: float(one.schedule.enabled)),
+    ("enabled", "Whether it is.", lambda numbers: float(numbers.schedule.enabled)),
     (
         "last_run_timestamp_seconds",
         "When it last began a backup.",
-        lambda one: _seconds(one.schedule.last_run_at),
+        lambda numbers: _seconds(numbers.schedule.last_run_at),
     ),
     ("last_run_success", "Whether its last run that is over did not fail.", _succeeded),
     (
         "last_success_timestamp_seconds",
         "When its last backup began.",
-        lambda one: _seconds(one.last_success_at),
+        lambda numbers: _seconds(numbers.last_success_at),
     ),
     (
         "next_due_timestamp_seconds",
         "The first due time that no backup has served; in the past: it is late.",
-        lambda one: _seconds(one.next_due_at),
+        lambda numbers: _seconds(numbers.next_due_at),
     ),
     (
         "overdue",
         "Whether that is longer ago than BACKSTAY_OVERDUE_MINUTES.",
-        lambda one: float(one.is_overdue),
+        lambda numbers: float(numbers.is_overdue),
     ),
 )
 
@@ -238,7 +243,7 @@ def _gauge(name: str, text: str, values: Values, *labels: str) -> Metric:
     return family
 
 
-def _one(name: str, text: str, value: float | None) -> Metric:
+def _single(name: str, text: str, value: float | None) -> Metric:
     return _gauge(name, text, [((), value)])
 
 

@@ -18,9 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api import problems
 from app.domain.access.audit import AuditEvent
 from app.domain.access.user import Identity
+from app.domain.runs.failures import failure
 from app.errors import AppError
 from app.services.access.audit import AuditService
-from app.services.runs.failures import failure
 
 
 _log: Final = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class Recorder:
                 raise
             except Exception as exc:  # noqa: BLE001 - the edge: a bug is told once, here
                 facts = {"path": scope["path"], "method": scope["method"]}
-                _log.exception("A request failed by a bug", extra={"facts": facts})
+                _log.exception("Request failed by a bug", extra={"facts": facts})
                 if not answered:
                     scope["state"]["code"] = AppError.code
                     await problems.internal_error(exc)(scope, receive, record_and_send)

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import JsonValue
 from pydantic.json_schema import models_json_schema
 
-from app.api.answers import InvalidField, Problem
+from app.api.problems import InvalidField, Problem
 
 
 DESCRIPTION: Final = """\
@@ -27,7 +27,7 @@ Errors are problem documents (RFC 9457) with a stable `code`; docs/errors.md lis
 TAGS: Final = [
     {"name": "login", "description": "Tokens for this API."},
     {"name": "backups", "description": "Made, listed, proven, downloaded, deleted."},
-    {"name": "restores", "description": "Rehearsed, done, taken back."},
+    {"name": "restores", "description": "Tried, done, taken back."},
     {"name": "schedules", "description": "What is backed up by itself, and how that goes."},
     {"name": "runs", "description": "Everything that was and is being done."},
     {"name": "alerts", "description": "What is wrong, and who was told."},

@@ -3,8 +3,8 @@
 from http import HTTPStatus
 from typing import Final
 
-from app.api.answers import Problem, RunAnswer
-from app.api.problems import MEDIA_TYPE
+from app.api.problems import MEDIA_TYPE, Problem
+from app.documents.runs import RunFacts
 
 
 Responses = dict[int | str, dict[str, object]]
@@ -82,12 +82,12 @@ LOOKS: Final = problem_responses(
 _LOCATION: Final = _headers({"Location": "Path of the run."})
 STARTS_RUN: Final[Responses] = {
     200: {
-        "model": RunAnswer,
+        "model": RunFacts,
         "description": "Its end was waited for, and it succeeded.",
         "headers": _LOCATION,
     },
     202: {
-        "model": RunAnswer,
+        "model": RunFacts,
         "description": "It has begun; `Location` is the run.",
         "headers": _LOCATION,
     },

@@ -6,18 +6,19 @@ as well. Source: https://www.rfc-editor.org/rfc/rfc9457
 """
 
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from app import errors
-from app.api.answers import InvalidField, Problem
+from app.documents.base import RUN_ID, Document
+from app.domain.runs.failures import failure
 from app.domain.runs.run import Failure
-from app.services.runs.failures import failure
 
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -47,6 +48,37 @@ _HTTP: Final = {
 }
 _CANCELLED: Final = "cancelled"
 _MOST_FIELDS: Final = 20
+
+
+class InvalidField(Document):
+    """One field of a request that is wrong."""
+
+    field: Annotated[str, Field(examples=["body.compress"])]
+    message: Annotated[str, Field(examples=["Input should be a valid boolean"])]
+
+
+class Problem(Document):
+    """What went wrong, as RFC 9457 has it; `code` is stable, the texts are for people."""
+
+    type: Annotated[str, Field(examples=["urn:backstay:error:already-running"])]
+    title: Annotated[str, Field(examples=["Already running"])]
+    status: Annotated[int, Field(examples=[409])]
+    detail: Annotated[str, Field(examples=[f"{RUN_ID} holds the backups of this server"])]
+    code: Annotated[str, Field(description="See docs/errors.md.", examples=["already-running"])]
+    hint: Annotated[
+        str,
+        Field(
+            description="What to do about it; empty when nothing helps.",
+            examples=["Wait until that run is over, or cancel it."],
+        ),
+    ]
+    retryable: Annotated[bool, Field(description="Whether the same request may succeed later.")]
+    run_id: Annotated[
+        str | None, Field(description="The run it is about, if any.", examples=[RUN_ID])
+    ]
+    errors: Annotated[
+        tuple[InvalidField, ...], Field(description="The fields that are wrong, if it is that.")
+    ]
 
 
 def status_of(error: type[errors.AppError]) -> HTTPStatus:
@@ -157,7 +189,9 @@ def _statuses(
     kind: type[errors.AppError] = errors.AppError,
 ) -> dict[str, HTTPStatus]:
     below = (_statuses(child) for child in kind.__subclasses__())
-    return {kind.code: status_of(kind)} | {key: one for part in below for key, one in part.items()}
+    return {kind.code: status_of(kind)} | {
+        code: status for part in below for code, status in part.items()
+    }
 
 
 _BY_CODE: Final = _statuses()

@@ -8,7 +8,6 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
 import hashlib
 import re
-from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Final, TypeVar
 
@@ -16,9 +15,9 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.api import problems
-from app.api.access import Parts, asker
-from app.api.answers import RunAnswer
+from app.api.access import CurrentService, requester_of
 from app.bootstrap.service import Service
+from app.documents.runs import RunFacts
 from app.domain.access.user import Identity
 from app.domain.runs.run import IdempotencyKey, Run, RunId, RunState
 from app.services.runs.job import Job
@@ -48,22 +47,22 @@ class Launcher:
     """Starts runs in the way that the headers of a request ask for."""
 
     def __init__(
-        self, request: Request, response: Response, parts: Service, prefer: str, key: str | None
+        self, request: Request, response: Response, service: Service, prefer: str, key: str | None
     ) -> None:
         self._request = request
         self._response = response
-        self._runs = parts.program.runs
+        self._runs = service.program.runs
         self._prefer = prefer
         self._key = key
 
     async def __call__(
-        self, order: Job[T], identity: Identity, *, wait_seconds: float | None = None
-    ) -> RunAnswer | JSONResponse:
+        self, job: Job[T], identity: Identity, *, wait_seconds: float | None = None
+    ) -> RunFacts | JSONResponse:
         """
         Start a run.
 
         Args:
-            order: What to do.
+            job: What to do.
             identity: Who asks.
             wait_seconds: How long the end is waited for; None = as the request prefers.
 
@@ -75,11 +74,11 @@ class Launcher:
             AlreadyRunningError: Another run is in the way; named.
             KeyReusedError: The key was used for another request.
         """
-        run, _ = await self._runs.start(order, asker(identity), await self._idempotency())
+        run, _ = await self._runs.start(job, requester_of(identity), await self._idempotency())
         self._request.state.run_id = run.run_id
         headers = {"Location": f"/api/admin/runs/{run.run_id}"}
-        if wait_seconds is None and (wish := _WAIT.search(self._prefer)) is not None:
-            wait_seconds = min(int(wish[1]), MOST_SECONDS)
+        if wait_seconds is None and (preference := _WAIT.search(self._prefer)) is not None:
+            wait_seconds = min(int(preference[1]), MOST_SECONDS)
             headers["Preference-Applied"] = f"wait={wait_seconds}"
         if wait_seconds is not None:
             run = await self._waited(run.run_id, wait_seconds)
@@ -90,7 +89,7 @@ class Launcher:
         over = wait_seconds is not None and run.state is RunState.SUCCEEDED
         self._response.status_code = HTTPStatus.OK if over else HTTPStatus.ACCEPTED
         self._response.headers.update(headers)
-        return run_answer(run)
+        return RunFacts.of(run)
 
     async def _waited(self, run_id: RunId, seconds: float) -> Run:
         """Wait for a run, unless the service wants to stop: then it ends, and so does the run."""
@@ -113,26 +112,11 @@ class Launcher:
 async def _launcher(
     request: Request,
     response: Response,
-    parts: Parts,
+    service: CurrentService,
     prefer: PreferHeader = None,
     idempotency_key: KeyHeader = None,
 ) -> Launcher:
-    return Launcher(request, response, parts, prefer or "", idempotency_key)
+    return Launcher(request, response, service, prefer or "", idempotency_key)
 
 
 Launch = Annotated[Launcher, Depends(_launcher)]
-
-
-def run_answer(run: Run) -> RunAnswer:
-    """Describe a run."""
-    fields = {
-        key: value for key, value in asdict(run).items() if key not in {"owner", "requested_by"}
-    }
-    over = run.state is RunState.SUCCEEDED if run.state.is_over else None
-    return RunAnswer.model_validate({
-        **fields,
-        "success": over,
-        "asked_by": run.requested_by,
-        "backup_id": run.backup_id or None,
-        "restore_id": run.restore_id or None,
-    })

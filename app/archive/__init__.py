@@ -1,1 +1,5 @@
-"""The file format: members, index, verification, and the catalogue of what a directory holds."""
+"""
+The file format: `file` is one backup, `catalogue` the directory of them.
+
+Import `Catalogue`, `ArchiveWriter` and `ArchiveReader`.
+"""

@@ -35,11 +35,11 @@ from app.services.monitoring.health import HealthService
 from app.services.restores.service import RecoveryService
 from app.services.runs.service import RunService
 from app.services.schedules import ScheduleService
-from app.storage.auditheads import AuditHeads
-from app.storage.clockwitness import ClockWitness
+from app.storage.audit_heads import AuditHeads
+from app.storage.clock_witness import ClockWitness
 from app.storage.journals import Journals
 from app.storage.local import LocalDirectory
-from app.storage.runlocks import RunLocks
+from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
 
 

@@ -36,7 +36,7 @@ def perform(work: Callable[[], Awaitable[CommandResult]], *, as_json: bool) -> N
     except (AppError, asyncio.CancelledError, KeyboardInterrupt) as exc:
         sys.exit(output.fail(exc, as_json=as_json))
     if as_json:
-        output.deliver(answer.document)
+        output.deliver(answer.document.model_dump(mode="json"))
     else:
         answer.show()
     sys.exit(answer.code)

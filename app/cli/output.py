@@ -7,13 +7,17 @@ Names come from servers and files, so control characters in them never reach the
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
 
 from app.cli import exits
-from app.domain.document import Document as Document  # noqa: PLC0414 - commands take it from here
+from app.domain.document import JsonObject
+from app.domain.runs.run import Failure
 from app.errors import AppError
 
+
+if TYPE_CHECKING:
+    from app.documents.base import Document
 
 # Wide enough for a whole line when nobody looks, so that pipes see no wrapped text.
 _PIPE_WIDTH: Final = 240
@@ -34,7 +38,7 @@ class CommandResult:
         code: Exit code.
     """
 
-    document: Document
+    document: "Document"
     show: Callable[[], None]
     code: int = exits.OK
 
@@ -63,7 +67,7 @@ def note(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)
 
 
-def deliver(document: Document) -> None:
+def deliver(document: JsonObject) -> None:
     """Print the one document of a command."""
     print(json.dumps(document, indent=2), flush=True)
 
@@ -89,16 +93,9 @@ def fail(error: BaseException, *, as_json: bool) -> int:
     return exits.exit_code(error)
 
 
-def failure(code: str, title: str, message: str, hint: str, *, retryable: bool) -> Document:
+def failure(code: str, title: str, message: str, hint: str, *, retryable: bool) -> JsonObject:
     """Make the document of a failed command."""
-    facts: Document = {
-        "code": code,
-        "title": title,
-        "message": message,
-        "hint": hint,
-        "retryable": retryable,
-    }
-    return {"success": False, "error": facts}
+    return {"success": False, "error": asdict(Failure(code, title, message, hint, retryable))}
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0) -> None:

@@ -12,10 +12,10 @@ from app.errors import ControlUnavailableError, RunNotFoundError
 
 
 class NoHistory:
-    """A `RunStore` that remembers nothing."""
+    """A `RunStore` that records nothing."""
 
     async def add(self, run: Run, key: IdempotencyKey | None = None) -> Run | None:
-        """Forget it."""
+        """Record nothing."""
         _ = run, key
         return None
 
@@ -25,7 +25,7 @@ class NoHistory:
         return None
 
     async def save(self, run: Run) -> bool:
-        """Forget it; nobody can have asked to cancel it."""
+        """Record nothing; nobody can have requested its cancellation."""
         _ = run
         return False
 
@@ -57,7 +57,7 @@ class NoHistory:
 
 
 class NoAlerts:
-    """An `AlertStore` that is never there, so that alerts are told at once or not at all."""
+    """An `AlertStore` that is never there, so that alerts are sent at once or not at all."""
 
     async def raise_alert(
         self, alert: Alert, at: datetime, *, told_before: datetime, targets: Sequence[str]
@@ -78,7 +78,7 @@ class NoAlerts:
         _ = target, at, until
         _refuse()
 
-    async def settle(
+    async def finish(
         self, delivery: Delivery, at: datetime, error: str, next_due_at: datetime | None
     ) -> None:
         """Refuse."""
@@ -105,7 +105,7 @@ class NoAlerts:
         _ = alert_ids, most
         _refuse()
 
-    async def forget(self, at: datetime, *, before: datetime, stale: datetime) -> None:
+    async def expire(self, at: datetime, *, before: datetime, stale: datetime) -> None:
         """Refuse."""
         _ = at, before, stale
         _refuse()

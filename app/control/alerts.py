@@ -22,8 +22,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.control.database import ControlDatabase, pause
+from app.control.failures import unreadable
 from app.control.pages import fetch_page
-from app.control.tables import Exact, alerts, deliveries
+from app.control.tables import alerts, deliveries
 from app.control.texts import fitting
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.alerts.notice import AlertId, AlertRecord, Delivery, NoticeKind
@@ -37,9 +38,7 @@ _ORDERS: Final = {
     "opened_at": (alerts.c.opened_at, alerts.c.alert_id),
     "last_rung_at": (alerts.c.last_rung_at, alerts.c.alert_id),
 }
-_WIDTHS: Final = {
-    column.name: column.type.length for column in alerts.c if isinstance(column.type, Exact)
-}
+
 _ID_DIGITS: Final = 16
 # Only processes that see a new condition at once compete for it; one of them always gets it.
 _ATTEMPTS: Final = 10
@@ -62,17 +61,17 @@ class AlertRecords:
         self, alert: Alert, at: datetime, *, told_before: datetime, targets: Sequence[str]
     ) -> bool:
         """
-        Remember a condition, and plan messages when it is new or was told before an instant.
+        Record a condition, and plan messages when it is new or they were planned before an instant.
 
         Returns:
-            Whether it is new or to be told again.
+            Whether messages were planned.
 
         Raises:
             ControlUnavailableError: As everywhere; or others were faster every time.
         """
 
         async def work(connection: AsyncConnection) -> bool:
-            alert_id = await _rung(connection, alert, at, told_before)
+            alert_id = await _report(connection, alert, at, told_before)
             if alert_id:
                 await _plan_alarms(connection, alert_id, at, targets)
             return bool(alert_id)
@@ -86,9 +85,9 @@ class AlertRecords:
 
     async def resolve(self, key: str, at: datetime, closing: str) -> bool:
         """Close a condition, withdraw what is not sent yet, and return whether it was open."""
-        key = _fitting(key, "open_key")
+        key = fitting(key, alerts.c.open_key)
         known = select(alerts.c.alert_id).where(alerts.c.open_key == key)
-        # Most conditions never were: these cost one look, and no turn at writing.
+        # Most conditions never were: these cost one query, and no turn at writing.
         if not await self._database.rows(known):
             return False
 
@@ -100,7 +99,7 @@ class AlertRecords:
             closed = {
                 "open_key": None,
                 "closed_at": at,
-                "closing": _fitting(closing, "closing"),
+                "closing": fitting(closing, alerts.c.closing),
             }
             await connection.execute(
                 update(alerts).where(alerts.c.alert_id == alert_id).values(closed)
@@ -110,9 +109,8 @@ class AlertRecords:
                 .where(deliveries.c.alert_id == alert_id, *_is_free(at))
                 .values(at=at, error=WITHDRAWN)
             )
-            await _plan(
-                connection, alert_id, NoticeKind.RECOVERY, at, await _told(connection, alert_id)
-            )
+            alarmed = await _alarmed_targets(connection, alert_id)
+            await _plan(connection, alert_id, NoticeKind.RECOVERY, at, alarmed)
             return True
 
         return await self._database.write(work)
@@ -143,19 +141,23 @@ class AlertRecords:
             )
             if number is None or not (await connection.execute(taken)).rowcount:
                 return None
-            one = select(deliveries).where(deliveries.c.number == number)
-            row = (await connection.execute(one)).mappings().one()
+            claimed = select(deliveries).where(deliveries.c.number == number)
+            row = (await connection.execute(claimed)).mappings().one()
             about = select(alerts).where(alerts.c.alert_id == row["alert_id"])
             return _delivery(row), _record((await connection.execute(about)).mappings().one())
 
         return await self._database.write(work)
 
-    async def settle(
+    async def finish(
         self, delivery: Delivery, at: datetime, error: str, next_due_at: datetime | None
     ) -> None:
-        """Write down how an attempt ended, and plan what follows from it."""
+        """Record how an attempt ended, and plan what follows from it."""
         own = deliveries.c.number == delivery.number, deliveries.c.at.is_(None)
-        values = {"at": at, "error": fitting(error, 64), "claimed_until": None}
+        values = {
+            "at": at,
+            "error": fitting(error, deliveries.c.error),
+            "claimed_until": None,
+        }
         about = select(alerts.c.closed_at).where(alerts.c.alert_id == delivery.alert_id)
 
         async def work(connection: AsyncConnection) -> None:
@@ -183,13 +185,13 @@ class AlertRecords:
         )
 
     async def record(self, alert: Alert, at: datetime, outcomes: Mapping[str, str]) -> None:
-        """Remember a condition that is over already, and attempts by target with their errors."""
+        """Record a condition that is over already, and attempts by target with their errors."""
 
         async def work(connection: AsyncConnection) -> None:
-            values = {**_opened(alert, at), "open_key": None, "closed_at": at}
+            values = {**_opened_values(alert, at), "open_key": None, "closed_at": at}
             await connection.execute(insert(alerts).values(values))
             rows = [
-                _planned(values["alert_id"], NoticeKind.TEST, at, target)
+                _attempt_values(values["alert_id"], NoticeKind.TEST, at, target)
                 | {"at": at, "error": error}
                 for target, error in outcomes.items()
             ]
@@ -208,7 +210,9 @@ class AlertRecords:
         Raises:
             InvalidRequestError: Sorted by anything else.
         """
-        rows, total = await fetch_page(self._database, alerts, _conditions(wanted), page, _ORDERS)
+        rows, total = await fetch_page(
+            self._database, alerts, page, conditions=_conditions(wanted), orders=_ORDERS
+        )
         return [_record(row) for row in rows], total
 
     async def deliveries(self, alert_ids: Sequence[AlertId], most: int) -> Sequence[Delivery]:
@@ -224,7 +228,7 @@ class AlertRecords:
         query = select(ranked).where(ranked.c.place <= most).order_by(ranked.c.number.desc())
         return [_delivery(row) for row in await self._database.rows(query)]
 
-    async def forget(self, at: datetime, *, before: datetime, stale: datetime) -> None:
+    async def expire(self, at: datetime, *, before: datetime, stale: datetime) -> None:
         """Delete what is long over, and give up what nobody sends."""
         over = select(alerts.c.alert_id).where(alerts.c.closed_at < before)
         left = exists().where(deliveries.c.alert_id == alerts.c.alert_id)
@@ -240,15 +244,16 @@ class AlertRecords:
             await self._database.execute(statement)
 
 
-async def _rung(
+async def _report(
     connection: AsyncConnection, alert: Alert, at: datetime, told_before: datetime
 ) -> str | None:
-    """Count a condition or open it, and return its id if people are to be told."""
-    key = _fitting(alert.key, "open_key")
+    """Count a condition or open it, and return its id if messages are to be sent."""
+    key = fitting(alert.key, alerts.c.open_key)
     is_it = alerts.c.open_key == key
-    seen = update(alerts).where(is_it).values(count=alerts.c.count + 1, **_seen(alert, at))
-    if not (await connection.execute(seen)).rowcount:
-        values = {**_opened(alert, at), "open_key": key}
+    count = update(alerts).where(is_it)
+    count = count.values(count=alerts.c.count + 1, **_report_values(alert, at))
+    if not (await connection.execute(count)).rowcount:
+        values = {**_opened_values(alert, at), "open_key": key}
         await connection.execute(insert(alerts).values(values))
         return str(values["alert_id"])
     again = update(alerts).where(is_it, alerts.c.told_at <= told_before).values(told_at=at)
@@ -260,7 +265,7 @@ async def _rung(
 async def _plan_alarms(
     connection: AsyncConnection, alert_id: str, at: datetime, targets: Sequence[str]
 ) -> None:
-    """Plan messages to those who do not wait for one anyway, which will say how things are then."""
+    """Plan messages to targets that wait for none: one that waits will say how things are then."""
     query = select(deliveries.c.target).where(
         deliveries.c.alert_id == alert_id, deliveries.c.at.is_(None)
     )
@@ -274,8 +279,8 @@ async def _plan_alarms(
     )
 
 
-async def _told(connection: AsyncConnection, alert_id: str) -> Sequence[str]:
-    """Return who has got an alarm."""
+async def _alarmed_targets(connection: AsyncConnection, alert_id: str) -> Sequence[str]:
+    """Return the targets that have taken an alarm."""
     query = select(deliveries.c.target).where(
         deliveries.c.alert_id == alert_id,
         deliveries.c.tone == NoticeKind.ALARM.value,
@@ -293,12 +298,12 @@ async def _plan(
     targets: Sequence[str],
     attempt: int = 1,
 ) -> None:
-    rows = [_planned(alert_id, tone, due_at, target, attempt) for target in targets]
+    rows = [_attempt_values(alert_id, tone, due_at, target, attempt) for target in targets]
     if rows:
         await connection.execute(insert(deliveries), rows)
 
 
-def _planned(
+def _attempt_values(
     alert_id: Value, tone: NoticeKind, due_at: datetime, target: str, attempt: int = 1
 ) -> dict[str, Value]:
     return {
@@ -319,31 +324,27 @@ def _is_free(at: datetime) -> tuple[ColumnElement[bool], ...]:
     return deliveries.c.at.is_(None), or_(claimed.is_(None), claimed <= at)
 
 
-def _seen(alert: Alert, at: datetime) -> dict[str, Value]:
+def _report_values(alert: Alert, at: datetime) -> dict[str, Value]:
     """Return what each report says anew."""
     return {
-        "message": _fitting(alert.message, "message"),
-        "hint": _fitting(alert.hint, "hint"),
-        "run_id": _fitting(alert.run_id, "run_id"),
+        "message": fitting(alert.message, alerts.c.message),
+        "hint": fitting(alert.hint, alerts.c.hint),
+        "run_id": fitting(alert.run_id, alerts.c.run_id),
         "last_rung_at": at,
     }
 
 
-def _opened(alert: Alert, at: datetime) -> dict[str, Value]:
+def _opened_values(alert: Alert, at: datetime) -> dict[str, Value]:
     return {
         "alert_id": f"alert_{secrets.token_hex(_ID_DIGITS // 2)}",
         "kind": alert.kind.value,
-        "about": _fitting(alert.about, "about"),
+        "about": fitting(alert.about, alerts.c.about),
         "opened_at": at,
         "count": 1,
         "told_at": at,
         "closing": "",
-        **_seen(alert, at),
+        **_report_values(alert, at),
     }
-
-
-def _fitting(text: str, column: str) -> str:
-    return fitting(text, _WIDTHS[column])
 
 
 def _conditions(wanted: AlertFilter) -> list[ColumnElement[bool]]:
@@ -370,7 +371,4 @@ def _kind(text: str) -> AlertKind:
     try:
         return AlertKind(text)
     except ValueError as exc:
-        raise ControlUnavailableError(
-            f"control database: an alert of the kind {text[:32]!r} is unreadable",
-            hint="Somebody else has written to it, or a newer version of this program.",
-        ) from exc
+        raise unreadable(f"an alert of the kind {text[:32]!r}") from exc

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
+from functools import partial
 from typing import Final
 
 from sqlalchemy import ColumnElement, RowMapping, insert, select
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.control.database import ControlDatabase, pause
 from app.control.pages import fetch_page
-from app.control.tables import Exact, audit
+from app.control.tables import audit
 from app.control.texts import fitting
 from app.domain.access.audit import GENESIS, AuditEntry, AuditEvent, seal
 from app.domain.stores import AuditFilter, Page
@@ -21,9 +22,6 @@ from app.errors import ControlUnavailableError
 _ORDERS: Final = {"number": (audit.c.number,)}
 # Only processes compete for a number, the tasks of each take turns; one of them always gets it.
 _ATTEMPTS: Final = 100
-_WIDTHS: Final = {
-    column.name: column.type.length for column in audit.c if isinstance(column.type, Exact)
-}
 
 
 class AuditRecords:
@@ -47,7 +45,7 @@ class AuditRecords:
         async with self._turn:
             for _ in range(_ATTEMPTS):
                 try:
-                    return await self._database.write(lambda one: _append(one, event))
+                    return await self._database.write(partial(_append, event=event))
                 except IntegrityError:  # another process has taken the number
                     await pause()
         raise ControlUnavailableError("too many processes write to the audit at once")
@@ -66,7 +64,9 @@ class AuditRecords:
         Raises:
             InvalidRequestError: Sorted by anything else.
         """
-        rows, total = await fetch_page(self._database, audit, _conditions(wanted), page, _ORDERS)
+        rows, total = await fetch_page(
+            self._database, audit, page, conditions=_conditions(wanted), orders=_ORDERS
+        )
         return [_entry(row) for row in rows], total
 
     async def read(self, after: int, limit: int) -> Sequence[AuditEntry]:
@@ -98,18 +98,14 @@ def _storable(event: AuditEvent) -> AuditEvent:
     """Make an event fit the table: nobody may escape the audit by a name that is too long."""
     return replace(
         event,
-        actor=_fitting(event.actor, "actor"),
-        role=_fitting(event.role, "role"),
-        address=_fitting(event.address, "address"),
-        action=_fitting(event.action, "action"),
-        target=_fitting(event.target, "target"),
-        result=_fitting(event.result, "result"),
-        run_id=_fitting(event.run_id, "run_id"),
+        actor=fitting(event.actor, audit.c.actor),
+        role=fitting(event.role, audit.c.role),
+        address=fitting(event.address, audit.c.address),
+        action=fitting(event.action, audit.c.action),
+        target=fitting(event.target, audit.c.target),
+        result=fitting(event.result, audit.c.result),
+        run_id=fitting(event.run_id, audit.c.run_id),
     )
-
-
-def _fitting(text: str, column: str) -> str:
-    return fitting(text, _WIDTHS[column])
 
 
 def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:

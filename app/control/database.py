@@ -27,7 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from app.control.address import parse_address
 from app.control.failures import is_conflict, translated
-from app.control.filereader import FileReader
+from app.control.file_reader import FileReader
 from app.control.schema import HEAD, revision_of, upgrade
 from app.errors import ControlUnavailableError
 
@@ -89,7 +89,7 @@ class ControlDatabase:
         Run one query; alone it sees one moment of the database without a transaction.
 
         Args:
-            query: Best one that is made once: every request of the API asks who makes it.
+            query: Best one that is made once, for every request of the API runs some.
             parameters: Values of its `bindparam`s.
 
         Returns:
@@ -229,12 +229,15 @@ class ControlDatabase:
         )
         # Copying a table, which is how SQLite alters one, drops the old one with all that refers to
         # it; and only one process at a time can choose the write-ahead log, for good.
-        last = ("foreign_keys = OFF", "journal_mode = WAL") if migrating else ("foreign_keys = ON",)
-        pragmas = (*_PRAGMAS, *(f"PRAGMA {one}" for one in last))
+        mode = (
+            ("PRAGMA foreign_keys = OFF", "PRAGMA journal_mode = WAL")
+            if migrating
+            else ("PRAGMA foreign_keys = ON",)
+        )
 
         def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
             cursor = connection.cursor()
-            for pragma in pragmas:
+            for pragma in (*_PRAGMAS, *mode):
                 cursor.execute(pragma)
             cursor.close()
 
@@ -277,7 +280,7 @@ def _require_file(file: Path) -> None:
     # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     with suppress(FileExistsError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    # Looked at here, because the driver's thread outlives an open that fails, and complains of a loop
+    # Checked here, because the driver's thread outlives an open that fails, and complains of a loop
     # that is closed by then.
     wrong = errno.EISDIR if file.is_dir() else errno.EACCES
     if not file.is_file() or not os.access(file, os.R_OK | os.W_OK):

@@ -37,7 +37,7 @@ _MEANINGS: Final = {
     1205: "it is busy",
     1213: "it is busy",
     1698: "access denied",
-    2003: "nobody answers",
+    2003: "no answer",
     2006: "the connection was lost",
     2013: "the connection was lost",
     sqlite3.SQLITE_BUSY: "another process has locked it",
@@ -92,6 +92,14 @@ def unavailable(exc: Exception) -> ControlUnavailableError:
     known = _MEANINGS.get(_number(exc))
     reason = known or getattr(cause, "strerror", None) or type(cause).__name__
     return ControlUnavailableError(f"control database: {reason}", hint=_HINT)
+
+
+def unreadable(what: str) -> ControlUnavailableError:
+    """Return the error of a row that holds what this program never wrote."""
+    return ControlUnavailableError(
+        f"control database: {what} is unreadable",
+        hint="Somebody else has written to it, or a newer version of this program.",
+    )
 
 
 def is_conflict(exc: ControlUnavailableError) -> bool:

@@ -12,8 +12,9 @@ from app.errors import InvalidRequestError
 async def fetch_page(  # type: ignore[explicit-any]  # a default of SQLAlchemy's
     database: ControlDatabase,
     table: FromClause,
-    conditions: Sequence[ColumnElement[bool]],
     page: Page,
+    *,
+    conditions: Sequence[ColumnElement[bool]],
     orders: Mapping[str, Sequence[ColumnElement[object]]],
 ) -> tuple[Sequence[RowMapping], int]:
     """
@@ -22,8 +23,8 @@ async def fetch_page(  # type: ignore[explicit-any]  # a default of SQLAlchemy's
     Args:
         database: Where.
         table: What the list is of.
-        conditions: Which rows of it, all of them together.
         page: Which part.
+        conditions: Which rows of it, all of them together.
         orders: What a caller may sort by; the last column of each makes the order total.
 
     Returns:
@@ -37,7 +38,8 @@ async def fetch_page(  # type: ignore[explicit-any]  # a default of SQLAlchemy's
         raise InvalidRequestError(
             f"sort: one of {', '.join(sorted(orders))}, or with '-' before it"
         )
-    order = [one.desc() if page.sort.startswith("-") else one.asc() for one in orders[name]]
+    descends = page.sort.startswith("-")
+    order = [column.desc() if descends else column.asc() for column in orders[name]]
     part = select(table).where(*conditions).order_by(*order).limit(page.limit).offset(page.offset)
     count = select(func.count()).select_from(table).where(*conditions)
     async with database.reading() as connection:

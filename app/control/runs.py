@@ -20,9 +20,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.control.database import ControlDatabase
 from app.control.durations import seconds_between
+from app.control.failures import unreadable
 from app.control.pages import fetch_page
 from app.control.tables import runs
-from app.domain.document import Document
+from app.domain.document import JsonObject
 from app.domain.runs.progress import ProgressReport
 from app.domain.runs.run import (
     Failure,
@@ -36,7 +37,7 @@ from app.domain.runs.run import (
     RunTally,
 )
 from app.domain.stores import Page
-from app.errors import ConflictError, ControlUnavailableError, KeyReusedError, RunNotFoundError
+from app.errors import ConflictError, KeyReusedError, RunNotFoundError
 
 
 _UNFINISHED: Final = tuple(state.value for state in RunState if not state.is_over)
@@ -77,10 +78,10 @@ class RunRecords:
 
     async def add(self, run: Run, key: IdempotencyKey | None = None) -> Run | None:
         """
-        Remember a new run.
+        Record a new run.
 
         Returns:
-            None; or, when this asker has used the key before, the run of that time, and nothing was
+            None; or, when this requester has used the key before, the run of that time, and nothing was
             added.
 
         Raises:
@@ -103,7 +104,7 @@ class RunRecords:
             return earlier
         return None
 
-    async def find_by_key(self, asked_by: str, key: IdempotencyKey) -> Run | None:
+    async def find_by_key(self, requested_by: str, key: IdempotencyKey) -> Run | None:
         """
         Find what a key was used for.
 
@@ -113,7 +114,9 @@ class RunRecords:
         Raises:
             KeyReusedError: It was used for another request.
         """
-        query = select(runs).where(runs.c.asked_by == asked_by, runs.c.idempotency_key == key.key)
+        query = select(runs).where(
+            runs.c.asked_by == requested_by, runs.c.idempotency_key == key.key
+        )
         found = await self._database.rows(query)
         if not found:
             return None
@@ -129,7 +132,7 @@ class RunRecords:
         Write the state of a run, unless a later revision is there; one that is unknown is fine.
 
         Returns:
-            Whether somebody has asked to cancel it.
+            Whether somebody has requested its cancellation.
         """
         values = _changing(run)
         if run.cancel_requested:  # never taken back: the caller may not know of it yet
@@ -172,7 +175,9 @@ class RunRecords:
         Raises:
             InvalidRequestError: Sorted by anything else.
         """
-        rows, total = await fetch_page(self._database, runs, _conditions(wanted), page, _ORDERS)
+        rows, total = await fetch_page(
+            self._database, runs, page, conditions=_conditions(wanted), orders=_ORDERS
+        )
         return [_run(row) for row in rows], total
 
     async def unfinished(self) -> Sequence[Run]:
@@ -188,7 +193,7 @@ class RunRecords:
         return [_tally(row) for row in await self._database.rows(_TALLY)]
 
     async def request_cancel(self, run_id: RunId) -> None:
-        """Ask whoever runs it to cancel; nothing happens to one that is over or not there."""
+        """Request the cancellation of a run; nothing happens to one that is over or not there."""
         await self._database.execute(
             update(runs)
             .where(runs.c.run_id == run_id, runs.c.state.in_(_UNFINISHED))
@@ -259,10 +264,7 @@ def _run(row: RowMapping) -> Run:
             error=row["error"] and _FAILURE.validate_json(row["error"]),
         )
     except ValueError as exc:  # also what json and pydantic raise
-        raise ControlUnavailableError(
-            f"control database: run {row['run_id']!r} is unreadable",
-            hint="Somebody else has written to it, or a newer version of this program.",
-        ) from exc
+        raise unreadable(f"run {row['run_id']!r}") from exc
 
 
 def _tally(row: RowMapping) -> RunTally:
@@ -277,12 +279,9 @@ def _tally(row: RowMapping) -> RunTally:
             last_at=row["last_at"],
         )
     except ValueError as exc:
-        raise ControlUnavailableError(
-            "control database: the history is unreadable",
-            hint="Somebody else has written to it, or a newer version of this program.",
-        ) from exc
+        raise unreadable("the history") from exc
 
 
-def _document(text: str) -> Document:
-    document: Document = json.loads(text)
+def _document(text: str) -> JsonObject:
+    document: JsonObject = json.loads(text)
     return document

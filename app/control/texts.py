@@ -2,13 +2,27 @@
 
 from typing import Final
 
+from sqlalchemy import Column
+
+from app.control.tables import Exact
+
 
 _CUT: Final = "..."
 
 
-def fitting(text: str, width: int) -> str:
-    """Cut text to so many bytes of UTF-8, marked; half characters become question marks."""
+def fitting(text: str, column: Column[str]) -> str:
+    """
+    Cut text to the bytes of UTF-8 that a column holds, marked; half characters become question marks.
+
+    Args:
+        text: Anything.
+        column: Of type `Exact`.
+
+    Returns:
+        What can be stored.
+    """
+    assert isinstance(column.type, Exact)  # noqa: S101 - narrows
     data = text.encode(errors="replace")
-    if len(data) > width:
-        return data[: width - len(_CUT)].decode(errors="ignore") + _CUT
+    if len(data) > column.type.length:
+        return data[: column.type.length - len(_CUT)].decode(errors="ignore") + _CUT
     return data.decode()

@@ -153,7 +153,7 @@ class UserRecords:
             .values(revoked_at=at)
         )
 
-    async def forget_sessions(self, before: datetime) -> None:
+    async def delete_sessions(self, before: datetime) -> None:
         """Delete logins that expired before an instant."""
         await self._database.execute(delete(sessions).where(sessions.c.expires_at < before))
 

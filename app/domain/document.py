@@ -1,7 +1,7 @@
-"""JSON documents: what commands print, runs keep and the API answers."""
+"""JSON as Python has it: what `json.loads` makes, and what a document is dumped as."""
 
 from collections.abc import Mapping, Sequence
 
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
-Document = Mapping[str, Json]
+JsonObject = Mapping[str, Json]

@@ -25,7 +25,6 @@ from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from app.domain.backups.retention import RetentionPolicy
-from app.domain.document import Document
 from app.errors import IntegrityError, InvalidScheduleError
 
 
@@ -229,14 +228,7 @@ class _File:
 
 
 _FILE: Final = TypeAdapter(_File)
-_SCHEDULE: Final = TypeAdapter(Schedule)
 _DAMAGED: Final = "Correct it, or remove it and set it anew."
-
-
-def schedule_fields(schedule: Schedule) -> Document:
-    """Return all fields of a schedule as JSON holds them."""
-    fields: Document = _SCHEDULE.dump_python(schedule, mode="json")
-    return fields
 
 
 def encode_schedules(schedules: tuple[Schedule, ...]) -> bytes:

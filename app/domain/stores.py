@@ -1,4 +1,4 @@
-"""What the services ask of the control database."""
+"""What the services need of the control database."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class Page:
 
 
 class RunStore(Protocol):
-    """Where runs are remembered; every call may raise ControlUnavailableError."""
+    """Where runs are recorded; every call may raise ControlUnavailableError."""
 
     async def add(self, run: Run, key: IdempotencyKey | None = None) -> Run | None:
         """
-        Remember a new run.
+        Record a new run.
 
         Returns:
-            None; or, when this asker has used the key before, the run of that time, and nothing was
+            None; or, when this requester has used the key before, the run of that time, and nothing was
             added.
 
         Raises:
@@ -53,7 +53,7 @@ class RunStore(Protocol):
         Write the state of a run, unless a later revision is there.
 
         Returns:
-            Whether somebody has asked to cancel it.
+            Whether somebody has requested its cancellation.
         """
         ...
 
@@ -78,7 +78,7 @@ class RunStore(Protocol):
         ...
 
     async def request_cancel(self, run_id: RunId) -> None:
-        """Ask whoever runs it to cancel; nothing happens to one that is over or not there."""
+        """Request the cancellation of a run; nothing happens to one that is over or not there."""
         ...
 
 
@@ -130,7 +130,7 @@ class UserStore(Protocol):
         """End all logins of a user."""
         ...
 
-    async def forget_sessions(self, before: datetime) -> None:
+    async def delete_sessions(self, before: datetime) -> None:
         """Delete logins that expired before an instant."""
         ...
 
@@ -182,22 +182,22 @@ class AlertStore(Protocol):
         self, alert: Alert, at: datetime, *, told_before: datetime, targets: Sequence[str]
     ) -> bool:
         """
-        Remember a condition, and plan messages when it is new or was told before an instant.
+        Record a condition, and plan messages when it is new or they were planned before an instant.
 
         Args:
             alert: The condition; what is open already gets its text.
             at: When it was seen.
-            told_before: Whoever was told later than this is left in peace.
-            targets: Who is told; those that still wait for an earlier message get only that one.
+            told_before: Where messages were planned later than this, no others are.
+            targets: Who gets messages; those that still wait for an earlier message get only that one.
 
         Returns:
-            Whether it is new or to be told again.
+            Whether it is new, or messages about it are due again.
         """
         ...
 
     async def resolve(self, key: str, at: datetime, closing: str) -> bool:
         """
-        Close a condition: who got a message is told, and what is not sent yet is withdrawn.
+        Close a condition: who got a message gets its end too, and what is not sent yet is withdrawn.
 
         Returns:
             Whether it was open.
@@ -215,14 +215,14 @@ class AlertStore(Protocol):
         """
         ...
 
-    async def settle(
+    async def finish(
         self, delivery: Delivery, at: datetime, error: str, next_due_at: datetime | None
     ) -> None:
         """
-        Write down how an attempt ended, and plan the next one.
+        Record how an attempt ended, and plan the next one.
 
         Args:
-            delivery: What was claimed; settled by somebody else meanwhile, nothing happens.
+            delivery: What was claimed; finished by somebody else meanwhile, nothing happens.
             at: When it ended.
             error: Why it failed; empty when it arrived. Then, if the condition is over by now, a
                 recovery is planned.
@@ -236,7 +236,7 @@ class AlertStore(Protocol):
         ...
 
     async def record(self, alert: Alert, at: datetime, outcomes: Mapping[str, str]) -> None:
-        """Remember a condition that is over already, and attempts by target with their errors."""
+        """Record a condition that is over already, and attempts by target with their errors."""
         ...
 
     async def list(self, wanted: AlertFilter, page: Page) -> tuple[Sequence[AlertRecord], int]:
@@ -247,7 +247,7 @@ class AlertStore(Protocol):
         """Return the newest attempts about conditions, at most so many of each, newest first."""
         ...
 
-    async def forget(self, at: datetime, *, before: datetime, stale: datetime) -> None:
+    async def expire(self, at: datetime, *, before: datetime, stale: datetime) -> None:
         """
         Delete what is long over, and give up what nobody sends.
 

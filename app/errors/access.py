@@ -1,10 +1,10 @@
-"""Who asks may not, or not so often."""
+"""The requester may not do this, or not so often."""
 
 from app.errors.root import AppError
 
 
 class AccessError(AppError):
-    """Who asks may not have this."""
+    """The requester may not have this."""
 
     code = "access"
     title = "Access denied"
@@ -18,7 +18,7 @@ class NotAuthenticatedError(AccessError):
 
 
 class NotAuthorizedError(AccessError):
-    """The role of who asks does not allow this."""
+    """The role of the requester does not allow this."""
 
     code = "not-authorized"
     title = "Not authorized"
@@ -29,7 +29,7 @@ class TooManyAttemptsError(AccessError):
     Too many failed logins for this user or from this address.
 
     Attributes:
-        seconds: After which the next one is looked at.
+        seconds: After which the next attempt is admitted.
     """
 
     code = "too-many-attempts"

@@ -1,1 +1,5 @@
-"""What leaves the machine to tell people: messages by apprise, and pings of dead-man services."""
+"""
+Messages that leave the machine: alerts by apprise, and pings of dead-man services.
+
+Import `AppriseMessenger`, `Pings`, and the parsers of `addresses`.
+"""

@@ -1,7 +1,7 @@
 """
 The addresses of the settings: where alerts and pings go, checked before anything is sent.
 
-An address is a secret as a whole: its user, its path and its query may be tokens. What is told of one is
+An address is a secret as a whole: its user, its path and its query may be tokens. What is shown of one is
 its name, that is the scheme, and the host where the scheme surely has one.
 """
 
@@ -37,7 +37,7 @@ class Address:
     Where something goes.
 
     Attributes:
-        name: What is told of it; no two addresses of a setting have the same.
+        name: What is shown of it; no two addresses of a setting have the same.
         url: All of it, a secret.
         tags: For which kinds of alerts, or which schedule; empty = for all.
     """
@@ -61,11 +61,11 @@ def parse_alert_urls(text: str, schemes: str) -> tuple[Address, ...]:
     Raises:
         InvalidRequestError: One is no address, or of a scheme or for a kind that there is not.
     """
-    allowed = {one.strip().lower() for one in schemes.split(",")} - {""}
+    allowed = {scheme.strip().lower() for scheme in schemes.split(",")} - {""}
     found = _parse(text, _ALERTS, allowed)
     kinds = {kind.value for kind in AlertKind}
-    for number, one in enumerate(found, 1):
-        if not one.tags <= kinds:
+    for number, address in enumerate(found, 1):
+        if not address.tags <= kinds:
             raise InvalidRequestError(
                 f"{_ALERTS}: address {number} is for a kind that there is not",
                 hint=f"The kinds are {', '.join(sorted(kinds))}.",
@@ -121,7 +121,7 @@ def _authority(rest: str) -> str:
 
 
 def _name(scheme: str, rest: str) -> str:
-    """Return what may be told: a slash in a password would make a part of it look like the host."""
+    """Return what may be shown: a slash in a password would make a part of it look like the host."""
     host = _HOST.fullmatch(_authority(rest).rpartition("@")[2])
     ambiguous = "@" in rest[len(_authority(rest)) :].partition("?")[0]
     if scheme not in _WITH_HOST or host is None or ambiguous or len(host["host"]) > _LONGEST:

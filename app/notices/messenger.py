@@ -1,5 +1,5 @@
 """
-Messages to people, by apprise.
+Alerts, sent by apprise.
 
 Each is sent in a thread of its own that nobody waits for at exit: apprise blocks, and a target may hang
 for as long as it likes. One thread a target at a time, so there are never more than targets.
@@ -58,9 +58,9 @@ class AppriseMessenger:
         Raises:
             InvalidRequestError: It does not understand one; named by its place and scheme.
         """
-        for number, one in enumerate(self._addresses.values(), 1):
-            if self._service(one) is None:
-                scheme = one.url.partition("://")[0]
+        for number, address in enumerate(self._addresses.values(), 1):
+            if self._service(address) is None:
+                scheme = address.url.partition("://")[0]
                 raise InvalidRequestError(
                     f"BACKSTAY_ALERT_URLS: address {number}, a {scheme}, is not understood",
                     hint="See docs/alerts.md for what such an address looks like.",
@@ -83,7 +83,7 @@ class AppriseMessenger:
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._busy.add(target)
         threading.Thread(
-            target=self._carry, args=(address, notice, answer), name="notice", daemon=True
+            target=self._deliver, args=(address, notice, answer), name="notice", daemon=True
         ).start()
         try:
             async with asyncio.timeout(seconds):
@@ -91,8 +91,8 @@ class AppriseMessenger:
         except TimeoutError:
             return "timeout"
 
-    def _carry(self, address: Address, notice: Notice, answer: "asyncio.Future[str]") -> None:
-        """Send a message in this thread, and tell the loop how it went, if it is still there."""
+    def _deliver(self, address: Address, notice: Notice, answer: "asyncio.Future[str]") -> None:
+        """Send a message in this thread, and give the outcome to the loop, if it is still there."""
         outcome = "refused"
         try:
             service = self._service(address)
@@ -170,7 +170,12 @@ def _reason(result: "AppriseResult") -> str:
     """Say why a message was not taken, without the words of whoever refused it."""
     if result:
         return ""
-    texts = [entry.message for one in result for attempt in one.attempts for entry in attempt.logs]
+    texts = [
+        entry.message
+        for outcome in result
+        for attempt in outcome.attempts
+        for entry in attempt.logs
+    ]
     for text in texts:
         if status := _STATUS.search(text):
             return f"http-{status[1]}"

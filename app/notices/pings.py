@@ -1,5 +1,5 @@
 """
-Pings of dead-man services, which tell people when nothing is heard any more.
+Pings of dead-man services, which send alerts themselves when no ping comes any more.
 
 `URL/start` when a backup of a schedule begins, `URL` when it was made, `URL/fail` when it failed. Each
 address has its own queue, so a start never comes after its end, and nobody waits for it.
@@ -59,15 +59,15 @@ class Pings:
         self._tasks: dict[asyncio.Task[None], str] = {}
 
     async def begun(self, run: Run) -> None:
-        """Tell that a backup of a schedule begins."""
-        self._tell(run, "/start")
+        """Ping that a backup of a schedule begins."""
+        self._begin(run, suffix="/start")
 
     async def ended(self, run: Run) -> None:
-        """Tell how a backup of a schedule has ended; of one that was cancelled nothing is told."""
+        """Ping how a backup of a schedule has ended; one that was cancelled sends no ping."""
         if run.state is RunState.SUCCEEDED:
-            self._tell(run, "")
+            self._begin(run, suffix="")
         elif run.state is RunState.FAILED:
-            self._tell(run, "/fail")
+            self._begin(run, suffix="/fail")
 
     async def close(self, seconds: float) -> None:
         """Wait a while for what is being sent, then give it up."""
@@ -81,7 +81,8 @@ class Pings:
         if client is not None:
             await client.aclose()
 
-    def _tell(self, run: Run, suffix: str) -> None:
+    def _begin(self, run: Run, *, suffix: str) -> None:
+        """Begin the pings of a run in tasks of their own."""
         schedule = run.request.get("schedule")
         if run.kind is not RunKind.BACKUP or not isinstance(schedule, str) or not schedule:
             return
@@ -128,7 +129,7 @@ class Pings:
 
     def _warn(self, address: Address, reason: str) -> None:
         facts = {"target": address.name, "error": reason}
-        _log.warning("A dead-man service was not reached", extra={"facts": facts})
+        _log.warning("Ping of a dead-man service failed", extra={"facts": facts})
 
 
 def _client(seconds: float) -> "AsyncClient":

@@ -1,7 +1,7 @@
 """
 The libraries that carry messages, kept from logging.
 
-They log addresses, at some levels with their passwords and tokens; whatever people need to know of a
+They log addresses, at some levels with their passwords and tokens; what operators need to know of a
 delivery is in our own log, without them.
 """
 

@@ -22,7 +22,7 @@ from typing import Self
 from app.errors import SandboxError
 
 
-# A start takes 0.2 s here; the recovery of a killed, busy server on a slow disk takes far longer.
+# A start takes 0.2 s here; crash recovery of a busy server on a slow disk takes far longer.
 START_SECONDS = 60
 STOP_SECONDS = 20
 # Often enough not to be noticed beside the start itself, which takes 0.13 s.
@@ -125,7 +125,7 @@ class PrivateServer:
             return False
         if self._process.poll() is None:
             return True
-        self._forget()
+        self._end_watchdog()
         return False
 
     def start(self) -> None:
@@ -166,7 +166,7 @@ class PrivateServer:
                 self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill()
-            self._forget()
+            self._end_watchdog()
         self._remove_socket_directory()
 
     def kill(self) -> None:
@@ -174,7 +174,7 @@ class PrivateServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        self._forget()
+        self._end_watchdog()
 
     def restart(self) -> None:
         """Stop and start again, on the same port unless somebody took it meanwhile."""
@@ -253,7 +253,7 @@ class PrivateServer:
             time.sleep(POLL_SECONDS)
         return False
 
-    def _forget(self) -> None:
+    def _end_watchdog(self) -> None:
         """End the watchdog of a server that has ended."""
         self._process = None
         if self._watchdog is not None:

@@ -1,1 +1,1 @@
-"""Who asks: secrets, tokens, passwords, and how often somebody may guess."""
+"""Who a requester is: key ring, tokens, passwords, and attempts; import the class of each module."""

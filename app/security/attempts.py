@@ -1,8 +1,8 @@
 """
 How often somebody may guess: failures within a moving window, by user and by address.
 
-Attempts of one user, and attempts from one address, are looked at one after another: many at once
-would otherwise all be let in before the first has failed.
+Attempts of one user, and attempts from one address, are admitted one after another: many at once
+would otherwise all be admitted before the first has failed.
 
 Not guaranteed: anything across processes or restarts; counts are kept in memory.
 """
@@ -39,9 +39,9 @@ class Attempts:
         self._waiting: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def one(self, address: str, user: str | None = None) -> AsyncIterator["Attempt"]:
+    async def admit(self, address: str, user: str | None = None) -> AsyncIterator["Attempt"]:
         """
-        Let one attempt be made in the block.
+        Admit one attempt, which is made in the block.
 
         Args:
             address: Where it comes from.
@@ -51,7 +51,7 @@ class Attempts:
             The attempt, to be told when it fails.
 
         Raises:
-            TooManyAttemptsError: Too many have failed; knows when the next one is let in.
+            TooManyAttemptsError: Too many have failed; knows when the next one is admitted.
         """
         counted: list[tuple[RateLimitItem, str]] = [(self._by_address, _key(_network(address)))]
         if user is not None:
@@ -87,7 +87,7 @@ class Attempts:
 
 
 class Attempt:
-    """One attempt that was let in."""
+    """One attempt that was admitted."""
 
     def __init__(
         self, window: MovingWindowRateLimiter, counted: list[tuple[RateLimitItem, str]]

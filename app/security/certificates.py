@@ -22,9 +22,9 @@ def expires_at(file: Path) -> datetime:
         InvalidRequestError: It cannot be read, or holds no certificate; named without its directory.
     """
     try:
-        found = x509.load_pem_x509_certificates(file.read_bytes())
+        certificates = x509.load_pem_x509_certificates(file.read_bytes())
     except (OSError, ValueError) as exc:
         raise InvalidRequestError(
             f"{file.name}: cannot be read as a certificate", hint="--tls-cert names a PEM file."
         ) from exc
-    return min(one.not_valid_after_utc for one in found)
+    return min(certificate.not_valid_after_utc for certificate in certificates)

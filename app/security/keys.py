@@ -53,7 +53,7 @@ class KeyRing:
         for number, secret in enumerate((current, *older), start=1):
             _check(secret, f"{source}: secret {number}" if older else source)
         self.current = kid_of(current)
-        self.secrets: Mapping[str, bytes] = {kid_of(one): one for one in (*older, current)}
+        self.secrets: Mapping[str, bytes] = {kid_of(secret): secret for secret in (*older, current)}
 
 
 def kid_of(secret: bytes) -> str:
@@ -82,7 +82,7 @@ def load_key_ring(
         StorageError: The file can neither be read nor made.
     """
     # Bytes of a variable that are not UTF-8 come back as they were.
-    older = [one.encode(errors="surrogateescape") for one in old_secrets.split()]
+    older = [text.encode(errors="surrogateescape") for text in old_secrets.split()]
     if secret:
         return KeyRing(secret.encode(errors="surrogateescape"), older)
     current, *others = _from_file(LocalDirectory(state_directory, kernel))

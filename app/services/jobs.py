@@ -9,11 +9,14 @@ from typing import Final
 from app.archive.catalogue.catalogue import Catalogue
 from app.concurrency import shielded
 from app.config import Settings
+from app.documents.backups import BackupCreated, BackupDeleted, BackupVerified
+from app.documents.restores import DrillPassed, DryRun, Restored
+from app.documents.retention import Pruned
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
 from app.domain.backups.manifest import Codec, Manifest
-from app.domain.backups.retention import PruneResult
-from app.domain.document import Document
+from app.domain.backups.pruning import PruneResult
+from app.domain.document import JsonObject
 from app.domain.ids import BackupId
 from app.domain.restores.dry_run import Forecast
 from app.domain.restores.restore import RestoreRequest, RestoreResult
@@ -21,14 +24,12 @@ from app.domain.restores.results import DrillResult
 from app.domain.runs.progress import Progress
 from app.domain.runs.run import RunKind
 from app.errors import AppError
-from app.services import documents
 from app.services.backups.retention import ACTOR, PRUNING, RetentionService
 from app.services.backups.service import BackupService
 from app.services.restores.plan import plan_loads
 from app.services.restores.service import RecoveryService
-from app.services.retention_documents import prune_result
 from app.services.runs.job import Job
-from app.storage.runlocks import Resource
+from app.storage.run_locks import Resource
 
 
 _log: Final = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ class Jobs:
         return Job(
             kind=RunKind.RECOVERY_POINT if request.recovery_point else RunKind.BACKUP,
             work=work,
-            document=documents.backup_created,
+            document=BackupCreated.of,
             resources=(_THIS_SERVER,),
             request=_asked(request),
         )
@@ -135,7 +136,7 @@ class Jobs:
         return Job(
             kind=RunKind.VERIFICATION,
             work=lambda progress: self._backups.verify(backup_id, level, progress),
-            document=lambda report: documents.verification(manifest.backup_id, report),
+            document=lambda report: BackupVerified.of(manifest.backup_id, report),
             backup_id=manifest.backup_id,
             request={"level": level},
         )
@@ -148,7 +149,7 @@ class Jobs:
             await self._backups.delete(found)
             return found
 
-        return Job(kind=RunKind.DELETION, work=work, document=documents.deletion, backup_id=found)
+        return Job(kind=RunKind.DELETION, work=work, document=BackupDeleted.of, backup_id=found)
 
     def prune(self, by: str = ACTOR, *, accept_clock: bool = False) -> Job[PruneResult]:
         """Job a prune; `by` is who wants it, for the audit of each deletion."""
@@ -158,7 +159,7 @@ class Jobs:
         return Job(
             kind=RunKind.PRUNE,
             work=lambda _progress: retention.prune(by, accept_clock=accept_clock),
-            document=prune_result,
+            document=Pruned.of,
             resources=(PRUNING,),
             request={"accept_clock": accept_clock},
         )
@@ -177,7 +178,7 @@ class Jobs:
         return Job(
             kind=RunKind.RESTORE,
             work=work,
-            document=documents.restore_result,
+            document=Restored.of,
             resources=_databases(*targets),
             backup_id=manifest.backup_id,
             request=_asked(request),
@@ -196,7 +197,7 @@ class Jobs:
         return Job(
             kind=RunKind.UNDO,
             work=work,
-            document=documents.restore_result,
+            document=Restored.of,
             resources=_databases(*journal.targets),
             backup_id=journal.backup_id,
             request={"restore_id": journal.restore_id},
@@ -208,7 +209,7 @@ class Jobs:
         return Job(
             kind=RunKind.DRY_RUN,
             work=lambda progress: self._recoveries.rehearse(request, progress),
-            document=documents.forecast,
+            document=DryRun.of,
             backup_id=manifest.backup_id,
             request=_asked(request),
         )
@@ -219,7 +220,7 @@ class Jobs:
         return Job(
             kind=RunKind.DRILL,
             work=lambda progress: self._recoveries.drill(request, progress),
-            document=documents.drill,
+            document=DrillPassed.of,
             backup_id=manifest.backup_id,
             request=_asked(request),
         )
@@ -250,6 +251,6 @@ def _databases(*names: str) -> tuple[Resource, ...]:
     return tuple(Resource(f"database {name}", f"database {name!r}") for name in names)
 
 
-def _asked(request: BackupRequest | RestoreRequest) -> Document:
+def _asked(request: BackupRequest | RestoreRequest) -> JsonObject:
     """Keep what somebody wished, without how it is done."""
     return {key: value for key, value in asdict(request).items() if key not in _NOT_ASKED}

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.domain.document import Document
+from app.documents.backups import BackupCreated, BackupDeleted
+from app.documents.base import Document
+from app.documents.restores import Restored
+from app.domain.runs.failures import failure
 from app.domain.runs.run import Run, RunKind, RunState
 from app.errors import AppError, BackupNotFoundError, IntegrityError, RunInterruptedError
-from app.services import documents
 from app.services.access.sign_ins import SignInService
 from app.services.restores.service import RecoveryService
-from app.services.runs import failures
 from app.services.runs.service import RunService
 from app.storage import layout
 
@@ -128,14 +129,12 @@ class Reconciler:
             case _:
                 result = None
         if result is None:
-            return replace(run, state=RunState.FAILED, error=failures.failure(_interrupted(run)))
-        return replace(run, state=RunState.SUCCEEDED, result=result)
+            return replace(run, state=RunState.FAILED, error=failure(_interrupted(run)))
+        return replace(run, state=RunState.SUCCEEDED, result=result.model_dump(mode="json"))
 
     async def _made(self, backup_id: str) -> Document | None:
         try:
-            return documents.backup_created(
-                await asyncio.to_thread(self._catalogue.manifest, backup_id)
-            )
+            return BackupCreated.of(await asyncio.to_thread(self._catalogue.manifest, backup_id))
         except (BackupNotFoundError, IntegrityError):
             return None
 
@@ -143,12 +142,12 @@ class Reconciler:
         try:
             await asyncio.to_thread(self._catalogue.find, backup_id)
         except BackupNotFoundError:
-            return documents.deletion(backup_id)
+            return BackupDeleted.of(backup_id)
         return None
 
     async def _swapped(self, restore_id: str) -> Document | None:
         result = await self._recoveries.in_place(restore_id)
-        return documents.restore_result(result) if result else None
+        return Restored.of(result) if result else None
 
 
 def _interrupted(run: Run) -> RunInterruptedError:

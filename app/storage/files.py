@@ -87,10 +87,10 @@ class ReadFile:
         with translated(self.name):
             return uninterrupted(self._kernel.pread, self._fd, size, offset)
 
-    def forget(self) -> None:
-        """Let the next reads come from the medium instead of the page cache, where it can be told."""
+    def drop_cache(self) -> None:
+        """Let the next reads come from the medium instead of the page cache, where the system can."""
         with suppress(OSError):  # advice, and nobody's duty
-            self._kernel.forget(self._fd)
+            self._kernel.drop_cache(self._fd)
 
     def close(self) -> None:
         """Close the file and release its lock; again is harmless."""

@@ -1,11 +1,12 @@
 """
-Journals of recoveries: one small file each, replaced as a whole and synced before the next step.
+Journals of restores: one small file each, replaced as a whole and synced before the next step.
 
 All calls block; async callers use threads.
 """
 
 import re
 import secrets
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from app.storage.local import LocalDirectory
 
 
 _SUFFIX: Final = ".json"
-_RECOVERY_ID: Final = re.compile(rf"restore_[0-9a-f]{{{ID_DIGITS}}}")
+_RESTORE_ID: Final = re.compile(rf"restore_[0-9a-f]{{{ID_DIGITS}}}")
 # The definitions of 10,000 tables' triggers take some tens of MB.
 _MAX_BYTES: Final = 1 << 30
 
@@ -69,7 +70,7 @@ class Journals:
             return []
         found = []
         for name in self._directory.names():
-            if _RECOVERY_ID.fullmatch(name.removesuffix(_SUFFIX)) and name.endswith(_SUFFIX):
+            if _RESTORE_ID.fullmatch(name.removesuffix(_SUFFIX)) and name.endswith(_SUFFIX):
                 data = self._directory.read(name, _MAX_BYTES)
                 found.append(decode_journal(data, source=name))
-        return sorted(found, key=lambda one: (one.began_at, one.restore_id), reverse=True)
+        return sorted(found, key=attrgetter("began_at", "restore_id"), reverse=True)

@@ -79,7 +79,7 @@ class Kernel:
         """Take or change a lock; it belongs to the open file and dies with the process."""
         fcntl.flock(fd, operation)
 
-    def forget(self, fd: int) -> None:
+    def drop_cache(self, fd: int) -> None:
         """Drop a file's clean pages from the cache, so that the next read comes from the medium."""
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 

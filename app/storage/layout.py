@@ -30,7 +30,7 @@ SUFFIXES: Final = {Codec.GZIP: ".sql.gz", Codec.ZSTD: ".sql.zst", Codec.NONE: ".
 _ID_BYTES: Final = len("backup_65ba1f2f3d4e5")
 
 
-# Every look at a directory asks for the same names, several times each.
+# Every survey of a directory asks for the same names, several times each.
 @lru_cache(maxsize=4096)
 def _file_of(backup_id: BackupId, codec: Codec) -> str:
     moment = instant_of(backup_id)

@@ -35,7 +35,7 @@ _DENY_ALL = b"""\
     Require all denied
 </IfModule>
 <IfModule !mod_authz_core.c>
-    Job deny,allow
+    Order deny,allow
     Deny from all
 </IfModule>
 """
@@ -175,6 +175,12 @@ class LocalDirectory:
                 return file.read(0, file.size)
             finally:
                 file.close()
+
+    def find(self, name: str, limit: int) -> bytes | None:
+        """Read a small file as `read` does; None when there is none, or no directory."""
+        if not self.path.exists() or not self.exists(name):
+            return None
+        return self.read(name, limit)
 
     def replace(self, name: str, data: bytes) -> None:
         """

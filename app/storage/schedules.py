@@ -28,9 +28,8 @@ class ScheduleFile:
             IntegrityError: The file cannot be understood.
             StorageError: It cannot be read.
         """
-        if not self._directory.path.exists() or not self._directory.exists(layout.SCHEDULE):
-            return ()
-        return decode_schedules(self._directory.read(layout.SCHEDULE, _MAX_BYTES))
+        data = self._directory.find(layout.SCHEDULE, _MAX_BYTES)
+        return () if data is None else decode_schedules(data)
 
     def change(
         self, change: Callable[[tuple[Schedule, ...]], tuple[Schedule, ...]]

@@ -1,7 +1,7 @@
 """
 Where lines go.
 
-A log that cannot be written never disturbs the work: lines are lost, and that is told once.
+A log that cannot be written never disturbs the work: lines are lost, and one warning says so.
 """
 
 import logging

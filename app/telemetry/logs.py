@@ -57,9 +57,10 @@ def start_logging(plan: LogPlan) -> None:
     as_json = plan.form == "json" or (plan.form == "auto" and not is_terminal)
     handler.setFormatter(formatter(Masker(plan.secrets), as_json=as_json))
     root = logging.getLogger()
-    for old in [one for one in root.handlers if isinstance(one, Stderr | LogFile)]:
-        root.removeHandler(old)
-        old.close()
+    for earlier in list(root.handlers):
+        if isinstance(earlier, Stderr | LogFile):
+            root.removeHandler(earlier)
+            earlier.close()
     root.addHandler(handler)
     level = logging.getLevelNamesMapping()[plan.level.upper()]
     root.setLevel(max(level, logging.WARNING))

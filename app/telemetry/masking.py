@@ -58,13 +58,14 @@ class Masker:
     """
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        variants = {form for one in known if len(one) >= _LEAST_KNOWN for form in _forms(one)}
+        long_enough = [secret for secret in known if len(secret) >= _LEAST_KNOWN]
+        forms = {form for secret in long_enough for form in _forms(secret)}
         # The longest first, so that nothing of it is left beside a shorter one.
-        longest = sorted(variants, key=lambda one: (-len(one), one))
+        longest = sorted(forms, key=lambda form: (-len(form), form))
         self._known = re.compile("|".join(map(re.escape, longest))) if longest else None
 
     def text(self, text: str) -> str:
-        """Mask what a text tells."""
+        """Mask what is secret of a text."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
         if len(text) > _LONGEST:  # after that, lest half a secret be left at its end
@@ -102,11 +103,11 @@ class Masker:
             return {
                 self.text(str(key)): MASK
                 if _SECRET_KEY.search(str(key))
-                else self.value(one, depth=depth)
-                for key, one in value.items()
+                else self.value(item, depth=depth)
+                for key, item in value.items()
             }
         if isinstance(value, list | tuple | AbstractSet):
-            return [self.value(one, depth=depth) for one in value]
+            return [self.value(item, depth=depth) for item in value]
         return self.text(str(value))
 
 
@@ -125,8 +126,8 @@ def pieces(address: str) -> set[str]:
     # Which `@` is the one before the host is not always clear: `mailto://user:pw@host?to=a@b`.
     users = [rest[: at.start()] for at in re.finditer("@", rest)]
     found |= {user.partition(":")[2] for user in users}
-    found |= {one for one in re.split(r"[/?&=:@,]", rest) if _looks_secret(one)}
-    return {form for one in found if one for form in (one, unquote(one))}
+    found |= {part for part in re.split(r"[/?&=:@,]", rest) if _looks_secret(part)}
+    return {form for text in found if text for form in (text, unquote(text))}
 
 
 def _looks_secret(text: str) -> bool:
@@ -135,7 +136,7 @@ def _looks_secret(text: str) -> bool:
     return (
         len(text) >= _LEAST_PIECE
         and "." not in text
-        and (has_both or any(one.isdigit() for one in text))
+        and (has_both or any(character.isdigit() for character in text))
     )
 
 

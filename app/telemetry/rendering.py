@@ -89,7 +89,7 @@ def plain_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 def _others(event: EventDict) -> dict[str, object]:
     """Return what the task knows and the facts do not say themselves."""
-    return {key: one for key, one in event["context"].items() if key not in event["facts"]}
+    return {key: fact for key, fact in event["context"].items() if key not in event["facts"]}
 
 
 def _printable(text: str) -> str:

@@ -11,9 +11,9 @@ from app.api import problems
 from app.cli.exits import USAGE, exit_code
 from app.cli.program import app
 from app.config import Settings
+from app.domain.runs import failures
 from app.errors import AppError
 from app.main import create_app
-from app.services.runs import failures
 from tests.fixtures.pages import DOCS, PAGES, ROOT, anchors, rows, section
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.answers import Problem, ProgressFacts, RunAnswer
 from app.api.middleware import MAX_BODY_BYTES
+from app.api.problems import Problem
 from app.api.run_responses import MOST_SECONDS
 from app.config import Settings
+from app.documents.runs import ProgressFacts, RunFacts
 from app.main import create_app
 from app.security.keys import kid_of
 from tests.fixtures.pages import DOCS, ROOT, rows, section
@@ -114,14 +115,14 @@ def test_every_key_of_an_answer_is_named(route):
     text = section(TEXT, f"`{route}`")
     for status, answer in ROUTES[route]["responses"].items():
         schema = _resolved(answer.get("content", {}).get("application/json", {}).get("schema", {}))
-        if status < "300" and schema.get("title") != RunAnswer.__name__:
+        if status < "300" and schema.get("title") != RunFacts.__name__:
             for key in schema.get("properties", {}):
                 assert f"`{key}`" in text, key
 
 
 @pytest.mark.parametrize(
     ("model", "heading"),
-    [(RunAnswer, "Runs"), (ProgressFacts, "Runs"), (Problem, "Problems")],
+    [(RunFacts, "Runs"), (ProgressFacts, "Runs"), (Problem, "Problems")],
     ids=lambda one: getattr(one, "__name__", one),
 )
 def test_every_key_of_what_comes_often_is_explained(model, heading):

@@ -92,7 +92,7 @@ async def test_a_condition_that_lasts_is_one_row(store):
 async def test_it_is_told_again_after_a_while(store):
     """Only those who do not wait for a message anyway get another one."""
     await rung(store)
-    await store.settle(await claimed(store), second(1), "", None)
+    await store.finish(await claimed(store), second(1), "", None)
 
     assert not await rung(store, second(10), told_before=second(-1))
     assert await rung(store, second(20), told_before=second(0))
@@ -110,8 +110,8 @@ async def test_it_is_told_again_after_a_while(store):
 async def test_the_end_is_told_to_those_who_got_the_alarm(store):
     """What was not sent is withdrawn; a new condition of the same name is another one."""
     await rung(store, targets=("a", "b", "c"))
-    await store.settle(await claimed(store, "a"), second(1), "", None)
-    await store.settle(await claimed(store, "b"), second(1), "http-500", second(5))
+    await store.finish(await claimed(store, "a"), second(1), "", None)
+    await store.finish(await claimed(store, "b"), second(1), "http-500", second(5))
 
     assert await store.resolve(DISK.key, second(2), "all is well")
     assert not await store.resolve(DISK.key, second(3), "again")
@@ -136,8 +136,8 @@ async def test_an_end_during_the_delivery_is_told_after_it(store):
     of_a, of_b = await claimed(store, "a"), await claimed(store, "b")
     await store.resolve(DISK.key, second(1), "all is well")
 
-    await store.settle(of_a, second(2), "", None)
-    await store.settle(of_b, second(2), "timeout", second(9))
+    await store.finish(of_a, second(2), "", None)
+    await store.finish(of_b, second(2), "timeout", second(9))
 
     assert await log(store) == [
         ("a", "alarm", 1, True, ""),
@@ -187,14 +187,14 @@ async def test_many_who_see_a_condition_at_once_open_one(control, control_addres
 async def test_a_refused_message_is_tried_again_later(store):
     """Not before its time; each attempt is in the log, and after the last one nothing is due."""
     await rung(store, targets=("a",))
-    await store.settle(await claimed(store), second(1), "http-500", second(11))
+    await store.finish(await claimed(store), second(1), "http-500", second(11))
     assert await store.next_due("a") == second(11)
     assert await store.claim("a", second(10), second(99)) is None
     second_one = await claimed(store, at=second(11))
     assert (second_one.attempt, second_one.due_at) == (2, second(11))
 
-    await store.settle(second_one, second(12), "x" * 99, None)
-    await store.settle(second_one, second(13), "", None)
+    await store.finish(second_one, second(12), "x" * 99, None)
+    await store.finish(second_one, second(13), "", None)
 
     assert await store.next_due("a") is None
     assert await log(store) == [
@@ -206,11 +206,11 @@ async def test_a_refused_message_is_tried_again_later(store):
 async def test_a_recovery_is_tried_again_too(store):
     """Although the condition is over."""
     await rung(store, targets=("a",))
-    await store.settle(await claimed(store), second(1), "", None)
+    await store.finish(await claimed(store), second(1), "", None)
     await store.resolve(DISK.key, second(2), "all is well")
 
     recovery = await claimed(store, at=second(2))
-    await store.settle(recovery, second(3), "timeout", second(9))
+    await store.finish(recovery, second(3), "timeout", second(9))
 
     assert recovery.tone is NoticeKind.RECOVERY
     assert await store.next_due("a") == second(9)
@@ -265,22 +265,22 @@ async def test_lists_of_conditions(store):
 async def test_what_is_long_over_is_forgotten(store):
     """With its deliveries; of what lasts only the old attempts go, and what nobody sends is given up."""
     await rung(store, targets=("a",))
-    await store.settle(await claimed(store), second(1), "", None)
+    await store.finish(await claimed(store), second(1), "", None)
     await store.resolve(DISK.key, second(2), "all is well")
     lasting = Alert(AlertKind.CLOCK, "clock", "it has jumped")
     await store.raise_alert(lasting, second(3), told_before=NEVER, targets=("b",))
-    await store.settle(await claimed(store, "b", second(3)), second(4), "refused", second(50))
+    await store.finish(await claimed(store, "b", second(3)), second(4), "refused", second(50))
     await store.record(Alert(AlertKind.TEST, "test", ""), second(60), {"a": ""})
 
-    await store.forget(second(40), before=second(1), stale=second(1))
+    await store.expire(second(40), before=second(1), stale=second(1))
     assert len(await log(store)) == 5
-    await store.forget(second(70), before=second(10), stale=second(55))
+    await store.expire(second(70), before=second(10), stale=second(55))
 
     assert await log(store) == [
         ("b", "alarm", 2, True, GIVEN_UP),
         ("a", "test", 1, True, ""),
     ]
-    await store.forget(second(200), before=second(150), stale=second(150))
+    await store.expire(second(200), before=second(150), stale=second(150))
     (left,), _ = await store.list(AlertFilter(), NEWEST)
     assert (left.about, await log(store)) == ("clock", [])
 

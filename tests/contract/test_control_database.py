@@ -219,7 +219,7 @@ async def test_a_database_that_is_not_there_is_reported(server, tmp_path):
     missing = f"{server.url.rstrip('/')}/t_missing"
 
     closed = f"mysql://u:secret@127.0.0.1:{port}/d"
-    message = "control database: nobody answers"
+    message = "control database: no answer"
     assert await assert_unavailable(closed, tmp_path) == message
     with pytest.raises(ControlUnavailableError, match=message):
         await ControlDatabase(closed, tmp_path).ping()

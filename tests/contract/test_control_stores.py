@@ -305,7 +305,7 @@ async def test_expired_logins_are_forgotten(users):
     for number in (1, 2, 3):
         await users.open_session(session(number, expires_at=second(number)))
 
-    await users.forget_sessions(second(2))
+    await users.delete_sessions(second(2))
 
     found = [await users.find_session(f"session{number}") is None for number in (1, 2, 3)]
     assert found == [True, False, False]

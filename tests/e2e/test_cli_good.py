@@ -219,7 +219,7 @@ def test_help_and_version_are_there_at_once():
     )  # fmt: skip
 
     assert version.stdout.startswith("backstay ")
-    for name in ("sqlalchemy", "pydantic", "aiomysql", "structlog", "fastapi"):
+    for name in ("sqlalchemy", "pydantic", "aiomysql", "structlog", "fastapi", "app.documents"):
         assert f"'{name}'" not in heavy.stdout
 
 

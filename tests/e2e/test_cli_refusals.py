@@ -23,7 +23,7 @@ def _make(cli, sql, database, rows=1000):
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("mysql://root:hunter2secret@127.0.0.1:1/", "127.0.0.1:1: nobody answers"),
+        ("mysql://root:hunter2secret@127.0.0.1:1/", "127.0.0.1:1: no answer"),
         ("mysql://root@localhost/?unix_socket=/nowhere/my.sock", "/nowhere/my.sock"),
         ("mysql://root:hunter2secret@no-such-host.invalid/", "no-such-host.invalid"),
     ],

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from app.domain.monitoring import CheckState
 from app.domain.restores.restore import RestoreRequest
 from app.errors import PermissionDeniedError
-from app.services.monitoring.doctor import CheckState, DoctorService
+from app.services.monitoring.doctor import DoctorService
 from tests.fixtures.grants import granted, printed
 from tests.fixtures.servers import Sql
 from tests.fixtures.swapped import drop, scratch

@@ -7,12 +7,11 @@ from time import perf_counter
 
 import pytest
 
-from app.domain.access.user import Identity, Role
+from app.domain.access.user import Grant, Identity, Role
 from app.errors import (
     NotAuthenticatedError,
 )
 from app.security.passwords import Cost
-from app.services.access.sign_ins import Grant
 from tests.fixtures.signins import AWAY, HOME, OTHER, PASSWORD, world
 
 

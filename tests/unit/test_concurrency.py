@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.concurrency import shielded, together
+from app.concurrency import share, shielded, together
 
 
 async def fail(seconds: float, words: str) -> None:
@@ -34,6 +34,34 @@ async def test_a_failure_while_winding_up_does_not_hide_a_cancellation():
 
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_workers_share_items():
+    """Each item once, in order; whoever is free takes the next one."""
+    done: list[tuple[str, int]] = []
+
+    async def work(worker: str, item: int) -> None:
+        await asyncio.sleep(0.05 if worker == "slow" else 0)
+        done.append((worker, item))
+
+    await share(range(6), ("slow", "fast"), work)
+
+    assert sorted(item for _, item in done) == list(range(6))
+    assert done[-1] == ("slow", 0), "the other one did not wait for it"
+
+
+async def test_the_failure_of_a_worker_ends_the_sharing():
+    """The others are cancelled, and what is left is not begun."""
+    begun: list[int] = []
+
+    async def work(worker: str, item: int) -> None:
+        begun.append(item)
+        await fail(0.0, worker) if item else await asyncio.sleep(60)
+
+    with pytest.raises(ValueError, match=r"^second$"):
+        await share(range(9), ("first", "second"), work)
+
+    assert begun == [0, 1]
 
 
 async def test_what_must_end_ends():

@@ -1,15 +1,13 @@
 """The audit."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.api.access import Admin, Parts
-from app.api.answers import AuditFacts, AuditList
+from app.api.access import Admin, CurrentService
 from app.api.bodies import AuditQuery
 from app.api.openapi_responses import READS
-from app.domain.access.audit import AuditEntry
+from app.documents.access import AuditList
 from app.domain.stores import AuditFilter, Page
 
 
@@ -17,7 +15,9 @@ router = APIRouter(prefix="/api/admin/audit", tags=["audit"])
 
 
 @router.get("", responses=READS)
-async def list_audit(_: Admin, parts: Parts, query: Annotated[AuditQuery, Query()]) -> AuditList:
+async def list_audit(
+    _: Admin, service: CurrentService, query: Annotated[AuditQuery, Query()]
+) -> AuditList:
     """
     List who changed or was refused what, newest first unless sorted otherwise.
 
@@ -25,20 +25,5 @@ async def list_audit(_: Admin, parts: Parts, query: Annotated[AuditQuery, Query(
     """
     wanted = AuditFilter(query.actor, query.action, query.result, query.since, query.until)
     page = Page(query.limit, query.offset, query.sort)
-    entries, total = await parts.people.audit.list(wanted, page)
-    return AuditList(
-        success=True,
-        entries=tuple(map(_facts, entries)),
-        total=total,
-        limit=query.limit,
-        offset=query.offset,
-    )
-
-
-def _facts(entry: AuditEntry) -> AuditFacts:
-    return AuditFacts.model_validate({
-        **asdict(entry.event),
-        "run_id": entry.event.run_id or None,
-        "number": entry.number,
-        "digest": entry.digest,
-    })
+    entries, total = await service.people.audit.list(wanted, page)
+    return AuditList.of(entries, total=total, limit=query.limit, offset=query.offset)

@@ -5,12 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from app.api.access import Parts, Viewer, address
-from app.api.answers import IdentityAnswer, TokenAnswer
+from app.api.access import CurrentService, Viewer, address
 from app.api.bodies import LogoutBody, RefreshBody
 from app.api.openapi_responses import GUARDED, LOGS_OUT, SIGNS_IN
-from app.domain.access.user import Identity, Role
-from app.services.access.sign_ins import Grant
+from app.documents.access import GrantedTokens, IdentityFacts
+from app.domain.access.user import Identity
 
 
 router = APIRouter(prefix="/api/auth", tags=["login"])
@@ -18,8 +17,8 @@ router = APIRouter(prefix="/api/auth", tags=["login"])
 
 @router.post("/token", responses=SIGNS_IN)
 async def log_in(
-    form: Annotated[OAuth2PasswordRequestForm, Depends()], request: Request, parts: Parts
-) -> TokenAnswer:
+    form: Annotated[OAuth2PasswordRequestForm, Depends()], request: Request, service: CurrentService
+) -> GrantedTokens:
     """
     Log in with user name and password.
 
@@ -27,40 +26,32 @@ async def log_in(
     is good for some minutes; the refresh token gets the next one.
     """
     request.state.about = f" as {form.username}"  # for the audit, whoever it turns out to be
-    grant = await parts.sign_ins.sign_in(form.username, form.password, address(request))
+    grant = await service.sign_ins.sign_in(form.username, form.password, address(request))
     request.state.identity = Identity(form.username.lower(), grant.role)
-    return _token(grant)
+    return GrantedTokens.of(grant)
 
 
 @router.post("/refresh", responses=SIGNS_IN)
-async def refresh(body: RefreshBody, request: Request, parts: Parts) -> TokenAnswer:
+async def refresh(body: RefreshBody, request: Request, service: CurrentService) -> GrantedTokens:
     """
     Exchange a refresh token for new tokens.
 
     A refresh token is good once; one that comes again ends the login, since somebody has a copy.
     """
-    return _token(await parts.sign_ins.refresh(body.refresh_token, address(request)))
+    return GrantedTokens.of(await service.sign_ins.refresh(body.refresh_token, address(request)))
 
 
 @router.post("/logout", status_code=204, responses=LOGS_OUT)
-async def log_out(identity: Viewer, parts: Parts, body: LogoutBody | None = None) -> Response:
+async def log_out(
+    identity: Viewer, service: CurrentService, body: LogoutBody | None = None
+) -> Response:
     """End the login of this token, or of the refresh token in the body."""
     token = body.refresh_token if body else None
-    await parts.sign_ins.sign_out(token or identity)
+    await service.sign_ins.sign_out(token or identity)
     return Response(status_code=204)
 
 
 @router.get("/me", responses=GUARDED)
-async def who_am_i(identity: Viewer) -> IdentityAnswer:
+async def who_am_i(identity: Viewer) -> IdentityFacts:
     """Tell whose token this is."""
-    return IdentityAnswer(name=identity.name, role=Role(identity.role))
-
-
-def _token(grant: Grant) -> TokenAnswer:
-    return TokenAnswer(
-        access_token=grant.access_token,
-        token_type="bearer",  # noqa: S106 - the name of a scheme
-        expires_in=grant.expires_in,
-        refresh_token=grant.refresh_token,
-        role=grant.role,
-    )
+    return IdentityFacts.of(identity)

@@ -6,20 +6,18 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, JSONResponse
 
-from app.api.access import Admin, Operator, Parts, Viewer
-from app.api.answers import RunAnswer
+from app.api.access import Admin, CurrentService, Operator, Viewer
 from app.api.bodies import BackupQuery, CreateBody, RecoveryPointBody, VerifyBody
-from app.api.catalogue_answers import BackupInfo, BackupList
 from app.api.downloads import DOWNLOADS, Download
 from app.api.openapi_responses import READS, READS_ONE, STARTS_RUN
 from app.api.run_responses import Launch
+from app.documents.backups import BackupInfo, BackupList
+from app.documents.runs import RunFacts
 from app.domain.backups.backup import BackupFilter
 from app.domain.restores.dry_run import proven_at
 from app.domain.stores import Page
-from app.services import documents, health_documents
 from app.services.backups.check_notes import read_checks
 from app.services.jobs import BackupOptions
-from app.services.retention_documents import pin_of
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["backups"])
@@ -30,7 +28,7 @@ _DELETION_SECONDS: Final = 60.0
 
 @router.get("/list", responses=READS)
 async def list_backups(
-    _: Viewer, parts: Parts, query: Annotated[BackupQuery, Query()]
+    _: Viewer, service: CurrentService, query: Annotated[BackupQuery, Query()]
 ) -> BackupList:
     """List the backups there are, a page at a time, with those that are damaged."""
     wanted = BackupFilter(
@@ -41,45 +39,32 @@ async def list_backups(
         created_before=query.created_before,
     )
     page = Page(query.limit, query.offset, query.sort)
-    found = await parts.program.backups.list(wanted, page)
-    pins = await parts.program.pins.look([entry.backup_id for entry, _ in found.entries])
-    return BackupList.model_validate({
-        "success": True,
-        "backups": [
-            {**documents.backup_line(entry, proven), "pin": pin_of(entry.backup_id, pins)}
-            for entry, proven in found.entries
-        ],
-        "total": found.total,
-        "limit": query.limit,
-        "offset": query.offset,
-        **documents.survey_problems(found.survey),
-    })
+    found = await service.program.backups.list(wanted, page)
+    pins = await service.program.pins.look([entry.backup_id for entry, _ in found.entries])
+    return BackupList.of(found, pins, limit=query.limit, offset=query.offset)
 
 
 @router.get("/info/{backup_id}", responses=READS_ONE)
-async def get_backup(backup_id: str, _: Viewer, parts: Parts) -> BackupInfo:
+async def get_backup(backup_id: str, _: Viewer, service: CurrentService) -> BackupInfo:
     """Show what a backup holds and how it was made."""
-    manifest = await parts.program.backups.info(backup_id)
-    proofs = await asyncio.to_thread(parts.program.catalogue.proofs, backup_id)
-    pins = await parts.program.pins.look([backup_id])
-    return BackupInfo.model_validate({
-        **documents.backup_details(manifest, proven_at(proofs)),
-        "pin": pin_of(backup_id, pins),
-        "checks": health_documents.checks(await read_checks(parts.program.catalogue, manifest)),
-    })
+    manifest = await service.program.backups.info(backup_id)
+    proofs = await asyncio.to_thread(service.program.catalogue.proofs, backup_id)
+    pins = await service.program.pins.look([backup_id])
+    checks = await read_checks(service.program.catalogue, manifest)
+    return BackupInfo.of(manifest, proven_at(proofs), pins, checks)
 
 
-@router.post("/create", status_code=202, response_model=RunAnswer, responses=STARTS_RUN)
+@router.post("/create", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def create_backup(
-    identity: Operator, parts: Parts, launch: Launch, body: CreateBody | None = None
-) -> RunAnswer | JSONResponse:
+    identity: Operator, service: CurrentService, launch: Launch, body: CreateBody | None = None
+) -> RunFacts | JSONResponse:
     """
     Make a backup: one consistent snapshot, proven before it exists.
 
     One backup runs at a time; the run that is in the way is named.
     """
     body = body or CreateBody()
-    wish = BackupOptions(
+    options = BackupOptions(
         databases=body.databases,
         tables=body.tables,
         exclude_tables=body.exclude_tables,
@@ -90,48 +75,51 @@ async def create_backup(
         verify=body.verify,
         accounts=body.accounts,
     )
-    return await launch(parts.program.orders.backup(wish), identity)
+    return await launch(service.program.orders.backup(options), identity)
 
 
-@router.post("/recovery-point", status_code=202, response_model=RunAnswer, responses=STARTS_RUN)
+@router.post("/recovery-point", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def create_recovery_point(
-    identity: Operator, parts: Parts, launch: Launch, body: RecoveryPointBody | None = None
-) -> RunAnswer | JSONResponse:
+    identity: Operator,
+    service: CurrentService,
+    launch: Launch,
+    body: RecoveryPointBody | None = None,
+) -> RunFacts | JSONResponse:
     """Back up what is there now, before something risky; never counted against other backups."""
     body = body or RecoveryPointBody()
-    wish = BackupOptions(
+    options = BackupOptions(
         databases=body.databases, description=body.description, recovery_point=True
     )
-    return await launch(parts.program.orders.backup(wish), identity)
+    return await launch(service.program.orders.backup(options), identity)
 
 
-@router.post("/verify/{backup_id}", status_code=202, response_model=RunAnswer, responses=STARTS_RUN)
+@router.post("/verify/{backup_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def verify_backup(
     backup_id: str,
     identity: Operator,
-    parts: Parts,
+    service: CurrentService,
     launch: Launch,
     body: VerifyBody | None = None,
-) -> RunAnswer | JSONResponse:
+) -> RunFacts | JSONResponse:
     """Prove that a backup is what was written, to the last byte and row; needs no server."""
     level = (body or VerifyBody()).level
-    return await launch(await parts.program.orders.verification(backup_id, level), identity)
+    return await launch(await service.program.orders.verification(backup_id, level), identity)
 
 
-@router.delete("/delete/{backup_id}", response_model=RunAnswer, responses=STARTS_RUN)
+@router.delete("/delete/{backup_id}", response_model=RunFacts, responses=STARTS_RUN)
 async def delete_backup(
-    backup_id: str, identity: Admin, parts: Parts, launch: Launch
-) -> RunAnswer | JSONResponse:
+    backup_id: str, identity: Admin, service: CurrentService, launch: Launch
+) -> RunFacts | JSONResponse:
     """Delete a backup; refused while it is restored, verified or downloaded."""
-    order = await parts.program.orders.deletion(backup_id)
-    return await launch(order, identity, wait_seconds=_DELETION_SECONDS)
+    job = await service.program.orders.deletion(backup_id)
+    return await launch(job, identity, wait_seconds=_DELETION_SECONDS)
 
 
 @router.get("/download/{backup_id}", response_class=FileResponse, responses=DOWNLOADS)
-async def download_backup(backup_id: str, _: Admin, parts: Parts) -> Download:
+async def download_backup(backup_id: str, _: Admin, service: CurrentService) -> Download:
     """
     Download the data file of a backup, whole or in ranges.
 
     `ETag` and `Repr-Digest` hold its SHA-256. The backup cannot be deleted meanwhile.
     """
-    return Download(await asyncio.to_thread(parts.program.catalogue.open, backup_id))
+    return Download(await asyncio.to_thread(service.program.catalogue.open, backup_id))

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import SecretStr
 
-from app.api.access import Parts
+from app.api.access import CurrentService
 from app.api.exposition import MEDIA_TYPE, exposition
 from app.api.openapi_responses import problem_responses
 from app.errors import NotAuthenticatedError
@@ -18,14 +18,14 @@ router = APIRouter(tags=["health"])
 _SCHEME: Final = "Bearer "
 
 
-async def _require_token(request: Request, parts: Parts) -> None:
+async def _require_token(request: Request, service: CurrentService) -> None:
     """
     Refuse whoever does not know the token, if there is one.
 
     Raises:
         NotAuthenticatedError: It is missing or wrong.
     """
-    wanted: SecretStr = parts.program.settings.metrics_token
+    wanted: SecretStr = service.program.settings.metrics_token
     known = wanted.get_secret_value()
     # Of several headers, whatever stands in front of the service may have looked at another one.
     sent = request.headers.getlist("Authorization")
@@ -56,10 +56,10 @@ async def _require_token(request: Request, parts: Parts) -> None:
         ),
     },
 )
-async def get_metrics(parts: Parts) -> Response:
+async def get_metrics(service: CurrentService) -> Response:
     """
     Show all numbers that monitoring needs; where BACKSTAY_METRICS_TOKEN is set, it is asked for.
 
     Numbers are two seconds old at most. What cannot be read is missing, and `backstay_source_up` says so.
     """
-    return Response(exposition(await parts.metrics.gather()), media_type=MEDIA_TYPE)
+    return Response(exposition(await service.metrics.gather()), media_type=MEDIA_TYPE)

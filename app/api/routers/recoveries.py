@@ -1,84 +1,86 @@
-"""Restores: looked at, rehearsed, done and taken back."""
+"""Restores: looked at, tried, done and taken back."""
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.access import Admin, Operator, Parts, Viewer
-from app.api.answers import RunAnswer
+from app.api.access import Admin, CurrentService, Operator, Viewer
 from app.api.bodies import RestoreBody, TestRestoreBody
-from app.api.catalogue_answers import RecoveryOptions
 from app.api.openapi_responses import LOOKS, STARTS_RUN
 from app.api.run_responses import Launch
+from app.documents.restores import RecoveryOptions
+from app.documents.runs import RunFacts
 from app.domain.restores.restore import RestoreRequest
-from app.services import documents
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["restores"])
 
 
 @router.get("/recovery-options/{backup_id}", responses=LOOKS)
-async def get_recovery_options(backup_id: str, _: Viewer, parts: Parts) -> RecoveryOptions:
+async def get_recovery_options(
+    backup_id: str, _: Viewer, service: CurrentService
+) -> RecoveryOptions:
     """Show what a backup can do here: tables, time, space, proofs, what is in the way."""
-    found = await parts.program.recoveries.options(backup_id)
-    return RecoveryOptions.model_validate(documents.options(found))
+    return RecoveryOptions.of(await service.program.recoveries.options(backup_id))
 
 
-@router.post(
-    "/restore/{backup_id}", status_code=202, response_model=RunAnswer, responses=STARTS_RUN
-)
+@router.post("/restore/{backup_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def restore_backup(
     backup_id: str,
     identity: Admin,
-    parts: Parts,
+    service: CurrentService,
     launch: Launch,
     body: RestoreBody | None = None,
-) -> RunAnswer | JSONResponse:
+) -> RunFacts | JSONResponse:
     """
     Restore a backup beside the live data, prove it, and swap it in by one statement.
 
     Until then the live database is not touched, and what it replaced is kept for `undo`. One restore
     of a database runs at a time; the run that is in the way is named.
     """
-    request = _request(backup_id, body or RestoreBody(), parts)
-    return await launch(await parts.program.orders.restore(request), identity)
+    request = _request(backup_id, body or RestoreBody(), service)
+    return await launch(await service.program.orders.restore(request), identity)
 
 
 @router.post(
-    "/test-restore/{backup_id}", status_code=202, response_model=RunAnswer, responses=STARTS_RUN
+    "/test-restore/{backup_id}",
+    name="rehearse_restore",
+    status_code=202,
+    response_model=RunFacts,
+    responses=STARTS_RUN,
 )
-async def rehearse_restore(
+async def try_restore(
     backup_id: str,
     identity: Operator,
-    parts: Parts,
+    service: CurrentService,
     launch: Launch,
     body: TestRestoreBody | None = None,
-) -> RunAnswer | JSONResponse:
+) -> RunFacts | JSONResponse:
     """
     Find out what a restore would do, without changing anything.
 
     With `drill` everything is restored into scratch schemas, proven and dropped again.
     """
     body = body or TestRestoreBody()
-    request = _request(backup_id, body, parts)
+    request = _request(backup_id, body, service)
     if body.drill:
-        return await launch(await parts.program.orders.drill(request), identity)
-    return await launch(await parts.program.orders.dry_run(request), identity)
+        return await launch(await service.program.orders.drill(request), identity)
+    return await launch(await service.program.orders.dry_run(request), identity)
 
 
-@router.post("/undo/{restore_id}", status_code=202, response_model=RunAnswer, responses=STARTS_RUN)
+@router.post("/undo/{restore_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def undo_restore(
-    restore_id: str, identity: Admin, parts: Parts, launch: Launch
-) -> RunAnswer | JSONResponse:
+    restore_id: str, identity: Admin, service: CurrentService, launch: Launch
+) -> RunFacts | JSONResponse:
     """
     Take a restore back: the old tables return by one statement.
 
     `restore_id` is that of the restore, or the backup's id for its newest restore. What the restore
     brought is kept, so an undo can itself be undone.
     """
-    return await launch(await parts.program.orders.undo(restore_id), identity)
+    return await launch(await service.program.orders.undo(restore_id), identity)
 
 
-def _request(backup_id: str, body: RestoreBody, parts: Parts) -> RestoreRequest:
+def _request(backup_id: str, body: RestoreBody, service: CurrentService) -> RestoreRequest:
     return RestoreRequest(
         backup_id=backup_id,
         into=body.into or "",
@@ -91,5 +93,5 @@ def _request(backup_id: str, body: RestoreBody, parts: Parts) -> RestoreRequest:
         verify_after=body.verify_after,
         create_backup=body.create_backup,
         skip_binlog=body.skip_binlog,
-        threads=parts.program.settings.threads,
+        threads=service.program.settings.threads,
     )

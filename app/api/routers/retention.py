@@ -3,13 +3,12 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.access import Admin, Operator, Parts
-from app.api.answers import RunAnswer
+from app.api.access import Admin, CurrentService, Operator
 from app.api.bodies import PinBody, PruneBody
-from app.api.catalogue_answers import PinAnswer, PrunePlan
 from app.api.openapi_responses import CHANGES, STARTS_RUN
 from app.api.run_responses import Launch
-from app.services import retention_documents
+from app.documents.retention import PinChanged, PrunePlan
+from app.documents.runs import RunFacts
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["backups"])
@@ -18,18 +17,18 @@ router = APIRouter(prefix="/api/admin/backup", tags=["backups"])
 @router.post(
     "/prune",
     status_code=202,
-    response_model=RunAnswer,
+    response_model=RunFacts,
     responses={
         **STARTS_RUN,
         200: {
-            "model": RunAnswer | PrunePlan,
+            "model": RunFacts | PrunePlan,
             "description": "What would go; or waited for and done.",
         },
     },
 )
 async def prune_backups(
-    identity: Admin, parts: Parts, launch: Launch, body: PruneBody | None = None
-) -> RunAnswer | JSONResponse:
+    identity: Admin, service: CurrentService, launch: Launch, body: PruneBody | None = None
+) -> RunFacts | JSONResponse:
     """
     Delete the backups that no rule keeps; as a dry run, say which would go, and why.
 
@@ -37,25 +36,24 @@ async def prune_backups(
     """
     body = body or PruneBody()
     if body.dry_run:
-        plan = await parts.program.retention.plan()
-        answer = PrunePlan.model_validate(retention_documents.retention_plan(plan))
-        return JSONResponse(answer.model_dump(mode="json"))
-    order = parts.program.orders.prune(identity.name, accept_clock=body.accept_clock)
-    return await launch(order, identity)
+        plan = PrunePlan.of(await service.program.retention.plan())
+        return JSONResponse(plan.model_dump(mode="json"))
+    job = service.program.orders.prune(identity.name, accept_clock=body.accept_clock)
+    return await launch(job, identity)
 
 
 @router.post("/pin/{backup_id}", responses=CHANGES)
 async def pin_backup(
-    backup_id: str, identity: Operator, parts: Parts, body: PinBody | None = None
-) -> PinAnswer:
+    backup_id: str, identity: Operator, service: CurrentService, body: PinBody | None = None
+) -> PinChanged:
     """Keep a backup: nobody can delete it until it is unpinned."""
     reason = (body or PinBody()).reason
-    notes = await parts.program.pins.pin(backup_id, identity.name, reason)
-    return PinAnswer.model_validate(retention_documents.pin_changed(backup_id, notes))
+    notes = await service.program.pins.pin(backup_id, identity.name, reason)
+    return PinChanged.of(backup_id, notes)
 
 
 @router.delete("/pin/{backup_id}", responses=CHANGES)
-async def unpin_backup(backup_id: str, _: Operator, parts: Parts) -> PinAnswer:
+async def unpin_backup(backup_id: str, _: Operator, service: CurrentService) -> PinChanged:
     """Let a backup be deleted again; one that is not pinned is fine."""
-    notes = await parts.program.pins.unpin(backup_id)
-    return PinAnswer.model_validate(retention_documents.pin_changed(backup_id, notes))
+    notes = await service.program.pins.unpin(backup_id)
+    return PinChanged.of(backup_id, notes)

@@ -6,11 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from app.api.access import Operator, Parts, Viewer
-from app.api.answers import RunAnswer, RunList
+from app.api.access import CurrentService, Operator, Viewer
 from app.api.bodies import RunQuery
 from app.api.openapi_responses import CHANGES, READS, READS_ONE
-from app.api.run_responses import run_answer
+from app.documents.runs import RunFacts, RunList
 from app.domain.access.user import Role
 from app.domain.runs.run import Run, RunFilter, RunKind
 from app.domain.stores import Page
@@ -23,38 +22,34 @@ router = APIRouter(prefix="/api/admin/runs", tags=["runs"])
 _OF_ADMINS = frozenset({RunKind.RESTORE, RunKind.UNDO, RunKind.DELETION, RunKind.PRUNE})
 
 
-async def _existing(run_id: str, parts: Parts) -> Run:
+async def _existing(run_id: str, service: CurrentService) -> Run:
     """Look a run up before its events begin, when an error can still be told."""
-    return await parts.program.runs.get(run_id)
+    return await service.program.runs.get(run_id)
 
 
 @router.get("", responses=READS)
-async def list_runs(_: Viewer, parts: Parts, query: Annotated[RunQuery, Query()]) -> RunList:
+async def list_runs(
+    _: Viewer, service: CurrentService, query: Annotated[RunQuery, Query()]
+) -> RunList:
     """List runs of the service and of the command line, newest first unless sorted otherwise."""
     wanted = RunFilter(
         kinds=query.kind, states=query.state, requested_by=query.asked_by, backup_id=query.backup_id
     )
     page = Page(query.limit, query.offset, query.sort)
-    runs, total = await parts.program.runs.list(wanted, page)
-    return RunList(
-        success=True,
-        runs=tuple(run_answer(run) for run in runs),
-        total=total,
-        limit=query.limit,
-        offset=query.offset,
-    )
+    runs, total = await service.program.runs.list(wanted, page)
+    return RunList.of(runs, total=total, limit=query.limit, offset=query.offset)
 
 
 @router.get("/{run_id}", responses=READS_ONE)
-async def get_run(run_id: str, _: Viewer, parts: Parts) -> RunAnswer:
+async def get_run(run_id: str, _: Viewer, service: CurrentService) -> RunFacts:
     """Show a run: its progress while it works, its result or error when it is over."""
-    return run_answer(await parts.program.runs.get(run_id))
+    return RunFacts.of(await service.program.runs.get(run_id))
 
 
 @router.get("/{run_id}/events", response_class=EventSourceResponse, responses=READS_ONE)
 async def watch_run(
     _: Viewer,
-    parts: Parts,
+    service: CurrentService,
     request: Request,
     run: Annotated[Run, Depends(_existing)],
     last_event_id: Annotated[
@@ -68,24 +63,28 @@ async def watch_run(
     `Last-Event-ID` goes on after it. The name of an event is the run's state.
     """
     known = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
-    async for now in parts.program.runs.watch(run.run_id, known):
-        yield ServerSentEvent(data=run_answer(now), event=now.state.value, id=str(now.revision))
+    async for run_now in service.program.runs.watch(run.run_id, known):
+        yield ServerSentEvent(
+            data=RunFacts.of(run_now), event=run_now.state.value, id=str(run_now.revision)
+        )
         if request.app.state.is_stopping():
             return
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=CHANGES)
-async def cancel_run(run_id: str, identity: Operator, parts: Parts, request: Request) -> RunAnswer:
+async def cancel_run(
+    run_id: str, identity: Operator, service: CurrentService, request: Request
+) -> RunFacts:
     """
     Ask a run to stop, in whichever process it is; it cleans up after itself.
 
     Restores, undos and deletions are stopped by admins only.
     """
-    runs = parts.program.runs
+    runs = service.program.runs
     run = await runs.get(run_id)
     request.state.run_id = run.run_id
     if run.kind in _OF_ADMINS and not identity.role.allows(Role.ADMIN):
         raise NotAuthorizedError(
             f"the role {Role.ADMIN} is needed to stop a {run.kind}", hint="Ask an admin."
         )
-    return run_answer(await runs.cancel(run_id))
+    return RunFacts.of(await runs.cancel(run_id))

@@ -1,55 +1,49 @@
 """Users of the service."""
 
-from dataclasses import asdict
-
 from fastapi import APIRouter
 
-from app.api.access import Admin, Parts
-from app.api.answers import UserAnswer, UserFacts, UserList
+from app.api.access import Admin, CurrentService
 from app.api.bodies import UserBody, UserChangeBody
 from app.api.openapi_responses import CHANGES, READS, READS_ONE
-from app.domain.access.user import User
+from app.documents.access import UserDocument, UserList
 
 
 router = APIRouter(prefix="/api/admin/users", tags=["users"])
 
 
 @router.get("", responses=READS)
-async def list_users(_: Admin, parts: Parts) -> UserList:
+async def list_users(_: Admin, service: CurrentService) -> UserList:
     """List the users by name."""
-    return UserList(success=True, users=tuple(map(_facts, await parts.people.users.list())))
+    return UserList.of(await service.people.users.list())
 
 
 @router.post("", status_code=201, responses=CHANGES)
-async def create_user(_: Admin, parts: Parts, body: UserBody) -> UserAnswer:
+async def create_user(_: Admin, service: CurrentService, body: UserBody) -> UserDocument:
     """Add a user, who logs in with name and password."""
     password = body.password.get_secret_value()
-    user = await parts.people.users.create(body.name, password, body.role)
-    return UserAnswer(success=True, user=_facts(user))
+    user = await service.people.users.create(body.name, password, body.role)
+    return UserDocument.of(user)
 
 
 @router.get("/{name}", responses=READS_ONE)
-async def get_user(name: str, _: Admin, parts: Parts) -> UserAnswer:
+async def get_user(name: str, _: Admin, service: CurrentService) -> UserDocument:
     """Show a user."""
-    return UserAnswer(success=True, user=_facts(await parts.people.users.get(name)))
+    return UserDocument.of(await service.people.users.get(name))
 
 
 @router.patch("/{name}", responses=CHANGES)
-async def change_user(name: str, _: Admin, parts: Parts, body: UserChangeBody) -> UserAnswer:
+async def change_user(
+    name: str, _: Admin, service: CurrentService, body: UserChangeBody
+) -> UserDocument:
     """
     Change role or password of a user, or disable them.
 
     A new password and disabling end their logins at once; the last admin stays one.
     """
-    user = await parts.people.users.change(
+    user = await service.people.users.change(
         name,
         role=body.role,
         password=body.password.get_secret_value() if body.password else None,
         disabled=body.disabled,
     )
-    return UserAnswer(success=True, user=_facts(user))
-
-
-def _facts(user: User) -> UserFacts:
-    fields = {key: value for key, value in asdict(user).items() if key != "password_hash"}
-    return UserFacts.model_validate(fields)
+    return UserDocument.of(user)

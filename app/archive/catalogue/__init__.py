@@ -1,1 +1,1 @@
-"""The directory of backups: listed, rebuilt, swept, deleted; imports `file`."""
+"""The directory of backups: listed, rebuilt, swept, deleted; import `Catalogue` from here."""

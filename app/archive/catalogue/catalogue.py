@@ -22,6 +22,7 @@ from app.archive.catalogue.salvage import salvage
 from app.archive.catalogue.sidecars import Sidecars
 from app.archive.catalogue.sweeping import Sweeper, names_of
 from app.archive.file import publication
+from app.archive.file.codec import DAMAGED_HINT
 from app.archive.file.reader import ArchiveReader
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import DamagedFile, Survey
@@ -66,14 +67,14 @@ class Catalogue:
             directory = LocalDirectory(directory)
         self.directory = directory
         self._sidecars = Sidecars(directory)
-        # What `metadata.json` held when it was last decoded, and what it was right for: with many
-        # backups both take longer than the look itself. Replaced as a whole, as threads share them.
+        # What `metadata.json` held when it was last decoded, and what it was up to date with: with
+        # many backups both take longer than the survey. Replaced as a whole, as threads share them.
         self._decoded: tuple[bytes, Mapping[str, CachedEntry]] = (b"", {})
-        self._right: tuple[bytes, list[CachedEntry]] = (b"", [])
+        self._current: tuple[bytes, list[CachedEntry]] = (b"", [])
 
     def survey(self) -> Survey:
         """
-        Look at everything; `metadata.json` is brought up to date on the way, where it may be written.
+        List everything; `metadata.json` is brought up to date on the way, where it may be written.
 
         Returns:
             What is there now.
@@ -81,10 +82,10 @@ class Catalogue:
         Raises:
             StorageError: The directory cannot be read.
         """
-        survey, cached, before = self._look()
-        if (before, cached) != self._right:
+        survey, cached, before = self._read_all()
+        if (before, cached) != self._current:
             if encode_metadata(cached) == before:
-                self._right = (before, cached)
+                self._current = (before, cached)
             else:
                 with suppress(StorageError):  # a cache; the manifests have been read
                     self.refresh()
@@ -105,7 +106,7 @@ class Catalogue:
     def refresh(self, written: Manifest | None = None) -> None:
         """Write `metadata.json` anew, without decoding what was `written` now; raises StorageError."""
         with self.directory.locked():
-            _, cached, before = self._look(written)
+            _, cached, before = self._read_all(written)
             data = encode_metadata(cached)
             if data != before:
                 self.directory.replace(layout.METADATA, data)
@@ -158,7 +159,7 @@ class Catalogue:
 
     def add_proof(self, backup_id: str, proof: Proof) -> None:
         """
-        Remember what a restore of a backup has shown.
+        Record what a restore of a backup has shown.
 
         Raises:
             BackupNotFoundError: It was deleted meanwhile.
@@ -186,7 +187,7 @@ class Catalogue:
 
     def change_notes(self, backup_id: str, change: Callable[[Notes], Notes]) -> Notes:
         """
-        Note something about a backup.
+        Record something about a backup.
 
         Returns:
             All that is noted now.
@@ -270,7 +271,7 @@ class Catalogue:
         problems: list[DamagedFile] = []
         for name in self._rebuildable():
             try:
-                self._rebuild_one(name)
+                self._rebuild_manifest(name)
             except AppError as exc:
                 problems.append(DamagedFile(name.file, exc))
             else:
@@ -295,7 +296,7 @@ class Catalogue:
             raise ManifestError(f"{name.manifest}: is the manifest of {manifest.file[:120]!r}")
         return manifest
 
-    def _look(self, written: Manifest | None = None) -> tuple[Survey, list[CachedEntry], bytes]:
+    def _read_all(self, written: Manifest | None = None) -> tuple[Survey, list[CachedEntry], bytes]:
         """Return the survey, what `metadata.json` should hold, and what it holds."""
         names = set(self.directory.names())
         before = self._metadata() if layout.METADATA in names else b""
@@ -326,8 +327,8 @@ class Catalogue:
         self, name: BackupName, known: CachedEntry | None, written: Manifest | None
     ) -> CachedEntry:
         """Return the line of one backup, from the cache when its manifest did not change."""
-        note, data = self.directory.stat(name.manifest), self.directory.stat(name.file)
-        if note is None or data is None:
+        manifest_file, data = self.directory.stat(name.manifest), self.directory.stat(name.file)
+        if manifest_file is None or data is None:
             raise BackupNotFoundError(
                 name.backup_id, hint="Its data file is gone; put it back, or delete the backup."
             )
@@ -336,14 +337,14 @@ class Catalogue:
                 f"{name.file}: not a regular file",
                 hint="Symbolic links in a backup directory are never followed; remove it.",
             )
-        stamp = Stamp(note.st_size, note.st_mtime_ns)
+        stamp = Stamp(manifest_file.st_size, manifest_file.st_mtime_ns)
         full_path = self.directory.full_path(name.file)
         if known is None or (known.stamp, known.entry.full_path) != (stamp, full_path):
             known = CachedEntry(CatalogueEntry.of(self._read(name, written), full_path), stamp)
         if known.entry.size != data.st_size:
             raise TruncatedFileError(
                 f"{name.file}: {data.st_size} bytes, the manifest says {known.entry.size}",
-                hint="Restore from another backup; this file is damaged.",
+                hint=DAMAGED_HINT,
             )
         return known
 
@@ -363,14 +364,14 @@ class Catalogue:
             return True
         return False
 
-    def _rebuild_one(self, name: BackupName) -> None:
+    def _rebuild_manifest(self, name: BackupName) -> None:
         with self.directory.open(name.file) as file:
             manifest = salvage(file, name)
             with self.directory.locked():
                 self.directory.remove(name.rebuild)
-                with self.directory.create(name.rebuild) as note:
-                    note.write(to_json(manifest))
-                    note.sync()
-                    note.rename(name.manifest)
-                    note.keep()
+                with self.directory.create(name.rebuild) as manifest_file:
+                    manifest_file.write(to_json(manifest))
+                    manifest_file.sync()
+                    manifest_file.rename(name.manifest)
+                    manifest_file.keep()
                 self.directory.sync()

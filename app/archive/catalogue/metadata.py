@@ -1,5 +1,5 @@
 """
-`metadata.json`: the catalogue in the shape that the customer's own tools read.
+`metadata.json`: the catalogue in the shape of `docs/format.md`, which programs of others read.
 
 A cache of the manifests, one value a backup id. Each value tells which manifest it was made from
 and carries its own digest: whatever does not fit is made again, so nothing is lost with the file.
@@ -45,7 +45,7 @@ class CachedEntry:
 
 _ENTRY: Final = TypeAdapter(CatalogueEntry)
 _STAMP: Final = TypeAdapter(Stamp)
-# What the seed nests under "options"; the others of ours stand beside its keys.
+# What stands under "options" in the file; all other fields stand beside it.
 _OPTIONS: Final = ("include_data", "compress", "verify", "description")
 
 

@@ -36,7 +36,7 @@ from app.storage.layout import BackupName
 
 # Small: what is left of a block after a member's end is copied once a member.
 _SCAN_BYTES: Final = 64 << 10
-_HINT: Final = "Restore from another backup; this file is damaged."
+_HINT: Final = codecs.DAMAGED_HINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,10 @@ def _walk_plain(file: ReadFile) -> Iterator[_Found]:
 
 
 def _compare(draft: Manifest, found: list[_Found], source: str) -> None:
-    listed = [_Found(m.offset, m.size, m.raw_size, m.sha256) for m in draft.members]
+    listed = [
+        _Found(member.offset, member.size, member.raw_size, member.sha256)
+        for member in draft.members
+    ]
     if len(listed) != len(found):
         raise ManifestError(
             f"{source}: {len(found)} members, the footer lists {len(listed)}", hint=_HINT

@@ -22,12 +22,11 @@ class Sidecars:
 
     def proofs(self, name: BackupName) -> tuple[Proof, ...]:
         """Read what restores have shown, newest first; raises StorageError."""
-        if not self._directory.exists(name.proofs):
-            return ()
-        return decode_proofs(self._directory.read(name.proofs, MAX_METADATA_BYTES))
+        data = self._directory.find(name.proofs, MAX_METADATA_BYTES)
+        return () if data is None else decode_proofs(data)
 
     def add_proof(self, name: BackupName, proof: Proof) -> None:
-        """Remember what a restore has shown; the caller holds the directory's lock."""
+        """Record what a restore has shown; the caller holds the directory's lock."""
         proofs = (proof, *self.proofs(name))[:MAX_PROOFS]
         self._directory.replace(name.proofs, encode_proofs(proofs))
 
@@ -42,9 +41,10 @@ class Sidecars:
             ChecksumMismatchError: They are damaged: nobody knows whether the backup is pinned.
             StorageError: They cannot be read.
         """
-        if not self._directory.exists(name.notes):
+        data = self._directory.find(name.notes, MAX_METADATA_BYTES)
+        if data is None:
             return Notes()
-        notes = decode_notes(self._directory.read(name.notes, MAX_METADATA_BYTES))
+        notes = decode_notes(data)
         if notes is None:
             raise ChecksumMismatchError(
                 f"{name.notes}: cannot be understood", hint="Correct it, or remove it."
@@ -52,7 +52,7 @@ class Sidecars:
         return notes
 
     def change_notes(self, name: BackupName, change: Callable[[Notes], Notes]) -> Notes:
-        """Note something, and return all that is noted; the caller holds the directory's lock."""
+        """Record something, and return all that is noted; the caller holds the directory's lock."""
         notes = change(self.notes(name))
         self._directory.replace(name.notes, encode_notes(notes))
         return notes

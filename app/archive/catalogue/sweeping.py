@@ -23,19 +23,19 @@ class Sweeper:
             names = set(self._directory.names())
             removed: list[str] = []
             for file in layout.REPLACED:
-                removed += self._sweep_one(file + layout.PARTIAL)
+                removed += self._sweep_file(file + layout.PARTIAL)
             for name in names_of(names):
                 if name.tombstone in names:
                     removed += self._sweep_tombstone(name)
                 elif name.partial in names:
-                    removed += self._sweep_one(name.partial)
+                    removed += self._sweep_file(name.partial)
                 if name.rebuild in names:
-                    removed += self._sweep_one(name.rebuild)
+                    removed += self._sweep_file(name.rebuild)
                 is_gone = not {name.file, name.manifest, name.partial, name.tombstone} & names
                 for beside in (name.proofs, name.notes):
-                    removed += self._sweep_one(beside + layout.PARTIAL)
+                    removed += self._sweep_file(beside + layout.PARTIAL)
                     if is_gone:
-                        removed += self._sweep_one(beside)
+                        removed += self._sweep_file(beside)
             return tuple(removed)
 
     def _sweep_tombstone(self, name: BackupName) -> list[str]:
@@ -51,7 +51,7 @@ class Sweeper:
         except BackupInUseError:
             return []
 
-    def _sweep_one(self, file: str) -> list[str]:
+    def _sweep_file(self, file: str) -> list[str]:
         """Remove a file unless it has an owner, is no file, or is not there."""
         if not self._is_regular(file):
             return []

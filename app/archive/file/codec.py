@@ -38,7 +38,8 @@ _DECODE_ERRORS: Final[tuple[type[Exception], ...]] = (
     cast("type[Exception]", igzip_lib.IsalError),
     zstd.ZstdError,
 )
-_DAMAGED = "Restore from another backup; this file is damaged."
+# The hint of every error about bytes that are not what was written.
+DAMAGED_HINT: Final = "Restore from another backup; this file is damaged."
 
 
 class Compressor(Protocol):
@@ -203,9 +204,9 @@ def inflated(
                 _check_length(done, raw_size, source)
             yield piece
         if stream.unused:
-            raise ChecksumMismatchError(f"{source}: bytes after its end", hint=_DAMAGED)
+            raise ChecksumMismatchError(f"{source}: bytes after its end", hint=DAMAGED_HINT)
     if codec is not Codec.NONE and not stream.eof:
-        raise TruncatedFileError(f"{source}: ends too early", hint=_DAMAGED)
+        raise TruncatedFileError(f"{source}: ends too early", hint=DAMAGED_HINT)
     _check_length(done, raw_size, source)
 
 
@@ -259,10 +260,10 @@ class MemberStream:
         try:
             return self._inner.feed(data, block)
         except _DECODE_ERRORS as exc:
-            raise ChecksumMismatchError(f"{source}: {exc}", hint=_DAMAGED) from exc
+            raise ChecksumMismatchError(f"{source}: {exc}", hint=DAMAGED_HINT) from exc
 
 
 def _check_length(actual: int, raw_size: int, source: str) -> None:
     if actual != raw_size:
         more = "more than" if actual > raw_size else f"{actual} instead of"
-        raise ChecksumMismatchError(f"{source}: {more} {raw_size} bytes inside", hint=_DAMAGED)
+        raise ChecksumMismatchError(f"{source}: {more} {raw_size} bytes inside", hint=DAMAGED_HINT)

@@ -21,8 +21,8 @@ class Label:
     """What a member is, before it has a place."""
 
     kind: MemberKind
-    database: str
-    table: str
+    database: str = ""
+    table: str = ""
 
 
 class MemberPacker:

@@ -58,22 +58,22 @@ def publish(
         StorageError: The backup does not exist; `data` is to be withdrawn.
     """
     with directory.locked():
-        note = directory.create(name.tombstone)
+        manifest_file = directory.create(name.tombstone)
         try:
-            note.write(manifest)
-            note.sync()
+            manifest_file.write(manifest)
+            manifest_file.sync()
             directory.sync()
             data.rename(name.file)
             directory.sync()
-            note.rename(name.manifest)
+            manifest_file.rename(name.manifest)
             directory.sync()
         except BaseException:
-            withdraw(directory, data, note)
+            withdraw(directory, data, manifest_file)
             raise
-    return note
+    return manifest_file
 
 
-def withdraw(directory: LocalDirectory, data: WriteFile, note: WriteFile | None) -> None:
+def withdraw(directory: LocalDirectory, data: WriteFile, manifest_file: WriteFile | None) -> None:
     """
     Remove what a failed or cancelled run has written, whatever names it has by now.
 
@@ -81,8 +81,8 @@ def withdraw(directory: LocalDirectory, data: WriteFile, note: WriteFile | None)
         StorageError: A file could not be removed; it is garbage for the next sweep.
     """
     try:
-        if note is not None:
-            note.discard()
+        if manifest_file is not None:
+            manifest_file.discard()
             with suppress(StorageError):
                 directory.sync()
     finally:

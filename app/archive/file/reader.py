@@ -17,6 +17,7 @@ from app.archive.file.verification import (
     blocks_of,
     check_digest,
     check_size,
+    name_member,
     split,
     until,
     verify_file,
@@ -111,7 +112,7 @@ class ArchiveReader:
             IntegrityError: The bytes are not what the manifest says.
             StorageError: The medium does not answer.
         """
-        source = self._source(member)
+        source = name_member(self._file, member)
         data = self._file.read(member.offset, member.size)
         check_digest(hashlib.sha256(data).hexdigest(), member.sha256, source=source)
         codec = self.manifest.options.codec
@@ -138,7 +139,7 @@ class ArchiveReader:
                 were right.
             StorageError: The medium does not answer.
         """
-        source = self._source(member)
+        source = name_member(self._file, member)
         digest = hashlib.sha256()
         codec = self.manifest.options.codec
 
@@ -166,7 +167,7 @@ class ArchiveReader:
 
         Args:
             level: How far to look.
-            threads: Members looked at side by side.
+            threads: Members checked side by side.
             listener: Told of each member that was checked; called in a thread.
 
         Returns:
@@ -191,6 +192,3 @@ class ArchiveReader:
         """Notice a deletion between looking the name up and locking the file."""
         if not self._file.is_current():
             raise BackupNotFoundError(self.manifest.backup_id)
-
-    def _source(self, member: MemberEntry) -> str:
-        return f"{self._file.name}: {member.kind.value} member at byte {member.offset}"

@@ -8,6 +8,7 @@ so a statement that was cut, doubled or mangled is seen even where its digest wa
 import re
 from typing import Final
 
+from app.archive.file.codec import DAMAGED_HINT
 from app.errors import ChecksumMismatchError
 
 
@@ -54,7 +55,4 @@ def count_rows(sql: bytes, *, source: str) -> int:
         rest, rows = _ROW.subn(b"", memoryview(sql)[head.end() :])
         if not rest and rows:
             return rows
-    raise ChecksumMismatchError(
-        f"{source}: not a whole INSERT statement",
-        hint="Restore from another backup; this file is damaged.",
-    )
+    raise ChecksumMismatchError(f"{source}: not a whole INSERT statement", hint=DAMAGED_HINT)

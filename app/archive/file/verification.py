@@ -26,8 +26,6 @@ from app.storage.files import ReadFile
 
 # Members above this size in the file or in memory are streamed instead of held.
 HOLD_BYTES: Final = 16 << 20
-_DAMAGED: Final = "Restore from another backup; this file is damaged."
-
 
 # Called with each member that was checked, in file order, from the verifying thread; may raise.
 Listener = Callable[[MemberEntry], None]
@@ -50,7 +48,7 @@ class _Task:
         return self.level.depth >= level.depth
 
     def source(self, member: MemberEntry) -> str:
-        return f"{self.file.name}: {member.kind.value} member at byte {member.offset}"
+        return name_member(self.file, member)
 
 
 def verify_file(
@@ -69,7 +67,7 @@ def verify_file(
         file: The data file; its size known.
         manifest: Not trusted either.
         level: How far to look.
-        threads: Members that are looked at side by side.
+        threads: Members that are checked side by side.
         checksum: Whether the digest of the whole file is made, too. Who made it and the members'
             digests of the same bytes needs only the latter: members tile the file.
         listener: Told of each member; what it raises ends the verification.
@@ -123,11 +121,17 @@ def _report(task: _Task, rows: int, seconds: float) -> VerifyReport:
     )
 
 
+def name_member(file: ReadFile, member: MemberEntry) -> str:
+    """Name a member in messages."""
+    return f"{file.name}: {member.kind.value} member at byte {member.offset}"
+
+
 def check_size(file: ReadFile, manifest: Manifest) -> None:
     """Compare sizes; raises TruncatedFileError."""
     if file.size != manifest.size:
         raise TruncatedFileError(
-            f"{file.name}: {file.size} bytes, the manifest says {manifest.size}", hint=_DAMAGED
+            f"{file.name}: {file.size} bytes, the manifest says {manifest.size}",
+            hint=codecs.DAMAGED_HINT,
         )
 
 
@@ -173,7 +177,7 @@ def split(
         sql = b"".join(parts)
         if hashlib.sha256(sql).hexdigest() != entry.sha256:
             raise ChecksumMismatchError(
-                f"{source}: statement {number} differs from its SHA-256", hint=_DAMAGED
+                f"{source}: statement {number} differs from its SHA-256", hint=codecs.DAMAGED_HINT
             )
         yield entry, sql
     for _ in pieces:
@@ -185,7 +189,7 @@ def check_digest(digest: str, expected: str, *, source: str) -> None:
     if digest != expected:
         raise ChecksumMismatchError(
             f"{source}: SHA-256 is {digest[:16]}..., the manifest says {expected[:16]}...",
-            hint=_DAMAGED,
+            hint=codecs.DAMAGED_HINT,
         )
 
 
@@ -257,7 +261,8 @@ def _check_content(task: _Task, member: MemberEntry, raw: Iterator[bytes]) -> in
             found = count_rows(sql, source=source)
             if found != entry.rows:
                 raise ChecksumMismatchError(
-                    f"{source}: {found} rows in a statement of {entry.rows}", hint=_DAMAGED
+                    f"{source}: {found} rows in a statement of {entry.rows}",
+                    hint=codecs.DAMAGED_HINT,
                 )
             rows += found
     return rows

@@ -77,7 +77,7 @@ class ArchiveWriter:
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._data: WriteFile | None = None
-        self._note: WriteFile | None = None
+        self._manifest_file: WriteFile | None = None
         self._usable = False
         self._failure: StorageError | None = None
 
@@ -131,7 +131,8 @@ class ArchiveWriter:
             packer = MemberPacker(self.name.codec)
             await run_in_thread(self._put_waiting, executor=self._pool)
             async for statement in statements:
-                await run_in_thread(partial(self._put_one, packer, statement), executor=self._pool)
+                put = partial(self._put_statement, packer, statement)
+                await run_in_thread(put, executor=self._pool)
             await run_in_thread(lambda: self._put([packer.end()]), executor=self._pool)
             member = packer.entry(Label(kind, database, table), offset)
             self._end_change(member)
@@ -219,7 +220,7 @@ class ArchiveWriter:
         pieces, self._waiting, self._waiting_bytes = self._waiting, [], 0
         self._put(pieces)
 
-    def _put_one(self, packer: MemberPacker, statement: Statement) -> None:
+    def _put_statement(self, packer: MemberPacker, statement: Statement) -> None:
         self._put([packer.add(statement)])
 
     def _seal(self, draft: Manifest, closing: bytes) -> Manifest:
@@ -230,7 +231,7 @@ class ArchiveWriter:
             if piece:
                 self._put([piece])
         self._put([packer.end()])
-        footer = packer.entry(Label(MemberKind.FOOTER, "", ""), self.size)
+        footer = packer.entry(Label(MemberKind.FOOTER), self.size)
         self._members.append(footer)
         self.size += footer.size
         self._file().sync()
@@ -262,32 +263,34 @@ class ArchiveWriter:
             checksum=False,  # made of the bytes whose members are compared
             listener=until(stop, listener),
         )
-        await run_in_thread(file.forget, executor=self._pool)
+        await run_in_thread(file.drop_cache, executor=self._pool)
         await run_in_thread(work, stop=stop)
 
     def _publish(self, manifest: Manifest) -> None:
         data = to_json(manifest)
-        self._note = publication.publish(self._directory, self.name, self._file(), data)
+        self._manifest_file = publication.publish(self._directory, self.name, self._file(), data)
 
     def _keep(self) -> None:
-        data, note = self._data, self._note
-        self._data = self._note = None
-        for file in (note, data):
+        data, manifest_file = self._data, self._manifest_file
+        self._data = self._manifest_file = None
+        for file in (manifest_file, data):
             if file is None:
                 continue
             try:
                 file.keep()
             except StorageError as exc:  # all of it was synced before; a close cannot undo that
-                _log.warning("%s", exc)
+                _log.warning("Closing a file of a published backup failed: %s", exc)
 
     def _withdraw(self) -> None:
         self._pool.shutdown(wait=True)
-        data, note = self._data, self._note
-        self._data = self._note = None
+        data, manifest_file = self._data, self._manifest_file
+        self._data = self._manifest_file = None
         self._usable = False
         if data is None:
             return
         try:
-            publication.withdraw(self._directory, data, note)
+            publication.withdraw(self._directory, data, manifest_file)
         except StorageError as exc:
-            _log.warning("left for the next sweep: %s", exc)
+            _log.warning(
+                "Removing an unfinished backup failed; the next sweep tries again: %s", exc
+            )

@@ -7,7 +7,7 @@ import typer
 from app.cli.edge import perform
 from app.cli.exits import OK, exit_code
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, failure, note, say, table
+from app.cli.output import CommandResult, note, say, table
 from app.errors import DeliveryError
 
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.domain.alerts.notice import AlertRecord, Delivery
-    from app.domain.document import Json
 
 app = typer.Typer(name="alert", help="Who is told when something is wrong.", no_args_is_help=True)
 
@@ -28,22 +27,19 @@ def send_test(as_json: AsJson = False) -> None:
         from app.bootstrap.alerting import alerting
         from app.bootstrap.program import SystemClock
         from app.config import load_settings
-        from app.services.alertfacts import outcome_facts
+        from app.documents.alerts import AlertTest, FailedAlertTest
 
         async with alerting(load_settings(), SystemClock()) as alerts:
             await alerts.load()
             outcomes = await alerts.test()
-        document = outcome_facts(outcomes)
+        document = AlertTest.of(outcomes)
         missed = [target for target, error in outcomes.items() if error]
         error = DeliveryError(
             f"{len(missed)} of {len(outcomes)} targets did not take the message",
             hint="See docs/alerts.md for what the reasons mean.",
         )
         if missed:
-            told = failure(
-                error.code, error.title, str(error), error.hint, retryable=error.retryable
-            )
-            document = {**document, **told}
+            document = FailedAlertTest.failed(outcomes, error)
 
         def show() -> None:
             table(("Target", "Result"), [(one, why or "ok") for one, why in outcomes.items()])
@@ -72,14 +68,13 @@ def list_(
         from app.bootstrap.alerting import alerting
         from app.bootstrap.program import SystemClock
         from app.config import load_settings
+        from app.documents.alerts import AlertList
         from app.domain.stores import AlertFilter, Page
-        from app.services.alertfacts import alert_facts
 
         wanted = AlertFilter(is_open=True if only_open else None)
         page = Page(limit=limit, sort="-opened_at")
         async with alerting(load_settings(), SystemClock()) as alerts:
             found, total = await alerts.list(wanted, page)
-        facts: list[Json] = [alert_facts(record, attempts) for record, attempts in found]
 
         def show() -> None:
             if not found:
@@ -88,7 +83,7 @@ def list_(
             headings = ("Since (UTC)", "Until (UTC)", "Alert", "Seen", "Message", "Told")
             table(headings, [_row(record, attempts) for record, attempts in found])
 
-        return CommandResult({"success": True, "alerts": facts, "total": total}, show)
+        return CommandResult(AlertList.of(found, total), show)
 
     perform(work, as_json=as_json)
 

@@ -22,11 +22,12 @@ def verify(as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.access import people
         from app.config import load_settings
+        from app.documents.access import AuditVerified
 
         async with people(load_settings()) as parts:
             count = await parts.audit.verify()
         return CommandResult(
-            {"success": True, "entries": count},
+            AuditVerified.of(count),
             lambda: say(f"The audit is whole, {plural(count, 'line')}."),
         )
 

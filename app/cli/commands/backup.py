@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from app.documents.backups import PrintedBackupInfo
     from app.domain.backups.catalogue import Survey
     from app.domain.backups.check_notes import Check, Pin
     from app.domain.backups.manifest import Manifest
-    from app.domain.document import Document
     from app.domain.ids import BackupId
     from app.services.jobs import BackupOptions
 
@@ -91,13 +91,13 @@ async def create_backup(wish: "BackupOptions", *, silent: bool) -> CommandResult
     """Make a backup and tell of it."""
     from app.bootstrap.program import open_program
     from app.config import load_settings
-    from app.services import documents
+    from app.documents.backups import PrintedBackupCreated
 
     settings = load_settings()
     async with open_program(settings, remembers=True) as parts:
         manifest = await perform_run(parts, parts.orders.backup(wish), silent=silent)
     full_path = str(settings.backup_dir / manifest.file)
-    document: Document = {**documents.backup_created(manifest), "full_path": full_path}
+    document = PrintedBackupCreated.of(manifest, full_path=full_path)
 
     def show() -> None:
         kind = "Recovery point" if wish.recovery_point else "Backup"
@@ -125,8 +125,8 @@ def list_(as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
+        from app.documents.backups import PrintedBackupList
         from app.domain.restores.dry_run import proven_at
-        from app.services import documents, retention_documents
 
         async with open_program(load_settings(), needs_server=False) as parts:
             survey = await asyncio.to_thread(parts.catalogue.survey)
@@ -137,18 +137,7 @@ def list_(as_json: AsJson = False) -> None:
                 for entry in survey.entries
             }
             pins = await parts.pins.look([entry.backup_id for entry in survey.entries])
-        document: Document = {
-            "success": True,
-            "backups": [
-                {
-                    **documents.backup_line(entry, proven[entry.backup_id]),
-                    "pin": retention_documents.pin_of(entry.backup_id, pins),
-                    "full_path": entry.full_path,
-                }
-                for entry in survey.entries
-            ],
-            **documents.survey_problems(survey),
-        }
+        document = PrintedBackupList.of(survey, proven, pins)
         return CommandResult(document, lambda: _show_survey(survey, proven, pins))
 
     perform(work, as_json=as_json)
@@ -206,8 +195,8 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
+        from app.documents.backups import PrintedBackupInfo
         from app.domain.restores.dry_run import proven_at
-        from app.services import documents, health_documents, retention_documents
         from app.services.backups.check_notes import read_checks
 
         settings = load_settings()
@@ -215,27 +204,22 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
             manifest = await parts.backups.info(backup_id)
             found = await read_checks(parts.catalogue, manifest)
             proven = proven_at(await asyncio.to_thread(parts.catalogue.proofs, backup_id))
-            pin = retention_documents.pin_of(backup_id, await parts.pins.look([backup_id]))
+            pins = await parts.pins.look([backup_id])
         full_path = str(settings.backup_dir / manifest.file)
-        document: Document = {
-            **documents.backup_details(manifest, proven),
-            "pin": pin,
-            "checks": health_documents.checks(found),
-            "full_path": full_path,
-        }
-        return CommandResult(document, lambda: _show_info(manifest, full_path, proven, pin, found))
+        document = PrintedBackupInfo.of(manifest, proven, pins, found, full_path=full_path)
+        return CommandResult(document, lambda: _show_info(manifest, document, proven, found))
 
     perform(work, as_json=as_json)
 
 
 def _show_info(
     manifest: "Manifest",
-    full_path: str,
+    document: "PrintedBackupInfo",
     proven: "datetime | None",
-    pin: "Document | None",
     checks: "Mapping[str, Check]",
 ) -> None:
     position = manifest.position
+    pin = document.pin
     binlog = f"{position.binlog_file}:{position.binlog_position} {position.gtid}".strip()
     pairs([
         ("Recovery point" if manifest.options.recovery_point else "Backup", manifest.backup_id),
@@ -247,12 +231,12 @@ def _show_info(
         ("Server", f"{manifest.server.vendor} {manifest.server.version}"),
         ("Snapshot", _snapshot(manifest)),
         ("Binary log", binlog if position.binlog_file else "-"),
-        ("File", full_path),
+        ("File", document.full_path),
         ("Size", f"{size(manifest.size)} ({size(manifest.raw_size)} of SQL)"),
         ("SHA-256", manifest.checksum),
         ("Last proven", _moment(proven) or "never; try 'backstay restore run ID --drill'"),
         ("Checked", ", ".join(_check(*one) for one in checks.items()) or "never"),
-        ("Pinned", f"by {pin['by']} {pin['reason']}".strip() if pin else "no"),
+        ("Pinned", f"by {pin.by} {pin.reason}".strip() if pin else "no"),
         ("Holds", holds(manifest)),
     ])
     rows = [
@@ -286,7 +270,7 @@ def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
-        from app.services import documents
+        from app.documents.backups import BackupVerified
 
         async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
             order = await parts.orders.verification(backup_id)
@@ -294,7 +278,7 @@ def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
         took = duration(report.seconds)
         return CommandResult(
-            documents.verification(backup_id, report),
+            BackupVerified.of(backup_id, report),
             lambda: say(f"Backup {backup_id} is whole: {size(report.size)}, {counted}, {took}."),
         )
 
@@ -308,12 +292,12 @@ def delete(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
-        from app.services import documents
+        from app.documents.backups import BackupDeleted
 
         async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
             await perform_run(parts, await parts.orders.deletion(backup_id), silent=True)
         return CommandResult(
-            documents.deletion(backup_id), lambda: say(f"Backup {backup_id} deleted.")
+            BackupDeleted.of(backup_id), lambda: say(f"Backup {backup_id} deleted.")
         )
 
     perform(work, as_json=as_json)

@@ -7,7 +7,7 @@ import typer
 from app.cli.edge import perform
 from app.cli.exits import OK, exit_code
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, Document, note, plural, say
+from app.cli.output import CommandResult, note, plural, say
 
 
 app = typer.Typer(
@@ -27,19 +27,12 @@ def rebuild(as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
+        from app.documents.backups import CatalogueRebuilt
 
         async with open_program(load_settings(), needs_server=False) as parts:
             report = await asyncio.to_thread(parts.catalogue.rebuild)
             count = len(await asyncio.to_thread(parts.catalogue.entries))
-        document: Document = {
-            "success": not report.problems,
-            "backups_count": count,
-            "rebuilt": report.rebuilt,
-            "problems": [
-                {"file": one.file, "code": one.error.code, "message": str(one.error)}
-                for one in report.problems
-            ],
-        }
+        document = CatalogueRebuilt.of(count, report.rebuilt, report.problems)
 
         def show() -> None:
             say(f"The catalogue lists {plural(count, 'backup')}.")

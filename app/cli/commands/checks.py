@@ -29,7 +29,7 @@ def check(
         from app.bootstrap.health import checks_of
         from app.bootstrap.program import open_program
         from app.config import load_settings
-        from app.services import health_documents
+        from app.documents.monitoring import ChecksMade
 
         settings = load_settings()
         async with open_program(
@@ -41,7 +41,7 @@ def check(
             bad = [one.failure for one in found if one.failure is not None]
             await record(parts.audit, "check_backups", "", bad[0] if bad else None)
         return CommandResult(
-            health_documents.check_results(found),
+            ChecksMade.of(found),
             lambda: _show(found),
             exit_code(bad[0]) if bad else OK,
         )

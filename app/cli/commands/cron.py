@@ -114,14 +114,14 @@ async def _wait_for(parts: "Program", run_id: str) -> None:
 
 
 def _told(manifest: "Manifest | None", next_due: "datetime | None") -> CommandResult:
-    from app.services import documents
+    from app.documents.backups import ScheduledBackupCreated
+    from app.documents.schedules import NotDue
 
     if manifest is None:
-        due = f"{next_due:%Y-%m-%dT%H:%M:%SZ}" if next_due else None
-        return CommandResult({"success": True, "due": False, "next_due_at": due}, lambda: None)
+        return CommandResult(NotDue.of(next_due), lambda: None)
 
     def show() -> None:
         if sys.stdout.isatty():
             say(f"Backup {manifest.backup_id} created.")
 
-    return CommandResult({**documents.backup_created(manifest), "due": True}, show)
+    return CommandResult(ScheduledBackupCreated.of(manifest, due=True), show)

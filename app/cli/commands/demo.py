@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from app.cli import exits
 from app.cli.edge import perform
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, Document, duration, note, plural, say, size, table
+from app.cli.output import CommandResult, duration, note, plural, say, size, table
 
 
 if TYPE_CHECKING:
@@ -209,32 +209,22 @@ def _answer(
     *,
     undone: bool,
 ) -> CommandResult:
+    from app.documents.demo import DemoReport, DemoTable
+
     before, damaged, after = shops
     success = after == before and damaged != before and undone
-    rows = [
-        {
-            "table": name,
-            "rows": count,
-            "rows_damaged": damaged.tables[name][0] if name in damaged.tables else None,
-            "rows_restored": after.tables[name][0] if name in after.tables else None,
-            "harmed": damaged.tables.get(name) != (count, checksum),
-            "equal": after.tables.get(name) == (count, checksum),
-        }
+    tables = [
+        DemoTable(
+            table=name,
+            rows=count,
+            rows_damaged=damaged.tables[name][0] if name in damaged.tables else None,
+            rows_restored=after.tables[name][0] if name in after.tables else None,
+            harmed=damaged.tables.get(name) != (count, checksum),
+            equal=after.tables.get(name) == (count, checksum),
+        )
         for name, (count, checksum) in before.tables.items()
     ]
-    document: Document = {
-        "success": success,
-        "server": server,
-        "backup_id": manifest.backup_id,
-        "size": manifest.size,
-        "raw_size": manifest.raw_size,
-        "rows_count": manifest.rows_count,
-        "steps": [
-            {"step": title, "seconds": round(seconds, 3), "detail": detail}
-            for title, seconds, detail in report.steps
-        ],
-        "tables": rows,
-    }
+    document = DemoReport.of(manifest, report.steps, tables, success=success, server=server)
     code = exits.OK if success else exits.BUG
     return CommandResult(document, lambda: _show(report, server, shops, manifest), code)
 

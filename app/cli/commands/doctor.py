@@ -7,14 +7,14 @@ import typer
 from app.cli.edge import perform
 from app.cli.exits import OK, exit_code
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, Document, say
+from app.cli.output import CommandResult, say
 
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.services.monitoring.doctor import DoctorCheck
-    from app.services.restores.crash_recovery import Repair
+    from app.domain.monitoring import DoctorCheck
+    from app.domain.restores.repair import RepairResult
 
 _MARKS: Final = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
@@ -41,30 +41,11 @@ def doctor(
 
 
 def _answer(
-    repairs: "Sequence[Repair]", checks: "Sequence[DoctorCheck]", *, repaired: bool
+    repairs: "Sequence[RepairResult]", checks: "Sequence[DoctorCheck]", *, repaired: bool
 ) -> CommandResult:
+    from app.documents.monitoring import DoctorReport
+
     errors = [check.error for check in checks if check.error is not None]
-    document: Document = {
-        "success": not errors,
-        "repairs": [
-            {
-                "restore_id": repair.journal.restore_id,
-                "databases": repair.journal.targets,
-                "outcome": repair.outcome,
-                "message": str(repair.error or ""),
-            }
-            for repair in repairs
-        ],
-        "checks": [
-            {
-                "name": check.name,
-                "state": check.state,
-                "detail": check.detail,
-                "remedy": check.remedy,
-            }
-            for check in checks
-        ],
-    }
 
     def show() -> None:
         if repaired and not repairs:
@@ -78,4 +59,6 @@ def _answer(
             for line in check.remedy.splitlines():
                 say(f"{'':<{width + 8}}-> {line}")
 
-    return CommandResult(document, show, exit_code(errors[0]) if errors else OK)
+    return CommandResult(
+        DoctorReport.of(repairs, checks), show, exit_code(errors[0]) if errors else OK
+    )

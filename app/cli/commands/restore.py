@@ -121,11 +121,11 @@ async def _restore(
     settings: "Settings", request: "RestoreRequest", *, silent: bool
 ) -> CommandResult:
     from app.bootstrap.program import open_program
-    from app.services import documents
+    from app.documents.restores import Restored
 
     async with open_program(settings, remembers=True) as parts:
         result = await perform_run(parts, await parts.orders.restore(request), silent=silent)
-    return CommandResult(documents.restore_result(result), lambda: _show(result))
+    return CommandResult(Restored.of(result), lambda: _show(result))
 
 
 async def _rehearse(
@@ -170,12 +170,12 @@ def undo(restore_id: _RestoreIdArgument, as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
-        from app.services import documents
+        from app.documents.restores import Restored
 
         async with open_program(load_settings(), remembers=True) as parts:
             order = await parts.orders.undo(restore_id)
             result = await perform_run(parts, order, silent=True)
-        return CommandResult(documents.restore_result(result), lambda: _show_undo(result))
+        return CommandResult(Restored.of(result), lambda: _show_undo(result))
 
     perform(work, as_json=as_json)
 

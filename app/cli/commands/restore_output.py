@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def forecast_answer(forecast: "Forecast") -> CommandResult:
     """Tell of a dry run; the exit code is that of the restore."""
-    from app.services import documents
+    from app.documents.restores import DryRun
 
     problems = forecast.problems
     code = exits.exit_code(problems[0]) if problems else exits.OK
-    return CommandResult(documents.forecast(forecast), lambda: _show_forecast(forecast), code)
+    return CommandResult(DryRun.of(forecast), lambda: _show_forecast(forecast), code)
 
 
 def _show_forecast(forecast: "Forecast") -> None:
@@ -59,7 +59,7 @@ def _show_forecast(forecast: "Forecast") -> None:
 
 def drill_answer(result: "DrillResult") -> CommandResult:
     """Tell of a drill."""
-    from app.services import documents
+    from app.documents.restores import DrillPassed
 
     def show() -> None:
         say(
@@ -71,14 +71,14 @@ def drill_answer(result: "DrillResult") -> CommandResult:
         for warning in result.warnings:
             note(f"Warning: {warning}")
 
-    return CommandResult(documents.drill(result), show)
+    return CommandResult(DrillPassed.of(result), show)
 
 
 def options_answer(options: "Options") -> CommandResult:
     """Tell what can be done with a backup."""
-    from app.services import documents
+    from app.documents.restores import RecoveryOptions
 
-    return CommandResult(documents.options(options), lambda: _show_options(options))
+    return CommandResult(RecoveryOptions.of(options), lambda: _show_options(options))
 
 
 def _show_options(options: "Options") -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from app.bootstrap.program import Program
     from app.domain.backups.check_notes import Notes
-    from app.domain.backups.retention import PruneResult, RetentionPlan
+    from app.domain.backups.pruning import PruneResult, RetentionPlan
     from app.services.backups.pins import PinService
 
 
@@ -56,7 +56,7 @@ def _change(
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
-        from app.services import retention_documents
+        from app.documents.retention import PrintedPinChanged
 
         async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
             try:
@@ -65,7 +65,7 @@ def _change(
                 await record(parts.audit, action, backup_id, exc)
                 raise
             await record(parts.audit, action, backup_id)
-        return CommandResult(retention_documents.pin_changed(backup_id, notes), lambda: say(told))
+        return CommandResult(PrintedPinChanged.of(backup_id, notes), lambda: say(told))
 
     perform(work, as_json=as_json)
 
@@ -84,30 +84,27 @@ def prune(
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
-        from app.services import retention_documents
+        from app.documents.retention import PrunePlan
 
         async with open_program(
             load_settings(), needs_server=False, remembers=not dry_run
         ) as parts:
             if dry_run:
                 plan = await parts.retention.plan()
-                return CommandResult(
-                    retention_documents.retention_plan(plan), lambda: _show_plan(plan)
-                )
+                return CommandResult(PrunePlan.of(plan), lambda: _show_plan(plan))
             return await _prune(parts, silent=as_json, accept_clock=accept_clock)
 
     perform(work, as_json=as_json)
 
 
 async def _prune(parts: "Program", *, silent: bool, accept_clock: bool) -> CommandResult:
-    from app.services import retention_documents
-    from app.services.backups.retention import HARMLESS
+    from app.documents.retention import Pruned
 
     order = parts.orders.prune(actor(), accept_clock=accept_clock)
     result = await perform_run(parts, order, silent=silent)
-    bad = [error for _, error in result.failed if not isinstance(error, HARMLESS)]
+    bad = [error for _, error in result.unexpected]
     return CommandResult(
-        retention_documents.prune_result(result),
+        Pruned.of(result),
         lambda: _show_result(result),
         exit_code(bad[0]) if bad else OK,
     )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from app.domain.backups.retention import RetentionPolicy
-    from app.domain.document import Document
     from app.domain.schedule import Schedule
     from app.services.schedules import ScheduleService
 
@@ -60,15 +59,11 @@ def show(as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
-        from app.services import documents
+        from app.documents.schedules import ScheduleList
 
         async with open_program(load_settings(), needs_server=False) as parts:
             schedules = await parts.schedules.list()
-        document: Document = {
-            "success": True,
-            "schedules": [documents.schedule(schedule) for schedule in schedules],
-        }
-        return CommandResult(document, lambda: _show(schedules))
+        return CommandResult(ScheduleList.of(schedules), lambda: _show(schedules))
 
     perform(work, as_json=as_json)
 
@@ -140,11 +135,12 @@ def delete(name: NameArgument, as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.program import open_program
         from app.config import load_settings
+        from app.documents.schedules import ScheduleDeleted
 
         async with open_program(load_settings(), needs_server=False) as parts:
             await parts.schedules.delete(name)
         return CommandResult(
-            {"success": True, "name": name}, lambda: say(f"Schedule {name} deleted; backups stay.")
+            ScheduleDeleted.of(name), lambda: say(f"Schedule {name} deleted; backups stay.")
         )
 
     perform(work, as_json=as_json)
@@ -161,12 +157,11 @@ async def _changed(change: "Callable[[ScheduleService], Awaitable[Schedule]]") -
     """Change a schedule and show it."""
     from app.bootstrap.program import open_program
     from app.config import load_settings
-    from app.services import documents
+    from app.documents.schedules import ScheduleChanged
 
     async with open_program(load_settings(), needs_server=False) as parts:
         changed = await change(parts.schedules)
-    document: Document = {"success": True, "schedule": documents.schedule(changed)}
-    return CommandResult(document, lambda: _show([changed]))
+    return CommandResult(ScheduleChanged.of(changed), lambda: _show([changed]))
 
 
 def _policy(rules: "Sequence[str]") -> "RetentionPolicy":

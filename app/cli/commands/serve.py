@@ -56,6 +56,7 @@ def serve(
         from app.bootstrap.logs import log_by
         from app.bootstrap.service import open_service
         from app.config import load_settings
+        from app.documents.monitoring import Served
 
         known = load_settings()
         log_by(known)
@@ -65,7 +66,7 @@ def serve(
                 async with open_service(settings, certificate=tls_cert) as parts:
                     config = _config(settings, tls_cert, tls_key)
                     url = await _serve(parts, config, listening)
-        return CommandResult({"success": True, "url": url}, lambda: note("Stopped."))
+        return CommandResult(Served.of(url), lambda: note("Stopped."))
 
     perform(work, as_json=as_json)
 

@@ -8,14 +8,13 @@ import typer
 
 from app.cli.edge import perform
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, Document, say, table
+from app.cli.output import CommandResult, say, table
 from app.cli.runs import record
 from app.errors import InvalidRequestError
 
 
 if TYPE_CHECKING:
     from app.domain.access.user import User
-    from app.domain.document import Json
     from app.services.access.users import UserService
 
 RoleName = Literal["viewer", "operator", "admin"]
@@ -67,10 +66,10 @@ def list_(as_json: AsJson = False) -> None:
     async def work() -> CommandResult:
         from app.bootstrap.access import people
         from app.config import load_settings
+        from app.documents.access import PrintedUserList
 
         async with people(load_settings()) as parts:
             users = await parts.users.list()
-        document: Document = {"success": True, "users": [_line(user) for user in users]}
 
         def show() -> None:
             if not users:
@@ -87,7 +86,7 @@ def list_(as_json: AsJson = False) -> None:
             ]
             table(("Name", "Role", "Created (UTC)", "Disabled (UTC)"), rows)
 
-        return CommandResult(document, show)
+        return CommandResult(PrintedUserList.of(users), show)
 
     perform(work, as_json=as_json)
 
@@ -154,23 +153,14 @@ def _change(
     async def work() -> CommandResult:
         from app.bootstrap.access import people
         from app.config import load_settings
+        from app.documents.access import PrintedUser
 
         async with people(load_settings()) as parts:
             user = await change(parts.users)
             await record(parts.audit, action, user.name)
-        return CommandResult({"success": True, "user": _line(user)}, lambda: say(told(user)))
+        return CommandResult(PrintedUser.of(user), lambda: say(told(user)))
 
     perform(work, as_json=as_json)
-
-
-def _line(user: "User") -> "dict[str, Json]":
-    disabled_at = user.disabled_at
-    return {
-        "name": user.name,
-        "role": user.role.value,
-        "created_at": f"{user.created_at:%Y-%m-%d %H:%M:%S}",
-        "disabled_at": f"{disabled_at:%Y-%m-%d %H:%M:%S}" if disabled_at else None,
-    }
 
 
 def _read_password(*, from_stdin: bool) -> str:

@@ -81,6 +81,24 @@ class Identity:
     session_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """
+    What somebody gets who has proven who they are.
+
+    Attributes:
+        access_token: Sent with every request.
+        refresh_token: Good once, for the next grant.
+        expires_in: Lifetime of the access token, in seconds.
+        role: At this moment.
+    """
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    role: Role
+
+
 def require_name(name: str) -> str:
     """
     Accept text as a new user's name.

@@ -8,6 +8,10 @@ from typing import Final
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 
+# What is told of a backup whose notes are damaged; it is kept as if it were pinned.
+UNREADABLE: Final = "its notes cannot be understood, so it may be pinned"
+
+
 class VerifyLevel(StrEnum):
     """How far to look."""
 

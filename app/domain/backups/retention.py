@@ -16,11 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from app.errors import (
-    AppError,
-    ClockJumpedError,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
@@ -364,33 +359,3 @@ def _span(days: float) -> timedelta:
 
 def _days(count: float) -> str:
     return f"{count:g} day" + ("" if count == 1 else "s")
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionPlan:
-    """
-    What would become of all backups.
-
-    Attributes:
-        verdicts: Newest first.
-        clock: Why nothing would be deleted although something should be; None when it would.
-    """
-
-    verdicts: tuple[RetentionDecision, ...]
-    clock: ClockJumpedError | None
-
-
-@dataclass(frozen=True, slots=True)
-class PruneResult:
-    """
-    What was done.
-
-    Attributes:
-        deleted: What is gone, in this order.
-        failed: What should have gone and did not, each with why.
-        kept: How many are still there.
-    """
-
-    deleted: tuple[RetentionDecision, ...]
-    failed: tuple[tuple[RetentionDecision, AppError], ...]
-    kept: int

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
-from app.domain.document import Document
+from app.domain.document import JsonObject
 from app.domain.runs.progress import ProgressReport
 from app.errors import RunNotFoundError
 
@@ -104,13 +104,13 @@ class Run:
     created_at: datetime
     backup_id: str = ""
     restore_id: str = ""
-    request: Document = field(default_factory=dict)
+    request: JsonObject = field(default_factory=dict)
     revision: int = 1
     cancel_requested: bool = False
     started_at: datetime | None = None
     finished_at: datetime | None = None
     progress: ProgressReport | None = None
-    result: Document | None = None
+    result: JsonObject | None = None
     error: Failure | None = None
 
 

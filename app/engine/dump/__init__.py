@@ -1,1 +1,1 @@
-"""From a consistent snapshot into a sink; imports `rows` and below."""
+"""From a consistent snapshot into a sink; import `open_snapshot`, and `Dump` with its `DumpPlan`."""

@@ -1,9 +1,10 @@
-"""Tables that are not those of the snapshot any more: how it shows, and what is said."""
+"""Tables that changed after the snapshot: which errors of the server show it, and ours for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from app.engine.schema.table_ids import NO_DDL_HINT
 from app.engine.schema.tables import Table
 from app.errors import SnapshotError, StatementError
 
@@ -14,7 +15,7 @@ _CHANGED: Final = frozenset({1051, 1054, 1072, 1146, 1176, 1356, 1412, 1615, 193
 
 @contextmanager
 def changed_table(table: Table) -> Iterator[None]:
-    """Tell the errors that mean "not the table of the snapshot any more"."""
+    """Translate the errors that mean "not the table of the snapshot any more" to SnapshotError."""
     try:
         yield
     except StatementError as exc:
@@ -24,8 +25,8 @@ def changed_table(table: Table) -> Iterator[None]:
 
 
 def changed_error(table: Table, how: str) -> SnapshotError:
-    """Say that a table is not the one of the snapshot any more."""
+    """Return the error of a table that is not the one of the snapshot any more."""
     return SnapshotError(
         f"{table.label} was changed while it was backed up ({how})",
-        hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
+        hint=NO_DDL_HINT,
     )

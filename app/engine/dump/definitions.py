@@ -4,7 +4,7 @@ Schema members, and the proof that rows are of the tables whose definitions are 
 A connection that has read a table in its transaction holds the table's metadata lock until
 `Snapshot.release`: until then nobody changes, renames or drops it. What a connection reads under
 that lock is of one table: its rows, what SHOW CREATE prints, its columns, and the identity that
-`app.engine.schema.table_ids` compares. So a table with rows is settled under the lock:
+`app.engine.schema.table_ids` compares. So the definition of a table with rows is proven under the lock:
 
 1. The first connection that has read it writes the definition, and proves that it has the columns
    that are read: one that came meanwhile would stay empty.
@@ -70,7 +70,7 @@ class SchemaDump:
             MemberKind.SCHEMA, statements, database=table.database, table=table.name
         )
 
-    async def settle(self, session: Session, table: Table) -> None:
+    async def write_or_prove(self, session: Session, table: Table) -> None:
         """
         Write a table's definition, or prove that it is the one written.
 
@@ -85,17 +85,18 @@ class SchemaDump:
         if known is None:
             await self.write(session, table)
             if not proves(self.printed[table.label], table.entry):
-                await self._ask(session, table)
+                await _require_columns(session, table)
             return
         printed = await show_create(session, table)
         # AUTO_INCREMENT moves with every insert; texts are taken apart only when they differ.
         if printed != known:
             _require_same(table, known, printed)
 
-    async def _ask(self, session: Session, table: Table) -> None:
-        now = await read_tables(session, [table.database], names=[table.name])
-        if table.entry not in [one.entry for one in now]:
-            raise changed_error(table, "its columns or keys differ")
+
+async def _require_columns(session: Session, table: Table) -> None:
+    now = await read_tables(session, [table.database], names=[table.name])
+    if table.entry not in [found.entry for found in now]:
+        raise changed_error(table, "its columns or keys differ")
 
 
 def _require_same(table: Table, known: str, printed: str) -> None:

@@ -11,7 +11,7 @@ Dump: from a snapshot into a sink, on as many connections as the snapshot has.
 Memory: each connection holds at most `_IN_FLIGHT` + 1 chunks of four times `chunk_bytes`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.concurrency import together
@@ -63,10 +63,10 @@ class DumpPlan:
         """Tell whether the file names no database, and so loads into any."""
         return len(self.schemas) == 1
 
-    def wants(self, one: Definition, database: str) -> bool:
+    def wants(self, definition: Definition, database: str) -> bool:
         """Tell whether a view, trigger, routine or event is part of the dump."""
         names = {(table.database, table.name) for table in self.tables}
-        entry = one.entry
+        entry = definition.entry
         if entry.table:
             return (database, entry.table) in names
         if any(matches(database, entry.name, pattern) for pattern in self.exclude):
@@ -77,7 +77,12 @@ class DumpPlan:
 
 
 class Dump:
-    """One dump; used once."""
+    """
+    One dump; used once.
+
+    Attributes:
+        warnings: What is not in the file as it is on the server, and why.
+    """
 
     def __init__(
         self,
@@ -134,21 +139,20 @@ class Dump:
         pending = iter(tables)
         for _ in range(sum(table.entry.sequence for table in tables)):
             await self._schema.write(self._snapshot.sessions[0], next(pending))
-        await together(
-            *(self._write_pending(session, pending) for session in self._snapshot.sessions)
-        )
 
-    async def _write_pending(self, session: Session, pending: Iterator[Table]) -> None:
-        for table in pending:
-            await self._schema.write(session, table)
-        await self._snapshot.release(session)
+        async def write_pending(session: Session) -> None:
+            for table in pending:
+                await self._schema.write(session, table)
+            await self._snapshot.release(session)
+
+        await together(*(write_pending(session) for session in self._snapshot.sessions))
 
     async def _check_columns(self, tables: Sequence[Table]) -> None:
         """Prove that the definitions are of the tables that were planned."""
         databases = {table.database: None for table in tables}
-        meant = {table.ref for table in tables}
+        planned = {table.ref for table in tables}
         session, names = self._snapshot.sessions[0], {table.name for table in tables}
-        now = await read_tables(session, list(databases), lambda ref: ref in meant, names=names)
+        now = await read_tables(session, list(databases), lambda ref: ref in planned, names=names)
         entries = {table.ref: table.entry for table in now}
         for table in tables:
             if entries.get(table.ref) != table.entry:
@@ -160,13 +164,14 @@ class Dump:
         results: dict[str, TableResult],
     ) -> DatabaseEntry:
         found = await read_objects(self._snapshot.sessions[0], schema)
-        wanted = [one for one in found if self._plan.wants(one, schema.name)]
-        for one in wanted:
-            if not one.entry.valid:
-                self.warnings.append(
-                    f"view {schema.name}.{one.entry.name} cannot be used on this server either; "
-                    "its definition is kept"
-                )
+        wanted = [definition for definition in found if self._plan.wants(definition, schema.name)]
+        entries = tuple(definition.entry for definition in wanted)
+        self.warnings += [
+            f"view {schema.name}.{entry.name} cannot be used on this server either; "
+            "its definition is kept"
+            for entry in entries
+            if not entry.valid
+        ]
         if wanted:
             statements = object_statements(
                 wanted,
@@ -187,7 +192,7 @@ class Dump:
                 for table in self._plan.tables
                 if table.database == schema.name
             ),
-            objects=tuple(one.entry for one in wanted),
+            objects=entries,
         )
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:

@@ -20,7 +20,7 @@ from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.snapshot import Snapshot
 from app.engine.rows.chunks import Chunk, LargeRow, chunk_statement, read_range, read_stream
 from app.engine.rows.large_rows import read_large_row, value_bytes
-from app.engine.rows.planner import Planner, planner
+from app.engine.rows.planner import Planner, build_planner
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
@@ -62,8 +62,21 @@ class TableResult:
 
 
 @dataclass(slots=True)
-class _Job:
-    """One table on its way through the connections."""
+class _TableDump:
+    """
+    One table on its way through the connections.
+
+    Attributes:
+        sql: Its queries.
+        plan: Where to cut it; None for a table that is read as one stream.
+        lock: Held to take a range, and to write or prove the definition.
+        given_out: Whether no range is left to take.
+        active: Connections that read it now.
+        ranges: How many were given out.
+        seen_rows: Rows that were read.
+        result: What was written.
+        proven_by: Ids of the connections whose rows are known to be of the definition that was written.
+    """
 
     sql: TableSql
     plan: Planner | None
@@ -73,7 +86,7 @@ class _Job:
     ranges: int = 0
     seen_rows: int = 0
     result: TableResult = field(default_factory=TableResult)
-    settled: set[int] = field(default_factory=set)
+    proven_by: set[int] = field(default_factory=set)
 
     @property
     def table(self) -> Table:
@@ -95,7 +108,7 @@ class RowDump:
         self._sink = schema.sink
         self._progress = progress
         self._chunk_bytes = chunk_bytes
-        self._jobs: list[_Job] = []
+        self._dumps: list[_TableDump] = []
         self._unsafe_left = 0
         self.warnings: list[str] = []
 
@@ -115,7 +128,7 @@ class RowDump:
         chosen = sorted(
             tables, key=lambda sql: (not sql.table.ref.is_unsafe, -sql.table.bytes_estimate)
         )
-        self._jobs = [_Job(sql, self._planner(sql)) for sql in chosen]
+        self._dumps = [_TableDump(sql, self._plan(sql)) for sql in chosen]
         self._unsafe_left = sum(sql.table.ref.is_unsafe for sql in chosen)
         self._progress.expect(
             tables=len(chosen),
@@ -124,20 +137,20 @@ class RowDump:
         )
         if not self._unsafe_left:
             await self._snapshot.release_table_locks()
-        await together(*(self._work(session) for session in self._snapshot.sessions))
-        return {job.table.label: job.result for job in self._jobs}
+        await together(*(self._read_tables(session) for session in self._snapshot.sessions))
+        return {dump.table.label: dump.result for dump in self._dumps}
 
-    def _planner(self, sql: TableSql) -> Planner | None:
-        return planner(sql, self._chunk_bytes) if sql.table.entry.index else None
+    def _plan(self, sql: TableSql) -> Planner | None:
+        return build_planner(sql, self._chunk_bytes) if sql.table.entry.index else None
 
-    async def _work(self, session: Session) -> None:
+    async def _read_tables(self, session: Session) -> None:
         """Be one connection: go through the tables and take what is left of each."""
         loop = asyncio.get_running_loop()
         released, cost = loop.time(), 0.0
         room = asyncio.Semaphore(_IN_FLIGHT)
         async with asyncio.TaskGroup() as writes:
-            for job in self._jobs:
-                await self._work_on(session, job, writes, room)
+            for dump in self._dumps:
+                await self._read_ranges(session, dump, writes, room)
                 began = loop.time()
                 if began - released > max(_RELEASE_SECONDS, _RELEASE_SHARE * cost):
                     await self._snapshot.release(session)
@@ -145,157 +158,157 @@ class RowDump:
                     cost = released - began
         await self._snapshot.release(session)
 
-    async def _work_on(
+    async def _read_ranges(
         self,
         session: Session,
-        job: _Job,
+        dump: _TableDump,
         writes: asyncio.TaskGroup,
         room: asyncio.Semaphore,
     ) -> None:
         """Read ranges of one table until there are none left."""
-        with changed_table(job.table):
-            while (part := await self._claim(session, job)) is not None:
-                if job.plan is None:
-                    await self._dump_stream(session, job)
+        with changed_table(dump.table):
+            while (part := await self._claim(session, dump)) is not None:
+                if dump.plan is None:
+                    await self._dump_stream(session, dump)
                 else:
-                    await self._dump_range(session, job, part, writes, room)
-                await self._settle(session, job)
-                job.active -= 1
-                if job.given_out and job.active == 0:
-                    await self._finish(session, job)
+                    await self._dump_range(session, dump, part, writes, room)
+                await self._write_definition(session, dump)
+                dump.active -= 1
+                if dump.given_out and dump.active == 0:
+                    await self._finish(session, dump)
 
-    async def _settle(self, session: Session, job: _Job) -> None:
+    async def _write_definition(self, session: Session, dump: _TableDump) -> None:
         """Put the definition before the rows; once a connection, when it has read the table."""
-        if session.connection_id in job.settled:
+        if session.connection_id in dump.proven_by:
             return
-        async with job.lock:
-            await self._schema.settle(session, job.table)
-        job.settled.add(session.connection_id)
-        self._snapshot.identities.touch(session, job.table.ref)
+        async with dump.lock:
+            await self._schema.write_or_prove(session, dump.table)
+        dump.proven_by.add(session.connection_id)
+        self._snapshot.identities.touch(session, dump.table.ref)
 
-    async def _claim(self, session: Session, job: _Job) -> Range | None:
+    async def _claim(self, session: Session, dump: _TableDump) -> Range | None:
         """Take the next range of a table; streams are one range."""
-        async with job.lock:
-            if job.given_out:
+        async with dump.lock:
+            if dump.given_out:
                 return None
             part: Range | None = Range()
-            if job.plan is not None:
-                part = await job.plan.next(session)
-            job.given_out = part is None or not part.upper
+            if dump.plan is not None:
+                part = await dump.plan.next(session)
+            dump.given_out = part is None or not part.upper
             if part is not None:
-                job.active += 1
-                job.ranges += 1
+                dump.active += 1
+                dump.ranges += 1
             return part
 
     async def _dump_range(
         self,
         session: Session,
-        job: _Job,
+        dump: _TableDump,
         part: Range,
         writes: asyncio.TaskGroup,
         room: asyncio.Semaphore,
     ) -> None:
         """Read a range; compression and writing go on while the next one is read."""
         rows = size = 0
-        async with aclosing(read_range(session, job.sql, part)) as pieces:
+        async with aclosing(read_range(session, dump.sql, part)) as pieces:
             async for piece in pieces:
-                await self._settle(session, job)
+                await self._write_definition(session, dump)
                 if isinstance(piece, LargeRow):
-                    await self._write_large(session, job, piece)
+                    await self._write_large(session, dump, piece)
                     rows += 1
                     continue
                 rows += piece.rows
                 size += len(piece.body)
-                job.seen_rows += piece.rows
+                dump.seen_rows += piece.rows
                 await room.acquire()
                 # Handed over as a statement: what waits to be written holds its rows once, not twice.
-                statement = self._statement(job, piece)
-                writes.create_task(self._write_and_release(job, statement, room))
-        if job.plan is not None:
-            job.plan.learn(part, rows, size)
+                statement = self._statement(dump, piece)
+                writes.create_task(self._write_and_release(dump, statement, room))
+        if dump.plan is not None:
+            dump.plan.learn(part, rows, size)
 
-    async def _dump_stream(self, session: Session, job: _Job) -> None:
+    async def _dump_stream(self, session: Session, dump: _TableDump) -> None:
         """Read a whole table in the order in which it must be written and loaded."""
-        await session.query(job.sql.touch())  # nothing else can be asked while rows stream
-        await self._settle(session, job)
-        async with aclosing(read_stream(session, job.sql, self._chunk_bytes)) as pieces:
+        await session.query(dump.sql.touch())  # nothing else can be asked while rows stream
+        await self._write_definition(session, dump)
+        async with aclosing(read_stream(session, dump.sql, self._chunk_bytes)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, LargeRow):
-                    await self._write_large(session, job, piece)
+                    await self._write_large(session, dump, piece)
                 else:
-                    job.seen_rows += piece.rows
-                    await self._write(job, self._statement(job, piece))
+                    dump.seen_rows += piece.rows
+                    await self._write(dump, self._statement(dump, piece))
 
-    def _statement(self, job: _Job, chunk: Chunk) -> Statement:
+    def _statement(self, dump: _TableDump, chunk: Chunk) -> Statement:
         """Make the statement of a chunk, and count it."""
         if not chunk.valid:
-            self._warn_invalid(job)
-        statement = chunk_statement(job.sql, chunk)
-        job.result.add(chunk.rows, len(statement.sql), len(statement.sql))
+            self._warn_invalid(dump)
+        statement = chunk_statement(dump.sql, chunk)
+        dump.result.add(chunk.rows, len(statement.sql), len(statement.sql))
         return statement
 
     async def _write_and_release(
-        self, job: _Job, statement: Statement, room: asyncio.Semaphore
+        self, dump: _TableDump, statement: Statement, room: asyncio.Semaphore
     ) -> None:
         try:
-            await self._write(job, statement)
+            await self._write(dump, statement)
         finally:
             room.release()
 
-    async def _write(self, job: _Job, statement: Statement) -> None:
+    async def _write(self, dump: _TableDump, statement: Statement) -> None:
         await self._sink.append(
             MemberKind.DATA,
-            [*self._prelude(job), statement],
-            database=job.table.database,
-            table=job.table.name,
+            [*self._prelude(dump), statement],
+            database=dump.table.database,
+            table=dump.table.name,
         )
-        self._progress.moved(job.table.label, rows=statement.rows, size=len(statement.sql))
+        self._progress.moved(dump.table.label, rows=statement.rows, size=len(statement.sql))
 
-    async def _write_large(self, session: Session, job: _Job, row: LargeRow) -> None:
+    async def _write_large(self, session: Session, dump: _TableDump, row: LargeRow) -> None:
         """Write a row that is too large for one statement, slice by slice."""
-        job.seen_rows += 1
+        dump.seen_rows += 1
 
         async def statements() -> AsyncIterator[Statement]:
-            for statement in self._prelude(job):
+            for statement in self._prelude(dump):
                 yield statement
             value = 0
-            async with aclosing(read_large_row(session, job.sql, row)) as parts:
+            async with aclosing(read_large_row(session, dump.sql, row)) as parts:
                 async for part in parts:
                     size = len(part.sql)
                     first = part.kind is StatementKind.PIECE and b"CONCAT(" not in part.sql[:64]
                     value = value_bytes(part.sql) + (0 if first else value)
                     # Put together, a value must fit into one packet, but with nothing around it.
-                    job.result.add(part.rows, size, max(size, value - _PACKET_SLACK))
-                    self._progress.moved(job.table.label, rows=part.rows, size=size)
+                    dump.result.add(part.rows, size, max(size, value - _PACKET_SLACK))
+                    self._progress.moved(dump.table.label, rows=part.rows, size=size)
                     yield part
 
         await self._sink.stream(
-            MemberKind.DATA, statements(), database=job.table.database, table=job.table.name
+            MemberKind.DATA, statements(), database=dump.table.database, table=dump.table.name
         )
 
-    async def _finish(self, session: Session, job: _Job) -> None:
+    async def _finish(self, session: Session, dump: _TableDump) -> None:
         """Prove that no row is missing, and count the table."""
-        if job.plan is None or job.ranges > 1:
-            rows = await count_rows(session, job.sql)
-            if rows != job.seen_rows:
+        if dump.plan is None or dump.ranges > 1:
+            rows = await count_rows(session, dump.sql)
+            if rows != dump.seen_rows:
                 raise SnapshotError(
-                    f"{job.table.label}: read {job.seen_rows} rows of {rows}",
+                    f"{dump.table.label}: read {dump.seen_rows} rows of {rows}",
                     hint="Report this; a backup with missing rows is never kept.",
                 )
-        if job.table.ref.is_unsafe:
+        if dump.table.ref.is_unsafe:
             self._unsafe_left -= 1
             if not self._unsafe_left:
                 await self._snapshot.release_table_locks()
-        self._progress.finished_table(job.table.label)
+        self._progress.finished_table(dump.table.label)
 
-    def _prelude(self, job: _Job) -> list[Statement]:
+    def _prelude(self, dump: _TableDump) -> list[Statement]:
         return member_prelude(
-            job.table.database, single=self._schema.single, history=job.table.entry.history
+            dump.table.database, single=self._schema.single, history=dump.table.entry.history
         )
 
-    def _warn_invalid(self, job: _Job) -> None:
+    def _warn_invalid(self, dump: _TableDump) -> None:
         text = (
-            f"{job.table.label} has text with bytes that are no valid text; they are kept as they"
+            f"{dump.table.label} has text with bytes that are no valid text; they are kept as they"
             " are, but no server takes them back"
         )
         if text not in self.warnings:

@@ -52,6 +52,8 @@ class Snapshot:
         position: Where in the binary log the point lies.
         warnings: Rungs that did not hold, and tables that are not covered.
         identities: Which table stood behind each name.
+        holders: Connections that hold locks until the end.
+        table_lock: The one of them that keeps writers from tables without transactions.
     """
 
     sessions: list[Session]
@@ -59,8 +61,8 @@ class Snapshot:
     position: PositionEntry
     warnings: list[str]
     identities: Identities
-    _holders: list[Session] = field(default_factory=list)
-    _table_lock: Session | None = None
+    holders: list[Session] = field(default_factory=list)
+    table_lock: Session | None = None
 
     @property
     def flavor(self) -> Flavor:
@@ -79,13 +81,13 @@ class Snapshot:
 
     async def release_table_locks(self) -> None:
         """Let writers of tables without transactions go on."""
-        if self._table_lock is not None:
-            holder, self._table_lock = self._table_lock, None
+        if self.table_lock is not None:
+            holder, self.table_lock = self.table_lock, None
             await holder.query("UNLOCK TABLES")
 
     async def close(self) -> None:
         """Close every connection, and with it every lock."""
-        for session in (*self.sessions, *self._holders):
+        for session in (*self.sessions, *self.holders):
             await session.close()
 
 
@@ -130,11 +132,11 @@ async def open_snapshot(
     """
     state = {**DUMP_SESSION, "group_concat_max_len": str(max_reply_bytes(chunk_bytes))}
     snapshot = Snapshot(
-        [],
-        ConsistencyEntry("", consistent=False, tries=0, lock_seconds=0.0),
-        PositionEntry(),
-        [],
-        Identities(None),
+        sessions=[],
+        consistency=ConsistencyEntry(method="", consistent=False, tries=0, lock_seconds=0.0),
+        position=PositionEntry(),
+        warnings=[],
+        identities=Identities(ids=None),
     )
     try:
         for _ in range(threads):
@@ -170,7 +172,7 @@ async def _lock_unsafe_tables(
     if not unsafe:
         return
     holder = await server.open({**DUMP_SESSION, "lock_wait_timeout": str(_LOCK_SECONDS)})
-    snapshot._holders.append(holder)  # noqa: SLF001 - this module's own class
+    snapshot.holders.append(holder)
     try:
         await holder.query(f"LOCK TABLES {', '.join(f'{table.sql} READ' for table in unsafe)}")
     except (PermissionDeniedError, StatementError) as exc:
@@ -179,7 +181,7 @@ async def _lock_unsafe_tables(
             f"not of the snapshot's point, could not be locked: {names} ({exc})"
         )
         return
-    snapshot._table_lock = holder  # noqa: SLF001
+    snapshot.table_lock = holder
 
 
 async def _climb(
@@ -208,7 +210,7 @@ async def _climb(
             await locker.close()
             raise
         if rung is Rung.INSTANCE_LOCK:
-            snapshot._holders.append(locker)  # noqa: SLF001
+            snapshot.holders.append(locker)
         else:
             await locker.close()
         snapshot.position = attempt.position

@@ -1,1 +1,5 @@
-"""From an archive into databases that are empty, and the proof of it; imports `rows` and below."""
+"""
+From an archive into databases: the target examined, tables loaded, objects applied, all of it proven.
+
+Import `Load` and the functions of `target`, `objects` and `inventory`; the rest serves `Load`.
+"""

@@ -11,14 +11,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from app.concurrency import together
+from app.concurrency import share
 from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, ServerEntry
 from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import version_number
-from app.engine.schema.databases import Schema, read_schemas, table_names
+from app.engine.schema.databases import Schema, list_tables, read_schemas
 from app.engine.schema.definitions import sequence_position
 from app.engine.schema.objects import digest, read_objects
-from app.engine.schema.tables import Table, read_server, show_create
+from app.engine.schema.tables import Table, TableRef, read_server, show_create
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.errors import ProofFailedError
@@ -44,7 +44,7 @@ async def prove_definitions(
         manifest: Of the backup.
         load: Which database.
         names: Which of its tables.
-        live: Whether they are looked at in the target, where sequences may have moved on.
+        live: Whether they are read in the target, where sequences may have moved on.
 
     Returns:
         Warnings: differences that are not errors.
@@ -55,26 +55,23 @@ async def prove_definitions(
     if not names:
         return []
     database = load.target if live else load.place
-    wanted = {("table", one.name): one.definition_sha256 for one in load.entry.tables}
+    entries = {entry.name: entry for entry in load.entry.tables}
+    wanted = {("table", entry.name): entry.definition_sha256 for entry in load.entry.tables}
     if not live:
         wanted |= _wanted_positions(manifest, load)
     wanted = {key: definition for key, definition in wanted.items() if key[1] in names}
-    entries = {one.name: one for one in load.entry.tables}
     there: _Inventory = {}
-    pending = iter(await table_names(sessions[0], database))
 
-    async def work(session: Session) -> None:
-        for ref in pending:
-            if ("table", ref.name) not in wanted:
-                continue
-            table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
-            printed = await show_create(session, table)
-            there["table", table.name] = ddl.fingerprint(printed, database)
-            if table.entry.sequence:
-                position = await sequence_position(session, table)
-                there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
+    async def read(session: Session, ref: TableRef) -> None:
+        table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
+        printed = await show_create(session, table)
+        there["table", table.name] = ddl.fingerprint(printed, database)
+        if table.entry.sequence:
+            position = await sequence_position(session, table)
+            there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
 
-    await together(*(work(session) for session in sessions))
+    refs = await list_tables(sessions[0], database)
+    await share([ref for ref in refs if ("table", ref.name) in wanted], sessions, read)
     return await _compare(sessions[0], manifest, load, wanted, there)
 
 
@@ -83,7 +80,7 @@ async def prove_inventory(
     manifest: Manifest,
     load: DatabaseLoad,
     *,
-    rehearsal: bool = False,
+    live: bool = True,
 ) -> list[str]:
     """
     Compare views, triggers, routines, events and the database's defaults with what should be.
@@ -92,7 +89,7 @@ async def prove_inventory(
         session: Any.
         manifest: Of the backup.
         load: Which database, and under which name.
-        rehearsal: Whether it is looked at where it was loaded; events are disabled there.
+        live: Whether they are read in the target; where it was loaded, events are disabled.
 
     Returns:
         Warnings: differences that are not errors.
@@ -100,14 +97,14 @@ async def prove_inventory(
     Raises:
         ProofFailedError: Something is missing, or is not what was backed up.
     """
-    database = load.place if rehearsal else load.target
+    database = load.target if live else load.place
     (schema,) = await read_schemas(session, [database])
     there = await _objects(session, load, database)
     there["database", load.target] = schema.collation
     wanted = {
-        (str(one.kind), one.name): one.definition_sha256
-        for one in load.entry.objects
-        if one.valid and not (rehearsal and one.kind is ObjectKind.EVENT)
+        (str(entry.kind), entry.name): entry.definition_sha256
+        for entry in load.entry.objects
+        if entry.valid and (live or entry.kind is not ObjectKind.EVENT)
     }
     if load.whole:
         wanted["database", load.target] = load.entry.collation
@@ -130,7 +127,7 @@ async def _compare(
         f"{kind} {load.target}.{name} is not defined as in the backup" for kind, name in different
     ]
     server = await read_server(session)
-    if problems and _is_same(server, manifest.server):
+    if problems and _is_of_one_series(server, manifest.server):
         raise ProofFailedError(problems[0])
     return [f"{problem}; this server has another version" for problem in problems]
 
@@ -150,15 +147,18 @@ async def _objects(session: Session, load: DatabaseLoad, database: str) -> _Inve
     if not load.entry.objects:
         return {}
     schema = Schema(database, load.entry.charset, load.entry.collation)
-    only_triggers = all(one.kind is ObjectKind.TRIGGER for one in load.entry.objects)
+    only_triggers = all(entry.kind is ObjectKind.TRIGGER for entry in load.entry.objects)
+    found = await read_objects(session, schema, only_triggers=only_triggers)
     return {
-        (str(one.entry.kind), one.entry.name): digest(one, database, load.entry.name)
-        for one in await read_objects(session, schema, only_triggers=only_triggers)
+        (str(definition.entry.kind), definition.entry.name): digest(
+            definition, database, load.entry.name
+        )
+        for definition in found
     }
 
 
-def _is_same(one: ServerEntry, other: ServerEntry) -> bool:
-    return (one.vendor, _series(one.version)) == (other.vendor, _series(other.version))
+def _is_of_one_series(here: ServerEntry, there: ServerEntry) -> bool:
+    return (here.vendor, _series(here.version)) == (there.vendor, _series(there.version))
 
 
 def _series(version: str) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.concurrency import together
+from app.concurrency import share, together
 from app.domain.backups.manifest import (
     Manifest,
     MemberEntry,
@@ -29,9 +29,9 @@ from app.domain.restores.journal import ForeignKey
 from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Phase, Progress
 from app.engine.load.read_ahead import ReadAhead
-from app.engine.load.rows import LoadJob, LoadRules, RowLoader, alter
+from app.engine.load.rows import LoadRules, RowLoader, TableLoad, alter
 from app.engine.load.work_queue import WorkQueue
-from app.engine.schema.foreign_keys import Binding, bound
+from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.quoting import quote
@@ -85,8 +85,8 @@ class Load:
         self._source = source
         self._progress = progress
         self._prove = prove
-        self._jobs: list[LoadJob] = []
-        self._foreign_keys: list[tuple[LoadJob, list[str]]] = []
+        self._tables: list[TableLoad] = []
+        self._foreign_keys: list[tuple[TableLoad, list[str]]] = []
         self.deferred: list[ForeignKey] = []
         self.unfinished: set[str] = set()
         self.warnings: list[str] = []
@@ -106,8 +106,8 @@ class Load:
             await self._create_tables(load)
         await self._load_rows()
         self._progress.enter(Phase.INDEX)
-        for job, clauses in self._foreign_keys:
-            await alter(self._sessions[0], job, clauses)
+        for table, clauses in self._foreign_keys:
+            await alter(self._sessions[0], table, clauses)
 
     # -- definitions ------------------------------------------------------------------------------
 
@@ -117,16 +117,13 @@ class Load:
         for session in self._sessions:
             await session.use(load.place)
         tables = sorted(load.entry.tables, key=lambda table: not table.sequence)
-        pending = iter(tables)
         sequences = sum(table.sequence for table in tables)
-        for _ in range(sequences):
-            await self._create(self._sessions[0], load, next(pending), listed)
 
-        async def work(session: Session) -> None:
-            for entry in pending:
-                await self._create(session, load, entry, listed)
+        async def create(session: Session, entry: TableEntry) -> None:
+            await self._create(session, load, entry, listed)
 
-        await together(*(work(session) for session in self._sessions))
+        await share(tables[:sequences], self._sessions[:1], create)
+        await share(tables[sequences:], self._sessions, create)
 
     async def _create(
         self, session: Session, load: DatabaseLoad, entry: TableEntry, listed: _Listed
@@ -141,9 +138,15 @@ class Load:
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
         staged = ddl.staged(own[0], defer_indexes=defer)
         await session.query(staged.create)
-        job = LoadJob(load.place, load.target, entry, staged, listed.data.get(entry.name, []))
-        self._jobs.append(job)
-        self._sort_foreign_keys(load, job, own[0], listed.names)
+        table = TableLoad(
+            database=load.place,
+            target=load.target,
+            entry=entry,
+            staged=staged,
+            members=listed.data.get(entry.name, []),
+        )
+        self._tables.append(table)
+        self._sort_foreign_keys(table, own[0], listed.names)
 
     async def _definition(
         self, load: DatabaseLoad, entry: TableEntry, listed: _Listed
@@ -171,9 +174,7 @@ class Load:
             self.unfinished.add(entry.name)
         return own
 
-    def _sort_foreign_keys(
-        self, load: DatabaseLoad, job: LoadJob, sql: str, names: Collection[str]
-    ) -> None:
+    def _sort_foreign_keys(self, table: TableLoad, sql: str, names: Collection[str]) -> None:
         """Tell the foreign keys among the loaded tables of a database from those on others."""
         own: list[str] = []
         for name, clause in ddl.foreign_keys(sql):
@@ -181,11 +182,17 @@ class Load:
             if not database and parent in names:
                 own.append(f"ADD CONSTRAINT {quote(name)} {clause}")
                 continue
-            binding = Binding(load.target, job.entry.name, name, database or load.target, parent)
-            self.deferred.append(bound(binding, clause))
-            self.unfinished.add(job.entry.name)
+            binding = Binding(
+                database=table.target,
+                table=table.entry.name,
+                name=name,
+                parent_database=database or table.target,
+                parent=parent,
+            )
+            self.deferred.append(build_foreign_key(binding, clause))
+            self.unfinished.add(table.entry.name)
         if own:
-            self._foreign_keys.append((job, own))
+            self._foreign_keys.append((table, own))
 
     def _warn_of_directories(self, load: DatabaseLoad, entry: TableEntry, sql: str) -> None:
         if ddl.without_directories(sql) != sql:
@@ -195,13 +202,13 @@ class Load:
 
     async def _load_rows(self) -> None:
         """Load, index and prove all tables, largest first."""
-        self._jobs.sort(key=lambda job: -job.entry.raw_size)
+        self._tables.sort(key=lambda table: -table.entry.raw_size)
         self._progress.expect(
-            tables=len(self._jobs),
-            rows=sum(job.entry.rows for job in self._jobs),
-            size=sum(job.entry.raw_size for job in self._jobs),
+            tables=len(self._tables),
+            rows=sum(table.entry.rows for table in self._tables),
+            size=sum(table.entry.raw_size for table in self._tables),
         )
-        if any(job.entry.history for job in self._jobs):
+        if any(table.entry.history for table in self._tables):
             for session in self._sessions:
                 await session.query("SET SESSION system_versioning_insert_history = 1")
         async with ReadAhead(self._source) as source:
@@ -210,10 +217,10 @@ class Load:
                 self._progress,
                 chunk_bytes=self._manifest.options.chunk_bytes,
                 prove=self._prove,
-                bulk=await LoadRules.read(self._sessions[0]),
+                rules=await LoadRules.read(self._sessions[0]),
             )
-            board = WorkQueue([loader.track(job) for job in self._jobs])
-            await together(*(board.work(session) for session in self._sessions))
+            queue = WorkQueue([loader.build_steps(table) for table in self._tables])
+            await together(*(queue.work(session) for session in self._sessions))
 
 
 def _listed(manifest: Manifest, load: DatabaseLoad) -> _Listed:

@@ -1,5 +1,5 @@
 """
-Views, triggers, routines and events of a live database brought to a wanted state.
+Views, triggers, routines and events of a live database, brought to a wanted state.
 
 What is already as it should be is not touched, so nobody who reads through a view or calls a
 procedure sees a gap, and a run that was interrupted is finished by running it again.
@@ -23,12 +23,12 @@ from app.engine.schema.object_script import object_statements, uncommented
 from app.engine.schema.objects import ROUTINE_KINDS, digest, read_objects
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import unqualify
-from app.engine.sql.quoting import quote, quote_text
+from app.engine.sql.quoting import qualified, quote, quote_text
 from app.errors import StatementError
 
 
 # Which objects a statement may be about; names are unique within each.
-_MEANT: Final = {
+_KINDS: Final = {
     StatementKind.VIEW: frozenset({ObjectKind.VIEW}),
     StatementKind.INVALID_VIEW: frozenset({ObjectKind.VIEW}),
     StatementKind.TRIGGER: frozenset({ObjectKind.TRIGGER}),
@@ -38,14 +38,14 @@ _MEANT: Final = {
 }
 _VIEW_PLACEHOLDER: Final = "CREATE OR REPLACE VIEW "
 _EXECUTED: Final = frozenset({
-    *_MEANT,
+    *_KINDS,
     StatementKind.SESSION,
     StatementKind.DROP,
     StatementKind.PLACEHOLDER,
 })
 
 
-async def archived_objects(
+async def read_archived_objects(
     source: MemberSource, manifest: Manifest, load: DatabaseLoad
 ) -> ObjectSet:
     """
@@ -62,7 +62,7 @@ async def archived_objects(
     Raises:
         ChecksumMismatchError: The archive is damaged.
     """
-    keys = {_key(one) for one in load.entry.objects}
+    keys = {_key(entry) for entry in load.entry.objects}
     found: list[SavedStatement] = []
     for member in manifest.members:
         if member.kind is not MemberKind.OBJECTS or member.database != load.entry.name or not keys:
@@ -73,14 +73,14 @@ async def archived_objects(
             if listed.kind in _EXECUTED
         ]
     return ObjectSet(
-        load.entry.name,
-        load.entry.objects,
-        tuple(_about(keys, found)),
+        source=load.entry.name,
+        entries=load.entry.objects,
+        statements=tuple(_statements_about(keys, found)),
         assumed=load.entry.collation,
     )
 
 
-def _about(
+def _statements_about(
     keys: Collection[tuple[ObjectKind, str]], statements: Iterable[SavedStatement]
 ) -> Iterator[SavedStatement]:
     """Leave out statements about other objects, and the DROP that stands before each CREATE."""
@@ -91,20 +91,22 @@ def _about(
         elif not statement.name:
             yield statement
         else:
-            if any((kind, statement.name) in keys for kind in _meant(statement)):
+            if any((kind, statement.name) in keys for kind in _kinds_of(statement)):
                 yield from [drop, statement] if drop else [statement]
             drop = None
 
 
-def _meant(one: SavedStatement) -> frozenset[ObjectKind]:
+def _kinds_of(statement: SavedStatement) -> frozenset[ObjectKind]:
     """Return the kinds of objects that a statement may be about; a trigger and a view may share a name."""
-    if one.kind is not StatementKind.PLACEHOLDER:
-        return _MEANT[one.kind]
-    is_view = one.sql.startswith(_VIEW_PLACEHOLDER)
-    return _MEANT[StatementKind.VIEW if is_view else StatementKind.ROUTINE]
+    if statement.kind is not StatementKind.PLACEHOLDER:
+        return _KINDS[statement.kind]
+    is_view = statement.sql.startswith(_VIEW_PLACEHOLDER)
+    return _KINDS[StatementKind.VIEW if is_view else StatementKind.ROUTINE]
 
 
-async def live_objects(session: Session, database: str, tables: Iterable[str] | None) -> ObjectSet:
+async def read_live_objects(
+    session: Session, database: str, tables: Iterable[str] | None
+) -> ObjectSet:
     """
     Read the objects of a database as they are, with what makes them again.
 
@@ -155,7 +157,7 @@ def _plain(kind: StatementKind, text: bytes, database: str) -> str:
     )
 
 
-async def settle(
+async def apply_objects(
     session: Session,
     database: str,
     wanted: ObjectSet,
@@ -163,13 +165,13 @@ async def settle(
     enable_events: bool = True,
 ) -> list[str]:
     """
-    Make a database have exactly the wanted objects, apart from those nobody mentions.
+    Bring a database to exactly the wanted objects, apart from those nobody mentions.
 
     Args:
         session: Left in the loading state if it was so before, unless an error is raised.
         database: Where.
         wanted: What should be there, and what not.
-        enable_events: False for a rehearsal: events are made, but none fires.
+        enable_events: False for a drill: events are made, but none fires.
 
     Returns:
         Warnings: views that cannot be created here, and could not be used there either.
@@ -180,22 +182,22 @@ async def settle(
     (schema,) = await read_schemas(session, [database])
     if wanted.collation and wanted.collation != schema.collation:
         schema = Schema(database, wanted.charset, wanted.collation)
-        await _give_default(session, database, schema.collation)
+        await _set_default_collation(session, database, schema.collation)
     if not wanted.entries and not wanted.unwanted:
         return []
-    script = _Script(session, database, wanted)
-    await script.compare(schema)
-    await script.drop()
-    return await script.run(schema, enable_events=enable_events)
+    change = _ObjectChange(session, database, wanted)
+    await change.compare(schema)
+    await change.drop_unwanted()
+    return await change.create_missing(schema, enable_events=enable_events)
 
 
-async def _give_default(session: Session, database: str, collation: str) -> None:
+async def _set_default_collation(session: Session, database: str, collation: str) -> None:
     """Give a database a default collation, and its character set."""
     await session.query(f"ALTER DATABASE {quote(database)} COLLATE = {quote_text(collation)}")
 
 
-class _Script:
-    """The statements of one set, executed as far as they are needed."""
+class _ObjectChange:
+    """From the objects of a database to the wanted ones; statements run as far as they are needed."""
 
     def __init__(self, session: Session, database: str, wanted: ObjectSet) -> None:
         self._session = session
@@ -211,11 +213,12 @@ class _Script:
         found = await read_objects(
             self._session, schema, only_triggers=kinds <= {ObjectKind.TRIGGER}
         )
-        self._live = {_key(one.entry): one.entry for one in found}
+        self._live = {_key(definition.entry): definition.entry for definition in found}
         self._done = {
-            _key(one.entry)
-            for one in found
-            if wanted.get(_key(one.entry)) == digest(one, self._database, self._wanted.source)
+            _key(definition.entry)
+            for definition in found
+            if wanted.get(_key(definition.entry))
+            == digest(definition, self._database, self._wanted.source)
         }
         # The order of a table's triggers is the order of their creation.
         torn = {
@@ -223,35 +226,37 @@ class _Script:
             for entry in self._wanted.entries
             if entry.kind is ObjectKind.TRIGGER and _key(entry) not in self._done
         }
-        self._done -= {key for key, one in self._live.items() if one.table and one.table in torn}
+        self._done -= {
+            key for key, entry in self._live.items() if entry.table and entry.table in torn
+        }
 
-    async def drop(self) -> None:
+    async def drop_unwanted(self) -> None:
         """Drop what is unwanted, and triggers that are to be made again."""
-        gone = [one for one in self._wanted.unwanted if _key(one) in self._live]
-        gone += [
+        entries = [entry for entry in self._wanted.unwanted if _key(entry) in self._live]
+        entries += [
             self._live[_key(entry)]
             for entry in self._wanted.entries
             if entry.kind is ObjectKind.TRIGGER and _key(entry) in self._live.keys() - self._done
         ]
-        for one in gone:
-            await drop_object(self._session, self._database, one)
-            self._live.pop(_key(one), None)
+        for entry in entries:
+            await drop_object(self._session, self._database, entry)
+            self._live.pop(_key(entry), None)
 
-    async def run(self, schema: Schema, *, enable_events: bool) -> list[str]:
+    async def create_missing(self, schema: Schema, *, enable_events: bool) -> list[str]:
         """Execute what is needed, in order, in a database that has the assumed collation meanwhile."""
         if self._done >= {_key(entry) for entry in self._wanted.entries}:
             return []
         await self._session.use(self._database)
-        strange = self._wanted.assumed not in {"", schema.collation}
-        if strange:
-            await _give_default(self._session, self._database, self._wanted.assumed)
+        differs = self._wanted.assumed not in {"", schema.collation}
+        if differs:
+            await _set_default_collation(self._session, self._database, self._wanted.assumed)
         try:
             warnings = await self._execute(enable_events=enable_events)
         except StatementError:  # perhaps between two statements of the set that change the default
-            await _give_default(self._session, self._database, schema.collation)
+            await _set_default_collation(self._session, self._database, schema.collation)
             raise
-        if strange:
-            await _give_default(self._session, self._database, schema.collation)
+        if differs:
+            await _set_default_collation(self._session, self._database, schema.collation)
         return warnings
 
     async def _execute(self, *, enable_events: bool) -> list[str]:
@@ -273,20 +278,21 @@ class _Script:
                 drop = ""
         return warnings
 
-    async def _create(self, one: SavedStatement) -> list[str]:
+    async def _create(self, statement: SavedStatement) -> list[str]:
         try:
-            await self._session.query(one.sql, no_timeout=True)
+            await self._session.query(statement.sql, no_timeout=True)
         except StatementError as exc:
-            if one.kind is not StatementKind.INVALID_VIEW:
+            if statement.kind is not StatementKind.INVALID_VIEW:
                 raise
-            problem = f"view {self._database}.{one.name} could not be created"
+            problem = f"view {self._database}.{statement.name} could not be created"
             return [f"{problem}: it was unusable when it was backed up ({exc})"]
         return []
 
-    def _is_needed(self, one: SavedStatement) -> bool:
-        if one.kind is StatementKind.PLACEHOLDER and ObjectKind.VIEW in _meant(one):
-            return (ObjectKind.VIEW, one.name) not in self._live
-        return self._is_open(_meant(one), one.name)
+    def _is_needed(self, statement: SavedStatement) -> bool:
+        kinds = _kinds_of(statement)
+        if statement.kind is StatementKind.PLACEHOLDER and ObjectKind.VIEW in kinds:
+            return (ObjectKind.VIEW, statement.name) not in self._live
+        return self._is_open(kinds, statement.name)
 
     def _is_open(self, kinds: frozenset[ObjectKind], name: str) -> bool:
         """Tell whether one of the wanted objects of a name is not as it should be."""
@@ -296,21 +302,19 @@ class _Script:
         )
 
 
-async def drop_object(session: Session, database: str, one: ObjectEntry) -> None:
+async def drop_object(session: Session, database: str, entry: ObjectEntry) -> None:
     """Drop a view, trigger, routine or event; one that is gone already is fine."""
-    kind = one.kind.value.upper()
-    await session.query(
-        f"DROP {kind} IF EXISTS {quote(database)}.{quote(one.name)}", no_timeout=False
-    )
+    kind = entry.kind.value.upper()
+    await session.query(f"DROP {kind} IF EXISTS {qualified(database, entry.name)}")
 
 
-def surplus(
+def unwanted_objects(
     present: Sequence[ObjectEntry], wanted: Sequence[ObjectEntry]
 ) -> tuple[ObjectEntry, ...]:
     """Return what is present and not wanted."""
-    keys = {_key(one) for one in wanted}
-    return tuple(one for one in present if _key(one) not in keys)
+    keys = {_key(entry) for entry in wanted}
+    return tuple(entry for entry in present if _key(entry) not in keys)
 
 
-def _key(one: ObjectEntry) -> tuple[ObjectKind, str]:
-    return one.kind, one.name
+def _key(entry: ObjectEntry) -> tuple[ObjectKind, str]:
+    return entry.kind, entry.name

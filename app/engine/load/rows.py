@@ -20,7 +20,8 @@ from app.engine.load.work_queue import TableSteps, Unit
 from app.engine.rows.proof import prove_count, prove_member, prove_stream
 from app.engine.rows.queries import TableSql
 from app.engine.schema.tables import Table
-from app.engine.server.connection import Reply, Session
+from app.engine.server.connection import Session
+from app.engine.server.driver import Reply
 from app.engine.sql import ddl
 from app.engine.sql.load_data import bulk_pieces, bulk_statement, is_bulk
 from app.engine.sql.quoting import quote
@@ -40,7 +41,7 @@ _TOLERATED: Final = frozenset({1265})
 
 
 @dataclass(slots=True)
-class LoadJob:
+class TableLoad:
     """
     One table to load.
 
@@ -63,7 +64,7 @@ class LoadJob:
     bulk: str = ""
 
     @property
-    def table(self) -> Table:
+    def live(self) -> Table:
         """Return the table as it is on the target."""
         return Table(self.database, self.entry, shown=self.target)
 
@@ -94,7 +95,7 @@ class LoadRules:
 
 
 class RowLoader:
-    """Makes the steps of each table for the board."""
+    """Makes the steps of each table for the work queue."""
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class RowLoader:
         *,
         chunk_bytes: int,
         prove: bool,
-        bulk: LoadRules,
+        rules: LoadRules,
     ) -> None:
         """
         Take what loading works with.
@@ -113,41 +114,43 @@ class RowLoader:
             progress: Told as it goes.
             chunk_bytes: Of the backup; the proof must read chunks of the same size.
             prove: Whether every chunk is read back and compared.
-            bulk: What the server says about LOAD DATA LOCAL.
+            rules: What the server says about how rows are loaded.
         """
         self._source = source
         self._progress = progress
         self._chunk_bytes = chunk_bytes
         self._prove = prove
-        self._bulk = bulk
+        self._rules = rules
 
-    def track(self, job: LoadJob) -> TableSteps:
+    def build_steps(self, table: TableLoad) -> TableSteps:
         """Make the steps of a table: rows; indexes and proof; the number of rows."""
-        sql = TableSql.of(job.table, self._bulk.flavor)
-        if self._bulk.allowed and job.entry.engine == "InnoDB" and not job.entry.history:
-            job.bulk = bulk_statement(job.entry.name, sql.columns)
-        job.head = sql.head
-        ordered = sorted(job.members, key=lambda member: member.offset)
+        sql = TableSql.of(table.live, self._rules.flavor)
+        if self._rules.allowed and table.entry.engine == "InnoDB" and not table.entry.history:
+            table.bulk = bulk_statement(table.entry.name, sql.columns)
+        table.head = sql.head
+        ordered = sorted(table.members, key=lambda member: member.offset)
         self._source.expect(ordered)
-        load: list[Unit] = [partial(self._load_member, job, member) for member in ordered]
-        if not job.entry.index:  # the order of a stream is part of its proof
-            load = [partial(self._load_in_order, job, ordered)] if ordered else []
+        load: list[Unit] = [partial(self._load_member, table, member) for member in ordered]
+        if not table.entry.index:  # the order of a stream is part of its proof
+            load = [partial(self._load_in_order, table, ordered)] if ordered else []
         prove: list[Unit] = []
         count: list[Unit] = []
-        if self._prove and job.table.has_rows and not job.entry.partial:
+        if self._prove and table.live.has_rows and not table.entry.partial:
             prove = [partial(self._prove_member, sql, member) for member in ordered]
-            if not job.entry.index:
+            if not table.entry.index:
                 prove = [partial(self._prove_stream, sql, ordered)]
             count = [lambda session: prove_count(session, sql, ordered)]
         return TableSteps(
-            [load, *self._proven(job, prove), count],
-            partial(self._progress.finished_table, job.table.label),
-            single_file=self._bulk.locks_counters and bool(job.bulk) and job.staged.has_counter,
+            [load, *self._index_and_prove(table, prove), count],
+            partial(self._progress.finished_table, table.live.label),
+            single_file=self._rules.locks_counters
+            and bool(table.bulk)
+            and table.staged.has_counter,
         )
 
-    def _proven(self, job: LoadJob, prove: list[Unit]) -> list[list[Unit]]:
+    def _index_and_prove(self, table: TableLoad, prove: list[Unit]) -> list[list[Unit]]:
         """
-        Job indexes and proof.
+        Put indexes and proof in order.
 
         They go side by side where an index is added beside the rows and the proof goes by the primary
         key, which is there from the start. A server that wants to copy the rows for an index gets the
@@ -156,60 +159,60 @@ class RowLoader:
         Returns:
             Steps, one after the other.
         """
-        staged = job.staged
-        if staged.fulltext or job.entry.index != "PRIMARY":
-            index: list[Unit] = [partial(self._build_indexes, job)] if _has_indexes(job) else []
+        staged = table.staged
+        if staged.fulltext or table.entry.index != "PRIMARY":
+            index: list[Unit] = [partial(self._build_indexes, table)] if _has_indexes(table) else []
             return [index, prove]
         if not staged.indexes:
             return [prove]
-        return [[partial(self._index_in_place, job, prove), *prove]]
+        return [[partial(self._index_in_place, table, prove), *prove]]
 
     async def _load_in_order(
-        self, job: LoadJob, members: Sequence[MemberEntry], session: Session
+        self, table: TableLoad, members: Sequence[MemberEntry], session: Session
     ) -> None:
         for member in members:
-            await self._load_member(job, member, session)
+            await self._load_member(table, member, session)
 
-    async def _load_member(self, job: LoadJob, member: MemberEntry, session: Session) -> None:
+    async def _load_member(self, table: TableLoad, member: MemberEntry, session: Session) -> None:
         """Execute the statements of a data member that stand for rows."""
-        await session.use(job.database)
+        await session.use(table.database)
         if any(entry.sliced for entry in member.statements):
             entries = iter(member.statements)
             async for text in self._source.iter_statements(member):
-                await self._insert(session, job, next(entries), text)
+                await self._insert(session, table, next(entries), text)
             return
         for entry, text in zip(member.statements, await self._source.read(member), strict=True):
-            await self._insert(session, job, entry, text)
+            await self._insert(session, table, entry, text)
 
     async def _insert(
-        self, session: Session, job: LoadJob, entry: StatementEntry, text: bytes
+        self, session: Session, table: TableLoad, entry: StatementEntry, text: bytes
     ) -> None:
         """Execute one INSERT or PIECE; the server must take all of it, without a warning."""
         if entry.kind is StatementKind.PIECE:
-            _require(text.startswith(b"SET @backstay_"), job, "a piece")
+            _require(text.startswith(b"SET @backstay_"), table, "a piece")
             await session.execute(text, redact=True)
             return
         if entry.kind is StatementKind.SESSION:
-            _require(text.startswith(b"SET @backstay_1 = NULL"), job, "a session statement")
+            _require(text.startswith(b"SET @backstay_1 = NULL"), table, "a session statement")
             await session.query(text)
             return
         if entry.kind is not StatementKind.INSERT:
             return
-        _require(text.startswith(job.head) and text.endswith(b");\n"), job, "an INSERT")
-        await self._insert_rows(session, job, entry, text)
-        self._progress.moved(job.table.label, rows=entry.rows, size=len(text))
+        _require(text.startswith(table.head) and text.endswith(b");\n"), table, "an INSERT")
+        await self._insert_rows(session, table, entry, text)
+        self._progress.moved(table.live.label, rows=entry.rows, size=len(text))
 
     async def _insert_rows(
-        self, session: Session, job: LoadJob, entry: StatementEntry, text: bytes
+        self, session: Session, table: TableLoad, entry: StatementEntry, text: bytes
     ) -> None:
         """Insert, and refuse any difference from what the index says."""
-        if job.bulk and not entry.sliced and await _load_bulk(session, job, entry, text):
+        if table.bulk and not entry.sliced and await _load_bulk(session, table, entry, text):
             return
         try:
-            reply = await _insert_patiently(session, text)
+            reply = await _insert_with_retries(session, text)
         except StatementError as exc:
             raise StatementError(
-                f"{job.table.label}: {exc}", errno=exc.errno, hint=exc.hint
+                f"{table.live.label}: {exc}", errno=exc.errno, hint=exc.hint
             ) from exc
         codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
         refused = codes - _TOLERATED
@@ -218,24 +221,26 @@ class RowLoader:
                 f"warning {min(refused)}" if refused else f"{reply.affected} of {entry.rows} rows"
             )
             raise StatementError(
-                f"{job.table.label}: an INSERT gave {problem}", errno=min(refused, default=0)
+                f"{table.live.label}: an INSERT gave {problem}", errno=min(refused, default=0)
             )
 
-    async def _index_in_place(self, job: LoadJob, prove: Sequence[Unit], session: Session) -> None:
+    async def _index_in_place(
+        self, table: TableLoad, prove: Sequence[Unit], session: Session
+    ) -> None:
         """Add the indexes while others read; when the rows must be copied for that, prove the copy."""
         try:
-            await alter(session, job, [*job.staged.indexes, "ALGORITHM=INPLACE"])
+            await alter(session, table, [*table.staged.indexes, "ALGORITHM=INPLACE"])
         except StatementError as exc:
             if exc.errno not in _NOT_IN_PLACE:
                 raise
-            await alter(session, job, job.staged.indexes)
+            await alter(session, table, table.staged.indexes)
             for unit in prove:
                 await unit(session)
 
-    async def _build_indexes(self, job: LoadJob, session: Session) -> None:
-        await alter(session, job, job.staged.indexes)
-        for clause in job.staged.fulltext:
-            await alter(session, job, [clause])
+    async def _build_indexes(self, table: TableLoad, session: Session) -> None:
+        await alter(session, table, table.staged.indexes)
+        for clause in table.staged.fulltext:
+            await alter(session, table, [clause])
 
     async def _prove_member(self, sql: TableSql, member: MemberEntry, session: Session) -> None:
         await prove_member(session, sql, member)
@@ -246,21 +251,23 @@ class RowLoader:
         await prove_stream(session, sql, members, self._chunk_bytes)
 
 
-async def alter(session: Session, job: LoadJob, clauses: Sequence[str]) -> None:
+async def alter(session: Session, table: TableLoad, clauses: Sequence[str]) -> None:
     """Add indexes or keys in one statement."""
     if clauses:
-        await session.use(job.database)
-        sql = f"ALTER TABLE {quote(job.entry.name)} {', '.join(clauses)}"
+        await session.use(table.database)
+        sql = f"ALTER TABLE {quote(table.entry.name)} {', '.join(clauses)}"
         await session.query(sql, no_timeout=True)
 
 
-async def _load_bulk(session: Session, job: LoadJob, entry: StatementEntry, text: bytes) -> bool:
+async def _load_bulk(
+    session: Session, table: TableLoad, entry: StatementEntry, text: bytes
+) -> bool:
     """Load the rows of an INSERT by LOAD DATA; False when that left no trace and it must run."""
     if not is_bulk(text):
         return False
     await session.query("START TRANSACTION")
     try:
-        reply = await session.load_local(job.bulk, bulk_pieces(text, job.head))
+        reply = await session.load_local(table.bulk, bulk_pieces(text, table.head))
     except StatementError:
         await session.query("ROLLBACK")
         return False
@@ -271,7 +278,7 @@ async def _load_bulk(session: Session, job: LoadJob, entry: StatementEntry, text
     return True
 
 
-async def _insert_patiently(session: Session, text: bytes) -> Reply:
+async def _insert_with_retries(session: Session, text: bytes) -> Reply:
     """Run an INSERT that is its own transaction; again when another session was in its way."""
     for pause in _PAUSES:
         try:
@@ -283,11 +290,11 @@ async def _insert_patiently(session: Session, text: bytes) -> Reply:
     return await session.query(text, redact=True)
 
 
-def _require(condition: bool, job: LoadJob, what: str) -> None:  # noqa: FBT001 - reads as an assertion
+def _require(condition: bool, table: TableLoad, what: str) -> None:  # noqa: FBT001 - reads as an assertion
     """Refuse a statement that is not of the kind the manifest says."""
     if not condition:
-        raise ManifestError(f"{job.table.label}: what is listed as {what} is none")
+        raise ManifestError(f"{table.live.label}: what is listed as {what} is none")
 
 
-def _has_indexes(job: LoadJob) -> bool:
-    return bool(job.staged.indexes or job.staged.fulltext)
+def _has_indexes(table: TableLoad) -> bool:
+    return bool(table.staged.indexes or table.staged.fulltext)

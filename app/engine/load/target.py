@@ -62,9 +62,9 @@ async def check_trust(
         ChecksumMismatchError: The archive is damaged.
     """
     strict = "SELECT @@GLOBAL.log_bin AND NOT @@GLOBAL.log_bin_trust_function_creators"
-    objects = [(load.entry.name, one) for load in loads for one in load.entry.objects]
-    functions = {name for name, one in objects if one.kind is ObjectKind.FUNCTION}
-    if not any(one.kind in _TRUSTED_KINDS for _, one in objects):
+    objects = [(load.entry.name, entry) for load in loads for entry in load.entry.objects]
+    functions = {database for database, entry in objects if entry.kind is ObjectKind.FUNCTION}
+    if not any(entry.kind in _TRUSTED_KINDS for _, entry in objects):
         return
     if await session.scalar(strict) != "1":
         return
@@ -102,7 +102,7 @@ async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -
 
 def _missing_features(flavor: Flavor, loads: Sequence[DatabaseLoad]) -> list[str]:
     tables = [table for load in loads for table in load.entry.tables]
-    kinds = {one.kind for load in loads for one in load.entry.objects}
+    kinds = {entry.kind for load in loads for entry in load.entry.objects}
     findings = []
     if not flavor.sequences and any(table.sequence for table in tables):
         findings.append("this server has no sequences")

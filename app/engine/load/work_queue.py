@@ -37,7 +37,7 @@ class TableSteps:
     _running: int = 0
     _ended: bool = False
 
-    def take(self) -> Unit | None:
+    def take_unit(self) -> Unit | None:
         """Take an open unit, None when there is none now."""
         while self._step < len(self.steps):
             units = self.steps[self._step]
@@ -53,8 +53,8 @@ class TableSteps:
             self.finished()
         return None
 
-    def done(self) -> None:
-        """Give a unit back as done."""
+    def complete_unit(self) -> None:
+        """Count a unit that was taken as done."""
         self._running -= 1
         if not self._running and self._taken >= len(self.steps[self._step]):
             self._step, self._taken = self._step + 1, 0
@@ -72,37 +72,42 @@ class TableSteps:
 
 @dataclass(slots=True)
 class WorkQueue:
-    """All tables of one load."""
+    """
+    The work on all tables of one load.
 
-    tracks: list[TableSteps]
+    Attributes:
+        tables: Those that are not over, in the order in which their units are taken.
+    """
+
+    tables: list[TableSteps]
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def work(self, session: Session) -> None:
-        """Be one connection: take units until every track is over."""
+        """Be one connection: take units until every table is over."""
         while True:
             async with self._changed:
-                while (found := self._take()) is None:
-                    if not self.tracks:
+                while (found := self._take_unit()) is None:
+                    if not self.tables:
                         return
                     await self._changed.wait()
-            track, unit = found
+            table, unit = found
             await unit(session)
             async with self._changed:
-                track.done()
+                table.complete_unit()
                 self._changed.notify_all()
 
-    def _take(self) -> tuple[TableSteps, Unit] | None:
-        """Take the first open unit, and forget tracks that are over on the way to it."""
-        for place, track in enumerate(self.tracks):
-            if not track.is_crowded and (unit := track.take()) is not None:
-                self._forget(place)
-                return track, unit
-        self._forget(len(self.tracks))
-        for track in self.tracks:
-            if (unit := track.take()) is not None:
-                return track, unit
+    def _take_unit(self) -> tuple[TableSteps, Unit] | None:
+        """Take the first open unit, and remove tables that are over on the way to it."""
+        for place, table in enumerate(self.tables):
+            if not table.is_crowded and (unit := table.take_unit()) is not None:
+                self._remove_over(place)
+                return table, unit
+        self._remove_over(len(self.tables))
+        for table in self.tables:
+            if (unit := table.take_unit()) is not None:
+                return table, unit
         return None
 
-    def _forget(self, before: int) -> None:
-        """Forget what is over of the first tracks: ten thousand need not be looked at each time."""
-        self.tracks[:before] = [track for track in self.tracks[:before] if not track.is_over]
+    def _remove_over(self, before: int) -> None:
+        """Remove what is over of the first tables: ten thousand need not be looked at each time."""
+        self.tables[:before] = [table for table in self.tables[:before] if not table.is_over]

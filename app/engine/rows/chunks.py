@@ -22,9 +22,9 @@ from typing import Final
 
 from app.domain.backups.manifest import StatementKind
 from app.domain.ports import Statement
-from app.engine.rows.planner import _boundary
-from app.engine.rows.queries import TableSql
-from app.engine.server.connection import Session, Value
+from app.engine.rows.queries import TableSql, find_boundary
+from app.engine.server.connection import Session
+from app.engine.server.driver import Value
 from app.engine.sql import literals
 from app.engine.sql.key_ranges import Range
 from app.errors import SnapshotError, StatementError
@@ -96,7 +96,7 @@ async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGener
     if rows == 1:
         yield LargeRow(part)
         return
-    middle = await _boundary(session, sql, part, rows // 2)
+    middle = await find_boundary(session, sql, part, rows // 2)
     if not middle or middle == part.lower:
         raise SnapshotError(f"{sql.table.label}: its key does not separate its rows")
     for half in (Range(part.lower, middle), Range(middle, part.upper)):
@@ -201,7 +201,7 @@ class _Scan:
         self.large: list[int] = []
 
     def plain(self, position: int, text: bytes | None) -> bool:
-        """Tell whether a row goes into a chunk as it is; note it when it does not."""
+        """Tell whether a row goes into a chunk as it is; record it when it does not."""
         if text is None or self._is_large(position, text):
             self.large.append(position)
             return False

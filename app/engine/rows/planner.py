@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-from app.engine.rows.queries import TableSql
+from app.engine.rows.queries import TableSql, find_boundary
 from app.engine.server.connection import Session
 from app.engine.sql.key_ranges import Range
 
@@ -27,7 +27,7 @@ class Planner(Protocol):
         ...
 
 
-def planner(sql: TableSql, chunk_bytes: int) -> Planner:
+def build_planner(sql: TableSql, chunk_bytes: int) -> Planner:
     """Choose how to cut a table that has a key."""
     table = sql.table
     if table.bytes_estimate < chunk_bytes // 4 and table.rows_estimate < _FIRST_ROWS:
@@ -62,7 +62,7 @@ class _KeyRanges:
         if self._given:
             return None
         part = Range(self._lower)
-        upper = await _boundary(session, self._sql, part, self._pace.rows)
+        upper = await find_boundary(session, self._sql, part, self._pace.rows)
         self._lower, self._given = upper, not upper
         return Range(part.lower, upper)
 
@@ -108,7 +108,7 @@ class _IntegerRanges:
     async def _upper(self, session: Session, lower: tuple[str, ...]) -> int | None:
         assert self._next is not None  # noqa: S101 - set by the first call
         if self._sparse:
-            bound = await _boundary(session, self._sql, Range(lower), self._pace.rows)
+            bound = await find_boundary(session, self._sql, Range(lower), self._pace.rows)
             if not bound:
                 return None
             # A composite key repeats its first column; never stand still.
@@ -141,9 +141,3 @@ class _Pace:
         wanted = self._chunk_bytes * rows // size
         # Grow step by step: the next rows may be longer than these.
         self.rows = max(1, min(wanted, 16 * self.rows, _MAX_ROWS))
-
-
-async def _boundary(session: Session, sql: TableSql, part: Range, offset: int) -> tuple[str, ...]:
-    """Return the key with `offset` rows of the range before it, empty when there is none."""
-    rows = await session.texts(sql.boundary(part, offset))
-    return rows[0] if rows else ()

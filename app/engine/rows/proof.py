@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final, NoReturn
 
-from app.concurrency import together
+from app.concurrency import share
 from app.domain.backups.manifest import (
     Manifest,
     MemberEntry,
@@ -71,21 +71,21 @@ async def prove_tables(
     for member in manifest.members:
         if member.kind is MemberKind.DATA:
             members.setdefault((member.database, member.table), []).append(member)
-    pending = iter(tables)
 
-    async def work(session: Session) -> None:
-        for source, table in pending:
-            if not table.has_rows or table.entry.partial:
-                continue
-            sql, own = TableSql.of(table, sessions[0].flavor), members.get((source, table.name), [])
-            if table.entry.index:
-                for one in own:
-                    await prove_member(session, sql, one)
-            else:
-                await prove_stream(session, sql, own, manifest.options.chunk_bytes)
-            await prove_count(session, sql, own)
+    async def prove(session: Session, named: tuple[str, Table]) -> None:
+        source, table = named
+        if not table.has_rows or table.entry.partial:
+            return
+        sql = TableSql.of(table, session.flavor)
+        own = members.get((source, table.name), [])
+        if table.entry.index:
+            for member in own:
+                await prove_member(session, sql, member)
+        else:
+            await prove_stream(session, sql, own, manifest.options.chunk_bytes)
+        await prove_count(session, sql, own)
 
-    await together(*(work(session) for session in sessions))
+    await share(tables, sessions, prove)
 
 
 async def prove_member(session: Session, sql: TableSql, member: MemberEntry) -> None:

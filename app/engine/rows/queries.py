@@ -1,4 +1,4 @@
-"""The queries that read one table, made once and used for every chunk: pure text, no I/O."""
+"""The queries that read one table, made once and used for every chunk."""
 
 from dataclasses import dataclass
 
@@ -137,6 +137,14 @@ class TableSql:
         # History has no order of its own that survives a load.
         order = " ORDER BY 1" if self.table.entry.history else ""
         return f"SELECT {row} FROM {self.source}{order}"
+
+
+async def find_boundary(
+    session: Session, sql: TableSql, part: Range, offset: int
+) -> tuple[str, ...]:
+    """Return the key with `offset` rows of the range before it, empty when there is none."""
+    rows = await session.texts(sql.boundary(part, offset))
+    return rows[0] if rows else ()
 
 
 async def count_rows(session: Session, sql: TableSql) -> int:

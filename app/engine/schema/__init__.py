@@ -1,1 +1,5 @@
-"""What a server holds, read and written as definitions: databases, tables, objects, keys, accounts; imports `server` and below."""
+"""
+What a server holds, as definitions: databases, tables, objects, foreign keys, accounts.
+
+Import the reading and writing functions from the module of the thing.
+"""

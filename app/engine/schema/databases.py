@@ -1,4 +1,4 @@
-"""Databases: read, made, named and dropped."""
+"""Databases: read, created, named and dropped."""
 
 import re
 from collections.abc import Sequence
@@ -10,25 +10,19 @@ from app.engine.flavor import SYSTEM_SCHEMAS
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote, quote_text
-from app.errors import (
-    DatabaseNotFoundError,
-)
+from app.errors import DatabaseNotFoundError
 
 
 # Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
 MOST_NAME_CHARACTERS: Final = 64
 _TABLE_TYPES: Final = "'BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED'"
-
-
 # What holds something in a database, table by table of information_schema.
 _CONTENT: Final = (
     ("TABLES", "TABLE_SCHEMA", "table"),
     ("ROUTINES", "ROUTINE_SCHEMA", "routine"),
     ("EVENTS", "EVENT_SCHEMA", "event"),
 )
-
-
-# Schemas where recoveries load and keep tables; never part of a backup of everything.
+# Schemas where restores load and keep tables; never part of a backup of everything.
 SCRATCH: Final = re.compile(r"__bk_(?:new|old)_[0-9a-f]{12}\Z")
 
 
@@ -50,7 +44,7 @@ async def read_schemas(
     Args:
         session: Any.
         names: Exact names; empty = all but the system's.
-        scratch: Whether all includes what recoveries made for themselves.
+        scratch: Whether all includes what restores made for themselves.
 
     Returns:
         In the order of `names`, or by name.
@@ -131,14 +125,14 @@ async def create_database(session: Session, name: str, charset: str, collation: 
 
 async def drop_database(session: Session, name: str) -> None:
     """Drop a database of ours, table by table, so that the server never works long on one statement."""
-    for table in await table_names(session, name):
+    for table in await list_tables(session, name):
         kind = "SEQUENCE" if table.engine == "SEQUENCE" else "TABLE"
         await session.query(f"DROP {kind} IF EXISTS {table.sql}", no_timeout=True)
     await session.query(f"DROP DATABASE IF EXISTS {quote(name)}", no_timeout=True)
 
 
 async def drop_if_empty(session: Session, name: str) -> list[str]:
-    """Drop a database of ours, unless others put something into it; returns a warning then."""
+    """Drop a database of ours; if others put something into it, keep it and return a warning."""
     if not await exists(session, name):
         return []
     if not await is_empty(session, name):
@@ -147,7 +141,7 @@ async def drop_if_empty(session: Session, name: str) -> list[str]:
     return []
 
 
-async def table_names(session: Session, database: str) -> list[TableRef]:
+async def list_tables(session: Session, database: str) -> list[TableRef]:
     """List the tables and sequences of a database, broken ones too; a sequence's engine is SEQUENCE."""
     rows = await session.texts(
         "SELECT TABLE_NAME, IF(TABLE_TYPE = 'SEQUENCE', TABLE_TYPE, ENGINE)"
@@ -157,10 +151,10 @@ async def table_names(session: Session, database: str) -> list[TableRef]:
     return [TableRef(database, name, engine) for name, engine in rows]
 
 
-async def scratch_databases(session: Session) -> list[str]:
-    """List the schemas that recoveries made for themselves."""
-    every = await read_schemas(session, (), scratch=True)
-    return [one.name for one in every if SCRATCH.search(one.name)]
+async def list_scratch(session: Session) -> list[str]:
+    """List the names of schemas that restores made for themselves."""
+    schemas = await read_schemas(session, (), scratch=True)
+    return [schema.name for schema in schemas if SCRATCH.search(schema.name)]
 
 
 async def exists(session: Session, database: str) -> bool:

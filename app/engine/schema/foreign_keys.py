@@ -69,17 +69,19 @@ async def count_hidden(session: Session, databases: Sequence[str], seen: Iterabl
     Raises:
         PermissionDeniedError: PROCESS is missing.
     """
-    encoded = {
+    own = {
         await session.scalar(f"SELECT CAST(CONVERT({quote_text(name)} USING filename) AS BINARY)")
         for name in databases
     }
-    every = [
-        parent.partition("/")[0] in encoded and child.partition("/")[0] not in encoded
+    every = sum(
+        parent.partition("/")[0] in own and child.partition("/")[0] not in own
         for child, parent in await session.texts(session.flavor.foreign_keys)
-    ]
-    inside = set(databases)
-    visible = [one.parent_database in inside and one.database not in inside for one in seen]
-    return max(0, sum(every) - sum(visible))
+    )
+    visible = sum(
+        binding.parent_database in databases and binding.database not in databases
+        for binding in seen
+    )
+    return max(0, every - visible)
 
 
 async def read_foreign_keys(session: Session, bindings: Iterable[Binding]) -> list[ForeignKey]:
@@ -94,23 +96,23 @@ async def read_foreign_keys(session: Session, bindings: Iterable[Binding]) -> li
         clause = next(
             clause for name, clause in ddl.foreign_keys(texts[child]) if name == binding.name
         )
-        found.append(bound(binding, clause))
+        found.append(build_foreign_key(binding, clause))
     return found
 
 
-def bound(one: Binding, clause: str) -> ForeignKey:
+def build_foreign_key(binding: Binding, clause: str) -> ForeignKey:
     """Make a foreign key of its names and of what SHOW CREATE prints from `FOREIGN KEY` on."""
     return ForeignKey(
-        one.database,
-        one.table,
-        one.name,
-        one.parent_database,
-        one.parent,
-        ddl.with_parent(clause, one.parent_database, one.parent),
+        database=binding.database,
+        table=binding.table,
+        name=binding.name,
+        parent_database=binding.parent_database,
+        parent=binding.parent,
+        clause=ddl.with_parent(clause, binding.parent_database, binding.parent),
     )
 
 
-def around(
+def crossing(
     bindings: Iterable[Binding], moving: Iterable[TableRef]
 ) -> tuple[list[Binding], list[Binding]]:
     """
@@ -119,7 +121,7 @@ def around(
     Returns:
         Those of children that stay, and those of children that move.
     """
-    names = {(one.database, one.name) for one in moving}
+    names = {(table.database, table.name) for table in moving}
     staying: list[Binding] = []
     leaving: list[Binding] = []
     for binding in bindings:
@@ -180,14 +182,16 @@ async def drop(session: Session, keys: Sequence[ForeignKey]) -> None:
     if not keys:
         return
     there = await read_bindings(session, {key.database for key in keys})
-    names = {(one.database, one.table, one.name) for one in there}
+    names = {(binding.database, binding.table, binding.name) for binding in there}
     for key in keys:
         if (key.database, key.table, key.name) in names:
             table = qualified(key.database, key.table)
             await session.query(f"ALTER TABLE {table} DROP FOREIGN KEY {quote(key.name)}")
 
 
-async def orphans(session: Session, key: ForeignKey, child: TableRef, parent: TableRef) -> int:
+async def count_orphans(
+    session: Session, key: ForeignKey, child: TableRef, parent: TableRef
+) -> int:
     """
     Count rows of a child that have no parent.
 

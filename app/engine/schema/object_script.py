@@ -1,7 +1,7 @@
 """
 Views, triggers, routines and events as statements that load in one pass.
 
-Job: placeholders for all views and for functions that use views, the other routines, the views
+Order: placeholders for all views and for functions that use views, the other routines, the views
 themselves, those functions, triggers, events (disabled), and last the statements that enable events.
 A placeholder has the view's columns, so neither views on views, nor functions used by views, nor
 views used by functions wait for each other.
@@ -58,7 +58,7 @@ def object_statements(
     routines = [definition for definition in definitions if definition.entry.kind in ROUTINE_KINDS]
     events = [definition for definition in definitions if definition.entry.kind is ObjectKind.EVENT]
     return [
-        *(_placeholder(one) for one in views if one.entry.valid),
+        *(_placeholder(view) for view in views if view.entry.valid),
         *write.routines(routines, views),
         *chain.from_iterable(
             write.compound(definition, StatementKind.TRIGGER, definition.sql)
@@ -90,7 +90,7 @@ def _stub(routine: Definition, views: Sequence[Definition]) -> str:
 
 def _by_need(views: Sequence[Definition]) -> list[Definition]:
     """Sort views after those they name; a CHECK OPTION refuses a placeholder below it."""
-    by_name = {quote(one.entry.name): one for one in views}
+    by_name = {quote(view.entry.name): view for view in views}
     done: dict[str, Definition] = {}
     waiting: set[str] = set()
 
@@ -133,8 +133,8 @@ class _Writer:
             stub = stubs.get(routine.entry.name, "")
             kind = StatementKind.PLACEHOLDER if stub else StatementKind.ROUTINE
             yield from self.compound(routine, kind, stub or routine.sql)
-        for one in _by_need(views):
-            yield from self.view(one)
+        for view in _by_need(views):
+            yield from self.view(view)
         for routine in routines:
             if routine.entry.name in stubs:
                 drop = f"DROP FUNCTION {quote(routine.entry.name)};\n".encode()
@@ -149,8 +149,8 @@ class _Writer:
             yield from self.compound(event, StatementKind.EVENT, sql)
             if was_enabled:
                 enabled.append(event)
-        for one in enabled:
-            yield from self.enabled(one)
+        for event in enabled:
+            yield from self.enabled(event)
 
     def view(self, view: Definition) -> Iterator[Statement]:
         """Write a view; one that the server itself cannot use as a comment."""
@@ -163,9 +163,12 @@ class _Writer:
         commented = "".join(f"-- {line}\n" for line in re.split(r"[\r\n]", f"{real};"))
         yield Statement(StatementKind.INVALID_VIEW, commented.encode(), name=view.entry.name)
 
-    def compound(self, one: Definition, kind: StatementKind, sql: str) -> Iterator[Statement]:
-        """Write an object."""
-        yield from self._remembering(one, self._created(one, kind, sql))
+    def compound(
+        self, definition: Definition, kind: StatementKind, sql: str
+    ) -> Iterator[Statement]:
+        """Write an object that has a body."""
+        created = self._created(definition, kind, sql)
+        yield from self._with_database_collation(definition, created)
 
     def enabled(self, event: Definition) -> Iterator[Statement]:
         """Enable an event; whoever alters one becomes its definer and gives it a session."""
@@ -175,28 +178,33 @@ class _Writer:
             Statement(StatementKind.SESSION, _session(event).encode()),
             Statement(StatementKind.ENABLE_EVENT, text.encode(), name=event.entry.name),
         )
-        yield from self._remembering(event, statements)
+        yield from self._with_database_collation(event, statements)
 
-    def _remembering(self, one: Definition, statements: Iterable[Statement]) -> Iterator[Statement]:
-        """Write statements about an object that remembers the collation its database had."""
-        other = one.database_collation not in {"", self.schema.collation}
-        if other:
-            yield _database_collation(one.database_collation)
+    def _with_database_collation(
+        self, definition: Definition, statements: Iterable[Statement]
+    ) -> Iterator[Statement]:
+        """Write statements about an object while the database has the collation of its creation."""
+        differs = definition.database_collation not in {"", self.schema.collation}
+        if differs:
+            yield _database_collation(definition.database_collation)
         yield from statements
-        if other:
+        if differs:
             yield _database_collation(self.schema.collation)
 
-    def _created(self, one: Definition, kind: StatementKind, sql: str) -> Iterator[Statement]:
+    def _created(
+        self, definition: Definition, kind: StatementKind, sql: str
+    ) -> Iterator[Statement]:
         """Write one CREATE, in the session that the object was made in."""
-        name = one.entry.name
-        variable = self.prepared and not _is_plain(one, sql)
+        entry = definition.entry
+        name = entry.name
+        variable = self.prepared and not _is_plain(definition, sql)
         if variable:
             yield Statement(StatementKind.SESSION, _RESET)
             text = f"SET @backstay_sql = {quote_text(sql)};\n"
             yield Statement(StatementKind.SESSION, text.encode())
-        yield Statement(StatementKind.SESSION, _session(one).encode())
-        if one.entry.kind not in {ObjectKind.VIEW, ObjectKind.TRIGGER}:
-            drop = f"DROP {one.entry.kind.value.upper()} IF EXISTS {quote(name)};\n"
+        yield Statement(StatementKind.SESSION, _session(definition).encode())
+        if entry.kind not in {ObjectKind.VIEW, ObjectKind.TRIGGER}:
+            drop = f"DROP {entry.kind.value.upper()} IF EXISTS {quote(name)};\n"
             yield Statement(StatementKind.DROP, drop.encode())
         if variable:
             yield Statement(kind, b"EXECUTE IMMEDIATE @backstay_sql;\n", name=name)
@@ -207,7 +215,7 @@ class _Writer:
         yield Statement(StatementKind.TEXT, f"\n{delimiter}\nDELIMITER ;\n".encode())
 
 
-def _is_plain(one: Definition, sql: str) -> bool:
+def _is_plain(definition: Definition, sql: str) -> bool:
     """
     Tell whether an object survives the mysql client as it is.
 
@@ -220,7 +228,8 @@ def _is_plain(one: Definition, sql: str) -> bool:
     """
     if any(mark in sql for mark in _CLIENT_MARKS):
         return False
-    return sql.isascii() or (one.charset in _LARGEST and max(sql) <= _LARGEST[one.charset])
+    largest = _LARGEST.get(definition.charset, "")
+    return sql.isascii() or max(sql) <= largest
 
 
 def _delimiters() -> Iterator[str]:
@@ -238,11 +247,13 @@ def _database_collation(collation: str) -> Statement:
     )
 
 
-def _session(one: Definition) -> str:
-    zone = f", SESSION time_zone = {quote_text(one.time_zone)}" if one.time_zone else ""
+def _session(definition: Definition) -> str:
+    zone = definition.time_zone
     return (
-        f"SET SESSION sql_mode = {quote_text(one.sql_mode)},"
-        f" character_set_client = {one.charset}, collation_connection = {one.collation}{zone};\n"
+        f"SET SESSION sql_mode = {quote_text(definition.sql_mode)},"
+        f" character_set_client = {definition.charset},"
+        f" collation_connection = {definition.collation}"
+        f"{f', SESSION time_zone = {quote_text(zone)}' if zone else ''};\n"
     )
 
 

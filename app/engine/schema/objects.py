@@ -88,30 +88,40 @@ async def read_objects(
             *await _read_events(session, schema),
         ]
     return [
-        replace(one, entry=replace(one.entry, definition_sha256=digest(one, schema.name)))
-        for one in found
+        replace(
+            definition,
+            entry=replace(definition.entry, definition_sha256=digest(definition, schema.name)),
+        )
+        for definition in found
     ]
 
 
-def digest(one: Definition, database: str, source: str = "") -> str:
+def digest(definition: Definition, database: str, source: str = "") -> str:
     """
     Digest all that makes an object what it is.
 
     Args:
-        one: The object.
+        definition: Of the object.
         database: Where it is; it is the same object in a database of another name.
         source: Where it was backed up; bodies of routines go on to name that database.
 
     Returns:
         SHA-256 of its normalised SHOW CREATE and of the session it is created in.
     """
-    sql = unqualify(one.sql, source) if source else one.sql
-    session = (one.sql_mode, one.charset, one.collation, one.database_collation)
-    return fingerprint("\n".join((sql, *session, one.time_zone, one.order)), database)
+    parts = (
+        unqualify(definition.sql, source) if source else definition.sql,
+        definition.sql_mode,
+        definition.charset,
+        definition.collation,
+        definition.database_collation,
+        definition.time_zone,
+        definition.order,
+    )
+    return fingerprint("\n".join(parts), database)
 
 
-async def view_names(session: Session, database: str) -> list[str]:
-    """List the views of a database."""
+async def list_views(session: Session, database: str) -> list[str]:
+    """List the names of the views of a database."""
     rows = await session.texts(
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'"
         f" AND TABLE_SCHEMA = {quote_text(database)} ORDER BY TABLE_NAME",
@@ -121,13 +131,18 @@ async def view_names(session: Session, database: str) -> list[str]:
 
 async def _read_views(session: Session, schema: Schema) -> list[Definition]:
     found = []
-    for name in await view_names(session, schema.name):
-        row = (await session.texts(f"SHOW CREATE VIEW {quote(name)}"))[0]
+    for name in await list_views(session, schema.name):
+        ((_, sql, charset, collation, *_),) = await session.texts(f"SHOW CREATE VIEW {quote(name)}")
         columns = await _view_columns(session, name)
-        sql = row[1]
-        entry = _entry(ObjectKind.VIEW, name, sql, valid=columns is not None)
         found.append(
-            Definition(entry, utf8_only(sql), "", row[2], row[3], columns=tuple(columns or ())),
+            Definition(
+                entry=_entry(ObjectKind.VIEW, name, sql, valid=columns is not None),
+                sql=utf8_only(sql),
+                sql_mode="",
+                charset=charset,
+                collation=collation,
+                columns=tuple(columns or ()),
+            )
         )
     return found
 
@@ -161,7 +176,7 @@ async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
                 hint=f"GRANT {session.flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
             )
         found.append(_definition(kind, name, row[2], row))
-    return sorted(found, key=lambda one: ROUTINE_KINDS.index(one.entry.kind))
+    return sorted(found, key=lambda definition: ROUTINE_KINDS.index(definition.entry.kind))
 
 
 async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
@@ -190,19 +205,28 @@ async def _read_events(session: Session, schema: Schema) -> list[Definition]:
     found = []
     for (name,) in listing:
         row = (await session.texts(f"SHOW CREATE EVENT {quote(name)}"))[0]
-        entry = _entry(ObjectKind.EVENT, name, row[3])
+        _, sql_mode, time_zone, sql, charset, collation, database_collation, *_ = row
         found.append(
             Definition(
-                entry,
-                row[3],
-                row[1],
-                row[4],
-                row[5],
-                database_collation=row[6],
-                time_zone=row[2],
+                entry=_entry(ObjectKind.EVENT, name, sql),
+                sql=sql,
+                sql_mode=sql_mode,
+                charset=charset,
+                collation=collation,
+                database_collation=database_collation,
+                time_zone=time_zone,
             ),
         )
     return found
+
+
+async def read_trigger_tables(session: Session, database: str) -> dict[str, str]:
+    """Return the table of each trigger of a database, by the trigger's name."""
+    rows = await session.texts(
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+        f" WHERE TRIGGER_SCHEMA = {quote_text(database)}"
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def _definition(
@@ -214,8 +238,14 @@ def _definition(
     table: str = "",
 ) -> Definition:
     """Make a definition from the columns that SHOW CREATE has for routines and triggers alike."""
-    entry = _entry(kind, name, sql, table=table)
-    return Definition(entry, sql, row[1], row[3], row[4], database_collation=row[5])
+    return Definition(
+        entry=_entry(kind, name, sql, table=table),
+        sql=sql,
+        sql_mode=row[1],
+        charset=row[3],
+        collation=row[4],
+        database_collation=row[5],
+    )
 
 
 def _entry(

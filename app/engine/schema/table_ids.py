@@ -28,6 +28,7 @@ _TRANSACTIONAL: Final = "innodb"
 _SAME_IN_FILES: Final = re.compile("[0-9A-Za-z_]+")
 # A result has at most 4096 columns.
 _MOST_COLUMNS: Final = 1000
+NO_DDL_HINT: Final = "Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup."
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Identities:
     _touched: dict[int, list[TableRef]] = field(default_factory=lambda: defaultdict(list))
 
     def touch(self, session: Session, table: TableRef) -> None:
-        """Remember that a connection has read a table and holds its metadata lock."""
+        """Record that a connection has read a table and holds its metadata lock."""
         if self.ids is not None and not table.is_unsafe:
             self._touched[session.connection_id].append(table)
 
@@ -63,7 +64,7 @@ class Identities:
             if now.get(key) != self.ids.get(key):
                 raise SnapshotError(
                     f"{table.label} was replaced by another table while it was backed up",
-                    hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
+                    hint=NO_DDL_HINT,
                 )
 
 

@@ -163,7 +163,7 @@ async def read_tables(
         session: Any.
         databases: Exact names.
         wanted: Which of them; others may be broken or unreadable.
-        names: If any, only tables of these names are looked at.
+        names: If any, only tables of these names are read.
 
     Returns:
         Sorted by database and name, without views.

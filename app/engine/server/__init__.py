@@ -1,1 +1,5 @@
-"""Connections to one server: address, session state, packets, errors and grants; imports `sql`."""
+"""
+Connections to one server: address, session state, driver, errors, grants.
+
+Import `Server` and `Session` from `connection`, and what `grants` tells about the user.
+"""

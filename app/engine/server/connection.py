@@ -1,20 +1,17 @@
 """
 Connections to the server that is backed up, with a fixed session state.
 
-SQLAlchemy makes and owns the connections. Statements go straight to its driver connection, because
-only there are the warning count of every reply and statements as bytes to be had. This module is
-the only one that knows the driver, and the only one that translates its errors.
+SQLAlchemy makes and owns the connections. Statements go straight to its driver connection
+(`app.engine.server.driver`); this module alone translates what the driver raises.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Final, cast
 
 import aiomysql
 import pymysql.err
-from pymysql.constants.COMMAND import COM_QUERY
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -22,21 +19,16 @@ from sqlalchemy.pool import NullPool
 from app.concurrency import shielded
 from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
 from app.engine.server.address import parse_address
+from app.engine.server.driver import Driver, Reply, Value
 from app.engine.server.errors import connect_error, translate
-from app.engine.server.packets import RowPackets
 from app.engine.server.variables import is_same, literal
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import AppError, StalledError, StatementError
 
 
-Value = bytes | None
-Row = tuple[Value, ...]
-
 # Killing what a cancelled task left running must not itself hang.
 _KILL_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 10
-# What a stream reads at once: enough to make the await cheap, little enough to bound memory.
-_STREAM_BYTES: Final = 256 << 10
 # Set for all sessions, limits of rows, joins and time would spoil the SHOW VARIABLES that says which
 # variables there are, and a COMMIT that ends the connection is what the driver does next. MySQL reads
 # no MariaDB comments, and limits the time of SELECT only.
@@ -45,25 +37,7 @@ _FIRST_STATEMENT: Final = (
     ", SESSION completion_type = NO_CHAIN"
     " /*M!100101 , SESSION max_statement_time = 0 */"
 )
-_READ_AHEAD_BYTES: Final = 4 << 20
 _VERSION: Final = "version"
-_NOT_ALLOWED: Final = 1148
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """
-    The server's answer to one statement.
-
-    Attributes:
-        rows: All rows, every value as the bytes that the server sent.
-        affected: Rows changed, or the number of `rows`.
-        warnings: Warnings it raised.
-    """
-
-    rows: tuple[Row, ...]
-    affected: int
-    warnings: int
 
 
 class Session:
@@ -74,15 +48,8 @@ class Session:
     ) -> None:
         self._server = server
         self._connection = connection
-        self._driver = driver
-        # Nothing is decoded or converted on the way: SHOW CREATE is not always valid UTF-8.
-        driver.use_unicode = False
-        driver.decoders = {}
-        # asyncio pauses a stream at twice this; at its default of 64 KiB a chunk pauses eight times.
-        driver._reader._limit = _READ_AHEAD_BYTES  # noqa: SLF001
-        # The server may ask for a file whenever it likes; only `load_local` answers, with our bytes.
-        driver._local_infile = False  # noqa: SLF001
-        self.connection_id: int = driver.thread_id()
+        self._driver = Driver(driver)
+        self.connection_id = self._driver.connection_id
         self._database = ""
         self._flavor: Flavor | None = None
 
@@ -140,8 +107,7 @@ class Session:
             StalledError: No answer in time; the statement was killed.
         """
         async with self._guarded(redact=redact, no_timeout=no_timeout):
-            await self._driver.query(sql)
-        return self._reply()
+            return await self._driver.query(sql)
 
     async def use(self, database: str) -> None:
         """Choose the database of unqualified names, unless this was the last call; nobody else may."""
@@ -163,23 +129,8 @@ class Session:
         Raises:
             StatementError: The server does not take it; other errors are those of `query`.
         """
-        driver = self._driver
         async with self._guarded(redact=True, no_timeout=False):
-            await driver._execute_command(COM_QUERY, sql)  # noqa: SLF001
-            if not (await driver._read_packet()).is_load_local_packet():  # noqa: SLF001
-                raise StatementError("LOAD DATA LOCAL is not allowed", errno=_NOT_ALLOWED)
-            for piece in pieces:
-                driver.write_packet(piece)
-                await driver._writer.drain()  # noqa: SLF001
-            driver.write_packet(b"")
-            await driver._read_query_result()  # noqa: SLF001
-        return self._reply()
-
-    def _reply(self) -> Reply:
-        result = self._driver._result  # noqa: SLF001 - the only place that has the warning count
-        rows = cast("tuple[Row, ...]", result.rows or ())
-        result.rows = None  # the driver would keep them until the next statement
-        return Reply(rows, result.affected_rows or 0, result.warning_count)
+            return await self._driver.load_local(sql, pieces)
 
     @asynccontextmanager
     async def _guarded(self, *, redact: bool, no_timeout: bool) -> AsyncIterator[None]:
@@ -250,13 +201,12 @@ class Session:
         try:
             async with asyncio.timeout(self._server.timeout_seconds) as deadline:
                 loop = asyncio.get_running_loop()
-                await driver.query(sql, unbuffered=True)
-                rows = RowPackets(driver._next_seq_id)  # noqa: SLF001
+                rows = await driver.begin_stream(sql)
                 while not rows.over:
-                    if found := rows.feed(await self._next_bytes(rows.missing)):
+                    if found := rows.feed(await driver.next_bytes(rows.missing)):
                         yield found
                     deadline.reschedule(loop.time() + self._server.timeout_seconds)
-                driver._result.unbuffered_active = False  # noqa: SLF001 - nothing is left to read
+                driver.end_stream()
                 finished = True
         except TimeoutError as exc:
             raise StalledError("the server stopped sending rows") from exc
@@ -267,15 +217,6 @@ class Session:
             if not finished:  # the driver would read the rest of the answer
                 await self._server.kill(self.connection_id)
                 driver.close()
-
-    async def _next_bytes(self, least: int) -> bytes:
-        """Wait for bytes of the server: what is there, or as many as are needed when that is more."""
-        reader = cast("asyncio.StreamReader", self._driver._reader)  # noqa: SLF001
-        if least > _STREAM_BYTES:
-            return await reader.readexactly(least)
-        if not (data := await reader.read(_STREAM_BYTES)):
-            raise EOFError("the server closed the connection")
-        return data
 
     async def close(self) -> None:
         """Close the connection; never raises."""
@@ -335,7 +276,7 @@ class Server:
             A session; close it.
 
         Raises:
-            ConnectionFailedError: Nobody answers, or the login is refused.
+            ConnectionFailedError: There is no answer, or the login is refused.
             StatementError: The server does not keep a variable as it was set.
         """
         session = await self._connect()

@@ -2,7 +2,7 @@
 The driver's errors as ours.
 
 A message of the server is passed on only when it cannot hold row data: "Duplicate entry 'x' for
-key" names a customer.
+key" shows a value.
 """
 
 import re
@@ -66,7 +66,7 @@ _DENIED_NEED = re.compile(r"need \(at least one of\) the (?P<right>[A-Z ,_]+) pr
 
 def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
     """
-    Say why nobody answers or the login is refused.
+    Say why there is no answer or the login is refused.
 
     Args:
         exc: SQLAlchemy's error, the driver's, or the system's.
@@ -95,7 +95,7 @@ def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
 
 
 def network_reason(exc: BaseException) -> str:
-    """Say in what way nobody answers, as far as the system knows."""
+    """Say in what way there was no answer, as far as the system knows."""
     cause: BaseException | None = exc
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -103,9 +103,9 @@ def network_reason(exc: BaseException) -> str:
         if isinstance(cause, ssl.SSLError):
             return f"no TLS connection ({getattr(cause, 'reason', None) or 'refused'})"
         if isinstance(cause, OSError) and cause.strerror:
-            return f"nobody answers ({cause.strerror})"
+            return f"no answer ({cause.strerror})"
         cause = cause.__cause__ or cause.__context__
-    return f"nobody answers ({type(exc).__name__})"
+    return f"no answer ({type(exc).__name__})"
 
 
 def translate(exc: BaseException, *, redact: bool = False) -> AppError:

@@ -245,10 +245,10 @@ def require(missing: Sequence[Missing]) -> None:
     """
     required = [right for right in missing if right.required]
     if required:
-        what = ", ".join(f"{one.right} on {one.scope}" for one in required)
+        what = ", ".join(f"{right.right} on {right.scope}" for right in required)
         raise PermissionDeniedError(
             f"the database user lacks {what}",
-            hint=" ".join(one.grant for one in required),
+            hint=" ".join(right.grant for right in required),
         )
 
 

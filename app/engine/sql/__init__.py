@@ -1,1 +1,1 @@
-"""SQL and server output as pure text: no connection, no I/O; imports only the flavor."""
+"""SQL and what the server prints, as pure text: no connection, no I/O; import any module."""

@@ -2,8 +2,7 @@
 Rows as SQL literals, formatted by the server: pure text, no I/O.
 
 Each column becomes an expression whose value is a literal that loads back to the same bytes. An
-unknown type is refused, never guessed. HAZARDS 1.1 has the reasons type by type; docs/adr/0002 the
-decision.
+unknown type is refused, never guessed. The reasons type by type: docs/hazards.md, 25 to 40.
 """
 
 import re
@@ -113,7 +112,7 @@ def _within_digits(exact: str, column_type: str) -> str:
 
 def _text(name: str, column: ColumnEntry) -> str:
     # QUOTE on bytes is a third faster than on characters, and escapes the same: no byte of a
-    # multi-byte UTF-8 character is an ASCII one. Measured in docs/adr/0002.
+    # multi-byte UTF-8 character is an ASCII one.
     if column.charset in _UTF8:
         return f"QUOTE(CAST({name} AS BINARY))"
     if column.charset == "latin1":  # maps to Unicode one to one, all 256 bytes

@@ -3,7 +3,7 @@ INSERT statements loaded by LOAD DATA LOCAL: pure text, no I/O.
 
 The text between `VALUES` and `;` is already what LOAD DATA can be told to read: fields end with `,`,
 may be enclosed by `'`, are escaped by `\\`; lines begin with `(` and end with `),\n`. So the same bytes
-go to the server's other parser, which needs a third less time (docs/adr/0007). What it reads
+go to the server's other parser, which needs a third less time. What it reads
 differently from an INSERT is excluded here: labels of ENUM and SET that are numbers, character sets
 written as `_charset X'..'`. The caller compares rows and warnings and falls back to the INSERT.
 """
@@ -72,7 +72,7 @@ def bulk_pieces(statement: bytes, head: bytes) -> Iterator[bytes]:
     Cut the rows out of an INSERT statement.
 
     Args:
-        statement: What `rowsql.insert` made.
+        statement: What `literals.insert` made.
         head: What it was made with.
 
     Yields:

@@ -1,1 +1,1 @@
-"""Tables that change places by one RENAME, planned and done; imports `load` and below."""
+"""Tables that change places by one RENAME: import `plan` for what will change, `rename` to do it."""

@@ -9,21 +9,20 @@ from dataclasses import dataclass, replace
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.domain.restores.journal import ForeignKey, ObjectSet, SchemaSwap
-from app.engine.load.objects import drop_object, live_objects, surplus
+from app.engine.load.objects import drop_object, read_live_objects, unwanted_objects
 from app.engine.schema import foreign_keys
-from app.engine.schema.databases import exists, table_names
-from app.engine.schema.objects import view_names
+from app.engine.schema.databases import exists, list_tables
+from app.engine.schema.objects import list_views, read_trigger_tables
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import quote_text
-from app.engine.swap.rename import all_moves, in_use, require_packet, trigger_names
+from app.engine.swap.rename import all_moves, list_triggers, lock_waits_translated, require_packet
 from app.errors import ConflictError
 
 
 @dataclass(frozen=True, slots=True)
 class SwapDraft:
     """
-    What a swap is meant to do in one database.
+    What a swap is to do in one database.
 
     Attributes:
         target: The database.
@@ -69,7 +68,7 @@ async def plan_swaps(session: Session, drafts: Sequence[SwapDraft]) -> tuple[Sch
 def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
     """Draft the swap that brings back what another one took away."""
     present = swap.present
-    if not (swap.whole or swap.removed):  # the database's default is none of its business
+    if not (swap.whole or swap.removed):  # such a swap did not change the database's default
         present = replace(present, charset="", collation="")
     return SwapDraft(
         target=swap.target,
@@ -79,29 +78,31 @@ def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
         whole=False,
         leaving=frozenset(swap.incoming) | frozenset(swap.outgoing),
         foreign_keys=swap.kept_foreign_keys,
-        unwanted=surplus(swap.wanted.entries, present.entries),
+        unwanted=unwanted_objects(swap.wanted.entries, present.entries),
         removed=swap.created,
     )
 
 
 async def _plan(session: Session, draft: SwapDraft) -> SchemaSwap:
-    incoming = tuple(table_name.name for table_name in await table_names(session, draft.source))
+    incoming = tuple(table.name for table in await list_tables(session, draft.source))
     there = await exists(session, draft.target)
-    live = [table_name.name for table_name in await table_names(session, draft.target)]
+    live = [table.name for table in await list_tables(session, draft.target)]
     going = set(incoming) | draft.leaving
     outgoing = tuple(name for name in live if draft.whole or name in going)
     scope = None if _touches_all(draft) else outgoing
     present, wanted = ObjectSet(draft.target), draft.wanted
     if there:
-        present = await live_objects(session, draft.target, scope)
+        present = await read_live_objects(session, draft.target, scope)
     if not wanted.collation:  # what stays as it is must be known where it changes for a moment
         wanted = replace(wanted, charset=present.charset, collation=present.collation)
     unwanted = draft.unwanted
     if unwanted is None:
-        unwanted = surplus(present.entries, wanted.entries)
+        unwanted = unwanted_objects(present.entries, wanted.entries)
     if there and scope is not None:
         triggers = [entry.name for entry in wanted.entries if entry.kind is ObjectKind.TRIGGER]
-        await refuse_clashes(session, draft.target, incoming, triggers, outgoing)
+        await refuse_clashes(
+            session, draft.target, incoming=incoming, triggers=triggers, outgoing=outgoing
+        )
     return SchemaSwap(
         target=draft.target,
         source=draft.source,
@@ -120,13 +121,14 @@ async def _plan(session: Session, draft: SwapDraft) -> SchemaSwap:
 def _touches_all(draft: SwapDraft) -> bool:
     """Tell whether more than triggers of the moving tables may change: other objects, or the default."""
     objects = (*draft.wanted.entries, *(draft.unwanted or ()))
-    others = any(one.kind is not ObjectKind.TRIGGER for one in objects)
+    others = any(entry.kind is not ObjectKind.TRIGGER for entry in objects)
     return draft.whole or others or bool(draft.wanted.collation)
 
 
 async def refuse_clashes(
     session: Session,
     target: str,
+    *,
     incoming: Collection[str],
     triggers: Collection[str],
     outgoing: Collection[str],
@@ -144,17 +146,13 @@ async def refuse_clashes(
     Raises:
         ConflictError: A name is taken by something that stays.
     """
-    views = set(await view_names(session, target)) & set(incoming)
+    views = set(await list_views(session, target)) & set(incoming)
     if views:
         raise ConflictError(
             f"{target}.{min(views)} is a view now, and a table in the backup",
             hint="Drop or rename the view, or restore under another name with --into.",
         )
-    rows = await session.texts(
-        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
-        f" WHERE TRIGGER_SCHEMA = {quote_text(target)}"
-    )
-    for name, table in rows:
+    for name, table in (await read_trigger_tables(session, target)).items():
         if name in triggers and table not in outgoing:
             raise ConflictError(
                 f"trigger {target}.{name} belongs to table {table!r}, which stays",
@@ -164,11 +162,11 @@ async def refuse_clashes(
 
 async def _with_foreign_keys(session: Session, swaps: Sequence[SchemaSwap]) -> list[SchemaSwap]:
     """Add the foreign keys that cross the border of what moves."""
-    moving = [TableRef(swap.target, name, "") for swap in swaps for name in swap.outgoing]
+    moving = [TableRef(swap.target, name, engine="") for swap in swaps for name in swap.outgoing]
     if not moving:
         return list(swaps)
     bindings = await foreign_keys.read_bindings(session, {swap.target for swap in swaps})
-    staying, leaving = foreign_keys.around(bindings, moving)
+    staying, leaving = foreign_keys.crossing(bindings, moving)
     remade = await foreign_keys.read_foreign_keys(session, staying)
     cut = await foreign_keys.read_foreign_keys(session, leaving)
     return [
@@ -184,7 +182,7 @@ async def _with_foreign_keys(session: Session, swaps: Sequence[SchemaSwap]) -> l
     ]
 
 
-async def clear_the_way(session: Session, swap: SchemaSwap) -> None:
+async def drop_obstacles(session: Session, swap: SchemaSwap) -> None:
     """
     Drop what a RENAME would refuse: triggers of old tables, views with the names of new ones.
 
@@ -192,19 +190,19 @@ async def clear_the_way(session: Session, swap: SchemaSwap) -> None:
         ConflictError: One of them is not in the plan.
         TablesInUseError: Others hold a lock.
     """
-    triggers = await trigger_names(session, swap)
-    views = set(await view_names(session, swap.target)) & set(swap.incoming)
+    triggers = await list_triggers(session, swap)
+    views = set(await list_views(session, swap.target)) & set(swap.incoming)
     known = {
         entry.name: entry for entry in swap.present.entries if entry.kind is ObjectKind.TRIGGER
     }
     known_views = {
         entry.name: entry for entry in swap.present.entries if entry.kind is ObjectKind.VIEW
     }
-    if strange := sorted((triggers - known.keys()) | (views - known_views.keys())):
+    if new := sorted((triggers - known.keys()) | (views - known_views.keys())):
         raise ConflictError(
-            f"{swap.target}.{strange[0]} was created while the restore went on",
+            f"{swap.target}.{new[0]} was created while the restore went on",
             hint="The live data is as it was. Restore again when nobody changes definitions.",
         )
-    for one in [*(known[name] for name in triggers), *(known_views[name] for name in views)]:
-        with in_use():
-            await drop_object(session, swap.target, one)
+    for entry in [*(known[name] for name in triggers), *(known_views[name] for name in views)]:
+        with lock_waits_translated():
+            await drop_object(session, swap.target, entry)

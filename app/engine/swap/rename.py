@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.domain.restores.journal import SchemaSwap
-from app.engine.schema.databases import table_names
+from app.engine.schema.databases import list_tables
+from app.engine.schema.objects import read_trigger_tables
 from app.engine.server.connection import Session
 from app.engine.server.grants import read_grants
 from app.engine.sql.quoting import qualified, quote, quote_text
@@ -58,10 +59,10 @@ class Move:
 
 async def take_locks(session: Session, databases: Iterable[str], *, seconds: int = 0) -> None:
     """
-    Lock databases against other recoveries, for as long as the session lives.
+    Lock databases against other restores, for as long as the session lives.
 
     Raises:
-        AlreadyRunningError: Another recovery holds one of them.
+        AlreadyRunningError: Another restore holds one of them.
     """
     for database in sorted(set(databases)):
         if await session.scalar(f"SELECT GET_LOCK({_lock(database)}, {seconds})") != "1":
@@ -72,7 +73,7 @@ async def take_locks(session: Session, databases: Iterable[str], *, seconds: int
 
 
 async def is_locked(session: Session, database: str) -> bool:
-    """Tell whether a recovery is at work on a database."""
+    """Tell whether a restore works on a database."""
     return bool(await session.scalar(f"SELECT IS_USED_LOCK({_lock(database)})"))
 
 
@@ -83,14 +84,11 @@ def _lock(database: str) -> str:
 # -- databases and tables -------------------------------------------------------------------------
 
 
-async def trigger_names(session: Session, swap: SchemaSwap) -> set[str]:
+async def list_triggers(session: Session, swap: SchemaSwap) -> set[str]:
     """List the triggers of the outgoing tables; RENAME refuses tables with triggers (1435)."""
-    rows = await session.texts(
-        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
-        f" WHERE TRIGGER_SCHEMA = {quote_text(swap.target)}"
-    )
+    tables = await read_trigger_tables(session, swap.target)
     outgoing = frozenset(swap.outgoing)
-    return {name for name, table in rows if table in outgoing}
+    return {name for name, table in tables.items() if table in outgoing}
 
 
 # -- the RENAME -----------------------------------------------------------------------------------
@@ -106,8 +104,8 @@ async def moves_left(session: Session, swaps: Sequence[SchemaSwap]) -> list[Move
     """
     left: list[Move] = []
     for swap in swaps:
-        waiting = {table_name.name for table_name in await table_names(session, swap.source)}
-        kept = {table_name.name for table_name in await table_names(session, swap.kept)}
+        waiting = {table.name for table in await list_tables(session, swap.source)}
+        kept = {table.name for table in await list_tables(session, swap.kept)}
         come = set(swap.incoming) - waiting
         left += [
             Move(swap.target, name, swap.kept)
@@ -142,7 +140,7 @@ async def rename(session: Session, moves: Sequence[Move], *, at_once: int = 0) -
     step = at_once or len(moves) or 1
     for start in range(0, len(moves), step):
         names = ", ".join(move.sql for move in moves[start : start + step])
-        with in_use():  # the server needs some milliseconds for each table
+        with lock_waits_translated():  # the server needs some milliseconds for each table
             await session.query(f"RENAME TABLE {names}", no_timeout=True)
 
 
@@ -163,9 +161,9 @@ async def require_packet(session: Session, moves: Sequence[Move]) -> None:
 
 
 @contextmanager
-def in_use() -> Iterator[None]:
+def lock_waits_translated() -> Iterator[None]:
     """
-    Say it in its own words when a statement waited for others' locks in vain.
+    Translate the error of a statement that waited for others' locks in vain.
 
     Raises:
         TablesInUseError: Others hold a lock.
@@ -237,7 +235,7 @@ async def raise_fence(session: Session) -> None:
         TablesInUseError: Others hold explicit table locks.
         PermissionDeniedError: The right is missing after all.
     """
-    with in_use():
+    with lock_waits_translated():
         await session.query("SET GLOBAL read_only = 1")
 
 
@@ -246,7 +244,7 @@ async def lower_fence(session: Session) -> None:
     await session.query("SET GLOBAL read_only = 0")
 
 
-async def point_defaults_home(session: Session, swap: SchemaSwap) -> None:
+async def repoint_defaults(session: Session, swap: SchemaSwap) -> None:
     """
     Make `DEFAULT nextval()` use the sequences of the target.
 
@@ -264,5 +262,5 @@ async def point_defaults_home(session: Session, swap: SchemaSwap) -> None:
         if table in incoming and old in default:  # a view shows its table's default as its own
             clause = f"ALTER COLUMN {quote(column)} SET DEFAULT {default.replace(old, new)}"
             clauses.setdefault(table, []).append(clause)
-    for table, ones in clauses.items():  # at once: the server opens what is not replaced
-        await session.query(f"ALTER TABLE {qualified(swap.target, table)} {', '.join(ones)}")
+    for table, changes in clauses.items():  # at once: the server opens what is not replaced
+        await session.query(f"ALTER TABLE {qualified(swap.target, table)} {', '.join(changes)}")

@@ -8,7 +8,7 @@ from typing import Final
 from app.domain.access.audit import GENESIS, AuditEntry, AuditEvent, seal
 from app.domain.stores import AuditFilter, AuditStore, Page
 from app.errors import AuditBrokenError, StorageError
-from app.storage.auditheads import AuditHeads
+from app.storage.audit_heads import AuditHeads
 
 
 _log: Final = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ session that is there, ends the session: either the thief or the owner has used 
 
 import hashlib
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from app.domain.access.user import Identity, LoginSession, Role, User, require_name
+from app.domain.access.user import Grant, Identity, LoginSession, User, require_name
 from app.domain.ports import Clock
 from app.domain.stores import UserStore
 from app.errors import InvalidRequestError, NotAuthenticatedError
@@ -30,24 +30,6 @@ _MAX_REFRESH: Final = 256
 _WRONG: Final = "wrong user name or password"
 _OVER: Final = "the login is over"
 _HINT: Final = "Sign in again."
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """
-    What somebody gets who has proven who they are.
-
-    Attributes:
-        access_token: Sent with every request.
-        refresh_token: Good once, for the next grant.
-        expires_in: Lifetime of the access token, in seconds.
-        role: At this moment.
-    """
-
-    access_token: str
-    refresh_token: str
-    expires_in: int
-    role: Role
 
 
 class SignInService:
@@ -86,7 +68,7 @@ class SignInService:
             TooManyAttemptsError: Too many have failed lately, for this user or from there.
         """
         name = name.lower()
-        async with self._attempts.one(address, name) as attempt:
+        async with self._attempts.admit(address, name) as attempt:
             user = await self._find(name)
             known = None if user is None else user.password_hash
             verdict = await self._passwords.verify(password, known)
@@ -112,7 +94,7 @@ class SignInService:
             NotAuthenticatedError: It is not good, or not any more.
             TooManyAttemptsError: Too many have failed lately from there.
         """
-        async with self._attempts.one(address) as attempt:
+        async with self._attempts.admit(address) as attempt:
             try:
                 return await self._rotate(refresh_token)
             except NotAuthenticatedError:
@@ -153,7 +135,7 @@ class SignInService:
 
     async def forget_expired(self) -> None:
         """Delete sessions that nobody can refresh any more."""
-        await self._store.forget_sessions(self._clock.now())
+        await self._store.delete_sessions(self._clock.now())
 
     async def _find(self, name: str) -> User | None:
         try:

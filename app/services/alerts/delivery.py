@@ -140,7 +140,7 @@ class Deliverer:
             _log.warning(what, extra={"facts": facts})
         else:
             _log.info("An alert was delivered", extra={"facts": facts})
-        await shielded(self._store.settle(delivery, at, error, next_due_at))
+        await shielded(self._store.finish(delivery, at, error, next_due_at))
         return True
 
     async def _seconds_to_next(self, target: str) -> float:
@@ -155,7 +155,7 @@ class Deliverer:
             await asyncio.sleep(_FORGET_SECONDS)
             now = self._clock.now()
             try:
-                await self._store.forget(now, before=now - _KEPT, stale=now - _STALE)
+                await self._store.expire(now, before=now - _KEPT, stale=now - _STALE)
             except AppError as exc:
                 _warn(exc)
 

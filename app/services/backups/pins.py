@@ -3,16 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.backups.check_notes import Notes, Pin
 from app.domain.ports import Clock
 from app.errors import ChecksumMismatchError
-
-
-# What is told of a backup whose notes are damaged; it is kept as if it were pinned.
-UNREADABLE: Final = "its notes cannot be understood, so it may be pinned"
 
 
 class PinService:

@@ -25,14 +25,13 @@ from app.config import Settings
 from app.domain.access.audit import AuditEvent
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
 from app.domain.backups.backup import CatalogueEntry
-from app.domain.backups.check_notes import Notes
+from app.domain.backups.check_notes import UNREADABLE, Notes
 from app.domain.backups.manifest import Manifest
+from app.domain.backups.pruning import PruneResult, RetentionPlan
 from app.domain.backups.retention import (
     Holdings,
-    PruneResult,
     RetentionDecision,
     RetentionItem,
-    RetentionPlan,
     RetentionPolicy,
     plan_retention,
 )
@@ -41,9 +40,7 @@ from app.domain.restores.dry_run import Proof, proven_at
 from app.errors import (
     AlreadyRunningError,
     AppError,
-    BackupInUseError,
     BackupNotFoundError,
-    BackupPinnedError,
     ChecksumMismatchError,
     ClockJumpedError,
     ManifestError,
@@ -51,9 +48,8 @@ from app.errors import (
     TruncatedFileError,
 )
 from app.services.access.audit import AuditService
-from app.services.backups.pins import UNREADABLE
-from app.storage.clockwitness import ClockWitness
-from app.storage.runlocks import HeldLocks, Resource, RunLocks
+from app.storage.clock_witness import ClockWitness
+from app.storage.run_locks import HeldLocks, Resource, RunLocks
 from app.storage.schedules import ScheduleFile
 
 
@@ -62,8 +58,6 @@ _log: Final = logging.getLogger(__name__)
 PRUNING: Final = Resource("prune", "the retention of these backups")
 # Who deletes when nobody asked for it.
 ACTOR: Final = "retention"
-# What came between a look at a backup and its deletion; the next prune looks again.
-HARMLESS: Final = (BackupInUseError, BackupNotFoundError, BackupPinnedError)
 _READ_BACK: Final = ("hashes", "inflate", "content")
 _DAMAGED: Final = frozenset(
     kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
@@ -171,12 +165,12 @@ class RetentionService:
         name, locks = f"prune_{secrets.token_hex(8)}", self._parts.locks
         held: list[HeldLocks] = []
         try:
-            await shielded(asyncio.to_thread(lambda: held.append(locks.hold(name, (PRUNING,)))))
+            await shielded(asyncio.to_thread(lambda: held.append(locks.acquire(name, (PRUNING,)))))
             yield
         finally:
             for one in held:
                 one.release()
-                await shielded(asyncio.to_thread(locks.forget, name))
+                await shielded(asyncio.to_thread(locks.delete, name))
 
     # -- the steps --------------------------------------------------------------------------------
 
@@ -192,7 +186,7 @@ class RetentionService:
         made = self._made()
         if accept_clock:
             self._parts.witness.accept(made)
-        self._parts.witness.look(made)
+        self._parts.witness.record(made)
 
     def _plan(self) -> RetentionPlan:
         clock = None
@@ -283,9 +277,8 @@ class RetentionService:
 
     async def _prune_and_tell(self) -> None:
         result = await self.prune()
-        bad = [one for one in result.failed if not isinstance(one[1], HARMLESS)]
-        if bad:
-            verdict, error = bad[0]
+        if result.unexpected:
+            verdict, error = result.unexpected[0]
             await self._ring(f"{verdict.item.backup_id} is not deleted: {error}", error.hint)
         else:
             await self._parts.alarm.resolve(

@@ -34,7 +34,7 @@ from app.services.monitoring.health import BackupHealth
 from app.services.runs.job import Job
 from app.services.runs.service import RunService
 from app.storage import layout
-from app.storage.runlocks import Resource
+from app.storage.run_locks import Resource
 
 
 T = TypeVar("T")

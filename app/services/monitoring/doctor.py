@@ -4,15 +4,14 @@ import asyncio
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.domain.monitoring import CheckState, DoctorCheck
 from app.domain.restores.journal import Journal
-from app.engine.schema.databases import read_schemas, scratch_databases, scratch_pattern
+from app.engine.schema.databases import list_scratch, read_schemas, scratch_pattern
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import (
     Missing,
@@ -44,34 +43,6 @@ _GOOD_FREE_SHARE: Final = 1.0
 _SHOWN_DATABASES: Final = 5
 _PROGRAMS: Final = ("mariadbd", "mariadb-install-db", "mariadb-dump")
 _CODECS: Final = {"gzip": "isal", "zstd": "backports.zstd"}
-
-
-class CheckState(StrEnum):
-    """What came out of a check."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class DoctorCheck:
-    """
-    One finding.
-
-    Attributes:
-        name: What was looked at.
-        state: What came out.
-        detail: What was found.
-        remedy: What to do about it, a step a line; empty when nothing.
-        error: What a backup would raise; None unless `state` is FAIL.
-    """
-
-    name: str
-    state: CheckState
-    detail: str
-    remedy: str = ""
-    error: AppError | None = None
 
 
 class DoctorService:
@@ -211,7 +182,7 @@ async def _recovery_checks(session: Session, journals: Sequence[Journal]) -> lis
             )
             checks.append(_failed("restores", error))
     known = {name for one in journals for swap in one.swaps for name in (swap.source, swap.kept)}
-    strange = sorted(set(await scratch_databases(session)) - known)
+    strange = sorted(set(await list_scratch(session)) - known)
     if strange:
         checks.append(
             DoctorCheck(

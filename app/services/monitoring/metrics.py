@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from app.domain.backups.backup import CatalogueEntry
+from app.domain.monitoring import DiskUsage
 from app.domain.ports import Clock
 from app.domain.runs.run import Run, RunFilter, RunKind, RunState, RunTally
 from app.domain.schedule import Schedule
@@ -68,15 +69,6 @@ class ScheduleNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
-    """Bytes where backups are kept, or will be; `floor` is where people are told."""
-
-    free: int
-    total: int
-    floor: int
-
-
-@dataclass(frozen=True, slots=True)
 class Metrics:
     """
     All numbers of one moment; None = could not be read.
@@ -85,6 +77,7 @@ class Metrics:
         newest: By schedule, its newest backup that is no recovery point; the key of backups without
             a schedule is empty.
         proven_at: When a whole backup was last restored and equal; None when none ever was.
+        disk_floor_bytes: What should be free there.
         alerts_open: Conditions that people were told of and that last.
     """
 
@@ -95,7 +88,8 @@ class Metrics:
     newest: dict[str, CatalogueEntry]
     proven_at: datetime | None
     schedules: tuple[ScheduleNumbers, ...] | None
-    disk: Disk | None
+    disk: DiskUsage | None
+    disk_floor_bytes: int
     alerts_open: int | None
 
 
@@ -152,6 +146,7 @@ class MetricsService:
             if schedules is None
             else tuple(self._numbers(schedule, newest, now) for schedule in schedules),
             disk=disk,
+            disk_floor_bytes=self._limits.disk_floor_bytes,
             alerts_open=alerts,
         )
 
@@ -183,10 +178,10 @@ class MetricsService:
             is_overdue=due is not None and now - due > self._limits.overdue,
         )
 
-    def _place(self) -> tuple[Disk | None, bool]:
+    def _place(self) -> tuple[DiskUsage | None, bool]:
         """Look at the file system of the backups, and tell whether their directory is there."""
         directory = self._health.catalogue.directory
-        disk = _disk(directory.path, self._limits.disk_floor_bytes)
+        disk = _disk(directory.path)
         try:
             return disk, directory.exists(layout.HTACCESS)
         except AppError:
@@ -228,7 +223,7 @@ async def _or_none(reading: Awaitable[T]) -> T | None:
         return None
 
 
-def _disk(directory: Path, floor_bytes: int) -> Disk | None:
+def _disk(directory: Path) -> DiskUsage | None:
     """Look at the file system of a directory, or of where it will be made."""
     for one in (directory, *directory.parents):
         try:
@@ -237,7 +232,7 @@ def _disk(directory: Path, floor_bytes: int) -> Disk | None:
             continue
         except OSError:
             return None
-        return Disk(usage.free, usage.total, floor_bytes)
+        return DiskUsage(usage.free, usage.total)
     return None
 
 

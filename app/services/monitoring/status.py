@@ -2,16 +2,15 @@
 
 import asyncio
 import shutil
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
+from app.domain.monitoring import DiskUsage, Readiness, Status
 from app.domain.ports import Clock
 from app.domain.restores.dry_run import proven_at
-from app.domain.runs.run import Run
 from app.engine.server.connection import Server
 from app.errors import AppError
 from app.services.monitoring.health import BackupHealth, HealthService
@@ -23,56 +22,6 @@ _FAILURES: Final = 5
 # A balancer asks often; the server need not be bothered each time.
 _READY_SECONDS: Final = 2.0
 _REACH_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """
-    The state of everything at one moment.
-
-    Attributes:
-        last_backup: Newest backup that is no recovery point.
-        last_proven_at: When that was last restored and equal.
-        size_bytes: Of all backups, as stored.
-        disk_free_bytes: None while there is no backup directory.
-        running: Runs that are not over, oldest first.
-        next_due: When the next scheduled backup is due; None when none is.
-        failures: Runs that failed last, newest first.
-        damaged: Backups that are not whole, with data files that lack a manifest.
-        proven_at: When any backup was last restored and equal, all of it; None = never.
-        checks_failing: Backups of which the last check failed.
-    """
-
-    last_backup: CatalogueEntry | None
-    last_proven_at: datetime | None
-    backups_count: int
-    size_bytes: int
-    raw_size_bytes: int
-    disk_free_bytes: int | None
-    disk_total_bytes: int | None
-    running: tuple[Run, ...]
-    next_due: datetime | None
-    failures: tuple[Run, ...]
-    damaged: int
-    proven_at: datetime | None
-    checks_failing: int
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether requests can be served, by what that takes: a name, and why not."""
-
-    checks: dict[str, str]
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether nothing is wrong."""
-        return not any(self.checks.values())
-
-
-class _Disk(NamedTuple):
-    free: int | None
-    total: int | None
 
 
 class StatusService:
@@ -116,18 +65,17 @@ class StatusService:
         proofs = {one.backup_id: one.proofs for one in health.stored}
         return Status(
             last_backup=last,
-            last_proven_at=proven_at(proofs[last.backup_id]) if last else None,
+            last_backup_proven_at=proven_at(proofs[last.backup_id]) if last else None,
             backups_count=len(survey.entries),
             size_bytes=sum(entry.size for entry in survey.entries),
             raw_size_bytes=sum(entry.raw_size for entry in survey.entries),
-            disk_free_bytes=disk.free,
-            disk_total_bytes=disk.total,
+            disk=disk,
             running=tuple(running),
-            next_due=min(dues, default=None),
-            failures=tuple(failures),
+            next_due_at=min(dues, default=None),
+            last_failures=tuple(failures),
             damaged=len(survey.problems) + len(survey.orphans),
-            proven_at=health.proven_at,
             checks_failing=sum(one.notes.is_damaged for one in health.stored),
+            last_proven_at=health.proven_at,
         )
 
     async def ready(self) -> Readiness:
@@ -143,13 +91,13 @@ class StatusService:
                 self._ready = (now, Readiness(checks))
             return self._ready[1]
 
-    def _look(self) -> tuple[BackupHealth, _Disk]:
+    def _look(self) -> tuple[BackupHealth, DiskUsage | None]:
         health = self._health.look_now()
         path = self._catalogue.directory.path
         if not path.exists():
-            return health, _Disk(None, None)
+            return health, None
         free = self._catalogue.directory.free_bytes()
-        return health, _Disk(free, shutil.disk_usage(path).total)
+        return health, DiskUsage(free, shutil.disk_usage(path).total)
 
     async def _dues(self) -> list[datetime]:
         dues = [one.next_due() for one in await self._schedules.list()]

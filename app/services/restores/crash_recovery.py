@@ -1,11 +1,11 @@
 """Recoveries that were interrupted, and old tables whose time is over."""
 
 import logging
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from app.domain.restores.journal import Journal, RestorePhase
+from app.domain.restores.repair import RepairResult
 from app.errors import AlreadyRunningError, AppError
 from app.services.restores.restore import Parts
 
@@ -15,29 +15,13 @@ _log: Final = logging.getLogger(__name__)
 _REMEMBERED: Final = timedelta(days=90)
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """
-    What became of a recovery that was interrupted, or whose time was over.
-
-    Attributes:
-        journal: As it was found.
-        outcome: `undone`, `finished`, `running`, `failed`, or `forgotten` for old tables dropped.
-        error: Why it failed.
-    """
-
-    journal: Journal
-    outcome: str
-    error: AppError | None = None
-
-
 class Repairs:
     """Brings order into what is left over."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def repair(self) -> list[Repair]:
+    async def repair(self) -> list[RepairResult]:
         """
         Finish or undo what was interrupted, and drop old tables whose time is over.
 
@@ -54,7 +38,7 @@ class Repairs:
         ]
         return [*done, *await self.forget_expired()]
 
-    async def forget_expired(self) -> list[Repair]:
+    async def forget_expired(self) -> list[RepairResult]:
         """
         Drop old tables whose time is over.
 
@@ -78,17 +62,17 @@ class Repairs:
                 await self._parts.swaps.strike(journal)
         return [await self._forget(one) for one in expired]
 
-    async def _forget(self, journal: Journal) -> Repair:
+    async def _forget(self, journal: Journal) -> RepairResult:
         try:
             async with self._parts.swaps.locked(journal.targets, logged=journal.logged) as session:
                 await self._parts.swaps.forget(session, journal)
         except AlreadyRunningError:
-            return Repair(journal, "running")
+            return RepairResult(journal, "running")
         except AppError as exc:
-            return Repair(journal, "failed", exc)
-        return Repair(journal, "forgotten")
+            return RepairResult(journal, "failed", exc)
+        return RepairResult(journal, "forgotten")
 
-    async def recover(self, journal: Journal, *, forward: bool) -> Repair:
+    async def recover(self, journal: Journal, *, forward: bool) -> RepairResult:
         """Recover one recovery, backward when it cannot be finished; never raises an error of ours."""
         swaps = self._parts.swaps
         try:
@@ -97,7 +81,7 @@ class Repairs:
                 async with swaps.locked(now.targets, logged=now.logged) as session:
                     await swaps.complete(session, now, minutes=self._parts.undo_minutes)
         except AlreadyRunningError:
-            return Repair(journal, "running")
+            return RepairResult(journal, "running")
         except AppError as exc:
             if forward:
                 return await self.recover(journal, forward=False)
@@ -105,5 +89,5 @@ class Repairs:
                 "A recovery could not be put right",
                 extra={"facts": {"restore_id": journal.restore_id, "error": str(exc)}},
             )
-            return Repair(journal, "failed", exc)
-        return Repair(journal, "undone" if phase is RestorePhase.LOADING else "finished")
+            return RepairResult(journal, "failed", exc)
+        return RepairResult(journal, "undone" if phase is RestorePhase.LOADING else "finished")

@@ -11,7 +11,7 @@ from app.engine.rows.chunks import max_reply_bytes
 from app.engine.rows.drift import Drift, measure_drift
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema import foreign_keys
-from app.engine.schema.databases import Schema, exists, table_names
+from app.engine.schema.databases import Schema, exists, list_tables
 from app.engine.schema.objects import digest, read_objects
 from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Server, Session
@@ -112,11 +112,11 @@ class Forecaster:
             moving = [
                 ref
                 for load in loads
-                for ref in await table_names(session, load.target)
+                for ref in await list_tables(session, load.target)
                 if load.whole or ref.name in {entry.name for entry in load.entry.tables}
             ]
             bindings = await foreign_keys.read_bindings(session, [load.target for load in loads])
-        staying, _ = foreign_keys.around(bindings, moving)
+        staying, _ = foreign_keys.crossing(bindings, moving)
         return tuple(sorted(f"{one.database}.{one.table}.{one.name}" for one in staying))
 
 

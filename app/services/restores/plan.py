@@ -10,13 +10,13 @@ from app.domain.restores.journal import ObjectSet, RestoreId
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestoreRequest
 from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS
-from app.engine.load.objects import archived_objects, live_objects
+from app.engine.load.objects import read_archived_objects, read_live_objects
 from app.engine.schema.databases import (
     MOST_NAME_CHARACTERS,
     SCRATCH,
     exists,
+    list_tables,
     staging_name,
-    table_names,
 )
 from app.engine.schema.definitions import exact_definition
 from app.engine.schema.tables import Table, TableRef, has_rows, read_tables
@@ -144,9 +144,9 @@ async def wanted_objects(session: Session, reader: ArchiveReader, load: Database
     """Read which objects a target should have afterwards, and its defaults where they are meant."""
     if load.definitions:  # only rows are restored
         names = [table.name for table in load.entry.tables]
-        live = await live_objects(session, load.target, names)
+        live = await read_live_objects(session, load.target, names)
         return replace(live, charset="", collation="")
-    found = await archived_objects(reader, reader.manifest, load)
+    found = await read_archived_objects(reader, reader.manifest, load)
     if load.whole or not await exists(session, load.target):
         return replace(found, charset=load.entry.charset, collation=load.entry.collation)
     return found
@@ -180,7 +180,7 @@ async def keep_definitions(session: Session, load: DatabaseLoad) -> tuple[Databa
         tables.append(
             replace(entry, engine=live[entry.name].entry.engine, definition_sha256=digest)
         )
-    objects = (await live_objects(session, load.target, names)).entries
+    objects = (await read_live_objects(session, load.target, names)).entries
     kept = replace(load.entry, tables=tuple(tables), objects=objects)
     return replace(load, entry=kept, definitions=definitions), []
 
@@ -206,7 +206,7 @@ async def rows_at_stake(session: Session, load: DatabaseLoad, request: RestoreRe
     """Find tables with rows whose place would be taken by ones of which the backup has no rows."""
     if request.schema_only or request.into:
         return []
-    live = {name.name for name in await table_names(session, load.target)}
+    live = {table.name for table in await list_tables(session, load.target)}
     lost = [
         entry
         for entry in load.entry.tables

@@ -13,8 +13,8 @@ from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestoreRequest
 from app.engine.load.target import check_trust, compatibility
-from app.engine.schema.databases import content, exists, scratch_pattern, table_names
-from app.engine.schema.foreign_keys import around, count_hidden, read_bindings
+from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
+from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
 from app.engine.schema.objects import ROUTINE_KINDS
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import (
@@ -212,13 +212,13 @@ async def _children(
     moving = [
         ref
         for load in loads
-        for ref in await table_names(session, load.target)
+        for ref in await list_tables(session, load.target)
         if load.whole or ref.name in {table.name for table in load.entry.tables}
     ]
     if not moving:
         return [], []
     bindings = await read_bindings(session, targets)
-    staying, _ = around(bindings, moving)
+    staying, _ = crossing(bindings, moving)
     missing = missing_on_children(grants, {one.database for one in staying})
     if grants.allows("SELECT"):
         return missing, []
@@ -254,7 +254,7 @@ async def _taken(
     if not request.into:
         return []
     for load in loads:
-        live = {name.name for name in await table_names(session, load.target)}
+        live = {table.name for table in await list_tables(session, load.target)}
         found = await content(session, load.target) if load.whole else ""
         if taken := sorted(live & {table.name for table in load.entry.tables}):
             found = f"table {taken[0]!r} already"
@@ -270,10 +270,12 @@ async def _clashes(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppE
         if load.whole or not await exists(session, load.target):
             continue
         tables = {table.name for table in load.entry.tables}
-        going = {name.name for name in await table_names(session, load.target)} & tables
+        going = {table.name for table in await list_tables(session, load.target)} & tables
         triggers = {one.name for one in load.entry.objects if one.kind is ObjectKind.TRIGGER}
         try:
-            await refuse_clashes(session, load.target, tables, triggers, going)
+            await refuse_clashes(
+                session, load.target, incoming=tables, triggers=triggers, outgoing=going
+            )
         except ConflictError as exc:
             return [exc]
     return []

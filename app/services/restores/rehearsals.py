@@ -16,7 +16,7 @@ from app.domain.restores.restore import RestoreRequest
 from app.domain.restores.results import DrillResult, Options
 from app.domain.runs.progress import Phase, Progress
 from app.engine.load.inventory import prove_inventory
-from app.engine.load.objects import archived_objects, settle
+from app.engine.load.objects import apply_objects, read_archived_objects
 from app.engine.server.connection import Session
 from app.engine.server.grants import may_skip_log, read_grants
 from app.errors import AppError, InvalidRequestError, PermissionDeniedError
@@ -193,10 +193,12 @@ class Rehearsals:
         loads: Sequence[DatabaseLoad],
     ) -> None:
         for load in loads:
-            wanted = await archived_objects(reader, reader.manifest, load)
-            restoration.warnings += await settle(session, load.place, wanted, enable_events=False)
+            wanted = await read_archived_objects(reader, reader.manifest, load)
+            restoration.warnings += await apply_objects(
+                session, load.place, wanted, enable_events=False
+            )
             restoration.warnings += await prove_inventory(
-                session, reader.manifest, load, rehearsal=True
+                session, reader.manifest, load, live=False
             )
 
     async def _may_skip_log(self) -> bool:

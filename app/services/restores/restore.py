@@ -27,7 +27,7 @@ from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.load.load import Load
 from app.engine.schema import foreign_keys
 from app.engine.schema.accounts import load_accounts
-from app.engine.schema.databases import create_database, is_empty, kept_name, table_names
+from app.engine.schema.databases import create_database, is_empty, kept_name, list_tables
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Server, Session
 from app.engine.swap.plan import SwapDraft, plan_swaps
@@ -133,9 +133,7 @@ class Restoration:
         async with self._parts.server.session() as session:
             for load in loads:
                 chosen = {table.name for table in load.entry.tables}
-                live = {
-                    table_name.name for table_name in await table_names(session, load.target)
-                } & chosen
+                live = {table.name for table in await list_tables(session, load.target)} & chosen
                 if live or (load.whole and not await is_empty(session, load.target)):
                     databases.append(load.target)
                     tables += [f"{load.target}.{name}" for name in sorted(live) if not load.whole]
@@ -254,7 +252,7 @@ class Restoration:
             child, parent = (key.database, key.table), (key.parent_database, key.parent)
             try:
                 async with self._parts.server.session() as session:
-                    count = await foreign_keys.orphans(
+                    count = await foreign_keys.count_orphans(
                         session,
                         key,
                         TableRef(places.get(child, child[0]), child[1], ""),

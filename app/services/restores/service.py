@@ -13,6 +13,7 @@ from app.domain.ports import Clock
 from app.domain.restores.dry_run import Forecast
 from app.domain.restores.journal import Journal, RestoreKind, RestorePhase
 from app.domain.restores.load import DatabaseLoad
+from app.domain.restores.repair import RepairResult
 from app.domain.restores.restore import RestoreRequest, RestoreResult
 from app.domain.restores.results import DrillResult, Options
 from app.domain.runs.progress import Phase, Progress
@@ -23,7 +24,7 @@ from app.engine.server.connection import Server
 from app.errors import RestoreNotFoundError, UndoExpiredError
 from app.services.backups.service import BackupService
 from app.services.restores.connections import load_sessions
-from app.services.restores.crash_recovery import Repair, Repairs
+from app.services.restores.crash_recovery import Repairs
 from app.services.restores.plan import plan_loads
 from app.services.restores.preflight import Preflight
 from app.services.restores.rehearsals import Rehearsals
@@ -174,11 +175,11 @@ class RecoveryService:
             binary_log=written if journal.logged else _SKIP,
         )
 
-    async def repair(self) -> list[Repair]:
+    async def repair(self) -> list[RepairResult]:
         """Finish or undo what was interrupted, and drop old tables whose time is over."""
         return await self._repairs.repair()
 
-    async def forget_expired(self) -> list[Repair]:
+    async def forget_expired(self) -> list[RepairResult]:
         """Drop old tables whose time is over."""
         return await self._repairs.forget_expired()
 

@@ -29,7 +29,7 @@ from app.concurrency import shielded
 from app.domain.ports import Clock
 from app.domain.restores.journal import Journal, RestoreKind, RestorePhase
 from app.engine.flavor import LOAD_SESSION
-from app.engine.load.objects import settle
+from app.engine.load.objects import apply_objects
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import (
     create_database,
@@ -37,21 +37,21 @@ from app.engine.schema.databases import (
     drop_if_empty,
     exists,
     kept_name,
-    table_names,
+    list_tables,
 )
 from app.engine.server.connection import Server, Session
-from app.engine.swap.plan import clear_the_way, plan_swaps, reversed_draft
+from app.engine.swap.plan import drop_obstacles, plan_swaps, reversed_draft
 from app.engine.swap.rename import (
     LOCK_SECONDS,
     all_moves,
-    in_use,
     is_read_only,
+    lock_waits_translated,
     lower_fence,
     may_fence,
     moves_left,
-    point_defaults_home,
     raise_fence,
     rename,
+    repoint_defaults,
     take_locks,
 )
 from app.errors import TablesInUseError, UndoExpiredError
@@ -186,7 +186,7 @@ class Swaps:
         if journal.fenced:
             await raise_fence(session)
         for swap in journal.swaps:
-            await clear_the_way(session, swap)
+            await drop_obstacles(session, swap)
         # Where there was no database nobody looks, and the server takes longer for many at once.
         is_new = all(swap.created for swap in journal.swaps)
         left = await moves_left(session, journal.swaps)
@@ -219,10 +219,10 @@ class Swaps:
 
     async def _finish(self, session: Session, journal: Journal) -> list[str]:
         warnings: list[str] = []
-        with in_use():
+        with lock_waits_translated():
             for swap in journal.swaps:
-                await point_defaults_home(session, swap)
-                warnings += await settle(session, swap.target, swap.wanted)
+                await repoint_defaults(session, swap)
+                warnings += await apply_objects(session, swap.target, swap.wanted)
             for swap in journal.swaps:
                 await foreign_keys.ensure(session, swap.foreign_keys)
                 kept = foreign_keys.moved(swap.kept_foreign_keys, swap.kept)
@@ -278,7 +278,7 @@ class Swaps:
             reversed_draft(swap, kept_name(swap.target, restore_id)) for swap in journal.swaps
         ]
         for swap in journal.swaps:
-            there = {name.name for name in await table_names(session, swap.kept)}
+            there = {table.name for table in await list_tables(session, swap.kept)}
             if gone := sorted(set(swap.outgoing) - there):
                 message = f"table {swap.target}.{gone[0]} is not kept any more"
                 raise UndoExpiredError(message, hint=journal.way_back)
@@ -368,7 +368,7 @@ class Swaps:
         """Make triggers and views again that were dropped for a RENAME, and lower the fence."""
         for swap in journal.swaps:
             if not swap.created:
-                await settle(session, swap.target, swap.present)
+                await apply_objects(session, swap.target, swap.present)
         return await self._unfence(session, journal)
 
     async def _unfence(self, session: Session, journal: Journal) -> Journal:

@@ -9,7 +9,7 @@ from app.domain.runs.progress import Pace, Progress
 from app.domain.runs.run import Run, RunId
 from app.errors import AppError
 from app.services.runs.job import Job
-from app.storage.runlocks import HeldLocks
+from app.storage.run_locks import HeldLocks
 from app.telemetry.context import bind, bound
 
 

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from app.domain.document import Document
+from app.documents.base import Document
+from app.domain.document import JsonObject
 from app.domain.runs.progress import Progress
 from app.domain.runs.run import RunKind
-from app.storage.runlocks import Resource
+from app.storage.run_locks import Resource
 
 
 T = TypeVar("T")
@@ -33,5 +34,5 @@ class Job(Generic[T]):
     document: Callable[[T], Document]
     resources: tuple[Resource, ...] = ()
     backup_id: str = ""
-    request: Document = field(default_factory=dict)
+    request: JsonObject = field(default_factory=dict)
     claim: Callable[[], Coroutine[object, object, None]] | None = None

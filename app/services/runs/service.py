@@ -18,8 +18,9 @@ from dataclasses import replace
 from typing import Final, TypeVar, cast
 
 from app.concurrency import shielded
-from app.domain.document import Document
+from app.domain.document import JsonObject
 from app.domain.ports import Clock, RunListener
+from app.domain.runs.failures import failure
 from app.domain.runs.progress import Pace, Progress
 from app.domain.runs.run import (
     RUN_DIGITS,
@@ -34,9 +35,8 @@ from app.domain.runs.run import (
 from app.domain.stores import Page, RunStore
 from app.errors import AlreadyRunningError, AppError, NotCancellableError
 from app.services.runs.active import ActiveRun, bind_run, report_failure, warn_unwritten
-from app.services.runs.failures import failure
 from app.services.runs.job import Job
-from app.storage.runlocks import HeldLocks, Resource, RunLocks
+from app.storage.run_locks import HeldLocks, Resource, RunLocks
 
 
 T = TypeVar("T")
@@ -218,7 +218,7 @@ class RunService:
         """Write down how an orphan ended."""
         run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
         await self._store.save(run)
-        await asyncio.to_thread(self._locks.forget, run.run_id)
+        await asyncio.to_thread(self._locks.delete, run.run_id)
         for listener in self._listeners:
             await listener.ended(run)
 
@@ -267,7 +267,7 @@ class RunService:
         held: list[HeldLocks] = []
         try:
             await shielded(
-                asyncio.to_thread(lambda: held.append(self._locks.hold(run_id, resources)))
+                asyncio.to_thread(lambda: held.append(self._locks.acquire(run_id, resources)))
             )
         except asyncio.CancelledError:
             for locks in held:
@@ -318,7 +318,7 @@ class RunService:
             for listener in self._listeners:
                 await listener.begun(active.run)
             value = await active.order.work(active.progress)
-            document = active.order.document(value)
+            document = active.order.document(value).model_dump(mode="json")
         except asyncio.CancelledError as exc:
             await shielded(self._end(active, beat, RunState.CANCELLED, error=exc))
             raise
@@ -339,7 +339,7 @@ class RunService:
         beat: "asyncio.Task[None]",
         state: RunState,
         *,
-        result: Document | None = None,
+        result: JsonObject | None = None,
         error: BaseException | None = None,
     ) -> None:
         beat.cancel()
@@ -367,7 +367,7 @@ class RunService:
 
     async def _let_go(self, run_id: RunId, locks: HeldLocks) -> None:
         try:
-            await asyncio.to_thread(self._locks.forget, run_id)
+            await asyncio.to_thread(self._locks.delete, run_id)
         except AppError as exc:  # it is locked by nobody any more, and means nothing
             warn_unwritten(run_id, exc)
         finally:

@@ -12,7 +12,7 @@ from app.security.attempts import Attempts
 async def attempt(attempts: Attempts, address: str = "192.0.2.1", user: str | None = "ann") -> bool:
     """Fail once; tell whether the attempt was let in."""
     try:
-        async with attempts.one(address, user) as one:
+        async with attempts.admit(address, user) as one:
             await asyncio.sleep(0)
             await one.fail()
     except TooManyAttemptsError:
@@ -71,7 +71,7 @@ async def test_successes_are_not_counted():
     attempts = Attempts(by_user=2, by_address=2)
 
     async def succeed() -> None:
-        async with attempts.one("192.0.2.1", "ann"):
+        async with attempts.admit("192.0.2.1", "ann"):
             await asyncio.sleep(0)
 
     await asyncio.gather(*(succeed() for _ in range(50)))
@@ -85,7 +85,7 @@ async def test_the_window_moves():
     assert [await attempt(attempts) for _ in range(3)] == [True, True, False]
 
     with pytest.raises(TooManyAttemptsError) as caught:
-        async with attempts.one("192.0.2.1", "ann"):
+        async with attempts.admit("192.0.2.1", "ann"):
             pass
     assert caught.value.seconds == 1
     await asyncio.sleep(1.05)

@@ -20,7 +20,7 @@ from app.domain.stores import RunStore
 from app.storage.journals import Journals
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
-from app.storage.runlocks import RunLocks
+from app.storage.run_locks import RunLocks
 from tests.fixtures.archives import backup_id_of, write_backup
 from tests.fixtures.servers import OwnServers
 from tests.fixtures.trips import TestClock
@@ -201,7 +201,7 @@ async def test_runs_of_others_are_left_alone(world):
     """Another installation that shares the control database, and whoever lives."""
     foreign = await world.orphan(RunKind.BACKUP, owner="0" * 16, backup_id=NEVER)
     living = await world.orphan(RunKind.BACKUP, backup_id=NEVER)
-    held = RunLocks(world.home / "state").hold(living, [])
+    held = RunLocks(world.home / "state").acquire(living, [])
 
     assert await world.parts.upkeep.put_right()
 

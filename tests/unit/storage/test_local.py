@@ -200,6 +200,27 @@ def test_preparing_twice_changes_nothing(tmp_path):
     assert (tmp_path / "a" / "b" / ".htaccess").read_text() == "mine"
 
 
+def test_a_web_server_is_told_to_deny_everything_in_its_own_words(tmp_path):
+    """Directives of Apache 2.4, and those of 2.2: an unknown one would be an error of every page."""
+    LocalDirectory(tmp_path / "a").prepare()
+
+    lines = (tmp_path / "a" / ".htaccess").read_text().splitlines()
+    directives = {line.strip() for line in lines if line.startswith("    ")}
+    assert directives == {"Require all denied", "Order deny,allow", "Deny from all"}
+
+
+def test_what_is_not_there_is_not_found(tmp_path):
+    """Neither the file nor its directory need exist; what cannot be read is an error all the same."""
+    (tmp_path / "a").write_bytes(b"12345")
+    directory = LocalDirectory(tmp_path)
+
+    assert LocalDirectory(tmp_path / "none").find("a", 10) is None
+    assert directory.find("b", 10) is None
+    assert directory.find("a", 10) == b"12345"
+    with pytest.raises(StorageUnavailableError, match="too large"):
+        directory.find("a", 4)
+
+
 def test_a_directory_cannot_be_made_inside_a_file(tmp_path):
     """The error is a sentence."""
     (tmp_path / "file").write_bytes(b"")

@@ -121,7 +121,7 @@ def test_whichever_call_fails_the_old_or_the_new_file_is_there(tmp_path, error):
         except StorageError:
             assert file_in(path).read() in ((DAILY,), (newer,))
         else:
-            assert failing.failed in {"close", "forget"}
+            assert failing.failed in {"close", "drop_cache"}
         assert file_in(path).change(lambda _: (newer,)) == file_in(path).read() == (newer,)
 
 

@@ -49,7 +49,7 @@ def test_a_line_is_time_level_message_and_facts(log, capsys):
     """The shape of the customer's own logs; no facts, no braces."""
     start_logging(LogPlan())
     log.info("Starting", extra={"facts": {"backup_id": "b", "duration": 2.45}})
-    log.warning("left for the next sweep: %s", "x.partial")
+    log.warning("Removing an unfinished backup failed: %s", "x.partial")
     log.debug("unseen")
     first, second = capsys.readouterr().err.splitlines()
 
@@ -57,7 +57,7 @@ def test_a_line_is_time_level_message_and_facts(log, capsys):
         r'\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] INFO: Starting {"backup_id":"b","duration":2.45}',
         first,
     )
-    assert second.endswith("] WARNING: left for the next sweep: x.partial")
+    assert second.endswith("] WARNING: Removing an unfinished backup failed: x.partial")
 
 
 def test_a_json_line_is_one_object(log, capsys):

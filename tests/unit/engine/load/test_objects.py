@@ -2,7 +2,7 @@
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.restores.journal import SavedStatement
-from app.engine.load.objects import _about, surplus
+from app.engine.load.objects import _statements_about, unwanted_objects
 
 
 def entry(kind: ObjectKind, name: str, digest: str = "") -> ObjectEntry:
@@ -33,7 +33,7 @@ EVERYTHING = [
 
 def about(*keys: tuple[ObjectKind, str]) -> list[SavedStatement]:
     """Choose statements, without those that set the session."""
-    return [one for one in _about(keys, EVERYTHING) if one is not SESSION]
+    return [one for one in _statements_about(keys, EVERYTHING) if one is not SESSION]
 
 
 def test_a_name_says_nothing_without_its_kind():
@@ -55,23 +55,26 @@ def test_all_of_a_backup_is_all_of_it():
     """In order, and the session's settings at their places."""
     keys = [(kind, "x") for kind in ObjectKind]
 
-    assert list(_about(keys, EVERYTHING)) == EVERYTHING
+    assert list(_statements_about(keys, EVERYTHING)) == EVERYTHING
 
 
 def test_settings_of_the_session_always_come_along():
     """They stand before the statement that needs them."""
-    assert list(_about([(ObjectKind.TRIGGER, "x")], EVERYTHING)) == [SESSION] * 3 + [
+    assert list(_statements_about([(ObjectKind.TRIGGER, "x")], EVERYTHING)) == [SESSION] * 3 + [
         TRIGGER,
         SESSION,
     ]
 
 
-def test_what_is_present_and_not_wanted_is_surplus():
+def test_what_is_present_and_not_wanted_is_unwanted():
     """By kind and name; another definition is still the same object."""
     view, trigger = entry(ObjectKind.VIEW, "x", "1"), entry(ObjectKind.TRIGGER, "x", "2")
     event = entry(ObjectKind.EVENT, "y")
 
-    assert surplus([view, trigger, event], [entry(ObjectKind.VIEW, "x", "9")]) == (trigger, event)
-    assert surplus([view], [view]) == ()
-    assert surplus([], [view]) == ()
-    assert surplus([event, view], []) == (event, view)
+    assert unwanted_objects([view, trigger, event], [entry(ObjectKind.VIEW, "x", "9")]) == (
+        trigger,
+        event,
+    )
+    assert unwanted_objects([view], [view]) == ()
+    assert unwanted_objects([], [view]) == ()
+    assert unwanted_objects([event, view], []) == (event, view)

@@ -26,7 +26,7 @@ class Diary:
         self.together[name] -= 1
         self.lines.append((str(session), name))
 
-    def track(self, table: str, units: int, *, single_file: bool = False) -> TableSteps:
+    def table(self, table: str, units: int, *, single_file: bool = False) -> TableSteps:
         """Make a table of rows and a proof."""
         load = [partial(self.work, f"{table} rows") for _ in range(units)]
         prove = [partial(self.work, f"{table} proof") for _ in range(units)]
@@ -34,17 +34,17 @@ class Diary:
         return TableSteps([load, [], prove], finished, single_file)
 
 
-async def run(tracks, connections=2):
+async def run(tables, connections=2):
     """Let connections do all of it."""
-    board = WorkQueue(list(tracks))
-    await together(*(board.work(cast("Session", str(number))) for number in range(connections)))
+    queue = WorkQueue(list(tables))
+    await together(*(queue.work(cast("Session", str(number))) for number in range(connections)))
 
 
 async def test_a_step_begins_when_the_one_before_is_done():
     """No proof before the last row, and every unit once."""
     diary = Diary()
 
-    await run([diary.track("a", 5)], connections=3)
+    await run([diary.table("a", 5)], connections=3)
 
     names = [name for _, name in diary.lines]
     assert names == ["a rows"] * 5 + ["a proof"] * 5 + ["a finished"]
@@ -55,7 +55,7 @@ async def test_connections_share_a_table_that_gains_from_it():
     """The first table is loaded by all before the second one is begun."""
     diary = Diary()
 
-    await run([diary.track("a", 4), diary.track("b", 4)])
+    await run([diary.table("a", 4), diary.table("b", 4)])
 
     assert [name for _, name in diary.lines][:4] == ["a rows"] * 4
 
@@ -64,7 +64,7 @@ async def test_a_table_in_single_file_is_left_to_one_while_there_is_other_work()
     """The second connection takes the next table; in the end it helps all the same."""
     diary = Diary()
 
-    await run([diary.track("a", 6, single_file=True), diary.track("b", 2)])
+    await run([diary.table("a", 6, single_file=True), diary.table("b", 2)])
 
     first = [name for _, name in diary.lines][:4]
     assert sorted(first) == ["a rows", "a rows", "b rows", "b rows"]
@@ -78,15 +78,15 @@ async def test_tables_that_are_over_are_not_looked_at_again():
     looks: list[None] = []
 
     class Counted(TableSteps):
-        """A track that tells when it is looked at."""
+        """A table that tells when it is looked at."""
 
-        def take(self) -> Unit | None:
+        def take_unit(self) -> Unit | None:
             """Count, then take."""
             looks.append(None)
-            return super().take()
+            return super().take_unit()
 
     diary, tables = Diary(), 1000
-    tracks = [diary.track(str(number), 1) for number in range(tables)]
-    await run([Counted(track.steps, track.finished) for track in tracks])
+    all_tables = [diary.table(str(number), 1) for number in range(tables)]
+    await run([Counted(table.steps, table.finished) for table in all_tables])
 
     assert len(looks) < 20 * tables

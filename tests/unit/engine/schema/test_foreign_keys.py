@@ -3,7 +3,7 @@
 from hypothesis import given, strategies as st
 
 from app.domain.restores.journal import ForeignKey
-from app.engine.schema.foreign_keys import Binding, around, bound, moved
+from app.engine.schema.foreign_keys import Binding, build_foreign_key, crossing, moved
 from app.engine.schema.tables import TableRef
 
 
@@ -25,21 +25,21 @@ def test_children_that_stay_are_told_from_children_that_move():
     staying, leaving = binding("shop.x", "shop.users"), binding("shop.orders", "shop.x")
     moving = [TableRef("shop", "orders", "InnoDB"), TableRef("shop", "users", "")]
 
-    assert around([inner, staying, outer, leaving], moving) == ([staying], [leaving])
+    assert crossing([inner, staying, outer, leaving], moving) == ([staying], [leaving])
 
 
 def test_a_table_that_refers_to_itself_takes_that_along():
     """Child and parent move together."""
-    assert around([binding("shop.a", "shop.a")], [TableRef("shop", "a", "")]) == ([], [])
+    assert crossing([binding("shop.a", "shop.a")], [TableRef("shop", "a", "")]) == ([], [])
 
 
 def test_tables_of_one_name_in_other_databases_are_others():
     """Only the whole name says what moves."""
     abroad = binding("other.orders", "shop.users")
 
-    assert around([abroad], [TableRef("shop", "users", "")]) == ([abroad], [])
-    assert around([abroad], [TableRef("shop", "orders", "")]) == ([], [])
-    assert around([abroad], [TableRef("other", "orders", "")]) == ([], [abroad])
+    assert crossing([abroad], [TableRef("shop", "users", "")]) == ([abroad], [])
+    assert crossing([abroad], [TableRef("shop", "orders", "")]) == ([], [])
+    assert crossing([abroad], [TableRef("other", "orders", "")]) == ([], [abroad])
 
 
 @given(BINDINGS, TABLES)
@@ -49,15 +49,15 @@ def test_the_border_is_the_same_from_both_sides(bindings, moving):
     every |= {(one.parent_database, one.parent) for one in bindings}
     others = every - {(one.database, one.name) for one in moving}
 
-    staying, leaving = around(bindings, moving)
-    back = around(bindings, [TableRef(*other, "") for other in others])
+    staying, leaving = crossing(bindings, moving)
+    back = crossing(bindings, [TableRef(*other, "") for other in others])
 
     assert back == (leaving, staying)
 
 
 def test_a_foreign_key_is_bound_to_its_parent_by_its_whole_name():
     """So that it can be made wherever its child is."""
-    key = bound(
+    key = build_foreign_key(
         Binding("shop", "or`ders", "f,k", "sh.op", "us`ers"),
         "FOREIGN KEY (`a`) REFERENCES `old`.`x` (`id`) ON DELETE CASCADE",
     )

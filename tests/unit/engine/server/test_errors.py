@@ -107,7 +107,7 @@ def test_reasons_without_a_connection():
     untrusted = ssl.SSLCertVerificationError(1, "certificate verify failed")
     untrusted.verify_message = "self-signed certificate"
 
-    assert network_reason(outer) == "nobody answers (Connection refused)"
-    assert network_reason(TimeoutError()) == "nobody answers (TimeoutError)"
+    assert network_reason(outer) == "no answer (Connection refused)"
+    assert network_reason(TimeoutError()) == "no answer (TimeoutError)"
     assert "self-signed certificate" in network_reason(untrusted)
     assert "TLS" in network_reason(ssl.SSLError(1, "handshake failure"))

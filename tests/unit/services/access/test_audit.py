@@ -17,7 +17,7 @@ from app.domain.access.audit import GENESIS, AuditEvent, seal
 from app.domain.stores import AuditFilter, Page
 from app.errors import AuditBrokenError, ControlUnavailableError
 from app.services.access.audit import AuditService
-from app.storage.auditheads import AuditHeads
+from app.storage.audit_heads import AuditHeads
 from tests.fixtures.kernels import FailingKernel
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.documents.retention import PinFacts, PrintedPin, Pruned, PrunePlan
 from app.domain.alerts.alert import AlertKind
 from app.domain.backups.check_notes import Check, Notes, Pin
 from app.domain.backups.retention import RetentionPolicy
@@ -28,9 +29,8 @@ from app.errors import (
 from app.services.access.audit import AuditService
 from app.services.backups.retention import PRUNING, RetentionService, is_good
 from app.services.jobs import Jobs
-from app.services.retention_documents import pin_of, prune_result, retention_plan
 from app.storage.kernel import Kernel
-from app.storage.runlocks import RunLocks
+from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.archives import NOON, leftovers
 from tests.fixtures.depot import Depot
@@ -51,12 +51,12 @@ async def depot(tmp_path):
 
 def as_planned(plan) -> Any:
     """The document of a plan."""
-    return retention_plan(plan)
+    return PrunePlan.of(plan).model_dump(mode="json")
 
 
 def as_done(result) -> Any:
     """The document of a prune."""
-    return prune_result(result)
+    return Pruned.of(result).model_dump(mode="json")
 
 
 def entry_of(depot, manifest):
@@ -243,7 +243,7 @@ async def test_what_comes_between_the_look_and_the_deletion_is_kept_and_told(tmp
         pinned: BackupPinnedError,
         deleted: BackupNotFoundError,
     }
-    assert prune_result(result)["success"] is True
+    assert as_done(result)["success"] is True
     assert [one.item.backup_id for one in result.deleted] == [
         made[6].backup_id, made[2].backup_id,
     ]  # fmt: skip
@@ -306,7 +306,9 @@ async def test_a_pinned_backup_is_deleted_by_nobody(depot):
     made = await depot.days(4)
     name = made[3].backup_id
     notes = await depot.pins.pin(name, "ann", " before\n the move ")
-    assert pin_of(name, {name: notes.pin}) == {
+    pin = PrintedPin.find({name: notes.pin}, name)
+    assert pin is not None
+    assert pin.model_dump(mode="json") == {
         "at": depot.clock.now().isoformat(), "by": "ann", "reason": "before the move",
     }  # fmt: skip
     with pytest.raises(BackupPinnedError, match="ann: before the move"):
@@ -331,7 +333,7 @@ async def test_a_backup_with_damaged_notes_may_be_pinned(depot):
 
     assert made[3].backup_id in depot.ids()
     pins = await depot.pins.look([made[3].backup_id])
-    assert "may be pinned" in str(pin_of(made[3].backup_id, pins))
+    assert "may be pinned" in str(PinFacts.find(pins, made[3].backup_id))
     with pytest.raises(ChecksumMismatchError):
         depot.catalogue.delete(made[3].backup_id)
     assert notes.read_bytes() == b"{"
@@ -371,7 +373,7 @@ async def test_without_an_audit_nothing_goes_by_itself(depot):
 async def test_two_prunes_never_run_at_once(depot):
     """What a backup brings waits for the next one; nothing is wrong."""
     made = await depot.days(4)
-    held = RunLocks(depot.state).hold("run_1f6a0c9d2b7e4f83", (PRUNING,))
+    held = RunLocks(depot.state).acquire("run_1f6a0c9d2b7e4f83", (PRUNING,))
     await depot.retention.after_backup(made[0])
     assert len(depot.ids()) == 4
     held.release()
@@ -401,7 +403,7 @@ async def test_a_prune_is_a_run_that_excludes_others(tmp_path):
     order = orders.prune("os:ann")
 
     assert (order.kind, order.resources) == (RunKind.PRUNE, (PRUNING,))
-    assert order.document(await order.work(Progress()))["kept"] == 1
+    assert order.document(await order.work(Progress())).model_dump()["kept"] == 1
     await there.close()
 
 
@@ -443,7 +445,7 @@ async def test_a_medium_that_refuses_ends_the_prune(depot):
     result = await depot.retention.prune()
 
     assert [type(error) for _, error in result.failed] == [StorageUnavailableError]
-    assert prune_result(result)["success"] is False
+    assert as_done(result)["success"] is False
     assert [one.item.backup_id for one in result.deleted] == [made[4].backup_id]
     assert depot.ids() == [one.backup_id for one in made[:4]]
     told = ("retention", "delete_backup", made[4].backup_id, "storage-unavailable")

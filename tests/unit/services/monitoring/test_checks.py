@@ -20,7 +20,7 @@ from app.errors import (
 )
 from app.services.runs.service import RunService
 from app.storage.local import LocalDirectory
-from app.storage.runlocks import Resource, RunLocks
+from app.storage.run_locks import Resource, RunLocks
 from tests.fixtures.archives import NOON, write_backup
 from tests.fixtures.health import Installation, damage
 from tests.fixtures.kernels import CountingKernel
@@ -221,7 +221,7 @@ async def test_a_pass_waits_for_the_next_time_when_it_is_in_the_way(here):
     here.clock.go(days=31)
     locks = RunLocks(here.settings.state_dir)
     held = await asyncio.to_thread(
-        locks.hold, "run_of_another_process", [Resource("checks", "the checks")]
+        locks.acquire, "run_of_another_process", [Resource("checks", "the checks")]
     )
 
     assert await here.checks.run_due() == ()

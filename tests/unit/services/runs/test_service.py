@@ -19,7 +19,7 @@ from app.errors import (
     RunNotFoundError,
     StatementError,
 )
-from app.storage.runlocks import RunLocks
+from app.storage.run_locks import RunLocks
 from tests.fixtures.runworld import ANN, BOB, ENDLESS, Watched, done, ended, order
 
 

@@ -20,7 +20,7 @@ from app.errors import (
     KeyReusedError,
     RunNotFoundError,
 )
-from app.storage.runlocks import Resource, RunLocks
+from app.storage.run_locks import Resource, RunLocks
 from tests.fixtures.runworld import ANN, BOB, Watched, done, ended, order
 
 

@@ -34,10 +34,11 @@ class AuditHeads:
             AuditBrokenError: The file is no head.
             StorageError: It cannot be read.
         """
-        if not self._directory.path.exists() or not self._directory.exists(_NAME):
+        data = self._directory.find(_NAME, _MAX_BYTES)
+        if data is None:
             return 0, ""
         try:
-            head = json.loads(self._directory.read(_NAME, _MAX_BYTES))
+            head = json.loads(data)
             return int(head["number"]), str(head["digest"])
         except (ValueError, TypeError, KeyError, RecursionError) as exc:
             raise AuditBrokenError(f"{_NAME}: not the head of an audit") from exc

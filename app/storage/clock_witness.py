@@ -1,5 +1,5 @@
 """
-A witness of the clock: what it said when somebody looked last, beside a clock that nobody can set.
+A witness of the clock: its last reading, beside that of a clock that nobody can set.
 
 The kernel counts the seconds since the machine was started, also those that it slept. As long as it
 is the same start, the clock must have moved by as much; where it did not, somebody has set it. The
@@ -42,7 +42,7 @@ _HINT: Final = (
 @dataclass(frozen=True, slots=True)
 class ClockReading:
     """
-    What the witness has seen.
+    One reading of both clocks.
 
     Attributes:
         boot_id: Which start of the machine it was.
@@ -93,8 +93,8 @@ class ClockWitness:
         self._now = now
         self._boot = boot or BootClock()
 
-    def look(self, made: Mapping[str, datetime]) -> None:
-        """Check the clock, and remember it; raises what `check` raises, and StorageError."""
+    def record(self, made: Mapping[str, datetime]) -> None:
+        """Check the clock, and record its reading; raises what `check` raises, and StorageError."""
         self._write(self.check(made))
 
     def check(self, made: Mapping[str, datetime]) -> ClockReading:
@@ -105,10 +105,10 @@ class ClockWitness:
             made: When each backup was made that there is, by its id.
 
         Returns:
-            What is seen now, for `look` to remember.
+            The reading of now, for `record` to write.
 
         Raises:
-            ClockJumpedError: It cannot; what was remembered stays as it is.
+            ClockJumpedError: It cannot; what was recorded stays as it is.
             StorageError: The state directory cannot be read.
         """
         reading, known = self._reading(), self._read()
@@ -131,10 +131,11 @@ class ClockWitness:
         return ClockReading(self._boot.boot_id(), self._boot.seconds(), self._now())
 
     def _read(self) -> ClockReading | None:
-        if not self._directory.path.exists() or not self._directory.exists(_NAME):
+        data = self._directory.find(_NAME, _MAX_BYTES)
+        if data is None:
             return None
         try:
-            return _READING.validate_json(self._directory.read(_NAME, _MAX_BYTES))
+            return _READING.validate_json(data)
         except ValidationError as exc:
             raise ClockJumpedError(f"{_NAME}: cannot be understood", hint=_HINT) from exc
 

@@ -55,12 +55,12 @@ class HeldLocks:
         self._files.append(fd)
 
     def release_resources(self) -> None:
-        """Let all go but the run's own one; again is harmless."""
+        """Release all but the run's own one; again is harmless."""
         self._release(self._files[:-1])
         del self._files[:-1]
 
     def release(self) -> None:
-        """Let all go; again is harmless."""
+        """Release all; again is harmless."""
         self._release(self._files)
         self._files.clear()
 
@@ -93,7 +93,7 @@ class RunLocks:
                 self._directory.replace(_OWNER, secrets.token_hex(_OWNER_DIGITS // 2).encode())
             return self._directory.read(_OWNER, _MAX_BYTES).decode("ascii", "replace")
 
-    def hold(self, run_id: str, resources: Sequence[Resource]) -> HeldLocks:
+    def acquire(self, run_id: str, resources: Sequence[Resource]) -> HeldLocks:
         """
         Take the lock of a run and those of what it needs, all or none, without waiting.
 
@@ -127,8 +127,8 @@ class RunLocks:
         finally:
             close(self._kernel, fd)
 
-    def forget(self, run_id: str) -> None:
-        """Remove the lock file of a run that is over."""
+    def delete(self, run_id: str) -> None:
+        """Delete the lock file of a run that is over."""
         self._directory.remove(run_id + _SUFFIX)
 
     def _take(self, held: HeldLocks, name: str, run_id: str, label: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import ClockJumpedError
-from app.storage.clockwitness import BootClock, ClockWitness, boot_id, boot_seconds
+from app.storage.clock_witness import BootClock, ClockWitness, boot_id, boot_seconds
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ class Machine:
 def machine(tmp_path) -> Machine:
     """One that has just been looked at."""
     made = Machine(tmp_path)
-    made.witness.look({})
+    made.witness.record({})
     return made
 
 
@@ -51,10 +51,10 @@ def test_a_clock_that_moves_is_right(machine):
     """However long nobody looks, and when it is corrected by minutes."""
     for days in (0, 0.001, 30, 900):
         machine.passes(days=days)
-        machine.witness.look({"a": NOON})
+        machine.witness.record({"a": NOON})
     for minutes in (9, -9, 9):
         machine.at += timedelta(minutes=minutes)
-        machine.witness.look({})
+        machine.witness.record({})
 
 
 @pytest.mark.parametrize("jump", [YEAR, -YEAR, timedelta(minutes=11), -timedelta(minutes=11)])
@@ -65,13 +65,13 @@ def test_a_clock_that_was_set_is_noticed_until_it_is_right_again(machine, jump):
     for _ in range(3):
         machine.passes(hours=5)
         with pytest.raises(ClockJumpedError, match="ahead" if jump > timedelta() else "back"):
-            machine.witness.look({})
+            machine.witness.record({})
         with pytest.raises(ClockJumpedError):
             machine.witness.check({})
     assert machine.written() == before
 
     machine.at -= jump
-    machine.witness.look({})
+    machine.witness.record({})
     assert machine.written() != before
 
 
@@ -89,19 +89,19 @@ def test_a_clock_that_is_accepted_is_right(machine):
     machine.at -= YEAR
     made = {"backup_1": NOON, "backup_2": NOON - YEAR}
     machine.witness.accept(made)
-    machine.witness.look(made)
+    machine.witness.record(made)
     machine.passes(hours=1)
-    machine.witness.look({**made, "backup_3": machine.at})
+    machine.witness.record({**made, "backup_3": machine.at})
     with pytest.raises(ClockJumpedError, match="a backup was made at 2026-01-31"):
-        machine.witness.look({**made, "backup_3": NOON})
+        machine.witness.record({**made, "backup_3": NOON})
 
 
 def test_a_backup_of_the_future_is_noticed(tmp_path):
     """By a witness that knows nothing yet; a few minutes are nothing."""
     machine = Machine(tmp_path)
-    machine.witness.look({"a": NOON + timedelta(minutes=4)})
+    machine.witness.record({"a": NOON + timedelta(minutes=4)})
     with pytest.raises(ClockJumpedError):
-        machine.witness.look({"a": NOON + timedelta(minutes=6)})
+        machine.witness.record({"a": NOON + timedelta(minutes=6)})
 
 
 def test_after_a_start_the_clock_may_only_have_moved_on(machine):
@@ -109,30 +109,30 @@ def test_after_a_start_the_clock_may_only_have_moved_on(machine):
     machine.boot, machine.up = "two", 3.0
     machine.at -= timedelta(days=1)
     with pytest.raises(ClockJumpedError, match="back"):
-        machine.witness.look({})
+        machine.witness.record({})
     machine.at += timedelta(days=300)
-    machine.witness.look({})
+    machine.witness.record({})
 
 
 def test_a_kernel_that_names_no_start_is_as_after_a_start(tmp_path):
     """Going back is still noticed."""
     machine = Machine(tmp_path)
     machine.boot = ""
-    machine.witness.look({})
+    machine.witness.record({})
     machine.at += YEAR
-    machine.witness.look({})
+    machine.witness.record({})
     machine.at -= YEAR
     with pytest.raises(ClockJumpedError):
-        machine.witness.look({})
+        machine.witness.record({})
 
 
 def test_what_cannot_be_understood_counts_as_a_jump(machine):
     """Nobody knows what it said; accepting begins anew."""
     (machine.home / "clock" / "witness.json").write_bytes(b"{")
     with pytest.raises(ClockJumpedError, match="cannot be understood"):
-        machine.witness.look({})
+        machine.witness.record({})
     machine.witness.accept({})
-    machine.witness.look({})
+    machine.witness.record({})
 
 
 def test_this_machine_names_its_start_and_counts_from_there():

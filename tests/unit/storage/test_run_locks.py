@@ -14,7 +14,7 @@ import pytest
 
 from app.errors import AlreadyRunningError, StorageDeniedError, StorageError
 from app.storage.kernel import Kernel
-from app.storage.runlocks import Resource, RunLocks
+from app.storage.run_locks import Resource, RunLocks
 from tests.fixtures.kernels import CountingKernel, FailingKernel, InterruptingKernel
 
 
@@ -27,10 +27,10 @@ ONE, TWO, THREE = (f"run_{number:016x}" for number in (1, 2, 3))
 _HOLDER = """
 import sys
 from pathlib import Path
-from app.storage.runlocks import Resource, RunLocks
+from app.storage.run_locks import Resource, RunLocks
 
 directory, run_id, *keys = sys.argv[1:]
-held = RunLocks(Path(directory)).hold(run_id, [Resource(key, key) for key in keys])
+held = RunLocks(Path(directory)).acquire(run_id, [Resource(key, key) for key in keys])
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -38,7 +38,7 @@ sys.stdin.read()
 _OWNER = """
 import sys
 from pathlib import Path
-from app.storage.runlocks import RunLocks
+from app.storage.run_locks import RunLocks
 
 print("ready", flush=True)
 sys.stdin.read()
@@ -79,7 +79,7 @@ def test_what_another_process_holds_is_refused_by_name(tmp_path):
     locks = RunLocks(tmp_path)
     with holder(tmp_path, ONE, SHOP):
         with pytest.raises(AlreadyRunningError) as caught:
-            locks.hold(TWO, [SHOP])
+            locks.acquire(TWO, [SHOP])
         assert locks.is_held(ONE)
         assert not locks.is_held(TWO)
 
@@ -87,7 +87,7 @@ def test_what_another_process_holds_is_refused_by_name(tmp_path):
     assert str(caught.value) == f"{ONE} holds database 'shop'"
     assert caught.value.retryable
     assert caught.value.hint
-    locks.hold(TWO, [SHOP]).release()
+    locks.acquire(TWO, [SHOP]).release()
 
 
 def test_a_killed_process_holds_nothing(tmp_path):
@@ -99,7 +99,7 @@ def test_a_killed_process_holds_nothing(tmp_path):
         process.wait()
 
         assert not locks.is_held(ONE)
-        held = locks.hold(TWO, [SERVER, SHOP])
+        held = locks.acquire(TWO, [SERVER, SHOP])
     assert locks.is_held(TWO)
     held.release()
 
@@ -107,13 +107,13 @@ def test_a_killed_process_holds_nothing(tmp_path):
 def test_locks_are_taken_all_or_none(tmp_path):
     """A run that is refused one resource keeps none of the others, in whichever order they are."""
     locks = RunLocks(tmp_path)
-    first = locks.hold(ONE, [SHOP])
+    first = locks.acquire(ONE, [SHOP])
     for resources in ([BLOG, SHOP, SERVER], [SERVER, SHOP, BLOG], [SHOP, BLOG]):
         with pytest.raises(AlreadyRunningError):
-            locks.hold(TWO, resources)
+            locks.acquire(TWO, resources)
         assert not locks.is_held(TWO)
 
-    third = locks.hold(THREE, [BLOG, SERVER])
+    third = locks.acquire(THREE, [BLOG, SERVER])
 
     for held in (first, third):
         held.release()
@@ -124,7 +124,7 @@ def test_runs_without_a_common_resource_live_side_by_side(tmp_path):
     locks = RunLocks(tmp_path)
     keys = ["", "a", "A", "a/b", "../x", "\0", "\u00e9", "e\u0301", "x" * 100_000]
     held = [
-        locks.hold(f"run_{number:016x}", [Resource(key, "it"), Resource(key, "it")])
+        locks.acquire(f"run_{number:016x}", [Resource(key, "it"), Resource(key, "it")])
         for number, key in enumerate(keys)
     ]
 
@@ -139,10 +139,10 @@ def test_a_run_that_is_forgotten_leaves_no_file(tmp_path):
     """Only the files of resources stay, which are as many as there are resources."""
     locks = RunLocks(tmp_path)
     for number in range(20):
-        held = locks.hold(f"run_{number:016x}", [SHOP])
-        locks.forget(f"run_{number:016x}")
+        held = locks.acquire(f"run_{number:016x}", [SHOP])
+        locks.delete(f"run_{number:016x}")
         held.release()
-    locks.forget("run_" + "f" * 16)
+    locks.delete("run_" + "f" * 16)
 
     assert len(lock_files(tmp_path)) == 1
 
@@ -150,7 +150,7 @@ def test_a_run_that_is_forgotten_leaves_no_file(tmp_path):
 def test_two_who_ask_at_once_are_not_in_each_others_way(tmp_path):
     """However many ask whether a run lives, nobody takes another one who asks for the run."""
     locks = RunLocks(tmp_path)
-    held = locks.hold(ONE, [])
+    held = locks.acquire(ONE, [])
     with ThreadPoolExecutor(16) as threads:
         living = list(threads.map(lambda _: RunLocks(tmp_path).is_held(ONE), range(400)))
         held.release()
@@ -174,7 +174,7 @@ def test_one_of_many_wins(tmp_path):
         run_id = f"run_{number:016x}"
         barrier.wait()
         try:
-            RunLocks(tmp_path).hold(run_id, [SERVER, SHOP])
+            RunLocks(tmp_path).acquire(run_id, [SERVER, SHOP])
         except AlreadyRunningError as exc:
             return exc.run_id, False
         return run_id, True
@@ -186,7 +186,7 @@ def test_one_of_many_wins(tmp_path):
     (winner,) = [run_id for run_id, won in ended if won]
     assert {run_id for run_id, _ in ended} <= {winner, ""}
     with pytest.raises(AlreadyRunningError) as caught:
-        RunLocks(tmp_path).hold(ONE, [SHOP])
+        RunLocks(tmp_path).acquire(ONE, [SHOP])
     assert caught.value.run_id == winner
 
 
@@ -194,7 +194,7 @@ def test_one_of_many_wins(tmp_path):
 def test_a_symbolic_link_in_the_place_of_a_lock_is_refused(what, tmp_path):
     """Whoever can write to the directory cannot make us empty or lock another file."""
     locks = RunLocks(tmp_path)
-    locks.hold(ONE, [SHOP]).release()
+    locks.acquire(ONE, [SHOP]).release()
     precious = tmp_path / "precious"
     precious.write_text("keep me")
     for name in lock_files(tmp_path):
@@ -203,7 +203,7 @@ def test_a_symbolic_link_in_the_place_of_a_lock_is_refused(what, tmp_path):
             (tmp_path / "runs" / name).symlink_to(precious)
 
     with pytest.raises(StorageDeniedError):
-        locks.hold(ONE, [SHOP])
+        locks.acquire(ONE, [SHOP])
 
     assert precious.read_text() == "keep me"
 
@@ -227,7 +227,7 @@ def test_a_read_only_state_directory_is_a_storage_error(there, tmp_path):
         RunLocks(tmp_path / "state").owner()
     locks = RunLocks(tmp_path / "state", ReadOnlyKernel())
 
-    for call in (locks.owner, lambda: locks.hold(ONE, [SHOP])):
+    for call in (locks.owner, lambda: locks.acquire(ONE, [SHOP])):
         with pytest.raises(StorageDeniedError, match="read-only file system") as caught:
             call()
         assert str(tmp_path) not in str(caught.value)
@@ -239,7 +239,7 @@ def test_a_file_in_the_place_of_the_state_directory_is_a_storage_error(tmp_path)
 
     for call in (
         RunLocks(tmp_path / "state").owner,
-        lambda: RunLocks(tmp_path / "state").hold(ONE, []),
+        lambda: RunLocks(tmp_path / "state").acquire(ONE, []),
     ):
         with pytest.raises(StorageError):
             call()
@@ -248,29 +248,29 @@ def test_a_file_in_the_place_of_the_state_directory_is_a_storage_error(tmp_path)
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.ENOLCK])
 def test_whichever_call_fails_nothing_is_held(tmp_path, error):
     """An error is one of storage, and the next run gets everything."""
-    RunLocks(tmp_path).hold(ONE, [SHOP, BLOG]).release()
+    RunLocks(tmp_path).acquire(ONE, [SHOP, BLOG]).release()
     kernel = CountingKernel()
-    RunLocks(tmp_path, kernel).hold(TWO, [SHOP, BLOG]).release()
+    RunLocks(tmp_path, kernel).acquire(TWO, [SHOP, BLOG]).release()
     told = 0
     for at in range(1, kernel.count + 1):
         failing = FailingKernel(at, error)
         try:
-            RunLocks(tmp_path, failing).hold(TWO, [SHOP, BLOG]).release()
+            RunLocks(tmp_path, failing).acquire(TWO, [SHOP, BLOG]).release()
         except StorageError:
             told += 1
         else:
             assert failing.failed == "close"
-        RunLocks(tmp_path).hold(THREE, [SHOP, BLOG]).release()
+        RunLocks(tmp_path).acquire(THREE, [SHOP, BLOG]).release()
     assert told > kernel.count // 2
 
 
 def test_interrupted_calls_are_continued(tmp_path):
     """Signals change nothing."""
     locks = RunLocks(tmp_path, InterruptingKernel())
-    held = locks.hold(ONE, [SHOP])
+    held = locks.acquire(ONE, [SHOP])
 
     with pytest.raises(AlreadyRunningError) as caught:
-        locks.hold(TWO, [SHOP])
+        locks.acquire(TWO, [SHOP])
 
     assert caught.value.run_id == ONE
     assert locks.owner() == locks.owner()

@@ -1,0 +1,160 @@
+"""How the installation is doing: state, readiness, checks, and what the doctor has found."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from app.documents.backups import BackupFacts
+from app.documents.base import Bytes, Document, Success
+from app.documents.runs import RunFacts
+from app.domain.backups.check_notes import Pin
+from app.domain.checks import CheckResult
+from app.domain.monitoring import DoctorCheck, Readiness, Status
+from app.domain.restores.repair import RepairResult
+
+
+class StatusDocument(Document):
+    """How the backups are doing."""
+
+    success: Success
+    last_backup: BackupFacts | None
+    backups_count: int
+    size: Bytes
+    raw_size: int
+    disk_free: int | None
+    disk_total: int | None
+    running: tuple[RunFacts, ...]
+    next_due_at: datetime | None
+    last_failures: tuple[RunFacts, ...]
+    damaged: Annotated[int, Field(description="Backups that are not whole.")]
+    checks_failing: Annotated[int, Field(description="Backups of which the last check failed.")]
+    last_proven_at: Annotated[
+        datetime | None,
+        Field(description="When all of a backup, of any, was last restored and equal."),
+    ]
+
+    @classmethod
+    def of(cls, status: Status, pins: Mapping[str, Pin | None]) -> Self:
+        """Tell of the state of everything; the pins are those of its last backup."""
+        last = status.last_backup
+        return cls.taken(
+            status,
+            success=True,
+            last_backup=last and BackupFacts.of(last, status.last_backup_proven_at, pins),
+            size=status.size_bytes,
+            raw_size=status.raw_size_bytes,
+            disk_free=status.disk.free_bytes if status.disk else None,
+            disk_total=status.disk.total_bytes if status.disk else None,
+            running=tuple(map(RunFacts.of, status.running)),
+            last_failures=tuple(map(RunFacts.of, status.last_failures)),
+        )
+
+
+class Alive(Document):
+    """The process is alive."""
+
+    status: Literal["ok"]
+
+
+class Ready(Document):
+    """Whether requests can be served; a check that failed has the code of its error."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, str]
+
+    @classmethod
+    def of(cls, readiness: Readiness) -> Self:
+        """Tell what was checked."""
+        return cls(
+            status="ready" if readiness.is_ready else "not ready",
+            checks={name: code or "ok" for name, code in readiness.checks.items()},
+        )
+
+
+class Served(Document):
+    """A service that has stopped, and where it was."""
+
+    success: Success
+    url: str
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """Name its address."""
+        return cls(success=True, url=url)
+
+
+class MadeCheck(Document):
+    """A look at a stored backup, and what it has shown."""
+
+    backup_id: str
+    what: str
+    success: bool
+    error: str | None
+
+    @classmethod
+    def of(cls, result: CheckResult) -> Self:
+        """Describe one look; an error is told by its code."""
+        failure = result.failure
+        return cls.taken(result, success=failure is None, error=failure.code if failure else None)
+
+
+class ChecksMade(Document):
+    """The checks of one pass; a success when nothing was wrong."""
+
+    success: bool
+    checks: tuple[MadeCheck, ...]
+
+    @classmethod
+    def of(cls, results: Sequence[CheckResult]) -> Self:
+        """Tell of a pass."""
+        return cls(
+            success=not any(result.failure for result in results),
+            checks=tuple(map(MadeCheck.of, results)),
+        )
+
+
+class RepairFacts(Document):
+    """What became of a restore that was interrupted."""
+
+    restore_id: str
+    databases: tuple[str, ...]
+    outcome: str
+    message: str
+
+    @classmethod
+    def of(cls, repair: RepairResult) -> Self:
+        """Describe it."""
+        return cls.taken(
+            repair,
+            restore_id=repair.journal.restore_id,
+            databases=repair.journal.targets,
+            message=str(repair.error or ""),
+        )
+
+
+class FindingFacts(Document):
+    """One finding of the doctor."""
+
+    name: str
+    state: str
+    detail: str
+    remedy: str
+
+
+class DoctorReport(Document):
+    """What the doctor has repaired and found; a success when nothing would make a backup fail."""
+
+    success: bool
+    repairs: tuple[RepairFacts, ...]
+    checks: tuple[FindingFacts, ...]
+
+    @classmethod
+    def of(cls, repairs: Sequence[RepairResult], checks: Sequence[DoctorCheck]) -> Self:
+        """Tell of an examination, and of the repairs before it."""
+        return cls(
+            success=not any(check.error for check in checks),
+            repairs=tuple(map(RepairFacts.of, repairs)),
+            checks=tuple(map(FindingFacts.taken, checks)),
+        )

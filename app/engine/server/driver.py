@@ -1,0 +1,108 @@
+"""
+The driver's side of a connection: statements as bytes, replies with their warnings, rows as packets.
+
+aiomysql converts what it returns, keeps no count of warnings, and holds or parses each row by itself.
+So this module uses what it has inside; it is the only one that does, and raises what the driver raises.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, cast
+
+import aiomysql
+from pymysql.constants.COMMAND import COM_QUERY
+
+from app.engine.server.packets import RowPackets
+from app.errors import StatementError
+
+
+Value = bytes | None
+Row = tuple[Value, ...]
+
+# What a stream reads at once: enough to make the await cheap, little enough to bound memory.
+_STREAM_BYTES: Final = 256 << 10
+_READ_AHEAD_BYTES: Final = 4 << 20
+_NOT_ALLOWED: Final = 1148
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    The server's answer to one statement.
+
+    Attributes:
+        rows: All rows, every value as the bytes that the server sent.
+        affected: Rows changed, or the number of `rows`.
+        warnings: Warnings it raised.
+    """
+
+    rows: tuple[Row, ...]
+    affected: int
+    warnings: int
+
+
+class Driver:
+    """
+    One driver connection.
+
+    Attributes:
+        connection_id: The server's number of it.
+    """
+
+    def __init__(self, connection: aiomysql.Connection) -> None:
+        self._connection = connection
+        # Nothing is decoded or converted on the way: SHOW CREATE is not always valid UTF-8.
+        connection.use_unicode = False
+        connection.decoders = {}
+        # asyncio pauses a stream at twice this; at its default of 64 KiB a chunk pauses eight times.
+        connection._reader._limit = _READ_AHEAD_BYTES  # noqa: SLF001
+        # The server may ask for a file whenever it likes; only `load_local` answers, with our bytes.
+        connection._local_infile = False  # noqa: SLF001
+        self.connection_id: int = connection.thread_id()
+
+    async def query(self, sql: str | bytes) -> Reply:
+        """Run one statement and hold its whole answer."""
+        await self._connection.query(sql)
+        return self._reply()
+
+    async def load_local(self, sql: str, pieces: Iterable[bytes]) -> Reply:
+        """Run a LOAD DATA LOCAL with `pieces` as the file; StatementError if the server wants none."""
+        connection = self._connection
+        await connection._execute_command(COM_QUERY, sql)  # noqa: SLF001
+        if not (await connection._read_packet()).is_load_local_packet():  # noqa: SLF001
+            raise StatementError("LOAD DATA LOCAL is not allowed", errno=_NOT_ALLOWED)
+        for piece in pieces:
+            connection.write_packet(piece)
+            await connection._writer.drain()  # noqa: SLF001
+        connection.write_packet(b"")
+        await connection._read_query_result()  # noqa: SLF001
+        return self._reply()
+
+    async def begin_stream(self, sql: str) -> RowPackets:
+        """Run a query of one column; its rows come out of what `next_bytes` returns."""
+        await self._connection.query(sql, unbuffered=True)
+        return RowPackets(self._connection._next_seq_id)  # noqa: SLF001
+
+    async def next_bytes(self, least: int) -> bytes:
+        """Wait for bytes of the server: what is there, or as many as are needed when that is more."""
+        reader = cast("asyncio.StreamReader", self._connection._reader)  # noqa: SLF001
+        if least > _STREAM_BYTES:
+            return await reader.readexactly(least)
+        if not (data := await reader.read(_STREAM_BYTES)):
+            raise EOFError("the server closed the connection")
+        return data
+
+    def end_stream(self) -> None:
+        """Tell the driver that nothing is left to read."""
+        self._connection._result.unbuffered_active = False  # noqa: SLF001
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._connection.close()
+
+    def _reply(self) -> Reply:
+        result = self._connection._result  # noqa: SLF001 - the only place that has the warning count
+        rows = cast("tuple[Row, ...]", result.rows or ())
+        result.rows = None  # the driver would keep them until the next statement
+        return Reply(rows, result.affected_rows or 0, result.warning_count)
