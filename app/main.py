@@ -44,13 +44,13 @@ _ROUTERS: Final = (
 )
 
 # How long a service that stops waits for messages to leave; others are sent at its next start.
-_TELL_SECONDS: Final = 3.0
+_NOTIFY_SECONDS: Final = 3.0
 
 
 def create_app(
     settings: Settings | None = None,
     *,
-    parts: Service | None = None,
+    service: Service | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """
@@ -58,7 +58,7 @@ def create_app(
 
     Args:
         settings: Of this installation; None = those of the environment.
-        parts: The service, opened and closed by the caller; None = by the application's lifespan.
+        service: Opened and closed by the caller; None = by the application's lifespan.
         is_stopping: Whether the server wants to stop, so that endless answers end.
 
     Returns:
@@ -69,7 +69,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.service = parts or await stack.enter_async_context(open_service(settings))
+            app.state.service = service or await stack.enter_async_context(open_service(settings))
             async with _working(app.state.service):
                 yield
 
@@ -92,7 +92,7 @@ def create_app(
     # The last one added is the first that a request passes.
     app.add_middleware(BodyLimit)
     app.add_middleware(
-        Recorder, audit=lambda: app.state.service.people.audit, now=SystemClock().now
+        Recorder, audit=lambda: app.state.service.access.audit, now=SystemClock().now
     )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestNames)
@@ -100,19 +100,20 @@ def create_app(
 
 
 @asynccontextmanager
-async def _working(parts: Service) -> AsyncIterator[None]:
-    """Let a service work for the length of a block; its runs end with it, and are told of."""
-    upkeep = asyncio.create_task(parts.upkeep.run_forever(), name="upkeep")
-    alerts = asyncio.create_task(parts.program.alerts.run_forever(), name="alerts")
+async def _working(service: Service) -> AsyncIterator[None]:
+    """Let a service work for the length of a block; its runs end with it, and alerts of them are sent."""
+    program = service.program
+    reconciler = asyncio.create_task(service.reconciler.run_forever(), name="reconciler")
+    alerts = asyncio.create_task(program.alerts.run_forever(), name="alerts")
     try:
-        await parts.watch.begin()
-        await parts.scheduler.open()
+        await service.environment_monitor.begin()
+        await service.scheduler.open()
         yield
     finally:
-        await parts.scheduler.close()
-        upkeep.cancel()
-        await asyncio.wait([upkeep])
-        await parts.program.runs.close(parts.program.settings.shutdown_seconds)
+        await service.scheduler.close()
+        reconciler.cancel()
+        await asyncio.wait([reconciler])
+        await program.runs.close(program.settings.shutdown_seconds)
         alerts.cancel()
         await asyncio.wait([alerts])
-        await parts.program.tell(_TELL_SECONDS)
+        await program.send_notices(_NOTIFY_SECONDS)

@@ -22,7 +22,7 @@ class Access:
 
 
 @asynccontextmanager
-async def people(settings: Settings) -> AsyncIterator[Access]:
+async def open_access(settings: Settings) -> AsyncIterator[Access]:
     """Open the control database for the length of a block; raises ControlUnavailableError."""
     control = ControlDatabase(settings.control_address, settings.state_dir)
     try:
@@ -33,7 +33,7 @@ async def people(settings: Settings) -> AsyncIterator[Access]:
 
 
 def build_access(settings: Settings, control: ControlDatabase, passwords: Passwords) -> Access:
-    """Make people of their database."""
+    """Make users and audit of their database."""
     return Access(
         users=UserService(UserRecords(control), passwords, SystemClock()),
         audit=build_audit(settings, control),

@@ -1,4 +1,4 @@
-"""Who is told, put together."""
+"""Alerts and pings, put together."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from app.services.alerts.service import AlertService
 
 
 @asynccontextmanager
-async def alerting(settings: Settings, clock: Clock) -> AsyncIterator[AlertService]:
+async def open_alerts(settings: Settings, clock: Clock) -> AsyncIterator[AlertService]:
     """
     Open the alerts for the length of a block; without a control database they are only sent.
 
@@ -43,10 +43,10 @@ async def alerting(settings: Settings, clock: Clock) -> AsyncIterator[AlertServi
 
 def build_alerts(settings: Settings, control: ControlDatabase | None, clock: Clock) -> AlertService:
     """
-    Make the alerts; without a control database they are told at once or not at all.
+    Make the alerts; without a control database they are sent at once or not at all.
 
     Returns:
-        The service; its `load` looks closer at the addresses.
+        The service; its `load` checks the addresses.
 
     Raises:
         InvalidRequestError: An address is of a scheme that is not allowed, or is none.

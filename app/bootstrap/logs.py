@@ -29,7 +29,7 @@ def log_by(settings: Settings) -> None:
 
 
 def log_verbosely() -> None:
-    """Log to stderr for people, whatever the settings say; wrong ones are told by the command."""
+    """Log to stderr for people, whatever the settings say; wrong ones are reported by the command."""
     try:
         secrets = secrets_of(load_settings())
     except InvalidRequestError:
@@ -38,13 +38,13 @@ def log_verbosely() -> None:
 
 
 def secrets_of(settings: Settings) -> set[str]:
-    """Return everything that must not be told: secrets, and what is secret of addresses."""
+    """Return everything that must not be logged: secrets, and what is secret of addresses."""
     found: set[str] = set()
     for name in Settings.model_fields:
         value = getattr(settings, name)
         if not isinstance(value, SecretStr):
             continue
         text = value.get_secret_value()
-        for one in text.split() if name in _LISTS else [text]:
-            found |= pieces(one) if "://" in one else {one}
+        for secret in text.split() if name in _LISTS else [text]:
+            found |= pieces(secret) if "://" in secret else {secret}
     return found

@@ -1,33 +1,94 @@
-"""The numbers of the service, put together."""
+"""What monitors backups, put together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
+from typing import Final
 
 from app.bootstrap.program import Program, SystemClock
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
+from app.domain.schedule import require_cron
 from app.domain.stores import AlertFilter, Page
-from app.services.monitoring.health import HealthService
-from app.services.monitoring.metrics import Asked, Limits, MetricsService
+from app.errors import InvalidRequestError, InvalidScheduleError
+from app.scheduling.scheduler import PeriodicJob
+from app.scheduling.trigger import DueTrigger, Every
+from app.services.monitoring.checks import CheckService
+from app.services.monitoring.environment import EnvironmentMonitor
+from app.services.monitoring.metrics import MetricsService
+from app.storage.schedules import ScheduleFile
+
+
+_ENVIRONMENT_SECONDS: Final = 300.0
+
+
+def build_checks(program: Program) -> CheckService:
+    """Make what runs the checks of stored backups that are due."""
+    return CheckService(
+        program.settings,
+        program.backup_monitor,
+        program.backups,
+        program.jobs,
+        program.runs,
+        SystemClock(),
+    )
+
+
+def build_environment_monitor(program: Program, certificate: Path | None) -> EnvironmentMonitor:
+    """Make what checks that backups have what they need; the certificate is the service's."""
+    return EnvironmentMonitor(
+        program.settings,
+        program.server,
+        program.backup_monitor,
+        ScheduleFile(program.catalogue.directory),
+        SystemClock(),
+        certificate,
+    )
+
+
+def build_periodic_jobs(
+    program: Program, environment_monitor: EnvironmentMonitor
+) -> Sequence[PeriodicJob]:
+    """
+    Say what the service does by itself besides scheduled backups.
+
+    Returns:
+        The checks of stored backups, and those of the environment.
+
+    Raises:
+        InvalidRequestError: The settings name no times for the checks.
+    """
+    settings = program.settings
+    try:
+        require_cron(settings.check_cron, settings.timezone)
+    except InvalidScheduleError as exc:
+        raise InvalidRequestError(f"BACKSTAY_CHECK_CRON: {exc}", hint=exc.hint) from exc
+    at = DueTrigger(settings.check_cron, settings.timezone)
+    return (
+        PeriodicJob("checks", at, build_checks(program).run_due),
+        PeriodicJob("watch", Every(_ENVIRONMENT_SECONDS), environment_monitor.check),
+    )
 
 
 def build_metrics(
-    parts: Program, control: ControlDatabase, lag_seconds: Callable[[], float]
+    program: Program, control: ControlDatabase, lag_seconds: Callable[[], float]
 ) -> MetricsService:
-    """Make the numbers of what they are about."""
-    settings = parts.settings
+    """Make the numbers; `lag_seconds` tells how late the scheduler was last."""
+    settings = program.settings
     alerts = AlertRecords(control)
 
-    async def alerts_open() -> int:
+    async def count_open_alerts() -> int:
         _, total = await alerts.list(AlertFilter(is_open=True), Page(1, sort="-opened_at"))
         return total
 
     return MetricsService(
-        RunRecords(control),
-        HealthService(parts.catalogue),
-        parts.schedules,
-        SystemClock(),
-        Limits(timedelta(minutes=settings.overdue_minutes), settings.disk_floor_bytes),
-        Asked(lag_seconds, alerts_open),
+        runs=RunRecords(control),
+        health=program.health,
+        schedules=program.schedules,
+        clock=SystemClock(),
+        overdue_after=timedelta(minutes=settings.overdue_minutes),
+        disk_floor_bytes=settings.disk_floor_bytes,
+        lag_seconds=lag_seconds,
+        count_open_alerts=count_open_alerts,
     )

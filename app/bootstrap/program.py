@@ -1,7 +1,7 @@
 """
 The only place that picks implementations: what commands use.
 
-`people` and `service` put together what only some of them need: importing it takes a while.
+`access` and `service` put together what only some of them need: importing it takes a while.
 """
 
 import time
@@ -26,7 +26,7 @@ from app.notices.pings import Pings
 from app.services.access.audit import AuditService
 from app.services.alerts.service import AlertService
 from app.services.backups.pins import PinService
-from app.services.backups.retention import RetentionParts, RetentionService
+from app.services.backups.retention import RetentionService
 from app.services.backups.service import BackupService
 from app.services.jobs import Jobs
 from app.services.monitoring.backups import BackupMonitor
@@ -44,7 +44,7 @@ from app.storage.schedules import ScheduleFile
 
 
 # How long a command that is done waits for messages to leave.
-_TELL_SECONDS: Final = 10.0
+_NOTIFY_SECONDS: Final = 10.0
 
 
 class SystemClock:
@@ -76,18 +76,19 @@ class Program:
     recoveries: RecoveryService
     doctor: DoctorService
     runs: RunService
-    orders: Jobs
+    jobs: Jobs
     schedules: ScheduleService
     retention: RetentionService
     pins: PinService
     alerts: AlertService
     pings: Pings
+    health: HealthService
     backup_monitor: BackupMonitor
     audit: AuditService | None
     unwritten: AppError | None
 
-    async def tell(self, seconds: float) -> None:
-        """Send what people and dead-man services are to hear of; what takes longer, others send."""
+    async def send_notices(self, seconds: float) -> None:
+        """Send the pings and alerts that wait; what takes longer than this, others send."""
         await self.pings.close(seconds)
         await self.alerts.flush(seconds)
 
@@ -114,12 +115,14 @@ async def open_program(
     server = build_server(settings, needed=needs_server)
     try:
         unwritten = await _prepare(control) if remembers else None
-        parts = build_program(settings, server, None if unwritten else control, unwritten)
+        usable = None if unwritten else control
+        audit = build_audit(settings, usable) if usable else None
+        program = build_program(settings, server, usable, audit=audit, unwritten=unwritten)
         try:
-            yield parts
+            yield program
         finally:
-            if remembers:  # the others see nothing that anybody must hear of
-                await parts.tell(_TELL_SECONDS)
+            if remembers:  # the others do nothing that an alert is about
+                await program.send_notices(_NOTIFY_SECONDS)
     finally:
         await server.close()
         await control.close()
@@ -145,27 +148,32 @@ def build_server(settings: Settings, *, needed: bool) -> Server:
 
 
 def build_program(
-    settings: Settings, server: Server, control: ControlDatabase | None, unwritten: AppError | None
+    settings: Settings,
+    server: Server,
+    control: ControlDatabase | None,
+    *,
+    audit: AuditService | None,
+    unwritten: AppError | None = None,
 ) -> Program:
-    """Make the program of its parts; without a control database it remembers nothing."""
+    """Build each service once; without a control database the program remembers nothing."""
     catalogue = Catalogue(settings.backup_dir)
     journals = Journals(settings.state_dir)
     clock = SystemClock()
     backups = BackupService(server, catalogue, clock)
     recoveries = RecoveryService(
-        server, catalogue, clock, journals, undo_minutes=settings.undo_minutes
+        server=server,
+        catalogue=catalogue,
+        clock=clock,
+        journals=journals,
+        backups=backups,
+        undo_minutes=settings.undo_minutes,
     )
-    audit = build_audit(settings, control) if control else None
     alerts = build_alerts(settings, control, clock)
     pings = build_pings(settings)
-    backup_monitor = BackupMonitor(
-        HealthService(catalogue),
-        alerts,
-        unusual_percent=settings.unusual_percent,
-        raised=alerts.raised,
-    )
+    health = HealthService(catalogue)
+    backup_monitor = _build_backup_monitor(settings, health, alerts)
     retention = _build_retention(settings, catalogue, clock, alerts, audit)
-    orders = Jobs(settings, catalogue, backups, recoveries, retention)
+    jobs = Jobs(settings, catalogue, backups, recoveries, retention)
     known = settings.database_url.get_secret_value()
     return Program(
         settings=settings,
@@ -180,24 +188,31 @@ def build_program(
             clock,
             (alerts, pings, backup_monitor),
         ),
-        orders=orders,
-        schedules=_build_schedules(settings, orders, clock, alerts),
+        jobs=jobs,
+        schedules=_build_schedules(settings, jobs, clock, alerts),
         retention=retention,
         pins=PinService(catalogue, clock),
         alerts=alerts,
         pings=pings,
+        health=health,
         backup_monitor=backup_monitor,
         audit=audit,
         unwritten=unwritten,
     )
 
 
-def _build_schedules(
-    settings: Settings, orders: Jobs, clock: Clock, alarm: Alarm
-) -> ScheduleService:
+def _build_backup_monitor(
+    settings: Settings, health: HealthService, alerts: AlertService
+) -> BackupMonitor:
+    return BackupMonitor(
+        health, alerts, unusual_percent=settings.unusual_percent, raised=alerts.raised
+    )
+
+
+def _build_schedules(settings: Settings, jobs: Jobs, clock: Clock, alarm: Alarm) -> ScheduleService:
     return ScheduleService(
         ScheduleFile(LocalDirectory(settings.backup_dir)),
-        orders,
+        jobs,
         clock,
         timezone=settings.timezone,
         catch_up=settings.catch_up,
@@ -212,7 +227,8 @@ def _build_retention(
     alarm: Alarm,
     audit: AuditService | None,
 ) -> RetentionService:
-    parts = RetentionParts(
+    return RetentionService(
+        settings=settings,
         catalogue=catalogue,
         schedules=ScheduleFile(catalogue.directory),
         clock=clock,
@@ -221,7 +237,6 @@ def _build_retention(
         alarm=alarm,
         audit=audit,
     )
-    return RetentionService(settings, parts)
 
 
 def build_audit(settings: Settings, control: ControlDatabase) -> AuditService:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from app.bootstrap.access import Access, build_access
-from app.bootstrap.health import build_environment_monitor, build_periodic_jobs
-from app.bootstrap.monitoring import build_metrics
+from app.bootstrap.monitoring import (
+    build_environment_monitor,
+    build_metrics,
+    build_periodic_jobs,
+)
 from app.bootstrap.program import Program, SystemClock, build_program, build_server
 from app.config import Settings
 from app.control.database import ControlDatabase
@@ -38,12 +41,12 @@ class Service:
     """Everything that the API is made of."""
 
     program: Program
-    people: Access
+    access: Access
     sign_ins: SignInService
     status: StatusService
-    upkeep: Reconciler
+    reconciler: Reconciler
     scheduler: Scheduler
-    watch: EnvironmentMonitor
+    environment_monitor: EnvironmentMonitor
     metrics: MetricsService
 
 
@@ -56,7 +59,7 @@ async def open_service(
 
     Args:
         settings: Of this installation.
-        certificate: That of the service, whose end people are told of; None = it has none.
+        certificate: That of the service, whose end an alert is sent of; None = it has none.
 
     Yields:
         The service, not working yet.
@@ -71,24 +74,24 @@ async def open_service(
     try:
         await control.prepare()
         passwords = Passwords()  # one: it says how many hashes may be in memory
-        people = build_access(settings, control, passwords)
-        await _ensure_admin(settings, people.users)
-        sign_ins = _sign_ins(settings, control, passwords)
-        parts = build_program(settings, server, control, None)
-        await parts.alerts.load()
-        schedules = parts.schedules
-        watch = build_environment_monitor(parts, certificate)
-        start = partial(parts.runs.start, needs_history=False)
-        scheduler = Scheduler(schedules, start, clock, build_periodic_jobs(parts, watch))
+        access = build_access(settings, control, passwords)
+        await _ensure_admin(settings, access.users)
+        sign_ins = _build_sign_ins(settings, control, passwords)
+        program = build_program(settings, server, control, audit=access.audit)
+        await program.alerts.load()
+        environment_monitor = build_environment_monitor(program, certificate)
+        start = partial(program.runs.start, needs_history=False)
+        periodic_jobs = build_periodic_jobs(program, environment_monitor)
+        scheduler = Scheduler(program.schedules, start, clock, periodic_jobs)
         yield Service(
-            program=parts,
-            people=people,
+            program=program,
+            access=access,
             sign_ins=sign_ins,
-            status=StatusService(server, parts.catalogue, parts.runs, schedules, clock),
-            upkeep=Reconciler(parts.runs, parts.recoveries, parts.catalogue, sign_ins),
+            status=StatusService(server, program.health, program.runs, program.schedules, clock),
+            reconciler=Reconciler(program.runs, program.recoveries, program.catalogue, sign_ins),
             scheduler=scheduler,
-            watch=watch,
-            metrics=build_metrics(parts, control, lambda: scheduler.lag_seconds),
+            environment_monitor=environment_monitor,
+            metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),
         )
     finally:
         await server.close()
@@ -108,7 +111,9 @@ async def _ensure_admin(settings: Settings, users: UserService) -> None:
         _log.warning("Nobody can log in yet: run 'backstay user create NAME'")
 
 
-def _sign_ins(settings: Settings, control: ControlDatabase, passwords: Passwords) -> SignInService:
+def _build_sign_ins(
+    settings: Settings, control: ControlDatabase, passwords: Passwords
+) -> SignInService:
     clock = SystemClock()
     keys = load_key_ring(
         settings.jwt_secret.get_secret_value(),

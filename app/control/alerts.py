@@ -166,11 +166,11 @@ class AlertRecords:
                 await connection.execute(update(deliveries).where(*own).values(values))
             ).rowcount:
                 return
-            is_alarm = delivery.tone is NoticeKind.ALARM
+            is_alarm = delivery.kind is NoticeKind.ALARM
             target, alert_id = [delivery.target], delivery.alert_id
             if error and next_due_at is not None and not (is_alarm and is_over):
                 attempt = delivery.attempt + 1
-                await _plan(connection, alert_id, delivery.tone, next_due_at, target, attempt)
+                await _plan(connection, alert_id, delivery.kind, next_due_at, target, attempt)
             elif not error and is_alarm and is_over:
                 await _plan(connection, alert_id, NoticeKind.RECOVERY, at, target)
 
@@ -363,8 +363,8 @@ def _record(row: RowMapping) -> AlertRecord:
 
 
 def _delivery(row: RowMapping) -> Delivery:
-    values = {field.name: row[field.name] for field in fields(Delivery)}
-    return Delivery(**{**values, "tone": NoticeKind(row["tone"])})
+    values = {field.name: row[field.name] for field in fields(Delivery) if field.name != "kind"}
+    return Delivery(**{**values, "kind": NoticeKind(row["tone"])})
 
 
 def _kind(text: str) -> AlertKind:

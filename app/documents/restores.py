@@ -11,12 +11,11 @@ from app.domain.restores.dry_run import (
     Compatibility,
     Forecast,
     ObjectForecast,
-    Proof,
+    RestoreOptions,
     TableForecast,
-    proven_at,
 )
+from app.domain.restores.proofs import DrillResult, Proof, proven_at
 from app.domain.restores.restore import RestoreResult
-from app.domain.restores.results import DrillResult, Options
 from app.errors import AppError
 
 
@@ -90,7 +89,7 @@ class TablePlan(Document):
     @classmethod
     def of(cls, table: TableForecast) -> Self:
         """Describe it."""
-        return cls.taken(table, action=table.fate)
+        return cls.taken(table, action=table.action)
 
 
 class ObjectPlan(Document):
@@ -104,7 +103,7 @@ class ObjectPlan(Document):
     @classmethod
     def of(cls, found: ObjectForecast) -> Self:
         """Describe it."""
-        return cls.taken(found, action=found.fate)
+        return cls.taken(found, action=found.action)
 
 
 class DryRun(Document):
@@ -251,7 +250,7 @@ class RecoveryOptions(Document):
     undoable: tuple[Undoable, ...]
 
     @classmethod
-    def of(cls, options: Options) -> Self:
+    def of(cls, options: RestoreOptions) -> Self:
         """Tell what was found."""
         manifest = options.manifest
         return cls.taken(
@@ -271,7 +270,7 @@ class RecoveryOptions(Document):
         )
 
 
-def _conditions(found: Forecast | Options) -> dict[str, object]:
+def _conditions(found: Forecast | RestoreOptions) -> dict[str, object]:
     """Tell what a restore would need and meet here."""
     lacking: Compatibility = found.compatibility
     problems: Sequence[AppError] = found.problems

@@ -1,14 +1,14 @@
 """
-Which stored backups are to be looked at, how far, and which one is to be restored for proof.
+Which stored backups are to be checked, how far, and which one is to be restored for proof.
 
-1. A backup is due on a level when nobody has looked at it as far, or deeper, for the level's interval.
+1. A backup is due on a level when nobody has checked it as far, or deeper, for the level's interval.
    Reading it back when it was made counts, and so does a restore of all of it that was proven.
 2. On the levels that read the file, one pass takes at most a share, those first that nobody has
-   looked at for longest: the work spreads over the interval. Sizes cost next to nothing, so all of
-   them are looked at that are due.
-3. Each backup is looked at once in a pass, on the deepest level that has room for it.
+   checked for longest: the work spreads over the interval. Sizes cost next to nothing, so all of
+   them are checked that are due.
+3. Each backup is checked once in a pass, on the deepest level that has room for it.
 
-What is promised: with passes at their times, each backup is looked at again within twice the
+What is promised: with passes at their times, each backup is checked again within twice the
 interval, and within the interval itself unless many became due together.
 
 Not guaranteed: anything when passes are missed; the next ones catch up at the same pace.
@@ -22,7 +22,7 @@ from typing import Final
 
 from app.domain.backups.check_notes import Check, Notes, VerifyLevel, depth_of
 from app.domain.ids import BackupId
-from app.domain.restores.dry_run import Proof
+from app.domain.restores.proofs import Proof
 from app.errors import AppError
 
 
@@ -34,7 +34,7 @@ _CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 @dataclass(frozen=True, slots=True)
 class Intervals:
     """
-    How often to look, in days; 0 = never.
+    How often to check, in days; 0 = never.
 
     Attributes:
         sizes: For `size`.
@@ -71,20 +71,20 @@ class StoredBackup:
     notes: Notes
     proofs: tuple[Proof, ...]
 
-    def looked_at(self, level: VerifyLevel, now: datetime) -> datetime | None:
-        """Return when somebody last looked as far, whatever was found; None = never."""
-        looks = [
+    def checked_at(self, level: VerifyLevel, now: datetime) -> datetime | None:
+        """Return when it was last checked as far, whatever was found; None = never."""
+        instants = [
             check.at for name, check in self.notes.checks.items() if depth_of(name) >= level.depth
         ]
-        looks += [proof.at for proof in self.proofs if proof.success and proof.whole]
+        instants += [proof.at for proof in self.proofs if proof.success and proof.whole]
         if self.read_back:
-            looks.append(self.created_at)
-        return max((at for at in looks if at <= now + _CLOCK_TOLERANCE), default=None)
+            instants.append(self.created_at)
+        return max((at for at in instants if at <= now + _CLOCK_TOLERANCE), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class DueCheck:
-    """One look that is to be taken; `last` is when somebody last looked as far."""
+    """One check that is to be made; `last` is when the backup was last checked as far."""
 
     backup_id: BackupId
     level: VerifyLevel
@@ -98,16 +98,16 @@ def due_checks(
     period: timedelta | None,
 ) -> tuple[DueCheck, ...]:
     """
-    Choose what to look at in one pass.
+    Choose what to check in one pass.
 
     Args:
         stored: All backups.
-        intervals: How often to look.
+        intervals: How often to check.
         now: Aware instant.
         period: Time until the next pass; None = take no share, but everything that is due.
 
     Returns:
-        Sizes, then hashes, then content; on each level first what nobody has looked at for longest.
+        Sizes, then hashes, then content; on each level first what nobody has checked for longest.
     """
     taken: dict[BackupId, DueCheck] = {}
     for level, days in (
@@ -117,13 +117,13 @@ def due_checks(
     ):
         if not days:
             continue
-        open_still = [one for one in stored if one.backup_id not in taken]
+        open_still = [backup for backup in stored if backup.backup_id not in taken]
         due = _due(open_still, level, timedelta(days=days), now, period or timedelta())
         share = len(stored)
         if period is not None and level is not VerifyLevel.SIZE:
             share = ceil(share * (period / timedelta(days=days)))
-        taken |= {one.backup_id: one for one in due[:share]}
-    return tuple(sorted(taken.values(), key=lambda one: one.level.depth))
+        taken |= {check.backup_id: check for check in due[:share]}
+    return tuple(sorted(taken.values(), key=lambda check: check.level.depth))
 
 
 def _due(
@@ -135,9 +135,9 @@ def _due(
 ) -> list[DueCheck]:
     """Return what is due, or will be before the middle of the time to the next pass, oldest first."""
     horizon = now + min(period, interval) / 2
-    found = [DueCheck(one.backup_id, level, one.looked_at(level, now)) for one in stored]
-    due = [one for one in found if one.last is None or one.last + interval <= horizon]
-    return sorted(due, key=lambda one: (one.last or _NEVER, one.backup_id))
+    found = [DueCheck(backup.backup_id, level, backup.checked_at(level, now)) for backup in stored]
+    due = [check for check in found if check.last is None or check.last + interval <= horizon]
+    return sorted(due, key=lambda check: (check.last or _NEVER, check.backup_id))
 
 
 def due_drill(
@@ -152,25 +152,26 @@ def due_drill(
     """
     drills = [trial.at for trial in _trials(stored) if trial.at <= now + _CLOCK_TOLERANCE]
     recent = now - timedelta(days=intervals.drill)
-    fit = [one for one in stored if not one.recovery_point and not one.notes.is_damaged]
+    fit = [backup for backup in stored if not backup.recovery_point and not backup.notes.is_damaged]
     if not intervals.drill or not fit or max(drills, default=_NEVER) > recent:
         return None
-    return max(fit, key=lambda one: (one.has_rows, one.created_at, one.backup_id)).backup_id
+    newest = max(fit, key=lambda backup: (backup.has_rows, backup.created_at, backup.backup_id))
+    return newest.backup_id
 
 
 def _trials(stored: Sequence[StoredBackup]) -> list[Proof]:
     """Return what has shown whether backups can be restored: drills, and restores of all of one."""
     return [
         proof
-        for one in stored
-        for proof in one.proofs
+        for backup in stored
+        for proof in backup.proofs
         if proof.by == "drill" or (proof.success and proof.whole)
     ]
 
 
 def failed_drill(stored: Sequence[StoredBackup]) -> tuple[BackupId, Proof] | None:
     """Return the newest trial of all if it was a drill that failed, with its backup."""
-    trials = [(proof, one.backup_id) for one in stored for proof in _trials([one])]
+    trials = [(proof, backup.backup_id) for backup in stored for proof in _trials([backup])]
     if not trials:
         return None
     proof, backup_id = max(trials, key=lambda pair: pair[0].at)
@@ -179,15 +180,15 @@ def failed_drill(stored: Sequence[StoredBackup]) -> tuple[BackupId, Proof] | Non
 
 def checks_of(notes: Notes, made_at: datetime, *, read_back: bool) -> dict[str, Check]:
     """
-    Put together what is known of a backup from looks at it.
+    Put together what is known of a backup from checks of it.
 
     Args:
         notes: What was noted since it was made.
         made_at: When that was.
-        read_back: Whether it was read back then, which is a look at `inflate`.
+        read_back: Whether it was read back then, which is a check of `inflate`.
 
     Returns:
-        The last look on each level, shallow ones first.
+        The last check on each level, shallow ones first.
     """
     found = dict(notes.checks)
     if read_back:
@@ -198,7 +199,7 @@ def checks_of(notes: Notes, made_at: datetime, *, read_back: bool) -> dict[str, 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """
-    One look that was taken.
+    One check that was made.
 
     Attributes:
         what: A level, or `drill`.

@@ -4,8 +4,8 @@ Schedules: which backups are made by themselves, and when.
 A schedule has due times, those of its cron expression in its time zone. Two instants decide what is
 to be done, and both only ever move past due times:
 
-1. `considered_at`: every due time up to it has been looked at by a scheduler, which has begun a
-   backup or let it pass. One due time is considered once, whoever looks, so it fires once.
+1. `considered_at`: every due time up to it has been considered by a scheduler, which has begun a
+   backup or let it pass. One due time is considered once, whoever asks, so it fires once.
 2. `last_success_at`: the newest backup that came of it began then. A due time after it is open, and
    `backstay cron` serves it, also when a scheduler's try has failed.
 
@@ -138,7 +138,7 @@ class Schedule:
         return due is not None and due <= now
 
     def consider(self, now: datetime) -> "Consideration":
-        """Look at the due times up to now that nobody has considered."""
+        """Consider the due times up to now that nobody has considered."""
         base = self.considered_at or self.updated_at
         if base - now > _CLOCK_TOLERANCE:  # the clock was set back: what it says now counts
             return Consideration(None, None, 0, is_clock_back=True)
@@ -159,7 +159,7 @@ class Schedule:
 @dataclass(frozen=True, slots=True)
 class Consideration:
     """
-    What a look at a schedule has found.
+    What considering a schedule has found.
 
     Attributes:
         first: Oldest due time that nobody had considered; None = none.

@@ -160,7 +160,7 @@ def _notify(service: "NotifyBase", notice: Notice) -> str:
         carrier.notify(
             body=notice.body,
             title=notice.subject,
-            notify_type=types[notice.tone],
+            notify_type=types[notice.kind],
             body_format=NotifyFormat.TEXT,
         )
     )

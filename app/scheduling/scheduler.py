@@ -2,10 +2,10 @@
 The scheduler of `backstay serve`.
 
 1. It has one job a schedule, made from `schedule.json` at its start and kept like it: the file is
-   looked at again and again, since the command line and other processes change it too. 2. A job that
-   fires considers its schedule and starts a run, nothing else. 3. Each look also considers all
+   read again and again, since the command line and other processes change it too. 2. A job that
+   fires considers its schedule and starts a run, nothing else. 3. Each refresh also considers all
    schedules, so what was missed while the service was down, while another backup ran, or while the
-   machine slept, is found without a job that fires. 4. Looks go by the monotonic clock: APScheduler
+   machine slept, is found without a job that fires. 4. Refreshes go by the monotonic clock: APScheduler
    would sleep for a year after the other one was set back by a year.
 
 A due time that is found twice is claimed once: see `app.services.schedules`.
@@ -35,7 +35,7 @@ from app.services.schedules import ScheduleService
 
 
 _log: Final = logging.getLogger(__name__)
-LOOK_SECONDS: Final = 10.0
+REFRESH_SECONDS: Final = 10.0
 # Starts a run and returns while it goes on.
 Start = Callable[[Job[Manifest], Requester], Awaitable[object]]
 
@@ -58,7 +58,7 @@ class PeriodicJob:
 
 class Scheduler:
     """
-    Starts scheduled backups, and does chores.
+    Starts scheduled backups, and does periodic jobs.
 
     Attributes:
         lag_seconds: How late the last scheduled backup was begun.
@@ -69,68 +69,68 @@ class Scheduler:
         schedules: ScheduleService,
         start: Start,
         clock: Clock,
-        chores: Sequence[PeriodicJob] = (),
+        periodic_jobs: Sequence[PeriodicJob] = (),
         *,
-        look_seconds: float = LOOK_SECONDS,
+        refresh_seconds: float = REFRESH_SECONDS,
     ) -> None:
         self.lag_seconds = 0.0
         self._schedules = schedules
         self._start = start
         self._clock = clock
-        self._chores = chores
-        self._look_seconds = look_seconds
+        self._periodic_jobs = periodic_jobs
+        self._refresh_seconds = refresh_seconds
         self._tasks: set[asyncio.Task[None]] = set()
         self._known: dict[str, DueTrigger] = {}
         self._jobs = AsyncIOScheduler(
             timezone=UTC,
             executors={"default": AsyncIOExecutor()},
-            # However late a job is, it is asked what is to be done; and once is enough.
+            # However late a job is, it finds out what is to be done; and once is enough.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
 
     async def open(self) -> None:
         """Begin; what was missed is found at once."""
         self._jobs.start()
-        for chore in self._chores:
-            self._add(chore)
-        await self._guarded("look", self.look)
-        _ = self._track(self._keep_looking(), "look")
+        for job in self._periodic_jobs:
+            self._add(job)
+        await self._guarded("refresh", self.refresh)
+        _ = self._track(self._keep_refreshing(), "refresh")
 
     async def close(self) -> None:
-        """End; chores that are at work are cancelled, runs are not."""
+        """End; periodic jobs that are at work are cancelled, runs are not."""
         self._jobs.shutdown(wait=False)
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Make the jobs what `schedule.json` says, and consider every schedule."""
-        schedules = [one for one in await self._schedules.list() if _is_ours(one)]
+        schedules = [schedule for schedule in await self._schedules.list() if _is_ours(schedule)]
         self._arrange(schedules)
-        self._mend()
+        self._pull_forward()
         for schedule in schedules:
-            await self.fire(schedule.name)
+            await self.start_due(schedule.name)
 
-    async def fire(self, name: str) -> None:
+    async def start_due(self, name: str) -> None:
         """
         Start the backup of a schedule, if there is something to do.
 
         Raises:
-            AppError: It cannot be told, or not be started; the due time stays open.
+            AppError: It cannot be found out, or not be started; the due time stays open.
         """
-        occasion = await self._schedules.consider(name)
-        if occasion is None:
+        due_run = await self._schedules.consider(name)
+        if due_run is None:
             return
         try:
-            await self._start(occasion.order, Requester(f"schedule:{name}", Origin.SCHEDULE))
+            await self._start(due_run.job, Requester(f"schedule:{name}", Origin.SCHEDULE))
         except NotDueError:  # another process was faster
             return
-        except AlreadyRunningError as exc:  # the next look tries again
+        except AlreadyRunningError as exc:  # the next refresh tries again
             facts = {"schedule": name, "run": exc.run_id}
-            _log.info("A scheduled backup waits for another run", extra={"facts": facts})
+            _log.info("Scheduled backup waits for another run", extra={"facts": facts})
             return
-        self.lag_seconds = (self._clock.now() - occasion.due).total_seconds()
+        self.lag_seconds = (self._clock.now() - due_run.due).total_seconds()
 
     def next_fire(self, name: str) -> datetime | None:
         """Return when the job of a schedule fires next; None = it has none."""
@@ -152,9 +152,9 @@ class Scheduler:
         for name, trigger in wanted.items():
             if name not in self._known:
                 self._known[name] = trigger
-                self._add(PeriodicJob(_job_id(name), trigger, partial(self.fire, name)))
+                self._add(PeriodicJob(_job_id(name), trigger, partial(self.start_due, name)))
 
-    def _mend(self) -> None:
+    def _pull_forward(self) -> None:
         """Bring jobs nearer that lie too far ahead, since the clock was set back."""
         now = self._clock.now()
         for job in self._jobs.get_jobs():
@@ -162,20 +162,18 @@ class Scheduler:
             if fresh is not None and job.next_run_time > fresh:
                 job.modify(next_run_time=fresh)
 
-    async def _keep_looking(self) -> None:
+    async def _keep_refreshing(self) -> None:
         while True:
-            await asyncio.sleep(self._look_seconds)
-            await self._guarded("look", self.look)
+            await asyncio.sleep(self._refresh_seconds)
+            await self._guarded("refresh", self.refresh)
 
-    def _add(self, chore: PeriodicJob) -> None:
-        self._jobs.add_job(
-            self._tracked, chore.trigger, args=(chore.name, chore.work), id=chore.name
-        )
+    def _add(self, job: PeriodicJob) -> None:
+        self._jobs.add_job(self._tracked, job.trigger, args=(job.name, job.work), id=job.name)
 
     async def _tracked(
         self, name: str, work: Callable[[], Coroutine[object, object, object]]
     ) -> None:
-        """Do a chore in a task that `close` waits for: APScheduler cancels and forgets."""
+        """Do a job in a task that `close` waits for: APScheduler cancels and forgets."""
         await asyncio.wait([self._track(self._guarded(name, work), name)])
 
     def _track(self, work: Coroutine[object, object, None], name: str) -> "asyncio.Task[None]":
@@ -187,12 +185,12 @@ class Scheduler:
     async def _guarded(
         self, name: str, work: Callable[[], Coroutine[object, object, object]]
     ) -> None:
-        """Do a chore; what fails is tried again at its next time."""
+        """Do a job; what fails is tried again at its next time."""
         try:
             await work()
         except AppError as exc:
             facts = {"chore": name, "code": exc.code, "error": str(exc)}
-            _log.warning("Could not do what was to be done by now", extra={"facts": facts})
+            _log.warning("Scheduled job failed; retrying at its next time", extra={"facts": facts})
 
 
 def _is_ours(schedule: Schedule) -> bool:

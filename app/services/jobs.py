@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
@@ -19,14 +20,13 @@ from app.domain.backups.pruning import PruneResult
 from app.domain.document import JsonObject
 from app.domain.ids import BackupId
 from app.domain.restores.dry_run import Forecast
-from app.domain.restores.restore import RestoreRequest, RestoreResult
-from app.domain.restores.results import DrillResult
+from app.domain.restores.proofs import DrillResult
+from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
 from app.domain.runs.progress import Progress
 from app.domain.runs.run import RunKind
 from app.errors import AppError
 from app.services.backups.retention import ACTOR, PRUNING, RetentionService
 from app.services.backups.service import BackupService
-from app.services.restores.plan import plan_loads
 from app.services.restores.service import RecoveryService
 from app.services.runs.job import Job
 from app.storage.run_locks import Resource
@@ -35,8 +35,8 @@ from app.storage.run_locks import Resource
 _log: Final = logging.getLogger(__name__)
 # One state directory serves one server.
 _THIS_SERVER: Final = Resource("backup", "the backups of this server")
-# How the work is done is nobody's wish, and differs by machine.
-_NOT_ASKED: Final = frozenset({"threads", "chunk_bytes", "recovery_point", "backup_id"})
+# How the work is done is not asked for, and differs by machine.
+_NOT_REQUESTED: Final = frozenset({"threads", "chunk_bytes", "recovery_point", "backup_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class BackupOptions:
 
 
 class Jobs:
-    """Makes orders; whatever can be refused before a run begins is refused here."""
+    """Makes jobs and does their work; whatever can be refused before a run begins is refused here."""
 
     def __init__(
         self,
@@ -98,40 +98,38 @@ class Jobs:
         self._recoveries = recoveries
         self._retention = retention  # None = nothing is ever pruned
 
-    def backup(self, wish: BackupOptions) -> Job[Manifest]:
-        """Job a backup or a recovery point; old tables whose time is over are dropped as well."""
-        request = wish.request(self._settings)
-
-        async def work(progress: Progress) -> Manifest:
-            try:
-                manifest = await self._backups.create(request, progress)
-                if self._retention is not None:
-                    await self._retention.after_backup(manifest)
-                await self._recoveries.forget_expired()
-            except (AppError, asyncio.CancelledError) as exc:
-                # What comes after the publication cannot take it back.
-                made = await shielded(self._made(progress.backup_id))
-                if made is None:
-                    raise
-                facts = {"backup_id": made.backup_id, "error": str(exc)}
-                _log.warning(
-                    "The backup is made, what comes after it is not", extra={"facts": facts}
-                )
-                return made
-            return manifest
-
+    def backup(self, options: BackupOptions) -> Job[Manifest]:
+        """Make the job of a backup or a recovery point."""
+        request = options.request(self._settings)
         return Job(
             kind=RunKind.RECOVERY_POINT if request.recovery_point else RunKind.BACKUP,
-            work=work,
+            work=partial(self._back_up, request),
             document=BackupCreated.of,
             resources=(_THIS_SERVER,),
-            request=_asked(request),
+            request=_requested(request),
         )
+
+    async def _back_up(self, request: BackupRequest, progress: Progress) -> Manifest:
+        """Back up, delete the backups that are kept no longer, and drop expired tables of restores."""
+        try:
+            manifest = await self._backups.create(request, progress)
+            if self._retention is not None:
+                await self._retention.after_backup(manifest)
+            await self._recoveries.drop_expired()
+        except (AppError, asyncio.CancelledError) as exc:
+            # What comes after the publication cannot take it back.
+            published = await shielded(self._find_manifest(progress.backup_id))
+            if published is None:
+                raise
+            facts = {"backup_id": published.backup_id, "error": str(exc)}
+            _log.warning("Backup completed, its follow-up failed", extra={"facts": facts})
+            return published
+        return manifest
 
     async def verification(
         self, backup_id: str, level: VerifyLevel = VerifyLevel.CONTENT
     ) -> Job[VerifyReport]:
-        """Job a verification; raises BackupNotFoundError."""
+        """Make the job of a verification; raises BackupNotFoundError."""
         manifest = await self._manifest(backup_id)
         return Job(
             kind=RunKind.VERIFICATION,
@@ -142,7 +140,7 @@ class Jobs:
         )
 
     async def deletion(self, backup_id: str) -> Job[BackupId]:
-        """Job a deletion; raises BackupNotFoundError."""
+        """Make the job of a deletion; raises BackupNotFoundError."""
         found = await asyncio.to_thread(self._catalogue.find, backup_id)
 
         async def work(_progress: Progress) -> BackupId:
@@ -152,9 +150,9 @@ class Jobs:
         return Job(kind=RunKind.DELETION, work=work, document=BackupDeleted.of, backup_id=found)
 
     def prune(self, by: str = ACTOR, *, accept_clock: bool = False) -> Job[PruneResult]:
-        """Job a prune; `by` is who wants it, for the audit of each deletion."""
+        """Make the job of a prune; `by` is who wants it, for the audit of each deletion."""
         retention = self._retention
-        assert retention is not None  # noqa: S101 - who orders it has given it
+        assert retention is not None  # noqa: S101 - whoever makes such a job has given it
 
         return Job(
             kind=RunKind.PRUNE,
@@ -165,79 +163,73 @@ class Jobs:
         )
 
     async def restore(self, request: RestoreRequest) -> Job[RestoreResult]:
-        """Job a restore; raises what a wrong request raises."""
-        manifest = await self._manifest(request.backup_id)
-        targets = [load.target for load in plan_loads(manifest, request)]
-
-        async def work(progress: Progress) -> RestoreResult:
-            try:
-                return await self._recoveries.restore(request, progress)
-            except asyncio.CancelledError:
-                return await self._in_place(progress, targets)
-
+        """Make the job of a restore; raises what a wrong request raises."""
+        plan = await self._recoveries.plan(request)
         return Job(
             kind=RunKind.RESTORE,
-            work=work,
+            work=partial(self._restore, plan),
             document=Restored.of,
-            resources=_databases(*targets),
-            backup_id=manifest.backup_id,
-            request=_asked(request),
+            resources=_databases(*plan.targets),
+            backup_id=plan.manifest.backup_id,
+            request=_requested(request),
         )
 
+    async def _restore(self, plan: RestorePlan, progress: Progress) -> RestoreResult:
+        """Restore; one that was cancelled when it was done already has succeeded."""
+        try:
+            return await self._recoveries.restore(plan, progress)
+        except asyncio.CancelledError:
+            return await self._find_result(progress, plan.targets)
+
     async def undo(self, name: str) -> Job[RestoreResult]:
-        """Job an undo; raises RestoreNotFoundError, UndoExpiredError."""
-        journal = await self._recoveries.find(name)
-
-        async def work(progress: Progress) -> RestoreResult:
-            try:
-                return await self._recoveries.undo(name, progress)
-            except asyncio.CancelledError:
-                return await self._in_place(progress, journal.targets)
-
+        """Make the job of an undo; raises RestoreNotFoundError, UndoExpiredError."""
+        journal = await self._recoveries.find_undoable(name)
         return Job(
             kind=RunKind.UNDO,
-            work=work,
+            work=partial(self._undo, name, journal.targets),
             document=Restored.of,
             resources=_databases(*journal.targets),
             backup_id=journal.backup_id,
             request={"restore_id": journal.restore_id},
         )
 
+    async def _undo(self, name: str, targets: Sequence[str], progress: Progress) -> RestoreResult:
+        """Undo; one that was cancelled when it was done already has succeeded."""
+        try:
+            return await self._recoveries.undo(name, progress)
+        except asyncio.CancelledError:
+            return await self._find_result(progress, targets)
+
     async def dry_run(self, request: RestoreRequest) -> Job[Forecast]:
-        """Job a dry run; raises what a wrong request raises."""
-        manifest = await self._planned(request)
+        """Make the job of a dry run; raises what a wrong request raises."""
+        plan = await self._recoveries.plan(request)
         return Job(
             kind=RunKind.DRY_RUN,
-            work=lambda progress: self._recoveries.rehearse(request, progress),
+            work=partial(self._recoveries.dry_run, plan),
             document=DryRun.of,
-            backup_id=manifest.backup_id,
-            request=_asked(request),
+            backup_id=plan.manifest.backup_id,
+            request=_requested(request),
         )
 
     async def drill(self, request: RestoreRequest) -> Job[DrillResult]:
-        """Job a drill; raises what a wrong request raises."""
-        manifest = await self._planned(replace(request, into=""))
+        """Make the job of a drill; raises what a wrong request raises."""
+        plan = await self._recoveries.plan_drill(request)
         return Job(
             kind=RunKind.DRILL,
-            work=lambda progress: self._recoveries.drill(request, progress),
+            work=partial(self._recoveries.drill, plan),
             document=DrillPassed.of,
-            backup_id=manifest.backup_id,
-            request=_asked(request),
+            backup_id=plan.manifest.backup_id,
+            request=_requested(request),
         )
 
-    async def _planned(self, request: RestoreRequest) -> Manifest:
-        manifest = await self._manifest(request.backup_id)
-        plan_loads(manifest, request)  # asked for its refusals
-        return manifest
-
-    async def _in_place(self, progress: Progress, targets: Sequence[str]) -> RestoreResult:
+    async def _find_result(self, progress: Progress, targets: Sequence[str]) -> RestoreResult:
         """Return what was done before it was cancelled; raises CancelledError when it was not."""
-        result = await shielded(self._recoveries.in_place(progress.restore_id))
+        result = await shielded(self._recoveries.find_result(progress.restore_id))
         if result is None:
             raise asyncio.CancelledError
         return replace(result, databases=tuple(targets))
 
-    async def _made(self, backup_id: str) -> Manifest | None:
+    async def _find_manifest(self, backup_id: str) -> Manifest | None:
         try:
             return await self._manifest(backup_id)
         except AppError:
@@ -251,6 +243,6 @@ def _databases(*names: str) -> tuple[Resource, ...]:
     return tuple(Resource(f"database {name}", f"database {name!r}") for name in names)
 
 
-def _asked(request: BackupRequest | RestoreRequest) -> JsonObject:
-    """Keep what somebody wished, without how it is done."""
-    return {key: value for key, value in asdict(request).items() if key not in _NOT_ASKED}
+def _requested(request: BackupRequest | RestoreRequest) -> JsonObject:
+    """Keep what was asked for, without how it is done."""
+    return {key: value for key, value in asdict(request).items() if key not in _NOT_REQUESTED}

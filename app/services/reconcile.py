@@ -21,7 +21,7 @@ from app.storage import layout
 
 _log: Final = logging.getLogger(__name__)
 _PERIOD_SECONDS: Final = 60.0
-# A server that is not there yet is asked again soon: a restore may wait to be put right.
+# A server that is not there yet is asked again soon: a restore may wait for its repair.
 _RETRY_SECONDS: Final = 5.0
 _ON_DISK: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY_POINT, RunKind.DELETION})
 _SWAPPING: Final = frozenset({RunKind.RESTORE, RunKind.UNDO})
@@ -36,7 +36,7 @@ _LEFT: Final = {
 
 
 class Reconciler:
-    """Looks after what nobody else does."""
+    """Finishes or undoes what killed processes have left, and deletes what has expired."""
 
     def __init__(
         self,
@@ -51,17 +51,19 @@ class Reconciler:
         self._sign_ins = sign_ins
 
     async def run_forever(self) -> None:
-        """Put right, again and again, until cancelled; nothing that fails ends it."""
+        """Reconcile, again and again, until cancelled; nothing that fails ends it."""
         while True:
             complete = False
             try:
-                complete = await self.put_right()
-                await self._sign_ins.forget_expired()
+                complete = await self.reconcile()
+                await self._sign_ins.delete_expired()
             except AppError as exc:
-                _log.warning("Reconciler failed", extra={"facts": {"error": str(exc)}})
+                _log.warning(
+                    "Reconciliation failed; retrying soon", extra={"facts": {"error": str(exc)}}
+                )
             await asyncio.sleep(_PERIOD_SECONDS if complete else _RETRY_SECONDS)
 
-    async def put_right(self) -> bool:
+    async def reconcile(self) -> bool:
         """
         Sweep, finish or undo restores that were interrupted, and write down how runs ended.
 
@@ -86,7 +88,7 @@ class Reconciler:
             for orphan in orphans
             if orphan.kind not in _SWAPPING and orphan.run_id not in away
         ]:
-            await self._runs.settle(await self._judged(run))
+            await self._runs.finish_orphan(await self._judged(run))
         return (
             await self._repair([orphan for orphan in orphans if orphan.kind in _SWAPPING])
             and not away
@@ -102,19 +104,21 @@ class Reconciler:
         try:
             repairs = await self._recoveries.repair()
         except AppError as exc:
-            _log.warning("Restores could not be put right", extra={"facts": {"error": str(exc)}})
+            _log.warning(
+                "Interrupted restores could not be repaired", extra={"facts": {"error": str(exc)}}
+            )
             return False
         for repair in repairs:
             facts = {"restore_id": repair.journal.restore_id, "outcome": repair.outcome}
-            _log.info("Restore put right", extra={"facts": facts})
+            _log.info("Interrupted restore was repaired", extra={"facts": facts})
         open_still = [run for run in orphans if await self._is_open(run)]
         for run in [orphan for orphan in orphans if orphan not in open_still]:
-            await self._runs.settle(await self._judged(run))
+            await self._runs.finish_orphan(await self._judged(run))
         return not open_still
 
     async def _is_open(self, run: Run) -> bool:
-        """Tell whether a restore could not be put right yet, perhaps since it is another server's."""
-        journal = await self._recoveries.journal(run.restore_id)
+        """Tell whether a restore could not be repaired yet, perhaps since it is another server's."""
+        journal = await self._recoveries.find_journal(run.restore_id)
         return journal is not None and not journal.phase.is_over
 
     async def _judged(self, run: Run) -> Run:
@@ -146,7 +150,7 @@ class Reconciler:
         return None
 
     async def _swapped(self, restore_id: str) -> Document | None:
-        result = await self._recoveries.in_place(restore_id)
+        result = await self._recoveries.find_result(restore_id)
         return Restored.of(result) if result else None
 
 

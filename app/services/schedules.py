@@ -3,7 +3,7 @@ Schedules: set, shown, and turned into backups when they are due.
 
 Whoever begins a scheduled backup - the scheduler of the service, cron, a request - claims it in
 `schedule.json`, under the lock of the backup directory and holding the lock of the server's backups.
-So a due time begins one backup, however many look at it at once.
+So a due time begins one backup, however many processes find it at once.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from app.domain.alerts.alert import Alarm, Alert, AlertKind, NoAlarm
@@ -57,17 +58,17 @@ class ScheduleChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueStatus:
     """
     Whether a schedule has something to do.
 
     Attributes:
-        order: What to run; None when nothing is due.
+        job: What to run; None when nothing is due.
         next_due: When that will be; None when it is not enabled.
     """
 
     schedule: Schedule
-    order: Job[Manifest] | None
+    job: Job[Manifest] | None
     next_due: datetime | None
 
 
@@ -77,11 +78,11 @@ class DueRun:
     A scheduled backup that the scheduler is to begin now.
 
     Attributes:
-        order: What to run; its claim raises NotDueError when another process was faster.
+        job: What to run; its claim raises NotDueError when another process was faster.
         due: Oldest due time that it serves, aware UTC.
     """
 
-    order: Job[Manifest]
+    job: Job[Manifest]
     due: datetime
 
 
@@ -91,7 +92,7 @@ class ScheduleService:
     def __init__(
         self,
         file: ScheduleFile,
-        orders: Jobs,
+        jobs: Jobs,
         clock: Clock,
         *,
         timezone: str = "UTC",
@@ -99,7 +100,7 @@ class ScheduleService:
         alarm: Alarm | None = None,
     ) -> None:
         self._file = file
-        self._orders = orders
+        self._jobs = jobs
         self._clock = clock
         self._timezone = timezone
         self._catch_up = catch_up
@@ -111,14 +112,14 @@ class ScheduleService:
 
     async def get(self, name: str) -> Schedule:
         """Return one schedule; raises ScheduleNotFoundError."""
-        for one in await self.list():
-            if one.name == name:
-                return one
+        for schedule in await self.list():
+            if schedule.name == name:
+                return schedule
         raise ScheduleNotFoundError(
             f"no schedule {name[:80]!r}", hint="List them with 'backstay schedule show'."
         )
 
-    async def set(self, wish: ScheduleChange) -> Schedule:
+    async def set(self, requested: ScheduleChange) -> Schedule:
         """
         Make or change a schedule; what it has done is kept.
 
@@ -129,24 +130,24 @@ class ScheduleService:
             InvalidScheduleError: It has no due times, or there is no such time zone.
             StorageError: The backup directory refused.
         """
-        if (wish.frequency is None) == (not wish.cron):
+        if (requested.frequency is None) == (not requested.cron):
             raise InvalidScheduleError(
                 "a schedule needs a frequency or a cron expression, not both",
                 hint="Name 'daily', or write five fields such as '30 2 * * 1-5'.",
             )
         now = self._clock.now()
-        fresh = Schedule(wish.name, wish.frequency, now)
+        fresh = Schedule(requested.name, requested.frequency, now)
 
         def change(known: Schedule) -> Schedule:
             return replace(
                 known,
-                frequency=wish.frequency,
-                cron=" ".join(wish.cron.split()),
-                timezone=wish.timezone or self._timezone,
-                enabled=wish.enabled,
-                external=wish.external,
-                options=wish.options,
-                retention=wish.retention,
+                frequency=requested.frequency,
+                cron=" ".join(requested.cron.split()),
+                timezone=requested.timezone or self._timezone,
+                enabled=requested.enabled,
+                external=requested.external,
+                options=requested.options,
+                retention=requested.retention,
                 updated_at=now,
                 considered_at=now,
             )
@@ -160,21 +161,23 @@ class ScheduleService:
         known = await self.get(name)
         now = self._clock.now()
         return await self._change(
-            known, lambda one: replace(one, enabled=enabled, updated_at=now, considered_at=now)
+            known,
+            lambda schedule: replace(schedule, enabled=enabled, updated_at=now, considered_at=now),
         )
 
     async def delete(self, name: str) -> None:
-        """Forget a schedule; its backups stay, as those of no schedule. Raises ScheduleNotFoundError."""
+        """Delete a schedule; its backups stay, as those of no schedule. Raises ScheduleNotFoundError."""
         await self.get(name)
         await asyncio.to_thread(
-            self._file.change, lambda all_: tuple(one for one in all_ if one.name != name)
+            self._file.change,
+            lambda schedules: tuple(known for known in schedules if known.name != name),
         )
 
     async def due(
         self, frequency: Frequency | None = None, *, name: str = DEFAULT_NAME, force: bool = False
-    ) -> Due:
+    ) -> DueStatus:
         """
-        Look whether a backup is due by the last one that succeeded, for whoever is not the scheduler.
+        Tell whether a backup is due by the last one that succeeded, for whoever is not the scheduler.
 
         Args:
             frequency: In the place of the schedule's; it also makes a schedule where there is none.
@@ -185,7 +188,7 @@ class ScheduleService:
             What to run, if anything; its claim raises NotDueError when somebody was faster.
         """
         now = self._clock.now()
-        known = {one.name: one for one in await self.list()}
+        known = {schedule.name: schedule for schedule in await self.list()}
         schedule = known.get(name) or Schedule(
             name,
             frequency or Frequency.DAILY,
@@ -195,41 +198,41 @@ class ScheduleService:
             external=True,
         )
 
-        def is_open(one: Schedule) -> bool:
-            return force or _at(one, frequency).is_open(self._clock.now())
+        def is_open(known: Schedule) -> bool:
+            return force or _at(known, frequency).is_open(self._clock.now())
 
-        def claim(one: Schedule) -> Schedule:
-            if not is_open(one):
-                raise NotDueError(f"the schedule {one.name!r} is not due any more")
+        def claim(known: Schedule) -> Schedule:
+            if not is_open(known):
+                raise NotDueError(f"the schedule {known.name!r} is not due any more")
             at = self._clock.now()
-            return replace(one, considered_at=max(one.considered_at or at, at), last_run_at=at)
+            return replace(known, considered_at=max(known.considered_at or at, at), last_run_at=at)
 
         at = _at(schedule, frequency)
         if not is_open(schedule):
-            return Due(schedule, None, at.next_due())
-        return Due(schedule, self._order(schedule, claim, frequency), at.next_due())
+            return DueStatus(schedule, None, at.next_due())
+        return DueStatus(schedule, self._job(schedule, claim, frequency), at.next_due())
 
     async def consider(self, name: str) -> DueRun | None:
         """
-        Look at the due times of a schedule that no scheduler has looked at yet.
+        Consider the due times of a schedule that no scheduler has considered yet.
 
         Returns:
-            What to run; None when there is nothing to do but to note that times were missed.
+            What to run; None when there is nothing to do but to record that times were missed.
 
         Raises:
             IntegrityError: `schedule.json` is damaged.
             StorageError: The backup directory refused.
         """
-        schedule = next((one for one in await self.list() if one.name == name), None)
+        schedule = next((known for known in await self.list() if known.name == name), None)
         if schedule is None or schedule.external:
             return None
         found = schedule.consider(self._clock.now())
         if found.first is None and not found.is_clock_back:
             return None
         if found.first is None or not (found.on_time or self._catch_up):
-            await self._note(schedule)
+            await self._record_missed(schedule)
             return None
-        return DueRun(self._order(schedule, self._claim), found.first)
+        return DueRun(self._job(schedule, self._claim), found.first)
 
     def _claim(self, schedule: Schedule) -> Schedule:
         """Take all due times up to now, for one backup."""
@@ -239,79 +242,84 @@ class ScheduleService:
             raise NotDueError(f"the schedule {schedule.name!r} is not due any more")
         return replace(_considered(schedule, now), last_run_at=now)
 
-    async def _note(self, schedule: Schedule) -> None:
+    async def _record_missed(self, schedule: Schedule) -> None:
         """Let due times pass, or begin anew from what the clock says now."""
         now = self._clock.now()
         is_back = schedule.consider(now).is_clock_back
-        await self._change(schedule, lambda one: _considered(one, now))
+        await self._change(schedule, lambda known: _considered(known, now))
         facts = {"schedule": schedule.name}
         if is_back:
-            _log.warning("The clock was set back", extra={"facts": facts})
+            _log.warning(
+                "Clock was set back; schedule continues at its new time", extra={"facts": facts}
+            )
             message = (
                 f"the clock was set back; schedule {schedule.name} goes on by what it says now"
             )
             await self._alarm.raise_alert(Alert(AlertKind.CLOCK, schedule.name, message))
         else:
-            _log.warning("A scheduled backup was missed", extra={"facts": facts})
+            _log.warning("Scheduled backup was missed", extra={"facts": facts})
 
-    def _order(
+    def _job(
         self,
         schedule: Schedule,
         claim: Callable[[Schedule], Schedule],
         frequency: Frequency | None = None,
     ) -> Job[Manifest]:
         options = schedule.options
-        often = frequency or schedule.frequency or schedule.cron
-        order = self._orders.backup(
+        when = frequency or schedule.frequency or schedule.cron
+        job = self._jobs.backup(
             BackupOptions(
                 databases=options.databases,
                 tables=options.tables,
                 exclude_tables=options.exclude_tables,
                 include_data=options.include_data,
-                description=options.description or f"Scheduled backup ({often})",
+                description=options.description or f"Scheduled backup ({when})",
                 compress=options.compress,
                 verify=options.verify,
                 schedule=schedule.name,
             )
         )
+        return replace(
+            job,
+            work=partial(self._back_up, schedule, job),
+            claim=partial(self._change, schedule, claim),
+        )
 
-        async def claimed() -> None:
-            await self._change(schedule, claim)
+    async def _back_up(
+        self, schedule: Schedule, job: Job[Manifest], progress: Progress
+    ) -> Manifest:
+        """Back up as the job says, and record in the schedule how that ended."""
+        try:
+            manifest = await job.work(progress)
+        except AppError as exc:
+            code = exc.code
+            await self._record(schedule, lambda known: replace(known, last_error=code))
+            raise
+        await self._record(
+            schedule,
+            lambda known: replace(
+                known,
+                last_success_at=manifest.created_at,
+                last_backup_id=manifest.backup_id,
+                last_error="",
+            ),
+        )
+        return manifest
 
-        async def work(progress: Progress) -> Manifest:
-            try:
-                manifest = await order.work(progress)
-            except AppError as exc:
-                code = exc.code
-                await self._remember(schedule, lambda one: replace(one, last_error=code))
-                raise
-            await self._remember(
-                schedule,
-                lambda one: replace(
-                    one,
-                    last_success_at=manifest.created_at,
-                    last_backup_id=manifest.backup_id,
-                    last_error="",
-                ),
-            )
-            return manifest
-
-        return replace(order, work=work, claim=claimed)
-
-    async def _remember(self, schedule: Schedule, change: Callable[[Schedule], Schedule]) -> None:
-        """Write down how a backup ended; at worst the next one comes early."""
+    async def _record(self, schedule: Schedule, change: Callable[[Schedule], Schedule]) -> None:
+        """Record how a backup ended; at worst the next one comes early."""
         try:
             await self._change(schedule, change)
         except AppError as exc:
             facts = {"schedule": schedule.name, "error": str(exc)}
-            _log.warning("The schedule could not be written", extra={"facts": facts})
+            _log.warning("Schedule could not be written", extra={"facts": facts})
 
     async def _change(self, schedule: Schedule, change: Callable[[Schedule], Schedule]) -> Schedule:
         """Change one schedule in the file, as it is there now."""
         changed: list[Schedule] = []
 
         def apply(schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
-            known = {one.name: one for one in schedules}
+            known = {schedule.name: schedule for schedule in schedules}
             known[schedule.name] = change(known.get(schedule.name, schedule))
             changed.append(known[schedule.name])
             return tuple(known.values())

@@ -52,7 +52,7 @@ async def log(store: AlertStore) -> list[tuple[str, str, int, bool, str]]:
     found = await store.deliveries([record.alert_id for record in records], 500)
     assert [one.number for one in found] == sorted((one.number for one in found), reverse=True)
     return [
-        (one.target, one.tone.value, one.attempt, one.at is not None, one.error)
+        (one.target, one.kind.value, one.attempt, one.at is not None, one.error)
         for one in reversed(found)
     ]
 
@@ -212,7 +212,7 @@ async def test_a_recovery_is_tried_again_too(store):
     recovery = await claimed(store, at=second(2))
     await store.finish(recovery, second(3), "timeout", second(9))
 
-    assert recovery.tone is NoticeKind.RECOVERY
+    assert recovery.kind is NoticeKind.RECOVERY
     assert await store.next_due("a") == second(9)
 
 

@@ -44,7 +44,9 @@ async def test_r4_a_disk_that_fills_with_rows(own_server, tmp_path):
     seen = Progress()
 
     with pytest.raises(StatementError, match="the table is full") as caught:
-        await here.recoveries.restore(RestoreRequest(manifest.backup_id), seen)
+        await here.recoveries.restore(
+            await here.recoveries.plan(RestoreRequest(manifest.backup_id)), seen
+        )
 
     assert str(caught.value).startswith("d.big: ")
     assert seen.phase is Phase.LOAD
@@ -67,7 +69,9 @@ async def test_r4_a_disk_that_fills_with_an_index(own_server, tmp_path):
     seen = Progress()
 
     with pytest.raises(StatementError, match="is full") as caught:
-        await here.recoveries.restore(RestoreRequest(manifest.backup_id), seen)
+        await here.recoveries.restore(
+            await here.recoveries.plan(RestoreRequest(manifest.backup_id)), seen
+        )
 
     assert seen.rows_done == 60_000  # so it was the index
     assert "doctor --repair" in caught.value.hint

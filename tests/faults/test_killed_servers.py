@@ -20,6 +20,7 @@ from app.domain.restores.restore import RestoreRequest
 from app.engine.server.connection import Server as Target, Session
 from app.errors import ConnectionFailedError, ConnectionLostError
 from app.sandbox.server import PrivateServer
+from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
 from app.storage.journals import Journals
 from tests.fixtures.accounts import databases
@@ -111,8 +112,13 @@ class Store:
         self._trip = Trip(server.url, backups)
         self._target = WatchedTarget(server.url, executioner := Executioner(server))
         self.executioner = executioner
+        catalogue = Catalogue(backups)
         self.recoveries = RecoveryService(
-            self._target, Catalogue(backups), TestClock(), Journals(backups.parent / "state")
+            server=self._target,
+            catalogue=catalogue,
+            clock=TestClock(),
+            journals=Journals(backups.parent / "state"),
+            backups=BackupService(self._target, catalogue, TestClock()),
         )
 
     async def open(self) -> None:
@@ -132,7 +138,7 @@ class Store:
         self.request = RestoreRequest(
             manifest.backup_id, verify_before=False, create_backup=False, threads=1
         )
-        await self.recoveries.restore(self.request)
+        await self.recoveries.restore(await self.recoveries.plan(self.request))
         self.new = snapshot(self._server.url, "store")
         await self.undo()
         assert self.state() == "old"
@@ -183,7 +189,7 @@ async def test_server_killed_in_the_rename_of_a_restore(store):
     for delay, states in ((0, {"old", "new"}), (LATE, {"new"})):
         store.executioner.delay = delay
         with pytest.raises(LOST) as caught:
-            await store.recoveries.restore(store.request)
+            await store.recoveries.restore(await store.recoveries.plan(store.request))
 
         assert "doctor --repair" in caught.value.hint
         state = await store.revive()
@@ -195,7 +201,7 @@ async def test_server_killed_in_the_rename_of_a_restore(store):
 
 async def test_server_killed_at_moments_of_the_rename(store):
     """Undos whose server dies at any moment of the RENAME leave old or new, and can go on from there."""
-    await store.recoveries.restore(store.request)
+    await store.recoveries.restore(await store.recoveries.plan(store.request))
     state, length = "new", store.executioner.took
     dice = random.Random(20)  # noqa: S311 - moments, not secrets
     for number in range(6):

@@ -287,7 +287,7 @@ async def test_a_killed_command_is_put_right_by_the_service(shop):
     )
 
     async with open_service(settings) as parts:
-        assert await parts.upkeep.put_right()
+        assert await parts.reconciler.reconcile()
 
     over = finished(shop.client, run["run_id"])
     assert (over["state"], over["error"]["code"]) == ("failed", "run-interrupted")

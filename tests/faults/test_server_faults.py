@@ -91,7 +91,9 @@ async def test_server_killed_during_a_restore(event, own_server, tmp_path):
         killer = Killer(server, Phase.LOAD, event)
 
         with pytest.raises(LOST) as caught:
-            await trip.recoveries.restore(request, Progress(listener=killer))
+            await trip.recoveries.restore(
+                await trip.recoveries.plan(request), Progress(listener=killer)
+            )
 
         assert "doctor --repair" in caught.value.hint
         server.start()
@@ -123,7 +125,9 @@ async def test_target_filled_by_others_meanwhile(existed, trip, sql, database):
 
     request = RestoreRequest(manifest.backup_id, into=target)
     with pytest.raises(TargetNotEmptyError):
-        await trip.recoveries.restore(request, Progress(listener=listener))
+        await trip.recoveries.restore(
+            await trip.recoveries.plan(request), Progress(listener=listener)
+        )
 
     assert sql.run(f"SHOW TABLES IN {target}") == [("precious",)]
 

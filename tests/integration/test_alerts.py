@@ -71,7 +71,7 @@ class World:
             key=lambda one: one.number,
         )
         return [
-            (attempt.tone.value, attempt.attempt, attempt.error if attempt.at else "...")
+            (attempt.kind.value, attempt.attempt, attempt.error if attempt.at else "...")
             for attempt in attempts
         ]
 
@@ -192,7 +192,7 @@ async def test_the_pauses_grow_and_end(world, endpoint, caplog):
 
     assert [error for _, _, error in await world.log(service)] == ["http-500"] * 4
     assert len(endpoint.got) == 4
-    assert "An alert was given up" in caplog.text
+    assert "Alert was given up" in caplog.text
     await service.resolve(DISK.kind, DISK.about, "enough is free")
     assert len(await world.log(service)) == 4
 
@@ -313,7 +313,7 @@ async def test_without_a_control_database_an_alarm_is_sent_at_once(world, endpoi
     await service.flush(30)
 
     assert [kind for kind, _ in texts(endpoint)] == ["failure", "success"]
-    assert "Alert, not written down: less than 1 GB is free" in caplog.text
+    assert "Alert, not recorded: less than 1 GB is free" in caplog.text
 
 
 async def test_a_control_database_that_comes_back_tells_nothing_twice(world, endpoint):
@@ -393,7 +393,7 @@ async def test_no_secret_is_told(world, endpoint, mail):
     database = b"".join(one.read_bytes() for one in world.directory.glob("control.db*"))
 
     assert token in endpoint.got[0].path
-    assert "An alert was delivered" in shown
+    assert "Alert was delivered" in shown
     assert "json://127.0.0.1 (2)" in shown
     for secret in ("hunter2", token, "keeper", "ops@example.com"):
         assert secret not in shown

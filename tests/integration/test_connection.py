@@ -323,7 +323,9 @@ async def test_broken_network_during_a_restore(fault, own_server, tmp_path):
 
             request = RestoreRequest(entry.backup_id, into="copy")
             with pytest.raises((StalledError, ConnectionLostError)):
-                await trip.recoveries.restore(request, Progress(listener=listener))
+                await trip.recoveries.restore(
+                    await trip.recoveries.plan(request), Progress(listener=listener)
+                )
             assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS * 2 + 10
             await trip.target.close()
         wait_until(lambda: others(sql) == [], "the server has no connection of ours")
@@ -379,7 +381,11 @@ async def test_cancelled_restores(own_server, tmp_path):
         for event in (1, 2, 3, 4, 5, 6, 9, 20, 50, 90, 100, 110, 115):
             cancel = Cancel(event)
             request = RestoreRequest(manifest.backup_id, into="copy")
-            if await cancel.run(trip.recoveries.restore(request, Progress(listener=cancel))):
+            if await cancel.run(
+                trip.recoveries.restore(
+                    await trip.recoveries.plan(request), Progress(listener=cancel)
+                )
+            ):
                 assert databases(sql) == before
             else:
                 sql.run("DROP DATABASE copy")

@@ -70,7 +70,9 @@ async def test_k6_killed_during_a_restore(event, lone):
     progress = killer(sql, Phase.LOAD, event)
 
     try:
-        await trip.recoveries.restore(RestoreRequest(manifest.backup_id, into="copy"), progress)
+        await trip.recoveries.restore(
+            await trip.recoveries.plan(RestoreRequest(manifest.backup_id, into="copy")), progress
+        )
     except ConnectionLostError:
         assert databases(sql) == holders
     else:

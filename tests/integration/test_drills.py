@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from app.domain.backups.manifest import Manifest
-from app.domain.restores.dry_run import Proof, proven_at
+from app.domain.restores.proofs import Proof, proven_at
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
 from app.errors import (
@@ -82,7 +82,9 @@ async def test_a_drill_proves_and_leaves_only_its_proof(here, sql, database):
     files = disk(here).keys()
 
     with untouched(here, sql, database):
-        result = await here.recoveries.drill(RestoreRequest(manifest.backup_id))
+        result = await here.recoveries.drill(
+            await here.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+        )
 
     (proof,) = _proofs(here, manifest)
     assert (result.tables_count, result.rows_count, result.databases) == (2, 1000, (database,))
@@ -99,10 +101,10 @@ async def test_the_estimate_is_that_of_the_last_drill(here, sql, database):
     manifest = await here.backup(database)
     request = RestoreRequest(manifest.backup_id)
 
-    before = (await here.recoveries.rehearse(request)).estimate
-    drill = await here.recoveries.drill(request)
-    after = (await here.recoveries.rehearse(request)).estimate
-    await here.recoveries.restore(request)
+    before = (await here.recoveries.dry_run(await here.recoveries.plan(request))).estimate
+    drill = await here.recoveries.drill(await here.recoveries.plan_drill(request))
+    after = (await here.recoveries.dry_run(await here.recoveries.plan(request))).estimate
+    await here.recoveries.restore(await here.recoveries.plan(request))
     last = (await here.recoveries.options(manifest.backup_id)).estimate
 
     assert (before.by, after.by, last.by) == ("typical rate", "drill", "restore")
@@ -114,8 +116,12 @@ async def test_a_drill_of_some_tables_proves_less_than_the_backup(here, sql, dat
     _shop(sql)
     manifest = await here.backup(database)
 
-    await here.recoveries.drill(RestoreRequest(manifest.backup_id, tables=("t",)))
-    await here.recoveries.drill(RestoreRequest(manifest.backup_id, schema_only=True))
+    await here.recoveries.drill(
+        await here.recoveries.plan_drill(RestoreRequest(manifest.backup_id, tables=("t",)))
+    )
+    await here.recoveries.drill(
+        await here.recoveries.plan_drill(RestoreRequest(manifest.backup_id, schema_only=True))
+    )
 
     assert [(proof.success, proof.whole) for proof in _proofs(here, manifest)] == [
         (True, False)
@@ -128,7 +134,9 @@ async def test_a_drill_always_reads_back(here, sql, database):
     _shop(sql)
     manifest = await here.backup(database)
 
-    await here.recoveries.drill(RestoreRequest(manifest.backup_id, verify_after=False))
+    await here.recoveries.drill(
+        await here.recoveries.plan_drill(RestoreRequest(manifest.backup_id, verify_after=False))
+    )
 
     assert proven_at(_proofs(here, manifest)) is not None
 
@@ -137,13 +145,19 @@ async def test_a_drill_of_a_damaged_backup_is_remembered_as_failed(here, sql, da
     """Its code is kept; an older proof of the same backup still says when it was whole."""
     _shop(sql)
     manifest = await here.backup(database)
-    await here.recoveries.drill(RestoreRequest(manifest.backup_id))
+    await here.recoveries.drill(
+        await here.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+    )
     proven = proven_at(_proofs(here, manifest))
     _damage(here, manifest)
 
     for verify in (True, False):
         with untouched(here, sql, database), pytest.raises(ChecksumMismatchError):
-            await here.recoveries.drill(RestoreRequest(manifest.backup_id, verify_before=verify))
+            await here.recoveries.drill(
+                await here.recoveries.plan_drill(
+                    RestoreRequest(manifest.backup_id, verify_before=verify)
+                )
+            )
 
     proofs = _proofs(here, manifest)
     assert [proof.error for proof in proofs] == ["checksum-mismatch", "checksum-mismatch", ""]
@@ -159,10 +173,10 @@ async def test_a_drill_needs_no_right_on_the_live_database(here, sql, database):
     with account(sql) as name:
         async with as_account(here, name) as limited:
             with pytest.raises(PermissionDeniedError) as caught:
-                await limited.recoveries.drill(request)
+                await limited.recoveries.drill(await limited.recoveries.plan_drill(request))
             sql.script([f"{one};" for one in caught.value.hint.split(";") if "GRANT" in one])
             for _ in range(2):
-                await limited.recoveries.drill(request)
+                await limited.recoveries.drill(await limited.recoveries.plan_drill(request))
         assert f"`{database}`.*" not in str(sql.run(f"SHOW GRANTS FOR {name}@'%'"))
 
     assert [proof.error for proof in _proofs(here, manifest)] == ["", "", "permission-denied"]
@@ -181,7 +195,11 @@ async def test_a_cancelled_drill_leaves_nothing_and_proves_nothing(phase, here, 
 
     with untouched(here, sql, database):
         request = RestoreRequest(manifest.backup_id)
-        task = asyncio.create_task(here.recoveries.drill(request, Progress(listener=stop)))
+        task = asyncio.create_task(
+            here.recoveries.drill(
+                await here.recoveries.plan_drill(request), Progress(listener=stop)
+            )
+        )
         with pytest.raises(asyncio.CancelledError):
             await task
 
@@ -205,7 +223,9 @@ async def test_events_do_not_fire_in_a_drill(here, sql, database):
     sql.script(["TRUNCATE seen", "SET GLOBAL event_scheduler = ON"])
     try:
         with written(sql) as statements:
-            await here.recoveries.drill(RestoreRequest(manifest.backup_id))
+            await here.recoveries.drill(
+                await here.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+            )
             await asyncio.sleep(1.2)
         fired = sql.run("SELECT COUNT(*) FROM seen")
     finally:
@@ -231,7 +251,9 @@ async def test_a_drill_stays_out_of_the_binary_log_where_it_may(here, sql, datab
         with account(sql, *grants) as name:
             async with as_account(here, name) as limited:
                 before = sql.run("SELECT @@GLOBAL.gtid_binlog_pos")
-                await limited.recoveries.drill(RestoreRequest(manifest.backup_id))
+                await limited.recoveries.drill(
+                    await limited.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+                )
                 sizes.append(sql.run("SELECT @@GLOBAL.gtid_binlog_pos") == before)
 
     assert sizes == [True, False]
@@ -262,10 +284,16 @@ async def test_foreign_keys_on_other_databases_do_not_bind_them_in_a_drill(here,
 
     progress = Progress(listener=release)
     with untouched(here, sql, database, other):
-        first = await here.recoveries.drill(RestoreRequest(alone.backup_id), progress)
-        second = await here.recoveries.drill(RestoreRequest(both.backup_id), progress)
+        first = await here.recoveries.drill(
+            await here.recoveries.plan_drill(RestoreRequest(alone.backup_id)), progress
+        )
+        second = await here.recoveries.drill(
+            await here.recoveries.plan_drill(RestoreRequest(both.backup_id)), progress
+        )
 
-    assert first.warnings == (f"foreign key far of child on {other}.parent was not rehearsed",)
+    assert first.warnings == (
+        f"foreign key far of child on {other}.parent was left out of the drill",
+    )
     assert set(second.databases) == {database, other}
     assert second.rows_count == 3
 
@@ -277,11 +305,16 @@ async def test_a_drill_runs_beside_a_restore_of_the_same_database(here, sql, dat
     request = RestoreRequest(manifest.backup_id)
     drills: list[asyncio.Task[object]] = []
 
+    async def drill() -> object:
+        return await here.recoveries.drill(await here.recoveries.plan_drill(request))
+
     def begin(progress: Progress) -> None:
         if progress.phase is Phase.LOAD and not drills:
-            drills.append(asyncio.create_task(here.recoveries.drill(request)))
+            drills.append(asyncio.create_task(drill()))
 
-    restored = await here.recoveries.restore(request, Progress(listener=begin))
+    restored = await here.recoveries.restore(
+        await here.recoveries.plan(request), Progress(listener=begin)
+    )
     await drills[0]
 
     assert restored.verified

@@ -9,7 +9,7 @@ from app.domain.alerts.alert import AlertKind
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.manifest import Codec, Manifest
 from app.domain.checks import CheckResult
-from app.domain.restores.dry_run import proven_at
+from app.domain.restores.proofs import proven_at
 from app.domain.runs.run import Origin, Requester, RunKind, RunState
 from app.domain.schedule import Frequency, Schedule, ScheduleOptions
 from app.errors import StorageFullError
@@ -48,7 +48,7 @@ def code(result: CheckResult) -> str:
 async def back_up(here: Installation, database: str, **wish) -> Manifest:
     """Make a backup as a run, a second after the last one."""
     here.clock.go(seconds=1)
-    order = here.orders.backup(BackupOptions(databases=(database,), **wish))
+    order = here.jobs.backup(BackupOptions(databases=(database,), **wish))
     return await here.runs.perform(order, ANN)
 
 
@@ -74,7 +74,7 @@ async def test_the_newest_backup_is_drilled_when_that_is_due(here, sql, database
     assert (run.kind, run.state, run.requested_by) == (RunKind.DRILL, RunState.SUCCEEDED, "checks")
     assert left_over(sql) == []
     assert here.bells.raised == {}
-    health = await here.backup_monitor.health.look()
+    health = await here.backup_monitor.health.read()
     assert health.proven_at == here.clock.at
 
 
@@ -154,17 +154,17 @@ async def test_a_right_that_is_taken_away_rings(here, sql, database, tmp_path):
     with account(sql, *grants, "SHOW DATABASES ON *.*") as name:
         limited = Installation(tmp_path, f"{login(here_url(here), name)}{database}")
         watch = limited.watch()
-        await watch.look()
+        await watch.check()
         assert limited.bells.about(AlertKind.CREDENTIAL) == []
 
         sql.run(f"REVOKE TRIGGER ON `{database}`.* FROM {name}@'%'")
-        await watch.look()
+        await watch.check()
         assert f"TRIGGER on `{database}`" in limited.bells.message(AlertKind.CREDENTIAL)
         (alert,) = limited.bells.raised.values()
         assert alert.hint.startswith("GRANT TRIGGER ON")
 
         sql.run(f"GRANT TRIGGER ON `{database}`.* TO {name}@'%'")
-        await watch.look()
+        await watch.check()
         assert limited.bells.raised == {}
         await limited.close()
 
@@ -189,14 +189,14 @@ async def test_rights_are_those_that_the_schedules_need(here, sql, database, tmp
         gone = ScheduleOptions(databases=("no_such_database",))
         lost = Schedule("lost", Frequency.DAILY, limited.clock.at, options=gone)
         limited.schedules.change(lambda _: (single, lost))
-        await watch.look()
+        await watch.check()
         assert limited.bells.about(AlertKind.CREDENTIAL) == []
 
         whole = Schedule(
             "whole", Frequency.DAILY, limited.clock.at, options=ScheduleOptions((database,))
         )
         limited.schedules.change(lambda _: (single, whole))
-        await watch.look()
+        await watch.check()
         assert "EVENT" in limited.bells.message(AlertKind.CREDENTIAL)
         await limited.close()
 
@@ -204,7 +204,7 @@ async def test_rights_are_those_that_the_schedules_need(here, sql, database, tmp
 async def test_a_wrong_password_rings_and_is_not_shown(here, tmp_path):
     """The user is named."""
     wrong = Installation(tmp_path, here_url(here).replace("//root", "//root:hunter2", 1))
-    await wrong.watch().look()
+    await wrong.watch().check()
 
     message = wrong.bells.message(AlertKind.CREDENTIAL)
     assert "access denied for 'root'" in message
@@ -219,7 +219,7 @@ async def test_a_server_that_hangs_rings_in_time(own_server, tmp_path):
     here.server.timeout_seconds = 2
     with Frozen(server.pid):
         began = time.monotonic()
-        await here.watch().look()
+        await here.watch().check()
         assert time.monotonic() - began < 10
     assert here.bells.about(AlertKind.CREDENTIAL) == ["server"]
     await here.close()

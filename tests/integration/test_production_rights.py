@@ -122,7 +122,9 @@ async def test_the_user_for_restores_restores_drills_and_undoes(trip, sql, shop)
     async with user(trip, sql, printed(RESTORE, shop)) as (limited, _):
         found = await states(limited)
         assert set(found.values()) == {CheckState.OK}
-        drill = await limited.recoveries.drill(RestoreRequest(manifest.backup_id))
+        drill = await limited.recoveries.drill(
+            await limited.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+        )
         assert_same(changed, snapshot(trip.url, shop))
         done = await limited.restore(manifest)
         assert_same(before, snapshot(trip.url, shop))

@@ -68,7 +68,7 @@ async def test_a_table_as_it_was_has_not_drifted(here, sql, database):
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
 
     for name in ("plain", "pair", "loose"):
-        assert by_name(forecast)[name].fate is Action.REPLACE
+        assert by_name(forecast)[name].action is Action.REPLACE
         assert by_name(forecast)[name].same_definition is True
         assert _drift(forecast, name) == (1000, 1000, _chunks(manifest, name), 0)
     assert forecast.verified is True
@@ -98,7 +98,9 @@ async def test_only_chunks_that_changed_count_as_changed(
     sql.script([change.format(name) for name in ("plain", "pair", "loose")])
 
     with nothing_changes(here):
-        forecast = await here.recoveries.rehearse(RestoreRequest(manifest.backup_id))
+        forecast = await here.recoveries.dry_run(
+            await here.recoveries.plan(RestoreRequest(manifest.backup_id))
+        )
 
     for name in ("plain", "pair"):
         count = _chunks(manifest, name)
@@ -149,7 +151,9 @@ async def test_what_becomes_of_every_table(here, sql, database):
 
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
 
-    fates = {table.name: (table.fate, table.rows_now, table.rows_then) for table in forecast.tables}
+    fates = {
+        table.name: (table.action, table.rows_now, table.rows_then) for table in forecast.tables
+    }
     assert fates == {
         "a": (Action.REPLACE, 2, 2),
         "b": (Action.CREATE, None, 0),
@@ -172,7 +176,7 @@ async def test_tables_that_were_not_chosen_are_kept(here, sql, database):
 
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("a",)))
 
-    fates = {table.name: table.fate for table in forecast.tables}
+    fates = {table.name: table.action for table in forecast.tables}
     assert fates == {"a": Action.REPLACE, "b": Action.KEEP, "c": Action.KEEP}
     assert by_object(forecast) == {("trigger", "ta"): Action.CREATE}
 
@@ -221,8 +225,8 @@ async def test_under_another_name_everything_is_created(here, sql, database):
         here, RestoreRequest(manifest.backup_id, into=here.new_name())
     )
 
-    assert {table.fate for table in forecast.tables} == {Action.CREATE}
-    assert {one.fate for one in forecast.objects} == {Action.CREATE}
+    assert {table.action for table in forecast.tables} == {Action.CREATE}
+    assert {one.action for one in forecast.objects} == {Action.CREATE}
     assert forecast.tables[0].same_definition is None
 
 
@@ -343,7 +347,9 @@ async def test_a_damaged_file_is_foretold(here, sql, database):
     file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
 
     forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
-    blind = await here.recoveries.rehearse(RestoreRequest(manifest.backup_id, verify_before=False))
+    blind = await here.recoveries.dry_run(
+        await here.recoveries.plan(RestoreRequest(manifest.backup_id, verify_before=False))
+    )
 
     assert [problem.code for problem in forecast.problems] == ["checksum-mismatch"]
     assert (forecast.verified, blind.verified) == (False, None)
@@ -376,7 +382,7 @@ async def test_a_user_without_any_right_is_told_all_grants(here, sql, database):
     request = RestoreRequest(manifest.backup_id)
     with account(sql) as name:
         async with as_account(here, name) as limited:
-            forecast = await limited.recoveries.rehearse(request)
+            forecast = await limited.recoveries.dry_run(await limited.recoveries.plan(request))
             sql.script(forecast.missing_rights)
             cured = await ends_as_foretold(limited, request, here.url)
 
@@ -406,6 +412,10 @@ async def test_unknown_names_are_refused_at_once(here, sql, database):
     manifest = await here.backup(database)
 
     with pytest.raises(TableNotFoundError):
-        await here.recoveries.rehearse(RestoreRequest(manifest.backup_id, tables=("no",)))
+        await here.recoveries.dry_run(
+            await here.recoveries.plan(RestoreRequest(manifest.backup_id, tables=("no",)))
+        )
     with pytest.raises(BackupNotFoundError):
-        await here.recoveries.rehearse(RestoreRequest("backup_65ba1f2f3d4e5"))
+        await here.recoveries.dry_run(
+            await here.recoveries.plan(RestoreRequest("backup_65ba1f2f3d4e5"))
+        )

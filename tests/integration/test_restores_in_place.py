@@ -249,7 +249,7 @@ async def test_recovery_point(patterns, trip, sql, shop):
     (database,) = point.databases
     replaced = {"customer", "extra", "journal", "purchase"} if not patterns else set(patterns)
     assert {table.name for table in database.tables} == replaced
-    await trip.recoveries.restore(RestoreRequest(result.recovery_point))
+    await trip.recoveries.restore(await trip.recoveries.plan(RestoreRequest(result.recovery_point)))
     assert_same(before, snapshot(trip.url, shop))
 
 

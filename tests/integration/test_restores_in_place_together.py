@@ -60,7 +60,9 @@ async def test_cancelled_when_a_phase_begins(phase, count, trip, sql, shop):
     progress = Cancelling(phase, count)
     request = RestoreRequest(manifest.backup_id)
     with untouched(trip, shop):
-        progress.task = asyncio.create_task(trip.recoveries.restore(request, progress))
+        progress.task = asyncio.create_task(
+            trip.recoveries.restore(await trip.recoveries.plan(request), progress)
+        )
         with pytest.raises(asyncio.CancelledError):
             await progress.task
 
@@ -118,7 +120,7 @@ async def test_two_restores_of_one_database(trip, sql, shop):
 
 async def test_a_restore_while_another_waits_for_locks(trip, sql, shop, monkeypatch):
     """A restore that comes later leaves the one at work alone, and is refused."""
-    monkeypatch.setattr(swap, "_MOST_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(swap, "_MOST_LOCK_WAIT_SECONDS", 0)
     manifest = await trip.backup(shop)
     copy = await trip.copy(manifest)
     other = await trip.backup(copy)
@@ -131,7 +133,11 @@ async def test_a_restore_while_another_waits_for_locks(trip, sql, shop, monkeypa
     with Sql(trip.url, shop) as holder:
         holder.script(["START TRANSACTION", "SELECT * FROM customer"])
         request = RestoreRequest(manifest.backup_id, create_backup=False)
-        first = asyncio.create_task(trip.recoveries.restore(request, Progress(listener=listener)))
+        first = asyncio.create_task(
+            trip.recoveries.restore(
+                await trip.recoveries.plan(request), Progress(listener=listener)
+            )
+        )
         await waiting.wait()
         with pytest.raises(AlreadyRunningError):
             await trip.restore(manifest)

@@ -152,7 +152,9 @@ async def test_r7_a_snapshot_older_than_the_swap(phase, trip, sql, shop):
                 begun.append(reader.run("START TRANSACTION WITH CONSISTENT SNAPSHOT"))
 
         request = RestoreRequest(manifest.backup_id, create_backup=False)
-        await trip.recoveries.restore(request, Progress(listener=listener))
+        await trip.recoveries.restore(
+            await trip.recoveries.plan(request), Progress(listener=listener)
+        )
         try:
             rows = reader.run("SELECT COUNT(*) FROM customer")
         except pymysql.MySQLError as exc:
@@ -180,7 +182,9 @@ async def test_r7_a_snapshot_from_the_middle_of_the_load(ends, trip, sql, shop):
                 begun[0].start()
 
         request = RestoreRequest(manifest.backup_id, create_backup=False)
-        result = await trip.recoveries.restore(request, Progress(listener=swapping))
+        result = await trip.recoveries.restore(
+            await trip.recoveries.plan(request), Progress(listener=swapping)
+        )
         if ends:
             begun[0].join()
 
@@ -276,11 +280,12 @@ async def test_cancelled_at_any_moment(undone, trip, sql, shop):
     first = await trip.restore(manifest) if undone else None
     old, new = states if undone else reversed(states)
 
-    def work() -> Coroutine[Any, Any, RestoreResult]:
+    async def work() -> RestoreResult:
         service: RecoveryService = trip.recoveries
         if first:
-            return service.undo(first.restore_id)
-        return service.restore(RestoreRequest(manifest.backup_id, create_backup=False))
+            return await service.undo(first.restore_id)
+        request = RestoreRequest(manifest.backup_id, create_backup=False)
+        return await service.restore(await service.plan(request))
 
     for delay in sorted(DICE.uniform(0.02, 0.12 if undone else 0.4) for _ in range(8)):
         around = (scratch(sql, shop), len(trip.journals.all()))

@@ -143,7 +143,7 @@ async def cancelled_backup(parts: Service, database: str, pattern: str, seconds:
     """Cancel a backup some time after a file of such a name has appeared, and return its end."""
     runs, directory = parts.program.runs, parts.program.settings.backup_dir
     before = set(directory.glob(pattern))
-    order = parts.program.orders.backup(BackupOptions(databases=(database,)))
+    order = parts.program.jobs.backup(BackupOptions(databases=(database,)))
     run, _ = await runs.start(order, Requester("ann", Origin.API))
     while not set(directory.glob(pattern)) - before:
         await asyncio.sleep(0)
@@ -178,12 +178,12 @@ async def test_a_backup_is_made_whatever_fails_after_it(parts, sql, database, ca
     recoveries = parts.program.settings.state_dir / "recoveries"
     recoveries.mkdir(parents=True)
     (recoveries / "restore_000000000001.json").write_text("{}")
-    order = parts.program.orders.backup(BackupOptions(databases=(database,)))
+    order = parts.program.jobs.backup(BackupOptions(databases=(database,)))
 
     manifest = await parts.program.runs.perform(order, Requester("ann", Origin.CLI))
 
     assert [entry.backup_id for entry in parts.program.catalogue.entries()] == [manifest.backup_id]
-    assert "The backup is made, what comes after it is not" in caplog.text
+    assert "Backup completed, its follow-up failed" in caplog.text
 
 
 async def cancelled_restore(parts: Service, backup_id: str, phase: str, seconds: float) -> Run:
@@ -193,7 +193,7 @@ async def cancelled_restore(parts: Service, backup_id: str, phase: str, seconds:
     before = set(journals.glob("restore_*.json"))
     request = RestoreRequest(backup_id, create_backup=False)
     run, _ = await runs.start(
-        await parts.program.orders.restore(request), Requester("ann", Origin.API)
+        await parts.program.jobs.restore(request), Requester("ann", Origin.API)
     )
 
     def says() -> bool:
@@ -217,7 +217,7 @@ async def test_a_restore_that_is_cancelled_is_done_or_not_as_its_run_says(
     """Whenever it is cancelled: what it would have replaced is there, or what it would have brought."""
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
     manifest = await parts.program.runs.perform(
-        parts.program.orders.backup(BackupOptions(databases=(database,))),
+        parts.program.jobs.backup(BackupOptions(databases=(database,))),
         Requester("ann", Origin.CLI),
     )
     for milliseconds in (0, 1, 2, 4, 8):

@@ -202,12 +202,12 @@ async def test_a_login_ends_when_nobody_refreshes_it(tmp_path):
         here.clock.ahead += timedelta(days=29)
         grant = await here.signins.refresh(grant.refresh_token, HOME)
         here.clock.ahead += timedelta(days=29)
-        await here.signins.forget_expired()
+        await here.signins.delete_expired()
         grant = await here.signins.refresh(grant.refresh_token, HOME)
         here.clock.ahead += timedelta(days=31)
 
         assert await here.is_over(grant)
-        await here.signins.forget_expired()
+        await here.signins.delete_expired()
         assert await here.store.find_session(grant.refresh_token.split(".")[0]) is None
 
 

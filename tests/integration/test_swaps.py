@@ -70,7 +70,9 @@ async def test_r3_a_transaction_that_ends_in_time(trip, sql, shop):
                 timer.start()
 
         request = RestoreRequest(manifest.backup_id, create_backup=False)
-        result = await trip.recoveries.restore(request, Progress(listener=listener))
+        result = await trip.recoveries.restore(
+            await trip.recoveries.plan(request), Progress(listener=listener)
+        )
         timer.join()
 
     (kept,) = scratch(sql, shop)
@@ -307,7 +309,7 @@ async def test_r6_nothing_is_kept(server, tmp_path, sql, shop):
     with untouched(trip, shop), pytest.raises(UndoExpiredError) as caught:
         await trip.recoveries.undo(result.restore_id)
     assert result.recovery_point in caught.value.hint
-    await trip.recoveries.restore(RestoreRequest(result.recovery_point))
+    await trip.recoveries.restore(await trip.recoveries.plan(RestoreRequest(result.recovery_point)))
     assert_same(before, snapshot(trip.url, shop))
     await trip.close()
 
@@ -334,7 +336,7 @@ async def test_r6_time_is_over(server, tmp_path, sql, shop):
     second = await later.restore(manifest)
     await asyncio.sleep(0.4)
 
-    forgotten = await later.recoveries.forget_expired()
+    forgotten = await later.recoveries.drop_expired()
 
     assert [one.outcome for one in forgotten] in (["forgotten"], [])  # the second was late itself
     phases = {one.restore_id: one.phase for one in later.journals.all()}
@@ -343,7 +345,7 @@ async def test_r6_time_is_over(server, tmp_path, sql, shop):
         second.restore_id: RestorePhase.DONE,
     }
     assert gone not in scratch(sql, shop)
-    assert await later.recoveries.forget_expired() == []
+    assert await later.recoveries.drop_expired() == []
     await later.recoveries.undo(second.restore_id)
     for trip in (soon, later):
         await trip.target.close()

@@ -25,5 +25,5 @@ async def list_audit(
     """
     wanted = AuditFilter(query.actor, query.action, query.result, query.since, query.until)
     page = Page(query.limit, query.offset, query.sort)
-    entries, total = await service.people.audit.list(wanted, page)
+    entries, total = await service.access.audit.list(wanted, page)
     return AuditList.of(entries, total=total, limit=query.limit, offset=query.offset)

@@ -14,7 +14,7 @@ from app.api.run_responses import Launch
 from app.documents.backups import BackupInfo, BackupList
 from app.documents.runs import RunFacts
 from app.domain.backups.backup import BackupFilter
-from app.domain.restores.dry_run import proven_at
+from app.domain.restores.proofs import proven_at
 from app.domain.stores import Page
 from app.services.backups.check_notes import read_checks
 from app.services.jobs import BackupOptions
@@ -40,7 +40,7 @@ async def list_backups(
     )
     page = Page(query.limit, query.offset, query.sort)
     found = await service.program.backups.list(wanted, page)
-    pins = await service.program.pins.look([entry.backup_id for entry, _ in found.entries])
+    pins = await service.program.pins.read([entry.backup_id for entry, _ in found.entries])
     return BackupList.of(found, pins, limit=query.limit, offset=query.offset)
 
 
@@ -49,7 +49,7 @@ async def get_backup(backup_id: str, _: Viewer, service: CurrentService) -> Back
     """Show what a backup holds and how it was made."""
     manifest = await service.program.backups.info(backup_id)
     proofs = await asyncio.to_thread(service.program.catalogue.proofs, backup_id)
-    pins = await service.program.pins.look([backup_id])
+    pins = await service.program.pins.read([backup_id])
     checks = await read_checks(service.program.catalogue, manifest)
     return BackupInfo.of(manifest, proven_at(proofs), pins, checks)
 
@@ -75,7 +75,7 @@ async def create_backup(
         verify=body.verify,
         accounts=body.accounts,
     )
-    return await launch(service.program.orders.backup(options), identity)
+    return await launch(service.program.jobs.backup(options), identity)
 
 
 @router.post("/recovery-point", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
@@ -90,7 +90,7 @@ async def create_recovery_point(
     options = BackupOptions(
         databases=body.databases, description=body.description, recovery_point=True
     )
-    return await launch(service.program.orders.backup(options), identity)
+    return await launch(service.program.jobs.backup(options), identity)
 
 
 @router.post("/verify/{backup_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
@@ -103,7 +103,7 @@ async def verify_backup(
 ) -> RunFacts | JSONResponse:
     """Prove that a backup is what was written, to the last byte and row; needs no server."""
     level = (body or VerifyBody()).level
-    return await launch(await service.program.orders.verification(backup_id, level), identity)
+    return await launch(await service.program.jobs.verification(backup_id, level), identity)
 
 
 @router.delete("/delete/{backup_id}", response_model=RunFacts, responses=STARTS_RUN)
@@ -111,7 +111,7 @@ async def delete_backup(
     backup_id: str, identity: Admin, service: CurrentService, launch: Launch
 ) -> RunFacts | JSONResponse:
     """Delete a backup; refused while it is restored, verified or downloaded."""
-    job = await service.program.orders.deletion(backup_id)
+    job = await service.program.jobs.deletion(backup_id)
     return await launch(job, identity, wait_seconds=_DELETION_SECONDS)
 
 

@@ -38,7 +38,7 @@ async def restore_backup(
     of a database runs at a time; the run that is in the way is named.
     """
     request = _request(backup_id, body or RestoreBody(), service)
-    return await launch(await service.program.orders.restore(request), identity)
+    return await launch(await service.program.jobs.restore(request), identity)
 
 
 @router.post(
@@ -63,8 +63,8 @@ async def try_restore(
     body = body or TestRestoreBody()
     request = _request(backup_id, body, service)
     if body.drill:
-        return await launch(await service.program.orders.drill(request), identity)
-    return await launch(await service.program.orders.dry_run(request), identity)
+        return await launch(await service.program.jobs.drill(request), identity)
+    return await launch(await service.program.jobs.dry_run(request), identity)
 
 
 @router.post("/undo/{restore_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
@@ -77,7 +77,7 @@ async def undo_restore(
     `restore_id` is that of the restore, or the backup's id for its newest restore. What the restore
     brought is kept, so an undo can itself be undone.
     """
-    return await launch(await service.program.orders.undo(restore_id), identity)
+    return await launch(await service.program.jobs.undo(restore_id), identity)
 
 
 def _request(backup_id: str, body: RestoreBody, service: CurrentService) -> RestoreRequest:

@@ -38,7 +38,7 @@ async def prune_backups(
     if body.dry_run:
         plan = PrunePlan.of(await service.program.retention.plan())
         return JSONResponse(plan.model_dump(mode="json"))
-    job = service.program.orders.prune(identity.name, accept_clock=body.accept_clock)
+    job = service.program.jobs.prune(identity.name, accept_clock=body.accept_clock)
     return await launch(job, identity)
 
 

@@ -72,16 +72,16 @@ async def run_scheduled(
     """
     body = body or RunScheduledBody()
     due = await service.program.schedules.due(body.frequency, name=body.name, force=body.force)
-    if due.order is not None:
+    if due.job is not None:
         with suppress(NotDueError):  # somebody was faster
-            return await launch(due.order, identity)
+            return await launch(due.job, identity)
     return JSONResponse(NotDue.of(due.next_due).model_dump(mode="json"))
 
 
 @router.get("/status", responses=READS)
 async def get_status(_: Viewer, service: CurrentService) -> StatusDocument:
     """Show how the backups are doing: the newest, space, what runs, what is due, what failed."""
-    status = await service.status.look()
+    status = await service.status.read()
     last = status.last_backup
-    pins = await service.program.pins.look([last.backup_id] if last else [])
+    pins = await service.program.pins.read([last.backup_id] if last else [])
     return StatusDocument.of(status, pins)

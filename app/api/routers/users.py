@@ -14,21 +14,21 @@ router = APIRouter(prefix="/api/admin/users", tags=["users"])
 @router.get("", responses=READS)
 async def list_users(_: Admin, service: CurrentService) -> UserList:
     """List the users by name."""
-    return UserList.of(await service.people.users.list())
+    return UserList.of(await service.access.users.list())
 
 
 @router.post("", status_code=201, responses=CHANGES)
 async def create_user(_: Admin, service: CurrentService, body: UserBody) -> UserDocument:
     """Add a user, who logs in with name and password."""
     password = body.password.get_secret_value()
-    user = await service.people.users.create(body.name, password, body.role)
+    user = await service.access.users.create(body.name, password, body.role)
     return UserDocument.of(user)
 
 
 @router.get("/{name}", responses=READS_ONE)
 async def get_user(name: str, _: Admin, service: CurrentService) -> UserDocument:
     """Show a user."""
-    return UserDocument.of(await service.people.users.get(name))
+    return UserDocument.of(await service.access.users.get(name))
 
 
 @router.patch("/{name}", responses=CHANGES)
@@ -40,7 +40,7 @@ async def change_user(
 
     A new password and disabling end their logins at once; the last admin stays one.
     """
-    user = await service.people.users.change(
+    user = await service.access.users.change(
         name,
         role=body.role,
         password=body.password.get_secret_value() if body.password else None,

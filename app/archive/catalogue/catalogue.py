@@ -29,7 +29,7 @@ from app.domain.backups.catalogue import DamagedFile, Survey
 from app.domain.backups.check_notes import Notes
 from app.domain.backups.manifest import MAX_MANIFEST_BYTES, Manifest, check_seal, from_json, to_json
 from app.domain.ids import BackupId, parse_backup_id
-from app.domain.restores.dry_run import Proof
+from app.domain.restores.proofs import Proof
 from app.errors import (
     AppError,
     BackupInUseError,

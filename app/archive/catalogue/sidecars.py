@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from app.archive.catalogue.metadata import MAX_METADATA_BYTES
 from app.domain.backups.check_notes import Notes, decode_notes, encode_notes
-from app.domain.restores.dry_run import MAX_PROOFS, Proof, decode_proofs, encode_proofs
+from app.domain.restores.proofs import MAX_PROOFS, Proof, decode_proofs, encode_proofs
 from app.errors import ChecksumMismatchError
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory

@@ -24,12 +24,12 @@ def send_test(as_json: AsJson = False) -> None:
     """Send a message to every target now, and say who has got it."""
 
     async def work() -> CommandResult:
-        from app.bootstrap.alerting import alerting
+        from app.bootstrap.alerting import open_alerts
         from app.bootstrap.program import SystemClock
         from app.config import load_settings
         from app.documents.alerts import AlertTest, FailedAlertTest
 
-        async with alerting(load_settings(), SystemClock()) as alerts:
+        async with open_alerts(load_settings(), SystemClock()) as alerts:
             await alerts.load()
             outcomes = await alerts.test()
         document = AlertTest.of(outcomes)
@@ -65,7 +65,7 @@ def list_(
     """List conditions and who was told of them, newest first."""
 
     async def work() -> CommandResult:
-        from app.bootstrap.alerting import alerting
+        from app.bootstrap.alerting import open_alerts
         from app.bootstrap.program import SystemClock
         from app.config import load_settings
         from app.documents.alerts import AlertList
@@ -73,7 +73,7 @@ def list_(
 
         wanted = AlertFilter(is_open=True if only_open else None)
         page = Page(limit=limit, sort="-opened_at")
-        async with alerting(load_settings(), SystemClock()) as alerts:
+        async with open_alerts(load_settings(), SystemClock()) as alerts:
             found, total = await alerts.list(wanted, page)
 
         def show() -> None:

@@ -20,11 +20,11 @@ def verify(as_json: AsJson = False) -> None:
     """Prove that no entry of the audit was changed, removed or cut off; needs no server."""
 
     async def work() -> CommandResult:
-        from app.bootstrap.access import people
+        from app.bootstrap.access import open_access
         from app.config import load_settings
         from app.documents.access import AuditVerified
 
-        async with people(load_settings()) as parts:
+        async with open_access(load_settings()) as parts:
             count = await parts.audit.verify()
         return CommandResult(
             AuditVerified.of(count),

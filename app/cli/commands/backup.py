@@ -95,7 +95,7 @@ async def create_backup(wish: "BackupOptions", *, silent: bool) -> CommandResult
 
     settings = load_settings()
     async with open_program(settings, remembers=True) as parts:
-        manifest = await perform_run(parts, parts.orders.backup(wish), silent=silent)
+        manifest = await perform_run(parts, parts.jobs.backup(wish), silent=silent)
     full_path = str(settings.backup_dir / manifest.file)
     document = PrintedBackupCreated.of(manifest, full_path=full_path)
 
@@ -126,7 +126,7 @@ def list_(as_json: AsJson = False) -> None:
         from app.bootstrap.program import open_program
         from app.config import load_settings
         from app.documents.backups import PrintedBackupList
-        from app.domain.restores.dry_run import proven_at
+        from app.domain.restores.proofs import proven_at
 
         async with open_program(load_settings(), needs_server=False) as parts:
             survey = await asyncio.to_thread(parts.catalogue.survey)
@@ -136,7 +136,7 @@ def list_(as_json: AsJson = False) -> None:
                 )
                 for entry in survey.entries
             }
-            pins = await parts.pins.look([entry.backup_id for entry in survey.entries])
+            pins = await parts.pins.read([entry.backup_id for entry in survey.entries])
         document = PrintedBackupList.of(survey, proven, pins)
         return CommandResult(document, lambda: _show_survey(survey, proven, pins))
 
@@ -196,7 +196,7 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         from app.bootstrap.program import open_program
         from app.config import load_settings
         from app.documents.backups import PrintedBackupInfo
-        from app.domain.restores.dry_run import proven_at
+        from app.domain.restores.proofs import proven_at
         from app.services.backups.check_notes import read_checks
 
         settings = load_settings()
@@ -204,7 +204,7 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
             manifest = await parts.backups.info(backup_id)
             found = await read_checks(parts.catalogue, manifest)
             proven = proven_at(await asyncio.to_thread(parts.catalogue.proofs, backup_id))
-            pins = await parts.pins.look([backup_id])
+            pins = await parts.pins.read([backup_id])
         full_path = str(settings.backup_dir / manifest.file)
         document = PrintedBackupInfo.of(manifest, proven, pins, found, full_path=full_path)
         return CommandResult(document, lambda: _show_info(manifest, document, proven, found))
@@ -273,7 +273,7 @@ def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         from app.documents.backups import BackupVerified
 
         async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
-            order = await parts.orders.verification(backup_id)
+            order = await parts.jobs.verification(backup_id)
             report = await perform_run(parts, order, silent=as_json)
         counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
         took = duration(report.seconds)
@@ -295,7 +295,7 @@ def delete(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         from app.documents.backups import BackupDeleted
 
         async with open_program(load_settings(), needs_server=False, remembers=True) as parts:
-            await perform_run(parts, await parts.orders.deletion(backup_id), silent=True)
+            await perform_run(parts, await parts.jobs.deletion(backup_id), silent=True)
         return CommandResult(
             BackupDeleted.of(backup_id), lambda: say(f"Backup {backup_id} deleted.")
         )

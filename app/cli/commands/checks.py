@@ -26,7 +26,7 @@ def check(
     """Check the stored backups that are due, and restore one for proof when that is due."""
 
     async def work() -> CommandResult:
-        from app.bootstrap.health import checks_of
+        from app.bootstrap.monitoring import build_checks
         from app.bootstrap.program import open_program
         from app.config import load_settings
         from app.documents.monitoring import ChecksMade
@@ -37,7 +37,7 @@ def check(
         ) as parts:
             if parts.unwritten is not None:
                 note(f"Warning: the history is not written: {parts.unwritten}")
-            found = await checks_of(parts).run_due(everything=all_due)
+            found = await build_checks(parts).run_due(everything=all_due)
             bad = [one.failure for one in found if one.failure is not None]
             await record(parts.audit, "check_backups", "", bad[0] if bad else None)
         return CommandResult(

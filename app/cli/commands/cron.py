@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.bootstrap.program import Program
     from app.domain.backups.manifest import Manifest
     from app.domain.schedule import Frequency
-    from app.services.schedules import Due
+    from app.services.schedules import DueStatus
 
 # A backup that takes longer than this has a problem of its own, and somebody should hear of it.
 _PATIENCE_SECONDS: Final = 4 * 3600.0
@@ -57,7 +57,7 @@ def cron(
         async with open_program(load_settings(), remembers=True) as parts:
             often = Frequency(frequency) if frequency else await _default(parts, name)
 
-            async def look() -> "Due":
+            async def look() -> "DueStatus":
                 return await parts.schedules.due(often, name=name, force=force)
 
             return await _serve(parts, look, silent=as_json)
@@ -74,7 +74,7 @@ async def _default(parts: "Program", name: str) -> "Frequency | None":
 
 
 async def _serve(
-    parts: "Program", look: "Callable[[], Awaitable[Due]]", *, silent: bool
+    parts: "Program", look: "Callable[[], Awaitable[DueStatus]]", *, silent: bool
 ) -> CommandResult:
     """
     Make what is due, after whatever else is being backed up: nobody calls again before tomorrow.
@@ -90,9 +90,9 @@ async def _serve(
 
     clock = SystemClock()
     deadline = clock.monotonic() + _PATIENCE_SECONDS
-    while (due := await look()).order is not None:
+    while (due := await look()).job is not None:
         try:
-            manifest = await perform_run(parts, due.order, silent=silent or not sys.stderr.isatty())
+            manifest = await perform_run(parts, due.job, silent=silent or not sys.stderr.isatty())
         except NotDueError:
             break
         except AlreadyRunningError as exc:

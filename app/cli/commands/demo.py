@@ -189,7 +189,7 @@ async def _restore(parts: "Program", manifest: "Manifest", report: Report) -> No
 
     with report.step("Restore it in place: load beside it, read back, compare, swap") as details:
         request = RestoreRequest(backup_id=manifest.backup_id, threads=parts.settings.threads)
-        result = await parts.recoveries.restore(request)
+        result = await parts.recoveries.restore(await parts.recoveries.plan(request))
         details.append(plural(result.rows_count, "row") + (" proven" if result.verified else ""))
 
 

@@ -124,7 +124,7 @@ async def _restore(
     from app.documents.restores import Restored
 
     async with open_program(settings, remembers=True) as parts:
-        result = await perform_run(parts, await parts.orders.restore(request), silent=silent)
+        result = await perform_run(parts, await parts.jobs.restore(request), silent=silent)
     return CommandResult(Restored.of(result), lambda: _show(result))
 
 
@@ -135,7 +135,7 @@ async def _rehearse(
     from app.cli.commands.restore_output import forecast_answer
 
     async with open_program(settings, remembers=True) as parts:
-        order = await parts.orders.dry_run(request)
+        order = await parts.jobs.dry_run(request)
         return forecast_answer(await perform_run(parts, order, silent=silent))
 
 
@@ -144,7 +144,7 @@ async def _drill(settings: "Settings", request: "RestoreRequest", *, silent: boo
     from app.cli.commands.restore_output import drill_answer
 
     async with open_program(settings, remembers=True) as parts:
-        order = await parts.orders.drill(request)
+        order = await parts.jobs.drill(request)
         return drill_answer(await perform_run(parts, order, silent=silent))
 
 
@@ -173,7 +173,7 @@ def undo(restore_id: _RestoreIdArgument, as_json: AsJson = False) -> None:
         from app.documents.restores import Restored
 
         async with open_program(load_settings(), remembers=True) as parts:
-            order = await parts.orders.undo(restore_id)
+            order = await parts.jobs.undo(restore_id)
             result = await perform_run(parts, order, silent=True)
         return CommandResult(Restored.of(result), lambda: _show_undo(result))
 

@@ -8,8 +8,8 @@ from app.cli.output import CommandResult, duration, note, pairs, plural, say, si
 
 
 if TYPE_CHECKING:
-    from app.domain.restores.dry_run import Estimate, Forecast, Space
-    from app.domain.restores.results import DrillResult, Options
+    from app.domain.restores.dry_run import Estimate, Forecast, RestoreOptions, Space
+    from app.domain.restores.proofs import DrillResult
     from app.errors import AppError
 
 
@@ -26,7 +26,7 @@ def _show_forecast(forecast: "Forecast") -> None:
     rows = [
         (
             f"{one.database}.{one.name}",
-            f"{one.fate}",
+            f"{one.action}",
             {None: "", True: "same", False: "differs"}[one.same_definition],
             f"{one.chunks_changed:,} of {one.chunks:,}" if one.chunks else "",
             _number(one.rows_now),
@@ -36,10 +36,10 @@ def _show_forecast(forecast: "Forecast") -> None:
     ]
     headings = ("Table", "Action", "Definition", "Changed chunks", "Rows now", "Rows then")
     table(headings, rows, right=3)
-    others = [one for one in forecast.objects if one.fate.value != "keep"]
+    others = [one for one in forecast.objects if one.action.value != "keep"]
     if others:
         lines = [
-            (f"{other.database}.{other.name}", other.kind.value, other.fate.value)
+            (f"{other.database}.{other.name}", other.kind.value, other.action.value)
             for other in others
         ]
         table(("Object", "Kind", "Action"), lines)
@@ -74,15 +74,15 @@ def drill_answer(result: "DrillResult") -> CommandResult:
     return CommandResult(DrillPassed.of(result), show)
 
 
-def options_answer(options: "Options") -> CommandResult:
+def options_answer(options: "RestoreOptions") -> CommandResult:
     """Tell what can be done with a backup."""
     from app.documents.restores import RecoveryOptions
 
     return CommandResult(RecoveryOptions.of(options), lambda: _show_options(options))
 
 
-def _show_options(options: "Options") -> None:
-    from app.domain.restores.dry_run import proven_at
+def _show_options(options: "RestoreOptions") -> None:
+    from app.domain.restores.proofs import proven_at
 
     manifest = options.manifest
     rows = [

@@ -100,7 +100,7 @@ def prune(
 async def _prune(parts: "Program", *, silent: bool, accept_clock: bool) -> CommandResult:
     from app.documents.retention import Pruned
 
-    order = parts.orders.prune(actor(), accept_clock=accept_clock)
+    order = parts.jobs.prune(actor(), accept_clock=accept_clock)
     result = await perform_run(parts, order, silent=silent)
     bad = [error for _, error in result.unexpected]
     return CommandResult(
@@ -111,7 +111,7 @@ async def _prune(parts: "Program", *, silent: bool, accept_clock: bool) -> Comma
 
 
 def _show_plan(plan: "RetentionPlan") -> None:
-    gone = [verdict for verdict in plan.verdicts if not verdict.is_kept]
+    gone = [verdict for verdict in plan.decisions if not verdict.is_kept]
     rows = [
         (
             verdict.item.backup_id,
@@ -121,11 +121,11 @@ def _show_plan(plan: "RetentionPlan") -> None:
             verdict.reason,
             size(verdict.item.size),
         )
-        for verdict in plan.verdicts
+        for verdict in plan.decisions
     ]
     if rows:
         table(("Backup", "Created (UTC)", "Schedule", "", "Why", "Size"), rows, right=1)
-    stays = len(plan.verdicts) - len(gone)
+    stays = len(plan.decisions) - len(gone)
     freed = size(sum(one.item.size for one in gone))
     say(f"{plural(len(gone), 'backup')} would go ({freed}), {stays:,} would stay.")
     if plan.clock is not None:

@@ -77,7 +77,7 @@ async def _serve(parts: "Service", config: "Config", listening: socket.socket) -
 
     server = _server(config)
     config.app = create_app(
-        parts.program.settings, parts=parts, is_stopping=lambda: server.should_exit
+        parts.program.settings, service=parts, is_stopping=lambda: server.should_exit
     )
     try:
         config.load()
@@ -170,11 +170,11 @@ async def _with_admin(private: "Settings") -> "Settings":
     """Make somebody who can log in, and say how."""
     import secrets
 
-    from app.bootstrap.access import people
+    from app.bootstrap.access import open_access
     from app.domain.access.user import Role
 
     password = secrets.token_urlsafe(12)
-    async with people(private) as parts:
+    async with open_access(private) as parts:
         await parts.users.create("admin", password, Role.ADMIN)
     note(f"A shop to try it on; log in as admin with the password {password}")
     return private

@@ -64,11 +64,11 @@ def list_(as_json: AsJson = False) -> None:
     """List the users by name."""
 
     async def work() -> CommandResult:
-        from app.bootstrap.access import people
+        from app.bootstrap.access import open_access
         from app.config import load_settings
         from app.documents.access import PrintedUserList
 
-        async with people(load_settings()) as parts:
+        async with open_access(load_settings()) as parts:
             users = await parts.users.list()
 
         def show() -> None:
@@ -151,11 +151,11 @@ def _change(
     as_json: bool,
 ) -> NoReturn:
     async def work() -> CommandResult:
-        from app.bootstrap.access import people
+        from app.bootstrap.access import open_access
         from app.config import load_settings
         from app.documents.access import PrintedUser
 
-        async with people(load_settings()) as parts:
+        async with open_access(load_settings()) as parts:
             user = await change(parts.users)
             await record(parts.audit, action, user.name)
         return CommandResult(PrintedUser.of(user), lambda: say(told(user)))

@@ -1,4 +1,4 @@
-"""Alerts: what people are told of without asking."""
+"""Alerts: what operators hear of without asking."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +29,7 @@ class Alert:
     Attributes:
         kind: What happened.
         about: What it is about, such as the name of a schedule or of a backup; with the kind it is
-            the condition: it is told once, and again only when it lasts.
+            the condition: an alert is sent once, and again only when it lasts.
         message: One line, lower case, no full stop; no secret and no row of data.
         hint: One sentence what to do; may be empty.
         run_id: Run that has shown it, if it was one.
@@ -67,7 +67,7 @@ class Alarm(Protocol):
 
 
 class NoAlarm:
-    """For where nobody is to be told."""
+    """For where no alert is to be sent."""
 
     async def raise_alert(self, alert: Alert) -> None:
         """Do nothing."""

@@ -18,7 +18,7 @@ _UNPRINTED: Final = re.compile(r"[\s\x00-\x1f\x7f\u0085\u2028\u2029]+")
 
 
 class NoticeKind(StrEnum):
-    """How a message sounds."""
+    """What a message is for."""
 
     ALARM = "alarm"
     RECOVERY = "recovery"
@@ -71,7 +71,7 @@ class Delivery:
     number: int
     alert_id: AlertId
     target: str
-    tone: NoticeKind
+    kind: NoticeKind
     attempt: int
     due_at: datetime
     at: datetime | None = None
@@ -89,7 +89,7 @@ class Notice:
 
     subject: str
     body: str
-    tone: NoticeKind
+    kind: NoticeKind
 
 
 class Messenger(Protocol):
@@ -100,7 +100,7 @@ class Messenger(Protocol):
         ...
 
     def load(self) -> None:
-        """Look closer at every target; takes a while, and raises InvalidRequestError."""
+        """Check every target; takes a while, and raises InvalidRequestError."""
         ...
 
     async def send(self, target: str, notice: Notice, seconds: float) -> str:
@@ -118,35 +118,35 @@ class Messenger(Protocol):
         ...
 
 
-def compose(record: AlertRecord, tone: NoticeKind, hostname: str) -> Notice:
+def compose(record: AlertRecord, kind: NoticeKind, hostname: str) -> Notice:
     """
     Make the message about a condition as it is now.
 
     Args:
         record: The condition.
-        tone: An alarm while it lasts, a recovery when it is over.
-        hostname: Machine that tells.
+        kind: An alarm while it lasts, a recovery when it is over.
+        hostname: Machine that sends it.
 
     Returns:
         Text without secrets, as far as the condition has none.
     """
-    again = "well again - " if tone is NoticeKind.RECOVERY else ""
+    again = "well again - " if kind is NoticeKind.RECOVERY else ""
     subject = f"Backstay: {again}{record.kind} - {record.about} ({hostname})"
-    parts = [*_texts(record, tone), "\n".join(_facts(record, tone))]
-    return Notice(one_line(subject), "\n\n".join(part for part in parts if part), tone)
+    parts = [*_texts(record, kind), "\n".join(_facts(record, kind))]
+    return Notice(one_line(subject), "\n\n".join(part for part in parts if part), kind)
 
 
-def _texts(record: AlertRecord, tone: NoticeKind) -> list[str]:
-    if tone is NoticeKind.RECOVERY:
+def _texts(record: AlertRecord, kind: NoticeKind) -> list[str]:
+    if kind is NoticeKind.RECOVERY:
         return [record.closing, f"It was: {record.message}"]
     return [record.message, record.hint]
 
 
-def _facts(record: AlertRecord, tone: NoticeKind) -> list[str]:
-    facts = [] if tone is NoticeKind.TEST else [f"Since: {_moment(record.opened_at)}"]
-    if tone is NoticeKind.ALARM and record.count > 1:
+def _facts(record: AlertRecord, kind: NoticeKind) -> list[str]:
+    facts = [] if kind is NoticeKind.TEST else [f"Since: {_moment(record.opened_at)}"]
+    if kind is NoticeKind.ALARM and record.count > 1:
         facts.append(f"Seen: {record.count} times, last {_moment(record.last_rung_at)}")
-    if record.closed_at is not None and tone is NoticeKind.RECOVERY:
+    if record.closed_at is not None and kind is NoticeKind.RECOVERY:
         facts.append(f"Until: {_moment(record.closed_at)}")
     return [*facts, f"Run: {record.run_id}"] if record.run_id else facts
 

@@ -44,7 +44,7 @@ class BackupRequest:
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
     """
-    One line of the catalogue: what `metadata.json` holds per backup, in the customer's shape.
+    One line of the catalogue: what `metadata.json` holds per backup, in the shape of docs/format.md.
 
     Attributes:
         created_at: Aware UTC instant; printed as `YYYY-MM-DD HH:MM:SS`.
@@ -52,7 +52,7 @@ class CatalogueEntry:
         schedule: Schedule that it was made for; empty = none.
         tables: Globs of what was asked for; empty = all.
         exclude_tables: Globs of what was left out.
-        requested: Databases that were asked for; empty = all; None = not noted.
+        requested: Databases that were asked for; empty = all; None = not recorded.
     """
 
     backup_id: BackupId

@@ -13,7 +13,7 @@ UNREADABLE: Final = "its notes cannot be understood, so it may be pinned"
 
 
 class VerifyLevel(StrEnum):
-    """How far to look."""
+    """How far to check."""
 
     SIZE = "size"  # the index is possible, and the file as long as it says
     HASHES = "hashes"  # SHA-256 of the file and of every member
@@ -53,7 +53,7 @@ class Pin:
 @dataclass(frozen=True, slots=True)
 class Check:
     """
-    The last look at a backup on one level.
+    The last check of a backup on one level.
 
     Attributes:
         at: Aware UTC instant of its end.
@@ -85,9 +85,9 @@ class Notes:
     def failure(self) -> Check | None:
         """The last check that failed, unless one as deep has succeeded since."""
         failed = [
-            (one.at, one)
-            for level, one in self.checks.items()
-            if not one.success and not self._disproved(level, one)
+            (check.at, check)
+            for level, check in self.checks.items()
+            if not check.success and not self._disproved(level, check)
         ]
         return max(failed, key=lambda pair: pair[0])[1] if failed else None
 
@@ -97,10 +97,10 @@ class Notes:
         return self.failure is not None
 
     def _disproved(self, level: str, failed: Check) -> bool:
-        """Tell whether a later success looked as far; a size that is right says nothing of bytes."""
+        """Tell whether a later success went as far; a size that is right says nothing of bytes."""
         return any(
-            one.success and one.at > failed.at and depth_of(other) >= depth_of(level)
-            for other, one in self.checks.items()
+            later.success and later.at > failed.at and depth_of(other) >= depth_of(level)
+            for other, later in self.checks.items()
         )
 
     def checked_at(self, *levels: str) -> datetime | None:
@@ -132,7 +132,7 @@ def decode_notes(data: bytes) -> Notes | None:
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
     """
-    What was looked at and found right; anything wrong is an exception.
+    What was checked and found right; anything wrong is an exception.
 
     Attributes:
         level: How far it went.

@@ -1,4 +1,4 @@
-"""Whose document some JSON is, and of which version; told before anything else is said of its keys."""
+"""Whose document some JSON is, and of which version; checked before anything else of its keys."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -272,7 +272,7 @@ class ConsistencyEntry:
 
 @dataclass(frozen=True, slots=True)
 class OptionsEntry:
-    """What was asked for, under the names of the customer's own system where it has one."""
+    """What was asked for, under the names that `docs/format.md` gives."""
 
     include_data: bool
     compress: bool
@@ -356,7 +356,7 @@ def from_json(data: bytes, *, source: str) -> Manifest:
         The manifest that was written.
 
     Raises:
-        ChecksumMismatchError: A byte of it was changed; told before anything else is looked at.
+        ChecksumMismatchError: A byte of it was changed; raised before anything else is read.
         ManifestError: Of a newer format, or a key is missing or of the wrong type.
     """
     check_seal(data, source=source)

@@ -23,22 +23,22 @@ class RetentionPlan:
     What would become of all backups.
 
     Attributes:
-        verdicts: Newest first.
+        decisions: Newest first.
         clock: Why nothing would be deleted although something should be; None when it would.
     """
 
-    verdicts: tuple[RetentionDecision, ...]
+    decisions: tuple[RetentionDecision, ...]
     clock: ClockJumpedError | None
 
     @property
     def deleted(self) -> tuple[RetentionDecision, ...]:
         """What would go."""
-        return tuple(decision for decision in self.verdicts if not decision.is_kept)
+        return tuple(decision for decision in self.decisions if not decision.is_kept)
 
     @property
     def kept(self) -> tuple[RetentionDecision, ...]:
         """What would stay."""
-        return tuple(decision for decision in self.verdicts if decision.is_kept)
+        return tuple(decision for decision in self.decisions if decision.is_kept)
 
 
 @dataclass(frozen=True, slots=True)

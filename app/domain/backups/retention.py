@@ -1,5 +1,5 @@
 """
-Retention: which backups go, and why the others stay. Nothing here looks at a clock or a disk.
+Retention: which backups go, and why the others stay. Nothing here reads a clock or a disk.
 
 1. The good backups of each schedule are counted by its policy; one that is not good takes no place.
 2. From the newest to the oldest: one that the policy does not want may go. 3. It goes only if a newer
@@ -55,7 +55,7 @@ class Holdings:
 
     Attributes:
         databases: Names of those in it.
-        requested: Names that were asked for; empty = all there are; None = not noted.
+        requested: Names that were asked for; empty = all there are; None = not recorded.
         tables: Globs of what was asked for; empty = all.
         exclude_tables: Globs of what was left out.
         include_data: Whether rows are in it.
@@ -84,13 +84,13 @@ class Holdings:
         """
         if self.is_whole and self.databases >= older.databases:
             return True
-        if not self._is_asked_like(older):
+        if not self._is_requested_like(older):
             return False
         if self.requested is not None and self.requested == older.requested:
             return bool(self.databases & older.databases) or not older.databases
         return None in {self.requested, older.requested} and self.databases >= older.databases
 
-    def _is_asked_like(self, other: "Holdings") -> bool:
+    def _is_requested_like(self, other: "Holdings") -> bool:
         return (self.tables, self.exclude_tables, self.include_data) == (
             other.tables,
             other.exclude_tables,
@@ -157,26 +157,26 @@ def plan_retention(
         now: Aware instant.
 
     Returns:
-        One verdict a backup, newest first. Asked again about those that stay, it keeps them all.
+        One decision a backup, newest first. Called again with those that stay, it keeps them all.
     """
-    items = sorted(items, key=lambda one: one.backup_id, reverse=True)
+    items = sorted(items, key=lambda item: item.backup_id, reverse=True)
     counts = {
-        schedule: _Count([one for one in items if _is_counted(one, schedule)], policy, now)
-        for schedule in {one.schedule for one in items}
+        schedule: _Count([item for item in items if _is_counted(item, schedule)], policy, now)
+        for schedule in {item.schedule for item in items}
         for policy in (policies.get(schedule, policies[""]),)
     }
-    verdicts: list[RetentionDecision] = []
+    decisions: list[RetentionDecision] = []
     staying = _Staying()
-    for one in items:
-        if one.is_recovery_point:
-            kept, reason = _judge_recovery_point(one, recovery_point_days, now)
+    for item in items:
+        if item.is_recovery_point:
+            kept, reason = _judge_recovery_point(item, recovery_point_days, now)
         else:
-            kept, reason = counts[one.schedule].judge(one)
-        verdict = _protect(one, staying, is_kept=kept, reason=reason)
-        if verdict.is_kept:
-            staying.add(one)
-        verdicts.append(verdict)
-    return tuple(verdicts)
+            kept, reason = counts[item.schedule].judge(item)
+        decision = _protect(item, staying, is_kept=kept, reason=reason)
+        if decision.is_kept:
+            staying.add(item)
+        decisions.append(decision)
+    return tuple(decisions)
 
 
 def _is_counted(item: RetentionItem, schedule: str) -> bool:
@@ -215,7 +215,7 @@ class _Staying:
     """Good backups that stay, all newer than whatever is asked about."""
 
     def __init__(self) -> None:
-        # Backups of one plan hold the same, so there are few to look at; by each database in them.
+        # Backups of one plan hold the same, so there are few to compare; by each database in them.
         self._found: dict[str, dict[tuple[Holdings, bool], str]] = {}
 
     def add(self, item: RetentionItem) -> None:
@@ -255,8 +255,8 @@ class _Generations:
         self._noun = noun
         self._count = count
         self._newest: dict[str, str] = {}
-        for one in good:
-            self._newest.setdefault(self._name(one), one.backup_id)
+        for item in good:
+            self._newest.setdefault(self._name(item), item.backup_id)
         self._last = list(self._newest.values())[:count]
 
     def wants(self, item: RetentionItem) -> str:
@@ -266,7 +266,7 @@ class _Generations:
         is_late = len(self._last) < self._count or item.backup_id >= self._last[-1]
         return f"newest of {name}" if is_newest and is_late else ""
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Say what is not one of them."""
         return f"not the newest of one of the last {self._count} {self._noun}"
 
@@ -283,7 +283,7 @@ class _Count:
         """Count the good ones, given newest first."""
         self._policy = policy
         self._now = now
-        self._newest = [one.backup_id for one in good[: max(0, policy.count)]]
+        self._newest = [item.backup_id for item in good[: max(0, policy.count)]]
         self._generations = [
             _Generations(good, noun, count)
             for noun, count in (
@@ -297,19 +297,21 @@ class _Count:
         ]
         # What the limit on bytes counts: what the rules and pins keep, from the newest on.
         self._stored = [
-            one for one in good if one.pinned or (self._wanted(one) and not self._is_too_old(one))
+            item
+            for item in good
+            if item.pinned or (self._wanted(item) and not self._is_too_old(item))
         ]
         self._totals: dict[str, int] = {}
         total = 0
-        for one in self._stored:
-            total += one.size
-            self._totals[one.backup_id] = total
+        for item in self._stored:
+            total += item.size
+            self._totals[item.backup_id] = total
 
     def judge(self, item: RetentionItem) -> tuple[bool, str]:
         """Tell whether a backup stays by the policy, or a good one in its place would, and why."""
         reason = self._wanted(item)
         if not reason:
-            return False, self._told()
+            return False, self._describe()
         if self._is_too_old(item):
             return False, f"older than {_days(self._policy.max_days)}, the limit"
         if 0 < self._policy.max_bytes < self._total(item):
@@ -338,15 +340,15 @@ class _Count:
         known = self._totals.get(item.backup_id)
         if known is not None:
             return known
-        newer = [one for one in self._stored if one.backup_id > item.backup_id]
+        newer = [stored for stored in self._stored if stored.backup_id > item.backup_id]
         return (self._totals[newer[-1].backup_id] if newer else 0) + item.size
 
-    def _told(self) -> str:
+    def _describe(self) -> str:
         """Say which rules do not want a backup."""
         policy = self._policy
         rules = [f"older than the {policy.count} newest"] if policy.count > 0 else []
         rules += [f"older than {_days(policy.days)}"] if policy.days > 0 else []
-        return ", ".join([*rules, *(generation.told() for generation in self._generations)])
+        return ", ".join([*rules, *(generation.describe() for generation in self._generations)])
 
 
 # More than any backup is old, and few enough to be added to any year.

@@ -1,4 +1,4 @@
-"""What is usual for a backup: the others of the same schedule and request."""
+"""Size anomalies: backups that differ from the others of the same schedule and request."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -7,14 +7,14 @@ from typing import Final
 from app.domain.backups.backup import BackupRequest, CatalogueEntry
 
 
-# Fewer say nothing of what is usual; more would hold on to what was usual long ago.
+# Fewer say nothing of what is normal; more would hold on to what was normal long ago.
 _LEAST: Final = 3
 _MOST: Final = 10
 
 
-def is_alike(one: CatalogueEntry, other: CatalogueEntry) -> bool:
+def is_alike(entry: CatalogueEntry, other: CatalogueEntry) -> bool:
     """Tell whether the same was asked for two backups; both may be of different schedules."""
-    return (one.requested, one.tables, one.exclude_tables, one.include_data) == (
+    return (entry.requested, entry.tables, entry.exclude_tables, entry.include_data) == (
         other.requested,
         other.tables,
         other.exclude_tables,
@@ -22,9 +22,9 @@ def is_alike(one: CatalogueEntry, other: CatalogueEntry) -> bool:
     )
 
 
-def is_wanted_again(one: CatalogueEntry, request: BackupRequest) -> bool:
+def is_wanted_again(entry: CatalogueEntry, request: BackupRequest) -> bool:
     """Tell whether a request asks for what was asked for a backup."""
-    return (one.requested, one.tables, one.exclude_tables, one.include_data) == (
+    return (entry.requested, entry.tables, entry.exclude_tables, entry.include_data) == (
         tuple(sorted(request.databases)),
         request.tables,
         request.exclude_tables,
@@ -32,7 +32,9 @@ def is_wanted_again(one: CatalogueEntry, request: BackupRequest) -> bool:
     )
 
 
-def unusual(entry: CatalogueEntry, others: Sequence[CatalogueEntry], percent: float) -> str:
+def find_size_anomaly(
+    entry: CatalogueEntry, others: Sequence[CatalogueEntry], percent: float
+) -> str:
     """
     Compare a backup with those before it.
 
@@ -52,16 +54,16 @@ def unusual(entry: CatalogueEntry, others: Sequence[CatalogueEntry], percent: fl
             and (other.schedule, other.recovery_point) == (entry.schedule, entry.recovery_point)
             and is_alike(other, entry)
         ),
-        key=lambda one: one.backup_id,
+        key=lambda other: other.backup_id,
     )[-_MOST:]
     if not percent or len(before) < _LEAST:
         return ""
     figures = (
-        ("bytes of SQL", entry.raw_size, median(one.raw_size for one in before)),
-        ("rows", entry.rows_count, median(one.rows_count for one in before)),
+        ("bytes of SQL", entry.raw_size, median(other.raw_size for other in before)),
+        ("rows", entry.rows_count, median(other.rows_count for other in before)),
     )
     return " and ".join(
-        f"{found} {what} instead of about {usual:.0f}"
-        for what, found, usual in figures
-        if 100 * abs(found - usual) > percent * usual > 0
+        f"{found} {what} instead of about {normal:.0f}"
+        for what, found, normal in figures
+        if 100 * abs(found - normal) > percent * normal > 0
     )

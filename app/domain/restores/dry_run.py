@@ -1,14 +1,12 @@
-"""What is found out about a restore without doing it: dry runs, drills, options."""
+"""What is found out about a restore without doing it: the dry run, and the options of a backup."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from app.domain.backups.manifest import ObjectKind
+from app.domain.backups.manifest import Manifest, ObjectKind
 from app.domain.ids import BackupId
+from app.domain.restores.journal import Journal
+from app.domain.restores.proofs import Proof
 from app.errors import AppError
 
 
@@ -29,7 +27,7 @@ class TableForecast:
     Attributes:
         database: Of the target.
         name: Of the table.
-        fate: What would become of it.
+        action: What would be done with it.
         rows_now: Rows in the live table, counted; None when there is none or it stays.
         rows_then: Rows after the restore; None when the table goes or stays.
         same_definition: Whether live and backup are defined alike; None without either.
@@ -39,7 +37,7 @@ class TableForecast:
 
     database: str
     name: str
-    fate: Action
+    action: Action
     rows_now: int | None = None
     rows_then: int | None = None
     same_definition: bool | None = None
@@ -54,7 +52,7 @@ class ObjectForecast:
     database: str
     kind: ObjectKind
     name: str
-    fate: Action
+    action: Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,52 +149,21 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class RestoreOptions:
     """
-    One time that a backup was restored, or could not be; kept beside it.
+    What can be done with a backup here.
 
     Attributes:
-        at: Aware UTC instant of the end.
-        by: `drill` or `restore`.
-        success: Whether everything was read back and equal.
-        seconds: How long it took.
-        server: Vendor and version.
-        tables: How many tables.
-        rows: How many rows.
-        raw_size: Bytes of SQL.
-        whole: Whether all of the backup was restored.
-        error: Code of what went wrong; empty when nothing.
+        problems: What a full restore in place would be refused for.
+        proofs: What restores of it have shown, newest first.
+        undoable: Restores of it that can be undone now.
     """
 
-    at: datetime
-    by: str
-    success: bool
-    seconds: float
-    server: str
-    tables: int
-    rows: int
-    raw_size: int
-    whole: bool
-    error: str = ""
-
-
-MAX_PROOFS: Final = 50
-_PROOFS: Final = TypeAdapter(tuple[Proof, ...])
-
-
-def encode_proofs(proofs: tuple[Proof, ...]) -> bytes:
-    """Encode proofs as JSON, newest first."""
-    return _PROOFS.dump_json(proofs, indent=1) + b"\n"
-
-
-def decode_proofs(data: bytes) -> tuple[Proof, ...]:
-    """Decode proofs; a file that is damaged counts as none."""
-    try:
-        return _PROOFS.validate_json(data)
-    except ValidationError:
-        return ()
-
-
-def proven_at(proofs: tuple[Proof, ...]) -> datetime | None:
-    """Return when all of a backup was last restored and equal."""
-    return max((proof.at for proof in proofs if proof.success and proof.whole), default=None)
+    manifest: Manifest
+    problems: tuple[AppError, ...]
+    compatibility: Compatibility
+    missing_rights: tuple[str, ...]
+    space: Space
+    estimate: Estimate
+    proofs: tuple[Proof, ...]
+    undoable: tuple[Journal, ...]

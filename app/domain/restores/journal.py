@@ -1,7 +1,7 @@
 """
-What a recovery writes down before it does it, so that the next start can finish or undo it.
+What a restore writes down before it does it, so that the next start can finish or undo it.
 
-A recovery brings tables into a database by a *swap*: they wait in a source schema, the tables that
+A restore brings tables into a database by a *swap*: they wait in a source schema, the tables that
 they replace go to a schema where they are kept, all in one RENAME TABLE. An undo is a swap like any
 other, whose source is where an earlier one kept its tables.
 """
@@ -33,7 +33,7 @@ class RestoreKind(StrEnum):
 
 
 class RestorePhase(StrEnum):
-    """How far a recovery has come; what really happened is read from the server."""
+    """How far a restore has come; what really happened is read from the server."""
 
     LOADING = "loading"  # only staging schemas were touched
     SWAPPING = "swapping"  # triggers may be gone, the RENAME may have happened
@@ -135,8 +135,8 @@ class SchemaSwap:
     kept: str
     incoming: tuple[str, ...] = ()
     outgoing: tuple[str, ...] = ()
-    wanted: ObjectSet = field(default_factory=lambda: ObjectSet(""))
-    present: ObjectSet = field(default_factory=lambda: ObjectSet(""))
+    wanted: ObjectSet = field(default_factory=lambda: ObjectSet(source=""))
+    present: ObjectSet = field(default_factory=lambda: ObjectSet(source=""))
     foreign_keys: tuple[ForeignKey, ...] = ()
     kept_foreign_keys: tuple[ForeignKey, ...] = ()
     whole: bool = False
@@ -147,14 +147,14 @@ class SchemaSwap:
     def needs_fence(self) -> bool:
         """Tell whether there is a moment in which a write would miss a trigger or a foreign key."""
         objects = (*self.wanted.entries, *self.present.entries)
-        triggers = any(one.kind is ObjectKind.TRIGGER for one in objects)
+        triggers = any(entry.kind is ObjectKind.TRIGGER for entry in objects)
         return triggers or bool(self.foreign_keys or self.kept_foreign_keys)
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
     """
-    One recovery.
+    One restore, undo or drill.
 
     Attributes:
         restore_id: `restore_` and 12 hex digits.
@@ -168,7 +168,7 @@ class Journal:
         fenced: Whether the server was made read-only for the swap, by us.
         recovery_point: Backup of what was there before; empty when there is none.
         keep_until: Until when the old tables are kept; None before the swap.
-        undoes: Recovery whose kept tables an undo brings back.
+        undoes: Restore whose kept tables an undo brings back.
     """
 
     # The file has kept the key of the first version, so that journals outlive an upgrade.

@@ -1,10 +1,12 @@
-"""What is asked of a restore, and what it says it has done."""
+"""What is asked of a restore, how it is planned, and what it says it has done."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.domain.backups.manifest import Manifest
 from app.domain.ids import BackupId
-from app.domain.restores.journal import RestoreId
+from app.domain.restores.journal import RestoreId, RestoreKind
+from app.domain.restores.load import DatabaseLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,42 @@ class RestoreRequest:
     create_backup: bool = True
     skip_binlog: bool = False
     threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """
+    What a restore or a drill will do, by the manifest alone: no server was asked, no file is open.
+
+    Attributes:
+        restore_id: Names it and its staging schemas, so a plan is carried out once.
+        kind: RESTORE, or DRILL, whose targets are its staging schemas.
+        request: What is asked for.
+        manifest: Of the backup.
+        loads: One a database with anything to restore.
+    """
+
+    restore_id: RestoreId
+    kind: RestoreKind
+    request: RestoreRequest
+    manifest: Manifest
+    loads: tuple[DatabaseLoad, ...]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the names of the databases that are filled."""
+        return tuple(load.target for load in self.loads)
+
+    @property
+    def makes_recovery_point(self) -> bool:
+        """Whether what is there is backed up first."""
+        in_place = self.kind is RestoreKind.RESTORE and not self.request.into
+        return in_place and self.request.create_backup
+
+    @property
+    def keeps_definitions(self) -> bool:
+        """Whether the tables that are there keep their definitions; a drill has none there."""
+        return self.kind is RestoreKind.RESTORE and self.request.data_only
 
 
 @dataclass(frozen=True, slots=True)

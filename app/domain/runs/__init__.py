@@ -1,1 +1,1 @@
-"""Values of runs: state, progress, who asked; imports nothing but other values."""
+"""Values of runs: state, progress, requester; imports nothing but other values."""

@@ -58,7 +58,7 @@ class Pace:
 
     def __init__(self, now: float) -> None:
         self._phase: Phase | None = None
-        self._run_began = self._began = self._looked = now
+        self._run_began = self._began = self._reported = now
         self._seen = 0
 
     def rate(self, progress: "Progress", now: float) -> float:
@@ -73,13 +73,13 @@ class Pace:
             Bytes a second; 0 while unknown.
         """
         if progress.phase is not self._phase or progress.bytes_done < self._seen:
-            # What has moved did so some time after the last look; too slow a rate promises nothing.
+            # What has moved did so some time after the last report; too slow a rate promises nothing.
             idle = progress.bytes_done == 0
             self._phase, self._began = (
                 progress.phase,
-                now - _LEAST_SECONDS if idle else self._looked,
+                now - _LEAST_SECONDS if idle else self._reported,
             )
-        self._seen, self._looked = progress.bytes_done, now
+        self._seen, self._reported = progress.bytes_done, now
         return progress.bytes_done / max(now - self._began, _LEAST_SECONDS)
 
     def report(self, progress: "Progress", now: float) -> ProgressReport:

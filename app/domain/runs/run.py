@@ -88,7 +88,7 @@ class Run:
         owner: Which installation runs it; only that one may say that it was interrupted.
         backup_id: Backup that it makes or works with; empty while unknown.
         restore_id: Restore that it makes; empty for other kinds and while unknown.
-        request: What was asked, as it was asked.
+        request: What was asked for, as it was asked for.
         revision: Counts the changes, from 1; a higher one has everything of a lower one.
         result: What came of it, the document of the command; None unless it succeeded.
         error: Why it failed or was cancelled.
@@ -121,7 +121,7 @@ class IdempotencyKey:
 
     Attributes:
         key: Text of the caller, unique among theirs; 1 to 128 characters of `[A-Za-z0-9._:-]`.
-        fingerprint: SHA-256 of what was asked, hexadecimal.
+        fingerprint: SHA-256 of what was asked for, hexadecimal.
     """
 
     key: str

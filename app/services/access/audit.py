@@ -34,7 +34,7 @@ class AuditService:
         try:
             await asyncio.to_thread(self._heads.advance, entry.number, entry.digest)
         except StorageError as exc:  # the entry is there; a later head covers it too
-            _log.warning("The head of the audit was not kept", extra={"facts": {"error": str(exc)}})
+            _log.warning("Audit head could not be stored", extra={"facts": {"error": str(exc)}})
 
     async def list(self, wanted: AuditFilter, page: Page) -> tuple[Sequence[AuditEntry], int]:
         """Return a page, and how many entries there are in all."""

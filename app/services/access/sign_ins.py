@@ -133,7 +133,7 @@ class SignInService:
             raise NotAuthenticatedError(_OVER, hint=_HINT)
         return replace(identity, role=self._require_good(*found).role)
 
-    async def forget_expired(self) -> None:
+    async def delete_expired(self) -> None:
         """Delete sessions that nobody can refresh any more."""
         await self._store.delete_sessions(self._clock.now())
 

@@ -2,9 +2,9 @@
 Messages to be sent, sent: now, after pauses when a target refuses, and by one process only.
 
 Each target has its own loop, so one that hangs keeps no other waiting. A message is claimed, sent, and
-then settled; how each attempt ended stays in the log.
+then finished; how each attempt ended stays in the log.
 
-Not guaranteed: exactly once. Who dies between sending and settling leaves a claim that runs out, and the
+Not guaranteed: exactly once. Who dies between sending and finishing leaves a claim that runs out, and the
 message is sent again; rather twice than never.
 """
 
@@ -26,8 +26,8 @@ _log: Final = logging.getLogger(__name__)
 # Longer than an attempt with what is written about it: then whoever claimed it is dead.
 _CLAIM_MARGIN: Final = timedelta(seconds=60)
 # Others add to the log too, such as commands; and a control database comes back at some time.
-_LOOK_SECONDS: Final = 30.0
-_FORGET_SECONDS: Final = 3600.0
+_POLL_SECONDS: Final = 30.0
+_EXPIRY_SECONDS: Final = 3600.0
 _KEPT: Final = timedelta(days=90)
 # For a target that is not in the settings any more, or nobody serves this control database.
 _STALE: Final = timedelta(days=7)
@@ -39,8 +39,8 @@ class RetryPolicy:
     How long is waited, and for what.
 
     Attributes:
-        repeat_after: How long people are left in peace about a condition that lasts.
-        seconds: How long one attempt may take; a mail server that looks senders up takes its time.
+        repeat_after: How long after an alert about a condition that lasts the next one is sent.
+        seconds: How long one attempt may take; a mail server that checks senders takes its time.
         pauses: Seconds after the first failed attempt, the second, and so on; after one more it is
             given up. Short for a restart, long for an outage, and over before the next day's.
     """
@@ -56,7 +56,7 @@ class Deliverer:
 
     Args:
         hostname: Machine that messages name.
-        patience: How long an attempt may take, and the pauses between them.
+        policy: How long an attempt may take, and the pauses between them.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Deliverer:
         messenger: Messenger,
         clock: Clock,
         hostname: str,
-        patience: RetryPolicy,
+        policy: RetryPolicy,
     ) -> None:
         self._store = store
         self._messenger = messenger
         self._clock = clock
         self._hostname = hostname
-        self._seconds = patience.seconds
-        self._pauses = patience.pauses
+        self._seconds = policy.seconds
+        self._pauses = policy.pauses
         self._wakes = {target: asyncio.Event() for target in self._targets}
 
     @property
@@ -80,13 +80,13 @@ class Deliverer:
         return self._messenger.targets_for(AlertKind.TEST)
 
     def wake(self) -> None:
-        """Let everybody look for new messages."""
+        """Let every target's loop read new messages."""
         for event in self._wakes.values():
             event.set()
 
     async def run_forever(self) -> None:
         """Send what is due, again and again, until cancelled; nothing that fails ends it."""
-        await together(self._forget(), *(self._serve(target) for target in self._targets))
+        await together(self._expire(), *(self._serve(target) for target in self._targets))
 
     async def flush(self, seconds: float) -> None:
         """Send what is due now, and take no longer than this."""
@@ -97,14 +97,14 @@ class Deliverer:
         wake = self._wakes[target]
         while True:
             wake.clear()
-            wait = _LOOK_SECONDS
+            wait = _POLL_SECONDS
             try:
                 while await self._deliver(target, self._seconds):
                     pass
                 wait = await self._seconds_to_next(target)
             except AppError as exc:
                 _warn(exc)
-            await _waited(wake, min(wait, _LOOK_SECONDS))
+            await _waited(wake, min(wait, _POLL_SECONDS))
 
     async def _drain(self, target: str, deadline: float) -> None:
         loop = asyncio.get_running_loop()
@@ -112,8 +112,8 @@ class Deliverer:
             while (left := deadline - loop.time()) > 0:
                 if not await self._deliver(target, min(left, self._seconds)):
                     return
-        except AppError as exc:  # whoever has something to tell has said so already
-            _log.info("The log of alerts is not there", extra={"facts": {"error": str(exc)}})
+        except AppError as exc:  # whoever raised an alert has logged it already
+            _log.info("Alert log could not be read", extra={"facts": {"error": str(exc)}})
 
     async def _deliver(self, target: str, seconds: float) -> bool:
         """Make the next attempt to reach a target; return whether there was one to be made."""
@@ -126,33 +126,33 @@ class Deliverer:
         if claimed is None:
             return False
         delivery, record = claimed
-        notice = compose(record, delivery.tone, self._hostname)
+        notice = compose(record, delivery.kind, self._hostname)
         error = await self._messenger.send(target, notice, seconds)
         pause = (
             self._pauses[delivery.attempt - 1] if delivery.attempt <= len(self._pauses) else None
         )
         at = self._clock.now()
         next_due_at = None if pause is None else at + timedelta(seconds=pause)
-        facts = {"target": target, "about": f"{record.kind}:{record.about}", "tone": delivery.tone}
+        facts = {"target": target, "about": f"{record.kind}:{record.about}", "tone": delivery.kind}
         if error:
             facts |= {"attempt": str(delivery.attempt), "error": error}
-            what = "An alert was not taken" if next_due_at else "An alert was given up"
+            what = "Alert was not delivered; retrying" if next_due_at else "Alert was given up"
             _log.warning(what, extra={"facts": facts})
         else:
-            _log.info("An alert was delivered", extra={"facts": facts})
+            _log.info("Alert was delivered", extra={"facts": facts})
         await shielded(self._store.finish(delivery, at, error, next_due_at))
         return True
 
     async def _seconds_to_next(self, target: str) -> float:
         due_at = await self._store.next_due(target)
         if due_at is None:
-            return _LOOK_SECONDS
+            return _POLL_SECONDS
         return max(0.0, (due_at - self._clock.now()).total_seconds())
 
-    async def _forget(self) -> None:
+    async def _expire(self) -> None:
         """Keep the log short; the first time after a while, when what was waiting has been sent."""
         while True:
-            await asyncio.sleep(_FORGET_SECONDS)
+            await asyncio.sleep(_EXPIRY_SECONDS)
             now = self._clock.now()
             try:
                 await self._store.expire(now, before=now - _KEPT, stale=now - _STALE)
@@ -169,4 +169,4 @@ async def _waited(wake: asyncio.Event, seconds: float) -> None:
 
 
 def _warn(error: AppError) -> None:
-    _log.warning("The log of alerts is not there", extra={"facts": {"error": str(error)}})
+    _log.warning("Alert log could not be read", extra={"facts": {"error": str(error)}})

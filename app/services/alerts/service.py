@@ -1,9 +1,9 @@
 """
-Alerts: a condition is told once, again while it lasts, and its end quietly to those who were told.
+Alerts: one is sent when a condition begins, again while it lasts, and its end to those who got it.
 
-1. Whoever sees a condition rings; it is written down, and messages are planned in the same transaction.
+1. Whoever sees a condition raises an alert; it is written down, and messages are planned in the same transaction.
 2. The deliverer sends them, from the service or from a command that flushes. 3. Whoever sees that it is
-over clears it. A control database that is not there leaves an alarm one chance: it is sent at once, and
+over resolves it. A control database that is not there leaves an alarm one chance: it is sent at once, and
 this process remembers that it was.
 """
 
@@ -30,10 +30,10 @@ _SOON_SECONDS: Final = 2.0
 _EARLY: Final = 0.95
 # Of each condition that a list shows.
 _MOST_DELIVERIES: Final = 20
-# More backups than this are not damaged at once; those beyond it are over a look later.
+# More backups than this are not damaged at once; those beyond it are resolved a check later.
 _MOST_OPEN: Final = 500
-# Runs that nobody may be watching; checks tell of what they find themselves.
-_TOLD: Final = frozenset({
+# Runs that nobody may be watching; checks raise alerts of what they find themselves.
+_REPORTED: Final = frozenset({
     RunKind.BACKUP,
     RunKind.RECOVERY_POINT,
     RunKind.RESTORE,
@@ -41,13 +41,13 @@ _TOLD: Final = frozenset({
     RunKind.DRILL,
     RunKind.PRUNE,
 })
-# A drill that fails is kept with its backup and told as such; these leave nothing there.
+# A drill that fails is kept with its backup and has an alert as such; these leave nothing there.
 _UNKEPT: Final = frozenset({RunInterruptedError.code, AppError.code})
 
 
 @dataclass(slots=True)
 class _Direct:
-    """A condition that was told without having been written down."""
+    """A condition whose alert was sent without having been written down."""
 
     record: AlertRecord
     arrived: set[str] = field(default_factory=set)
@@ -59,7 +59,7 @@ class AlertService:
 
     Args:
         hostname: Machine that messages name.
-        patience: How long is waited, and for what.
+        policy: How long is waited, and for what.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class AlertService:
         messenger: Messenger,
         clock: Clock,
         hostname: str,
-        patience: RetryPolicy,
+        policy: RetryPolicy,
     ) -> None:
         self._store = store
         self._messenger = messenger
         self._clock = clock
         self._hostname = hostname
-        self._repeat_after = patience.repeat_after * _EARLY
-        self._seconds = patience.seconds
-        self._deliverer = Deliverer(store, messenger, clock, hostname, patience)
+        self._repeat_after = policy.repeat_after * _EARLY
+        self._seconds = policy.seconds
+        self._deliverer = Deliverer(store, messenger, clock, hostname, policy)
         self._direct: dict[str, _Direct] = {}
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,11 +85,11 @@ class AlertService:
 
     async def raise_alert(self, alert: Alert) -> None:
         """Report a condition that lasts; returns soon, and raises no AppError."""
-        await self._soon(self._ring(alert))
+        await self._soon(self._raise(alert))
 
     async def resolve(self, kind: AlertKind, about: str, message: str) -> None:
         """Report that a condition is over; returns soon, and raises no AppError."""
-        await self._soon(self._clear(Alert(kind, about, message)))
+        await self._soon(self._resolve(Alert(kind, about, message)))
 
     async def raised(self, kind: AlertKind) -> Collection[str] | None:
         """Tell what the conditions of a kind that last are about; None = nobody knows."""
@@ -98,14 +98,14 @@ class AlertService:
             found, _ = await self._store.list(wanted, Page(_MOST_OPEN, sort="-opened_at"))
         except AppError:
             return None
-        return {one.about for one in found}
+        return {record.about for record in found}
 
     async def begun(self, run: Run) -> None:
-        """Hear that a run works now; nobody is told."""
+        """Do nothing: a run that works is no condition."""
 
     async def ended(self, run: Run) -> None:
-        """Tell of a run that failed with nobody watching, and of one that makes up for it."""
-        if run.kind not in _TOLD:
+        """Raise an alert for a run that failed with nobody watching, resolve it after one that succeeds."""
+        if run.kind not in _REPORTED:
             return
         schedule = _schedule_of(run)
         # With a space, so that no schedule has this name.
@@ -120,10 +120,10 @@ class AlertService:
             message = f"the {run.kind} has failed: {why}"
             await self.raise_alert(Alert(AlertKind.FAILURE, about, message, hint, run.run_id))
 
-    # -- who is told ------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Look closer at the addresses; raises InvalidRequestError for one that makes no sense."""
+        """Check the addresses; raises InvalidRequestError for one that makes no sense."""
         await asyncio.to_thread(self._messenger.load)
 
     async def run_forever(self) -> None:
@@ -158,28 +158,30 @@ class AlertService:
         try:
             await self._store.record(alert, self._clock.now(), outcomes)
         except AppError as exc:
-            _log.warning("The test was not written down", extra={"facts": {"error": str(exc)}})
+            _log.warning("Test alert could not be recorded", extra={"facts": {"error": str(exc)}})
         return outcomes
 
     async def list(
         self, wanted: AlertFilter, page: Page
     ) -> tuple[Sequence[tuple[AlertRecord, Sequence[Delivery]]], int]:
         """
-        List conditions, each with the newest attempts to tell of it.
+        List conditions, each with the newest attempts to send messages about it.
 
         Returns:
             A page, and the count of all.
         """
         records, total = await self._store.list(wanted, page)
-        found = await self._store.deliveries([one.alert_id for one in records], _MOST_DELIVERIES)
+        found = await self._store.deliveries(
+            [record.alert_id for record in records], _MOST_DELIVERIES
+        )
         return [
-            (record, [one for one in found if one.alert_id == record.alert_id])
+            (record, [attempt for attempt in found if attempt.alert_id == record.alert_id])
             for record in records
         ], total
 
     # -- one condition ----------------------------------------------------------------------------
 
-    async def _ring(self, alert: Alert) -> None:
+    async def _raise(self, alert: Alert) -> None:
         async with self._turn:
             at = self._clock.now()
             told_before = at - self._repeat_after
@@ -193,49 +195,49 @@ class AlertService:
                 )
             except AppError as exc:
                 facts["error"] = str(exc)
-                _log.warning(f"Alert, not written down: {alert.message}", extra={"facts": facts})
+                _log.warning(f"Alert, not recorded: {alert.message}", extra={"facts": facts})
                 if not knows:
-                    self._tell_directly(alert, at, targets)
+                    self._send_directly(alert, at, targets)
                 return
             if told:
                 _log.warning(f"Alert: {alert.message}", extra={"facts": facts})
                 self._deliverer.wake()
 
-    async def _clear(self, alert: Alert) -> None:
+    async def _resolve(self, alert: Alert) -> None:
         """Close a condition; the text of the alert says what is well again."""
         async with self._turn:
             at = self._clock.now()
             if (direct := self._direct.pop(alert.key, None)) is not None:
-                _ = self._spawn(self._tell_end(direct, alert.message, at))
+                _ = self._spawn(self._send_end(direct, alert.message, at))
             try:
                 if await self._store.resolve(alert.key, at, alert.message):
                     facts = {"about": alert.key}
-                    _log.info(f"Alert over: {alert.message}", extra={"facts": facts})
+                    _log.info(f"Alert resolved: {alert.message}", extra={"facts": facts})
                     self._deliverer.wake()
             except AppError as exc:
                 facts = {"about": alert.key, "error": str(exc)}
-                _log.warning("The end of an alert was not written down", extra={"facts": facts})
+                _log.warning("End of an alert could not be recorded", extra={"facts": facts})
 
-    def _tell_directly(self, alert: Alert, at: datetime, targets: Sequence[str]) -> None:
+    def _send_directly(self, alert: Alert, at: datetime, targets: Sequence[str]) -> None:
         direct = self._direct[alert.key] = _Direct(_record_of(alert, at))
 
-        async def tell() -> None:
+        async def send() -> None:
             outcomes = await self._send(direct.record, NoticeKind.ALARM, targets)
             _report(direct.record, NoticeKind.ALARM, outcomes)
             direct.arrived.update(target for target, error in outcomes.items() if not error)
 
-        _ = self._spawn(tell())
+        _ = self._spawn(send())
 
-    async def _tell_end(self, direct: _Direct, closing: str, at: datetime) -> None:
+    async def _send_end(self, direct: _Direct, closing: str, at: datetime) -> None:
         over = replace(direct.record, closed_at=at, closing=closing)
         outcomes = await self._send(over, NoticeKind.RECOVERY, sorted(direct.arrived))
         _report(over, NoticeKind.RECOVERY, outcomes)
 
     async def _send(
-        self, record: AlertRecord, tone: NoticeKind, targets: Sequence[str]
+        self, record: AlertRecord, kind: NoticeKind, targets: Sequence[str]
     ) -> dict[str, str]:
         """Send a message to targets at once, and return by target why it was not taken."""
-        notice = compose(record, tone, self._hostname)
+        notice = compose(record, kind, self._hostname)
         errors = await asyncio.gather(
             *(self._messenger.send(target, notice, self._seconds) for target in targets)
         )
@@ -270,16 +272,25 @@ def _schedule_of(run: Run) -> str:
 def _record_of(alert: Alert, at: datetime) -> AlertRecord:
     """Make what a store would have made."""
     return AlertRecord(
-        AlertId(""), alert.kind, alert.about, alert.message, alert.hint, alert.run_id, at, at, 1, at
+        alert_id=AlertId(""),
+        kind=alert.kind,
+        about=alert.about,
+        message=alert.message,
+        hint=alert.hint,
+        run_id=alert.run_id,
+        opened_at=at,
+        last_rung_at=at,
+        count=1,
+        told_at=at,
     )
 
 
-def _report(record: AlertRecord, tone: NoticeKind, outcomes: Mapping[str, str]) -> None:
+def _report(record: AlertRecord, kind: NoticeKind, outcomes: Mapping[str, str]) -> None:
     """Write down in the log of the program how it went, where there is no other."""
     for target, error in outcomes.items():
-        facts = {"target": target, "about": f"{record.kind}:{record.about}", "tone": tone}
+        facts = {"target": target, "about": f"{record.kind}:{record.about}", "tone": kind}
         if error:
             extra = {"facts": facts | {"error": error}}
-            _log.warning("An alert was not taken", extra=extra)
+            _log.warning("Alert was not delivered", extra=extra)
         else:
-            _log.info("An alert was delivered", extra={"facts": facts})
+            _log.info("Alert was delivered", extra={"facts": facts})

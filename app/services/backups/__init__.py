@@ -1,1 +1,1 @@
-"""The stored thing: made, verified, noted, pinned, kept and deleted; imports `access` for the audit."""
+"""The stored thing: made, verified, checked, pinned, kept and deleted; imports `access` for the audit."""

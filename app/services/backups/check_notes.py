@@ -1,4 +1,4 @@
-"""What checks have found, noted beside the backups and read from there."""
+"""What checks have found, recorded beside the backups and read from there."""
 
 import asyncio
 import logging
@@ -15,10 +15,10 @@ from app.errors import AppError, BackupNotFoundError, ChecksumMismatchError
 _log: Final = logging.getLogger(__name__)
 
 
-async def note_check(
+async def record_check(
     catalogue: Catalogue, backup_id: str, level: VerifyLevel, check: Check
 ) -> None:
-    """Note what a check has found; nothing happens to a backup that is not there, or a full medium."""
+    """Record what a check has found; nothing happens to a backup that is not there, or a full medium."""
 
     def change(notes: Notes) -> Notes:
         return replace(notes, checks={**notes.checks, level.value: check})
@@ -29,13 +29,13 @@ async def note_check(
         pass
     except AppError as exc:  # the check has found what it has found
         facts = {"backup_id": backup_id, "error": str(exc)}
-        _log.warning("The check could not be noted", extra={"facts": facts})
+        _log.warning("Check result could not be recorded", extra={"facts": facts})
 
 
 async def read_checks(catalogue: Catalogue, manifest: Manifest) -> dict[str, Check]:
-    """Return the last look at a backup on each level, shallow ones first; raises StorageError."""
+    """Return the last check of a backup on each level, shallow ones first; raises StorageError."""
     try:
         notes = await asyncio.to_thread(catalogue.notes, manifest.backup_id)
-    except ChecksumMismatchError:  # nobody knows of any; whoever reads the pin tells of it
+    except ChecksumMismatchError:  # nobody knows of any; whoever reads the pin reports that
         notes = Notes()
     return checks_of(notes, manifest.created_at, read_back=manifest.options.verify)

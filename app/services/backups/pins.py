@@ -11,7 +11,7 @@ from app.errors import ChecksumMismatchError
 
 
 class PinService:
-    """Pins backups, and tells which are."""
+    """Pins backups, and tells which are pinned."""
 
     def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
         self._catalogue = catalogue
@@ -31,16 +31,16 @@ class PinService:
         """
         pin = Pin(self._clock.now(), by, " ".join(reason.split()))
         return await asyncio.to_thread(
-            self._catalogue.change_notes, backup_id, lambda one: replace(one, pin=pin)
+            self._catalogue.change_notes, backup_id, lambda notes: replace(notes, pin=pin)
         )
 
     async def unpin(self, backup_id: str) -> Notes:
         """Let a backup be deleted again; one that is not pinned is fine; raises as `pin` does."""
         return await asyncio.to_thread(
-            self._catalogue.change_notes, backup_id, lambda one: replace(one, pin=None)
+            self._catalogue.change_notes, backup_id, lambda notes: replace(notes, pin=None)
         )
 
-    async def look(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
+    async def read(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
         """
         Tell which backups are pinned.
 
@@ -50,15 +50,16 @@ class PinService:
         Raises:
             StorageError: The directory cannot be read.
         """
-        return await asyncio.to_thread(self._look, backup_ids)
+        return await asyncio.to_thread(self._read, backup_ids)
 
-    def _look(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
+    def _read(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
         pins: dict[str, Pin | None] = {}
-        for one in backup_ids:
+        for backup_id in backup_ids:
             try:
-                pin = self._catalogue.notes(one).pin
+                pin = self._catalogue.notes(backup_id).pin
             except ChecksumMismatchError:
-                pins[one] = None
+                pins[backup_id] = None
             else:
-                pins.update({one: pin} if pin else {})
+                if pin is not None:
+                    pins[backup_id] = pin
         return pins

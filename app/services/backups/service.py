@@ -19,7 +19,7 @@ from app.domain.backups.check_notes import Check, VerifyLevel, VerifyReport
 from app.domain.backups.manifest import Codec, DatabaseEntry, Manifest, MemberKind, OptionsEntry
 from app.domain.ids import BackupId, new_backup_id, parse_backup_id
 from app.domain.ports import Clock, Statement
-from app.domain.restores.dry_run import proven_at
+from app.domain.restores.proofs import proven_at
 from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
 from app.engine.dump.dump import Dump, DumpPlan
@@ -37,7 +37,7 @@ from app.errors import (
     SnapshotError,
     StorageError,
 )
-from app.services.backups.check_notes import note_check
+from app.services.backups.check_notes import record_check
 from app.services.backups.space import require_space
 
 
@@ -75,7 +75,6 @@ class BackupService:
         """
         progress = progress or Progress()
         progress.enter(Phase.CONNECT)
-        await asyncio.to_thread(self._prepare_directory)
         manifest = await self._attempts(request, progress, left=_ATTEMPTS)
         await asyncio.to_thread(self._catalogue.refresh, manifest)
         facts = {"backup_id": manifest.backup_id, "duration": manifest.duration}
@@ -84,7 +83,7 @@ class BackupService:
 
     async def list(self, wanted: BackupFilter, page: Page) -> BackupPage:
         """
-        Look at the catalogue.
+        List backups.
 
         Args:
             wanted: Which backups.
@@ -100,7 +99,7 @@ class BackupService:
 
     async def info(self, backup_id: str) -> Manifest:
         """
-        Look at one backup.
+        Read the manifest of one backup.
 
         Returns:
             All that is known about it.
@@ -118,10 +117,10 @@ class BackupService:
         progress: Progress | None = None,
     ) -> VerifyReport:
         """
-        Prove that a backup is what was written; what was found is noted beside it.
+        Prove that a backup is what was written; what was found is recorded beside it.
 
         Returns:
-            What was looked at.
+            What was read.
 
         Raises:
             BackupNotFoundError: No such backup.
@@ -130,17 +129,17 @@ class BackupService:
         """
         progress, began = progress or Progress(), self._clock.monotonic()
 
-        async def note(error: str = "") -> None:
+        async def record(error: str = "") -> None:
             seconds = round(self._clock.monotonic() - began, 3)
             check = Check(self._clock.now(), success=not error, seconds=seconds, error=error)
-            await note_check(self._catalogue, backup_id, level, check)
+            await record_check(self._catalogue, backup_id, level, check)
 
         try:
             report = await self._verify(backup_id, level, progress)
         except (IntegrityError, StorageError, BackupNotFoundError) as exc:
-            await note(exc.code)
+            await record(exc.code)
             raise
-        await note()
+        await record()
         return report
 
     async def delete(self, backup_id: str) -> None:
@@ -174,7 +173,7 @@ class BackupService:
         )
         shown = found[page.offset : page.offset + page.limit]
         return BackupPage(
-            tuple((one, proven_at(self._catalogue.proofs(one.backup_id))) for one in shown),
+            tuple((entry, proven_at(self._catalogue.proofs(entry.backup_id))) for entry in shown),
             len(found),
             survey,
         )
@@ -197,6 +196,7 @@ class BackupService:
     async def _attempt(self, request: BackupRequest, progress: Progress) -> Manifest:
         began_at, began = self._clock.now(), self._clock.monotonic()
         names = await self._names(request)
+        await asyncio.to_thread(self._prepare_directory)  # not for a server that does not answer
         newest = await asyncio.to_thread(self._catalogue.newest_id)
         backup_id = new_backup_id(began_at, newest)
         _log.info("Starting database backup", extra={"facts": {"backup_id": backup_id}})
@@ -353,7 +353,7 @@ def _require_all(refs: Sequence[TableRef], plan: DumpPlan) -> None:
 
 
 def _header(draft: Manifest, plan: DumpPlan) -> list[Statement]:
-    """Begin the file with what a person wants to know, as the customer's files do."""
+    """Begin the file with what a person wants to know."""
     options = {
         "include_data": draft.options.include_data,
         "compress": draft.options.compress,

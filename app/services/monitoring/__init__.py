@@ -1,1 +1,1 @@
-"""Looks and tells, never changes what it looks at; imports every other room of the services."""
+"""Checks and reports, never changes what it checks; imports every other room of the services."""

@@ -1,14 +1,14 @@
 """
-Checks: stored backups are looked at, and one is restored for proof, when that is due.
+Checks: stored backups are read, and one is restored for proof, when that is due.
 
 1. What is due is chosen (`app.domain.checks`). 2. Sizes are compared, without runs: that is as cheap
-as a look at the catalogue. 3. Files are read, one run after another. 4. One backup is drilled. 5. What
-was found is told.
+as a survey of the catalogue. 3. Files are read, one run after another. 4. One backup is drilled. 5. Alerts are
+raised for what was found.
 
-Whatever fails is kept with its backup and told, and the pass goes on. One that is interrupted loses
-nothing: what was not looked at is still due in the next one.
+Whatever fails is recorded with its backup, and the pass goes on. One that is interrupted loses
+nothing: what was not checked is still due in the next one.
 
-Not guaranteed: that two processes never look at the same size; files are read by one at a time.
+Not guaranteed: that two processes never compare the same sizes; files are read by one at a time.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from app.storage.run_locks import Resource
 T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
-_ASKER: Final = Requester("checks", Origin.SCHEDULE)
+_REQUESTER: Final = Requester("checks", Origin.SCHEDULE)
 _CHECKS: Final = Resource("checks", "the checks of stored backups")
 _DAY: Final = timedelta(days=1)
 
@@ -53,7 +53,7 @@ class CheckService:
         settings: Settings,
         backup_monitor: BackupMonitor,
         backups: BackupService,
-        orders: Jobs,
+        jobs: Jobs,
         runs: RunService,
         clock: Clock,
     ) -> None:
@@ -66,17 +66,17 @@ class CheckService:
         )
         self._backup_monitor = backup_monitor
         self._backups = backups
-        self._orders = orders
+        self._jobs = jobs
         self._runs = runs
         self._clock = clock
         self._pass = asyncio.Lock()
 
     async def run_due(self, *, everything: bool = False) -> tuple[CheckResult, ...]:
         """
-        Take all looks that are due; does nothing while another pass of this process goes on.
+        Run all checks that are due; does nothing while another pass of this process goes on.
 
         Args:
-            everything: Whether all that is due is looked at, instead of this pass's share of it.
+            everything: Whether all that is due is checked, instead of this pass's share of it.
 
         Returns:
             What was found, in order.
@@ -88,12 +88,12 @@ class CheckService:
             return ()
         async with self._pass:
             try:
-                return tuple(await self._look(None if everything else self._period()))
+                return tuple(await self._run(None if everything else self._period()))
             finally:
-                await self._backup_monitor.look()
+                await self._backup_monitor.check()
 
-    async def _look(self, period: timedelta | None) -> list[CheckResult]:
-        health = await self._backup_monitor.health.look()
+    async def _run(self, period: timedelta | None) -> list[CheckResult]:
+        health = await self._backup_monitor.health.read()
         now = self._clock.now()
         due = due_checks(health.stored, self._intervals, now, period)
         results: list[CheckResult] = []
@@ -101,50 +101,49 @@ class CheckService:
             work = self._backups.verify(backup_id, VerifyLevel.SIZE)
             results += await _result(backup_id, VerifyLevel.SIZE, work)
         try:
-            for one in due:
-                if one.level is not VerifyLevel.SIZE:
-                    results += await _result(one.backup_id, one.level, self._read(one))
-            health = (
-                await self._backup_monitor.health.look()
-            )  # what was found now is not to be restored
+            for check in due:
+                if check.level is not VerifyLevel.SIZE:
+                    results += await _result(check.backup_id, check.level, self._read(check))
+            # What was found to be damaged just now is not to be restored.
+            health = await self._backup_monitor.health.read()
             drill = due_drill(health.stored, self._intervals, now)
             if drill is not None:
                 results += await _result(drill, RunKind.DRILL, self._drill(drill))
         except AlreadyRunningError as exc:  # another process is at it, or the service is stopping
-            _log.info("Checks wait for the next time", extra={"facts": {"reason": str(exc)}})
+            _log.info("Checks postponed to their next time", extra={"facts": {"reason": str(exc)}})
         return results
 
     def _sizes(self, health: BackupHealth, due: Sequence[DueCheck]) -> list[BackupId]:
-        """Name the backups whose sizes are due, with those that a look has shown to be damaged."""
+        """Name the backups whose sizes are due, with those that a survey has shown to be damaged."""
         if not self._intervals.sizes:
             return []
         names = [layout.parse(problem.file) for problem in health.survey.problems]
         damaged = [name.backup_id for name in names if name is not None]
-        return [*damaged, *(one.backup_id for one in due if one.level is VerifyLevel.SIZE)]
+        return [*damaged, *(check.backup_id for check in due if check.level is VerifyLevel.SIZE)]
 
     async def _read(self, due: DueCheck) -> None:
         async def claim() -> None:
-            stored = (await self._backup_monitor.health.look()).stored
+            stored = (await self._backup_monitor.health.read()).stored
             now = self._clock.now()
             if (due.backup_id, due.last) not in {
-                (one.backup_id, one.looked_at(due.level, now)) for one in stored
+                (backup.backup_id, backup.checked_at(due.level, now)) for backup in stored
             }:
                 raise NotDueError(f"{due.backup_id} was checked meanwhile, or is gone")
 
-        order = await self._orders.verification(due.backup_id, due.level)
-        await self._perform(replace(order, claim=claim))
+        job = await self._jobs.verification(due.backup_id, due.level)
+        await self._perform(replace(job, claim=claim))
 
     async def _drill(self, backup_id: BackupId) -> None:
         async def claim() -> None:
-            stored = (await self._backup_monitor.health.look()).stored
+            stored = (await self._backup_monitor.health.read()).stored
             if due_drill(stored, self._intervals, self._clock.now()) != backup_id:
                 raise NotDueError(f"{backup_id} need not be drilled any more")
 
-        order = await self._orders.drill(RestoreRequest(backup_id))
-        await self._perform(replace(order, claim=claim))
+        job = await self._jobs.drill(RestoreRequest(backup_id))
+        await self._perform(replace(job, claim=claim))
 
-    async def _perform(self, order: Job[T]) -> None:
-        await self._runs.perform(replace(order, resources=(_CHECKS,)), _ASKER)
+    async def _perform(self, job: Job[T]) -> None:
+        await self._runs.perform(replace(job, resources=(_CHECKS,)), _REQUESTER)
 
     def _period(self) -> timedelta:
         """Return how long it is between passes: to the next one, or from there to the one after."""
@@ -161,7 +160,7 @@ class CheckService:
 async def _result(
     backup_id: BackupId, what: str, work: Coroutine[object, object, object]
 ) -> list[CheckResult]:
-    """Wait for a look; what it found is kept and told where it was found."""
+    """Wait for a check; what it found is recorded and logged where it was found."""
     try:
         await work
     except AlreadyRunningError:

@@ -1,4 +1,4 @@
-"""The doctor: looks for what would make a backup or a restore fail, before one does."""
+"""The doctor: checks for what would make a backup or a restore fail, before one does."""
 
 import asyncio
 import os
@@ -80,7 +80,7 @@ class DoctorService:
                 checks += await _rights_checks(session, databases)
                 journals = await asyncio.to_thread(self._journals.all)
                 here = [journal for journal in journals if journal.server == self._server.where]
-                checks += await _recovery_checks(session, here)
+                checks += await _restore_checks(session, here)
                 return checks, await _data_bytes(session)
         except AppError as exc:
             checks.append(_failed("server" if checks else "connection", exc))
@@ -117,11 +117,11 @@ async def _packet_check(session: Session) -> DoctorCheck:
 async def _rights_checks(session: Session, databases: Sequence[str]) -> list[DoctorCheck]:
     grants = await read_grants(session)
     backup = missing_for_backup(grants, databases)
-    required = [one for one in backup if one.required]
-    wished = [one for one in backup if not one.required]
+    required = [right for right in backup if right.required]
+    optional = [right for right in backup if not right.required]
     return [
         _backup_rights(required, databases),
-        _rights("snapshot rights", wished, "a backup then uses a slower or weaker snapshot"),
+        _rights("snapshot rights", optional, "a backup then uses a slower or weaker snapshot"),
         _rights(
             "restore rights",
             [
@@ -166,8 +166,8 @@ async def _data_bytes(session: Session) -> int:
     return int(str(answer or 0))
 
 
-async def _recovery_checks(session: Session, journals: Sequence[Journal]) -> list[DoctorCheck]:
-    """Look for restores that were interrupted, and for schemas that nobody's journal knows."""
+async def _restore_checks(session: Session, journals: Sequence[Journal]) -> list[DoctorCheck]:
+    """Check for restores that were interrupted, and for schemas that nobody's journal knows."""
     checks = []
     for journal in journals:
         if journal.phase.is_over:
@@ -181,15 +181,17 @@ async def _recovery_checks(session: Session, journals: Sequence[Journal]) -> lis
                 hint="Run 'backstay doctor --repair': it finishes or undoes it.",
             )
             checks.append(_failed("restores", error))
-    known = {name for one in journals for swap in one.swaps for name in (swap.source, swap.kept)}
-    strange = sorted(set(await list_scratch(session)) - known)
-    if strange:
+    known = {
+        name for journal in journals for swap in journal.swaps for name in (swap.source, swap.kept)
+    }
+    unknown = sorted(set(await list_scratch(session)) - known)
+    if unknown:
         checks.append(
             DoctorCheck(
                 "old tables",
                 CheckState.WARN,
-                f"no journal here knows {', '.join(strange[:_SHOWN_DATABASES])}",
-                "If no other installation of this program uses this server, look what is in them, then"
+                f"no journal here knows {', '.join(unknown[:_SHOWN_DATABASES])}",
+                "If no other installation of this program uses this server, check what is in them, then"
                 " drop them.",
             )
         )
@@ -214,10 +216,10 @@ def _directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck
 
 def _absent(path: Path) -> DoctorCheck:
     """Tell whether the first backup could make the directory."""
-    parent = next(one for one in path.parents if one.exists())
+    parent = next(folder for folder in path.parents if folder.exists())
     if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
         detail = f"{path} is not there; the first backup makes it"
-        remedy = "If it should be there, look whether its file system is mounted."
+        remedy = "If it should be there, check whether its file system is mounted."
         return DoctorCheck("backup directory", CheckState.WARN, detail, remedy)
     if parent.is_dir():
         denied = StorageDeniedError(
@@ -239,7 +241,7 @@ def _access_check(path: Path) -> DoctorCheck:
 def _mode_check(path: Path) -> DoctorCheck:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        detail = f"mode {mode:04o}: others may look into the directory"
+        detail = f"mode {mode:04o}: others may read the directory"
         return DoctorCheck("directory mode", CheckState.WARN, detail, f"chmod 700 {path}")
     return DoctorCheck("directory mode", CheckState.OK, f"mode {mode:04o}")
 

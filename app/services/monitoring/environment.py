@@ -1,10 +1,10 @@
 """
-The watch: looks every few minutes for what will make backups fail, and tells people before it does.
+Checks every few minutes for what will make backups fail, and raises an alert before it does.
 
 1. Room where backups are kept. 2. Schedules without a success, and due times that nobody served.
 3. The server, the login and the rights. 4. The certificate of the service. 5. Damaged backups.
 
-It changes nothing, and a part that cannot look does not keep the others from looking.
+It changes nothing, and a check that fails does not keep the others from being made.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _SCHEDULES: Final = "schedule.json"
 
 
 class EnvironmentMonitor:
-    """Looks at what backups need, and rings."""
+    """Checks what backups need, and raises alerts."""
 
     def __init__(
         self,
@@ -55,34 +55,39 @@ class EnvironmentMonitor:
         self._schedules = schedules
         self._clock = clock
         self._certificate = certificate
-        # How many due times were missed, by schedule, at the last look; None before the first one.
+        # How many due times were missed, by schedule, at the last check; None before the first one.
         self._missed: dict[str, int] | None = None
 
     async def begin(self) -> None:
-        """Look at schedules before the scheduler does, so that what it finds missed is told."""
-        await self._attempt(self._plans)
+        """Check the schedules before the scheduler does, so that an alert tells what it finds missed."""
+        await self._attempt(self._check_schedules)
 
-    async def look(self) -> None:
-        """Look at everything, once; never raises an error of this program."""
-        for part in (self._disk, self._plans, self._access, self._expiry):
-            await self._attempt(part)
-        await self._backup_monitor.look()
+    async def check(self) -> None:
+        """Check everything, once; never raises an error of this program."""
+        for check in (
+            self._check_disk,
+            self._check_schedules,
+            self._check_access,
+            self._check_certificate,
+        ):
+            await self._attempt(check)
+        await self._backup_monitor.check()
 
-    async def _attempt(self, part: Callable[[], Awaitable[None]]) -> None:
+    async def _attempt(self, check: Callable[[], Awaitable[None]]) -> None:
         try:
-            await part()
+            await check()
         except AppError as exc:
-            _log.warning("The watch could not look", extra={"facts": {"error": str(exc)}})
+            _log.warning("Environment check failed", extra={"facts": {"error": str(exc)}})
 
     # -- room -------------------------------------------------------------------------------------
 
-    async def _disk(self) -> None:
+    async def _check_disk(self) -> None:
         directory = self._backup_monitor.health.catalogue.directory
         floor = self._settings.disk_floor_bytes
         if not floor or not await asyncio.to_thread(directory.path.exists):
             return
         free = await asyncio.to_thread(directory.free_bytes)
-        survey = (await self._backup_monitor.health.look()).survey
+        survey = (await self._backup_monitor.health.read()).survey
         last = next((entry for entry in survey.entries if not entry.recovery_point), None)
         needed = round(last.size * GROWTH) if last else 0
         if free < max(floor, needed):
@@ -95,7 +100,7 @@ class EnvironmentMonitor:
 
     # -- schedules --------------------------------------------------------------------------------
 
-    async def _plans(self) -> None:
+    async def _check_schedules(self) -> None:
         try:
             schedules = await asyncio.to_thread(self._schedules.read)
         except AppError as exc:
@@ -105,14 +110,14 @@ class EnvironmentMonitor:
         await self._alarm.resolve(AlertKind.OVERDUE, _SCHEDULES, "the schedules can be read")
         now = self._clock.now()
         for schedule in schedules:
-            await self._overdue(schedule, now)
-            await self._missing(schedule)
+            await self._check_overdue(schedule, now)
+            await self._check_missed(schedule)
         for name in set(self._missed or ()) - {schedule.name for schedule in schedules}:
             for kind in (AlertKind.OVERDUE, AlertKind.MISSED):
                 await self._alarm.resolve(kind, name, f"schedule {name} is gone")
         self._missed = {schedule.name: schedule.missed for schedule in schedules}
 
-    async def _overdue(self, schedule: Schedule, now: datetime) -> None:
+    async def _check_overdue(self, schedule: Schedule, now: datetime) -> None:
         due = schedule.next_due()
         if due is None or due + timedelta(minutes=self._settings.overdue_minutes) >= now:
             message = f"schedule {schedule.name} is not overdue"
@@ -122,11 +127,11 @@ class EnvironmentMonitor:
         since = f"; the last backup is of {_minute(last)}" if last else "; there never was a backup"
         failed = f"; the last run failed with {schedule.last_error}" if schedule.last_error else ""
         message = f"schedule {schedule.name} was due at {_minute(due)}{since}{failed}"
-        hint = "Look at the last runs: 'backstay doctor' tells what would make one fail."
+        hint = "Check the last runs: 'backstay doctor' tells what would make one fail."
         await self._alarm.raise_alert(Alert(AlertKind.OVERDUE, schedule.name, message, hint))
 
-    async def _missing(self, schedule: Schedule) -> None:
-        """Ring once for each time that the count has grown; it is over with the next success."""
+    async def _check_missed(self, schedule: Schedule) -> None:
+        """Raise an alert each time that the count has grown; it is over with the next success."""
         at, success = schedule.last_missed_at, schedule.last_success_at
         is_over = at is None or (success is not None and success > at)
         known = (self._missed or {}).get(schedule.name, 0 if self._missed is not None else None)
@@ -146,41 +151,43 @@ class EnvironmentMonitor:
 
     # -- server -----------------------------------------------------------------------------------
 
-    async def _access(self) -> None:
+    async def _check_access(self) -> None:
         try:
             async with asyncio.timeout(_SERVER_SECONDS):
                 await self._require_access()
         except TimeoutError:
             slow = f"{self._server.where}: no answer for {_SERVER_SECONDS:.0f} s"
-            await self._refused(ConnectionFailedError(slow, hint="Look whether the server runs."))
+            await self._raise_refused(
+                ConnectionFailedError(slow, hint="Check whether the server runs.")
+            )
         except AppError as exc:
-            await self._refused(exc)
+            await self._raise_refused(exc)
         else:
             message = "the server answers, and backups are allowed"
             await self._alarm.resolve(AlertKind.CREDENTIAL, _SERVER, message)
 
-    async def _refused(self, error: AppError) -> None:
+    async def _raise_refused(self, error: AppError) -> None:
         message = f"backups of {self._server.where} will fail: {error}"
         await self._alarm.raise_alert(Alert(AlertKind.CREDENTIAL, _SERVER, message, error.hint))
 
     async def _require_access(self) -> None:
-        """Log in, and look for the rights that every enabled schedule needs."""
-        wanted = await asyncio.to_thread(self._wanted)
+        """Log in, and check the rights that every enabled schedule needs."""
+        scopes = await asyncio.to_thread(self._scopes)
         async with self._server.session() as session:
             grants = await read_grants(session)
-            for databases, only_tables in wanted:
+            for databases, only_tables in scopes:
                 try:
                     names = [schema.name for schema in await read_schemas(session, databases)]
                 except NotFoundError:  # no question of rights; its run says so
                     continue
                 require(missing_for_backup(grants, names, only_tables=only_tables))
 
-    def _wanted(self) -> Sequence[tuple[tuple[str, ...], bool]]:
+    def _scopes(self) -> Sequence[tuple[tuple[str, ...], bool]]:
         """Name the databases of each enabled schedule, and whether it asks for single tables."""
         default = (self._server.database,) if self._server.database else ()
         try:
             schedules = self._schedules.read()
-        except AppError:  # `_plans` has told
+        except AppError:  # `_check_schedules` has raised an alert
             schedules = ()
         found = {
             (schedule.options.databases or default, bool(schedule.options.tables))
@@ -191,7 +198,7 @@ class EnvironmentMonitor:
 
     # -- certificate ------------------------------------------------------------------------------
 
-    async def _expiry(self) -> None:
+    async def _check_certificate(self) -> None:
         days, file = self._settings.certificate_days, self._certificate
         if file is None or not days:
             return

@@ -1,4 +1,4 @@
-"""What is known of the health of all stored backups; looking costs little, so that it can be often."""
+"""What is known of the health of all stored backups; reading it costs little, so that it can be often."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from app.domain.backups.catalogue import Survey
 from app.domain.backups.check_notes import Notes
 from app.domain.checks import StoredBackup
 from app.domain.ids import BackupId
-from app.domain.restores.dry_run import Proof, proven_at
+from app.domain.restores.proofs import Proof, proven_at
 from app.errors import AppError, IntegrityError
 from app.storage import layout
 
@@ -58,7 +58,7 @@ class BackupHealth:
 
 class HealthService:
     """
-    Looks at the health of backups; what lies beside them is read again only when it has changed.
+    Reads the health of backups; what lies beside them is read again only when it has changed.
 
     Attributes:
         catalogue: The backups.
@@ -69,9 +69,9 @@ class HealthService:
         # Replaced as a whole, as threads share it; as large as the catalogue.
         self._known: Mapping[BackupId, _Beside] = {}
 
-    async def look(self) -> BackupHealth:
+    async def read(self) -> BackupHealth:
         """
-        Look at all backups.
+        Read what is known of all backups.
 
         Returns:
             What is known of them; nothing where there is no directory yet.
@@ -79,10 +79,10 @@ class HealthService:
         Raises:
             StorageError: The directory cannot be read.
         """
-        return await asyncio.to_thread(self.look_now)
+        return await asyncio.to_thread(self.read_now)
 
-    def look_now(self) -> BackupHealth:
-        """Look at all backups; blocks, for threads."""
+    def read_now(self) -> BackupHealth:
+        """Read what is known of all backups; blocks, for threads."""
         if not self.catalogue.directory.path.exists():
             return BackupHealth(Survey((), (), ()), (), {}, None)
         survey = self.catalogue.survey()
@@ -94,7 +94,7 @@ class HealthService:
             stored=stored,
             faults={**_checked(known), **_surveyed(survey)},
             proven_at=max(
-                filter(None, (proven_at(one.proofs) for one in stored)),
+                filter(None, (proven_at(backup.proofs) for backup in stored)),
                 default=None,
             ),
         )
@@ -138,17 +138,17 @@ def _stored(entry: CatalogueEntry, beside: _Beside) -> StoredBackup:
 def _checked(known: Mapping[BackupId, _Beside]) -> dict[BackupId, str]:
     """Tell what checks have found, and whose notes cannot be read."""
     faults = {}
-    for backup_id, one in known.items():
-        failure = one.notes.failure
+    for backup_id, beside in known.items():
+        failure = beside.notes.failure
         if failure is not None:
             faults[backup_id] = f"a check found {failure.error} at {failure.at:%Y-%m-%d %H:%M} UTC"
-        elif isinstance(one.error, IntegrityError):
-            faults[backup_id] = str(one.error)
+        elif isinstance(beside.error, IntegrityError):
+            faults[backup_id] = str(beside.error)
     return faults
 
 
 def _surveyed(survey: Survey) -> dict[BackupId, str]:
-    """Tell what every look at the directory shows."""
+    """Tell what every survey of the directory shows."""
     found = [(problem.file, str(problem.error)) for problem in survey.problems]
     found += [(file, f"{file}: has no manifest") for file in survey.orphans]
     names = [(layout.parse(file), message) for file, message in found]

@@ -1,5 +1,5 @@
 """
-What monitoring asks: how the backups are doing, in numbers.
+How the backups are doing, in numbers, for monitoring.
 
 Everything comes from what is kept - the history, the catalogue, `schedule.json` - and nothing from
 memory, so that the numbers are there right after a restart, and are those of other processes too. What
@@ -59,7 +59,7 @@ class ScheduleNumbers:
     Attributes:
         last_success_at: When its newest backup began; None when there was none.
         next_due_at: The first due time that no backup has served; None = never.
-        is_overdue: Whether that is longer ago than people should wait.
+        is_overdue: Whether that is longer ago than it should be.
     """
 
     schedule: Schedule
@@ -77,8 +77,8 @@ class Metrics:
         newest: By schedule, its newest backup that is no recovery point; the key of backups without
             a schedule is empty.
         proven_at: When a whole backup was last restored and equal; None when none ever was.
-        disk_floor_bytes: What should be free there.
-        alerts_open: Conditions that people were told of and that last.
+        disk_floor_bytes: What should be free there; below it an alert is sent.
+        alerts_open: Conditions with an alert that last.
     """
 
     at: datetime
@@ -94,23 +94,36 @@ class Metrics:
 
 
 class MetricsService:
-    """Gathers numbers, rarely, however often it is asked."""
+    """
+    Gathers numbers, rarely, however often it is asked.
+
+    Args:
+        overdue_after: From how long after a due time without a success a schedule is overdue.
+        disk_floor_bytes: What must be free; 0 = anything will do.
+        lag_seconds: Tells how late the scheduler was last.
+        count_open_alerts: Counts the conditions with an alert that last.
+    """
 
     def __init__(
         self,
+        *,
         runs: RunStore,
         health: HealthService,
         schedules: ScheduleService,
         clock: Clock,
-        limits: "Limits",
-        asked: "Asked",
+        overdue_after: timedelta,
+        disk_floor_bytes: int,
+        lag_seconds: Callable[[], float],
+        count_open_alerts: Callable[[], Awaitable[int]],
     ) -> None:
         self._runs = runs
         self._health = health
         self._schedules = schedules
         self._clock = clock
-        self._limits = limits
-        self._asked = asked
+        self._overdue_after = overdue_after
+        self._disk_floor_bytes = disk_floor_bytes
+        self._lag_seconds = lag_seconds
+        self._count_open_alerts = count_open_alerts
         self._turn = asyncio.Lock()
         self._known: tuple[float, Metrics] | None = None
 
@@ -119,16 +132,16 @@ class MetricsService:
         async with self._turn:
             now = self._clock.monotonic()
             if self._known is None or now - self._known[0] > _FRESH_SECONDS:
-                self._known = (now, await self._look())
+                self._known = (now, await self._read())
             return self._known[1]
 
-    async def _look(self) -> Metrics:
+    async def _read(self) -> Metrics:
         history, health, schedules, (disk, is_there), alerts = await asyncio.gather(
             _or_none(self._history()),
-            _or_none(self._health.look()),
+            _or_none(self._health.read()),
             _or_none(self._schedules.list()),
             asyncio.to_thread(self._place),
-            _or_none(self._asked.alerts_open()),
+            _or_none(self._count_open_alerts()),
         )
         if not is_there and _was_made(history):
             # Not mounted, most likely: an empty directory would say that nothing is late.
@@ -137,7 +150,7 @@ class MetricsService:
         newest = _newest(health)
         return Metrics(
             at=now,
-            lag_seconds=self._asked.lag_seconds(),
+            lag_seconds=self._lag_seconds(),
             history=history,
             health=health,
             newest=newest,
@@ -146,7 +159,7 @@ class MetricsService:
             if schedules is None
             else tuple(self._numbers(schedule, newest, now) for schedule in schedules),
             disk=disk,
-            disk_floor_bytes=self._limits.disk_floor_bytes,
+            disk_floor_bytes=self._disk_floor_bytes,
             alerts_open=alerts,
         )
 
@@ -158,7 +171,7 @@ class MetricsService:
             self._runs.list(restore, Page(1, sort="-finished_at")),
             self._runs.list(drill, Page(_MOST_DRILLS, sort="-finished_at")),
         )
-        whole = (one for one in drills if not any(one.request.get(key) for key in _PARTIAL))
+        whole = (run for run in drills if not any(run.request.get(key) for key in _PARTIAL))
         return HistoryNumbers(
             tallies=tuple(tallies),
             last_restore=restores[0] if restores else None,
@@ -175,45 +188,17 @@ class MetricsService:
             schedule=schedule,
             last_success_at=_latest(*successes),
             next_due_at=due,
-            is_overdue=due is not None and now - due > self._limits.overdue,
+            is_overdue=due is not None and now - due > self._overdue_after,
         )
 
     def _place(self) -> tuple[DiskUsage | None, bool]:
-        """Look at the file system of the backups, and tell whether their directory is there."""
+        """Measure the file system of the backups, and tell whether their directory is there."""
         directory = self._health.catalogue.directory
         disk = _disk(directory.path)
         try:
             return disk, directory.exists(layout.HTACCESS)
         except AppError:
             return disk, False
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """
-    From when on something is late or low.
-
-    Attributes:
-        overdue: How long after a due time without a success.
-        disk_floor_bytes: What must be free; 0 = anything will do.
-    """
-
-    overdue: timedelta
-    disk_floor_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """
-    What others are asked for.
-
-    Attributes:
-        lag_seconds: Tells how late the scheduler was last.
-        alerts_open: Counts conditions that people were told of and that last.
-    """
-
-    lag_seconds: Callable[[], float]
-    alerts_open: Callable[[], Awaitable[int]]
 
 
 async def _or_none(reading: Awaitable[T]) -> T | None:
@@ -224,10 +209,10 @@ async def _or_none(reading: Awaitable[T]) -> T | None:
 
 
 def _disk(directory: Path) -> DiskUsage | None:
-    """Look at the file system of a directory, or of where it will be made."""
-    for one in (directory, *directory.parents):
+    """Measure the file system of a directory, or of where it will be made."""
+    for path in (directory, *directory.parents):
         try:
-            usage = shutil.disk_usage(one)
+            usage = shutil.disk_usage(path)
         except FileNotFoundError:
             continue
         except OSError:

@@ -5,12 +5,11 @@ import shutil
 from datetime import datetime
 from typing import Final
 
-from app.archive.catalogue.catalogue import Catalogue
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
 from app.domain.monitoring import DiskUsage, Readiness, Status
 from app.domain.ports import Clock
-from app.domain.restores.dry_run import proven_at
+from app.domain.restores.proofs import proven_at
 from app.engine.server.connection import Server
 from app.errors import AppError
 from app.services.monitoring.health import BackupHealth, HealthService
@@ -25,28 +24,28 @@ _REACH_SECONDS: Final = 5.0
 
 
 class StatusService:
-    """Looks at everything and changes nothing."""
+    """Reads the state of everything and changes nothing."""
 
     def __init__(
         self,
         server: Server,
-        catalogue: Catalogue,
+        health: HealthService,
         runs: RunService,
         schedules: ScheduleService,
         clock: Clock,
     ) -> None:
         self._server = server
-        self._catalogue = catalogue
-        self._health = HealthService(catalogue)
+        self._health = health
+        self._catalogue = health.catalogue
         self._runs = runs
         self._schedules = schedules
         self._clock = clock
-        self._asked = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self._ready: tuple[float, Readiness] | None = None
 
-    async def look(self) -> Status:
+    async def read(self) -> Status:
         """
-        Look at everything.
+        Read the state of everything.
 
         Returns:
             What is there now.
@@ -56,13 +55,13 @@ class StatusService:
             ControlUnavailableError: The history cannot be read.
         """
         (health, disk), dues, running, failures = await asyncio.gather(
-            asyncio.to_thread(self._look),
+            asyncio.to_thread(self._read_backups),
             self._dues(),
             self._runs.unfinished(),
             self._runs.failures(_FAILURES),
         )
         survey, last = health.survey, _last(health.survey)
-        proofs = {one.backup_id: one.proofs for one in health.stored}
+        proofs = {backup.backup_id: backup.proofs for backup in health.stored}
         return Status(
             last_backup=last,
             last_backup_proven_at=proven_at(proofs[last.backup_id]) if last else None,
@@ -74,13 +73,13 @@ class StatusService:
             next_due_at=min(dues, default=None),
             last_failures=tuple(failures),
             damaged=len(survey.problems) + len(survey.orphans),
-            checks_failing=sum(one.notes.is_damaged for one in health.stored),
+            checks_failing=sum(backup.notes.is_damaged for backup in health.stored),
             last_proven_at=health.proven_at,
         )
 
     async def ready(self) -> Readiness:
         """Tell whether control database, backup directory and server can be used; asked rarely."""
-        async with self._asked:
+        async with self._turn:
             now = self._clock.monotonic()
             if self._ready is None or now - self._ready[0] > _READY_SECONDS:
                 checks = {
@@ -91,8 +90,8 @@ class StatusService:
                 self._ready = (now, Readiness(checks))
             return self._ready[1]
 
-    def _look(self) -> tuple[BackupHealth, DiskUsage | None]:
-        health = self._health.look_now()
+    def _read_backups(self) -> tuple[BackupHealth, DiskUsage | None]:
+        health = self._health.read_now()
         path = self._catalogue.directory.path
         if not path.exists():
             return health, None
@@ -100,7 +99,7 @@ class StatusService:
         return health, DiskUsage(free, shutil.disk_usage(path).total)
 
     async def _dues(self) -> list[datetime]:
-        dues = [one.next_due() for one in await self._schedules.list()]
+        dues = [schedule.next_due() for schedule in await self._schedules.list()]
         return [due for due in dues if due is not None]
 
     async def _history(self) -> str:

@@ -1,11 +1,26 @@
-"""What would become of each table and object in a restore, read from the live databases."""
+"""Dry runs: what a restore would do and be refused for, read from the live databases."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from app.archive.catalogue.catalogue import Catalogue
+from app.archive.file.reader import ArchiveReader
+from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, TableEntry
-from app.domain.restores.dry_run import Action, ObjectForecast, TableForecast
+from app.domain.ports import Clock
+from app.domain.restores.dry_run import (
+    Action,
+    Estimate,
+    Forecast,
+    ObjectForecast,
+    RestoreOptions,
+    TableForecast,
+)
+from app.domain.restores.journal import RestoreKind, RestorePhase
 from app.domain.restores.load import DatabaseLoad
-from app.domain.runs.progress import Progress
+from app.domain.restores.restore import RestorePlan, RestoreRequest
+from app.domain.runs.progress import Phase, Progress
 from app.engine.flavor import LOAD_SESSION
 from app.engine.rows.chunks import max_reply_bytes
 from app.engine.rows.drift import Drift, measure_drift
@@ -16,16 +31,114 @@ from app.engine.schema.objects import digest, read_objects
 from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Server, Session
 from app.engine.sql import ddl
-from app.services.restores.plan import misfits
+from app.errors import AppError, InvalidRequestError, PermissionDeniedError
+from app.services.restores.plan import misfits, plan_restore
+from app.services.restores.preflight import Preflight
+from app.services.restores.swap import Swaps
 
 
-class Forecaster:
+# Bytes of SQL a second, restored and proven, where nothing was measured yet: the shop of the
+# benchmarks on two cores that the server shares.
+_TYPICAL_RATE: Final = 18e6
+
+
+class DryRuns:
     """Compares live databases with a backup; changes nothing."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(
+        self,
+        *,
+        server: Server,
+        catalogue: Catalogue,
+        clock: Clock,
+        swaps: Swaps,
+        preflight: Preflight,
+    ) -> None:
         self._server = server
+        self._catalogue = catalogue
+        self._clock = clock
+        self._swaps = swaps
+        self._preflight = preflight
 
-    async def tables(
+    async def run(self, plan: RestorePlan, progress: Progress) -> Forecast:
+        """
+        Find out what a restore would do, and what it would be refused for.
+
+        Args:
+            plan: Of the restore.
+            progress: Written to as it goes.
+
+        Returns:
+            Everything; nothing was changed.
+
+        Raises:
+            BackupNotFoundError: The backup was deleted meanwhile.
+            DatabaseError: The server fails us.
+        """
+        began, manifest = self._clock.monotonic(), plan.manifest
+        directory = self._catalogue.directory
+        reader = await asyncio.to_thread(ArchiveReader.open, directory, manifest)
+        with reader:
+            progress.enter(Phase.PREFLIGHT)
+            report = await self._preflight.examine(reader, plan)
+            damage = await self._damage(reader, plan.request, progress)
+            progress.enter(Phase.COMPARE)
+            tables = await self._tables(manifest, report.loads, progress)
+            objects = await self._all_objects(report.loads)
+            keys = await self._incoming_foreign_keys(report.loads)
+            estimate = await self._estimate(manifest, report.loads)
+        rule, refusals = await self._log_rule(plan.request)
+        return Forecast(
+            backup_id=manifest.backup_id,
+            problems=(*refusals, *damage, *report.problems),
+            verified=not damage if plan.request.verify_before else None,
+            tables=tables,
+            objects=objects,
+            compatibility=report.compatibility,
+            missing_rights=report.missing_rights,
+            incoming_foreign_keys=keys,
+            space=report.space,
+            estimate=estimate,
+            binary_log=rule,
+            duration=round(self._clock.monotonic() - began, 3),
+        )
+
+    async def options(self, backup_id: str) -> RestoreOptions:
+        """
+        Say what can be done with a backup here.
+
+        Returns:
+            Everything; nothing was changed, and the file was not read.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            DatabaseError: The server fails us.
+        """
+        reader = await asyncio.to_thread(self._catalogue.open, backup_id)
+        with reader:
+            plan = plan_restore(reader.manifest, RestoreRequest(backup_id))
+            report = await self._preflight.examine(reader, plan)
+            estimate = await self._estimate(plan.manifest, plan.loads)
+        return RestoreOptions(
+            manifest=plan.manifest,
+            problems=report.problems,
+            compatibility=report.compatibility,
+            missing_rights=report.missing_rights,
+            space=report.space,
+            estimate=estimate,
+            proofs=await asyncio.to_thread(self._catalogue.proofs, backup_id),
+            undoable=tuple(
+                journal
+                for journal in await self._swaps.journals()
+                if journal.phase is RestorePhase.DONE
+                and journal.kind is RestoreKind.RESTORE
+                and journal.backup_id == backup_id
+            ),
+        )
+
+    # -- what is found out ------------------------------------------------------------------------
+
+    async def _tables(
         self,
         manifest: Manifest,
         loads: Sequence[DatabaseLoad],
@@ -43,15 +156,15 @@ class Forecaster:
             async with self._server.session(_chunk_state(manifest)) as session:
                 live = {table.name: table for table in await read_tables(session, [load.target])}
                 for entry in load.entry.tables:
-                    one = await self._one(session, manifest, load, live.get(entry.name), entry)
-                    found.append(one)
+                    present = live.get(entry.name)
+                    found.append(await self._table(session, manifest, load, present, entry))
                     label = f"{load.target}.{entry.name}"
                     progress.moved(label, rows=entry.rows, size=entry.raw_size)
                     progress.finished_table(label)
                 found += await _others(session, load, live)
         return tuple(found)
 
-    async def _one(
+    async def _table(
         self,
         session: Session,
         manifest: Manifest,
@@ -98,7 +211,7 @@ class Forecaster:
         async with self._server.session(_chunk_state(manifest)) as own:  # may be left in the middle
             return await measure_drift(own, sql, members, chunk_bytes)
 
-    async def objects(self, loads: Sequence[DatabaseLoad]) -> tuple[ObjectForecast, ...]:
+    async def _all_objects(self, loads: Sequence[DatabaseLoad]) -> tuple[ObjectForecast, ...]:
         """Say what would become of each view, trigger, routine and event of the targets."""
         found: list[ObjectForecast] = []
         async with self._server.session() as session:
@@ -106,7 +219,7 @@ class Forecaster:
                 found += await _objects(session, load)
         return tuple(found)
 
-    async def incoming_foreign_keys(self, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
+    async def _incoming_foreign_keys(self, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
         """List the foreign keys of tables that stay on tables that would be replaced."""
         async with self._server.session() as session:
             moving = [
@@ -117,7 +230,42 @@ class Forecaster:
             ]
             bindings = await foreign_keys.read_bindings(session, [load.target for load in loads])
         staying, _ = foreign_keys.crossing(bindings, moving)
-        return tuple(sorted(f"{one.database}.{one.table}.{one.name}" for one in staying))
+        return tuple(
+            sorted(f"{binding.database}.{binding.table}.{binding.name}" for binding in staying)
+        )
+
+    async def _log_rule(self, request: RestoreRequest) -> tuple[str, list[AppError]]:
+        try:
+            return await self._preflight.log_rule(skip=request.skip_binlog), []
+        except (InvalidRequestError, PermissionDeniedError) as exc:
+            return "skipped", [exc]
+
+    async def _damage(
+        self, reader: ArchiveReader, request: RestoreRequest, progress: Progress
+    ) -> list[AppError]:
+        if not request.verify_before:
+            return []
+        progress.enter(Phase.VERIFY)
+        try:
+            await reader.verify(VerifyLevel.HASHES)
+        except AppError as exc:
+            return [exc]
+        return []
+
+    async def _estimate(self, manifest: Manifest, loads: Sequence[DatabaseLoad]) -> Estimate:
+        """Scale what was measured, or a typical rate, to the SQL that is to be loaded."""
+        size = sum(table.raw_size for load in loads for table in load.entry.tables)
+        proofs = await asyncio.to_thread(self._catalogue.proofs, manifest.backup_id)
+        # What one small table took says little about all of them.
+        measured = [
+            proof
+            for proof in proofs
+            if proof.success and proof.seconds and 2 * proof.raw_size > size
+        ]
+        if measured:
+            rate = measured[0].raw_size / measured[0].seconds
+            return Estimate(round(size / rate, 1), measured[0].by)
+        return Estimate(round(1 + size / _TYPICAL_RATE, 1), "typical rate")
 
 
 async def _others(
@@ -138,24 +286,25 @@ async def _count(session: Session, live: Table) -> int | None:
 
 
 async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]:
-    wanted = {(one.kind, one.name): one.definition_sha256 for one in load.entry.objects}
+    wanted = {(entry.kind, entry.name): entry.definition_sha256 for entry in load.entry.objects}
     live: dict[tuple[ObjectKind, str], str] = {}
     if await exists(session, load.target):
         tables = {entry.name for entry in load.entry.tables}
         schema = Schema(load.target, load.entry.charset, load.entry.collation)
         live = {
-            (one.entry.kind, one.entry.name): digest(one, load.target, load.entry.name)
-            for one in await read_objects(session, schema, only_triggers=not load.whole)
-            if load.whole or one.entry.table in tables
+            (found.entry.kind, found.entry.name): digest(found, load.target, load.entry.name)
+            for found in await read_objects(session, schema, only_triggers=not load.whole)
+            if load.whole or found.entry.table in tables
         }
-    fates = dict.fromkeys(live.keys() - wanted.keys(), Action.DROP)
+    actions = dict.fromkeys(live.keys() - wanted.keys(), Action.DROP)
     for key, definition in wanted.items():
         present = live.get(key)
-        fates[key] = Action.REPLACE if present else Action.CREATE
+        actions[key] = Action.REPLACE if present else Action.CREATE
         if present == definition:
-            fates[key] = Action.KEEP
+            actions[key] = Action.KEEP
     return [
-        ObjectForecast(load.target, kind, name, fates[kind, name]) for kind, name in sorted(fates)
+        ObjectForecast(load.target, kind, name, actions[kind, name])
+        for kind, name in sorted(actions)
     ]
 
 

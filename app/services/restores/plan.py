@@ -1,4 +1,4 @@
-"""What a restore is asked for, and what that means for each database."""
+"""What a restore is asked for, what that means for each database, and for those that are there."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,9 +6,9 @@ from typing import Final
 
 from app.archive.file.reader import ArchiveReader
 from app.domain.backups.manifest import DatabaseEntry, Manifest, TableEntry
-from app.domain.restores.journal import ObjectSet, RestoreId
+from app.domain.restores.journal import ObjectSet, RestoreId, RestoreKind
 from app.domain.restores.load import DatabaseLoad
-from app.domain.restores.restore import RestoreRequest
+from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS
 from app.engine.load.objects import read_archived_objects, read_live_objects
 from app.engine.schema.databases import (
@@ -24,9 +24,28 @@ from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.patterns import matches
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
+from app.storage.journals import new_restore_id
 
 
 _NO_ROWS: Final = "rows not asked for"
+
+
+def plan_restore(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
+    """Plan a restore that loads into staging schemas first; raises what `plan_loads` raises."""
+    restore_id = new_restore_id()
+    loads = plan_loads(manifest, request, restore_id)
+    return RestorePlan(restore_id, RestoreKind.RESTORE, request, manifest, tuple(loads))
+
+
+def plan_drill(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
+    """Plan a drill, whose targets are its staging schemas; raises what `plan_loads` raises."""
+    # A drill that proves nothing is none, and nothing live may be read or locked.
+    request = replace(request, into="", verify_after=True)
+    restore_id = new_restore_id()
+    loads = [
+        replace(load, target=load.staging) for load in plan_loads(manifest, request, restore_id)
+    ]
+    return RestorePlan(restore_id, RestoreKind.DRILL, request, manifest, tuple(loads))
 
 
 def plan_loads(
@@ -56,8 +75,8 @@ def plan_loads(
             f"--into names one database, the backup holds {len(chosen)}",
             hint="Choose one with --database.",
         )
-    asked = manifest.options
-    partial = bool(request.tables or asked.tables or asked.exclude_tables or request.data_only)
+    options = manifest.options
+    partial = bool(request.tables or options.tables or options.exclude_tables or request.data_only)
     loads = []
     for database in chosen:
         target = request.into or database.name
@@ -128,7 +147,7 @@ def _reduced(database: DatabaseEntry, patterns: Sequence[str]) -> DatabaseEntry:
     return replace(
         database,
         tables=tables,
-        objects=tuple(one for one in database.objects if one.table in names),
+        objects=tuple(entry for entry in database.objects if entry.table in names),
     )
 
 

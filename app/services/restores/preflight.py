@@ -11,7 +11,7 @@ from app.archive.file.reader import ArchiveReader
 from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
-from app.domain.restores.restore import RestoreRequest
+from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
@@ -73,17 +73,12 @@ class PreflightReport:
 
 
 class Preflight:
-    """Looks at a target server; changes nothing."""
+    """Examines a target server; changes nothing."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    async def require(
-        self,
-        reader: ArchiveReader,
-        loads: Sequence[DatabaseLoad],
-        request: RestoreRequest,
-    ) -> PreflightReport:
+    async def require(self, reader: ArchiveReader, plan: RestorePlan) -> PreflightReport:
         """
         Refuse a restore that cannot end well.
 
@@ -93,17 +88,12 @@ class Preflight:
         Raises:
             AppError: The first problem; nothing was changed.
         """
-        findings = await self.examine(reader, loads, request)
-        if findings.problems:
-            raise findings.problems[0]
-        return findings
+        report = await self.examine(reader, plan)
+        if report.problems:
+            raise report.problems[0]
+        return report
 
-    async def examine(
-        self,
-        reader: ArchiveReader,
-        loads: Sequence[DatabaseLoad],
-        request: RestoreRequest,
-    ) -> PreflightReport:
+    async def examine(self, reader: ArchiveReader, plan: RestorePlan) -> PreflightReport:
         """
         Find everything that a restore would be refused for.
 
@@ -113,19 +103,20 @@ class Preflight:
         Raises:
             DatabaseError: The server fails us.
         """
+        loads = plan.loads
         async with self._server.session() as session:
             grants = await read_grants(session)
             children, warnings = await _children(session, grants, loads)
-            point = await _missing_for_point(session, grants, loads, request)
+            point = await _missing_for_point(session, grants, plan)
             every = (*_missing_rights(grants, loads), *children, *point)
             missing = list(dict.fromkeys(every))
-            silence = missing_to_skip_log(grants) if request.skip_binlog else []
+            silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
             space = await _space(session, loads)
-            complete, misfits = await _complete(session, loads, request)
+            complete, misfits = await _complete(session, plan)
             problems = [
                 *_raised(lambda: require(missing)),
-                *await _taken(session, loads, request),
+                *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
                 *_incompatible([*compatible.findings, *misfits]),
                 *await _distrust(session, reader, loads, grants),
@@ -140,13 +131,16 @@ class Preflight:
             warnings=tuple(warnings),
         )
 
-    async def log_rule(self, request: RestoreRequest) -> str:
+    async def log_rule(self, *, skip: bool) -> str:
         """
         Decide whether a restore is written to the binary log.
 
         It is, wherever there is one: a RENAME in it without the load before it would break replicas,
         and nobody can see whether the log serves to recover to a point in time. Only who says so
         keeps all of a restore out of it.
+
+        Args:
+            skip: Whether it is to be kept out.
 
         Returns:
             `off`, `written` or `skipped`.
@@ -158,7 +152,7 @@ class Preflight:
         async with self._server.session() as session:
             if await session.scalar("SELECT @@GLOBAL.log_bin") == "0":
                 return "off"
-            if not request.skip_binlog:
+            if not skip:
                 return "written"
             require(missing_to_skip_log(await read_grants(session)))
             replicas = await session.scalar(
@@ -179,29 +173,24 @@ def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missi
         for load in loads
         if load.staging
     }
-    objects = [one for load in loads for one in load.entry.objects]
-    authors = {one.definer for one in objects if one.kind in ROUTINE_KINDS}
+    objects = [entry for load in loads for entry in load.entry.objects]
+    authors = {entry.definer for entry in objects if entry.kind in ROUTINE_KINDS}
     return [
         *missing_for_restore(grants, [load.target for load in loads if load.target not in scratch]),
         *missing_in_scratch(grants, scratch),
-        *missing_for_definers(grants, {one.definer for one in objects}),
+        *missing_for_definers(grants, {entry.definer for entry in objects}),
         *missing_for_bodies(grants, authors),
     ]
 
 
-async def _missing_for_point(
-    session: Session,
-    grants: Grants,
-    loads: Sequence[DatabaseLoad],
-    request: RestoreRequest,
-) -> list[Missing]:
+async def _missing_for_point(session: Session, grants: Grants, plan: RestorePlan) -> list[Missing]:
     """Find what the backup of what is there now lacks."""
-    if request.into or not request.create_backup:
+    if not plan.makes_recovery_point:
         return []
-    live = [load.target for load in loads if await content(session, load.target)]
-    some = not all(load.whole for load in loads)
+    live = [target for target in plan.targets if await content(session, target)]
+    some = not all(load.whole for load in plan.loads)
     found = missing_for_backup(grants, live, only_tables=some)
-    return [one for one in found if one.required]
+    return [right for right in found if right.required]
 
 
 async def _children(
@@ -219,7 +208,7 @@ async def _children(
         return [], []
     bindings = await read_bindings(session, targets)
     staying, _ = crossing(bindings, moving)
-    missing = missing_on_children(grants, {one.database for one in staying})
+    missing = missing_on_children(grants, {binding.database for binding in staying})
     if grants.allows("SELECT"):
         return missing, []
     if not grants.allows("PROCESS"):
@@ -230,15 +219,13 @@ async def _children(
     return missing, []
 
 
-async def _complete(
-    session: Session, loads: Sequence[DatabaseLoad], request: RestoreRequest
-) -> tuple[list[DatabaseLoad], list[str]]:
+async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseLoad], list[str]]:
     """Return the loads with what only the server knows, and what does not fit."""
     complete: list[DatabaseLoad] = []
     findings: list[str] = []
-    for load in loads:
-        findings += await rows_at_stake(session, load, request)
-        if not request.data_only:
+    for load in plan.loads:
+        findings += await rows_at_stake(session, load, plan.request)
+        if not plan.keeps_definitions:
             complete.append(load)
             continue
         kept, misfits = await keep_definitions(session, load)
@@ -265,13 +252,13 @@ async def _taken(
 
 
 async def _clashes(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
-    """Find names that others have, who stay; the swap looks again."""
+    """Find names that others have, who stay; the swap checks again."""
     for load in loads:
         if load.whole or not await exists(session, load.target):
             continue
         tables = {table.name for table in load.entry.tables}
         going = {table.name for table in await list_tables(session, load.target)} & tables
-        triggers = {one.name for one in load.entry.objects if one.kind is ObjectKind.TRIGGER}
+        triggers = {entry.name for entry in load.entry.objects if entry.kind is ObjectKind.TRIGGER}
         try:
             await refuse_clashes(
                 session, load.target, incoming=tables, triggers=triggers, outgoing=going

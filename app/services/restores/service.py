@@ -1,21 +1,19 @@
-"""Recoveries: backups loaded again, proven, put in the place of live data, and undone."""
+"""Restores: backups loaded again, proven, put in the place of live data, and undone."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.archive.file.reader import ArchiveReader
 from app.concurrency import shielded
-from app.domain.backups.manifest import Manifest
 from app.domain.ports import Clock
-from app.domain.restores.dry_run import Forecast
+from app.domain.restores.dry_run import Forecast, RestoreOptions
 from app.domain.restores.journal import Journal, RestoreKind, RestorePhase
-from app.domain.restores.load import DatabaseLoad
+from app.domain.restores.proofs import DrillResult
 from app.domain.restores.repair import RepairResult
-from app.domain.restores.restore import RestoreRequest, RestoreResult
-from app.domain.restores.results import DrillResult, Options
+from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
 from app.domain.runs.progress import Phase, Progress
 from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.rows.proof import prove_tables
@@ -24,13 +22,14 @@ from app.engine.server.connection import Server
 from app.errors import RestoreNotFoundError, UndoExpiredError
 from app.services.backups.service import BackupService
 from app.services.restores.connections import load_sessions
-from app.services.restores.crash_recovery import Repairs
-from app.services.restores.plan import plan_loads
+from app.services.restores.crash_recovery import CrashRecovery
+from app.services.restores.drill import Drills
+from app.services.restores.dry_run import DryRuns
+from app.services.restores.plan import plan_drill, plan_loads, plan_restore
 from app.services.restores.preflight import Preflight
-from app.services.restores.rehearsals import Rehearsals
-from app.services.restores.restore import Parts, Restoration, point_to_repair
+from app.services.restores.restore import Restorer, RestoreState, point_to_repair
 from app.services.restores.swap import SwapReport, Swaps
-from app.storage.journals import Journals, new_restore_id
+from app.storage.journals import Journals
 
 
 _log: Final = logging.getLogger(__name__)
@@ -47,32 +46,75 @@ _NO_FENCE: Final = (
 
 
 class RecoveryService:
-    """Restores backups."""
+    """Plans and carries out restores, dry runs, drills and undos."""
 
     def __init__(
         self,
+        *,
         server: Server,
         catalogue: Catalogue,
         clock: Clock,
         journals: Journals,
-        *,
+        backups: BackupService,
         undo_minutes: float = 60.0,
     ) -> None:
-        self._parts = Parts(
+        self._server = server
+        self._catalogue = catalogue
+        self._clock = clock
+        self._undo_minutes = undo_minutes
+        self._swaps = Swaps(server, journals, clock)
+        self._preflight = Preflight(server)
+        self._restorer = Restorer(
             server=server,
             catalogue=catalogue,
             clock=clock,
-            backups=BackupService(server, catalogue, clock),
-            swaps=Swaps(server, journals, clock),
-            preflight=Preflight(server),
+            backups=backups,
+            swaps=self._swaps,
+            preflight=self._preflight,
             undo_minutes=undo_minutes,
         )
-        self._rehearsals = Rehearsals(self._parts)
-        self._repairs = Repairs(self._parts)
+        self._dry_runs = DryRuns(
+            server=server,
+            catalogue=catalogue,
+            clock=clock,
+            swaps=self._swaps,
+            preflight=self._preflight,
+        )
+        self._drills = Drills(
+            server=server,
+            catalogue=catalogue,
+            clock=clock,
+            swaps=self._swaps,
+            preflight=self._preflight,
+            restorer=self._restorer,
+        )
+        self._crash_recovery = CrashRecovery(
+            swaps=self._swaps, clock=clock, undo_minutes=undo_minutes
+        )
 
-    async def restore(
-        self, request: RestoreRequest, progress: Progress | None = None
-    ) -> RestoreResult:
+    async def plan(self, request: RestoreRequest) -> RestorePlan:
+        """
+        Plan a restore or its dry run; asks no server.
+
+        Returns:
+            A plan that is carried out once.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            DatabaseNotFoundError: The backup has no such database.
+            TableNotFoundError: A pattern matches nothing in the backup.
+            InvalidRequestError: The options make no sense together, or for this backup.
+            ManifestError: The manifest is damaged, or of a newer format.
+        """
+        manifest = await asyncio.to_thread(self._catalogue.manifest, request.backup_id)
+        return plan_restore(manifest, request)
+
+    async def plan_drill(self, request: RestoreRequest) -> RestorePlan:
+        """Plan a drill; returns and raises as `plan` does."""
+        manifest = await asyncio.to_thread(self._catalogue.manifest, request.backup_id)
+        return plan_drill(manifest, request)
+
+    async def restore(self, plan: RestorePlan, progress: Progress | None = None) -> RestoreResult:
         """
         Restore; when this returns, the data was compared and is in its place.
 
@@ -80,57 +122,55 @@ class RecoveryService:
         failure, and when it is cancelled, they are as they were.
 
         Args:
-            request: What and how.
+            plan: What and how.
             progress: Written to as it goes.
 
         Returns:
             What was done.
 
         Raises:
-            BackupNotFoundError: No such backup.
-            TableNotFoundError: A pattern matches nothing in the backup.
+            BackupNotFoundError: The backup was deleted meanwhile.
             RefusedError: The server cannot take it.
             ConflictError: Others are in the way.
             DatabaseError: The server failed us.
             IntegrityError: The backup is damaged, or what was loaded differs.
         """
         progress = progress or Progress()
-        began = self._parts.clock.monotonic()
+        began, manifest, request = self._clock.monotonic(), plan.manifest, plan.request
         progress.enter(Phase.CONNECT)
         await self.repair()
-        rule = await self._parts.preflight.log_rule(request)
-        reader = await asyncio.to_thread(self._parts.catalogue.open, request.backup_id)
+        binary_log = await self._preflight.log_rule(skip=request.skip_binlog)
+        directory = self._catalogue.directory
+        reader = await asyncio.to_thread(ArchiveReader.open, directory, manifest)
         with reader:
-            restore_id = new_restore_id()
-            progress.name(restore_id=restore_id)
-            loads = plan_loads(reader.manifest, request, restore_id)
-            facts = {"backup_id": reader.manifest.backup_id, "restore_id": restore_id}
+            progress.name(restore_id=plan.restore_id)
+            facts = {"backup_id": manifest.backup_id, "restore_id": plan.restore_id}
             _log.info("Starting restore", extra={"facts": facts})
-            restoration = Restoration(self._parts, reader, request, progress)
-            journal, report = await restoration.run(restore_id, loads, logged=rule != _SKIP)
-            seconds = round(self._parts.clock.monotonic() - began, 3)
-            await restoration.record("restore", loads, seconds)
+            state = RestoreState(plan, reader, progress)
+            journal, report = await self._restorer.run(state, logged=binary_log != _SKIP)
+            seconds = round(self._clock.monotonic() - began, 3)
+            await self._restorer.record_proof(state, seconds)
             _log.info("Restore completed successfully", extra={"facts": facts})
-        report.warnings[:0] = restoration.warnings
+        report.warnings[:0] = state.warnings
         return replace(
-            _counted(_result(journal, report, seconds), loads, reader.manifest),
+            _counted(_result(journal, report, seconds), plan),
             verified_before=request.verify_before,
             verified=request.verify_after,
-            binary_log=rule,
+            binary_log=binary_log,
         )
 
-    async def rehearse(self, request: RestoreRequest, progress: Progress | None = None) -> Forecast:
-        """Find out what a restore would do, without doing it; see `Rehearsals.forecast`."""
-        return await self._rehearsals.forecast(request, progress or Progress())
+    async def dry_run(self, plan: RestorePlan, progress: Progress | None = None) -> Forecast:
+        """Find out what a restore would do, without doing it; see `DryRuns.run`."""
+        return await self._dry_runs.run(plan, progress or Progress())
 
-    async def drill(self, request: RestoreRequest, progress: Progress | None = None) -> DrillResult:
+    async def drill(self, plan: RestorePlan, progress: Progress | None = None) -> DrillResult:
         """Restore into schemas that are dropped again, and keep the result with the backup."""
         await self.repair()
-        return await self._rehearsals.drill(request, progress or Progress())
+        return await self._drills.run(plan, progress or Progress())
 
-    async def options(self, backup_id: str) -> Options:
-        """Say what can be done with a backup here; see `Rehearsals.options`."""
-        return await self._rehearsals.options(backup_id)
+    async def options(self, backup_id: str) -> RestoreOptions:
+        """Say what can be done with a backup here; see `DryRuns.options`."""
+        return await self._dry_runs.options(backup_id)
 
     async def undo(self, name: str, progress: Progress | None = None) -> RestoreResult:
         """
@@ -149,39 +189,39 @@ class RecoveryService:
             TablesInUseError: Others did not let go of the tables; nothing was changed.
         """
         progress = progress or Progress()
-        began = self._parts.clock.monotonic()
+        began = self._clock.monotonic()
         progress.enter(Phase.CONNECT)
         await self.repair()
-        journal = await self.find(name)
-        written = await self._parts.preflight.log_rule(RestoreRequest(name))
-        swaps = self._parts.swaps
+        journal = await self.find_undoable(name)
+        binary_log = await self._preflight.log_rule(skip=False)
+        swaps = self._swaps
         async with swaps.locked(journal.targets, logged=journal.logged) as session:
             undo = await swaps.plan_undo(session, journal)
             progress.name(backup_id=undo.backup_id, restore_id=undo.restore_id)
             progress.enter(Phase.SWAP)
             try:
                 undo, report = await swaps.swap(session, undo)
-                minutes = self._parts.undo_minutes
+                minutes = self._undo_minutes
                 # Half completed, it could neither be finished nor undone.
                 undo = await shielded(swaps.complete(session, undo, minutes=minutes))
             except BaseException as exc:
                 await session.close()
-                repair = await shielded(self._repairs.recover(undo, forward=False))
+                repair = await shielded(self._crash_recovery.recover(undo, forward=False))
                 if repair.outcome in {"failed", "running"}:
                     point_to_repair(exc)
                 raise
         return replace(
-            _result(undo, report, round(self._parts.clock.monotonic() - began, 3)),
-            binary_log=written if journal.logged else _SKIP,
+            _result(undo, report, round(self._clock.monotonic() - began, 3)),
+            binary_log=binary_log if journal.logged else _SKIP,
         )
 
     async def repair(self) -> list[RepairResult]:
         """Finish or undo what was interrupted, and drop old tables whose time is over."""
-        return await self._repairs.repair()
+        return await self._crash_recovery.repair()
 
-    async def forget_expired(self) -> list[RepairResult]:
+    async def drop_expired(self) -> list[RepairResult]:
         """Drop old tables whose time is over."""
-        return await self._repairs.forget_expired()
+        return await self._crash_recovery.drop_expired()
 
     async def prove(self, backup_id: str, into: str = "", *, threads: int = 2) -> tuple[str, ...]:
         """
@@ -199,12 +239,12 @@ class RecoveryService:
             BackupNotFoundError: No such backup.
             ProofFailedError: A row or an object is missing, or is not the backup's.
         """
-        reader = await asyncio.to_thread(self._parts.catalogue.open, backup_id)
+        reader = await asyncio.to_thread(self._catalogue.open, backup_id)
         with reader:
             manifest = reader.manifest
             loads = plan_loads(manifest, RestoreRequest(backup_id, into=into))
             warnings: list[str] = []
-            async with load_sessions(self._parts.server, manifest, threads) as sessions:
+            async with load_sessions(self._server, manifest, threads) as sessions:
                 for load in loads:
                     warnings += await prove_inventory(sessions[0], manifest, load)
                     names = {table.name for table in load.entry.tables}
@@ -219,19 +259,19 @@ class RecoveryService:
 
     # -- journals ---------------------------------------------------------------------------------
 
-    async def journal(self, restore_id: str) -> Journal | None:
-        """Return what is written down about a restore or an undo; None when nothing is."""
-        return await self._parts.swaps.find(restore_id)
+    async def find_journal(self, restore_id: str) -> Journal | None:
+        """Read the journal of a restore or an undo; None when there is none."""
+        return await self._swaps.find(restore_id)
 
-    async def in_place(self, restore_id: str) -> RestoreResult | None:
+    async def find_result(self, restore_id: str) -> RestoreResult | None:
         """Tell what a restore or an undo did that was cancelled too late; None = it was in time."""
-        journal = await self.journal(restore_id)
+        journal = await self.find_journal(restore_id)
         if journal is None or not journal.phase.is_over:
             return None
         result = _result(journal, SwapReport(fence="unknown", warnings=[_TOO_LATE]), 0.0)
         return replace(result, binary_log="unknown")
 
-    async def find(self, name: str) -> Journal:
+    async def find_undoable(self, name: str) -> Journal:
         """
         Find the restore that a user wants undone.
 
@@ -245,13 +285,14 @@ class RecoveryService:
             RestoreNotFoundError: No such restore.
             UndoExpiredError: The old tables are not kept any more; the hint names the recovery point.
         """
-        journals = await self._parts.swaps.journals()
+        journals = await self._swaps.journals()
         found = [
-            one
-            for one in journals
-            if name == one.restore_id or (name == one.backup_id and one.kind is RestoreKind.RESTORE)
+            journal
+            for journal in journals
+            if name == journal.restore_id
+            or (name == journal.backup_id and journal.kind is RestoreKind.RESTORE)
         ]
-        kept = [one for one in found if one.phase is RestorePhase.DONE]
+        kept = [journal for journal in found if journal.phase is RestorePhase.DONE]
         if kept:
             return kept[0]
         if not found:
@@ -259,11 +300,11 @@ class RecoveryService:
                 f"no restore {name[:80]!r}",
                 hint="Give the restore's id that 'backstay restore run' printed.",
             )
-        for one in journals:
-            if one.undoes == found[0].restore_id:
+        for journal in journals:
+            if journal.undoes == found[0].restore_id:
                 raise UndoExpiredError(
-                    f"restore {one.undoes} was undone already",
-                    hint=f"'backstay restore undo {one.restore_id}' takes that back.",
+                    f"restore {journal.undoes} was undone already",
+                    hint=f"'backstay restore undo {journal.restore_id}' takes that back.",
                 )
         raise UndoExpiredError(
             f"what {name[:80]!r} replaced is not kept any more", hint=found[0].way_back
@@ -300,12 +341,14 @@ def _result(journal: Journal, report: SwapReport, seconds: float) -> RestoreResu
     )
 
 
-def _counted(
-    result: RestoreResult, loads: Sequence[DatabaseLoad], manifest: Manifest
-) -> RestoreResult:
+def _counted(result: RestoreResult, plan: RestorePlan) -> RestoreResult:
     """Say how much was loaded."""
-    tables = {(load.entry.name, one.name): one for load in loads for one in load.entry.tables}
-    members = (member for member in manifest.members if (member.database, member.table) in tables)
+    tables = {
+        (load.entry.name, table.name): table for load in plan.loads for table in load.entry.tables
+    }
+    members = (
+        member for member in plan.manifest.members if (member.database, member.table) in tables
+    )
     return replace(
         result,
         rows_count=sum(table.rows for table in tables.values()),

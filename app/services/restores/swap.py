@@ -1,5 +1,5 @@
 """
-Swaps: the moment in which a recovery touches live data, and what a crash in it leaves behind.
+Swaps: the moment in which a restore touches live data, and what a crash in it leaves behind.
 
 1. Journal: swapping. From here on triggers may be missing.
 2. A try: fence, drop the triggers of old tables (RENAME refuses them), one RENAME. When others hold
@@ -63,8 +63,8 @@ _log: Final = logging.getLogger(__name__)
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 _BATCH: Final = 500  # measured: 3 ms a table, but 5 ms from 4,000 on
 # A killed process's idle connection ends at once, one in a statement when that gives up waiting.
-_PATIENCE_SECONDS: Final = {RestorePhase.LOADING: 1}
-_MOST_PATIENCE_SECONDS: Final = 10
+_LOCK_WAIT_SECONDS: Final = {RestorePhase.LOADING: 1}
+_MOST_LOCK_WAIT_SECONDS: Final = 10
 
 
 @dataclass(slots=True)
@@ -84,14 +84,14 @@ class SwapReport:
 
 
 class Swaps:
-    """Makes, finishes, reverses and forgets swaps."""
+    """Makes, finishes, reverses and expires swaps, and keeps their journals."""
 
     def __init__(self, server: Server, journals: Journals, clock: Clock) -> None:
         self._server = server
         self._journals = journals
         self._clock = clock
 
-    async def note(self, journal: Journal) -> Journal:
+    async def record(self, journal: Journal) -> Journal:
         """Write a journal and return it; a cancelled thread would write it later, over newer ones."""
         await shielded(asyncio.to_thread(self._journals.save, journal))
         return journal
@@ -99,25 +99,25 @@ class Swaps:
     async def journals(self) -> list[Journal]:
         """Return the journals of this server, newest first."""
         found = await asyncio.to_thread(self._journals.all)
-        return [one for one in found if one.server == self._server.where]
+        return [journal for journal in found if journal.server == self._server.where]
 
     async def find(self, restore_id: str) -> Journal | None:
         """Read a journal; None when there is none."""
         found = await asyncio.to_thread(self._journals.all)
-        return next((one for one in found if one.restore_id == restore_id), None)
+        return next((journal for journal in found if journal.restore_id == restore_id), None)
 
     @asynccontextmanager
     async def locked(
         self, databases: Sequence[str], *, seconds: int = 0, logged: bool = True
     ) -> AsyncIterator[Session]:
         """
-        Lock databases against other recoveries for a block.
+        Lock databases against other restores for a block.
 
         Yields:
             The connection that holds the locks; it waits for tables only shortly.
 
         Raises:
-            AlreadyRunningError: Another recovery holds one of them.
+            AlreadyRunningError: Another restore holds one of them.
         """
         state = {**LOAD_SESSION, "lock_wait_timeout": str(LOCK_SECONDS)}
         if not logged:
@@ -143,7 +143,7 @@ class Swaps:
             TablesInUseError: Others did not let go of the tables; everything is as it was.
             DatabaseError: Ask `recover` to put things right.
         """
-        journal = await self.note(replace(journal, phase=RestorePhase.SWAPPING))
+        journal = await self.record(replace(journal, phase=RestorePhase.SWAPPING))
         report = SwapReport()
         await self._create_databases(session, journal)
         for pause in (*_PAUSES, 0.0):
@@ -157,7 +157,7 @@ class Swaps:
                 if not pause:
                     raise
             await asyncio.sleep(pause)
-        journal = await self.note(replace(journal, phase=RestorePhase.FINISHING))
+        journal = await self.record(replace(journal, phase=RestorePhase.FINISHING))
         journal = await self.finish(session, journal, report)
         return journal, report
 
@@ -170,14 +170,14 @@ class Swaps:
                 await create_database(session, swap.kept, "utf8mb4", "utf8mb4_bin")
 
     async def _plan_fence(self, session: Session, journal: Journal, report: SwapReport) -> Journal:
-        """Note that the server will be made read-only, where that is needed and allowed."""
+        """Record that the server will be made read-only, where that is needed and allowed."""
         if not any(swap.needs_fence for swap in journal.swaps) or journal.fenced:
             return journal
         report.fence = "read_only"
         if await is_read_only(session):  # by somebody else, who will also undo it
             return journal
         if await may_fence(session):
-            return await self.note(replace(journal, fenced=True))
+            return await self.record(replace(journal, fenced=True))
         report.fence = "none"
         return journal
 
@@ -236,29 +236,29 @@ class Swaps:
         Returns:
             The journal as it stays until then; without a time when nothing is kept.
         """
-        # Nobody looks after a recovery that is done, so all else comes before.
+        # Nobody looks after a restore that is done, so all else comes before.
         for swap in journal.swaps:
             await drop_if_empty(session, swap.source)
         if journal.undoes and (other := await self.find(journal.undoes)):
             for swap in other.swaps:
                 await drop_if_empty(session, swap.source)
-            await self.note(replace(other, phase=RestorePhase.FORGOTTEN, swaps=()))
+            await self.record(replace(other, phase=RestorePhase.FORGOTTEN, swaps=()))
         until = self._clock.now() + timedelta(minutes=minutes)
-        journal = await self.note(replace(journal, phase=RestorePhase.DONE, keep_until=until))
+        journal = await self.record(replace(journal, phase=RestorePhase.DONE, keep_until=until))
         if minutes <= 0:
-            await self.forget(session, journal)
+            await self.expire(session, journal)
             return replace(journal, keep_until=None)
         return journal
 
-    async def forget(self, session: Session, journal: Journal) -> None:
+    async def expire(self, session: Session, journal: Journal) -> None:
         """Drop the old tables of a swap that is done."""
         for swap in journal.swaps:
             await drop_database(session, swap.kept)
         done = replace(journal, phase=RestorePhase.FORGOTTEN, swaps=())
-        await self.note(done)
+        await self.record(done)
 
-    async def strike(self, journal: Journal) -> None:
-        """Forget that there was such a recovery."""
+    async def delete(self, journal: Journal) -> None:
+        """Delete the journal of a restore; nothing can be undone or finished by it any more."""
         await asyncio.to_thread(self._journals.remove, journal.restore_id)
 
     # -- back -------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ class Swaps:
 
     async def recover(self, restore_id: str, *, forward: bool) -> RestorePhase:
         """
-        Finish or undo a recovery that was interrupted.
+        Finish or undo a restore that was interrupted.
 
         Args:
             restore_id: Which; one without a journal never began.
@@ -314,7 +314,7 @@ class Swaps:
         found = await self.find(restore_id)
         if found is None:
             return RestorePhase.LOADING
-        seconds = _PATIENCE_SECONDS.get(found.phase, _MOST_PATIENCE_SECONDS)
+        seconds = _LOCK_WAIT_SECONDS.get(found.phase, _MOST_LOCK_WAIT_SECONDS)
         async with self.locked(found.targets, seconds=seconds, logged=found.logged) as session:
             journal = await self.find(restore_id)  # whoever held the locks may have gone on
             if journal is None or journal.phase.is_over:
@@ -328,12 +328,12 @@ class Swaps:
                 await self._reverse(session, journal)
                 return RestorePhase.LOADING
             await rename(session, left)
-            journal = await self.note(replace(journal, phase=RestorePhase.FINISHING))
+            journal = await self.record(replace(journal, phase=RestorePhase.FINISHING))
             await self.finish(session, journal, SwapReport())
             return RestorePhase.FINISHING
 
     async def discard(self, session: Session, journal: Journal) -> None:
-        """Put everything back after a recovery whose RENAME has not happened."""
+        """Put everything back after a restore whose RENAME has not happened."""
         if journal.phase is not RestorePhase.LOADING:
             journal = await self._put_back(session, journal)
             for swap in journal.swaps:
@@ -341,28 +341,28 @@ class Swaps:
                 if swap.created:
                     await drop_if_empty(session, swap.target)
             # From here on new tables are missing because they were dropped, not because they moved.
-            await self.note(replace(journal, phase=RestorePhase.LOADING))
+            await self.record(replace(journal, phase=RestorePhase.LOADING))
         for swap in journal.swaps:
             if journal.kind is not RestoreKind.UNDO:
                 await drop_database(session, swap.source)
         await asyncio.to_thread(self._journals.remove, journal.restore_id)
 
     async def _reverse(self, session: Session, journal: Journal) -> None:
-        """Swap back a recovery whose RENAME has happened; only what it had loaded is dropped."""
+        """Swap back a restore whose RENAME has happened; only what it had loaded is dropped."""
         await rename(session, await moves_left(session, journal.swaps))
         undo = await self.plan_undo(session, journal)
         is_undo = journal.kind is RestoreKind.UNDO
         if is_undo:  # what it has brought goes back to where it was kept
             pairs = zip(undo.swaps, journal.swaps, strict=True)
-            undo = replace(undo, swaps=tuple(replace(one, kept=old.source) for one, old in pairs))
+            undo = replace(undo, swaps=tuple(replace(new, kept=old.source) for new, old in pairs))
         # The server may be fenced already; the undo takes that over, and lowers it.
         undo, _ = await self.swap(session, replace(undo, fenced=journal.fenced))
         if not is_undo:
             await self.complete(session, undo, minutes=0)
         for swap in undo.swaps:
             await drop_if_empty(session, swap.source)
-        for one in (journal, undo):
-            await asyncio.to_thread(self._journals.remove, one.restore_id)
+        for obsolete in (journal, undo):
+            await self.delete(obsolete)
 
     async def _put_back(self, session: Session, journal: Journal) -> Journal:
         """Make triggers and views again that were dropped for a RENAME, and lower the fence."""
@@ -375,4 +375,4 @@ class Swaps:
         if not journal.fenced:
             return journal
         await lower_fence(session)
-        return await self.note(replace(journal, fenced=False))
+        return await self.record(replace(journal, fenced=False))

@@ -24,7 +24,7 @@ class ActiveRun(Generic[T]):
     A run and what it works with.
 
     Attributes:
-        run: As it was last looked at.
+        run: As it was last counted.
         named: Set when what it is about has got a name.
         begun: Whether the task has taken its first step.
         cancelled: Whether it was cancelled.
@@ -32,7 +32,7 @@ class ActiveRun(Generic[T]):
     """
 
     run: Run
-    order: Job[T]
+    job: Job[T]
     locks: HeldLocks
     progress: Progress
     pace: Pace
@@ -54,31 +54,31 @@ class ActiveRun(Generic[T]):
         return replace(
             self.run,
             revision=self.run.revision + 1,
-            backup_id=self.order.backup_id or progress.backup_id,
+            backup_id=self.job.backup_id or progress.backup_id,
             restore_id=progress.restore_id,
             progress=self.pace.report(progress, now),
         )
 
     def notice_name(self, progress: Progress) -> None:
         """Have a new name written down at once: after a crash it tells what became of the run."""
-        named = (self.order.backup_id or progress.backup_id, progress.restore_id)
+        named = (self.job.backup_id or progress.backup_id, progress.restore_id)
         if named != (self.run.backup_id, self.run.restore_id):
             self.named.set()
 
 
 def bind_run(run: Run) -> None:
-    """Name the run, its schedule and who asked on every line of its task, and of what that begins."""
+    """Name the run, its schedule and its requester on every line of its task, and of what that begins."""
     bind(**_named(run))
 
 
 def warn_unwritten(run_id: RunId, error: AppError) -> None:
-    """Tell that the history lacks something; the run goes on."""
+    """Log that the history lacks something; the run goes on."""
     facts = {"run": run_id, "error": str(error)}
-    _log.warning("The history could not be written", extra={"facts": facts})
+    _log.warning("Run history could not be written", extra={"facts": facts})
 
 
 def report_failure(run: Run, task: "asyncio.Task[T]") -> None:
-    """Tell of a failure that nobody waits for; a bug was told where it came from."""
+    """Log a failure that nobody waits for; a bug was logged where it came from."""
     if not task.cancelled() and isinstance(error := task.exception(), AppError):
         facts = {"run": run.run_id, "kind": run.kind, "code": error.code, "error": str(error)}
         with bound(**_named(run)):  # this is the task of whoever has begun it

@@ -24,8 +24,8 @@ class Job(Generic[T]):
         document: Describes what came of it.
         resources: What no other run may have meanwhile.
         backup_id: Backup that it works with; empty while it is not known.
-        request: What was asked, for the history.
-        claim: The last word, when the locks are held: raises NotDueError when somebody else was
+        request: What was asked for, for the history.
+        claim: The last question, when the locks are held: raises NotDueError when somebody else was
             faster. None = there is nothing to ask.
     """
 
@@ -35,4 +35,4 @@ class Job(Generic[T]):
     resources: tuple[Resource, ...] = ()
     backup_id: str = ""
     request: JsonObject = field(default_factory=dict)
-    claim: Callable[[], Coroutine[object, object, None]] | None = None
+    claim: Callable[[], Coroutine[object, object, object]] | None = None

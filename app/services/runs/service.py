@@ -67,8 +67,8 @@ class RunService:
 
     async def start(
         self,
-        order: Job[T],
-        asker: Requester,
+        job: Job[T],
+        requester: Requester,
         key: IdempotencyKey | None = None,
         *,
         needs_history: bool = True,
@@ -77,9 +77,9 @@ class RunService:
         Begin a run and return while it goes on.
 
         Args:
-            order: What to do.
-            asker: Who asks.
-            key: The same key of the same asker means the same run.
+            job: What to do.
+            requester: Who asks for it.
+            key: The same key of the same requester means the same run.
             needs_history: Whether it does not begin where it cannot be written down.
 
         Returns:
@@ -92,17 +92,19 @@ class RunService:
             StorageError: The state directory or the control database refused.
         """
         async with self._admission:
-            if key is not None and (known := await self._store.find_by_key(asker.name, key)):
+            if key is not None and (known := await self._store.find_by_key(requester.name, key)):
                 return known, False
-            active = await self._begin(order, asker, Progress())
-            known = await self._write_down(active, key, needs_history=needs_history)
+            active = await self._begin(job, requester, Progress())
+            known = await self._record(active, key, needs_history=needs_history)
             if known is not None:
                 return known, False
             task = self._launch(active)
             task.add_done_callback(lambda _: report_failure(active.run, task))
             return active.run, True
 
-    async def perform(self, order: Job[T], asker: Requester, progress: Progress | None = None) -> T:
+    async def perform(
+        self, job: Job[T], requester: Requester, progress: Progress | None = None
+    ) -> T:
         """
         Do a piece of work as a run, and wait for it.
 
@@ -113,7 +115,7 @@ class RunService:
             CancelledError: This task was cancelled, or somebody cancelled the run.
             AppError: What the work raised; AlreadyRunningError as for `start`.
         """
-        active = await self._begin(order, asker, progress or Progress())
+        active = await self._begin(job, requester, progress or Progress())
         try:
             await shielded(self._store.add(active.run))
         except AppError as exc:
@@ -214,7 +216,7 @@ class RunService:
         # Asked again: one that ended meanwhile has written its end down before it let its lock go.
         return [run for run in await self._store.unfinished() if run.run_id in dead] if dead else []
 
-    async def settle(self, run: Run) -> None:
+    async def finish_orphan(self, run: Run) -> None:
         """Write down how an orphan ended."""
         run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
         await self._store.save(run)
@@ -231,7 +233,7 @@ class RunService:
         """
         self._closed = True
         async with self._admission:  # what is being begun is ended too
-            tasks = [one.task for one in self._active.values() if one.task is not None]
+            tasks = [active.task for active in self._active.values() if active.task is not None]
         if tasks and wait_seconds > 0:
             await asyncio.wait(tasks, timeout=wait_seconds)
         for active in list(self._active.values()):
@@ -241,26 +243,26 @@ class RunService:
 
     # -- one run ----------------------------------------------------------------------------------
 
-    async def _begin(self, order: Job[T], asker: Requester, progress: Progress) -> ActiveRun[T]:
+    async def _begin(self, job: Job[T], requester: Requester, progress: Progress) -> ActiveRun[T]:
         if self._closed:
             raise AlreadyRunningError("the service is stopping", hint="Try again when it is back.")
         owner = await asyncio.to_thread(self._locks.owner)
         run_id = RunId(f"run_{secrets.token_hex(RUN_DIGITS // 2)}")
-        locks = await self._hold(run_id, order.resources)
-        if order.claim is not None:
-            await self._claim(order.claim(), run_id, locks)
+        locks = await self._hold(run_id, job.resources)
+        if job.claim is not None:
+            await self._claim(job.claim(), run_id, locks)
         run = Run(
             run_id=run_id,
-            kind=order.kind,
+            kind=job.kind,
             state=RunState.QUEUED,
-            requested_by=asker.name,
-            origin=asker.origin,
+            requested_by=requester.name,
+            origin=requester.origin,
             owner=owner,
             created_at=self._clock.now(),
-            backup_id=order.backup_id,
-            request=order.request,
+            backup_id=job.backup_id,
+            request=job.request,
         )
-        return ActiveRun(run, order, locks, progress, Pace(self._clock.monotonic()))
+        return ActiveRun(run, job, locks, progress, Pace(self._clock.monotonic()))
 
     async def _hold(self, run_id: RunId, resources: Sequence[Resource]) -> HeldLocks:
         """Take locks, or let them go again when this task is cancelled while a thread takes them."""
@@ -276,7 +278,7 @@ class RunService:
         return held[0]
 
     async def _claim(
-        self, claim: Coroutine[object, object, None], run_id: RunId, locks: HeldLocks
+        self, claim: Coroutine[object, object, object], run_id: RunId, locks: HeldLocks
     ) -> None:
         """Ask whether it is still wanted, to the end; locks are let go when it is not."""
         try:
@@ -285,7 +287,7 @@ class RunService:
             await shielded(self._let_go(run_id, locks))
             raise
 
-    async def _write_down(
+    async def _record(
         self, active: ActiveRun[T], key: IdempotencyKey | None, *, needs_history: bool
     ) -> Run | None:
         """Add a new run; returns the one that another process made for the key meanwhile."""
@@ -317,20 +319,20 @@ class RunService:
                 raise asyncio.CancelledError  # noqa: TRY301 - ends as every cancelled run does
             for listener in self._listeners:
                 await listener.begun(active.run)
-            value = await active.order.work(active.progress)
-            document = active.order.document(value).model_dump(mode="json")
+            value = await active.job.work(active.progress)
+            document = active.job.document(value).model_dump(mode="json")
         except asyncio.CancelledError as exc:
             await shielded(self._end(active, beat, RunState.CANCELLED, error=exc))
             raise
         except Exception as exc:  # the one place that may: every failed run is written down
             if not isinstance(exc, AppError):
-                _log.exception("A run failed by a bug", extra={"facts": {"run": active.run.run_id}})
+                _log.exception("Run failed by a bug", extra={"facts": {"run": active.run.run_id}})
             await shielded(self._end(active, beat, RunState.FAILED, error=exc))
             raise
         try:
             await shielded(self._end(active, beat, RunState.SUCCEEDED, result=document))
         except asyncio.CancelledError:
-            _log.info("Cancelled too late", extra={"facts": {"run": active.run.run_id}})
+            _log.info("Run was cancelled too late", extra={"facts": {"run": active.run.run_id}})
         return value
 
     async def _end(
@@ -375,7 +377,7 @@ class RunService:
             self._active.pop(run_id, None)
 
     async def _beat(self, active: ActiveRun[T]) -> None:
-        """Write the counters down, and look whether somebody wants it cancelled."""
+        """Write the counters down, and find out whether somebody wants it cancelled."""
         while True:
             active.run = active.counted(self._clock.monotonic())
             try:

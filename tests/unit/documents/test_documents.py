@@ -25,14 +25,13 @@ from app.domain.restores.dry_run import (
     Estimate,
     Forecast,
     ObjectForecast,
-    Proof,
+    RestoreOptions,
     Space,
     TableForecast,
-    proven_at,
 )
 from app.domain.restores.journal import Journal, RestoreId, RestoreKind, RestorePhase
+from app.domain.restores.proofs import DrillResult, Proof, proven_at
 from app.domain.restores.restore import RestoreResult
-from app.domain.restores.results import DrillResult, Options
 from app.errors import TargetNotEmptyError
 from app.storage.local import LocalDirectory
 from tests.fixtures.archives import NOON, backup_id_of, make_backup, write_backup
@@ -113,7 +112,7 @@ def test_no_document_tells_where_the_backups_lie(tmp_path):
     manifest = catalogue.manifest(survey.entries[0].backup_id)
     with catalogue.open(manifest.backup_id) as reader:
         report = asyncio.run(reader.verify(VerifyLevel.CONTENT))
-    options = Options(manifest, (REFUSAL,), FITS, (), SPACE, ESTIMATE, (PROOF,), (UNDOABLE,))
+    options = RestoreOptions(manifest, (REFUSAL,), FITS, (), SPACE, ESTIMATE, (PROOF,), (UNDOABLE,))
     drill = DrillResult(manifest.backup_id, ("shop",), 3, 8, 1.0, ())
     page = BackupPage(((survey.entries[0], NOON),), 1, survey)
     documents = [
@@ -141,7 +140,9 @@ def test_instants_look_as_in_the_catalogue_or_as_in_iso_8601(tmp_path):
     line = printed(BackupFacts.of(catalogue.entries()[0], None, {}))
     details = printed(BackupInfo.of(manifest, proven_at((PROOF,)), {}, {}))
     options = printed(
-        RecoveryOptions.of(Options(manifest, (), FITS, (), SPACE, ESTIMATE, (PROOF,), (UNDOABLE,)))
+        RecoveryOptions.of(
+            RestoreOptions(manifest, (), FITS, (), SPACE, ESTIMATE, (PROOF,), (UNDOABLE,))
+        )
     )
 
     assert (line["created_at"], line["proven_at"]) == ("2026-01-31 12:00:00", None)

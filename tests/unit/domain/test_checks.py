@@ -17,7 +17,7 @@ from app.domain.checks import (
     failed_drill,
 )
 from app.domain.ids import BackupId, new_backup_id
-from app.domain.restores.dry_run import Proof
+from app.domain.restores.proofs import Proof
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -164,7 +164,7 @@ class Half:
     def measure(self, stored: StoredBackup, now: datetime) -> None:
         """Remember how long a backup has waited at most, before it is looked at or gone."""
         for level in self.waited:
-            last = stored.looked_at(level, now) or stored.created_at
+            last = stored.checked_at(level, now) or stored.created_at
             self.waited[level] = max(self.waited[level], now - last)
 
 

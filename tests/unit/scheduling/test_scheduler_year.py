@@ -67,7 +67,7 @@ class Process:
         )
         # Looks are rare here, so that it is the jobs that fire.
         self.scheduler = Scheduler(
-            self.schedules, fires.start, VirtualClock(), look_seconds=40 * 86400.0
+            self.schedules, fires.start, VirtualClock(), refresh_seconds=40 * 86400.0
         )
 
 
@@ -189,21 +189,21 @@ def test_a_schedule_is_followed_as_it_is_changed(tmp_path):
         process, other = Process(tmp_path, fires), Process(tmp_path, fires)
         await process.scheduler.open()
         await other.schedules.set(ScheduleChange("s", cron="0 12 * * *", timezone="UTC"))
-        await process.scheduler.look()
+        await process.scheduler.refresh()
         assert process.scheduler.next_fire("s") == datetime(2027, 12, 15, 12, tzinfo=UTC)
         await asyncio.sleep(86400)
         await other.schedules.set(ScheduleChange("s", cron="0 18 * * *", timezone="UTC"))
-        await process.scheduler.look()
+        await process.scheduler.refresh()
         await asyncio.sleep(86400)
         await other.schedules.enable("s", enabled=False)
-        await process.scheduler.look()
+        await process.scheduler.refresh()
         assert process.scheduler.next_fire("s") is None
         await asyncio.sleep(86400)
         await other.schedules.enable("s", enabled=True)
-        await process.scheduler.look()
+        await process.scheduler.refresh()
         await asyncio.sleep(86400)
         await other.schedules.delete("s")
-        await process.scheduler.look()
+        await process.scheduler.refresh()
         await asyncio.sleep(86400)
         await process.scheduler.close()
 
@@ -224,8 +224,8 @@ def test_a_backup_that_is_in_the_way_puts_the_due_time_off(tmp_path):
         await asyncio.sleep(12 * 3600 + 60)
         assert fires.seen == []
         fires.is_busy = False
-        await process.scheduler.look()
-        await process.scheduler.look()
+        await process.scheduler.refresh()
+        await process.scheduler.refresh()
         assert process.scheduler.lag_seconds == pytest.approx(90, abs=1)
         await process.scheduler.close()
 
@@ -247,9 +247,9 @@ def test_a_clock_that_is_set_back_a_year_does_not_stop_schedules(tmp_path):
         await asyncio.sleep(86400)
         for years in (1, -2):
             loop.jump(timedelta(days=years * 365))
-            await process.scheduler.look()
+            await process.scheduler.refresh()
             await asyncio.sleep(86400)
-            await process.scheduler.look()
+            await process.scheduler.refresh()
         await process.scheduler.close()
 
     run_virtually(BEGIN, days())
@@ -270,14 +270,14 @@ def test_cron_and_the_scheduler_at_the_same_minute_begin_one_backup(tmp_path):
         process = Process(tmp_path, fires)
         await process.schedules.set(ScheduleChange("s", cron="0 12 * * *", timezone="UTC"))
         await asyncio.sleep(12 * 3600 - 30)
-        by_cron = (await process.schedules.due(name="s")).order
+        by_cron = (await process.schedules.due(name="s")).job
         occasion = await process.schedules.consider("s")
         assert by_cron is not None
         assert by_cron.claim is not None
         assert occasion is not None
-        assert occasion.order.claim is not None
+        assert occasion.job.claim is not None
         await by_cron.claim()
         with pytest.raises(NotDueError):
-            await occasion.order.claim()
+            await occasion.job.claim()
 
     run_virtually(BEGIN, noon())

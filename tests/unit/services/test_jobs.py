@@ -43,7 +43,7 @@ class World:
             database_url=SecretStr(NOWHERE), backup_dir=home / "backups", state_dir=home / "state"
         )
         trip = self.trip
-        self.orders = Jobs(settings, trip.catalogue, trip.backups, trip.recoveries)
+        self.jobs = Jobs(settings, trip.catalogue, trip.backups, trip.recoveries)
 
     def request(self, **options) -> RestoreRequest:
         """Ask for a restore of that backup."""
@@ -80,10 +80,8 @@ def keys(order) -> set[str]:
 
 def test_all_backups_of_a_server_exclude_each_other(world):
     """Recovery points too; what was asked is kept, how it is done is not."""
-    plain = world.orders.backup(
-        BackupOptions(databases=("shop",), threads=3, description=" a\n b ")
-    )
-    point = world.orders.backup(BackupOptions(recovery_point=True))
+    plain = world.jobs.backup(BackupOptions(databases=("shop",), threads=3, description=" a\n b "))
+    point = world.jobs.backup(BackupOptions(recovery_point=True))
 
     assert (plain.kind, point.kind) == (RunKind.BACKUP, RunKind.RECOVERY_POINT)
     assert keys(plain) == keys(point) != set()
@@ -94,13 +92,13 @@ def test_all_backups_of_a_server_exclude_each_other(world):
 
 async def test_restores_of_one_database_exclude_each_other(world):
     """Those of others do not: what counts is the database that is filled, not the one of the backup."""
-    plain = await world.orders.restore(world.request())
-    into = await world.orders.restore(world.request(into="copy"))
-    again = await world.orders.restore(world.request(tables=("users",)))
+    plain = await world.jobs.restore(world.request())
+    into = await world.jobs.restore(world.request(into="copy"))
+    again = await world.jobs.restore(world.request(tables=("users",)))
 
     assert keys(plain) == keys(again) != keys(into)
     assert not keys(plain) & keys(into)
-    assert not keys(plain) & keys(world.orders.backup(BackupOptions()))
+    assert not keys(plain) & keys(world.jobs.backup(BackupOptions()))
     assert [resource.label for resource in plain.resources] == ["database 'shop'"]
     assert (plain.kind, plain.backup_id) == (RunKind.RESTORE, world.manifest.backup_id)
 
@@ -110,8 +108,8 @@ async def test_a_restore_of_many_databases_has_them_all(world):
     blog = replace(world.manifest.databases[0], name="blog")
     forge(world.home / "backups", world.manifest, databases=(*world.manifest.databases, blog))
 
-    both = await world.orders.restore(world.request())
-    one = await world.orders.restore(world.request(databases=("blog",)))
+    both = await world.jobs.restore(world.request())
+    one = await world.jobs.restore(world.request(databases=("blog",)))
 
     assert len(keys(both)) == 2
     assert keys(one) < keys(both)
@@ -120,9 +118,9 @@ async def test_a_restore_of_many_databases_has_them_all(world):
 async def test_an_undo_has_what_its_restore_had(world):
     """By the id of the restore or of the backup."""
     journal = world.restored(RestorePhase.DONE, "shop", "blog")
-    restore = await world.orders.restore(world.request())
+    restore = await world.jobs.restore(world.request())
     for name in (journal.restore_id, world.manifest.backup_id):
-        order = await world.orders.undo(name)
+        order = await world.jobs.undo(name)
 
         assert keys(restore) < keys(order)
         assert len(order.resources) == 2
@@ -133,10 +131,10 @@ async def test_an_undo_has_what_its_restore_had(world):
 async def test_what_changes_no_database_excludes_nothing(world):
     """Dry runs, drills, verifications; a deletion is kept apart from readers by its files."""
     orders = [
-        await world.orders.dry_run(world.request()),
-        await world.orders.drill(world.request()),
-        await world.orders.verification(world.manifest.backup_id),
-        await world.orders.deletion(world.manifest.backup_id),
+        await world.jobs.dry_run(world.request()),
+        await world.jobs.drill(world.request()),
+        await world.jobs.verification(world.manifest.backup_id),
+        await world.jobs.deletion(world.manifest.backup_id),
     ]
 
     assert [order.resources for order in orders] == [()] * 4
@@ -149,16 +147,16 @@ async def test_what_is_not_there_is_refused_before_a_run_begins(name, world):
     """An answer of 404 needs no run in the history."""
     request = RestoreRequest(name)
     for making in (
-        world.orders.restore(request),
-        world.orders.dry_run(request),
-        world.orders.drill(request),
-        world.orders.verification(name),
-        world.orders.deletion(name),
+        world.jobs.restore(request),
+        world.jobs.dry_run(request),
+        world.jobs.drill(request),
+        world.jobs.verification(name),
+        world.jobs.deletion(name),
     ):
         with pytest.raises(BackupNotFoundError):
             await making
     with pytest.raises(RestoreNotFoundError):
-        await world.orders.undo(name)
+        await world.jobs.undo(name)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +172,7 @@ async def test_what_is_not_there_is_refused_before_a_run_begins(name, world):
 )
 async def test_a_restore_that_makes_no_sense_is_refused_before_a_run_begins(options, error, world):
     """Whatever the backup alone can tell."""
-    for make in (world.orders.restore, world.orders.dry_run):
+    for make in (world.jobs.restore, world.jobs.dry_run):
         with pytest.raises(error):
             await make(world.request(**options))
 
@@ -184,7 +182,7 @@ async def test_an_undo_that_comes_too_late_is_refused_before_a_run_begins(world)
     journal = world.restored(RestorePhase.FORGOTTEN, "shop")
 
     with pytest.raises(UndoExpiredError):
-        await world.orders.undo(journal.restore_id)
+        await world.jobs.undo(journal.restore_id)
 
 
 async def test_a_damaged_backup_can_be_deleted(world):
@@ -192,9 +190,9 @@ async def test_a_damaged_backup_can_be_deleted(world):
     (manifest,) = (world.home / "backups").glob("*.manifest.json")
     manifest.write_text("{}")
 
-    order = await world.orders.deletion(world.manifest.backup_id)
+    order = await world.jobs.deletion(world.manifest.backup_id)
     with pytest.raises(IntegrityError):
-        await world.orders.restore(world.request())
+        await world.jobs.restore(world.request())
 
     assert order.backup_id == world.manifest.backup_id
 
@@ -242,4 +240,4 @@ def test_what_is_left_open_the_settings_decide():
 
 def test_orders_are_made_without_the_server(world):
     """Nobody waits for one that is down to learn that there is no such backup."""
-    assert asyncio.run(world.orders.restore(world.request())).resources
+    assert asyncio.run(world.jobs.restore(world.request())).resources

@@ -64,7 +64,7 @@ class World:
     async def judged(self, kind: RunKind, **facts: str) -> Run:
         """Let the service put such a run right, and return it."""
         run_id = await self.orphan(kind, **facts)
-        await self.parts.upkeep.put_right()
+        await self.parts.reconciler.reconcile()
         return await self.store.get(run_id)
 
     def journal(self, phase: RestorePhase, number: int = 1) -> Journal:
@@ -187,12 +187,12 @@ async def test_a_restore_stays_open_until_the_server_answers(own_server: OwnServ
         backup = await world.orphan(RunKind.BACKUP, backup_id=NEVER)
         server.kill()
 
-        assert not await parts.upkeep.put_right()
+        assert not await parts.reconciler.reconcile()
         assert (await world.store.get(restore)).state is RunState.RUNNING
         assert (await world.store.get(backup)).state is RunState.FAILED
 
         server.start()
-        assert await parts.upkeep.put_right()
+        assert await parts.reconciler.reconcile()
         require_interrupted(await world.store.get(restore), "as they were")
         assert world.journals.all() == []
 
@@ -203,12 +203,12 @@ async def test_runs_of_others_are_left_alone(world):
     living = await world.orphan(RunKind.BACKUP, backup_id=NEVER)
     held = RunLocks(world.home / "state").acquire(living, [])
 
-    assert await world.parts.upkeep.put_right()
+    assert await world.parts.reconciler.reconcile()
 
     for run_id in (foreign, living):
         assert (await world.store.get(run_id)).state is RunState.RUNNING
     held.release()
-    assert await world.parts.upkeep.put_right()
+    assert await world.parts.reconciler.reconcile()
     require_interrupted(await world.store.get(living), "removed")
     assert (await world.store.get(foreign)).state is RunState.RUNNING
     assert not list((world.home / "state" / "runs").glob("run_*"))
@@ -218,7 +218,7 @@ async def test_what_is_over_stays_as_it_is(world):
     """Putting right twice changes nothing."""
     run = await world.judged(RunKind.BACKUP, backup_id=NEVER)
 
-    assert await world.parts.upkeep.put_right()
+    assert await world.parts.reconciler.reconcile()
 
     assert await world.store.get(run.run_id) == run
     assert world.store.__class__ is RunRecords
@@ -231,15 +231,15 @@ async def test_a_backup_directory_that_is_away_judges_nothing(world):
     deleted = await world.orphan(RunKind.DELETION, backup_id=manifest.backup_id)
     world.directory.path.rename(world.home / "away")
 
-    assert not await world.parts.upkeep.put_right()
+    assert not await world.parts.reconciler.reconcile()
     world.directory.path.mkdir()  # where it is to be mounted
-    assert not await world.parts.upkeep.put_right()
+    assert not await world.parts.reconciler.reconcile()
 
     for run_id in (made, deleted):
         assert (await world.store.get(run_id)).state is RunState.RUNNING
     shutil.rmtree(world.directory.path)
     (world.home / "away").rename(world.directory.path)
-    assert await world.parts.upkeep.put_right()
+    assert await world.parts.reconciler.reconcile()
     assert (await world.store.get(made)).state is RunState.SUCCEEDED
     require_interrupted(await world.store.get(deleted), "still there")
 
@@ -248,7 +248,7 @@ async def test_upkeep_goes_on_until_it_is_cancelled(world):
     """A control database that fails for a while does not end it."""
     manifest = await write_backup(world.directory)
     run_id = await world.orphan(RunKind.BACKUP, backup_id=manifest.backup_id)
-    task = asyncio.create_task(world.parts.upkeep.run_forever())
+    task = asyncio.create_task(world.parts.reconciler.run_forever())
     async with asyncio.timeout(timedelta(seconds=10).total_seconds()):
         while not (await world.store.get(run_id)).state.is_over:  # noqa: ASYNC110 - it is another task
             await asyncio.sleep(0.01)

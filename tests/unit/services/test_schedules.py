@@ -20,7 +20,7 @@ from app.errors import (
     ScheduleNotFoundError,
 )
 from app.services.jobs import Jobs
-from app.services.schedules import Due, ScheduleChange, ScheduleService
+from app.services.schedules import DueStatus, ScheduleChange, ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.trips import Trip
@@ -38,12 +38,12 @@ def wish(often: Frequency, options: ScheduleOptions = OPTIONS, **changes: Any) -
     return replace(ScheduleChange(frequency=often, options=options), **changes)
 
 
-async def perform(due: Due) -> Manifest:
+async def perform(due: DueStatus) -> Manifest:
     """Do what is due, as a run does."""
-    assert due.order is not None
-    assert due.order.claim is not None
-    await due.order.claim()
-    return await due.order.work(Progress())
+    assert due.job is not None
+    assert due.job.claim is not None
+    await due.job.claim()
+    return await due.job.work(Progress())
 
 
 class SetClock:
@@ -117,28 +117,28 @@ async def test_what_is_due_has_an_order_with_the_options(world):
     due = await service.due()
 
     assert due.next_due == datetime(2026, 2, 1, 2, tzinfo=UTC)
-    assert due.order is not None
-    asked = due.order.request
+    assert due.job is not None
+    asked = due.job.request
     assert (asked["databases"], asked["tables"]) == (("shop",), ("t*",))
     assert (asked["exclude_tables"], asked["include_data"]) == (("tmp*",), False)
     assert (asked["description"], asked["codec"]) == ("Nightly", "none")
     assert asked["schedule"] == "default"
-    assert due.order.resources
+    assert due.job.resources
 
 
 async def test_nothing_is_due_before_its_time(world):
     """Not where there is no schedule, not one that is switched off, unless somebody insists."""
     service = world.service()
-    assert (await service.due()).order is None
+    assert (await service.due()).job is None
     await service.set(wish(Frequency.HOURLY, enabled=False))
 
-    assert (await service.due()).order is None
+    assert (await service.due()).job is None
     assert (await service.due(name="other")).next_due is None
     forced = await service.due(force=True)
-    assert forced.order is not None
+    assert forced.job is not None
     named = await service.due(Frequency.HOURLY, name="new")
-    assert named.order is not None
-    assert named.order.request["description"] == "Scheduled backup (hourly)"
+    assert named.job is not None
+    assert named.job.request["description"] == "Scheduled backup (hourly)"
     assert len(await service.list()) == 1
 
 
@@ -155,7 +155,7 @@ async def test_a_run_that_fails_leaves_the_schedule_due(world):
     (schedule,) = await service.list()
     assert (schedule.last_run_at, schedule.last_success_at) == (world.clock.at, None)
     assert schedule.last_error == "connection-failed"
-    assert (await service.due()).order is not None
+    assert (await service.due()).job is not None
 
 
 async def test_a_run_that_succeeds_puts_the_next_one_off(server, database, sql, tmp_path):
@@ -175,13 +175,13 @@ async def test_a_run_that_succeeds_puts_the_next_one_off(server, database, sql, 
     world.clock.at = made_at = manifest.created_at.replace(hour=3, minute=10)
     await service._change(schedule, lambda one: replace(one, last_success_at=made_at))
     world.clock.at += timedelta(hours=2)
-    assert (await service.due()).order is None
+    assert (await service.due()).job is None
     assert (await service.due()).next_due == made_at.replace(
         hour=2, minute=0, second=0, microsecond=0
     ) + DAY
-    assert (await service.due(Frequency.HOURLY)).order is not None
+    assert (await service.due(Frequency.HOURLY)).job is not None
     world.clock.at = made_at + timedelta(hours=23)
-    assert (await service.due()).order is not None
+    assert (await service.due()).job is not None
 
 
 async def test_what_two_want_at_once_one_claims(world):
@@ -191,9 +191,9 @@ async def test_what_two_want_at_once_one_claims(world):
         name = f"s{by_cron_first}".lower()
         await service.set(wish(Frequency.HOURLY, name=name))
         world.clock.at += timedelta(hours=1)
-        by_cron = (await other.due(name=name)).order
+        by_cron = (await other.due(name=name)).job
         occasions = [await one.consider(name) for one in (service, other)]
-        claims = [occasion.order.claim for occasion in occasions if occasion] + [
+        claims = [occasion.job.claim for occasion in occasions if occasion] + [
             by_cron and by_cron.claim
         ]
         if by_cron_first:
@@ -207,7 +207,7 @@ async def test_what_two_want_at_once_one_claims(world):
             with pytest.raises(NotDueError):
                 await claims[1]()
             # To cron it is still due, for nothing has succeeded yet; the lock of the run is in its way.
-            assert (await other.due(name=name)).order is not None
+            assert (await other.due(name=name)).job is not None
 
 
 async def test_what_cron_makes_is_left_to_cron(world):
@@ -221,7 +221,7 @@ async def test_what_cron_makes_is_left_to_cron(world):
     (schedule,) = await service.list()
     assert (schedule.name, schedule.external, schedule.enabled) == ("cron", True, True)
     assert await service.consider("cron") is None
-    assert (await service.due(name="cron")).order is not None
+    assert (await service.due(name="cron")).job is not None
 
 
 async def test_a_schedule_is_switched_and_deleted_by_its_name(world):
@@ -320,8 +320,8 @@ async def test_a_backup_counts_though_its_schedule_cannot_be_written(
             file.write_text("{")
 
     due = await service.due(Frequency.DAILY)
-    assert due.order is not None
-    manifest = await due.order.work(Progress(listener=listener))
+    assert due.job is not None
+    manifest = await due.job.work(Progress(listener=listener))
 
     assert manifest.tables_count == 1
     assert file.read_text() == "{"

@@ -16,7 +16,7 @@ from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec, to_json
-from app.domain.restores.dry_run import MAX_PROOFS, Proof
+from app.domain.restores.proofs import MAX_PROOFS, Proof
 from app.errors import (
     BackupNotFoundError,
     ChecksumMismatchError,

@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.backups.backup import BackupRequest, CatalogueEntry
 from app.domain.backups.manifest import Codec
-from app.domain.backups.size_anomaly import is_wanted_again, unusual
+from app.domain.backups.size_anomaly import find_size_anomaly, is_wanted_again
 from tests.fixtures.archives import NOON, backup_id_of, draft_of
 
 
@@ -37,16 +37,16 @@ USUAL = [entry(number) for number in range(3)]
 )
 def test_a_backup_far_from_those_before_it_is_unusual(raw_size, rows, found):
     """By more than so many percent of the median, up or down."""
-    assert unusual(entry(3, raw_size, rows), USUAL, 50) == found
-    assert unusual(entry(3, raw_size, rows), USUAL, 0) == ""
+    assert find_size_anomaly(entry(3, raw_size, rows), USUAL, 50) == found
+    assert find_size_anomaly(entry(3, raw_size, rows), USUAL, 0) == ""
 
 
 def test_it_is_compared_with_its_like_only():
     """Same schedule, same request, made before; with less than three of those, with nothing."""
     new = entry(9, 9)
 
-    assert unusual(new, USUAL, 50)
-    assert unusual(new, USUAL[:2], 50) == ""
+    assert find_size_anomaly(new, USUAL, 50)
+    assert find_size_anomaly(new, USUAL[:2], 50) == ""
     for facts in (
         {"schedule": ""},
         {"recovery_point": True},
@@ -56,7 +56,7 @@ def test_it_is_compared_with_its_like_only():
         {"requested": ("other",)},
         {"backup_id": backup_id_of(10)},
     ):
-        assert unusual(new, [*USUAL[:2], replace(USUAL[2], **facts)], 50) == ""
+        assert find_size_anomaly(new, [*USUAL[:2], replace(USUAL[2], **facts)], 50) == ""
 
 
 def test_the_last_ten_say_what_is_usual():
@@ -64,15 +64,15 @@ def test_the_last_ten_say_what_is_usual():
     before = [entry(number, 10) for number in range(30)]
     before += [entry(number, 1000) for number in range(30, 39)] + [entry(39, 99_999)]
 
-    assert unusual(entry(40, 1000), before, 50) == ""
-    assert unusual(entry(40, 10), before, 50)
+    assert find_size_anomaly(entry(40, 1000), before, 50) == ""
+    assert find_size_anomaly(entry(40, 10), before, 50)
 
 
 def test_a_table_that_was_empty_may_get_its_first_rows():
     """No percentage says how far that is."""
     before = [entry(number, 1000, 0) for number in range(3)]
 
-    assert unusual(entry(3, 1000, 50), before, 50) == ""
+    assert find_size_anomaly(entry(3, 1000, 50), before, 50) == ""
 
 
 def test_a_request_is_known_again_by_what_is_asked_not_by_how():

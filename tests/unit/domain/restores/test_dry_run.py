@@ -6,13 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from app.domain.restores.dry_run import (
-    Compatibility,
-    Proof,
-    decode_proofs,
-    encode_proofs,
-    proven_at,
-)
+from app.domain.restores.dry_run import Compatibility
+from app.domain.restores.proofs import Proof, decode_proofs, encode_proofs, proven_at
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -171,7 +171,7 @@ async def test_a_head_that_cannot_be_written_stops_nobody(world, caplog):
     failing = AuditHeads(world.home, FailingKernel(3, 28))
     await AuditService(world.records, failing).record(EVENT)
 
-    assert "The head of the audit was not kept" in caplog.text
+    assert "Audit head could not be stored" in caplog.text
     assert json.loads(world.head.read_text())["number"] == 5
     assert await world.audit.verify() == 6
     await world.audit.record(EVENT)

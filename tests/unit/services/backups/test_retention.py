@@ -12,7 +12,7 @@ from app.documents.retention import PinFacts, PrintedPin, Pruned, PrunePlan
 from app.domain.alerts.alert import AlertKind
 from app.domain.backups.check_notes import Check, Notes, Pin
 from app.domain.backups.retention import RetentionPolicy
-from app.domain.restores.dry_run import Proof
+from app.domain.restores.proofs import Proof
 from app.domain.runs.progress import Progress
 from app.domain.runs.run import RunKind
 from app.domain.schedule import Frequency, Schedule
@@ -109,7 +109,7 @@ async def test_an_empty_directory_and_none_at_all_need_nothing(tmp_path):
     depot = Depot(tmp_path)
     assert (await depot.retention.prune()).kept == 0
     shutil.rmtree(depot.path)
-    assert (await depot.retention.plan()).verdicts == ()
+    assert (await depot.retention.plan()).decisions == ()
 
 
 async def test_a_schedule_has_its_own_policy(depot):
@@ -210,7 +210,7 @@ class Meddler(Depot):
     @property
     def retention(self):
         """The service; its plan is followed by what the test does."""
-        service, meddle = super().retention, self.meddle
+        meddle = self.meddle
 
         class Overtaken(RetentionService):
             async def plan(self):
@@ -218,7 +218,7 @@ class Meddler(Depot):
                 await asyncio.to_thread(meddle)
                 return plan
 
-        return Overtaken(self.settings, service._parts)
+        return self._retention(Overtaken)
 
 
 async def test_what_comes_between_the_look_and_the_deletion_is_kept_and_told(tmp_path):
@@ -315,7 +315,7 @@ async def test_a_pinned_backup_is_deleted_by_nobody(depot):
         depot.catalogue.delete(name)
     await depot.retention.prune()
     assert depot.ids() == [made[0].backup_id, made[1].backup_id, name]
-    assert list(await depot.pins.look(depot.ids())) == [name]
+    assert list(await depot.pins.read(depot.ids())) == [name]
 
     await depot.pins.unpin(name)
     await depot.retention.prune()
@@ -332,7 +332,7 @@ async def test_a_backup_with_damaged_notes_may_be_pinned(depot):
     await depot.retention.prune()
 
     assert made[3].backup_id in depot.ids()
-    pins = await depot.pins.look([made[3].backup_id])
+    pins = await depot.pins.read([made[3].backup_id])
     assert "may be pinned" in str(PinFacts.find(pins, made[3].backup_id))
     with pytest.raises(ChecksumMismatchError):
         depot.catalogue.delete(made[3].backup_id)

@@ -140,7 +140,7 @@ async def test_a_restart_forgets_no_damage_and_clears_what_is_over(here):
 
     here.bells.raised.clear()
     here.process()
-    await here.backup_monitor.look()
+    await here.backup_monitor.check()
     assert here.bells.about(DAMAGED) == [first.backup_id, second.backup_id]
 
     here.process()
@@ -148,7 +148,7 @@ async def test_a_restart_forgets_no_damage_and_clears_what_is_over(here):
     damage(here.path, second)
     here.clock.go(seconds=1)
     await here.backups.verify(second.backup_id)
-    await here.backup_monitor.look()
+    await here.backup_monitor.check()
     assert here.bells.raised == {}
 
 
@@ -156,11 +156,11 @@ async def test_a_directory_that_is_away_does_not_say_that_damage_is_over(here):
     """It may only not be mounted."""
     (manifest,) = await make(here)
     (here.path / manifest.file).write_bytes(b"")
-    await here.backup_monitor.look()
+    await here.backup_monitor.check()
     away = here.path.rename(here.path.with_name("away"))
-    await here.backup_monitor.look()
+    await here.backup_monitor.check()
     here.path.mkdir()
-    await here.backup_monitor.look()
+    await here.backup_monitor.check()
 
     assert here.bells.about(DAMAGED) == [manifest.backup_id]
     here.path.rmdir()
@@ -408,7 +408,7 @@ async def test_a_medium_that_cannot_be_written_hides_no_result(tmp_path, caplog)
 
     with caplog.at_level(logging.WARNING):
         await made.backups.verify(manifest.backup_id)
-    assert "The check could not be noted" in caplog.text
+    assert "Check result could not be recorded" in caplog.text
     damage(made.path, manifest)
     made.clock.go(days=8)
     await made.checks.run_due()

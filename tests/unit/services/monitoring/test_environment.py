@@ -37,8 +37,8 @@ def quiet(here: Installation) -> set[AlertKind]:
 async def test_nothing_rings_where_nothing_was_ever_done(here):
     """But for the server, which is away; nothing is made, and no second look differs."""
     watch = here.watch()
-    await watch.look()
-    await watch.look()
+    await watch.check()
+    await watch.check()
 
     assert set(here.bells.raised) == {(AlertKind.CREDENTIAL, "server")}
     assert not here.path.exists()
@@ -53,14 +53,14 @@ async def test_less_room_than_the_floor_rings(tmp_path, free, rings):
     kernel = RoomKernel(free)
     here = Installation(tmp_path, kernel=kernel, disk_floor_bytes=1000)
     here.catalogue.directory.prepare()
-    await here.watch().look()
+    await here.watch().check()
 
     assert (AlertKind.DISK in quiet(here)) is rings
     if rings:
         assert "999" in here.bells.message(AlertKind.DISK)
         assert "1000" in here.bells.message(AlertKind.DISK)
     kernel.free = 1 << 30
-    await here.watch().look()
+    await here.watch().check()
     assert quiet(here) == set()
     await here.close()
 
@@ -73,11 +73,11 @@ async def test_less_room_than_the_next_backup_needs_rings(tmp_path):
     manifest = await write_backup(here.catalogue.directory)
     kernel.free = manifest.size
 
-    await here.watch().look()
+    await here.watch().check()
     assert f"need {round(1.2 * manifest.size)}" in here.bells.message(AlertKind.DISK)
 
     silent = Installation(tmp_path, kernel=kernel, disk_floor_bytes=0)
-    await silent.watch().look()
+    await silent.watch().check()
     assert quiet(silent) == set()
     await here.close()
     await silent.close()
@@ -92,18 +92,18 @@ async def test_a_schedule_without_a_success_for_too_long_is_overdue(here):
     plan(here, replace(NIGHTLY, last_success_at=due - timedelta(days=1), last_error="stalled"))
     watch = here.watch()
     here.clock.at = due + timedelta(minutes=90)
-    await watch.look()
+    await watch.check()
     assert quiet(here) == set()
 
     here.clock.go(seconds=1)
-    await watch.look()
+    await watch.check()
     message = here.bells.message(AlertKind.OVERDUE)
     assert here.bells.about(AlertKind.OVERDUE) == ["nightly"]
     assert "2026-01-31 02:00" in message
     assert "stalled" in message
 
     plan(here, replace(NIGHTLY, last_success_at=here.clock.at))
-    await watch.look()
+    await watch.check()
     assert quiet(here) == set()
 
 
@@ -111,17 +111,17 @@ async def test_a_schedule_that_never_had_a_backup_is_overdue_too(here):
     """Unless it is switched off, or taken away."""
     plan(here, NIGHTLY)
     watch = here.watch()
-    await watch.look()
+    await watch.check()
     assert "never" in here.bells.message(AlertKind.OVERDUE)
 
     plan(here, replace(NIGHTLY, enabled=False))
-    await watch.look()
+    await watch.check()
     assert quiet(here) == set()
 
     plan(here, NIGHTLY)
-    await watch.look()
+    await watch.check()
     plan(here)
-    await watch.look()
+    await watch.check()
     assert quiet(here) == set()
 
 
@@ -140,17 +140,17 @@ async def test_due_times_that_were_missed_ring_once(here):
     """Also when the backup was made up before anybody looked; again only when more are missed."""
     watch = here.watch()
     plan(here, missing(0, success=True))
-    await watch.look()
+    await watch.check()
 
     plan(here, missing(1, success=True))
-    await watch.look()
+    await watch.check()
     assert "1 due times" in here.bells.message(AlertKind.MISSED)
-    await watch.look()
-    await watch.look()
+    await watch.check()
+    await watch.check()
     assert quiet(here) == set()
 
     plan(here, missing(3, success=True))
-    await watch.look()
+    await watch.check()
     assert "3 due times" in here.bells.message(AlertKind.MISSED)
     assert [one.kind for one in here.bells.rung].count(AlertKind.MISSED) == 2
 
@@ -158,11 +158,11 @@ async def test_due_times_that_were_missed_ring_once(here):
 async def test_after_a_start_only_what_was_not_made_up_counts_as_missed(here):
     """What was told before the restart is not told again."""
     plan(here, missing(4, success=True))
-    await here.watch().look()
+    await here.watch().check()
     assert AlertKind.MISSED not in quiet(here)
 
     plan(here, missing(4, success=False))
-    await here.watch().look()
+    await here.watch().check()
     assert here.bells.about(AlertKind.MISSED) == ["nightly"]
 
 
@@ -171,12 +171,12 @@ async def test_schedules_that_cannot_be_read_ring(here):
     plan(here, NIGHTLY)
     watch = here.watch()
     (here.path / "schedule.json").write_text("{")
-    await watch.look()
+    await watch.check()
     assert here.bells.about(AlertKind.OVERDUE) == ["schedule.json"]
 
     plan_file = here.path / "schedule.json"
     plan_file.unlink()
-    await watch.look()
+    await watch.check()
     assert quiet(here) == set()
 
 
@@ -185,7 +185,7 @@ async def test_schedules_that_cannot_be_read_ring(here):
 
 async def test_a_server_that_does_not_answer_rings(here):
     """Named by host and port, never with its password."""
-    await here.watch().look()
+    await here.watch().check()
 
     assert "127.0.0.1:1" in here.bells.message(AlertKind.CREDENTIAL)
     assert NOWHERE not in here.bells.message(AlertKind.CREDENTIAL)
@@ -206,7 +206,7 @@ def certificate(tmp_path):
 async def test_a_certificate_that_will_expire_soon_rings(here, certificate, days, words):
     """From 14 days before, and after it has."""
     here.clock.at = datetime.now(UTC) + timedelta(days=days)  # noqa: TID251 - certificates are of today
-    await here.watch(certificate).look()
+    await here.watch(certificate).check()
 
     assert here.bells.about(AlertKind.CERTIFICATE) == (["server.pem"] if words else [])
     if words:
@@ -223,11 +223,11 @@ async def test_a_new_certificate_is_quiet_again(here, certificate):
             certificate.unlink()
         else:
             certificate.write_bytes(broken)
-        await watch.look()
+        await watch.check()
         assert "cannot be read" in here.bells.message(AlertKind.CERTIFICATE)
 
     certificate.write_bytes(data)
-    await watch.look()  # by the clock of the test it is good for long
+    await watch.check()  # by the clock of the test it is good for long
     assert quiet(here) == set()
 
 
@@ -235,7 +235,7 @@ async def test_without_days_nobody_is_told_of_certificates(tmp_path, certificate
     """0 = never."""
     here = Installation(tmp_path, certificate_days=0)
     here.clock.go(days=4000)
-    await here.watch(certificate).look()
+    await here.watch(certificate).check()
 
     assert quiet(here) == set()
     await here.close()
@@ -252,11 +252,11 @@ async def test_a_damaged_backup_rings_without_any_check(here):
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
     watch = here.watch()
-    await watch.look()
+    await watch.check()
     assert here.bells.about(AlertKind.VERIFICATION) == [manifest.backup_id]
 
     file.write_bytes(whole)
-    await watch.look()
+    await watch.check()
     assert quiet(here) == set()
 
 
@@ -267,7 +267,7 @@ async def test_a_directory_that_cannot_be_read_keeps_nothing_else_from_being_wat
     here.path.write_text("a file")
     here.clock.at = datetime.now(UTC)  # noqa: TID251 - certificates are of today
 
-    await here.watch(certificate).look()
+    await here.watch(certificate).check()
 
     assert "could not" in caplog.text
     assert here.bells.about(AlertKind.CERTIFICATE) == ["server.pem"]

@@ -14,7 +14,7 @@ from app.domain.ids import parse_backup_id
 from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
 from app.domain.schedule import Frequency, Schedule, encode_schedules
 from app.services.monitoring.health import HealthService
-from app.services.monitoring.metrics import Asked, Limits, MetricsService
+from app.services.monitoring.metrics import MetricsService
 from app.services.schedules import ScheduleService
 from app.storage.layout import BackupName
 from app.storage.schedules import ScheduleFile
@@ -53,12 +53,14 @@ class World:
         self.lag = 0.0
         self.asked = 0
         self.service = MetricsService(
-            runs,
-            HealthService(catalogue),
-            ScheduleService(self.file, None, self.clock),  # type: ignore[arg-type]  # orders nothing
-            self.clock,
-            Limits(timedelta(minutes=90), 12345),
-            Asked(lambda: self.lag, self._alerts),
+            runs=runs,
+            health=HealthService(catalogue),
+            schedules=ScheduleService(self.file, None, self.clock),  # type: ignore[arg-type]  # makes no job
+            clock=self.clock,
+            overdue_after=timedelta(minutes=90),
+            disk_floor_bytes=12345,
+            lag_seconds=lambda: self.lag,
+            count_open_alerts=self._alerts,
         )
 
     async def _alerts(self) -> int:

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from app.domain.backups.manifest import Codec, DatabaseEntry, ObjectEntry, ObjectKind, OptionsEntry
-from app.domain.restores.journal import RestoreId
+from app.domain.restores.journal import RestoreId, RestoreKind
 from app.domain.restores.restore import RestoreRequest
 from app.engine.schema.databases import SCRATCH
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
-from app.services.restores.plan import misfits, plan_loads
+from app.services.restores.plan import misfits, plan_drill, plan_loads, plan_restore
 from tests.fixtures.archives import backup_id_of, draft_of, table_of
 
 
@@ -73,6 +73,39 @@ def test_a_recovery_loads_into_schemas_of_its_own():
     ]
     assert renamed.place == "other__bk_new_0123456789ab"
     assert all(SCRATCH.search(load.place) for load in loads)
+
+
+def test_a_restore_is_planned_from_the_manifest_alone():
+    """Its plan names the restore, the databases, and whether what is there is backed up first."""
+    asked = RestoreRequest(TWO.backup_id)
+    in_place = plan_restore(TWO, asked)
+    beside = plan_restore(ONE, RestoreRequest(ONE.backup_id, into="copy"))
+    unsaved = plan_restore(ONE, RestoreRequest(ONE.backup_id, create_backup=False, data_only=True))
+
+    assert (in_place.kind, in_place.manifest, in_place.request) == (RestoreKind.RESTORE, TWO, asked)
+    assert (in_place.targets, beside.targets) == (("blog", "shop"), ("copy",))
+    assert all(load.staging.endswith(in_place.restore_id[-12:]) for load in in_place.loads)
+    assert in_place.restore_id != plan_restore(TWO, asked).restore_id
+    assert [plan.makes_recovery_point for plan in (in_place, beside, unsaved)] == [
+        True,
+        False,
+        False,
+    ]
+    assert (in_place.keeps_definitions, unsaved.keeps_definitions) == (False, True)
+
+
+def test_a_drill_touches_nothing_that_lives():
+    """Its targets are its own schemas, whatever was asked for, and it always proves."""
+    asked = RestoreRequest(ONE.backup_id, into="copy", data_only=False, verify_after=False)
+    drill = plan_drill(ONE, asked)
+    rows_only = plan_drill(ONE, RestoreRequest(ONE.backup_id, data_only=True))
+
+    assert drill.kind is RestoreKind.DRILL
+    assert all(load.target == load.staging == load.place for load in drill.loads)
+    assert all(SCRATCH.search(target) for target in drill.targets)
+    assert (drill.request.into, drill.request.verify_after) == ("", True)
+    assert not drill.makes_recovery_point
+    assert not rows_only.keeps_definitions
 
 
 def test_chosen_tables_come_with_their_triggers_alone():

@@ -158,7 +158,7 @@ async def test_work_goes_on_when_its_history_is_lost(runs, world, caplog):
 
     assert await performing == 7
     assert await world.nothing_left()
-    assert "The history could not be written" in caplog.text
+    assert "Run history could not be written" in caplog.text
     assert await runs.perform(order(done), BOB) == 7
     with pytest.raises(ControlUnavailableError):
         await runs.start(order(done), ANN)
@@ -210,7 +210,7 @@ async def test_only_what_nobody_runs_any_more_is_an_orphan(runs, world):
 
     for service in (runs, world.service()):
         assert [run.run_id for run in await service.orphans()] == [dead.run_id]
-    await runs.settle(replace(dead, state=RunState.FAILED))
+    await runs.finish_orphan(replace(dead, state=RunState.FAILED))
 
     assert await runs.orphans() == []
     settled = await world.store.get(dead.run_id)

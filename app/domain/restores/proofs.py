@@ -1,0 +1,81 @@
+"""What drills and restores have shown of a backup, kept beside it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.domain.ids import BackupId
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """
+    One time that a backup was restored, or could not be; kept beside it.
+
+    Attributes:
+        at: Aware UTC instant of the end.
+        by: `drill` or `restore`.
+        success: Whether everything was read back and equal.
+        seconds: How long it took.
+        server: Vendor and version.
+        tables: How many tables.
+        rows: How many rows.
+        raw_size: Bytes of SQL.
+        whole: Whether all of the backup was restored.
+        error: Code of what went wrong; empty when nothing.
+    """
+
+    at: datetime
+    by: str
+    success: bool
+    seconds: float
+    server: str
+    tables: int
+    rows: int
+    raw_size: int
+    whole: bool
+    error: str = ""
+
+
+MAX_PROOFS: Final = 50
+_PROOFS: Final = TypeAdapter(tuple[Proof, ...])
+
+
+def encode_proofs(proofs: tuple[Proof, ...]) -> bytes:
+    """Encode proofs as JSON, newest first."""
+    return _PROOFS.dump_json(proofs, indent=1) + b"\n"
+
+
+def decode_proofs(data: bytes) -> tuple[Proof, ...]:
+    """Decode proofs; a file that is damaged counts as none."""
+    try:
+        return _PROOFS.validate_json(data)
+    except ValidationError:
+        return ()
+
+
+def proven_at(proofs: tuple[Proof, ...]) -> datetime | None:
+    """Return when all of a backup was last restored and equal."""
+    return max((proof.at for proof in proofs if proof.success and proof.whole), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class DrillResult:
+    """
+    What a drill has shown.
+
+    Attributes:
+        tables_count: Tables that were restored.
+        rows_count: Rows that were restored, read back and compared.
+        duration: Seconds.
+        warnings: What was left out of the drill, and what is not as it was.
+    """
+
+    backup_id: BackupId
+    databases: tuple[str, ...]
+    tables_count: int
+    rows_count: int
+    duration: float
+    warnings: tuple[str, ...]

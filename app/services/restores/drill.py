@@ -1,0 +1,132 @@
+"""Drills: a backup is restored into schemas of its own, proven, and dropped again."""
+
+import asyncio
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.archive.file.reader import ArchiveReader
+from app.concurrency import shielded
+from app.domain.ports import Clock
+from app.domain.restores.journal import Journal, RestorePhase, SchemaSwap
+from app.domain.restores.proofs import DrillResult
+from app.domain.restores.restore import RestorePlan
+from app.domain.runs.progress import Progress
+from app.engine.load.inventory import prove_inventory
+from app.engine.load.objects import apply_objects, read_archived_objects
+from app.engine.server.connection import Server, Session
+from app.engine.server.grants import may_skip_log, read_grants
+from app.errors import AppError
+from app.services.restores.preflight import Preflight
+from app.services.restores.restore import Restorer, RestoreState
+from app.services.restores.swap import Swaps
+
+
+class Drills:
+    """Proves backups by restoring them where nobody reads."""
+
+    def __init__(
+        self,
+        *,
+        server: Server,
+        catalogue: Catalogue,
+        clock: Clock,
+        swaps: Swaps,
+        preflight: Preflight,
+        restorer: Restorer,
+    ) -> None:
+        self._server = server
+        self._catalogue = catalogue
+        self._clock = clock
+        self._swaps = swaps
+        self._preflight = preflight
+        self._restorer = restorer
+
+    async def run(self, plan: RestorePlan, progress: Progress) -> DrillResult:
+        """
+        Restore into schemas of its own, prove, and drop them; the result is kept with the backup.
+
+        Events are made but do not fire. Foreign keys on other databases are left out: they would
+        bind the live ones.
+
+        Args:
+            plan: Of a drill.
+            progress: Written to as it goes.
+
+        Returns:
+            What was shown.
+
+        Raises:
+            AppError: The backup cannot be restored here; that is kept as well, unless the server did
+                not answer at all.
+        """
+        began = self._clock.monotonic()
+        # Asked before anything is kept: a server that does not answer shows nothing of the backup.
+        logged = not await self._may_skip_log()
+        directory = self._catalogue.directory
+        reader = await asyncio.to_thread(ArchiveReader.open, directory, plan.manifest)
+        with reader:
+            state = RestoreState(plan, reader, progress)
+            try:
+                await self._restore_and_drop(state, logged=logged)
+            except AppError as exc:  # a drill that was cancelled has shown nothing
+                await self._restorer.record_proof(state, self._seconds(began), error=exc.code)
+                raise
+            seconds = self._seconds(began)
+            await self._restorer.record_proof(state, seconds)
+        return DrillResult(
+            backup_id=plan.manifest.backup_id,
+            databases=tuple(load.entry.name for load in plan.loads),
+            tables_count=sum(len(load.entry.tables) for load in plan.loads),
+            rows_count=sum(table.rows for load in plan.loads for table in load.entry.tables),
+            duration=seconds,
+            warnings=tuple(state.warnings),
+        )
+
+    async def _restore_and_drop(self, state: RestoreState, *, logged: bool) -> None:
+        """Load, prove, and drop, whatever happens."""
+        plan = state.plan
+        async with self._swaps.locked(plan.targets, logged=logged) as held:
+            await self._preflight.require(state.reader, plan)
+            await self._restorer.verify(state)
+            await self._swaps.record(self._journal(plan, logged=logged))
+            try:
+                load = await self._restorer.load(held, state, logged=logged)
+                state.warnings += [
+                    f"foreign key {key.name} of {key.table} on {key.parent_database}.{key.parent}"
+                    " was left out of the drill"
+                    for key in load.deferred
+                ]
+                await self._make_objects(held, state)
+            finally:
+                await held.close()
+                await shielded(self._swaps.recover(plan.restore_id, forward=False))
+
+    async def _make_objects(self, session: Session, state: RestoreState) -> None:
+        """Make views, triggers, routines and events in the scratch schemas, and prove them."""
+        manifest = state.plan.manifest
+        for load in state.plan.loads:
+            wanted = await read_archived_objects(state.reader, manifest, load)
+            state.warnings += await apply_objects(session, load.place, wanted, enable_events=False)
+            state.warnings += await prove_inventory(session, manifest, load, live=False)
+
+    async def _may_skip_log(self) -> bool:
+        """Tell whether scratch schemas, which nobody else ever sees, can stay out of the binary log."""
+        async with self._server.session() as session:
+            grants = await read_grants(session)
+        return may_skip_log(grants)
+
+    def _journal(self, plan: RestorePlan, *, logged: bool) -> Journal:
+        return Journal(
+            restore_id=plan.restore_id,
+            kind=plan.kind,
+            backup_id=plan.manifest.backup_id,
+            server=self._server.where,
+            began_at=self._clock.now(),
+            phase=RestorePhase.LOADING,
+            swaps=tuple(
+                SchemaSwap(target=load.place, source=load.place, kept="") for load in plan.loads
+            ),
+            logged=logged,
+        )
+
+    def _seconds(self, began: float) -> float:
+        return round(self._clock.monotonic() - began, 3)

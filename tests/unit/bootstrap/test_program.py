@@ -1,0 +1,61 @@
+"""The program: built of one instance of each service."""
+
+import gc
+from collections import Counter
+
+from app.bootstrap.program import build_program, build_server
+from app.bootstrap.service import open_service
+from app.config import Settings
+
+
+def _services(root: object) -> Counter[str]:
+    """Count what can be reached from an object, by the class of the services that it is of."""
+    seen: dict[int, object] = {}
+    waiting = [root]
+    while waiting:
+        found = waiting.pop()
+        owner = type(found).__module__
+        known = owner.startswith("app.") or owner in {"builtins", "functools"}
+        if id(found) in seen or not known or isinstance(found, type):
+            continue
+        if type(found).__name__ == "module" or "__builtins__" in getattr(found, "keys", tuple)():
+            continue
+        seen[id(found)] = found
+        waiting += gc.get_referents(found)
+    classes = [type(found) for found in seen.values()]
+    return Counter(
+        kind.__name__
+        for kind in classes
+        if kind.__module__.startswith("app.services.") and kind.__name__.endswith("Service")
+    )
+
+
+def _settings(tmp_path) -> Settings:
+    return Settings(
+        database_url="mysql://root@localhost:1/",
+        backup_dir=tmp_path / "backups",
+        state_dir=tmp_path / "state",
+    )
+
+
+async def test_commands_share_one_instance_of_each_service(tmp_path):
+    """So there is one cache, and one lock, of each."""
+    settings = _settings(tmp_path)
+    server = build_server(settings, needed=True)
+    try:
+        counts = _services(build_program(settings, server, None, audit=None))
+    finally:
+        await server.close()
+
+    assert {"BackupService", "HealthService", "RecoveryService"} <= counts.keys()
+    assert set(counts.values()) == {1}
+
+
+async def test_the_service_shares_them_as_well(tmp_path):
+    """Status, metrics, checks and alerts read the health of backups in one place."""
+    async with open_service(_settings(tmp_path)) as service:
+        counts = _services(service)
+
+    assert {"BackupService", "HealthService", "StatusService", "MetricsService"} <= counts.keys()
+    assert counts["CheckService"] == 1
+    assert set(counts.values()) == {1}
