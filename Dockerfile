@@ -6,7 +6,7 @@ COPY requirements.lock requirements-dev.lock ./
 # The build backend is in the development lock; it stays in this stage.
 RUN /opt/backstay/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
  && python -m pip install --no-cache-dir --require-hashes -r requirements-dev.lock
-COPY pyproject.toml ./
+COPY pyproject.toml README.md LICENSE ./
 COPY app app
 RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/backstay/bin/pip install --no-cache-dir --no-deps --no-index /wheels/*.whl

@@ -1,13 +1,16 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check format serve bench docs clean
+.PHONY: help setup demo test test-long test-pythons check format serve bench recording docs clean
 
 STAMP := .venv/.installed
 BIN := .venv/bin
 # The tests share the machine with their MariaDB servers, one for each worker.
 WORKERS ?= 2
+# Besides the one of .venv; scripts/ensure_python.sh says where they come from.
+PYTHONS ?= 3.13 3.14
+ROUND_TRIPS := tests/integration/test_types.py tests/integration/test_random_round_trip.py tests/e2e/test_cli_demo.py
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 $(STAMP): requirements-dev.lock pyproject.toml scripts/make_venv.sh
 	@scripts/make_venv.sh $@
@@ -25,6 +28,13 @@ test: setup ## run every test
 test-long: setup ## run the long form of every series that has one: about an hour
 	@scripts/ensure_test_tools.sh
 	@BACKSTAY_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
+
+test-pythons: setup ## run unit tests and round trips on other Pythons (PYTHONS="3.13 3.14")
+	@set -e; for version in $(PYTHONS); do \
+	  scripts/ensure_python.sh $$version; \
+	  .pythons/$$version/bin/python --version; \
+	  .pythons/$$version/bin/python -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal tests/unit $(ROUND_TRIPS) $(ARGS); \
+	done
 
 check: $(STAMP) ## run every static check
 	@$(BIN)/ruff check .
@@ -46,9 +56,12 @@ serve: setup ## run the API, on a private server unless BACKSTAY_DATABASE_URL is
 bench: setup ## measure speed and memory against the vendor's tools
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+recording: setup ## record the demo again for the README: docs/demo.svg
+	@$(BIN)/python scripts/record_demo.py
+
 docs: $(STAMP) ## prove that the documents are complete
 	@$(BIN)/python -m pytest tests/architecture $(ARGS)
 
 clean: ## remove everything that `make` made
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
+	@rm -rf .venv .pythons .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
 	@find app tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -26,6 +26,9 @@ def _commands(command, path=("backstay",)):
 COMMANDS = dict(_commands(build_program()))
 
 
+FIELDS = {f"BACKSTAY_{name.upper()}": field for name, field in Settings.model_fields.items()}
+
+
 def _errors(kind=AppError):
     for child in kind.__subclasses__():
         yield child
@@ -51,20 +54,26 @@ def test_no_option_is_described_that_is_not_there():
     assert described <= real | {"--help"}
 
 
-@pytest.mark.parametrize("page", [DOCS / "settings.md", ROOT / "README.md"], ids=lambda p: p.name)
-def test_every_setting_is_described_with_its_default(page):
-    """One row a setting: variable, default, meaning; the README has those that are set first."""
-    table = {row[0]: row[1] for row in rows(page.read_text()) if row[0].startswith("BACKSTAY_")}
-    fields = {f"BACKSTAY_{name.upper()}": one for name, one in Settings.model_fields.items()}
+def test_every_setting_is_described_with_its_default():
+    """docs/settings.md: one row a setting, with its variable, default and meaning."""
+    text = (DOCS / "settings.md").read_text()
+    table = {row[0]: row[1] for row in rows(text) if row[0].startswith("BACKSTAY_")}
 
-    assert table.keys() <= fields.keys()
-    assert page.name == "README.md" or table.keys() == fields.keys()
+    assert table.keys() == FIELDS.keys()
     for name, shown in table.items():
-        if fields[name].default_factory is None:
-            default = fields[name].get_default()
+        if FIELDS[name].default_factory is None:
+            default = FIELDS[name].get_default()
             assert ("" if default is None else str(default).lower()) == shown.lower().removeprefix(
                 "./"
             )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_setting_is_named_that_is_not_there(page):
+    """Wherever a page names a variable, it is one of ours."""
+    named = set(re.findall(r"\bBACKSTAY_[A-Z_]*[A-Z]\b", page.read_text()))
+
+    assert named <= FIELDS.keys() | {"BACKSTAY_TEST_LONG", "BACKSTAY_TEST_URL"}
 
 
 def test_every_error_is_in_the_table():

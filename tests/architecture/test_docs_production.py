@@ -10,6 +10,7 @@ import yaml
 
 from app.cli.program import build_program
 from app.config import Settings, load_settings
+from app.domain.schedule import DEFAULT_NAME
 from app.engine.flavor import flavor_of
 from app.engine.server.grants import (
     missing_for_backup,
@@ -154,9 +155,11 @@ def test_compose_keeps_what_it_must_keep_in_volumes():
 
 
 def test_the_crontab_lines_are_on_both_pages():
-    """The customer's two lines, with our command, in the README as well."""
-    lines = re.findall(r"^[\d* -]+ /opt/\S+ cron --frequency=\w+$", PAGE, re.MULTILINE)
+    """Two lines of two schedules, so that neither's backups push out the other's; in the README as well."""
+    pattern = r"^[\d* -]+ /opt/\S+ cron --frequency=\w+(?: --name (\w+))?$"
+    lines = list(re.finditer(pattern, PAGE, re.MULTILINE))
     readme = (ROOT / "README.md").read_text()
 
-    assert [" ".join(line.split()[:5]) for line in lines] == ["0 2 * * *", "0 9-17 * * 1-5"]
-    assert all(" ".join(line.split()) in " ".join(readme.split()) for line in lines)
+    assert [" ".join(line[0].split()[:5]) for line in lines] == ["0 2 * * *", "0 9-17 * * 1-5"]
+    assert len({line[1] or DEFAULT_NAME for line in lines}) == len(lines)
+    assert all(" ".join(line[0].split()) in " ".join(readme.split()) for line in lines)

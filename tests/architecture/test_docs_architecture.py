@@ -1,0 +1,44 @@
+"""docs/architecture.md: the rooms, modules and files that it names are there."""
+
+import re
+
+from tests.fixtures.pages import DOCS, ROOT
+
+
+TEXT = (DOCS / "architecture.md").read_text()
+# A table of rooms, with the package that they are in where the line before it names one.
+_TABLES = re.compile(
+    r"(?:^`(app/\w+)`, [^\n]+:\n\n)?^\| room \|[^\n]*\n\|---[^\n]*\n((?:\|[^\n]*\n)+)", re.MULTILINE
+)
+
+
+def _exists(path):
+    return (ROOT / path).exists() or (ROOT / f"{path}.py").exists()
+
+
+def _named():
+    """Yield every path that a table of rooms names."""
+    for base, lines in _TABLES.findall(TEXT):
+        for line in lines.splitlines():
+            room, content = (cell.strip() for cell in line.strip("|").split("|"))
+            place = room.strip("`/") if room.startswith("`") else ""
+            folder = "/".join(part for part in (base, place) if part)
+            yield folder
+            if (ROOT / folder).is_dir():
+                yield from (f"{folder}/{one}" for one in re.findall(r"`(\w+)/?`", content))
+
+
+def test_every_room_and_module_is_there():
+    """As the tables list them."""
+    named = list(_named())
+
+    assert len(named) > 80
+    assert [one for one in named if not _exists(one)] == []
+
+
+def test_what_wishes_lead_to_is_there():
+    """Each path in a text, from `app/` on."""
+    paths = set(re.findall(r"`(app/[\w/.]+)`", TEXT))
+
+    assert len(paths) > 40
+    assert [one for one in sorted(paths) if not _exists(one)] == []

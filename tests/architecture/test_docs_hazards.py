@@ -1,0 +1,66 @@
+"""docs/hazards.md: numbers that can be relied on, and proofs that are there."""
+
+import re
+
+import pytest
+
+from tests.fixtures.pages import DOCS, ROOT, rows
+
+
+TEXT = (DOCS / "hazards.md").read_text()
+# Number and title of each hazard, with what is said about it.
+HAZARDS = [
+    (int(number), title, text)
+    for number, title, text in re.findall(
+        r"^### (\d+)\. ([^\n]+)\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL
+    )
+]
+SERIES = {"T": 17, "S": 6, "C": 5, "O": 13, "K": 9, "R": 11, "F": 10, "X": 9}
+SOURCES = [*(ROOT / "app").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+
+
+def test_no_number_is_missing_or_given_twice():
+    """Each from 1 on names one hazard, and each group at the head of the page has its own."""
+    numbers = [number for number, _, _ in HAZARDS]
+    told = re.findall(r"^- \[.+\]\(#.+\): (\d+) to (\d+)$", TEXT, re.MULTILINE)
+
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    assert sum(int(last) - int(first) + 1 for first, last in told) == len(numbers)
+
+
+@pytest.mark.parametrize(("number", "title", "text"), HAZARDS, ids=lambda value: str(value)[:40])
+def test_each_has_a_guard_and_a_proof(number, title, text):
+    """In this order, both in words; modules that are named are there."""
+    del number, title
+    guard, proof = (
+        re.search(rf"^- \*\*{word}:\*\* \S.+\.$", text, re.MULTILINE) for word in ("Guard", "Proof")
+    )
+    named = re.findall(r"`((?:contract|e2e|faults|integration)/test_\w+)`", text)
+
+    assert guard
+    assert proof
+    assert guard.start() < proof.start()
+    assert [one for one in named if not (ROOT / "tests" / f"{one}.py").exists()] == []
+
+
+def test_every_code_of_the_first_series_is_mapped():
+    """Each to hazards that exist."""
+    table = {row[0]: row[2] for row in rows(TEXT) if re.fullmatch(r"[TSCOKRFX]\d+", row[0])}
+    numbers = {number for number, _, _ in HAZARDS}
+
+    assert list(table) == [
+        f"{letter}{number}" for letter, most in SERIES.items() for number in range(1, most + 1)
+    ]
+    assert {int(one) for cell in table.values() for one in cell.split(", ")} <= numbers
+
+
+def test_no_code_cites_a_hazard_that_is_not_there():
+    """In comments and docstrings of the program and the tests."""
+    cited = {
+        int(number)
+        for path in SOURCES
+        for group in re.findall(r"\bhazards? (\d+(?:(?:, | and )\d+)*)", path.read_text().lower())
+        for number in re.findall(r"\d+", group)
+    }
+
+    assert cited <= {number for number, _, _ in HAZARDS}
