@@ -78,6 +78,18 @@ async def test_t4_other_bytes_in_ascii_columns(key, trip, sql, database):
     assert manifest.warnings == ()
 
 
+async def test_collations_of_all_character_sets(trip, sql, database):
+    """The default of MariaDB 11.5 is one that the server lists without a character set."""
+    sql.run("CREATE TABLE t (k VARCHAR(20) PRIMARY KEY) COLLATE utf8mb4_uca1400_ai_ci")
+    sql.run(
+        "CREATE TABLE u (k VARCHAR(20) CHARACTER SET utf16 COLLATE utf16_uca1400_swedish_as_cs)"
+    )
+    sql.run("INSERT INTO t VALUES ('a'), ('é'), ('z'), ('😀')")
+    sql.run("INSERT INTO u VALUES ('å'), ('Å'), ('z')")
+
+    await trip.round_trip(database)
+
+
 async def test_t5_invalid_text(own_server, tmp_path):
     """Bytes that are no UTF-8 are kept in hex and named; no server takes them back, the other tables restore."""
     with own_server() as server, Sql(server.url) as sql:

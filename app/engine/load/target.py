@@ -89,7 +89,12 @@ async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> tu
 
 
 async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
-    here = {row[0].lower() for row in await session.texts("SHOW COLLATION")}
+    rows = await session.texts("SHOW COLLATION")
+    here = {row[0].lower() for row in rows}
+    # MariaDB lists those of Unicode 14 once for all character sets; everywhere else, as in
+    # information_schema.COLUMNS, the character set stands before their name.
+    # Source: https://mariadb.com/kb/en/show-collation
+    shared = {row[0].lower() for row in rows if not row[1]}
     needed = {load.entry.collation for load in loads} | {
         column.collation
         for load in loads
@@ -97,7 +102,13 @@ async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -
         for column in table.columns
         if column.collation
     }
-    return tuple(sorted(name for name in needed if name.lower() not in here))
+    return tuple(
+        sorted(
+            name
+            for name in needed
+            if name.lower() not in here and name.lower().partition("_")[2] not in shared
+        )
+    )
 
 
 def _missing_features(flavor: Flavor, loads: Sequence[DatabaseLoad]) -> list[str]:
