@@ -6,14 +6,20 @@ bytes, so that the whole file is what `gunzip`, `zstd -d` or `cat` read.
 Decompression never makes more bytes than it was told to expect.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol, assert_never, cast
 
-from backports import zstd
 from isal import igzip_lib, isal_zlib
 
 from app.domain.backups.manifest import Codec
 from app.errors import ChecksumMismatchError, TruncatedFileError
+
+
+if sys.version_info >= (3, 14):  # until then from a package of the same interface
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 # isal level 2 with the largest blocks: 350 to 490 MB/s a core on our SQL, a tenth faster than level 1
