@@ -173,6 +173,9 @@ def build_program(
     health = HealthService(catalogue)
     backup_monitor = _build_backup_monitor(settings, health, alerts)
     retention = _build_retention(settings, catalogue, clock, alerts, audit)
+    history = RunRecords(control) if control else NoHistory()
+    listeners = (alerts, pings, backup_monitor)
+    runs = RunService(history, RunLocks(settings.state_dir), clock, listeners)
     jobs = Jobs(settings, catalogue, backups, recoveries, retention)
     known = settings.database_url.get_secret_value()
     return Program(
@@ -182,12 +185,7 @@ def build_program(
         backups=backups,
         recoveries=recoveries,
         doctor=DoctorService(server if known else None, catalogue, journals),
-        runs=RunService(
-            RunRecords(control) if control else NoHistory(),
-            RunLocks(settings.state_dir),
-            clock,
-            (alerts, pings, backup_monitor),
-        ),
+        runs=runs,
         jobs=jobs,
         schedules=_build_schedules(settings, jobs, clock, alerts),
         retention=retention,

@@ -35,6 +35,11 @@ class DeliveryFacts(Document):
     arrived: bool
     error: Error
 
+    @classmethod
+    def of(cls, delivery: Delivery) -> Self:
+        """Describe an attempt."""
+        return cls.taken(delivery, tone=delivery.kind)
+
 
 class AlertFacts(Document):
     """A condition, from when it began until it was over."""
@@ -58,7 +63,11 @@ class AlertFacts(Document):
     @classmethod
     def of(cls, record: AlertRecord, deliveries: Sequence[Delivery]) -> Self:
         """Describe a condition, and the newest attempts to tell of it."""
-        return cls.taken(record, run_id=record.run_id or None, deliveries=deliveries)
+        return cls.taken(
+            record,
+            run_id=record.run_id or None,
+            deliveries=[DeliveryFacts.of(delivery) for delivery in deliveries],
+        )
 
 
 class AlertList(Document):

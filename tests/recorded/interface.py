@@ -13,9 +13,6 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-import typer
-import typer.main
-
 from tests.recorded.shapes import text
 
 
@@ -149,12 +146,11 @@ def commands() -> Document:
     """Describe every command of the installed program: what it takes, not what its help says."""
     (entry,) = entry_points(group="console_scripts", name="backstay")
     entry.load()
-    apps = vars(sys.modules[entry.module]).values()
-    (app,) = (one for one in apps if isinstance(one, typer.Typer) and one.info.name == "backstay")
-    return dict(_below("backstay", typer.main.get_command(app)))
+    return dict(_below("backstay", vars(sys.modules[entry.module])["build_program"]()))
 
 
 def _below(path: str, command: Any) -> Iterator[tuple[str, Document]]:
+    command = command.load() if hasattr(command, "load") else command  # it is imported when needed
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     options = [one for one in command.params if one.param_type_name == "option"]
     below = getattr(command, "commands", {})
@@ -175,7 +171,9 @@ def _below(path: str, command: Any) -> Iterator[tuple[str, Document]]:
 
 def _option(one: Any) -> Document:
     own = {"secondary": one.secondary_opts, "is flag": one.is_flag, "prompts": bool(one.prompt)}
-    return {**_parameter(one), **_said(own)}
+    found = {**_parameter(one), **_said(own)}
+    found.pop("metavar", None)  # of an option it is a text of its help
+    return found
 
 
 def _parameter(one: Any) -> Document:
