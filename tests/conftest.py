@@ -8,9 +8,9 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.servers",
-    "tests.fixtures.trips",
+    "tests.fixtures.backstay",
     "tests.fixtures.cli",
-    "tests.fixtures.swapped",
+    "tests.fixtures.restored_shop",
     "tests.fixtures.api",
     "tests.fixtures.control",
     "tests.fixtures.endpoints",

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.fixtures.calls import BACKUP, WAIT, problem
+from tests.fixtures.api_requests import BACKUP, WAIT, problem
 from tests.fixtures.cli import address as at_server
 
 

@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from tests.fixtures.api import finished
-from tests.fixtures.calls import BACKUP, NO_BACKUP, RUNS, WAIT, created, done, problem
+from tests.fixtures.api_requests import BACKUP, NO_BACKUP, RUNS, WAIT, created, done, problem
 from tests.fixtures.servers import Sql
 
 

@@ -9,7 +9,7 @@ from email import message_from_bytes
 import httpx
 import pytest
 
-from tests.fixtures.calls import BACKUP, created, done, problem
+from tests.fixtures.api_requests import BACKUP, created, done, problem
 from tests.fixtures.cli import wait_until
 from tests.fixtures.servers import Sql
 

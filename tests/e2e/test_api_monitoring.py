@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fixtures.api import Api, finished
-from tests.fixtures.calls import BACKUP, WAIT, done, problem
+from tests.fixtures.api_requests import BACKUP, WAIT, done, problem
 from tests.fixtures.cli import SECONDS, wait_until
 from tests.fixtures.pages import DOCS, rows
 from tests.fixtures.promql import OF_THE_SCRAPE, groupings, is_balanced, selectors

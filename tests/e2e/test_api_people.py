@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.fixtures.api import Api, claims_of, encoded
-from tests.fixtures.calls import BACKUP, NO_BACKUP, RUNS, WAIT, problem
+from tests.fixtures.api_requests import BACKUP, NO_BACKUP, RUNS, WAIT, problem
 from tests.fixtures.cli import PROGRAM, SECONDS
 
 

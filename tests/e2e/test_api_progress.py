@@ -13,7 +13,17 @@ import pytest
 
 from tests.corpora.shops import BIG as BIG_TABLE
 from tests.fixtures.api import Api, finished
-from tests.fixtures.calls import BACKUP, RUNS, WAIT, caught, created, done, events, problem, until
+from tests.fixtures.api_requests import (
+    BACKUP,
+    RUNS,
+    WAIT,
+    caught,
+    created,
+    done,
+    events,
+    problem,
+    until,
+)
 from tests.fixtures.cli import PROGRAM, SECONDS, Frozen, wait_until
 from tests.fixtures.servers import OwnServers, Sql
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fixtures.calls import BACKUP, RUNS, WAIT, created, done, problem
+from tests.fixtures.api_requests import BACKUP, RUNS, WAIT, created, done, problem
 
 
 ROWS = "SELECT (SELECT COUNT(*) FROM ant), (SELECT COUNT(*) FROM bee)"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.fixtures.api import claims_of, encoded, finished
-from tests.fixtures.calls import BACKUP, NO_RUN, RUNS, WAIT, created, done, problem
+from tests.fixtures.api_requests import BACKUP, NO_RUN, RUNS, WAIT, created, done, problem
 from tests.fixtures.servers import Sql
 
 

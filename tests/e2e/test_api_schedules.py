@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.fixtures.api import Api
-from tests.fixtures.calls import BACKUP, WAIT, created, done, problem
+from tests.fixtures.api_requests import BACKUP, WAIT, created, done, problem
 
 
 @pytest.fixture(scope="module")

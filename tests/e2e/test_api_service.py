@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.fixtures.api import SECRET, Api, finished
-from tests.fixtures.calls import (
+from tests.fixtures.api_requests import (
     BACKUP,
     NO_BACKUP,
     NO_RUN,

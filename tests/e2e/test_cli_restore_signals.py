@@ -6,9 +6,9 @@ import pytest
 
 from tests.corpora.shops import BIG
 from tests.fixtures.cli import Cli, Frozen, wait_until
-from tests.fixtures.rehearsed import left_over
+from tests.fixtures.dry_runs import left_over
 from tests.fixtures.servers import Sql
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 @pytest.fixture

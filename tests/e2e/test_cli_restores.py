@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.cli import address
-from tests.fixtures.rehearsed import drop, left_over
+from tests.fixtures.dry_runs import drop, left_over
 from tests.fixtures.servers import Sql
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()

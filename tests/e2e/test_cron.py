@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.fixtures.api import finished
-from tests.fixtures.calls import BACKUP
+from tests.fixtures.api_requests import BACKUP
 from tests.fixtures.cli import Frozen, wait_until
 
 

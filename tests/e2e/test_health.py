@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 
-from tests.fixtures.calls import BACKUP, WAIT, created, done, problem
+from tests.fixtures.api_requests import BACKUP, WAIT, created, done, problem
 
 
 def _fill(sql):

@@ -3,7 +3,7 @@
 import json
 
 from tests.fixtures.api import finished
-from tests.fixtures.calls import BACKUP, WAIT, created, done, problem
+from tests.fixtures.api_requests import BACKUP, WAIT, created, done, problem
 from tests.fixtures.cli import address
 
 

@@ -20,7 +20,7 @@ from tests.fixtures.archives import (
     forge,
     make_backup,
 )
-from tests.fixtures.stored import verified
+from tests.fixtures.offline_backups import verified
 
 
 @pytest.mark.parametrize("codec", Codec)

@@ -41,8 +41,8 @@ from tests.fixtures.kernels import (
     ShortKernel,
     WaitingKernel,
 )
-from tests.fixtures.powerloss import RecordingKernel, states
-from tests.fixtures.stored import verified
+from tests.fixtures.offline_backups import verified
+from tests.fixtures.power_loss import RecordingKernel, states
 
 
 def prepared(path: Path) -> Path:

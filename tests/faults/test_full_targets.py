@@ -5,10 +5,10 @@ import pytest
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
 from app.errors import IncompatibleServerError, StatementError
-from tests.fixtures.rehearsed import left_over
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.dry_runs import left_over
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 # All tables in one file that must not grow beyond 40 MB.
@@ -38,7 +38,10 @@ async def test_r4_a_disk_that_fills_with_rows(own_server, tmp_path):
     """The restore fails, the live database is as it was and in use, and the staging schema is gone."""
     large, small = own_server(), own_server(*TINY)
     _fill(large, small, 120_000)
-    there, here = Trip(large.url, tmp_path / "backups"), Trip(small.url, tmp_path / "backups")
+    there, here = (
+        Backstay(large.url, tmp_path / "backups"),
+        Backstay(small.url, tmp_path / "backups"),
+    )
     manifest = await there.backup("d")
     before = snapshot(small.url, "d")
     seen = Progress()
@@ -55,15 +58,18 @@ async def test_r4_a_disk_that_fills_with_rows(own_server, tmp_path):
     with Sql(small.url, "d") as sql:
         assert left_over(sql) == []
         sql.run("INSERT INTO other VALUES (1)")
-    for trip in (there, here):
-        await trip.target.close()
+    for backstay in (there, here):
+        await backstay.target.close()
 
 
 async def test_r4_a_disk_that_fills_with_an_index(own_server, tmp_path):
     """The live database is as it was; a server too full to drop the staging schema is repaired later."""
     large, small = own_server(), own_server(*TINY)
     _fill(large, small, 60_000)
-    there, here = Trip(large.url, tmp_path / "backups"), Trip(small.url, tmp_path / "backups")
+    there, here = (
+        Backstay(large.url, tmp_path / "backups"),
+        Backstay(small.url, tmp_path / "backups"),
+    )
     manifest = await there.backup("d")
     before = snapshot(small.url, "d")
     seen = Progress()
@@ -79,13 +85,13 @@ async def test_r4_a_disk_that_fills_with_an_index(own_server, tmp_path):
     small.stop()
     small.options = (*small.options, TINY[1].replace("40M", "80M"))
     small.start()
-    again = Trip(small.url, tmp_path / "backups")
+    again = Backstay(small.url, tmp_path / "backups")
     assert [one.outcome for one in await again.recoveries.repair()] == ["undone"]
     assert_same(before, snapshot(small.url, "d"))
     with Sql(small.url) as sql:
         assert left_over(sql) == []
-    for trip in (there, here, again):
-        await trip.target.close()
+    for backstay in (there, here, again):
+        await backstay.target.close()
 
 
 async def test_r11_smaller_packets_in_place(own_server, tmp_path):
@@ -96,7 +102,10 @@ async def test_r11_smaller_packets_in_place(own_server, tmp_path):
         sql.run("INSERT INTO d.big VALUES (1, REPEAT('x', 3000000))")
     with Sql(small.url) as sql:
         sql.script(LIVE)
-    there, here = Trip(large.url, tmp_path / "backups"), Trip(small.url, tmp_path / "backups")
+    there, here = (
+        Backstay(large.url, tmp_path / "backups"),
+        Backstay(small.url, tmp_path / "backups"),
+    )
     manifest = await there.backup("d")
     before = snapshot(small.url, "d")
 
@@ -107,5 +116,5 @@ async def test_r11_smaller_packets_in_place(own_server, tmp_path):
     with Sql(small.url) as sql:
         assert left_over(sql) == []
     assert [entry.backup_id for entry in here.catalogue.survey().entries] == [manifest.backup_id]
-    for trip in (there, here):
-        await trip.target.close()
+    for backstay in (there, here):
+        await backstay.target.close()

@@ -17,12 +17,12 @@ from app.domain.restores.journal import RestorePhase
 from app.sandbox.server import PrivateServer
 from tests.corpora.shops import CHANGES, SHOP
 from tests.fixtures.accounts import databases
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.cli import Cli
-from tests.fixtures.killed import Driver, driver
+from tests.fixtures.killed_restores import Driver, driver
 from tests.fixtures.series import series
 from tests.fixtures.servers import OwnServers, Sql
-from tests.fixtures.trips import Trip
-from tests.oracle import Snapshot, assert_same, snapshot
+from tests.oracle.snapshots import Snapshot, assert_same, snapshot
 
 
 # How many tests share the steps of one restore, so that several processes can run them.
@@ -41,7 +41,7 @@ class Shop:
     Attributes:
         url: Of the server.
         drive: Lets a recovery begin, and die.
-        trip: The services that come after.
+        backstay: The services that come after.
         backup_id: The backup.
         guarded: Whether its owner has made the server read-only.
         old: The shop before a restore.
@@ -51,15 +51,15 @@ class Shop:
     def __init__(self, url: str, backups: Path) -> None:
         self.url = url
         self.drive: Driver
-        self.trip = Trip(url, backups)
-        self._resetting = Trip(url, backups, undo_minutes=0)
+        self.backstay = Backstay(url, backups)
+        self._resetting = Backstay(url, backups, undo_minutes=0)
         self.sql = Sql(url)
         self.guarded = False
 
     async def open(self) -> None:
         """Make it, and find out what it looks like before and after a restore."""
         self.sql.script(SHOP)
-        self.backup_id = (await self.trip.backup("shop")).backup_id
+        self.backup_id = (await self.backstay.backup("shop")).backup_id
         self.sql.script(CHANGES)
         self.old, self._beside = self.snapshot("shop"), self.snapshot("beside")
         await self.expect()
@@ -78,20 +78,20 @@ class Shop:
     async def close(self) -> None:
         """Let go of the server."""
         self.sql.close()
-        for trip in (self.trip, self._resetting):
-            await trip.target.close()
+        for backstay in (self.backstay, self._resetting):
+            await backstay.target.close()
 
     @property
     def newest(self) -> str:
         """Id of the recovery that can be undone."""
-        journals = self.trip.journals.all()
+        journals = self.backstay.journals.all()
         return next(
             journal.restore_id for journal in journals if journal.phase is RestorePhase.DONE
         )
 
     async def repair(self) -> str:
         """Put right what was killed, and say which state that is."""
-        repairs = await self.trip.recoveries.repair()
+        repairs = await self.backstay.recoveries.repair()
         assert {one.outcome for one in repairs} <= {"undone", "finished", "forgotten"}, [
             (one.outcome, str(one.error)) for one in repairs
         ]
@@ -99,8 +99,8 @@ class Shop:
 
     async def undo(self, *, keep: bool = False) -> str:
         """Undo the newest recovery, and say which state that is."""
-        trip = self.trip if keep else self._resetting
-        await trip.recoveries.undo(self.newest)
+        backstay = self.backstay if keep else self._resetting
+        await backstay.recoveries.undo(self.newest)
         return self.state()
 
     def is_read_only(self) -> bool:
@@ -118,7 +118,7 @@ class Shop:
         """Say whether the shop is old or new; whatever is half done fails."""
         assert self.is_read_only() == self.guarded
         assert not [name for name in databases(self.sql) if "__bk_new_" in name]
-        assert {one.phase for one in self.trip.journals.all()} <= OVER
+        assert {one.phase for one in self.backstay.journals.all()} <= OVER
         assert_same(self._beside, self.snapshot("beside"))
         found = self.snapshot("shop")
         if found == self.old:
@@ -137,7 +137,7 @@ def server_of_its_own(own_server: OwnServers) -> PrivateServer:
 async def shop(server_of_its_own: PrivateServer, tmp_path: Path) -> AsyncIterator[Shop]:
     """A shop, changed after its backup."""
     made = Shop(server_of_its_own.url, tmp_path / "backups")
-    with driver(made.trip) as made.drive:
+    with driver(made.backstay) as made.drive:
         await made.open()
         yield made
     await made.close()
@@ -281,7 +281,7 @@ async def test_doctor_repairs_a_killed_restore(sent, state, outcome, shop, tmp_p
     """The doctor names the interrupted restore and its remedy, which puts everything right."""
     cli = Cli(shop.url, tmp_path)
     shop.drive("restore", shop.backup_id, at=1, statements=RENAME, sent=sent)
-    interrupted = shop.trip.journals.all()[0]
+    interrupted = shop.backstay.journals.all()[0]
     sick = cli.json("doctor", code=11)
     (found,) = [one for one in sick["checks"] if one["name"] == "restores"]
     well = cli.json("doctor", "--repair")

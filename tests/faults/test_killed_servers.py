@@ -24,9 +24,9 @@ from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
 from app.storage.journals import Journals
 from tests.fixtures.accounts import databases
+from tests.fixtures.backstay import Backstay, TestClock
 from tests.fixtures.servers import OwnServers, Sql
-from tests.fixtures.trips import TestClock, Trip
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 TABLES = 200
@@ -109,7 +109,7 @@ class Store:
 
     def __init__(self, server: PrivateServer, backups: Path) -> None:
         self._server = server
-        self._trip = Trip(server.url, backups)
+        self._trip = Backstay(server.url, backups)
         self._target = WatchedTarget(server.url, executioner := Executioner(server))
         self.executioner = executioner
         catalogue = Catalogue(backups)

@@ -25,7 +25,7 @@ from tests.fixtures.accounts import databases
 from tests.fixtures.api import SECRET, Api, finished
 from tests.fixtures.cli import PROGRAM, wait_until
 from tests.fixtures.servers import OwnServers, Sql
-from tests.oracle import Snapshot, assert_same, snapshot
+from tests.oracle.snapshots import Snapshot, assert_same, snapshot
 
 
 BACKUP = "/api/admin/backup"

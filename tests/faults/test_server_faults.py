@@ -23,9 +23,9 @@ from app.errors import (
     TargetNotEmptyError,
 )
 from tests.fixtures.accounts import READER, account, as_account, databases, files, login
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 LOST = (ConnectionLostError, ConnectionFailedError)
@@ -61,21 +61,21 @@ async def test_server_killed_during_a_backup(phase, event, own_server, tmp_path)
     with own_server() as server:
         with Sql(server.url) as sql:
             fill(sql)
-        trip = Trip(server.url, tmp_path / "backups")
+        backstay = Backstay(server.url, tmp_path / "backups")
         killer = Killer(server, phase, event)
         request = BackupRequest(("d",), threads=3, chunk_bytes=1 << 16)
 
         with pytest.raises(LOST) as caught:
-            await trip.backups.create(request, Progress(listener=killer))
+            await backstay.backups.create(request, Progress(listener=killer))
 
         assert caught.value.hint
-        assert files(trip) == set()
+        assert files(backstay) == set()
         server.start()
-        again = Trip(server.url, trip.directory)
+        again = Backstay(server.url, backstay.directory)
         manifest = await again.backup("d")
         assert manifest.rows_count == 20_000
-        assert len(files(trip)) == 2
-        for one in (trip, again):
+        assert len(files(backstay)) == 2
+        for one in (backstay, again):
             await one.target.close()
 
 
@@ -85,19 +85,19 @@ async def test_server_killed_during_a_restore(event, own_server, tmp_path):
     with own_server() as server:
         with Sql(server.url) as sql:
             fill(sql)
-        trip = Trip(server.url, tmp_path / "backups")
-        manifest = await trip.backup("d", chunk_bytes=1 << 16)
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("d", chunk_bytes=1 << 16)
         request = RestoreRequest(manifest.backup_id, into="copy")
         killer = Killer(server, Phase.LOAD, event)
 
         with pytest.raises(LOST) as caught:
-            await trip.recoveries.restore(
-                await trip.recoveries.plan(request), Progress(listener=killer)
+            await backstay.recoveries.restore(
+                await backstay.recoveries.plan(request), Progress(listener=killer)
             )
 
         assert "doctor --repair" in caught.value.hint
         server.start()
-        again = Trip(server.url, trip.directory)
+        again = Backstay(server.url, backstay.directory)
         with Sql(server.url) as sql:
             assert "copy" not in databases(sql)
         result = await again.restore(manifest, "copy")
@@ -105,16 +105,16 @@ async def test_server_killed_during_a_restore(event, own_server, tmp_path):
         assert_same(snapshot(server.url, "d"), snapshot(server.url, "copy"))
         with Sql(server.url) as sql:
             assert not [name for name in databases(sql) if "__bk_" in name]
-        for one in (trip, again):
+        for one in (backstay, again):
             await one.target.close()
 
 
 @pytest.mark.parametrize("existed", [True, False])
-async def test_target_filled_by_others_meanwhile(existed, trip, sql, database):
+async def test_target_filled_by_others_meanwhile(existed, backstay, sql, database):
     """What somebody puts into the target after our first look is found, and never dropped."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
-    manifest = await trip.backup(database)
-    target = trip.new_name()
+    manifest = await backstay.backup(database)
+    target = backstay.new_name()
     if existed:
         sql.run(f"CREATE DATABASE {target}")
 
@@ -125,8 +125,8 @@ async def test_target_filled_by_others_meanwhile(existed, trip, sql, database):
 
     request = RestoreRequest(manifest.backup_id, into=target)
     with pytest.raises(TargetNotEmptyError):
-        await trip.recoveries.restore(
-            await trip.recoveries.plan(request), Progress(listener=listener)
+        await backstay.recoveries.restore(
+            await backstay.recoveries.plan(request), Progress(listener=listener)
         )
 
     assert sql.run(f"SHOW TABLES IN {target}") == [("precious",)]
@@ -138,17 +138,17 @@ async def test_r11_smaller_packet(own_server, tmp_path):
         with Sql(large.url) as sql:
             sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY, b LONGBLOB)"])
             sql.run("INSERT INTO d.t VALUES (1, REPEAT('x', 3000000))")
-        there = Trip(large.url, tmp_path / "backups")
+        there = Backstay(large.url, tmp_path / "backups")
         manifest = await there.backup("d")
-        here = Trip(small.url, tmp_path / "backups")
+        here = Backstay(small.url, tmp_path / "backups")
 
         with pytest.raises(IncompatibleServerError, match="max_allowed_packet"):
             await here.restore(manifest, "copy")
 
         with Sql(small.url) as sql:
             assert "copy" not in databases(sql)
-        for trip in (there, here):
-            await trip.target.close()
+        for backstay in (there, here):
+            await backstay.target.close()
 
 
 async def test_full_disk_of_the_target(own_server, tmp_path):
@@ -157,9 +157,9 @@ async def test_full_disk_of_the_target(own_server, tmp_path):
     with own_server() as large, own_server(*tiny) as small:
         with Sql(large.url) as sql:
             fill(sql, rows=120_000)
-        there = Trip(large.url, tmp_path / "backups")
+        there = Backstay(large.url, tmp_path / "backups")
         manifest = await there.backup("d")
-        here = Trip(small.url, tmp_path / "backups")
+        here = Backstay(small.url, tmp_path / "backups")
 
         with pytest.raises(StatementError) as caught:
             await here.restore(manifest, "copy")
@@ -168,8 +168,8 @@ async def test_full_disk_of_the_target(own_server, tmp_path):
         assert "copy.big" in str(caught.value)
         with Sql(small.url) as sql:
             assert "copy" not in databases(sql)
-        for trip in (there, here):
-            await trip.target.close()
+        for backstay in (there, here):
+            await backstay.target.close()
 
 
 async def test_all_databases(own_server, tmp_path):
@@ -194,18 +194,18 @@ async def test_all_databases(own_server, tmp_path):
                     sql.run("INSERT INTO `t``.x` VALUES (1), (2)")
                     sql.run("CREATE VIEW v AS SELECT * FROM `t``.x`")
             before = {name: snapshot(server.url, name) for name in names}
-            trip = Trip(server.url, tmp_path / "backups")
-            manifest = await trip.backups.create(BackupRequest())
+            backstay = Backstay(server.url, tmp_path / "backups")
+            manifest = await backstay.backups.create(BackupRequest())
             assert {database.name for database in manifest.databases} == set(names)
             for name in names:
                 sql.run("DROP DATABASE `" + name.replace("`", "``") + "`")
 
-            result = await trip.restore(manifest)
+            result = await backstay.restore(manifest)
 
             assert set(result.databases) == set(names)
             for name in names:
                 assert_same(before[name], snapshot(server.url, name))
-        await trip.target.close()
+        await backstay.target.close()
 
 
 async def test_lower_case_table_names(own_server, tmp_path):
@@ -218,17 +218,17 @@ async def test_lower_case_table_names(own_server, tmp_path):
                 "CREATE TABLE `\u00c4rger` (Id INT PRIMARY KEY)",
             ])
             sql.run("INSERT INTO `\u00c4rger` VALUES (1)")
-        there = Trip(folding.url, tmp_path / "backups")
+        there = Backstay(folding.url, tmp_path / "backups")
         manifest = await there.backup("shop")
         await there.restore(manifest, "copy")
-        here = Trip(plain.url, tmp_path / "backups")
+        here = Backstay(plain.url, tmp_path / "backups")
         await here.restore(manifest, "copy")
         assert manifest.server.lower_case_table_names == 1
         before = snapshot(folding.url, "shop")
         assert_same(before, snapshot(folding.url, "copy"))
         assert_same(before, snapshot(plain.url, "copy"))
-        for trip in (there, here):
-            await trip.target.close()
+        for backstay in (there, here):
+            await backstay.target.close()
 
 
 async def test_names_that_are_one_on_the_target(own_server, tmp_path):
@@ -240,15 +240,15 @@ async def test_names_that_are_one_on_the_target(own_server, tmp_path):
                 "CREATE TABLE d.t (i INT)",
                 "CREATE TABLE d.T (i INT)",
             ])
-        there = Trip(plain.url, tmp_path / "backups")
+        there = Backstay(plain.url, tmp_path / "backups")
         manifest = await there.backup("d")
-        here = Trip(folding.url, tmp_path / "backups")
+        here = Backstay(folding.url, tmp_path / "backups")
         with pytest.raises(IncompatibleServerError, match="one name"):
             await here.restore(manifest, "copy")
         with Sql(folding.url) as sql:
             assert "copy" not in databases(sql)
-        for trip in (there, here):
-            await trip.target.close()
+        for backstay in (there, here):
+            await backstay.target.close()
 
 
 def chosen(manifest: Manifest) -> set[str]:
@@ -268,48 +268,48 @@ def chosen(manifest: Manifest) -> set[str]:
         (("a_x",), (), {"a_x"}),
     ],
 )
-async def test_chosen_tables(tables, exclude, expected, trip, sql, database):
+async def test_chosen_tables(tables, exclude, expected, backstay, sql, database):
     """Patterns choose tables with their triggers; what they leave out is not in the backup."""
     for name in ("a1", "a2", "a_x", "b1", "odd[1]"):
         sql.run(f"CREATE TABLE `{name}` (id INT PRIMARY KEY)")
         sql.run(f"INSERT INTO `{name}` VALUES (1)")
         sql.run(f"CREATE TRIGGER `t{name}` BEFORE INSERT ON `{name}` FOR EACH ROW SET @x = 1")
 
-    manifest = await trip.backup(database, tables=tables, exclude_tables=exclude)
+    manifest = await backstay.backup(database, tables=tables, exclude_tables=exclude)
 
     assert chosen(manifest) == expected
     triggers = {one.table for one in manifest.databases[0].objects if one.table}
     assert triggers == expected
-    copy = await trip.copy(manifest)
+    copy = await backstay.copy(manifest)
     assert {row[0] for row in sql.run(f"SHOW TABLES IN {copy}")} == expected
 
 
-async def test_definitions_without_rows(trip, sql, database):
+async def test_definitions_without_rows(backstay, sql, database):
     """Without data a backup still has every definition, and restores to empty tables."""
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"])
     sql.run("CREATE VIEW v AS SELECT id FROM t")
 
-    manifest = await trip.backup(database, include_data=False)
+    manifest = await backstay.backup(database, include_data=False)
 
-    copy = await trip.copy(manifest)
+    copy = await backstay.copy(manifest)
     assert manifest.rows_count == 0
     assert sql.run(f"SELECT COUNT(*) FROM {copy}.v") == [(0,)]
 
 
-async def test_a_user_who_sees_one_database(trip, sql, database):
+async def test_a_user_who_sees_one_database(backstay, sql, database):
     """What a user may not see is left out when all are meant, and not found when it is named."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
-    hidden = trip.new_name()
+    hidden = backstay.new_name()
     sql.run(f"CREATE DATABASE {hidden}")
     with account(sql, *(f"{right} ON `{database}`.*" for right in READER)) as name:
-        async with as_account(trip, name) as limited:
+        async with as_account(backstay, name) as limited:
             manifest = await limited.backups.create(BackupRequest())
             assert [one.name for one in manifest.databases] == [database]
             with pytest.raises(DatabaseNotFoundError):
                 await limited.backup(hidden)
             with pytest.raises(TableNotFoundError):
                 await limited.backup(database, tables=("nothing",))
-    assert login(trip.url, name) not in str(manifest.warnings)
+    assert login(backstay.url, name) not in str(manifest.warnings)
 
 
 async def test_read_only_server(own_server, tmp_path):
@@ -321,12 +321,12 @@ async def test_read_only_server(own_server, tmp_path):
         rights = ("RELOAD, PROCESS, BINLOG MONITOR, LOCK TABLES ON *.*",)
         name = stack.enter_context(account(sql, *(f"{right} ON d.*" for right in READER), *rights))
         sql.run("SET GLOBAL read_only = 1")
-        trip = Trip(server.url, tmp_path / "backups")
-        async with as_account(trip, name) as limited:
+        backstay = Backstay(server.url, tmp_path / "backups")
+        async with as_account(backstay, name) as limited:
             manifest = await limited.backup("d")
         sql.run("SET GLOBAL read_only = 0")
-        await trip.restore(manifest, "copy")
+        await backstay.restore(manifest, "copy")
         assert_same(snapshot(server.url, "d"), snapshot(server.url, "copy"))
         assert manifest.consistency.method == "backup-stage"
-        await trip.target.close()
+        await backstay.target.close()
     assert not [one for one in threading.enumerate() if one.name.startswith("archive")]

@@ -10,7 +10,7 @@ from app.domain.backups.manifest import MemberKind
 from tests.corpora import sizes
 from tests.corpora.session import PRELUDE
 from tests.fixtures.servers import Sql
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 # A few bytes, a few rows, a few hundred rows, everything at once.
@@ -19,18 +19,18 @@ CUTS = [(300, 1), (900, 4), (20_000, 2), (1 << 20, 4)]
 
 @pytest.mark.parametrize(("chunk_bytes", "threads"), CUTS)
 @pytest.mark.parametrize("code", ["C1", "C2", "C3"])
-async def test_keys(code, chunk_bytes, threads, trip, sql, database):
+async def test_keys(code, chunk_bytes, threads, backstay, sql, database):
     """Sparse, composite, textual, binary and unusable keys lose no row and repeat none."""
     sql.script(getattr(sizes, code.lower())())
 
-    await assert_whole(trip, sql, database, chunk_bytes=chunk_bytes, threads=threads)
+    await assert_whole(backstay, sql, database, chunk_bytes=chunk_bytes, threads=threads)
 
 
-async def test_keys_in_the_eyes_of_the_vendors_program(trip, sql, database):
+async def test_keys_in_the_eyes_of_the_vendors_program(backstay, sql, database):
     """Tables cut into many ranges load by the mysql client, and dump like their source."""
     sql.script([*sizes.c1(), *sizes.c2(), *sizes.c3()])
 
-    manifest = await trip.round_trip(database, chunk_bytes=4000)
+    manifest = await backstay.round_trip(database, chunk_bytes=4000)
 
     assert ranges(manifest, "c1_outlier") > 5
     assert ranges(manifest, "c2_ci") > 2
@@ -39,18 +39,20 @@ async def test_keys_in_the_eyes_of_the_vendors_program(trip, sql, database):
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 999, 1000, 1001])
-async def test_c4_counts(count, threads, trip, sql, database):
+async def test_c4_counts(count, threads, backstay, sql, database):
     """Tables of no row, one row, and one less, as many and one more than the first chunk asks for."""
     sql.script(sizes.c4(count))
 
-    await assert_whole(trip, sql, database, chunk_bytes=1 if count < 9 else 5000, threads=threads)
+    await assert_whole(
+        backstay, sql, database, chunk_bytes=1 if count < 9 else 5000, threads=threads
+    )
 
 
-async def test_c4_chunks_of_one_row(trip, sql, database):
+async def test_c4_chunks_of_one_row(backstay, sql, database):
     """A target smaller than any row gives chunks of about one row each."""
     sql.script(sizes.c4(40))
 
-    manifest = await assert_whole(trip, sql, database, chunk_bytes=1, threads=2)
+    manifest = await assert_whole(backstay, sql, database, chunk_bytes=1, threads=2)
 
     assert ranges(manifest, "c4_int") >= 1
     assert all(row_count <= 40 for row_count in statement_rows(manifest, "c4_int"))
@@ -90,20 +92,20 @@ FILLED = {
 
 
 @pytest.mark.parametrize(("chunk_bytes", "threads"), [(200, 2), (3000, 4)])
-async def test_every_type_that_can_be_a_key(chunk_bytes, threads, trip, sql, database):
+async def test_every_type_that_can_be_a_key(chunk_bytes, threads, backstay, sql, database):
     """Bounds of each type that may be one mean the same rows to the server as the values they came from."""
     sql.script(PRELUDE)
     for number, (kind, values) in enumerate(FILLED.items()):
         sql.script(key_table(f"k{number}", kind, values))
 
-    manifest = await assert_whole(trip, sql, database, chunk_bytes=chunk_bytes, threads=threads)
+    manifest = await assert_whole(backstay, sql, database, chunk_bytes=chunk_bytes, threads=threads)
 
     for number, kind in enumerate(FILLED):
         assert entry_of(manifest, f"k{number}").index == "PRIMARY", kind
         assert ranges(manifest, f"k{number}") > 1 or chunk_bytes > 200, kind
 
 
-async def test_dates_that_no_calendar_has(trip, sql, database):
+async def test_dates_that_no_calendar_has(backstay, sql, database):
     """Zero and impossible dates may be keys, and bounds of ranges."""
     sql.script(PRELUDE)
     days = ",".join(
@@ -115,13 +117,13 @@ async def test_dates_that_no_calendar_has(trip, sql, database):
         sql.run(f"CREATE TABLE {name} (k {kind} PRIMARY KEY, v VARCHAR(300))")
         sql.run(f"INSERT INTO {name} VALUES {days}, ('0000-00-00', 'zero')")
 
-    manifest = await assert_whole(trip, sql, database, chunk_bytes=300, threads=2)
+    manifest = await assert_whole(backstay, sql, database, chunk_bytes=300, threads=2)
 
     assert ranges(manifest, "d_4") > 1
 
 
 @pytest.mark.parametrize("engine", ["InnoDB", "MyISAM", "Aria", "MEMORY"])
-async def test_engines(engine, trip, sql, database):
+async def test_engines(engine, backstay, sql, database):
     """Engines that keep rows in no order of the key are cut into many ranges all the same."""
     sql.script([
         *PRELUDE,
@@ -135,7 +137,7 @@ async def test_engines(engine, trip, sql, database):
         "INSERT INTO n SELECT REPEAT('x', seq % 20) FROM seq_1_to_1500",
     ])
 
-    manifest = await assert_whole(trip, sql, database, chunk_bytes=1000, threads=4)
+    manifest = await assert_whole(backstay, sql, database, chunk_bytes=1000, threads=4)
 
     assert ranges(manifest, "t") > 10
     assert ranges(manifest, "s") > 3
@@ -151,7 +153,7 @@ async def test_engines(engine, trip, sql, database):
         "RANGE (id) SUBPARTITION BY HASH (id) SUBPARTITIONS 2 (PARTITION a VALUES LESS THAN (1500), PARTITION b VALUES LESS THAN MAXVALUE)",
     ],
 )
-async def test_partitions(by, trip, sql, database):
+async def test_partitions(by, backstay, sql, database):
     """Partitioned tables are cut by their key across partitions, or read partition by partition."""
     sql.script([
         *PRELUDE,
@@ -161,13 +163,13 @@ async def test_partitions(by, trip, sql, database):
         "INSERT INTO n SELECT seq % 2000, REPEAT('x', seq % 9) FROM seq_1_to_2500",
     ])
 
-    manifest = await assert_whole(trip, sql, database, chunk_bytes=5000, threads=4)
+    manifest = await assert_whole(backstay, sql, database, chunk_bytes=5000, threads=4)
 
     assert ranges(manifest, "t") > 5
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-async def test_rows_of_very_different_length(threads, trip, sql, database):
+async def test_rows_of_very_different_length(threads, backstay, sql, database):
     """Ranges planned by short rows are split where long ones follow, down to a single row."""
     sql.script([
         *PRELUDE,
@@ -182,7 +184,7 @@ async def test_rows_of_very_different_length(threads, trip, sql, database):
         "INSERT INTO n SELECT IF(seq % 300 = 7, REPEAT('z', 200000), seq) FROM seq_1_to_1500",
     ])
 
-    manifest = await assert_whole(trip, sql, database, chunk_bytes=20_000, threads=threads)
+    manifest = await assert_whole(backstay, sql, database, chunk_bytes=20_000, threads=threads)
 
     plain = [one for one in statements(manifest, "i") if not one.sliced]
     assert max(one.raw_size for one in plain) < 5 * 20_000
@@ -205,7 +207,7 @@ async def test_rows_of_very_different_length(threads, trip, sql, database):
         ("k INT, v INT NOT NULL, KEY (k), UNIQUE a (k), UNIQUE c (v), UNIQUE b (v) IGNORED", "c"),
     ],
 )
-async def test_c3_which_index_is_followed(definition, index, trip, sql, database):
+async def test_c3_which_index_is_followed(definition, index, backstay, sql, database):
     """Ranges follow the first unique index whose bounds are exact; without one the table is one stream."""
     sql.script([
         *PRELUDE,
@@ -213,7 +215,7 @@ async def test_c3_which_index_is_followed(definition, index, trip, sql, database
         "INSERT IGNORE INTO t (k, v) SELECT IF(seq % 7, seq, IF(seq % 2, NULL, -seq)), 3000 - seq FROM seq_1_to_2000",
     ])
 
-    manifest = await assert_whole(trip, sql, database, chunk_bytes=2000, threads=2)
+    manifest = await assert_whole(backstay, sql, database, chunk_bytes=2000, threads=2)
 
     assert entry_of(manifest, "t").index == index
 
@@ -226,7 +228,7 @@ BALANCE = 1000
     "key",
     ["id INT AUTO_INCREMENT PRIMARY KEY", "id INT AUTO_INCREMENT UNIQUE, PRIMARY KEY (name)"],
 )
-async def test_c5_hot_table(key, trip, sql, database):
+async def test_c5_hot_table(key, backstay, sql, database):
     """While rows move, come and go, each backup holds one moment: the sum of all money is constant."""
     sql.script([
         f"CREATE TABLE accounts ({key}, name VARCHAR(20) NOT NULL, money INT NOT NULL)".replace(
@@ -239,10 +241,10 @@ async def test_c5_hot_table(key, trip, sql, database):
     ])
     copies = []
 
-    async with busy(trip.url, database):
+    async with busy(backstay.url, database):
         for chunk_bytes, threads in ((200, 4), (2000, 2), (1 << 20, 1)):
-            manifest = await trip.backup(database, chunk_bytes=chunk_bytes, threads=threads)
-            copies.append(await trip.copy(manifest))
+            manifest = await backstay.backup(database, chunk_bytes=chunk_bytes, threads=threads)
+            copies.append(await backstay.copy(manifest))
 
     for copy in copies:
         total, moves = sql.run(
@@ -297,12 +299,12 @@ def move(url, database, writer, stop):
 # -- what is compared ---------------------------------------------------------------------------------
 
 
-async def assert_whole(trip, sql, database, **options):
+async def assert_whole(backstay, sql, database, **options):
     """Back up, restore, and compare by the oracle, by counts and sums, and with the manifest."""
-    manifest = await trip.backup(database, **options)
-    await trip.backups.verify(manifest.backup_id)
-    copy = await trip.copy(manifest)
-    assert_same(snapshot(trip.url, database), snapshot(trip.url, copy))
+    manifest = await backstay.backup(database, **options)
+    await backstay.backups.verify(manifest.backup_id)
+    copy = await backstay.copy(manifest)
+    assert_same(snapshot(backstay.url, database), snapshot(backstay.url, copy))
     for table in manifest.databases[0].tables:
         count = tally(sql, database, table.name)
         assert tally(sql, copy, table.name) == count

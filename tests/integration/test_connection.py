@@ -24,12 +24,12 @@ from app.errors import (
 )
 from tests.corpora import types
 from tests.fixtures.accounts import databases, files, others, wait_until
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.proxy import Fault, proxy
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 TIMEOUT_SECONDS = 2.0
@@ -74,11 +74,13 @@ async def test_unix_socket(own_server, tmp_path):
     with own_server() as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)"])
         sql.run("INSERT INTO d.t VALUES (1)")
-        trip = Trip(f"mysql://root@localhost/?unix_socket={server.socket}", tmp_path / "backups")
-        manifest = await trip.backup("d")
-        await trip.restore(manifest, "copy")
-        await trip.target.close()
-        assert trip.target.where == str(server.socket)
+        backstay = Backstay(
+            f"mysql://root@localhost/?unix_socket={server.socket}", tmp_path / "backups"
+        )
+        manifest = await backstay.backup("d")
+        await backstay.restore(manifest, "copy")
+        await backstay.target.close()
+        assert backstay.target.where == str(server.socket)
         assert sql.run("SELECT * FROM copy.t") == [(1,)]
 
 
@@ -233,19 +235,19 @@ async def test_hostile_settings(own_server, tmp_path):
             with Sql(server.url) as sql:  # keeps a sane session
                 sql.run("SET SESSION max_statement_time = 0")
                 sql.script(f"SET GLOBAL {name} = {value}" for name, value in group.items())
-                trip = Trip(server.url, tmp_path / f"backups{index}")
+                backstay = Backstay(server.url, tmp_path / f"backups{index}")
                 try:
-                    manifest = await trip.backup("d", chunk_bytes=1 << 15)
-                    await trip.restore(manifest, f"copy{index}")
+                    manifest = await backstay.backup("d", chunk_bytes=1 << 15)
+                    await backstay.restore(manifest, f"copy{index}")
                     by_hand = f"hand{index}"
                     sql.run(f"CREATE DATABASE {by_hand} CHARACTER SET utf8mb4")
                     if by_client:
-                        trip.plain_load(manifest, by_hand)
+                        backstay.plain_load(manifest, by_hand)
                 except AppError as exc:
                     raise AssertionError(f"{group}: {exc!r}") from exc
                 finally:
                     sql.script(f"SET GLOBAL {name} = DEFAULT" for name in group)
-                    await trip.target.close()
+                    await backstay.target.close()
             assert_same(before, snapshot(server.url, f"copy{index}"))
             if by_client:
                 assert_same(before, snapshot(server.url, by_hand))
@@ -255,14 +257,14 @@ async def test_idle_transactions_may_be_killed(own_server, tmp_path):
     """A server that ends idle transactions after a second does not end ours."""
     with own_server("--idle-transaction-timeout=1") as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)"])
-        trip = Trip(server.url, tmp_path / "backups")
+        backstay = Backstay(server.url, tmp_path / "backups")
 
         def listener(progress: Progress) -> None:
             if progress.phase is Phase.DUMP and not progress.tables_done:
                 time.sleep(0.8)
 
-        await trip.backups.create(BackupRequest(("d",)), Progress(listener=listener))
-        await trip.target.close()
+        await backstay.backups.create(BackupRequest(("d",)), Progress(listener=listener))
+        await backstay.target.close()
 
 
 async def test_functions_that_the_binary_log_refuses(own_server, tmp_path):
@@ -270,18 +272,18 @@ async def test_functions_that_the_binary_log_refuses(own_server, tmp_path):
     with own_server("--log-bin-trust-function-creators=1") as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE d", "USE d", "CREATE TABLE t (id INT PRIMARY KEY)"])
         sql.run("CREATE FUNCTION f() RETURNS INT RETURN RAND() * 100")
-        trip = Trip(server.url, tmp_path / "backups")
-        manifest = await trip.backup("d")
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("d")
         sql.run("SET GLOBAL log_bin_trust_function_creators = 0")
 
         with pytest.raises(IncompatibleServerError) as caught:
-            await trip.restore(manifest, "copy")
+            await backstay.restore(manifest, "copy")
         assert "copy" not in databases(sql)
         assert "SET GLOBAL log_bin_trust_function_creators = 1" in caught.value.hint
 
         sql.run("SET GLOBAL log_bin_trust_function_creators = 1")
-        await trip.restore(manifest, "copy")
-        await trip.target.close()
+        await backstay.restore(manifest, "copy")
+        await backstay.target.close()
 
 
 def wide_table(sql: Sql) -> None:
@@ -298,12 +300,12 @@ async def test_broken_network_during_a_backup(fault, limit, own_server, tmp_path
     with own_server() as server, Sql(server.url) as sql:
         wide_table(sql)
         with proxy(server.url, fault, limit) as way:
-            trip = Trip(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
+            backstay = Backstay(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
             with pytest.raises((StalledError, ConnectionLostError, ConnectionFailedError)):
-                await trip.backup("d", threads=3, chunk_bytes=1 << 16)
+                await backstay.backup("d", threads=3, chunk_bytes=1 << 16)
             assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS + 8
-            await trip.target.close()
-        assert files(trip) == set()
+            await backstay.target.close()
+        assert files(backstay) == set()
         wait_until(lambda: others(sql) == [], "the server has no connection of ours")
 
 
@@ -312,10 +314,10 @@ async def test_broken_network_during_a_restore(fault, own_server, tmp_path):
     """A network that fails ends the restore in time, and the error stays the first one."""
     with own_server() as server, Sql(server.url) as sql:
         wide_table(sql)
-        await Trip(server.url, tmp_path / "backups").backup("d", chunk_bytes=1 << 16)
+        await Backstay(server.url, tmp_path / "backups").backup("d", chunk_bytes=1 << 16)
         with proxy(server.url, fault, 1 << 40) as way:
-            trip = Trip(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
-            (entry,) = trip.catalogue.entries()
+            backstay = Backstay(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
+            (entry,) = backstay.catalogue.entries()
 
             def listener(progress: Progress) -> None:
                 if progress.rows_done > 8000:
@@ -323,11 +325,11 @@ async def test_broken_network_during_a_restore(fault, own_server, tmp_path):
 
             request = RestoreRequest(entry.backup_id, into="copy")
             with pytest.raises((StalledError, ConnectionLostError)):
-                await trip.recoveries.restore(
-                    await trip.recoveries.plan(request), Progress(listener=listener)
+                await backstay.recoveries.restore(
+                    await backstay.recoveries.plan(request), Progress(listener=listener)
                 )
             assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS * 2 + 10
-            await trip.target.close()
+            await backstay.target.close()
         wait_until(lambda: others(sql) == [], "the server has no connection of ours")
 
 
@@ -357,40 +359,40 @@ async def test_cancelled_backups(events, own_server, tmp_path):
     """A backup cancelled at any event leaves no file and no query of ours on the server."""
     with own_server() as server, Sql(server.url) as sql:
         wide_table(sql)
-        trip = Trip(server.url, tmp_path / "backups")
-        await trip.backup("d")
+        backstay = Backstay(server.url, tmp_path / "backups")
+        await backstay.backup("d")
         kept = 1
         for event in events:
             cancel = Cancel(event)
             request = BackupRequest(("d",), threads=2, chunk_bytes=1 << 16)
-            if not await cancel.run(trip.backups.create(request, Progress(listener=cancel))):
+            if not await cancel.run(backstay.backups.create(request, Progress(listener=cancel))):
                 kept += 1
-            assert len(trip.catalogue.entries()) == kept
-            assert len(files(trip)) == 2 * kept
+            assert len(backstay.catalogue.entries()) == kept
+            assert len(files(backstay)) == 2 * kept
             wait_until(lambda: others(sql) == [], "the server has no connection of ours")
-        await trip.target.close()
+        await backstay.target.close()
 
 
 async def test_cancelled_restores(own_server, tmp_path):
     """A restore cancelled at any event leaves no database and no query of ours on the server."""
     with own_server() as server, Sql(server.url) as sql:
         wide_table(sql)
-        trip = Trip(server.url, tmp_path / "backups")
-        manifest = await trip.backup("d", chunk_bytes=1 << 16)
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("d", chunk_bytes=1 << 16)
         before = databases(sql)
         for event in (1, 2, 3, 4, 5, 6, 9, 20, 50, 90, 100, 110, 115):
             cancel = Cancel(event)
             request = RestoreRequest(manifest.backup_id, into="copy")
             if await cancel.run(
-                trip.recoveries.restore(
-                    await trip.recoveries.plan(request), Progress(listener=cancel)
+                backstay.recoveries.restore(
+                    await backstay.recoveries.plan(request), Progress(listener=cancel)
                 )
             ):
                 assert databases(sql) == before
             else:
                 sql.run("DROP DATABASE copy")
             wait_until(lambda: others(sql) == [], "the server has no connection of ours")
-        await trip.target.close()
+        await backstay.target.close()
 
 
 async def test_a_timeout_ends_the_query_on_the_server(own_server):

@@ -23,6 +23,7 @@ from tests.fixtures.accounts import (
     files,
     login,
 )
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.consistency import (
     ACCOUNTS,
     CHUNK_BYTES,
@@ -37,8 +38,7 @@ from tests.fixtures.consistency import (
     writers,
 )
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
-from tests.oracle import snapshot
+from tests.oracle.snapshots import snapshot
 
 
 def total(sql: Sql, database: str) -> tuple[int, int]:
@@ -71,7 +71,7 @@ async def test_k1_bank(rung, own_server, tmp_path):
         if rung == "flush-lock":  # another backup program is at work
             holder = stack.enter_context(Sql(server.url))
             holder.run("BACKUP STAGE START")
-        trip = Trip(server.url, tmp_path / "backups")
+        backstay = Backstay(server.url, tmp_path / "backups")
         pause = 0.02 if rung == "lock-free" else 0.0
 
         def step(client: Sql) -> None:
@@ -80,13 +80,13 @@ async def test_k1_bank(rung, own_server, tmp_path):
 
         with writers(server.url, "bank", 16, step) as done:
             before = sum(done)
-            async with as_account(trip, name) as limited:
+            async with as_account(backstay, name) as limited:
                 manifest = await limited.backup("bank", threads=4, chunk_bytes=CHUNK_BYTES)
             assert sum(done) > before, "nobody wrote during the backup"
 
-        await trip.restore(manifest, "copy")
+        await backstay.restore(manifest, "copy")
         assert total(sql, "copy") == (3 * ACCOUNTS, 3 * ACCOUNTS * 1000)
-        await trip.target.close()
+        await backstay.target.close()
 
     consistency = manifest.consistency
     assert (consistency.method, consistency.consistent) == (rung, True)
@@ -97,7 +97,7 @@ async def test_k1_bank(rung, own_server, tmp_path):
     assert blind is (rung == "single")
 
 
-async def test_k2_counters(trip, sql, database):
+async def test_k2_counters(backstay, sql, database):
     """Two tables that one transaction counts up together are equal in every backup."""
     for table in ("one", "two"):
         sql.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, n BIGINT)")
@@ -109,12 +109,12 @@ async def test_k2_counters(trip, sql, database):
         client.run("UPDATE two SET n = n + 1")
         client.run("COMMIT")
 
-    with writers(trip.url, database, 1, count):
-        manifests = [await trip.backup(database, threads=2) for _ in range(5)]
+    with writers(backstay.url, database, 1, count):
+        manifests = [await backstay.backup(database, threads=2) for _ in range(5)]
 
     seen = []
     for manifest in manifests:
-        copy = await trip.copy(manifest)
+        copy = await backstay.copy(manifest)
         ((one,),), ((two,),) = (
             sql.run(f"SELECT n FROM {copy}.{table}") for table in ("one", "two")
         )
@@ -152,7 +152,7 @@ STORM = {
 
 
 @pytest.mark.parametrize("kind", STORM)
-async def test_k3_ddl_storm(kind, trip, sql, database):
+async def test_k3_ddl_storm(kind, backstay, sql, database):
     """Under a storm of DDL a backup is right or fails as no snapshot; it is never short."""
     for table in ("hot", "twin", "calm"):
         sql.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, s VARCHAR(20))")
@@ -163,15 +163,15 @@ async def test_k3_ddl_storm(kind, trip, sql, database):
         client.script(STORM[kind])
         time.sleep(DICE.random() / 50)
 
-    with writers(trip.url, database, 1, step):
+    with writers(backstay.url, database, 1, step):
         for _ in range(6):
             with suppress(SnapshotError):
-                good.append(await trip.backup(database, threads=2, chunk_bytes=CHUNK_BYTES))
+                good.append(await backstay.backup(database, threads=2, chunk_bytes=CHUNK_BYTES))
 
-    assert len(files(trip)) == 2 * len(good)
+    assert len(files(backstay)) == 2 * len(good)
     for manifest in good:
-        await trip.backups.verify(manifest.backup_id)
-        copy = await trip.copy(manifest)
+        await backstay.backups.verify(manifest.backup_id)
+        copy = await backstay.copy(manifest)
         rows = {
             table: sql.run(f"SELECT COUNT(*), COUNT(DISTINCT s), MIN(s) FROM {copy}.{table}")[0]
             for table in ("hot", "twin", "calm")
@@ -200,7 +200,7 @@ PHASES = (Phase.SNAPSHOT, Phase.INSPECT, Phase.DUMP, Phase.OBJECTS)
         "CREATE TABLE c AS SELECT * FROM a",
     ],
 )
-async def test_k3_ddl_at_each_step(phase, ddl, trip, sql, database):
+async def test_k3_ddl_at_each_step(phase, ddl, backstay, sql, database):
     """One DDL statement between any two steps of a backup is noticed, or harmless."""
     sql.script([
         "CREATE TABLE a (id INT PRIMARY KEY, v INT)",
@@ -209,18 +209,18 @@ async def test_k3_ddl_at_each_step(phase, ddl, trip, sql, database):
         "INSERT INTO b SELECT seq, 2 FROM seq_1_to_20",
         "SET lock_wait_timeout = 5",
     ])
-    before = snapshot(trip.url, database)
+    before = snapshot(backstay.url, database)
 
     progress = listening(phase, lambda: sql.script([ddl]))
-    manifest = await trip.backups.create(BackupRequest((database,), threads=2), progress)
+    manifest = await backstay.backups.create(BackupRequest((database,), threads=2), progress)
 
     # The second attempt, if one was needed, saw the database as it is now.
-    copy = snapshot(trip.url, await trip.copy(manifest))
-    after = snapshot(trip.url, database)
+    copy = snapshot(backstay.url, await backstay.copy(manifest))
+    after = snapshot(backstay.url, database)
     assert same(copy, before) or same(copy, after)
 
 
-async def test_k3_swap_between_two_tables(trip, sql, database):
+async def test_k3_swap_between_two_tables(backstay, sql, database):
     """Tables that change places after one of them was read do not end up twice and not at all."""
     for number in range(8):
         sql.run(f"CREATE TABLE t{number} (id INT PRIMARY KEY, v INT)")
@@ -243,9 +243,9 @@ async def test_k3_swap_between_two_tables(trip, sql, database):
                     continue
 
     request = BackupRequest((database,), threads=2, chunk_bytes=CHUNK_BYTES)
-    manifest = await trip.backups.create(request, Progress(listener=swap))
+    manifest = await backstay.backups.create(request, Progress(listener=swap))
 
-    copy = await trip.copy(manifest)
+    copy = await backstay.copy(manifest)
     contents = [sql.run(f"SELECT DISTINCT v FROM {copy}.t{number}") for number in range(8)]
     assert sorted(contents) == [[(number,)] for number in range(8)]
 
@@ -257,11 +257,11 @@ async def test_k9_another_program_holds_the_stage(own_server, tmp_path):
         sql.run("INSERT INTO t VALUES (1)")
         for stage in ("START", "FLUSH", "BLOCK_DDL", "BLOCK_COMMIT"):
             holder.run(f"BACKUP STAGE {stage}")
-        trip = Trip(server.url, tmp_path / "backups")
+        backstay = Backstay(server.url, tmp_path / "backups")
         began = time.monotonic()
-        manifest = await trip.backup("d", threads=2)
+        manifest = await backstay.backup("d", threads=2)
         took = time.monotonic() - began
-        await trip.target.close()
+        await backstay.target.close()
     assert took < 20
     assert manifest.consistency.method in {"flush-lock", "lock-free"}
     assert manifest.warnings[0].startswith("snapshot by backup-stage was not possible")
@@ -269,7 +269,7 @@ async def test_k9_another_program_holds_the_stage(own_server, tmp_path):
 
 
 @pytest.mark.parametrize("may_stop_logging", [True, False])
-async def test_alter_does_not_wait_for_the_end(may_stop_logging, trip, sql, database):
+async def test_alter_does_not_wait_for_the_end(may_stop_logging, backstay, sql, database):
     """An ALTER of a table already read waits for nobody, unless we may not leave the binary log."""
     large_table(sql)
     for number in range(60):
@@ -277,7 +277,7 @@ async def test_alter_does_not_wait_for_the_end(may_stop_logging, trip, sql, data
     times: dict[Phase, float] = {}
 
     def alter() -> None:
-        with Sql(trip.url, database) as client:
+        with Sql(backstay.url, database) as client:
             client.run("ALTER TABLE big ADD COLUMN w INT, ALGORITHM=INSTANT")
             times[Phase.INDEX] = time.monotonic()
 
@@ -292,7 +292,7 @@ async def test_alter_does_not_wait_for_the_end(may_stop_logging, trip, sql, data
 
     grants = ["BINLOG ADMIN ON *.*"] if may_stop_logging else []
     with account(sql, *grants, *grants_without("", database)) as name:
-        async with as_account(trip, name) as limited:
+        async with as_account(backstay, name) as limited:
             request = BackupRequest((database,), threads=2)
             await limited.backups.create(request, Progress(listener=listener))
     await asyncio.to_thread(thread.join, 20)
@@ -300,11 +300,11 @@ async def test_alter_does_not_wait_for_the_end(may_stop_logging, trip, sql, data
     assert (early > 0.5) is may_stop_logging
 
 
-async def test_cut_login_of_a_reader(trip, sql, database):
+async def test_cut_login_of_a_reader(backstay, sql, database):
     """A user who may see only one of two databases backs up that one, and is told of the other."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
     with account(sql, *(f"{right} ON `{database}`.*" for right in READER)) as name:
-        async with as_account(trip, name) as limited:
+        async with as_account(backstay, name) as limited:
             manifest = await limited.backups.create(BackupRequest())
         assert [one.name for one in manifest.databases] == [database]
-        assert login(trip.url, name) not in str(manifest.warnings)
+        assert login(backstay.url, name) not in str(manifest.warnings)

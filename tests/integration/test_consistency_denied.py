@@ -14,10 +14,10 @@ from tests.fixtures.accounts import (
     others,
     wait_until,
 )
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.consistency import CHUNK_BYTES, DICE, grants_without, large_table
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 def killer(sql: Sql, phase: Phase, events: int) -> Progress:
@@ -39,46 +39,47 @@ def lone(own_server, tmp_path):
     with own_server() as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE d", "USE d"])
         large_table(sql)
-        yield Trip(server.url, tmp_path / "backups"), sql
+        yield Backstay(server.url, tmp_path / "backups"), sql
 
 
 @pytest.mark.parametrize("event", [3, 40])
 async def test_k6_killed_during_a_backup(event, lone):
     """A connection killed in the middle of a backup ends it; nothing is listed and nothing left."""
-    trip, sql = lone
+    backstay, sql = lone
 
     with pytest.raises(ConnectionLostError) as caught:
-        await trip.backups.create(
+        await backstay.backups.create(
             BackupRequest(("d",), threads=3, chunk_bytes=CHUNK_BYTES * 8),
             killer(sql, Phase.DUMP, event),
         )
 
     assert caught.value.hint
-    assert trip.catalogue.entries() == ()
-    assert files(trip) == set()
+    assert backstay.catalogue.entries() == ()
+    assert files(backstay) == set()
     wait_until(lambda: others(sql) == [], "our connections are gone")
-    await trip.target.close()
+    await backstay.target.close()
 
 
 @pytest.mark.parametrize("event", [2, 30])
 async def test_k6_killed_during_a_restore(event, lone):
     """A connection killed in the middle of a restore ends it; the target is removed again."""
-    trip, sql = lone
-    manifest = await trip.backup("d", chunk_bytes=CHUNK_BYTES * 8)
+    backstay, sql = lone
+    manifest = await backstay.backup("d", chunk_bytes=CHUNK_BYTES * 8)
     # The connection that holds nothing but the right to clean up may be hit: the restore goes on.
     holders = databases(sql)
     progress = killer(sql, Phase.LOAD, event)
 
     try:
-        await trip.recoveries.restore(
-            await trip.recoveries.plan(RestoreRequest(manifest.backup_id, into="copy")), progress
+        await backstay.recoveries.restore(
+            await backstay.recoveries.plan(RestoreRequest(manifest.backup_id, into="copy")),
+            progress,
         )
     except ConnectionLostError:
         assert databases(sql) == holders
     else:
         assert sql.run("SELECT COUNT(*) FROM copy.big") == [(20_000,)]
     wait_until(lambda: others(sql) == [], "our connections are gone")
-    await trip.target.close()
+    await backstay.target.close()
 
 
 RICH = [
@@ -96,31 +97,35 @@ RICH = [
 @pytest.mark.parametrize(
     "missing", ["SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "SELECT on mysql.proc"]
 )
-async def test_k7_required_right(missing, trip, sql, database):
+async def test_k7_required_right(missing, backstay, sql, database):
     """Without a right that a backup needs, the error names it and the GRANT that mends it."""
     sql.script(RICH)
     with account(sql, *grants_without(missing, database)) as name:
-        async with as_account(trip, name) as limited:
+        async with as_account(backstay, name) as limited:
             with pytest.raises(PermissionDeniedError) as caught:
                 await limited.backup(database)
-        assert files(trip) == set()
+        assert files(backstay) == set()
         error = caught.value
         assert missing.split(" on ")[0] in f"{error} {error.hint}"
         grant = error.hint.replace("the user of BACKSTAY_DATABASE_URL", f"'{name}'@'%'")
         sql.script(line for line in grant.split(";") if line.strip())
-        async with as_account(trip, name) as limited:
+        async with as_account(backstay, name) as limited:
             manifest = await limited.backup(database)
-    assert_same(snapshot(trip.url, database), snapshot(trip.url, await trip.copy(manifest)))
+    assert_same(
+        snapshot(backstay.url, database), snapshot(backstay.url, await backstay.copy(manifest))
+    )
 
 
 @pytest.mark.parametrize("missing", ["LOCK TABLES", "RELOAD", "PROCESS", "BINLOG MONITOR"])
-async def test_k7_wished_right(missing, trip, sql, database):
+async def test_k7_wished_right(missing, backstay, sql, database):
     """Without a right that only makes a backup better, it is made, and says what it lacks."""
     sql.script(RICH)
     with account(sql, *grants_without(missing, database)) as name:
-        async with as_account(trip, name) as limited:
+        async with as_account(backstay, name) as limited:
             manifest = await limited.backup(database)
-    assert_same(snapshot(trip.url, database), snapshot(trip.url, await trip.copy(manifest)))
+    assert_same(
+        snapshot(backstay.url, database), snapshot(backstay.url, await backstay.copy(manifest))
+    )
     warnings = " ".join(manifest.warnings)
     if missing == "RELOAD":
         assert manifest.consistency.method == "lock-free"
@@ -135,7 +140,7 @@ async def test_k7_wished_right(missing, trip, sql, database):
         assert "BINLOG MONITOR" in warnings
 
 
-async def test_k7_rights_by_a_role(trip, sql, database):
+async def test_k7_rights_by_a_role(backstay, sql, database):
     """Rights that come from a role that is the user's default count like the user's own."""
     sql.script(RICH)
     role = f"r_{database}"
@@ -145,15 +150,17 @@ async def test_k7_rights_by_a_role(trip, sql, database):
             for grant in grants_without("", database):
                 sql.run(f"GRANT {grant} TO {role}")
             sql.script([f"GRANT {role} TO {name}@'%'", f"SET DEFAULT ROLE {role} FOR {name}@'%'"])
-            async with as_account(trip, name) as limited:
+            async with as_account(backstay, name) as limited:
                 manifest = await limited.backup(database)
     finally:
         sql.run(f"DROP ROLE {role}")
     assert manifest.consistency.method == "backup-stage"
-    assert_same(snapshot(trip.url, database), snapshot(trip.url, await trip.copy(manifest)))
+    assert_same(
+        snapshot(backstay.url, database), snapshot(backstay.url, await backstay.copy(manifest))
+    )
 
 
-async def test_k7_rights_by_a_role_that_is_off(trip, sql, database):
+async def test_k7_rights_by_a_role_that_is_off(backstay, sql, database):
     """A role that is granted but not active does not help, and the error says what to grant."""
     sql.script(RICH)
     role = f"r_{database}"
@@ -162,7 +169,7 @@ async def test_k7_rights_by_a_role_that_is_off(trip, sql, database):
         with account(sql, f"SELECT ON `{database}`.*") as name:
             sql.script([f"GRANT SHOW VIEW, TRIGGER, EVENT ON `{database}`.* TO {role}"])
             sql.run(f"GRANT {role} TO {name}@'%'")
-            async with as_account(trip, name) as limited:
+            async with as_account(backstay, name) as limited:
                 with pytest.raises(PermissionDeniedError) as caught:
                     await limited.backup(database)
     finally:
@@ -170,16 +177,16 @@ async def test_k7_rights_by_a_role_that_is_off(trip, sql, database):
     assert f"GRANT TRIGGER ON `{database}`.* TO '{name}'@'%';" in caught.value.hint
 
 
-async def test_k7_rights_on_single_tables(trip, sql, database):
+async def test_k7_rights_on_single_tables(backstay, sql, database):
     """Rights on single tables are enough for a backup of these tables."""
     sql.script(RICH)
     with account(sql, f"SELECT, SHOW VIEW, TRIGGER ON `{database}`.t") as name:
-        async with as_account(trip, name) as limited:
+        async with as_account(backstay, name) as limited:
             manifest = await limited.backup(database, tables=("t",))
             with pytest.raises(AppError):
                 await limited.backup(database, tables=("m",))
             with pytest.raises(PermissionDeniedError):
                 await limited.backup(database)
-    copy = await trip.copy(manifest)
+    copy = await backstay.copy(manifest)
     assert sql.run(f"SELECT * FROM {copy}.t ORDER BY id") == [(1, 1), (2, 2)]
     assert [one.name for one in manifest.databases[0].objects] == ["r"]

@@ -10,10 +10,10 @@ from app.domain.backups.manifest import Manifest
 from tests.fixtures.accounts import (
     wait_until,
 )
+from tests.fixtures.backstay import Backstay, client_arguments
 from tests.fixtures.consistency import CHUNK_BYTES, WRITER_ERRORS, bank, same, transfer, writers
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip, client_arguments
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 def run_long(url: str) -> None:
@@ -37,7 +37,7 @@ async def test_k4_long_query_before_flush(own_server, tmp_path):
         sleeper = threading.Thread(target=run_long, args=(server.url,), daemon=True)
         sleeper.start()
         wait_until(lambda: bool(sleepers(sql)), "the long query runs")
-        trip = Trip(server.url, tmp_path / "backups")
+        backstay = Backstay(server.url, tmp_path / "backups")
         waits = [0.0]
 
         def step(client: Sql) -> None:
@@ -47,11 +47,11 @@ async def test_k4_long_query_before_flush(own_server, tmp_path):
 
         with writers(server.url, "d", 1, step):
             began = time.monotonic()
-            manifest = await trip.backup("d", threads=2)
+            manifest = await backstay.backup("d", threads=2)
             took = time.monotonic() - began
         sql.run(f"KILL {sleepers(sql)[0]}")
         sleeper.join(20)
-        await trip.target.close()
+        await backstay.target.close()
 
     assert manifest.consistency.method in {"flush-lock", "lock-free"}
     assert took < 20
@@ -78,7 +78,7 @@ async def test_k5_replay_from_the_position(own_server, tmp_path):
         with Sql(server.url) as sql:
             sql.script(["CREATE DATABASE bank", "USE bank"])
             bank(sql)
-            source = Trip(server.url, tmp_path / "backups")
+            source = Backstay(server.url, tmp_path / "backups")
 
             def step(client: Sql) -> None:
                 transfer(client)
@@ -93,10 +93,10 @@ async def test_k5_replay_from_the_position(own_server, tmp_path):
             assert position.gtid
             log = await asyncio.to_thread(binary_log, server.url, manifest)
             live = snapshot(server.url, "bank")
-        target = Trip(spare.url, tmp_path / "backups")
+        target = Backstay(spare.url, tmp_path / "backups")
         await target.restore(manifest)
         assert not same(live, snapshot(spare.url, "bank"))
         await asyncio.to_thread(replay, spare.url, log)
         assert_same(live, snapshot(spare.url, "bank"))
-        for trip in (source, target):
-            await trip.target.close()
+        for backstay in (source, target):
+            await backstay.target.close()

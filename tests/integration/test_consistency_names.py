@@ -29,23 +29,23 @@ def once(server, database):
 
 
 async def test_a_table_that_had_no_name_when_names_were_read_is_in_the_backup(
-    trip, sql, database, once
+    backstay, sql, database, once
 ):
     """It was there, under a name that nobody wants: the backup is made again, with it."""
     sql.script(["CREATE TABLE t (i INT)", "CREATE TABLE nameless (i INT)", ROWS.format("nameless")])
     request = BackupRequest((database,), exclude_tables=("nameless",))
 
-    manifest = await trip.backups.create(request, once("RENAME TABLE nameless TO named"))
+    manifest = await backstay.backups.create(request, once("RENAME TABLE nameless TO named"))
 
     assert [table.name for table in manifest.databases[0].tables] == ["named", "t"]
     assert manifest.rows_count == 100
 
 
-async def test_a_table_that_came_later_is_not_waited_for(trip, sql, database, once):
+async def test_a_table_that_came_later_is_not_waited_for(backstay, sql, database, once):
     """It was not there at the snapshot's point, and is no reason to begin again."""
     sql.run("CREATE TABLE t (i INT)")
     began = once("CREATE TABLE later (i INT)", ROWS.format("later"))
 
-    manifest = await trip.backups.create(BackupRequest((database,)), began)
+    manifest = await backstay.backups.create(BackupRequest((database,)), began)
 
     assert [table.name for table in manifest.databases[0].tables] == ["t"]

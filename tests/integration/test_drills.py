@@ -17,10 +17,10 @@ from app.errors import (
     UndoExpiredError,
 )
 from tests.fixtures.accounts import ALWAYS, account, as_account
-from tests.fixtures.rehearsed import disk, drop, left_over, schemas, written
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.dry_runs import disk, drop, left_over, schemas, written
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 RIGHTS = (
@@ -32,7 +32,7 @@ RIGHTS = (
 @pytest_asyncio.fixture
 async def here(server, tmp_path, database):
     """The services; what restores kept is dropped."""
-    made = Trip(server.url, tmp_path / "backups")
+    made = Backstay(server.url, tmp_path / "backups")
     yield made
     with Sql(server.url) as cleaner:  # its foreign keys would hold what close() drops
         drop(cleaner, database)
@@ -40,15 +40,15 @@ async def here(server, tmp_path, database):
 
 
 @contextmanager
-def untouched(trip, sql, *databases):
+def untouched(backstay, sql, *databases):
     """Fail unless a block leaves databases, journals and the list of schemas as they were."""
-    before = [snapshot(trip.url, name) for name in databases]
+    before = [snapshot(backstay.url, name) for name in databases]
     names = schemas(sql)
     yield
     assert schemas(sql) == names
-    assert not [name for name in disk(trip) if name.endswith(".json") and "restore_" in name]
+    assert not [name for name in disk(backstay) if name.endswith(".json") and "restore_" in name]
     for name, one in zip(databases, before, strict=True):
-        assert_same(one, snapshot(trip.url, name))
+        assert_same(one, snapshot(backstay.url, name))
 
 
 def _shop(sql):
@@ -62,16 +62,16 @@ def _shop(sql):
     ])
 
 
-def _damage(trip, manifest):
-    file = trip.file(manifest)
+def _damage(backstay, manifest):
+    file = backstay.file(manifest)
     data = file.read_bytes()
     member = next(one for one in manifest.members if one.kind == "data")
     place = member.offset + member.size // 2
     file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
 
 
-def _proofs(trip: Trip, manifest: Manifest) -> tuple[Proof, ...]:
-    return trip.catalogue.proofs(manifest.backup_id)
+def _proofs(backstay: Backstay, manifest: Manifest) -> tuple[Proof, ...]:
+    return backstay.catalogue.proofs(manifest.backup_id)
 
 
 async def test_a_drill_proves_and_leaves_only_its_proof(here, sql, database):

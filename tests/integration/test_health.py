@@ -15,10 +15,10 @@ from app.domain.schedule import Frequency, Schedule, ScheduleOptions
 from app.errors import StorageFullError
 from app.services.jobs import BackupOptions
 from tests.fixtures.accounts import READER, account, login
+from tests.fixtures.backstay import TestClock
 from tests.fixtures.cli import Frozen
+from tests.fixtures.dry_runs import left_over
 from tests.fixtures.health import Installation, RoomKernel, damage
-from tests.fixtures.rehearsed import left_over
-from tests.fixtures.trips import TestClock
 
 
 ANN = Requester("ann", Origin.API)
@@ -73,7 +73,7 @@ async def test_the_newest_backup_is_drilled_when_that_is_due(here, sql, database
     run = here.heard.runs[-1]
     assert (run.kind, run.state, run.requested_by) == (RunKind.DRILL, RunState.SUCCEEDED, "checks")
     assert left_over(sql) == []
-    assert here.bells.raised == {}
+    assert here.alerts.raised == {}
     health = await here.backup_monitor.health.read()
     assert health.proven_at == here.clock.at
 
@@ -85,8 +85,8 @@ async def test_a_drill_that_fails_rings_until_one_succeeds(here, database):
 
     found = await here.checks.run_due()
     assert [(one.what, code(one)) for one in found] == [("drill", "checksum-mismatch")]
-    assert here.bells.about(AlertKind.DRILL) == [manifest.backup_id]
-    assert "checksum-mismatch" in here.bells.message(AlertKind.DRILL)
+    assert here.alerts.about(AlertKind.DRILL) == [manifest.backup_id]
+    assert "checksum-mismatch" in here.alerts.message(AlertKind.DRILL)
     here.clock.go(days=1)
     assert await here.checks.run_due() == ()
 
@@ -94,7 +94,7 @@ async def test_a_drill_that_fails_rings_until_one_succeeds(here, database):
     here.process()
     here.clock.go(days=30)
     assert [code(one) for one in await here.checks.run_due()] == [""]
-    assert here.bells.about(AlertKind.DRILL) == []
+    assert here.alerts.about(AlertKind.DRILL) == []
 
 
 async def test_a_drill_without_its_server_is_tried_again_in_the_next_pass(here, database, tmp_path):
@@ -104,7 +104,7 @@ async def test_a_drill_without_its_server_is_tried_again_in_the_next_pass(here, 
     away.clock.at = here.clock.at
 
     assert [code(one) for one in await away.checks.run_due()] == ["connection-failed"]
-    assert away.bells.raised == {}
+    assert away.alerts.raised == {}
     assert [code(one) for one in await here.checks.run_due()] == [""]
     await away.close()
 
@@ -117,20 +117,20 @@ async def test_a_backup_far_from_those_before_it_rings(here, sql, database):
     for _ in range(3):
         await back_up(here, database, schedule="nightly")
         await back_up(here, database)
-    assert here.bells.raised == {}
+    assert here.alerts.raised == {}
     sql.run("DELETE FROM t WHERE id > 100")
 
     short = await back_up(here, database, schedule="nightly")
-    assert here.bells.about(AlertKind.UNUSUAL) == ["nightly"]
-    message = here.bells.message(AlertKind.UNUSUAL)
+    assert here.alerts.about(AlertKind.UNUSUAL) == ["nightly"]
+    message = here.alerts.message(AlertKind.UNUSUAL)
     assert short.backup_id in message
     assert "100 rows instead of about 1000" in message
 
     await back_up(here, database)
-    assert here.bells.about(AlertKind.UNUSUAL) == ["manual", "nightly"]
+    assert here.alerts.about(AlertKind.UNUSUAL) == ["manual", "nightly"]
     sql.run("INSERT INTO t SELECT seq, SHA2(seq, 256) FROM seq_101_to_1000")
     await back_up(here, database, schedule="nightly")
-    assert here.bells.about(AlertKind.UNUSUAL) == ["manual"]
+    assert here.alerts.about(AlertKind.UNUSUAL) == ["manual"]
 
 
 async def test_a_backup_of_something_else_is_not_compared(here, sql, database):
@@ -142,7 +142,7 @@ async def test_a_backup_of_something_else_is_not_compared(here, sql, database):
     sql.run("CREATE TABLE small (id INT PRIMARY KEY)")
     await back_up(here, database, schedule="nightly", tables=("small",))
 
-    assert here.bells.raised == {}
+    assert here.alerts.raised == {}
 
 
 # -- rights and the server --------------------------------------------------------------------------
@@ -155,17 +155,17 @@ async def test_a_right_that_is_taken_away_rings(here, sql, database, tmp_path):
         limited = Installation(tmp_path, f"{login(here_url(here), name)}{database}")
         watch = limited.watch()
         await watch.check()
-        assert limited.bells.about(AlertKind.CREDENTIAL) == []
+        assert limited.alerts.about(AlertKind.CREDENTIAL) == []
 
         sql.run(f"REVOKE TRIGGER ON `{database}`.* FROM {name}@'%'")
         await watch.check()
-        assert f"TRIGGER on `{database}`" in limited.bells.message(AlertKind.CREDENTIAL)
-        (alert,) = limited.bells.raised.values()
+        assert f"TRIGGER on `{database}`" in limited.alerts.message(AlertKind.CREDENTIAL)
+        (alert,) = limited.alerts.raised.values()
         assert alert.hint.startswith("GRANT TRIGGER ON")
 
         sql.run(f"GRANT TRIGGER ON `{database}`.* TO {name}@'%'")
         await watch.check()
-        assert limited.bells.raised == {}
+        assert limited.alerts.raised == {}
         await limited.close()
 
 
@@ -190,14 +190,14 @@ async def test_rights_are_those_that_the_schedules_need(here, sql, database, tmp
         lost = Schedule("lost", Frequency.DAILY, limited.clock.at, options=gone)
         limited.schedules.change(lambda _: (single, lost))
         await watch.check()
-        assert limited.bells.about(AlertKind.CREDENTIAL) == []
+        assert limited.alerts.about(AlertKind.CREDENTIAL) == []
 
         whole = Schedule(
             "whole", Frequency.DAILY, limited.clock.at, options=ScheduleOptions((database,))
         )
         limited.schedules.change(lambda _: (single, whole))
         await watch.check()
-        assert "EVENT" in limited.bells.message(AlertKind.CREDENTIAL)
+        assert "EVENT" in limited.alerts.message(AlertKind.CREDENTIAL)
         await limited.close()
 
 
@@ -206,7 +206,7 @@ async def test_a_wrong_password_rings_and_is_not_shown(here, tmp_path):
     wrong = Installation(tmp_path, here_url(here).replace("//root", "//root:hunter2", 1))
     await wrong.watch().check()
 
-    message = wrong.bells.message(AlertKind.CREDENTIAL)
+    message = wrong.alerts.message(AlertKind.CREDENTIAL)
     assert "access denied for 'root'" in message
     assert "hunter2" not in message
     await wrong.close()
@@ -221,7 +221,7 @@ async def test_a_server_that_hangs_rings_in_time(own_server, tmp_path):
         began = time.monotonic()
         await here.watch().check()
         assert time.monotonic() - began < 10
-    assert here.bells.about(AlertKind.CREDENTIAL) == ["server"]
+    assert here.alerts.about(AlertKind.CREDENTIAL) == ["server"]
     await here.close()
 
 

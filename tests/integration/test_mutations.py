@@ -108,26 +108,26 @@ DAMAGE = {
 }  # fmt: skip
 
 
-async def restored(trip, database):
+async def restored(backstay, database):
     """Restore a copy without a proof, and prove it."""
-    manifest = await trip.backup(database)
-    name = trip.new_name()
-    await trip.restore(manifest, name, verify_after=False)
-    assert await trip.recoveries.prove(manifest.backup_id, name) == ()
+    manifest = await backstay.backup(database)
+    name = backstay.new_name()
+    await backstay.restore(manifest, name, verify_after=False)
+    assert await backstay.recoveries.prove(manifest.backup_id, name) == ()
     return manifest, name
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-async def test_damaged_objects(kind, trip, sql, database):
+async def test_damaged_objects(kind, backstay, sql, database):
     """An object that is gone, or is defined otherwise, fails the proof."""
     sql.script(OBJECTS)
-    manifest, copy = await restored(trip, database)
+    manifest, copy = await restored(backstay, database)
 
-    with Sql(trip.url, copy) as client:
+    with Sql(backstay.url, copy) as client:
         client.script([*PRELUDE, *DAMAGE[kind]])
 
     with pytest.raises(ProofFailedError):
-        await trip.recoveries.prove(manifest.backup_id, copy)
+        await backstay.recoveries.prove(manifest.backup_id, copy)
 
 
 # Type, the value backed up, and values that are nearly the same.
@@ -178,32 +178,32 @@ VALUES = (
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""], ids=["key", "stream"])
-async def test_damaged_values(key, trip, sql, database):
+async def test_damaged_values(key, backstay, sql, database):
     """One value that is nearly the one of the backup fails the proof, whatever its type."""
     sql.script(PRELUDE)
     for number, (kind, value, *_) in enumerate(VALUES):
         sql.run(f"CREATE TABLE t{number} (id INT {key}, v {kind}, w INT)")
         sql.run(f"INSERT INTO t{number} VALUES (1, {value}, 1), (2, NULL, 2), (3, {value}, 3)")
-    manifest, copy = await restored(trip, database)
+    manifest, copy = await restored(backstay, database)
 
     unseen = []
-    with Sql(trip.url, copy) as client:
+    with Sql(backstay.url, copy) as client:
         client.script(PRELUDE)
         for number, (kind, value, *others) in enumerate(VALUES):
             for other in others:
                 client.run(f"UPDATE t{number} SET v = {other} WHERE id = 3")
-                if not await is_refused(trip, manifest, copy):
+                if not await is_refused(backstay, manifest, copy):
                     unseen.append((kind, value, other))
             client.run(f"UPDATE t{number} SET v = {value} WHERE id = 3")
 
     assert unseen == []
-    assert await trip.recoveries.prove(manifest.backup_id, copy) == ()
+    assert await backstay.recoveries.prove(manifest.backup_id, copy) == ()
 
 
-async def is_refused(trip, manifest, copy):
+async def is_refused(backstay, manifest, copy):
     """Tell whether the proof fails."""
     try:
-        await trip.recoveries.prove(manifest.backup_id, copy)
+        await backstay.recoveries.prove(manifest.backup_id, copy)
     except ProofFailedError:
         return True
     return False
@@ -225,59 +225,59 @@ ROWS = {
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"], ids=["key", "stream"])
 @pytest.mark.parametrize("what", ROWS)
-async def test_damaged_rows(what, key, trip, sql, database):
+async def test_damaged_rows(what, key, backstay, sql, database):
     """A row too few, one too many, one in another place, and one byte of a sliced one fail the proof."""
     sql.run(f"CREATE TABLE t (id INT {key}, v LONGTEXT)")
     sql.run("INSERT INTO t SELECT seq, CONCAT('row ', seq) FROM seq_1_to_999")
     sql.run("INSERT INTO t VALUES (1000, REPEAT('é', 300000))")
-    manifest = await trip.backup(database, chunk_bytes=1000)
-    copy = trip.new_name()
-    await trip.restore(manifest, copy, verify_after=False)
+    manifest = await backstay.backup(database, chunk_bytes=1000)
+    copy = backstay.new_name()
+    await backstay.restore(manifest, copy, verify_after=False)
 
     sql.run(ROWS[what].format(f"{copy}.t"))
 
     with pytest.raises(ProofFailedError):
-        await trip.recoveries.prove(manifest.backup_id, copy)
+        await backstay.recoveries.prove(manifest.backup_id, copy)
 
 
-async def test_a_row_that_is_there_twice(trip, sql, database):
+async def test_a_row_that_is_there_twice(backstay, sql, database):
     """One more, or one less, of equal rows without a key fails the proof."""
     sql.run("CREATE TABLE t (v VARCHAR(9))")
     sql.run("INSERT INTO t VALUES ('x'), ('x'), ('x')")
-    manifest, copy = await restored(trip, database)
+    manifest, copy = await restored(backstay, database)
 
     sql.run(f"INSERT INTO {copy}.t VALUES ('x')")
-    assert await is_refused(trip, manifest, copy)
+    assert await is_refused(backstay, manifest, copy)
     sql.run(f"DELETE FROM {copy}.t LIMIT 2")
-    assert await is_refused(trip, manifest, copy)
+    assert await is_refused(backstay, manifest, copy)
 
 
-async def test_a_damaged_past(trip, sql, database):
+async def test_a_damaged_past(backstay, sql, database):
     """A row version of the past that is gone fails the proof."""
     sql.script([
         "CREATE TABLE t (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING",
         "INSERT INTO t VALUES (1, 1), (2, 1)",
         "UPDATE t SET v = 2",
     ])
-    manifest, copy = await restored(trip, database)
+    manifest, copy = await restored(backstay, database)
 
     sql.run(f"DELETE HISTORY FROM {copy}.t")
 
-    assert await is_refused(trip, manifest, copy)
+    assert await is_refused(backstay, manifest, copy)
 
 
 @pytest.mark.parametrize(
     ("key", "error"), [("PRIMARY KEY", StatementError), ("NOT NULL", ProofFailedError)]
 )
-async def test_r10_duplicates_in_a_backup(key, error, trip, sql, database):
+async def test_r10_duplicates_in_a_backup(key, error, backstay, sql, database):
     """A backup whose every hash is right, but with rows twice in it, is refused and leaves nothing."""
     sql.run(f"CREATE TABLE t (id INT {key}, v INT)")
     sql.run("INSERT INTO t SELECT seq, seq FROM seq_1_to_100")
-    manifest = await trip.backup(database)
-    forged = await with_rows_twice(trip, manifest)
-    name = trip.new_name()
+    manifest = await backstay.backup(database)
+    forged = await with_rows_twice(backstay, manifest)
+    name = backstay.new_name()
 
     with pytest.raises(error):
-        await trip.restore(forged, name)
+        await backstay.restore(forged, name)
 
     assert sql.run(f"SHOW DATABASES LIKE '{name}'") == []

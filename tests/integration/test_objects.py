@@ -1,4 +1,4 @@
-"""O: everything that is not rows survives a round trip, in the eyes of two independent judges."""
+"""O: everything that is not rows survives a round backstay, in the eyes of two independent judges."""
 
 import re
 import uuid
@@ -8,7 +8,7 @@ import pytest
 from app.errors import IncompatibleServerError
 from tests.corpora import objects
 from tests.fixtures.servers import Sql
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 @pytest.fixture
@@ -22,22 +22,22 @@ def other(sql):
 
 
 @pytest.mark.parametrize("code", ["O1", "O3", "O4", "O8", "O9", "O10"])
-async def test_objects(code, trip, sql, database):
+async def test_objects(code, backstay, sql, database):
     """What the corpus of this code holds comes back as it was defined."""
     sql.script(getattr(objects, code.lower())())
 
-    await trip.round_trip(database)
+    await backstay.round_trip(database)
 
 
-async def test_o2_views(trip, sql, database, other):
+async def test_o2_views(backstay, sql, database, other):
     """Chains, cycles through a function, invalid views and other schemas come back."""
     sql.script(objects.o2(other))
 
-    manifest = await trip.backup(database)
-    copy = await trip.copy(manifest)
+    manifest = await backstay.backup(database)
+    copy = await backstay.copy(manifest)
 
-    before = snapshot(trip.url, database, names={other: "<other>"})
-    after = snapshot(trip.url, copy, names={other: "<other>", database: "<db>"})
+    before = snapshot(backstay.url, database, names={other: "<other>"})
+    after = snapshot(backstay.url, copy, names={other: "<other>", database: "<db>"})
     for snap in (before, after):
         drop_invalid_views(snap, manifest)
     assert_same(before, after)
@@ -53,34 +53,34 @@ def drop_invalid_views(snap, manifest):
                 del part[key]
 
 
-async def test_o5_events_do_not_fire(trip, sql, database, other):
+async def test_o5_events_do_not_fire(backstay, sql, database, other):
     """Events are disabled while a restore runs; the one that drops a database does not fire."""
     sql.script(objects.o5(other))
 
-    await trip.round_trip(database, plain=False)
+    await backstay.round_trip(database, plain=False)
 
     assert sql.run(f"SHOW DATABASES LIKE '{other}'")
 
 
-async def test_o5_delimiters_in_events(trip, sql, database):
+async def test_o5_delimiters_in_events(backstay, sql, database):
     """Event bodies with delimiters come back; the vendor's dump program hangs on them."""
     sql.script(objects.o5_delimiters())
 
-    await trip.round_trip(database, judge=False)
+    await backstay.round_trip(database, judge=False)
 
 
-async def test_o6_foreign_keys_across_schemas(trip, sql, database, other):
+async def test_o6_foreign_keys_across_schemas(backstay, sql, database, other):
     """Two schemas with keys in a circle restore in one run, from one file, by the client too."""
     sql.script(objects.o6(database, other))
-    before = [snapshot(trip.url, name) for name in (database, other)]
+    before = [snapshot(backstay.url, name) for name in (database, other)]
 
-    manifest = await trip.backup(database, other)
+    manifest = await backstay.backup(database, other)
     drop(sql, database, other)
-    await trip.restore(manifest)
-    restored = [snapshot(trip.url, name) for name in (database, other)]
+    await backstay.restore(manifest)
+    restored = [snapshot(backstay.url, name) for name in (database, other)]
     drop(sql, database, other)
-    trip.plain_load(manifest)
-    loaded = [snapshot(trip.url, name) for name in (database, other)]
+    backstay.plain_load(manifest)
+    loaded = [snapshot(backstay.url, name) for name in (database, other)]
 
     for one, two, three in zip(before, restored, loaded, strict=True):
         assert_same(one, two)
@@ -94,24 +94,24 @@ def drop(sql, *names):
         sql.run(f"DROP DATABASE {name}")
 
 
-async def test_o7_sequences(trip, sql, database):
+async def test_o7_sequences(backstay, sql, database):
     """Sequences continue where they were, also those that are a column's default."""
     sql.script(objects.o7(database))
 
-    await trip.round_trip(database, judge=False)
+    await backstay.round_trip(database, judge=False)
 
 
-async def test_o11_accounts(trip, sql, database):
+async def test_o11_accounts(backstay, sql, database):
     """Users, roles, proxies and odd names come back with their grants; accounts that exist stay."""
     prefix = f"o{uuid.uuid4().hex[:8]}"
     sql.script(objects.o11(prefix))
     try:
         before = accounts(sql, prefix)
-        manifest = await trip.backup(database, accounts=True)
+        manifest = await backstay.backup(database, accounts=True)
         sql.script(objects.o11_cleanup(prefix))
-        result = await trip.restore(manifest, trip.new_name(), accounts=True)
+        result = await backstay.restore(manifest, backstay.new_name(), accounts=True)
         assert accounts(sql, prefix) == before
-        again = await trip.restore(manifest, trip.new_name(), accounts=True)
+        again = await backstay.restore(manifest, backstay.new_name(), accounts=True)
         assert accounts(sql, prefix) == before
     finally:
         sql.script(objects.o11_cleanup(prefix))
@@ -138,7 +138,7 @@ def accounts(sql, prefix):
     return found
 
 
-async def test_o12_missing_definer(trip, sql, database):
+async def test_o12_missing_definer(backstay, sql, database):
     """Objects of an account that is gone come back with that account as their definer."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
     sql.run("CREATE DEFINER=`nobody`@`nowhere` PROCEDURE p() SELECT 1")
@@ -146,19 +146,19 @@ async def test_o12_missing_definer(trip, sql, database):
         "CREATE DEFINER=`nobody`@`nowhere` TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET @x = 1"
     )
 
-    manifest = await trip.round_trip(database)
+    manifest = await backstay.round_trip(database)
 
     assert {one.definer for one in manifest.databases[0].objects} == {"`nobody`@`nowhere`"}
 
 
-async def test_o13_missing_engine_is_refused_before_any_change(trip, sql, database, own_server):
+async def test_o13_missing_engine_is_refused_before_any_change(backstay, sql, database, own_server):
     """A server without the engine refuses before it has created anything."""
     if not sql.run("SELECT 1 FROM information_schema.ENGINES WHERE ENGINE = 'ARCHIVE'"):
         sql.run("INSTALL SONAME 'ha_archive'")
     sql.run("CREATE TABLE t (id INT) ENGINE=ARCHIVE")
-    manifest = await trip.backup(database)
+    manifest = await backstay.backup(database)
     with own_server() as bare:
-        there = type(trip)(bare.url, trip.directory)
+        there = type(backstay)(bare.url, backstay.directory)
 
         with pytest.raises(IncompatibleServerError, match="ARCHIVE"):
             await there.restore(manifest, "copy")
@@ -168,7 +168,7 @@ async def test_o13_missing_engine_is_refused_before_any_change(trip, sql, databa
         await there.close()
 
 
-async def test_bodies_that_name_their_own_database(trip, sql, database):
+async def test_bodies_that_name_their_own_database(backstay, sql, database):
     """Bodies keep the name of the database they came from, and are proven in one of another name."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
     here = f"`{database}`.`t`"
@@ -182,7 +182,9 @@ async def test_bodies_that_name_their_own_database(trip, sql, database):
         f"CREATE FUNCTION f() RETURNS INT READS SQL DATA RETURN (SELECT MAX(id) FROM {database}.t)"
     )
 
-    manifest = await trip.backup(database)
-    copy = await trip.copy(manifest)
+    manifest = await backstay.backup(database)
+    copy = await backstay.copy(manifest)
 
-    assert_same(snapshot(trip.url, database), snapshot(trip.url, copy, names={database: "<db>"}))
+    assert_same(
+        snapshot(backstay.url, database), snapshot(backstay.url, copy, names={database: "<db>"})
+    )

@@ -9,16 +9,16 @@ import pytest
 from app.domain.backups.manifest import Codec
 from tests.corpora import objects, types
 from tests.fixtures.servers import Sql
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 READERS = {Codec.GZIP: ["zcat"], Codec.ZSTD: ["zstd", "-dc"], Codec.NONE: ["cat"]}
 CHECKS = {Codec.GZIP: ["gzip", "-t"], Codec.ZSTD: ["zstd", "-tq"], Codec.NONE: ["test", "-s"]}
 
 
-def shell_load(trip, file: Path, reader: list[str], database: str = "") -> None:
+def shell_load(backstay, file: Path, reader: list[str], database: str = "") -> None:
     """Do what a person types: READER FILE | mariadb DATABASE."""
-    address = trip.target.url
+    address = backstay.target.url
     client = shutil.which("mariadb") or "mysql"
     script = '"${@:2}" | "$0" --no-defaults --protocol=tcp -h "$HOST" -P "$PORT" -u root $1'
     done = subprocess.run(
@@ -37,59 +37,59 @@ def check(file: Path, codec: Codec) -> None:
 
 
 @pytest.mark.parametrize("codec", Codec)
-async def test_f10_one_database_loads_by_hand(codec, trip, sql, database):
+async def test_f10_one_database_loads_by_hand(codec, backstay, sql, database):
     """One database loads into a database of any name, with values and objects as they were."""
     for corpus in (types.t1, types.t3, objects.o3, objects.o4):
         sql.script(corpus())
-    manifest = await trip.backup(database, codec=codec)
-    by_hand = trip.new_name()
+    manifest = await backstay.backup(database, codec=codec)
+    by_hand = backstay.new_name()
     charset = manifest.databases[0].charset
     sql.run(f"CREATE DATABASE {by_hand} DEFAULT CHARACTER SET {charset}")
     sql.run(f"ALTER DATABASE {by_hand} COLLATE {manifest.databases[0].collation}")
 
-    check(trip.file(manifest), codec)
-    shell_load(trip, trip.file(manifest), READERS[codec], by_hand)
+    check(backstay.file(manifest), codec)
+    shell_load(backstay, backstay.file(manifest), READERS[codec], by_hand)
 
-    assert_same(snapshot(trip.url, database), snapshot(trip.url, by_hand))
+    assert_same(snapshot(backstay.url, database), snapshot(backstay.url, by_hand))
 
 
-async def test_f10_several_databases_load_by_hand(trip, sql, database, own_server):
+async def test_f10_several_databases_load_by_hand(backstay, sql, database, own_server):
     """Several databases load into a server that has none of them, without naming any."""
-    second = trip.new_name()
+    second = backstay.new_name()
     sql.run(f"CREATE DATABASE {second} DEFAULT CHARACTER SET koi8r")
     sql.script(types.t1())
     sql.run(f"CREATE TABLE {second}.t (id INT PRIMARY KEY, v VARCHAR(20))")
     sql.run(f"INSERT INTO {second}.t VALUES (1, 'привет'), (2, NULL)")
     sql.run(f"CREATE VIEW {database}.across AS SELECT v FROM {second}.t")
-    manifest = await trip.backup(database, second)
+    manifest = await backstay.backup(database, second)
 
     with own_server() as bare:
-        there = type(trip)(bare.url, trip.directory)
-        shell_load(there, trip.file(manifest), READERS[Codec.GZIP])
+        there = type(backstay)(bare.url, backstay.directory)
+        shell_load(there, backstay.file(manifest), READERS[Codec.GZIP])
 
         for name in (database, second):
-            assert_same(snapshot(trip.url, name), snapshot(bare.url, name))
+            assert_same(snapshot(backstay.url, name), snapshot(bare.url, name))
         with Sql(bare.url) as client:
             assert client.run(f"SELECT v FROM {database}.across") == [("привет",), (None,)]
         await there.close()
 
 
-async def test_f10_one_member_restores_one_table(trip, sql, database):
+async def test_f10_one_member_restores_one_table(backstay, sql, database):
     """The members of one table, cut out by their offsets, are a file of their own."""
     sql.run("CREATE TABLE one (id INT PRIMARY KEY, t TIMESTAMP)")
     sql.run("INSERT INTO one VALUES (1, '2020-01-01 00:00:00'), (2, '2030-01-01 00:00:00')")
     sql.run("CREATE TABLE two (id INT PRIMARY KEY)")
-    manifest = await trip.backup(database)
-    data = trip.file(manifest).read_bytes()
-    cut = trip.directory.parent / "one.sql.gz"
+    manifest = await backstay.backup(database)
+    data = backstay.file(manifest).read_bytes()
+    cut = backstay.directory.parent / "one.sql.gz"
     members = [member for member in manifest.members if member.table == "one"]
     cut.write_bytes(
         b"".join(data[member.offset : member.offset + member.size] for member in members)
     )
-    by_hand = trip.new_name()
+    by_hand = backstay.new_name()
     sql.run(f"CREATE DATABASE {by_hand}")
 
-    shell_load(trip, cut, READERS[Codec.GZIP], by_hand)
+    shell_load(backstay, cut, READERS[Codec.GZIP], by_hand)
 
     assert sql.run(f"SELECT * FROM {by_hand}.one") == sql.run(f"SELECT * FROM {database}.one")
     assert sql.run(f"SHOW TABLES FROM {by_hand}") == [("one",)]

@@ -9,11 +9,11 @@ from app.domain.monitoring import CheckState
 from app.domain.restores.restore import RestoreRequest
 from app.errors import PermissionDeniedError
 from app.services.monitoring.doctor import DoctorService
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.grants import granted, printed
+from tests.fixtures.restored_shop import drop, scratch
 from tests.fixtures.servers import Sql
-from tests.fixtures.swapped import drop, scratch
-from tests.fixtures.trips import Trip
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 BACKUP, RESTORE = "MariaDB: backups", "MariaDB: backups and restores"
@@ -57,11 +57,11 @@ def grant(sql, name, grants):
 
 
 @asynccontextmanager
-async def user(trip, sql, grants):
+async def user(backstay, sql, grants):
     """The services as a user with these grants, and nothing else, has them."""
     name = f"u_{uuid.uuid4().hex[:10]}"
     sql.run(f"CREATE USER {name}@'%' IDENTIFIED BY '{name}'")
-    limited = Trip(trip.url.replace("//root", f"//{name}:{name}", 1), trip.directory)
+    limited = Backstay(backstay.url.replace("//root", f"//{name}:{name}", 1), backstay.directory)
     try:
         grant(sql, name, grants)
         yield limited, name
@@ -88,22 +88,22 @@ def shop(server, sql, database):
         cleaner.run("SET GLOBAL log_bin_trust_function_creators = 0")
 
 
-async def states(trip):
+async def states(backstay):
     """What the doctor finds out about rights, by the check's name."""
-    checks = await DoctorService(trip.target, trip.catalogue, trip.journals).examine()
+    checks = await DoctorService(backstay.target, backstay.catalogue, backstay.journals).examine()
     return {check.name: check.state for check in checks if check.name.endswith(" rights")}
 
 
-async def test_the_user_for_backups_makes_a_full_one(trip, sql, shop):
+async def test_the_user_for_backups_makes_a_full_one(backstay, sql, shop):
     """Everything is in it, by the best snapshot, and the doctor misses nothing but restores."""
-    before = snapshot(trip.url, shop)
-    async with user(trip, sql, printed(BACKUP, shop)) as (limited, _):
+    before = snapshot(backstay.url, shop)
+    async with user(backstay, sql, printed(BACKUP, shop)) as (limited, _):
         manifest = await limited.backup(shop)
         found = await states(limited)
 
     sql.script(LATER)
-    await trip.restore(manifest)
-    assert_same(before, snapshot(trip.url, shop))
+    await backstay.restore(manifest)
+    assert_same(before, snapshot(backstay.url, shop))
     assert (manifest.warnings, manifest.position is None) == ((), False)
     assert found == {
         "backup rights": CheckState.OK,
@@ -112,51 +112,51 @@ async def test_the_user_for_backups_makes_a_full_one(trip, sql, shop):
     }
 
 
-async def test_the_user_for_restores_restores_drills_and_undoes(trip, sql, shop):
+async def test_the_user_for_restores_restores_drills_and_undoes(backstay, sql, shop):
     """In place, to exactly what was there; and the doctor misses nothing."""
     grant(sql, f"app_{shop}", printed(VIEWS, shop))
-    manifest = await trip.backup(shop)
-    before = snapshot(trip.url, shop)
+    manifest = await backstay.backup(shop)
+    before = snapshot(backstay.url, shop)
     sql.script(LATER)
-    changed = snapshot(trip.url, shop)
-    async with user(trip, sql, printed(RESTORE, shop)) as (limited, _):
+    changed = snapshot(backstay.url, shop)
+    async with user(backstay, sql, printed(RESTORE, shop)) as (limited, _):
         found = await states(limited)
         assert set(found.values()) == {CheckState.OK}
         drill = await limited.recoveries.drill(
             await limited.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
         )
-        assert_same(changed, snapshot(trip.url, shop))
+        assert_same(changed, snapshot(backstay.url, shop))
         done = await limited.restore(manifest)
-        assert_same(before, snapshot(trip.url, shop))
+        assert_same(before, snapshot(backstay.url, shop))
         await limited.recoveries.undo(done.restore_id)
-        assert_same(changed, snapshot(trip.url, shop))
+        assert_same(changed, snapshot(backstay.url, shop))
 
     assert (done.verified, done.warnings, drill.warnings) == (True, (), ())
     assert (done.recovery_point is not None, done.fence) == (True, "read_only")
 
 
-async def test_without_any_one_right_no_backup_is_made(trip, sql, shop):
+async def test_without_any_one_right_no_backup_is_made(backstay, sql, shop):
     """The right is named with its scope, and the directory stays empty."""
     needed = granted(printed(BACKUP, shop, only_needed=True))
-    async with user(trip, sql, printed(BACKUP, shop, only_needed=True)) as (limited, name):
+    async with user(backstay, sql, printed(BACKUP, shop, only_needed=True)) as (limited, name):
         for right, scope in needed:
             sql.run(f"REVOKE {right} ON {scope} FROM {name}@'%'")
             with pytest.raises(PermissionDeniedError, match=f"lacks {right} on ") as caught:
                 await limited.backup(shop)
             sql.run(f"GRANT {right} ON {scope} TO {name}@'%'")
             assert f"GRANT {right} ON {scope} TO " in caught.value.hint.replace("t\\_", "t_")
-            assert not list(trip.directory.glob("*.sql*"))
+            assert not list(backstay.directory.glob("*.sql*"))
 
     assert len(needed) == 5
 
 
-async def test_without_any_one_right_nothing_is_restored(trip, sql, shop):
+async def test_without_any_one_right_nothing_is_restored(backstay, sql, shop):
     """The right is named with its scope, before anything changes."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script(LATER)
-    before = snapshot(trip.url, shop)
+    before = snapshot(backstay.url, shop)
     needed = granted(printed(RESTORE, shop, only_needed=True))
-    async with user(trip, sql, printed(RESTORE, shop, only_needed=True)) as (limited, name):
+    async with user(backstay, sql, printed(RESTORE, shop, only_needed=True)) as (limited, name):
         for right, scope in needed:
             sql.run(f"REVOKE {right} ON {scope} FROM {name}@'%'")
             with pytest.raises(PermissionDeniedError, match=f"lacks {right} on ") as caught:
@@ -165,5 +165,5 @@ async def test_without_any_one_right_nothing_is_restored(trip, sql, shop):
             assert f"GRANT {right} ON {scope} TO " in caught.value.hint.replace("t\\_", "t_")
 
     assert len(needed) == 2 * 13 + 2
-    assert_same(before, snapshot(trip.url, shop))
-    assert (scratch(sql, shop), trip.journals.all()) == (set(), [])
+    assert_same(before, snapshot(backstay.url, shop))
+    assert (scratch(sql, shop), backstay.journals.all()) == (set(), [])

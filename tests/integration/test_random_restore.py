@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 
 from app.domain.backups.manifest import Manifest
 from app.errors import AppError, ConflictError, StatementError
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.random_changes import Plan, plans
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
-from tests.fixtures.upheavals import Plan, plans
-from tests.oracle import Snapshot, assert_same, quote, snapshot
+from tests.oracle.snapshots import Snapshot, assert_same, quote, snapshot
 
 
 # About a second and a half for each.
@@ -156,47 +156,47 @@ async def test_a_restore_changes_what_it_names_and_nothing_else(plan, server, tm
     """These tables are as in the backup, all else is untouched; an undo, and its undo, are exact."""
     note(str(plan))
     name = f"r_{uuid.uuid4().hex[:12]}{plan.suffix}"
-    trip = Trip(server.url, tmp_path / uuid.uuid4().hex / "backups")
+    backstay = Backstay(server.url, tmp_path / uuid.uuid4().hex / "backups")
     with Sql(server.url) as sql:
         foreign = scratch(sql)
         sql.script([f"CREATE DATABASE {quote(name)} CHARACTER SET utf8mb4", f"USE {quote(name)}"])
         try:
             sql.script(plan.made)
-            manifest = await trip.backup(name)
+            manifest = await backstay.backup(name)
             then = snapshot(server.url, name)
             change(sql, plan)
             before = snapshot(server.url, name)
             error = plan.tables and refusal(then, before, set(plan.tables))
             if error:
                 with pytest.raises(error):
-                    await trip.restore(manifest, tables=patterns(plan))
+                    await backstay.restore(manifest, tables=patterns(plan))
                 assert_same(before, snapshot(server.url, name))
                 assert scratch(sql) == foreign
             else:
-                await replace(trip, manifest, plan, then, before)
+                await replace(backstay, manifest, plan, then, before)
         finally:
             for one in {name} | (scratch(sql) - foreign):
                 sql.run(f"DROP DATABASE {quote(one)}")
-            await trip.close()
+            await backstay.close()
 
 
 async def replace(
-    trip: Trip, manifest: Manifest, plan: Plan, then: Snapshot, before: Snapshot
+    backstay: Backstay, manifest: Manifest, plan: Plan, then: Snapshot, before: Snapshot
 ) -> None:
     """Restore, undo, and undo that."""
     name = manifest.databases[0].name
-    result = await trip.restore(manifest, tables=patterns(plan))
+    result = await backstay.restore(manifest, tables=patterns(plan))
     assert result.verified
-    after = snapshot(trip.url, name)
+    after = snapshot(backstay.url, name)
     if plan.tables is None:
         assert_same(then, after)
     else:
         expected = merged(then, before, set(plan.tables))
         assert_same(without_derived(expected), without_derived(after))
-    undone = await trip.recoveries.undo(result.restore_id)
-    assert_same(before, snapshot(trip.url, name))
-    await trip.recoveries.undo(undone.restore_id)
-    assert_same(after, snapshot(trip.url, name))
+    undone = await backstay.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(backstay.url, name))
+    await backstay.recoveries.undo(undone.restore_id)
+    assert_same(after, snapshot(backstay.url, name))
 
 
 def patterns(plan: Plan) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 """
-Random schemas and rows survive a round trip, whatever the chunk size, the connections and the codec.
+Random schemas and rows survive a round backstay, whatever the chunk size, the connections and the codec.
 
 `pytest --hypothesis-seed=random` draws other ones; a failure prints the schema's statements.
 """
@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings, strategies as st
 
 from app.domain.backups.manifest import Codec
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.faker import schemas
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
 
 
 # About a second for ten of them, three times that where the outside judges look too.
 EXAMPLES = series(30, 500)
-# The vendor's programs take longer than the trip itself.
+# The vendor's programs take longer than the backstay itself.
 JUDGED_EVERY = 6
 
 
@@ -48,12 +48,12 @@ async def test_random_schemas(schema, options, server, tmp_path):
     name = f"r_{uuid.uuid4().hex[:12]}"
     statements = schema.statements()
     note(";\n".join(statements))
-    trip = Trip(server.url, tmp_path / name)
+    backstay = Backstay(server.url, tmp_path / name)
     with Sql(server.url) as sql:
         sql.script([f"CREATE DATABASE {name} CHARACTER SET utf8mb4", f"USE {name}"])
         try:
             sql.script(statements)
-            await trip.round_trip(
+            await backstay.round_trip(
                 name,
                 # Rows larger than a chunk stand behind the others afterwards, where there is no key.
                 judge=judged and options["chunk_bytes"] > 1000,
@@ -62,4 +62,4 @@ async def test_random_schemas(schema, options, server, tmp_path):
             )
         finally:
             sql.run(f"DROP DATABASE {name}")
-            await trip.close()
+            await backstay.close()

@@ -8,9 +8,9 @@ from app.domain.restores.dry_run import Action
 from app.domain.restores.restore import RestoreRequest
 from app.errors import BackupNotFoundError, TableNotFoundError
 from tests.fixtures.accounts import account, as_account
-from tests.fixtures.rehearsed import by_name, by_object, drop, ends_as_foretold, nothing_changes
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.dry_runs import by_name, by_object, drop, ends_as_foretold, nothing_changes
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
 
 
 # Small enough for several chunks in 1000 rows of 300 bytes.
@@ -26,7 +26,7 @@ RIGHTS = (
 @pytest_asyncio.fixture
 async def here(server, tmp_path, sql, database):
     """The services, keeping nothing for an undo; what a failed test leaves is dropped."""
-    made = Trip(server.url, tmp_path / "backups", undo_minutes=0)
+    made = Backstay(server.url, tmp_path / "backups", undo_minutes=0)
     yield made
     with Sql(server.url) as cleaner:  # its foreign keys would hold what close() drops
         drop(cleaner, database)

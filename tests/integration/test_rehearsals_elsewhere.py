@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 from app.domain.restores.restore import RestoreRequest
-from tests.fixtures.rehearsed import by_name, ends_as_foretold
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.dry_runs import by_name, ends_as_foretold
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
 
 
 COLLATION = "utf8mb4_backstay_ci"
@@ -41,7 +41,7 @@ async def test_engine_collation_and_packet_are_named_together(server, own_server
         ])
     with Sql(poor.url) as sql:
         sql.script(["CREATE DATABASE d", "CREATE TABLE d.plain (id INT PRIMARY KEY)"])
-    there, here = Trip(rich.url, tmp_path / "backups"), Trip(poor.url, tmp_path / "backups")
+    there, here = Backstay(rich.url, tmp_path / "backups"), Backstay(poor.url, tmp_path / "backups")
     manifest = await there.backup("d")
 
     lacks = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
@@ -58,8 +58,8 @@ async def test_engine_collation_and_packet_are_named_together(server, own_server
         assert word in str(lacks.problems[0])
     assert passes.problems == home.problems == ()
     assert by_name(home)["wide"].chunks_changed == 0
-    for trip in (there, here):
-        await trip.target.close()
+    for backstay in (there, here):
+        await backstay.target.close()
 
 
 async def test_names_that_are_one_here_are_named(own_server, tmp_path):
@@ -67,7 +67,10 @@ async def test_names_that_are_one_here_are_named(own_server, tmp_path):
     plain, folding = own_server(), own_server("--lower-case-table-names=1")
     with Sql(plain.url) as sql:
         sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (i INT)", "CREATE TABLE d.T (i INT)"])
-    there, here = Trip(plain.url, tmp_path / "backups"), Trip(folding.url, tmp_path / "backups")
+    there, here = (
+        Backstay(plain.url, tmp_path / "backups"),
+        Backstay(folding.url, tmp_path / "backups"),
+    )
     manifest = await there.backup("d")
 
     both = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
@@ -78,5 +81,5 @@ async def test_names_that_are_one_here_are_named(own_server, tmp_path):
         "'T' would be 't' on this server",
     }
     assert one.problems == ()
-    for trip in (there, here):
-        await trip.target.close()
+    for backstay in (there, here):
+        await backstay.target.close()

@@ -15,8 +15,8 @@ from app.errors import (
 )
 from tests.corpora import objects
 from tests.fixtures.forged import with_rows_twice, with_text
-from tests.fixtures.swapped import LATER, drop, errno, untouched
-from tests.oracle import assert_same, snapshot
+from tests.fixtures.restored_shop import LATER, drop, errno, untouched
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 def tables_of(snap):
@@ -37,16 +37,16 @@ def tables_of(snap):
         (("?ustomer", "*.journal"), {"customer", "journal"}),
     ],
 )
-async def test_r8_some_tables(patterns, chosen, trip, sql, shop):
+async def test_r8_some_tables(patterns, chosen, backstay, sql, shop):
     """Tables chosen by name are as in the backup with their triggers, all others as they were."""
-    manifest = await trip.backup(shop)
-    backed_up = snapshot(trip.url, shop)
+    manifest = await backstay.backup(shop)
+    backed_up = snapshot(backstay.url, shop)
     sql.script(LATER)
-    before = snapshot(trip.url, shop)
+    before = snapshot(backstay.url, shop)
 
-    result = await trip.restore(manifest, tables=patterns)
+    result = await backstay.restore(manifest, tables=patterns)
 
-    after = tables_of(snapshot(trip.url, shop))
+    after = tables_of(snapshot(backstay.url, shop))
     assert set(result.restored_tables) == {f"{shop}.{name}" for name in chosen}
     assert result.dropped_tables == ()
     for name, table in after.items():
@@ -55,20 +55,20 @@ async def test_r8_some_tables(patterns, chosen, trip, sql, shop):
     assert triggers == {"extra_set", "noted"} | ({"checked"} if "purchase" in chosen else set())
     assert set(after) == {"customer", "extra", "journal", "purchase"}
     assert sql.run("SELECT COUNT(*) FROM more")
-    await trip.recoveries.undo(result.restore_id)
-    assert_same(before, snapshot(trip.url, shop))
+    await backstay.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(backstay.url, shop))
 
 
-async def test_r8_a_backup_of_some_tables(trip, sql, shop):
+async def test_r8_a_backup_of_some_tables(backstay, sql, shop):
     """A backup of some tables changes these and leaves everything else alone."""
-    manifest = await trip.backup(shop, tables=("customer", "purchase"))
-    backed_up = tables_of(snapshot(trip.url, shop))
+    manifest = await backstay.backup(shop, tables=("customer", "purchase"))
+    backed_up = tables_of(snapshot(backstay.url, shop))
     sql.script(LATER)
-    before = tables_of(snapshot(trip.url, shop))
+    before = tables_of(snapshot(backstay.url, shop))
 
-    result = await trip.restore(manifest)
+    result = await backstay.restore(manifest)
 
-    after = tables_of(snapshot(trip.url, shop))
+    after = tables_of(snapshot(backstay.url, shop))
     expected = {**before, "customer": backed_up["customer"], "purchase": backed_up["purchase"]}
     assert after == expected
     assert result.dropped_tables == ()
@@ -76,71 +76,71 @@ async def test_r8_a_backup_of_some_tables(trip, sql, shop):
     assert errno(sql, "CALL other()") == 0
 
 
-async def test_r8_a_whole_restore(trip, sql, shop):
+async def test_r8_a_whole_restore(backstay, sql, shop):
     """A whole restore leaves exactly what is in the backup, and says which tables went."""
     sql.run("CREATE SEQUENCE numbers START WITH 7")
-    manifest = await trip.backup(shop)
-    before = snapshot(trip.url, shop)
+    manifest = await backstay.backup(shop)
+    before = snapshot(backstay.url, shop)
     sql.script([*LATER, "DROP SEQUENCE numbers", "CREATE SEQUENCE digits"])
     sql.run(f"ALTER DATABASE {shop} CHARACTER SET latin1")
 
-    result = await trip.restore(manifest)
+    result = await backstay.restore(manifest)
 
-    assert_same(before, snapshot(trip.url, shop))
+    assert_same(before, snapshot(backstay.url, shop))
     assert result.dropped_tables == (f"{shop}.digits", f"{shop}.extra")
     assert result.databases == (shop,)
     assert (result.verified, result.verified_before) == (True, True)
 
 
-async def test_r8_several_databases(trip, sql, shop, other):
+async def test_r8_several_databases(backstay, sql, shop, other):
     """Databases with keys into each other change places together, and come back by one undo."""
     sql.script([*objects.o6(shop, other), f"CREATE TABLE {other}.plain (id INT)"])
-    manifest = await trip.backup(shop, other)
-    backed_up = [snapshot(trip.url, name) for name in (shop, other)]
+    manifest = await backstay.backup(shop, other)
+    backed_up = [snapshot(backstay.url, name) for name in (shop, other)]
     sql.script(["SET foreign_key_checks = 0", f"DELETE FROM {other}.o6_far"])
     sql.script([f"DROP TABLE {other}.plain", "DROP TABLE o6_wide", "DELETE FROM o6_self"])
     sql.run("SET foreign_key_checks = 1")
-    before = [snapshot(trip.url, name) for name in (shop, other)]
+    before = [snapshot(backstay.url, name) for name in (shop, other)]
 
-    result = await trip.restore(manifest)
+    result = await backstay.restore(manifest)
 
     for name, one in zip((shop, other), backed_up, strict=True):
-        assert_same(one, snapshot(trip.url, name))
+        assert_same(one, snapshot(backstay.url, name))
     assert errno(sql, f"DELETE FROM {other}.o6_far") == errno(sql, "DELETE FROM o6_near") == 1451
-    await trip.recoveries.undo(result.restore_id)
+    await backstay.recoveries.undo(result.restore_id)
     for name, one in zip((shop, other), before, strict=True):
-        assert_same(one, snapshot(trip.url, name))
+        assert_same(one, snapshot(backstay.url, name))
 
 
-async def test_r8_one_of_several_databases(trip, sql, shop, other):
+async def test_r8_one_of_several_databases(backstay, sql, shop, other):
     """One database of several is restored in place, or under another name; keys bind the live ones."""
     sql.script(objects.o6(shop, other))
-    manifest = await trip.backup(shop, other)
-    before = snapshot(trip.url, other)
+    manifest = await backstay.backup(shop, other)
+    before = snapshot(backstay.url, other)
     sql.run("DELETE FROM purchase")
 
-    result = await trip.restore(manifest, databases=(shop,))
+    result = await backstay.restore(manifest, databases=(shop,))
 
     assert result.databases == (shop,)
-    assert_same(before, snapshot(trip.url, other))
+    assert_same(before, snapshot(backstay.url, other))
     assert errno(sql, f"DELETE FROM {other}.o6_far") == errno(sql, "DELETE FROM o6_near") == 1451
-    copy = trip.new_name()
-    with untouched(trip, shop, other):
+    copy = backstay.new_name()
+    with untouched(backstay, shop, other):
         with pytest.raises(InvalidRequestError, match="names one database"):
-            await trip.restore(manifest, copy)
+            await backstay.restore(manifest, copy)
         with pytest.raises(TargetNotEmptyError):
-            await trip.restore(manifest, other, databases=(shop,))
-    result = await trip.restore(manifest, copy, databases=(shop,))
+            await backstay.restore(manifest, other, databases=(shop,))
+    result = await backstay.restore(manifest, copy, databases=(shop,))
     assert (result.recovery_point, result.databases) == ("", (copy,))
     assert sql.run(f"SELECT SUM(amount) FROM {copy}.purchase") == [(30,)]
-    await trip.recoveries.undo(result.restore_id)
+    await backstay.recoveries.undo(result.restore_id)
     assert sql.run(f"SHOW DATABASES LIKE '{copy}'") == []
     drop(sql, copy)
 
 
-async def test_r8_rows_only(trip, sql, shop):
+async def test_r8_rows_only(backstay, sql, shop):
     """With rows only, tables and triggers keep the definitions they have now."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script([
         "ALTER TABLE purchase ADD note VARCHAR(9) DEFAULT 'new', ADD KEY (amount), COMMENT 'mine'",
         "ALTER TABLE customer DROP PRIMARY KEY, ADD PRIMARY KEY (id), MODIFY id INT FIRST",
@@ -149,9 +149,9 @@ async def test_r8_rows_only(trip, sql, shop):
         "DELETE FROM purchase",
         "INSERT INTO purchase VALUES (9, 1, 1, 'x')",
     ])
-    before = snapshot(trip.url, shop)
+    before = snapshot(backstay.url, shop)
 
-    result = await trip.restore(manifest, data_only=True)
+    result = await backstay.restore(manifest, data_only=True)
 
     assert sql.run("SELECT * FROM purchase ORDER BY id") == [(1, 1, 10, "new"), (2, 2, 20, "new")]
     assert {row[0] for row in sql.run("SHOW TRIGGERS")} == {"noted", "since"}
@@ -160,8 +160,8 @@ async def test_r8_rows_only(trip, sql, shop):
     assert result.rows_count == 7
     sql.run("INSERT INTO purchase (customer, amount) VALUES (1, 1)")
     assert sql.run("SELECT note FROM purchase WHERE amount = 1") == [("set",)]
-    await trip.recoveries.undo(result.restore_id)
-    assert_same(before, snapshot(trip.url, shop))
+    await backstay.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(backstay.url, shop))
 
 
 @pytest.mark.parametrize(
@@ -172,24 +172,27 @@ async def test_r8_rows_only(trip, sql, shop):
         "DROP TABLE journal",
     ],
 )
-async def test_r8_rows_only_that_do_not_fit(change, trip, sql, shop):
+async def test_r8_rows_only_that_do_not_fit(change, backstay, sql, shop):
     """Rows for a column or a table that is not there any more are refused before anything changes."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.run(change)
-    catalogue = len(trip.catalogue.entries())
+    catalogue = len(backstay.catalogue.entries())
 
-    with untouched(trip, shop), pytest.raises(IncompatibleServerError, match=r"customer|journal"):
-        await trip.restore(manifest, data_only=True)
+    with (
+        untouched(backstay, shop),
+        pytest.raises(IncompatibleServerError, match=r"customer|journal"),
+    ):
+        await backstay.restore(manifest, data_only=True)
 
-    assert len(trip.catalogue.entries()) == catalogue
+    assert len(backstay.catalogue.entries()) == catalogue
 
 
-async def test_r8_definitions_only(trip, sql, shop):
+async def test_r8_definitions_only(backstay, sql, shop):
     """Without rows, the tables are empty and everything else is as in the backup."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script(LATER)
 
-    result = await trip.restore(manifest, schema_only=True)
+    result = await backstay.restore(manifest, schema_only=True)
 
     assert result.rows_count == 0
     assert sql.run("SELECT COUNT(*) FROM customer, purchase, journal") == [(0,)]
@@ -199,33 +202,33 @@ async def test_r8_definitions_only(trip, sql, shop):
     assert errno(sql, "CALL tidy()") == 0
 
 
-async def test_r8_a_backup_without_rows(trip, sql, shop):
+async def test_r8_a_backup_without_rows(backstay, sql, shop):
     """A backup without rows does not take the place of rows, unless that is asked for."""
-    manifest = await trip.backup(shop, include_data=False)
-    with untouched(trip, shop):
+    manifest = await backstay.backup(shop, include_data=False)
+    with untouched(backstay, shop):
         with pytest.raises(IncompatibleServerError, match="--schema-only"):
-            await trip.restore(manifest)
+            await backstay.restore(manifest)
         with pytest.raises(InvalidRequestError):
-            await trip.restore(manifest, data_only=True)
+            await backstay.restore(manifest, data_only=True)
         with pytest.raises(InvalidRequestError):
-            await trip.restore(manifest, data_only=True, schema_only=True)
+            await backstay.restore(manifest, data_only=True, schema_only=True)
         with pytest.raises(TableNotFoundError):
-            await trip.restore(manifest, tables=("nothing*",), schema_only=True)
+            await backstay.restore(manifest, tables=("nothing*",), schema_only=True)
 
-    await trip.restore(manifest, schema_only=True)
+    await backstay.restore(manifest, schema_only=True)
 
     assert sql.run("SELECT COUNT(*) FROM customer") == [(0,)]
 
 
-async def test_orphans_are_told(trip, sql, shop):
+async def test_orphans_are_told(backstay, sql, shop):
     """Rows that lose their parent by a restore of one table are counted in a warning."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script([
         "INSERT INTO customer VALUES (8, 'x')",
         "INSERT INTO purchase VALUES (80, 8, 1), (81, 8, 1), (82, NULL, 1)",
     ])
 
-    result = await trip.restore(manifest, tables=("customer",))
+    result = await backstay.restore(manifest, tables=("customer",))
 
     (warning,) = result.warnings
     assert f"foreign key buys of {shop}.purchase: 2 rows without a parent" in warning
@@ -236,37 +239,39 @@ async def test_orphans_are_told(trip, sql, shop):
 
 
 @pytest.mark.parametrize("patterns", [(), ("purchase", "journal")])
-async def test_recovery_point(patterns, trip, sql, shop):
+async def test_recovery_point(patterns, backstay, sql, shop):
     """Before a restore, exactly what it replaces is backed up as a recovery point."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script(LATER)
-    before = snapshot(trip.url, shop)
+    before = snapshot(backstay.url, shop)
 
-    result = await trip.restore(manifest, tables=patterns)
+    result = await backstay.restore(manifest, tables=patterns)
 
-    point = trip.catalogue.manifest(result.recovery_point)
+    point = backstay.catalogue.manifest(result.recovery_point)
     assert point.options.recovery_point
     (database,) = point.databases
     replaced = {"customer", "extra", "journal", "purchase"} if not patterns else set(patterns)
     assert {table.name for table in database.tables} == replaced
-    await trip.recoveries.restore(await trip.recoveries.plan(RestoreRequest(result.recovery_point)))
-    assert_same(before, snapshot(trip.url, shop))
+    await backstay.recoveries.restore(
+        await backstay.recoveries.plan(RestoreRequest(result.recovery_point))
+    )
+    assert_same(before, snapshot(backstay.url, shop))
 
 
-async def test_no_recovery_point(trip, sql, shop):
+async def test_no_recovery_point(backstay, sql, shop):
     """There is none when it is not wanted, or nothing is replaced."""
-    manifest = await trip.backup(shop)
-    copy = trip.new_name()
+    manifest = await backstay.backup(shop)
+    copy = backstay.new_name()
 
     results = [
-        await trip.restore(manifest, create_backup=False),
-        await trip.restore(manifest, copy),
+        await backstay.restore(manifest, create_backup=False),
+        await backstay.restore(manifest, copy),
     ]
     sql.run(f"DROP DATABASE {shop}")
-    results.append(await trip.restore(manifest))
+    results.append(await backstay.restore(manifest))
 
     assert [result.recovery_point for result in results] == ["", "", ""]
-    assert len(trip.catalogue.entries()) == 1
+    assert len(backstay.catalogue.entries()) == 1
     sql.run(f"USE {shop}")
 
 
@@ -284,39 +289,39 @@ async def test_no_recovery_point(trip, sql, shop):
     ],
     ids=["too long", "same key", "column", "trigger", "procedure"],
 )
-async def test_r10_a_backup_that_was_changed(old, new, trip, sql, shop):
+async def test_r10_a_backup_that_was_changed(old, new, backstay, sql, shop):
     """A backup whose every digest is right, but whose content does not fit together, is refused."""
-    manifest = await trip.backup(shop)
-    forged = await with_text(trip, manifest, old, new)
+    manifest = await backstay.backup(shop)
+    forged = await with_text(backstay, manifest, old, new)
     sql.script(LATER)
 
-    with untouched(trip, shop), pytest.raises((StatementError, IntegrityError)):
-        await trip.restore(forged)
+    with untouched(backstay, shop), pytest.raises((StatementError, IntegrityError)):
+        await backstay.restore(forged)
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
-async def test_r10_rows_twice(key, trip, sql, shop):
+async def test_r10_rows_twice(key, backstay, sql, shop):
     """A backup with rows twice in it is refused, whether or not a key sees them."""
     drop(sql, shop)
     sql.script([f"CREATE DATABASE {shop}", f"USE {shop}", f"CREATE TABLE t (id INT {key})"])
     sql.run("INSERT INTO t VALUES (1), (2), (3)")
-    forged = await with_rows_twice(trip, await trip.backup(shop))
+    forged = await with_rows_twice(backstay, await backstay.backup(shop))
     sql.run("INSERT INTO t VALUES (4)")
 
-    with untouched(trip, shop), pytest.raises((StatementError, IntegrityError)):
-        await trip.restore(forged)
+    with untouched(backstay, shop), pytest.raises((StatementError, IntegrityError)):
+        await backstay.restore(forged)
 
 
-async def test_two_restores_of_two_databases(trip, sql, shop, other):
+async def test_two_restores_of_two_databases(backstay, sql, shop, other):
     """Restores of different databases go on at the same time."""
     sql.run(f"CREATE TABLE {other}.t (id INT PRIMARY KEY)")
     sql.run(f"INSERT INTO {other}.t VALUES (1), (2)")
-    manifests = [await trip.backup(name) for name in (shop, other)]
-    before = [snapshot(trip.url, name) for name in (shop, other)]
+    manifests = [await backstay.backup(name) for name in (shop, other)]
+    before = [snapshot(backstay.url, name) for name in (shop, other)]
     sql.script([*LATER, f"DELETE FROM {other}.t"])
 
-    results = await asyncio.gather(*(trip.restore(manifest) for manifest in manifests))
+    results = await asyncio.gather(*(backstay.restore(manifest) for manifest in manifests))
 
     assert [result.databases for result in results] == [(shop,), (other,)]
     for name, one in zip((shop, other), before, strict=True):
-        assert_same(one, snapshot(trip.url, name))
+        assert_same(one, snapshot(backstay.url, name))

@@ -15,10 +15,10 @@ from app.errors import (
 )
 from app.services.restores import swap
 from tests.fixtures.accounts import account, as_account
+from tests.fixtures.backstay import Backstay, client_arguments
+from tests.fixtures.restored_shop import LATER, SHOP, drop, scratch, untouched
 from tests.fixtures.servers import Sql
-from tests.fixtures.swapped import LATER, SHOP, drop, scratch, untouched
-from tests.fixtures.trips import Trip, client_arguments
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 # -- cancelled ------------------------------------------------------------------------------------
@@ -53,20 +53,20 @@ class Cancelling(Progress):
         (Phase.PROVE, 2),
     ],
 )
-async def test_cancelled_when_a_phase_begins(phase, count, trip, sql, shop):
+async def test_cancelled_when_a_phase_begins(phase, count, backstay, sql, shop):
     """Whenever a restore is cancelled, the database is exactly as before, and nothing is left."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script(LATER)
     progress = Cancelling(phase, count)
     request = RestoreRequest(manifest.backup_id)
-    with untouched(trip, shop):
+    with untouched(backstay, shop):
         progress.task = asyncio.create_task(
-            trip.recoveries.restore(await trip.recoveries.plan(request), progress)
+            backstay.recoveries.restore(await backstay.recoveries.plan(request), progress)
         )
         with pytest.raises(asyncio.CancelledError):
             await progress.task
 
-    await trip.restore(manifest)
+    await backstay.restore(manifest)
 
 
 # -- rights ---------------------------------------------------------------------------------------
@@ -76,16 +76,16 @@ async def test_rights(own_server, tmp_path):
     """Missing rights are named before anything changes, and what the hint grants is enough."""
     with own_server("--skip-log-bin") as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE a_shop", "USE a_shop", *SHOP])
-        trip = Trip(server.url, tmp_path / "backups")
-        manifest = await trip.backup("a_shop")
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("a_shop")
         sql.script(LATER)
         with account(sql, "ALL ON `a\\_shop`.*", "SELECT ON mysql.proc") as name:
-            async with as_account(trip, name) as limited:
-                with untouched(trip, "a_shop"), pytest.raises(PermissionDeniedError) as caught:
+            async with as_account(backstay, name) as limited:
+                with untouched(backstay, "a_shop"), pytest.raises(PermissionDeniedError) as caught:
                     await limited.restore(manifest)
             assert "`a\\_shop\\_\\_bk\\_%`.*" in caught.value.hint
             sql.script(one for one in caught.value.hint.split(";") if one.strip())
-            async with as_account(trip, name) as limited:
+            async with as_account(backstay, name) as limited:
                 result = await limited.restore(manifest)
                 assert result.fence == "none"
                 assert any("may not set read_only" in warning for warning in result.warnings)
@@ -93,61 +93,63 @@ async def test_rights(own_server, tmp_path):
                 undo = await limited.recoveries.undo(result.restore_id)
                 assert undo.fence == "none"
             sql.run(f"GRANT READ_ONLY ADMIN ON *.* TO {name}@'%'")
-            async with as_account(trip, name) as limited:
+            async with as_account(backstay, name) as limited:
                 again = await limited.restore(manifest)
                 assert again.fence == "read_only"
                 assert not any("read_only" in warning for warning in again.warnings)
-        await trip.target.close()
+        await backstay.target.close()
 
 
 # -- two at once ----------------------------------------------------------------------------------
 
 
-async def test_two_restores_of_one_database(trip, sql, shop):
+async def test_two_restores_of_one_database(backstay, sql, shop):
     """Of two restores of the same database at once, one is refused and the other is complete."""
-    manifest = await trip.backup(shop)
-    before = snapshot(trip.url, shop)
+    manifest = await backstay.backup(shop)
+    before = snapshot(backstay.url, shop)
     sql.script(LATER)
 
     ends = await asyncio.gather(
-        trip.restore(manifest), trip.restore(manifest), return_exceptions=True
+        backstay.restore(manifest), backstay.restore(manifest), return_exceptions=True
     )
 
     errors = [end for end in ends if isinstance(end, BaseException)]
     assert [type(error) for error in errors] == [AlreadyRunningError]
-    assert_same(before, snapshot(trip.url, shop))
+    assert_same(before, snapshot(backstay.url, shop))
 
 
-async def test_a_restore_while_another_waits_for_locks(trip, sql, shop, monkeypatch):
+async def test_a_restore_while_another_waits_for_locks(backstay, sql, shop, monkeypatch):
     """A restore that comes later leaves the one at work alone, and is refused."""
     monkeypatch.setattr(swap, "_MOST_LOCK_WAIT_SECONDS", 0)
-    manifest = await trip.backup(shop)
-    copy = await trip.copy(manifest)
-    other = await trip.backup(copy)
+    manifest = await backstay.backup(shop)
+    copy = await backstay.copy(manifest)
+    other = await backstay.backup(copy)
     waiting = asyncio.Event()
 
     def listener(progress):
         if progress.phase is Phase.SWAP:
             waiting.set()
 
-    with Sql(trip.url, shop) as holder:
+    with Sql(backstay.url, shop) as holder:
         holder.script(["START TRANSACTION", "SELECT * FROM customer"])
         request = RestoreRequest(manifest.backup_id, create_backup=False)
         first = asyncio.create_task(
-            trip.recoveries.restore(
-                await trip.recoveries.plan(request), Progress(listener=listener)
+            backstay.recoveries.restore(
+                await backstay.recoveries.plan(request), Progress(listener=listener)
             )
         )
         await waiting.wait()
         with pytest.raises(AlreadyRunningError):
-            await trip.restore(manifest)
-        beside = await trip.restore(other)
+            await backstay.restore(manifest)
+        beside = await backstay.restore(other)
         holder.run("ROLLBACK")
     result = await first
 
     assert result.databases == (shop,)
     assert beside.databases == (copy,)
-    phases = [one.phase for one in trip.journals.all() if one.phase is not RestorePhase.FORGOTTEN]
+    phases = [
+        one.phase for one in backstay.journals.all() if one.phase is not RestorePhase.FORGOTTEN
+    ]
     assert phases == [RestorePhase.DONE] * len(phases)
     drop(sql, copy)
 
@@ -159,12 +161,12 @@ async def test_binary_log(own_server, tmp_path):
     """A restore, its undo and another restore reach a replica by the log; a skipped one leaves no trace."""
     with own_server() as server, own_server("--skip-log-bin") as spare, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE shop", "USE shop", *SHOP])
-        trip = Trip(server.url, tmp_path / "backups")
-        manifest = await trip.backup("shop")
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("shop")
         sql.script(LATER)
-        result = await trip.restore(manifest)
-        undo = await trip.recoveries.undo(result.restore_id)
-        again = await trip.restore(manifest, tables=("customer", "purchase"))
+        result = await backstay.restore(manifest)
+        undo = await backstay.recoveries.undo(result.restore_id)
+        again = await backstay.restore(manifest, tables=("customer", "purchase"))
         live = snapshot(server.url, "shop")
         kept = scratch(sql)
         ((first, _),) = sql.run("SHOW BINARY LOGS")
@@ -176,12 +178,12 @@ async def test_binary_log(own_server, tmp_path):
             assert_same(snapshot(server.url, name), snapshot(spare.url, name))
 
         before = sql.run("SHOW MASTER STATUS")
-        silent = await trip.restore(manifest, skip_binlog=True)
+        silent = await backstay.restore(manifest, skip_binlog=True)
         assert sql.run("SHOW MASTER STATUS") == before
-        await trip.recoveries.undo(silent.restore_id)
+        await backstay.recoveries.undo(silent.restore_id)
         assert sql.run("SHOW MASTER STATUS") == before
         assert_same(live, snapshot(server.url, "shop"))
-        await trip.target.close()
+        await backstay.target.close()
 
     assert [result.binary_log, again.binary_log] == ["written", "written"]
     assert undo.warnings == ()

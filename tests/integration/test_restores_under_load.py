@@ -17,10 +17,10 @@ from app.domain.runs.progress import Phase, Progress
 from app.errors import TablesInUseError
 from app.services.restores.service import RecoveryService
 from tests.fixtures.accounts import account, login, wait_until
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.restored_shop import LATER, scratch
 from tests.fixtures.servers import Sql
-from tests.fixtures.swapped import LATER, scratch
-from tests.fixtures.trips import Trip
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 # Not secrets, just different every time.
@@ -120,18 +120,18 @@ async def test_r7_readers_see_all_or_nothing(own_server, tmp_path):
     with own_server("--skip-log-bin") as server, Sql(server.url) as sql:
         sql.run("CREATE DATABASE d")
         generation(sql, 1)
-        trip = Trip(server.url, tmp_path / "backups")
-        manifest = await trip.backup("d")
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("d")
         generation(sql, 2)
         with (
             crowd(server.url, 3, in_one_statement) as some,
             crowd(server.url, 3, in_one_transaction) as others,
         ):
             for _ in range(2):
-                result = await trip.restore(manifest, create_backup=False)
-                undo = await trip.recoveries.undo(result.restore_id)
-                await trip.recoveries.undo(undo.restore_id)
-        await trip.target.close()
+                result = await backstay.restore(manifest, create_backup=False)
+                undo = await backstay.recoveries.undo(result.restore_id)
+                await backstay.recoveries.undo(undo.restore_id)
+        await backstay.target.close()
 
     assert {number for row in seen for number in row} == {50, 100}
     assert all(len(set(row)) == 1 for row in seen)
@@ -141,10 +141,10 @@ async def test_r7_readers_see_all_or_nothing(own_server, tmp_path):
 
 
 @pytest.mark.parametrize("phase", [Phase.PREFLIGHT, Phase.INDEX, Phase.SWAP])
-async def test_r7_a_snapshot_older_than_the_swap(phase, trip, sql, shop):
+async def test_r7_a_snapshot_older_than_the_swap(phase, backstay, sql, shop):
     """A transaction from before or after the load that reads after the swap is told so, or reads all."""
-    manifest = await trip.backup(shop)
-    with Sql(trip.url, shop) as reader:
+    manifest = await backstay.backup(shop)
+    with Sql(backstay.url, shop) as reader:
         begun: list[object] = []
 
         def listener(progress: Progress) -> None:
@@ -152,8 +152,8 @@ async def test_r7_a_snapshot_older_than_the_swap(phase, trip, sql, shop):
                 begun.append(reader.run("START TRANSACTION WITH CONSISTENT SNAPSHOT"))
 
         request = RestoreRequest(manifest.backup_id, create_backup=False)
-        await trip.recoveries.restore(
-            await trip.recoveries.plan(request), Progress(listener=listener)
+        await backstay.recoveries.restore(
+            await backstay.recoveries.plan(request), Progress(listener=listener)
         )
         try:
             rows = reader.run("SELECT COUNT(*) FROM customer")
@@ -165,11 +165,11 @@ async def test_r7_a_snapshot_older_than_the_swap(phase, trip, sql, shop):
 
 
 @pytest.mark.parametrize("ends", [True, False])
-async def test_r7_a_snapshot_from_the_middle_of_the_load(ends, trip, sql, shop):
+async def test_r7_a_snapshot_from_the_middle_of_the_load(ends, backstay, sql, shop):
     """The swap waits a while for a transaction that would see half of the rows, then warns of it."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     begun: list[threading.Timer] = []
-    with Sql(trip.url, shop) as reader:
+    with Sql(backstay.url, shop) as reader:
 
         def listener(progress: Progress) -> None:
             if progress.phase is Phase.LOAD and progress.rows_done and not begun:
@@ -182,8 +182,8 @@ async def test_r7_a_snapshot_from_the_middle_of_the_load(ends, trip, sql, shop):
                 begun[0].start()
 
         request = RestoreRequest(manifest.backup_id, create_backup=False)
-        result = await trip.recoveries.restore(
-            await trip.recoveries.plan(request), Progress(listener=swapping)
+        result = await backstay.recoveries.restore(
+            await backstay.recoveries.plan(request), Progress(listener=swapping)
         )
         if ends:
             begun[0].join()
@@ -206,14 +206,14 @@ BANK = (
 )
 
 
-async def restores(trip: Trip, manifest: Manifest, writers: Crowd) -> list[RestoreResult]:
+async def restores(backstay: Backstay, manifest: Manifest, writers: Crowd) -> list[RestoreResult]:
     """Restore several times while others write; a restore that gives up changes nothing."""
     results = []
     for point in (True, False, False):
         enough = sum(writers.done) + 50
         wait_until(lambda enough=enough: sum(writers.done) > enough, "some wrote")  # type: ignore[misc]
         with suppress(TablesInUseError):
-            results.append(await trip.restore(manifest, create_backup=point))
+            results.append(await backstay.restore(manifest, create_backup=point))
     return results
 
 
@@ -233,14 +233,14 @@ async def test_writers_lose_nothing(own_server, tmp_path):
 
     with own_server("--skip-log-bin") as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE bank", "USE bank", *BANK])
-        trip = Trip(server.url, tmp_path / "backups")
-        manifest = await trip.backup("bank")
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("bank")
         with (
             account(sql, "ALL ON bank.*") as name,
             crowd(login(server.url, name), 8, transfer) as writers,
         ):
-            results = await restores(trip, manifest, writers)
-        await trip.target.close()
+            results = await restores(backstay, manifest, writers)
+        await backstay.target.close()
         found: set[str] = set()
         for place in ("bank", *scratch(sql)):
             rows = {row[0] for row in sql.run(f"SELECT id FROM {place}.transfer")}
@@ -271,35 +271,35 @@ async def ended(work: Coroutine[Any, Any, RestoreResult], delay: float) -> bool:
 
 
 @pytest.mark.parametrize("undone", [False, True], ids=["restore", "undo"])
-async def test_cancelled_at_any_moment(undone, trip, sql, shop):
+async def test_cancelled_at_any_moment(undone, backstay, sql, shop):
     """What is cancelled has not happened at all, or wholly when it was too late; it can be done again."""
-    manifest = await trip.backup(shop)
-    states = [snapshot(trip.url, shop)]
+    manifest = await backstay.backup(shop)
+    states = [snapshot(backstay.url, shop)]
     sql.script(LATER)
-    states.append(snapshot(trip.url, shop))
-    first = await trip.restore(manifest) if undone else None
+    states.append(snapshot(backstay.url, shop))
+    first = await backstay.restore(manifest) if undone else None
     old, new = states if undone else reversed(states)
 
     async def work() -> RestoreResult:
-        service: RecoveryService = trip.recoveries
+        service: RecoveryService = backstay.recoveries
         if first:
             return await service.undo(first.restore_id)
         request = RestoreRequest(manifest.backup_id, create_backup=False)
         return await service.restore(await service.plan(request))
 
     for delay in sorted(DICE.uniform(0.02, 0.12 if undone else 0.4) for _ in range(8)):
-        around = (scratch(sql, shop), len(trip.journals.all()))
+        around = (scratch(sql, shop), len(backstay.journals.all()))
         was_cancelled = await ended(work(), delay)
-        now = snapshot(trip.url, shop)
+        now = snapshot(backstay.url, shop)
         if now == new:
             break
         assert was_cancelled
         assert_same(old, now)
-        assert (scratch(sql, shop), len(trip.journals.all())) == around
+        assert (scratch(sql, shop), len(backstay.journals.all())) == around
         assert sql.run("SELECT @@GLOBAL.read_only") == [(0,)]
     else:
         await work()
 
-    assert_same(new, snapshot(trip.url, shop))
-    await trip.recoveries.undo(trip.journals.all()[0].restore_id)
-    assert_same(old, snapshot(trip.url, shop))
+    assert_same(new, snapshot(backstay.url, shop))
+    await backstay.recoveries.undo(backstay.journals.all()[0].restore_id)
+    assert_same(old, snapshot(backstay.url, shop))

@@ -12,7 +12,7 @@ from app.errors import (
     NotAuthenticatedError,
 )
 from app.security.passwords import Cost
-from tests.fixtures.signins import AWAY, HOME, OTHER, PASSWORD, world
+from tests.fixtures.sign_ins import AWAY, HOME, OTHER, PASSWORD, world
 
 
 async def test_a_password_becomes_tokens_that_tell_who_it_is(tmp_path):

@@ -16,7 +16,7 @@ from app.errors import (
 )
 from app.security.attempts import Attempts
 from app.security.passwords import Cost, Passwords
-from tests.fixtures.signins import AWAY, HOME, OTHER, PASSWORD, world
+from tests.fixtures.sign_ins import AWAY, HOME, OTHER, PASSWORD, world
 
 
 async def test_too_many_failures_of_a_user_close_the_door_for_everybody(tmp_path):

@@ -14,10 +14,10 @@ from app.domain.backups.manifest import MemberKind
 from app.errors import IncompatibleServerError
 from tests.corpora import sizes
 from tests.corpora.session import PRELUDE
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 MEBIBYTE = 1 << 20
@@ -29,18 +29,18 @@ MANY_TABLES = series(1_000, 10_000)
 MANY_TABLES_SECONDS = series(60, 300)
 
 
-async def test_s1_values_that_fit_neither_hex_nor_quote(trip, sql, database):
+async def test_s1_values_that_fit_neither_hex_nor_quote(backstay, sql, database):
     """9 MB values leave and enter a server whose packet is 16 MB, though their hex is larger."""
     sql.script(sizes.s1(9))
 
-    manifest = await trip.round_trip(database)
+    manifest = await backstay.round_trip(database)
 
     table = manifest.databases[0].tables[0]
     assert table.rows == 4
     assert 9 * MEBIBYTE <= table.max_packet <= 16 * MEBIBYTE
 
 
-async def test_s1_no_key(trip, sql, database):
+async def test_s1_no_key(backstay, sql, database):
     """A table without a key may have such rows, too, equal ones among them."""
     sql.script([
         *PRELUDE,
@@ -52,7 +52,7 @@ async def test_s1_no_key(trip, sql, database):
     ])
 
     # Large rows stand behind the others afterwards: mariadb-dump prints another order.
-    await trip.round_trip(database, chunk_bytes=200, judge=False)
+    await backstay.round_trip(database, chunk_bytes=200, judge=False)
 
 
 @pytest.fixture
@@ -70,15 +70,15 @@ def wide(own_server):
 CHILD = """
 import asyncio, json, sys
 from pathlib import Path
-from tests.fixtures.trips import Trip
+from tests.fixtures.backstay import Backstay
 
 async def main(url, directory, backup_id):
-    trip = Trip(url, Path(directory))
+    backstay = Backstay(url, Path(directory))
     if backup_id:
-        await trip.restore(await trip.backups.info(backup_id), "measured")
+        await backstay.restore(await backstay.backups.info(backup_id), "measured")
     else:
-        backup_id = (await trip.backup("wide")).backup_id
-    await trip.target.close()
+        backup_id = (await backstay.backup("wide")).backup_id
+    await backstay.target.close()
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(json.dumps([backup_id, int(status["VmHWM"].split()[0]) // 1024]))
 
@@ -103,7 +103,7 @@ async def test_s1_a_value_larger_than_the_packet(wide, own_server, tmp_path):
     """40 MB values leave a server of 16 MB packets, which refuses them; one of 128 MB takes them; in little memory."""
     directory = tmp_path / "backups"
     backup_id, backing_up = await asyncio.to_thread(in_child, wide.url, directory, "")
-    source = Trip(wide.url, directory)
+    source = Backstay(wide.url, directory)
     manifest = await source.backups.info(backup_id)
 
     with pytest.raises(IncompatibleServerError, match=r"'s1_wide' needs .* at least 4\d{7}"):
@@ -120,7 +120,7 @@ async def test_s1_a_value_larger_than_the_packet(wide, own_server, tmp_path):
     assert restoring < PEAK_MEGABYTES
 
 
-async def test_s1_rows_around_every_limit(trip, sql, database):
+async def test_s1_rows_around_every_limit(backstay, sql, database):
     """Rows just below, at and above what a reply, a slice and a packet may hold come back."""
     limits = {
         "reply": 4 * 1000 + 1021,
@@ -143,8 +143,8 @@ async def test_s1_rows_around_every_limit(trip, sql, database):
             if around == -1:
                 sql.run(f"INSERT INTO t (b) VALUES (REPEAT(X'FF', {size}))")
 
-    manifest = await trip.backup(database, chunk_bytes=1000)
-    copy = await trip.copy(manifest)
+    manifest = await backstay.backup(database, chunk_bytes=1000)
+    copy = await backstay.copy(manifest)
 
     for table in ("t", "n"):
         digest = f"SELECT COUNT(*), SUM(CRC32(t)), SUM(CRC32(b)), SUM(LENGTH(t)) FROM {{}}.{table}"
@@ -166,23 +166,23 @@ async def test_s1_a_source_with_a_small_packet(own_server, tmp_path):
                 f"INSERT INTO n VALUES ('x'), (REPEAT('é', {MEBIBYTE})), ('y')",
                 f"SET GLOBAL max_allowed_packet = {MEBIBYTE}",
             ])
-        source = Trip(small.url, tmp_path / "backups")
+        source = Backstay(small.url, tmp_path / "backups")
         manifest = await source.backup("wide")
         with Sql(small.url) as client:  # the oracle needs room to print them
             client.run(f"SET GLOBAL max_allowed_packet = {16 * MEBIBYTE}")
         with own_server() as large:
-            target = Trip(large.url, source.directory)
+            target = Backstay(large.url, source.directory)
             assert (await target.restore(manifest, "copy")).verified
             assert_same(snapshot(small.url, "wide"), snapshot(large.url, "copy"))
             await target.close()
         await source.close()
 
 
-async def test_s2_wide_tables(trip, sql, database):
+async def test_s2_wide_tables(backstay, sql, database):
     """Tables of 1,000 and more columns come back."""
     sql.script(sizes.s2())
 
-    await trip.round_trip(database)
+    await backstay.round_trip(database)
 
 
 @pytest.mark.long
@@ -192,13 +192,13 @@ async def test_s3_many_tables(own_server, tmp_path):
     with own_server(f"--table-open-cache={MANY_TABLES * 4 // 10}") as many:
         with Sql(many.url) as client:
             client.script(["CREATE DATABASE many", "USE many", *sizes.s3(MANY_TABLES)])
-        trip = Trip(many.url, tmp_path / "backups")
+        backstay = Backstay(many.url, tmp_path / "backups")
         began = time.monotonic()
-        manifest = await trip.backup("many")
+        manifest = await backstay.backup("many")
         backed_up = time.monotonic()
-        result = await trip.restore(manifest, "copy")
+        result = await backstay.restore(manifest, "copy")
         restored = time.monotonic()
-        await trip.close()
+        await backstay.close()
         with Sql(many.url) as client:
             counts = [
                 client.run(
@@ -215,20 +215,20 @@ async def test_s3_many_tables(own_server, tmp_path):
     assert restored - began < MANY_TABLES_SECONDS
 
 
-async def test_s4_empty_tables(trip, sql, database):
+async def test_s4_empty_tables(backstay, sql, database):
     """Tables without a row come back with what they are, and are counted with none."""
     sql.script(sizes.s4())
 
-    manifest = await trip.round_trip(database)
+    manifest = await backstay.round_trip(database)
 
     assert {table.rows for table in manifest.databases[0].tables} == {0}
 
 
-async def test_s4_empty_database(trip, sql, database):
+async def test_s4_empty_database(backstay, sql, database):
     """A database without a table comes back with its character set."""
     sql.run(f"ALTER DATABASE {database} CHARACTER SET cp932 COLLATE cp932_bin")
 
-    manifest = await trip.round_trip(database)
+    manifest = await backstay.round_trip(database)
 
     assert manifest.tables_count == 0
     assert (manifest.databases[0].charset, manifest.databases[0].collation) == (
@@ -238,23 +238,23 @@ async def test_s4_empty_database(trip, sql, database):
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 100, MEBIBYTE])
-async def test_s5_rows_that_are_there_more_than_once(chunk_bytes, trip, sql, database):
+async def test_s5_rows_that_are_there_more_than_once(chunk_bytes, backstay, sql, database):
     """Equal rows without a key come back as often as they were there."""
     sql.script(sizes.s5())
     if chunk_bytes == 1:
         sql.run("DELETE FROM s5_many LIMIT 4900")
 
-    await trip.round_trip(database, chunk_bytes=chunk_bytes, judge=chunk_bytes > 1)
+    await backstay.round_trip(database, chunk_bytes=chunk_bytes, judge=chunk_bytes > 1)
 
 
 @pytest.mark.parametrize("chunk_bytes", [500, 4096, 65 << 10])
-async def test_s6_text_around_the_edges_of_statements(chunk_bytes, trip, sql, database):
+async def test_s6_text_around_the_edges_of_statements(chunk_bytes, backstay, sql, database):
     """Text that ends rows and statements, and rows that just fill one, come back."""
     sql.script(sizes.s6(chunk_bytes))
 
-    manifest = await trip.round_trip(database, chunk_bytes=chunk_bytes)
+    manifest = await backstay.round_trip(database, chunk_bytes=chunk_bytes)
 
-    text = gzip.decompress(trip.file(manifest).read_bytes())
+    text = gzip.decompress(backstay.file(manifest).read_bytes())
     assert b"\r" not in text
     data = [member for member in manifest.members if member.kind is MemberKind.DATA]
     assert len(data) > 1

@@ -6,9 +6,9 @@ import pytest
 
 from app.errors import ConflictError, TableNotFoundError
 from tests.corpora import objects
+from tests.fixtures.restored_shop import untouched
 from tests.fixtures.servers import Sql
-from tests.fixtures.swapped import untouched
-from tests.oracle import assert_same, snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 # -- tables and views that change their kind ------------------------------------------------------
@@ -24,49 +24,52 @@ CHANGED_KIND = (
 )
 
 
-async def test_a_view_here_and_a_table_there(trip, sql, shop):
+async def test_a_view_here_and_a_table_there(backstay, sql, shop):
     """A whole restore makes tables of views and views of tables, and an undo makes it all undone."""
-    manifest = await trip.backup(shop)
-    backed_up = snapshot(trip.url, shop)
+    manifest = await backstay.backup(shop)
+    backed_up = snapshot(backstay.url, shop)
     sql.script(CHANGED_KIND)
-    before = snapshot(trip.url, shop)
+    before = snapshot(backstay.url, shop)
 
-    result = await trip.restore(manifest)
-    assert_same(backed_up, snapshot(trip.url, shop))
-    undo = await trip.recoveries.undo(result.restore_id)
-    assert_same(before, snapshot(trip.url, shop))
-    await trip.recoveries.undo(undo.restore_id)
+    result = await backstay.restore(manifest)
+    assert_same(backed_up, snapshot(backstay.url, shop))
+    undo = await backstay.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(backstay.url, shop))
+    await backstay.recoveries.undo(undo.restore_id)
 
-    assert_same(backed_up, snapshot(trip.url, shop))
+    assert_same(backed_up, snapshot(backstay.url, shop))
     assert result.dropped_tables == (f"{shop}.sales",)
 
 
-async def test_one_table_whose_name_is_a_view_now(trip, sql, shop):
+async def test_one_table_whose_name_is_a_view_now(backstay, sql, shop):
     """One table is not restored in the place of a view; a table that was a view then is no table there."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script(CHANGED_KIND)
-    with untouched(trip, shop):
+    with untouched(backstay, shop):
         with pytest.raises(ConflictError, match="journal is a view now"):
-            await trip.restore(manifest, tables=("journal",))
+            await backstay.restore(manifest, tables=("journal",))
         with pytest.raises(TableNotFoundError):
-            await trip.restore(manifest, tables=("sales",))
+            await backstay.restore(manifest, tables=("sales",))
 
-    await trip.restore(manifest, tables=("journal",), into=f"{shop}_copy")
+    await backstay.restore(manifest, tables=("journal",), into=f"{shop}_copy")
 
     assert sql.run(f"SELECT COUNT(*) FROM {shop}_copy.journal") == [(2,)]
 
 
-async def test_a_trigger_name_that_another_table_has_taken(trip, sql, shop):
+async def test_a_trigger_name_that_another_table_has_taken(backstay, sql, shop):
     """One table is not restored while another one owns the name of its trigger."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script([
         "DROP TRIGGER noted",
         "CREATE TRIGGER noted AFTER INSERT ON customer FOR EACH ROW SET @noted = 1",
     ])
-    with untouched(trip, shop), pytest.raises(ConflictError, match="belongs to table 'customer'"):
-        await trip.restore(manifest, tables=("purchase",))
+    with (
+        untouched(backstay, shop),
+        pytest.raises(ConflictError, match="belongs to table 'customer'"),
+    ):
+        await backstay.restore(manifest, tables=("purchase",))
 
-    await trip.restore(manifest, tables=("purchase", "customer"))
+    await backstay.restore(manifest, tables=("purchase", "customer"))
 
     owners = sql.run(
         "SELECT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
@@ -91,17 +94,17 @@ def kinds(database: str) -> Mapping[str, Sequence[str | bytes]]:
 
 
 @pytest.mark.parametrize("code", kinds(""))
-async def test_hard_tables_change_places(code, trip, sql, shop):
+async def test_hard_tables_change_places(code, backstay, sql, shop):
     """Tables of every kind come back by a restore in place, and those before by an undo."""
     sql.script(kinds(shop)[code])
-    manifest = await trip.backup(shop)
-    before = snapshot(trip.url, shop)
+    manifest = await backstay.backup(shop)
+    before = snapshot(backstay.url, shop)
 
-    result = await trip.restore(manifest)
-    assert_same(before, snapshot(trip.url, shop))
-    await trip.recoveries.undo(result.restore_id)
+    result = await backstay.restore(manifest)
+    assert_same(before, snapshot(backstay.url, shop))
+    await backstay.recoveries.undo(result.restore_id)
 
-    assert_same(before, snapshot(trip.url, shop))
+    assert_same(before, snapshot(backstay.url, shop))
     if code.startswith("O10"):
         merged = sql.run("SELECT id, v FROM o10_merge ORDER BY id, v")
         assert merged == [(1, "a"), (1, "again"), (2, "b")]
@@ -124,17 +127,17 @@ def check_sequences(sql: Sql, shop: str) -> None:
     assert all("__bk_" not in default for (default,) in defaults)
 
 
-async def test_one_of_the_hard_tables(trip, sql, shop):
+async def test_one_of_the_hard_tables(backstay, sql, shop):
     """A table without its sequences, and a sequence without its tables, change places alone."""
     sql.script(kinds(shop)["O7 sequences"])
-    manifest = await trip.backup(shop)
-    before = snapshot(trip.url, shop)
+    manifest = await backstay.backup(shop)
+    before = snapshot(backstay.url, shop)
     sql.script(["DELETE FROM o7_default", "SELECT SETVAL(o7_plain, 9000)"])
 
     for tables in (("o7_default",), ("o7_plain",)):
-        await trip.restore(manifest, tables=tables)
+        await backstay.restore(manifest, tables=tables)
 
     check_sequences(sql, shop)
     sql.script(["DELETE FROM o7_default WHERE v = 7"])
-    after = snapshot(trip.url, shop)
+    after = snapshot(backstay.url, shop)
     assert after["content"] == before["content"]

@@ -12,10 +12,10 @@ from app.domain.runs.progress import Phase, Progress
 from app.engine.swap.rename import LOCK_SECONDS
 from app.errors import TablesInUseError, UndoExpiredError
 from app.services.restores import swap
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.restored_shop import LATER, drop, errno, scratch, untouched
 from tests.fixtures.servers import Row, Sql
-from tests.fixtures.swapped import LATER, drop, errno, scratch, untouched
-from tests.fixtures.trips import Trip
-from tests.oracle import assert_same, outside_judge, snapshot
+from tests.oracle.snapshots import assert_same, outside_judge, snapshot
 
 
 CHILD_WITHOUT_PARENT = 1452
@@ -41,27 +41,27 @@ def test_r3_all_tries_end_within_a_bound():
     ],
     ids=["wrote", "read", "locked"],
 )
-async def test_r3_tables_in_use(statements, trip, sql, shop, monkeypatch):
+async def test_r3_tables_in_use(statements, backstay, sql, shop, monkeypatch):
     """Whoever does not let go of a table makes a restore give up, and everything is as it was."""
     monkeypatch.setattr(swap, "_PAUSES", (0.1,))
     monkeypatch.setattr(swap, "LOCK_SECONDS", 1)
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script(LATER)
-    with Sql(trip.url, shop) as holder:
+    with Sql(backstay.url, shop) as holder:
         holder.script(statements)
-        with untouched(trip, shop):
+        with untouched(backstay, shop):
             with pytest.raises(TablesInUseError) as caught:
-                await trip.restore(manifest, create_backup=False)
+                await backstay.restore(manifest, create_backup=False)
             assert "PROCESSLIST" in caught.value.hint
         holder.script(["ROLLBACK", "UNLOCK TABLES"])
-    await trip.restore(manifest)
-    await trip.recoveries.prove(manifest.backup_id)
+    await backstay.restore(manifest)
+    await backstay.recoveries.prove(manifest.backup_id)
 
 
-async def test_r3_a_transaction_that_ends_in_time(trip, sql, shop):
+async def test_r3_a_transaction_that_ends_in_time(backstay, sql, shop):
     """A restore waits for a transaction that ends soon, and keeps what it has written."""
-    manifest = await trip.backup(shop)
-    with Sql(trip.url, shop) as holder:
+    manifest = await backstay.backup(shop)
+    with Sql(backstay.url, shop) as holder:
         holder.script(["START TRANSACTION", "INSERT INTO purchase VALUES (7, 1, 1)"])
         timer = threading.Timer(0.7, holder.run, ["COMMIT"])
 
@@ -70,8 +70,8 @@ async def test_r3_a_transaction_that_ends_in_time(trip, sql, shop):
                 timer.start()
 
         request = RestoreRequest(manifest.backup_id, create_backup=False)
-        result = await trip.recoveries.restore(
-            await trip.recoveries.plan(request), Progress(listener=listener)
+        result = await backstay.recoveries.restore(
+            await backstay.recoveries.plan(request), Progress(listener=listener)
         )
         timer.join()
 
@@ -82,22 +82,22 @@ async def test_r3_a_transaction_that_ends_in_time(trip, sql, shop):
     assert sql.run("SELECT @@GLOBAL.read_only") == [(0,)]
 
 
-async def test_r3_an_undo_finds_tables_in_use(trip, sql, shop, monkeypatch):
+async def test_r3_an_undo_finds_tables_in_use(backstay, sql, shop, monkeypatch):
     """An undo that does not get the tables changes nothing, and can be tried again."""
     monkeypatch.setattr(swap, "_PAUSES", ())
     monkeypatch.setattr(swap, "LOCK_SECONDS", 1)
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script(LATER)
-    before = snapshot(trip.url, shop)
-    result = await trip.restore(manifest)
-    with Sql(trip.url, shop) as holder:
+    before = snapshot(backstay.url, shop)
+    result = await backstay.restore(manifest)
+    with Sql(backstay.url, shop) as holder:
         holder.script(["START TRANSACTION", "SELECT * FROM customer"])
-        with untouched(trip, shop), pytest.raises(TablesInUseError):
-            await trip.recoveries.undo(result.restore_id)
+        with untouched(backstay, shop), pytest.raises(TablesInUseError):
+            await backstay.recoveries.undo(result.restore_id)
 
-    await trip.recoveries.undo(result.restore_id)
+    await backstay.recoveries.undo(result.restore_id)
 
-    assert_same(before, snapshot(trip.url, shop))
+    assert_same(before, snapshot(backstay.url, shop))
 
 
 # -- R5: what is around the tables ----------------------------------------------------------------
@@ -166,17 +166,17 @@ def definitions_made(sql: Sql) -> list[Row]:
 
 
 @pytest.mark.parametrize("tables", [(), ("customer",), ("purchase",), ("customer", "purchase")])
-async def test_r5_bonds(tables, trip, sql, shop, abroad):
+async def test_r5_bonds(tables, backstay, sql, shop, abroad):
     """Keys from and to tables that stay, triggers and views go on working after a restore and an undo."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script([
         "INSERT INTO purchase VALUES (60, 1, 600)",
         "UPDATE customer SET club = 2 WHERE id = 2",
     ])
-    before = [snapshot(trip.url, name)["content"] for name in (shop, abroad)]
+    before = [snapshot(backstay.url, name)["content"] for name in (shop, abroad)]
     made = definitions_made(sql)
 
-    result = await trip.restore(manifest, tables=tables)
+    result = await backstay.restore(manifest, tables=tables)
 
     check_bonds(sql, shop, abroad)
     if "purchase" in tables or not tables:
@@ -187,16 +187,16 @@ async def test_r5_bonds(tables, trip, sql, shop, abroad):
         sql.run(f"INSERT INTO {abroad}.club VALUES (2)")
     assert result.fence == "read_only"
     assert result.warnings == ()
-    await trip.recoveries.undo(result.restore_id)
+    await backstay.recoveries.undo(result.restore_id)
     check_bonds(sql, shop, abroad)
-    assert [snapshot(trip.url, name)["content"] for name in (shop, abroad)] == before
+    assert [snapshot(backstay.url, name)["content"] for name in (shop, abroad)] == before
     assert definitions_made(sql) == made
     assert sql.run("SELECT @@GLOBAL.read_only") == [(0,)]
 
 
-async def test_r5_equal_objects_are_not_made_again(trip, sql, shop):
+async def test_r5_equal_objects_are_not_made_again(backstay, sql, shop):
     """Views, routines and events that are as in the backup are not even dropped for a moment."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script(["CREATE PROCEDURE more() SELECT 1", "DELETE FROM journal"])
     query = (
         "SELECT ROUTINE_NAME, CREATED, LAST_ALTERED FROM information_schema.ROUTINES"
@@ -207,14 +207,14 @@ async def test_r5_equal_objects_are_not_made_again(trip, sql, shop):
     before = sql.run(query)
     await asyncio.sleep(1.1)  # the server keeps these times in seconds
 
-    await trip.restore(manifest)
+    await backstay.restore(manifest)
 
     assert [row[0] for row in before] == ["nightly", "tidy", "turnover"]
     assert sql.run(query) == before
     assert errno(sql, "CALL more()")
 
 
-async def test_r5_events_keep_firing(trip, sql, shop):
+async def test_r5_events_keep_firing(backstay, sql, shop):
     """An event fires after a restore and after an undo as it did before."""
     sql.script([
         "CREATE TABLE ticks (id INT AUTO_INCREMENT PRIMARY KEY)",
@@ -223,10 +223,10 @@ async def test_r5_events_keep_firing(trip, sql, shop):
         "SET GLOBAL event_scheduler = 1",
     ])
     try:
-        manifest = await trip.backup(shop)
-        result = await trip.restore(manifest)
+        manifest = await backstay.backup(shop)
+        result = await backstay.restore(manifest)
         await ticks(sql)
-        await trip.recoveries.undo(result.restore_id)
+        await backstay.recoveries.undo(result.restore_id)
         await ticks(sql)
     finally:
         sql.run("SET GLOBAL event_scheduler = @scheduler")
@@ -244,92 +244,94 @@ async def ticks(sql: Sql) -> None:
 # -- R6: undo -------------------------------------------------------------------------------------
 
 
-async def test_r6_there_and_back_and_there_again(trip, sql, shop):
+async def test_r6_there_and_back_and_there_again(backstay, sql, shop):
     """An undo returns exactly the old state, its undo the restored one, in the eyes of two judges."""
-    manifest = await trip.backup(shop)
-    backed_up = await trip.copy(manifest)
+    manifest = await backstay.backup(shop)
+    backed_up = await backstay.copy(manifest)
     sql.script(LATER)
-    before = snapshot(trip.url, shop)
-    copy = await trip.copy(await trip.backup(shop))
+    before = snapshot(backstay.url, shop)
+    copy = await backstay.copy(await backstay.backup(shop))
 
-    result = await trip.restore(manifest)
-    restored = snapshot(trip.url, shop)
-    outside_judge(trip.url, backed_up, shop)
-    undo = await trip.recoveries.undo(result.restore_id)
-    assert_same(before, snapshot(trip.url, shop))
-    outside_judge(trip.url, copy, shop)
-    redo = await trip.recoveries.undo(undo.restore_id)
-    assert_same(restored, snapshot(trip.url, shop))
-    outside_judge(trip.url, backed_up, shop)
-    await trip.recoveries.undo(redo.restore_id)
+    result = await backstay.restore(manifest)
+    restored = snapshot(backstay.url, shop)
+    outside_judge(backstay.url, backed_up, shop)
+    undo = await backstay.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(backstay.url, shop))
+    outside_judge(backstay.url, copy, shop)
+    redo = await backstay.recoveries.undo(undo.restore_id)
+    assert_same(restored, snapshot(backstay.url, shop))
+    outside_judge(backstay.url, backed_up, shop)
+    await backstay.recoveries.undo(redo.restore_id)
 
-    assert_same(before, snapshot(trip.url, shop))
+    assert_same(before, snapshot(backstay.url, shop))
     assert len(scratch(sql, shop)) == 1
     assert undo.restored_tables == tuple(
         f"{shop}.{name}" for name in ("customer", "extra", "journal", "purchase")
     )
 
 
-async def test_r6_rows_written_since(trip, sql, shop):
+async def test_r6_rows_written_since(backstay, sql, shop):
     """An undo takes what was written since away, and its own undo brings that back."""
-    manifest = await trip.backup(shop)
+    manifest = await backstay.backup(shop)
     sql.script(LATER)
-    before = snapshot(trip.url, shop)
-    result = await trip.restore(manifest)
+    before = snapshot(backstay.url, shop)
+    result = await backstay.restore(manifest)
     sql.script([
         "INSERT INTO customer VALUES (70, 'new')",
         "INSERT INTO purchase VALUES (70, 70, 70)",
         "CREATE TABLE fresh (id INT)",
         "CREATE TRIGGER since BEFORE DELETE ON customer FOR EACH ROW SET @x = 1",
     ])
-    since = snapshot(trip.url, shop)
+    since = snapshot(backstay.url, shop)
 
-    undo = await trip.recoveries.undo(manifest.backup_id)  # its newest restore is meant
+    undo = await backstay.recoveries.undo(manifest.backup_id)  # its newest restore is meant
     assert sql.run("SELECT COUNT(*) FROM customer WHERE id = 70") == [(0,)]
     sql.run("DROP TABLE fresh")  # a table of others is none of the restore's business
-    assert_same(before, snapshot(trip.url, shop))
-    await trip.recoveries.undo(undo.restore_id)
+    assert_same(before, snapshot(backstay.url, shop))
+    await backstay.recoveries.undo(undo.restore_id)
 
     sql.run("CREATE TABLE fresh (id INT)")
-    assert_same(since, snapshot(trip.url, shop))
+    assert_same(since, snapshot(backstay.url, shop))
     assert result.recovery_point == undo.recovery_point
 
 
 async def test_r6_nothing_is_kept(server, tmp_path, sql, shop):
     """Without a time to undo in, nothing is kept, and the hint of an undo names the recovery point."""
-    trip = Trip(server.url, tmp_path / "backups", undo_minutes=0)
-    manifest = await trip.backup(shop)
+    backstay = Backstay(server.url, tmp_path / "backups", undo_minutes=0)
+    manifest = await backstay.backup(shop)
     sql.script(LATER)
-    before = snapshot(trip.url, shop)
+    before = snapshot(backstay.url, shop)
 
-    result = await trip.restore(manifest)
+    result = await backstay.restore(manifest)
 
     assert result.undo_until is None
     assert scratch(sql, shop) == set()
-    with untouched(trip, shop), pytest.raises(UndoExpiredError) as caught:
-        await trip.recoveries.undo(result.restore_id)
+    with untouched(backstay, shop), pytest.raises(UndoExpiredError) as caught:
+        await backstay.recoveries.undo(result.restore_id)
     assert result.recovery_point in caught.value.hint
-    await trip.recoveries.restore(await trip.recoveries.plan(RestoreRequest(result.recovery_point)))
-    assert_same(before, snapshot(trip.url, shop))
-    await trip.close()
+    await backstay.recoveries.restore(
+        await backstay.recoveries.plan(RestoreRequest(result.recovery_point))
+    )
+    assert_same(before, snapshot(backstay.url, shop))
+    await backstay.close()
 
 
-async def test_r6_kept_tables_dropped_by_hand(trip, sql, shop):
+async def test_r6_kept_tables_dropped_by_hand(backstay, sql, shop):
     """An undo without its tables is refused before it has changed anything."""
-    manifest = await trip.backup(shop)
-    result = await trip.restore(manifest)
+    manifest = await backstay.backup(shop)
+    result = await backstay.restore(manifest)
     (kept,) = scratch(sql, shop)
     for statement in (f"DROP TABLE {kept}.journal", f"DROP DATABASE {kept}"):
         sql.run(statement)
-        with untouched(trip, shop), pytest.raises(UndoExpiredError) as caught:
-            await trip.recoveries.undo(result.restore_id)
+        with untouched(backstay, shop), pytest.raises(UndoExpiredError) as caught:
+            await backstay.recoveries.undo(result.restore_id)
         assert result.recovery_point in caught.value.hint
 
 
 async def test_r6_time_is_over(server, tmp_path, sql, shop):
     """Old tables whose time is over are dropped; those whose time is not are kept."""
-    soon = Trip(server.url, tmp_path / "backups", undo_minutes=0.3 / 60)
-    later = Trip(server.url, tmp_path / "backups")
+    soon = Backstay(server.url, tmp_path / "backups", undo_minutes=0.3 / 60)
+    later = Backstay(server.url, tmp_path / "backups")
     manifest = await soon.backup(shop)
     first = await soon.restore(manifest)
     (gone,) = scratch(sql, shop)
@@ -347,5 +349,5 @@ async def test_r6_time_is_over(server, tmp_path, sql, shop):
     assert gone not in scratch(sql, shop)
     assert await later.recoveries.drop_expired() == []
     await later.recoveries.undo(second.restore_id)
-    for trip in (soon, later):
-        await trip.target.close()
+    for backstay in (soon, later):
+        await backstay.target.close()

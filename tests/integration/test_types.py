@@ -1,4 +1,4 @@
-"""T: every type and value survives a round trip, in the eyes of two independent judges."""
+"""T: every type and value survives a round backstay, in the eyes of two independent judges."""
 
 import gzip
 
@@ -7,8 +7,8 @@ import pytest
 
 from app.errors import StatementError
 from tests.corpora import types, types_more
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.servers import Sql
-from tests.fixtures.trips import Trip
 
 
 CORPORA = {
@@ -32,24 +32,24 @@ CORPORA = {
 
 
 @pytest.mark.parametrize("code", CORPORA)
-async def test_types(code, trip, sql, database):
+async def test_types(code, backstay, sql, database):
     """What the corpus of this code holds comes back bit for bit."""
     sql.script(CORPORA[code]())
 
-    await trip.round_trip(database)
+    await backstay.round_trip(database)
 
 
-async def test_t16_zero_beside_binary_values(trip, sql, database):
+async def test_t16_zero_beside_binary_values(backstay, sql, database):
     """A row 0 of an AUTO_INCREMENT column keeps its 0 when other columns hold bytes."""
     for number, kind in enumerate(("INT", "BIGINT UNSIGNED", "DOUBLE", "FLOAT")):
         sql.run(f"CREATE TABLE t{number} (id {kind} AUTO_INCREMENT PRIMARY KEY, b BLOB, v BIT(3))")
         sql.run("SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
         sql.run(f"INSERT INTO t{number} VALUES (7, X'00', 1), (0, X'00FF', 2), (9, NULL, NULL)")
 
-    await trip.round_trip(database)
+    await backstay.round_trip(database)
 
 
-async def test_t2_float_at_the_edge_of_its_digits(trip, sql, database):
+async def test_t2_float_at_the_edge_of_its_digits(backstay, sql, database):
     """A FLOAT(9,3) of 999999.999 is 1000000 in 24 bits, and still loads into its column."""
     sql.run(
         "CREATE TABLE t (id INT PRIMARY KEY, a FLOAT(9,3), b FLOAT(24,0), c FLOAT(5,5), d FLOAT(7,3) UNSIGNED)"
@@ -59,11 +59,11 @@ async def test_t2_float_at_the_edge_of_its_digits(trip, sql, database):
     )
     sql.run("INSERT INTO t VALUES (3, 0.001, 1, 0.00001, 0.001), (4, NULL, NULL, NULL, NULL)")
 
-    await trip.round_trip(database)
+    await backstay.round_trip(database)
 
 
 @pytest.mark.parametrize("key", ["id INT PRIMARY KEY", "id INT"])
-async def test_t4_other_bytes_in_ascii_columns(key, trip, sql, database):
+async def test_t4_other_bytes_in_ascii_columns(key, backstay, sql, database):
     """An ascii column takes any byte; with a key, without one, and in slices it gives them back."""
     sql.run(f"CREATE TABLE t ({key}, a TEXT CHARACTER SET ascii, u TEXT CHARACTER SET utf8mb4)")
     sql.run(
@@ -73,12 +73,12 @@ async def test_t4_other_bytes_in_ascii_columns(key, trip, sql, database):
         "INSERT INTO t VALUES (4, REPEAT(_ascii X'80', 9000), 'é'), (5, _ascii X'27C35C', NULL)"
     )
 
-    manifest = await trip.round_trip(database, chunk_bytes=1000, judge="PRIMARY" in key)
+    manifest = await backstay.round_trip(database, chunk_bytes=1000, judge="PRIMARY" in key)
 
     assert manifest.warnings == ()
 
 
-async def test_collations_of_all_character_sets(trip, sql, database):
+async def test_collations_of_all_character_sets(backstay, sql, database):
     """The default of MariaDB 11.5 is one that the server lists without a character set."""
     sql.run("CREATE TABLE t (k VARCHAR(20) PRIMARY KEY) COLLATE utf8mb4_uca1400_ai_ci")
     sql.run(
@@ -87,7 +87,7 @@ async def test_collations_of_all_character_sets(trip, sql, database):
     sql.run("INSERT INTO t VALUES ('a'), ('é'), ('z'), ('😀')")
     sql.run("INSERT INTO u VALUES ('å'), ('Å'), ('z')")
 
-    await trip.round_trip(database)
+    await backstay.round_trip(database)
 
 
 async def test_t5_invalid_text(own_server, tmp_path):
@@ -95,9 +95,9 @@ async def test_t5_invalid_text(own_server, tmp_path):
     with own_server() as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE odd", "USE odd", *types.t5()])
         sql.script(types.t5_swap(server.data, "odd"))
-        trip = Trip(server.url, tmp_path / "backups")
+        backstay = Backstay(server.url, tmp_path / "backups")
 
-        manifest = await trip.backup("odd")
+        manifest = await backstay.backup("odd")
 
         named = {
             table
@@ -105,25 +105,25 @@ async def test_t5_invalid_text(own_server, tmp_path):
             if any(f"odd.t5_{table} " in warning for warning in manifest.warnings)
         }
         assert named == {"myisam", "aria", "innodb"}
-        text = gzip.decompress(trip.file(manifest).read_bytes())
+        text = gzip.decompress(backstay.file(manifest).read_bytes())
         assert text.decode()
         for odd in (b"X'80'", b"X'C328FF'", b"X'EDA080'"):
             assert text.count(odd) == 3
 
         with pytest.raises(StatementError, match="t5_"):
-            await trip.restore(manifest, "copy")
+            await backstay.restore(manifest, "copy")
         assert sql.run("SHOW DATABASES LIKE 'copy'") == []
 
-        result = await trip.restore(manifest, "copy", tables=("t5_double",))
+        result = await backstay.restore(manifest, "copy", tables=("t5_double",))
         assert result.restored_tables == ("copy.t5_double",)
         assert (
             sql.run("CHECKSUM TABLE copy.t5_double")[0][1]
             == sql.run("CHECKSUM TABLE odd.t5_double")[0][1]
         )
-        await trip.close()
+        await backstay.close()
 
 
-async def test_an_index_that_the_server_adds_to_a_copy_only(trip, sql, database):
+async def test_an_index_that_the_server_adds_to_a_copy_only(backstay, sql, database):
     """A unique key over a long text is not added in place; the copy of the rows is proven as well."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY, a LONGTEXT, b INT, UNIQUE KEY u (a), KEY (b))")
     sql.run("INSERT INTO t SELECT seq, CONCAT('text ', seq), seq % 7 FROM seq_1_to_12000")
@@ -133,6 +133,6 @@ async def test_an_index_that_the_server_adds_to_a_copy_only(trip, sql, database)
         sql.run("ALTER TABLE copied ADD UNIQUE KEY u (a), ALGORITHM=INPLACE")
     sql.run("DROP TABLE copied")
 
-    await trip.round_trip(database)
+    await backstay.round_trip(database)
 
     assert refused.value.args[0] in {1845, 1846}

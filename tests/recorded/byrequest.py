@@ -10,7 +10,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fixtures.api import Api, finished
-from tests.fixtures.calls import BACKUP, NO_BACKUP, NO_RUN, RUNS, WAIT, events, until
+from tests.fixtures.api_requests import BACKUP, NO_BACKUP, NO_RUN, RUNS, WAIT, events, until
 from tests.fixtures.cli import wait_until
 from tests.fixtures.servers import Sql
 from tests.recorded.rounds import DATABASE, Round, change_shop, listener, make_shop

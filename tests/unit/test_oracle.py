@@ -7,9 +7,9 @@ import pytest
 
 from tests.corpora.session import PRELUDE
 from tests.fixtures.servers import Server, Sql
-from tests.oracle import Snapshot, assert_same, snapshot
-from tests.oracle_rows import WHOLE_ROWS
-from tests.outside_judge import outside_judge
+from tests.oracle.rows import WHOLE_ROWS
+from tests.oracle.snapshots import Snapshot, assert_same, snapshot
+from tests.oracle.vendor_dump import outside_judge
 
 
 WORLD = (

@@ -18,10 +18,10 @@ from app.services.jobs import Jobs
 from app.services.schedules import ScheduleChange, ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.kernels import RelaxedKernel
 from tests.fixtures.series import series
-from tests.fixtures.trips import Trip
-from tests.fixtures.virtualtime import VirtualClock, VirtualLoop, run_virtually
+from tests.fixtures.virtual_time import VirtualClock, VirtualLoop, run_virtually
 
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -56,11 +56,11 @@ class Process:
     """One process of the service, in which only runs are not made."""
 
     def __init__(self, directory: Path, fires: Fires, **settings) -> None:
-        trip = Trip("mysql://nobody@127.0.0.1:1/", directory)
+        backstay = Backstay("mysql://nobody@127.0.0.1:1/", directory)
         configured = Settings(
             database_url=SecretStr("mysql://x@127.0.0.1:1/"), backup_dir=directory
         )
-        orders = Jobs(configured, trip.catalogue, trip.backups, trip.recoveries)
+        orders = Jobs(configured, backstay.catalogue, backstay.backups, backstay.recoveries)
         file = ScheduleFile(LocalDirectory(directory, RelaxedKernel()))
         self.schedules = ScheduleService(
             file, orders, VirtualClock(), timezone="Europe/Berlin", **settings

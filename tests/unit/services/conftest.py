@@ -8,7 +8,7 @@ import pytest
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.services.runs.service import RunService
-from tests.fixtures.runworld import World
+from tests.fixtures.run_world import World
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from app.errors import (
 )
 from app.services.jobs import BackupOptions, Jobs
 from tests.fixtures.archives import forge, make_backup
-from tests.fixtures.trips import Trip
+from tests.fixtures.backstay import Backstay
 
 
 NOWHERE = "mysql://nobody@127.0.0.1:1/"
@@ -37,13 +37,13 @@ class World:
 
     def __init__(self, home) -> None:
         self.home = home
-        self.trip = Trip(NOWHERE, home / "backups")
+        self.backstay = Backstay(NOWHERE, home / "backups")
         self.manifest: Manifest = make_backup(home / "backups")[1]
         settings = Settings(
             database_url=SecretStr(NOWHERE), backup_dir=home / "backups", state_dir=home / "state"
         )
-        trip = self.trip
-        self.jobs = Jobs(settings, trip.catalogue, trip.backups, trip.recoveries)
+        backstay = self.backstay
+        self.jobs = Jobs(settings, backstay.catalogue, backstay.backups, backstay.recoveries)
 
     def request(self, **options) -> RestoreRequest:
         """Ask for a restore of that backup."""
@@ -55,7 +55,7 @@ class World:
             RestoreId(f"restore_{number:012x}"),
             RestoreKind.RESTORE,
             self.manifest.backup_id,
-            self.trip.target.where,
+            self.backstay.target.where,
             NOON,
             phase,
             tuple(
@@ -63,7 +63,7 @@ class World:
                 for target in targets
             ),
         )
-        self.trip.journals.save(made)
+        self.backstay.journals.save(made)
         return made
 
 

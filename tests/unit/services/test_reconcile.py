@@ -22,8 +22,8 @@ from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
 from app.storage.run_locks import RunLocks
 from tests.fixtures.archives import backup_id_of, write_backup
+from tests.fixtures.backstay import TestClock
 from tests.fixtures.servers import OwnServers
-from tests.fixtures.trips import TestClock
 
 
 NOWHERE = "mysql://nobody@127.0.0.1:1/"

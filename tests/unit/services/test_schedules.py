@@ -23,7 +23,7 @@ from app.services.jobs import Jobs
 from app.services.schedules import DueStatus, ScheduleChange, ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
-from tests.fixtures.trips import Trip
+from tests.fixtures.backstay import Backstay
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -71,9 +71,9 @@ class World:
 
     def service(self) -> ScheduleService:
         """Make the service as another process would."""
-        trip = Trip(self.url, self.directory)
+        backstay = Backstay(self.url, self.directory)
         settings = Settings(database_url=SecretStr(self.url), backup_dir=self.directory)
-        orders = Jobs(settings, trip.catalogue, trip.backups, trip.recoveries)
+        orders = Jobs(settings, backstay.catalogue, backstay.backups, backstay.recoveries)
         return ScheduleService(ScheduleFile(LocalDirectory(self.directory)), orders, self.clock)
 
 

@@ -21,7 +21,7 @@ from app.domain.restores.journal import (
 from app.errors import ManifestError, StorageDeniedError, StorageError
 from app.storage.journals import Journals, new_restore_id
 from tests.fixtures.kernels import CountingKernel, FailingKernel, InterruptingKernel, ShortKernel
-from tests.fixtures.powerloss import RecordingKernel, states
+from tests.fixtures.power_loss import RecordingKernel, states
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from app.domain.backups.retention import Holdings, RetentionItem, RetentionPolicy, plan_retention
 from app.domain.ids import BackupId, new_backup_id
-from tests.fixtures import retained
+from tests.oracle import retention as expected
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -327,7 +327,7 @@ class World:
         """Delete, and check everything that must hold."""
         plan = plan_retention(self.items, self.policies, 7, self.now)
         stays = [one.item for one in plan if one.is_kept]
-        assert {stay.backup_id for stay in stays} == retained.kept(
+        assert {stay.backup_id for stay in stays} == expected.kept(
             self.items, self.policies, 7, self.now
         )
         for one in plan:
@@ -338,7 +338,7 @@ class World:
                 assert cover.is_good
                 assert cover.backup_id > one.item.backup_id
                 assert one.item.is_recovery_point or not cover.is_recovery_point
-                assert retained.covers(cover, one.item)
+                assert expected.covers(cover, one.item)
         for points in (False, True):
             good = [one for one in self.items if one.is_good and one.is_recovery_point <= points]
             if good:  # the last good one of all is there still
@@ -382,7 +382,7 @@ def test_a_year_of_three_schedules_leaves_their_generations():
         if hour % 72 == 71 or at == end:
             plan = plan_retention(items, policies, 7, at)
             if hour % (72 * 50) == 71:
-                assert {one.item.backup_id for one in plan if one.is_kept} == retained.kept(
+                assert {one.item.backup_id for one in plan if one.is_kept} == expected.kept(
                     items, policies, 7, at
                 )
             items = [one.item for one in reversed(plan) if one.is_kept]

@@ -33,7 +33,7 @@ from app.storage.kernel import Kernel
 from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.archives import NOON, leftovers
-from tests.fixtures.depot import Depot
+from tests.fixtures.backup_store import BackupStore
 from tests.fixtures.health import Installation
 
 
@@ -41,9 +41,9 @@ YEAR = timedelta(days=365)
 
 
 @pytest.fixture
-async def depot(tmp_path):
+async def backup_store(tmp_path):
     """An installation that keeps two backups, with an audit."""
-    made = Depot(tmp_path, max_backups=2)
+    made = BackupStore(tmp_path, max_backups=2)
     await made.open()
     yield made
     await made.close()
@@ -59,45 +59,45 @@ def as_done(result) -> Any:
     return Pruned.of(result).model_dump(mode="json")
 
 
-def entry_of(depot, manifest):
+def entry_of(backup_store, manifest):
     """The line of a backup."""
     return next(
-        entry for entry in depot.catalogue.entries() if entry.backup_id == manifest.backup_id
+        entry for entry in backup_store.catalogue.entries() if entry.backup_id == manifest.backup_id
     )
 
 
-async def test_what_goes_is_gone_from_disk_and_in_the_audit(depot):
+async def test_what_goes_is_gone_from_disk_and_in_the_audit(backup_store):
     """Files, notes and the line of metadata.json; the oldest first, by who wanted it."""
-    made = await depot.days(5)
-    await depot.pins.pin(made[3].backup_id, "ann")
-    await depot.pins.unpin(made[3].backup_id)
+    made = await backup_store.days(5)
+    await backup_store.pins.pin(made[3].backup_id, "ann")
+    await backup_store.pins.unpin(made[3].backup_id)
 
-    result = await depot.retention.prune("os:ann")
+    result = await backup_store.retention.prune("os:ann")
 
     gone = [one.backup_id for one in reversed(made[2:])]
     assert [one.item.backup_id for one in result.deleted] == gone
     assert (result.failed, result.kept) == ((), 2)
-    assert depot.ids() == [one.backup_id for one in made[:2]]
-    assert len(leftovers(depot.path)) == 4
-    assert await depot.audited() == [("os:ann", "delete_backup", one, "ok") for one in gone]
-    assert not any(one in (depot.path / "metadata.json").read_text() for one in gone)
-    assert (await depot.retention.prune()).deleted == ()
+    assert backup_store.ids() == [one.backup_id for one in made[:2]]
+    assert len(leftovers(backup_store.path)) == 4
+    assert await backup_store.audited() == [("os:ann", "delete_backup", one, "ok") for one in gone]
+    assert not any(one in (backup_store.path / "metadata.json").read_text() for one in gone)
+    assert (await backup_store.retention.prune()).deleted == ()
 
 
-async def test_a_plan_changes_nothing_and_tells_everything(depot):
+async def test_a_plan_changes_nothing_and_tells_everything(backup_store):
     """The same backups as the prune after it, each with why."""
-    await depot.days(4)
-    depot.catalogue.refresh()
-    before = sorted(path.name for path in depot.path.iterdir())
-    plan = as_planned(await depot.retention.plan())
+    await backup_store.days(4)
+    backup_store.catalogue.refresh()
+    before = sorted(path.name for path in backup_store.path.iterdir())
+    plan = as_planned(await backup_store.retention.plan())
 
-    assert sorted(path.name for path in depot.path.iterdir()) == before
-    assert not (depot.state / "clock").exists()
+    assert sorted(path.name for path in backup_store.path.iterdir()) == before
+    assert not (backup_store.state / "clock").exists()
     assert [one["reason"] for one in plan["delete"]] == ["older than the 2 newest"] * 2
     assert [one["reason"] for one in plan["keep"]] == ["one of the 2 newest"] * 2
     assert plan["freed_bytes"] == sum(one["size"] for one in plan["delete"])
     assert plan["clock"] is None
-    done = as_done(await depot.retention.prune())
+    done = as_done(await backup_store.retention.prune())
     assert {one["backup_id"] for one in done["deleted"]} == {
         one["backup_id"] for one in plan["delete"]
     }
@@ -106,54 +106,54 @@ async def test_a_plan_changes_nothing_and_tells_everything(depot):
 
 async def test_an_empty_directory_and_none_at_all_need_nothing(tmp_path):
     """Before the first backup there is nothing to do."""
-    depot = Depot(tmp_path)
-    assert (await depot.retention.prune()).kept == 0
-    shutil.rmtree(depot.path)
-    assert (await depot.retention.plan()).decisions == ()
+    backup_store = BackupStore(tmp_path)
+    assert (await backup_store.retention.prune()).kept == 0
+    shutil.rmtree(backup_store.path)
+    assert (await backup_store.retention.plan()).decisions == ()
 
 
-async def test_a_schedule_has_its_own_policy(depot):
+async def test_a_schedule_has_its_own_policy(backup_store):
     """And what has none has that of the settings; a damaged schedule.json deletes nothing."""
-    await depot.days(4, schedule="nightly")
-    await depot.days(4)
+    await backup_store.days(4, schedule="nightly")
+    await backup_store.days(4)
     nightly = Schedule(
-        "nightly", Frequency.DAILY, depot.clock.now(), retention=RetentionPolicy(count=3)
+        "nightly", Frequency.DAILY, backup_store.clock.now(), retention=RetentionPolicy(count=3)
     )
-    file = ScheduleFile(depot.catalogue.directory)
+    file = ScheduleFile(backup_store.catalogue.directory)
     file.change(lambda _: (nightly,))
-    text = (depot.path / "schedule.json").read_bytes()
-    (depot.path / "schedule.json").write_bytes(b"{")
+    text = (backup_store.path / "schedule.json").read_bytes()
+    (backup_store.path / "schedule.json").write_bytes(b"{")
     with pytest.raises(IntegrityError):
-        await depot.retention.prune()
-    assert len(depot.ids()) == 8
+        await backup_store.retention.prune()
+    assert len(backup_store.ids()) == 8
 
-    (depot.path / "schedule.json").write_bytes(text)
-    await depot.retention.prune()
-    schedules = [entry.schedule for entry in depot.catalogue.entries()]
+    (backup_store.path / "schedule.json").write_bytes(text)
+    await backup_store.retention.prune()
+    schedules = [entry.schedule for entry in backup_store.catalogue.entries()]
     assert sorted(schedules) == ["", "", *["nightly"] * 3]
 
 
-async def test_backups_that_failed_push_out_nothing(depot):
+async def test_backups_that_failed_push_out_nothing(backup_store):
     """F7: not read back, or damaged later; the last good ones stay for as long as that lasts."""
-    made = await depot.days(3)
-    await depot.retention.prune()
+    made = await backup_store.days(3)
+    await backup_store.retention.prune()
     for number in range(5):
-        depot.passes(days=1)
-        bad = await depot.make(verify=False)
-        await depot.retention.after_backup(bad)
+        backup_store.passes(days=1)
+        bad = await backup_store.make(verify=False)
+        await backup_store.retention.after_backup(bad)
         if number % 2:
-            file = depot.path / bad.file
+            file = backup_store.path / bad.file
             file.write_bytes(file.read_bytes()[:-1])
-    await depot.retention.prune()
+    await backup_store.retention.prune()
 
-    assert {one.backup_id for one in made[:2]} <= set(depot.ids())
-    assert len(await depot.audited()) == 1
+    assert {one.backup_id for one in made[:2]} <= set(backup_store.ids())
+    assert len(await backup_store.audited()) == 1
 
 
-async def test_a_check_makes_a_backup_good_and_another_takes_that_back(depot):
+async def test_a_check_makes_a_backup_good_and_another_takes_that_back(backup_store):
     """Read back later, restored later, found damaged, notes that nobody understands."""
-    made = await depot.make(verify=False)
-    entry = entry_of(depot, made)
+    made = await backup_store.make(verify=False)
+    entry = entry_of(backup_store, made)
     fine, bad = Check(NOON, success=True, seconds=1), Check(NOON, success=False, seconds=1)
     later = replace(bad, at=NOON + timedelta(hours=1))
     proof = Proof(NOON, "drill", True, 1, "x", 1, 1, 1, True)
@@ -172,36 +172,36 @@ async def test_a_check_makes_a_backup_good_and_another_takes_that_back(depot):
     assert not is_good(verified, Notes(), (broken,))
 
 
-async def test_only_a_verified_backup_that_is_no_recovery_point_prunes(depot):
+async def test_only_a_verified_backup_that_is_no_recovery_point_prunes(backup_store):
     """What follows a backup by itself."""
-    made = await depot.days(4)
-    point = await depot.make(recovery_point=True)
-    await depot.retention.after_backup(point)
-    await depot.retention.after_backup(await depot.make(verify=False))
-    assert len(depot.ids()) == 6
+    made = await backup_store.days(4)
+    point = await backup_store.make(recovery_point=True)
+    await backup_store.retention.after_backup(point)
+    await backup_store.retention.after_backup(await backup_store.make(verify=False))
+    assert len(backup_store.ids()) == 6
 
-    await depot.retention.after_backup(made[0])
-    assert len(depot.ids()) == 4
-    assert {actor for actor, *_ in await depot.audited()} == {"retention"}
+    await backup_store.retention.after_backup(made[0])
+    assert len(backup_store.ids()) == 4
+    assert {actor for actor, *_ in await backup_store.audited()} == {"retention"}
 
 
-async def test_a_backup_that_is_read_stays_and_the_others_go(depot):
+async def test_a_backup_that_is_read_stays_and_the_others_go(backup_store):
     """Held by a restore, a verification or a download; it goes next time."""
-    made = await depot.days(5)
-    with depot.catalogue.open(made[3].backup_id):
-        plan = as_planned(await depot.retention.plan())
+    made = await backup_store.days(5)
+    with backup_store.catalogue.open(made[3].backup_id):
+        plan = as_planned(await backup_store.retention.plan())
         assert [one["reason"] for one in plan["keep"]][2:] == [
             "in use by a restore, verification or download"
         ]
-        await depot.retention.prune()
-        assert depot.ids() == [made[number].backup_id for number in (0, 1, 3)]
+        await backup_store.retention.prune()
+        assert backup_store.ids() == [made[number].backup_id for number in (0, 1, 3)]
 
-    await depot.retention.prune()
-    assert depot.ids() == [made[number].backup_id for number in (0, 1)]
+    await backup_store.retention.prune()
+    assert backup_store.ids() == [made[number].backup_id for number in (0, 1)]
 
 
-class Meddler(Depot):
-    """A depot in which something happens between the look at the backups and the deletion."""
+class Meddler(BackupStore):
+    """A backup_store in which something happens between the look at the backups and the deletion."""
 
     def __init__(self, home, **settings) -> None:
         super().__init__(home, **settings)
@@ -223,19 +223,19 @@ class Meddler(Depot):
 
 async def test_what_comes_between_the_look_and_the_deletion_is_kept_and_told(tmp_path):
     """Read, pinned, deleted by hand: reported, no failure; the others go."""
-    depot = Meddler(tmp_path, max_backups=2)
-    made = await depot.days(7)
+    backup_store = Meddler(tmp_path, max_backups=2)
+    made = await backup_store.days(7)
     used, pinned, deleted = (made[number].backup_id for number in (3, 4, 5))
     readers = []
 
     def meddle() -> None:
-        readers.append(depot.catalogue.open(used))
+        readers.append(backup_store.catalogue.open(used))
         pin = Notes(pin=Pin(NOON, "ann"))
-        depot.catalogue.change_notes(pinned, lambda _: pin)
-        depot.catalogue.delete(deleted)
+        backup_store.catalogue.change_notes(pinned, lambda _: pin)
+        backup_store.catalogue.delete(deleted)
 
-    depot.meddle = meddle
-    result = await depot.retention.prune()
+    backup_store.meddle = meddle
+    result = await backup_store.retention.prune()
     readers[0].close()
 
     assert {one.item.backup_id: type(error) for one, error in result.failed} == {
@@ -251,155 +251,161 @@ async def test_what_comes_between_the_look_and_the_deletion_is_kept_and_told(tmp
 
 async def test_nothing_goes_when_the_newer_one_went_first(tmp_path):
     """The newer backup is deleted by hand in between: the older one is the last now."""
-    depot = Meddler(tmp_path, max_backups=1)
-    made = await depot.days(2)
-    depot.meddle = lambda: depot.catalogue.delete(made[0].backup_id)
-    result = await depot.retention.prune()
+    backup_store = Meddler(tmp_path, max_backups=1)
+    made = await backup_store.days(2)
+    backup_store.meddle = lambda: backup_store.catalogue.delete(made[0].backup_id)
+    result = await backup_store.retention.prune()
 
     assert result.deleted == ()
-    assert depot.ids() == [made[1].backup_id]
+    assert backup_store.ids() == [made[1].backup_id]
 
 
 @pytest.mark.parametrize("jump", [YEAR, -YEAR])
-async def test_a_clock_that_jumped_deletes_nothing(depot, jump):
+async def test_a_clock_that_jumped_deletes_nothing(backup_store, jump):
     """F7: an alert, the audit untouched; it goes on when the clock is right, or was accepted."""
-    await depot.days(2)
-    await depot.retention.prune()
-    made = [await depot.make() for _ in range(3)]
-    depot.clock.at += jump
+    await backup_store.days(2)
+    await backup_store.retention.prune()
+    made = [await backup_store.make() for _ in range(3)]
+    backup_store.clock.at += jump
     for _ in range(2):
         with pytest.raises(ClockJumpedError):
-            await depot.retention.prune()
-        await depot.retention.after_backup(made[0])
-    plan = as_planned(await depot.retention.plan())
+            await backup_store.retention.prune()
+        await backup_store.retention.after_backup(made[0])
+    plan = as_planned(await backup_store.retention.plan())
     assert "the clock says" in str(plan["clock"])
     assert plan["delete"]
-    assert depot.bells.about(AlertKind.CLOCK) == ["clock"]
-    assert depot.bells.about(AlertKind.FAILURE) == []
-    assert len(depot.ids()) == 5
-    assert await depot.audited() == []
+    assert backup_store.alerts.about(AlertKind.CLOCK) == ["clock"]
+    assert backup_store.alerts.about(AlertKind.FAILURE) == []
+    assert len(backup_store.ids()) == 5
+    assert await backup_store.audited() == []
 
-    depot.clock.at -= jump
-    await depot.retention.prune()
-    assert depot.bells.raised == {}
-    assert len(depot.ids()) == 2
+    backup_store.clock.at -= jump
+    await backup_store.retention.prune()
+    assert backup_store.alerts.raised == {}
+    assert len(backup_store.ids()) == 2
 
 
 @pytest.mark.parametrize("jump", [YEAR, -YEAR])
-async def test_an_accepted_clock_is_right_from_then_on(depot, jump):
+async def test_an_accepted_clock_is_right_from_then_on(backup_store, jump):
     """New backups are the newest, whatever the dates of the old ones say."""
-    await depot.days(3)
-    depot.clock.at += jump
-    await depot.retention.prune(accept_clock=True)
-    assert depot.bells.raised == {}
+    await backup_store.days(3)
+    backup_store.clock.at += jump
+    await backup_store.retention.prune(accept_clock=True)
+    assert backup_store.alerts.raised == {}
     for _ in range(3):
-        depot.passes(days=1)
-        made = await depot.make()
-        await depot.retention.after_backup(made)
-        assert depot.ids()[0] == made.backup_id
-    assert len(depot.ids()) == 2
-    assert depot.bells.rung == []
+        backup_store.passes(days=1)
+        made = await backup_store.make()
+        await backup_store.retention.after_backup(made)
+        assert backup_store.ids()[0] == made.backup_id
+    assert len(backup_store.ids()) == 2
+    assert backup_store.alerts.rung == []
 
 
-async def test_a_pinned_backup_is_deleted_by_nobody(depot):
+async def test_a_pinned_backup_is_deleted_by_nobody(backup_store):
     """Not by a prune, not by hand; unpinned it goes."""
-    made = await depot.days(4)
+    made = await backup_store.days(4)
     name = made[3].backup_id
-    notes = await depot.pins.pin(name, "ann", " before\n the move ")
+    notes = await backup_store.pins.pin(name, "ann", " before\n the move ")
     pin = PrintedPin.find({name: notes.pin}, name)
     assert pin is not None
     assert pin.model_dump(mode="json") == {
-        "at": depot.clock.now().isoformat(), "by": "ann", "reason": "before the move",
+        "at": backup_store.clock.now().isoformat(), "by": "ann", "reason": "before the move",
     }  # fmt: skip
     with pytest.raises(BackupPinnedError, match="ann: before the move"):
-        depot.catalogue.delete(name)
-    await depot.retention.prune()
-    assert depot.ids() == [made[0].backup_id, made[1].backup_id, name]
-    assert list(await depot.pins.read(depot.ids())) == [name]
+        backup_store.catalogue.delete(name)
+    await backup_store.retention.prune()
+    assert backup_store.ids() == [made[0].backup_id, made[1].backup_id, name]
+    assert list(await backup_store.pins.read(backup_store.ids())) == [name]
 
-    await depot.pins.unpin(name)
-    await depot.retention.prune()
-    assert name not in depot.ids()
+    await backup_store.pins.unpin(name)
+    await backup_store.retention.prune()
+    assert name not in backup_store.ids()
     with pytest.raises(BackupNotFoundError):
-        await depot.pins.pin(name, "ann")
+        await backup_store.pins.pin(name, "ann")
 
 
-async def test_a_backup_with_damaged_notes_may_be_pinned(depot):
+async def test_a_backup_with_damaged_notes_may_be_pinned(backup_store):
     """So it stays, covers nothing, and is told of."""
-    made = await depot.days(4)
-    notes = depot.path / f"{made[3].file}.notes.json"
+    made = await backup_store.days(4)
+    notes = backup_store.path / f"{made[3].file}.notes.json"
     notes.write_bytes(b"{")
-    await depot.retention.prune()
+    await backup_store.retention.prune()
 
-    assert made[3].backup_id in depot.ids()
-    pins = await depot.pins.read([made[3].backup_id])
+    assert made[3].backup_id in backup_store.ids()
+    pins = await backup_store.pins.read([made[3].backup_id])
     assert "may be pinned" in str(PinFacts.find(pins, made[3].backup_id))
     with pytest.raises(ChecksumMismatchError):
-        depot.catalogue.delete(made[3].backup_id)
+        backup_store.catalogue.delete(made[3].backup_id)
     assert notes.read_bytes() == b"{"
 
 
-async def test_where_the_audit_cannot_be_written_nothing_more_goes(depot):
+async def test_where_the_audit_cannot_be_written_nothing_more_goes(backup_store):
     """One deletion at most is missing in it; people are told, and the backup that was made stays."""
 
     class Refusing(AuditService):
         async def record(self, event):
             raise ControlUnavailableError("the control database does not answer")
 
-    await depot.days(5)
-    audit = depot.audit
-    depot.audit = Refusing(audit._store, audit._heads)
-    await depot.retention.after_backup(await depot.make())
-    assert len(depot.ids()) == 5
-    assert depot.bells.about(AlertKind.FAILURE) == ["retention"]
+    await backup_store.days(5)
+    audit = backup_store.audit
+    backup_store.audit = Refusing(audit._store, audit._heads)
+    await backup_store.retention.after_backup(await backup_store.make())
+    assert len(backup_store.ids()) == 5
+    assert backup_store.alerts.about(AlertKind.FAILURE) == ["retention"]
 
-    depot.audit = audit
-    await depot.retention.after_backup(await depot.make())
-    assert len(depot.ids()) == 2
-    assert depot.bells.raised == {}
+    backup_store.audit = audit
+    await backup_store.retention.after_backup(await backup_store.make())
+    assert len(backup_store.ids()) == 2
+    assert backup_store.alerts.raised == {}
 
 
-async def test_without_an_audit_nothing_goes_by_itself(depot):
+async def test_without_an_audit_nothing_goes_by_itself(backup_store):
     """Who asks for it sees what has gone; nobody else would."""
-    made = await depot.days(4)
-    depot.audit = None
-    await depot.retention.after_backup(made[0])
-    assert len(depot.ids()) == 4
-    assert "audit" in depot.bells.message(AlertKind.FAILURE)
+    made = await backup_store.days(4)
+    backup_store.audit = None
+    await backup_store.retention.after_backup(made[0])
+    assert len(backup_store.ids()) == 4
+    assert "audit" in backup_store.alerts.message(AlertKind.FAILURE)
 
-    assert len((await depot.retention.prune("os:ann")).deleted) == 2
+    assert len((await backup_store.retention.prune("os:ann")).deleted) == 2
 
 
-async def test_two_prunes_never_run_at_once(depot):
+async def test_two_prunes_never_run_at_once(backup_store):
     """What a backup brings waits for the next one; nothing is wrong."""
-    made = await depot.days(4)
-    held = RunLocks(depot.state).acquire("run_1f6a0c9d2b7e4f83", (PRUNING,))
-    await depot.retention.after_backup(made[0])
-    assert len(depot.ids()) == 4
+    made = await backup_store.days(4)
+    held = RunLocks(backup_store.state).acquire("run_1f6a0c9d2b7e4f83", (PRUNING,))
+    await backup_store.retention.after_backup(made[0])
+    assert len(backup_store.ids()) == 4
     held.release()
-    await depot.retention.after_backup(made[0])
+    await backup_store.retention.after_backup(made[0])
 
-    assert len(depot.ids()) == 2
-    assert depot.bells.rung == []
-    assert [path.name for path in (depot.state / "runs").glob("prune_*")] == []
+    assert len(backup_store.ids()) == 2
+    assert backup_store.alerts.rung == []
+    assert [path.name for path in (backup_store.state / "runs").glob("prune_*")] == []
 
 
-async def test_a_prune_that_cannot_even_look_never_fails_the_backup(depot):
+async def test_a_prune_that_cannot_even_look_never_fails_the_backup(backup_store):
     """It is logged and rung."""
-    made = await depot.days(3)
-    (depot.path / "schedule.json").write_bytes(b"{")
-    await depot.retention.after_backup(made[0])
+    made = await backup_store.days(3)
+    (backup_store.path / "schedule.json").write_bytes(b"{")
+    await backup_store.retention.after_backup(made[0])
 
-    assert len(depot.ids()) == 3
-    assert "schedule.json" in depot.bells.message(AlertKind.FAILURE)
+    assert len(backup_store.ids()) == 3
+    assert "schedule.json" in backup_store.alerts.message(AlertKind.FAILURE)
 
 
 async def test_a_prune_is_a_run_that_excludes_others(tmp_path):
     """Its order has the lock, and its document is that of the command."""
     there = Installation(tmp_path)
-    depot = Depot(tmp_path, max_backups=1)
-    await depot.days(2)
-    orders = Jobs(depot.settings, depot.catalogue, there.backups, there.recoveries, depot.retention)
+    backup_store = BackupStore(tmp_path, max_backups=1)
+    await backup_store.days(2)
+    orders = Jobs(
+        backup_store.settings,
+        backup_store.catalogue,
+        there.backups,
+        there.recoveries,
+        backup_store.retention,
+    )
     order = orders.prune("os:ann")
 
     assert (order.kind, order.resources) == (RunKind.PRUNE, (PRUNING,))
@@ -407,7 +413,7 @@ async def test_a_prune_is_a_run_that_excludes_others(tmp_path):
     await there.close()
 
 
-async def test_a_cancelled_prune_ends_after_a_whole_deletion(depot):
+async def test_a_cancelled_prune_ends_after_a_whole_deletion(backup_store):
     """Nothing is half deleted, and what is gone is in the audit."""
     begun = asyncio.Event()
 
@@ -416,20 +422,20 @@ async def test_a_cancelled_prune_ends_after_a_whole_deletion(depot):
             await super().record(event)
             begun.set()
 
-    await depot.days(12)
-    depot.audit = Telling(depot.audit._store, depot.audit._heads)
-    task = asyncio.create_task(depot.retention.prune())
+    await backup_store.days(12)
+    backup_store.audit = Telling(backup_store.audit._store, backup_store.audit._heads)
+    task = asyncio.create_task(backup_store.retention.prune())
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert 2 < len(depot.ids()) < 12
-    assert len(depot.ids()) + len(await depot.audited()) == 12
-    assert depot.catalogue.sweep() == ()
+    assert 2 < len(backup_store.ids()) < 12
+    assert len(backup_store.ids()) + len(await backup_store.audited()) == 12
+    assert backup_store.catalogue.sweep() == ()
 
 
-async def test_a_medium_that_refuses_ends_the_prune(depot):
+async def test_a_medium_that_refuses_ends_the_prune(backup_store):
     """
     It is told with the backup, and nothing more is tried.
 
@@ -440,14 +446,14 @@ async def test_a_medium_that_refuses_ends_the_prune(depot):
         def unlink(self, path):
             raise OSError(5, "Input/output error")
 
-    made = await depot.days(5)
-    depot.kernel = Refusing()
-    result = await depot.retention.prune()
+    made = await backup_store.days(5)
+    backup_store.kernel = Refusing()
+    result = await backup_store.retention.prune()
 
     assert [type(error) for _, error in result.failed] == [StorageUnavailableError]
     assert as_done(result)["success"] is False
     assert [one.item.backup_id for one in result.deleted] == [made[4].backup_id]
-    assert depot.ids() == [one.backup_id for one in made[:4]]
+    assert backup_store.ids() == [one.backup_id for one in made[:4]]
     told = ("retention", "delete_backup", made[4].backup_id, "storage-unavailable")
-    assert await depot.audited() == [told]
-    assert made[4].file in depot.catalogue.sweep()
+    assert await backup_store.audited() == [told]
+    assert made[4].file in backup_store.catalogue.sweep()

@@ -54,7 +54,7 @@ async def test_a_flipped_byte_is_found_when_bytes_are_due_and_rings(here):
     damage(here.path, first)
     here.clock.go(days=1)
     assert [one.what for one in await here.checks.run_due()] == ["size", "size"]
-    assert here.bells.raised == {}
+    assert here.alerts.raised == {}
 
     here.clock.go(days=7)
     found = await here.checks.run_due(everything=True)
@@ -65,8 +65,8 @@ async def test_a_flipped_byte_is_found_when_bytes_are_due_and_rings(here):
         (first.backup_id, "hashes", "checksum-mismatch"),
         (second.backup_id, "hashes", ""),
     ]
-    assert here.bells.about(DAMAGED) == [first.backup_id]
-    assert "checksum-mismatch" in here.bells.message(DAMAGED)
+    assert here.alerts.about(DAMAGED) == [first.backup_id]
+    assert "checksum-mismatch" in here.alerts.message(DAMAGED)
     noted = here.checks_of(first)
     assert (noted["hashes"].success, noted["hashes"].error) == (False, "checksum-mismatch")
     assert noted["hashes"].at == NOON + timedelta(days=8)
@@ -80,14 +80,14 @@ async def test_what_was_put_back_is_whole_again_after_a_look_as_deep(here):
     damage(here.path, manifest)
     here.clock.go(days=8)
     await here.checks.run_due()
-    assert here.bells.about(DAMAGED) == [manifest.backup_id]
+    assert here.alerts.about(DAMAGED) == [manifest.backup_id]
 
     damage(here.path, manifest)
     here.clock.go(days=30)
     found = await here.checks.run_due()
 
     assert [(one.what, code(one)) for one in found] == [("content", "")]
-    assert here.bells.raised == {}
+    assert here.alerts.raised == {}
 
 
 async def test_a_truncated_backup_rings_with_the_sizes(here):
@@ -104,13 +104,13 @@ async def test_a_truncated_backup_rings_with_the_sizes(here):
         (first.backup_id, "size", TruncatedFileError.code),
         (second.backup_id, "size", ""),
     ]
-    assert here.bells.about(DAMAGED) == [first.backup_id]
+    assert here.alerts.about(DAMAGED) == [first.backup_id]
     assert not here.checks_of(first)["size"].success
 
     file.write_bytes(whole)
     here.clock.go(days=1)
     await here.checks.run_due()
-    assert here.bells.raised == {}
+    assert here.alerts.raised == {}
 
 
 @pytest.mark.parametrize("lost", ["data", "manifest"])
@@ -121,12 +121,12 @@ async def test_a_backup_that_lost_a_file_rings_until_it_is_gone(here, lost):
     (here.path / f"{manifest.file}{ending}").unlink()
 
     await here.checks.run_due()
-    assert here.bells.about(DAMAGED) == [manifest.backup_id]
+    assert here.alerts.about(DAMAGED) == [manifest.backup_id]
 
     for file in here.path.glob(f"{manifest.file}*"):
         file.unlink()
     await here.checks.run_due()
-    assert here.bells.raised == {}
+    assert here.alerts.raised == {}
 
 
 async def test_a_restart_forgets_no_damage_and_clears_what_is_over(here):
@@ -136,12 +136,12 @@ async def test_a_restart_forgets_no_damage_and_clears_what_is_over(here):
         damage(here.path, one)
     here.clock.go(days=8)
     await here.checks.run_due(everything=True)
-    assert here.bells.about(DAMAGED) == [first.backup_id, second.backup_id]
+    assert here.alerts.about(DAMAGED) == [first.backup_id, second.backup_id]
 
-    here.bells.raised.clear()
+    here.alerts.raised.clear()
     here.process()
     await here.backup_monitor.check()
-    assert here.bells.about(DAMAGED) == [first.backup_id, second.backup_id]
+    assert here.alerts.about(DAMAGED) == [first.backup_id, second.backup_id]
 
     here.process()
     here.catalogue.delete(first.backup_id)
@@ -149,7 +149,7 @@ async def test_a_restart_forgets_no_damage_and_clears_what_is_over(here):
     here.clock.go(seconds=1)
     await here.backups.verify(second.backup_id)
     await here.backup_monitor.check()
-    assert here.bells.raised == {}
+    assert here.alerts.raised == {}
 
 
 async def test_a_directory_that_is_away_does_not_say_that_damage_is_over(here):
@@ -162,7 +162,7 @@ async def test_a_directory_that_is_away_does_not_say_that_damage_is_over(here):
     here.path.mkdir()
     await here.backup_monitor.check()
 
-    assert here.bells.about(DAMAGED) == [manifest.backup_id]
+    assert here.alerts.about(DAMAGED) == [manifest.backup_id]
     here.path.rmdir()
     away.rename(here.path)
 
@@ -334,7 +334,7 @@ async def test_without_a_directory_there_is_nothing_to_check(here):
     """Nothing is made, and nobody is told."""
     assert await here.checks.run_due() == ()
     assert not here.path.exists()
-    assert here.bells.raised == {}
+    assert here.alerts.raised == {}
 
 
 async def test_checks_that_are_switched_off_do_not_look(tmp_path):
@@ -412,10 +412,10 @@ async def test_a_medium_that_cannot_be_written_hides_no_result(tmp_path, caplog)
     damage(made.path, manifest)
     made.clock.go(days=8)
     await made.checks.run_due()
-    assert made.bells.about(DAMAGED) == [manifest.backup_id]
+    assert made.alerts.about(DAMAGED) == [manifest.backup_id]
     damage(made.path, manifest)
     await made.checks.run_due()
-    assert made.bells.raised == {}
+    assert made.alerts.raised == {}
     await made.close()
 
 
@@ -432,5 +432,5 @@ async def test_notes_that_cannot_be_understood_ring(here):
 
     await here.checks.run_due()
 
-    assert here.bells.about(DAMAGED) == [manifest.backup_id]
-    assert "notes.json" in here.bells.message(DAMAGED)
+    assert here.alerts.about(DAMAGED) == [manifest.backup_id]
+    assert "notes.json" in here.alerts.message(DAMAGED)

@@ -31,7 +31,7 @@ def plan(here: Installation, *schedules: Schedule) -> None:
 
 def quiet(here: Installation) -> set[AlertKind]:
     """What rings, but for the server that is away."""
-    return {kind for kind, _ in here.bells.raised} - {AlertKind.CREDENTIAL}
+    return {kind for kind, _ in here.alerts.raised} - {AlertKind.CREDENTIAL}
 
 
 async def test_nothing_rings_where_nothing_was_ever_done(here):
@@ -40,7 +40,7 @@ async def test_nothing_rings_where_nothing_was_ever_done(here):
     await watch.check()
     await watch.check()
 
-    assert set(here.bells.raised) == {(AlertKind.CREDENTIAL, "server")}
+    assert set(here.alerts.raised) == {(AlertKind.CREDENTIAL, "server")}
     assert not here.path.exists()
 
 
@@ -57,8 +57,8 @@ async def test_less_room_than_the_floor_rings(tmp_path, free, rings):
 
     assert (AlertKind.DISK in quiet(here)) is rings
     if rings:
-        assert "999" in here.bells.message(AlertKind.DISK)
-        assert "1000" in here.bells.message(AlertKind.DISK)
+        assert "999" in here.alerts.message(AlertKind.DISK)
+        assert "1000" in here.alerts.message(AlertKind.DISK)
     kernel.free = 1 << 30
     await here.watch().check()
     assert quiet(here) == set()
@@ -74,7 +74,7 @@ async def test_less_room_than_the_next_backup_needs_rings(tmp_path):
     kernel.free = manifest.size
 
     await here.watch().check()
-    assert f"need {round(1.2 * manifest.size)}" in here.bells.message(AlertKind.DISK)
+    assert f"need {round(1.2 * manifest.size)}" in here.alerts.message(AlertKind.DISK)
 
     silent = Installation(tmp_path, kernel=kernel, disk_floor_bytes=0)
     await silent.watch().check()
@@ -97,8 +97,8 @@ async def test_a_schedule_without_a_success_for_too_long_is_overdue(here):
 
     here.clock.go(seconds=1)
     await watch.check()
-    message = here.bells.message(AlertKind.OVERDUE)
-    assert here.bells.about(AlertKind.OVERDUE) == ["nightly"]
+    message = here.alerts.message(AlertKind.OVERDUE)
+    assert here.alerts.about(AlertKind.OVERDUE) == ["nightly"]
     assert "2026-01-31 02:00" in message
     assert "stalled" in message
 
@@ -112,7 +112,7 @@ async def test_a_schedule_that_never_had_a_backup_is_overdue_too(here):
     plan(here, NIGHTLY)
     watch = here.watch()
     await watch.check()
-    assert "never" in here.bells.message(AlertKind.OVERDUE)
+    assert "never" in here.alerts.message(AlertKind.OVERDUE)
 
     plan(here, replace(NIGHTLY, enabled=False))
     await watch.check()
@@ -144,15 +144,15 @@ async def test_due_times_that_were_missed_ring_once(here):
 
     plan(here, missing(1, success=True))
     await watch.check()
-    assert "1 due times" in here.bells.message(AlertKind.MISSED)
+    assert "1 due times" in here.alerts.message(AlertKind.MISSED)
     await watch.check()
     await watch.check()
     assert quiet(here) == set()
 
     plan(here, missing(3, success=True))
     await watch.check()
-    assert "3 due times" in here.bells.message(AlertKind.MISSED)
-    assert [one.kind for one in here.bells.rung].count(AlertKind.MISSED) == 2
+    assert "3 due times" in here.alerts.message(AlertKind.MISSED)
+    assert [one.kind for one in here.alerts.rung].count(AlertKind.MISSED) == 2
 
 
 async def test_after_a_start_only_what_was_not_made_up_counts_as_missed(here):
@@ -163,7 +163,7 @@ async def test_after_a_start_only_what_was_not_made_up_counts_as_missed(here):
 
     plan(here, missing(4, success=False))
     await here.watch().check()
-    assert here.bells.about(AlertKind.MISSED) == ["nightly"]
+    assert here.alerts.about(AlertKind.MISSED) == ["nightly"]
 
 
 async def test_schedules_that_cannot_be_read_ring(here):
@@ -172,7 +172,7 @@ async def test_schedules_that_cannot_be_read_ring(here):
     watch = here.watch()
     (here.path / "schedule.json").write_text("{")
     await watch.check()
-    assert here.bells.about(AlertKind.OVERDUE) == ["schedule.json"]
+    assert here.alerts.about(AlertKind.OVERDUE) == ["schedule.json"]
 
     plan_file = here.path / "schedule.json"
     plan_file.unlink()
@@ -187,8 +187,8 @@ async def test_a_server_that_does_not_answer_rings(here):
     """Named by host and port, never with its password."""
     await here.watch().check()
 
-    assert "127.0.0.1:1" in here.bells.message(AlertKind.CREDENTIAL)
-    assert NOWHERE not in here.bells.message(AlertKind.CREDENTIAL)
+    assert "127.0.0.1:1" in here.alerts.message(AlertKind.CREDENTIAL)
+    assert NOWHERE not in here.alerts.message(AlertKind.CREDENTIAL)
 
 
 # -- certificate ------------------------------------------------------------------------------------
@@ -208,10 +208,10 @@ async def test_a_certificate_that_will_expire_soon_rings(here, certificate, days
     here.clock.at = datetime.now(UTC) + timedelta(days=days)  # noqa: TID251 - certificates are of today
     await here.watch(certificate).check()
 
-    assert here.bells.about(AlertKind.CERTIFICATE) == (["server.pem"] if words else [])
+    assert here.alerts.about(AlertKind.CERTIFICATE) == (["server.pem"] if words else [])
     if words:
-        assert words in here.bells.message(AlertKind.CERTIFICATE)
-        assert str(certificate.parent) not in here.bells.message(AlertKind.CERTIFICATE)
+        assert words in here.alerts.message(AlertKind.CERTIFICATE)
+        assert str(certificate.parent) not in here.alerts.message(AlertKind.CERTIFICATE)
 
 
 async def test_a_new_certificate_is_quiet_again(here, certificate):
@@ -224,7 +224,7 @@ async def test_a_new_certificate_is_quiet_again(here, certificate):
         else:
             certificate.write_bytes(broken)
         await watch.check()
-        assert "cannot be read" in here.bells.message(AlertKind.CERTIFICATE)
+        assert "cannot be read" in here.alerts.message(AlertKind.CERTIFICATE)
 
     certificate.write_bytes(data)
     await watch.check()  # by the clock of the test it is good for long
@@ -253,7 +253,7 @@ async def test_a_damaged_backup_rings_without_any_check(here):
     file.write_bytes(whole[:-1])
     watch = here.watch()
     await watch.check()
-    assert here.bells.about(AlertKind.VERIFICATION) == [manifest.backup_id]
+    assert here.alerts.about(AlertKind.VERIFICATION) == [manifest.backup_id]
 
     file.write_bytes(whole)
     await watch.check()
@@ -270,4 +270,4 @@ async def test_a_directory_that_cannot_be_read_keeps_nothing_else_from_being_wat
     await here.watch(certificate).check()
 
     assert "could not" in caplog.text
-    assert here.bells.about(AlertKind.CERTIFICATE) == ["server.pem"]
+    assert here.alerts.about(AlertKind.CERTIFICATE) == ["server.pem"]

@@ -20,7 +20,7 @@ from app.errors import (
     StatementError,
 )
 from app.storage.run_locks import RunLocks
-from tests.fixtures.runworld import ANN, BOB, ENDLESS, Watched, done, ended, order
+from tests.fixtures.run_world import ANN, BOB, ENDLESS, Watched, done, ended, order
 
 
 # -- endings --------------------------------------------------------------------------------------

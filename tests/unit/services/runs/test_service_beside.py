@@ -21,7 +21,7 @@ from app.errors import (
     RunNotFoundError,
 )
 from app.storage.run_locks import Resource, RunLocks
-from tests.fixtures.runworld import ANN, BOB, Watched, done, ended, order
+from tests.fixtures.run_world import ANN, BOB, Watched, done, ended, order
 
 
 KEY = IdempotencyKey("key", "a" * 64)

@@ -2,7 +2,7 @@
 The outside judge: mariadb-dump of two databases, compared byte by byte.
 
 What depends on the database name and nothing else is made neutral first: the name itself as a qualifier.
-Not guaranteed: the low bits of a FLOAT, which mariadb-dump prints with six digits; `tests.oracle` sees those.
+Not guaranteed: the low bits of a FLOAT, which mariadb-dump prints with six digits; `tests.oracle.snapshots` sees those.
 """
 
 import difflib

@@ -1,5 +1,5 @@
 """
-The independent oracle: everything of a database that must survive a round trip, as one value.
+The independent oracle: everything of a database that must survive a round backstay, as one value.
 
 It shares no code with the engine. Two snapshots of equal databases are equal, whatever their names.
 
@@ -22,9 +22,9 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import Error
 
-from tests.oracle_catalogue import CATALOGUE, View
-from tests.oracle_rows import Content, read_content
-from tests.outside_judge import outside_judge
+from tests.oracle.catalogue import CATALOGUE, View
+from tests.oracle.rows import Content, read_content
+from tests.oracle.vendor_dump import outside_judge
 
 
 __all__ = ["Snapshot", "Source", "assert_same", "literal", "outside_judge", "quote", "snapshot"]
@@ -125,7 +125,7 @@ class Reader:
 
 def snapshot(source: Source, database: str, *, names: Mapping[str, str] | None = None) -> Snapshot:
     """
-    Read everything of one database that must survive a round trip.
+    Read everything of one database that must survive a round backstay.
 
     Args:
         source: pymysql parameters, a mysql:// address, or a server or client of the fixtures.
