@@ -21,6 +21,7 @@ from app.errors import (
     IncompatibleServerError,
     InvalidRequestError,
     StalledError,
+    StatementError,
 )
 from tests.corpora import types
 from tests.fixtures.accounts import databases, files, others, wait_until
@@ -405,3 +406,15 @@ async def test_a_timeout_ends_the_query_on_the_server(own_server):
         wait_until(lambda: others(sql) == [], "the query is gone")
         await target.close()
     assert threading.active_count() < 50
+
+
+async def test_a_second_statement_behind_a_semicolon_is_refused(server, sql, database):
+    """What a backup holds as one statement is one: the server executes no list of them."""
+    target = Target(server.url)
+    first, second = (f"CREATE TABLE `{database}`.{name} (i INT)" for name in ("a", "b"))
+    async with target.session() as session:
+        with pytest.raises(StatementError):
+            await session.query(f"{first}; {second}")
+    await target.close()
+
+    assert sql.run("SHOW TABLES") == []

@@ -20,6 +20,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
+_SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
 _DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY=\Z")
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
 _ESCAPES: Final = str.maketrans(
@@ -91,16 +92,16 @@ def unqualify(sql: str, database: str) -> str:
 
 
 def has_sequences(sql: str) -> bool:
-    """Tell whether a default of a CREATE TABLE takes the next value of a sequence."""
-    return any(part.endswith("nextval") for part in tokens(sql) if part[0] not in "'\"`")
+    """Tell whether a default of a CREATE TABLE asks a sequence for a value."""
+    return any(part.endswith(_SEQUENCE_CALLS) for part in tokens(sql) if part[0] not in "'\"`")
 
 
 def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
-    """Qualify the sequences of `nextval()` that are not among a schema's own."""
+    """Qualify the sequences of `nextval()` and the like that are not among a schema's own."""
     parts = tokens(sql)
     for index in range(len(parts) - 3):
         name = parts[index + 2]
-        calls = parts[index].endswith("nextval") and parts[index + 1] == "("
+        calls = parts[index].endswith(_SEQUENCE_CALLS) and parts[index + 1] == "("
         is_bare = name[0] == "`" and not parts[index + 3].startswith(".")
         if calls and is_bare and _unquoted_name(name) not in own:
             parts[index + 2] = f"{quote(database)}.{name}"
@@ -161,7 +162,7 @@ def disabled_event(sql: str) -> tuple[str, bool]:
     """Return a CREATE EVENT that does not fire yet, and whether it was enabled."""
     parts = tokens(sql)
     for index, part in enumerate(parts):
-        if found := _EVENT_STATUS.search(part):
+        if part[0] not in "'\"`" and (found := _EVENT_STATUS.search(part)):
             if found[2] != "ENABLE":
                 return sql, False
             parts[index] = part[: found.start(2)] + "DISABLE" + part[found.end(2) :]

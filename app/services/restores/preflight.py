@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.archive.file.reader import ArchiveReader
@@ -12,6 +12,7 @@ from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
+from app.engine.load.archived import read_archived_objects
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
@@ -114,8 +115,10 @@ class Preflight:
             compatible = await compatibility(session, loads)
             space = await _space(session, loads)
             complete, misfits = await _complete(session, plan)
+            complete, unreadable = await _with_readable_objects(reader, complete)
             problems = [
                 *_raised(lambda: require(missing)),
+                *unreadable,
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
                 *_incompatible([*compatible.findings, *misfits]),
@@ -232,6 +235,30 @@ async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseL
         complete.append(kept)
         findings += misfits
     return complete, findings
+
+
+async def _with_readable_objects(
+    reader: ArchiveReader, loads: Sequence[DatabaseLoad]
+) -> tuple[list[DatabaseLoad], list[AppError]]:
+    """
+    Read all that makes objects, so that nothing that could lead out of the target is found later.
+
+    Returns:
+        The loads with the digests of today's headers, and what was refused.
+    """
+    readable: list[DatabaseLoad] = []
+    problems: list[AppError] = []
+    for load in loads:
+        readable.append(load)
+        if load.definitions or not load.entry.objects:
+            continue
+        try:
+            found = await read_archived_objects(reader, reader.manifest, load)
+        except AppError as exc:
+            problems.append(exc)
+            continue
+        readable[-1] = replace(load, entry=replace(load.entry, objects=found.entries))
+    return readable, problems
 
 
 async def _taken(
