@@ -66,7 +66,7 @@ async def read_archived_objects(
         ]
     contained = contain(_statements_about(keys, found), load.entry.name)
     entries = tuple(
-        _with_digest_of_today(load.entry, entry, contained.origins.get(object_key(entry)))
+        _as_of_today(load.entry, entry, contained.origins.get(object_key(entry)))
         for entry in load.entry.objects
     )
     return ObjectSet(
@@ -75,6 +75,23 @@ async def read_archived_objects(
         statements=contained.statements,
         assumed=load.entry.collation,
     )
+
+
+async def as_of_today(source: MemberSource, manifest: Manifest, load: DatabaseLoad) -> DatabaseLoad:
+    """
+    Read all that makes the objects of a database, and describe them as this version does.
+
+    Returns:
+        The load with owners and digests read from the statements themselves.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+        UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
+    """
+    if load.definitions or not load.entry.objects:  # those that are there stay
+        return load
+    found = await read_archived_objects(source, manifest, load)
+    return replace(load, entry=replace(load.entry, objects=found.entries))
 
 
 def plain_text(kind: StatementKind, text: bytes) -> str:
@@ -113,11 +130,12 @@ def _statements_about(
             drop = None
 
 
-def _with_digest_of_today(
-    database: DatabaseEntry, entry: ObjectEntry, origin: Origin | None
-) -> ObjectEntry:
-    """Replace the digest of a header that named its schema."""
-    if origin is None or origin.header.sql == origin.sql:
+def _as_of_today(database: DatabaseEntry, entry: ObjectEntry, origin: Origin | None) -> ObjectEntry:
+    """Read the owner from the statement itself, and replace the digest of a header that named its schema."""
+    if origin is None:
+        return entry
+    entry = replace(entry, definer=origin.header.definer)
+    if origin.header.sql == origin.sql:
         return entry
     definition = Definition(
         entry,

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from app.archive.file.reader import ArchiveReader
@@ -12,9 +12,10 @@ from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
-from app.engine.load.archived import read_archived_objects
+from app.engine.load.archived import as_of_today
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
+from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
 from app.engine.schema.objects import ROUTINE_KINDS
 from app.engine.server.connection import Server, Session
@@ -24,12 +25,14 @@ from app.engine.server.grants import (
     missing_for_backup,
     missing_for_bodies,
     missing_for_definers,
+    missing_for_guarded,
     missing_for_restore,
     missing_in_scratch,
     missing_on_children,
     missing_to_skip_log,
     read_grants,
     require,
+    unseen_accounts,
 )
 from app.engine.swap.plan import refuse_clashes
 from app.errors import (
@@ -37,6 +40,7 @@ from app.errors import (
     ConflictError,
     IncompatibleServerError,
     InvalidRequestError,
+    PermissionDeniedError,
     StorageFullError,
     TargetNotEmptyError,
 )
@@ -107,15 +111,16 @@ class Preflight:
         loads = plan.loads
         async with self._server.session() as session:
             grants = await read_grants(session)
+            complete, misfits = await _complete(session, plan)
+            complete, unreadable = await _as_of_today(reader, complete)
+            owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await _children(session, grants, loads)
             point = await _missing_for_point(session, grants, plan)
-            every = (*_missing_rights(grants, loads), *children, *point)
+            every = (*_missing_rights(grants, loads), *owners, *children, *point)
             missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
             space = await _space(session, loads)
-            complete, misfits = await _complete(session, plan)
-            complete, unreadable = await _with_readable_objects(reader, complete)
             problems = [
                 *_raised(lambda: require(missing)),
                 *unreadable,
@@ -181,7 +186,6 @@ def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missi
     return [
         *missing_for_restore(grants, [load.target for load in loads if load.target not in scratch]),
         *missing_in_scratch(grants, scratch),
-        *missing_for_definers(grants, {entry.definer for entry in objects}),
         *missing_for_bodies(grants, authors),
     ]
 
@@ -237,28 +241,35 @@ async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseL
     return complete, findings
 
 
-async def _with_readable_objects(
+async def _as_of_today(
     reader: ArchiveReader, loads: Sequence[DatabaseLoad]
 ) -> tuple[list[DatabaseLoad], list[AppError]]:
-    """
-    Read all that makes objects, so that nothing that could lead out of the target is found later.
-
-    Returns:
-        The loads with the digests of today's headers, and what was refused.
-    """
+    """Read all that makes objects, so that nothing that leads out of the target is found later."""
     readable: list[DatabaseLoad] = []
     problems: list[AppError] = []
     for load in loads:
-        readable.append(load)
-        if load.definitions or not load.entry.objects:
-            continue
         try:
-            found = await read_archived_objects(reader, reader.manifest, load)
+            readable.append(await as_of_today(reader, reader.manifest, load))
         except AppError as exc:
+            readable.append(load)
             problems.append(exc)
-            continue
-        readable[-1] = replace(load, entry=replace(load.entry, objects=found.entries))
     return readable, problems
+
+
+async def _missing_for_owners(
+    session: Session, grants: Grants, loads: Sequence[DatabaseLoad]
+) -> list[Missing]:
+    """Find out whether the objects of the backup, and those that may have to be put back, can be made."""
+    definers = definers_of(entry for load in loads for entry in load.entry.objects)
+    for load in loads:
+        tables = None if load.whole else {table.name for table in load.entry.tables}
+        definers |= await read_definers(session, load.target, tables)
+    missing = missing_for_definers(grants, definers)
+    try:
+        guarded = await list_guarded(session, definers)
+    except PermissionDeniedError:  # a restore tries each before it loads anything
+        return [*missing, *unseen_accounts(grants)]
+    return [*missing, *missing_for_guarded(grants, guarded)]
 
 
 async def _taken(
