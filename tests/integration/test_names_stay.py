@@ -12,10 +12,17 @@ from tests.corpora.qualified import qualified
 from tests.fixtures.accounts import account, as_account
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.forged import with_old_headers, with_text
+from tests.fixtures.grants import granted, printed
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
 
+# Those of docs/production.md, and what MERGE tables need.
+DOCUMENTED = ", ".join(
+    right
+    for right, scope in granted(printed("MariaDB: backups and restores", "x"))
+    if "bk" in scope
+)
 GLOBALS = (
     "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES"
     " WHERE VARIABLE_NAME NOT LIKE 'GTID%' AND VARIABLE_NAME NOT LIKE 'BINLOG%POS'"
@@ -68,13 +75,15 @@ async def drill(backstay: Backstay, backup_id: str):
     )
 
 
-async def test_a_drill_needs_nothing_outside_of_its_scratch_schemas(backstay, sql, live):
+@pytest.mark.parametrize("rights", ["ALL", f"{DOCUMENTED}, UPDATE, DELETE"])
+async def test_a_drill_needs_nothing_outside_of_its_scratch_schemas(backstay, sql, live, rights):
     """A user whose rights end there drills every kind of object, and never tries elsewhere."""
     manifest = await backstay.backup(live)
-    grants = (f"ALL ON `{scratch_pattern(live)}`.*", "SET USER ON *.*", "SELECT ON mysql.proc")
+    grants = (f"{rights} ON `{scratch_pattern(live)}`.*", "SET USER ON *.*", "SELECT ON mysql.proc")
     with account(sql, *grants) as name:
         async with as_account(backstay, name) as limited:
             result = await drill(limited, manifest.backup_id)
+        assert f"ON `{live}`.*" not in str(sql.run(f"SHOW GRANTS FOR {name}@'%'"))
 
     assert result.warnings == ()
 
@@ -176,6 +185,32 @@ async def test_a_backup_of_an_earlier_version_stays_in_its_target(backstay, sql,
     assert (await backstay.restore(manifest)).verified
 
 
+async def test_names_in_any_case_stay_where_they_are_kept_in_lower_case(own_server, tmp_path):
+    """On such a server `SHOP.T` and `ShOp.t` are one table, and a header may spell it in either way."""
+    options = ("--lower-case-table-names=1", "--log-bin-trust-function-creators=1")
+    with own_server(*options) as server, Sql(server.url) as sql:
+        backstay = Backstay(server.url, tmp_path / "backups")
+        sql.script([
+            "CREATE DATABASE Shop",
+            "CREATE TABLE SHOP.T (id INT PRIMARY KEY)",
+            "CREATE SEQUENCE SHOP.Q",
+            "CREATE TABLE SHOP.D (id INT DEFAULT nextval(SHOP.Q))",
+            "CREATE FUNCTION SHOP.F() RETURNS INT DETERMINISTIC RETURN 1",
+            "CREATE VIEW ShOp.V AS SELECT SHOP.F() AS x, SHOP.T.id FROM SHOP.T",
+            "CREATE TRIGGER SHOP.R BEFORE INSERT ON ShOp.T FOR EACH ROW SET @x = 1",
+            "CREATE EVENT SHOP.E ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+        ])
+        manifest = await backstay.backup("shop")
+        before = whole_server(backstay, sql)
+
+        await drill(backstay, manifest.backup_id)
+        copy = await backstay.copy(manifest)
+
+        assert names_outside_of_bodies(sql, copy, "shop") == []
+        assert_untouched(before, whole_server(backstay, sql), copy)
+        await backstay.close()
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -201,6 +236,28 @@ async def test_an_edited_statement_is_refused_before_anything_begins(backstay, s
     forecast = await backstay.recoveries.dry_run(plan)
 
     assert UnsupportedObjectError in map(type, forecast.problems)
+    assert_untouched(before, whole_server(backstay, sql))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("`n` int(11) DEFAULT NULL\n", "`n` int(11) REFERENCES live.t (id)\n"),
+        ("`n` int(11) DEFAULT NULL\n) ENGINE=InnoDB", "`n` int(11)) SELECT 1 AS n -- "),
+        ("CREATE SEQUENCE `seq` ", "CREATE SEQUENCE `live`.`seq` "),
+        ("INSERT INTO `seq` VALUES (", "INSERT INTO `seq` VALUES (setval(live.seq, 9), "),
+    ],
+)
+async def test_an_edited_table_is_refused_where_nobody_reads(backstay, sql, live, old, new):
+    """Before its statement is executed, in a scratch schema that is dropped."""
+    manifest = await backstay.backup(live)
+    edited = await with_text(backstay, manifest, old.encode(), new.encode())
+    assert edited.raw_size != manifest.raw_size
+    before = whole_server(backstay, sql)
+
+    with pytest.raises(UnsupportedObjectError):
+        await backstay.restore(edited)
+
     assert_untouched(before, whole_server(backstay, sql))
 
 

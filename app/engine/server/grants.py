@@ -34,6 +34,7 @@ _BACKUP_WISHES: Final = ("RELOAD", "BINLOG MONITOR", "PROCESS")
 _ROUTINE_RIGHTS: Final = ("EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE")
 # MySQL knows it as SUPER.
 _SKIP_LOG_RIGHT: Final = "BINLOG ADMIN"
+_MERGE_RIGHTS: Final = ("UPDATE", "DELETE")
 # SUPER is not enough for it.
 _SYSTEM_USER: Final = "SYSTEM_USER"
 _RESTORE_RIGHTS: Final = (
@@ -182,13 +183,16 @@ def missing_for_restore(grants: Grants, databases: Sequence[str]) -> list[Missin
     ]
 
 
-def missing_in_scratch(grants: Grants, scratch: Mapping[str, str]) -> list[Missing]:
+def missing_in_scratch(
+    grants: Grants, scratch: Mapping[str, str], merging: Collection[str] = ()
+) -> list[Missing]:
     """
     Find what a restore lacks in the schemas that it makes for itself.
 
     Args:
         grants: Of the user.
         scratch: GRANT's patterns by name of a schema.
+        merging: Schemas with MERGE tables; who makes one must be allowed to write through it.
 
     Returns:
         What is missing, with one GRANT a pattern.
@@ -196,7 +200,7 @@ def missing_in_scratch(grants: Grants, scratch: Mapping[str, str]) -> list[Missi
     return [
         Missing(right, f"`{pattern}`.*", f"GRANT {right} ON `{pattern}`.* TO {grants.user};")
         for name, pattern in scratch.items()
-        for right in _RESTORE_RIGHTS
+        for right in (*_RESTORE_RIGHTS, *(_MERGE_RIGHTS if name in merging else ()))
         if not grants.allows(right, name)
     ]
 

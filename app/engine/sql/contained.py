@@ -10,7 +10,7 @@ a body is not.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
@@ -100,6 +100,25 @@ class Contained:
 
     statements: tuple[SavedStatement, ...]
     origins: dict[tuple[ObjectKind, str], Origin]
+
+
+def require_sequence(statements: Sequence[str], name: str) -> None:
+    """
+    Require a CREATE SEQUENCE, and the statement that puts it where it stood.
+
+    Raises:
+        UnsupportedObjectError: It is something else.
+    """
+    own = re.escape(quote(name))
+    forms = (
+        re.compile(rf"CREATE SEQUENCE {own} [\w =-]+", re.ASCII),
+        re.compile(rf"INSERT INTO {own} VALUES \(-?\d+(?:, -?\d+)*\)"),
+    )
+    whole = len(statements) == len(forms)
+    if not whole or not all(
+        form.fullmatch(sql) for form, sql in zip(forms, statements, strict=True)
+    ):
+        _refuse(SavedStatement(StatementKind.SEQUENCE, "", name), "it is no plain sequence")
 
 
 def contain(statements: Iterable[SavedStatement], source: str) -> Contained:

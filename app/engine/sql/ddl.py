@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.engine.sql.quoting import quote
+from app.errors import UnsupportedObjectError
 
 
 # A quoted stretch, one bracket or comma, a run of anything else, or a quote that nothing closes.
@@ -20,6 +21,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
+_OTHER_TABLES: Final = re.compile(r"\b(?:SELECT|TABLE|LIKE)\b")
 _SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
 _DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY=\Z")
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
@@ -181,8 +183,12 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
 
     Returns:
         All parts but the foreign keys; executed in order they make the table of `sql` without them.
+
+    Raises:
+        UnsupportedObjectError: It copies another table, or refers to one in a column.
     """
     head, items, tail = split_items(without_directories(sql))
+    _require_own(items, tail)
     has_primary = any(item.startswith("PRIMARY KEY") for item in items)
     counter = next((_first_name(item) for item in items if _is_counter(item)), None)
     kept: list[str] = []
@@ -203,6 +209,21 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         fulltext=tuple(groups["FULLTEXT"]),
         has_counter=counter is not None,
     )
+
+
+def _require_own(items: Sequence[str], tail: str) -> None:
+    """Refuse what no SHOW CREATE TABLE prints, and what would reach for other tables."""
+    outside = " ".join(part for part in tokens(tail) if part[0] not in "'\"`").upper()
+    found = bool(_OTHER_TABLES.search(outside))
+    for item in items:
+        if not item.startswith("CONSTRAINT ") and "REFERENCES" in item.upper():
+            plain = (part for part in tokens(item) if part[0] not in "'\"`")
+            found |= any("REFERENCES" in part.upper().split() for part in plain)
+    if found:
+        raise UnsupportedObjectError(
+            "the definition of a table reaches for others",
+            hint="It was not made. Make a new backup if this one was not edited.",
+        )
 
 
 def foreign_keys(sql: str) -> list[tuple[str, str]]:

@@ -49,6 +49,7 @@ from app.services.restores.plan import keep_definitions, rows_at_stake
 
 # Bytes of InnoDB for a byte of SQL, indexes included; the shop of the benchmarks takes a little less.
 _DISK_PER_SQL: Final = 1.5
+_MERGE: Final = "MRG_MYISAM"
 
 
 _UNSEEN: Final = (
@@ -181,11 +182,16 @@ def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missi
         for load in loads
         if load.staging
     }
+    merging = {
+        load.staging
+        for load in loads
+        if any(table.engine.upper() == _MERGE for table in load.entry.tables)
+    }
     objects = [entry for load in loads for entry in load.entry.objects]
     authors = {entry.definer for entry in objects if entry.kind in ROUTINE_KINDS}
     return [
         *missing_for_restore(grants, [load.target for load in loads if load.target not in scratch]),
-        *missing_in_scratch(grants, scratch),
+        *missing_in_scratch(grants, scratch, merging),
         *missing_for_bodies(grants, authors),
     ]
 

@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.backups.manifest import ObjectKind, StatementKind
 from app.domain.restores.journal import SavedStatement
-from app.engine.sql.contained import contain
+from app.engine.sql.contained import contain, require_sequence
 from app.engine.sql.quoting import quote_text
 from app.errors import UnsupportedObjectError
 
@@ -162,3 +162,29 @@ def test_a_text_is_not_read_where_nothing_is_escaped():
         contained(
             session(STATE.format("NO_BACKSLASH_ESCAPES")), session(r"SET @backstay_sql = 'a\\'")
         )
+
+
+@pytest.mark.parametrize(
+    ("statements", "is_plain"),
+    [
+        (
+            [
+                "CREATE SEQUENCE `s``q` as int start with 1 minvalue -5 nocycle ENGINE=InnoDB",
+                "INSERT INTO `s``q` VALUES (1, -5, 9, 1, 1, 1000, 0, 0)",
+            ],
+            True,
+        ),
+        (["CREATE SEQUENCE `s``q` start with 1"], False),
+        (["CREATE SEQUENCE `live`.`s` start with 1", "INSERT INTO `s``q` VALUES (1)"], False),
+        (["CREATE SEQUENCE `s``q` start with 1", "INSERT INTO `s``q` VALUES (setval(l.s, 1))"], False),
+        (["CREATE SEQUENCE `s``q` start with 1", "INSERT INTO `s``q` SELECT 1"], False),
+        ([], False),
+    ],
+)  # fmt: skip
+def test_a_sequence_is_made_and_put_where_it_stood(statements, is_plain):
+    """By two statements with numbers in them, and nothing else."""
+    if is_plain:
+        require_sequence(statements, "s`q")
+        return
+    with pytest.raises(UnsupportedObjectError):
+        require_sequence(statements, "s`q")
