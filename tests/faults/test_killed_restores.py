@@ -6,6 +6,7 @@ not killed any more. After each, `repair` must leave the shop exactly as it was 
 was to be, and the way back must lead to exactly the other one.
 """
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -106,6 +107,15 @@ class Shop:
     def is_read_only(self) -> bool:
         """Tell whether only administrators may write."""
         return self.sql.run("SELECT @@GLOBAL.read_only") == [(1,)]
+
+    def wait_until_the_server_let_go(self) -> None:
+        """Wait until the last statement of a killed process is over, and its locks are free."""
+        deadline = time.monotonic() + 20
+        while self.sql.run(
+            "SELECT IS_USED_LOCK(CONCAT('backstay:', LEFT(SHA2('shop', 256), 32)))"
+        ) != [(None,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def events(self) -> dict[str, str]:
         """Names of the shop's events, and whether they are enabled."""
@@ -281,6 +291,7 @@ async def test_doctor_repairs_a_killed_restore(sent, state, outcome, shop, tmp_p
     """The doctor names the interrupted restore and its remedy, which puts everything right."""
     cli = Cli(shop.url, tmp_path)
     shop.drive("restore", shop.backup_id, at=1, statements=RENAME, sent=sent)
+    shop.wait_until_the_server_let_go()
     interrupted = shop.backstay.journals.all()[0]
     sick = cli.json("doctor", code=11)
     (found,) = [one for one in sick["checks"] if one["name"] == "restores"]
