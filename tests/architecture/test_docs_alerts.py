@@ -28,12 +28,12 @@ def test_examples_are_understood():
     """What people copy is an address, for us and for the library that sends to it."""
     examples = re.findall(r"^BACKSTAY_ALERT_URLS='(.*)'$", TEXT, re.MULTILINE)
     whole = [example for example in examples if "..." not in example]
-    for one in whole:
-        AppriseMessenger(parse_alert_urls(one, SCHEMES)).load()
+    for address in whole:
+        AppriseMessenger(parse_alert_urls(address, SCHEMES)).load()
     pings = re.findall(r"^BACKSTAY_PING_URLS='(.*)'$", TEXT, re.MULTILINE)
 
     assert len(whole) == 4
-    assert {one.partition("://")[0] for one in whole} <= set(SCHEMES.split(","))
+    assert {address.partition("://")[0] for address in whole} <= set(SCHEMES.split(","))
     assert [len(parse_ping_urls(ping)) for ping in pings] == [1, 2]
 
 

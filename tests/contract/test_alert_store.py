@@ -50,10 +50,18 @@ async def log(store: AlertStore) -> list[tuple[str, str, int, bool, str]]:
     """Target, tone, attempt, whether it was made, and the error of every attempt, oldest first."""
     records, _ = await store.list(AlertFilter(), Page(limit=500, sort="opened_at"))
     found = await store.deliveries([record.alert_id for record in records], 500)
-    assert [one.number for one in found] == sorted((one.number for one in found), reverse=True)
+    assert [delivery.number for delivery in found] == sorted(
+        (delivery.number for delivery in found), reverse=True
+    )
     return [
-        (one.target, one.kind.value, one.attempt, one.at is not None, one.error)
-        for one in reversed(found)
+        (
+            delivery.target,
+            delivery.kind.value,
+            delivery.attempt,
+            delivery.at is not None,
+            delivery.error,
+        )
+        for delivery in reversed(found)
     ]
 
 
@@ -125,7 +133,7 @@ async def test_the_end_is_told_to_those_who_got_the_alarm(store):
         ("a", "recovery", 1, False, ""),
     ]
     assert await rung(store, second(4))
-    assert [one.closed_at for one in (await store.list(AlertFilter(), NEWEST))[0]] == [
+    assert [record.closed_at for record in (await store.list(AlertFilter(), NEWEST))[0]] == [
         None, second(2),
     ]  # fmt: skip
 
@@ -155,14 +163,16 @@ async def test_a_message_is_claimed_by_one(control, control_address, store, tmp_
     other = AlertRecords(database)
 
     found = await asyncio.gather(
-        *(one.claim("a", second(9), second(19)) for one in (store, other) * 5)
+        *(records.claim("a", second(9), second(19)) for records in (store, other) * 5)
     )
 
-    taken = [one for one in found if one is not None]
+    taken = [claim for claim in found if claim is not None]
     assert len({delivery.number for delivery, _ in taken}) == len(taken) <= 4
     while (rest := await other.claim("a", second(9), second(19))) is not None:
         taken.append(rest)
-    assert sorted(record.about for _, record in taken) == [f"schedule{one}" for one in range(4)]
+    assert sorted(record.about for _, record in taken) == [
+        f"schedule{number}" for number in range(4)
+    ]
     assert await store.next_due("a") == second(19)
     assert await store.claim("a", second(18), second(30)) is None
     again = await store.claim("a", second(19), second(30))
@@ -176,7 +186,7 @@ async def test_many_who_see_a_condition_at_once_open_one(control, control_addres
     database = ControlDatabase(control_address, tmp_path / "state")
     other = AlertRecords(database)
 
-    told = await asyncio.gather(*(rung(one, second(1)) for one in (store, other) * 5))
+    told = await asyncio.gather(*(rung(records, second(1)) for records in (store, other) * 5))
 
     (record,), total = await store.list(AlertFilter(), NEWEST)
     assert (told.count(True), total, record.count) == (1, 1, 10)
@@ -253,7 +263,7 @@ async def test_lists_of_conditions(store):
         await found(AlertFilter(), "created_at")
     records, _ = await store.list(AlertFilter(), Page(sort="opened_at", limit=2))
     newest = await store.deliveries([record.alert_id for record in records], 2)
-    assert [(one.alert_id, one.target) for one in newest] == [
+    assert [(delivery.alert_id, delivery.target) for delivery in newest] == [
         (records[1].alert_id, "c"),
         (records[1].alert_id, "b"),
         (records[0].alert_id, "c"),

@@ -193,7 +193,7 @@ async def test_lists_of_runs(runs):
     assert await found(RunFilter(kinds=(RunKind.DRILL, RunKind.BACKUP))) == ("012345", 6)
     assert await found(RunFilter(states=(RunState.FAILED,), requested_by="user2")) == ("2", 1)
     assert await found(RunFilter(backup_id="backup_4")) == ("4", 1)
-    assert "".join(one.run_id[-1] for one in await runs.unfinished()) == "135"
+    assert "".join(unfinished.run_id[-1] for unfinished in await runs.unfinished()) == "135"
     for sort in ("run_id", "--created_at", "", "created_at; DROP TABLE runs"):
         with pytest.raises(InvalidRequestError, match="sort"):
             await found(RunFilter(), sort)
@@ -213,13 +213,15 @@ async def test_runs_are_counted(runs):
     await runs.add(run(5, state=RunState.RUNNING, started_at=second(5)))
     await runs.add(run(6, state=RunState.FAILED, started_at=second(9), finished_at=second(1)))
 
-    found = {(one.kind, one.origin, one.state): one for one in await runs.tally()}
+    found = {(tally.kind, tally.origin, tally.state): tally for tally in await runs.tally()}
 
     assert len(found) == 5
     backups = found.pop((RunKind.BACKUP, Origin.API, RunState.SUCCEEDED))
     assert backups.seconds == pytest.approx(86_402.25, abs=0.001)
     assert (backups.count, backups.last_at) == (2, second(86_402) + timedelta(milliseconds=250))
-    assert {(key, one.count, round(one.seconds, 3), one.last_at) for key, one in found.items()} == {
+    assert {
+        (key, tally.count, round(tally.seconds, 3), tally.last_at) for key, tally in found.items()
+    } == {
         ((RunKind.BACKUP, Origin.SCHEDULE, RunState.SUCCEEDED), 1, 2.0, second(3)),
         ((RunKind.DRILL, Origin.API, RunState.CANCELLED), 1, 0.0, second(9)),
         ((RunKind.BACKUP, Origin.API, RunState.RUNNING), 1, 0.0, None),

@@ -128,7 +128,7 @@ def test_a_time_that_is_repeated_is_not_due_again_in_its_second_hour():
 )
 def test_expressions_mean_what_they_mean_to_debian(expression, after, due):
     """Leap days, new years, weekdays by both numbers, and two conditions on days."""
-    base, wanted = (datetime.fromisoformat(one).replace(tzinfo=UTC) for one in (after, due))
+    base, wanted = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (after, due))
 
     assert due_after(expression, "UTC", base) == wanted
 
@@ -174,7 +174,7 @@ def test_what_has_no_due_times_is_refused(expression, zone):
 
 def test_frequencies_have_their_times():
     """Hourly at the full hour, daily at 02:00, weekly on Sundays at 02:00."""
-    made = [Schedule("s", one, NOON).next_due() for one in Frequency]
+    made = [Schedule("s", frequency, NOON).next_due() for frequency in Frequency]
 
     assert made == [
         datetime(2026, 1, 31, 13, tzinfo=UTC),

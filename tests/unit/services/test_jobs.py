@@ -109,10 +109,10 @@ async def test_a_restore_of_many_databases_has_them_all(world):
     forge(world.home / "backups", world.manifest, databases=(*world.manifest.databases, blog))
 
     both = await world.jobs.restore(world.request())
-    one = await world.jobs.restore(world.request(databases=("blog",)))
+    single = await world.jobs.restore(world.request(databases=("blog",)))
 
     assert len(keys(both)) == 2
-    assert keys(one) < keys(both)
+    assert keys(single) < keys(both)
 
 
 async def test_an_undo_has_what_its_restore_had(world):
@@ -226,12 +226,12 @@ def test_what_is_left_open_the_settings_decide():
         BackupOptions(threads=1, verify=True, include_data=False, accounts=True),
     )
 
-    open_one, set_one = left.request(settings), said.request(settings)
+    left_open, asked = left.request(settings), said.request(settings)
 
-    assert (open_one.threads, open_one.verify, open_one.chunk_bytes) == (3, False, 1 << 16)
-    assert (set_one.threads, set_one.verify) == (1, True)
-    assert (set_one.include_data, set_one.accounts) == (False, True)
-    assert (open_one.include_data, open_one.accounts, open_one.recovery_point) == (
+    assert (left_open.threads, left_open.verify, left_open.chunk_bytes) == (3, False, 1 << 16)
+    assert (asked.threads, asked.verify) == (1, True)
+    assert (asked.include_data, asked.accounts) == (False, True)
+    assert (left_open.include_data, left_open.accounts, left_open.recovery_point) == (
         True,
         False,
         False,

@@ -173,7 +173,7 @@ async def test_a_run_that_succeeds_puts_the_next_one_off(server, database, sql, 
     assert (schedule.last_backup_id, schedule.last_error) == (manifest.backup_id, "")
     assert manifest.options.schedule == "default"
     world.clock.at = made_at = manifest.created_at.replace(hour=3, minute=10)
-    await service._change(schedule, lambda one: replace(one, last_success_at=made_at))
+    await service._change(schedule, lambda current: replace(current, last_success_at=made_at))
     world.clock.at += timedelta(hours=2)
     assert (await service.due()).job is None
     assert (await service.due()).next_due == made_at.replace(
@@ -192,7 +192,7 @@ async def test_what_two_want_at_once_one_claims(world):
         await service.set(wish(Frequency.HOURLY, name=name))
         world.clock.at += timedelta(hours=1)
         by_cron = (await other.due(name=name)).job
-        occasions = [await one.consider(name) for one in (service, other)]
+        occasions = [await schedules.consider(name) for schedules in (service, other)]
         claims = [occasion.job.claim for occasion in occasions if occasion] + [
             by_cron and by_cron.claim
         ]
@@ -285,7 +285,9 @@ async def test_changes_of_two_processes_at_once_are_all_kept(world):
         )
     )
 
-    assert {one.name for one in await services[0].list()} == {f"s{number}" for number in range(40)}
+    assert {schedule.name for schedule in await services[0].list()} == {
+        f"s{number}" for number in range(40)
+    }
 
 
 async def test_a_schedule_that_is_changed_while_it_runs_stays_changed(world):

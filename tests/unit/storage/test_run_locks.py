@@ -129,9 +129,9 @@ def test_runs_without_a_common_resource_live_side_by_side(tmp_path):
     ]
 
     assert all(locks.is_held(f"run_{number:016x}") for number in range(len(keys)))
-    for one in held:
-        one.release()
-        one.release()
+    for lock in held:
+        lock.release()
+        lock.release()
     assert not any(locks.is_held(f"run_{number:016x}") for number in range(len(keys)))
 
 

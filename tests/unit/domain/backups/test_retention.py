@@ -28,13 +28,13 @@ def item(at: datetime, **changes) -> RetentionItem:
 def verdicts(items, policy=KEEP_ALL, *, now=NOON, days=7.0, **policies):
     """Judge, by id."""
     found = plan_retention(items, {"": policy, **policies}, days, now)
-    return {one.item.backup_id: one for one in found}
+    return {verdict.item.backup_id: verdict for verdict in found}
 
 
 def gone(items, policy=KEEP_ALL, **options) -> list[RetentionItem]:
     """Return what goes, in the given order."""
     found = verdicts(items, policy, **options)
-    return [one for one in items if not found[one.backup_id].is_kept]
+    return [backup for backup in items if not found[backup.backup_id].is_kept]
 
 
 def daily(count: int, **changes) -> list[RetentionItem]:
@@ -52,19 +52,19 @@ def test_the_newest_so_many_stay():
     items = daily(5)
     found = verdicts(items, RetentionPolicy(count=3))
 
-    assert [one.reason for one in found.values()] == [
+    assert [verdict.reason for verdict in found.values()] == [
         *["one of the 3 newest"] * 3,
         *["older than the 3 newest"] * 2,
     ]
-    assert [one.covered_by for one in found.values()][3:] == [items[0].backup_id] * 2
+    assert [verdict.covered_by for verdict in found.values()][3:] == [items[0].backup_id] * 2
 
 
 def test_any_rule_that_wants_a_backup_keeps_it():
     """A union, not an intersection; each says which rule it was."""
     items = daily(40)
     found = verdicts(items, RetentionPolicy(count=1, days=2, weekly=2, monthly=3))
-    reasons = {one.item.created_at.date().isoformat(): one.reason for one in found.values()
-               if one.is_kept}  # fmt: skip
+    reasons = {verdict.item.created_at.date().isoformat(): verdict.reason for verdict in found.values()
+               if verdict.is_kept}  # fmt: skip
 
     assert reasons == {
         "2026-01-31": "the newest",
@@ -112,7 +112,7 @@ def test_only_good_backups_take_a_place():
     old = [item(NOON - number * DAY, is_good=False) for number in range(8, 10)]
 
     found = verdicts([*bad, *good, *old], RetentionPolicy(count=2))
-    assert [one.is_kept for one in found.values()] == [True] * 5 + [False] * 4
+    assert [verdict.is_kept for verdict in found.values()] == [True] * 5 + [False] * 4
     assert found[old[0].backup_id].reason == "not known to be good; older than the 2 newest"
 
 
@@ -144,14 +144,14 @@ def test_what_never_goes_says_why():
     )
     found = verdicts([new, pinned, used, point, last], RetentionPolicy(count=1, max_days=1))
 
-    assert [found[one.backup_id].reason for one in (new, pinned, used, point, last)] == [
+    assert [found[verdict.backup_id].reason for verdict in (new, pinned, used, point, last)] == [
         "the newest",
         "pinned by ann",
         "in use by a restore, verification or download",
         "recovery point, kept until 2026-02-06 12:00 UTC",
         "the last good backup of what it holds",
     ]
-    assert all(one.is_kept for one in found.values())
+    assert all(verdict.is_kept for verdict in found.values())
 
 
 def test_recovery_points_go_after_their_age_when_something_newer_covers_them():
@@ -233,8 +233,8 @@ def test_newer_is_by_id_whatever_the_clock_said():
     """A backup from a year that is not yet pushes out nothing that was made after it."""
     ahead = item(NOON + 365 * DAY)
     later = [
-        replace(one, backup_id=new_backup_id(one.created_at, BackupId(ahead.backup_id)))
-        for one in [item(NOON)]
+        replace(backup, backup_id=new_backup_id(backup.created_at, BackupId(ahead.backup_id)))
+        for backup in [item(NOON)]
     ]
 
     assert gone([ahead, *later], RetentionPolicy(count=1, hourly=1)) == [ahead]
@@ -286,9 +286,9 @@ STEPS = st.one_of(
 
 
 CHANGES = {
-    "pin": lambda one: replace(one, pinned="pinned by ann"),
-    "use": lambda one: replace(one, is_in_use=True),
-    "rot": lambda one: replace(one, is_good=False),
+    "pin": lambda backup: replace(backup, pinned="pinned by ann"),
+    "use": lambda backup: replace(backup, is_in_use=True),
+    "rot": lambda backup: replace(backup, is_good=False),
 }
 
 
@@ -326,25 +326,29 @@ class World:
     def prune(self) -> None:
         """Delete, and check everything that must hold."""
         plan = plan_retention(self.items, self.policies, 7, self.now)
-        stays = [one.item for one in plan if one.is_kept]
+        stays = [verdict.item for verdict in plan if verdict.is_kept]
         assert {stay.backup_id for stay in stays} == expected.kept(
             self.items, self.policies, 7, self.now
         )
-        for one in plan:
-            assert one.reason
-            assert bool(one.covered_by) is not one.is_kept
-            if not one.is_kept:
-                (cover,) = [kept for kept in stays if kept.backup_id == one.covered_by]
+        for verdict in plan:
+            assert verdict.reason
+            assert bool(verdict.covered_by) is not verdict.is_kept
+            if not verdict.is_kept:
+                (cover,) = [kept for kept in stays if kept.backup_id == verdict.covered_by]
                 assert cover.is_good
-                assert cover.backup_id > one.item.backup_id
-                assert one.item.is_recovery_point or not cover.is_recovery_point
-                assert expected.covers(cover, one.item)
+                assert cover.backup_id > verdict.item.backup_id
+                assert verdict.item.is_recovery_point or not cover.is_recovery_point
+                assert expected.covers(cover, verdict.item)
         for points in (False, True):
-            good = [one for one in self.items if one.is_good and one.is_recovery_point <= points]
+            good = [
+                backup
+                for backup in self.items
+                if backup.is_good and backup.is_recovery_point <= points
+            ]
             if good:  # the last good one of all is there still
-                assert max(good, key=lambda one: one.backup_id) in stays
+                assert max(good, key=lambda backup: backup.backup_id) in stays
         again = plan_retention(stays, self.policies, 7, self.now)
-        assert all(one.is_kept for one in again)
+        assert all(verdict.is_kept for verdict in again)
         self.items = stays
 
 
@@ -382,13 +386,13 @@ def test_a_year_of_three_schedules_leaves_their_generations():
         if hour % 72 == 71 or at == end:
             plan = plan_retention(items, policies, 7, at)
             if hour % (72 * 50) == 71:
-                assert {one.item.backup_id for one in plan if one.is_kept} == expected.kept(
-                    items, policies, 7, at
-                )
-            items = [one.item for one in reversed(plan) if one.is_kept]
+                assert {
+                    verdict.item.backup_id for verdict in plan if verdict.is_kept
+                } == expected.kept(items, policies, 7, at)
+            items = [verdict.item for verdict in reversed(plan) if verdict.is_kept]
 
     left = {
-        name: {one.created_at for one in items if one.schedule == name}
+        name: {backup.created_at for backup in items if backup.schedule == name}
         for name in ("hourly", "daily", "weekly")
     }
     hours = {end - timedelta(hours=number) for number in range(24)}
@@ -400,6 +404,6 @@ def test_a_year_of_three_schedules_leaves_their_generations():
     assert left["daily"] == {at_two - number * DAY for number in range(10)} | sundays
     assert datetime(2033, 1, 2, 2, tzinfo=UTC) in left["daily"]  # the last day of 2032-W53
     assert len(left["weekly"]) == 13
-    assert {one.date().isoformat() for one in left["weekly"]} >= {
+    assert {at.date().isoformat() for at in left["weekly"]} >= {
         "2033-01-09", "2033-01-16", "2032-12-26", "2032-02-29",
     }  # fmt: skip

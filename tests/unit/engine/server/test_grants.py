@@ -67,7 +67,11 @@ async def test_all_privileges():
     )
 
     assert missing_for_restore(grants, ["shop"]) == []
-    assert [one.right for one in missing_for_backup(grants, ["shop"]) if one.required] == []
+    assert [
+        missing_right.right
+        for missing_right in missing_for_backup(grants, ["shop"])
+        if missing_right.required
+    ] == []
     assert not grants.allows("SELECT", "shop2")
 
 
@@ -158,7 +162,7 @@ async def test_two_lines_of_one_scope_add_up():
 @pytest.mark.parametrize("right", ALL_FOR_BACKUP.split(", "))
 async def test_each_missing_right_is_named(right):
     """A backup without one right is refused with the GRANT that mends it."""
-    others = ", ".join(one for one in ALL_FOR_BACKUP.split(", ") if one != right)
+    others = ", ".join(other for other in ALL_FOR_BACKUP.split(", ") if other != right)
     grants = await grants_of(f"GRANT {others} ON `shop`.* TO `u`@`%`")
 
     with pytest.raises(PermissionDeniedError, match=f"lacks {right} on `shop`") as caught:
@@ -173,8 +177,8 @@ def test_wishes_do_not_refuse():
 
     found = missing_for_backup(grants, ["shop"])
 
-    assert {"RELOAD", "BINLOG MONITOR"} <= {one.right for one in found}
-    assert not any(one.required for one in found)
+    assert {"RELOAD", "BINLOG MONITOR"} <= {missing_right.right for missing_right in found}
+    assert not any(missing_right.required for missing_right in found)
     require(found)
 
 
@@ -197,7 +201,7 @@ async def test_rights_in_scratch_schemas_are_named_by_their_pattern():
 
     found = missing_in_scratch(grants, {"shop__bk_new_0123456789ab": r"shop\_\_bk\_%"})
 
-    assert [one.right for one in found] == ["DROP"]
+    assert [missing_right.right for missing_right in found] == ["DROP"]
     assert found[0].grant == r"GRANT DROP ON `shop\_\_bk\_%`.* TO 'it\'s'@'%';"
     assert found[0].required
 
@@ -231,8 +235,11 @@ def test_objects_of_others_need_a_right_of_their_own(rights, definers, missing):
 
     found = missing_for_definers(grants, definers)
 
-    assert [one.right for one in found] == (["SET USER"] if missing else [])
-    assert all(one.grant == "GRANT SET USER ON *.* TO 'u'@'%';" and one.required for one in found)
+    assert [missing_right.right for missing_right in found] == (["SET USER"] if missing else [])
+    assert all(
+        missing_right.grant == "GRANT SET USER ON *.* TO 'u'@'%';" and missing_right.required
+        for missing_right in found
+    )
 
 
 @pytest.mark.parametrize(
@@ -255,4 +262,6 @@ def test_routines_of_others_cannot_be_read_back_without_their_right(
 
     found = missing_for_bodies(grants, definers)
 
-    assert [(one.right, one.scope) for one in found] == [("SELECT", "`mysql`.`proc`")] * missing
+    assert [(missing_right.right, missing_right.scope) for missing_right in found] == [
+        ("SELECT", "`mysql`.`proc`")
+    ] * missing

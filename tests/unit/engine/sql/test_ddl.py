@@ -75,14 +75,14 @@ def test_unqualify_leaves_other_databases(name, other):
 
 def test_fingerprints_ignore_name_counter_and_directory():
     """A table is the same in a database of another name, with another counter, in another place."""
-    one = "CREATE TABLE `t` (`a` int DEFAULT nextval(`x`.`s`)) ENGINE=InnoDB AUTO_INCREMENT=5"
+    numbered = "CREATE TABLE `t` (`a` int DEFAULT nextval(`x`.`s`)) ENGINE=InnoDB AUTO_INCREMENT=5"
     two = (
         "CREATE TABLE `t` (`a` int DEFAULT nextval(`y`.`s`)) ENGINE=InnoDB"
         " DATA DIRECTORY='/tmp/' INDEX DIRECTORY='/tmp/'"
     )
 
-    assert ddl.fingerprint(one, "x") == ddl.fingerprint(two, "y")
-    assert ddl.fingerprint(one, "x") != ddl.fingerprint(two, "x")
+    assert ddl.fingerprint(numbered, "x") == ddl.fingerprint(two, "y")
+    assert ddl.fingerprint(numbered, "x") != ddl.fingerprint(two, "x")
     assert ddl.fingerprint("COMMENT ' AUTO_INCREMENT=5'", "x") != ddl.fingerprint("COMMENT ''", "x")
 
 

@@ -69,7 +69,7 @@ def test_every_recovery_has_schemas_of_its_own():
     """Ids are drawn at random, and all of one is in the names."""
     ids = {new_restore_id() for _ in range(100)}
 
-    assert len({staging_name("x" * 64, one) for one in ids}) == 100
+    assert len({staging_name("x" * 64, restore_id) for restore_id in ids}) == 100
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ async def test_an_audit_that_nobody_touched_is_whole(world):
     assert await world.audit.verify() == 5
     assert await world.audit.verify() == 5
     listed, total = await world.audit.list(AuditFilter(), Page(sort="number"))
-    assert [one.event.target for one in listed] == ["/0", "/1", "/2", "/3", "/4"]
+    assert [entry.event.target for entry in listed] == ["/0", "/1", "/2", "/3", "/4"]
     assert total == 5
     assert json.loads(world.head.read_text()) == {"number": 5, "digest": listed[-1].digest}
 

@@ -74,13 +74,17 @@ async def test_what_goes_is_gone_from_disk_and_in_the_audit(backup_store):
 
     result = await backup_store.retention.prune("os:ann")
 
-    gone = [one.backup_id for one in reversed(made[2:])]
-    assert [one.item.backup_id for one in result.deleted] == gone
+    gone = [manifest.backup_id for manifest in reversed(made[2:])]
+    assert [verdict.item.backup_id for verdict in result.deleted] == gone
     assert (result.failed, result.kept) == ((), 2)
-    assert backup_store.ids() == [one.backup_id for one in made[:2]]
+    assert backup_store.ids() == [manifest.backup_id for manifest in made[:2]]
     assert len(leftovers(backup_store.path)) == 4
-    assert await backup_store.audited() == [("os:ann", "delete_backup", one, "ok") for one in gone]
-    assert not any(one in (backup_store.path / "metadata.json").read_text() for one in gone)
+    assert await backup_store.audited() == [
+        ("os:ann", "delete_backup", backup_id, "ok") for backup_id in gone
+    ]
+    assert not any(
+        backup_id in (backup_store.path / "metadata.json").read_text() for backup_id in gone
+    )
     assert (await backup_store.retention.prune()).deleted == ()
 
 
@@ -93,13 +97,13 @@ async def test_a_plan_changes_nothing_and_tells_everything(backup_store):
 
     assert sorted(path.name for path in backup_store.path.iterdir()) == before
     assert not (backup_store.state / "clock").exists()
-    assert [one["reason"] for one in plan["delete"]] == ["older than the 2 newest"] * 2
-    assert [one["reason"] for one in plan["keep"]] == ["one of the 2 newest"] * 2
-    assert plan["freed_bytes"] == sum(one["size"] for one in plan["delete"])
+    assert [row["reason"] for row in plan["delete"]] == ["older than the 2 newest"] * 2
+    assert [row["reason"] for row in plan["keep"]] == ["one of the 2 newest"] * 2
+    assert plan["freed_bytes"] == sum(row["size"] for row in plan["delete"])
     assert plan["clock"] is None
     done = as_done(await backup_store.retention.prune())
-    assert {one["backup_id"] for one in done["deleted"]} == {
-        one["backup_id"] for one in plan["delete"]
+    assert {row["backup_id"] for row in done["deleted"]} == {
+        row["backup_id"] for row in plan["delete"]
     }
     assert (done["success"], done["kept"], done["freed_bytes"]) == (True, 2, plan["freed_bytes"])
 
@@ -146,7 +150,7 @@ async def test_backups_that_failed_push_out_nothing(backup_store):
             file.write_bytes(file.read_bytes()[:-1])
     await backup_store.retention.prune()
 
-    assert {one.backup_id for one in made[:2]} <= set(backup_store.ids())
+    assert {manifest.backup_id for manifest in made[:2]} <= set(backup_store.ids())
     assert len(await backup_store.audited()) == 1
 
 
@@ -190,7 +194,7 @@ async def test_a_backup_that_is_read_stays_and_the_others_go(backup_store):
     made = await backup_store.days(5)
     with backup_store.catalogue.open(made[3].backup_id):
         plan = as_planned(await backup_store.retention.plan())
-        assert [one["reason"] for one in plan["keep"]][2:] == [
+        assert [row["reason"] for row in plan["keep"]][2:] == [
             "in use by a restore, verification or download"
         ]
         await backup_store.retention.prune()
@@ -238,13 +242,13 @@ async def test_what_comes_between_the_look_and_the_deletion_is_kept_and_told(tmp
     result = await backup_store.retention.prune()
     readers[0].close()
 
-    assert {one.item.backup_id: type(error) for one, error in result.failed} == {
+    assert {verdict.item.backup_id: type(error) for verdict, error in result.failed} == {
         used: BackupInUseError,
         pinned: BackupPinnedError,
         deleted: BackupNotFoundError,
     }
     assert as_done(result)["success"] is True
-    assert [one.item.backup_id for one in result.deleted] == [
+    assert [verdict.item.backup_id for verdict in result.deleted] == [
         made[6].backup_id, made[2].backup_id,
     ]  # fmt: skip
 
@@ -452,8 +456,8 @@ async def test_a_medium_that_refuses_ends_the_prune(backup_store):
 
     assert [type(error) for _, error in result.failed] == [StorageUnavailableError]
     assert as_done(result)["success"] is False
-    assert [one.item.backup_id for one in result.deleted] == [made[4].backup_id]
-    assert backup_store.ids() == [one.backup_id for one in made[:4]]
+    assert [verdict.item.backup_id for verdict in result.deleted] == [made[4].backup_id]
+    assert backup_store.ids() == [manifest.backup_id for manifest in made[:4]]
     told = ("retention", "delete_backup", made[4].backup_id, "storage-unavailable")
     assert await backup_store.audited() == [told]
     assert made[4].file in backup_store.catalogue.sweep()

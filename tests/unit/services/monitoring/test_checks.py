@@ -53,7 +53,7 @@ async def test_a_flipped_byte_is_found_when_bytes_are_due_and_rings(here):
     first, second = await make(here, 2)
     damage(here.path, first)
     here.clock.go(days=1)
-    assert [one.what for one in await here.checks.run_due()] == ["size", "size"]
+    assert [check.what for check in await here.checks.run_due()] == ["size", "size"]
     assert here.alerts.raised == {}
 
     here.clock.go(days=7)
@@ -61,7 +61,7 @@ async def test_a_flipped_byte_is_found_when_bytes_are_due_and_rings(here):
     here.clock.go(days=1)
     await here.checks.run_due()
 
-    assert [(one.backup_id, one.what, code(one)) for one in found] == [
+    assert [(check.backup_id, check.what, code(check)) for check in found] == [
         (first.backup_id, "hashes", "checksum-mismatch"),
         (second.backup_id, "hashes", ""),
     ]
@@ -86,7 +86,7 @@ async def test_what_was_put_back_is_whole_again_after_a_look_as_deep(here):
     here.clock.go(days=30)
     found = await here.checks.run_due()
 
-    assert [(one.what, code(one)) for one in found] == [("content", "")]
+    assert [(check.what, code(check)) for check in found] == [("content", "")]
     assert here.alerts.raised == {}
 
 
@@ -100,7 +100,7 @@ async def test_a_truncated_backup_rings_with_the_sizes(here):
 
     found = await here.checks.run_due()
 
-    assert [(one.backup_id, one.what, code(one)) for one in found] == [
+    assert [(check.backup_id, check.what, code(check)) for check in found] == [
         (first.backup_id, "size", TruncatedFileError.code),
         (second.backup_id, "size", ""),
     ]
@@ -132,8 +132,8 @@ async def test_a_backup_that_lost_a_file_rings_until_it_is_gone(here, lost):
 async def test_a_restart_forgets_no_damage_and_clears_what_is_over(here):
     """What is damaged lies beside the backups, and what rings is asked of the alarm."""
     first, second = await make(here, 2)
-    for one in (first, second):
-        damage(here.path, one)
+    for manifest in (first, second):
+        damage(here.path, manifest)
     here.clock.go(days=8)
     await here.checks.run_due(everything=True)
     assert here.alerts.about(DAMAGED) == [first.backup_id, second.backup_id]
@@ -191,7 +191,7 @@ async def test_a_pass_reads_its_share(here):
     counts = []
     for _ in range(7):
         found = await here.checks.run_due()
-        counts.append(sum(one.what == "hashes" for one in found))
+        counts.append(sum(check.what == "hashes" for check in found))
         here.clock.go(days=1)
 
     assert counts == [2, 2, 2, 2, 2, 0, 0]
@@ -228,7 +228,7 @@ async def test_a_pass_waits_for_the_next_time_when_it_is_in_the_way(here):
     held.release()
     found, nothing = await asyncio.gather(here.checks.run_due(), here.checks.run_due())
 
-    assert ([one.what for one in found], nothing) == (["content"], ())
+    assert ([check.what for check in found], nothing) == (["content"], ())
     assert here.checks_of(manifest)["content"].success
 
 
@@ -325,7 +325,7 @@ async def test_a_check_asks_at_the_last_moment_whether_it_is_still_wanted(here):
 
     found = await here.checks.run_due(everything=True)
 
-    assert [one.backup_id for one in found] == [first.backup_id]
+    assert [check.backup_id for check in found] == [first.backup_id]
     assert [run.backup_id for run in here.heard.runs] == [first.backup_id]
     assert "content" in here.checks_of(second)
 

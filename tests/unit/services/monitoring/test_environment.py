@@ -152,7 +152,7 @@ async def test_due_times_that_were_missed_ring_once(here):
     plan(here, missing(3, success=True))
     await watch.check()
     assert "3 due times" in here.alerts.message(AlertKind.MISSED)
-    assert [one.kind for one in here.alerts.rung].count(AlertKind.MISSED) == 2
+    assert [alert.kind for alert in here.alerts.rung].count(AlertKind.MISSED) == 2
 
 
 async def test_after_a_start_only_what_was_not_made_up_counts_as_missed(here):

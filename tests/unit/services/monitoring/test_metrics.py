@@ -179,7 +179,8 @@ async def test_a_directory_that_is_gone_is_not_an_empty_one(world):
 
     sources = ["history", "catalogue", "schedules", "disk"]
     up = [
-        [one[f'source_up{{source="{name}"}}'] for name in sources] for one in (first, gone, there)
+        [numbers[f'source_up{{source="{name}"}}'] for name in sources]
+        for numbers in (first, gone, there)
     ]
     assert up == [["1.0"] * 4, ["1.0", "0.0", "0.0", "1.0"], ["1.0"] * 4]
     assert first["catalogue_backups"] == "0.0"

@@ -113,7 +113,7 @@ def test_chosen_tables_come_with_their_triggers_alone():
     (load,) = plan(tables=("users",))
 
     assert [table.name for table in load.entry.tables] == ["users"]
-    assert [one.name for one in load.entry.objects] == ["on_users"]
+    assert [definition.name for definition in load.entry.objects] == ["on_users"]
     assert not load.whole
 
 

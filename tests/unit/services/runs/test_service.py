@@ -79,7 +79,7 @@ async def test_a_bug_is_remembered_by_its_kind_alone(runs, world, caplog):
     assert over.state is RunState.FAILED
     assert (over.error.code, over.error.message) == ("internal", "KeyError")
     assert "password" not in str(over)
-    (record,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
+    (record,) = [entry for entry in caplog.records if entry.levelno >= logging.ERROR]
     assert record.exc_info is not None
     assert record.exc_info[0] is KeyError
     assert await world.nothing_left()
@@ -228,7 +228,7 @@ async def test_a_run_cannot_be_cancelled_while_its_end_is_written(world):
     store.go.set()
 
     assert await waiting == 7
-    assert [one.state for one in await world.history()] == [RunState.SUCCEEDED]
+    assert [record.state for record in await world.history()] == [RunState.SUCCEEDED]
     assert await world.nothing_left()
 
 
@@ -269,8 +269,8 @@ async def test_a_run_is_written_down_while_it_works(runs, world):
             seen.append(now)
             times.append(time.monotonic())
 
-    revisions = [one.revision for one in seen]
-    rows = [one.progress.rows_done for one in seen if one.progress]
+    revisions = [record.revision for record in seen]
+    rows = [record.progress.rows_done for record in seen if record.progress]
     assert revisions == sorted(set(revisions))
     assert rows == sorted(rows)
     assert rows[-1] == 26
@@ -301,14 +301,14 @@ async def test_watching_ends_with_the_run_and_goes_on_after_a_revision(elsewhere
     watcher = world.service() if elsewhere else runs
     run, _ = await runs.start(order(Watched(1.2)), ANN)
 
-    seen = [one async for one in watcher.watch(run.run_id)]
-    later = [one async for one in watcher.watch(run.run_id, seen[-2].revision)]
-    nothing = [one async for one in watcher.watch(run.run_id, seen[-1].revision)]
+    seen = [record async for record in watcher.watch(run.run_id)]
+    later = [record async for record in watcher.watch(run.run_id, seen[-2].revision)]
+    nothing = [record async for record in watcher.watch(run.run_id, seen[-1].revision)]
 
-    revisions = [one.revision for one in seen]
+    revisions = [record.revision for record in seen]
     assert revisions == sorted(set(revisions))
     assert len(seen) >= 3
-    assert [one.state.is_over for one in seen] == [False] * (len(seen) - 1) + [True]
+    assert [record.state.is_over for record in seen] == [False] * (len(seen) - 1) + [True]
     assert later == seen[-1:]
     assert nothing == []
     with pytest.raises(RunNotFoundError):

@@ -42,7 +42,7 @@ async def test_two_processes_of_an_installation_exclude_each_other(runs, world):
         with pytest.raises(AlreadyRunningError):
             await service.start(order(done), ANN)
     assert await other.perform(order(done, Resource("else", "else")), BOB) == 7
-    assert [one.run_id for one in await other.unfinished()] == [run.run_id]
+    assert [record.run_id for record in await other.unfinished()] == [run.run_id]
 
     await runs.cancel(run.run_id)
     await ended(runs, run)
