@@ -16,7 +16,7 @@ TEXT = (DOCS / "alerts.md").read_text()
 SCHEMES = Settings.model_fields["alert_schemes"].get_default()
 
 
-def test_every_kind_is_explained():
+def test_every_kind_of_alert_is_explained():
     """In the order of the program, each with a sentence."""
     table = [row for row in rows(section(TEXT, "Kinds")) if len(row) == 2][2:]
 
@@ -24,7 +24,7 @@ def test_every_kind_is_explained():
     assert all(row[1].endswith(".") for row in table)
 
 
-def test_examples_are_understood():
+def test_examples_of_addresses_are_understood():
     """What people copy is an address, for us and for the library that sends to it."""
     examples = re.findall(r"^BACKSTAY_ALERT_URLS='(.*)'$", TEXT, re.MULTILINE)
     whole = [example for example in examples if "..." not in example]

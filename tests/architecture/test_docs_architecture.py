@@ -36,7 +36,7 @@ def test_every_room_and_module_is_there():
     assert [path for path in named if not _exists(path)] == []
 
 
-def test_what_wishes_lead_to_is_there():
+def test_every_path_that_a_text_names_is_there():
     """Each path in a text, from `app/` on."""
     paths = set(re.findall(r"`(app/[\w/.]+)`", TEXT))
 

@@ -29,7 +29,7 @@ def test_no_number_is_missing_or_given_twice():
 
 
 @pytest.mark.parametrize(("number", "title", "text"), HAZARDS, ids=lambda value: str(value)[:40])
-def test_each_has_a_guard_and_a_proof(number, title, text):
+def test_each_hazard_has_a_guard_and_a_proof(number, title, text):
     """In this order, both in words; modules that are named are there."""
     del number, title
     guard, proof = (

@@ -72,11 +72,7 @@ async def test_the_printed_rights_are_those_that_the_program_asks_for(server, re
             ([held for held in rights if (held, of) != (right, scope)], of) for rights, of in needed
         ]
         found = await _missing(server, [grant for grant in rest if grant[0]], restores=restores)
-        required = {
-            (missing_right.right, missing_right.scope)
-            for missing_right in found
-            if missing_right.required
-        }
+        required = {(gap.right, gap.scope) for gap in found if gap.required}
         assert required == {(right, scope)}
 
 

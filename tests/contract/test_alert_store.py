@@ -97,7 +97,7 @@ async def test_a_condition_that_lasts_is_one_row(store):
     assert await log(store) == [("a", "alarm", 1, False, ""), ("b", "alarm", 1, False, "")]
 
 
-async def test_it_is_told_again_after_a_while(store):
+async def test_a_condition_that_lasts_is_told_again_after_a_while(store):
     """Only those who do not wait for a message anyway get another one."""
     await rung(store)
     await store.finish(await claimed(store), second(1), "", None)
@@ -238,7 +238,7 @@ async def test_a_test_is_over_at_once(store):
     assert await store.next_due("a") is None
 
 
-async def test_lists_of_conditions(store):
+async def test_alerts_are_listed_by_every_condition_and_order(store):
     """Each condition, each order, pages, and the count of all; of each only the newest attempts."""
     kinds = [AlertKind.DISK, AlertKind.DRILL, AlertKind.DISK, AlertKind.CLOCK]
     for number, kind in enumerate(kinds):
@@ -272,7 +272,7 @@ async def test_lists_of_conditions(store):
     assert await store.deliveries([], 2) == []
 
 
-async def test_what_is_long_over_is_forgotten(store):
+async def test_what_is_long_over_is_deleted(store):
     """With its deliveries; of what lasts only the old attempts go, and what nobody sends is given up."""
     await rung(store, targets=("a",))
     await store.finish(await claimed(store), second(1), "", None)

@@ -162,7 +162,7 @@ async def test_one_of_many_with_a_key_is_added(runs):
     assert sorted(map(str, answers)) == sorted(["None", *[str(added[0])] * 19])
 
 
-async def test_lists_of_runs(runs):
+async def test_runs_are_listed_by_every_condition_and_order(runs):
     """Each condition, each order, pages, and the count of all."""
     for number in range(6):
         over = number % 2 == 0
@@ -301,7 +301,7 @@ async def test_a_revoked_login_is_over(users):
     assert await users.rotate("session3", old="0" * 64, new="1" * 64, expires_at=NOON)
 
 
-async def test_expired_logins_are_forgotten(users):
+async def test_expired_logins_are_deleted(users):
     """Those before the instant, not the one at it."""
     await users.add(user())
     for number in (1, 2, 3):
@@ -343,7 +343,7 @@ async def test_nothing_is_too_odd_to_be_audited(audit):
     await assert_chain(audit, 2)
 
 
-async def test_lists_of_entries(audit):
+async def test_entries_are_listed_by_every_condition_and_order(audit):
     """Each condition, both orders, and the count of all."""
     for number in range(5):
         actor, action = ("alice", "login") if number % 2 else ("bob", "create_backup")

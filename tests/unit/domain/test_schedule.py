@@ -183,7 +183,7 @@ def test_frequencies_have_their_times():
     ]
 
 
-def test_it_is_overdue_from_the_first_due_time_that_no_success_has_served():
+def test_a_schedule_is_overdue_from_the_first_due_time_that_no_success_has_served():
     """Whatever has run and failed since."""
     served = Schedule("s", Frequency.DAILY, NOON - 9 * DAY, last_success_at=NOON)
     tried = replace(served, last_run_at=NOON + 5 * DAY, considered_at=NOON + 5 * DAY)
@@ -193,7 +193,7 @@ def test_it_is_overdue_from_the_first_due_time_that_no_success_has_served():
     assert not tried.is_open(NOON + timedelta(hours=13))
 
 
-def test_one_that_never_succeeded_is_open_at_once_for_cron():
+def test_a_schedule_that_never_succeeded_is_due_at_once_for_cron():
     """However often it ran; the scheduler waits for its time."""
     new = Schedule("s", Frequency.WEEKLY, NOON)
 
@@ -202,7 +202,7 @@ def test_one_that_never_succeeded_is_open_at_once_for_cron():
     assert new.consider(NOON).first is None
 
 
-def test_one_that_is_switched_off_is_never_due():
+def test_a_schedule_that_is_switched_off_is_never_due():
     """Not even if it never ran."""
     off = Schedule("s", Frequency.HOURLY, NOON, enabled=False)
     old = replace(off, last_success_at=NOON - 9 * DAY)

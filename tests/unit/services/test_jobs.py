@@ -206,7 +206,7 @@ def codec_of(compress, codec, *, settings_compress, settings_codec) -> Codec:
 @pytest.mark.parametrize(
     ("set_compress", "set_codec"), list(product([True, False], Codec)), ids=str
 )
-def test_what_is_wished_goes_before_what_is_set(set_compress, set_codec):
+def test_options_of_a_request_go_before_the_settings(set_compress, set_codec):
     """False is plain SQL whatever else is said; a codec is that codec; then the settings decide."""
     set_to = {"settings_compress": set_compress, "settings_codec": set_codec.value}
 
@@ -218,7 +218,7 @@ def test_what_is_wished_goes_before_what_is_set(set_compress, set_codec):
     assert codec_of(None, None, **set_to) is (set_codec if set_compress else Codec.NONE)
 
 
-def test_what_is_left_open_the_settings_decide():
+def test_options_that_are_left_open_come_from_the_settings():
     """And what is not, they do not."""
     settings = Settings(threads=3, verify_integrity=False, chunk_bytes=1 << 16)
     left, said = (
@@ -238,6 +238,6 @@ def test_what_is_left_open_the_settings_decide():
     )
 
 
-def test_orders_are_made_without_the_server(world):
+def test_jobs_are_made_without_the_server(world):
     """Nobody waits for one that is down to learn that there is no such backup."""
     assert asyncio.run(world.jobs.restore(world.request())).resources

@@ -22,7 +22,7 @@ from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
 from app.storage.run_locks import RunLocks
 from tests.fixtures.archives import backup_id_of, write_backup
-from tests.fixtures.backstay import TestClock
+from tests.fixtures.clocks import SystemClock
 from tests.fixtures.servers import OwnServers
 
 
@@ -74,7 +74,7 @@ class World:
             RestoreKind.RESTORE,
             backup_id_of(1),
             self.parts.program.server.where,
-            TestClock().now(),
+            SystemClock().now(),
             phase,
             (SchemaSwap("shop", f"shop__bk_new_{number:012x}", f"shop__bk_old_{number:012x}"),),
             keep_until=datetime(2100, 1, 1, tzinfo=UTC),
@@ -244,7 +244,7 @@ async def test_a_backup_directory_that_is_away_judges_nothing(world):
     require_interrupted(await world.store.get(deleted), "still there")
 
 
-async def test_upkeep_goes_on_until_it_is_cancelled(world):
+async def test_reconciling_is_repeated_until_it_is_cancelled(world):
     """A control database that fails for a while does not end it."""
     manifest = await write_backup(world.directory)
     run_id = await world.orphan(RunKind.BACKUP, backup_id=manifest.backup_id)

@@ -110,7 +110,7 @@ async def test_a_schedule_is_set_and_shown(world):
     assert await world.service().list() == (changed, other)
 
 
-async def test_what_is_due_has_an_order_with_the_options(world):
+async def test_what_is_due_has_a_job_with_the_options(world):
     """Every option of the schedule is asked for."""
     service = world.service()
     await service.set(wish(Frequency.DAILY))
@@ -184,7 +184,7 @@ async def test_a_run_that_succeeds_puts_the_next_one_off(server, database, sql, 
     assert (await service.due()).job is not None
 
 
-async def test_what_two_want_at_once_one_claims(world):
+async def test_a_due_time_that_two_want_at_once_is_claimed_by_one(world):
     """Cron and the scheduler, in either order, and two schedulers; the others learn that it is not due."""
     service, other = world.service(), world.service()
     for by_cron_first in (True, False):

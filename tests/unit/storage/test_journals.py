@@ -162,7 +162,7 @@ def test_journals_are_the_owners_alone(tmp_path):
     }
 
 
-def test_ids_of_recoveries_are_names_of_journals(tmp_path):
+def test_ids_of_restores_are_names_of_journals(tmp_path):
     """Every id that is made can be saved and found again."""
     made = {new_restore_id() for _ in range(20)}
     for restore_id in made:
@@ -234,7 +234,7 @@ def test_whichever_call_of_a_removal_fails_the_journal_is_whole_or_gone(tmp_path
         assert files(path) == set()
 
 
-def test_whichever_call_of_a_look_fails_nothing_is_made_up(tmp_path):
+def test_whichever_call_of_a_read_fails_nothing_is_made_up(tmp_path):
     """An error, or all of it: an unreadable journal is not a missing one."""
     saved_old(tmp_path)
     Journals(tmp_path).save(journal(2))

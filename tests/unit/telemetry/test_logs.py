@@ -46,7 +46,7 @@ def lines_of(text):
 
 
 def test_a_line_is_time_level_message_and_facts(log, capsys):
-    """The shape of the customer's own logs; no facts, no braces."""
+    """As docs/settings.md shows it; no facts, no braces."""
     start_logging(LogPlan())
     log.info("Starting", extra={"facts": {"backup_id": "b", "duration": 2.45}})
     log.warning("Removing an unfinished backup failed: %s", "x.partial")

@@ -63,8 +63,8 @@ def test_entries_come_newest_first_and_say_what_the_manifest_says(tmp_path):
     assert catalogue.newest_id() == backup_id_of(3)
 
 
-def test_metadata_json_has_the_seeds_shape(tmp_path):
-    """Its keys, its nesting, its format of time; ours stand beside them."""
+def test_metadata_json_has_the_documented_shape(tmp_path):
+    """First the keys of docs/format.md in their order, then more facts of the manifest."""
     catalogue, manifest = make_backup(tmp_path)
     catalogue.entries()
 

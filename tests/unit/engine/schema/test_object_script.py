@@ -55,7 +55,7 @@ def test_views_come_after_those_they_need():
     ]  # fmt: skip
 
 
-def test_views_in_a_circle_end():
+def test_views_that_need_each_other_are_written_once_each():
     """Views that name each other are written once each."""
     found = write(view("a", "select 1 from `b`"), view("b", "select 1 from `a`"))
 

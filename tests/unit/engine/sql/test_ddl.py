@@ -232,7 +232,7 @@ def test_foreign_keys_are_found_whatever_the_names(keys, column, comment):
 
 
 @given(COLUMNS, NAMES, COLUMNS, st.just("") | NAMES)
-def test_columns_and_parent_of_a_foreign_key(columns, parent, theirs, database):
+def test_a_foreign_key_tells_its_columns_and_its_parent(columns, parent, theirs, database):
     """They come back as they were printed, on either side."""
     clause = printed(columns, parent, theirs, database, TAIL)
 

@@ -65,7 +65,7 @@ def test_names_of_scratch_schemas_begin_as_the_database(database):
     assert len(name) == min(len(database) + 21, MOST_NAME_CHARACTERS)
 
 
-def test_every_recovery_has_schemas_of_its_own():
+def test_every_restore_has_schemas_of_its_own():
     """Ids are drawn at random, and all of one is in the names."""
     ids = {new_restore_id() for _ in range(100)}
 

@@ -34,7 +34,7 @@ from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.archives import NOON, leftovers
 from tests.fixtures.backup_store import BackupStore
-from tests.fixtures.health import Installation
+from tests.fixtures.monitored_installation import MonitoredInstallation
 
 
 YEAR = timedelta(days=365)
@@ -138,7 +138,7 @@ async def test_a_schedule_has_its_own_policy(backup_store):
 
 
 async def test_backups_that_failed_push_out_nothing(backup_store):
-    """F7: not read back, or damaged later; the last good ones stay for as long as that lasts."""
+    """Hazard 112: not read back, or damaged later; the last good ones stay for as long as that lasts."""
     made = await backup_store.days(3)
     await backup_store.retention.prune()
     for number in range(5):
@@ -266,7 +266,7 @@ async def test_nothing_goes_when_the_newer_one_went_first(tmp_path):
 
 @pytest.mark.parametrize("jump", [YEAR, -YEAR])
 async def test_a_clock_that_jumped_deletes_nothing(backup_store, jump):
-    """F7: an alert, the audit untouched; it goes on when the clock is right, or was accepted."""
+    """Hazard 112: an alert, the audit untouched; it goes on when the clock is right, or was accepted."""
     await backup_store.days(2)
     await backup_store.retention.prune()
     made = [await backup_store.make() for _ in range(3)]
@@ -302,7 +302,7 @@ async def test_an_accepted_clock_is_right_from_then_on(backup_store, jump):
         await backup_store.retention.after_backup(made)
         assert backup_store.ids()[0] == made.backup_id
     assert len(backup_store.ids()) == 2
-    assert backup_store.alerts.rung == []
+    assert backup_store.alerts.raises == []
 
 
 async def test_a_pinned_backup_is_deleted_by_nobody(backup_store):
@@ -384,7 +384,7 @@ async def test_two_prunes_never_run_at_once(backup_store):
     await backup_store.retention.after_backup(made[0])
 
     assert len(backup_store.ids()) == 2
-    assert backup_store.alerts.rung == []
+    assert backup_store.alerts.raises == []
     assert [path.name for path in (backup_store.state / "runs").glob("prune_*")] == []
 
 
@@ -400,7 +400,7 @@ async def test_a_prune_that_cannot_even_look_never_fails_the_backup(backup_store
 
 async def test_a_prune_is_a_run_that_excludes_others(tmp_path):
     """Its order has the lock, and its document is that of the command."""
-    there = Installation(tmp_path)
+    there = MonitoredInstallation(tmp_path)
     backup_store = BackupStore(tmp_path, max_backups=1)
     await backup_store.days(2)
     orders = Jobs(

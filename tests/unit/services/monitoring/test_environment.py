@@ -10,7 +10,8 @@ from app.domain.alerts.alert import AlertKind
 from app.domain.schedule import Frequency, Schedule
 from tests.fixtures.archives import NOON, write_backup
 from tests.fixtures.certificates import make_certificates
-from tests.fixtures.health import NOWHERE, Installation, RoomKernel
+from tests.fixtures.kernels import FreeSpaceKernel
+from tests.fixtures.monitored_installation import NOWHERE, MonitoredInstallation
 
 
 NIGHTLY = Schedule("nightly", Frequency.DAILY, NOON - timedelta(days=9))
@@ -19,24 +20,24 @@ NIGHTLY = Schedule("nightly", Frequency.DAILY, NOON - timedelta(days=9))
 @pytest_asyncio.fixture
 async def here(tmp_path):
     """An installation whose server is away."""
-    made = Installation(tmp_path)
+    made = MonitoredInstallation(tmp_path)
     yield made
     await made.close()
 
 
-def plan(here: Installation, *schedules: Schedule) -> None:
+def plan(here: MonitoredInstallation, *schedules: Schedule) -> None:
     """Write `schedule.json`."""
     here.schedules.change(lambda _: schedules)
 
 
-def quiet(here: Installation) -> set[AlertKind]:
+def quiet(here: MonitoredInstallation) -> set[AlertKind]:
     """What rings, but for the server that is away."""
     return {kind for kind, _ in here.alerts.raised} - {AlertKind.CREDENTIAL}
 
 
-async def test_nothing_rings_where_nothing_was_ever_done(here):
+async def test_no_alert_is_raised_where_nothing_was_ever_done(here):
     """But for the server, which is away; nothing is made, and no second look differs."""
-    watch = here.watch()
+    watch = here.environment_monitor()
     await watch.check()
     await watch.check()
 
@@ -48,36 +49,36 @@ async def test_nothing_rings_where_nothing_was_ever_done(here):
 
 
 @pytest.mark.parametrize(("free", "rings"), [(999, True), (1000, False)])
-async def test_less_room_than_the_floor_rings(tmp_path, free, rings):
+async def test_less_room_than_the_floor_raises_an_alert(tmp_path, free, rings):
     """With both numbers; when there is room again, it is over."""
-    kernel = RoomKernel(free)
-    here = Installation(tmp_path, kernel=kernel, disk_floor_bytes=1000)
+    kernel = FreeSpaceKernel(free)
+    here = MonitoredInstallation(tmp_path, kernel=kernel, disk_floor_bytes=1000)
     here.catalogue.directory.prepare()
-    await here.watch().check()
+    await here.environment_monitor().check()
 
     assert (AlertKind.DISK in quiet(here)) is rings
     if rings:
         assert "999" in here.alerts.message(AlertKind.DISK)
         assert "1000" in here.alerts.message(AlertKind.DISK)
     kernel.free = 1 << 30
-    await here.watch().check()
+    await here.environment_monitor().check()
     assert quiet(here) == set()
     await here.close()
 
 
-async def test_less_room_than_the_next_backup_needs_rings(tmp_path):
+async def test_less_room_than_the_next_backup_needs_raises_an_alert(tmp_path):
     """By the last one, and some growth; without a floor nobody is told of room at all."""
-    kernel = RoomKernel(1 << 30)
-    here = Installation(tmp_path, kernel=kernel, disk_floor_bytes=1)
+    kernel = FreeSpaceKernel(1 << 30)
+    here = MonitoredInstallation(tmp_path, kernel=kernel, disk_floor_bytes=1)
     here.catalogue.directory.prepare()
     manifest = await write_backup(here.catalogue.directory)
     kernel.free = manifest.size
 
-    await here.watch().check()
+    await here.environment_monitor().check()
     assert f"need {round(1.2 * manifest.size)}" in here.alerts.message(AlertKind.DISK)
 
-    silent = Installation(tmp_path, kernel=kernel, disk_floor_bytes=0)
-    await silent.watch().check()
+    silent = MonitoredInstallation(tmp_path, kernel=kernel, disk_floor_bytes=0)
+    await silent.environment_monitor().check()
     assert quiet(silent) == set()
     await here.close()
     await silent.close()
@@ -90,12 +91,12 @@ async def test_a_schedule_without_a_success_for_too_long_is_overdue(here):
     """From so many minutes after the due time, until a backup comes of it."""
     due = NOON.replace(hour=2)
     plan(here, replace(NIGHTLY, last_success_at=due - timedelta(days=1), last_error="stalled"))
-    watch = here.watch()
+    watch = here.environment_monitor()
     here.clock.at = due + timedelta(minutes=90)
     await watch.check()
     assert quiet(here) == set()
 
-    here.clock.go(seconds=1)
+    here.clock.advance(seconds=1)
     await watch.check()
     message = here.alerts.message(AlertKind.OVERDUE)
     assert here.alerts.about(AlertKind.OVERDUE) == ["nightly"]
@@ -110,7 +111,7 @@ async def test_a_schedule_without_a_success_for_too_long_is_overdue(here):
 async def test_a_schedule_that_never_had_a_backup_is_overdue_too(here):
     """Unless it is switched off, or taken away."""
     plan(here, NIGHTLY)
-    watch = here.watch()
+    watch = here.environment_monitor()
     await watch.check()
     assert "never" in here.alerts.message(AlertKind.OVERDUE)
 
@@ -136,9 +137,9 @@ def missing(count: int, *, success: bool) -> Schedule:
     )
 
 
-async def test_due_times_that_were_missed_ring_once(here):
+async def test_due_times_that_were_missed_raise_one_alert(here):
     """Also when the backup was made up before anybody looked; again only when more are missed."""
-    watch = here.watch()
+    watch = here.environment_monitor()
     plan(here, missing(0, success=True))
     await watch.check()
 
@@ -152,24 +153,24 @@ async def test_due_times_that_were_missed_ring_once(here):
     plan(here, missing(3, success=True))
     await watch.check()
     assert "3 due times" in here.alerts.message(AlertKind.MISSED)
-    assert [alert.kind for alert in here.alerts.rung].count(AlertKind.MISSED) == 2
+    assert [alert.kind for alert in here.alerts.raises].count(AlertKind.MISSED) == 2
 
 
 async def test_after_a_start_only_what_was_not_made_up_counts_as_missed(here):
     """What was told before the restart is not told again."""
     plan(here, missing(4, success=True))
-    await here.watch().check()
+    await here.environment_monitor().check()
     assert AlertKind.MISSED not in quiet(here)
 
     plan(here, missing(4, success=False))
-    await here.watch().check()
+    await here.environment_monitor().check()
     assert here.alerts.about(AlertKind.MISSED) == ["nightly"]
 
 
-async def test_schedules_that_cannot_be_read_ring(here):
+async def test_schedules_that_cannot_be_read_raise_an_alert(here):
     """No backup will come of them."""
     plan(here, NIGHTLY)
-    watch = here.watch()
+    watch = here.environment_monitor()
     (here.path / "schedule.json").write_text("{")
     await watch.check()
     assert here.alerts.about(AlertKind.OVERDUE) == ["schedule.json"]
@@ -183,9 +184,9 @@ async def test_schedules_that_cannot_be_read_ring(here):
 # -- server -----------------------------------------------------------------------------------------
 
 
-async def test_a_server_that_does_not_answer_rings(here):
+async def test_a_server_that_does_not_answer_raises_an_alert(here):
     """Named by host and port, never with its password."""
-    await here.watch().check()
+    await here.environment_monitor().check()
 
     assert "127.0.0.1:1" in here.alerts.message(AlertKind.CREDENTIAL)
     assert NOWHERE not in here.alerts.message(AlertKind.CREDENTIAL)
@@ -203,10 +204,10 @@ def certificate(tmp_path):
 @pytest.mark.parametrize(
     ("days", "words"), [(-20, ""), (-12.5, "expires at"), (0, "expires at"), (2, "has expired")]
 )
-async def test_a_certificate_that_will_expire_soon_rings(here, certificate, days, words):
+async def test_a_certificate_that_will_expire_soon_raises_an_alert(here, certificate, days, words):
     """From 14 days before, and after it has."""
     here.clock.at = datetime.now(UTC) + timedelta(days=days)  # noqa: TID251 - certificates are of today
-    await here.watch(certificate).check()
+    await here.environment_monitor(certificate).check()
 
     assert here.alerts.about(AlertKind.CERTIFICATE) == (["server.pem"] if words else [])
     if words:
@@ -214,9 +215,9 @@ async def test_a_certificate_that_will_expire_soon_rings(here, certificate, days
         assert str(certificate.parent) not in here.alerts.message(AlertKind.CERTIFICATE)
 
 
-async def test_a_new_certificate_is_quiet_again(here, certificate):
+async def test_a_new_certificate_resolves_the_alert(here, certificate):
     """And one that cannot be read rings like one that has expired."""
-    watch = here.watch(certificate)
+    watch = here.environment_monitor(certificate)
     data = certificate.read_bytes()
     for broken in (b"no certificate", None):
         if broken is None:
@@ -233,9 +234,9 @@ async def test_a_new_certificate_is_quiet_again(here, certificate):
 
 async def test_without_days_nobody_is_told_of_certificates(tmp_path, certificate):
     """0 = never."""
-    here = Installation(tmp_path, certificate_days=0)
-    here.clock.go(days=4000)
-    await here.watch(certificate).check()
+    here = MonitoredInstallation(tmp_path, certificate_days=0)
+    here.clock.advance(days=4000)
+    await here.environment_monitor(certificate).check()
 
     assert quiet(here) == set()
     await here.close()
@@ -244,14 +245,14 @@ async def test_without_days_nobody_is_told_of_certificates(tmp_path, certificate
 # -- backups ----------------------------------------------------------------------------------------
 
 
-async def test_a_damaged_backup_rings_without_any_check(here):
+async def test_a_damaged_backup_raises_an_alert_without_any_check(here):
     """A look at the directory shows it, and that it is whole again."""
     here.catalogue.directory.prepare()
     manifest = await write_backup(here.catalogue.directory)
     file = here.path / manifest.file
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
-    watch = here.watch()
+    watch = here.environment_monitor()
     await watch.check()
     assert here.alerts.about(AlertKind.VERIFICATION) == [manifest.backup_id]
 
@@ -267,7 +268,7 @@ async def test_a_directory_that_cannot_be_read_keeps_nothing_else_from_being_wat
     here.path.write_text("a file")
     here.clock.at = datetime.now(UTC)  # noqa: TID251 - certificates are of today
 
-    await here.watch(certificate).check()
+    await here.environment_monitor(certificate).check()
 
     assert "could not" in caplog.text
     assert here.alerts.about(AlertKind.CERTIFICATE) == ["server.pem"]
