@@ -201,7 +201,7 @@ class _MemoryMeter(Thread):
             self.peak_bytes = max(self.peak_bytes, together, alone)
 
     def stop(self) -> None:
-        """End the watch."""
+        """Stop measuring."""
         self._done.set()
         self.join()
 

@@ -50,9 +50,9 @@ def test_every_scheme_that_is_allowed_is_known():
 
 def test_the_pauses_are_told_as_they_are():
     """Numbers in sentences are those of the code."""
-    patience = RetryPolicy()
+    policy = RetryPolicy()
 
-    assert list(patience.pauses) == [10, 60, 300, 1800, 7200]
+    assert list(policy.pauses) == [10, 60, 300, 1800, 7200]
     told = "after 10 seconds, 1 minute, 5 minutes, 30 minutes and 2 hours"
     assert told in section(TEXT, "Delivery")
-    assert f"{patience.seconds:.0f} seconds" in section(TEXT, "Delivery")
+    assert f"{policy.seconds:.0f} seconds" in section(TEXT, "Delivery")

@@ -131,7 +131,7 @@ async def test_what_is_over_cannot_be_cancelled(runs):
 
 
 async def test_a_key_makes_two_requests_one(runs):
-    """The second gets the first one's run; another asker has other keys; two may have none."""
+    """The second gets the first one's run; another requester has other keys; two may have none."""
     key = IdempotencyKey("key", "a" * 64)
     assert await runs.find_by_key("alice", key) is None
     assert await runs.add(run(1), key) is None

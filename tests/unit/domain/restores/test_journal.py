@@ -139,7 +139,7 @@ def test_a_journal_of_another_version_is_refused(key, value):
 
 @pytest.mark.parametrize("key", ["recovery_id", "phase", "swaps", "server"])
 def test_a_journal_without_a_fact_is_refused(key):
-    """Nothing that a recovery needs has a default."""
+    """Nothing that a restore needs has a default."""
     facts = json.loads(encode_journal(JOURNAL))
     del facts[key]
 

@@ -62,7 +62,7 @@ def test_everything_is_restored_under_its_own_name():
 
 
 def test_a_restore_loads_into_schemas_of_its_own():
-    """One a target, known as such; without a recovery it loads into the target itself."""
+    """One a target, known as such; without a restore it loads into the target itself."""
     restore_id = RestoreId("restore_0123456789ab")
     loads = plan_loads(TWO, RestoreRequest(TWO.backup_id), restore_id)
     (renamed,) = plan_loads(ONE, RestoreRequest(ONE.backup_id, into="other"), restore_id)
