@@ -20,7 +20,7 @@ from tests.corpora.shops import CHANGES, SHOP
 from tests.fixtures.accounts import databases
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.cli import Cli
-from tests.fixtures.killed_restores import Driver, driver
+from tests.fixtures.killed_restores import ForkedRestores, forked_restores
 from tests.fixtures.series import series
 from tests.fixtures.servers import OwnServers, Sql
 from tests.oracle.snapshots import Snapshot, assert_same, snapshot
@@ -51,7 +51,7 @@ class Shop:
 
     def __init__(self, url: str, backups: Path) -> None:
         self.url = url
-        self.drive: Driver
+        self.drive: ForkedRestores
         self.backstay = Backstay(url, backups)
         self._resetting = Backstay(url, backups, undo_minutes=0)
         self.sql = Sql(url)
@@ -147,7 +147,7 @@ def server_of_its_own(own_server: OwnServers) -> PrivateServer:
 async def shop(server_of_its_own: PrivateServer, tmp_path: Path) -> AsyncIterator[Shop]:
     """A shop, changed after its backup."""
     made = Shop(server_of_its_own.url, tmp_path / "backups")
-    with driver(made.backstay) as made.drive:
+    with forked_restores(made.backstay) as made.drive:
         await made.open()
         yield made
     await made.close()

@@ -24,7 +24,8 @@ from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
 from app.storage.journals import Journals
 from tests.fixtures.accounts import databases
-from tests.fixtures.backstay import Backstay, TestClock
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.clocks import SystemClock
 from tests.fixtures.servers import OwnServers, Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -116,9 +117,9 @@ class Store:
         self.recoveries = RecoveryService(
             server=self._target,
             catalogue=catalogue,
-            clock=TestClock(),
+            clock=SystemClock(),
             journals=Journals(backups.parent / "state"),
-            backups=BackupService(self._target, catalogue, TestClock()),
+            backups=BackupService(self._target, catalogue, SystemClock()),
         )
 
     async def open(self) -> None:

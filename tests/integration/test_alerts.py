@@ -24,7 +24,7 @@ from app.notices.messenger import AppriseMessenger
 from app.notices.silence import silence
 from app.services.alerts.delivery import RetryPolicy
 from app.services.alerts.service import AlertService
-from tests.fixtures.endpoints import EveryRecord
+from tests.fixtures.endpoints import EveryLogRecord
 
 
 QUICK = RetryPolicy(seconds=30, pauses=(0.05, 0.05, 0.05))
@@ -381,7 +381,7 @@ async def test_no_secret_is_told(world, endpoint, mail):
         f"json://127.0.0.1:1/{token}",
         patience=RetryPolicy(seconds=30, pauses=(60, 60)),
     )
-    with EveryRecord() as logs:
+    with EveryLogRecord() as logs:
         endpoint.status, mail.refuses = 500, True
         await service.raise_alert(DISK)
         await service.flush(30)
@@ -502,7 +502,7 @@ async def test_a_run_without_an_error_is_told_all_the_same(world):
 def test_logs_of_libraries_reach_nobody():
     """Whoever installs a handler at the root."""
     silence()
-    with EveryRecord() as logs:
+    with EveryLogRecord() as logs:
         for name in ("apprise", "urllib3.connectionpool", "httpx", "httpcore.http11"):
             logging.getLogger(name).error("https://secret")
 

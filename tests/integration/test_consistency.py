@@ -21,19 +21,19 @@ from tests.fixtures.accounts import (
     account,
     as_account,
     files,
+    grants_without,
     login,
 )
 from tests.fixtures.backstay import Backstay
-from tests.fixtures.consistency import (
+from tests.fixtures.concurrent_writers import (
     ACCOUNTS,
     CHUNK_BYTES,
-    DICE,
+    RANDOM,
     TABLES,
     WRITER_ERRORS,
-    bank,
-    grants_without,
-    large_table,
-    same,
+    create_accounts,
+    create_large_table,
+    is_same,
     transfer,
     writers,
 )
@@ -64,7 +64,7 @@ async def test_k1_bank(rung, own_server, tmp_path):
     with own_server(*(() if binlog else ("--skip-log-bin",))) as server, ExitStack() as stack:
         sql = stack.enter_context(Sql(server.url))
         sql.script(["CREATE DATABASE bank", "USE bank"])
-        bank(sql)
+        create_accounts(sql)
         name = stack.enter_context(
             account(sql, *(f"{right} ON bank.*" for right in READER), *rights)
         )
@@ -161,7 +161,7 @@ async def test_k3_ddl_storm(kind, backstay, sql, database):
 
     def step(client: Sql) -> None:
         client.script(STORM[kind])
-        time.sleep(DICE.random() / 50)
+        time.sleep(RANDOM.random() / 50)
 
     with writers(backstay.url, database, 1, step):
         for _ in range(6):
@@ -217,7 +217,7 @@ async def test_k3_ddl_at_each_step(phase, ddl, backstay, sql, database):
     # The second attempt, if one was needed, saw the database as it is now.
     copy = snapshot(backstay.url, await backstay.copy(manifest))
     after = snapshot(backstay.url, database)
-    assert same(copy, before) or same(copy, after)
+    assert is_same(copy, before) or is_same(copy, after)
 
 
 async def test_k3_swap_between_two_tables(backstay, sql, database):
@@ -271,7 +271,7 @@ async def test_k9_another_program_holds_the_stage(own_server, tmp_path):
 @pytest.mark.parametrize("may_stop_logging", [True, False])
 async def test_alter_does_not_wait_for_the_end(may_stop_logging, backstay, sql, database):
     """An ALTER of a table already read waits for nobody, unless we may not leave the binary log."""
-    large_table(sql)
+    create_large_table(sql)
     for number in range(60):
         sql.run(f"CREATE TABLE z{number} (id INT PRIMARY KEY)")
     times: dict[Phase, float] = {}

@@ -11,11 +11,12 @@ from tests.fixtures.accounts import (
     as_account,
     databases,
     files,
+    grants_without,
     others,
     wait_until,
 )
 from tests.fixtures.backstay import Backstay
-from tests.fixtures.consistency import CHUNK_BYTES, DICE, grants_without, large_table
+from tests.fixtures.concurrent_writers import CHUNK_BYTES, RANDOM, create_large_table
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -28,7 +29,7 @@ def killer(sql: Sql, phase: Phase, events: int) -> Progress:
         if progress.phase is phase:
             left[0] -= 1
             if left[0] == 0:
-                sql.run(f"KILL {DICE.choice(others(sql))}")
+                sql.run(f"KILL {RANDOM.choice(others(sql))}")
 
     return Progress(listener=listener)
 
@@ -38,7 +39,7 @@ def lone(own_server, tmp_path):
     """A server of its own with a large table, so that all other connections on it are ours."""
     with own_server() as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE d", "USE d"])
-        large_table(sql)
+        create_large_table(sql)
         yield Backstay(server.url, tmp_path / "backups"), sql
 
 

@@ -11,7 +11,14 @@ from tests.fixtures.accounts import (
     wait_until,
 )
 from tests.fixtures.backstay import Backstay, client_arguments
-from tests.fixtures.consistency import CHUNK_BYTES, WRITER_ERRORS, bank, same, transfer, writers
+from tests.fixtures.concurrent_writers import (
+    CHUNK_BYTES,
+    WRITER_ERRORS,
+    create_accounts,
+    is_same,
+    transfer,
+    writers,
+)
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -77,7 +84,7 @@ async def test_k5_replay_from_the_position(own_server, tmp_path):
     with own_server() as server, own_server("--skip-log-bin") as spare:
         with Sql(server.url) as sql:
             sql.script(["CREATE DATABASE bank", "USE bank"])
-            bank(sql)
+            create_accounts(sql)
             source = Backstay(server.url, tmp_path / "backups")
 
             def step(client: Sql) -> None:
@@ -95,7 +102,7 @@ async def test_k5_replay_from_the_position(own_server, tmp_path):
             live = snapshot(server.url, "bank")
         target = Backstay(spare.url, tmp_path / "backups")
         await target.restore(manifest)
-        assert not same(live, snapshot(spare.url, "bank"))
+        assert not is_same(live, snapshot(spare.url, "bank"))
         await asyncio.to_thread(replay, spare.url, log)
         assert_same(live, snapshot(spare.url, "bank"))
         for backstay in (source, target):

@@ -9,7 +9,7 @@ import pytest
 from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
 from app.notices.addresses import parse_ping_urls
 from app.notices.pings import Pings
-from tests.fixtures.endpoints import EveryRecord
+from tests.fixtures.endpoints import EveryLogRecord
 
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -79,7 +79,7 @@ async def test_nothing_is_told_of_other_runs(endpoint, pings):
 async def test_a_refused_ping_is_sent_three_times(endpoint, pings):
     """Then it is given up, with a warning that holds no secret."""
     endpoint.status = 503
-    with EveryRecord() as logs:
+    with EveryLogRecord() as logs:
         await pings.ended(run(RunState.SUCCEEDED, schedule="hourly"))
         await pings.close(30)
 
