@@ -28,20 +28,20 @@ async def test_keys(code, chunk_bytes, threads, backstay, sql, database):
 
 async def test_keys_in_the_eyes_of_the_vendors_program(backstay, sql, database):
     """Tables cut into many ranges load by the mysql client, and dump like their source."""
-    sql.script([*sizes.c1(), *sizes.c2(), *sizes.c3()])
+    sql.script([*sizes.sparse_keys(), *sizes.collated_keys(), *sizes.unusual_keys()])
 
     manifest = await backstay.round_trip(database, chunk_bytes=4000)
 
-    assert ranges(manifest, "c1_outlier") > 5
-    assert ranges(manifest, "c2_ci") > 2
-    assert ranges(manifest, "c3_binary") > 10
+    assert ranges(manifest, "sparse_outlier") > 5
+    assert ranges(manifest, "collated_ci") > 2
+    assert ranges(manifest, "unusual_binary") > 10
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 999, 1000, 1001])
 async def test_c4_counts(count, threads, backstay, sql, database):
     """Tables of no row, one row, and one less, as many and one more than the first chunk asks for."""
-    sql.script(sizes.c4(count))
+    sql.script(sizes.counted_rows(count))
 
     await assert_whole(
         backstay, sql, database, chunk_bytes=1 if count < 9 else 5000, threads=threads
@@ -50,12 +50,12 @@ async def test_c4_counts(count, threads, backstay, sql, database):
 
 async def test_c4_chunks_of_one_row(backstay, sql, database):
     """A target smaller than any row gives chunks of about one row each."""
-    sql.script(sizes.c4(40))
+    sql.script(sizes.counted_rows(40))
 
     manifest = await assert_whole(backstay, sql, database, chunk_bytes=1, threads=2)
 
-    assert ranges(manifest, "c4_int") >= 1
-    assert all(row_count <= 40 for row_count in statement_rows(manifest, "c4_int"))
+    assert ranges(manifest, "counted_int") >= 1
+    assert all(row_count <= 40 for row_count in statement_rows(manifest, "counted_int"))
 
 
 def key_table(name, kind, values, *, options=""):

@@ -39,7 +39,7 @@ def check(file: Path, codec: Codec) -> None:
 @pytest.mark.parametrize("codec", Codec)
 async def test_f10_one_database_loads_by_hand(codec, backstay, sql, database):
     """One database loads into a database of any name, with values and objects as they were."""
-    for corpus in (types.t1, types.t3, objects.o3, objects.o4):
+    for corpus in (types.extreme_values, types.binary_values, objects.triggers, objects.routines):
         sql.script(corpus())
     manifest = await backstay.backup(database, codec=codec)
     by_hand = backstay.new_name()
@@ -57,7 +57,7 @@ async def test_f10_several_databases_load_by_hand(backstay, sql, database, own_s
     """Several databases load into a server that has none of them, without naming any."""
     second = backstay.new_name()
     sql.run(f"CREATE DATABASE {second} DEFAULT CHARACTER SET koi8r")
-    sql.script(types.t1())
+    sql.script(types.extreme_values())
     sql.run(f"CREATE TABLE {second}.t (id INT PRIMARY KEY, v VARCHAR(20))")
     sql.run(f"INSERT INTO {second}.t VALUES (1, 'привет'), (2, NULL)")
     sql.run(f"CREATE VIEW {database}.across AS SELECT v FROM {second}.t")

@@ -94,11 +94,11 @@ async def test_r8_a_whole_restore(backstay, sql, shop):
 
 async def test_r8_several_databases(backstay, sql, shop, other):
     """Databases with keys into each other change places together, and come back by one undo."""
-    sql.script([*objects.o6(shop, other), f"CREATE TABLE {other}.plain (id INT)"])
+    sql.script([*objects.foreign_keys(shop, other), f"CREATE TABLE {other}.plain (id INT)"])
     manifest = await backstay.backup(shop, other)
     backed_up = [snapshot(backstay.url, name) for name in (shop, other)]
-    sql.script(["SET foreign_key_checks = 0", f"DELETE FROM {other}.o6_far"])
-    sql.script([f"DROP TABLE {other}.plain", "DROP TABLE o6_wide", "DELETE FROM o6_self"])
+    sql.script(["SET foreign_key_checks = 0", f"DELETE FROM {other}.fk_far"])
+    sql.script([f"DROP TABLE {other}.plain", "DROP TABLE fk_wide", "DELETE FROM fk_self"])
     sql.run("SET foreign_key_checks = 1")
     before = [snapshot(backstay.url, name) for name in (shop, other)]
 
@@ -106,7 +106,7 @@ async def test_r8_several_databases(backstay, sql, shop, other):
 
     for name, one in zip((shop, other), backed_up, strict=True):
         assert_same(one, snapshot(backstay.url, name))
-    assert errno(sql, f"DELETE FROM {other}.o6_far") == errno(sql, "DELETE FROM o6_near") == 1451
+    assert errno(sql, f"DELETE FROM {other}.fk_far") == errno(sql, "DELETE FROM fk_near") == 1451
     await backstay.recoveries.undo(result.restore_id)
     for name, one in zip((shop, other), before, strict=True):
         assert_same(one, snapshot(backstay.url, name))
@@ -114,7 +114,7 @@ async def test_r8_several_databases(backstay, sql, shop, other):
 
 async def test_r8_one_of_several_databases(backstay, sql, shop, other):
     """One database of several is restored in place, or under another name; keys bind the live ones."""
-    sql.script(objects.o6(shop, other))
+    sql.script(objects.foreign_keys(shop, other))
     manifest = await backstay.backup(shop, other)
     before = snapshot(backstay.url, other)
     sql.run("DELETE FROM purchase")
@@ -123,7 +123,7 @@ async def test_r8_one_of_several_databases(backstay, sql, shop, other):
 
     assert result.databases == (shop,)
     assert_same(before, snapshot(backstay.url, other))
-    assert errno(sql, f"DELETE FROM {other}.o6_far") == errno(sql, "DELETE FROM o6_near") == 1451
+    assert errno(sql, f"DELETE FROM {other}.fk_far") == errno(sql, "DELETE FROM fk_near") == 1451
     copy = backstay.new_name()
     with untouched(backstay, shop, other):
         with pytest.raises(InvalidRequestError, match="names one database"):

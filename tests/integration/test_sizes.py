@@ -31,7 +31,7 @@ MANY_TABLES_SECONDS = series(60, 300)
 
 async def test_s1_values_that_fit_neither_hex_nor_quote(backstay, sql, database):
     """9 MB values leave and enter a server whose packet is 16 MB, though their hex is larger."""
-    sql.script(sizes.s1(9))
+    sql.script(sizes.large_values(9))
 
     manifest = await backstay.round_trip(database)
 
@@ -62,7 +62,7 @@ def wide(own_server):
         with Sql(source.url) as root:
             root.run(f"SET GLOBAL max_allowed_packet = {128 * MEBIBYTE}")
         with Sql(source.url) as client:
-            client.script(["CREATE DATABASE wide", "USE wide", *sizes.s1(40)])
+            client.script(["CREATE DATABASE wide", "USE wide", *sizes.large_values(40)])
             client.run(f"SET GLOBAL max_allowed_packet = {16 * MEBIBYTE}")
         yield source
 
@@ -106,7 +106,7 @@ async def test_s1_a_value_larger_than_the_packet(wide, own_server, tmp_path):
     source = Backstay(wide.url, directory)
     manifest = await source.backups.info(backup_id)
 
-    with pytest.raises(IncompatibleServerError, match=r"'s1_wide' needs .* at least 4\d{7}"):
+    with pytest.raises(IncompatibleServerError, match=r"'large_values' needs .* at least 4\d{7}"):
         await source.restore(manifest, "copy")
 
     with Sql(wide.url) as client:
@@ -180,7 +180,7 @@ async def test_s1_a_source_with_a_small_packet(own_server, tmp_path):
 
 async def test_s2_wide_tables(backstay, sql, database):
     """Tables of 1,000 and more columns come back."""
-    sql.script(sizes.s2())
+    sql.script(sizes.wide_tables())
 
     await backstay.round_trip(database)
 
@@ -191,7 +191,7 @@ async def test_s3_many_tables(own_server, tmp_path):
     """More tables than the server keeps open are backed up and restored in bounded time."""
     with own_server(f"--table-open-cache={MANY_TABLES * 4 // 10}") as many:
         with Sql(many.url) as client:
-            client.script(["CREATE DATABASE many", "USE many", *sizes.s3(MANY_TABLES)])
+            client.script(["CREATE DATABASE many", "USE many", *sizes.many_tables(MANY_TABLES)])
         backstay = Backstay(many.url, tmp_path / "backups")
         began = time.monotonic()
         manifest = await backstay.backup("many")
@@ -217,7 +217,7 @@ async def test_s3_many_tables(own_server, tmp_path):
 
 async def test_s4_empty_tables(backstay, sql, database):
     """Tables without a row come back with what they are, and are counted with none."""
-    sql.script(sizes.s4())
+    sql.script(sizes.empty_tables())
 
     manifest = await backstay.round_trip(database)
 
@@ -240,9 +240,9 @@ async def test_s4_empty_database(backstay, sql, database):
 @pytest.mark.parametrize("chunk_bytes", [1, 100, MEBIBYTE])
 async def test_s5_rows_that_are_there_more_than_once(chunk_bytes, backstay, sql, database):
     """Equal rows without a key come back as often as they were there."""
-    sql.script(sizes.s5())
+    sql.script(sizes.repeated_rows())
     if chunk_bytes == 1:
-        sql.run("DELETE FROM s5_many LIMIT 4900")
+        sql.run("DELETE FROM repeated_many LIMIT 4900")
 
     await backstay.round_trip(database, chunk_bytes=chunk_bytes, judge=chunk_bytes > 1)
 
@@ -250,7 +250,7 @@ async def test_s5_rows_that_are_there_more_than_once(chunk_bytes, backstay, sql,
 @pytest.mark.parametrize("chunk_bytes", [500, 4096, 65 << 10])
 async def test_s6_text_around_the_edges_of_statements(chunk_bytes, backstay, sql, database):
     """Text that ends rows and statements, and rows that just fill one, come back."""
-    sql.script(sizes.s6(chunk_bytes))
+    sql.script(sizes.statement_edges(chunk_bytes))
 
     manifest = await backstay.round_trip(database, chunk_bytes=chunk_bytes)
 

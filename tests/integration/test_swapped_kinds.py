@@ -84,12 +84,12 @@ async def test_a_trigger_name_that_another_table_has_taken(backstay, sql, shop):
 def kinds(database: str) -> Mapping[str, Sequence[str | bytes]]:
     """Return the corpora whose tables are hard to move."""
     return {
-        "O7 sequences": objects.o7(database),
-        "O8 versioned": objects.o8(),
-        "O9 partitions": objects.o9(),
-        "O10 engines": objects.o10(),
-        "O1 names": objects.o1(),
-        "O3 triggers": objects.o3(),
+        "O7 sequences": objects.sequences(database),
+        "O8 versioned": objects.versioned_tables(),
+        "O9 partitions": objects.partitions(),
+        "O10 engines": objects.engines(),
+        "O1 names": objects.hostile_names(),
+        "O3 triggers": objects.triggers(),
     }
 
 
@@ -106,7 +106,7 @@ async def test_hard_tables_change_places(code, backstay, sql, shop):
 
     assert_same(before, snapshot(backstay.url, shop))
     if code.startswith("O10"):
-        merged = sql.run("SELECT id, v FROM o10_merge ORDER BY id, v")
+        merged = sql.run("SELECT id, v FROM engine_merge ORDER BY id, v")
         assert merged == [(1, "a"), (1, "again"), (2, "b")]
     if code.startswith("O7"):
         check_sequences(sql, shop)
@@ -114,10 +114,10 @@ async def test_hard_tables_change_places(code, backstay, sql, shop):
 
 def check_sequences(sql: Sql, shop: str) -> None:
     """Assert that defaults of columns draw from the sequences beside them."""
-    (before,) = sql.run("SELECT MAX(id), MAX(q) FROM o7_default")
+    (before,) = sql.run("SELECT MAX(id), MAX(q) FROM sequence_default")
     # The third of them has run out.
-    sql.run("INSERT INTO o7_default (v, n) VALUES (7, 0)")
-    (after,) = sql.run("SELECT id, q FROM o7_default WHERE v = 7")
+    sql.run("INSERT INTO sequence_default (v, n) VALUES (7, 0)")
+    (after,) = sql.run("SELECT id, q FROM sequence_default WHERE v = 7")
     assert after > before
     defaults = sql.run(
         "SELECT COLUMN_DEFAULT FROM information_schema.COLUMNS"
@@ -132,12 +132,12 @@ async def test_one_of_the_hard_tables(backstay, sql, shop):
     sql.script(kinds(shop)["O7 sequences"])
     manifest = await backstay.backup(shop)
     before = snapshot(backstay.url, shop)
-    sql.script(["DELETE FROM o7_default", "SELECT SETVAL(o7_plain, 9000)"])
+    sql.script(["DELETE FROM sequence_default", "SELECT SETVAL(sequence_plain, 9000)"])
 
-    for tables in (("o7_default",), ("o7_plain",)):
+    for tables in (("sequence_default",), ("sequence_plain",)):
         await backstay.restore(manifest, tables=tables)
 
     check_sequences(sql, shop)
-    sql.script(["DELETE FROM o7_default WHERE v = 7"])
+    sql.script(["DELETE FROM sequence_default WHERE v = 7"])
     after = snapshot(backstay.url, shop)
     assert after["content"] == before["content"]
