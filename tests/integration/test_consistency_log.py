@@ -1,4 +1,4 @@
-"""K4, K5, K9: a backup waits for nobody for long, and the binary log goes on from its position."""
+"""A backup waits for nobody for long, and the binary log goes on from its position (hazards 5 and 75)."""
 
 import asyncio
 import subprocess
@@ -35,7 +35,7 @@ def sleepers(sql: Sql) -> list[int]:
     return [row[0] for row in sql.run(listing)]
 
 
-async def test_k4_long_query_before_flush(own_server, tmp_path):
+async def test_a_long_query_makes_us_give_up_the_lock_in_time(own_server, tmp_path):
     """A query that holds up our lock makes us give up in time, and nobody waits longer than that."""
     with own_server() as server, Sql(server.url) as sql, Sql(server.url) as holder:
         sql.script(["CREATE DATABASE d", "USE d", "CREATE TABLE t (id INT PRIMARY KEY, v INT)"])
@@ -79,7 +79,7 @@ def replay(url: str, log: bytes) -> None:
     subprocess.run(program, input=log, check=True, timeout=60)
 
 
-async def test_k5_replay_from_the_position(own_server, tmp_path):
+async def test_the_binary_log_from_the_position_gives_the_live_tables(own_server, tmp_path):
     """The binary log, replayed from the recorded position over the copy, gives the live tables."""
     with own_server() as server, own_server("--skip-log-bin") as spare:
         with Sql(server.url) as sql:

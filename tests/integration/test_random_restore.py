@@ -138,7 +138,7 @@ def change(sql: Sql, scenario: Scenario) -> None:
 
 
 def scratch(sql: Sql) -> set[str]:
-    """Return the names of schemas that recoveries made."""
+    """Return the names of schemas that restores made."""
     return {name for (name,) in sql.run("SHOW DATABASES") if "__bk_" in name}
 
 
@@ -175,8 +175,8 @@ async def test_a_restore_changes_what_it_names_and_nothing_else(scenario, server
             else:
                 await replace(backstay, manifest, scenario, then, before)
         finally:
-            for one in {name} | (scratch(sql) - foreign):
-                sql.run(f"DROP DATABASE {quote(one)}")
+            for schema in {name} | (scratch(sql) - foreign):
+                sql.run(f"DROP DATABASE {quote(schema)}")
             await backstay.close()
 
 

@@ -75,8 +75,10 @@ async def test_a_refresh_token_is_good_once(tmp_path):
 
         assert second.refresh_token != first.refresh_token
         assert second.access_token != first.access_token
-        one, two = [await here.signins.identify(g.access_token) for g in (first, second)]
-        assert one == two
+        before, after = [
+            await here.signins.identify(grant.access_token) for grant in (first, second)
+        ]
+        assert before == after
         assert (await here.signins.refresh(second.refresh_token, HOME)).role is Role.OPERATOR
 
 
@@ -101,7 +103,7 @@ async def test_of_many_at_once_one_refresh_token_serves_one(tmp_path):
 
         grants = [answer for answer in answers if isinstance(answer, Grant)]
         assert len(grants) == 1
-        assert sum(isinstance(one, NotAuthenticatedError) for one in answers) == 9
+        assert sum(isinstance(answer, NotAuthenticatedError) for answer in answers) == 9
         assert await here.is_over(grants[0])
 
 
@@ -132,16 +134,16 @@ async def test_a_wrong_secret_for_a_login_ends_it(tmp_path):
 async def test_logging_out_ends_the_login_at_once(tmp_path):
     """By the access token or by the refresh token; twice is fine."""
     async with open_sign_ins(tmp_path) as here:
-        one, two, three = [await here.login() for _ in range(3)]
-        who = await here.signins.identify(one.access_token)
+        first, second, third = [await here.login() for _ in range(3)]
+        who = await here.signins.identify(first.access_token)
         for _ in range(2):
             await here.signins.sign_out(who)
-            await here.signins.sign_out(two.refresh_token)
+            await here.signins.sign_out(second.refresh_token)
         await here.signins.sign_out(Identity("jane", Role.ADMIN))
 
-        assert await here.is_over(one)
-        assert await here.is_over(two)
-        assert (await here.signins.identify(three.access_token)).role is Role.OPERATOR
+        assert await here.is_over(first)
+        assert await here.is_over(second)
+        assert (await here.signins.identify(third.access_token)).role is Role.OPERATOR
 
 
 async def test_a_new_role_counts_at_once(tmp_path):
@@ -241,6 +243,6 @@ async def test_a_login_serves_no_other_name(tmp_path):
         who = await here.signins.identify(grant.access_token)
         forged = (replace(who, name="bob"), replace(who, session_id="0" * 32))
 
-        for one in forged:
+        for claims in forged:
             with pytest.raises(NotAuthenticatedError):
-                await here.signins.identify(here.tokens.mint(one))
+                await here.signins.identify(here.tokens.mint(claims))

@@ -93,10 +93,14 @@ async def test_the_first_admin_is_made_once(tmp_path):
         open_sign_ins(tmp_path, ann=False) as here,
         open_sign_ins(tmp_path, ann=False) as there,
     ):
-        calls = [one.users.ensure_first_admin(PASSWORD) for one in (here, there) * 5]
+        calls = [
+            installation.users.ensure_first_admin(PASSWORD) for installation in (here, there) * 5
+        ]
 
         assert sorted(await asyncio.gather(*calls)) == [False] * 9 + [True]
-        assert [(one.name, one.role) for one in await here.users.list()] == [("admin", Role.ADMIN)]
+        assert [(user.name, user.role) for user in await here.users.list()] == [
+            ("admin", Role.ADMIN)
+        ]
         assert not await here.users.ensure_first_admin(OTHER)
         assert (await here.login("admin")).role is Role.ADMIN
 
@@ -136,7 +140,7 @@ async def test_names_are_taken_however_they_are_written(tmp_path):
         assert (await here.users.create("Bob", PASSWORD, Role.VIEWER)).name == "bob"
         with pytest.raises(UserExistsError):
             await here.users.create("BOB", PASSWORD, Role.VIEWER)
-        assert [one.name for one in await here.users.list()] == ["ann", "bob"]
+        assert [user.name for user in await here.users.list()] == ["ann", "bob"]
 
 
 async def test_what_makes_no_sense_changes_nothing(tmp_path):
