@@ -56,11 +56,12 @@ def test_a_request_is_named_in_its_answer_and_on_the_lines_of_what_it_began(api)
     answer = client.post(f"{BACKUP}/create", json={"databases": ["is-not-there"]})
     run = finished(client, answer.json()["run_id"])
 
-    def told():
-        return [line for line in _lines(api) if line.get("run_id") == run["run_id"]]
+    def failures():
+        lines = [line for line in _lines(api) if line.get("run_id") == run["run_id"]]
+        return [line for line in lines if line["event"] == "Run failed"]
 
-    wait_until(lambda: bool(told()), "the failure is in the log")
-    (line,) = [line for line in told() if line["event"] == "Run failed"]
+    wait_until(lambda: bool(failures()), "the failure is in the log")
+    (line,) = failures()
     assert line["request_id"] == answer.headers["X-Request-Id"]
     assert line["user"] == run["asked_by"] == "some-operator"
     assert line["facts"]["code"] == run["error"]["code"]
