@@ -63,5 +63,5 @@ docs: $(STAMP) ## prove that the documents are complete
 	@$(BIN)/python -m pytest tests/architecture $(ARGS)
 
 clean: ## remove everything that `make` made
-	@rm -rf .venv .pythons .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
+	@rm -rf .venv .pythons .servers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
 	@find app tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

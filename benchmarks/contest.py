@@ -68,11 +68,11 @@ def compete(server: BenchServer, contestants: list[Contestant], rounds: int) -> 
     """
     scores = [Score(contestant.name, contestant.command) for contestant in contestants]
     for _ in range(rounds):
-        for one, score in zip(contestants, scores, strict=True):
+        for contestant, score in zip(contestants, scores, strict=True):
             if score.failure:
                 continue
             try:
-                score.runs.append(_run(server, one))
+                score.runs.append(_run(server, contestant))
             except ContestantFailedError as error:
                 score.failure = str(error)
     return scores
@@ -143,15 +143,15 @@ def _differences(found: dict[str, int], expected: dict[str, int]) -> str:
     return f"restored {len(names)} of {len(expected)} tables wrongly: {shown}"
 
 
-def _run(server: BenchServer, one: Contestant) -> Run:
-    one.prepare()
+def _run(server: BenchServer, contestant: Contestant) -> Run:
+    contestant.prepare()
     os.sync()
     server.settle()
     cpu_before = server.cpu_seconds()
     started = time.perf_counter()
     # A shell on purpose: the peers are what people type, pipes included.
     process = subprocess.Popen(
-        ["bash", "-o", "pipefail", "-c", one.command],
+        ["bash", "-o", "pipefail", "-c", contestant.command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -169,13 +169,13 @@ def _run(server: BenchServer, one: Contestant) -> Run:
     if process.returncode != 0:
         last = said.decode(errors="replace").strip().splitlines()[-1:] or [""]
         raise ContestantFailedError(f"exit status {process.returncode}: {last[0]}")
-    one.check()
+    contestant.check()
     return Run(
         seconds=seconds,
         client_cpu_seconds=usage.ru_utime + usage.ru_stime,
         server_cpu_seconds=server_cpu,
         peak_bytes=meter.peak_bytes,
-        output_bytes=size_bytes(one.output) if one.output else 0,
+        output_bytes=size_bytes(contestant.output) if contestant.output else 0,
     )
 
 
@@ -201,7 +201,7 @@ class _MemoryMeter(Thread):
             self.peak_bytes = max(self.peak_bytes, together, alone)
 
     def stop(self) -> None:
-        """End the watch."""
+        """Stop measuring."""
         self._done.set()
         self.join()
 

@@ -35,7 +35,7 @@ def run() -> tuple[str, list[dict[str, object]]]:
         if done.returncode:
             raise MicroBenchmarksFailedError(done.stdout)
         found = json.loads(path.read_text())["benchmarks"]
-    figures = [_figures(one) for one in found]
+    figures = [_figures(benchmark) for benchmark in found]
     return table(figures), figures
 
 
@@ -57,11 +57,11 @@ def table(figures: list[dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
-def _figures(one: dict[str, dict[str, object]]) -> dict[str, object]:
-    stats = one["stats"]
+def _figures(benchmark: dict[str, dict[str, object]]) -> dict[str, object]:
+    stats = benchmark["stats"]
     return {
-        "name": str(one["name"]).removeprefix("test_"),
-        "bytes": one["extra_info"]["bytes"],
+        "name": str(benchmark["name"]).removeprefix("test_"),
+        "bytes": benchmark["extra_info"]["bytes"],
         "median_seconds": stats["median"],
         "min_seconds": stats["min"],
         "max_seconds": stats["max"],

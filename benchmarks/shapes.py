@@ -232,8 +232,8 @@ _SMALL_KINDS = (
 )
 
 DATA_SETS = {
-    one.name: one
-    for one in (
+    data_set.name: data_set
+    for data_set in (
         DataSet("shop", shop.DEFAULT_MEGABYTES, shop.tables),
         DataSet("narrow", DEFAULT_MEGABYTES, narrow),
         DataSet("wide", DEFAULT_MEGABYTES, wide),

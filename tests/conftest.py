@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.fixtures.api",
     "tests.fixtures.control",
     "tests.fixtures.endpoints",
+    "tests.fixtures.alerting",
 ]
 
 # How long an example takes says how busy the machine is, not whether the program is right.

@@ -67,7 +67,7 @@ def _families(metrics: Metrics) -> Iterator[Metric]:
         "scheduler_lag_seconds", "How late the last scheduled run began.", metrics.lag_seconds
     )
     if metrics.alerts_open is not None:
-        yield _single("alerts_open", "Conditions that people were told of.", metrics.alerts_open)
+        yield _single("alerts_open", "Alerts that are open.", metrics.alerts_open)
     if metrics.history is not None:
         yield from _of_history(metrics.history)
     if metrics.health is not None:

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.cli import exits
-from app.documents.base import Document
 from app.domain.document import JsonObject
 from app.domain.runs.run import Failure
 from app.errors import AppError
+
+
+if TYPE_CHECKING:  # help needs no models of documents
+    from app.documents.base import Document
 
 
 _UNITS: Final = ("kB", "MB", "GB", "TB", "PB")
@@ -35,7 +38,7 @@ class CommandResult:
         code: Exit code.
     """
 
-    document: Document
+    document: "Document"
     show: Callable[[], None]
     code: int = exits.OK
 

@@ -92,7 +92,7 @@ class PrivateServer:
         server = cls(directory, options=options)
         (server.directory / "tmp").mkdir(parents=True)
         if template is None:
-            _install(server.data)
+            server._install()
         else:
             shutil.copytree(template / "data", server.data)
         return server
@@ -193,6 +193,32 @@ class PrivateServer:
     ) -> None:
         self.stop()
 
+    def _install(self) -> None:
+        """Make the system tables of an empty server."""
+        # The script breaks on a path with a space in it, so it gets one that has none.
+        with tempfile.TemporaryDirectory(prefix="backstay-", dir="/tmp") as short:
+            link = Path(short) / "server"
+            link.symlink_to(self.directory)
+            done = subprocess.run(
+                [
+                    _program("mariadb-install-db"),
+                    "--no-defaults",
+                    *_as_root(),
+                    f"--datadir={link / self.data.name}",
+                    f"--tmpdir={link / 'tmp'}",
+                    "--auth-root-authentication-method=normal",
+                    "--skip-test-db",
+                    REDO_LOG,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if done.returncode:
+            output = done.stdout.decode(errors="replace").strip()
+            raise SandboxError(f"mariadb-install-db failed:\n{output}")
+
     def _command(self) -> list[str]:
         return [
             _program("mariadbd"),
@@ -272,33 +298,6 @@ class PrivateServer:
             shutil.rmtree(self._socket_directory, ignore_errors=True)
             self._socket_directory = None
             self.socket = self.directory / "mariadb.sock"
-
-
-def _install(data: Path) -> None:
-    """Make the system tables of an empty server."""
-    # The script breaks on a path with a space in it, so it gets one that has none.
-    with tempfile.TemporaryDirectory(prefix="backstay-", dir="/tmp") as short:
-        link = Path(short) / "server"
-        link.symlink_to(data.parent)
-        done = subprocess.run(
-            [
-                _program("mariadb-install-db"),
-                "--no-defaults",
-                *_as_root(),
-                f"--datadir={link / data.name}",
-                f"--tmpdir={link / 'tmp'}",
-                "--auth-root-authentication-method=normal",
-                "--skip-test-db",
-                REDO_LOG,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode:
-        output = done.stdout.decode(errors="replace").strip()
-        raise SandboxError(f"mariadb-install-db failed:\n{output}")
 
 
 def find_program(name: str) -> str | None:

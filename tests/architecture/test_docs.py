@@ -41,7 +41,7 @@ def test_every_command_and_option_is_described(name):
     text = section((DOCS / "cli.md").read_text(), f"`{name}`")
     for parameter in COMMANDS[name].params:
         names = [parameter.metavar] if parameter.param_type_name == "argument" else parameter.opts
-        assert all(f"`{one}" in text for one in names if one != "--help"), names
+        assert all(f"`{name}" in text for name in names if name != "--help"), names
 
 
 def test_no_option_is_described_that_is_not_there():

@@ -57,9 +57,11 @@ def _body_fields(schema: dict[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _fields(operation: dict[str, Any]) -> dict[str, str]:
     fields = {
-        one["name"]: "required" if one["required"] else json.dumps(one["schema"].get("default"))
-        for one in operation.get("parameters", [])
-        if one["in"] == "query"
+        parameter["name"]: "required"
+        if parameter["required"]
+        else json.dumps(parameter["schema"].get("default"))
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "query"
     }
     for content in operation.get("requestBody", {"content": {}})["content"].values():
         fields |= _body_fields(_resolved(content["schema"]))
@@ -91,7 +93,11 @@ def test_every_field_of_a_request_is_described_with_its_default(route):
     """Queries and bodies in tables; headers by name."""
     text = section(TEXT, f"`{route}`")
     table = {row[0]: row[1:] for row in rows(text)[2:]}
-    headers = [one for one in ROUTES[route].get("parameters", []) if one["in"] == "header"]
+    headers = [
+        parameter
+        for parameter in ROUTES[route].get("parameters", [])
+        if parameter["in"] == "header"
+    ]
 
     assert {name: row[1] for name, row in table.items()} == _fields(ROUTES[route])
     assert all(row[0] and row[2].endswith(".") for row in table.values())
@@ -123,7 +129,7 @@ def test_every_key_of_an_answer_is_named(route):
 @pytest.mark.parametrize(
     ("model", "heading"),
     [(RunFacts, "Runs"), (ProgressFacts, "Runs"), (Problem, "Problems")],
-    ids=lambda one: getattr(one, "__name__", one),
+    ids=lambda case: getattr(case, "__name__", case),
 )
 def test_every_key_of_what_comes_often_is_explained(model, heading):
     """Runs, their progress, and problems have tables."""
@@ -138,10 +144,10 @@ def test_paths_in_texts_and_examples_lead_to_routes(page):
     text = page.read_text().replace("$API", "http://127.0.0.1:8000/api")
     path = r"(/(?:api|docs|openapi|healthz|readyz|metrics)\b[^\s`?'\";]*)"
     used = set(re.findall(rf"(?:`|`[A-Z]+ |127\.0\.0\.1:8000){path}", text)) - {"/api"}
-    patterns = [re.sub(r"\{\w+\}", "[^/]+", one) for one in PATHS]
+    patterns = [re.sub(r"\{\w+\}", "[^/]+", path) for path in PATHS]
 
     assert len(used) > 3
-    assert [one for one in used if not any(re.fullmatch(known, one) for known in patterns)] == []
+    assert [path for path in used if not any(re.fullmatch(known, path) for known in patterns)] == []
 
 
 def test_limits_are_told_as_they_are():

@@ -25,7 +25,7 @@ def _named():
             folder = "/".join(part for part in (base, place) if part)
             yield folder
             if (ROOT / folder).is_dir():
-                yield from (f"{folder}/{one}" for one in re.findall(r"`(\w+)/?`", content))
+                yield from (f"{folder}/{name}" for name in re.findall(r"`(\w+)/?`", content))
 
 
 def test_every_room_and_module_is_there():
@@ -33,12 +33,12 @@ def test_every_room_and_module_is_there():
     named = list(_named())
 
     assert len(named) > 80
-    assert [one for one in named if not _exists(one)] == []
+    assert [path for path in named if not _exists(path)] == []
 
 
-def test_what_wishes_lead_to_is_there():
+def test_every_path_that_a_text_names_is_there():
     """Each path in a text, from `app/` on."""
     paths = set(re.findall(r"`(app/[\w/.]+)`", TEXT))
 
     assert len(paths) > 40
-    assert [one for one in sorted(paths) if not _exists(one)] == []
+    assert [path for path in sorted(paths) if not _exists(path)] == []

@@ -30,7 +30,7 @@ def test_no_number_is_missing_or_given_twice():
 
 
 @pytest.mark.parametrize(("number", "title", "text"), HAZARDS, ids=lambda value: str(value)[:40])
-def test_each_has_a_guard_and_a_proof(number, title, text):
+def test_each_hazard_has_a_guard_and_a_proof(number, title, text):
     """In this order, both in words; modules that are named are there."""
     del number, title
     guard, proof = (
@@ -41,7 +41,7 @@ def test_each_has_a_guard_and_a_proof(number, title, text):
     assert guard
     assert proof
     assert guard.start() < proof.start()
-    assert [one for one in named if not (ROOT / "tests" / f"{one}.py").exists()] == []
+    assert [module for module in named if not (ROOT / "tests" / f"{module}.py").exists()] == []
 
 
 def test_every_code_of_the_first_series_is_mapped():
@@ -52,7 +52,7 @@ def test_every_code_of_the_first_series_is_mapped():
     assert list(table) == [
         f"{letter}{number}" for letter, most in SERIES.items() for number in range(1, most + 1)
     ]
-    assert {int(one) for cell in table.values() for one in cell.split(", ")} <= numbers
+    assert {int(number) for cell in table.values() for number in cell.split(", ")} <= numbers
 
 
 def test_no_code_cites_a_hazard_that_is_not_there():

@@ -69,10 +69,10 @@ async def test_the_printed_rights_are_those_that_the_program_asks_for(server, re
     assert await _missing(server, printed(heading), restores=restores) == []
     for right, scope in granted(needed):
         rest = [
-            ([one for one in rights if (one, of) != (right, scope)], of) for rights, of in needed
+            ([held for held in rights if (held, of) != (right, scope)], of) for rights, of in needed
         ]
-        found = await _missing(server, [one for one in rest if one[0]], restores=restores)
-        required = {(one.right, one.scope) for one in found if one.required}
+        found = await _missing(server, [grant for grant in rest if grant[0]], restores=restores)
+        required = {(gap.right, gap.scope) for gap in found if gap.required}
         assert required == {(right, scope)}
 
 
@@ -145,7 +145,7 @@ def test_the_example_of_settings_is_one(tmp_path, monkeypatch):
 def test_compose_keeps_what_it_must_keep_in_volumes():
     """The directories are those of the image, on volumes; everything else is read-only."""
     service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["backstay"]
-    volumes = {one.partition(":")[2] for one in service["volumes"]}
+    volumes = {volume.partition(":")[2] for volume in service["volumes"]}
     made = {name: service["environment"][name] for name in service["environment"]}
 
     assert {made["BACKSTAY_BACKUP_DIR"], made["BACKSTAY_STATE_DIR"]} == volumes

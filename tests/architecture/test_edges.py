@@ -7,12 +7,12 @@ import pytest
 
 
 CLI = Path(__file__).parents[2] / "app" / "cli"
-FILES = sorted(path for path in CLI.glob("*.py") if path.name != "serve.py")
+FILES = sorted(path for path in CLI.rglob("*.py") if path.name != "serve.py")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CLI)))
 def test_no_command_but_serve_needs_the_api(path):
-    """Recovery works when the service is down, or its libraries cannot be loaded."""
+    """A restore works when the service is down, or its libraries cannot be loaded."""
     imported = {
         name
         for node in ast.walk(ast.parse(path.read_text()))

@@ -25,14 +25,14 @@ PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas
 
 def answers_of(operation):
     """Return the documented answers by status."""
-    return {int(status): one for status, one in operation.facts["responses"].items()}
+    return {int(status): answer for status, answer in operation.facts["responses"].items()}
 
 
 def resolved(schema):
     """Return the schema behind a reference, or behind the one that may be left out."""
-    for one in (schema, *schema.get("anyOf", ())):
-        if "$ref" in one:
-            return DOCUMENT["components"]["schemas"][one["$ref"].rsplit("/", 1)[1]]
+    for part in (schema, *schema.get("anyOf", ())):
+        if "$ref" in part:
+            return DOCUMENT["components"]["schemas"][part["$ref"].rsplit("/", 1)[1]]
     return schema
 
 
@@ -50,7 +50,7 @@ operation_of_each = pytest.mark.parametrize("operation", OPERATIONS.values(), id
 def test_every_operation_is_described(operation):
     """A summary, a sentence, one tag that is explained, and a name of its own."""
     facts = operation.facts
-    tags = {one["name"]: one["description"] for one in DOCUMENT["tags"]}
+    tags = {tag["name"]: tag["description"] for tag in DOCUMENT["tags"]}
 
     assert facts["summary"]
     assert facts["description"].rstrip().endswith(".")
@@ -61,11 +61,11 @@ def test_every_operation_is_described(operation):
 def test_every_name_is_there_once():
     """Generators of clients make functions of the names, and pages of the tags."""
     names = Counter(
-        facts["operationId"] for one in DOCUMENT["paths"].values() for facts in one.values()
+        facts["operationId"] for methods in DOCUMENT["paths"].values() for facts in methods.values()
     )
 
     assert set(names.values()) == {1}
-    assert {one["name"] for one in DOCUMENT["tags"]} == {
+    assert {tag["name"] for tag in DOCUMENT["tags"]} == {
         operation.facts["tags"][0] for operation in OPERATIONS.values()
     }
 
@@ -78,7 +78,7 @@ def test_no_operation_is_open_but_those_that_must_be(operation):
     if operation.name in PUBLIC:
         assert asked == []
     else:
-        assert [list(one) for one in asked] == [["OAuth2PasswordBearer"]]
+        assert [list(scheme) for scheme in asked] == [["OAuth2PasswordBearer"]]
         assert len(operation.scopes) == 1
 
 
@@ -138,7 +138,7 @@ def test_headers_of_answers_are_documented(operation):
             assert headers["Location"]["required"]
 
 
-@pytest.mark.parametrize("name", [name for name, one in OPERATIONS.items() if one.body])
+@pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.body])
 def test_every_body_has_an_example_that_is_taken(name):
     """An example is what people try first, so its fields are there and its values good."""
     body = resolved(OPERATIONS[name].body)
@@ -153,13 +153,15 @@ def test_every_field_of_an_answer_is_always_there():
     """Clients need not guess: what can be missing is null, and nothing comes that is not told."""
     schemas = DOCUMENT["components"]["schemas"]
     answers = {
-        name: one for name, one in schemas.items() if one["type"] == "object" and "Body" not in name
+        name: schema
+        for name, schema in schemas.items()
+        if schema["type"] == "object" and "Body" not in name
     }
 
     assert len(answers) > 20
-    for name, one in answers.items():
-        assert set(one.get("required", ())) == set(one["properties"]), name
-        assert one["additionalProperties"] is False, name
+    for name, schema in answers.items():
+        assert set(schema.get("required", ())) == set(schema["properties"]), name
+        assert schema["additionalProperties"] is False, name
 
 
 def test_every_code_is_explained_and_has_a_status():

@@ -32,7 +32,7 @@ def store(control) -> AlertStore:
     return AlertRecords(control)
 
 
-async def rung(store: AlertStore, at: datetime = NOON, targets=("a", "b"), **changes) -> bool:
+async def raised(store: AlertStore, at: datetime = NOON, targets=("a", "b"), **changes) -> bool:
     """Report that the disk is full; people are left in peace for ever."""
     return await store.raise_alert(
         DISK, at, **{"told_before": NEVER, "targets": targets, **changes}
@@ -50,10 +50,18 @@ async def log(store: AlertStore) -> list[tuple[str, str, int, bool, str]]:
     """Target, tone, attempt, whether it was made, and the error of every attempt, oldest first."""
     records, _ = await store.list(AlertFilter(), Page(limit=500, sort="opened_at"))
     found = await store.deliveries([record.alert_id for record in records], 500)
-    assert [one.number for one in found] == sorted((one.number for one in found), reverse=True)
+    assert [delivery.number for delivery in found] == sorted(
+        (delivery.number for delivery in found), reverse=True
+    )
     return [
-        (one.target, one.kind.value, one.attempt, one.at is not None, one.error)
-        for one in reversed(found)
+        (
+            delivery.target,
+            delivery.kind.value,
+            delivery.attempt,
+            delivery.at is not None,
+            delivery.error,
+        )
+        for delivery in reversed(found)
     ]
 
 
@@ -61,8 +69,8 @@ async def test_a_condition_comes_back_as_it_was(store):
     """Every field, to the microsecond and with any character, while it lasts and when it is over."""
     odd = Alert(AlertKind.FAILURE, ODD, ODD, ODD, "run_2")
     assert await store.raise_alert(odd, second(1), told_before=NEVER, targets=())
-    assert await rung(store)
-    assert not await rung(store, second(2))
+    assert await raised(store)
+    assert not await raised(store, second(2))
     assert await store.resolve(odd.key, second(3), ODD)
 
     (first, last), total = await store.list(AlertFilter(), Page(sort="opened_at"))
@@ -79,7 +87,7 @@ async def test_a_condition_comes_back_as_it_was(store):
 
 async def test_a_condition_that_lasts_is_one_row(store):
     """It is told once, and its text is always the newest."""
-    told = [await rung(store, second(number)) for number in range(5)]
+    told = [await raised(store, second(number)) for number in range(5)]
     newer = Alert(DISK.kind, DISK.about, "nothing is free")
     await store.raise_alert(newer, second(9), told_before=NEVER, targets=("a",))
 
@@ -89,14 +97,14 @@ async def test_a_condition_that_lasts_is_one_row(store):
     assert await log(store) == [("a", "alarm", 1, False, ""), ("b", "alarm", 1, False, "")]
 
 
-async def test_it_is_told_again_after_a_while(store):
+async def test_a_condition_that_lasts_is_told_again_after_a_while(store):
     """Only those who do not wait for a message anyway get another one."""
-    await rung(store)
+    await raised(store)
     await store.finish(await claimed(store), second(1), "", None)
 
-    assert not await rung(store, second(10), told_before=second(-1))
-    assert await rung(store, second(20), told_before=second(0))
-    assert not await rung(store, second(30), told_before=second(0))
+    assert not await raised(store, second(10), told_before=second(-1))
+    assert await raised(store, second(20), told_before=second(0))
+    assert not await raised(store, second(30), told_before=second(0))
 
     (record,), _ = await store.list(AlertFilter(), NEWEST)
     assert record.told_at == second(20)
@@ -109,7 +117,7 @@ async def test_it_is_told_again_after_a_while(store):
 
 async def test_the_end_is_told_to_those_who_got_the_alarm(store):
     """What was not sent is withdrawn; a new condition of the same name is another one."""
-    await rung(store, targets=("a", "b", "c"))
+    await raised(store, targets=("a", "b", "c"))
     await store.finish(await claimed(store, "a"), second(1), "", None)
     await store.finish(await claimed(store, "b"), second(1), "http-500", second(5))
 
@@ -124,15 +132,15 @@ async def test_the_end_is_told_to_those_who_got_the_alarm(store):
         ("b", "alarm", 2, True, WITHDRAWN),
         ("a", "recovery", 1, False, ""),
     ]
-    assert await rung(store, second(4))
-    assert [one.closed_at for one in (await store.list(AlertFilter(), NEWEST))[0]] == [
+    assert await raised(store, second(4))
+    assert [record.closed_at for record in (await store.list(AlertFilter(), NEWEST))[0]] == [
         None, second(2),
     ]  # fmt: skip
 
 
 async def test_an_end_during_the_delivery_is_told_after_it(store):
     """Who gets an alarm that is over by now gets the recovery too; who refuses it gets neither."""
-    await rung(store)
+    await raised(store)
     of_a, of_b = await claimed(store, "a"), await claimed(store, "b")
     await store.resolve(DISK.key, second(1), "all is well")
 
@@ -155,14 +163,16 @@ async def test_a_message_is_claimed_by_one(control, control_address, store, tmp_
     other = AlertRecords(database)
 
     found = await asyncio.gather(
-        *(one.claim("a", second(9), second(19)) for one in (store, other) * 5)
+        *(records.claim("a", second(9), second(19)) for records in (store, other) * 5)
     )
 
-    taken = [one for one in found if one is not None]
+    taken = [claim for claim in found if claim is not None]
     assert len({delivery.number for delivery, _ in taken}) == len(taken) <= 4
     while (rest := await other.claim("a", second(9), second(19))) is not None:
         taken.append(rest)
-    assert sorted(record.about for _, record in taken) == [f"schedule{one}" for one in range(4)]
+    assert sorted(record.about for _, record in taken) == [
+        f"schedule{number}" for number in range(4)
+    ]
     assert await store.next_due("a") == second(19)
     assert await store.claim("a", second(18), second(30)) is None
     again = await store.claim("a", second(19), second(30))
@@ -176,7 +186,7 @@ async def test_many_who_see_a_condition_at_once_open_one(control, control_addres
     database = ControlDatabase(control_address, tmp_path / "state")
     other = AlertRecords(database)
 
-    told = await asyncio.gather(*(rung(one, second(1)) for one in (store, other) * 5))
+    told = await asyncio.gather(*(raised(records, second(1)) for records in (store, other) * 5))
 
     (record,), total = await store.list(AlertFilter(), NEWEST)
     assert (told.count(True), total, record.count) == (1, 1, 10)
@@ -186,7 +196,7 @@ async def test_many_who_see_a_condition_at_once_open_one(control, control_addres
 
 async def test_a_refused_message_is_tried_again_later(store):
     """Not before its time; each attempt is in the log, and after the last one nothing is due."""
-    await rung(store, targets=("a",))
+    await raised(store, targets=("a",))
     await store.finish(await claimed(store), second(1), "http-500", second(11))
     assert await store.next_due("a") == second(11)
     assert await store.claim("a", second(10), second(99)) is None
@@ -205,7 +215,7 @@ async def test_a_refused_message_is_tried_again_later(store):
 
 async def test_a_recovery_is_tried_again_too(store):
     """Although the condition is over."""
-    await rung(store, targets=("a",))
+    await raised(store, targets=("a",))
     await store.finish(await claimed(store), second(1), "", None)
     await store.resolve(DISK.key, second(2), "all is well")
 
@@ -228,7 +238,7 @@ async def test_a_test_is_over_at_once(store):
     assert await store.next_due("a") is None
 
 
-async def test_lists_of_conditions(store):
+async def test_alerts_are_listed_by_every_condition_and_order(store):
     """Each condition, each order, pages, and the count of all; of each only the newest attempts."""
     kinds = [AlertKind.DISK, AlertKind.DRILL, AlertKind.DISK, AlertKind.CLOCK]
     for number, kind in enumerate(kinds):
@@ -253,7 +263,7 @@ async def test_lists_of_conditions(store):
         await found(AlertFilter(), "created_at")
     records, _ = await store.list(AlertFilter(), Page(sort="opened_at", limit=2))
     newest = await store.deliveries([record.alert_id for record in records], 2)
-    assert [(one.alert_id, one.target) for one in newest] == [
+    assert [(delivery.alert_id, delivery.target) for delivery in newest] == [
         (records[1].alert_id, "c"),
         (records[1].alert_id, "b"),
         (records[0].alert_id, "c"),
@@ -262,9 +272,9 @@ async def test_lists_of_conditions(store):
     assert await store.deliveries([], 2) == []
 
 
-async def test_what_is_long_over_is_forgotten(store):
+async def test_what_is_long_over_is_deleted(store):
     """With its deliveries; of what lasts only the old attempts go, and what nobody sends is given up."""
-    await rung(store, targets=("a",))
+    await raised(store, targets=("a",))
     await store.finish(await claimed(store), second(1), "", None)
     await store.resolve(DISK.key, second(2), "all is well")
     lasting = Alert(AlertKind.CLOCK, "clock", "it has jumped")
@@ -301,7 +311,7 @@ async def test_nothing_is_too_odd_to_be_told(store):
 
 async def test_a_row_of_another_version_is_reported(control, store):
     """Somebody who edits the table gets an error, not a traceback."""
-    await rung(store)
+    await raised(store)
     async with control.writing() as connection:
         await connection.execute(text("UPDATE alerts SET kind = 'other'"))
     with pytest.raises(ControlUnavailableError, match="unreadable"):

@@ -96,6 +96,8 @@ async def test_a_database_is_usable_after_close(control):
     await control.close()
     await control.ping()
 
+    assert await RunRecords(control).tally() == []
+
 
 async def test_files_are_private(tmp_path):
     """The database, what SQLite lays beside it, and their directory, whatever the umask is."""
@@ -138,7 +140,7 @@ async def test_a_connection_that_died_is_replaced(server, sql, database, tmp_pat
     await control.close()
 
 
-async def test_passwords_with_any_character(server, sql, database, tmp_path):
+async def test_a_password_may_hold_any_character(server, sql, database, tmp_path):
     """Percent-encoded in the address, they arrive as UTF-8."""
     sql.run("CREATE USER keeper@'%' IDENTIFIED BY 'a@b:/\u00fc\u65e5'")
     try:
@@ -147,6 +149,7 @@ async def test_passwords_with_any_character(server, sql, database, tmp_path):
         control = ControlDatabase(f"{url.replace('mysql', 'mariadb')}/{database}", tmp_path)
         await control.prepare()
         await control.close()
+        assert ("runs",) in sql.run(f"SHOW TABLES IN `{database}`")
     finally:
         sql.run("DROP USER keeper@'%'")
 
@@ -178,7 +181,7 @@ async def test_a_transaction_that_lost_a_deadlock_runs_again(server, sql, databa
     await control.close()
 
 
-async def test_tls(own_server, tmp_path):
+async def test_an_address_with_an_authority_proves_the_server_by_tls(own_server, tmp_path):
     """With a certificate authority in the address, TLS is used and the server proves who it is."""
     good = make_certificates(tmp_path / "good", "127.0.0.1")
     with own_server(*good.options) as server, Sql(server.url) as sql:
@@ -293,7 +296,7 @@ async def test_a_row_that_makes_no_sense_is_reported(control, runs):
             await runs.get(run().run_id)
 
 
-async def test_many_writers_of_one_row(runs):
+async def test_of_many_writers_of_one_row_the_highest_revision_stays(runs):
     """Writers of one row at once all succeed, and the highest revision stays."""
     await runs.add(run())
 

@@ -131,7 +131,7 @@ async def test_what_is_over_cannot_be_cancelled(runs):
 
 
 async def test_a_key_makes_two_requests_one(runs):
-    """The second gets the first one's run; another asker has other keys; two may have none."""
+    """The second gets the first one's run; another requester has other keys; two may have none."""
     key = IdempotencyKey("key", "a" * 64)
     assert await runs.find_by_key("alice", key) is None
     assert await runs.add(run(1), key) is None
@@ -162,7 +162,7 @@ async def test_one_of_many_with_a_key_is_added(runs):
     assert sorted(map(str, answers)) == sorted(["None", *[str(added[0])] * 19])
 
 
-async def test_lists_of_runs(runs):
+async def test_runs_are_listed_by_every_condition_and_order(runs):
     """Each condition, each order, pages, and the count of all."""
     for number in range(6):
         over = number % 2 == 0
@@ -193,7 +193,7 @@ async def test_lists_of_runs(runs):
     assert await found(RunFilter(kinds=(RunKind.DRILL, RunKind.BACKUP))) == ("012345", 6)
     assert await found(RunFilter(states=(RunState.FAILED,), requested_by="user2")) == ("2", 1)
     assert await found(RunFilter(backup_id="backup_4")) == ("4", 1)
-    assert "".join(one.run_id[-1] for one in await runs.unfinished()) == "135"
+    assert "".join(unfinished.run_id[-1] for unfinished in await runs.unfinished()) == "135"
     for sort in ("run_id", "--created_at", "", "created_at; DROP TABLE runs"):
         with pytest.raises(InvalidRequestError, match="sort"):
             await found(RunFilter(), sort)
@@ -213,13 +213,15 @@ async def test_runs_are_counted(runs):
     await runs.add(run(5, state=RunState.RUNNING, started_at=second(5)))
     await runs.add(run(6, state=RunState.FAILED, started_at=second(9), finished_at=second(1)))
 
-    found = {(one.kind, one.origin, one.state): one for one in await runs.tally()}
+    found = {(tally.kind, tally.origin, tally.state): tally for tally in await runs.tally()}
 
     assert len(found) == 5
     backups = found.pop((RunKind.BACKUP, Origin.API, RunState.SUCCEEDED))
     assert backups.seconds == pytest.approx(86_402.25, abs=0.001)
     assert (backups.count, backups.last_at) == (2, second(86_402) + timedelta(milliseconds=250))
-    assert {(key, one.count, round(one.seconds, 3), one.last_at) for key, one in found.items()} == {
+    assert {
+        (key, tally.count, round(tally.seconds, 3), tally.last_at) for key, tally in found.items()
+    } == {
         ((RunKind.BACKUP, Origin.SCHEDULE, RunState.SUCCEEDED), 1, 2.0, second(3)),
         ((RunKind.DRILL, Origin.API, RunState.CANCELLED), 1, 0.0, second(9)),
         ((RunKind.BACKUP, Origin.API, RunState.RUNNING), 1, 0.0, None),
@@ -299,7 +301,7 @@ async def test_a_revoked_login_is_over(users):
     assert await users.rotate("session3", old="0" * 64, new="1" * 64, expires_at=NOON)
 
 
-async def test_expired_logins_are_forgotten(users):
+async def test_expired_logins_are_deleted(users):
     """Those before the instant, not the one at it."""
     await users.add(user())
     for number in (1, 2, 3):
@@ -341,7 +343,7 @@ async def test_nothing_is_too_odd_to_be_audited(audit):
     await assert_chain(audit, 2)
 
 
-async def test_lists_of_entries(audit):
+async def test_entries_are_listed_by_every_condition_and_order(audit):
     """Each condition, both orders, and the count of all."""
     for number in range(5):
         actor, action = ("alice", "login") if number % 2 else ("bob", "create_backup")

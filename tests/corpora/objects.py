@@ -1,29 +1,35 @@
 """
-Schema objects that dumps get wrong, one function per test code O1 to O11.
+Schema objects that dumps get wrong, one function for each kind.
 
 Every function returns statements for the current database of one session; those that cross schemas take names.
 Statements are text, or bytes where the client's character set is not UTF-8.
 """
 
-from tests.corpora.objects_tables import o6, o7, o8, o9, o10
+from tests.corpora.objects_tables import (
+    engines,
+    foreign_keys,
+    partitions,
+    sequences,
+    versioned_tables,
+)
 from tests.corpora.session import PRELUDE, Statements, name
 from tests.fixtures.faker import INDEX_NAMES, NAMES
 
 
 __all__ = [
-    "o1",
-    "o2",
-    "o3",
-    "o4",
-    "o5",
-    "o5_delimiters",
-    "o6",
-    "o7",
-    "o8",
-    "o9",
-    "o10",
-    "o11",
-    "o11_cleanup",
+    "accounts",
+    "drop_accounts",
+    "engines",
+    "events",
+    "events_with_delimiters",
+    "foreign_keys",
+    "hostile_names",
+    "partitions",
+    "routines",
+    "sequences",
+    "triggers",
+    "versioned_tables",
+    "views",
 ]
 
 # Seen in dumps that broke: names that are wildcards, directories, comments, markup or client commands.
@@ -55,16 +61,16 @@ MORE_NAMES = (
 )
 
 
-def o1() -> Statements:
-    """Tables, columns, indexes, constraints and comments with names that break quoting."""
+def hostile_names() -> Statements:
+    """Tables, columns, indexes, constraints and comments with names that break quoting (hazards 11 and 47)."""
     columns = ",".join(f"{name(column)} int COMMENT {text_literal(column)}" for column in NAMES)
     indexes = ",".join(
         f"KEY {name(index)} ({name(NAMES[n % len(NAMES)])})" for n, index in enumerate(INDEX_NAMES)
     )
     statements = [
         *PRELUDE,
-        f"CREATE TABLE o1_columns ({columns},{indexes}, CONSTRAINT `a``b 'c'` CHECK (`tick``tick` < 10))",
-        f"INSERT INTO o1_columns VALUES ({','.join('1' for _ in NAMES)})",
+        f"CREATE TABLE hostile_columns ({columns},{indexes}, CONSTRAINT `a``b 'c'` CHECK (`tick``tick` < 10))",
+        f"INSERT INTO hostile_columns VALUES ({','.join('1' for _ in NAMES)})",
     ]
     for n, table in enumerate((*NAMES, *MORE_NAMES)):
         comment = text_literal(f"VIEW {table} \n '\" */ -- \\")
@@ -80,9 +86,9 @@ def text_literal(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
-def o2(other: str) -> list[str | bytes]:
+def views(other: str) -> list[str | bytes]:
     """
-    Views: a chain against the order of names, a cycle through a function, invalid ones, other schemas, a koi8r client.
+    Views: a chain against the order of names, a cycle through a function, invalid ones, other schemas, a koi8r client (hazard 57).
 
     Args:
         other: Another database, which gets one table and a view back into this one; drop it afterwards.
@@ -90,74 +96,76 @@ def o2(other: str) -> list[str | bytes]:
     there = name(other)
     return [
         *PRELUDE,
-        f"CREATE TABLE {there}.o2_far (id int primary key, v varchar(9))",
-        f"INSERT INTO {there}.o2_far VALUES (1,'far')",
-        "CREATE TABLE o2_base (id int primary key, v varchar(20), gone int)",
-        "INSERT INTO o2_base VALUES (1,'one',0)",
+        f"CREATE TABLE {there}.view_far (id int primary key, v varchar(9))",
+        f"INSERT INTO {there}.view_far VALUES (1,'far')",
+        "CREATE TABLE view_base (id int primary key, v varchar(20), gone int)",
+        "INSERT INTO view_base VALUES (1,'one',0)",
         # By name a comes first, by need z.
-        "CREATE VIEW o2_z AS SELECT id, v FROM o2_base",
-        "CREATE VIEW o2_m (`a``b`, `c 'd'`) AS SELECT * FROM o2_z",
-        "CREATE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW o2_a AS SELECT * FROM o2_m WHERE `a``b` > 0 WITH LOCAL CHECK OPTION",
-        "CREATE ALGORITHM=TEMPTABLE VIEW o2_t AS SELECT COUNT(*) AS n, 'it''s \\\\ \\n' AS t, _latin1 X'E9' AS l FROM o2_a",
-        f"CREATE VIEW o2_other AS SELECT f.id, b.v FROM {there}.o2_far AS f JOIN o2_base AS b ON f.id=b.id",
-        "CREATE VIEW o2_system AS SELECT TABLE_NAME FROM information_schema.TABLES",
+        "CREATE VIEW view_z AS SELECT id, v FROM view_base",
+        "CREATE VIEW view_m (`a``b`, `c 'd'`) AS SELECT * FROM view_z",
+        "CREATE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW view_a AS SELECT * FROM view_m WHERE `a``b` > 0 WITH LOCAL CHECK OPTION",
+        "CREATE ALGORITHM=TEMPTABLE VIEW view_t AS SELECT COUNT(*) AS n, 'it''s \\\\ \\n' AS t, _latin1 X'E9' AS l FROM view_a",
+        f"CREATE VIEW view_other AS SELECT f.id, b.v FROM {there}.view_far AS f JOIN view_base AS b ON f.id=b.id",
+        "CREATE VIEW view_system AS SELECT TABLE_NAME FROM information_schema.TABLES",
         # View a is made of b, b calls the function, and in the end the function reads a.
-        "CREATE FUNCTION o2_through() RETURNS int DETERMINISTIC RETURN 1",
-        "CREATE VIEW o2_cycle_b AS SELECT o2_through() AS x FROM o2_base",
-        "CREATE VIEW o2_cycle_a AS SELECT x FROM o2_cycle_b",
-        "DROP FUNCTION o2_through",
-        "CREATE FUNCTION o2_through() RETURNS int READS SQL DATA RETURN (SELECT MAX(x) FROM o2_cycle_a)",
+        "CREATE FUNCTION view_through() RETURNS int DETERMINISTIC RETURN 1",
+        "CREATE VIEW view_cycle_b AS SELECT view_through() AS x FROM view_base",
+        "CREATE VIEW view_cycle_a AS SELECT x FROM view_cycle_b",
+        "DROP FUNCTION view_through",
+        "CREATE FUNCTION view_through() RETURNS int READS SQL DATA RETURN (SELECT MAX(x) FROM view_cycle_a)",
         # Invalid in three ways: table gone, column gone, function gone; and one that stands on an invalid one.
-        "CREATE TABLE o2_lost (a int)",
-        "CREATE VIEW o2_no_table AS SELECT a FROM o2_lost",
-        "CREATE VIEW o2_on_invalid AS SELECT a FROM o2_no_table",
-        "DROP TABLE o2_lost",
-        "CREATE VIEW o2_no_column AS SELECT gone FROM o2_base",
-        "ALTER TABLE o2_base DROP COLUMN gone",
-        "CREATE FUNCTION o2_f() RETURNS int DETERMINISTIC RETURN 1",
-        "CREATE VIEW o2_no_function AS SELECT o2_f() AS x",
-        "DROP FUNCTION o2_f",
-        "CREATE DEFINER=`nobody`@`nowhere` VIEW o2_no_definer AS SELECT id FROM o2_base",
+        "CREATE TABLE view_lost (a int)",
+        "CREATE VIEW view_no_table AS SELECT a FROM view_lost",
+        "CREATE VIEW view_on_invalid AS SELECT a FROM view_no_table",
+        "DROP TABLE view_lost",
+        "CREATE VIEW view_no_column AS SELECT gone FROM view_base",
+        "ALTER TABLE view_base DROP COLUMN gone",
+        "CREATE FUNCTION view_f() RETURNS int DETERMINISTIC RETURN 1",
+        "CREATE VIEW view_no_function AS SELECT view_f() AS x",
+        "DROP FUNCTION view_f",
+        "CREATE DEFINER=`nobody`@`nowhere` VIEW view_no_definer AS SELECT id FROM view_base",
         # Name, alias and literal are read as koi8r.
         "SET NAMES koi8r",
-        "CREATE VIEW `o2_вид` AS SELECT 'привет' AS `столбец`, id FROM o2_base".encode("koi8-r"),
-        *PRELUDE,
-    ]
-
-
-def o3() -> list[str | bytes]:
-    """Triggers: order within one event, sql_mode, character set, nasty names and bodies."""
-    return [
-        *PRELUDE,
-        "CREATE TABLE o3_t (id int primary key, v varchar(200) default '', n int default 0)",
-        "CREATE TABLE o3_log (id int auto_increment primary key, what varchar(200))",
-        "CREATE TRIGGER o3_second BEFORE INSERT ON o3_t FOR EACH ROW SET NEW.v=CONCAT(NEW.v,'2')",
-        "CREATE TRIGGER o3_last BEFORE INSERT ON o3_t FOR EACH ROW FOLLOWS o3_second SET NEW.v=CONCAT(NEW.v,'4')",
-        "CREATE TRIGGER o3_third BEFORE INSERT ON o3_t FOR EACH ROW FOLLOWS o3_second SET NEW.v=CONCAT(NEW.v,'3')",
-        "CREATE TRIGGER o3_zero BEFORE INSERT ON o3_t FOR EACH ROW PRECEDES o3_second SET NEW.v=CONCAT(NEW.v,'1')",
-        (
-            'CREATE TRIGGER `o3 ``;;\' "x"` AFTER DELETE ON o3_t FOR EACH ROW BEGIN\n'
-            "  -- a comment; with DELIMITER ;;\n  INSERT INTO o3_log (what) VALUES (';;\\'\\\\\n*/'); /* end */\nEND"
-        ),
-        "SET SESSION sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT,NO_AUTO_VALUE_ON_ZERO'",
-        'CREATE TRIGGER o3_ansi AFTER UPDATE ON "o3_t" FOR EACH ROW INSERT INTO "o3_log" ("what") VALUES (\'a\' || NEW."v")',
-        "SET SESSION sql_mode='ORACLE'",
-        "CREATE TRIGGER o3_oracle AFTER INSERT ON o3_t FOR EACH ROW BEGIN\n  IF :NEW.n > 1000 THEN INSERT INTO o3_log (what) VALUES ('big'); END IF;\nEND",
-        "SET SESSION sql_mode='NO_BACKSLASH_ESCAPES'",
-        "CREATE TRIGGER o3_backslash BEFORE UPDATE ON o3_t FOR EACH ROW SET @o3='\\'",
-        "SET SESSION sql_mode=''",
-        "SET NAMES koi8r",
-        "CREATE TRIGGER `o3_крюк` BEFORE DELETE ON o3_t FOR EACH ROW SET @o3='привет'".encode(
+        "CREATE VIEW `view_вид` AS SELECT 'привет' AS `столбец`, id FROM view_base".encode(
             "koi8-r"
         ),
         *PRELUDE,
-        "CREATE DEFINER=`nobody`@`nowhere` TRIGGER o3_definer AFTER DELETE ON o3_log FOR EACH ROW SET @o3=1",
-        "INSERT INTO o3_t (id) VALUES (1),(2)",
     ]
 
 
-def o4() -> list[str | bytes]:
-    """Routines: ANSI_QUOTES, Oracle packages with bodies, delimiters in bodies, names with quotes."""
+def triggers() -> list[str | bytes]:
+    """Triggers: order within one event, sql_mode, character set, nasty names and bodies (hazard 58)."""
+    return [
+        *PRELUDE,
+        "CREATE TABLE trigger_t (id int primary key, v varchar(200) default '', n int default 0)",
+        "CREATE TABLE trigger_log (id int auto_increment primary key, what varchar(200))",
+        "CREATE TRIGGER trigger_second BEFORE INSERT ON trigger_t FOR EACH ROW SET NEW.v=CONCAT(NEW.v,'2')",
+        "CREATE TRIGGER trigger_last BEFORE INSERT ON trigger_t FOR EACH ROW FOLLOWS trigger_second SET NEW.v=CONCAT(NEW.v,'4')",
+        "CREATE TRIGGER trigger_third BEFORE INSERT ON trigger_t FOR EACH ROW FOLLOWS trigger_second SET NEW.v=CONCAT(NEW.v,'3')",
+        "CREATE TRIGGER trigger_zero BEFORE INSERT ON trigger_t FOR EACH ROW PRECEDES trigger_second SET NEW.v=CONCAT(NEW.v,'1')",
+        (
+            'CREATE TRIGGER `trigger ``;;\' "x"` AFTER DELETE ON trigger_t FOR EACH ROW BEGIN\n'
+            "  -- a comment; with DELIMITER ;;\n  INSERT INTO trigger_log (what) VALUES (';;\\'\\\\\n*/'); /* end */\nEND"
+        ),
+        "SET SESSION sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT,NO_AUTO_VALUE_ON_ZERO'",
+        'CREATE TRIGGER trigger_ansi AFTER UPDATE ON "trigger_t" FOR EACH ROW INSERT INTO "trigger_log" ("what") VALUES (\'a\' || NEW."v")',
+        "SET SESSION sql_mode='ORACLE'",
+        "CREATE TRIGGER trigger_oracle AFTER INSERT ON trigger_t FOR EACH ROW BEGIN\n  IF :NEW.n > 1000 THEN INSERT INTO trigger_log (what) VALUES ('big'); END IF;\nEND",
+        "SET SESSION sql_mode='NO_BACKSLASH_ESCAPES'",
+        "CREATE TRIGGER trigger_backslash BEFORE UPDATE ON trigger_t FOR EACH ROW SET @fired='\\'",
+        "SET SESSION sql_mode=''",
+        "SET NAMES koi8r",
+        "CREATE TRIGGER `trigger_крюк` BEFORE DELETE ON trigger_t FOR EACH ROW SET @fired='привет'".encode(
+            "koi8-r"
+        ),
+        *PRELUDE,
+        "CREATE DEFINER=`nobody`@`nowhere` TRIGGER trigger_definer AFTER DELETE ON trigger_log FOR EACH ROW SET @fired=1",
+        "INSERT INTO trigger_t (id) VALUES (1),(2)",
+    ]
+
+
+def routines() -> list[str | bytes]:
+    """Routines: ANSI_QUOTES, Oracle packages with bodies, delimiters in bodies, names with quotes (hazards 14 and 59)."""
     return [
         *PRELUDE,
         (
@@ -165,75 +173,75 @@ def o4() -> list[str | bytes]:
             "  COMMENT 'it''s \\\\ \n x' SQL SECURITY INVOKER MODIFIES SQL DATA\n"
             "BEGIN\n  SELECT ';;'; -- DELIMITER ;;\n  SELECT 'delimiter $$ \\\\ */'; # hash\n  /* block */ SET q = ''; \nEND"
         ),
-        "CREATE FUNCTION o4_deterministic(a varchar(20) charset utf8mb4 collate utf8mb4_bin) RETURNS varchar(40) charset koi8r DETERMINISTIC NO SQL RETURN CONCAT(a,'я')",
-        "CREATE FUNCTION o4_reads() RETURNS enum('a','it''s') READS SQL DATA RETURN 'a'",
+        "CREATE FUNCTION routine_deterministic(a varchar(20) charset utf8mb4 collate utf8mb4_bin) RETURNS varchar(40) charset koi8r DETERMINISTIC NO SQL RETURN CONCAT(a,'я')",
+        "CREATE FUNCTION routine_reads() RETURNS enum('a','it''s') READS SQL DATA RETURN 'a'",
         (
-            "CREATE AGGREGATE FUNCTION o4_total(x int) RETURNS int DETERMINISTIC\nBEGIN\n  DECLARE s int DEFAULT 0;\n"
+            "CREATE AGGREGATE FUNCTION routine_total(x int) RETURNS int DETERMINISTIC\nBEGIN\n  DECLARE s int DEFAULT 0;\n"
             "  DECLARE CONTINUE HANDLER FOR NOT FOUND RETURN s;\n  LOOP FETCH GROUP NEXT ROW; SET s=s+x; END LOOP;\nEND"
         ),
-        "CREATE DEFINER=`nobody`@`nowhere` PROCEDURE o4_definer() SELECT 1",
-        "CREATE PROCEDURE o4_missing() SELECT * FROM no_such_table",
+        "CREATE DEFINER=`nobody`@`nowhere` PROCEDURE routine_definer() SELECT 1",
+        "CREATE PROCEDURE routine_missing() SELECT * FROM no_such_table",
         "SET SESSION sql_mode='ANSI_QUOTES'",
-        'CREATE FUNCTION "o4 ansi" ("a b" int) RETURNS int DETERMINISTIC RETURN "a b" + 1',
+        'CREATE FUNCTION "routine ansi" ("a b" int) RETURNS int DETERMINISTIC RETURN "a b" + 1',
         "SET SESSION sql_mode='NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'",
-        "CREATE FUNCTION o4_backslash() RETURNS varchar(9) DETERMINISTIC RETURN '\\' || 'x'",
+        "CREATE FUNCTION routine_backslash() RETURNS varchar(9) DETERMINISTIC RETURN '\\' || 'x'",
         "SET SESSION sql_mode='ORACLE'",
-        "CREATE PACKAGE o4_pack COMMENT 'it''s' AS\n  PROCEDURE p1(a int);\n  FUNCTION f1 RETURN number;\nEND",
+        "CREATE PACKAGE routine_pack COMMENT 'it''s' AS\n  PROCEDURE p1(a int);\n  FUNCTION f1 RETURN number;\nEND",
         (
-            "CREATE PACKAGE BODY o4_pack AS\n  hidden int := 7;\n  PROCEDURE p1(a int) AS BEGIN SELECT ';;', a; END;\n"
+            "CREATE PACKAGE BODY routine_pack AS\n  hidden int := 7;\n  PROCEDURE p1(a int) AS BEGIN SELECT ';;', a; END;\n"
             "  FUNCTION f1 RETURN number AS BEGIN RETURN hidden; END;\nBEGIN\n  hidden := 8;\nEND"
         ),
-        "CREATE PACKAGE o4_bodyless AS\n  PROCEDURE p1;\nEND",
-        "CREATE PROCEDURE o4_oracle(a IN int, b OUT int) AS x int := 2; BEGIN b := a + x; END",
+        "CREATE PACKAGE routine_bodyless AS\n  PROCEDURE p1;\nEND",
+        "CREATE PROCEDURE routine_oracle(a IN int, b OUT int) AS x int := 2; BEGIN b := a + x; END",
         "SET SESSION sql_mode=''",
         "SET NAMES koi8r",
-        "CREATE FUNCTION `o4_имя`() RETURNS varchar(20) CHARSET koi8r DETERMINISTIC RETURN 'привет'".encode(
+        "CREATE FUNCTION `routine_имя`() RETURNS varchar(20) CHARSET koi8r DETERMINISTIC RETURN 'привет'".encode(
             "koi8-r"
         ),
         *PRELUDE,
     ]
 
 
-def o5(victim: str) -> Statements:
+def events(victim: str) -> Statements:
     """
-    Events: on, off, for replicas, one-shot, with time zones, and two that do harm when they fire.
+    Events: on, off, for replicas, one-shot, with time zones, and two that do harm when they fire (hazard 60).
 
     Args:
-        victim: A database that must still exist after a restore, and whose table `o5_fired` must stay empty.
+        victim: A database that must still exist after a restore, and whose table `event_fired` must stay empty.
             Keep the event scheduler off until the restore runs: from its first second the events want to fire.
     """
     target = name(victim)
     return [
         *PRELUDE,
-        f"CREATE TABLE {target}.o5_fired (at timestamp)",
-        f"CREATE EVENT o5_drop ON SCHEDULE EVERY 1 SECOND STARTS '2020-01-01' ENABLE DO DROP DATABASE IF EXISTS {target}",
-        f"CREATE EVENT o5_insert ON SCHEDULE EVERY 1 SECOND STARTS '2020-01-01' DO INSERT INTO {target}.o5_fired VALUES (NOW())",
-        "CREATE EVENT o5_disabled ON SCHEDULE EVERY 1 DAY STARTS '2020-01-01 03:00:00' ENDS '2037-01-01' DISABLE COMMENT 'it''s \\\\ */' DO SELECT 1",
-        "CREATE EVENT o5_replica ON SCHEDULE EVERY '1:30' HOUR_MINUTE STARTS '2020-01-01' DISABLE ON SLAVE DO SELECT ';'",
-        "CREATE EVENT o5_once ON SCHEDULE AT '2037-12-31 23:59:59' ON COMPLETION PRESERVE DO SELECT 1",
-        "CREATE EVENT o5_once_gone ON SCHEDULE AT '2037-12-31 23:59:59' DO SELECT 1",
+        f"CREATE TABLE {target}.event_fired (at timestamp)",
+        f"CREATE EVENT event_drop ON SCHEDULE EVERY 1 SECOND STARTS '2020-01-01' ENABLE DO DROP DATABASE IF EXISTS {target}",
+        f"CREATE EVENT event_insert ON SCHEDULE EVERY 1 SECOND STARTS '2020-01-01' DO INSERT INTO {target}.event_fired VALUES (NOW())",
+        "CREATE EVENT event_disabled ON SCHEDULE EVERY 1 DAY STARTS '2020-01-01 03:00:00' ENDS '2037-01-01' DISABLE COMMENT 'it''s \\\\ */' DO SELECT 1",
+        "CREATE EVENT event_replica ON SCHEDULE EVERY '1:30' HOUR_MINUTE STARTS '2020-01-01' DISABLE ON SLAVE DO SELECT ';'",
+        "CREATE EVENT event_once ON SCHEDULE AT '2037-12-31 23:59:59' ON COMPLETION PRESERVE DO SELECT 1",
+        "CREATE EVENT event_once_gone ON SCHEDULE AT '2037-12-31 23:59:59' DO SELECT 1",
         # In the past: kept only because it is preserved, and disabled by the server at once.
-        "CREATE EVENT o5_past ON SCHEDULE AT '2020-01-01' ON COMPLETION PRESERVE DO SELECT 1",
-        "CREATE EVENT `o5 ``x' \"y\"` ON SCHEDULE EVERY 3 QUARTER STARTS '2020-01-31' DO BEGIN\n  -- DELIMITER //\n  SELECT '; ;';\nEND",
+        "CREATE EVENT event_past ON SCHEDULE AT '2020-01-01' ON COMPLETION PRESERVE DO SELECT 1",
+        "CREATE EVENT `event ``x' \"y\"` ON SCHEDULE EVERY 3 QUARTER STARTS '2020-01-31' DO BEGIN\n  -- DELIMITER //\n  SELECT '; ;';\nEND",
         "SET SESSION time_zone='+03:00', sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT'",
-        "CREATE EVENT o5_zone ON SCHEDULE EVERY 1 MONTH STARTS '2030-01-31 02:30:00' DO SELECT 'a' || \"x\" FROM (SELECT 1 AS \"x\") AS t",
+        "CREATE EVENT event_zone ON SCHEDULE EVERY 1 MONTH STARTS '2030-01-31 02:30:00' DO SELECT 'a' || \"x\" FROM (SELECT 1 AS \"x\") AS t",
         "SET SESSION time_zone='SYSTEM', sql_mode='ORACLE'",
-        "CREATE EVENT o5_oracle ON SCHEDULE EVERY 1 YEAR STARTS '2030-01-01' DO BEGIN NULL; END",
+        "CREATE EVENT event_oracle ON SCHEDULE EVERY 1 YEAR STARTS '2030-01-01' DO BEGIN NULL; END",
         *PRELUDE,
-        "CREATE DEFINER=`nobody`@`nowhere` EVENT o5_definer ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DO SELECT 1",
+        "CREATE DEFINER=`nobody`@`nowhere` EVENT event_definer ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01' DO SELECT 1",
     ]
 
 
-def o5_delimiters() -> Statements:
+def events_with_delimiters() -> Statements:
     """
-    Events with two semicolons in body and comment.
+    Events with two semicolons in body and comment (hazard 14).
 
-    Apart from `o5`, because mariadb-dump 10.11 never ends on them: `outside_judge` cannot see this database.
+    Apart from `events`, because mariadb-dump 10.11 never ends on them: `outside_judge` cannot see this database.
     """
     return [
         *PRELUDE,
-        "CREATE EVENT o5_two ON SCHEDULE EVERY 1 DAY STARTS '2020-01-01' COMMENT ';;' DO SELECT ';;'",
-        "CREATE EVENT o5_block ON SCHEDULE EVERY 1 DAY STARTS '2020-01-01' DO BEGIN\n  -- DELIMITER ;;\n  SELECT ';;';\nEND",
+        "CREATE EVENT event_two ON SCHEDULE EVERY 1 DAY STARTS '2020-01-01' COMMENT ';;' DO SELECT ';;'",
+        "CREATE EVENT event_block ON SCHEDULE EVERY 1 DAY STARTS '2020-01-01' DO BEGIN\n  -- DELIMITER ;;\n  SELECT ';;';\nEND",
     ]
 
 
@@ -251,9 +259,9 @@ _ACCOUNTS = (
 )
 
 
-def o11(prefix: str) -> Statements:
+def accounts(prefix: str) -> Statements:
     """
-    Users, roles, proxies and account names that break quoting; they outlive the database, see `o11_cleanup`.
+    Users, roles, proxies and account names that break quoting; they outlive the database, see `drop_accounts` (hazard 63).
 
     Args:
         prefix: Starts every account name, so that two tests do not meet; at most 16 characters.
@@ -263,7 +271,7 @@ def o11(prefix: str) -> Statements:
     role, admin = f"{account(prefix + 'role')}", f"{account(prefix + 'ad`m')}"
     return [
         *PRELUDE,
-        "CREATE TABLE o11_t (id int primary key, a int, `b``c` int)",
+        "CREATE TABLE account_t (id int primary key, a int, `b``c` int)",
         f"CREATE ROLE {role}",
         f"CREATE ROLE {admin}",
         *(
@@ -272,7 +280,7 @@ def o11(prefix: str) -> Statements:
         ),
         f"ALTER USER {first} REQUIRE SSL WITH MAX_QUERIES_PER_HOUR 5 PASSWORD EXPIRE NEVER ACCOUNT LOCK",
         f"ALTER USER {second} IDENTIFIED VIA unix_socket OR mysql_native_password USING '*6C8989366EAF75BB670AD8EA7A7FC1176A95CEF4'",
-        f"GRANT SELECT (a, `b``c`), INSERT ON o11_t TO {role}",
+        f"GRANT SELECT (a, `b``c`), INSERT ON account_t TO {role}",
         f"GRANT {role} TO {admin}",
         f"GRANT {role} TO {first} WITH ADMIN OPTION",
         f"GRANT {admin} TO {second}",
@@ -283,8 +291,8 @@ def o11(prefix: str) -> Statements:
     ]
 
 
-def o11_cleanup(prefix: str) -> Statements:
-    """Drop every account that `o11` made with this prefix."""
+def drop_accounts(prefix: str) -> Statements:
+    """Drop every account that `accounts` made with this prefix."""
     roles = f"{account(prefix + 'role')}, {account(prefix + 'ad`m')}"
     return [f"DROP USER IF EXISTS {','.join(_users(prefix))}", f"DROP ROLE IF EXISTS {roles}"]
 

@@ -1,5 +1,5 @@
 """
-Tables of awkward values, one function per test code T1 to T17; HAZARDS of the design notes has the list.
+Tables of awkward values, one function for each kind; docs/hazards.md says what goes wrong with them.
 
 Every function returns statements for the current database of one session; the first ones set that session up.
 Text that SQL cannot carry in every client is written as `_charset X'hex'`.
@@ -10,29 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.corpora.session import PRELUDE, Statements, text
-from tests.corpora.types_more import t9, t10, t11, t12, t13, t14, t15, t16, t17
 
-
-__all__ = [
-    "t1",
-    "t2",
-    "t3",
-    "t4",
-    "t5",
-    "t5_swap",
-    "t6",
-    "t7",
-    "t8",
-    "t9",
-    "t10",
-    "t11",
-    "t12",
-    "t13",
-    "t14",
-    "t15",
-    "t16",
-    "t17",
-]
 
 _MARKS = 'it\'s "q" `b` \\ % _ ; -- # /* */ \t'
 _CONTROLS = "\0\x1a\r\n\r"
@@ -40,12 +18,12 @@ _ROW_END = "'),\n('x','"
 _INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 
 
-def t1() -> Statements:
-    """Every type at its minimum, maximum, NULL, empty and zero; integers signed, unsigned and zerofill."""
-    return [*PRELUDE, *_t1_integers(), *_t1_numbers(), *_t1_strings()]
+def extreme_values() -> Statements:
+    """Every type at its minimum, maximum, NULL, empty and zero; integers signed, unsigned and zerofill (hazards 25 and 40)."""
+    return [*PRELUDE, *_extreme_integers(), *_extreme_numbers(), *_extreme_strings()]
 
 
-def _t1_integers() -> Statements:
+def _extreme_integers() -> Statements:
     columns, low, high, zero = ["id int primary key"], ["1"], ["2"], ["3"]
     for kind, bits in _INTEGERS.items():
         columns += [f"s_{kind} {kind}", f"u_{kind} {kind} unsigned", f"z_{kind} {kind}(9) zerofill"]
@@ -55,19 +33,19 @@ def _t1_integers() -> Statements:
     nothing = ["4", *["NULL"] * (len(low) - 1)]
     rows = ",".join(f"({','.join(row)})" for row in (low, high, zero, nothing))
     return [
-        f"CREATE TABLE t1_integers ({','.join(columns)})",
-        f"INSERT INTO t1_integers VALUES {rows}",
+        f"CREATE TABLE extreme_integers ({','.join(columns)})",
+        f"INSERT INTO extreme_integers VALUES {rows}",
     ]
 
 
-def _t1_numbers() -> Statements:
+def _extreme_numbers() -> Statements:
     return [
         (
-            "CREATE TABLE t1_numbers (id int primary key, f float, fm float(7,3), d double, dm double(20,6), du double unsigned, "
+            "CREATE TABLE extreme_numbers (id int primary key, f float, fm float(7,3), d double, dm double(20,6), du double unsigned, "
             "c decimal(10,0), cz decimal(12,4) unsigned zerofill, b bool, y year, bt bit)"
         ),
         (
-            "INSERT INTO t1_numbers VALUES "
+            "INSERT INTO extreme_numbers VALUES "
             "(1,-3.402823466e38,-9999.999,-1.7976931348623157e308,-99999999999999.999999,0,-9999999999,0,0,1901,b'0'),"
             "(2,3.402823466e38,9999.999,1.7976931348623157e308,99999999999999.999999,1e308,9999999999,99999999.9999,127,2155,b'1'),"
             "(3,0,0,0,0,0,0,0,0,0,0),"
@@ -78,32 +56,32 @@ def _t1_numbers() -> Statements:
     ]
 
 
-def _t1_strings() -> Statements:
+def _extreme_strings() -> Statements:
     sizes = {"tiny": 255, "": 65535, "medium": 70000, "long": 70000}
     return [
         (
-            "CREATE TABLE t1_strings (id int primary key, c0 char(0), c char(255), v0 varchar(0), v varchar(255) not null default '', "
+            "CREATE TABLE extreme_strings (id int primary key, c0 char(0), c char(255), v0 varchar(0), v varchar(255) not null default '', "
             "b0 binary(0), b binary(255), vb varbinary(255), tt tinytext, t text, mt mediumtext, lt longtext, "
             "tb tinyblob, bl blob, mb mediumblob, lb longblob) charset utf8mb4 row_format=dynamic"
         ),
-        "INSERT INTO t1_strings (id) VALUES (1)",
-        "INSERT INTO t1_strings VALUES (2,'','','','','','','','','','','','','','','')",
-        "INSERT INTO t1_strings VALUES (3,'',REPEAT('é',255),'',REPEAT('😀',255),'',REPEAT(X'00',255),REPEAT(X'FF',255),"
+        "INSERT INTO extreme_strings (id) VALUES (1)",
+        "INSERT INTO extreme_strings VALUES (2,'','','','','','','','','','','','','','','')",
+        "INSERT INTO extreme_strings VALUES (3,'',REPEAT('é',255),'',REPEAT('😀',255),'',REPEAT(X'00',255),REPEAT(X'FF',255),"
         + ",".join(f"REPEAT('x',{size})" for size in sizes.values())
         + ","
         + ",".join(f"REPEAT(X'00',{size})" for size in sizes.values())
         + ")",
         # Trailing blanks: CHAR drops them, VARCHAR and BINARY keep them.
-        "INSERT INTO t1_strings (id,c,v,b,vb,t) VALUES (4,'a  ','a  ','a  ','a  ','a  '),(5,' ',' ',' ',' ',' ')",
+        "INSERT INTO extreme_strings (id,c,v,b,vb,t) VALUES (4,'a  ','a  ','a  ','a  ','a  '),(5,' ',' ',' ',' ',' ')",
         (
-            "INSERT INTO t1_strings (id,v,t,bl) VALUES "
+            "INSERT INTO extreme_strings (id,v,t,bl) VALUES "
             f"(6,{text(_MARKS)},{text(_CONTROLS)},'NULL'),(7,'NULL',{text(_ROW_END)},'\\\\N'),(8,'DELIMITER ;;','\\r','\\\\')"
         ),
     ]
 
 
-def t2() -> Statements:
-    """FLOAT and DOUBLE whose bits are lost in six or fifteen digits, and the one way to store a FLOAT of minus zero."""
+def lossy_floats() -> Statements:
+    """FLOAT and DOUBLE whose bits are lost in six or fifteen digits, and the one way to store a FLOAT of minus zero (hazard 26)."""
     floats = [
         "16777216",
         "16777217",
@@ -135,24 +113,24 @@ def t2() -> Statements:
     ]
     return [
         *PRELUDE,
-        "CREATE TABLE t2_floats (id int primary key, f float, d double, fm float(53,8), dm double(53,10))",
-        f"INSERT INTO t2_floats VALUES {','.join(rows)}",
+        "CREATE TABLE lossy_floats (id int primary key, f float, d double, fm float(53,8), dm double(53,10))",
+        f"INSERT INTO lossy_floats VALUES {','.join(rows)}",
         # '-0', -0e0 and -0.0 all become plus zero on their way in; an underflow keeps its sign (MariaDB 10.11).
-        "INSERT INTO t2_floats VALUES (100,-1e-46,-1e-324,-1e-46,0),(101,'-0','-0','-0','-0'),(102,NULL,NULL,NULL,NULL)",
+        "INSERT INTO lossy_floats VALUES (100,-1e-46,-1e-324,-1e-46,0),(101,'-0','-0','-0','-0'),(102,NULL,NULL,NULL,NULL)",
     ]
 
 
-def t3() -> Statements:
-    """All 256 byte values alone, together, and NUL at both ends, in every binary type."""
+def binary_values() -> Statements:
+    """All 256 byte values alone, together, and NUL at both ends, in every binary type (hazard 27)."""
     every = bytes(range(256))
     rows = [f"({n},X'{n:02X}',X'{n:02X}',X'{n:02X}')" for n in range(256)]
     return [
         *PRELUDE,
-        "CREATE TABLE t3_bytes (id int primary key, b binary(1), v varbinary(300), l longblob)",
-        f"INSERT INTO t3_bytes VALUES {','.join(rows)}",
-        f"INSERT INTO t3_bytes VALUES (300,'',X'{every.hex()}',X'{every.hex()}'),(301,NULL,'',''),(302,X'00',X'0000',X'00FF00')",
-        "CREATE TABLE t3_padded (b binary(4) primary key, v varbinary(4) unique)",
-        "INSERT INTO t3_padded VALUES (X'00000000',''),(X'61000000',X'61'),(X'61200000',X'6120'),(X'62','b')",
+        "CREATE TABLE binary_bytes (id int primary key, b binary(1), v varbinary(300), l longblob)",
+        f"INSERT INTO binary_bytes VALUES {','.join(rows)}",
+        f"INSERT INTO binary_bytes VALUES (300,'',X'{every.hex()}',X'{every.hex()}'),(301,NULL,'',''),(302,X'00',X'0000',X'00FF00')",
+        "CREATE TABLE binary_padded (b binary(4) primary key, v varbinary(4) unique)",
+        "INSERT INTO binary_padded VALUES (X'00000000',''),(X'61000000',X'61'),(X'61200000',X'6120'),(X'62','b')",
     ]
 
 
@@ -185,8 +163,8 @@ _DOUBLE_BYTE = {
 }
 
 
-def t4() -> Statements:
-    """Every code point and every byte pair of the character sets that break naive quoting."""
+def character_sets() -> Statements:
+    """Every code point and every byte pair of the character sets that break naive quoting (hazards 28 and 86)."""
     statements = [*PRELUDE]
     for charset in _SINGLE_BYTE:
         values = (bytes([n]) for n in range(256))
@@ -198,9 +176,9 @@ def t4() -> Statements:
         statements += _charset_table(charset, [b"'\\\n\r\0\x1a", *values_by_lead])
     # 0x5C as the second byte: the backslash that ends a string when the character set is guessed wrong.
     statements += [
-        "INSERT INTO t4_sjis VALUES (900,_sjis X'815C',_sjis X'815C'),(901,_sjis X'835C27',_sjis X'955C')"
+        "INSERT INTO charset_sjis VALUES (900,_sjis X'815C',_sjis X'815C'),(901,_sjis X'835C27',_sjis X'955C')"
     ]
-    statements += ["INSERT INTO t4_cp932 VALUES (900,_cp932 X'815C',_cp932 X'8160')"]
+    statements += ["INSERT INTO charset_cp932 VALUES (900,_cp932 X'815C',_cp932 X'8160')"]
     for charset, codec in {
         "utf8mb3": "utf-8",
         "utf8mb4": "utf-8",
@@ -232,13 +210,13 @@ def _charset_table(charset: str, values: Iterable[bytes]) -> Statements:
         for n, value in enumerate(values)
     ]
     return [
-        f"CREATE TABLE t4_{charset} (id int primary key, v varchar(1200) character set {charset}, x longtext character set {charset})",
-        f"INSERT INTO t4_{charset} VALUES {','.join(rows)}",
+        f"CREATE TABLE charset_{charset} (id int primary key, v varchar(1200) character set {charset}, x longtext character set {charset})",
+        f"INSERT INTO charset_{charset} VALUES {','.join(rows)}",
     ]
 
 
-def t5() -> Statements:
-    """Double-encoded UTF-8 in latin1, and the tables that `t5_swap` turns into ones with invalid bytes."""
+def invalid_text() -> Statements:
+    """Double-encoded UTF-8 in latin1, and the tables that `swap_in_invalid_text` turns into ones with invalid bytes (hazard 29)."""
     twice = "Ã©Ã¼ â‚¬ ðŸ˜€"  # noqa: RUF001  # what the wrong reading shows
     raw = (
         "X'80','ok',X'C328FF'",
@@ -250,11 +228,11 @@ def t5() -> Statements:
     columns = "id int, v varchar({size}) character set {charset}, ok varchar({size}) character set {charset}, x text character set {charset}"
     statements = [
         *PRELUDE,
-        "CREATE TABLE t5_double (id int primary key, v varchar(99) character set latin1, u varchar(99) character set utf8mb4)",
-        f"INSERT INTO t5_double VALUES (1,_latin1 X'{'éü € 😀'.encode().hex()}','{twice}'),(2,_latin1 X'C3A9',_utf8mb4 X'C383C2A9')",
+        "CREATE TABLE invalid_double (id int primary key, v varchar(99) character set latin1, u varchar(99) character set utf8mb4)",
+        f"INSERT INTO invalid_double VALUES (1,_latin1 X'{'éü € 😀'.encode().hex()}','{twice}'),(2,_latin1 X'C3A9',_utf8mb4 X'C383C2A9')",
     ]
     for engine in ("MyISAM", "Aria"):
-        name = f"t5_{engine.lower()}"
+        name = f"invalid_{engine.lower()}"
         statements += [
             f"CREATE TABLE {name}_raw ({columns.format(size=80, charset='latin1')}) ENGINE={engine}",
             f"INSERT INTO {name}_raw VALUES {rows}",
@@ -263,11 +241,11 @@ def t5() -> Statements:
     return [*statements, "FLUSH TABLES"]
 
 
-def t5_swap(datadir: Path, database: str) -> Statements:
+def swap_in_invalid_text(datadir: Path, database: str) -> Statements:
     """
     Put bytes that are no UTF-8 under utf8mb4 columns, by exchanging the data files of tables of equal row layout.
 
-    Run `t5` first and the returned statements after it. No statement stores such bytes: literals are refused with 1300,
+    Run `invalid_text` first and the returned statements after it. No statement stores such bytes: literals are refused with 1300,
     conversions write question marks. Once they are in a table, INSERT ... SELECT carries them on unchecked.
 
     Args:
@@ -278,19 +256,22 @@ def t5_swap(datadir: Path, database: str) -> Statements:
         Statements that make the server see the files and copy them to InnoDB.
     """
     folder = datadir / database
-    for name, suffixes in {"t5_myisam": (".MYD", ".MYI"), "t5_aria": (".MAD", ".MAI")}.items():
+    for name, suffixes in {
+        "invalid_myisam": (".MYD", ".MYI"),
+        "invalid_aria": (".MAD", ".MAI"),
+    }.items():
         for suffix in suffixes:
             # copyfile keeps owner and mode of the target.
             shutil.copyfile(folder / f"{name}_raw{suffix}", folder / f"{name}{suffix}")
     return [
         "FLUSH TABLES",
-        "DROP TABLE t5_myisam_raw, t5_aria_raw",
-        "CREATE TABLE t5_innodb (PRIMARY KEY (id)) ENGINE=InnoDB SELECT * FROM t5_myisam",
+        "DROP TABLE invalid_myisam_raw, invalid_aria_raw",
+        "CREATE TABLE invalid_innodb (PRIMARY KEY (id)) ENGINE=InnoDB SELECT * FROM invalid_myisam",
     ]
 
 
-def t6() -> Statements:
-    """Zero and invalid dates, all fractions of a second, the ends of TIME."""
+def dates_and_times() -> Statements:
+    """Zero and invalid dates, all fractions of a second, the ends of TIME (hazard 30)."""
     columns = [f"dt{n} datetime({n}), ts{n} timestamp({n}) null, tm{n} time({n})" for n in range(7)]
     moments = [
         ("'0000-00-00 00:00:00'", "0", "'00:00:00'"),
@@ -315,31 +296,31 @@ def t6() -> Statements:
     ]
     return [
         *PRELUDE,
-        f"CREATE TABLE t6_moments (id int primary key, d date, {','.join(columns)})",
-        f"INSERT INTO t6_moments VALUES {','.join(rows)}",
+        f"CREATE TABLE time_moments (id int primary key, d date, {','.join(columns)})",
+        f"INSERT INTO time_moments VALUES {','.join(rows)}",
         # NOT NULL: such a zero date answers yes to IS NULL in a WHERE clause.
-        "CREATE TABLE t6_zero (d date not null, dt datetime not null, ts timestamp not null default 0, key (d), key (dt))",
-        "INSERT INTO t6_zero VALUES (0,0,0),('2020-01-01','2020-01-01','2020-01-01'),('0000-00-00','2020-02-31',0)",
+        "CREATE TABLE time_zero (d date not null, dt datetime not null, ts timestamp not null default 0, key (d), key (dt))",
+        "INSERT INTO time_zero VALUES (0,0,0),('2020-01-01','2020-01-01','2020-01-01'),('0000-00-00','2020-02-31',0)",
     ]
 
 
-def t7() -> Statements:
-    """Two instants that print alike in Europe/Moscow, under a UNIQUE key."""
+def repeated_hour() -> Statements:
+    """Two instants that print alike in Europe/Moscow, under a UNIQUE key (hazard 31)."""
     return [
         *PRELUDE,
         (
-            "CREATE TABLE t7_fold (id int primary key, ts timestamp not null default '2010-10-30 22:30:00', "
+            "CREATE TABLE repeated_hour (id int primary key, ts timestamp not null default '2010-10-30 22:30:00', "
             "u timestamp(6) not null default current_timestamp(6) on update current_timestamp(6), unique (ts))"
         ),
         # The clocks went back at 23:00 UTC: both are 02:30 there.
-        "INSERT INTO t7_fold VALUES (1,'2010-10-30 22:30:00','2010-10-30 22:30:00.25'),(2,'2010-10-30 23:30:00','2010-10-30 23:30:00.25')",
+        "INSERT INTO repeated_hour VALUES (1,'2010-10-30 22:30:00','2010-10-30 22:30:00.25'),(2,'2010-10-30 23:30:00','2010-10-30 23:30:00.25')",
     ]
 
 
-def t8() -> Statements:
-    """YEAR at 0000, 1901 and 2155, and the years that two digits make."""
+def years() -> Statements:
+    """YEAR at 0000, 1901 and 2155, and the years that two digits make (hazard 32)."""
     return [
         *PRELUDE,
-        "CREATE TABLE t8_years (id int primary key, y year, n year not null)",
-        "INSERT INTO t8_years VALUES (1,0,0),(2,'0','0'),(3,1901,1901),(4,2155,2155),(5,69,'70'),(6,NULL,2000),(7,'0000','0000')",
+        "CREATE TABLE years (id int primary key, y year, n year not null)",
+        "INSERT INTO years VALUES (1,0,0),(2,'0','0'),(3,1901,1901),(4,2155,2155),(5,69,'70'),(6,NULL,2000),(7,'0000','0000')",
     ]

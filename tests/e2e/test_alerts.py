@@ -32,16 +32,16 @@ async def test_a_test_says_who_has_got_it(cli, endpoint, address):
     lasting = await asyncio.to_thread(cli, "alert", "list", "--open", **settings)
 
     names = ["json://127.0.0.1", "json://127.0.0.1 (2)"]
-    assert [one["target"] for one in document["targets"]] == names
-    assert [one["arrived"] for one in document["targets"]] == [True, True]
-    assert [one["error"] for one in failed["targets"]] == ["http-500"] * 2
+    assert [target["target"] for target in document["targets"]] == names
+    assert [target["arrived"] for target in document["targets"]] == [True, True]
+    assert [target["error"] for target in failed["targets"]] == ["http-500"] * 2
     assert (failed["error"]["code"], failed["error"]["retryable"]) == ("delivery", True)
     assert (shown.code, told.code, table.code) == (0, 23, 0)
     assert "Not delivered: 2 of 2 targets did not take the message" in told.err
-    assert [one["deliveries"][0]["error"] for one in listed["alerts"]] == ["http-500"] * 2
+    assert [alert["deliveries"][0]["error"] for alert in listed["alerts"]] == ["http-500"] * 2
     assert (listed["total"], "http-500" in table.out) == (4, True)
     assert lasting.out == "No alerts.\n"
-    assert {one.path for one in endpoint.got} == {"/T1JJ3T3L2", "/T1JJ3T3L2/disk"}
+    assert {request.path for request in endpoint.got} == {"/T1JJ3T3L2", "/T1JJ3T3L2/disk"}
     everything = [document, shown, failed, told, listed, table]
     assert [secret for secret in SECRETS if secret in str(everything)] == []
 
@@ -51,7 +51,7 @@ async def test_a_test_needs_no_control_database(cli, endpoint, address):
     settings = {"ALERT_URLS": address, "CONTROL_URL": "sqlite:////nowhere/at/all/control.db"}
     document = await asyncio.to_thread(cli.json, "alert", "test", **settings)
 
-    assert [one["arrived"] for one in document["targets"]] == [True]
+    assert [target["arrived"] for target in document["targets"]] == [True]
     assert len(endpoint.got) == 1
 
 
@@ -71,7 +71,7 @@ def test_addresses_that_make_no_sense_are_refused(cli, url, message):
     assert "hunter2" not in result.out + result.err
 
 
-async def test_alerts_over_http(own_api, server, endpoint, address):
+async def test_alerts_over_http_go_out_and_tell_no_secret(own_api, server, endpoint, address):
     """A test goes out and is in the list; nothing that the service answers or logs has a secret."""
     api = own_api(server.url)
     await asyncio.to_thread(api.start, ALERT_URLS=address)
@@ -89,11 +89,11 @@ async def test_alerts_over_http(own_api, server, endpoint, address):
         "targets": [{"target": target, "arrived": True, "error": ""}],
     }
     assert (failed.status_code, failed.json()["success"]) == (200, False)
-    assert [one["kind"] for one in listed.json()["alerts"]] == ["test", "test"]
+    assert [alert["kind"] for alert in listed.json()["alerts"]] == ["test", "test"]
     (newest,) = listed.json()["alerts"][0]["deliveries"]
     assert (newest["target"], newest["tone"], newest["error"]) == (target, "test", "http-403")
     assert lasting.json()["total"] == 0
-    answers = "".join(one.text for one in (tested, failed, listed, lasting))
+    answers = "".join(answer.text for answer in (tested, failed, listed, lasting))
     assert [secret for secret in SECRETS if secret in answers + api.log] == []
 
 
@@ -121,9 +121,9 @@ async def test_a_scheduled_backup_that_fails_is_told(
     sql.run(f"DROP DATABASE {database}_b")
 
     assert (failed.status_code, made.status_code) == (404, 200)
-    pings = [one.path for one in got if one.path.startswith("/ping")]
+    pings = [request.path for request in got if request.path.startswith("/ping")]
     assert pings == ["/ping/start", "/ping/fail", "/ping/start", "/ping"]
-    alarm, recovery = (one.document for one in got if one.path == "/T1JJ3T3L2")
+    alarm, recovery = (request.document for request in got if request.path == "/T1JJ3T3L2")
     assert alarm["title"].startswith("Backstay: failure - nightly (")
     assert failed.json()["run_id"] in alarm["message"]
     assert recovery["title"].startswith("Backstay: well again - failure - nightly (")
@@ -154,7 +154,7 @@ async def test_no_backup_waits_for_whoever_is_told(own_api, server, database, en
 
     # A message may take 20, and pings 21.
     assert seconds < 15
-    assert {one.path for one in got} == {"/T1JJ3T3L2", "/ping/start"}
+    assert {request.path for request in got} == {"/T1JJ3T3L2", "/ping/start"}
 
 
 async def test_cron_tells_before_it_ends(cli, server, endpoint, address):
@@ -165,9 +165,9 @@ async def test_cron_tells_before_it_ends(cli, server, endpoint, address):
     result = await asyncio.to_thread(cli, "cron", "--frequency", "daily", **settings)
 
     assert result.code == 10
-    paths = [one.path for one in endpoint.got]
+    paths = [request.path for request in endpoint.got]
     assert sorted(paths) == ["/T1JJ3T3L2", "/ping/fail", "/ping/start"]
-    (alarm,) = (one.document for one in endpoint.got if one.path == "/T1JJ3T3L2")
+    (alarm,) = (request.document for request in endpoint.got if request.path == "/T1JJ3T3L2")
     assert alarm["title"].startswith("Backstay: failure - ")
 
 

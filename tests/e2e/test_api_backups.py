@@ -53,7 +53,7 @@ def test_every_option_of_create_shows_in_its_result(admin, tables, options, suff
     result = run["result"]
     assert result["file"].endswith(f"{run['backup_id']}{suffix}")
     assert (result["tables_count"], result["rows_count"]) == (len(names), rows)
-    assert [one["name"] for one in info["contents"][0]["tables"]] == names
+    assert [table["name"] for table in info["contents"][0]["tables"]] == names
     assert info["options"] == {
         "include_data": options.get("include_data", True),
         "compress": suffix != ".sql",
@@ -75,7 +75,7 @@ def test_accounts_are_in_the_file_when_wanted(admin, shared_api, tables, sql):
     """`accounts` adds CREATE USER to the backup, which it otherwise has not."""
     sql.run("CREATE USER keeper_of_bees IDENTIFIED BY 'honey'")
     try:
-        runs = [created(admin, databases=[tables], accounts=one) for one in (False, True)]
+        runs = [created(admin, databases=[tables], accounts=accounts) for accounts in (False, True)]
     finally:
         sql.run("DROP USER keeper_of_bees")
 
@@ -122,7 +122,7 @@ def test_a_body_that_makes_no_sense_names_the_field(admin, body, field):
 
     found = problem(admin.post(f"{BACKUP}/create", json=body), 422, "invalid-request")
 
-    assert [one["field"] for one in found["errors"]] == [field]
+    assert [error["field"] for error in found["errors"]] == [field]
     assert admin.get(RUNS).json()["total"] == before
 
 
@@ -153,10 +153,10 @@ def test_what_is_not_on_the_server_fails_the_run(admin, tables, body, code):
     assert admin.get(f"{RUNS}/{waited['run_id']}").json()["error"]["code"] == code
 
 
-# -- the list ---------------------------------------------------------------------------------------
+# -- the list --------------------------------------------------------------------------------------
 
 
-def test_the_list_pages(admin, three):
+def test_the_pages_of_the_list_join_to_the_whole(admin, three):
     """Pages of any size join to the whole list, and each knows the total."""
     pages = [_list(admin, limit=2, offset=offset) for offset in (0, 2, 4)]
 
@@ -166,19 +166,19 @@ def test_the_list_pages(admin, three):
 
 
 @pytest.mark.parametrize("key", ["created_at", "size", "duration", "rows_count"])
-def test_the_list_sorts(admin, three, key):
+def test_the_list_is_in_the_order_of_its_key(admin, three, key):
     """Each order is that of its key, and `-` turns it round."""
     up, down = (_list(admin, sort=sort)["backups"] for sort in (key, f"-{key}"))
 
-    assert [one[key] for one in up] == sorted(one[key] for one in up)
+    assert [entry[key] for entry in up] == sorted(entry[key] for entry in up)
     assert up == down[::-1]
-    assert {one["backup_id"] for one in up} == set(three)
+    assert {entry["backup_id"] for entry in up} == set(three)
 
 
-def test_the_list_filters(admin, three):
+def test_the_list_holds_only_what_its_filters_say(admin, three):
     """By database, words, kind and time; conditions are joined by "and"."""
     first, point, last = three
-    at = {one["backup_id"]: one["created_at"] for one in _list(admin)["backups"]}
+    at = {backup["backup_id"]: backup["created_at"] for backup in _list(admin)["backups"]}
 
     assert _ids(_list(admin, text="number 2")) == [point]
     assert _ids(_list(admin, recovery_point=True)) == [point]
@@ -193,7 +193,7 @@ def test_the_list_filters(admin, three):
 def test_a_time_without_a_zone_is_utc(admin, three):
     """The times of the list can be used as filters as they are."""
     first = three[0]
-    at = {one["backup_id"]: one["created_at"] for one in _list(admin)["backups"]}
+    at = {backup["backup_id"]: backup["created_at"] for backup in _list(admin)["backups"]}
 
     assert first in _ids(_list(admin, created_after=at[first]))
     assert first not in _ids(_list(admin, created_before=at[first]))
@@ -226,10 +226,10 @@ def _list(client, **query):
 
 
 def _ids(page):
-    return [one["backup_id"] for one in page["backups"]]
+    return [backup["backup_id"] for backup in page["backups"]]
 
 
-# -- one backup -------------------------------------------------------------------------------------
+# -- one backup ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_a_damaged_backup_fails_its_verification(admin, shared_api, tables):
     assert (failed["state"], failed["error"]["code"]) == ("failed", "checksum-mismatch")
     assert waited["run_id"] != failed["run_id"]
     status = admin.get(f"{BACKUP}/status").json()
-    assert [one["run_id"] for one in status["last_failures"][:2]] == [
+    assert [failure["run_id"] for failure in status["last_failures"][:2]] == [
         failed["run_id"],
         waited["run_id"],
     ]
@@ -279,7 +279,7 @@ def test_a_damaged_manifest_is_told_everywhere(admin, shared_api, tables):
     info = admin.get(f"{BACKUP}/info/{backup_id}")
 
     assert backup_id not in _ids(listed)
-    assert any(manifest.name.startswith(one["file"]) for one in listed["problems"]), listed
+    assert any(manifest.name.startswith(problem["file"]) for problem in listed["problems"]), listed
     assert info.status_code == 500
     assert info.json()["code"] in {"manifest", "checksum-mismatch"}
     assert admin.get(f"{BACKUP}/status").json()["damaged"] == damaged + 1

@@ -104,7 +104,7 @@ def test_several_ranges_come_in_one_answer(fetch, large):
     kind = response.headers["Content-Type"]
     assert kind.startswith("multipart/byteranges; boundary=")
     found = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + response.content)
-    parts = {one["Content-Range"]: one.get_payload(decode=True) for one in found.walk()}
+    parts = {part["Content-Range"]: part.get_payload(decode=True) for part in found.walk()}
     size = len(data)
     del parts[None]
     assert parts == {
@@ -123,7 +123,9 @@ def test_a_download_that_broke_off_goes_on(fetch, large):
     weak = fetch(Range="bytes=11900000-", If_Range=f'W/"{result["checksum"]}"')
 
     assert (rest.status_code, rest.content) == (206, data[11_900_000:])
-    assert [(one.status_code, one.content == data) for one in (whole, weak)] == [(200, True)] * 2
+    assert [(answer.status_code, answer.content == data) for answer in (whole, weak)] == [
+        (200, True)
+    ] * 2
 
 
 @pytest.mark.parametrize("wanted", ["bytes=999999999999-", "bytes=999999999999-9999999999999"])

@@ -7,7 +7,7 @@ from tests.fixtures.api import claims_of, encoded, finished
 from tests.fixtures.cli import address
 
 
-# "API Usage" of the customer's document, as written.
+# "API Usage" of the document that callers were given, as written.
 CREATE = """
 curl -X POST /api/admin/backup/create \\
   -H "Authorization: Bearer $ADMIN_TOKEN" \\
@@ -40,10 +40,10 @@ def test_a_backup_is_made_and_listed(admin, sql, database):
     assert begun.headers["Location"] == f"/api/admin/runs/{run['run_id']}"
     assert (run["state"], run["success"], run["result"]["rows_count"]) == ("succeeded", True, 100)
     listed = admin.get("/api/admin/backup/list", params={"database": database}).json()
-    assert [one["backup_id"] for one in listed["backups"]] == [run["backup_id"]]
+    assert [backup["backup_id"] for backup in listed["backups"]] == [run["backup_id"]]
 
 
-def test_the_examples_of_the_customer_work_as_written(own_api, server, sql, database):
+def test_the_documented_examples_work_as_written(own_api, server, sql, database):
     """Create, list and restore by the document's own curl lines, only the address put before them."""
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"])
     api = own_api(address(server.url, database=database)).start()

@@ -48,7 +48,7 @@ NAMES = {
     "long": "a" * 10_000,
     "long and wide": "é" * 1500,
 }
-WITH_NAMES = [name for name, one in OPERATIONS.items() if one.parameters]
+WITH_NAMES = [name for name, operation in OPERATIONS.items() if operation.parameters]
 # Bodies that are understood, so that it is the name which is refused.
 BODIES = {"change_user": b"{}"}
 JSON = {"Content-Type": "application/json"}
@@ -89,10 +89,10 @@ def problem_of(text, status):
 @pytest.mark.parametrize("name", WITH_NAMES)
 def test_strange_names_name_nothing(send, name):
     """Whatever stands in the place of an id, it is not found; nothing of it comes back raw."""
-    one = OPERATIONS[name]
+    operation = OPERATIONS[name]
     for value in NAMES.values():
-        target = one.at(quote(value, safe="", errors="surrogatepass"))
-        status, headers, text = send(one.method, target, BODIES.get(name))
+        target = operation.at(quote(value, safe="", errors="surrogatepass"))
+        status, headers, text = send(operation.method, target, BODIES.get(name))
         assert status in {404, 422}, (target[:200], text)
         assert problem_of(text, status)
         assert len(text) < 2000
@@ -103,9 +103,9 @@ def test_strange_names_name_nothing(send, name):
 @pytest.mark.parametrize("name", WITH_NAMES)
 def test_paths_that_climb_lead_nowhere(send, name):
     """Dots and slashes in a target, plain or encoded in part, reach no other route or file."""
-    one = OPERATIONS[name]
+    operation = OPERATIONS[name]
     for value in ("../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "..;/etc", "%c0%ae%c0%ae/x", "%ff%fe", "%", "%zz", "//x"):  # fmt: skip
-        status, _, text = send(one.method, one.at(value), BODIES.get(name))
+        status, _, text = send(operation.method, operation.at(value), BODIES.get(name))
         assert status in {404, 422}, (value, text)
         assert problem_of(text, status)
 
@@ -132,7 +132,7 @@ def test_targets_that_are_none_are_refused(shared_api):
     assert httpx.get(f"{shared_api.url}/healthz").status_code == 200
 
 
-WITH_BODIES = [name for name, one in OPERATIONS.items() if one.body]
+WITH_BODIES = [name for name, operation in OPERATIONS.items() if operation.body]
 NOT_OBJECTS = [
     b"[]", b"[{}]", b"1", b"-0.0", b"1e999", b"true", b'"text"', b"NaN", b"Infinity", b'"\\ud800"',
 ]  # fmt: skip
@@ -150,16 +150,16 @@ STRANGE_OBJECTS = [
 
 def target_of(name):
     """Return the path of an operation, with something in it that is not there."""
-    one = OPERATIONS[name]
-    return one.at("nobody" if "name" in one.parameters else "backup_0000000000000")
+    operation = OPERATIONS[name]
+    return operation.at("nobody" if "name" in operation.parameters else "backup_0000000000000")
 
 
 @pytest.mark.parametrize("name", WITH_BODIES)
 def test_bodies_that_make_no_sense_are_refused(send, name):
     """Whatever is not the object that the document describes is 422, with its fields named."""
-    one = OPERATIONS[name]
+    operation = OPERATIONS[name]
     for body in (*NOT_OBJECTS, *NOT_JSON, *STRANGE_OBJECTS):
-        status, _, text = send(one.method, target_of(name), body)
+        status, _, text = send(operation.method, target_of(name), body)
         assert status == 422, (body[:80], text[:500])
         assert problem_of(text, status) == "invalid-request"
         assert len(json.loads(text)["errors"]) <= 20
@@ -185,12 +185,12 @@ FIELDS = {
 @pytest.mark.parametrize("name", FIELDS)
 def test_fields_of_wrong_types_are_refused(send, name):
     """Each value is refused or taken as what it is; none is a failure of the service."""
-    one = OPERATIONS[name]
+    operation = OPERATIONS[name]
     # So that fields which are good begin nothing.
     extra = {} if name == "create_user" else {"there is no such field": 1}
     for value in VALUES:
         body = {**dict.fromkeys(FIELDS[name], value), **extra}
-        status, _, text = send(one.method, target_of(name), json.dumps(body))
+        status, _, text = send(operation.method, target_of(name), json.dumps(body))
         assert status == 422, (value, text[:500])
         assert problem_of(text, status) == "invalid-request"
         assert not isinstance(value, str) or len(value) < 300 or value not in text
@@ -253,12 +253,12 @@ def test_logins_of_strange_names_are_refused(shared_api, username):
 @pytest.mark.parametrize("name", [*WITH_BODIES, "log_in"])
 def test_a_megabyte_is_too_large(admins, name):
     """With its length told or in pieces, the answer is 413, and the connection stays of use."""
-    one = OPERATIONS[name]
+    operation = OPERATIONS[name]
     kind = "application/x-www-form-urlencoded" if name == "log_in" else "application/json"
     megabyte = b'{"description": "' + b"x" * (1 << 20) + b'"}'
     for content in (megabyte, (megabyte[at : at + 10_000] for at in range(0, 1 << 20, 10_000))):
         found = admins.request(
-            one.method, target_of(name), content=content, headers={"Content-Type": kind}
+            operation.method, target_of(name), content=content, headers={"Content-Type": kind}
         )
         assert (found.status_code, problem_of(found.text, 413)) == (413, "too-large")
         assert admins.get("/healthz").status_code == 200
@@ -360,10 +360,10 @@ def test_sql_in_names_is_a_name(admins, sql, database, text):
         for path in (*lists, *filters)
     ]
 
-    assert {one.status_code for one in answers} <= {200, 400, 404, 422}, [
-        one.text for one in answers
+    assert {answer.status_code for answer in answers} <= {200, 400, 404, 422}, [
+        answer.text for answer in answers
     ]
-    assert {one["total"] for one in (answer.json() for answer in answers[5:])} == {0}
+    assert {page["total"] for page in (answer.json() for answer in answers[5:])} == {0}
     assert sql.run("SELECT table_schema, table_name FROM information_schema.tables") == before
     assert sql.run("SELECT a FROM t") == [(1,)]
 
@@ -387,8 +387,8 @@ def test_databases_of_any_name_go_there_and_back(admins, server, database, suffi
             )
             listed = admins.get("/api/admin/backup/list", params={"database": name}).json()
             assert restored.status_code == 200, restored.text
-            assert [one["databases"] for one in listed["backups"]] == [[name]]
+            assert [backup["databases"] for backup in listed["backups"]] == [[name]]
             assert sql.run(f"SELECT a FROM `{into.replace('`', '``')}`.t") == [(7,)]
         finally:
-            for one in (name, into):
-                sql.run(f"DROP DATABASE IF EXISTS `{one.replace('`', '``')}`")
+            for created in (name, into):
+                sql.run(f"DROP DATABASE IF EXISTS `{created.replace('`', '``')}`")

@@ -1,4 +1,4 @@
-"""What monitoring sees of a service: its numbers, and the lines of its log."""
+"""What monitoring sees of a service: its numbers, and the dashboard and rules that ask for them."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fixtures.api import Api, finished
 from tests.fixtures.api_requests import BACKUP, WAIT, done, problem
-from tests.fixtures.cli import SECONDS, wait_until
+from tests.fixtures.cli import SECONDS
 from tests.fixtures.pages import DOCS, rows
 from tests.fixtures.promql import OF_THE_SCRAPE, groupings, is_balanced, selectors
 from tests.fixtures.servers import Sql
@@ -80,7 +80,9 @@ def monitored(server, tmp_path_factory):
             api.start(METRICS_TOKEN=TOKEN, UNDO_MINUTES="0")
             before = scrape(api)
             run = _work(api.client())
-            after = _once(api, lambda one: one("runs_total", kind="drill", result="succeeded") == 1)
+            after = _once(
+                api, lambda numbers: numbers("runs_total", kind="drill", result="succeeded") == 1
+            )
             api.stop()
             yield Monitored(api, before, after, scrape(api.start()), run)
         finally:
@@ -90,8 +92,8 @@ def monitored(server, tmp_path_factory):
 
 def _work(admin):
     """Make a scheduled backup, one that fails, a restore and a drill; returns the run of the first."""
-    wish = {"name": SCHEDULE, "frequency": "daily"}
-    assert admin.post(f"{BACKUP}/schedule", json=wish).status_code == 200
+    schedule = {"name": SCHEDULE, "frequency": "daily"}
+    assert admin.post(f"{BACKUP}/schedule", json=schedule).status_code == 200
     force = {"name": SCHEDULE, "force": True}
     run = done(admin.post(f"{BACKUP}/run-scheduled", json=force, headers=WAIT))
     failing = admin.post(f"{BACKUP}/create", json={"databases": ["is-not-there"]})
@@ -112,7 +114,7 @@ def _once(api, is_there):
     return found
 
 
-# -- numbers ----------------------------------------------------------------------------------------
+# -- numbers ---------------------------------------------------------------------------------------
 
 
 def test_a_new_service_has_numbers(monitored):
@@ -188,7 +190,7 @@ def test_the_numbers_are_there_right_after_a_restart(monitored):
     }
 
     def lasting(found):
-        return {key: one for key, one in found.numbers.items() if key[0] not in changing}
+        return {key: number for key, number in found.numbers.items() if key[0] not in changing}
 
     assert lasting(monitored.restarted) == lasting(monitored.after)
 
@@ -255,7 +257,7 @@ def test_what_cannot_be_read_is_missing_and_named(own_api):
     with sqlite3.connect(api.state / "control.db") as control:
         control.execute("DROP TABLE runs")
     control.close()
-    found = _once(api, lambda one: one("source_up", source="history") == 0)
+    found = _once(api, lambda numbers: numbers("source_up", source="history") == 0)
 
     assert "backstay_runs_total" not in found.text
     assert found("source_up", source="schedules") == 0
@@ -264,7 +266,7 @@ def test_what_cannot_be_read_is_missing_and_named(own_api):
     assert found("catalogue_backups") == 0
 
 
-# -- docs/monitoring --------------------------------------------------------------------------------
+# -- docs/monitoring -------------------------------------------------------------------------------
 
 
 def _labels(monitored):
@@ -285,7 +287,7 @@ def _unknown(expression, real):
 
 
 def _expressions(panel):
-    yield from (one["expr"] for one in panel.get("targets", ()))
+    yield from (target["expr"] for target in panel.get("targets", ()))
     for below in panel.get("panels", ()):
         yield from _expressions(below)
 
@@ -295,7 +297,7 @@ def test_the_dashboard_asks_for_what_is_there(monitored):
     board = json.loads((DOCS / "monitoring" / "grafana-dashboard.json").read_text())
     real = _labels(monitored)
     expressions = [expression for panel in board["panels"] for expression in _expressions(panel)]
-    variables = {one["name"]: one for one in board["templating"]["list"]}
+    variables = {variable["name"]: variable for variable in board["templating"]["list"]}
     queries = [
         variable["query"]["query"] for variable in variables.values() if variable["type"] == "query"
     ]
@@ -311,12 +313,12 @@ def test_the_dashboard_asks_for_what_is_there(monitored):
     used = set(re.findall(r"\$\{?(\w+)", json.dumps(board))) - {"__all"}
     assert used == set(variables)
     assert variables["datasource"]["type"] == "datasource"
-    ids = [one["id"] for one in board["panels"]]
+    ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids))
     # What a panel says under its title, and nothing of the machine that it was made on.
-    panels = [one for one in board["panels"] if one["type"] != "row"]
-    assert all(one["title"] and one["description"].endswith(".") for one in panels)
-    assert {one["datasource"]["uid"] for one in panels} == {"${datasource}"}
+    panels = [panel for panel in board["panels"] if panel["type"] != "row"]
+    assert all(panel["title"] and panel["description"].endswith(".") for panel in panels)
+    assert {panel["datasource"]["uid"] for panel in panels} == {"${datasource}"}
 
 
 def test_no_panel_covers_another():
@@ -364,66 +366,3 @@ def test_every_rule_is_in_the_table():
     told = [row[0] for row in rows(page) if row[0].startswith("Backstay")]
 
     assert told == [rule["alert"] for rule in _rules()]
-
-
-# -- log --------------------------------------------------------------------------------------------
-
-
-def _lines(api):
-    """Return what the log says; what is for whoever started the service is no JSON."""
-    return [json.loads(line) for line in api.log.splitlines() if line.startswith("{")]
-
-
-def test_the_lines_of_a_run_name_it_its_schedule_and_who_asked(monitored):
-    """From the first to the last, as JSON, since nobody looks at a terminal."""
-    run = monitored.run
-    about = [
-        line
-        for line in _lines(monitored.api)
-        if line.get("facts", {}).get("backup_id") == run["backup_id"]
-        and line["logger"] == "app.services.backups.service"
-        and "database backup" in line["event"].lower()
-    ]
-
-    assert [one["event"] for one in about] == [
-        "Starting database backup",
-        "Database backup completed successfully",
-    ]
-    for one in about:
-        assert (one["run_id"], one["schedule"]) == (run["run_id"], SCHEDULE)
-        assert one["user"] == run["asked_by"]
-        assert one["request_id"].startswith("req_")
-
-
-def test_a_request_is_named_in_its_answer_and_on_the_lines_of_what_it_began(monitored):
-    """A run that fails after the answer went out is found by either of its ids."""
-    client = monitored.api.client("operator")
-    answer = client.post(f"{BACKUP}/create", json={"databases": ["is-not-there"]})
-    run = finished(client, answer.json()["run_id"])
-
-    def told():
-        return [one for one in _lines(monitored.api) if one.get("run_id") == run["run_id"]]
-
-    wait_until(lambda: bool(told()), "the failure is in the log")
-    (line,) = [one for one in told() if one["event"] == "Run failed"]
-    assert line["request_id"] == answer.headers["X-Request-Id"]
-    assert line["user"] == run["asked_by"] == "some-operator"
-    assert line["facts"]["code"] == run["error"]["code"]
-    assert "schedule" not in line
-
-
-def test_a_log_file_holds_the_lines(own_api):
-    """With a file, stderr has none of them; one that cannot be opened ends the start."""
-    api = own_api(NOWHERE)
-    api.start(LOG_FILE=str(api.home / "backstay.log"), LOG_FORMAT="line")
-    client = api.client()
-    finished(client, client.post(f"{BACKUP}/create").json()["run_id"])
-    api.stop()
-    written = (api.home / "backstay.log").read_text()
-
-    assert "WARNING: Run failed {" in written
-    assert '"user":"some-admin"' in written
-    assert "Run failed" not in api.log
-    api.settings["LOG_FILE"] = str(api.home / "missing" / "backstay.log")
-    refused = api.cli("serve", "--port", "0")
-    assert (refused.returncode, "BACKSTAY_LOG_FILE" in refused.stderr) == (12, True)

@@ -85,7 +85,7 @@ def _nothing_is_left(api, server):
         assert sql.run("SELECT COUNT(*) FROM big.t") == [(60_000,)]
 
 
-# -- events -----------------------------------------------------------------------------------------
+# -- events ----------------------------------------------------------------------------------------
 
 
 def test_events_come_each_second_with_growing_ids(busy):
@@ -102,9 +102,9 @@ def test_events_come_each_second_with_growing_ids(busy):
     came = [at for _, at in slow[1:]]
     assert all(later - earlier <= 1.0 for earlier, later in itertools.pairwise(came))
     every = [*(event for event, _ in slow), *rest]
-    ids = [int(one["id"]) for one in every]
+    ids = [int(event["id"]) for event in every]
     assert ids == sorted(set(ids))
-    assert {one["event"] for one in every[:-1]} <= {"queued", "running"}
+    assert {event["event"] for event in every[:-1]} <= {"queued", "running"}
     assert every[-1]["event"] == "succeeded"
     run = client.get(f"{RUNS}/{run_id}").json()
     assert rest[-1]["id"] == str(run["revision"])
@@ -140,11 +140,11 @@ def test_progress_counts_up_to_its_totals(busy):
     assert 0 < progress["bytes_done"] <= progress["bytes_total"]
     assert progress["rows_done"] <= progress["rows_total"]
     assert progress["elapsed"] >= 0
-    assert [one["run_id"] for one in status["running"]] == [run_id]
+    assert [run["run_id"] for run in status["running"]] == [run_id]
     assert run["progress"]["rows_done"] == 60_000
 
 
-# -- cancelling -------------------------------------------------------------------------------------
+# -- cancelling ------------------------------------------------------------------------------------
 
 
 def test_a_backup_is_cancelled_while_it_reads(busy):
@@ -218,7 +218,7 @@ def test_a_drill_is_cancelled_by_an_operator(busy):
     _nothing_is_left(api, server)
 
 
-# -- the command line -------------------------------------------------------------------------------
+# -- the command line ------------------------------------------------------------------------------
 
 
 def _command(api, *arguments):
@@ -239,9 +239,9 @@ def _working(client):
     def reads():
         status = client.get(f"{BACKUP}/status").json()
         found[:] = [
-            one
-            for one in status["running"]
-            if one["origin"] == "cli" and one["progress"] and one["progress"]["phase"] == "dump"
+            run
+            for run in status["running"]
+            if run["origin"] == "cli" and run["progress"] and run["progress"]["phase"] == "dump"
         ]
         return bool(found)
 

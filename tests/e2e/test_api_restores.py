@@ -1,4 +1,4 @@
-"""Restores over HTTP: looked at, rehearsed, done whole or in part, and taken back."""
+"""Restores over HTTP: looked at, tried by dry runs and drills, done whole or in part, and taken back."""
 
 import pytest
 
@@ -37,9 +37,12 @@ def test_recovery_options_tell_what_is_possible(admin, backup_id, database):
     found = admin.get(f"{BACKUP}/recovery-options/{backup_id}").json()
 
     assert (found["success"], found["full_restore"], found["problems"]) == (True, True, [])
-    (one,) = found["databases"]
-    assert (one["database"], one["objects_count"]) == (database, 1)
-    assert [(table["name"], table["rows"]) for table in one["tables"]] == [("ant", 10), ("bee", 20)]
+    (contents,) = found["databases"]
+    assert (contents["database"], contents["objects_count"]) == (database, 1)
+    assert [(table["name"], table["rows"]) for table in contents["tables"]] == [
+        ("ant", 10),
+        ("bee", 20),
+    ]
     assert found["disk"]["needed"] > 0
     assert found["packet"]["needed"] <= found["packet"]["allowed"]
     assert found["estimated_duration"] > 0
@@ -52,9 +55,9 @@ def test_recovery_options_name_the_restores_that_can_be_undone(admin, backup_id,
 
     found = admin.get(f"{BACKUP}/recovery-options/{backup_id}").json()
 
-    assert [one["restore_id"] for one in found["undoable"]] == [restored["restore_id"]]
+    assert [undoable["restore_id"] for undoable in found["undoable"]] == [restored["restore_id"]]
     assert found["undoable"][0]["until"] == restored["result"]["undo_until"]
-    assert [(one["by"], one["success"], one["whole"]) for one in found["proofs"]] == [
+    assert [(proof["by"], proof["success"], proof["whole"]) for proof in found["proofs"]] == [
         ("restore", True, True)
     ]
     assert found["proven_at"] == found["proofs"][0]["at"]
@@ -162,7 +165,7 @@ def test_an_undo_whose_time_is_over_is_refused(own_api, server, sql, database):
     problem(found, 409, "undo-expired")
 
 
-# -- rehearsals -------------------------------------------------------------------------------------
+# -- dry runs and drills ------------------------------------------------------------------------------------
 
 
 def test_a_dry_run_tells_and_changes_nothing(admin, backup_id, sql, database):
@@ -172,7 +175,9 @@ def test_a_dry_run_tells_and_changes_nothing(admin, backup_id, sql, database):
     result = run["result"]
     assert (run["kind"], result["dry_run"], result["problems"]) == ("dry-run", True, [])
     assert result["restored_tables"] == [f"{database}.ant", f"{database}.bee"]
-    assert [(one["name"], one["rows_now"], one["rows_then"]) for one in result["tables"]] == [
+    assert [
+        (table["name"], table["rows_now"], table["rows_then"]) for table in result["tables"]
+    ] == [
         ("ant", 1, 10),
         ("bee", 1, 20),
     ]
@@ -191,7 +196,7 @@ def test_a_dry_run_has_what_is_in_the_way_in_its_result(admin, backup_id, sql, d
 
     result = done(answer)["result"]
     assert result["success"] is False
-    assert [one["code"] for one in result["problems"]] == ["target-not-empty"]
+    assert [problem["code"] for problem in result["problems"]] == ["target-not-empty"]
 
 
 def test_a_drill_restores_beside_and_proves(admin, backup_id, sql, database):
@@ -207,7 +212,7 @@ def test_a_drill_restores_beside_and_proves(admin, backup_id, sql, database):
     assert [(option["by"], option["success"]) for option in options["proofs"]] == [("drill", True)]
 
 
-# -- refusals ---------------------------------------------------------------------------------------
+# -- refusals --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -74,16 +74,18 @@ GUARDED = [name for name, role in LEAST.items() if role != "public"]
 
 def ask(client, name, **headers):
     """Send a request of this operation that is understood, and names nothing that is there."""
-    one = OPERATIONS[name]
-    path = one.at(NOTHING[one.parameters[0]]) if one.parameters else one.path
+    operation = OPERATIONS[name]
+    path = (
+        operation.at(NOTHING[operation.parameters[0]]) if operation.parameters else operation.path
+    )
     headers = {"Prefer": "wait=30", **headers}
-    return client.request(one.method, path, json=BODIES.get(name), headers=headers)
+    return client.request(operation.method, path, json=BODIES.get(name), headers=headers)
 
 
 def test_every_route_has_its_role():
     """The table has one row for each operation, and the document asks for the same roles."""
     assert set(LEAST) == set(OPERATIONS)
-    asked = {name: one.scopes for name, one in OPERATIONS.items()}
+    asked = {name: operation.scopes for name, operation in OPERATIONS.items()}
     assert asked == {name: [] if role == "public" else [role] for name, role in LEAST.items()}
 
 
@@ -128,13 +130,15 @@ def test_the_public_routes_ask_for_no_token(shared_api, name):
 @pytest.mark.parametrize("name", [name for name in GUARDED if OPERATIONS[name].body])
 def test_the_role_is_asked_before_the_body_is_looked_at(shared_api, name):
     """Whoever may not do it learns nothing of what a body must look like."""
-    one, role = OPERATIONS[name], ROLES[ROLES.index(LEAST[name]) - 1]
-    path = one.at("nothing")
+    operation, role = OPERATIONS[name], ROLES[ROLES.index(LEAST[name]) - 1]
+    path = operation.at("nothing")
     wrong = {"no": "such field"}
 
     if LEAST[name] != "viewer":
-        assert shared_api.client(role).request(one.method, path, json=wrong).status_code == 403
-    assert shared_api.client(None).request(one.method, path, json=wrong).status_code == 401
+        assert (
+            shared_api.client(role).request(operation.method, path, json=wrong).status_code == 403
+        )
+    assert shared_api.client(None).request(operation.method, path, json=wrong).status_code == 401
 
 
 @pytest.fixture
@@ -150,9 +154,9 @@ def over(admin, sql, database):
     restore = post(f"restore/{name}", into=f"{database}_r", create_backup=False)
     sql.run(f"DROP DATABASE IF EXISTS {database}_r")
     deletion = admin.delete(f"/api/admin/backup/delete/{name}").json()
-    runs = {one["kind"]: one for one in (backup, restore, deletion)}
+    runs = {run["kind"]: run for run in (backup, restore, deletion)}
     assert {run["state"] for run in runs.values()} == {"succeeded"}
-    return {kind: one["run_id"] for kind, one in runs.items()}
+    return {kind: run["run_id"] for kind, run in runs.items()}
 
 
 def test_only_admins_stop_what_only_admins_begin(shared_api, over):

@@ -26,7 +26,7 @@ def held(server, table):
         yield other
 
 
-# -- waiting ----------------------------------------------------------------------------------------
+# -- waiting ---------------------------------------------------------------------------------------
 
 
 def test_a_run_that_is_waited_for_is_answered_when_it_is_over(admin, table):
@@ -87,7 +87,7 @@ def test_a_problem_that_was_waited_for_names_its_run(admin, table):
     assert (run["error"]["message"], run["error"]["hint"]) == (found["detail"], found["hint"])
 
 
-# -- idempotency ------------------------------------------------------------------------------------
+# -- idempotency -----------------------------------------------------------------------------------
 
 
 def test_a_request_that_comes_twice_is_one_run(admin, table, held):
@@ -136,7 +136,7 @@ def test_a_key_of_somebody_else_is_another_run(admin, shared_api, table):
     """Keys are each user's own."""
     key = _key()
     other = shared_api.client("operator")
-    runs = [created_with(one, key, databases=[table]) for one in (admin, other)]
+    runs = [created_with(client, key, databases=[table]) for client in (admin, other)]
 
     assert runs[0]["run_id"] != runs[1]["run_id"]
     assert [run["asked_by"] for run in runs] == ["some-admin", "some-operator"]
@@ -159,7 +159,7 @@ def created_with(client, headers, **body):
     return done(client.post(f"{BACKUP}/create", json=body, headers={**headers, **WAIT}))
 
 
-# -- one at a time ----------------------------------------------------------------------------------
+# -- one at a time ---------------------------------------------------------------------------------
 
 
 def test_one_backup_runs_at_a_time(admin, table, held):
@@ -170,10 +170,10 @@ def test_one_backup_runs_at_a_time(admin, table, held):
     held.close()
     finished(admin, run_id)
 
-    for one in refused:
-        found = problem(one, 409, "already-running")
+    for answer in refused:
+        found = problem(answer, 409, "already-running")
         assert (found["run_id"], found["retryable"]) == (run_id, True)
-    assert [one["run_id"] for one in status["running"]] == [run_id]
+    assert [run["run_id"] for run in status["running"]] == [run_id]
     created(admin, databases=[table])
 
 
@@ -232,10 +232,10 @@ async def _hundred(api, body, **headers):
         )
 
 
-# -- the history ------------------------------------------------------------------------------------
+# -- the history -----------------------------------------------------------------------------------
 
 
-def test_the_history_pages(admin, table):
+def test_the_pages_of_the_history_join_to_the_whole(admin, table):
     """Pages join to the list, newest first, and each knows the total."""
     backup_id = created(admin, databases=[table])["backup_id"]
     for _ in range(2):
@@ -244,13 +244,13 @@ def test_the_history_pages(admin, table):
     whole = _list(admin, backup_id=backup_id)
     pages = [_list(admin, backup_id=backup_id, limit=2, offset=offset) for offset in (0, 2)]
 
-    assert [one["kind"] for one in whole["runs"]] == ["verification", "verification", "backup"]
+    assert [run["kind"] for run in whole["runs"]] == ["verification", "verification", "backup"]
     assert pages[0]["runs"] + pages[1]["runs"] == whole["runs"]
     assert [page["total"] for page in (whole, *pages)] == [3, 3, 3]
 
 
 @pytest.mark.parametrize("key", ["created_at", "finished_at", "kind"])
-def test_the_history_sorts(admin, table, key):
+def test_the_history_is_in_the_order_of_its_key(admin, table, key):
     """Each order is that of its key, and `-` turns it round."""
     backup_id = created(admin, databases=[table])["backup_id"]
     done(admin.post(f"{BACKUP}/verify/{backup_id}", headers=WAIT))
@@ -259,11 +259,11 @@ def test_the_history_sorts(admin, table, key):
     up, down = (_list(admin, sort=sort)["runs"] for sort in (key, f"-{key}"))
 
     assert len(up) >= 3
-    assert [one[key] for one in up] == sorted(one[key] for one in up)
+    assert [entry[key] for entry in up] == sorted(entry[key] for entry in up)
     assert up == down[::-1]
 
 
-def test_the_history_filters(admin, shared_api, table):
+def test_the_history_holds_only_what_its_filters_say(admin, shared_api, table):
     """By kinds, states, who asked and backup; several values of one mean any of them."""
     backup_id = created(admin, databases=[table])["backup_id"]
     operator = shared_api.client("operator")
@@ -271,13 +271,13 @@ def test_the_history_filters(admin, shared_api, table):
     operator.post(f"{BACKUP}/create", json={"databases": ["not_there"]}, headers=WAIT)
 
     def kinds(**query):
-        return [one["kind"] for one in _list(admin, **query)["runs"]]
+        return [run["kind"] for run in _list(admin, **query)["runs"]]
 
     assert kinds(backup_id=backup_id) == ["verification", "backup"]
     assert kinds(backup_id=backup_id, asked_by="some-operator") == ["verification"]
     assert kinds(backup_id=backup_id, kind=["backup", "restore"]) == ["backup"]
     assert kinds(backup_id=backup_id, state=["failed", "cancelled"]) == []
-    assert {one["state"] for one in _list(admin, state="failed")["runs"]} == {"failed"}
+    assert {run["state"] for run in _list(admin, state="failed")["runs"]} == {"failed"}
     assert set(kinds(kind="verification")) == {"verification"}
     assert kinds(asked_by="nobody") == []
 

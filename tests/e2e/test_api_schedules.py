@@ -42,7 +42,7 @@ def table(sql, database):
 def _schedules(client):
     answer = client.get(f"{BACKUP}/schedule").json()
     assert answer["success"] is True
-    return {one["name"]: one for one in answer["schedules"]}
+    return {schedule["name"]: schedule for schedule in answer["schedules"]}
 
 
 def _run(client, **body):
@@ -53,9 +53,9 @@ def _age(api, **ago):
     """Let the last success of all schedules be longer ago."""
     path = api.backups / "schedule.json"
     file = json.loads(path.read_text())
-    for one in file["schedules"]:
-        at = datetime.fromisoformat(one["last_success_at"]) - timedelta(**ago)
-        one["last_success_at"] = one["updated_at"] = at.isoformat()
+    for schedule in file["schedules"]:
+        at = datetime.fromisoformat(schedule["last_success_at"]) - timedelta(**ago)
+        schedule["last_success_at"] = schedule["updated_at"] = at.isoformat()
     path.write_text(json.dumps(file))
 
 
@@ -168,7 +168,7 @@ def test_a_schedule_without_due_times_is_refused(client, body):
 
 
 def test_where_there_is_no_schedule_a_frequency_makes_one(client, table):
-    """As the customer's cron line does; without one nothing is ever due."""
+    """As a cron line that names only a frequency does; without any nothing is ever due."""
     assert _run(client).json() == {"success": True, "due": False, "next_due_at": None}
 
     run = done(_run(client, frequency="daily"))
@@ -215,7 +215,7 @@ def test_a_schedule_that_makes_no_sense_is_refused(admin, path, body, field):
     """422 that names the field."""
     found = problem(admin.post(f"{BACKUP}/{path}", json=body), 422, "invalid-request")
 
-    assert [one["field"] for one in found["errors"]] == [field]
+    assert [error["field"] for error in found["errors"]] == [field]
 
 
 def test_a_damaged_schedule_is_told_and_kept(api, client):
@@ -257,5 +257,5 @@ def test_the_status_tells_how_the_backups_are_doing(own_api, server, table):
     assert status["raw_size"] == sum(run["result"]["raw_size"] for run in made)
     assert 0 < status["disk_free"] <= status["disk_total"]
     assert (status["running"], status["damaged"]) == ([], 0)
-    assert [one["run_id"] for one in status["last_failures"]] == failed[::-1]
+    assert [failure["run_id"] for failure in status["last_failures"]] == failed[::-1]
     assert status["last_failures"][0]["error"]["code"] == "database-not-found"

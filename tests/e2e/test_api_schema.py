@@ -84,14 +84,14 @@ def session() -> Iterator[requests.Session]:
 
 def cases_of(schema, name, known):
     """Make requests of one operation: allowed or not, about what is there or not."""
-    one = OPERATIONS[name]
-    operation = schema[one.path][one.method]
-    real = {key: known[key] for key in one.parameters}
+    table_row = OPERATIONS[name]
+    operation = schema[table_row.path][table_row.method]
+    real = {key: known[key] for key in table_row.parameters}
     made = [
         operation.as_strategy(mode, **about)
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
         for about in ([{}, {"path_parameters": real}] if real and name != "delete_backup" else [{}])
-        if mode is GenerationMode.POSITIVE or one.facts.get("parameters") or one.body
+        if mode is GenerationMode.POSITIVE or table_row.facts.get("parameters") or table_row.body
     ]
     return st.one_of(made)
 

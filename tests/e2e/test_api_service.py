@@ -57,7 +57,7 @@ def stoppable(tmp_path_factory, server_template):
     servers.close()
 
 
-# -- health -----------------------------------------------------------------------------------------
+# -- health ----------------------------------------------------------------------------------------
 
 
 def test_a_service_is_alive_and_ready(shared_api):
@@ -133,7 +133,7 @@ def test_a_server_that_does_not_move_ends_the_run(own_api, stoppable):
     assert not list(api.backups.glob("*.partial"))
 
 
-# -- answers ----------------------------------------------------------------------------------------
+# -- answers ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_tls_is_spoken_with_the_files_that_are_given(own_api):
         httpx.get(f"{api.url}/healthz".replace("https", "http"))
 
 
-# -- refusals to start ------------------------------------------------------------------------------
+# -- refusals to start -----------------------------------------------------------------------------
 
 
 def _refused(api, *arguments):
@@ -233,7 +233,7 @@ def test_a_certificate_that_is_none_is_told(own_api):
     assert _refused(api, "--port", "0", "--tls-cert", "no.pem")[0] == 12
 
 
-# -- its end ----------------------------------------------------------------------------------------
+# -- its end ---------------------------------------------------------------------------------------
 
 
 def _begin(api):
@@ -307,7 +307,7 @@ def test_a_service_that_was_killed_tells_how_its_run_ended(own_api, stoppable):
     assert created(api.client(), include_data=False)["state"] == "succeeded"
 
 
-# -- what it never tells ----------------------------------------------------------------------------
+# -- what it never tells ---------------------------------------------------------------------------
 
 
 def test_no_answer_and_no_log_tells_a_secret_or_a_path(own_api, server, sql, database):
@@ -325,7 +325,7 @@ def test_no_answer_and_no_log_tells_a_secret_or_a_path(own_api, server, sql, dat
 
     hidden = ["pw-of-", SECRET, "private words", "private_word", str(api.home), "argon2", *tokens]
     text = "\n".join(told)
-    assert [one for one in hidden if one in text.replace("\\/", "/")] == []
+    assert [secret for secret in hidden if secret in text.replace("\\/", "/")] == []
     assert not re.search(r"/(tmp|run|var|home|root|usr)/", text)
     assert "Traceback" not in text
 
@@ -349,8 +349,8 @@ def _tour(api: Api, database: str) -> tuple[list[str], list[str]]:
     run = created(client, databases=[database])
     for path in ("list", "schedule", "status", "nowhere"):
         client.get(f"{BACKUP}/{path}")
-    for one in (run["backup_id"], NO_BACKUP):
-        _look_around(client, one)
+    for backup_id in (run["backup_id"], NO_BACKUP):
+        _look_around(client, backup_id)
     client.post(f"{BACKUP}/schedule", json={"frequency": "daily"})
     client.post(f"{BACKUP}/run-scheduled", headers=WAIT)
     client.post(f"{BACKUP}/create", json={"databases": ["not_there"]}, headers=WAIT)

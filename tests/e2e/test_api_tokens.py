@@ -59,7 +59,7 @@ def unsigned(algorithm, signature=""):
 
 def without(segment):
     """Make a good token, one of whose three parts is missing."""
-    return ".".join("" if i == segment else one for i, one in enumerate(GOOD.split(".")))
+    return ".".join("" if i == segment else written for i, written in enumerate(GOOD.split(".")))
 
 
 GOOD = encoded(claims_at())
@@ -127,8 +127,8 @@ FOREIGN = {
     "dots": "..",
     "null": "null",
     **{f"no {name}": encoded(claims_at(**{name: None})) for name in ("iss", "aud", "sub", "iat", "exp", "jti")},
-    **{f"unsigned, {one}": unsigned(one) for one in ("none", "None", "NONE", "nOnE", "", "none ")},
-    **{f"{one} with a signature": unsigned(one, SIGNATURE) for one in ("none", "NONE")},
+    **{f"unsigned, {algorithm}": unsigned(algorithm) for algorithm in ("none", "None", "NONE", "nOnE", "", "none ")},
+    **{f"{algorithm} with a signature": unsigned(algorithm, SIGNATURE) for algorithm in ("none", "NONE")},
 }  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def test_a_token_that_is_not_good_opens_nothing(nobody, token):
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_a_good_token_opens(nobody, scheme):
+def test_a_good_token_opens_however_its_scheme_is_written(nobody, scheme):
     """The tokens above differ from this one by what they are named for; the scheme has no case."""
     found = nobody.get("/api/auth/me", headers={"Authorization": f"{scheme} {GOOD}"})
 
@@ -222,7 +222,9 @@ def test_control_characters_are_no_token(raw, byte):
 
 def test_two_headers_are_no_token(raw):
     """Whatever stands before the service may have looked at the other one."""
-    good, other = (b"Authorization: Bearer " + one.encode() for one in (GOOD, FOREIGN["forged"]))
+    good, other = (
+        b"Authorization: Bearer " + token.encode() for token in (GOOD, FOREIGN["forged"])
+    )
 
     assert raw(good) == 200
     assert {raw(good, other), raw(other, good), raw(good, good)} == {401}
@@ -282,7 +284,7 @@ def test_no_mutated_token_is_good(nobody, token):
     ids=["role", "roles"],
 )
 def test_the_token_of_another_application_is_enough(shared_api, sql, database, claims):
-    """With its admin's role, whichever way it is told, the whole round of the seed's calls works."""
+    """With its admin's role, whichever way it is told, the whole round from backup to restore works."""
     sql.run("CREATE TABLE t AS SELECT 1 AS a")
     client = shared_api.client(None)
     client.headers["Authorization"] = f"Bearer {encoded(claims_at(**claims))}"
@@ -291,14 +293,14 @@ def test_the_token_of_another_application_is_enough(shared_api, sql, database, c
     begun = client.post(f"{path}/create", json={"databases": [database], "compress": True})
     name = finished(client, begun.json()["run_id"])["backup_id"]
     listed = client.get(f"{path}/list").json()["backups"]
-    looked = [client.get(f"{path}/{one}/{name}") for one in ("info", "recovery-options")]
-    rehearsed = client.post(f"{path}/test-restore/{name}")
+    looked = [client.get(f"{path}/{question}/{name}") for question in ("info", "recovery-options")]
+    dry_run = client.post(f"{path}/test-restore/{name}")
     restored = client.post(f"{path}/restore/{name}", json={"create_backup": False})
-    runs = [finished(client, one.json()["run_id"]) for one in (rehearsed, restored)]
+    runs = [finished(client, begun.json()["run_id"]) for begun in (dry_run, restored)]
     deleted = client.delete(f"{path}/delete/{name}")
 
-    assert name in {one["backup_id"] for one in listed}
-    assert [one.status_code for one in looked] == [200, 200]
+    assert name in {backup["backup_id"] for backup in listed}
+    assert [answer.status_code for answer in looked] == [200, 200]
     assert [(run["state"], run["asked_by"]) for run in runs] == [("succeeded", "some-admin")] * 2
     assert deleted.status_code == 200
 

@@ -26,11 +26,14 @@ def test_the_demo_damages_a_shop_and_gets_it_back(tmp_path):
     """Exit 0 only when the server's own checksums agree; no setting is needed."""
     cli = Cli("", tmp_path)
     document = cli.json("demo", TMPDIR=str(tmp_path))
-    tables = {one["table"]: one for one in document["tables"]}
+    tables = {table["table"]: table for table in document["tables"]}
 
     assert all(table["equal"] for table in tables.values())
     assert tables["order_items"]["rows_damaged"] is None
-    assert [name for name, one in tables.items() if one["harmed"]] == ["order_items", "products"]
+    assert [name for name, table in tables.items() if table["harmed"]] == [
+        "order_items",
+        "products",
+    ]
     assert document["rows_count"] == sum(table["rows"] for table in tables.values()) > 50_000
     assert _leftovers(tmp_path) == []
     assert _processes(tmp_path) == []

@@ -4,14 +4,14 @@ import shutil
 
 
 def _states(document):
-    return {one["name"]: one["state"] for one in document["checks"]}
+    return {check["name"]: check["state"] for check in document["checks"]}
 
 
 def test_a_healthy_installation_is_all_right(cli, sql, database):
     """Exit 0; every check has a name, a state and a detail."""
     cli.json("backup", "create", "--database", database)
     document = cli.json("doctor")
-    people = cli("doctor")
+    printed = cli("doctor")
 
     assert set(_states(document).values()) == {"ok"}
     assert list(_states(document)) == [
@@ -19,8 +19,8 @@ def test_a_healthy_installation_is_all_right(cli, sql, database):
         "restore rights", "restores", "backup directory", "directory mode", "disk", "leftovers", "backups",
         "server programs", "codecs",
     ]  # fmt: skip
-    assert people.code == 0
-    assert people.out.count("ok  ") == len(document["checks"])
+    assert printed.code == 0
+    assert printed.out.count("ok  ") == len(document["checks"])
 
 
 def test_a_doctor_without_a_server_still_looks_at_the_directory(cli):
@@ -44,7 +44,7 @@ def test_damage_and_orphans_are_findings(cli, sql, database):
     second.with_name(second.name + ".manifest.json").unlink()
     cli.backups.chmod(0o755)
     sick = cli.json("doctor", code=22)
-    remedies = {one["name"]: one["remedy"] for one in sick["checks"]}
+    remedies = {check["name"]: check["remedy"] for check in sick["checks"]}
     cli.json("catalog", "rebuild")
     well = cli.json("doctor")
 

@@ -34,11 +34,11 @@ def test_a_backup_is_made_listed_shown_proven_and_deleted(cli, sql, database):
     assert made["verified"] is True
     assert made["raw_size"] > made["size"] > 0
     assert made["warnings"] == []
-    assert [one["backup_id"] for one in listed] == [made["backup_id"]]
+    assert [backup["backup_id"] for backup in listed] == [made["backup_id"]]
     assert listed[0]["options"]["description"] == shown["description"] == "two lines"
     assert {made["checksum"]} == {listed[0]["checksum"], shown["checksum"]}
-    assert [one["name"] for one in shown["contents"][0]["tables"]] == ["orders", "users"]
-    assert [one["name"] for one in shown["contents"][0]["objects"]] == ["mails"]
+    assert [table["name"] for table in shown["contents"][0]["tables"]] == ["orders", "users"]
+    assert [item["name"] for item in shown["contents"][0]["objects"]] == ["mails"]
     assert (proven["rows_count"], proven["size"]) == (102, made["size"])
     assert deleted["backup_id"] == made["backup_id"]
     assert cli.json("backup", "list")["backups"] == []
@@ -151,11 +151,11 @@ def test_a_lost_manifest_and_a_lost_catalogue_are_made_again(cli, sql, database)
 
     assert (lost["backups"], lost["orphans"]) == ([], [made["file"]])
     assert rebuilt["rebuilt"] == [made["backup_id"]]
-    assert [one["checksum"] for one in listed] == [made["checksum"]]
+    assert [backup["checksum"] for backup in listed] == [made["checksum"]]
 
 
 def test_the_file_restores_with_the_vendors_client(cli, sql, database):
-    """F10 `zcat FILE | mariadb DB` gives the same rows with nothing of ours."""
+    """`zcat FILE | mariadb DB` gives the same rows with nothing of ours."""
     _fill(sql)
     made = cli.json("backup", "create", "--database", database)
     before = sql.run("CHECKSUM TABLE users EXTENDED")
@@ -192,7 +192,7 @@ def test_passwords_with_every_character_and_unix_sockets_work(cli, own_server):
     assert by_tcp["databases"] == by_socket["databases"] == ["d"]
 
 
-def test_verbose_logs_lines_like_the_customers_own_system(cli, sql, database):
+def test_verbose_logs_lines_of_time_level_and_facts(cli, sql, database):
     """`[time] LEVEL: message {facts}` on stderr, and the answer alone on stdout."""
     made = cli("--verbose", "backup", "create", "--database", database, "--json")
 

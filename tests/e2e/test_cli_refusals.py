@@ -39,7 +39,7 @@ def test_a_server_that_is_down_is_named(cli, url, words):
 
 
 def test_a_wrong_password_is_said_and_not_shown(cli, sql, database):
-    """X6 The user is named; the password appears nowhere, not even in the log."""
+    """The user is named; the password appears nowhere, not even in the log."""
     backup_id, _ = _make(cli, sql, database)
     url = address(cli.url, login="nobody_here:hunter2%2Fsecret")
     result = cli("--verbose", "backup", "create", DATABASE_URL=url)
@@ -103,7 +103,7 @@ def test_unknown_names_are_told_apart(cli, sql, database):
     ids=lambda text: ascii(text)[:30],
 )
 def test_an_id_is_looked_up_and_never_joined_to_a_path(cli, backup_id):
-    """X1 "Backup file not found", exit 10, whatever the text tries."""
+    """Exit 10, "Backup file not found", whatever the text tries (hazard 116)."""
     cli.backups.mkdir(mode=0o700)
     result = cli("backup", "delete", "--", backup_id)
 
@@ -129,10 +129,10 @@ def test_wrong_usage_exits_with_2(cli):
         ("backup", "info"),
         ("no-such-command",),
     ):
-        people, document = cli(*arguments), cli(*arguments, "--json")
-        assert (people.code, people.out, document.code, document.err) == (2, "", 2, "")
+        printed, document = cli(*arguments), cli(*arguments, "--json")
+        assert (printed.code, printed.out, document.code, document.err) == (2, "", 2, "")
         assert document.document["error"]["code"] == "usage"
-        assert "Error" in people.err
+        assert "Error" in printed.err
 
 
 def test_an_argument_that_is_no_text_is_refused(cli):
@@ -158,15 +158,15 @@ def test_a_database_that_holds_something_is_not_touched(cli, sql, database):
 
     try:
         error = cli.error("restore", "run", backup_id, "--into", full, code=11)
-        people = cli("restore", "run", backup_id, "--into", full)
+        printed = cli("restore", "run", backup_id, "--into", full)
         left = sql.run(f"SHOW TABLES FROM `{full}`")
     finally:
         sql.run(f"DROP DATABASE `{full}`")
 
     assert error["code"] == "target-not-empty"
-    assert (people.code, people.out) == (11, "")
-    assert people.err.startswith("Target database not empty: database ")
-    assert "\nHint: " in people.err
+    assert (printed.code, printed.out) == (11, "")
+    assert printed.err.startswith("Target database not empty: database ")
+    assert "\nHint: " in printed.err
     assert left == [("v",)]
 
 
@@ -220,7 +220,7 @@ def test_a_file_that_is_gone_is_told(cli, sql, database):
     listed = cli.json("backup", "list")
 
     assert listed["backups"] == []
-    assert [one["code"] for one in listed["problems"]] == ["backup-not-found"]
+    assert [problem["code"] for problem in listed["problems"]] == ["backup-not-found"]
     assert cli("backup", "verify", backup_id).code in {10, 21}
 
 
@@ -258,7 +258,7 @@ def test_a_read_only_directory_is_permission_denied(cli, database):
 
 
 def test_a_disk_that_fills_in_the_middle_leaves_nothing(cli, sql, database):
-    """F9 "Insufficient disk space", exit 21; the limit on file sizes stands in for the disk."""
+    """Exit 21, "Insufficient disk space"; the limit on file sizes stands in for the disk."""
     sql.script([
         "CREATE TABLE t (id INT PRIMARY KEY, noise TEXT)",
         "INSERT INTO t SELECT seq, SHA2(seq, 512) FROM seq_1_to_20000",
@@ -273,7 +273,7 @@ def test_a_disk_that_fills_in_the_middle_leaves_nothing(cli, sql, database):
 
 
 def test_secrets_are_in_no_argument_and_no_output(cli, own_server):
-    """X6 `ps` shows the program and its options only; the document and the manifest no address."""
+    """`ps` shows the program and its options only; the document and the manifest no address."""
     server = own_server()
     password = "hunter2/s3cret"
     with Sql(server.url) as root:

@@ -76,13 +76,13 @@ def test_a_killed_restore_is_undone_by_the_doctor(busy):
             process.kill()
             process.wait()
     left = left_over(sql)
-    found = {one["name"]: one for one in cli("doctor", "--json").document["checks"]}
+    found = {check["name"]: check for check in cli("doctor", "--json").document["checks"]}
     repaired = cli.json("doctor", "--repair")
 
     assert len(left) == 1
     assert found["restores"]["state"] != "ok"
     assert "doctor --repair" in found["restores"]["remedy"]
-    assert [(one["outcome"], one["databases"]) for one in repaired["repairs"]] == [
+    assert [(repair["outcome"], repair["databases"]) for repair in repaired["repairs"]] == [
         ("undone", ["big"])
     ]
     assert left_over(sql) == []

@@ -1,4 +1,4 @@
-"""Command line: restores in place, their rehearsals and their undo, as operators and scripts see them."""
+"""Command line: restores in place, their dry runs and drills, and their undo, as operators and scripts see them."""
 
 import re
 from pathlib import Path
@@ -101,7 +101,7 @@ def shop_of(documents):
     ],
     ids=["all", "one table", "definitions", "rows"],
 )
-def test_a_restore_in_place_and_its_undo(case, cli, sql, database, shop):
+def test_a_restore_in_place_and_its_undo_are_exact(case, cli, sql, database, shop):
     """The dry run says it, the restore does it, and the undo takes it back to the last row."""
     options, counts, tables = case
     before = snapshot(cli.url, database)
@@ -123,7 +123,7 @@ def test_a_restore_in_place_and_its_undo(case, cli, sql, database, shop):
     assert [name for name in left_over(sql) if "__bk_new_" in name] == []
 
 
-def test_the_other_options_of_a_restore(cli, sql, database, shop):
+def test_another_name_leaves_the_live_database_alone(cli, sql, database, shop):
     """Another name leaves the live database alone; no recovery point is made when none is wanted."""
     before = _counts(sql)
     backups = len(cli.json("backup", "list")["backups"])
@@ -136,7 +136,7 @@ def test_the_other_options_of_a_restore(cli, sql, database, shop):
     assert untouched == before
     assert bare["dropped_tables"] == [f"{database}.later"]
     assert bare["binary_log"] == "skipped"
-    assert any("binary log" in one for one in bare["warnings"])
+    assert any("binary log" in warning for warning in bare["warnings"])
     assert len(cli.json("backup", "list")["backups"]) == backups
 
 
@@ -173,14 +173,14 @@ def test_a_drill_shows_in_every_list(cli, sql, database, shop):
     drill = cli.json("restore", "run", shop, "--drill")
     listed = cli.json("backup", "list")["backups"][0]["proven_at"]
     options = cli.json("restore", "options", shop)
-    people = cli("backup", "list").out
+    printed = cli("backup", "list").out
 
     assert (before, drill["verified"], drill["rows_count"]) == (None, True, 102)
     assert listed == cli.json("backup", "info", shop)["proven_at"]
     assert options["proven_at"].startswith(listed[:10])
     assert options["proofs"][0]["by"] == options["estimated_by"] == "drill"
-    assert listed in people
-    assert "Last proven (UTC)" in people
+    assert listed in printed
+    assert "Last proven (UTC)" in printed
     assert _counts(sql) == (10, 3, 1)
     assert left_over(sql) == []
     wrong = cli.error("restore", "run", shop, "--drill", "--dry-run", code=12)
@@ -197,7 +197,7 @@ def test_an_undo_is_found_by_either_id_or_says_why_not(cli, sql, database, shop)
     expired = cli.error("restore", "undo", short["restore_id"], code=11)
 
     assert undone["restored_tables"] == [
-        f"{database}.{one}" for one in ("later", "orders", "users")
+        f"{database}.{table}" for table in ("later", "orders", "users")
     ]
     assert undone["restore_id"] in again["hint"]
     assert (unknown["code"], expired["code"]) == ("recovery-not-found", "undo-expired")

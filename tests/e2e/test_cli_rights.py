@@ -1,4 +1,4 @@
-"""K7 Missing privileges: each is named, with the GRANT that mends it."""
+"""Missing privileges: each is named, with the GRANT that mends it (hazard 16)."""
 
 import re
 import uuid
@@ -40,7 +40,7 @@ def _cure(sql, hint):
 
 
 @pytest.mark.parametrize("right", BACKUP_RIGHTS)
-def test_k7_a_backup_without_one_privilege_names_it_and_its_cure(cli, sql, database, user, right):
+def test_a_backup_without_one_privilege_names_it_and_its_cure(cli, sql, database, user, right):
     """Exit 20 "Permission denied"; after the GRANT in the hint the same backup works."""
     sql.script([
         "CREATE TABLE t (id INT PRIMARY KEY)",
@@ -49,9 +49,9 @@ def test_k7_a_backup_without_one_privilege_names_it_and_its_cure(cli, sql, datab
         "CREATE EVENT e ON SCHEDULE EVERY 1 YEAR DO SELECT 1",
     ])
     sql.script([
-        f"GRANT {one.partition(' on ')[0]} ON {scope.format(database)} TO {user}@'%'"
-        for one, scope in BACKUP_RIGHTS.items()
-        if one != right
+        f"GRANT {privilege.partition(' on ')[0]} ON {scope.format(database)} TO {user}@'%'"
+        for privilege, scope in BACKUP_RIGHTS.items()
+        if privilege != right
     ])
     url = address(cli.url, login=f"{user}:{user}")
     create = ("backup", "create", "--database", database)
@@ -64,10 +64,10 @@ def test_k7_a_backup_without_one_privilege_names_it_and_its_cure(cli, sql, datab
     assert (error["code"], error["title"]) == ("permission-denied", "Permission denied")
     assert error["message"].startswith(f"the database user lacks {right}")
     assert len(grants) == 1
-    assert sorted(one["name"] for one in shown) == ["e", "r", "v"]
+    assert sorted(item["name"] for item in shown) == ["e", "r", "v"]
 
 
-def test_k7_a_restore_names_every_missing_privilege_and_its_cure(cli, sql, database, user):
+def test_a_restore_names_every_missing_privilege_and_its_cure(cli, sql, database, user):
     """All of them at once, before anything changes; after the GRANTs the restore works."""
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
     backup_id = cli.json("backup", "create", "--database", database)["backup_id"]
@@ -88,7 +88,7 @@ def test_k7_a_restore_names_every_missing_privilege_and_its_cure(cli, sql, datab
     assert restored["rows_count"] == 1
 
 
-def test_k7_a_restore_without_one_privilege_names_it_alone(cli, sql, database, user):
+def test_a_restore_without_one_privilege_names_it_alone(cli, sql, database, user):
     """Exit 20; no other privilege is asked for."""
     backup_id = cli.json("backup", "create", "--database", database)["backup_id"]
     target = f"{database}_new"
@@ -108,9 +108,11 @@ def test_the_doctor_prints_the_missing_grants(cli, sql, database, user):
     """Rights for a backup fail the examination, rights for a restore are a warning."""
     sql.run(f"GRANT SELECT ON `{database}`.* TO {user}@'%'")
     url = address(cli.url, login=f"{user}:{user}", database=database)
-    sick = {one["name"]: one for one in cli.json("doctor", code=20, DATABASE_URL=url)["checks"]}
+    sick = {
+        check["name"]: check for check in cli.json("doctor", code=20, DATABASE_URL=url)["checks"]
+    }
     _cure(sql, sick["backup rights"]["remedy"])
-    well = {one["name"]: one for one in cli.json("doctor", DATABASE_URL=url)["checks"]}
+    well = {check["name"]: check for check in cli.json("doctor", DATABASE_URL=url)["checks"]}
 
     assert sick["backup rights"]["state"] == "fail"
     assert f"GRANT TRIGGER ON `{database}`.* TO '{user}'@'%';" in sick["backup rights"]["remedy"]

@@ -85,7 +85,7 @@ def test_a_cancelled_restore_leaves_an_empty_database_empty(busy):
 
 
 def test_a_killed_backup_is_swept_by_the_next(busy):
-    """F8 After SIGKILL the half file is no backup, and the next backup removes it."""
+    """After SIGKILL the half file is no backup, and the next backup removes it."""
     cli, server, _ = busy
     with cli.start("backup", "create") as process:
         wait_until(lambda: _is_writing(cli), "the dump runs")
@@ -94,7 +94,7 @@ def test_a_killed_backup_is_swept_by_the_next(busy):
             process.wait()
     left = cli.files()
     listed = cli.json("backup", "list")
-    leftovers = [one for one in cli.json("doctor")["checks"] if one["name"] == "leftovers"]
+    leftovers = [check for check in cli.json("doctor")["checks"] if check["name"] == "leftovers"]
     made = cli.json("backup", "create")
 
     assert [name.endswith(".partial") for name in left] == [True]

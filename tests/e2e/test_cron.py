@@ -111,7 +111,7 @@ def test_cron_and_services_at_the_same_due_minute_make_one_backup(own_api, cli, 
     schedule_that_was_due(directory, table, minutes=1)
 
     with ThreadPoolExecutor() as pool:
-        services = [pool.submit(one.start) for one in apis]
+        services = [pool.submit(api.start) for api in apis]
         calls = [pool.submit(cli, "cron", **shared) for _ in range(4)]
         answers = [(call.result().code, call.result().out, call.result().err) for call in calls]
         clients = [service.result().client("operator") for service in services]

@@ -32,7 +32,7 @@ def test_the_backups_that_are_due_are_checked_by_command(cli, sql, database):
     ]
     assert set(checked) == {"success", "checks"}
     assert (again.code, again.out) == (0, "No check is due.\n")
-    assert [(one["level"], one["success"]) for one in shown["checks"]] == [("content", True)]
+    assert [(check["level"], check["success"]) for check in shown["checks"]] == [("content", True)]
     assert shown["proven_at"] is not None
     assert re.search("Checked +content 20", cli("backup", "info", backup_id).out)
 
@@ -52,7 +52,7 @@ def test_damage_that_a_check_finds_is_the_exit_code(cli, sql, database):
     assert told.code == 22
     assert f"Damaged: {bad['backup_id']}: content: " in told.err
     assert told.out == "2 checks made, 1 good.\n"
-    assert [(one["level"], one["error"]) for one in shown["checks"]] == [
+    assert [(check["level"], check["error"]) for check in shown["checks"]] == [
         ("content", "checksum-mismatch")
     ]
     assert cli.json("backup", "info", good["backup_id"])["checks"][0]["success"] is True
@@ -64,7 +64,7 @@ def test_the_service_shows_what_checks_have_found(admin, shared_api, sql, databa
     run = created(admin, databases=[database])
     url = f"{BACKUP}/info/{run['backup_id']}"
     before = admin.get(f"{BACKUP}/status").json()["checks_failing"]
-    assert [one["level"] for one in admin.get(url).json()["checks"]] == ["inflate"]
+    assert [check["level"] for check in admin.get(url).json()["checks"]] == ["inflate"]
 
     done(admin.post(f"{BACKUP}/verify/{run['backup_id']}", json={"level": "size"}, headers=WAIT))
     _damage(shared_api.backups / run["result"]["file"])
@@ -72,7 +72,7 @@ def test_the_service_shows_what_checks_have_found(admin, shared_api, sql, databa
     problem(answer, 500, "checksum-mismatch")
 
     found = admin.get(url).json()["checks"]
-    assert [(one["level"], one["success"], one["error"]) for one in found] == [
+    assert [(check["level"], check["success"], check["error"]) for check in found] == [
         ("size", True, None),
         ("inflate", True, None),
         ("content", False, "checksum-mismatch"),

@@ -50,10 +50,14 @@ def test_every_operation_of_the_api_is_asked():
     """The round leaves no route out, so that each has an answer that succeeds."""
     asked = {
         part.partition(",")[0]
-        for part, one in RECORDED["answers_of_the_api"].items()
-        if one.get("status", 500) < 300
+        for part, answer in RECORDED["answers_of_the_api"].items()
+        if answer.get("status", 500) < 300
     }
-    operations = {one["operationId"] for one in RECORDED["api"].values() if "operationId" in one}
+    operations = {
+        operation["operationId"]
+        for operation in RECORDED["api"].values()
+        if "operationId" in operation
+    }
 
     assert sorted(operations - asked) == []
 
@@ -63,13 +67,15 @@ def test_every_command_with_a_document_is_called():
     called = [
         part.partition(",")[0]
         for document in ("answers_to_commands", "answers_of_the_api")
-        for part, one in RECORDED[document].items()
-        if one.get("exit") == 0
+        for part, call in RECORDED[document].items()
+        if call.get("exit") == 0
     ]
     commands = [
         path.removeprefix("backstay ")
-        for path, one in RECORDED["commands"].items()
-        if "--json" in one["options"]
+        for path, command in RECORDED["commands"].items()
+        if "--json" in command["options"]
     ]
 
-    assert [one for one in commands if not any(name.startswith(one) for name in called)] == []
+    assert [
+        command for command in commands if not any(name.startswith(command) for name in called)
+    ] == []

@@ -7,7 +7,7 @@ from tests.fixtures.api_requests import BACKUP, WAIT, created, done, problem
 from tests.fixtures.cli import address
 
 
-def test_commands_prune_and_pin(cli, sql, database):
+def test_commands_prune_what_no_pin_keeps(cli, sql, database):
     """Made by themselves old backups go; a pin and a dry run keep them; the audit is whole."""
     sql.run("CREATE TABLE t AS SELECT 1 AS a")
 
@@ -20,17 +20,17 @@ def test_commands_prune_and_pin(cli, sql, database):
     unread = create("--no-verify", MAX_BACKUPS="1")
     pinned = cli.json("backup", "pin", first, "--reason", "before the move")
     plan = cli.json("backup", "prune", "--dry-run", MAX_BACKUPS="1")
-    people = cli("backup", "prune", "--dry-run", MAX_BACKUPS="1").out
+    printed = cli("backup", "prune", "--dry-run", MAX_BACKUPS="1").out
     newest = create(MAX_BACKUPS="1")
     listed = cli.json("backup", "list")["backups"]
 
     assert pinned["pin"]["reason"] == "before the move"
     assert pinned["pin"]["by"].startswith("os:")
-    assert [one["backup_id"] for one in plan["keep"]] == [unread, second, first]
+    assert [backup["backup_id"] for backup in plan["keep"]] == [unread, second, first]
     assert plan["delete"] == []
-    assert "pinned by os:" in people
-    assert "one of the" not in people
-    assert {one["backup_id"]: one["pin"] for one in listed} == {
+    assert "pinned by os:" in printed
+    assert "one of the" not in printed
+    assert {backup["backup_id"]: backup["pin"] for backup in listed} == {
         newest: None,
         first: pinned["pin"],
     }
@@ -42,7 +42,7 @@ def test_commands_prune_and_pin(cli, sql, database):
 
     assert cli.json("backup", "unpin", first)["pin"] is None
     pruned = cli.json("backup", "prune", MAX_BACKUPS="1")
-    assert [one["backup_id"] for one in pruned["deleted"]] == [first]
+    assert [backup["backup_id"] for backup in pruned["deleted"]] == [first]
     assert (pruned["kept"], pruned["failed"]) == (1, [])
     assert cli("backup", "prune").out == "0 backups deleted (0 B), 1 kept.\n"
     assert len(cli.files() - {"schedule.json"}) == 2
@@ -70,7 +70,7 @@ def test_a_clock_that_jumped_stops_the_command_until_it_is_accepted(cli, sql, da
     assert cli.json("backup", "prune", MAX_BACKUPS="1")["kept"] == 1
 
 
-def test_the_service_prunes_and_pins(own_api, server, sql, database):
+def test_the_service_prunes_what_no_pin_keeps(own_api, server, sql, database):
     """After each backup, and when asked; every deletion is in the audit by who wanted it."""
     sql.run("CREATE TABLE t AS SELECT 1 AS a")
     api = own_api(address(server.url, database=database)).start(MAX_BACKUPS="1")
@@ -81,7 +81,7 @@ def test_the_service_prunes_and_pins(own_api, server, sql, database):
     listed = admin.get(f"{BACKUP}/list").json()["backups"]
 
     assert pinned.json()["pin"]["by"] == "some-operator"
-    assert [(one["backup_id"], one["pin"] is None) for one in listed] == [
+    assert [(backup["backup_id"], backup["pin"] is None) for backup in listed] == [
         (ids[2], True), (ids[0], False),
     ]  # fmt: skip
     assert admin.get(f"{BACKUP}/status").json()["last_backup"]["pin"] is None
@@ -90,13 +90,13 @@ def test_the_service_prunes_and_pins(own_api, server, sql, database):
 
     assert admin.delete(f"{BACKUP}/pin/{ids[0]}").json()["pin"] is None
     plan = admin.post(f"{BACKUP}/prune").json()
-    assert [one["backup_id"] for one in plan["delete"]] == [ids[0]]
+    assert [backup["backup_id"] for backup in plan["delete"]] == [ids[0]]
     assert len(admin.get(f"{BACKUP}/list").json()["backups"]) == 2
     begun = admin.post(f"{BACKUP}/prune", json={"dry_run": False})
     assert begun.status_code == 202
     run = finished(admin, begun.json()["run_id"])
     assert (run["kind"], run["state"]) == ("prune", "succeeded")
-    assert [one["backup_id"] for one in run["result"]["deleted"]] == [ids[0]]
+    assert [backup["backup_id"] for backup in run["result"]["deleted"]] == [ids[0]]
     again = done(admin.post(f"{BACKUP}/prune", json={"dry_run": False}, headers=WAIT))
     assert again["result"]["deleted"] == []
 

@@ -1,4 +1,4 @@
-"""F3, F4, F5: no damage to a file or its manifest goes unnoticed."""
+"""No damage to a file or its manifest goes unnoticed (hazards 108, 109 and 110)."""
 
 import asyncio
 import shutil
@@ -24,7 +24,7 @@ from tests.fixtures.offline_backups import verified
 
 
 @pytest.mark.parametrize("codec", Codec)
-def test_f3_a_file_cut_at_any_member_boundary_is_noticed(tmp_path, codec):
+def test_a_file_cut_at_any_member_boundary_is_noticed(tmp_path, codec):
     """One byte before, at and after each boundary: not listed, not opened, not rebuilt."""
     catalogue, manifest = make_backup(tmp_path, codec=codec)
     path = tmp_path / manifest.file
@@ -51,7 +51,7 @@ def test_f3_a_file_cut_at_any_member_boundary_is_noticed(tmp_path, codec):
 
 
 @pytest.mark.parametrize("codec", Codec)
-def test_f4_a_flipped_bit_anywhere_in_the_file_is_noticed(tmp_path, codec):
+def test_a_flipped_bit_anywhere_in_the_file_is_noticed(tmp_path, codec):
     """Begin, middle and end of every member: the hashes tell, and reading the member fails."""
     catalogue, manifest = make_backup(tmp_path, codec=codec)
     path = tmp_path / manifest.file
@@ -81,7 +81,7 @@ def test_f4_a_flipped_bit_anywhere_in_the_file_is_noticed(tmp_path, codec):
     asyncio.run(flip_all())
 
 
-def test_f4_a_flipped_bit_anywhere_in_the_manifest_is_noticed(tmp_path):
+def test_a_flipped_bit_anywhere_in_the_manifest_is_noticed(tmp_path):
     """Every byte of it: the backup is a problem, never an entry."""
     catalogue, manifest = make_backup(tmp_path)
     path = tmp_path / f"{manifest.file}.manifest.json"
@@ -129,7 +129,7 @@ def forgeries(manifest) -> dict[str, dict[str, object]]:
     }
 
 
-def test_f4_an_index_that_lies_is_noticed(tmp_path):
+def test_an_index_that_lies_is_noticed(tmp_path):
     """Offsets, overlaps, gaps, order, sizes, counts: no lie survives opening and verifying."""
     catalogue, manifest = make_backup(tmp_path)
     for name, changes in forgeries(manifest).items():
@@ -147,7 +147,7 @@ async def opened_and_verified(catalogue: Catalogue, backup_id: str, name: str) -
 
 
 @pytest.mark.parametrize("codec", Codec)
-def test_f5_bytes_after_the_end_are_noticed(tmp_path, codec):
+def test_bytes_after_the_end_are_noticed(tmp_path, codec):
     """A stray byte, zero padding, another member, the file twice: neither listed nor rebuilt."""
     catalogue, manifest = make_backup(tmp_path, codec=codec)
     path = tmp_path / manifest.file

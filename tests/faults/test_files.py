@@ -1,4 +1,4 @@
-"""F1, F2, F6, F8, F9: failing calls, power loss, two processes, kills and full disks."""
+"""Failing calls, power loss, two processes, kills and full disks (hazards 106, 107, 111, 113 and 114)."""
 
 import asyncio
 import ctypes
@@ -59,7 +59,7 @@ def calls_of_one_backup(path: Path) -> int:
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EINTR, errno.EACCES])
-def test_f1_a_failing_system_call_fails_the_backup_or_nothing(tmp_path, error):
+def test_a_failing_system_call_fails_the_backup_or_nothing(tmp_path, error):
     """Whichever call of a backup fails: it is whole, or nothing of it remains."""
     total = calls_of_one_backup(tmp_path / "count")
     outcomes = set()
@@ -84,7 +84,7 @@ def test_f1_a_failing_system_call_fails_the_backup_or_nothing(tmp_path, error):
     assert outcomes == expected[error]
 
 
-def test_f1_a_failing_system_call_never_half_deletes(tmp_path):
+def test_a_failing_system_call_never_half_deletes(tmp_path):
     """Whichever call of a deletion fails: the backup is whole, or the next sweep removes it."""
     kernel = CountingKernel()
     catalogue, manifest = make_backup(tmp_path / "count")
@@ -103,7 +103,7 @@ def test_f1_a_failing_system_call_never_half_deletes(tmp_path):
         assert catalogue.problems() == ()
 
 
-def test_f1_short_reads_and_writes_are_continued(tmp_path):
+def test_short_reads_and_writes_are_continued(tmp_path):
     """A kernel that moves one byte at a time changes nothing about the file."""
     for every in (1, 2, 3):
         path = prepared(tmp_path / str(every))
@@ -112,7 +112,7 @@ def test_f1_short_reads_and_writes_are_continued(tmp_path):
         assert len(verified(catalogue)) == 1
 
 
-def test_f1_interrupted_calls_are_repeated(tmp_path):
+def test_interrupted_calls_are_repeated(tmp_path):
     """A signal in the middle of any call is not an error."""
     catalogue, manifest = make_backup(tmp_path, kernel=InterruptingKernel())
 
@@ -121,7 +121,7 @@ def test_f1_interrupted_calls_are_repeated(tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_f2_no_power_loss_lists_a_backup_that_does_not_verify(tmp_path):
+def test_no_power_loss_lists_a_backup_that_does_not_verify(tmp_path):
     """In every state of the disk: listed backups verify, acknowledged ones are listed."""
     kernel = RecordingKernel()
     directory = LocalDirectory(tmp_path / "live", kernel)
@@ -167,7 +167,7 @@ def churn(path: str, offset: int) -> None:
             catalogue.delete(manifest.backup_id)
 
 
-def test_f6_two_processes_share_a_directory(tmp_path):
+def test_two_processes_in_one_directory_damage_nothing(tmp_path):
     """Neither sweeps, hides or damages what the other one writes."""
     prepared(tmp_path)
     context = multiprocessing.get_context("spawn")
@@ -184,7 +184,7 @@ def test_f6_two_processes_share_a_directory(tmp_path):
     assert len(json.loads((tmp_path / "metadata.json").read_bytes())) == 6
 
 
-async def test_f6_a_running_backup_is_not_swept(tmp_path):
+async def test_a_running_backup_is_not_swept(tmp_path):
     """Its lock tells that it has an owner, whatever the age of the file."""
     directory = LocalDirectory(prepared(tmp_path))
     async with ArchiveWriter(directory, backup_id_of(1), Codec.GZIP) as writer:
@@ -196,7 +196,7 @@ async def test_f6_a_running_backup_is_not_swept(tmp_path):
     assert len(Catalogue(tmp_path).entries()) == 1
 
 
-async def test_f6_a_backup_being_published_is_not_swept(tmp_path):
+async def test_a_backup_being_published_is_not_swept(tmp_path):
     """Between the two renames the tombstone has an owner: a sweep waits for the directory."""
     prepared(tmp_path)
     kernel = WaitingKernel("rename", 2)
@@ -211,7 +211,7 @@ async def test_f6_a_backup_being_published_is_not_swept(tmp_path):
     assert len(Catalogue(tmp_path).entries()) == 1
 
 
-def test_f6_a_backup_that_is_read_cannot_be_deleted(tmp_path):
+def test_a_backup_that_is_read_cannot_be_deleted(tmp_path):
     """Two readers may share it; deletion is refused and changes nothing."""
     catalogue, manifest = make_backup(tmp_path)
     with catalogue.open(manifest.backup_id), catalogue.open(manifest.backup_id):
@@ -238,7 +238,7 @@ def die_in(path: Path, at: int, work) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_f8_a_backup_killed_anywhere_is_whole_or_swept(tmp_path):
+def test_a_backup_killed_anywhere_is_whole_or_swept(tmp_path):
     """Kill -9 after each system call: the next start lists whole backups and removes the rest."""
 
     def work(directory: LocalDirectory) -> None:
@@ -262,7 +262,7 @@ def test_f8_a_backup_killed_anywhere_is_whole_or_swept(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_f8_a_deletion_killed_anywhere_is_undone_or_finished(tmp_path):
+def test_a_deletion_killed_anywhere_is_undone_or_finished(tmp_path):
     """Kill -9 after each system call of a deletion: the backup is whole, or no byte is left."""
 
     def work(directory: LocalDirectory) -> None:
@@ -281,7 +281,7 @@ def test_f8_a_deletion_killed_anywhere_is_undone_or_finished(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_f8_a_rebuild_killed_anywhere_keeps_the_only_copy(tmp_path):
+def test_a_rebuild_killed_anywhere_keeps_the_only_copy(tmp_path):
     """Kill -9 after each system call of a rebuild: the data file is still there."""
 
     def work(directory: LocalDirectory) -> None:
@@ -311,7 +311,7 @@ def small_disk(path: Path) -> LocalDirectory:
     return LocalDirectory(path, FullKernel(200_000))
 
 
-async def test_f9_a_disk_that_fills_up_in_the_middle_leaves_nothing(tmp_path):
+async def test_a_disk_that_fills_up_in_the_middle_leaves_nothing(tmp_path):
     """The error says so, the space is free again, and the older backup still verifies."""
     directory = small_disk(tmp_path / "disk")
     try:
@@ -335,7 +335,7 @@ async def fill_up(directory: LocalDirectory) -> None:
             await fill(writer, {f"t{number}": 500})
 
 
-def test_f9_a_full_disk_at_any_byte_leaves_nothing(tmp_path):
+def test_a_full_disk_at_any_byte_leaves_nothing(tmp_path):
     """Also when the room ends in the footer or in the manifest."""
     _, manifest = make_backup(tmp_path / "size")
     note = (tmp_path / "size" / f"{manifest.file}.manifest.json").stat().st_size

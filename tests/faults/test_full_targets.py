@@ -1,4 +1,4 @@
-"""R4, R11 in place: a server that runs out of space or takes no large packets keeps the live database."""
+"""A server that runs out of space or takes no large packets keeps the live database (hazards 84 and 91)."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def _fill(large, small, rows):
         sql.script(LIVE)
 
 
-async def test_r4_a_disk_that_fills_with_rows(own_server, tmp_path):
+async def test_a_disk_that_fills_with_rows_keeps_the_live_database(own_server, tmp_path):
     """The restore fails, the live database is as it was and in use, and the staging schema is gone."""
     large, small = own_server(), own_server(*TINY)
     _fill(large, small, 120_000)
@@ -62,7 +62,7 @@ async def test_r4_a_disk_that_fills_with_rows(own_server, tmp_path):
         await backstay.target.close()
 
 
-async def test_r4_a_disk_that_fills_with_an_index(own_server, tmp_path):
+async def test_a_disk_that_fills_with_an_index_keeps_the_live_database(own_server, tmp_path):
     """The live database is as it was; a server too full to drop the staging schema is repaired later."""
     large, small = own_server(), own_server(*TINY)
     _fill(large, small, 60_000)
@@ -86,7 +86,7 @@ async def test_r4_a_disk_that_fills_with_an_index(own_server, tmp_path):
     small.options = (*small.options, TINY[1].replace("40M", "80M"))
     small.start()
     again = Backstay(small.url, tmp_path / "backups")
-    assert [one.outcome for one in await again.recoveries.repair()] == ["undone"]
+    assert [repair.outcome for repair in await again.recoveries.repair()] == ["undone"]
     assert_same(before, snapshot(small.url, "d"))
     with Sql(small.url) as sql:
         assert left_over(sql) == []
@@ -94,7 +94,7 @@ async def test_r4_a_disk_that_fills_with_an_index(own_server, tmp_path):
         await backstay.target.close()
 
 
-async def test_r11_smaller_packets_in_place(own_server, tmp_path):
+async def test_packets_that_are_too_small_keep_the_live_database(own_server, tmp_path):
     """A live database on a server whose packets are too small is refused before anything changes."""
     large, small = own_server(), own_server("--max-allowed-packet=1M")
     with Sql(large.url) as sql:

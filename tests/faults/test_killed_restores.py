@@ -6,6 +6,7 @@ not killed any more. After each, `repair` must leave the shop exactly as it was 
 was to be, and the way back must lead to exactly the other one.
 """
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.corpora.shops import CHANGES, SHOP
 from tests.fixtures.accounts import databases
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.cli import Cli
-from tests.fixtures.killed_restores import Driver, driver
+from tests.fixtures.killed_restores import ForkedRestores, forked_restores
 from tests.fixtures.series import series
 from tests.fixtures.servers import OwnServers, Sql
 from tests.oracle.snapshots import Snapshot, assert_same, snapshot
@@ -40,7 +41,7 @@ class Shop:
 
     Attributes:
         url: Of the server.
-        drive: Lets a recovery begin, and die.
+        drive: Lets a restore begin, and die.
         backstay: The services that come after.
         backup_id: The backup.
         guarded: Whether its owner has made the server read-only.
@@ -50,7 +51,7 @@ class Shop:
 
     def __init__(self, url: str, backups: Path) -> None:
         self.url = url
-        self.drive: Driver
+        self.drive: ForkedRestores
         self.backstay = Backstay(url, backups)
         self._resetting = Backstay(url, backups, undo_minutes=0)
         self.sql = Sql(url)
@@ -83,7 +84,7 @@ class Shop:
 
     @property
     def newest(self) -> str:
-        """Id of the recovery that can be undone."""
+        """Id of the restore that can be undone."""
         journals = self.backstay.journals.all()
         return next(
             journal.restore_id for journal in journals if journal.phase is RestorePhase.DONE
@@ -92,13 +93,13 @@ class Shop:
     async def repair(self) -> str:
         """Put right what was killed, and say which state that is."""
         repairs = await self.backstay.recoveries.repair()
-        assert {one.outcome for one in repairs} <= {"undone", "finished", "forgotten"}, [
-            (one.outcome, str(one.error)) for one in repairs
+        assert {repair.outcome for repair in repairs} <= {"undone", "finished", "forgotten"}, [
+            (repair.outcome, str(repair.error)) for repair in repairs
         ]
         return self.state()
 
     async def undo(self, *, keep: bool = False) -> str:
-        """Undo the newest recovery, and say which state that is."""
+        """Undo the newest restore, and say which state that is."""
         backstay = self.backstay if keep else self._resetting
         await backstay.recoveries.undo(self.newest)
         return self.state()
@@ -106,6 +107,15 @@ class Shop:
     def is_read_only(self) -> bool:
         """Tell whether only administrators may write."""
         return self.sql.run("SELECT @@GLOBAL.read_only") == [(1,)]
+
+    def wait_until_the_server_let_go(self) -> None:
+        """Wait until the last statement of a killed process is over, and its locks are free."""
+        deadline = time.monotonic() + 20
+        while self.sql.run(
+            "SELECT IS_USED_LOCK(CONCAT('backstay:', LEFT(SHA2('shop', 256), 32)))"
+        ) != [(None,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def events(self) -> dict[str, str]:
         """Names of the shop's events, and whether they are enabled."""
@@ -118,7 +128,7 @@ class Shop:
         """Say whether the shop is old or new; whatever is half done fails."""
         assert self.is_read_only() == self.guarded
         assert not [name for name in databases(self.sql) if "__bk_new_" in name]
-        assert {one.phase for one in self.backstay.journals.all()} <= OVER
+        assert {journal.phase for journal in self.backstay.journals.all()} <= OVER
         assert_same(self._beside, self.snapshot("beside"))
         found = self.snapshot("shop")
         if found == self.old:
@@ -137,17 +147,17 @@ def server_of_its_own(own_server: OwnServers) -> PrivateServer:
 async def shop(server_of_its_own: PrivateServer, tmp_path: Path) -> AsyncIterator[Shop]:
     """A shop, changed after its backup."""
     made = Shop(server_of_its_own.url, tmp_path / "backups")
-    with driver(made.backstay) as made.drive:
+    with forked_restores(made.backstay) as made.drive:
         await made.open()
         yield made
     await made.close()
 
 
-async def restores(shop: Shop, first: int, stride: int, **order) -> Counter[str]:
+async def restores(shop: Shop, first: int, stride: int, **options) -> Counter[str]:
     """Kill restores at every so manieth step; count what they left."""
     seen: Counter[str] = Counter()
     at = first
-    while shop.drive("restore", shop.backup_id, at=at, **order).killed:
+    while shop.drive("restore", shop.backup_id, at=at, **options).killed:
         seen[state := await shop.repair()] += 1
         if state == "new":
             assert await shop.undo() == "old"
@@ -156,12 +166,12 @@ async def restores(shop: Shop, first: int, stride: int, **order) -> Counter[str]
     return seen
 
 
-async def undos(shop: Shop, first: int, stride: int, **order) -> Counter[str]:
+async def undos(shop: Shop, first: int, stride: int, **options) -> Counter[str]:
     """Kill undos at every so manieth step; count what they left."""
     seen: Counter[str] = Counter()
     at = first
     shop.drive("restore", shop.backup_id)
-    while shop.drive("undo", shop.newest, at=at, **order).killed:
+    while shop.drive("undo", shop.newest, at=at, **options).killed:
         seen[state := await shop.repair()] += 1
         if state == "old":
             assert await shop.undo(keep=True) == "new"
@@ -172,7 +182,7 @@ async def undos(shop: Shop, first: int, stride: int, **order) -> Counter[str]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("first", SOME_SLICES)
-async def test_restore_killed_before_every_step(first, shop):
+async def test_a_restore_killed_before_any_step_leaves_old_or_new(first, shop):
     """From its first journal to its last, a restore that dies leaves old or new."""
     seen = await restores(shop, first, SLICES, since="loading")
 
@@ -180,7 +190,7 @@ async def test_restore_killed_before_every_step(first, shop):
     assert seen.total() > 20
 
 
-async def test_restore_killed_while_a_statement_runs(shop):
+async def test_a_restore_killed_in_a_statement_leaves_old_or_new(shop):
     """What the server does with a statement whose sender has died is found out, not assumed."""
     seen = await restores(shop, 1, 1, statements=WAITING, sent=True)
 
@@ -189,7 +199,7 @@ async def test_restore_killed_while_a_statement_runs(shop):
 
 @pytest.mark.long
 @pytest.mark.parametrize("first", SOME_SLICES)
-async def test_undo_killed_before_every_step(first, shop):
+async def test_an_undo_killed_before_any_step_leaves_old_or_new(first, shop):
     """An undo that dies leaves old or new, and the way back from either stays open."""
     seen = await undos(shop, first, SLICES)
 
@@ -197,14 +207,14 @@ async def test_undo_killed_before_every_step(first, shop):
     assert seen.total() > 12
 
 
-async def test_undo_killed_while_a_statement_runs(shop):
+async def test_an_undo_killed_in_a_statement_leaves_old_or_new(shop):
     """An undo whose last statement nobody waits for leaves old or new."""
     seen = await undos(shop, 1, 1, statements=WAITING, sent=True)
 
     assert set(seen) == {"old", "new"}
 
 
-async def test_selective_restore_killed_at_steps(shop):
+async def test_a_killed_restore_of_some_tables_leaves_others_alone(shop):
     """A restore of some tables that dies leaves all other tables, views and routines alone."""
     tables = ["customers", "orders"]
     await shop.expect(*tables)
@@ -214,7 +224,7 @@ async def test_selective_restore_killed_at_steps(shop):
 
 
 @pytest.mark.parametrize(("sent", "state"), [(False, "old"), (True, "new")])
-async def test_repair_killed_at_steps(sent, state, shop):
+async def test_a_killed_repair_is_repaired(sent, state, shop):
     """A repair that dies is itself repaired, whichever way it went."""
     at, killed = 1, True
     while killed:
@@ -228,7 +238,7 @@ async def test_repair_killed_at_steps(sent, state, shop):
     assert at > 30
 
 
-async def test_way_back_killed_at_steps(shop):
+async def test_a_way_back_that_is_killed_leaves_old_or_new(shop):
     """A restore that fails after the RENAME and dies on its way back leaves old or new."""
     at, seen = 1, Counter[str]()
     while (end := shop.drive("restore", shop.backup_id, at=at, cut="CREATE DEFINER")).killed:
@@ -242,7 +252,7 @@ async def test_way_back_killed_at_steps(shop):
     assert set(seen) == {"old", "new"}
 
 
-async def test_fence_of_a_killed_restore_comes_down(shop):
+async def test_the_fence_of_a_killed_restore_comes_down(shop):
     """Writers are kept out until the repair, and not longer, whichever way that goes."""
     for sent in (False, True):
         shop.drive("restore", shop.backup_id, at=1, statements=RENAME, sent=sent)
@@ -253,7 +263,7 @@ async def test_fence_of_a_killed_restore_comes_down(shop):
         assert not shop.is_read_only()
 
 
-async def test_read_only_of_others_stays(shop):
+async def test_a_read_only_that_others_have_set_stays(shop):
     """A server that its owner has made read-only is so after the repair too."""
     shop.sql.run("SET GLOBAL read_only = 1")
     shop.guarded = True
@@ -264,7 +274,7 @@ async def test_read_only_of_others_stays(shop):
         assert shop.is_read_only()
 
 
-async def test_events_after_a_killed_restore(shop):
+async def test_events_are_enabled_as_they_were_after_a_killed_restore(shop):
     """Events are enabled as they were before, or as they are in the backup."""
     before = {"tidy": "DISABLED", "wake": "ENABLED"}
     for sent, events in ((False, before), (True, {"tidy": "ENABLED"})):
@@ -277,13 +287,14 @@ async def test_events_after_a_killed_restore(shop):
 @pytest.mark.parametrize(
     ("sent", "state", "outcome"), [(False, "old", "undone"), (True, "new", "finished")]
 )
-async def test_doctor_repairs_a_killed_restore(sent, state, outcome, shop, tmp_path):
+async def test_the_doctor_repairs_a_killed_restore(sent, state, outcome, shop, tmp_path):
     """The doctor names the interrupted restore and its remedy, which puts everything right."""
     cli = Cli(shop.url, tmp_path)
     shop.drive("restore", shop.backup_id, at=1, statements=RENAME, sent=sent)
+    shop.wait_until_the_server_let_go()
     interrupted = shop.backstay.journals.all()[0]
     sick = cli.json("doctor", code=11)
-    (found,) = [one for one in sick["checks"] if one["name"] == "restores"]
+    (found,) = [check for check in sick["checks"] if check["name"] == "restores"]
     well = cli.json("doctor", "--repair")
     (repair,) = well["repairs"]
 

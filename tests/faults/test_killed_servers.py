@@ -24,7 +24,8 @@ from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
 from app.storage.journals import Journals
 from tests.fixtures.accounts import databases
-from tests.fixtures.backstay import Backstay, TestClock
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.clocks import SystemClock
 from tests.fixtures.servers import OwnServers, Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -116,9 +117,9 @@ class Store:
         self.recoveries = RecoveryService(
             server=self._target,
             catalogue=catalogue,
-            clock=TestClock(),
+            clock=SystemClock(),
             journals=Journals(backups.parent / "state"),
-            backups=BackupService(self._target, catalogue, TestClock()),
+            backups=BackupService(self._target, catalogue, SystemClock()),
         )
 
     async def open(self) -> None:
@@ -144,7 +145,7 @@ class Store:
         assert self.state() == "old"
 
     async def undo(self) -> None:
-        """Undo the newest recovery, or the undo of one."""
+        """Undo the newest restore, or the undo of one."""
         journals = self._trip.journals.all()
         done = [journal.restore_id for journal in journals if journal.phase is RestorePhase.DONE]
         await self.recoveries.undo(done[0])
@@ -184,7 +185,7 @@ async def store(own_server: OwnServers, tmp_path: Path) -> AsyncIterator[Store]:
     await made.close()
 
 
-async def test_server_killed_in_the_rename_of_a_restore(store):
+async def test_a_server_killed_in_the_rename_leaves_old_or_new(store):
     """The restore ends with the first error and names the remedy, which leaves old or new."""
     for delay, states in ((0, {"old", "new"}), (LATE, {"new"})):
         store.executioner.delay = delay
@@ -199,7 +200,7 @@ async def test_server_killed_in_the_rename_of_a_restore(store):
             assert store.state() == "old"
 
 
-async def test_server_killed_at_moments_of_the_rename(store):
+async def test_undos_whose_server_dies_leave_old_or_new(store):
     """Undos whose server dies at any moment of the RENAME leave old or new, and can go on from there."""
     await store.recoveries.restore(await store.recoveries.plan(store.request))
     state, length = "new", store.executioner.took

@@ -127,7 +127,7 @@ class Shop:
         """Ids that the list has."""
         listed = self.client.get(f"{BACKUP}/list", params={"limit": 500}).json()
         assert not listed.get("problems")
-        return {one["backup_id"] for one in listed["backups"]}
+        return {backup["backup_id"] for backup in listed["backups"]}
 
     def require_order(self) -> None:
         """Require that nothing is half done: no file without a backup, no schema, no fence."""
@@ -193,7 +193,7 @@ def shop(own_server: OwnServers, own_api: Callable[[str], Api]) -> Iterator[Shop
     made.sql.close()
 
 
-def test_a_service_killed_while_it_makes_backups(shop):
+def test_a_service_killed_in_a_backup_lists_what_its_run_says(shop):
     """Each backup is in the list and its run has succeeded, or nothing of it is left and it has not."""
     moments = (
         at_once,
@@ -221,7 +221,7 @@ def test_a_service_killed_while_it_makes_backups(shop):
     shop.require_audit()
 
 
-def test_a_service_killed_while_it_restores(shop):
+def test_a_service_killed_in_a_restore_leaves_old_or_new(shop):
     """The shop is all old and the run has failed, or all new and it has succeeded."""
 
     def loaded(_fresh: set[Path]) -> bool:

@@ -56,7 +56,9 @@ class Killer:
 @pytest.mark.parametrize(
     ("phase", "event"), [(Phase.INSPECT, 1), (Phase.DUMP, 30), (Phase.OBJECTS, 1)]
 )
-async def test_server_killed_during_a_backup(phase, event, own_server, tmp_path):
+async def test_a_server_that_dies_ends_a_backup_and_leaves_nothing(
+    phase, event, own_server, tmp_path
+):
     """A server that dies ends the backup with one clear error; nothing is left on disk."""
     with own_server() as server:
         with Sql(server.url) as sql:
@@ -75,12 +77,12 @@ async def test_server_killed_during_a_backup(phase, event, own_server, tmp_path)
         manifest = await again.backup("d")
         assert manifest.rows_count == 20_000
         assert len(files(backstay)) == 2
-        for one in (backstay, again):
-            await one.target.close()
+        for services in (backstay, again):
+            await services.target.close()
 
 
 @pytest.mark.parametrize("event", [1, 40])
-async def test_server_killed_during_a_restore(event, own_server, tmp_path):
+async def test_a_restore_removes_what_a_dead_server_left(event, own_server, tmp_path):
     """A server that dies ends the restore with the first error; the next one removes the half."""
     with own_server() as server:
         with Sql(server.url) as sql:
@@ -105,12 +107,12 @@ async def test_server_killed_during_a_restore(event, own_server, tmp_path):
         assert_same(snapshot(server.url, "d"), snapshot(server.url, "copy"))
         with Sql(server.url) as sql:
             assert not [name for name in databases(sql) if "__bk_" in name]
-        for one in (backstay, again):
-            await one.target.close()
+        for services in (backstay, again):
+            await services.target.close()
 
 
 @pytest.mark.parametrize("existed", [True, False])
-async def test_target_filled_by_others_meanwhile(existed, backstay, sql, database):
+async def test_what_others_put_into_the_target_is_never_dropped(existed, backstay, sql, database):
     """What somebody puts into the target after our first look is found, and never dropped."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
     manifest = await backstay.backup(database)
@@ -132,7 +134,7 @@ async def test_target_filled_by_others_meanwhile(existed, backstay, sql, databas
     assert sql.run(f"SHOW TABLES IN {target}") == [("precious",)]
 
 
-async def test_r11_smaller_packet(own_server, tmp_path):
+async def test_a_packet_too_small_for_a_row_refuses_before_any_change(own_server, tmp_path):
     """A target whose packets are too small for a row refuses before it has changed anything."""
     with own_server() as large, own_server("--max-allowed-packet=1M") as small:
         with Sql(large.url) as sql:
@@ -151,7 +153,7 @@ async def test_r11_smaller_packet(own_server, tmp_path):
             await backstay.target.close()
 
 
-async def test_full_disk_of_the_target(own_server, tmp_path):
+async def test_a_target_that_runs_out_of_space_keeps_nothing(own_server, tmp_path):
     """A target that runs out of space says so, and what was loaded is removed again."""
     tiny = ("--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M")
     with own_server() as large, own_server(*tiny) as small:
@@ -172,7 +174,7 @@ async def test_full_disk_of_the_target(own_server, tmp_path):
             await backstay.target.close()
 
 
-async def test_all_databases(own_server, tmp_path):
+async def test_all_databases_are_in_one_snapshot(own_server, tmp_path):
     """Without a name, every database but the system's is in one snapshot, whatever its name."""
     names = [
         "plain",
@@ -208,7 +210,7 @@ async def test_all_databases(own_server, tmp_path):
         await backstay.target.close()
 
 
-async def test_lower_case_table_names(own_server, tmp_path):
+async def test_a_server_that_folds_names_is_backed_up(own_server, tmp_path):
     """A server that folds names to lower case is backed up, and restored elsewhere."""
     with own_server("--lower-case-table-names=1") as folding, own_server() as plain:
         with Sql(folding.url) as sql:
@@ -231,7 +233,7 @@ async def test_lower_case_table_names(own_server, tmp_path):
             await backstay.target.close()
 
 
-async def test_names_that_are_one_on_the_target(own_server, tmp_path):
+async def test_names_that_are_one_on_the_target_are_refused(own_server, tmp_path):
     """Tables that differ only in case are refused by a server that takes them for one."""
     with own_server() as plain, own_server("--lower-case-table-names=1") as folding:
         with Sql(plain.url) as sql:
@@ -268,7 +270,9 @@ def chosen(manifest: Manifest) -> set[str]:
         (("a_x",), (), {"a_x"}),
     ],
 )
-async def test_chosen_tables(tables, exclude, expected, backstay, sql, database):
+async def test_patterns_choose_tables_with_their_triggers(
+    tables, exclude, expected, backstay, sql, database
+):
     """Patterns choose tables with their triggers; what they leave out is not in the backup."""
     for name in ("a1", "a2", "a_x", "b1", "odd[1]"):
         sql.run(f"CREATE TABLE `{name}` (id INT PRIMARY KEY)")
@@ -278,13 +282,13 @@ async def test_chosen_tables(tables, exclude, expected, backstay, sql, database)
     manifest = await backstay.backup(database, tables=tables, exclude_tables=exclude)
 
     assert chosen(manifest) == expected
-    triggers = {one.table for one in manifest.databases[0].objects if one.table}
+    triggers = {item.table for item in manifest.databases[0].objects if item.table}
     assert triggers == expected
     copy = await backstay.copy(manifest)
     assert {row[0] for row in sql.run(f"SHOW TABLES IN {copy}")} == expected
 
 
-async def test_definitions_without_rows(backstay, sql, database):
+async def test_a_backup_without_data_has_every_definition(backstay, sql, database):
     """Without data a backup still has every definition, and restores to empty tables."""
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"])
     sql.run("CREATE VIEW v AS SELECT id FROM t")
@@ -296,7 +300,7 @@ async def test_definitions_without_rows(backstay, sql, database):
     assert sql.run(f"SELECT COUNT(*) FROM {copy}.v") == [(0,)]
 
 
-async def test_a_user_who_sees_one_database(backstay, sql, database):
+async def test_what_a_user_may_not_see_is_left_out(backstay, sql, database):
     """What a user may not see is left out when all are meant, and not found when it is named."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
     hidden = backstay.new_name()
@@ -304,7 +308,7 @@ async def test_a_user_who_sees_one_database(backstay, sql, database):
     with account(sql, *(f"{right} ON `{database}`.*" for right in READER)) as name:
         async with as_account(backstay, name) as limited:
             manifest = await limited.backups.create(BackupRequest())
-            assert [one.name for one in manifest.databases] == [database]
+            assert [entry.name for entry in manifest.databases] == [database]
             with pytest.raises(DatabaseNotFoundError):
                 await limited.backup(hidden)
             with pytest.raises(TableNotFoundError):
@@ -312,7 +316,7 @@ async def test_a_user_who_sees_one_database(backstay, sql, database):
     assert login(backstay.url, name) not in str(manifest.warnings)
 
 
-async def test_read_only_server(own_server, tmp_path):
+async def test_a_read_only_server_is_backed_up(own_server, tmp_path):
     """A replica that refuses writes is backed up like any other server."""
     with ExitStack() as stack:
         server = stack.enter_context(own_server())
@@ -329,4 +333,4 @@ async def test_read_only_server(own_server, tmp_path):
         assert_same(snapshot(server.url, "d"), snapshot(server.url, "copy"))
         assert manifest.consistency.method == "backup-stage"
         await backstay.target.close()
-    assert not [one for one in threading.enumerate() if one.name.startswith("archive")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("archive")]

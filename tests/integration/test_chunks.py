@@ -1,4 +1,4 @@
-"""C: however a table is cut into ranges, each of its rows is in exactly one of them."""
+"""However a table is cut into ranges, each of its rows is in exactly one of them (hazards 1, 67, 68, 69, 70 and 71)."""
 
 import asyncio
 import contextlib
@@ -18,44 +18,50 @@ CUTS = [(300, 1), (900, 4), (20_000, 2), (1 << 20, 4)]
 
 
 @pytest.mark.parametrize(("chunk_bytes", "threads"), CUTS)
-@pytest.mark.parametrize("code", ["C1", "C2", "C3"])
-async def test_keys(code, chunk_bytes, threads, backstay, sql, database):
+@pytest.mark.parametrize(
+    "keys",
+    [sizes.sparse_keys, sizes.collated_keys, sizes.unusual_keys],
+    ids=lambda keys: keys.__name__,
+)
+async def test_no_kind_of_key_loses_or_repeats_a_row(
+    keys, chunk_bytes, threads, backstay, sql, database
+):
     """Sparse, composite, textual, binary and unusable keys lose no row and repeat none."""
-    sql.script(getattr(sizes, code.lower())())
+    sql.script(keys())
 
     await assert_whole(backstay, sql, database, chunk_bytes=chunk_bytes, threads=threads)
 
 
-async def test_keys_in_the_eyes_of_the_vendors_program(backstay, sql, database):
+async def test_the_vendors_program_reads_tables_cut_into_ranges(backstay, sql, database):
     """Tables cut into many ranges load by the mysql client, and dump like their source."""
-    sql.script([*sizes.c1(), *sizes.c2(), *sizes.c3()])
+    sql.script([*sizes.sparse_keys(), *sizes.collated_keys(), *sizes.unusual_keys()])
 
     manifest = await backstay.round_trip(database, chunk_bytes=4000)
 
-    assert ranges(manifest, "c1_outlier") > 5
-    assert ranges(manifest, "c2_ci") > 2
-    assert ranges(manifest, "c3_binary") > 10
+    assert ranges(manifest, "sparse_outlier") > 5
+    assert ranges(manifest, "collated_ci") > 2
+    assert ranges(manifest, "unusual_binary") > 10
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 999, 1000, 1001])
-async def test_c4_counts(count, threads, backstay, sql, database):
+async def test_any_number_of_rows_comes_back(count, threads, backstay, sql, database):
     """Tables of no row, one row, and one less, as many and one more than the first chunk asks for."""
-    sql.script(sizes.c4(count))
+    sql.script(sizes.counted_rows(count))
 
     await assert_whole(
         backstay, sql, database, chunk_bytes=1 if count < 9 else 5000, threads=threads
     )
 
 
-async def test_c4_chunks_of_one_row(backstay, sql, database):
+async def test_a_target_smaller_than_any_row_loses_none(backstay, sql, database):
     """A target smaller than any row gives chunks of about one row each."""
-    sql.script(sizes.c4(40))
+    sql.script(sizes.counted_rows(40))
 
     manifest = await assert_whole(backstay, sql, database, chunk_bytes=1, threads=2)
 
-    assert ranges(manifest, "c4_int") >= 1
-    assert all(row_count <= 40 for row_count in statement_rows(manifest, "c4_int"))
+    assert ranges(manifest, "counted_int") >= 1
+    assert all(row_count <= 40 for row_count in statement_rows(manifest, "counted_int"))
 
 
 def key_table(name, kind, values, *, options=""):
@@ -92,7 +98,7 @@ FILLED = {
 
 
 @pytest.mark.parametrize(("chunk_bytes", "threads"), [(200, 2), (3000, 4)])
-async def test_every_type_that_can_be_a_key(chunk_bytes, threads, backstay, sql, database):
+async def test_bounds_of_every_type_of_key_are_exact(chunk_bytes, threads, backstay, sql, database):
     """Bounds of each type that may be one mean the same rows to the server as the values they came from."""
     sql.script(PRELUDE)
     for number, (kind, values) in enumerate(FILLED.items()):
@@ -105,7 +111,7 @@ async def test_every_type_that_can_be_a_key(chunk_bytes, threads, backstay, sql,
         assert ranges(manifest, f"k{number}") > 1 or chunk_bytes > 200, kind
 
 
-async def test_dates_that_no_calendar_has(backstay, sql, database):
+async def test_dates_that_no_calendar_has_may_be_bounds(backstay, sql, database):
     """Zero and impossible dates may be keys, and bounds of ranges."""
     sql.script(PRELUDE)
     days = ",".join(
@@ -123,7 +129,7 @@ async def test_dates_that_no_calendar_has(backstay, sql, database):
 
 
 @pytest.mark.parametrize("engine", ["InnoDB", "MyISAM", "Aria", "MEMORY"])
-async def test_engines(engine, backstay, sql, database):
+async def test_engines_without_an_order_are_cut_all_the_same(engine, backstay, sql, database):
     """Engines that keep rows in no order of the key are cut into many ranges all the same."""
     sql.script([
         *PRELUDE,
@@ -153,7 +159,7 @@ async def test_engines(engine, backstay, sql, database):
         "RANGE (id) SUBPARTITION BY HASH (id) SUBPARTITIONS 2 (PARTITION a VALUES LESS THAN (1500), PARTITION b VALUES LESS THAN MAXVALUE)",
     ],
 )
-async def test_partitions(by, backstay, sql, database):
+async def test_partitioned_tables_are_cut_by_their_key(by, backstay, sql, database):
     """Partitioned tables are cut by their key across partitions, or read partition by partition."""
     sql.script([
         *PRELUDE,
@@ -169,7 +175,9 @@ async def test_partitions(by, backstay, sql, database):
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-async def test_rows_of_very_different_length(threads, backstay, sql, database):
+async def test_ranges_planned_by_short_rows_are_split_at_long_ones(
+    threads, backstay, sql, database
+):
     """Ranges planned by short rows are split where long ones follow, down to a single row."""
     sql.script([
         *PRELUDE,
@@ -186,8 +194,8 @@ async def test_rows_of_very_different_length(threads, backstay, sql, database):
 
     manifest = await assert_whole(backstay, sql, database, chunk_bytes=20_000, threads=threads)
 
-    plain = [one for one in statements(manifest, "i") if not one.sliced]
-    assert max(one.raw_size for one in plain) < 5 * 20_000
+    plain = [statement for statement in statements(manifest, "i") if not statement.sliced]
+    assert max(statement.raw_size for statement in plain) < 5 * 20_000
     assert sum(statement.sliced for statement in statements(manifest, "i")) > 0
     assert sum(statement.sliced for statement in statements(manifest, "n")) == 5
 
@@ -207,7 +215,9 @@ async def test_rows_of_very_different_length(threads, backstay, sql, database):
         ("k INT, v INT NOT NULL, KEY (k), UNIQUE a (k), UNIQUE c (v), UNIQUE b (v) IGNORED", "c"),
     ],
 )
-async def test_c3_which_index_is_followed(definition, index, backstay, sql, database):
+async def test_ranges_follow_the_first_index_with_exact_bounds(
+    definition, index, backstay, sql, database
+):
     """Ranges follow the first unique index whose bounds are exact; without one the table is one stream."""
     sql.script([
         *PRELUDE,
@@ -228,7 +238,7 @@ BALANCE = 1000
     "key",
     ["id INT AUTO_INCREMENT PRIMARY KEY", "id INT AUTO_INCREMENT UNIQUE, PRIMARY KEY (name)"],
 )
-async def test_c5_hot_table(key, backstay, sql, database):
+async def test_a_backup_of_a_hot_table_holds_one_moment(key, backstay, sql, database):
     """While rows move, come and go, each backup holds one moment: the sum of all money is constant."""
     sql.script([
         f"CREATE TABLE accounts ({key}, name VARCHAR(20) NOT NULL, money INT NOT NULL)".replace(
@@ -296,7 +306,7 @@ def move(url, database, writer, stop):
     return count
 
 
-# -- what is compared ---------------------------------------------------------------------------------
+# -- what is compared ------------------------------------------------------------------------------
 
 
 async def assert_whole(backstay, sql, database, **options):

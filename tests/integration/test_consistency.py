@@ -1,5 +1,5 @@
 """
-K: what a backup sees while others write, change tables, hold locks or take rights away.
+What a backup sees while others write, change tables, hold locks or take rights away.
 
 A writer's invariant is the oracle: if the restored copy breaks it, the connections of the backup saw
 different moments.
@@ -21,19 +21,19 @@ from tests.fixtures.accounts import (
     account,
     as_account,
     files,
+    grants_without,
     login,
 )
 from tests.fixtures.backstay import Backstay
-from tests.fixtures.consistency import (
+from tests.fixtures.concurrent_writers import (
     ACCOUNTS,
     CHUNK_BYTES,
-    DICE,
+    RANDOM,
     TABLES,
     WRITER_ERRORS,
-    bank,
-    grants_without,
-    large_table,
-    same,
+    create_accounts,
+    create_large_table,
+    is_same,
     transfer,
     writers,
 )
@@ -58,13 +58,13 @@ RUNGS = {
 
 
 @pytest.mark.parametrize("rung", RUNGS)
-async def test_k1_bank(rung, own_server, tmp_path):
+async def test_no_money_is_lost_on_any_rung(rung, own_server, tmp_path):
     """On every rung of the ladder the copy has all the money, whoever moves it meanwhile."""
     rights, binlog = RUNGS[rung]
     with own_server(*(() if binlog else ("--skip-log-bin",))) as server, ExitStack() as stack:
         sql = stack.enter_context(Sql(server.url))
         sql.script(["CREATE DATABASE bank", "USE bank"])
-        bank(sql)
+        create_accounts(sql)
         name = stack.enter_context(
             account(sql, *(f"{right} ON bank.*" for right in READER), *rights)
         )
@@ -97,7 +97,7 @@ async def test_k1_bank(rung, own_server, tmp_path):
     assert blind is (rung == "single")
 
 
-async def test_k2_counters(backstay, sql, database):
+async def test_counters_of_one_transaction_are_equal_in_every_backup(backstay, sql, database):
     """Two tables that one transaction counts up together are equal in every backup."""
     for table in ("one", "two"):
         sql.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, n BIGINT)")
@@ -115,11 +115,11 @@ async def test_k2_counters(backstay, sql, database):
     seen = []
     for manifest in manifests:
         copy = await backstay.copy(manifest)
-        ((one,),), ((two,),) = (
+        ((first,),), ((second,),) = (
             sql.run(f"SELECT n FROM {copy}.{table}") for table in ("one", "two")
         )
-        assert one == two
-        seen.append(one)
+        assert first == second
+        seen.append(first)
     assert seen == sorted(seen)
     assert len(set(seen)) > 1
 
@@ -152,7 +152,7 @@ STORM = {
 
 
 @pytest.mark.parametrize("kind", STORM)
-async def test_k3_ddl_storm(kind, backstay, sql, database):
+async def test_a_backup_under_a_storm_of_ddl_is_never_short(kind, backstay, sql, database):
     """Under a storm of DDL a backup is right or fails as no snapshot; it is never short."""
     for table in ("hot", "twin", "calm"):
         sql.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, s VARCHAR(20))")
@@ -161,7 +161,7 @@ async def test_k3_ddl_storm(kind, backstay, sql, database):
 
     def step(client: Sql) -> None:
         client.script(STORM[kind])
-        time.sleep(DICE.random() / 50)
+        time.sleep(RANDOM.random() / 50)
 
     with writers(backstay.url, database, 1, step):
         for _ in range(6):
@@ -200,7 +200,7 @@ PHASES = (Phase.SNAPSHOT, Phase.INSPECT, Phase.DUMP, Phase.OBJECTS)
         "CREATE TABLE c AS SELECT * FROM a",
     ],
 )
-async def test_k3_ddl_at_each_step(phase, ddl, backstay, sql, database):
+async def test_ddl_between_two_steps_is_noticed_or_harmless(phase, ddl, backstay, sql, database):
     """One DDL statement between any two steps of a backup is noticed, or harmless."""
     sql.script([
         "CREATE TABLE a (id INT PRIMARY KEY, v INT)",
@@ -217,10 +217,10 @@ async def test_k3_ddl_at_each_step(phase, ddl, backstay, sql, database):
     # The second attempt, if one was needed, saw the database as it is now.
     copy = snapshot(backstay.url, await backstay.copy(manifest))
     after = snapshot(backstay.url, database)
-    assert same(copy, before) or same(copy, after)
+    assert is_same(copy, before) or is_same(copy, after)
 
 
-async def test_k3_swap_between_two_tables(backstay, sql, database):
+async def test_tables_that_change_places_are_each_there_once(backstay, sql, database):
     """Tables that change places after one of them was read do not end up twice and not at all."""
     for number in range(8):
         sql.run(f"CREATE TABLE t{number} (id INT PRIMARY KEY, v INT)")
@@ -250,7 +250,7 @@ async def test_k3_swap_between_two_tables(backstay, sql, database):
     assert sorted(contents) == [[(number,)] for number in range(8)]
 
 
-async def test_k9_another_program_holds_the_stage(own_server, tmp_path):
+async def test_a_stage_that_another_program_holds_means_a_lower_rung(own_server, tmp_path):
     """While another program holds BACKUP STAGE we take a lower rung, in time, and say so."""
     with own_server() as server, Sql(server.url) as sql, Sql(server.url) as holder:
         sql.script(["CREATE DATABASE d", "USE d", "CREATE TABLE t (id INT PRIMARY KEY)"])
@@ -269,9 +269,11 @@ async def test_k9_another_program_holds_the_stage(own_server, tmp_path):
 
 
 @pytest.mark.parametrize("may_stop_logging", [True, False])
-async def test_alter_does_not_wait_for_the_end(may_stop_logging, backstay, sql, database):
+async def test_an_alter_waits_for_the_end_only_beside_the_binary_log(
+    may_stop_logging, backstay, sql, database
+):
     """An ALTER of a table already read waits for nobody, unless we may not leave the binary log."""
-    large_table(sql)
+    create_large_table(sql)
     for number in range(60):
         sql.run(f"CREATE TABLE z{number} (id INT PRIMARY KEY)")
     times: dict[Phase, float] = {}
@@ -300,11 +302,11 @@ async def test_alter_does_not_wait_for_the_end(may_stop_logging, backstay, sql, 
     assert (early > 0.5) is may_stop_logging
 
 
-async def test_cut_login_of_a_reader(backstay, sql, database):
+async def test_a_reader_of_one_database_backs_up_that_one(backstay, sql, database):
     """A user who may see only one of two databases backs up that one, and is told of the other."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
     with account(sql, *(f"{right} ON `{database}`.*" for right in READER)) as name:
         async with as_account(backstay, name) as limited:
             manifest = await limited.backups.create(BackupRequest())
-        assert [one.name for one in manifest.databases] == [database]
+        assert [entry.name for entry in manifest.databases] == [database]
         assert login(backstay.url, name) not in str(manifest.warnings)

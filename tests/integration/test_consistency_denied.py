@@ -1,4 +1,4 @@
-"""K6, K7: backups and restores whose connections are killed, or whose rights are not enough."""
+"""Backups and restores whose connections are killed, or whose rights are not enough (hazards 16, 17 and 76)."""
 
 import pytest
 
@@ -11,11 +11,12 @@ from tests.fixtures.accounts import (
     as_account,
     databases,
     files,
+    grants_without,
     others,
     wait_until,
 )
 from tests.fixtures.backstay import Backstay
-from tests.fixtures.consistency import CHUNK_BYTES, DICE, grants_without, large_table
+from tests.fixtures.concurrent_writers import CHUNK_BYTES, RANDOM, create_large_table
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -28,7 +29,7 @@ def killer(sql: Sql, phase: Phase, events: int) -> Progress:
         if progress.phase is phase:
             left[0] -= 1
             if left[0] == 0:
-                sql.run(f"KILL {DICE.choice(others(sql))}")
+                sql.run(f"KILL {RANDOM.choice(others(sql))}")
 
     return Progress(listener=listener)
 
@@ -38,12 +39,12 @@ def lone(own_server, tmp_path):
     """A server of its own with a large table, so that all other connections on it are ours."""
     with own_server() as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE d", "USE d"])
-        large_table(sql)
+        create_large_table(sql)
         yield Backstay(server.url, tmp_path / "backups"), sql
 
 
 @pytest.mark.parametrize("event", [3, 40])
-async def test_k6_killed_during_a_backup(event, lone):
+async def test_a_killed_connection_ends_a_backup_and_leaves_nothing(event, lone):
     """A connection killed in the middle of a backup ends it; nothing is listed and nothing left."""
     backstay, sql = lone
 
@@ -61,7 +62,7 @@ async def test_k6_killed_during_a_backup(event, lone):
 
 
 @pytest.mark.parametrize("event", [2, 30])
-async def test_k6_killed_during_a_restore(event, lone):
+async def test_a_killed_connection_ends_a_restore_and_leaves_nothing(event, lone):
     """A connection killed in the middle of a restore ends it; the target is removed again."""
     backstay, sql = lone
     manifest = await backstay.backup("d", chunk_bytes=CHUNK_BYTES * 8)
@@ -97,7 +98,7 @@ RICH = [
 @pytest.mark.parametrize(
     "missing", ["SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "SELECT on mysql.proc"]
 )
-async def test_k7_required_right(missing, backstay, sql, database):
+async def test_a_missing_right_is_named_with_its_cure(missing, backstay, sql, database):
     """Without a right that a backup needs, the error names it and the GRANT that mends it."""
     sql.script(RICH)
     with account(sql, *grants_without(missing, database)) as name:
@@ -117,7 +118,7 @@ async def test_k7_required_right(missing, backstay, sql, database):
 
 
 @pytest.mark.parametrize("missing", ["LOCK TABLES", "RELOAD", "PROCESS", "BINLOG MONITOR"])
-async def test_k7_wished_right(missing, backstay, sql, database):
+async def test_a_right_that_is_only_wished_for_is_a_warning(missing, backstay, sql, database):
     """Without a right that only makes a backup better, it is made, and says what it lacks."""
     sql.script(RICH)
     with account(sql, *grants_without(missing, database)) as name:
@@ -140,7 +141,7 @@ async def test_k7_wished_right(missing, backstay, sql, database):
         assert "BINLOG MONITOR" in warnings
 
 
-async def test_k7_rights_by_a_role(backstay, sql, database):
+async def test_rights_of_a_default_role_count(backstay, sql, database):
     """Rights that come from a role that is the user's default count like the user's own."""
     sql.script(RICH)
     role = f"r_{database}"
@@ -160,7 +161,7 @@ async def test_k7_rights_by_a_role(backstay, sql, database):
     )
 
 
-async def test_k7_rights_by_a_role_that_is_off(backstay, sql, database):
+async def test_rights_of_a_role_that_is_off_do_not_count(backstay, sql, database):
     """A role that is granted but not active does not help, and the error says what to grant."""
     sql.script(RICH)
     role = f"r_{database}"
@@ -177,7 +178,7 @@ async def test_k7_rights_by_a_role_that_is_off(backstay, sql, database):
     assert f"GRANT TRIGGER ON `{database}`.* TO '{name}'@'%';" in caught.value.hint
 
 
-async def test_k7_rights_on_single_tables(backstay, sql, database):
+async def test_rights_on_single_tables_are_enough_for_them(backstay, sql, database):
     """Rights on single tables are enough for a backup of these tables."""
     sql.script(RICH)
     with account(sql, f"SELECT, SHOW VIEW, TRIGGER ON `{database}`.t") as name:
@@ -189,4 +190,4 @@ async def test_k7_rights_on_single_tables(backstay, sql, database):
                 await limited.backup(database)
     copy = await backstay.copy(manifest)
     assert sql.run(f"SELECT * FROM {copy}.t ORDER BY id") == [(1, 1), (2, 2)]
-    assert [one.name for one in manifest.databases[0].objects] == ["r"]
+    assert [item.name for item in manifest.databases[0].objects] == ["r"]

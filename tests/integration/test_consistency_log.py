@@ -1,4 +1,4 @@
-"""K4, K5, K9: a backup waits for nobody for long, and the binary log goes on from its position."""
+"""A backup waits for nobody for long, and the binary log goes on from its position (hazards 5 and 75)."""
 
 import asyncio
 import subprocess
@@ -11,7 +11,14 @@ from tests.fixtures.accounts import (
     wait_until,
 )
 from tests.fixtures.backstay import Backstay, client_arguments
-from tests.fixtures.consistency import CHUNK_BYTES, WRITER_ERRORS, bank, same, transfer, writers
+from tests.fixtures.concurrent_writers import (
+    CHUNK_BYTES,
+    WRITER_ERRORS,
+    create_accounts,
+    is_same,
+    transfer,
+    writers,
+)
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -28,7 +35,7 @@ def sleepers(sql: Sql) -> list[int]:
     return [row[0] for row in sql.run(listing)]
 
 
-async def test_k4_long_query_before_flush(own_server, tmp_path):
+async def test_a_long_query_makes_us_give_up_the_lock_in_time(own_server, tmp_path):
     """A query that holds up our lock makes us give up in time, and nobody waits longer than that."""
     with own_server() as server, Sql(server.url) as sql, Sql(server.url) as holder:
         sql.script(["CREATE DATABASE d", "USE d", "CREATE TABLE t (id INT PRIMARY KEY, v INT)"])
@@ -72,12 +79,12 @@ def replay(url: str, log: bytes) -> None:
     subprocess.run(program, input=log, check=True, timeout=60)
 
 
-async def test_k5_replay_from_the_position(own_server, tmp_path):
+async def test_the_binary_log_from_the_position_gives_the_live_tables(own_server, tmp_path):
     """The binary log, replayed from the recorded position over the copy, gives the live tables."""
     with own_server() as server, own_server("--skip-log-bin") as spare:
         with Sql(server.url) as sql:
             sql.script(["CREATE DATABASE bank", "USE bank"])
-            bank(sql)
+            create_accounts(sql)
             source = Backstay(server.url, tmp_path / "backups")
 
             def step(client: Sql) -> None:
@@ -95,7 +102,7 @@ async def test_k5_replay_from_the_position(own_server, tmp_path):
             live = snapshot(server.url, "bank")
         target = Backstay(spare.url, tmp_path / "backups")
         await target.restore(manifest)
-        assert not same(live, snapshot(spare.url, "bank"))
+        assert not is_same(live, snapshot(spare.url, "bank"))
         await asyncio.to_thread(replay, spare.url, log)
         assert_same(live, snapshot(spare.url, "bank"))
         for backstay in (source, target):

@@ -47,8 +47,8 @@ def untouched(backstay, sql, *databases):
     yield
     assert schemas(sql) == names
     assert not [name for name in disk(backstay) if name.endswith(".json") and "restore_" in name]
-    for name, one in zip(databases, before, strict=True):
-        assert_same(one, snapshot(backstay.url, name))
+    for name, state in zip(databases, before, strict=True):
+        assert_same(state, snapshot(backstay.url, name))
 
 
 def _shop(sql):
@@ -65,7 +65,7 @@ def _shop(sql):
 def _damage(backstay, manifest):
     file = backstay.file(manifest)
     data = file.read_bytes()
-    member = next(one for one in manifest.members if one.kind == "data")
+    member = next(member for member in manifest.members if member.kind == "data")
     place = member.offset + member.size // 2
     file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
 
@@ -174,7 +174,11 @@ async def test_a_drill_needs_no_right_on_the_live_database(here, sql, database):
         async with as_account(here, name) as limited:
             with pytest.raises(PermissionDeniedError) as caught:
                 await limited.recoveries.drill(await limited.recoveries.plan_drill(request))
-            sql.script([f"{one};" for one in caught.value.hint.split(";") if "GRANT" in one])
+            sql.script([
+                f"{statement};"
+                for statement in caught.value.hint.split(";")
+                if "GRANT" in statement
+            ])
             for _ in range(2):
                 await limited.recoveries.drill(await limited.recoveries.plan_drill(request))
         assert f"`{database}`.*" not in str(sql.run(f"SHOW GRANTS FOR {name}@'%'"))
@@ -261,7 +265,7 @@ async def test_a_drill_stays_out_of_the_binary_log_where_it_may(here, sql, datab
 
 
 async def test_foreign_keys_on_other_databases_do_not_bind_them_in_a_drill(here, sql, database):
-    """They are reported as not rehearsed; two databases of one backup are rehearsed together."""
+    """They are reported as left out; two databases of one backup are drilled together."""
     other = here.new_name()
     sql.script([
         f"CREATE DATABASE {other}",
@@ -335,7 +339,7 @@ async def test_options_tell_what_a_backup_can_do_here(here, sql, database):
     assert (fresh.problems, fresh.proofs, fresh.undoable) == ((), (), ())
     assert fresh.space.free is not None
     assert fresh.space.needed > sum(table.raw_size for table in manifest.databases[0].tables)
-    assert [one.restore_id for one in after.undoable] == [restored.restore_id]
+    assert [undoable.restore_id for undoable in after.undoable] == [restored.restore_id]
     assert [proof.by for proof in after.proofs] == ["restore"]
     assert last.undoable == ()
     with pytest.raises(UndoExpiredError) as caught:

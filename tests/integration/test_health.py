@@ -15,10 +15,11 @@ from app.domain.schedule import Frequency, Schedule, ScheduleOptions
 from app.errors import StorageFullError
 from app.services.jobs import BackupOptions
 from tests.fixtures.accounts import READER, account, login
-from tests.fixtures.backstay import TestClock
 from tests.fixtures.cli import Frozen
+from tests.fixtures.clocks import SystemClock
 from tests.fixtures.dry_runs import left_over
-from tests.fixtures.health import Installation, RoomKernel, damage
+from tests.fixtures.kernels import FreeSpaceKernel
+from tests.fixtures.monitored_installation import MonitoredInstallation, damage
 
 
 ANN = Requester("ann", Origin.API)
@@ -32,10 +33,10 @@ async def here(server, tmp_path, sql, database):
         "INSERT INTO t SELECT seq, SHA2(seq, 256) FROM seq_1_to_1000",
         "ANALYZE TABLE t",  # the server's estimates are up to date, as they are sooner or later
     ])
-    made = Installation(
+    made = MonitoredInstallation(
         tmp_path, server.url, check_sizes_days=0, check_hashes_days=0, check_content_days=0
     )
-    made.clock.at = TestClock().now()
+    made.clock.at = SystemClock().now()
     yield made
     await made.close()
 
@@ -45,14 +46,14 @@ def code(result: CheckResult) -> str:
     return result.failure.code if result.failure else ""
 
 
-async def back_up(here: Installation, database: str, **wish) -> Manifest:
+async def back_up(here: MonitoredInstallation, database: str, **options) -> Manifest:
     """Make a backup as a run, a second after the last one."""
-    here.clock.go(seconds=1)
-    order = here.jobs.backup(BackupOptions(databases=(database,), **wish))
-    return await here.runs.perform(order, ANN)
+    here.clock.advance(seconds=1)
+    job = here.jobs.backup(BackupOptions(databases=(database,), **options))
+    return await here.runs.perform(job, ANN)
 
 
-# -- drills -----------------------------------------------------------------------------------------
+# -- drills ----------------------------------------------------------------------------------------
 
 
 async def test_the_newest_backup_is_drilled_when_that_is_due(here, sql, database):
@@ -63,14 +64,16 @@ async def test_the_newest_backup_is_drilled_when_that_is_due(here, sql, database
 
     found = await here.checks.run_due()
     again = await here.checks.run_due()
-    here.clock.go(days=31)
+    here.clock.advance(days=31)
     later = await here.checks.run_due()
 
-    assert [(one.backup_id, one.what, code(one)) for one in found] == [(new.backup_id, "drill", "")]
+    assert [(check.backup_id, check.what, code(check)) for check in found] == [
+        (new.backup_id, "drill", "")
+    ]
     assert (again, len(later)) == ((), 1)
     assert proven_at(here.catalogue.proofs(new.backup_id)) == here.clock.at
     assert here.catalogue.proofs(old.backup_id) == ()
-    run = here.heard.runs[-1]
+    run = here.recorder.runs[-1]
     assert (run.kind, run.state, run.requested_by) == (RunKind.DRILL, RunState.SUCCEEDED, "checks")
     assert left_over(sql) == []
     assert here.alerts.raised == {}
@@ -78,41 +81,41 @@ async def test_the_newest_backup_is_drilled_when_that_is_due(here, sql, database
     assert health.proven_at == here.clock.at
 
 
-async def test_a_drill_that_fails_rings_until_one_succeeds(here, database):
+async def test_a_drill_that_fails_raises_an_alert_until_one_succeeds(here, database):
     """Also one of a newer backup; it is not tried again before its time."""
     manifest = await back_up(here, database)
     damage(here.path, manifest)
 
     found = await here.checks.run_due()
-    assert [(one.what, code(one)) for one in found] == [("drill", "checksum-mismatch")]
+    assert [(check.what, code(check)) for check in found] == [("drill", "checksum-mismatch")]
     assert here.alerts.about(AlertKind.DRILL) == [manifest.backup_id]
     assert "checksum-mismatch" in here.alerts.message(AlertKind.DRILL)
-    here.clock.go(days=1)
+    here.clock.advance(days=1)
     assert await here.checks.run_due() == ()
 
     await back_up(here, database)
-    here.process()
-    here.clock.go(days=30)
-    assert [code(one) for one in await here.checks.run_due()] == [""]
+    here.restart()
+    here.clock.advance(days=30)
+    assert [code(check) for check in await here.checks.run_due()] == [""]
     assert here.alerts.about(AlertKind.DRILL) == []
 
 
 async def test_a_drill_without_its_server_is_tried_again_in_the_next_pass(here, database, tmp_path):
-    """It has shown nothing of the backup; the watch rings for the server."""
+    """It has shown nothing of the backup; the alert is about the server."""
     await back_up(here, database)
-    away = Installation(tmp_path)
+    away = MonitoredInstallation(tmp_path)
     away.clock.at = here.clock.at
 
-    assert [code(one) for one in await away.checks.run_due()] == ["connection-failed"]
+    assert [code(check) for check in await away.checks.run_due()] == ["connection-failed"]
     assert away.alerts.raised == {}
-    assert [code(one) for one in await here.checks.run_due()] == [""]
+    assert [code(check) for check in await here.checks.run_due()] == [""]
     await away.close()
 
 
-# -- what is unusual --------------------------------------------------------------------------------
+# -- what is unusual -------------------------------------------------------------------------------
 
 
-async def test_a_backup_far_from_those_before_it_rings(here, sql, database):
+async def test_a_backup_far_from_those_before_it_raises_an_alert(here, sql, database):
     """By its schedule, until one is as usual again; what was asked for by hand is another story."""
     for _ in range(3):
         await back_up(here, database, schedule="nightly")
@@ -145,31 +148,31 @@ async def test_a_backup_of_something_else_is_not_compared(here, sql, database):
     assert here.alerts.raised == {}
 
 
-# -- rights and the server --------------------------------------------------------------------------
+# -- rights and the server -------------------------------------------------------------------------
 
 
-async def test_a_right_that_is_taken_away_rings(here, sql, database, tmp_path):
+async def test_a_right_that_is_taken_away_raises_an_alert(here, sql, database, tmp_path):
     """With its name and the GRANT; it is quiet again with the next look after it is back."""
     grants = [f"{right} ON `{database}`.*" for right in READER]
     with account(sql, *grants, "SHOW DATABASES ON *.*") as name:
-        limited = Installation(tmp_path, f"{login(here_url(here), name)}{database}")
-        watch = limited.watch()
-        await watch.check()
+        limited = MonitoredInstallation(tmp_path, f"{login(here_url(here), name)}{database}")
+        monitor = limited.environment_monitor()
+        await monitor.check()
         assert limited.alerts.about(AlertKind.CREDENTIAL) == []
 
         sql.run(f"REVOKE TRIGGER ON `{database}`.* FROM {name}@'%'")
-        await watch.check()
+        await monitor.check()
         assert f"TRIGGER on `{database}`" in limited.alerts.message(AlertKind.CREDENTIAL)
         (alert,) = limited.alerts.raised.values()
         assert alert.hint.startswith("GRANT TRIGGER ON")
 
         sql.run(f"GRANT TRIGGER ON `{database}`.* TO {name}@'%'")
-        await watch.check()
+        await monitor.check()
         assert limited.alerts.raised == {}
         await limited.close()
 
 
-def here_url(here: Installation) -> str:
+def here_url(here: MonitoredInstallation) -> str:
     """The address of the server."""
     return here.settings.database_url.get_secret_value()
 
@@ -182,29 +185,29 @@ async def test_rights_are_those_that_the_schedules_need(here, sql, database, tmp
         f"SHOW VIEW ON `{database}`.t",
     ]
     with account(sql, *grants) as name:
-        limited = Installation(tmp_path, login(here_url(here), name))
-        watch = limited.watch()
+        limited = MonitoredInstallation(tmp_path, login(here_url(here), name))
+        monitor = limited.environment_monitor()
         options = ScheduleOptions(databases=(database,), tables=("t",))
         single = Schedule("single", Frequency.DAILY, limited.clock.at, options=options)
         gone = ScheduleOptions(databases=("no_such_database",))
         lost = Schedule("lost", Frequency.DAILY, limited.clock.at, options=gone)
         limited.schedules.change(lambda _: (single, lost))
-        await watch.check()
+        await monitor.check()
         assert limited.alerts.about(AlertKind.CREDENTIAL) == []
 
         whole = Schedule(
             "whole", Frequency.DAILY, limited.clock.at, options=ScheduleOptions((database,))
         )
         limited.schedules.change(lambda _: (single, whole))
-        await watch.check()
+        await monitor.check()
         assert "EVENT" in limited.alerts.message(AlertKind.CREDENTIAL)
         await limited.close()
 
 
-async def test_a_wrong_password_rings_and_is_not_shown(here, tmp_path):
+async def test_a_wrong_password_raises_an_alert_and_is_not_shown(here, tmp_path):
     """The user is named."""
-    wrong = Installation(tmp_path, here_url(here).replace("//root", "//root:hunter2", 1))
-    await wrong.watch().check()
+    wrong = MonitoredInstallation(tmp_path, here_url(here).replace("//root", "//root:hunter2", 1))
+    await wrong.environment_monitor().check()
 
     message = wrong.alerts.message(AlertKind.CREDENTIAL)
     assert "access denied for 'root'" in message
@@ -212,26 +215,26 @@ async def test_a_wrong_password_rings_and_is_not_shown(here, tmp_path):
     await wrong.close()
 
 
-async def test_a_server_that_hangs_rings_in_time(own_server, tmp_path):
-    """The watch does not wait with it."""
+async def test_a_server_that_hangs_raises_an_alert_in_time(own_server, tmp_path):
+    """The monitor does not wait with it."""
     server = own_server()
-    here = Installation(tmp_path, server.url, timeout=2)
+    here = MonitoredInstallation(tmp_path, server.url, timeout=2)
     here.server.timeout_seconds = 2
     with Frozen(server.pid):
         began = time.monotonic()
-        await here.watch().check()
+        await here.environment_monitor().check()
         assert time.monotonic() - began < 10
     assert here.alerts.about(AlertKind.CREDENTIAL) == ["server"]
     await here.close()
 
 
-# -- room -------------------------------------------------------------------------------------------
+# -- room ------------------------------------------------------------------------------------------
 
 
 async def test_a_backup_that_would_fill_the_disk_does_not_begin(server, tmp_path, here, database):
     """By the last one that was asked for and compressed in the same way; both numbers are told."""
-    kernel = RoomKernel(1 << 40)
-    small = Installation(tmp_path / "small", server.url, kernel=kernel)
+    kernel = FreeSpaceKernel(1 << 40)
+    small = MonitoredInstallation(tmp_path / "small", server.url, kernel=kernel)
     request = BackupRequest(databases=(database,), codec=Codec.NONE)
     last = await small.backups.create(request)
     before = sorted(path.name for path in small.path.iterdir())
@@ -257,15 +260,17 @@ async def test_a_backup_that_would_fill_the_disk_does_not_begin(server, tmp_path
 async def test_a_database_that_has_shrunk_needs_less(server, sql, tmp_path, here, database):
     """What was deleted since the last backup does not keep the next one from being made."""
     sql.run("INSERT INTO t SELECT seq, REPEAT('x', 99) FROM seq_1001_to_100000")
-    kernel = RoomKernel(1 << 40)
-    small = Installation(tmp_path / "small", server.url, kernel=kernel)
+    kernel = FreeSpaceKernel(1 << 40)
+    small = MonitoredInstallation(tmp_path / "small", server.url, kernel=kernel)
     request = BackupRequest(databases=(database,), codec=Codec.NONE)
     last = await small.backups.create(request)
     sql.script(["TRUNCATE t", "INSERT INTO t VALUES (1, 'one')", "ANALYZE TABLE t"])
     kernel.free = last.size // 10
 
-    await small.backups.create(request)
+    made = await small.backups.create(request)
     await small.close()
+
+    assert made.size < last.size // 10
 
 
 async def test_a_backup_of_a_large_database_without_any_before_it_asks_the_server(
@@ -276,7 +281,7 @@ async def test_a_backup_of_a_large_database_without_any_before_it_asks_the_serve
         "INSERT INTO t SELECT seq, REPEAT('x', 99) FROM seq_1001_to_50000",
         "ANALYZE TABLE t",
     ])
-    small = Installation(tmp_path / "small", server.url, kernel=RoomKernel(100_000))
+    small = MonitoredInstallation(tmp_path / "small", server.url, kernel=FreeSpaceKernel(100_000))
 
     with pytest.raises(StorageFullError, match="bytes of data"):
         await small.backups.create(BackupRequest(databases=(database,)))

@@ -118,7 +118,7 @@ async def restored(backstay, database):
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-async def test_damaged_objects(kind, backstay, sql, database):
+async def test_a_damaged_object_fails_the_proof(kind, backstay, sql, database):
     """An object that is gone, or is defined otherwise, fails the proof."""
     sql.script(OBJECTS)
     manifest, copy = await restored(backstay, database)
@@ -178,7 +178,7 @@ VALUES = (
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""], ids=["key", "stream"])
-async def test_damaged_values(key, backstay, sql, database):
+async def test_a_damaged_value_fails_the_proof(key, backstay, sql, database):
     """One value that is nearly the one of the backup fails the proof, whatever its type."""
     sql.script(PRELUDE)
     for number, (kind, value, *_) in enumerate(VALUES):
@@ -225,7 +225,7 @@ ROWS = {
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"], ids=["key", "stream"])
 @pytest.mark.parametrize("what", ROWS)
-async def test_damaged_rows(what, key, backstay, sql, database):
+async def test_damaged_rows_fail_the_proof(what, key, backstay, sql, database):
     """A row too few, one too many, one in another place, and one byte of a sliced one fail the proof."""
     sql.run(f"CREATE TABLE t (id INT {key}, v LONGTEXT)")
     sql.run("INSERT INTO t SELECT seq, CONCAT('row ', seq) FROM seq_1_to_999")
@@ -240,7 +240,7 @@ async def test_damaged_rows(what, key, backstay, sql, database):
         await backstay.recoveries.prove(manifest.backup_id, copy)
 
 
-async def test_a_row_that_is_there_twice(backstay, sql, database):
+async def test_a_miscount_of_equal_rows_fails_the_proof(backstay, sql, database):
     """One more, or one less, of equal rows without a key fails the proof."""
     sql.run("CREATE TABLE t (v VARCHAR(9))")
     sql.run("INSERT INTO t VALUES ('x'), ('x'), ('x')")
@@ -252,7 +252,7 @@ async def test_a_row_that_is_there_twice(backstay, sql, database):
     assert await is_refused(backstay, manifest, copy)
 
 
-async def test_a_damaged_past(backstay, sql, database):
+async def test_a_damaged_past_fails_the_proof(backstay, sql, database):
     """A row version of the past that is gone fails the proof."""
     sql.script([
         "CREATE TABLE t (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING",
@@ -269,7 +269,7 @@ async def test_a_damaged_past(backstay, sql, database):
 @pytest.mark.parametrize(
     ("key", "error"), [("PRIMARY KEY", StatementError), ("NOT NULL", ProofFailedError)]
 )
-async def test_r10_duplicates_in_a_backup(key, error, backstay, sql, database):
+async def test_rows_twice_in_a_backup_are_refused(key, error, backstay, sql, database):
     """A backup whose every hash is right, but with rows twice in it, is refused and leaves nothing."""
     sql.run(f"CREATE TABLE t (id INT {key}, v INT)")
     sql.run("INSERT INTO t SELECT seq, seq FROM seq_1_to_100")

@@ -9,7 +9,7 @@ import pytest
 from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
 from app.notices.addresses import parse_ping_urls
 from app.notices.pings import Pings
-from tests.fixtures.endpoints import EveryRecord
+from tests.fixtures.endpoints import EveryLogRecord
 
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -42,7 +42,9 @@ async def pings(endpoint):
 
 def paths(endpoint) -> list[str]:
     """What was asked for, by address, each in the order of its arrival."""
-    return sorted((one.path for one in endpoint.got), key=lambda path: path.startswith("/n"))
+    return sorted(
+        (request.path for request in endpoint.got), key=lambda path: path.startswith("/n")
+    )
 
 
 async def test_start_and_success_are_told_in_order(endpoint, pings):
@@ -52,7 +54,7 @@ async def test_start_and_success_are_told_in_order(endpoint, pings):
     await endpoint.until(4)
 
     assert paths(endpoint) == ["/all/start?create=1", "/all?create=1", "/nightly/start", "/nightly"]
-    assert {one.method for one in endpoint.got} == {"POST"}
+    assert {request.method for request in endpoint.got} == {"POST"}
 
 
 async def test_a_failure_is_told(endpoint, pings):
@@ -79,11 +81,11 @@ async def test_nothing_is_told_of_other_runs(endpoint, pings):
 async def test_a_refused_ping_is_sent_three_times(endpoint, pings):
     """Then it is given up, with a warning that holds no secret."""
     endpoint.status = 503
-    with EveryRecord() as logs:
+    with EveryLogRecord() as logs:
         await pings.ended(run(RunState.SUCCEEDED, schedule="hourly"))
         await pings.close(30)
 
-    assert [one.path for one in endpoint.got] == ["/all?create=1"] * 3
+    assert [request.path for request in endpoint.got] == ["/all?create=1"] * 3
     assert "{'target': 'http://127.0.0.1', 'error': 'http-503'}" in logs.shown
     assert "/all" not in logs.shown
 
@@ -95,7 +97,7 @@ async def test_a_redirect_is_not_followed(endpoint, pings):
     await pings.ended(run(RunState.SUCCEEDED, schedule="hourly"))
     await pings.close(30)
 
-    assert {one.path for one in endpoint.got} == {"/all?create=1"}
+    assert {request.path for request in endpoint.got} == {"/all?create=1"}
 
 
 async def test_an_endless_answer_is_not_read(endpoint, pings):
@@ -151,7 +153,7 @@ async def test_an_endpoint_that_is_down_is_waited_for(endpoint):
     await endpoint.until(1)
     await pings.close(30)
 
-    assert [one.path for one in endpoint.got] == ["/x"]
+    assert [request.path for request in endpoint.got] == ["/x"]
 
 
 async def test_an_address_that_makes_no_sense_ends_nothing(endpoint, caplog):

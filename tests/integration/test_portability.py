@@ -1,4 +1,4 @@
-"""F10: a backup is of use without this program, by the vendor's client and ordinary tools alone."""
+"""A backup is of use without this program, by the vendor's client and ordinary tools alone (hazard 115)."""
 
 import shutil
 import subprocess
@@ -37,9 +37,9 @@ def check(file: Path, codec: Codec) -> None:
 
 
 @pytest.mark.parametrize("codec", Codec)
-async def test_f10_one_database_loads_by_hand(codec, backstay, sql, database):
+async def test_one_database_loads_by_hand(codec, backstay, sql, database):
     """One database loads into a database of any name, with values and objects as they were."""
-    for corpus in (types.t1, types.t3, objects.o3, objects.o4):
+    for corpus in (types.extreme_values, types.binary_values, objects.triggers, objects.routines):
         sql.script(corpus())
     manifest = await backstay.backup(database, codec=codec)
     by_hand = backstay.new_name()
@@ -53,11 +53,11 @@ async def test_f10_one_database_loads_by_hand(codec, backstay, sql, database):
     assert_same(snapshot(backstay.url, database), snapshot(backstay.url, by_hand))
 
 
-async def test_f10_several_databases_load_by_hand(backstay, sql, database, own_server):
+async def test_several_databases_load_by_hand(backstay, sql, database, own_server):
     """Several databases load into a server that has none of them, without naming any."""
     second = backstay.new_name()
     sql.run(f"CREATE DATABASE {second} DEFAULT CHARACTER SET koi8r")
-    sql.script(types.t1())
+    sql.script(types.extreme_values())
     sql.run(f"CREATE TABLE {second}.t (id INT PRIMARY KEY, v VARCHAR(20))")
     sql.run(f"INSERT INTO {second}.t VALUES (1, 'привет'), (2, NULL)")
     sql.run(f"CREATE VIEW {database}.across AS SELECT v FROM {second}.t")
@@ -74,7 +74,7 @@ async def test_f10_several_databases_load_by_hand(backstay, sql, database, own_s
         await there.close()
 
 
-async def test_f10_one_member_restores_one_table(backstay, sql, database):
+async def test_the_members_of_a_table_restore_it_alone(backstay, sql, database):
     """The members of one table, cut out by their offsets, are a file of their own."""
     sql.run("CREATE TABLE one (id INT PRIMARY KEY, t TIMESTAMP)")
     sql.run("INSERT INTO one VALUES (1, '2020-01-01 00:00:00'), (2, '2030-01-01 00:00:00')")

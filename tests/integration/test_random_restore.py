@@ -2,7 +2,7 @@
 A restore in place changes what it was asked for and nothing else, whatever has happened since the backup.
 
 `pytest --hypothesis-seed=random` draws other plans; a failure prints the statements, and without the line `phases`
-below Hypothesis goes on to look for a smaller plan.
+below Hypothesis goes on to look for a smaller scenario.
 """
 
 import glob
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from app.domain.backups.manifest import Manifest
 from app.errors import AppError, ConflictError, StatementError
 from tests.fixtures.backstay import Backstay
-from tests.fixtures.random_changes import Plan, plans
+from tests.fixtures.random_changes import Scenario, scenarios
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import Snapshot, assert_same, quote, snapshot
@@ -130,15 +130,15 @@ def refusal(then: Snapshot, before: Snapshot, tables: set[str]) -> type[AppError
     return StatementError if clash(foreign_keys) else None
 
 
-def change(sql: Sql, plan: Plan) -> None:
+def change(sql: Sql, scenario: Scenario) -> None:
     """Do what happens after the backup, as far as the server lets it happen."""
-    for statement in plan.changed:
+    for statement in scenario.changed:
         with suppress(pymysql.MySQLError):
             sql.run(statement)
 
 
 def scratch(sql: Sql) -> set[str]:
-    """Return the names of schemas that recoveries made."""
+    """Return the names of schemas that restores made."""
     return {name for (name,) in sql.run("SHOW DATABASES") if "__bk_" in name}
 
 
@@ -151,47 +151,47 @@ def scratch(sql: Sql) -> set[str]:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(plan=plans())
-async def test_a_restore_changes_what_it_names_and_nothing_else(plan, server, tmp_path):
+@given(scenario=scenarios())
+async def test_a_restore_changes_what_it_names_and_nothing_else(scenario, server, tmp_path):
     """These tables are as in the backup, all else is untouched; an undo, and its undo, are exact."""
-    note(str(plan))
-    name = f"r_{uuid.uuid4().hex[:12]}{plan.suffix}"
+    note(str(scenario))
+    name = f"r_{uuid.uuid4().hex[:12]}{scenario.suffix}"
     backstay = Backstay(server.url, tmp_path / uuid.uuid4().hex / "backups")
     with Sql(server.url) as sql:
         foreign = scratch(sql)
         sql.script([f"CREATE DATABASE {quote(name)} CHARACTER SET utf8mb4", f"USE {quote(name)}"])
         try:
-            sql.script(plan.made)
+            sql.script(scenario.made)
             manifest = await backstay.backup(name)
             then = snapshot(server.url, name)
-            change(sql, plan)
+            change(sql, scenario)
             before = snapshot(server.url, name)
-            error = plan.tables and refusal(then, before, set(plan.tables))
+            error = scenario.tables and refusal(then, before, set(scenario.tables))
             if error:
                 with pytest.raises(error):
-                    await backstay.restore(manifest, tables=patterns(plan))
+                    await backstay.restore(manifest, tables=patterns(scenario))
                 assert_same(before, snapshot(server.url, name))
                 assert scratch(sql) == foreign
             else:
-                await replace(backstay, manifest, plan, then, before)
+                await replace(backstay, manifest, scenario, then, before)
         finally:
-            for one in {name} | (scratch(sql) - foreign):
-                sql.run(f"DROP DATABASE {quote(one)}")
+            for schema in {name} | (scratch(sql) - foreign):
+                sql.run(f"DROP DATABASE {quote(schema)}")
             await backstay.close()
 
 
 async def replace(
-    backstay: Backstay, manifest: Manifest, plan: Plan, then: Snapshot, before: Snapshot
+    backstay: Backstay, manifest: Manifest, scenario: Scenario, then: Snapshot, before: Snapshot
 ) -> None:
     """Restore, undo, and undo that."""
     name = manifest.databases[0].name
-    result = await backstay.restore(manifest, tables=patterns(plan))
+    result = await backstay.restore(manifest, tables=patterns(scenario))
     assert result.verified
     after = snapshot(backstay.url, name)
-    if plan.tables is None:
+    if scenario.tables is None:
         assert_same(then, after)
     else:
-        expected = merged(then, before, set(plan.tables))
+        expected = merged(then, before, set(scenario.tables))
         assert_same(without_derived(expected), without_derived(after))
     undone = await backstay.recoveries.undo(result.restore_id)
     assert_same(before, snapshot(backstay.url, name))
@@ -199,6 +199,6 @@ async def replace(
     assert_same(after, snapshot(backstay.url, name))
 
 
-def patterns(plan: Plan) -> tuple[str, ...]:
+def patterns(scenario: Scenario) -> tuple[str, ...]:
     """Return globs that mean the plan's tables alone."""
-    return tuple(glob.escape(name) for name in plan.tables or ())
+    return tuple(glob.escape(name) for name in scenario.tables or ())

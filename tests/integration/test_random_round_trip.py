@@ -42,7 +42,7 @@ OPTIONS = st.fixed_dictionaries({
     suppress_health_check=list(HealthCheck),
 )
 @given(schema=schemas(), options=OPTIONS)
-async def test_random_schemas(schema, options, server, tmp_path):
+async def test_random_schemas_come_back(schema, options, server, tmp_path):
     """What was created comes back, in the eyes of the oracle, and of the vendor's dump program."""
     judged = next(NUMBERS) % JUDGED_EVERY == 0
     name = f"r_{uuid.uuid4().hex[:12]}"

@@ -1,4 +1,4 @@
-"""R8, R10: which tables a restore in place changes, and what it refuses before it changes any."""
+"""Which tables a restore in place changes, and what it refuses before it changes any (hazards 95 and 97)."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ def tables_of(snap):
     }
 
 
-# -- R8: what is chosen ---------------------------------------------------------------------------
+# -- what is chosen --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def tables_of(snap):
         (("?ustomer", "*.journal"), {"customer", "journal"}),
     ],
 )
-async def test_r8_some_tables(patterns, chosen, backstay, sql, shop):
+async def test_chosen_tables_come_back_and_others_stay(patterns, chosen, backstay, sql, shop):
     """Tables chosen by name are as in the backup with their triggers, all others as they were."""
     manifest = await backstay.backup(shop)
     backed_up = snapshot(backstay.url, shop)
@@ -59,7 +59,7 @@ async def test_r8_some_tables(patterns, chosen, backstay, sql, shop):
     assert_same(before, snapshot(backstay.url, shop))
 
 
-async def test_r8_a_backup_of_some_tables(backstay, sql, shop):
+async def test_a_backup_of_some_tables_changes_these_alone(backstay, sql, shop):
     """A backup of some tables changes these and leaves everything else alone."""
     manifest = await backstay.backup(shop, tables=("customer", "purchase"))
     backed_up = tables_of(snapshot(backstay.url, shop))
@@ -76,7 +76,7 @@ async def test_r8_a_backup_of_some_tables(backstay, sql, shop):
     assert errno(sql, "CALL other()") == 0
 
 
-async def test_r8_a_whole_restore(backstay, sql, shop):
+async def test_a_whole_restore_leaves_what_is_in_the_backup(backstay, sql, shop):
     """A whole restore leaves exactly what is in the backup, and says which tables went."""
     sql.run("CREATE SEQUENCE numbers START WITH 7")
     manifest = await backstay.backup(shop)
@@ -92,29 +92,29 @@ async def test_r8_a_whole_restore(backstay, sql, shop):
     assert (result.verified, result.verified_before) == (True, True)
 
 
-async def test_r8_several_databases(backstay, sql, shop, other):
+async def test_several_databases_change_places_together(backstay, sql, shop, other):
     """Databases with keys into each other change places together, and come back by one undo."""
-    sql.script([*objects.o6(shop, other), f"CREATE TABLE {other}.plain (id INT)"])
+    sql.script([*objects.foreign_keys(shop, other), f"CREATE TABLE {other}.plain (id INT)"])
     manifest = await backstay.backup(shop, other)
     backed_up = [snapshot(backstay.url, name) for name in (shop, other)]
-    sql.script(["SET foreign_key_checks = 0", f"DELETE FROM {other}.o6_far"])
-    sql.script([f"DROP TABLE {other}.plain", "DROP TABLE o6_wide", "DELETE FROM o6_self"])
+    sql.script(["SET foreign_key_checks = 0", f"DELETE FROM {other}.fk_far"])
+    sql.script([f"DROP TABLE {other}.plain", "DROP TABLE fk_wide", "DELETE FROM fk_self"])
     sql.run("SET foreign_key_checks = 1")
     before = [snapshot(backstay.url, name) for name in (shop, other)]
 
     result = await backstay.restore(manifest)
 
-    for name, one in zip((shop, other), backed_up, strict=True):
-        assert_same(one, snapshot(backstay.url, name))
-    assert errno(sql, f"DELETE FROM {other}.o6_far") == errno(sql, "DELETE FROM o6_near") == 1451
+    for name, state in zip((shop, other), backed_up, strict=True):
+        assert_same(state, snapshot(backstay.url, name))
+    assert errno(sql, f"DELETE FROM {other}.fk_far") == errno(sql, "DELETE FROM fk_near") == 1451
     await backstay.recoveries.undo(result.restore_id)
-    for name, one in zip((shop, other), before, strict=True):
-        assert_same(one, snapshot(backstay.url, name))
+    for name, state in zip((shop, other), before, strict=True):
+        assert_same(state, snapshot(backstay.url, name))
 
 
-async def test_r8_one_of_several_databases(backstay, sql, shop, other):
+async def test_one_of_several_databases_leaves_the_others(backstay, sql, shop, other):
     """One database of several is restored in place, or under another name; keys bind the live ones."""
-    sql.script(objects.o6(shop, other))
+    sql.script(objects.foreign_keys(shop, other))
     manifest = await backstay.backup(shop, other)
     before = snapshot(backstay.url, other)
     sql.run("DELETE FROM purchase")
@@ -123,7 +123,7 @@ async def test_r8_one_of_several_databases(backstay, sql, shop, other):
 
     assert result.databases == (shop,)
     assert_same(before, snapshot(backstay.url, other))
-    assert errno(sql, f"DELETE FROM {other}.o6_far") == errno(sql, "DELETE FROM o6_near") == 1451
+    assert errno(sql, f"DELETE FROM {other}.fk_far") == errno(sql, "DELETE FROM fk_near") == 1451
     copy = backstay.new_name()
     with untouched(backstay, shop, other):
         with pytest.raises(InvalidRequestError, match="names one database"):
@@ -138,7 +138,7 @@ async def test_r8_one_of_several_databases(backstay, sql, shop, other):
     drop(sql, copy)
 
 
-async def test_r8_rows_only(backstay, sql, shop):
+async def test_rows_alone_keep_the_definitions_of_now(backstay, sql, shop):
     """With rows only, tables and triggers keep the definitions they have now."""
     manifest = await backstay.backup(shop)
     sql.script([
@@ -172,7 +172,7 @@ async def test_r8_rows_only(backstay, sql, shop):
         "DROP TABLE journal",
     ],
 )
-async def test_r8_rows_only_that_do_not_fit(change, backstay, sql, shop):
+async def test_rows_alone_that_do_not_fit_are_refused(change, backstay, sql, shop):
     """Rows for a column or a table that is not there any more are refused before anything changes."""
     manifest = await backstay.backup(shop)
     sql.run(change)
@@ -187,7 +187,7 @@ async def test_r8_rows_only_that_do_not_fit(change, backstay, sql, shop):
     assert len(backstay.catalogue.entries()) == catalogue
 
 
-async def test_r8_definitions_only(backstay, sql, shop):
+async def test_definitions_alone_give_empty_tables(backstay, sql, shop):
     """Without rows, the tables are empty and everything else is as in the backup."""
     manifest = await backstay.backup(shop)
     sql.script(LATER)
@@ -202,7 +202,7 @@ async def test_r8_definitions_only(backstay, sql, shop):
     assert errno(sql, "CALL tidy()") == 0
 
 
-async def test_r8_a_backup_without_rows(backstay, sql, shop):
+async def test_a_backup_without_rows_replaces_none_unasked(backstay, sql, shop):
     """A backup without rows does not take the place of rows, unless that is asked for."""
     manifest = await backstay.backup(shop, include_data=False)
     with untouched(backstay, shop):
@@ -220,7 +220,7 @@ async def test_r8_a_backup_without_rows(backstay, sql, shop):
     assert sql.run("SELECT COUNT(*) FROM customer") == [(0,)]
 
 
-async def test_orphans_are_told(backstay, sql, shop):
+async def test_rows_that_lose_their_parent_are_counted_in_a_warning(backstay, sql, shop):
     """Rows that lose their parent by a restore of one table are counted in a warning."""
     manifest = await backstay.backup(shop)
     sql.script([
@@ -235,11 +235,11 @@ async def test_orphans_are_told(backstay, sql, shop):
     assert errno(sql, "INSERT INTO purchase VALUES (83, 8, 1)") == 1452
 
 
-# -- the recovery point ---------------------------------------------------------------------------
+# -- the recovery point ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("patterns", [(), ("purchase", "journal")])
-async def test_recovery_point(patterns, backstay, sql, shop):
+async def test_a_recovery_point_holds_exactly_what_is_replaced(patterns, backstay, sql, shop):
     """Before a restore, exactly what it replaces is backed up as a recovery point."""
     manifest = await backstay.backup(shop)
     sql.script(LATER)
@@ -258,7 +258,7 @@ async def test_recovery_point(patterns, backstay, sql, shop):
     assert_same(before, snapshot(backstay.url, shop))
 
 
-async def test_no_recovery_point(backstay, sql, shop):
+async def test_no_recovery_point_is_made_of_nothing_or_unwanted(backstay, sql, shop):
     """There is none when it is not wanted, or nothing is replaced."""
     manifest = await backstay.backup(shop)
     copy = backstay.new_name()
@@ -275,7 +275,7 @@ async def test_no_recovery_point(backstay, sql, shop):
     sql.run(f"USE {shop}")
 
 
-# -- R10: backups that are not what they promise --------------------------------------------------
+# -- backups that are not what they promise --------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ async def test_no_recovery_point(backstay, sql, shop):
     ],
     ids=["too long", "same key", "column", "trigger", "procedure"],
 )
-async def test_r10_a_backup_that_was_changed(old, new, backstay, sql, shop):
+async def test_a_backup_whose_content_does_not_fit_is_refused(old, new, backstay, sql, shop):
     """A backup whose every digest is right, but whose content does not fit together, is refused."""
     manifest = await backstay.backup(shop)
     forged = await with_text(backstay, manifest, old, new)
@@ -300,7 +300,7 @@ async def test_r10_a_backup_that_was_changed(old, new, backstay, sql, shop):
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
-async def test_r10_rows_twice(key, backstay, sql, shop):
+async def test_a_backup_with_rows_twice_is_refused(key, backstay, sql, shop):
     """A backup with rows twice in it is refused, whether or not a key sees them."""
     drop(sql, shop)
     sql.script([f"CREATE DATABASE {shop}", f"USE {shop}", f"CREATE TABLE t (id INT {key})"])
@@ -312,7 +312,7 @@ async def test_r10_rows_twice(key, backstay, sql, shop):
         await backstay.restore(forged)
 
 
-async def test_two_restores_of_two_databases(backstay, sql, shop, other):
+async def test_restores_of_two_databases_go_on_at_once(backstay, sql, shop, other):
     """Restores of different databases go on at the same time."""
     sql.run(f"CREATE TABLE {other}.t (id INT PRIMARY KEY)")
     sql.run(f"INSERT INTO {other}.t VALUES (1), (2)")
@@ -323,5 +323,5 @@ async def test_two_restores_of_two_databases(backstay, sql, shop, other):
     results = await asyncio.gather(*(backstay.restore(manifest) for manifest in manifests))
 
     assert [result.databases for result in results] == [(shop,), (other,)]
-    for name, one in zip((shop, other), before, strict=True):
-        assert_same(one, snapshot(backstay.url, name))
+    for name, state in zip((shop, other), before, strict=True):
+        assert_same(state, snapshot(backstay.url, name))

@@ -21,7 +21,7 @@ from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
 
-# -- cancelled ------------------------------------------------------------------------------------
+# -- cancelled -------------------------------------------------------------------------------------
 
 
 class Cancelling(Progress):
@@ -53,7 +53,7 @@ class Cancelling(Progress):
         (Phase.PROVE, 2),
     ],
 )
-async def test_cancelled_when_a_phase_begins(phase, count, backstay, sql, shop):
+async def test_a_restore_cancelled_in_any_phase_changes_nothing(phase, count, backstay, sql, shop):
     """Whenever a restore is cancelled, the database is exactly as before, and nothing is left."""
     manifest = await backstay.backup(shop)
     sql.script(LATER)
@@ -69,10 +69,10 @@ async def test_cancelled_when_a_phase_begins(phase, count, backstay, sql, shop):
     await backstay.restore(manifest)
 
 
-# -- rights ---------------------------------------------------------------------------------------
+# -- rights ----------------------------------------------------------------------------------------
 
 
-async def test_rights(own_server, tmp_path):
+async def test_missing_rights_are_named_and_the_hint_is_enough(own_server, tmp_path):
     """Missing rights are named before anything changes, and what the hint grants is enough."""
     with own_server("--skip-log-bin") as server, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE a_shop", "USE a_shop", *SHOP])
@@ -84,7 +84,7 @@ async def test_rights(own_server, tmp_path):
                 with untouched(backstay, "a_shop"), pytest.raises(PermissionDeniedError) as caught:
                     await limited.restore(manifest)
             assert "`a\\_shop\\_\\_bk\\_%`.*" in caught.value.hint
-            sql.script(one for one in caught.value.hint.split(";") if one.strip())
+            sql.script(statement for statement in caught.value.hint.split(";") if statement.strip())
             async with as_account(backstay, name) as limited:
                 result = await limited.restore(manifest)
                 assert result.fence == "none"
@@ -100,10 +100,10 @@ async def test_rights(own_server, tmp_path):
         await backstay.target.close()
 
 
-# -- two at once ----------------------------------------------------------------------------------
+# -- two at once -----------------------------------------------------------------------------------
 
 
-async def test_two_restores_of_one_database(backstay, sql, shop):
+async def test_of_two_restores_of_one_database_one_is_refused(backstay, sql, shop):
     """Of two restores of the same database at once, one is refused and the other is complete."""
     manifest = await backstay.backup(shop)
     before = snapshot(backstay.url, shop)
@@ -118,7 +118,7 @@ async def test_two_restores_of_one_database(backstay, sql, shop):
     assert_same(before, snapshot(backstay.url, shop))
 
 
-async def test_a_restore_while_another_waits_for_locks(backstay, sql, shop, monkeypatch):
+async def test_a_restore_leaves_one_that_waits_for_locks_alone(backstay, sql, shop, monkeypatch):
     """A restore that comes later leaves the one at work alone, and is refused."""
     monkeypatch.setattr(swap, "_MOST_LOCK_WAIT_SECONDS", 0)
     manifest = await backstay.backup(shop)
@@ -148,16 +148,18 @@ async def test_a_restore_while_another_waits_for_locks(backstay, sql, shop, monk
     assert result.databases == (shop,)
     assert beside.databases == (copy,)
     phases = [
-        one.phase for one in backstay.journals.all() if one.phase is not RestorePhase.FORGOTTEN
+        journal.phase
+        for journal in backstay.journals.all()
+        if journal.phase is not RestorePhase.FORGOTTEN
     ]
     assert phases == [RestorePhase.DONE] * len(phases)
     drop(sql, copy)
 
 
-# -- the binary log -------------------------------------------------------------------------------
+# -- the binary log --------------------------------------------------------------------------------
 
 
-async def test_binary_log(own_server, tmp_path):
+async def test_a_restore_reaches_a_replica_wholly_or_not_at_all(own_server, tmp_path):
     """A restore, its undo and another restore reach a replica by the log; a skipped one leaves no trace."""
     with own_server() as server, own_server("--skip-log-bin") as spare, Sql(server.url) as sql:
         sql.script(["CREATE DATABASE shop", "USE shop", *SHOP])

@@ -1,4 +1,4 @@
-"""R7: what readers and writers see of restores and undos that happen under their hands."""
+"""What readers and writers see of restores and undos that happen under their hands (hazard 94)."""
 
 import asyncio
 import threading
@@ -86,7 +86,7 @@ def crowd(url: str, count: int, step: Callable[[Sql], None]) -> Iterator[Crowd]:
     assert made.failures == []
 
 
-# -- readers --------------------------------------------------------------------------------------
+# -- readers ---------------------------------------------------------------------------------------
 
 
 def generation(sql: Sql, number: int) -> None:
@@ -103,7 +103,7 @@ def generation(sql: Sql, number: int) -> None:
     ])
 
 
-async def test_r7_readers_see_all_or_nothing(own_server, tmp_path):
+async def test_readers_see_all_or_nothing(own_server, tmp_path):
     """Readers of all tables see the old database or the new one, never a mix and never a gap."""
     seen: set[tuple[int, ...]] = set()
     sums = ", ".join(f"(SELECT SUM(g) FROM d.{table})" for table in TABLES)
@@ -141,7 +141,7 @@ async def test_r7_readers_see_all_or_nothing(own_server, tmp_path):
 
 
 @pytest.mark.parametrize("phase", [Phase.PREFLIGHT, Phase.INDEX, Phase.SWAP])
-async def test_r7_a_snapshot_older_than_the_swap(phase, backstay, sql, shop):
+async def test_a_snapshot_older_than_the_swap_is_told_or_reads_all(phase, backstay, sql, shop):
     """A transaction from before or after the load that reads after the swap is told so, or reads all."""
     manifest = await backstay.backup(shop)
     with Sql(backstay.url, shop) as reader:
@@ -165,7 +165,7 @@ async def test_r7_a_snapshot_older_than_the_swap(phase, backstay, sql, shop):
 
 
 @pytest.mark.parametrize("ends", [True, False])
-async def test_r7_a_snapshot_from_the_middle_of_the_load(ends, backstay, sql, shop):
+async def test_a_snapshot_from_the_middle_of_the_load_is_waited_for(ends, backstay, sql, shop):
     """The swap waits a while for a transaction that would see half of the rows, then warns of it."""
     manifest = await backstay.backup(shop)
     begun: list[threading.Timer] = []
@@ -191,7 +191,7 @@ async def test_r7_a_snapshot_from_the_middle_of_the_load(ends, backstay, sql, sh
     assert any("still open" in warning for warning in result.warnings) is not ends
 
 
-# -- writers --------------------------------------------------------------------------------------
+# -- writers ---------------------------------------------------------------------------------------
 
 
 BANK = (
@@ -223,10 +223,10 @@ async def test_writers_lose_nothing(own_server, tmp_path):
 
     def transfer(sql: Sql) -> None:
         name = uuid.uuid4().hex
-        one, other = DICE.sample(range(1, 101), k=2)
+        source, other = DICE.sample(range(1, 101), k=2)
         sql.run("START TRANSACTION")
-        sql.run(f"INSERT INTO bank.transfer VALUES ('{name}', {one}, {other})")
-        sql.run(f"UPDATE bank.account SET v = v - 1 WHERE id = {one}")
+        sql.run(f"INSERT INTO bank.transfer VALUES ('{name}', {source}, {other})")
+        sql.run(f"UPDATE bank.account SET v = v - 1 WHERE id = {source}")
         sql.run(f"UPDATE bank.account SET v = v + 1 WHERE id = {other}")
         sql.run("COMMIT")
         committed.add(name)
@@ -256,7 +256,7 @@ async def test_writers_lose_nothing(own_server, tmp_path):
     assert all(result.fence == "read_only" and result.duration < 45 for result in results)
 
 
-# -- cancelled at any moment ----------------------------------------------------------------------
+# -- cancelled at any moment -----------------------------------------------------------------------
 
 
 async def ended(work: Coroutine[Any, Any, RestoreResult], delay: float) -> bool:
@@ -271,7 +271,7 @@ async def ended(work: Coroutine[Any, Any, RestoreResult], delay: float) -> bool:
 
 
 @pytest.mark.parametrize("undone", [False, True], ids=["restore", "undo"])
-async def test_cancelled_at_any_moment(undone, backstay, sql, shop):
+async def test_what_is_cancelled_happens_wholly_or_not_at_all(undone, backstay, sql, shop):
     """What is cancelled has not happened at all, or wholly when it was too late; it can be done again."""
     manifest = await backstay.backup(shop)
     states = [snapshot(backstay.url, shop)]

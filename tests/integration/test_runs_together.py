@@ -143,8 +143,8 @@ async def cancelled_backup(parts: Service, database: str, pattern: str, seconds:
     """Cancel a backup some time after a file of such a name has appeared, and return its end."""
     runs, directory = parts.program.runs, parts.program.settings.backup_dir
     before = set(directory.glob(pattern))
-    order = parts.program.jobs.backup(BackupOptions(databases=(database,)))
-    run, _ = await runs.start(order, Requester("ann", Origin.API))
+    job = parts.program.jobs.backup(BackupOptions(databases=(database,)))
+    run, _ = await runs.start(job, Requester("ann", Origin.API))
     while not set(directory.glob(pattern)) - before:
         await asyncio.sleep(0)
         if (await runs.get(run.run_id)).state.is_over:
@@ -178,9 +178,9 @@ async def test_a_backup_is_made_whatever_fails_after_it(parts, sql, database, ca
     recoveries = parts.program.settings.state_dir / "recoveries"
     recoveries.mkdir(parents=True)
     (recoveries / "restore_000000000001.json").write_text("{}")
-    order = parts.program.jobs.backup(BackupOptions(databases=(database,)))
+    job = parts.program.jobs.backup(BackupOptions(databases=(database,)))
 
-    manifest = await parts.program.runs.perform(order, Requester("ann", Origin.CLI))
+    manifest = await parts.program.runs.perform(job, Requester("ann", Origin.CLI))
 
     assert [entry.backup_id for entry in parts.program.catalogue.entries()] == [manifest.backup_id]
     assert "Backup completed, its follow-up failed" in caplog.text
@@ -198,7 +198,7 @@ async def cancelled_restore(parts: Service, backup_id: str, phase: str, seconds:
 
     def says() -> bool:
         fresh = set(journals.glob("restore_*.json")) - before
-        return any(f'"phase": "{phase}"' in one.read_text() for one in fresh)
+        return any(f'"phase": "{phase}"' in file.read_text() for file in fresh)
 
     while not says():
         await asyncio.sleep(0)

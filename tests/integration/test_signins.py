@@ -12,12 +12,12 @@ from app.errors import (
     NotAuthenticatedError,
 )
 from app.security.passwords import Cost
-from tests.fixtures.sign_ins import AWAY, HOME, OTHER, PASSWORD, world
+from tests.fixtures.sign_ins import AWAY, HOME, OTHER, PASSWORD, open_sign_ins
 
 
 async def test_a_password_becomes_tokens_that_tell_who_it_is(tmp_path):
     """However the name is written."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         grant = await here.login("Ann")
 
         assert (grant.role, grant.expires_in) == (Role.OPERATOR, 900)
@@ -28,7 +28,7 @@ async def test_a_password_becomes_tokens_that_tell_who_it_is(tmp_path):
 
 async def test_the_database_holds_no_token_and_no_password(tmp_path):
     """Whoever reads it cannot log in."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         grant = await here.login()
 
     held = b"".join(file.read_bytes() for file in tmp_path.glob("control.db*"))
@@ -39,7 +39,7 @@ async def test_the_database_holds_no_token_and_no_password(tmp_path):
 
 async def test_nobody_learns_which_names_there_are(tmp_path):
     """Unknown, disabled and wrong are told the same words."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         await here.users.create("bob", PASSWORD, Role.VIEWER)
         await here.users.change("bob", disabled=True)
 
@@ -52,7 +52,7 @@ async def test_nobody_learns_which_names_there_are(tmp_path):
 
 async def test_nobody_learns_from_the_time_which_names_there_are(tmp_path):
     """Unknown, disabled and wrong take about as long, at the cost that the service has."""
-    async with world(tmp_path, Cost()) as here:
+    async with open_sign_ins(tmp_path, Cost()) as here:
         await here.users.create("bob", PASSWORD, Role.VIEWER)
         await here.users.change("bob", disabled=True)
         seconds: dict[str, list[float]] = {"ann": [], "nobody": [], "bob": [], "no name!": []}
@@ -69,20 +69,22 @@ async def test_nobody_learns_from_the_time_which_names_there_are(tmp_path):
 
 async def test_a_refresh_token_is_good_once(tmp_path):
     """The next grant is of the same login, with other tokens."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         first = await here.login()
         second = await here.signins.refresh(first.refresh_token, AWAY)
 
         assert second.refresh_token != first.refresh_token
         assert second.access_token != first.access_token
-        one, two = [await here.signins.identify(g.access_token) for g in (first, second)]
-        assert one == two
+        before, after = [
+            await here.signins.identify(grant.access_token) for grant in (first, second)
+        ]
+        assert before == after
         assert (await here.signins.refresh(second.refresh_token, HOME)).role is Role.OPERATOR
 
 
 async def test_a_refresh_token_that_comes_again_ends_the_login(tmp_path):
     """Somebody else has it; other logins of the user go on."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         first, other = await here.login(), await here.login()
         second = await here.signins.refresh(first.refresh_token, HOME)
 
@@ -94,14 +96,14 @@ async def test_a_refresh_token_that_comes_again_ends_the_login(tmp_path):
 
 async def test_of_many_at_once_one_refresh_token_serves_one(tmp_path):
     """And the login ends, as with any token that comes again."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         first = await here.login()
         refreshes = (here.signins.refresh(first.refresh_token, HOME) for _ in range(10))
         answers = await asyncio.gather(*refreshes, return_exceptions=True)
 
         grants = [answer for answer in answers if isinstance(answer, Grant)]
         assert len(grants) == 1
-        assert sum(isinstance(one, NotAuthenticatedError) for one in answers) == 9
+        assert sum(isinstance(answer, NotAuthenticatedError) for answer in answers) == 9
         assert await here.is_over(grants[0])
 
 
@@ -110,7 +112,7 @@ async def test_of_many_at_once_one_refresh_token_serves_one(tmp_path):
 )
 async def test_a_refresh_token_of_nobody_is_refused(tmp_path, token):
     """Whatever it is made of; logging out with it is fine and does nothing."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         grant = await here.login()
         with pytest.raises(NotAuthenticatedError):
             await here.signins.refresh(token, HOME)
@@ -121,7 +123,7 @@ async def test_a_refresh_token_of_nobody_is_refused(tmp_path, token):
 
 async def test_a_wrong_secret_for_a_login_ends_it(tmp_path):
     """Nobody can guess at a login that they know the id of."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         grant = await here.login()
         with pytest.raises(NotAuthenticatedError):
             await here.signins.refresh(grant.refresh_token[:-1] + "~", HOME)
@@ -131,22 +133,22 @@ async def test_a_wrong_secret_for_a_login_ends_it(tmp_path):
 
 async def test_logging_out_ends_the_login_at_once(tmp_path):
     """By the access token or by the refresh token; twice is fine."""
-    async with world(tmp_path) as here:
-        one, two, three = [await here.login() for _ in range(3)]
-        who = await here.signins.identify(one.access_token)
+    async with open_sign_ins(tmp_path) as here:
+        first, second, third = [await here.login() for _ in range(3)]
+        who = await here.signins.identify(first.access_token)
         for _ in range(2):
             await here.signins.sign_out(who)
-            await here.signins.sign_out(two.refresh_token)
+            await here.signins.sign_out(second.refresh_token)
         await here.signins.sign_out(Identity("jane", Role.ADMIN))
 
-        assert await here.is_over(one)
-        assert await here.is_over(two)
-        assert (await here.signins.identify(three.access_token)).role is Role.OPERATOR
+        assert await here.is_over(first)
+        assert await here.is_over(second)
+        assert (await here.signins.identify(third.access_token)).role is Role.OPERATOR
 
 
 async def test_a_new_role_counts_at_once(tmp_path):
     """For tokens that were made before, too."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         grant = await here.login()
         await here.users.change("ann", role=Role.VIEWER)
 
@@ -157,7 +159,7 @@ async def test_a_new_role_counts_at_once(tmp_path):
 @pytest.mark.parametrize("change", [{"disabled": True}, {"password": OTHER}])
 async def test_a_new_password_or_being_disabled_ends_all_logins(tmp_path, change):
     """At once; the old password is then a wrong one."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         grants = [await here.login() for _ in range(2)]
         await here.users.change("ANN", **change)
 
@@ -168,7 +170,7 @@ async def test_a_new_password_or_being_disabled_ends_all_logins(tmp_path, change
 
 async def test_a_password_that_changes_while_somebody_logs_in_lets_nobody_in(tmp_path):
     """Whichever of the two is first, no login by the old password is left."""
-    async with world(tmp_path, Cost(passes=2, memory_kib=4096, lanes=1)) as here:
+    async with open_sign_ins(tmp_path, Cost(passes=2, memory_kib=4096, lanes=1)) as here:
         for number in range(10):
             old, new = (PASSWORD, OTHER) if number % 2 == 0 else (OTHER, PASSWORD)
             logins = [asyncio.create_task(here.login(password=old)) for _ in range(6)]
@@ -183,7 +185,7 @@ async def test_a_password_that_changes_while_somebody_logs_in_lets_nobody_in(tmp
 
 async def test_an_enabled_user_logs_in_again(tmp_path):
     """With the password of before; logins of before stay over."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         before = await here.login()
         await here.users.change("ann", disabled=True)
         since = (await here.users.get("ann")).disabled_at
@@ -197,7 +199,7 @@ async def test_an_enabled_user_logs_in_again(tmp_path):
 
 async def test_a_login_ends_when_nobody_refreshes_it(tmp_path):
     """After 30 days from the last refresh; its record can then be forgotten."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         grant = await here.login()
         here.clock.ahead += timedelta(days=29)
         grant = await here.signins.refresh(grant.refresh_token, HOME)
@@ -213,7 +215,7 @@ async def test_a_login_ends_when_nobody_refreshes_it(tmp_path):
 
 async def test_an_access_token_is_good_for_15_minutes(tmp_path):
     """The login lasts longer."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         grant = await here.login()
         here.clock.ahead += timedelta(minutes=16)
 
@@ -224,7 +226,7 @@ async def test_an_access_token_is_good_for_15_minutes(tmp_path):
 
 async def test_a_token_of_another_application_needs_no_user_here(tmp_path):
     """But a user here of the same name who is disabled is that one."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         jane, ann = (here.tokens.mint(Identity(name, Role.ADMIN)) for name in ("Jané", "Ann"))
 
         assert await here.signins.identify(jane) == Identity("Jané", Role.ADMIN)
@@ -236,11 +238,11 @@ async def test_a_token_of_another_application_needs_no_user_here(tmp_path):
 
 async def test_a_login_serves_no_other_name(tmp_path):
     """A token that combines one name with the login of another is nobody's."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         grant = await here.login()
         who = await here.signins.identify(grant.access_token)
         forged = (replace(who, name="bob"), replace(who, session_id="0" * 32))
 
-        for one in forged:
+        for claims in forged:
             with pytest.raises(NotAuthenticatedError):
-                await here.signins.identify(here.tokens.mint(one))
+                await here.signins.identify(here.tokens.mint(claims))

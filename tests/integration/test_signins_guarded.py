@@ -16,13 +16,13 @@ from app.errors import (
 )
 from app.security.attempts import Attempts
 from app.security.passwords import Cost, Passwords
-from tests.fixtures.sign_ins import AWAY, HOME, OTHER, PASSWORD, world
+from tests.fixtures.sign_ins import AWAY, HOME, OTHER, PASSWORD, open_sign_ins
 
 
 async def test_too_many_failures_of_a_user_close_the_door_for_everybody(tmp_path):
     """From all addresses and with the right password too, until the window has moved on."""
     attempts = Attempts(by_user=3, by_address=100, window_seconds=2)
-    async with world(tmp_path, attempts=attempts) as here:
+    async with open_sign_ins(tmp_path, attempts=attempts) as here:
         await here.login()
         for number in range(3):
             await here.refused("ANN" if number else "ann", OTHER, f"192.0.2.{number}")
@@ -36,7 +36,7 @@ async def test_too_many_failures_of_a_user_close_the_door_for_everybody(tmp_path
 
 async def test_too_many_failures_from_an_address_close_the_door_to_it(tmp_path):
     """Whichever names are tried, unknown ones and refresh tokens too; others are let in."""
-    async with world(tmp_path, attempts=Attempts(by_user=100, by_address=4)) as here:
+    async with open_sign_ins(tmp_path, attempts=Attempts(by_user=100, by_address=4)) as here:
         grant = await here.login()
         for name in ("ann", "nobody", "somebody"):
             await here.refused(name, OTHER)
@@ -52,7 +52,7 @@ async def test_too_many_failures_from_an_address_close_the_door_to_it(tmp_path):
 
 async def test_many_guesses_at_once_are_no_more_than_allowed(tmp_path):
     """The rest is refused before it costs a hash."""
-    async with world(tmp_path, attempts=Attempts()) as here:
+    async with open_sign_ins(tmp_path, attempts=Attempts()) as here:
         guesses = (here.signins.sign_in("ann", OTHER, f"192.0.2.{n}") for n in range(100))
         answers = await asyncio.gather(*guesses, return_exceptions=True)
 
@@ -62,7 +62,7 @@ async def test_many_guesses_at_once_are_no_more_than_allowed(tmp_path):
 
 async def test_successes_are_not_counted(tmp_path):
     """Twenty logins at once, and then some."""
-    async with world(tmp_path, attempts=Attempts()) as here:
+    async with open_sign_ins(tmp_path, attempts=Attempts()) as here:
         grants = await asyncio.gather(*(here.login() for _ in range(20)))
 
         assert len({grant.refresh_token for grant in grants}) == 20
@@ -71,7 +71,7 @@ async def test_successes_are_not_counted(tmp_path):
 
 async def test_a_hash_of_an_older_cost_is_renewed_by_a_login(tmp_path):
     """Nothing else about the user changes, and the login goes on."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         before = await here.users.get("ann")
         dearer = Passwords(Cost(passes=2, memory_kib=512, lanes=1))
         signins = here.signins_at(dearer, Attempts())
@@ -89,18 +89,25 @@ async def test_a_hash_of_an_older_cost_is_renewed_by_a_login(tmp_path):
 
 async def test_the_first_admin_is_made_once(tmp_path):
     """Of ten at once one tells that it was made, also with two services on one database."""
-    async with world(tmp_path, ann=False) as here, world(tmp_path, ann=False) as there:
-        calls = [one.users.ensure_first_admin(PASSWORD) for one in (here, there) * 5]
+    async with (
+        open_sign_ins(tmp_path, ann=False) as here,
+        open_sign_ins(tmp_path, ann=False) as there,
+    ):
+        calls = [
+            installation.users.ensure_first_admin(PASSWORD) for installation in (here, there) * 5
+        ]
 
         assert sorted(await asyncio.gather(*calls)) == [False] * 9 + [True]
-        assert [(one.name, one.role) for one in await here.users.list()] == [("admin", Role.ADMIN)]
+        assert [(user.name, user.role) for user in await here.users.list()] == [
+            ("admin", Role.ADMIN)
+        ]
         assert not await here.users.ensure_first_admin(OTHER)
         assert (await here.login("admin")).role is Role.ADMIN
 
 
 async def test_there_is_no_first_admin_where_somebody_is(tmp_path):
     """Not even where nobody is an admin: that is for the command line."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         assert not await here.users.ensure_first_admin(PASSWORD)
         assert await here.users.count() == 1
 
@@ -108,7 +115,7 @@ async def test_there_is_no_first_admin_where_somebody_is(tmp_path):
 @pytest.mark.parametrize("change", [{"disabled": True}, {"role": Role.OPERATOR}])
 async def test_the_last_admin_stays(tmp_path, change):
     """A disabled one does not count; of two at once one stays."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         for name in ("eve", "kim", "zoe"):
             await here.users.create(name, PASSWORD, Role.ADMIN)
         await here.users.change("zoe", disabled=True)
@@ -129,16 +136,16 @@ async def test_the_last_admin_stays(tmp_path, change):
 
 async def test_names_are_taken_however_they_are_written(tmp_path):
     """And kept in lower case."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         assert (await here.users.create("Bob", PASSWORD, Role.VIEWER)).name == "bob"
         with pytest.raises(UserExistsError):
             await here.users.create("BOB", PASSWORD, Role.VIEWER)
-        assert [one.name for one in await here.users.list()] == ["ann", "bob"]
+        assert [user.name for user in await here.users.list()] == ["ann", "bob"]
 
 
 async def test_what_makes_no_sense_changes_nothing(tmp_path):
     """Short passwords, strange names, unknown users."""
-    async with world(tmp_path) as here:
+    async with open_sign_ins(tmp_path) as here:
         before = await here.users.list()
         for name, password in (
             ("bob", "short"),

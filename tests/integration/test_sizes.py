@@ -1,4 +1,4 @@
-"""S: large values, wide, many and empty tables, repeated rows and text that looks like SQL."""
+"""Large values, wide, many and empty tables, repeated rows and text that looks like SQL (hazards 48, 49, 50, 51, 82, 83 and 84)."""
 
 import asyncio
 import gzip
@@ -29,9 +29,9 @@ MANY_TABLES = series(1_000, 10_000)
 MANY_TABLES_SECONDS = series(60, 300)
 
 
-async def test_s1_values_that_fit_neither_hex_nor_quote(backstay, sql, database):
+async def test_values_whose_hex_is_larger_than_a_packet_come_back(backstay, sql, database):
     """9 MB values leave and enter a server whose packet is 16 MB, though their hex is larger."""
-    sql.script(sizes.s1(9))
+    sql.script(sizes.large_values(9))
 
     manifest = await backstay.round_trip(database)
 
@@ -40,7 +40,7 @@ async def test_s1_values_that_fit_neither_hex_nor_quote(backstay, sql, database)
     assert 9 * MEBIBYTE <= table.max_packet <= 16 * MEBIBYTE
 
 
-async def test_s1_no_key(backstay, sql, database):
+async def test_large_rows_without_a_key_come_back(backstay, sql, database):
     """A table without a key may have such rows, too, equal ones among them."""
     sql.script([
         *PRELUDE,
@@ -62,7 +62,7 @@ def wide(own_server):
         with Sql(source.url) as root:
             root.run(f"SET GLOBAL max_allowed_packet = {128 * MEBIBYTE}")
         with Sql(source.url) as client:
-            client.script(["CREATE DATABASE wide", "USE wide", *sizes.s1(40)])
+            client.script(["CREATE DATABASE wide", "USE wide", *sizes.large_values(40)])
             client.run(f"SET GLOBAL max_allowed_packet = {16 * MEBIBYTE}")
         yield source
 
@@ -99,14 +99,14 @@ def in_child(*arguments):
     return json.loads(done.stdout)
 
 
-async def test_s1_a_value_larger_than_the_packet(wide, own_server, tmp_path):
+async def test_values_larger_than_the_packet_come_back_elsewhere(wide, own_server, tmp_path):
     """40 MB values leave a server of 16 MB packets, which refuses them; one of 128 MB takes them; in little memory."""
     directory = tmp_path / "backups"
     backup_id, backing_up = await asyncio.to_thread(in_child, wide.url, directory, "")
     source = Backstay(wide.url, directory)
     manifest = await source.backups.info(backup_id)
 
-    with pytest.raises(IncompatibleServerError, match=r"'s1_wide' needs .* at least 4\d{7}"):
+    with pytest.raises(IncompatibleServerError, match=r"'large_values' needs .* at least 4\d{7}"):
         await source.restore(manifest, "copy")
 
     with Sql(wide.url) as client:
@@ -120,7 +120,7 @@ async def test_s1_a_value_larger_than_the_packet(wide, own_server, tmp_path):
     assert restoring < PEAK_MEGABYTES
 
 
-async def test_s1_rows_around_every_limit(backstay, sql, database):
+async def test_rows_around_every_limit_come_back(backstay, sql, database):
     """Rows just below, at and above what a reply, a slice and a packet may hold come back."""
     limits = {
         "reply": 4 * 1000 + 1021,
@@ -153,7 +153,7 @@ async def test_s1_rows_around_every_limit(backstay, sql, database):
         assert sql.run(digest.format(copy)) == sql.run(digest.format(database))
 
 
-async def test_s1_a_source_with_a_small_packet(own_server, tmp_path):
+async def test_slices_of_a_small_packet_are_proven_on_a_larger_one(own_server, tmp_path):
     """What was large for a server of 1 MB packets, and so was read in slices, is proven on a larger one."""
     with own_server() as small:
         with Sql(small.url) as client:
@@ -178,20 +178,20 @@ async def test_s1_a_source_with_a_small_packet(own_server, tmp_path):
         await source.close()
 
 
-async def test_s2_wide_tables(backstay, sql, database):
+async def test_tables_of_a_thousand_columns_come_back(backstay, sql, database):
     """Tables of 1,000 and more columns come back."""
-    sql.script(sizes.s2())
+    sql.script(sizes.wide_tables())
 
     await backstay.round_trip(database)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(2 * MANY_TABLES_SECONDS)
-async def test_s3_many_tables(own_server, tmp_path):
+async def test_thousands_of_tables_take_bounded_time(own_server, tmp_path):
     """More tables than the server keeps open are backed up and restored in bounded time."""
     with own_server(f"--table-open-cache={MANY_TABLES * 4 // 10}") as many:
         with Sql(many.url) as client:
-            client.script(["CREATE DATABASE many", "USE many", *sizes.s3(MANY_TABLES)])
+            client.script(["CREATE DATABASE many", "USE many", *sizes.many_tables(MANY_TABLES)])
         backstay = Backstay(many.url, tmp_path / "backups")
         began = time.monotonic()
         manifest = await backstay.backup("many")
@@ -215,16 +215,16 @@ async def test_s3_many_tables(own_server, tmp_path):
     assert restored - began < MANY_TABLES_SECONDS
 
 
-async def test_s4_empty_tables(backstay, sql, database):
+async def test_empty_tables_come_back_empty(backstay, sql, database):
     """Tables without a row come back with what they are, and are counted with none."""
-    sql.script(sizes.s4())
+    sql.script(sizes.empty_tables())
 
     manifest = await backstay.round_trip(database)
 
     assert {table.rows for table in manifest.databases[0].tables} == {0}
 
 
-async def test_s4_empty_database(backstay, sql, database):
+async def test_an_empty_database_keeps_its_character_set(backstay, sql, database):
     """A database without a table comes back with its character set."""
     sql.run(f"ALTER DATABASE {database} CHARACTER SET cp932 COLLATE cp932_bin")
 
@@ -238,19 +238,19 @@ async def test_s4_empty_database(backstay, sql, database):
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 100, MEBIBYTE])
-async def test_s5_rows_that_are_there_more_than_once(chunk_bytes, backstay, sql, database):
+async def test_equal_rows_come_back_as_often_as_they_were(chunk_bytes, backstay, sql, database):
     """Equal rows without a key come back as often as they were there."""
-    sql.script(sizes.s5())
+    sql.script(sizes.repeated_rows())
     if chunk_bytes == 1:
-        sql.run("DELETE FROM s5_many LIMIT 4900")
+        sql.run("DELETE FROM repeated_many LIMIT 4900")
 
     await backstay.round_trip(database, chunk_bytes=chunk_bytes, judge=chunk_bytes > 1)
 
 
 @pytest.mark.parametrize("chunk_bytes", [500, 4096, 65 << 10])
-async def test_s6_text_around_the_edges_of_statements(chunk_bytes, backstay, sql, database):
+async def test_text_around_the_edges_of_statements_comes_back(chunk_bytes, backstay, sql, database):
     """Text that ends rows and statements, and rows that just fill one, come back."""
-    sql.script(sizes.s6(chunk_bytes))
+    sql.script(sizes.statement_edges(chunk_bytes))
 
     manifest = await backstay.round_trip(database, chunk_bytes=chunk_bytes)
 

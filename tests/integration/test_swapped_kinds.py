@@ -11,7 +11,7 @@ from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
 
-# -- tables and views that change their kind ------------------------------------------------------
+# -- tables and views that change their kind -------------------------------------------------------
 
 
 CHANGED_KIND = (
@@ -24,7 +24,7 @@ CHANGED_KIND = (
 )
 
 
-async def test_a_view_here_and_a_table_there(backstay, sql, shop):
+async def test_views_and_tables_take_each_others_place(backstay, sql, shop):
     """A whole restore makes tables of views and views of tables, and an undo makes it all undone."""
     manifest = await backstay.backup(shop)
     backed_up = snapshot(backstay.url, shop)
@@ -41,7 +41,7 @@ async def test_a_view_here_and_a_table_there(backstay, sql, shop):
     assert result.dropped_tables == (f"{shop}.sales",)
 
 
-async def test_one_table_whose_name_is_a_view_now(backstay, sql, shop):
+async def test_a_table_does_not_take_the_place_of_a_view(backstay, sql, shop):
     """One table is not restored in the place of a view; a table that was a view then is no table there."""
     manifest = await backstay.backup(shop)
     sql.script(CHANGED_KIND)
@@ -56,7 +56,7 @@ async def test_one_table_whose_name_is_a_view_now(backstay, sql, shop):
     assert sql.run(f"SELECT COUNT(*) FROM {shop}_copy.journal") == [(2,)]
 
 
-async def test_a_trigger_name_that_another_table_has_taken(backstay, sql, shop):
+async def test_a_taken_trigger_name_refuses_the_table(backstay, sql, shop):
     """One table is not restored while another one owns the name of its trigger."""
     manifest = await backstay.backup(shop)
     sql.script([
@@ -78,25 +78,25 @@ async def test_a_trigger_name_that_another_table_has_taken(backstay, sql, shop):
     assert owners == [("purchase",)]
 
 
-# -- kinds of tables ------------------------------------------------------------------------------
+# -- kinds of tables -------------------------------------------------------------------------------
 
 
 def kinds(database: str) -> Mapping[str, Sequence[str | bytes]]:
     """Return the corpora whose tables are hard to move."""
     return {
-        "O7 sequences": objects.o7(database),
-        "O8 versioned": objects.o8(),
-        "O9 partitions": objects.o9(),
-        "O10 engines": objects.o10(),
-        "O1 names": objects.o1(),
-        "O3 triggers": objects.o3(),
+        "sequences": objects.sequences(database),
+        "versioned": objects.versioned_tables(),
+        "partitions": objects.partitions(),
+        "engines": objects.engines(),
+        "names": objects.hostile_names(),
+        "triggers": objects.triggers(),
     }
 
 
-@pytest.mark.parametrize("code", kinds(""))
-async def test_hard_tables_change_places(code, backstay, sql, shop):
+@pytest.mark.parametrize("kind", kinds(""))
+async def test_hard_tables_change_places(kind, backstay, sql, shop):
     """Tables of every kind come back by a restore in place, and those before by an undo."""
-    sql.script(kinds(shop)[code])
+    sql.script(kinds(shop)[kind])
     manifest = await backstay.backup(shop)
     before = snapshot(backstay.url, shop)
 
@@ -105,19 +105,19 @@ async def test_hard_tables_change_places(code, backstay, sql, shop):
     await backstay.recoveries.undo(result.restore_id)
 
     assert_same(before, snapshot(backstay.url, shop))
-    if code.startswith("O10"):
-        merged = sql.run("SELECT id, v FROM o10_merge ORDER BY id, v")
+    if kind == "engines":
+        merged = sql.run("SELECT id, v FROM engine_merge ORDER BY id, v")
         assert merged == [(1, "a"), (1, "again"), (2, "b")]
-    if code.startswith("O7"):
+    if kind == "sequences":
         check_sequences(sql, shop)
 
 
 def check_sequences(sql: Sql, shop: str) -> None:
     """Assert that defaults of columns draw from the sequences beside them."""
-    (before,) = sql.run("SELECT MAX(id), MAX(q) FROM o7_default")
+    (before,) = sql.run("SELECT MAX(id), MAX(q) FROM sequence_default")
     # The third of them has run out.
-    sql.run("INSERT INTO o7_default (v, n) VALUES (7, 0)")
-    (after,) = sql.run("SELECT id, q FROM o7_default WHERE v = 7")
+    sql.run("INSERT INTO sequence_default (v, n) VALUES (7, 0)")
+    (after,) = sql.run("SELECT id, q FROM sequence_default WHERE v = 7")
     assert after > before
     defaults = sql.run(
         "SELECT COLUMN_DEFAULT FROM information_schema.COLUMNS"
@@ -127,17 +127,17 @@ def check_sequences(sql: Sql, shop: str) -> None:
     assert all("__bk_" not in default for (default,) in defaults)
 
 
-async def test_one_of_the_hard_tables(backstay, sql, shop):
+async def test_a_table_and_its_sequences_change_places_alone(backstay, sql, shop):
     """A table without its sequences, and a sequence without its tables, change places alone."""
-    sql.script(kinds(shop)["O7 sequences"])
+    sql.script(kinds(shop)["sequences"])
     manifest = await backstay.backup(shop)
     before = snapshot(backstay.url, shop)
-    sql.script(["DELETE FROM o7_default", "SELECT SETVAL(o7_plain, 9000)"])
+    sql.script(["DELETE FROM sequence_default", "SELECT SETVAL(sequence_plain, 9000)"])
 
-    for tables in (("o7_default",), ("o7_plain",)):
+    for tables in (("sequence_default",), ("sequence_plain",)):
         await backstay.restore(manifest, tables=tables)
 
     check_sequences(sql, shop)
-    sql.script(["DELETE FROM o7_default WHERE v = 7"])
+    sql.script(["DELETE FROM sequence_default WHERE v = 7"])
     after = snapshot(backstay.url, shop)
     assert after["content"] == before["content"]

@@ -1,4 +1,4 @@
-"""R3, R5, R6: tables change places with live ones, everything around them follows, and it can be undone."""
+"""Tables change places with live ones, everything around them follows, and it can be undone (hazards 90, 92 and 93)."""
 
 import asyncio
 import threading
@@ -22,10 +22,10 @@ CHILD_WITHOUT_PARENT = 1452
 PARENT_WITH_CHILDREN = 1451
 
 
-# -- R3: others hold locks ------------------------------------------------------------------------
+# -- others hold locks -----------------------------------------------------------------------------
 
 
-def test_r3_all_tries_end_within_a_bound():
+def test_all_tries_end_within_a_bound():
     """All tries for the locks and all pauses between them take less than 45 seconds."""
     tries = len(swap._PAUSES) + 1
 
@@ -41,7 +41,7 @@ def test_r3_all_tries_end_within_a_bound():
     ],
     ids=["wrote", "read", "locked"],
 )
-async def test_r3_tables_in_use(statements, backstay, sql, shop, monkeypatch):
+async def test_tables_in_use_stay_as_they_are(statements, backstay, sql, shop, monkeypatch):
     """Whoever does not let go of a table makes a restore give up, and everything is as it was."""
     monkeypatch.setattr(swap, "_PAUSES", (0.1,))
     monkeypatch.setattr(swap, "LOCK_SECONDS", 1)
@@ -58,7 +58,7 @@ async def test_r3_tables_in_use(statements, backstay, sql, shop, monkeypatch):
     await backstay.recoveries.prove(manifest.backup_id)
 
 
-async def test_r3_a_transaction_that_ends_in_time(backstay, sql, shop):
+async def test_a_transaction_that_ends_in_time_is_waited_for(backstay, sql, shop):
     """A restore waits for a transaction that ends soon, and keeps what it has written."""
     manifest = await backstay.backup(shop)
     with Sql(backstay.url, shop) as holder:
@@ -82,7 +82,7 @@ async def test_r3_a_transaction_that_ends_in_time(backstay, sql, shop):
     assert sql.run("SELECT @@GLOBAL.read_only") == [(0,)]
 
 
-async def test_r3_an_undo_finds_tables_in_use(backstay, sql, shop, monkeypatch):
+async def test_an_undo_of_tables_in_use_changes_nothing(backstay, sql, shop, monkeypatch):
     """An undo that does not get the tables changes nothing, and can be tried again."""
     monkeypatch.setattr(swap, "_PAUSES", ())
     monkeypatch.setattr(swap, "LOCK_SECONDS", 1)
@@ -100,7 +100,7 @@ async def test_r3_an_undo_finds_tables_in_use(backstay, sql, shop, monkeypatch):
     assert_same(before, snapshot(backstay.url, shop))
 
 
-# -- R5: what is around the tables ----------------------------------------------------------------
+# -- what is around the tables ---------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def definitions_made(sql: Sql) -> list[Row]:
 
 
 @pytest.mark.parametrize("tables", [(), ("customer",), ("purchase",), ("customer", "purchase")])
-async def test_r5_bonds(tables, backstay, sql, shop, abroad):
+async def test_keys_triggers_and_views_go_on_working(tables, backstay, sql, shop, abroad):
     """Keys from and to tables that stay, triggers and views go on working after a restore and an undo."""
     manifest = await backstay.backup(shop)
     sql.script([
@@ -194,7 +194,7 @@ async def test_r5_bonds(tables, backstay, sql, shop, abroad):
     assert sql.run("SELECT @@GLOBAL.read_only") == [(0,)]
 
 
-async def test_r5_equal_objects_are_not_made_again(backstay, sql, shop):
+async def test_equal_objects_are_not_made_again(backstay, sql, shop):
     """Views, routines and events that are as in the backup are not even dropped for a moment."""
     manifest = await backstay.backup(shop)
     sql.script(["CREATE PROCEDURE more() SELECT 1", "DELETE FROM journal"])
@@ -214,7 +214,7 @@ async def test_r5_equal_objects_are_not_made_again(backstay, sql, shop):
     assert errno(sql, "CALL more()")
 
 
-async def test_r5_events_keep_firing(backstay, sql, shop):
+async def test_events_keep_firing(backstay, sql, shop):
     """An event fires after a restore and after an undo as it did before."""
     sql.script([
         "CREATE TABLE ticks (id INT AUTO_INCREMENT PRIMARY KEY)",
@@ -241,10 +241,10 @@ async def ticks(sql: Sql) -> None:
         await asyncio.sleep(0.05)
 
 
-# -- R6: undo -------------------------------------------------------------------------------------
+# -- undo ------------------------------------------------------------------------------------------
 
 
-async def test_r6_there_and_back_and_there_again(backstay, sql, shop):
+async def test_an_undo_and_its_undo_are_exact(backstay, sql, shop):
     """An undo returns exactly the old state, its undo the restored one, in the eyes of two judges."""
     manifest = await backstay.backup(shop)
     backed_up = await backstay.copy(manifest)
@@ -270,7 +270,7 @@ async def test_r6_there_and_back_and_there_again(backstay, sql, shop):
     )
 
 
-async def test_r6_rows_written_since(backstay, sql, shop):
+async def test_an_undo_takes_away_what_was_written_since(backstay, sql, shop):
     """An undo takes what was written since away, and its own undo brings that back."""
     manifest = await backstay.backup(shop)
     sql.script(LATER)
@@ -295,7 +295,7 @@ async def test_r6_rows_written_since(backstay, sql, shop):
     assert result.recovery_point == undo.recovery_point
 
 
-async def test_r6_nothing_is_kept(server, tmp_path, sql, shop):
+async def test_without_a_time_to_undo_in_nothing_is_kept(server, tmp_path, sql, shop):
     """Without a time to undo in, nothing is kept, and the hint of an undo names the recovery point."""
     backstay = Backstay(server.url, tmp_path / "backups", undo_minutes=0)
     manifest = await backstay.backup(shop)
@@ -316,7 +316,7 @@ async def test_r6_nothing_is_kept(server, tmp_path, sql, shop):
     await backstay.close()
 
 
-async def test_r6_kept_tables_dropped_by_hand(backstay, sql, shop):
+async def test_an_undo_without_its_tables_is_refused(backstay, sql, shop):
     """An undo without its tables is refused before it has changed anything."""
     manifest = await backstay.backup(shop)
     result = await backstay.restore(manifest)
@@ -328,7 +328,7 @@ async def test_r6_kept_tables_dropped_by_hand(backstay, sql, shop):
         assert result.recovery_point in caught.value.hint
 
 
-async def test_r6_time_is_over(server, tmp_path, sql, shop):
+async def test_tables_whose_time_is_over_are_dropped(server, tmp_path, sql, shop):
     """Old tables whose time is over are dropped; those whose time is not are kept."""
     soon = Backstay(server.url, tmp_path / "backups", undo_minutes=0.3 / 60)
     later = Backstay(server.url, tmp_path / "backups")
@@ -340,8 +340,9 @@ async def test_r6_time_is_over(server, tmp_path, sql, shop):
 
     forgotten = await later.recoveries.drop_expired()
 
-    assert [one.outcome for one in forgotten] in (["forgotten"], [])  # the second was late itself
-    phases = {one.restore_id: one.phase for one in later.journals.all()}
+    # The second was late itself when it dropped the first one's tables.
+    assert [repair.outcome for repair in forgotten] in (["forgotten"], [])
+    phases = {journal.restore_id: journal.phase for journal in later.journals.all()}
     assert phases == {
         first.restore_id: RestorePhase.FORGOTTEN,
         second.restore_id: RestorePhase.DONE,

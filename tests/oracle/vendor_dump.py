@@ -31,7 +31,7 @@ _CLIENT = next(
 _SHOWN = 12
 _WIDTH = 220
 # Seconds; a dump of a test database takes less than one, and some bodies make the program spin for ever.
-_PATIENCE = 60
+_TIMEOUT_SECONDS = 60
 
 
 class Addressed(Protocol):
@@ -77,7 +77,7 @@ def _dump(server: Addressed | str | Path, database: str, names: tuple[str, ...])
         [_CLIENT, "--no-defaults", *where, *_OPTIONS, "--", database],
         capture_output=True,
         check=False,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT_SECONDS,
         # Not in argv, where other users of the machine could read it.
         env={"MYSQL_PWD": password, "TZ": "UTC"},
     )

@@ -11,11 +11,11 @@ def main() -> None:
     """Make every document first, so that nothing is half recorded."""
     with tempfile.TemporaryDirectory() as home, Recording(Path(home)) as recording:
         made = {name: recording[name] for name in DOCUMENTS}
-    for one in made.values():
-        if one.broken:
-            sys.exit(one.broken)
-    for name, one in made.items():
-        record(name, one.answers)
+    for recorded in made.values():
+        if recorded.broken:
+            sys.exit(recorded.broken)
+    for name, recorded in made.items():
+        record(name, recorded.answers)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def _ask(asked: "_Requests", url: str) -> None:
 
 def _are_told(client: httpx.Client) -> bool:
     alerts = client.get(ALERTS).json()["alerts"]
-    return all(attempt["at"] for one in alerts for attempt in one["deliveries"])
+    return all(attempt["at"] for alert in alerts for attempt in alert["deliveries"])
 
 
 def _stop(made: Round, api: Api) -> None:
@@ -141,11 +141,11 @@ class _Requests:
         """Keep the events of a stream, which ends by itself."""
         found = [
             {
-                **dict.fromkeys(one, "string"),
-                "event": one["event"],
-                "data": shape(json.loads(one["data"])),
+                **dict.fromkeys(event, "string"),
+                "event": event["event"],
+                "data": shape(json.loads(event["data"])),
             }
-            for one in events(answer)
+            for event in events(answer)
         ]
         self._keep(name, answer, found)
 
@@ -154,7 +154,7 @@ class _Requests:
         answer = self.nobody.get("/metrics")
         found: dict[str, Shape] = {}
         for family in text_string_to_metric_families(answer.text):
-            labels = shape([one.labels for one in family.samples])
+            labels = shape([sample.labels for sample in family.samples])
             found[family.name] = {"type": family.type, "labels": labels}
         self._keep("get_metrics", answer, found)
 
@@ -167,7 +167,11 @@ class _Requests:
                 "status": answer.status_code,
                 "body": body,
                 "headers": {
-                    **{key: one for key, one in headers.items() if self._usual.get(key) != one},
+                    **{
+                        key: value
+                        for key, value in headers.items()
+                        if self._usual.get(key) != value
+                    },
                     **dict.fromkeys(self._usual.keys() - headers.keys(), "absent"),
                 },
             },

@@ -49,7 +49,7 @@ def operations(document: Document) -> Document:
         "openapi": document["openapi"],
         "problems": inline.problems,
         "security schemes": inline(document["components"]["securitySchemes"]),
-        "tags": sorted(one["name"] for one in document["tags"]),
+        "tags": sorted(tag["name"] for tag in document["tags"]),
     }
     return {**found, "what all share": shared}
 
@@ -61,9 +61,13 @@ def _operation(facts: Document) -> Document:
         alike.setdefault(repr(answer), ([], answer))[0].append(status)
     if "parameters" in facts:
         facts["parameters"] = {
-            f"{one.pop('in')} {one.pop('name')}": one for one in facts["parameters"]
+            f"{parameter.pop('in')} {parameter.pop('name')}": parameter
+            for parameter in facts["parameters"]
         }
-    return {**facts, "responses": {", ".join(sorted(them)): one for them, one in alike.values()}}
+    return {
+        **facts,
+        "responses": {", ".join(sorted(them)): answer for them, answer in alike.values()},
+    }
 
 
 def _tell_once(found: Document) -> None:
@@ -94,14 +98,18 @@ class _Inline:
     def __call__(self, part: Any, path: tuple[str, ...] = ()) -> Any:
         """Copy a part; `path` is the references that have led to it."""
         if isinstance(part, list):
-            copied = [self(one, path) for one in part]
-            return sorted(copied, key=repr) if all(_is_plain(one) for one in part) else copied
+            copied = [self(element, path) for element in part]
+            return (
+                sorted(copied, key=repr) if all(_is_plain(element) for element in part) else copied
+            )
         if not isinstance(part, dict):
             return part
         if "$ref" in part:
             return self._resolved(part, path)
         return {
-            key: self._value(key, one, path) for key, one in part.items() if _is_structure(key, one)
+            key: self._value(key, value, path)
+            for key, value in part.items()
+            if _is_structure(key, value)
         }
 
     def _value(self, key: str, value: Any, path: tuple[str, ...]) -> Any:
@@ -121,7 +129,7 @@ class _Inline:
         found: Any = self._document
         for step in name.removeprefix("#/").split("/"):
             found = found[step]
-        beside = {key: one for key, one in part.items() if key != "$ref"}
+        beside = {key: value for key, value in part.items() if key != "$ref"}
         return {**self(found, (*path, name)), **self(beside, path)}
 
 
@@ -151,44 +159,50 @@ def commands() -> Document:
 
 def _below(path: str, command: Any) -> Iterator[tuple[str, Document]]:
     command = command.load() if hasattr(command, "load") else command  # it is imported when needed
-    arguments = [one for one in command.params if one.param_type_name == "argument"]
-    options = [one for one in command.params if one.param_type_name == "option"]
+    arguments = [
+        parameter for parameter in command.params if parameter.param_type_name == "argument"
+    ]
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
     below = getattr(command, "commands", {})
     yield (
         path,
         {
-            "arguments": [_parameter(one) for one in arguments],
-            "options": {", ".join(one.opts): _option(one) for one in options},
+            "arguments": [_parameter(argument) for argument in arguments],
+            "options": {", ".join(option.opts): _option(option) for option in options},
             "commands": sorted(below),
             "hidden": command.hidden,
             "no arguments are help": command.no_args_is_help,
             "help is an option": command.add_help_option,
         },
     )
-    for name, one in below.items():
-        yield from _below(f"{path} {name}", one)
+    for name, subcommand in below.items():
+        yield from _below(f"{path} {name}", subcommand)
 
 
-def _option(one: Any) -> Document:
-    own = {"secondary": one.secondary_opts, "is flag": one.is_flag, "prompts": bool(one.prompt)}
-    found = {**_parameter(one), **_said(own)}
+def _option(option: Any) -> Document:
+    own = {
+        "secondary": option.secondary_opts,
+        "is flag": option.is_flag,
+        "prompts": bool(option.prompt),
+    }
+    found = {**_parameter(option), **_said(own)}
     found.pop("metavar", None)  # of an option it is a text of its help
     return found
 
 
-def _parameter(one: Any) -> Document:
+def _parameter(parameter: Any) -> Document:
     found = {
-        "metavar": one.metavar,
-        "type": _type(one.type_descriptor.annotation),
-        "least": one.min,
-        "most": one.max,
-        "required": one.required,
-        "multiple": one.multiple,
-        "count": one.nargs,
-        "default": one.default,
-        "default is shown": bool(one.default is not None and one.show_default),
-        "hidden": one.hidden,
-        "variable": one.envvar,
+        "metavar": parameter.metavar,
+        "type": _type(parameter.type_descriptor.annotation),
+        "least": parameter.min,
+        "most": parameter.max,
+        "required": parameter.required,
+        "multiple": parameter.multiple,
+        "count": parameter.nargs,
+        "default": parameter.default,
+        "default is shown": bool(parameter.default is not None and parameter.show_default),
+        "hidden": parameter.hidden,
+        "variable": parameter.envvar,
     }
     return _said(found)
 
@@ -196,7 +210,9 @@ def _parameter(one: Any) -> Document:
 def _said(facts: Document) -> Document:
     """Leave out what is as usual."""
     return {
-        key: one for key, one in facts.items() if one is not None and one is not False and one != []
+        key: value
+        for key, value in facts.items()
+        if value is not None and value is not False and value != []
     }
 
 
@@ -206,7 +222,7 @@ def _type(annotation: Any) -> str:
         return _type(typing.get_args(annotation)[0])
     choices = typing.get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        choices = tuple(one.value for one in annotation)
+        choices = tuple(member.value for member in annotation)
     return "|".join(sorted(choices)) if choices else annotation.__name__.lower()
 
 

@@ -77,9 +77,9 @@ def shape(value: object, key: str = "") -> Shape:
     if key in _CHANCE:
         return _CHANCE[key]
     if isinstance(value, Mapping):
-        return {name: shape(one, name) for name, one in value.items()}
+        return {name: shape(part, name) for name, part in value.items()}
     if isinstance(value, list):
-        return [reduce(merged, (shape(one, key) for one in value))] if value else []
+        return [reduce(merged, (shape(element, key) for element in value))] if value else []
     return _leaf(value, key)
 
 
@@ -92,29 +92,30 @@ def _leaf(value: object, key: str) -> str:
     return repr(value) if key in _KEPT else {int: "integer", float: "number"}[type(value)]
 
 
-def merged(one: Shape, other: Shape) -> Shape:
+def merged(first: Shape, other: Shape) -> Shape:
     """Describe what has either shape."""
-    if isinstance(one, str) and isinstance(other, str):
-        return _EITHER.join(sorted({*one.split(_EITHER), *other.split(_EITHER)}))
-    if isinstance(one, list) and isinstance(other, list):
-        return [reduce(merged, (*one, *other))] if one or other else []
-    if _is_object(one) and _is_object(other):
+    if isinstance(first, str) and isinstance(other, str):
+        return _EITHER.join(sorted({*first.split(_EITHER), *other.split(_EITHER)}))
+    if isinstance(first, list) and isinstance(other, list):
+        return [reduce(merged, (*first, *other))] if first or other else []
+    if _is_object(first) and _is_object(other):
         return {
-            key: merged(one.get(key, _ABSENT), other.get(key, _ABSENT)) for key in {**one, **other}
+            key: merged(first.get(key, _ABSENT), other.get(key, _ABSENT))
+            for key in {**first, **other}
         }
-    return _alternatives(one, other)
+    return _alternatives(first, other)
 
 
-def _is_object(one: Shape) -> bool:
-    return isinstance(one, dict) and _ALTERNATIVES not in one
+def _is_object(shape: Shape) -> bool:
+    return isinstance(shape, dict) and _ALTERNATIVES not in shape
 
 
 def _alternatives(*shapes: Shape) -> Shape:
     """Describe what is of different types, each type once."""
     known: dict[type, Shape] = {}
-    for one in shapes:
-        several = isinstance(one, dict) and not _is_object(one)
-        for each in one[_ALTERNATIVES] if several else [one]:
+    for shape in shapes:
+        several = isinstance(shape, dict) and not _is_object(shape)
+        for each in shape[_ALTERNATIVES] if several else [shape]:
             kind = type(each)
             known[kind] = merged(known[kind], each) if kind in known else each
     return {_ALTERNATIVES: sorted(known.values(), key=text)}
@@ -127,7 +128,7 @@ def text(document: object, indent: str = "") -> str:
         return line
     deeper = indent + " "
     if isinstance(document, list):
-        parts = [text(one, deeper) for one in document]
+        parts = [text(element, deeper) for element in document]
     else:
         parts = [f"{json.dumps(key)}: {text(document[key], deeper)}" for key in sorted(document)]
     opening, closing = "[]" if isinstance(document, list) else "{}"

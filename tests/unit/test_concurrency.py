@@ -64,7 +64,7 @@ async def test_the_failure_of_a_worker_ends_the_sharing():
     assert begun == [0, 1]
 
 
-async def test_what_must_end_ends():
+async def test_shielded_work_ends_before_its_cancellation():
     """Cancelled twice, the work is done before the cancellation goes on."""
     done = []
 
@@ -83,6 +83,9 @@ async def test_what_must_end_ends():
     assert await shielded(asyncio.sleep(0, "value")) == "value"
 
 
-async def test_nothing_to_do():
-    """No work is done at once."""
-    await together()
+def test_nothing_to_do_is_done_at_once():
+    """Without work nobody waits, not even for a turn of the loop."""
+    work = together()
+
+    with pytest.raises(StopIteration):
+        work.send(None)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from app.bootstrap.program import Program
+from app.cli.execution import execute_with_program, run_job
 from app.cli.options import (
     AsJson,
     BackupIdArgument,
@@ -29,7 +30,6 @@ from app.cli.output import (
     print_warnings,
     size,
 )
-from app.cli.runs import execute_with_program, run_job
 from app.cli.tables import print_table
 from app.documents.backups import (
     BackupDeleted,

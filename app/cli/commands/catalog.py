@@ -4,10 +4,10 @@ import asyncio
 
 from app.archive.catalogue.catalogue import RebuildReport
 from app.bootstrap.program import Program
+from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, plural, print_line, print_status
-from app.cli.runs import execute_with_program
 from app.documents.backups import CatalogueRebuilt
 
 

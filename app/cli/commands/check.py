@@ -7,11 +7,10 @@ import typer
 
 from app.bootstrap.monitoring import build_checks
 from app.bootstrap.program import Program, open_program
-from app.cli.execution import execute
+from app.cli.execution import execute, record, warn_without_history
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, plural, print_line, print_status
-from app.cli.runs import record, warn_without_history
 from app.config import load_settings
 from app.documents.monitoring import ChecksMade
 from app.domain.checks import CheckResult

@@ -6,10 +6,10 @@ from typing import Annotated, Final
 import typer
 
 from app.bootstrap.program import Program
+from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, print_line
-from app.cli.runs import execute_with_program
 from app.documents.monitoring import DoctorReport
 from app.domain.monitoring import DoctorCheck
 from app.domain.restores.repair import RepairResult

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.bootstrap.program import Program
+from app.cli.execution import actor, audited, execute_with_program, run_job
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson, BackupIdArgument
 from app.cli.output import (
@@ -17,7 +18,6 @@ from app.cli.output import (
     print_status,
     size,
 )
-from app.cli.runs import actor, audited, execute_with_program, run_job
 from app.cli.tables import print_table
 from app.documents.retention import PrintedPinChanged, Pruned, PrunePlan
 from app.domain.backups.check_notes import Notes

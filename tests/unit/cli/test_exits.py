@@ -29,7 +29,7 @@ def _tree(kind):
 @pytest.mark.parametrize("kind", _tree(AppError)[1:], ids=lambda kind: kind.__name__)
 def test_every_error_exits_with_the_code_of_its_family(kind):
     """The nearest ancestor in the table decides, so a new error needs no new line."""
-    family = next(one.__name__ for one in kind.__mro__ if one.__name__ in FAMILIES)
+    family = next(cls.__name__ for cls in kind.__mro__ if cls.__name__ in FAMILIES)
 
     assert exit_code(kind.__new__(kind)) == FAMILIES[family]
 

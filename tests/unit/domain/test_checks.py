@@ -110,14 +110,14 @@ def test_a_pass_takes_its_share_of_the_levels_that_read_those_first_that_waited_
     due = due_checks(stored, USUAL, NOON, DAY)
 
     by_level = {
-        level: {one.backup_id for one in due if one.level is level}
+        level: {check.backup_id for check in due if check.level is level}
         for level in (_SIZE, _HASHES, _CONTENT)
     }
-    oldest = [one.backup_id for one in reversed(stored)]
+    oldest = [backup.backup_id for backup in reversed(stored)]
     assert by_level[_CONTENT] == set(oldest[:2])
     assert by_level[_HASHES] == set(oldest[2:11])
     assert by_level[_SIZE] == set(oldest[11:])
-    assert [one.level.depth for one in due] == sorted(one.level.depth for one in due)
+    assert [check.level.depth for check in due] == sorted(check.level.depth for check in due)
 
 
 def test_the_share_grows_with_the_time_to_the_next_pass():
@@ -140,14 +140,14 @@ class Half:
         """Let a day pass: backups come, the oldest go, and a pass is made."""
         for number in range(made):
             at = now - timedelta(hours=1, seconds=number)
-            one = replace(backup(), created_at=at, read_back=read_back)
-            one = replace(one, backup_id=new_backup_id(at, None))
-            self.stored[one.backup_id] = one
+            fresh = replace(backup(), created_at=at, read_back=read_back)
+            fresh = replace(fresh, backup_id=new_backup_id(at, None))
+            self.stored[fresh.backup_id] = fresh
         for backup_id in sorted(self.stored)[:gone]:
             self.measure(self.stored.pop(backup_id), now)
         due = due_checks(tuple(self.stored.values()), self.intervals, now, DAY)
-        assert len({one.backup_id for one in due}) == len(due)
-        self.check_share([one.level for one in due])
+        assert len({check.backup_id for check in due}) == len(due)
+        self.check_share([check.level for check in due])
         for number, check in enumerate(due):
             known = self.stored[check.backup_id]
             self.measure(known, now)
@@ -184,8 +184,8 @@ def test_for_half_a_year_every_backup_is_looked_at_on_every_level(hashes, conten
         is_full = len(half.stored) > 20
         half.spend(NOON + number * DAY, made, gone if is_full else gone // 2, read_back=read_back)
 
-    for one in half.stored.values():
-        half.measure(one, NOON + 182 * DAY)
+    for stored in half.stored.values():
+        half.measure(stored, NOON + 182 * DAY)
     assert half.waited[_SIZE] <= 2 * DAY
     assert half.waited[_HASHES] <= 2 * hashes * DAY + DAY
     assert half.waited[_CONTENT] <= 2 * content * DAY + DAY

@@ -25,7 +25,7 @@ from app.errors import BackupNotFoundError
     ids=lambda text: ascii(text)[:30],
 )
 def test_what_is_not_an_id_names_nothing(text):
-    """X1 Paths, NUL, other cases and lengths are all the same: not found, in a short message."""
+    """Hazard 116: paths, NUL, other cases and lengths are all the same: not found, in a short message."""
     with pytest.raises(BackupNotFoundError) as caught:
         parse_backup_id(text)
 

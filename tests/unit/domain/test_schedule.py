@@ -128,7 +128,7 @@ def test_a_time_that_is_repeated_is_not_due_again_in_its_second_hour():
 )
 def test_expressions_mean_what_they_mean_to_debian(expression, after, due):
     """Leap days, new years, weekdays by both numbers, and two conditions on days."""
-    base, wanted = (datetime.fromisoformat(one).replace(tzinfo=UTC) for one in (after, due))
+    base, wanted = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (after, due))
 
     assert due_after(expression, "UTC", base) == wanted
 
@@ -174,7 +174,7 @@ def test_what_has_no_due_times_is_refused(expression, zone):
 
 def test_frequencies_have_their_times():
     """Hourly at the full hour, daily at 02:00, weekly on Sundays at 02:00."""
-    made = [Schedule("s", one, NOON).next_due() for one in Frequency]
+    made = [Schedule("s", frequency, NOON).next_due() for frequency in Frequency]
 
     assert made == [
         datetime(2026, 1, 31, 13, tzinfo=UTC),
@@ -183,7 +183,7 @@ def test_frequencies_have_their_times():
     ]
 
 
-def test_it_is_overdue_from_the_first_due_time_that_no_success_has_served():
+def test_a_schedule_is_overdue_from_the_first_due_time_that_no_success_has_served():
     """Whatever has run and failed since."""
     served = Schedule("s", Frequency.DAILY, NOON - 9 * DAY, last_success_at=NOON)
     tried = replace(served, last_run_at=NOON + 5 * DAY, considered_at=NOON + 5 * DAY)
@@ -193,7 +193,7 @@ def test_it_is_overdue_from_the_first_due_time_that_no_success_has_served():
     assert not tried.is_open(NOON + timedelta(hours=13))
 
 
-def test_one_that_never_succeeded_is_open_at_once_for_cron():
+def test_a_schedule_that_never_succeeded_is_due_at_once_for_cron():
     """However often it ran; the scheduler waits for its time."""
     new = Schedule("s", Frequency.WEEKLY, NOON)
 
@@ -202,7 +202,7 @@ def test_one_that_never_succeeded_is_open_at_once_for_cron():
     assert new.consider(NOON).first is None
 
 
-def test_one_that_is_switched_off_is_never_due():
+def test_a_schedule_that_is_switched_off_is_never_due():
     """Not even if it never ran."""
     off = Schedule("s", Frequency.HOURLY, NOON, enabled=False)
     old = replace(off, last_success_at=NOON - 9 * DAY)

@@ -21,7 +21,7 @@ from app.errors import IncompatibleServerError
         ("26.1.0", "mysql", (8, 2, 0)),
     ],
 )
-def test_the_newest_row_that_a_server_reaches(version, vendor, minimum):
+def test_a_server_has_the_newest_row_that_it_reaches(version, vendor, minimum):
     """The vendor is told by name, the row by number."""
     flavor = flavor_of(version)
 
@@ -45,6 +45,6 @@ def test_rows_stand_newest_first():
 @pytest.mark.parametrize(
     ("text", "number"), [("8", (8, 0, 0)), ("8.4", (8, 4, 0)), ("10.11.6-MariaDB", (10, 11, 6))]
 )
-def test_version_numbers(text, number):
+def test_missing_parts_of_a_version_are_zero(text, number):
     """Missing parts are zero, what follows the dash does not count."""
     assert version_number(text) == number

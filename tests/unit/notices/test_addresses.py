@@ -89,9 +89,11 @@ def test_the_schemes_are_a_setting():
 
 def test_pings_go_by_http_only():
     """For one schedule or for all of them."""
-    (one, other) = parse_ping_urls("https://hc.example.com/secret nightly=http://h:8000/secret?x=y")
+    (everyones, other) = parse_ping_urls(
+        "https://hc.example.com/secret nightly=http://h:8000/secret?x=y"
+    )
 
-    assert (one.name, one.tags) == ("https://hc.example.com", frozenset())
+    assert (everyones.name, everyones.tags) == ("https://hc.example.com", frozenset())
     assert (other.name, other.tags) == ("http://h", frozenset({"nightly"}))
     with pytest.raises(InvalidRequestError, match="BACKSTAY_PING_URLS: the scheme 'ftp'"):
         parse_ping_urls("ftp://h/secret")

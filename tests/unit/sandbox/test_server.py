@@ -50,7 +50,7 @@ def test_a_name_with_spaces_is_fine(tmp_path):
         assert server.is_running()
 
 
-def test_it_listens_on_the_loopback_only(own_server):
+def test_a_server_listens_on_the_loopback_only(own_server):
     """Nobody beyond this machine can reach a server without a password."""
     with Sql(own_server().url) as sql:
         assert sql.run("SELECT @@bind_address") == [("127.0.0.1",)]
@@ -151,7 +151,7 @@ def test_a_deep_directory_gets_a_short_socket(tmp_path, server_template):
     assert not short.parent.exists()
 
 
-def test_no_program_is_one_clear_sentence(tmp_path, monkeypatch):
+def test_a_missing_program_is_told_in_a_sentence(tmp_path, monkeypatch):
     """The hint says what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(module, "EXTRA_PATH", ())

@@ -39,12 +39,12 @@ class Fires:
         self.seen: list[tuple[str, datetime]] = []
         self.is_busy = False
 
-    async def start(self, order, asker) -> None:
+    async def start(self, job, requester) -> None:
         """Claim a run, as a real one does when it has its locks."""
         if self.is_busy:
             raise AlreadyRunningError("another run holds the backups")
-        await order.claim()
-        self.seen.append((asker.name.removeprefix("schedule:"), VirtualClock().now()))
+        await job.claim()
+        self.seen.append((requester.name.removeprefix("schedule:"), VirtualClock().now()))
 
     @property
     def counts(self) -> Counter[tuple[str, datetime]]:
@@ -60,10 +60,10 @@ class Process:
         configured = Settings(
             database_url=SecretStr("mysql://x@127.0.0.1:1/"), backup_dir=directory
         )
-        orders = Jobs(configured, backstay.catalogue, backstay.backups, backstay.recoveries)
+        jobs = Jobs(configured, backstay.catalogue, backstay.backups, backstay.recoveries)
         file = ScheduleFile(LocalDirectory(directory, RelaxedKernel()))
         self.schedules = ScheduleService(
-            file, orders, VirtualClock(), timezone="Europe/Berlin", **settings
+            file, jobs, VirtualClock(), timezone="Europe/Berlin", **settings
         )
         # Looks are rare here, so that it is the jobs that fire.
         self.scheduler = Scheduler(
@@ -72,7 +72,7 @@ class Process:
 
 
 async def arrange(process: Process) -> None:
-    """Set the customer's three schedules."""
+    """Set three schedules, one of each frequency."""
     for frequency in Frequency:
         await process.schedules.set(ScheduleChange(frequency.value, frequency))
 
@@ -271,13 +271,13 @@ def test_cron_and_the_scheduler_at_the_same_minute_begin_one_backup(tmp_path):
         await process.schedules.set(ScheduleChange("s", cron="0 12 * * *", timezone="UTC"))
         await asyncio.sleep(12 * 3600 - 30)
         by_cron = (await process.schedules.due(name="s")).job
-        occasion = await process.schedules.consider("s")
+        due = await process.schedules.consider("s")
         assert by_cron is not None
         assert by_cron.claim is not None
-        assert occasion is not None
-        assert occasion.job.claim is not None
+        assert due is not None
+        assert due.job.claim is not None
         await by_cron.claim()
         with pytest.raises(NotDueError):
-            await occasion.job.claim()
+            await due.job.claim()
 
     run_virtually(BEGIN, noon())

@@ -12,9 +12,9 @@ from app.security.attempts import Attempts
 async def attempt(attempts: Attempts, address: str = "192.0.2.1", user: str | None = "ann") -> bool:
     """Fail once; tell whether the attempt was let in."""
     try:
-        async with attempts.admit(address, user) as one:
+        async with attempts.admit(address, user) as admitted:
             await asyncio.sleep(0)
-            await one.fail()
+            await admitted.fail()
     except TooManyAttemptsError:
         return False
     return True
@@ -38,7 +38,7 @@ async def test_failures_from_an_address_are_counted_for_all_users():
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "same"),
+    ("first", "second", "same"),
     [
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
@@ -49,12 +49,12 @@ async def test_failures_from_an_address_are_counted_for_all_users():
         ("testclient", "unix", False),
     ],
 )
-async def test_an_address_is_what_one_person_has(one, two, same):
+async def test_an_address_is_what_one_person_has(first, second, same):
     """Of IPv6 everybody has 2 to the power of 64, which are one here."""
     attempts = Attempts(by_user=100, by_address=1)
 
-    assert await attempt(attempts, one)
-    assert await attempt(attempts, two) is not same
+    assert await attempt(attempts, first)
+    assert await attempt(attempts, second) is not same
 
 
 async def test_many_at_once_are_not_let_in_before_the_first_has_failed():

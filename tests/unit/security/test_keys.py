@@ -78,9 +78,9 @@ def test_without_a_setting_a_secret_is_made_once(tmp_path):
 
 def test_two_installations_have_different_secrets(tmp_path):
     """Nothing about them is a default."""
-    one, two = (load_key_ring("", "", tmp_path / name) for name in "ab")
+    first, second = (load_key_ring("", "", tmp_path / name) for name in "ab")
 
-    assert one.current != two.current
+    assert first.current != second.current
 
 
 def test_the_first_line_of_the_file_signs(tmp_path):

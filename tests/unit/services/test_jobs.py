@@ -1,4 +1,4 @@
-"""What runs need, what is refused before one begins, and what wishes become."""
+"""What runs need, what is refused before one begins, and what options become."""
 
 import asyncio
 from dataclasses import replace
@@ -32,7 +32,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 UNKNOWN = "backup_65ba1f2f3d4e5"
 
 
-class World:
+class InstallationWithBackup:
     """A directory with one backup of the database `shop`, and a server that nobody can reach."""
 
     def __init__(self, home) -> None:
@@ -68,20 +68,22 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path) -> World:
+def installation(tmp_path) -> InstallationWithBackup:
     """That directory."""
-    return World(tmp_path)
+    return InstallationWithBackup(tmp_path)
 
 
-def keys(order) -> set[str]:
+def keys(job) -> set[str]:
     """What no other run may have meanwhile."""
-    return {resource.key for resource in order.resources}
+    return {resource.key for resource in job.resources}
 
 
-def test_all_backups_of_a_server_exclude_each_other(world):
+def test_all_backups_of_a_server_exclude_each_other(installation):
     """Recovery points too; what was asked is kept, how it is done is not."""
-    plain = world.jobs.backup(BackupOptions(databases=("shop",), threads=3, description=" a\n b "))
-    point = world.jobs.backup(BackupOptions(recovery_point=True))
+    plain = installation.jobs.backup(
+        BackupOptions(databases=("shop",), threads=3, description=" a\n b ")
+    )
+    point = installation.jobs.backup(BackupOptions(recovery_point=True))
 
     assert (plain.kind, point.kind) == (RunKind.BACKUP, RunKind.RECOVERY_POINT)
     assert keys(plain) == keys(point) != set()
@@ -90,73 +92,77 @@ def test_all_backups_of_a_server_exclude_each_other(world):
     assert not {"threads", "chunk_bytes", "recovery_point"} & plain.request.keys()
 
 
-async def test_restores_of_one_database_exclude_each_other(world):
+async def test_restores_of_one_database_exclude_each_other(installation):
     """Those of others do not: what counts is the database that is filled, not the one of the backup."""
-    plain = await world.jobs.restore(world.request())
-    into = await world.jobs.restore(world.request(into="copy"))
-    again = await world.jobs.restore(world.request(tables=("users",)))
+    plain = await installation.jobs.restore(installation.request())
+    into = await installation.jobs.restore(installation.request(into="copy"))
+    again = await installation.jobs.restore(installation.request(tables=("users",)))
 
     assert keys(plain) == keys(again) != keys(into)
     assert not keys(plain) & keys(into)
-    assert not keys(plain) & keys(world.jobs.backup(BackupOptions()))
+    assert not keys(plain) & keys(installation.jobs.backup(BackupOptions()))
     assert [resource.label for resource in plain.resources] == ["database 'shop'"]
-    assert (plain.kind, plain.backup_id) == (RunKind.RESTORE, world.manifest.backup_id)
+    assert (plain.kind, plain.backup_id) == (RunKind.RESTORE, installation.manifest.backup_id)
 
 
-async def test_a_restore_of_many_databases_has_them_all(world):
+async def test_a_restore_of_many_databases_has_them_all(installation):
     """One resource each."""
-    blog = replace(world.manifest.databases[0], name="blog")
-    forge(world.home / "backups", world.manifest, databases=(*world.manifest.databases, blog))
+    blog = replace(installation.manifest.databases[0], name="blog")
+    forge(
+        installation.home / "backups",
+        installation.manifest,
+        databases=(*installation.manifest.databases, blog),
+    )
 
-    both = await world.jobs.restore(world.request())
-    one = await world.jobs.restore(world.request(databases=("blog",)))
+    both = await installation.jobs.restore(installation.request())
+    single = await installation.jobs.restore(installation.request(databases=("blog",)))
 
     assert len(keys(both)) == 2
-    assert keys(one) < keys(both)
+    assert keys(single) < keys(both)
 
 
-async def test_an_undo_has_what_its_restore_had(world):
+async def test_an_undo_has_what_its_restore_had(installation):
     """By the id of the restore or of the backup."""
-    journal = world.restored(RestorePhase.DONE, "shop", "blog")
-    restore = await world.jobs.restore(world.request())
-    for name in (journal.restore_id, world.manifest.backup_id):
-        order = await world.jobs.undo(name)
+    journal = installation.restored(RestorePhase.DONE, "shop", "blog")
+    restore = await installation.jobs.restore(installation.request())
+    for name in (journal.restore_id, installation.manifest.backup_id):
+        job = await installation.jobs.undo(name)
 
-        assert keys(restore) < keys(order)
-        assert len(order.resources) == 2
-        assert (order.kind, order.backup_id) == (RunKind.UNDO, world.manifest.backup_id)
-        assert order.request == {"restore_id": journal.restore_id}
+        assert keys(restore) < keys(job)
+        assert len(job.resources) == 2
+        assert (job.kind, job.backup_id) == (RunKind.UNDO, installation.manifest.backup_id)
+        assert job.request == {"restore_id": journal.restore_id}
 
 
-async def test_what_changes_no_database_excludes_nothing(world):
+async def test_what_changes_no_database_excludes_nothing(installation):
     """Dry runs, drills, verifications; a deletion is kept apart from readers by its files."""
-    orders = [
-        await world.jobs.dry_run(world.request()),
-        await world.jobs.drill(world.request()),
-        await world.jobs.verification(world.manifest.backup_id),
-        await world.jobs.deletion(world.manifest.backup_id),
+    jobs = [
+        await installation.jobs.dry_run(installation.request()),
+        await installation.jobs.drill(installation.request()),
+        await installation.jobs.verification(installation.manifest.backup_id),
+        await installation.jobs.deletion(installation.manifest.backup_id),
     ]
 
-    assert [order.resources for order in orders] == [()] * 4
-    assert [order.backup_id for order in orders] == [world.manifest.backup_id] * 4
-    assert [order.kind for order in orders] == ["dry-run", "drill", "verification", "deletion"]
+    assert [job.resources for job in jobs] == [()] * 4
+    assert [job.backup_id for job in jobs] == [installation.manifest.backup_id] * 4
+    assert [job.kind for job in jobs] == ["dry-run", "drill", "verification", "deletion"]
 
 
 @pytest.mark.parametrize("name", [UNKNOWN, "../etc/passwd", "", "\0", "restore_000000000009"])
-async def test_what_is_not_there_is_refused_before_a_run_begins(name, world):
+async def test_what_is_not_there_is_refused_before_a_run_begins(name, installation):
     """An answer of 404 needs no run in the history."""
     request = RestoreRequest(name)
     for making in (
-        world.jobs.restore(request),
-        world.jobs.dry_run(request),
-        world.jobs.drill(request),
-        world.jobs.verification(name),
-        world.jobs.deletion(name),
+        installation.jobs.restore(request),
+        installation.jobs.dry_run(request),
+        installation.jobs.drill(request),
+        installation.jobs.verification(name),
+        installation.jobs.deletion(name),
     ):
         with pytest.raises(BackupNotFoundError):
             await making
     with pytest.raises(RestoreNotFoundError):
-        await world.jobs.undo(name)
+        await installation.jobs.undo(name)
 
 
 @pytest.mark.parametrize(
@@ -170,35 +176,37 @@ async def test_what_is_not_there_is_refused_before_a_run_begins(name, world):
     ],
     ids=str,
 )
-async def test_a_restore_that_makes_no_sense_is_refused_before_a_run_begins(options, error, world):
+async def test_a_restore_that_makes_no_sense_is_refused_before_a_run_begins(
+    options, error, installation
+):
     """Whatever the backup alone can tell."""
-    for make in (world.jobs.restore, world.jobs.dry_run):
+    for make in (installation.jobs.restore, installation.jobs.dry_run):
         with pytest.raises(error):
-            await make(world.request(**options))
+            await make(installation.request(**options))
 
 
-async def test_an_undo_that_comes_too_late_is_refused_before_a_run_begins(world):
+async def test_an_undo_that_comes_too_late_is_refused_before_a_run_begins(installation):
     """The old tables are not kept any more."""
-    journal = world.restored(RestorePhase.FORGOTTEN, "shop")
+    journal = installation.restored(RestorePhase.FORGOTTEN, "shop")
 
     with pytest.raises(UndoExpiredError):
-        await world.jobs.undo(journal.restore_id)
+        await installation.jobs.undo(journal.restore_id)
 
 
-async def test_a_damaged_backup_can_be_deleted(world):
+async def test_a_damaged_backup_can_be_deleted(installation):
     """But nothing else can be done with it."""
-    (manifest,) = (world.home / "backups").glob("*.manifest.json")
+    (manifest,) = (installation.home / "backups").glob("*.manifest.json")
     manifest.write_text("{}")
 
-    order = await world.jobs.deletion(world.manifest.backup_id)
+    job = await installation.jobs.deletion(installation.manifest.backup_id)
     with pytest.raises(IntegrityError):
-        await world.jobs.restore(world.request())
+        await installation.jobs.restore(installation.request())
 
-    assert order.backup_id == world.manifest.backup_id
+    assert job.backup_id == installation.manifest.backup_id
 
 
 def codec_of(compress, codec, *, settings_compress, settings_codec) -> Codec:
-    """What a wish becomes with these settings."""
+    """What options become with these settings."""
     settings = Settings(compress=settings_compress, codec=settings_codec)
     return BackupOptions(compress=compress, codec=codec).request(settings).codec
 
@@ -206,7 +214,7 @@ def codec_of(compress, codec, *, settings_compress, settings_codec) -> Codec:
 @pytest.mark.parametrize(
     ("set_compress", "set_codec"), list(product([True, False], Codec)), ids=str
 )
-def test_what_is_wished_goes_before_what_is_set(set_compress, set_codec):
+def test_options_of_a_request_go_before_the_settings(set_compress, set_codec):
     """False is plain SQL whatever else is said; a codec is that codec; then the settings decide."""
     set_to = {"settings_compress": set_compress, "settings_codec": set_codec.value}
 
@@ -218,7 +226,7 @@ def test_what_is_wished_goes_before_what_is_set(set_compress, set_codec):
     assert codec_of(None, None, **set_to) is (set_codec if set_compress else Codec.NONE)
 
 
-def test_what_is_left_open_the_settings_decide():
+def test_options_that_are_left_open_come_from_the_settings():
     """And what is not, they do not."""
     settings = Settings(threads=3, verify_integrity=False, chunk_bytes=1 << 16)
     left, said = (
@@ -226,18 +234,18 @@ def test_what_is_left_open_the_settings_decide():
         BackupOptions(threads=1, verify=True, include_data=False, accounts=True),
     )
 
-    open_one, set_one = left.request(settings), said.request(settings)
+    left_open, asked = left.request(settings), said.request(settings)
 
-    assert (open_one.threads, open_one.verify, open_one.chunk_bytes) == (3, False, 1 << 16)
-    assert (set_one.threads, set_one.verify) == (1, True)
-    assert (set_one.include_data, set_one.accounts) == (False, True)
-    assert (open_one.include_data, open_one.accounts, open_one.recovery_point) == (
+    assert (left_open.threads, left_open.verify, left_open.chunk_bytes) == (3, False, 1 << 16)
+    assert (asked.threads, asked.verify) == (1, True)
+    assert (asked.include_data, asked.accounts) == (False, True)
+    assert (left_open.include_data, left_open.accounts, left_open.recovery_point) == (
         True,
         False,
         False,
     )
 
 
-def test_orders_are_made_without_the_server(world):
+def test_jobs_are_made_without_the_server(installation):
     """Nobody waits for one that is down to learn that there is no such backup."""
-    assert asyncio.run(world.jobs.restore(world.request())).resources
+    assert asyncio.run(installation.jobs.restore(installation.request())).resources

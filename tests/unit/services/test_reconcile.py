@@ -22,7 +22,7 @@ from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
 from app.storage.run_locks import RunLocks
 from tests.fixtures.archives import backup_id_of, write_backup
-from tests.fixtures.backstay import TestClock
+from tests.fixtures.clocks import SystemClock
 from tests.fixtures.servers import OwnServers
 
 
@@ -31,16 +31,16 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NEVER = "backup_65ba1f2f3d4e5"
 
 
-class World:
+class KilledInstallation:
     """One installation after its process was killed."""
 
-    def __init__(self, home: Path, parts: Service) -> None:
+    def __init__(self, home: Path, service: Service) -> None:
         self.home = home
-        self.parts = parts
+        self.service = service
         self.directory = LocalDirectory(home / "backups")
         self.directory.prepare()
         self.journals = Journals(home / "state")
-        self.store: RunStore = parts.program.runs._store
+        self.store: RunStore = service.program.runs._store
         self.owner = RunLocks(home / "state").owner()
         self._count = 0
 
@@ -64,7 +64,7 @@ class World:
     async def judged(self, kind: RunKind, **facts: str) -> Run:
         """Let the service put such a run right, and return it."""
         run_id = await self.orphan(kind, **facts)
-        await self.parts.reconciler.reconcile()
+        await self.service.reconciler.reconcile()
         return await self.store.get(run_id)
 
     def journal(self, phase: RestorePhase, number: int = 1) -> Journal:
@@ -73,8 +73,8 @@ class World:
             RestoreId(f"restore_{number:012x}"),
             RestoreKind.RESTORE,
             backup_id_of(1),
-            self.parts.program.server.where,
-            TestClock().now(),
+            self.service.program.server.where,
+            SystemClock().now(),
             phase,
             (SchemaSwap("shop", f"shop__bk_new_{number:012x}", f"shop__bk_old_{number:012x}"),),
             keep_until=datetime(2100, 1, 1, tzinfo=UTC),
@@ -94,10 +94,10 @@ def settings_of(home: Path, url: str = NOWHERE) -> Settings:
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def installation(tmp_path: Path) -> AsyncIterator[KilledInstallation]:
     """An installation whose server nobody can reach."""
-    async with open_service(settings_of(tmp_path)) as parts:
-        yield World(tmp_path, parts)
+    async with open_service(settings_of(tmp_path)) as service:
+        yield KilledInstallation(tmp_path, service)
 
 
 def require_interrupted(run: Run, left: str) -> None:
@@ -111,11 +111,11 @@ def require_interrupted(run: Run, left: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [RunKind.BACKUP, RunKind.RECOVERY_POINT])
-async def test_a_backup_that_is_there_was_made(kind, world):
+async def test_a_backup_that_is_there_was_made(kind, installation):
     """Its run has succeeded, with the document that it would have had."""
-    manifest = await write_backup(world.directory)
+    manifest = await write_backup(installation.directory)
 
-    run = await world.judged(kind, backup_id=manifest.backup_id)
+    run = await installation.judged(kind, backup_id=manifest.backup_id)
 
     assert (run.state, run.error, run.revision) == (RunState.SUCCEEDED, None, 8)
     assert run.result is not None
@@ -124,25 +124,25 @@ async def test_a_backup_that_is_there_was_made(kind, world):
 
 
 @pytest.mark.parametrize("backup_id", [NEVER, ""], ids=["named", "not yet named"])
-async def test_a_backup_that_is_not_there_was_not_made(backup_id, world):
+async def test_a_backup_that_is_not_there_was_not_made(backup_id, installation):
     """What it had written is removed; the files of backups that are there stay."""
-    manifest = await write_backup(world.directory)
+    manifest = await write_backup(installation.directory)
     name = BackupName(backup_id_of(9), Codec.GZIP)
-    (world.directory.path / name.partial).write_bytes(b"half")
+    (installation.directory.path / name.partial).write_bytes(b"half")
 
-    run = await world.judged(RunKind.BACKUP, backup_id=backup_id)
+    run = await installation.judged(RunKind.BACKUP, backup_id=backup_id)
 
     require_interrupted(run, "removed")
-    assert not list(world.directory.path.glob("*.partial"))
-    assert world.parts.program.catalogue.manifest(manifest.backup_id) == manifest
+    assert not list(installation.directory.path.glob("*.partial"))
+    assert installation.service.program.catalogue.manifest(manifest.backup_id) == manifest
 
 
-async def test_a_deletion_is_judged_by_the_backup(world):
+async def test_a_deletion_is_judged_by_the_backup(installation):
     """Gone is done; what is still there was not deleted."""
-    manifest = await write_backup(world.directory)
+    manifest = await write_backup(installation.directory)
 
-    kept = await world.judged(RunKind.DELETION, backup_id=manifest.backup_id)
-    done = await world.judged(RunKind.DELETION, backup_id=NEVER)
+    kept = await installation.judged(RunKind.DELETION, backup_id=manifest.backup_id)
+    done = await installation.judged(RunKind.DELETION, backup_id=NEVER)
 
     require_interrupted(kept, "still there")
     assert (done.state, done.error) == (RunState.SUCCEEDED, None)
@@ -150,18 +150,18 @@ async def test_a_deletion_is_judged_by_the_backup(world):
 
 
 @pytest.mark.parametrize("kind", [RunKind.VERIFICATION, RunKind.DRY_RUN, RunKind.DRILL])
-async def test_what_leaves_nothing_was_interrupted(kind, world):
+async def test_what_leaves_nothing_was_interrupted(kind, installation):
     """Nobody knows what it would have found."""
-    require_interrupted(await world.judged(kind, backup_id=NEVER), "changed nothing")
+    require_interrupted(await installation.judged(kind, backup_id=NEVER), "changed nothing")
 
 
 @pytest.mark.parametrize("kind", [RunKind.RESTORE, RunKind.UNDO])
 @pytest.mark.parametrize("phase", [RestorePhase.DONE, RestorePhase.FORGOTTEN])
-async def test_a_restore_whose_journal_says_so_is_done(kind, phase, world):
+async def test_a_restore_whose_journal_says_so_is_done(kind, phase, installation):
     """Whether or not the old tables are still kept; the server need not be asked."""
-    journal = world.journal(phase)
+    journal = installation.journal(phase)
 
-    run = await world.judged(kind, restore_id=journal.restore_id)
+    run = await installation.judged(kind, restore_id=journal.restore_id)
 
     assert (run.state, run.error) == (RunState.SUCCEEDED, None)
     assert run.result is not None
@@ -170,9 +170,9 @@ async def test_a_restore_whose_journal_says_so_is_done(kind, phase, world):
 
 
 @pytest.mark.parametrize("restore_id", ["restore_00000000000f", ""], ids=["named", "not yet named"])
-async def test_a_restore_without_a_journal_has_changed_nothing(restore_id, world):
+async def test_a_restore_without_a_journal_has_changed_nothing(restore_id, installation):
     """It was killed before it began to load, or was undone since."""
-    run = await world.judged(RunKind.RESTORE, restore_id=restore_id)
+    run = await installation.judged(RunKind.RESTORE, restore_id=restore_id)
 
     require_interrupted(run, "as they were")
 
@@ -180,77 +180,77 @@ async def test_a_restore_without_a_journal_has_changed_nothing(restore_id, world
 async def test_a_restore_stays_open_until_the_server_answers(own_server: OwnServers, tmp_path):
     """Nobody says how it ended before it is put right; what needs no server is judged at once."""
     server = own_server()
-    async with open_service(settings_of(tmp_path, server.url)) as parts:
-        world = World(tmp_path, parts)
-        journal = world.journal(RestorePhase.LOADING)
-        restore = await world.orphan(RunKind.RESTORE, restore_id=journal.restore_id)
-        backup = await world.orphan(RunKind.BACKUP, backup_id=NEVER)
+    async with open_service(settings_of(tmp_path, server.url)) as service:
+        installation = KilledInstallation(tmp_path, service)
+        journal = installation.journal(RestorePhase.LOADING)
+        restore = await installation.orphan(RunKind.RESTORE, restore_id=journal.restore_id)
+        backup = await installation.orphan(RunKind.BACKUP, backup_id=NEVER)
         server.kill()
 
-        assert not await parts.reconciler.reconcile()
-        assert (await world.store.get(restore)).state is RunState.RUNNING
-        assert (await world.store.get(backup)).state is RunState.FAILED
+        assert not await service.reconciler.reconcile()
+        assert (await installation.store.get(restore)).state is RunState.RUNNING
+        assert (await installation.store.get(backup)).state is RunState.FAILED
 
         server.start()
-        assert await parts.reconciler.reconcile()
-        require_interrupted(await world.store.get(restore), "as they were")
-        assert world.journals.all() == []
+        assert await service.reconciler.reconcile()
+        require_interrupted(await installation.store.get(restore), "as they were")
+        assert installation.journals.all() == []
 
 
-async def test_runs_of_others_are_left_alone(world):
+async def test_runs_of_others_are_left_alone(installation):
     """Another installation that shares the control database, and whoever lives."""
-    foreign = await world.orphan(RunKind.BACKUP, owner="0" * 16, backup_id=NEVER)
-    living = await world.orphan(RunKind.BACKUP, backup_id=NEVER)
-    held = RunLocks(world.home / "state").acquire(living, [])
+    foreign = await installation.orphan(RunKind.BACKUP, owner="0" * 16, backup_id=NEVER)
+    living = await installation.orphan(RunKind.BACKUP, backup_id=NEVER)
+    held = RunLocks(installation.home / "state").acquire(living, [])
 
-    assert await world.parts.reconciler.reconcile()
+    assert await installation.service.reconciler.reconcile()
 
     for run_id in (foreign, living):
-        assert (await world.store.get(run_id)).state is RunState.RUNNING
+        assert (await installation.store.get(run_id)).state is RunState.RUNNING
     held.release()
-    assert await world.parts.reconciler.reconcile()
-    require_interrupted(await world.store.get(living), "removed")
-    assert (await world.store.get(foreign)).state is RunState.RUNNING
-    assert not list((world.home / "state" / "runs").glob("run_*"))
+    assert await installation.service.reconciler.reconcile()
+    require_interrupted(await installation.store.get(living), "removed")
+    assert (await installation.store.get(foreign)).state is RunState.RUNNING
+    assert not list((installation.home / "state" / "runs").glob("run_*"))
 
 
-async def test_what_is_over_stays_as_it_is(world):
+async def test_what_is_over_stays_as_it_is(installation):
     """Putting right twice changes nothing."""
-    run = await world.judged(RunKind.BACKUP, backup_id=NEVER)
+    run = await installation.judged(RunKind.BACKUP, backup_id=NEVER)
 
-    assert await world.parts.reconciler.reconcile()
+    assert await installation.service.reconciler.reconcile()
 
-    assert await world.store.get(run.run_id) == run
-    assert world.store.__class__ is RunRecords
+    assert await installation.store.get(run.run_id) == run
+    assert installation.store.__class__ is RunRecords
 
 
-async def test_a_backup_directory_that_is_away_judges_nothing(world):
+async def test_a_backup_directory_that_is_away_judges_nothing(installation):
     """A file system that is not mounted yet is no proof that a backup was not made, or deleted."""
-    manifest = await write_backup(world.directory)
-    made = await world.orphan(RunKind.BACKUP, backup_id=manifest.backup_id)
-    deleted = await world.orphan(RunKind.DELETION, backup_id=manifest.backup_id)
-    world.directory.path.rename(world.home / "away")
+    manifest = await write_backup(installation.directory)
+    made = await installation.orphan(RunKind.BACKUP, backup_id=manifest.backup_id)
+    deleted = await installation.orphan(RunKind.DELETION, backup_id=manifest.backup_id)
+    installation.directory.path.rename(installation.home / "away")
 
-    assert not await world.parts.reconciler.reconcile()
-    world.directory.path.mkdir()  # where it is to be mounted
-    assert not await world.parts.reconciler.reconcile()
+    assert not await installation.service.reconciler.reconcile()
+    installation.directory.path.mkdir()  # where it is to be mounted
+    assert not await installation.service.reconciler.reconcile()
 
     for run_id in (made, deleted):
-        assert (await world.store.get(run_id)).state is RunState.RUNNING
-    shutil.rmtree(world.directory.path)
-    (world.home / "away").rename(world.directory.path)
-    assert await world.parts.reconciler.reconcile()
-    assert (await world.store.get(made)).state is RunState.SUCCEEDED
-    require_interrupted(await world.store.get(deleted), "still there")
+        assert (await installation.store.get(run_id)).state is RunState.RUNNING
+    shutil.rmtree(installation.directory.path)
+    (installation.home / "away").rename(installation.directory.path)
+    assert await installation.service.reconciler.reconcile()
+    assert (await installation.store.get(made)).state is RunState.SUCCEEDED
+    require_interrupted(await installation.store.get(deleted), "still there")
 
 
-async def test_upkeep_goes_on_until_it_is_cancelled(world):
+async def test_reconciling_is_repeated_until_it_is_cancelled(installation):
     """A control database that fails for a while does not end it."""
-    manifest = await write_backup(world.directory)
-    run_id = await world.orphan(RunKind.BACKUP, backup_id=manifest.backup_id)
-    task = asyncio.create_task(world.parts.reconciler.run_forever())
+    manifest = await write_backup(installation.directory)
+    run_id = await installation.orphan(RunKind.BACKUP, backup_id=manifest.backup_id)
+    task = asyncio.create_task(installation.service.reconciler.run_forever())
     async with asyncio.timeout(timedelta(seconds=10).total_seconds()):
-        while not (await world.store.get(run_id)).state.is_over:  # noqa: ASYNC110 - it is another task
+        while not (await installation.store.get(run_id)).state.is_over:  # noqa: ASYNC110 - it is another task
             await asyncio.sleep(0.01)
 
     assert not task.done()

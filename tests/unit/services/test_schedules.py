@@ -24,6 +24,7 @@ from app.services.schedules import DueStatus, ScheduleChange, ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.clocks import SetClock
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -33,8 +34,8 @@ OPTIONS = ScheduleOptions(
 )
 
 
-def wish(often: Frequency, options: ScheduleOptions = OPTIONS, **changes: Any) -> ScheduleChange:
-    """Want a schedule."""
+def change(often: Frequency, options: ScheduleOptions = OPTIONS, **changes: Any) -> ScheduleChange:
+    """Ask for a schedule."""
     return replace(ScheduleChange(frequency=often, options=options), **changes)
 
 
@@ -46,22 +47,7 @@ async def perform(due: DueStatus) -> Manifest:
     return await due.job.work(Progress())
 
 
-class SetClock:
-    """A clock that tests set."""
-
-    def __init__(self) -> None:
-        self.at = NOON
-
-    def now(self) -> datetime:
-        """Return what it was set to."""
-        return self.at
-
-    def monotonic(self) -> float:
-        """Return seconds."""
-        return self.at.timestamp()
-
-
-class World:
+class ScheduleProcesses:
     """One backup directory, and services of as many processes as are wanted."""
 
     def __init__(self, directory, url: str = "mysql://nobody@127.0.0.1:1/") -> None:
@@ -73,24 +59,24 @@ class World:
         """Make the service as another process would."""
         backstay = Backstay(self.url, self.directory)
         settings = Settings(database_url=SecretStr(self.url), backup_dir=self.directory)
-        orders = Jobs(settings, backstay.catalogue, backstay.backups, backstay.recoveries)
-        return ScheduleService(ScheduleFile(LocalDirectory(self.directory)), orders, self.clock)
+        jobs = Jobs(settings, backstay.catalogue, backstay.backups, backstay.recoveries)
+        return ScheduleService(ScheduleFile(LocalDirectory(self.directory)), jobs, self.clock)
 
 
 @pytest.fixture
-def world(tmp_path) -> World:
+def processes(tmp_path) -> ScheduleProcesses:
     """A directory that is not there yet, and a server that nobody can reach."""
-    return World(tmp_path / "backups")
+    return ScheduleProcesses(tmp_path / "backups")
 
 
-async def test_a_schedule_is_set_and_shown(world):
+async def test_a_schedule_is_set_and_shown(processes):
     """By every process; setting it again keeps what it is not about."""
-    service = world.service()
+    service = processes.service()
     assert await service.list() == ()
-    made = await service.set(wish(Frequency.DAILY))
-    world.clock.at += timedelta(hours=1)
-    changed = await service.set(wish(Frequency.WEEKLY, ScheduleOptions(), enabled=False))
-    other = await service.set(wish(Frequency.HOURLY, name="other"))
+    made = await service.set(change(Frequency.DAILY))
+    processes.clock.at += timedelta(hours=1)
+    changed = await service.set(change(Frequency.WEEKLY, ScheduleOptions(), enabled=False))
+    other = await service.set(change(Frequency.HOURLY, name="other"))
 
     assert (made.name, made.frequency, made.options, made.enabled) == (
         "default",
@@ -104,16 +90,16 @@ async def test_a_schedule_is_set_and_shown(world):
         frequency=Frequency.WEEKLY,
         options=ScheduleOptions(),
         enabled=False,
-        updated_at=world.clock.at,
-        considered_at=world.clock.at,
+        updated_at=processes.clock.at,
+        considered_at=processes.clock.at,
     )
-    assert await world.service().list() == (changed, other)
+    assert await processes.service().list() == (changed, other)
 
 
-async def test_what_is_due_has_an_order_with_the_options(world):
+async def test_what_is_due_has_a_job_with_the_options(processes):
     """Every option of the schedule is asked for."""
-    service = world.service()
-    await service.set(wish(Frequency.DAILY))
+    service = processes.service()
+    await service.set(change(Frequency.DAILY))
     due = await service.due()
 
     assert due.next_due == datetime(2026, 2, 1, 2, tzinfo=UTC)
@@ -126,11 +112,11 @@ async def test_what_is_due_has_an_order_with_the_options(world):
     assert due.job.resources
 
 
-async def test_nothing_is_due_before_its_time(world):
+async def test_nothing_is_due_before_its_time(processes):
     """Not where there is no schedule, not one that is switched off, unless somebody insists."""
-    service = world.service()
+    service = processes.service()
     assert (await service.due()).job is None
-    await service.set(wish(Frequency.HOURLY, enabled=False))
+    await service.set(change(Frequency.HOURLY, enabled=False))
 
     assert (await service.due()).job is None
     assert (await service.due(name="other")).next_due is None
@@ -142,18 +128,18 @@ async def test_nothing_is_due_before_its_time(world):
     assert len(await service.list()) == 1
 
 
-async def test_a_run_that_fails_leaves_the_schedule_due(world):
+async def test_a_run_that_fails_leaves_the_schedule_due(processes):
     """When it last began is kept, and what it failed with."""
-    service = world.service()
-    await service.set(wish(Frequency.DAILY))
+    service = processes.service()
+    await service.set(change(Frequency.DAILY))
     due = await service.due()
-    world.clock.at += timedelta(minutes=1)
+    processes.clock.at += timedelta(minutes=1)
 
     with pytest.raises(ConnectionFailedError):
         await perform(due)
 
     (schedule,) = await service.list()
-    assert (schedule.last_run_at, schedule.last_success_at) == (world.clock.at, None)
+    assert (schedule.last_run_at, schedule.last_success_at) == (processes.clock.at, None)
     assert schedule.last_error == "connection-failed"
     assert (await service.due()).job is not None
 
@@ -161,10 +147,10 @@ async def test_a_run_that_fails_leaves_the_schedule_due(world):
 async def test_a_run_that_succeeds_puts_the_next_one_off(server, database, sql, tmp_path):
     """By the frequency, or by another one that is asked for; its options stay."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
-    world = World(tmp_path / "backups", server.url)
-    service = world.service()
+    processes = ScheduleProcesses(tmp_path / "backups", server.url)
+    service = processes.service()
     options = ScheduleOptions((database,))
-    await service.set(wish(Frequency.DAILY, options))
+    await service.set(change(Frequency.DAILY, options))
     manifest = await perform(await service.due())
 
     (schedule,) = await service.list()
@@ -172,30 +158,28 @@ async def test_a_run_that_succeeds_puts_the_next_one_off(server, database, sql, 
     assert schedule.last_success_at == manifest.created_at
     assert (schedule.last_backup_id, schedule.last_error) == (manifest.backup_id, "")
     assert manifest.options.schedule == "default"
-    world.clock.at = made_at = manifest.created_at.replace(hour=3, minute=10)
-    await service._change(schedule, lambda one: replace(one, last_success_at=made_at))
-    world.clock.at += timedelta(hours=2)
+    processes.clock.at = made_at = manifest.created_at.replace(hour=3, minute=10)
+    await service._change(schedule, lambda current: replace(current, last_success_at=made_at))
+    processes.clock.at += timedelta(hours=2)
     assert (await service.due()).job is None
     assert (await service.due()).next_due == made_at.replace(
         hour=2, minute=0, second=0, microsecond=0
     ) + DAY
     assert (await service.due(Frequency.HOURLY)).job is not None
-    world.clock.at = made_at + timedelta(hours=23)
+    processes.clock.at = made_at + timedelta(hours=23)
     assert (await service.due()).job is not None
 
 
-async def test_what_two_want_at_once_one_claims(world):
+async def test_a_due_time_that_two_want_at_once_is_claimed_by_one(processes):
     """Cron and the scheduler, in either order, and two schedulers; the others learn that it is not due."""
-    service, other = world.service(), world.service()
+    service, other = processes.service(), processes.service()
     for by_cron_first in (True, False):
         name = f"s{by_cron_first}".lower()
-        await service.set(wish(Frequency.HOURLY, name=name))
-        world.clock.at += timedelta(hours=1)
+        await service.set(change(Frequency.HOURLY, name=name))
+        processes.clock.at += timedelta(hours=1)
         by_cron = (await other.due(name=name)).job
-        occasions = [await one.consider(name) for one in (service, other)]
-        claims = [occasion.job.claim for occasion in occasions if occasion] + [
-            by_cron and by_cron.claim
-        ]
+        found = [await schedules.consider(name) for schedules in (service, other)]
+        claims = [due.job.claim for due in found if due] + [by_cron and by_cron.claim]
         if by_cron_first:
             claims.reverse()
         await claims[0]()
@@ -210,13 +194,13 @@ async def test_what_two_want_at_once_one_claims(world):
             assert (await other.due(name=name)).job is not None
 
 
-async def test_what_cron_makes_is_left_to_cron(world):
+async def test_what_cron_makes_is_left_to_cron(processes):
     """The scheduler of a service on the same directory does not begin it at other times."""
-    service = world.service()
+    service = processes.service()
     due = await service.due(Frequency.HOURLY, name="cron")
     with pytest.raises(ConnectionFailedError):
         await perform(due)
-    world.clock.at += timedelta(hours=5)
+    processes.clock.at += timedelta(hours=5)
 
     (schedule,) = await service.list()
     assert (schedule.name, schedule.external, schedule.enabled) == ("cron", True, True)
@@ -224,12 +208,12 @@ async def test_what_cron_makes_is_left_to_cron(world):
     assert (await service.due(name="cron")).job is not None
 
 
-async def test_a_schedule_is_switched_and_deleted_by_its_name(world):
+async def test_a_schedule_is_switched_and_deleted_by_its_name(processes):
     """What does not exist is told; due times while it was off do not count."""
-    service = world.service()
-    await service.set(wish(Frequency.HOURLY))
+    service = processes.service()
+    await service.set(change(Frequency.HOURLY))
     off = await service.enable("default", enabled=False)
-    world.clock.at += timedelta(hours=5)
+    processes.clock.at += timedelta(hours=5)
     assert await service.consider("default") is None
     on = await service.enable("default", enabled=True)
     assert await service.consider("default") is None
@@ -251,49 +235,51 @@ async def test_a_schedule_is_switched_and_deleted_by_its_name(world):
         {"timezone": "Mars"},
     ],
 )
-async def test_a_schedule_without_due_times_is_refused(world, changes):
+async def test_a_schedule_without_due_times_is_refused(processes, changes):
     """Neither a frequency nor an expression, both, one that is none, or no such zone."""
     with pytest.raises(InvalidScheduleError):
-        await world.service().set(wish(Frequency.DAILY, **changes))
+        await processes.service().set(change(Frequency.DAILY, **changes))
 
-    assert not world.directory.exists()
+    assert not processes.directory.exists()
 
 
-async def test_a_damaged_file_is_told_and_left_as_it_is(world):
+async def test_a_damaged_file_is_told_and_left_as_it_is(processes):
     """By every call; nothing is scheduled by a guess."""
-    service = world.service()
-    await service.set(wish(Frequency.DAILY))
-    path = world.directory / "schedule.json"
+    service = processes.service()
+    await service.set(change(Frequency.DAILY))
+    path = processes.directory / "schedule.json"
     path.write_bytes(path.read_bytes()[:-9])
     before = path.read_bytes()
 
-    for call in (service.list(), service.due(force=True), service.set(wish(Frequency.DAILY))):
+    for call in (service.list(), service.due(force=True), service.set(change(Frequency.DAILY))):
         with pytest.raises(IntegrityError):
             await call
 
     assert path.read_bytes() == before
 
 
-async def test_changes_of_two_processes_at_once_are_all_kept(world):
+async def test_changes_of_two_processes_at_once_are_all_kept(processes):
     """Whoever changes one schedule does not undo what another one did to the others."""
-    services = [world.service() for _ in range(2)]
+    services = [processes.service() for _ in range(2)]
 
     await asyncio.gather(
         *(
-            services[number % 2].set(wish(Frequency.DAILY, name=f"s{number}"))
+            services[number % 2].set(change(Frequency.DAILY, name=f"s{number}"))
             for number in range(40)
         )
     )
 
-    assert {one.name for one in await services[0].list()} == {f"s{number}" for number in range(40)}
+    assert {schedule.name for schedule in await services[0].list()} == {
+        f"s{number}" for number in range(40)
+    }
 
 
-async def test_a_schedule_that_is_changed_while_it_runs_stays_changed(world):
+async def test_a_schedule_that_is_changed_while_it_runs_stays_changed(processes):
     """The run adds only what it has done."""
-    service = world.service()
-    await service.set(wish(Frequency.DAILY))
+    service = processes.service()
+    await service.set(change(Frequency.DAILY))
     due = await service.due()
-    await world.service().set(wish(Frequency.WEEKLY, ScheduleOptions(), enabled=False))
+    await processes.service().set(change(Frequency.WEEKLY, ScheduleOptions(), enabled=False))
     with pytest.raises(NotDueError):
         await perform(due)
     forced = await service.due(force=True)
@@ -311,9 +297,9 @@ async def test_a_backup_counts_though_its_schedule_cannot_be_written(
 ):
     """Somebody breaks schedule.json meanwhile: the backup is there, and the file left as it is."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
-    world = World(tmp_path / "backups", server.url + database)
-    service = world.service()
-    file = world.directory / "schedule.json"
+    processes = ScheduleProcesses(tmp_path / "backups", server.url + database)
+    service = processes.service()
+    file = processes.directory / "schedule.json"
 
     def listener(progress: Progress) -> None:
         if progress.phase is Phase.VERIFY:

@@ -52,9 +52,11 @@ def test_a_clock_that_moves_is_right(machine):
     for days in (0, 0.001, 30, 900):
         machine.passes(days=days)
         machine.witness.record({"a": NOON})
+        assert machine.witness.check({}).at == machine.at
     for minutes in (9, -9, 9):
         machine.at += timedelta(minutes=minutes)
         machine.witness.record({})
+        assert machine.witness.check({}).at == machine.at
 
 
 @pytest.mark.parametrize("jump", [YEAR, -YEAR, timedelta(minutes=11), -timedelta(minutes=11)])
@@ -75,7 +77,7 @@ def test_a_clock_that_was_set_is_noticed_until_it_is_right_again(machine, jump):
     assert machine.written() != before
 
 
-def test_asking_remembers_nothing(machine):
+def test_asking_records_nothing(machine):
     """A dry run leaves no trace."""
     before = machine.written()
     machine.passes(days=1)

@@ -58,8 +58,8 @@ def test_what_is_saved_is_read_newest_first(tmp_path):
 
     found = journals.all()
 
-    assert [one.began_at.second for one in found] == [3, 2, 1]
-    assert [one.phase for one in found] == [
+    assert [journal.began_at.second for journal in found] == [3, 2, 1]
+    assert [journal.phase for journal in found] == [
         RestorePhase.LOADING,
         RestorePhase.DONE,
         RestorePhase.LOADING,
@@ -72,7 +72,7 @@ def test_journals_of_one_moment_have_an_order(tmp_path):
     for number in (1, 3, 2):
         Journals(tmp_path).save(replace(journal(number), began_at=NOON))
 
-    found = [one.restore_id[-1] for one in Journals(tmp_path).all()]
+    found = [journal.restore_id[-1] for journal in Journals(tmp_path).all()]
 
     assert found == ["3", "2", "1"]
 
@@ -162,13 +162,13 @@ def test_journals_are_the_owners_alone(tmp_path):
     }
 
 
-def test_ids_of_recoveries_are_names_of_journals(tmp_path):
+def test_ids_of_restores_are_names_of_journals(tmp_path):
     """Every id that is made can be saved and found again."""
     made = {new_restore_id() for _ in range(20)}
     for restore_id in made:
         Journals(tmp_path).save(replace(OLD, restore_id=restore_id))
 
-    assert {one.restore_id for one in Journals(tmp_path).all()} == made
+    assert {journal.restore_id for journal in Journals(tmp_path).all()} == made
 
 
 def saved_old(path) -> None:
@@ -234,7 +234,7 @@ def test_whichever_call_of_a_removal_fails_the_journal_is_whole_or_gone(tmp_path
         assert files(path) == set()
 
 
-def test_whichever_call_of_a_look_fails_nothing_is_made_up(tmp_path):
+def test_whichever_call_of_a_read_fails_nothing_is_made_up(tmp_path):
     """An error, or all of it: an unreadable journal is not a missing one."""
     saved_old(tmp_path)
     Journals(tmp_path).save(journal(2))

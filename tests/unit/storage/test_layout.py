@@ -25,8 +25,8 @@ def test_a_name_is_taken_apart_as_it_was_made(backup_id, codec):
     assert name in layout.candidates(backup_id)
 
 
-def test_it_looks_as_in_the_customers_system():
-    """Date, time, id, extension."""
+def test_a_file_is_named_by_date_time_and_id():
+    """And the extension says how it is compressed."""
     name = BackupName(BackupId("backup_65ba1f2f3d4e5"), Codec.GZIP)
 
     assert name.file == "backup_2024-01-31_10-21-35_backup_65ba1f2f3d4e5.sql.gz"

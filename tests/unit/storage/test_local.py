@@ -35,13 +35,16 @@ def test_a_kept_file_stays_and_a_closed_one_goes(tmp_path):
     assert directory.read("a", 10) == b"one"
 
 
-def test_a_file_that_is_gone_already_is_discarded_in_peace(tmp_path):
+def test_a_file_that_is_gone_already_is_discarded_and_frees_its_name(tmp_path):
     """Cleaning up twice is no error."""
     file = LocalDirectory(tmp_path).create("a")
     (tmp_path / "a").unlink()
 
     file.discard()
     file.discard()
+
+    LocalDirectory(tmp_path).create("a").discard()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_removed_says_so(tmp_path):

@@ -129,13 +129,13 @@ def test_runs_without_a_common_resource_live_side_by_side(tmp_path):
     ]
 
     assert all(locks.is_held(f"run_{number:016x}") for number in range(len(keys)))
-    for one in held:
-        one.release()
-        one.release()
+    for lock in held:
+        lock.release()
+        lock.release()
     assert not any(locks.is_held(f"run_{number:016x}") for number in range(len(keys)))
 
 
-def test_a_run_that_is_forgotten_leaves_no_file(tmp_path):
+def test_a_run_that_is_deleted_leaves_no_file(tmp_path):
     """Only the files of resources stay, which are as many as there are resources."""
     locks = RunLocks(tmp_path)
     for number in range(20):
@@ -166,7 +166,7 @@ def test_nothing_is_made_by_asking(tmp_path):
     assert not (tmp_path / "absent").exists()
 
 
-def test_one_of_many_wins(tmp_path):
+def test_one_of_many_processes_gets_the_lock(tmp_path):
     """Of 200 threads one gets the resource; the others are refused, and name nobody else."""
     barrier = threading.Barrier(200)
 

@@ -46,7 +46,7 @@ def lines_of(text):
 
 
 def test_a_line_is_time_level_message_and_facts(log, capsys):
-    """The shape of the customer's own logs; no facts, no braces."""
+    """As docs/settings.md shows it; no facts, no braces."""
     start_logging(LogPlan())
     log.info("Starting", extra={"facts": {"backup_id": "b", "duration": 2.45}})
     log.warning("Removing an unfinished backup failed: %s", "x.partial")
@@ -103,7 +103,7 @@ def test_libraries_are_heard_in_the_same_form(log, capsys):
         logging.getLogger(name).info("information")
         logging.getLogger(name).warning("warning")
 
-    found = [(one["logger"], one["level"]) for one in lines_of(capsys.readouterr().err)]
+    found = [(line["logger"], line["level"]) for line in lines_of(capsys.readouterr().err)]
     assert found == [
         ("uvicorn.error", "info"),
         ("uvicorn.error", "warning"),
@@ -126,9 +126,9 @@ def test_the_level_is_the_least_that_is_logged(log, capsys, level):
 
     names = ["debug", "info", "warning", "error"]
     wanted = names[names.index(level) :]
-    assert [one for one in names if f": {one}\n" in found] == wanted
-    assert [one for one in names if f"other {one}" in found] == [
-        one for one in wanted if one in {"warning", "error"}
+    assert [name for name in names if f": {name}\n" in found] == wanted
+    assert [name for name in names if f"other {name}" in found] == [
+        name for name in wanted if name in {"warning", "error"}
     ]
 
 
@@ -209,7 +209,7 @@ async def test_tasks_and_threads_have_the_context_of_who_began_them(log, capsys)
 
     found = lines_of(capsys.readouterr().err)
     assert len(found) == 9
-    assert all(one.get("run_id") == one["event"] for one in found[:-1])
+    assert all(line.get("run_id") == line["event"] for line in found[:-1])
     assert "run_id" not in found[-1]
 
 
@@ -262,7 +262,7 @@ def test_a_file_without_old_ones_begins_anew(log, tmp_path):
     for number in range(60):
         log.info("line %d of many", number)
 
-    assert [one.name for one in tmp_path.iterdir()] == ["backstay.log"]
+    assert [path.name for path in tmp_path.iterdir()] == ["backstay.log"]
     assert path.stat().st_size <= 1024
     assert path.read_text().splitlines()[-1].endswith("line 59 of many")
 

@@ -65,26 +65,26 @@ def test_no_secret_of_the_settings_is_ever_told(log, capsys, form, name):  # noq
     settings = Settings.model_validate({**SECRETS, "log_format": form})
     log_by(settings)
     text = SECRETS[name]
-    for one in (text, *text.split(), *(part for part in HIDDEN if part in text)):
+    for piece in (text, *text.split(), *(part for part in HIDDEN if part in text)):
         extra = {
             "facts": {
-                "plain": one,
-                "nested": [{"deep": (one, {one: {"deeper": one.encode()}})}],
-                "object": SecretStr(one),
-                "error": ValueError(one),
+                "plain": piece,
+                "nested": [{"deep": (piece, {piece: {"deeper": piece.encode()}})}],
+                "object": SecretStr(piece),
+                "error": ValueError(piece),
             }
         }
-        log.info("told %s", one, extra=extra)
-        log.error("failed: %r", one, exc_info=chained(one))
-        logging.getLogger("uvicorn.error").warning("%s", one)
+        log.info("told %s", piece, extra=extra)
+        log.error("failed: %r", piece, exc_info=chained(piece))
+        logging.getLogger("uvicorn.error").warning("%s", piece)
         logging.getLogger("apscheduler.executors").error(
-            "Job %r failed", one, exc_info=chained(one)
+            "Job %r failed", piece, exc_info=chained(piece)
         )
     written = capsys.readouterr().err
 
     assert written.count("told") > 0
     shown = (written, written.encode().decode("unicode_escape", errors="replace"))
-    assert [one for one in HIDDEN if any(one in text for text in shown)] == []
+    assert [hidden for hidden in HIDDEN if any(hidden in text for text in shown)] == []
 
 
 MASKED = [
@@ -178,7 +178,7 @@ SLOW = [
 ]
 
 
-@pytest.mark.parametrize("text", SLOW, ids=lambda one: one[:12])
+@pytest.mark.parametrize("text", SLOW, ids=lambda text: text[:12])
 def test_no_text_takes_long(text):
     """Made by somebody to be slow, it takes moments, and what is too long is cut."""
     begun = time.process_time()

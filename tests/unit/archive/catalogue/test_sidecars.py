@@ -22,9 +22,9 @@ CHECK = Check(NOON, success=True, seconds=1.5)
 def test_what_is_noted_is_there_for_the_next_process(tmp_path):
     """Whoever notes one thing leaves the others."""
     catalogue, manifest = make_backup(tmp_path)
-    catalogue.change_notes(manifest.backup_id, lambda one: replace(one, pin=PIN))
+    catalogue.change_notes(manifest.backup_id, lambda notes: replace(notes, pin=PIN))
     catalogue.change_notes(
-        manifest.backup_id, lambda one: replace(one, checks={**one.checks, "hashes": CHECK})
+        manifest.backup_id, lambda notes: replace(notes, checks={**notes.checks, "hashes": CHECK})
     )
 
     assert Catalogue(tmp_path).notes(manifest.backup_id) == Notes(PIN, {"hashes": CHECK})
@@ -36,7 +36,7 @@ def test_notes_of_what_is_not_there_are_empty_and_cannot_be_made(tmp_path):
         catalogue = Catalogue(path)
         assert catalogue.notes(backup_id_of(1)) == Notes()
         with pytest.raises(BackupNotFoundError):
-            catalogue.change_notes(backup_id_of(1), lambda one: one)
+            catalogue.change_notes(backup_id_of(1), lambda notes: notes)
 
 
 def test_damaged_notes_are_told_and_stay(tmp_path):
@@ -46,7 +46,7 @@ def test_damaged_notes_are_told_and_stay(tmp_path):
     notes.write_bytes(b"[]")
     for use in (
         lambda: catalogue.notes(manifest.backup_id),
-        lambda: catalogue.change_notes(manifest.backup_id, lambda one: one),
+        lambda: catalogue.change_notes(manifest.backup_id, lambda notes: notes),
         lambda: catalogue.delete(manifest.backup_id),
     ):
         with pytest.raises(ChecksumMismatchError):
@@ -58,11 +58,11 @@ def test_a_deletion_takes_the_notes_along(tmp_path):
     """Unless the backup is pinned, or read by somebody; both change nothing."""
     catalogue, manifest = make_backup(tmp_path)
     name = manifest.backup_id
-    catalogue.change_notes(name, lambda one: replace(one, pin=PIN))
+    catalogue.change_notes(name, lambda notes: replace(notes, pin=PIN))
     before = leftovers(tmp_path)
     with pytest.raises(BackupPinnedError, match="by ann: for ever"):
         catalogue.delete(name)
-    catalogue.change_notes(name, lambda one: replace(one, pin=None))
+    catalogue.change_notes(name, lambda notes: replace(notes, pin=None))
     with catalogue.open(name):
         assert catalogue.is_in_use(name)
         with pytest.raises(BackupInUseError):

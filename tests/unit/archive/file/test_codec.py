@@ -15,7 +15,7 @@ COMPRESSED = st.sampled_from([Codec.GZIP, Codec.ZSTD])
 
 
 @given(codec=CODECS, pieces=st.lists(st.binary(max_size=5000)), cut=st.integers(1, 4000))
-def test_round_trip(codec, pieces, cut):
+def test_every_codec_gives_the_bytes_back(codec, pieces, cut):
     """Any pieces come back whole and in blocks, whatever the blocks are."""
     raw = b"".join(pieces)
     data = codecs.compress(codec, pieces)

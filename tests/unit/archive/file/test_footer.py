@@ -50,7 +50,7 @@ def test_lines_are_short_and_the_text_comes_back():
     assert read_footer(text, source="x") == manifest
 
 
-def test_lines_before_it_belong_to_the_member():
+def test_lines_before_the_footer_belong_to_the_member():
     """A footer member may begin with SQL that closes the session."""
     closing = b"SET FOREIGN_KEY_CHECKS=1;\n"
     text = closing + footer(draft(), before=len(closing))
@@ -59,7 +59,7 @@ def test_lines_before_it_belong_to_the_member():
     assert read_footer(text, source="x") == draft()
 
 
-def test_its_length_is_read_from_its_end():
+def test_the_length_of_a_footer_is_read_from_its_end():
     """The last line alone tells where a plain file's footer begins."""
     text = footer(draft())
 

@@ -26,9 +26,12 @@ def with_statement(manifest, member_kind: MemberKind, **changes):
     return replace(manifest, members=tuple(members))
 
 
-def test_a_published_manifest_passes(manifest):
-    """What the writer makes is possible."""
+def test_a_published_manifest_adds_up(manifest):
+    """What the writer makes passes, and its statements hold the rows that it counts."""
     check_index(manifest)
+
+    rows = [statement.rows for member in manifest.members for statement in member.statements]
+    assert sum(rows) == manifest.rows_count > 0
 
 
 @pytest.mark.parametrize(

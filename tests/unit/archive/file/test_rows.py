@@ -74,7 +74,7 @@ def test_a_cut_statement_is_noticed(rows, data):
         b"DELETE FROM `t`;\n",
     ],
 )
-def test_anything_else_is_refused(sql):
+def test_a_statement_that_the_dump_never_writes_is_refused(sql):
     """What the dump never writes is damage, however plausible."""
     with pytest.raises(ChecksumMismatchError):
         count_rows(sql, source="x")

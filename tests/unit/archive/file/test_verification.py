@@ -99,7 +99,7 @@ def test_rows_that_are_not_there_are_found(tmp_path):
         verify(catalogue, manifest, VerifyLevel.CONTENT)
 
 
-def test_it_can_be_stopped(tmp_path):
+def test_a_verification_can_be_stopped(tmp_path):
     """Between two members."""
     catalogue, manifest = make_backup(tmp_path)
     stop = threading.Event()

@@ -35,7 +35,7 @@ def prepared(path, kernel=None) -> LocalDirectory:
     return directory
 
 
-def test_it_is_a_member_sink(tmp_path):
+def test_a_writer_is_a_member_sink(tmp_path):
     """The engine writes to the protocol."""
     sink: MemberSink = ArchiveWriter(LocalDirectory(tmp_path), BACKUP, Codec.GZIP)
 
@@ -246,7 +246,7 @@ async def test_a_backup_is_never_written_twice(tmp_path):
     assert len(Catalogue(directory).entries()) == 1
 
 
-async def test_the_duration_is_asked_for_last(tmp_path):
+async def test_the_duration_is_read_last(tmp_path):
     """Verification counts, publication does not."""
     seen: list[MemberEntry] = []
     async with ArchiveWriter(prepared(tmp_path), BACKUP, Codec.GZIP) as writer:

@@ -57,11 +57,11 @@ def test_one_instant_has_one_digest():
 
 
 @given(EVENTS, EVENTS)
-def test_no_two_events_have_one_digest(one, other):
+def test_no_two_events_have_one_digest(event, other):
     """Every field counts, and where one ends and the next begins."""
-    same = seal(1, one, GENESIS).digest == seal(1, other, GENESIS).digest
+    same = seal(1, event, GENESIS).digest == seal(1, other, GENESIS).digest
 
-    assert same == (one == other)
+    assert same == (event == other)
 
 
 def test_number_and_predecessor_count():

@@ -10,7 +10,7 @@ from app.errors import InvalidRequestError
 
 def test_each_role_may_do_what_those_before_it_may():
     """And nothing more."""
-    allowed = {(one, needed) for one, needed in product(Role, Role) if one.allows(needed)}
+    allowed = {(role, needed) for role, needed in product(Role, Role) if role.allows(needed)}
 
     assert allowed == {
         (Role.VIEWER, Role.VIEWER),

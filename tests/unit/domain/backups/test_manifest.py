@@ -19,7 +19,7 @@ def test_a_manifest_comes_back():
     assert from_json(to_json(MANIFEST), source="x") == MANIFEST
 
 
-def test_it_is_one_line_of_json_with_its_own_checksum():
+def test_a_manifest_is_one_line_of_json_with_its_own_checksum():
     """Any JSON reader takes it; its last key is the digest of all before it."""
     data = to_json(MANIFEST)
 

@@ -41,7 +41,7 @@ def test_a_backup_far_from_those_before_it_is_unusual(raw_size, rows, found):
     assert find_size_anomaly(entry(3, raw_size, rows), USUAL, 0) == ""
 
 
-def test_it_is_compared_with_its_like_only():
+def test_a_backup_is_compared_with_its_like_only():
     """Same schedule, same request, made before; with less than three of those, with nothing."""
     new = entry(9, 9)
 

@@ -1,4 +1,4 @@
-"""Rehearsals: what is kept of them, and what they find."""
+"""Dry runs and drills: what is kept of them, and what they find."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

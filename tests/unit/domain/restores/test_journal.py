@@ -87,7 +87,7 @@ def test_a_journal_comes_back(journal):
     assert decode_journal(encode_journal(journal), source="x") == journal
 
 
-def test_it_is_json_for_people():
+def test_a_journal_is_json_for_people():
     """Whoever must put things right by hand can read which schemas are whose."""
     data = encode_journal(JOURNAL)
 
@@ -96,7 +96,7 @@ def test_it_is_json_for_people():
     assert json.loads(data)["swaps"][0]["source"] == "shop__bk_new_0123456789ab"
 
 
-def test_it_names_the_databases_that_it_changes():
+def test_a_journal_names_the_databases_that_it_changes():
     """In the order of its swaps."""
     assert JOURNAL.targets == ("shop",)
 
@@ -139,7 +139,7 @@ def test_a_journal_of_another_version_is_refused(key, value):
 
 @pytest.mark.parametrize("key", ["recovery_id", "phase", "swaps", "server"])
 def test_a_journal_without_a_fact_is_refused(key):
-    """Nothing that a recovery needs has a default."""
+    """Nothing that a restore needs has a default."""
     facts = json.loads(encode_journal(JOURNAL))
     del facts[key]
 

@@ -8,7 +8,7 @@ from app.domain.runs.progress import Pace, Phase, Progress, ProgressReport
 def test_counters_add_up_and_the_listener_hears_each_change():
     """Rows, bytes and tables are counted from the moment that totals are known."""
     heard = []
-    progress = Progress(listener=lambda one: heard.append((one.phase, one.rows_done)))
+    progress = Progress(listener=lambda report: heard.append((report.phase, report.rows_done)))
 
     progress.enter(Phase.DUMP)
     progress.moved("a.t", rows=9, size=9)

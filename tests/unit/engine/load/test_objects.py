@@ -34,7 +34,9 @@ EVERYTHING = [
 
 def about(*keys: tuple[ObjectKind, str]) -> list[SavedStatement]:
     """Choose statements, without those that set the session."""
-    return [one for one in _statements_about(keys, EVERYTHING) if one is not SESSION]
+    return [
+        statement for statement in _statements_about(keys, EVERYTHING) if statement is not SESSION
+    ]
 
 
 def test_a_name_says_nothing_without_its_kind():

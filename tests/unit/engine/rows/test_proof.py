@@ -31,6 +31,6 @@ def test_one_range_without_bounds_is_the_whole_table():
     ],
     ids=["empty", "two", "lower", "upper", "sliced"],
 )
-def test_rows_may_hide_outside_of_bounds(members):
+def test_a_table_whose_rows_may_hide_outside_of_bounds_is_not_all_read(members):
     """An empty table, several ranges, bounds and sliced rows still need the count."""
     assert not reads_all(members)

@@ -45,9 +45,9 @@ def test_tables_of_one_name_in_other_databases_are_others():
 @given(BINDINGS, TABLES)
 def test_the_border_is_the_same_from_both_sides(bindings, moving):
     """What stays as child of the moving tables leaves as child of the others."""
-    every = {(one.database, one.table) for one in bindings}
-    every |= {(one.parent_database, one.parent) for one in bindings}
-    others = every - {(one.database, one.name) for one in moving}
+    every = {(key.database, key.table) for key in bindings}
+    every |= {(key.parent_database, key.parent) for key in bindings}
+    others = every - {(table.database, table.name) for table in moving}
 
     staying, leaving = crossing(bindings, moving)
     back = crossing(bindings, [TableRef(*other, "") for other in others])

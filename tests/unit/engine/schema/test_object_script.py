@@ -55,7 +55,7 @@ def test_views_come_after_those_they_need():
     ]  # fmt: skip
 
 
-def test_views_in_a_circle_end():
+def test_views_that_need_each_other_are_written_once_each():
     """Views that name each other are written once each."""
     found = write(view("a", "select 1 from `b`"), view("b", "select 1 from `a`"))
 
@@ -72,7 +72,11 @@ def test_functions_on_views_get_a_stub_first():
         ("placeholder", "v"), ("placeholder", "f"), ("routine", "g"),
         ("view", "v"), ("placeholder", "f"), ("routine", "f"),
     ]  # fmt: skip
-    stub = next(one for one in found if one.kind is StatementKind.PLACEHOLDER and one.name == "f")
+    stub = next(
+        statement
+        for statement in found
+        if statement.kind is StatementKind.PLACEHOLDER and statement.name == "f"
+    )
     assert b"RETURN NULL" in stub.sql
     assert b"`v`" not in stub.sql
 
@@ -94,17 +98,17 @@ def test_events_are_enabled_last():
 
     assert named(found) == [("trigger", "r"), ("event", "e"), ("enable-event", "e")]
     assert b"PRESERVE DISABLE" in b"".join(
-        one.sql for one in found if one.kind is StatementKind.EVENT
+        statement.sql for statement in found if statement.kind is StatementKind.EVENT
     )
     assert found[-2].sql == b"ALTER DEFINER=`root`@`%` EVENT `e` ENABLE;\n"
 
 
 def test_views_lose_their_own_database_only_when_asked():
     """A file of one database loads into any; one of several names each."""
-    one = view("v", "select 1 from `db`.`t`")
+    defined = view("v", "select 1 from `db`.`t`")
 
-    plain = [s.sql for s in write(one) if s.kind is StatementKind.VIEW]
-    full = [s.sql for s in write(one, plain_names=False) if s.kind is StatementKind.VIEW]
+    plain = [s.sql for s in write(defined) if s.kind is StatementKind.VIEW]
+    full = [s.sql for s in write(defined, plain_names=False) if s.kind is StatementKind.VIEW]
     assert b"`db`" not in plain[0]
     assert b"`db`.`t`" in full[0]
 
@@ -135,14 +139,16 @@ def test_what_the_client_would_change_is_prepared(body, charset, prepared):
     sql = f"CREATE {DEFINER} FUNCTION `f`() RETURNS int(11)\nRETURN {body}"
     found = write(make(ObjectKind.FUNCTION, "f", sql, charset=charset))
 
-    (made,) = [one for one in found if one.kind is StatementKind.ROUTINE]
+    (made,) = [statement for statement in found if statement.kind is StatementKind.ROUTINE]
     assert (made.sql == b"EXECUTE IMMEDIATE @backstay_sql;\n") is prepared
 
 
 def test_a_delimiter_is_one_that_the_body_does_not_hold():
     """Nothing in a body ends it early."""
     body = "'x;;' || '$backstay0$'"
-    text = b"".join(one.sql for one in write(function("f", body), prepared=False)).decode()
+    text = b"".join(
+        statement.sql for statement in write(function("f", body), prepared=False)
+    ).decode()
 
     assert "DELIMITER $backstay1$\n" in text
 
@@ -155,7 +161,7 @@ def test_a_database_collation_of_old_is_given_for_a_moment():
         "CREATE PROCEDURE `p`()\nSELECT 1",
         database_collation="latin1_bin",
     )
-    collations = [one.sql for one in write(old) if b"ALTER DATABASE" in one.sql]
+    collations = [statement.sql for statement in write(old) if b"ALTER DATABASE" in statement.sql]
 
     assert collations == [
         b"ALTER DATABASE COLLATE = 'latin1_bin';\n",
@@ -169,9 +175,11 @@ def test_an_enabled_event_remembers_the_collation_its_database_had():
     sql = f"CREATE {DEFINER} EVENT `e` {when} ENABLE DO SELECT 1"
     event = make(ObjectKind.EVENT, "e", sql, database_collation="latin1_bin", time_zone="SYSTEM")
     found = list(write(event))
-    enabling = next(i for i, one in enumerate(found) if one.kind is StatementKind.ENABLE_EVENT)
+    enabling = next(
+        i for i, statement in enumerate(found) if statement.kind is StatementKind.ENABLE_EVENT
+    )
     before, after = (
-        [one.sql for one in part if b"ALTER DATABASE" in one.sql]
+        [statement.sql for statement in part if b"ALTER DATABASE" in statement.sql]
         for part in (found[:enabling], found[enabling:])
     )
 

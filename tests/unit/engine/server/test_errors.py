@@ -1,4 +1,4 @@
-"""Errors of the driver become ours, without a word that a customer or a thief could use."""
+"""Errors of the driver become ours, without a word of the rows they are about."""
 
 import ssl
 
@@ -25,7 +25,7 @@ TALKATIVE = [
 
 
 @pytest.mark.parametrize(("number", "text"), TALKATIVE)
-def test_no_row_data_in_quiet_statements(number, text):
+def test_an_error_of_a_redacted_statement_tells_no_row(number, text):
     """What the server says of a statement with rows in it is replaced by a meaning of ours."""
     error = translate(pymysql.err.DataError(number, text), redact=True)
 
@@ -35,7 +35,7 @@ def test_no_row_data_in_quiet_statements(number, text):
     assert ROW not in f"{error} {error!r} {error.hint} {error.args}"
 
 
-def test_words_of_the_server_where_there_are_no_rows():
+def test_a_statement_without_rows_keeps_the_servers_words():
     """A statement about definitions keeps what the server says, because it helps."""
     error = translate(pymysql.err.ProgrammingError(1146, "Table 'd.t' doesn't exist"))
 
@@ -43,7 +43,7 @@ def test_words_of_the_server_where_there_are_no_rows():
 
 
 @pytest.mark.parametrize("number", [0, 1053, 1317, 1927, 2006, 2013])
-def test_lost_connections(number):
+def test_a_lost_connection_may_be_tried_again(number):
     """Whatever number a lost connection comes with, it is one error, and can be tried again."""
     error = translate(pymysql.err.OperationalError(number, f"near '{ROW}'"), redact=True)
 
@@ -54,7 +54,7 @@ def test_lost_connections(number):
 
 
 @pytest.mark.parametrize("exc", [OSError(ROW), EOFError(ROW), pymysql.err.InterfaceError(0, ROW)])
-def test_broken_transports(exc):
+def test_a_broken_transport_is_a_lost_connection(exc):
     """An error below the driver is a lost connection, and its words are not passed on."""
     error = translate(exc)
 
@@ -89,7 +89,7 @@ def test_broken_transports(exc):
         (1419, "You do not have the SUPER privilege", TRUST_HINT),
     ],
 )
-def test_denied_statements_name_the_grant(number, text, grant):
+def test_a_denied_statement_names_the_grant(number, text, grant):
     """A missing right comes with the statement that gives it."""
     error = translate(pymysql.err.OperationalError(number, text), redact=True)
 
@@ -97,7 +97,7 @@ def test_denied_statements_name_the_grant(number, text, grant):
     assert grant in error.hint
 
 
-def test_unsafe_functions_name_the_setting():
+def test_an_unsafe_function_names_the_setting():
     """A function that the binary log refuses comes with the exact SET GLOBAL."""
     error = translate(pymysql.err.OperationalError(1418, "This function has none of ..."))
 
@@ -105,7 +105,7 @@ def test_unsafe_functions_name_the_setting():
     assert "SET GLOBAL log_bin_trust_function_creators = 1;" in error.hint
 
 
-def test_reasons_without_a_connection():
+def test_the_deepest_cause_with_words_is_the_reason():
     """Who does not answer is told by the deepest cause that has words."""
     outer = pymysql.err.OperationalError(2003, "Can't connect to MySQL server on 'secret-host'")
     outer.__cause__ = ConnectionRefusedError(111, "Connection refused")

@@ -50,7 +50,7 @@ async def grants_of(*lines):
     return await read_grants(FakeSession(lines))  # type: ignore[arg-type]  # all that is asked of it
 
 
-async def test_global_grants():
+async def test_a_global_right_holds_everywhere():
     """A right on everything holds everywhere, and nothing else does."""
     grants = await grants_of(
         "GRANT SELECT, RELOAD, BINLOG MONITOR ON *.* TO `u`@`%` IDENTIFIED BY PASSWORD '*X' WITH GRANT OPTION"
@@ -62,14 +62,14 @@ async def test_global_grants():
     assert not grants.allows("TRIGGER", "any")
 
 
-async def test_all_privileges():
+async def test_all_privileges_is_every_right_in_its_scope():
     """ALL PRIVILEGES is every right, in its scope."""
     grants = await grants_of(
         "GRANT USAGE ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON `shop`.* TO `u`@`%`"
     )
 
     assert missing_for_restore(grants, ["shop"]) == []
-    assert [one.right for one in missing_for_backup(grants, ["shop"]) if one.required] == []
+    assert [gap.right for gap in missing_for_backup(grants, ["shop"]) if gap.required] == []
     assert not grants.allows("SELECT", "shop2")
 
 
@@ -101,14 +101,14 @@ async def test_all_privileges():
         ("`a\n%`.*", "a\nb", True),
     ],
 )
-async def test_wildcards_in_scopes(scope, database, covered):
+async def test_underscore_and_percent_are_wildcards_unless_escaped(scope, database, covered):
     """Underscore and percent are wildcards unless escaped; what Python's globs know is plain text."""
     grants = await grants_of(f"GRANT SELECT ON {scope} TO `u`@`%`")
 
     assert grants.allows("SELECT", database) is covered
 
 
-async def test_grants_on_tables_and_columns():
+async def test_a_right_on_a_table_is_none_on_its_database():
     """A right on a table or on columns is not one on its database, but on some of it."""
     grants = await grants_of(
         "GRANT SELECT (`a`, `b`), INSERT ON `shop`.`users` TO `u`@`%`",
@@ -121,7 +121,7 @@ async def test_grants_on_tables_and_columns():
     assert not grants.allows_some("TRIGGER", "sho")
 
 
-async def test_scopes_with_spaces():
+async def test_a_scope_may_hold_a_space():
     """A database's name may hold a space."""
     grants = await grants_of("GRANT SELECT ON `my shop`.* TO `u`@`%`")
 
@@ -135,7 +135,7 @@ async def test_a_right_on_columns_is_none_on_the_table():
     assert not grants.allows_some("SELECT", "shop")
 
 
-async def test_roles_and_other_lines():
+async def test_lines_about_roles_and_proxies_are_no_rights():
     """Lines about roles and proxies are no rights; those of an active role stand on lines of their own."""
     grants = await grants_of(
         "GRANT `reader` TO `u`@`%`",
@@ -160,7 +160,7 @@ async def test_two_lines_of_one_scope_add_up():
 @pytest.mark.parametrize("right", ALL_FOR_BACKUP.split(", "))
 async def test_each_missing_right_is_named(right):
     """A backup without one right is refused with the GRANT that mends it."""
-    others = ", ".join(one for one in ALL_FOR_BACKUP.split(", ") if one != right)
+    others = ", ".join(other for other in ALL_FOR_BACKUP.split(", ") if other != right)
     grants = await grants_of(f"GRANT {others} ON `shop`.* TO `u`@`%`")
 
     with pytest.raises(PermissionDeniedError, match=f"lacks {right} on `shop`") as caught:
@@ -169,14 +169,14 @@ async def test_each_missing_right_is_named(right):
     assert f"GRANT {right} ON `shop`.* TO 'it\\'s'@'%';" in (caught.value.hint or "")
 
 
-def test_wishes_do_not_refuse():
+def test_a_right_that_only_makes_it_better_refuses_nothing():
     """Without RELOAD a backup takes a lower rung, and says what would help."""
     grants = Grants("'u'@'%'", MARIADB, RIGHTS)
 
     found = missing_for_backup(grants, ["shop"])
 
-    assert {"RELOAD", "BINLOG MONITOR"} <= {one.right for one in found}
-    assert not any(one.required for one in found)
+    assert {"RELOAD", "BINLOG MONITOR"} <= {gap.right for gap in found}
+    assert not any(gap.required for gap in found)
     require(found)
 
 
@@ -199,12 +199,12 @@ async def test_rights_in_scratch_schemas_are_named_by_their_pattern():
 
     found = missing_in_scratch(grants, {"shop__bk_new_0123456789ab": r"shop\_\_bk\_%"})
 
-    assert [one.right for one in found] == ["DROP"]
+    assert [gap.right for gap in found] == ["DROP"]
     assert found[0].grant == r"GRANT DROP ON `shop\_\_bk\_%`.* TO 'it\'s'@'%';"
     assert found[0].required
 
 
-async def test_who_may_everything_lacks_nothing_in_scratch_schemas():
+async def test_all_privileges_lack_nothing_in_scratch_schemas():
     """Nor does anybody where there are none."""
     scratch = {"shop__bk_new_0123456789ab": r"shop\_\_bk\_%"}
 
@@ -233,8 +233,8 @@ def test_objects_of_others_need_a_right_of_their_own(rights, definers, missing):
 
     found = missing_for_definers(grants, definers)
 
-    assert [one.right for one in found] == (["SET USER"] if missing else [])
-    assert all(one.grant == "GRANT SET USER ON *.* TO 'u'@'%';" and one.required for one in found)
+    assert [gap.right for gap in found] == (["SET USER"] if missing else [])
+    assert all(gap.grant == "GRANT SET USER ON *.* TO 'u'@'%';" and gap.required for gap in found)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_routines_of_others_cannot_be_read_back_without_their_right(
 
     found = missing_for_bodies(grants, definers)
 
-    assert [(one.right, one.scope) for one in found] == [("SELECT", "`mysql`.`proc`")] * missing
+    assert [(gap.right, gap.scope) for gap in found] == [("SELECT", "`mysql`.`proc`")] * missing
 
 
 def test_owners_that_are_guarded_need_a_right_of_their_own():

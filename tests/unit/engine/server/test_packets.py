@@ -73,7 +73,7 @@ def test_a_value_longer_than_a_packet_is_put_together():
         assert rows.over
 
 
-def test_it_says_how_much_is_missing():
+def test_a_cut_packet_says_how_much_is_missing():
     """So that a long row is waited for, not looked at again with each piece."""
     data = packets([payload(b"x" * 1000)], 1)
     rows = RowPackets(1)

@@ -76,14 +76,14 @@ def test_unqualify_leaves_other_databases(name, other):
 
 def test_fingerprints_ignore_name_counter_and_directory():
     """A table is the same in a database of another name, with another counter, in another place."""
-    one = "CREATE TABLE `t` (`a` int DEFAULT nextval(`x`.`s`)) ENGINE=InnoDB AUTO_INCREMENT=5"
+    numbered = "CREATE TABLE `t` (`a` int DEFAULT nextval(`x`.`s`)) ENGINE=InnoDB AUTO_INCREMENT=5"
     two = (
         "CREATE TABLE `t` (`a` int DEFAULT nextval(`y`.`s`)) ENGINE=InnoDB"
         " DATA DIRECTORY='/tmp/' INDEX DIRECTORY='/tmp/'"
     )
 
-    assert ddl.fingerprint(one, "x") == ddl.fingerprint(two, "y")
-    assert ddl.fingerprint(one, "x") != ddl.fingerprint(two, "x")
+    assert ddl.fingerprint(numbered, "x") == ddl.fingerprint(two, "y")
+    assert ddl.fingerprint(numbered, "x") != ddl.fingerprint(two, "x")
     assert ddl.fingerprint("COMMENT ' AUTO_INCREMENT=5'", "x") != ddl.fingerprint("COMMENT ''", "x")
 
 
@@ -233,7 +233,7 @@ def test_foreign_keys_are_found_whatever_the_names(keys, column, comment):
 
 
 @given(COLUMNS, NAMES, COLUMNS, st.just("") | NAMES)
-def test_columns_and_parent_of_a_foreign_key(columns, parent, theirs, database):
+def test_a_foreign_key_tells_its_columns_and_its_parent(columns, parent, theirs, database):
     """They come back as they were printed, on either side."""
     clause = printed(columns, parent, theirs, database, TAIL)
 

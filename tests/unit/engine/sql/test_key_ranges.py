@@ -77,7 +77,7 @@ def test_names_are_quoted():
         "'123e4567-e89b-12d3-a456-426655440000'",
     ],
 )
-def test_literals_are_bounds(bound):
+def test_a_literal_of_the_server_is_a_bound(bound):
     """What the server prints as a literal is taken."""
     assert bound in Range((bound,), (bound,)).where(["k"])
 
@@ -98,7 +98,7 @@ def test_literals_are_bounds(bound):
         "_x X'zz'",
     ],
 )
-def test_anything_else_is_refused(bound):
+def test_what_is_no_literal_is_refused_as_a_bound(bound):
     """A manifest cannot bring SQL into a query through a bound."""
     with pytest.raises(ManifestError):
         Range((bound,)).where(["k"])

@@ -38,7 +38,7 @@ def column(kind, *, name="c", nullable=False, charset="", full=""):
         ("text", "sjis", "CONCAT('_sjis X''', HEX(`c`), '''')"),
     ],
 )
-def test_literals_by_type(kind, charset, expression):
+def test_each_type_is_read_by_its_own_expression(kind, charset, expression):
     """Each type has its own way to text and back without loss."""
     assert literals.literal(column(kind, charset=charset), MARIADB) == expression
 
@@ -83,7 +83,7 @@ def test_an_unknown_type_is_refused():
         ("blob", False, False),
     ],
 )
-def test_what_may_bound_a_range(kind, nullable, can):
+def test_only_types_with_an_exact_order_bound_a_range(kind, nullable, can):
     """Only types whose order and equality survive a literal are bounds, and never with NULLs."""
     assert literals.can_bound(column(kind, nullable=nullable)) is can
 
@@ -109,7 +109,7 @@ def test_rows_of_a_stream_are_null_rather_than_wrong(kind):
     assert text.startswith("IF(OCTET_LENGTH(`c`) * 3 > @@max_allowed_packet, NULL, ")
 
 
-def test_a_row_without_columns():
+def test_a_row_without_columns_is_an_empty_text():
     """A table of generated columns only has rows, of nothing."""
     assert literals.row([]) == "CAST('' AS BINARY)"
 

@@ -20,7 +20,7 @@ def column(data_type: str, column_type: str = "", charset: str = "") -> ColumnEn
         column("varchar", charset="sjis"),
         column("text", charset="ucs2"),
     ],
-    ids=lambda one: one.column_type,
+    ids=lambda case: case.column_type,
 )
 def test_ambiguous_columns_are_inserted(refused):
     """A label that is a number, and a text kept in another character set, need an INSERT."""
@@ -30,7 +30,7 @@ def test_ambiguous_columns_are_inserted(refused):
 @pytest.mark.parametrize(
     "plain",
     [column("int"), column("varchar", charset="utf8mb4"), column("enum", "enum('a','b')")],
-    ids=lambda one: one.column_type,
+    ids=lambda case: case.column_type,
 )
 def test_plain_columns_are_read_as_they_are(plain):
     """A literal that LOAD DATA reads like an INSERT goes straight into its column."""

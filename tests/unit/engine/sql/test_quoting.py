@@ -22,7 +22,7 @@ def test_percent_signs_are_not_doubled():
     assert quote("%s %(x)s 100%") == "`%s %(x)s 100%`"
 
 
-def test_qualified_names():
+def test_both_parts_of_a_qualified_name_are_quoted():
     """Both parts are quoted for themselves."""
     assert qualified("a.b", "c`d") == "`a.b`.`c``d`"
 

@@ -65,11 +65,11 @@ def test_names_of_scratch_schemas_begin_as_the_database(database):
     assert len(name) == min(len(database) + 21, MOST_NAME_CHARACTERS)
 
 
-def test_every_recovery_has_schemas_of_its_own():
+def test_every_restore_has_schemas_of_its_own():
     """Ids are drawn at random, and all of one is in the names."""
     ids = {new_restore_id() for _ in range(100)}
 
-    assert len({staging_name("x" * 64, one) for one in ids}) == 100
+    assert len({staging_name("x" * 64, restore_id) for restore_id in ids}) == 100
 
 
 @pytest.mark.parametrize(

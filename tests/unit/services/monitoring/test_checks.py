@@ -1,40 +1,25 @@
 """Checks of stored backups: what they find on real files, what they keep of it, and who hears of it."""
 
 import asyncio
-import logging
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-import pytest_asyncio
 
 from app.domain.alerts.alert import AlertKind
-from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Manifest
 from app.domain.checks import CheckResult
 from app.domain.runs.run import Origin, Run, RunKind, RunState
 from app.errors import (
-    BackupNotFoundError,
-    ChecksumMismatchError,
     TruncatedFileError,
 )
 from app.services.runs.service import RunService
-from app.storage.local import LocalDirectory
 from app.storage.run_locks import Resource, RunLocks
-from tests.fixtures.archives import NOON, write_backup
-from tests.fixtures.health import Installation, damage
-from tests.fixtures.kernels import CountingKernel
+from tests.fixtures.archives import NOON
+from tests.fixtures.monitored_installation import MonitoredInstallation, damage
 
 
 DAMAGED = AlertKind.VERIFICATION
-
-
-@pytest_asyncio.fixture
-async def here(tmp_path):
-    """An installation whose server is away; nothing is drilled."""
-    made = Installation(tmp_path, drill_days=0)
-    yield made
-    await made.close()
 
 
 def code(result: CheckResult) -> str:
@@ -42,203 +27,199 @@ def code(result: CheckResult) -> str:
     return result.failure.code if result.failure else ""
 
 
-async def make(here: Installation, count: int = 1) -> list[Manifest]:
-    """Make some backups."""
-    here.catalogue.directory.prepare()
-    return [await write_backup(here.catalogue.directory, number) for number in range(count)]
-
-
-async def test_a_flipped_byte_is_found_when_bytes_are_due_and_rings(here):
+async def test_a_flipped_byte_is_found_when_bytes_are_due_and_raises_an_alert(installation):
     """The pass goes on, the result stays with the backup, and a right size does not excuse it."""
-    first, second = await make(here, 2)
-    damage(here.path, first)
-    here.clock.go(days=1)
-    assert [one.what for one in await here.checks.run_due()] == ["size", "size"]
-    assert here.alerts.raised == {}
+    first, second = await installation.write_backups(2)
+    damage(installation.path, first)
+    installation.clock.advance(days=1)
+    assert [check.what for check in await installation.checks.run_due()] == ["size", "size"]
+    assert installation.alerts.raised == {}
 
-    here.clock.go(days=7)
-    found = await here.checks.run_due(everything=True)
-    here.clock.go(days=1)
-    await here.checks.run_due()
+    installation.clock.advance(days=7)
+    found = await installation.checks.run_due(everything=True)
+    installation.clock.advance(days=1)
+    await installation.checks.run_due()
 
-    assert [(one.backup_id, one.what, code(one)) for one in found] == [
+    assert [(check.backup_id, check.what, code(check)) for check in found] == [
         (first.backup_id, "hashes", "checksum-mismatch"),
         (second.backup_id, "hashes", ""),
     ]
-    assert here.alerts.about(DAMAGED) == [first.backup_id]
-    assert "checksum-mismatch" in here.alerts.message(DAMAGED)
-    noted = here.checks_of(first)
+    assert installation.alerts.about(DAMAGED) == [first.backup_id]
+    assert "checksum-mismatch" in installation.alerts.message(DAMAGED)
+    noted = installation.checks_of(first)
     assert (noted["hashes"].success, noted["hashes"].error) == (False, "checksum-mismatch")
     assert noted["hashes"].at == NOON + timedelta(days=8)
     assert noted["size"].success
-    assert here.checks_of(second)["hashes"].success
+    assert installation.checks_of(second)["hashes"].success
 
 
-async def test_what_was_put_back_is_whole_again_after_a_look_as_deep(here):
+async def test_what_was_put_back_is_whole_again_after_a_look_as_deep(installation):
     """Access are told that it is."""
-    (manifest,) = await make(here)
-    damage(here.path, manifest)
-    here.clock.go(days=8)
-    await here.checks.run_due()
-    assert here.alerts.about(DAMAGED) == [manifest.backup_id]
+    (manifest,) = await installation.write_backups()
+    damage(installation.path, manifest)
+    installation.clock.advance(days=8)
+    await installation.checks.run_due()
+    assert installation.alerts.about(DAMAGED) == [manifest.backup_id]
 
-    damage(here.path, manifest)
-    here.clock.go(days=30)
-    found = await here.checks.run_due()
+    damage(installation.path, manifest)
+    installation.clock.advance(days=30)
+    found = await installation.checks.run_due()
 
-    assert [(one.what, code(one)) for one in found] == [("content", "")]
-    assert here.alerts.raised == {}
+    assert [(check.what, code(check)) for check in found] == [("content", "")]
+    assert installation.alerts.raised == {}
 
 
-async def test_a_truncated_backup_rings_with_the_sizes(here):
+async def test_a_truncated_backup_raises_an_alert_with_the_sizes(installation):
     """It is not even listed any more; the others are looked at all the same."""
-    first, second = await make(here, 2)
-    file = here.path / first.file
+    first, second = await installation.write_backups(2)
+    file = installation.path / first.file
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
-    here.clock.go(days=1)
+    installation.clock.advance(days=1)
 
-    found = await here.checks.run_due()
+    found = await installation.checks.run_due()
 
-    assert [(one.backup_id, one.what, code(one)) for one in found] == [
+    assert [(check.backup_id, check.what, code(check)) for check in found] == [
         (first.backup_id, "size", TruncatedFileError.code),
         (second.backup_id, "size", ""),
     ]
-    assert here.alerts.about(DAMAGED) == [first.backup_id]
-    assert not here.checks_of(first)["size"].success
+    assert installation.alerts.about(DAMAGED) == [first.backup_id]
+    assert not installation.checks_of(first)["size"].success
 
     file.write_bytes(whole)
-    here.clock.go(days=1)
-    await here.checks.run_due()
-    assert here.alerts.raised == {}
+    installation.clock.advance(days=1)
+    await installation.checks.run_due()
+    assert installation.alerts.raised == {}
 
 
 @pytest.mark.parametrize("lost", ["data", "manifest"])
-async def test_a_backup_that_lost_a_file_rings_until_it_is_gone(here, lost):
+async def test_a_backup_that_lost_a_file_keeps_its_alert_until_it_is_gone(installation, lost):
     """Whichever of the two it was; when the rest is deleted, there is nothing to tell any more."""
-    (manifest,) = await make(here)
+    (manifest,) = await installation.write_backups()
     ending = ".manifest.json" if lost == "manifest" else ""
-    (here.path / f"{manifest.file}{ending}").unlink()
+    (installation.path / f"{manifest.file}{ending}").unlink()
 
-    await here.checks.run_due()
-    assert here.alerts.about(DAMAGED) == [manifest.backup_id]
+    await installation.checks.run_due()
+    assert installation.alerts.about(DAMAGED) == [manifest.backup_id]
 
-    for file in here.path.glob(f"{manifest.file}*"):
+    for file in installation.path.glob(f"{manifest.file}*"):
         file.unlink()
-    await here.checks.run_due()
-    assert here.alerts.raised == {}
+    await installation.checks.run_due()
+    assert installation.alerts.raised == {}
 
 
-async def test_a_restart_forgets_no_damage_and_clears_what_is_over(here):
-    """What is damaged lies beside the backups, and what rings is asked of the alarm."""
-    first, second = await make(here, 2)
-    for one in (first, second):
-        damage(here.path, one)
-    here.clock.go(days=8)
-    await here.checks.run_due(everything=True)
-    assert here.alerts.about(DAMAGED) == [first.backup_id, second.backup_id]
+async def test_a_restart_keeps_alerts_of_damage_and_resolves_what_is_over(installation):
+    """What is damaged lies beside the backups, and what is raised is asked of the alarm."""
+    first, second = await installation.write_backups(2)
+    for manifest in (first, second):
+        damage(installation.path, manifest)
+    installation.clock.advance(days=8)
+    await installation.checks.run_due(everything=True)
+    assert installation.alerts.about(DAMAGED) == [first.backup_id, second.backup_id]
 
-    here.alerts.raised.clear()
-    here.process()
-    await here.backup_monitor.check()
-    assert here.alerts.about(DAMAGED) == [first.backup_id, second.backup_id]
+    installation.alerts.raised.clear()
+    installation.restart()
+    await installation.backup_monitor.check()
+    assert installation.alerts.about(DAMAGED) == [first.backup_id, second.backup_id]
 
-    here.process()
-    here.catalogue.delete(first.backup_id)
-    damage(here.path, second)
-    here.clock.go(seconds=1)
-    await here.backups.verify(second.backup_id)
-    await here.backup_monitor.check()
-    assert here.alerts.raised == {}
+    installation.restart()
+    installation.catalogue.delete(first.backup_id)
+    damage(installation.path, second)
+    installation.clock.advance(seconds=1)
+    await installation.backups.verify(second.backup_id)
+    await installation.backup_monitor.check()
+    assert installation.alerts.raised == {}
 
 
-async def test_a_directory_that_is_away_does_not_say_that_damage_is_over(here):
+async def test_a_directory_that_is_away_does_not_say_that_damage_is_over(installation):
     """It may only not be mounted."""
-    (manifest,) = await make(here)
-    (here.path / manifest.file).write_bytes(b"")
-    await here.backup_monitor.check()
-    away = here.path.rename(here.path.with_name("away"))
-    await here.backup_monitor.check()
-    here.path.mkdir()
-    await here.backup_monitor.check()
+    (manifest,) = await installation.write_backups()
+    (installation.path / manifest.file).write_bytes(b"")
+    await installation.backup_monitor.check()
+    away = installation.path.rename(installation.path.with_name("away"))
+    await installation.backup_monitor.check()
+    installation.path.mkdir()
+    await installation.backup_monitor.check()
 
-    assert here.alerts.about(DAMAGED) == [manifest.backup_id]
-    here.path.rmdir()
-    away.rename(here.path)
+    assert installation.alerts.about(DAMAGED) == [manifest.backup_id]
+    installation.path.rmdir()
+    away.rename(installation.path)
 
 
-async def test_files_are_read_by_runs_and_sizes_are_not(here):
+async def test_files_are_read_by_runs_and_sizes_are_not(installation):
     """One after another, asked for by the checks."""
-    await make(here, 3)
-    here.clock.go(days=1)
-    await here.checks.run_due()
-    assert here.heard.runs == []
+    await installation.write_backups(3)
+    installation.clock.advance(days=1)
+    await installation.checks.run_due()
+    assert installation.recorder.runs == []
 
-    here.clock.go(days=30)
-    await here.checks.run_due(everything=True)
+    installation.clock.advance(days=30)
+    await installation.checks.run_due(everything=True)
 
-    runs = here.heard.runs
+    runs = installation.recorder.runs
     assert [(run.kind, run.requested_by, run.origin) for run in runs] == (
         [(RunKind.VERIFICATION, "checks", Origin.SCHEDULE)] * 3
     )
     assert all(a.finished_at <= b.created_at for a, b in pairwise(runs))
 
 
-async def test_a_pass_reads_its_share(here):
+async def test_a_pass_reads_its_share(installation):
     """Seven passes read everything that became due at once, each a part."""
-    await make(here, 10)
-    here.clock.go(days=7)
+    await installation.write_backups(10)
+    installation.clock.advance(days=7)
     counts = []
     for _ in range(7):
-        found = await here.checks.run_due()
-        counts.append(sum(one.what == "hashes" for one in found))
-        here.clock.go(days=1)
+        found = await installation.checks.run_due()
+        counts.append(sum(check.what == "hashes" for check in found))
+        installation.clock.advance(days=1)
 
     assert counts == [2, 2, 2, 2, 2, 0, 0]
 
 
-async def test_two_processes_share_a_pass(here, tmp_path):
+async def test_two_processes_share_a_pass(installation, tmp_path):
     """No file is read twice, and nobody fails."""
-    manifests = await make(here, 4)
-    here.clock.go(days=31)
-    other = Installation(tmp_path, drill_days=0)
-    other.clock.at = here.clock.at
+    manifests = await installation.write_backups(4)
+    installation.clock.advance(days=31)
+    other = MonitoredInstallation(tmp_path, drill_days=0)
+    other.clock.at = installation.clock.at
 
     await asyncio.gather(
-        here.checks.run_due(everything=True), other.checks.run_due(everything=True)
+        installation.checks.run_due(everything=True), other.checks.run_due(everything=True)
     )
-    while not all("content" in here.checks_of(manifest) for manifest in manifests):
-        await here.checks.run_due(everything=True)
+    while not all("content" in installation.checks_of(manifest) for manifest in manifests):
+        await installation.checks.run_due(everything=True)
     await other.close()
 
-    read = [run.backup_id for run in (*here.heard.runs, *other.heard.runs)]
+    read = [run.backup_id for run in (*installation.recorder.runs, *other.recorder.runs)]
     assert sorted(read) == [manifest.backup_id for manifest in manifests]
 
 
-async def test_a_pass_waits_for_the_next_time_when_it_is_in_the_way(here):
+async def test_a_pass_waits_for_the_next_time_when_it_is_in_the_way(installation):
     """What is due stays due; a second pass in one process does nothing."""
-    (manifest,) = await make(here)
-    here.clock.go(days=31)
-    locks = RunLocks(here.settings.state_dir)
+    (manifest,) = await installation.write_backups()
+    installation.clock.advance(days=31)
+    locks = RunLocks(installation.settings.state_dir)
     held = await asyncio.to_thread(
         locks.acquire, "run_of_another_process", [Resource("checks", "the checks")]
     )
 
-    assert await here.checks.run_due() == ()
+    assert await installation.checks.run_due() == ()
     held.release()
-    found, nothing = await asyncio.gather(here.checks.run_due(), here.checks.run_due())
+    found, nothing = await asyncio.gather(
+        installation.checks.run_due(), installation.checks.run_due()
+    )
 
-    assert ([one.what for one in found], nothing) == (["content"], ())
-    assert here.checks_of(manifest)["content"].success
+    assert ([check.what for check in found], nothing) == (["content"], ())
+    assert installation.checks_of(manifest)["content"].success
 
 
-async def test_a_service_that_stops_begins_no_more_checks(here):
+async def test_a_service_that_stops_begins_no_more_checks(installation):
     """What is under way ends as every run does; the pass is not an error."""
-    await make(here, 2)
-    here.clock.go(days=31)
-    await here.runs.close(0)
+    await installation.write_backups(2)
+    installation.clock.advance(days=31)
+    await installation.runs.close(0)
 
-    assert await here.checks.run_due(everything=True) == ()
+    assert await installation.checks.run_due(everything=True) == ()
 
 
 class Canceller:
@@ -268,45 +249,45 @@ class Begun:
         """Hear nothing."""
 
 
-async def test_a_check_that_somebody_cancels_does_not_end_the_pass(here):
+async def test_a_check_that_somebody_cancels_does_not_end_the_pass(installation):
     """It has shown nothing, and nothing is noted."""
-    first, second = await make(here, 2)
-    here.clock.go(days=31)
+    first, second = await installation.write_backups(2)
+    installation.clock.advance(days=31)
     canceller = Canceller()
-    here.runs._listeners = (canceller, here.heard)
-    canceller.runs = here.runs
+    installation.runs._listeners = (canceller, installation.recorder)
+    canceller.runs = installation.runs
 
-    found = await here.checks.run_due(everything=True)
+    found = await installation.checks.run_due(everything=True)
 
     assert found == ()
-    assert [run.state for run in here.heard.runs] == [RunState.CANCELLED] * 2
-    assert here.checks_of(first) == here.checks_of(second) == {}
+    assert [run.state for run in installation.recorder.runs] == [RunState.CANCELLED] * 2
+    assert installation.checks_of(first) == installation.checks_of(second) == {}
 
 
-async def test_a_pass_that_is_cancelled_lets_everything_go(here):
+async def test_a_pass_that_is_cancelled_lets_everything_go(installation):
     """The run is cancelled with it, no backup stays in use, and the next pass can begin."""
-    await make(here, 3)
-    here.clock.go(days=31)
-    task = asyncio.create_task(here.checks.run_due(everything=True))
-    here.runs._listeners = (begun := Begun(), here.heard)
+    await installation.write_backups(3)
+    installation.clock.advance(days=31)
+    task = asyncio.create_task(installation.checks.run_due(everything=True))
+    installation.runs._listeners = (begun := Begun(), installation.recorder)
     await begun.event.wait()
     task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert len(here.heard.runs) <= 1
-    assert len(await here.checks.run_due(everything=True)) >= 2
+    assert len(installation.recorder.runs) <= 1
+    assert len(await installation.checks.run_due(everything=True)) >= 2
     assert all(
-        "content" in here.catalogue.notes(entry.backup_id).checks
-        for entry in here.catalogue.entries()
+        "content" in installation.catalogue.notes(entry.backup_id).checks
+        for entry in installation.catalogue.entries()
     )
 
 
 class Faster:
     """A listener that verifies a backup by hand when another one has just been checked."""
 
-    def __init__(self, here: Installation, manifest: Manifest) -> None:
-        self._here = here
+    def __init__(self, installation: MonitoredInstallation, manifest: Manifest) -> None:
+        self._here = installation
         self._manifest = manifest
 
     async def begun(self, run: Run) -> None:
@@ -317,120 +298,34 @@ class Faster:
         await self._here.backups.verify(self._manifest.backup_id)
 
 
-async def test_a_check_asks_at_the_last_moment_whether_it_is_still_wanted(here):
+async def test_a_check_asks_at_the_last_moment_whether_it_is_still_wanted(installation):
     """Somebody who has verified the backup meanwhile has done its work."""
-    first, second = await make(here, 2)
-    here.clock.go(days=31)
-    here.runs._listeners = (Faster(here, second), here.heard)
+    first, second = await installation.write_backups(2)
+    installation.clock.advance(days=31)
+    installation.runs._listeners = (Faster(installation, second), installation.recorder)
 
-    found = await here.checks.run_due(everything=True)
+    found = await installation.checks.run_due(everything=True)
 
-    assert [one.backup_id for one in found] == [first.backup_id]
-    assert [run.backup_id for run in here.heard.runs] == [first.backup_id]
-    assert "content" in here.checks_of(second)
+    assert [check.backup_id for check in found] == [first.backup_id]
+    assert [run.backup_id for run in installation.recorder.runs] == [first.backup_id]
+    assert "content" in installation.checks_of(second)
 
 
-async def test_without_a_directory_there_is_nothing_to_check(here):
+async def test_without_a_directory_there_is_nothing_to_check(installation):
     """Nothing is made, and nobody is told."""
-    assert await here.checks.run_due() == ()
-    assert not here.path.exists()
-    assert here.alerts.raised == {}
+    assert await installation.checks.run_due() == ()
+    assert not installation.path.exists()
+    assert installation.alerts.raised == {}
 
 
 async def test_checks_that_are_switched_off_do_not_look(tmp_path):
     """0 days = never, on every level."""
-    made = Installation(
+    made = MonitoredInstallation(
         tmp_path, drill_days=0, check_sizes_days=0, check_hashes_days=0, check_content_days=0
     )
-    (manifest,) = await make(made)
+    (manifest,) = await made.write_backups()
     (made.path / manifest.file).write_bytes(b"")
-    made.clock.go(days=400)
+    made.clock.advance(days=400)
 
     assert await made.checks.run_due() == ()
     await made.close()
-
-
-# -- what a verification notes, whoever asks for it ------------------------------------------------
-
-
-async def test_a_verification_by_hand_is_noted_as_well(here):
-    """Success and failure, with level, time and error; it takes the place of the last one."""
-    (manifest,) = await make(here)
-
-    await here.backups.verify(manifest.backup_id)
-    assert here.checks_of(manifest)["content"].success
-    damage(here.path, manifest)
-    with pytest.raises(ChecksumMismatchError):
-        await here.backups.verify(manifest.backup_id, VerifyLevel.HASHES)
-
-    noted = here.checks_of(manifest)
-    assert (noted["content"].success, noted["hashes"].success) == (True, False)
-    assert noted["hashes"].at == noted["content"].at == here.clock.at
-
-
-async def test_a_damaged_manifest_is_noted(here):
-    """Though nothing of the file could be looked at."""
-    (manifest,) = await make(here)
-    note = here.path / f"{manifest.file}.manifest.json"
-    note.write_bytes(note.read_bytes().replace(b'"size"', b'"SIZE"', 1))
-
-    with pytest.raises(ChecksumMismatchError):
-        await here.backups.verify(manifest.backup_id)
-
-    assert here.checks_of(manifest)["content"].error == "checksum-mismatch"
-
-
-async def test_a_backup_that_is_not_there_gets_no_notes(here):
-    """Nothing is written for a name that somebody made up."""
-    await make(here)
-    before = sorted(here.path.iterdir())
-
-    with pytest.raises(BackupNotFoundError):
-        await here.backups.verify("backup_65ba1f2f3d4e5")
-
-    assert sorted(here.path.iterdir()) == before
-
-
-class ReadOnlyKernel(CountingKernel):
-    """A medium that can only be read."""
-
-    def decide(self, number, name, call, args):
-        if name == "write":
-            raise OSError(30, "Read-only file system")
-        return call(*args)
-
-
-async def test_a_medium_that_cannot_be_written_hides_no_result(tmp_path, caplog):
-    """A verification says what it found, and damage rings, though it cannot be noted."""
-    await write_backup(_prepared(tmp_path))
-    made = Installation(tmp_path, kernel=ReadOnlyKernel(), drill_days=0)
-    manifest = made.catalogue.manifest(made.catalogue.entries()[0].backup_id)
-
-    with caplog.at_level(logging.WARNING):
-        await made.backups.verify(manifest.backup_id)
-    assert "Check result could not be recorded" in caplog.text
-    damage(made.path, manifest)
-    made.clock.go(days=8)
-    await made.checks.run_due()
-    assert made.alerts.about(DAMAGED) == [manifest.backup_id]
-    damage(made.path, manifest)
-    await made.checks.run_due()
-    assert made.alerts.raised == {}
-    await made.close()
-
-
-def _prepared(home) -> LocalDirectory:
-    directory = LocalDirectory(home / "backups")
-    directory.prepare()
-    return directory
-
-
-async def test_notes_that_cannot_be_understood_ring(here):
-    """Nobody knows what is in them, such as a pin."""
-    (manifest,) = await make(here)
-    (here.path / f"{manifest.file}.notes.json").write_text("{")
-
-    await here.checks.run_due()
-
-    assert here.alerts.about(DAMAGED) == [manifest.backup_id]
-    assert "notes.json" in here.alerts.message(DAMAGED)

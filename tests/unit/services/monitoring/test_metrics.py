@@ -18,35 +18,17 @@ from app.services.monitoring.metrics import MetricsService
 from app.services.schedules import ScheduleService
 from app.storage.layout import BackupName
 from app.storage.schedules import ScheduleFile
+from tests.fixtures.clocks import SetClock
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-class Time:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = NOON
-
-    def now(self) -> datetime:
-        """Return its time."""
-        return self.at
-
-    def monotonic(self) -> float:
-        """Return the same in seconds."""
-        return self.at.timestamp()
-
-    def pass_(self, **duration: float) -> None:
-        """Move it."""
-        self.at += timedelta(**duration)
-
-
-class World:
+class MeasuredInstallation:
     """A service of numbers, and what it looks at."""
 
     def __init__(self, catalogue: Catalogue, runs: RunRecords) -> None:
-        self.clock = Time()
+        self.clock = SetClock()
         self.runs = runs
         self.catalogue = catalogue
         self.file = ScheduleFile(catalogue.directory)
@@ -69,7 +51,7 @@ class World:
 
     async def numbers(self) -> dict[str, str]:
         """Return all numbers as they are told, by name and labels."""
-        self.clock.pass_(seconds=5)
+        self.clock.advance(seconds=5)
         lines = exposition(await self.service.gather()).decode().splitlines()
         return dict(
             line.removeprefix("backstay_").rsplit(" ", 1) for line in lines if line[0] != "#"
@@ -97,26 +79,26 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path):
+async def installation(tmp_path):
     """An empty one."""
     control = ControlDatabase(f"sqlite+aiosqlite:///{tmp_path}/state/control.db", tmp_path)
     await control.prepare()
-    yield World(Catalogue(tmp_path / "backups"), RunRecords(control))
+    yield MeasuredInstallation(Catalogue(tmp_path / "backups"), RunRecords(control))
     await control.close()
 
 
 DAILY = Schedule("nightly", Frequency.DAILY, NOON - timedelta(days=9))
 
 
-async def test_a_schedule_is_overdue_when_people_have_waited_long_enough(world):
+async def test_a_schedule_is_overdue_when_people_have_waited_long_enough(installation):
     """Not at its due time, but so many minutes later; never when it is not enabled."""
     served = NOON.replace(hour=2) - timedelta(days=1)  # the due time of yesterday
     paused = replace(DAILY, name="paused", enabled=False)
-    world.schedule(replace(DAILY, last_success_at=served), paused)
-    world.clock.at = NOON.replace(hour=3, minute=29)
-    early = await world.numbers()
-    world.clock.at = NOON.replace(hour=3, minute=31)
-    late = await world.numbers()
+    installation.schedule(replace(DAILY, last_success_at=served), paused)
+    installation.clock.at = NOON.replace(hour=3, minute=29)
+    early = await installation.numbers()
+    installation.clock.at = NOON.replace(hour=3, minute=31)
+    late = await installation.numbers()
 
     assert early['schedule_overdue{schedule="nightly"}'] == "0.0"
     assert late['schedule_overdue{schedule="nightly"}'] == "1.0"
@@ -126,11 +108,11 @@ async def test_a_schedule_is_overdue_when_people_have_waited_long_enough(world):
     assert 'schedule_next_due_timestamp_seconds{schedule="paused"}' not in late
 
 
-async def test_a_schedule_that_never_ran_has_no_age(world):
+async def test_a_schedule_that_never_ran_has_no_age(installation):
     """What is not known is missing; what failed or was missed is told."""
     failed = replace(DAILY, name="failed", last_run_at=NOON, last_error="storage-full", missed=7)
-    world.schedule(DAILY, failed)
-    found = await world.numbers()
+    installation.schedule(DAILY, failed)
+    found = await installation.numbers()
 
     assert 'schedule_last_success_age_seconds{schedule="nightly"}' not in found
     assert 'schedule_last_run_success{schedule="nightly"}' not in found
@@ -139,14 +121,14 @@ async def test_a_schedule_that_never_ran_has_no_age(world):
     assert found['schedule_enabled{schedule="nightly"}'] == "1.0"
 
 
-async def test_runs_are_counted_by_kind_and_result_whoever_asked(world):
+async def test_runs_are_counted_by_kind_and_result_whoever_asked(installation):
     """Origins are one; what is not over is in progress."""
-    await world.ran(1)
-    await world.ran(2, origin=Origin.SCHEDULE, finished_at=NOON + timedelta(minutes=3))
-    await world.ran(3, state=RunState.RUNNING, finished_at=None)
-    await world.ran(4, state=RunState.QUEUED, started_at=None, finished_at=None)
-    world.schedule()
-    found = await world.numbers()
+    await installation.ran(1)
+    await installation.ran(2, origin=Origin.SCHEDULE, finished_at=NOON + timedelta(minutes=3))
+    await installation.ran(3, state=RunState.RUNNING, finished_at=None)
+    await installation.ran(4, state=RunState.QUEUED, started_at=None, finished_at=None)
+    installation.schedule()
+    found = await installation.numbers()
 
     labels = '{kind="backup",result="succeeded"}'
     assert found[f"runs_total{labels}"] == "2.0"
@@ -158,28 +140,31 @@ async def test_runs_are_counted_by_kind_and_result_whoever_asked(world):
     assert found['runs_in_progress{kind="drill"}'] == "0.0"
 
 
-async def test_a_proof_outlives_its_backup(world):
+async def test_a_proof_outlives_its_backup(installation):
     """The newest drill of a whole backup counts, also when that was deleted since."""
     at = NOON - timedelta(days=1)
-    await world.ran(1, kind=RunKind.DRILL, finished_at=at, request={"databases": [], "tables": []})
-    await world.ran(2, kind=RunKind.DRILL, finished_at=NOON, request={"tables": ["orders"]})
-    await world.ran(3, kind=RunKind.DRILL, state=RunState.FAILED)
-    found = await world.numbers()
+    await installation.ran(
+        1, kind=RunKind.DRILL, finished_at=at, request={"databases": [], "tables": []}
+    )
+    await installation.ran(2, kind=RunKind.DRILL, finished_at=NOON, request={"tables": ["orders"]})
+    await installation.ran(3, kind=RunKind.DRILL, state=RunState.FAILED)
+    found = await installation.numbers()
 
     assert float(found["last_proven_restore_timestamp_seconds"]) == at.timestamp()
 
 
-async def test_a_directory_that_is_gone_is_not_an_empty_one(world):
+async def test_a_directory_that_is_gone_is_not_an_empty_one(installation):
     """Where there were backups, no directory means no numbers of it, and says so."""
-    first = await world.numbers()
-    await world.ran(1)
-    gone = await world.numbers()
-    world.schedule(DAILY)
-    there = await world.numbers()
+    first = await installation.numbers()
+    await installation.ran(1)
+    gone = await installation.numbers()
+    installation.schedule(DAILY)
+    there = await installation.numbers()
 
     sources = ["history", "catalogue", "schedules", "disk"]
     up = [
-        [one[f'source_up{{source="{name}"}}'] for name in sources] for one in (first, gone, there)
+        [numbers[f'source_up{{source="{name}"}}'] for name in sources]
+        for numbers in (first, gone, there)
     ]
     assert up == [["1.0"] * 4, ["1.0", "0.0", "0.0", "1.0"], ["1.0"] * 4]
     assert first["catalogue_backups"] == "0.0"
@@ -188,24 +173,24 @@ async def test_a_directory_that_is_gone_is_not_an_empty_one(world):
     assert gone["disk_floor_bytes"] == "12345.0"
 
 
-async def test_data_without_a_manifest_is_damage(world):
+async def test_data_without_a_manifest_is_damage(installation):
     """As a check that failed is."""
-    world.schedule()
+    installation.schedule()
     name = BackupName(parse_backup_id("backup_65ba1f2f3d4e5"), Codec.GZIP)
-    (world.catalogue.directory.path / name.file).write_bytes(b"half")
+    (installation.catalogue.directory.path / name.file).write_bytes(b"half")
 
-    assert (await world.numbers())["catalogue_damaged"] == "1.0"
+    assert (await installation.numbers())["catalogue_damaged"] == "1.0"
 
 
-async def test_numbers_are_gathered_once_in_two_seconds(world):
+async def test_numbers_are_gathered_once_in_two_seconds(installation):
     """However many scrapers there are."""
-    await world.numbers()
-    world.lag = 7.5
+    await installation.numbers()
+    installation.lag = 7.5
     for _ in range(5):
-        world.clock.pass_(seconds=0.4)
-        assert (await world.service.gather()).lag_seconds == 0.0
-    world.clock.pass_(seconds=0.4)
+        installation.clock.advance(seconds=0.4)
+        assert (await installation.service.gather()).lag_seconds == 0.0
+    installation.clock.advance(seconds=0.4)
 
-    assert (await world.service.gather()).lag_seconds == 7.5
-    assert world.asked == 2
-    assert (await world.numbers())["alerts_open"] == "3.0"
+    assert (await installation.service.gather()).lag_seconds == 7.5
+    assert installation.asked == 2
+    assert (await installation.numbers())["alerts_open"] == "3.0"

@@ -61,8 +61,8 @@ def test_everything_is_restored_under_its_own_name():
     assert shop.include_rows
 
 
-def test_a_recovery_loads_into_schemas_of_its_own():
-    """One a target, known as such; without a recovery it loads into the target itself."""
+def test_a_restore_loads_into_schemas_of_its_own():
+    """One a target, known as such; without a restore it loads into the target itself."""
     restore_id = RestoreId("restore_0123456789ab")
     loads = plan_loads(TWO, RestoreRequest(TWO.backup_id), restore_id)
     (renamed,) = plan_loads(ONE, RestoreRequest(ONE.backup_id, into="other"), restore_id)
@@ -113,7 +113,7 @@ def test_chosen_tables_come_with_their_triggers_alone():
     (load,) = plan(tables=("users",))
 
     assert [table.name for table in load.entry.tables] == ["users"]
-    assert [one.name for one in load.entry.objects] == ["on_users"]
+    assert [definition.name for definition in load.entry.objects] == ["on_users"]
     assert not load.whole
 
 

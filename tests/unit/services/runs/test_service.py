@@ -20,16 +20,16 @@ from app.errors import (
     StatementError,
 )
 from app.storage.run_locks import RunLocks
-from tests.fixtures.run_world import ANN, BOB, ENDLESS, Watched, done, ended, order
+from tests.fixtures.run_installation import ANN, BOB, ENDLESS, WatchedWork, done, ended, job
 
 
 # -- endings --------------------------------------------------------------------------------------
 
 
-async def test_a_run_that_succeeds_is_remembered_with_its_result(runs, world):
+async def test_a_run_that_succeeds_is_recorded_with_its_result(runs, installation):
     """Who asked for what, when it began and ended, and what came of it."""
     request = {"databases": ["shop"]}
-    begun, is_new = await runs.start(order(done, request=request, backup_id="backup_x"), ANN)
+    begun, is_new = await runs.start(job(done, request=request, backup_id="backup_x"), ANN)
     over = await ended(runs, begun)
 
     assert is_new
@@ -38,15 +38,15 @@ async def test_a_run_that_succeeds_is_remembered_with_its_result(runs, world):
     assert (over.state, over.result, over.error) == (RunState.SUCCEEDED, {"value": 7}, None)
     assert (over.requested_by, over.origin, over.kind) == ("ann", Origin.API, RunKind.BACKUP)
     assert (over.request, over.backup_id) == (request, "backup_x")
-    assert over.owner == RunLocks(world.home).owner()
+    assert over.owner == RunLocks(installation.home).owner()
     assert over.started_at is not None
     assert over.finished_at is not None
     assert over.created_at <= over.started_at <= over.finished_at
-    assert await world.history() == [over]
-    assert await world.nothing_left()
+    assert await installation.history() == [over]
+    assert await installation.nothing_left()
 
 
-async def test_a_run_that_fails_is_remembered_with_its_error(runs, world):
+async def test_a_run_that_fails_is_recorded_with_its_error(runs, installation):
     """In the words of the error, without directories and without what a server said."""
 
     async def missing(_progress):
@@ -56,74 +56,74 @@ async def test_a_run_that_fails_is_remembered_with_its_error(runs, world):
         raise StatementError("Duplicate entry 'secret' for key 'x'", errno=1062)
 
     for work in (missing, refused):
-        run, _ = await runs.start(order(work), ANN)
+        run, _ = await runs.start(job(work), ANN)
         assert (await ended(runs, run)).state is RunState.FAILED
-        assert await world.nothing_left()
+        assert await installation.nothing_left()
 
-    errors = [run.error for run in await world.history()]
+    errors = [run.error for run in await installation.history()]
     assert [error.code for error in errors] == ["backup-not-found", "statement"]
     assert errors[0].hint == "Look into backups."
     assert "secret" not in str(errors)
     assert "1062" in errors[1].message
 
 
-async def test_a_bug_is_remembered_by_its_kind_alone(runs, world, caplog):
+async def test_a_bug_is_recorded_by_its_kind_alone(runs, installation, caplog):
     """What it says may be anybody's data; the traceback is in the log, for those of the machine."""
 
     async def buggy(_progress):
         raise KeyError("somebody's password")
 
-    run, _ = await runs.start(order(buggy), ANN)
+    run, _ = await runs.start(job(buggy), ANN)
     over = await ended(runs, run)
 
     assert over.state is RunState.FAILED
     assert (over.error.code, over.error.message) == ("internal", "KeyError")
     assert "password" not in str(over)
-    (record,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
+    (record,) = [entry for entry in caplog.records if entry.levelno >= logging.ERROR]
     assert record.exc_info is not None
     assert record.exc_info[0] is KeyError
-    assert await world.nothing_left()
+    assert await installation.nothing_left()
 
 
-async def test_a_result_that_cannot_be_described_is_a_bug(runs, world):
+async def test_a_result_that_cannot_be_described_is_a_bug(runs, installation):
     """The run has failed, and lets its locks go."""
     nothing: dict[int, Any] = {}
-    run, _ = await runs.start(order(done, document=lambda value: nothing[value]), ANN)
+    run, _ = await runs.start(job(done, document=lambda value: nothing[value]), ANN)
 
     assert (await ended(runs, run)).error.message == "KeyError"
-    assert await world.nothing_left()
+    assert await installation.nothing_left()
 
 
-async def test_perform_returns_what_the_work_returned(runs, world):
+async def test_perform_returns_what_the_work_returned(runs, installation):
     """And the run is remembered like any other."""
-    assert await runs.perform(order(done), BOB) == 7
+    assert await runs.perform(job(done), BOB) == 7
 
-    (run,) = await world.history()
+    (run,) = await installation.history()
     assert (run.state, run.origin, run.requested_by) == (RunState.SUCCEEDED, Origin.CLI, "bob")
-    assert await world.nothing_left()
+    assert await installation.nothing_left()
 
 
 @pytest.mark.parametrize(
     "error", [BackupNotFoundError("backup_x"), ZeroDivisionError("x"), OSError(5, "x")], ids=repr
 )
-async def test_perform_raises_the_very_error_of_the_work(error, runs, world):
+async def test_perform_raises_the_very_error_of_the_work(error, runs, installation):
     """So that the command line tells the same with history and without."""
 
     async def fails(_progress):
         raise error
 
     with pytest.raises(type(error)) as caught:
-        await runs.perform(order(fails), BOB)
+        await runs.perform(job(fails), BOB)
 
     assert caught.value is error
-    assert [run.state for run in await world.history()] == [RunState.FAILED]
-    assert await world.nothing_left()
+    assert [run.state for run in await installation.history()] == [RunState.FAILED]
+    assert await installation.nothing_left()
 
 
-async def test_cancelling_who_waits_cancels_the_work_once(runs, world):
+async def test_cancelling_who_waits_cancels_the_work_once(runs, installation):
     """However often: the cleaning is not interrupted, and is waited for."""
-    work = Watched(cleaning=0.1)
-    waiting = asyncio.create_task(runs.perform(order(work), BOB))
+    work = WatchedWork(cleaning=0.1)
+    waiting = asyncio.create_task(runs.perform(job(work), BOB))
     await work.begun.wait()
     for _ in range(5):
         waiting.cancel()
@@ -132,15 +132,15 @@ async def test_cancelling_who_waits_cancels_the_work_once(runs, world):
         await waiting
 
     assert (work.cancelled, work.cleaned) == (1, True)
-    assert [run.state for run in await world.history()] == [RunState.CANCELLED]
-    assert await world.nothing_left()
+    assert [run.state for run in await installation.history()] == [RunState.CANCELLED]
+    assert await installation.nothing_left()
 
 
 @pytest.mark.parametrize("steps", range(12))
-async def test_whoever_is_cancelled_at_any_step_leaves_no_lock(steps, runs, world):
+async def test_whoever_is_cancelled_at_any_step_leaves_no_lock(steps, runs, installation):
     """Before the locks are taken, while the run is written down, before its first step, after it."""
-    work = Watched()
-    waiting = asyncio.create_task(runs.perform(order(work), BOB))
+    work = WatchedWork()
+    waiting = asyncio.create_task(runs.perform(job(work), BOB))
     for _ in range(steps):
         await asyncio.sleep(0.001)
     waiting.cancel()
@@ -149,17 +149,17 @@ async def test_whoever_is_cancelled_at_any_step_leaves_no_lock(steps, runs, worl
     await asyncio.sleep(0.02)  # a thread may still be taking locks
 
     assert work.cancelled == work.begun.is_set()
-    assert await world.nothing_left()
-    assert {run.state for run in await world.history()} <= {RunState.CANCELLED}
+    assert await installation.nothing_left()
+    assert {run.state for run in await installation.history()} <= {RunState.CANCELLED}
 
 
 # -- cancelling -----------------------------------------------------------------------------------
 
 
-async def test_a_run_is_cancelled_before_its_first_step(runs, world):
+async def test_a_run_is_cancelled_before_its_first_step(runs, installation):
     """The work never begins, and the run is over all the same."""
-    work = Watched()
-    run, _ = await runs.start(order(work), ANN)
+    work = WatchedWork()
+    run, _ = await runs.start(job(work), ANN)
     assert not work.begun.is_set()
 
     await runs.cancel(run.run_id)
@@ -167,13 +167,13 @@ async def test_a_run_is_cancelled_before_its_first_step(runs, world):
 
     assert (over.state, over.error.code) == (RunState.CANCELLED, "cancelled")
     assert not work.begun.is_set()
-    assert await world.nothing_left()
+    assert await installation.nothing_left()
 
 
-async def test_a_run_is_cancelled_while_it_works(runs, world):
+async def test_a_run_is_cancelled_while_it_works(runs, installation):
     """However often: its cleaning is not interrupted, and the answer says that it was asked to."""
-    work = Watched(cleaning=1.0)
-    run, _ = await runs.start(order(work), ANN)
+    work = WatchedWork(cleaning=1.0)
+    run, _ = await runs.start(job(work), ANN)
     await work.begun.wait()
     answers = [await runs.cancel(run.run_id) for _ in range(3)]
     over = await ended(runs, run)
@@ -183,13 +183,13 @@ async def test_a_run_is_cancelled_while_it_works(runs, world):
     ] * 3
     assert (over.state, over.cancel_requested) == (RunState.CANCELLED, True)
     assert (work.cancelled, work.cleaned) == (1, True)
-    assert await world.history() == [over]
-    assert await world.nothing_left()
+    assert await installation.history() == [over]
+    assert await installation.nothing_left()
 
 
-async def test_what_is_over_cannot_be_cancelled(runs, world):
+async def test_what_is_over_cannot_be_cancelled(runs, installation):
     """However it ended; and what was never there is not found."""
-    run, _ = await runs.start(order(done), ANN)
+    run, _ = await runs.start(job(done), ANN)
     over = await ended(runs, run)
 
     with pytest.raises(NotCancellableError, match="has succeeded"):
@@ -197,7 +197,7 @@ async def test_what_is_over_cannot_be_cancelled(runs, world):
     for unknown in ("run_" + "0" * 16, "../x", ""):
         with pytest.raises(RunNotFoundError):
             await runs.cancel(unknown)
-    assert await world.history() == [over]
+    assert await installation.history() == [over]
 
 
 class SlowStore(RunRecords):
@@ -215,11 +215,11 @@ class SlowStore(RunRecords):
         return await super().save(run)
 
 
-async def test_a_run_cannot_be_cancelled_while_its_end_is_written(world):
+async def test_a_run_cannot_be_cancelled_while_its_end_is_written(installation):
     """It has succeeded, even if nobody can read that yet; the one who waits gets the value."""
-    store = SlowStore(world.database)
-    runs = world.service(store)
-    waiting = asyncio.create_task(runs.perform(order(done), BOB))
+    store = SlowStore(installation.database)
+    runs = installation.service(store)
+    waiting = asyncio.create_task(runs.perform(job(done), BOB))
     await store.reached.wait()
     (run,) = await runs.unfinished()
     waiting.cancel()
@@ -228,30 +228,30 @@ async def test_a_run_cannot_be_cancelled_while_its_end_is_written(world):
     store.go.set()
 
     assert await waiting == 7
-    assert [one.state for one in await world.history()] == [RunState.SUCCEEDED]
-    assert await world.nothing_left()
+    assert [record.state for record in await installation.history()] == [RunState.SUCCEEDED]
+    assert await installation.nothing_left()
 
 
-async def test_another_process_asks_to_cancel_through_the_history(runs, world):
+async def test_another_process_asks_to_cancel_through_the_history(runs, installation):
     """It is noticed soon; a second on a machine that is not busy."""
-    work = Watched()
-    run, _ = await runs.start(order(work), ANN)
+    work = WatchedWork()
+    run, _ = await runs.start(job(work), ANN)
     await work.begun.wait()
     began = time.monotonic()
 
-    asked = await world.service().cancel(run.run_id)
+    asked = await installation.service().cancel(run.run_id)
     over = await ended(runs, run)
 
     assert asked.cancel_requested
     assert time.monotonic() - began < 10.0
     assert (over.state, over.cancel_requested) == (RunState.CANCELLED, True)
-    assert await world.nothing_left()
+    assert await installation.nothing_left()
 
 
 # -- watching -------------------------------------------------------------------------------------
 
 
-async def test_a_run_is_written_down_while_it_works(runs, world):
+async def test_a_run_is_written_down_while_it_works(runs, installation):
     """At least once a second, each time with a higher revision and what was counted by then."""
 
     async def counts(progress):
@@ -260,33 +260,33 @@ async def test_a_run_is_written_down_while_it_works(runs, world):
             progress.moved("shop.t", rows=1, size=10)
             await asyncio.sleep(0.1)
 
-    run, _ = await runs.start(order(counts), ANN)
+    run, _ = await runs.start(job(counts), ANN)
     seen = [run]
     times = [time.monotonic()]
     while not seen[-1].state.is_over:
         await asyncio.sleep(0.02)
-        if (now := await world.store.get(run.run_id)) != seen[-1]:
+        if (now := await installation.store.get(run.run_id)) != seen[-1]:
             seen.append(now)
             times.append(time.monotonic())
 
-    revisions = [one.revision for one in seen]
-    rows = [one.progress.rows_done for one in seen if one.progress]
+    revisions = [record.revision for record in seen]
+    rows = [record.progress.rows_done for record in seen if record.progress]
     assert revisions == sorted(set(revisions))
     assert rows == sorted(rows)
     assert rows[-1] == 26
     assert max(b - a for a, b in pairwise(times)) < 1.0
 
 
-async def test_a_name_is_written_down_at_once(runs, world):
+async def test_a_name_is_written_down_at_once(runs, installation):
     """After a crash it tells what became of the run: it must not wait for the next beat."""
 
     async def named(progress):
         progress.name(backup_id="backup_x", restore_id="restore_x")
         await asyncio.sleep(ENDLESS)
 
-    run, _ = await runs.start(order(named), ANN)
+    run, _ = await runs.start(job(named), ANN)
     deadline = time.monotonic() + 0.4
-    while (found := await world.store.get(run.run_id)).restore_id == "":
+    while (found := await installation.store.get(run.run_id)).restore_id == "":
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)
 
@@ -296,30 +296,32 @@ async def test_a_name_is_written_down_at_once(runs, world):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another process"])
-async def test_watching_ends_with_the_run_and_goes_on_after_a_revision(elsewhere, runs, world):
+async def test_watching_ends_with_the_run_and_goes_on_after_a_revision(
+    elsewhere, runs, installation
+):
     """Nothing comes twice, and the last thing is the end."""
-    watcher = world.service() if elsewhere else runs
-    run, _ = await runs.start(order(Watched(1.2)), ANN)
+    watcher = installation.service() if elsewhere else runs
+    run, _ = await runs.start(job(WatchedWork(1.2)), ANN)
 
-    seen = [one async for one in watcher.watch(run.run_id)]
-    later = [one async for one in watcher.watch(run.run_id, seen[-2].revision)]
-    nothing = [one async for one in watcher.watch(run.run_id, seen[-1].revision)]
+    seen = [record async for record in watcher.watch(run.run_id)]
+    later = [record async for record in watcher.watch(run.run_id, seen[-2].revision)]
+    nothing = [record async for record in watcher.watch(run.run_id, seen[-1].revision)]
 
-    revisions = [one.revision for one in seen]
+    revisions = [record.revision for record in seen]
     assert revisions == sorted(set(revisions))
     assert len(seen) >= 3
-    assert [one.state.is_over for one in seen] == [False] * (len(seen) - 1) + [True]
+    assert [record.state.is_over for record in seen] == [False] * (len(seen) - 1) + [True]
     assert later == seen[-1:]
     assert nothing == []
     with pytest.raises(RunNotFoundError):
         await anext(watcher.watch("run_" + "0" * 16))
 
 
-async def test_waiting_ends_with_the_run_or_with_patience(runs, world):
+async def test_waiting_ends_with_the_run_or_after_its_time(runs, installation):
     """Whichever comes first, also for a run of another process."""
-    work = Watched(0.5)
-    run, _ = await runs.start(order(work), ANN)
-    other = world.service()
+    work = WatchedWork(0.5)
+    run, _ = await runs.start(job(work), ANN)
+    other = installation.service()
 
     for service in (runs, other):
         assert not (await service.wait(run.run_id, 0.05)).state.is_over

@@ -21,7 +21,7 @@ from app.errors import (
     RunNotFoundError,
 )
 from app.storage.run_locks import Resource, RunLocks
-from tests.fixtures.run_world import ANN, BOB, Watched, done, ended, order
+from tests.fixtures.run_installation import ANN, BOB, WatchedWork, done, ended, job
 
 
 KEY = IdempotencyKey("key", "a" * 64)
@@ -30,32 +30,32 @@ KEY = IdempotencyKey("key", "a" * 64)
 # -- more than one --------------------------------------------------------------------------------
 
 
-async def test_two_processes_of_an_installation_exclude_each_other(runs, world):
+async def test_two_processes_of_an_installation_exclude_each_other(runs, installation):
     """The refused run is never written down, and the refusal names the one that is in the way."""
-    other = world.service()
-    work = Watched()
-    run, _ = await runs.start(order(work), ANN)
+    other = installation.service()
+    work = WatchedWork()
+    run, _ = await runs.start(job(work), ANN)
     for service in (runs, other):
         with pytest.raises(AlreadyRunningError) as caught:
-            await service.perform(order(done), BOB)
+            await service.perform(job(done), BOB)
         assert caught.value.run_id == run.run_id
         with pytest.raises(AlreadyRunningError):
-            await service.start(order(done), ANN)
-    assert await other.perform(order(done, Resource("else", "else")), BOB) == 7
-    assert [one.run_id for one in await other.unfinished()] == [run.run_id]
+            await service.start(job(done), ANN)
+    assert await other.perform(job(done, Resource("else", "else")), BOB) == 7
+    assert [record.run_id for record in await other.unfinished()] == [run.run_id]
 
     await runs.cancel(run.run_id)
     await ended(runs, run)
 
-    assert await other.perform(order(done), BOB) == 7
-    assert len(await world.history()) == 3
+    assert await other.perform(job(done), BOB) == 7
+    assert len(await installation.history()) == 3
 
 
-async def test_one_of_many_starts_begins(runs, world):
+async def test_one_of_many_starts_begins(runs, installation):
     """The others are refused, and name it."""
-    work = Watched()
+    work = WatchedWork()
     answers = await asyncio.gather(
-        *(runs.start(order(work), ANN) for _ in range(50)), return_exceptions=True
+        *(runs.start(job(work), ANN) for _ in range(50)), return_exceptions=True
     )
     (run,) = [answer[0] for answer in answers if isinstance(answer, tuple)]
     refusals = [answer for answer in answers if isinstance(answer, AlreadyRunningError)]
@@ -63,15 +63,15 @@ async def test_one_of_many_starts_begins(runs, world):
     assert len(refusals) == 49
     assert {refusal.run_id for refusal in refusals} == {run.run_id}
     await runs.close(0)
-    assert await world.nothing_left()
+    assert await installation.nothing_left()
 
 
 @pytest.mark.parametrize("processes", [1, 3])
-async def test_many_starts_with_one_key_are_one_run(processes, world):
+async def test_many_starts_with_one_key_are_one_run(processes, installation):
     """Each gets the same run, one of them as a new one."""
-    services = [world.service() for _ in range(processes)]
-    work = Watched(0.3)
-    free = order(work, resources=())
+    services = [installation.service() for _ in range(processes)]
+    work = WatchedWork(0.3)
+    free = job(work, resources=())
     answers = await asyncio.gather(
         *(services[number % processes].start(free, ANN, KEY) for number in range(50))
     )
@@ -82,138 +82,138 @@ async def test_many_starts_with_one_key_are_one_run(processes, world):
         assert (await service.wait(run_id, 20)).state is RunState.SUCCEEDED
     again, is_new = await services[0].start(free, ANN, KEY)
     assert (again.run_id, again.state, is_new) == (run_id, RunState.SUCCEEDED, False)
-    assert len(await world.history()) == 1
-    assert await world.nothing_left()
+    assert len(await installation.history()) == 1
+    assert await installation.nothing_left()
 
 
-async def test_a_key_of_another_request_is_refused(runs, world):
+async def test_a_key_of_another_request_is_refused(runs, installation):
     """Nothing begins; the same key of somebody else is theirs."""
-    await ended(runs, (await runs.start(order(done), ANN, KEY))[0])
+    await ended(runs, (await runs.start(job(done), ANN, KEY))[0])
 
     with pytest.raises(KeyReusedError):
-        await runs.start(order(done), ANN, replace(KEY, fingerprint="b" * 64))
-    theirs, is_new = await runs.start(order(done), BOB, KEY)
+        await runs.start(job(done), ANN, replace(KEY, fingerprint="b" * 64))
+    theirs, is_new = await runs.start(job(done), BOB, KEY)
     await ended(runs, theirs)
 
     assert is_new
-    assert len(await world.history()) == 2
-    assert await world.nothing_left()
+    assert len(await installation.history()) == 2
+    assert await installation.nothing_left()
 
 
 # -- closing --------------------------------------------------------------------------------------
 
 
-async def test_closing_waits_for_what_is_nearly_done(runs, world):
+async def test_closing_waits_for_what_is_nearly_done(runs, installation):
     """It may go on for as long as is said, and no longer is waited."""
-    run, _ = await runs.start(order(Watched(0.2)), ANN)
+    run, _ = await runs.start(job(WatchedWork(0.2)), ANN)
     began = time.monotonic()
 
     await runs.close(20)
 
     assert time.monotonic() - began < 5
-    assert (await world.store.get(run.run_id)).state is RunState.SUCCEEDED
-    assert await world.nothing_left()
+    assert (await installation.store.get(run.run_id)).state is RunState.SUCCEEDED
+    assert await installation.nothing_left()
 
 
 @pytest.mark.parametrize("seconds", [0, 0.1])
-async def test_closing_cancels_what_takes_longer(seconds, runs, world):
+async def test_closing_cancels_what_takes_longer(seconds, runs, installation):
     """And waits until it has cleaned up."""
-    work = Watched(cleaning=0.1)
-    run, _ = await runs.start(order(work), ANN)
+    work = WatchedWork(cleaning=0.1)
+    run, _ = await runs.start(job(work), ANN)
     await work.begun.wait()
 
     await runs.close(seconds)
 
     assert work.cleaned
-    assert (await world.store.get(run.run_id)).state is RunState.CANCELLED
-    assert await world.nothing_left()
-    for call in (runs.start(order(done), ANN), runs.perform(order(done), BOB)):
+    assert (await installation.store.get(run.run_id)).state is RunState.CANCELLED
+    assert await installation.nothing_left()
+    for call in (runs.start(job(done), ANN), runs.perform(job(done), BOB)):
         with pytest.raises(AlreadyRunningError, match="stopping"):
             await call
 
 
-async def test_a_run_that_begins_while_the_service_is_closed_ends_with_it(runs, world):
+async def test_a_run_that_begins_while_the_service_is_closed_ends_with_it(runs, installation):
     """Nothing is at work when the service says that it is closed."""
-    work = Watched()
+    work = WatchedWork()
     for pause in (0.0, 0.001, 0.002, 0.004, 0.008):
-        service = world.service()
-        starting = asyncio.create_task(service.start(order(work), ANN))
+        service = installation.service()
+        starting = asyncio.create_task(service.start(job(work), ANN))
         await asyncio.sleep(pause)
         await service.close(0)
         await asyncio.gather(starting, return_exceptions=True)
 
-        assert await world.nothing_left()
+        assert await installation.nothing_left()
         assert not await service.unfinished()
 
 
 # -- without a history ----------------------------------------------------------------------------
 
 
-async def test_work_goes_on_when_its_history_is_lost(runs, world, caplog):
+async def test_work_goes_on_when_its_history_is_lost(runs, installation, caplog):
     """Somebody drops its table while it works; what could not be written is in the log."""
-    work = Watched(0.8)
-    performing = asyncio.create_task(runs.perform(order(work), BOB))
+    work = WatchedWork(0.8)
+    performing = asyncio.create_task(runs.perform(job(work), BOB))
     await work.begun.wait()
-    world.lose_history()
+    installation.lose_history()
 
     assert await performing == 7
-    assert await world.nothing_left()
+    assert await installation.nothing_left()
     assert "Run history could not be written" in caplog.text
-    assert await runs.perform(order(done), BOB) == 7
+    assert await runs.perform(job(done), BOB) == 7
     with pytest.raises(ControlUnavailableError):
-        await runs.start(order(done), ANN)
-    assert await world.nothing_left()
+        await runs.start(job(done), ANN)
+    assert await installation.nothing_left()
 
 
-async def test_a_history_that_cannot_be_reached_never_fails_commands(world, tmp_path):
+async def test_a_history_that_cannot_be_reached_never_fails_commands(installation, tmp_path):
     """Only who needs the history to follow a run, the API, is refused."""
     away = ControlDatabase("mysql+aiomysql://nobody:x@127.0.0.1:1/x", tmp_path)
-    runs = world.service(RunRecords(away))
+    runs = installation.service(RunRecords(away))
 
-    assert await runs.perform(order(done), BOB) == 7
+    assert await runs.perform(job(done), BOB) == 7
     with pytest.raises(ControlUnavailableError):
-        await runs.start(order(done), ANN)
-    assert await world.nothing_left()
+        await runs.start(job(done), ANN)
+    assert await installation.nothing_left()
     await away.close()
 
 
-async def test_commands_work_without_any_history(world):
+async def test_commands_work_without_any_history(installation):
     """They exclude each other all the same, and nothing is found afterwards."""
-    runs, other = world.service(NoHistory()), world.service(NoHistory())
-    work = Watched()
-    performing = asyncio.create_task(runs.perform(order(work), BOB))
+    runs, other = installation.service(NoHistory()), installation.service(NoHistory())
+    work = WatchedWork()
+    performing = asyncio.create_task(runs.perform(job(work), BOB))
     await work.begun.wait()
     with pytest.raises(AlreadyRunningError):
-        await other.perform(order(done), BOB)
+        await other.perform(job(done), BOB)
     performing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await performing
 
-    assert await other.perform(order(done), BOB) == 7
+    assert await other.perform(job(done), BOB) == 7
     assert await runs.list(RunFilter(), Page()) == ([], 0)
     assert await runs.unfinished() == await runs.orphans() == []
     with pytest.raises(RunNotFoundError):
         await runs.get("run_" + "0" * 16)
-    assert await world.nothing_left()
+    assert await installation.nothing_left()
 
 
 # -- orphans --------------------------------------------------------------------------------------
 
 
-async def test_only_what_nobody_runs_any_more_is_an_orphan(runs, world):
+async def test_only_what_nobody_runs_any_more_is_an_orphan(runs, installation):
     """Not a run that lives, here or in another process, nor one of another installation."""
-    living, _ = await runs.start(order(Watched()), ANN)
-    owner = RunLocks(world.home).owner()
+    living, _ = await runs.start(job(WatchedWork()), ANN)
+    owner = RunLocks(installation.home).owner()
     dead = replace(living, run_id="run_" + "d" * 16, owner=owner, state=RunState.RUNNING)
-    await world.store.add(dead)
-    await world.store.add(replace(dead, run_id="run_" + "e" * 16, owner="0" * 16))
+    await installation.store.add(dead)
+    await installation.store.add(replace(dead, run_id="run_" + "e" * 16, owner="0" * 16))
 
-    for service in (runs, world.service()):
+    for service in (runs, installation.service()):
         assert [run.run_id for run in await service.orphans()] == [dead.run_id]
     await runs.finish_orphan(replace(dead, state=RunState.FAILED))
 
     assert await runs.orphans() == []
-    settled = await world.store.get(dead.run_id)
+    settled = await installation.store.get(dead.run_id)
     assert (settled.state, settled.revision) == (RunState.FAILED, dead.revision + 1)
     assert settled.finished_at is not None
     await runs.close(0)
@@ -234,26 +234,26 @@ class LateStore(RunRecords):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another process"])
-async def test_a_run_that_ends_while_orphans_are_looked_for_is_none(elsewhere, world):
+async def test_a_run_that_ends_while_orphans_are_looked_for_is_no_orphan(elsewhere, installation):
     """Its own end stands in the history, and is never overwritten."""
-    store = LateStore(world.database)
-    looking = world.service(store)
-    runs = world.service() if elsewhere else looking
-    work = Watched(0.05)
-    run, _ = await runs.start(order(work), ANN)
+    store = LateStore(installation.database)
+    looking = installation.service(store)
+    runs = installation.service() if elsewhere else looking
+    work = WatchedWork(0.05)
+    run, _ = await runs.start(job(work), ANN)
     store.meanwhile = lambda: ended(runs, run)
 
     assert await looking.orphans() == []
 
 
-async def test_what_cannot_be_written_down_is_not_begun(world):
+async def test_what_cannot_be_written_down_is_not_begun(installation):
     """The API could not tell anybody how it goes; an error of the history is the answer."""
-    runs = world.service()
-    world.lose_history()
-    work = Watched()
+    runs = installation.service()
+    installation.lose_history()
+    work = WatchedWork()
 
     with pytest.raises(AppError):
-        await runs.start(order(work), ANN, KEY)
+        await runs.start(job(work), ANN, KEY)
 
     assert not work.begun.is_set()
-    assert await world.nothing_left()
+    assert await installation.nothing_left()

@@ -74,12 +74,12 @@ async def test_names_that_are_one_here_are_named(own_server, tmp_path):
     manifest = await there.backup("d")
 
     both = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
-    one = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("t",)))
+    alone = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("t",)))
 
     assert set(both.compatibility.clashing_names) == {
         "'T' and 't' are one name on this server",
         "'T' would be 't' on this server",
     }
-    assert one.problems == ()
+    assert alone.problems == ()
     for backstay in (there, here):
         await backstay.target.close()

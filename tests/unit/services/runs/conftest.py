@@ -1,4 +1,4 @@
-"""Runs in a world of their own."""
+"""An installation that executes runs, and its service."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,21 +8,21 @@ import pytest
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.services.runs.service import RunService
-from tests.fixtures.run_world import World
+from tests.fixtures.run_installation import RunInstallation
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def installation(tmp_path: Path) -> AsyncIterator[RunInstallation]:
     """An installation with an empty history."""
     home = tmp_path / "state"
     database = ControlDatabase(f"sqlite+aiosqlite:///{home / 'control.db'}", home)
     await database.prepare()
-    world = World(home, database, RunRecords(database))
-    yield world
-    await world.close()
+    installation = RunInstallation(home, database, RunRecords(database))
+    yield installation
+    await installation.close()
 
 
 @pytest.fixture
-def runs(world: World) -> RunService:
+def runs(installation: RunInstallation) -> RunService:
     """The service of that installation."""
-    return world.service()
+    return installation.service()

@@ -12,7 +12,7 @@ from tests.oracle.snapshots import Snapshot, assert_same, snapshot
 from tests.oracle.vendor_dump import outside_judge
 
 
-WORLD = (
+EVERY_KIND = (
     *PRELUDE,
     "CREATE TABLE parent (id int auto_increment primary key, v varchar(20) default 'x', key v (v)) AUTO_INCREMENT=50",
     "INSERT INTO parent VALUES (1,'a'),(2,NULL),(3,''),(4,'a ')",
@@ -131,7 +131,7 @@ def test_two_databases_of_different_names_compare_equal(
     sql: Sql, server: Server, database: str, other: str
 ) -> None:
     """The same statements under two names give equal snapshots and equal outside dumps, but for the times of history."""
-    statements = [statement for statement in WORLD if "history" not in statement]
+    statements = [statement for statement in EVERY_KIND if "history" not in statement]
     sql.script(statements)
     sql.script([f"USE `{other}`", *statements])
     assert_same(snapshot(server, database), snapshot(sql, other))
@@ -157,13 +157,13 @@ def test_every_change_is_seen(sql: Sql, server: Server, database: str) -> None:
         return None
 
     unseen = []
-    sql.script([*anew, *WORLD])
+    sql.script([*anew, *EVERY_KIND])
     state = snapshot(server, database)
     assert_same(state, snapshot(server, database))
     for change in CHANGES:
         after = is_seen(change, state)
         if after is None:  # earlier changes may have taken away what it changes
-            sql.script([*anew, *WORLD])
+            sql.script([*anew, *EVERY_KIND])
             state = snapshot(server, database)
             assert_same(state, snapshot(server, database))
             after = is_seen(change, state)
@@ -176,7 +176,7 @@ def test_every_change_is_seen(sql: Sql, server: Server, database: str) -> None:
 
 def test_the_state_of_a_routine_session_is_seen(sql: Sql, server: Server, database: str) -> None:
     """The same text created under another sql_mode, character set or time zone is another object."""
-    sql.script([*WORLD])
+    sql.script([*EVERY_KIND])
     before = snapshot(server, database)
     for setting in ("SET SESSION sql_mode='ANSI_QUOTES'", "SET NAMES latin1"):
         sql.script([setting, "CREATE OR REPLACE PROCEDURE proc(a int) SELECT a"])

@@ -21,7 +21,7 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
     """A service with no database server, whose first admin was made by a setting."""
-    api = Api(NOWHERE, tmp_path_factory.mktemp("people"))
+    api = Api(NOWHERE, tmp_path_factory.mktemp("access"))
     try:
         yield api.start(ADMIN_PASSWORD=PASSWORD)
     finally:
@@ -52,7 +52,7 @@ def _me(client, token):
     return client.get("/api/auth/me", headers=_bearer(token))
 
 
-# -- logins -----------------------------------------------------------------------------------------
+# -- logins ----------------------------------------------------------------------------------------
 
 
 def test_a_login_lasts_by_refreshing(client):
@@ -60,9 +60,9 @@ def test_a_login_lasts_by_refreshing(client):
     first = _log_in(client, "ADMIN")
     again = client.post("/api/auth/refresh", json={"refresh_token": first.json()["refresh_token"]})
 
-    for one in (first, again):
-        grant = one.json()
-        assert one.status_code == 200
+    for answer in (first, again):
+        grant = answer.json()
+        assert answer.status_code == 200
         assert set(grant) == {"access_token", "token_type", "expires_in", "refresh_token", "role"}
         assert (grant["token_type"], grant["expires_in"], grant["role"]) == ("bearer", 900, "admin")
         assert _me(client, grant["access_token"]).json() == {"name": "admin", "role": "admin"}
@@ -85,14 +85,14 @@ def test_a_refresh_token_that_comes_again_ends_the_login(client):
 
 def test_a_logout_ends_one_login(client):
     """By access token, or by the refresh token in the body; other logins go on."""
-    one, two, three = (_log_in(client).json() for _ in range(3))
-    by_access = client.post("/api/auth/logout", headers=_bearer(one["access_token"]))
-    body = {"refresh_token": two["refresh_token"]}
-    by_refresh = client.post("/api/auth/logout", json=body, headers=_bearer(three["access_token"]))
+    first, second, third = (_log_in(client).json() for _ in range(3))
+    by_access = client.post("/api/auth/logout", headers=_bearer(first["access_token"]))
+    body = {"refresh_token": second["refresh_token"]}
+    by_refresh = client.post("/api/auth/logout", json=body, headers=_bearer(third["access_token"]))
 
     assert (by_access.status_code, by_refresh.status_code) == (204, 204)
     assert by_access.content == b""
-    codes = [_me(client, token["access_token"]).status_code for token in (one, two, three)]
+    codes = [_me(client, token["access_token"]).status_code for token in (first, second, third)]
     assert codes == [401, 401, 200]
     problem(client.post("/api/auth/refresh", json=body), 401, "not-authenticated")
 
@@ -142,7 +142,7 @@ def test_a_role_that_is_not_enough_is_refused(api):
     problem(operator.get(AUDIT), 403, "not-authorized")
 
 
-# -- users ------------------------------------------------------------------------------------------
+# -- users -----------------------------------------------------------------------------------------
 
 
 def test_users_are_made_listed_shown_and_changed(api, client):
@@ -158,8 +158,8 @@ def test_users_are_made_listed_shown_and_changed(api, client):
     assert made.json() == shown
     assert (shown["user"]["name"], shown["user"]["role"]) == ("alice", "viewer")
     assert shown["user"]["disabled_at"] is None
-    assert {"admin", "alice"} <= {one["name"] for one in listed}
-    assert [one["name"] for one in listed] == sorted(one["name"] for one in listed)
+    assert {"admin", "alice"} <= {user["name"] for user in listed}
+    assert [user["name"] for user in listed] == sorted(user["name"] for user in listed)
     assert set(listed[0]) == {"name", "role", "created_at", "disabled_at"}
     assert _log_in(client, "alice", "a long password").json()["role"] == "viewer"
     problem(admin.post(USERS, json=body), 409, "user-exists")
@@ -178,7 +178,7 @@ def test_a_user_that_makes_no_sense_is_refused(admin, change):
     answer = admin.post(USERS, json=body)
 
     found = problem(answer, 422, "invalid-request")
-    assert [one["field"] for one in found["errors"]] == [f"body.{next(iter(change))}"]
+    assert [error["field"] for error in found["errors"]] == [f"body.{next(iter(change))}"]
     assert body["password"] not in answer.text
 
 
@@ -245,7 +245,7 @@ def test_a_user_of_the_command_line_logs_in(api, client):
     problem(_me(client, token["access_token"]), 401, "not-authenticated")
 
 
-# -- the audit --------------------------------------------------------------------------------------
+# -- the audit -------------------------------------------------------------------------------------
 
 
 def _entries(api, **query):
@@ -302,7 +302,7 @@ def test_the_audit_pages_sorts_and_filters(fresh):
 
     page = admin.get(AUDIT, params={"limit": 2, "offset": 1}).json()
     assert (page["total"], page["limit"], page["offset"]) == (4, 2, 1)
-    assert [one["number"] for one in page["entries"]] == [3, 2]
+    assert [entry["number"] for entry in page["entries"]] == [3, 2]
     assert [entry["number"] for entry in _entries(fresh, actor="gina")] == [3]
     assert [entry["number"] for entry in _entries(fresh, action="create_user")] == [1, 2]
     assert [entry["number"] for entry in _entries(fresh, result="not-authenticated")] == [4]

@@ -1,0 +1,146 @@
+"""Backups and restores whose network fails, that are cancelled, or whose query takes too long."""
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from app.domain.backups.backup import BackupRequest
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.progress import Progress
+from app.engine.server.connection import Server as Target
+from app.errors import (
+    ConnectionFailedError,
+    ConnectionLostError,
+    StalledError,
+)
+from tests.fixtures.accounts import databases, files, others, wait_until
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.proxy import Fault, proxy
+from tests.fixtures.servers import Sql
+
+
+TIMEOUT_SECONDS = 2.0
+
+
+def wide_table(sql: Sql) -> None:
+    """Make 6 MB in one table."""
+    sql.script(["CREATE DATABASE d", "USE d"])
+    sql.run("CREATE TABLE big (id INT PRIMARY KEY, s VARCHAR(400), KEY (s(20)))")
+    sql.run("INSERT INTO big SELECT seq, REPEAT('x', 300) FROM seq_1_to_20000")
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("limit", [200_000, 2_000_000])
+async def test_a_broken_network_ends_a_backup_in_time(fault, limit, own_server, tmp_path):
+    """A network that goes silent or away ends the backup in time; nothing is left."""
+    with own_server() as server, Sql(server.url) as sql:
+        wide_table(sql)
+        with proxy(server.url, fault, limit) as way:
+            backstay = Backstay(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
+            with pytest.raises((StalledError, ConnectionLostError, ConnectionFailedError)):
+                await backstay.backup("d", threads=3, chunk_bytes=1 << 16)
+            assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS + 8
+            await backstay.target.close()
+        assert files(backstay) == set()
+        wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+
+
+@pytest.mark.parametrize("fault", Fault)
+async def test_a_broken_network_ends_a_restore_in_time(fault, own_server, tmp_path):
+    """A network that fails ends the restore in time, and the error stays the first one."""
+    with own_server() as server, Sql(server.url) as sql:
+        wide_table(sql)
+        await Backstay(server.url, tmp_path / "backups").backup("d", chunk_bytes=1 << 16)
+        with proxy(server.url, fault, 1 << 40) as way:
+            backstay = Backstay(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
+            (entry,) = backstay.catalogue.entries()
+
+            def listener(progress: Progress) -> None:
+                if progress.rows_done > 8000:
+                    way.limit = 0
+
+            request = RestoreRequest(entry.backup_id, into="copy")
+            with pytest.raises((StalledError, ConnectionLostError)):
+                await backstay.recoveries.restore(
+                    await backstay.recoveries.plan(request), Progress(listener=listener)
+                )
+            assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS * 2 + 10
+            await backstay.target.close()
+        wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+
+
+class Cancel:
+    """Cancels a task at its k-th event."""
+
+    def __init__(self, event: int) -> None:
+        self.left = event
+        self.task: asyncio.Task[object] | None = None
+
+    def __call__(self, _progress: Progress) -> None:
+        self.left -= 1
+        if self.left == 0 and self.task is not None:
+            self.task.cancel()
+
+    async def run(self, work) -> bool:
+        """Run to the end or to the cancellation; returns whether it was cancelled."""
+        self.task = asyncio.ensure_future(work)
+        with suppress(asyncio.CancelledError):
+            await self.task
+            return False
+        return True
+
+
+@pytest.mark.parametrize("events", [range(1, 8), range(8, 120, 7)])
+async def test_a_backup_cancelled_at_any_event_leaves_nothing(events, own_server, tmp_path):
+    """A backup cancelled at any event leaves no file and no query of ours on the server."""
+    with own_server() as server, Sql(server.url) as sql:
+        wide_table(sql)
+        backstay = Backstay(server.url, tmp_path / "backups")
+        await backstay.backup("d")
+        kept = 1
+        for event in events:
+            cancel = Cancel(event)
+            request = BackupRequest(("d",), threads=2, chunk_bytes=1 << 16)
+            if not await cancel.run(backstay.backups.create(request, Progress(listener=cancel))):
+                kept += 1
+            assert len(backstay.catalogue.entries()) == kept
+            assert len(files(backstay)) == 2 * kept
+            wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+        await backstay.target.close()
+
+
+async def test_a_restore_cancelled_at_any_event_leaves_nothing(own_server, tmp_path):
+    """A restore cancelled at any event leaves no database and no query of ours on the server."""
+    with own_server() as server, Sql(server.url) as sql:
+        wide_table(sql)
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("d", chunk_bytes=1 << 16)
+        before = databases(sql)
+        for event in (1, 2, 3, 4, 5, 6, 9, 20, 50, 90, 100, 110, 115):
+            cancel = Cancel(event)
+            request = RestoreRequest(manifest.backup_id, into="copy")
+            if await cancel.run(
+                backstay.recoveries.restore(
+                    await backstay.recoveries.plan(request), Progress(listener=cancel)
+                )
+            ):
+                assert databases(sql) == before
+            else:
+                sql.run("DROP DATABASE copy")
+            wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+        await backstay.target.close()
+
+
+async def test_a_timeout_ends_the_query_on_the_server(own_server):
+    """What takes longer than the timeout is ended on the server, not just forgotten."""
+    with own_server() as server, Sql(server.url) as sql:
+        target = Target(server.url, timeout_seconds=0.5)
+        async with target.session() as session:
+            with pytest.raises(StalledError):
+                await session.query("SELECT SLEEP(30)")
+        wait_until(lambda: others(sql) == [], "the query is gone")
+        await target.close()
+    assert threading.active_count() < 50
