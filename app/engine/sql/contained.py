@@ -57,6 +57,7 @@ _PLACEHOLDER: Final = re.compile(
 )
 _VARIABLE: Final = re.compile(r"SET @backstay_sql = '((?:[^'\\]|\\[\\'0rZ])*)'", re.DOTALL)
 _EXECUTE: Final = "EXECUTE IMMEDIATE @backstay_sql"
+_TEXT: Final = r"'(?:[^'\\]|\\.|'')*'"
 _ESCAPE: Final = re.compile(r"\\(.)")
 _ESCAPED: Final = {"0": "\0", "r": "\r", "Z": "\x1a"}
 # As SHOW CREATE prints it, in the state that keeps an event from firing.
@@ -111,7 +112,7 @@ def require_sequence(statements: Sequence[str], name: str) -> None:
     """
     own = re.escape(quote(name))
     forms = (
-        re.compile(rf"CREATE SEQUENCE {own} [\w =-]+", re.ASCII),
+        re.compile(rf"CREATE SEQUENCE {own} (?:[\w =-]|{_TEXT})+", re.ASCII | re.DOTALL),
         re.compile(rf"INSERT INTO {own} VALUES \(-?\d+(?:, -?\d+)*\)"),
     )
     whole = len(statements) == len(forms)

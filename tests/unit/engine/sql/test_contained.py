@@ -169,7 +169,7 @@ def test_a_text_is_not_read_where_nothing_is_escaped():
     [
         (
             [
-                "CREATE SEQUENCE `s``q` as int start with 1 minvalue -5 nocycle ENGINE=InnoDB",
+                "CREATE SEQUENCE `s``q` as int minvalue -5 ENGINE=InnoDB COMMENT='it''s; \\' no'",
                 "INSERT INTO `s``q` VALUES (1, -5, 9, 1, 1, 1000, 0, 0)",
             ],
             True,
