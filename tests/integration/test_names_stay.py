@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.domain.restores.restore import RestoreRequest
+from app.engine.flavor import flavor_of
 from app.engine.schema.databases import scratch_pattern
 from app.errors import UnsupportedObjectError
 from tests.corpora.qualified import qualified
@@ -79,7 +80,8 @@ async def drill(backstay: Backstay, backup_id: str):
 async def test_a_drill_needs_nothing_outside_of_its_scratch_schemas(backstay, sql, live, rights):
     """A user whose rights end there drills every kind of object, and never tries elsewhere."""
     manifest = await backstay.backup(live)
-    grants = (f"{rights} ON `{scratch_pattern(live)}`.*", "SET USER ON *.*", "SELECT ON mysql.proc")
+    bodies = flavor_of(sql.run("SELECT VERSION()")[0][0]).routine_right
+    grants = (f"{rights} ON `{scratch_pattern(live)}`.*", "SET USER ON *.*", bodies)
     with account(sql, *grants) as name:
         async with as_account(backstay, name) as limited:
             result = await drill(limited, manifest.backup_id)

@@ -7,6 +7,7 @@ inflate without bound, or execute a statement of a kind that does not belong whe
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 from app.archive.file.codec import MAX_RATIO
@@ -16,6 +17,7 @@ from app.domain.backups.manifest import (
     MemberKind,
     StatementEntry,
     StatementKind,
+    TableEntry,
 )
 from app.errors import ManifestError
 from app.storage import layout
@@ -40,6 +42,7 @@ ALLOWED: Final = {
     | {_K.EVENT, _K.ENABLE_EVENT, _K.INVALID_VIEW, _K.ACCOUNT},
     MemberKind.FOOTER: frozenset({_K.TEXT}),
 }
+_WORD: Final = re.compile(r"\w*", re.ASCII)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,6 +69,20 @@ def check_index(manifest: Manifest) -> None:
     _require(statements <= MAX_STATEMENTS, "the file", f"{statements} statements")
     _require(bool(_SHA256.fullmatch(manifest.checksum)), "checksum", "not a SHA-256")
     _check_rows(manifest)
+    _check_words(manifest)
+
+
+def _check_words(manifest: Manifest) -> None:
+    """Require plain words where a restore puts them into queries as they are."""
+    words = {column.charset for table in _tables(manifest) for column in table.columns}
+    words |= {column.collation for table in _tables(manifest) for column in table.columns}
+    words |= {database.charset for database in manifest.databases}
+    words |= {database.collation for database in manifest.databases}
+    _require(all(map(_WORD.fullmatch, words)), "a character set or collation", "not a name")
+
+
+def _tables(manifest: Manifest) -> Iterator[TableEntry]:
+    return (table for database in manifest.databases for table in database.tables)
 
 
 def _check_name(manifest: Manifest) -> None:

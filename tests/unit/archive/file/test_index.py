@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from app.archive.file.index import ALLOWED, check_index
-from app.domain.backups.manifest import MemberKind, StatementKind
+from app.domain.backups.manifest import ColumnEntry, MemberKind, StatementKind
 from app.errors import ManifestError
 from tests.fixtures.archives import make_backup, table_of
 
@@ -77,3 +77,16 @@ def test_every_kind_of_statement_has_a_place():
     """A new kind is not forgotten here."""
     assert set().union(*ALLOWED.values()) == set(StatementKind)
     assert set(ALLOWED) == set(MemberKind)
+
+
+@pytest.mark.parametrize("place", ["charset", "collation"])
+def test_a_character_set_is_a_word(manifest, place):
+    """It goes into queries as it is."""
+    (database, *others) = manifest.databases
+    (table, *tables) = database.tables
+    column = ColumnEntry("a", "text", "text", nullable=True, charset="utf8mb4", collation="")
+    edited = replace(column, **{place: "utf8mb4), live.f("})  # type: ignore[arg-type]  # a text column
+    in_column = replace(database, tables=(replace(table, columns=(edited,)), *tables))
+    for forged in (in_column, replace(database, **{place: "utf8mb4; DROP DATABASE live"})):
+        with pytest.raises(ManifestError):
+            check_index(replace(manifest, databases=(forged, *others)))
