@@ -42,6 +42,9 @@ class Flavor:
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
         definer_right: Privilege to make objects that run as somebody else.
+        system_users: Query of (user, host, privilege that objects of this account need besides); empty
+            where none needs one.
+        absent_definer_right: Privilege to make objects of accounts that do not exist; empty = none.
         fence_rights: Privileges of which one lets set read_only, and write all the same.
         packages: Whether there are packages.
         sequences: Whether there are sequences.
@@ -63,6 +66,8 @@ class Flavor:
     unusable_index: str
     routine_right: str
     definer_right: str
+    system_users: str
+    absent_definer_right: str
     fence_rights: tuple[str, ...]
     packages: bool
     sequences: bool
@@ -89,6 +94,8 @@ _MARIADB_10_6 = Flavor(
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
     definer_right="SET USER",
+    system_users="",
+    absent_definer_right="",
     fence_rights=("READ_ONLY ADMIN", "SUPER"),
     packages=True,
     sequences=True,
@@ -118,6 +125,10 @@ _MYSQL_8_0 = Flavor(
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
     definer_right="SET_USER_ID",
+    system_users="SELECT u.User, u.Host, IFNULL(g.PRIV, '') FROM mysql.user AS u"
+    " LEFT JOIN mysql.global_grants AS g"
+    " ON g.USER = u.User AND g.HOST = u.Host AND g.PRIV = 'SYSTEM_USER'",
+    absent_definer_right="",
     fence_rights=("SUPER",),
     packages=False,
     sequences=False,
@@ -132,6 +143,7 @@ _MYSQL_8_2 = replace(
     exact_float="CAST({} AS DOUBLE)",
     position="SHOW BINARY LOG STATUS",
     definer_right="SET_ANY_DEFINER",
+    absent_definer_right="ALLOW_NONEXISTENT_DEFINER",
 )
 # Newest first within a vendor: the first row whose minimum the server reaches describes it.
 FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)

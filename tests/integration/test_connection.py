@@ -15,6 +15,7 @@ from app.errors import (
     ConnectionFailedError,
     IncompatibleServerError,
     InvalidRequestError,
+    StatementError,
 )
 from tests.corpora import types
 from tests.fixtures.accounts import databases
@@ -280,3 +281,15 @@ async def test_functions_that_the_binary_log_refuses_are_found_first(own_server,
         sql.run("SET GLOBAL log_bin_trust_function_creators = 1")
         await backstay.restore(manifest, "copy")
         await backstay.target.close()
+
+
+async def test_a_second_statement_behind_a_semicolon_is_refused(server, sql, database):
+    """What a backup holds as one statement is one: the server executes no list of them."""
+    target = Target(server.url)
+    first, second = (f"CREATE TABLE `{database}`.{name} (i INT)" for name in ("a", "b"))
+    async with target.session() as session:
+        with pytest.raises(StatementError):
+            await session.query(f"{first}; {second}")
+    await target.close()
+
+    assert sql.run("SHOW TABLES") == []

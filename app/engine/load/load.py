@@ -34,6 +34,7 @@ from app.engine.load.work_queue import WorkQueue
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
+from app.engine.sql.contained import require_sequence
 from app.engine.sql.quoting import quote
 from app.errors import ManifestError
 
@@ -100,6 +101,7 @@ class Load:
             StatementError: The server refused a statement, or took it with a warning.
             ChecksumMismatchError: The archive is damaged.
             ManifestError: A member holds a statement that has no place there.
+            UnsupportedObjectError: The definition of a table or sequence does something else.
         """
         self._progress.enter(Phase.LOAD)
         for load in loads:
@@ -162,12 +164,10 @@ class Load:
             for listed, text in zip(members[0].statements, texts, strict=True)
             if listed.kind is wanted
         ]
-        prefix = f"CREATE {wanted.value.upper()} {quote(entry.name)} "
-        if not own or not own[0].startswith(prefix):
+        if entry.sequence:
+            require_sequence(own, entry.name)
+        elif not own or not own[0].startswith(f"CREATE TABLE {quote(entry.name)} ("):
             raise ManifestError(f"{load.entry.name}.{entry.name} has no definition of its own")
-        insert = f"INSERT INTO {quote(entry.name)} VALUES ("
-        if entry.sequence and not all(text.startswith(insert) for text in own[1:]):
-            raise ManifestError(f"{load.entry.name}.{entry.name} is no plain sequence")
         sql = load.definitions.get(entry.name, own[0])
         own[0] = ddl.with_sequences_of(sql, load.target, own=listed.names)
         if ddl.has_sequences(sql):

@@ -119,7 +119,8 @@ def _scratch_name(database: str, word: str, restore_id: RestoreId) -> str:
 async def create_database(session: Session, name: str, charset: str, collation: str) -> None:
     """Create a database that must not exist."""
     await session.query(
-        f"CREATE DATABASE {quote(name)} DEFAULT CHARACTER SET {charset} COLLATE {collation}"
+        f"CREATE DATABASE {quote(name)} DEFAULT CHARACTER SET {quote_text(charset)}"
+        f" COLLATE {quote_text(collation)}"
     )
 
 

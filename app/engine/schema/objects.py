@@ -4,7 +4,6 @@ Views, triggers, routines and events, as SHOW CREATE prints them.
 `app.engine.schema.object_script` writes them into the file.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -13,23 +12,23 @@ from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import fingerprint, unqualify, utf8_only
+from app.engine.sql.headers import read_header
 from app.engine.sql.quoting import quote, quote_text
-from app.errors import PermissionDeniedError, StatementError
+from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
 
 # Errors of a view that the server keeps but cannot use: unknown table, column, function, definer.
 _INVALID_VIEW: Final = frozenset({1356, 1146, 1054, 1305, 1449, 1142, 1143})
-_DEFINER: Final = re.compile(r"DEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`|\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
     """
-    One object as SHOW CREATE prints it, with the session it needs to be created in.
+    One object as SHOW CREATE prints it, but for any database, with the session it is created in.
 
     Attributes:
         entry: What the manifest says about it.
-        sql: CREATE statement without a terminator.
+        sql: CREATE statement without a terminator; its header names no schema.
         sql_mode: Mode it was made in; empty string is a mode too.
         charset: character_set_client.
         collation: collation_connection.
@@ -77,6 +76,7 @@ async def read_objects(
 
     Raises:
         PermissionDeniedError: A definition is hidden from this user.
+        UnsupportedObjectError: A header is in no form that is known here.
     """
     await session.use(schema.name)
     found = await _read_triggers(session, schema)
@@ -134,16 +134,9 @@ async def _read_views(session: Session, schema: Schema) -> list[Definition]:
     for name in await list_views(session, schema.name):
         ((_, sql, charset, collation, *_),) = await session.texts(f"SHOW CREATE VIEW {quote(name)}")
         columns = await _view_columns(session, name)
-        found.append(
-            Definition(
-                entry=_entry(ObjectKind.VIEW, name, sql, valid=columns is not None),
-                sql=utf8_only(sql),
-                sql_mode="",
-                charset=charset,
-                collation=collation,
-                columns=tuple(columns or ()),
-            )
-        )
+        row = ("", "", utf8_only(sql), charset, collation, "")
+        made = _definition(ObjectKind.VIEW, name, row, valid=columns is not None)
+        found.append(replace(made, columns=tuple(columns or ())))
     return found
 
 
@@ -175,7 +168,7 @@ async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
                 f"the body of {kind} {schema.name}.{name} is hidden from this user",
                 hint=f"GRANT {session.flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
             )
-        found.append(_definition(kind, name, row[2], row))
+        found.append(_definition(kind, name, row))
     return sorted(found, key=lambda definition: ROUTINE_KINDS.index(definition.entry.kind))
 
 
@@ -190,7 +183,7 @@ async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
         row = (await session.texts(f"SHOW CREATE TRIGGER {quote(name)}"))[0]
         found.append(
             replace(
-                _definition(ObjectKind.TRIGGER, name, row[2], row, table=table),
+                _definition(ObjectKind.TRIGGER, name, row, table=table),
                 order=order,
             )
         )
@@ -205,18 +198,9 @@ async def _read_events(session: Session, schema: Schema) -> list[Definition]:
     found = []
     for (name,) in listing:
         row = (await session.texts(f"SHOW CREATE EVENT {quote(name)}"))[0]
-        _, sql_mode, time_zone, sql, charset, collation, database_collation, *_ = row
-        found.append(
-            Definition(
-                entry=_entry(ObjectKind.EVENT, name, sql),
-                sql=sql,
-                sql_mode=sql_mode,
-                charset=charset,
-                collation=collation,
-                database_collation=database_collation,
-                time_zone=time_zone,
-            ),
-        )
+        _, sql_mode, time_zone, *columns = row
+        made = _definition(ObjectKind.EVENT, name, (name, sql_mode, *columns))
+        found.append(replace(made, time_zone=time_zone))
     return found
 
 
@@ -230,38 +214,27 @@ async def read_trigger_tables(session: Session, database: str) -> dict[str, str]
 
 
 def _definition(
-    kind: ObjectKind,
-    name: str,
-    sql: str,
-    row: Sequence[str],
-    *,
-    table: str = "",
+    kind: ObjectKind, name: str, row: Sequence[str], *, table: str = "", valid: bool = True
 ) -> Definition:
-    """Make a definition from the columns that SHOW CREATE has for routines and triggers alike."""
+    """
+    Make a definition from the columns that SHOW CREATE has for routines and triggers alike.
+
+    Returns:
+        All but what only some kinds have; the digest is still missing.
+
+    Raises:
+        UnsupportedObjectError: Its header is in no form that is known here.
+    """
+    _, sql_mode, sql, charset, collation, database_collation, *_ = row
+    try:
+        header = read_header(sql, sql_mode)
+    except UnsupportedObjectError as exc:
+        raise UnsupportedObjectError(f"{kind} {name!r}: {exc}", hint=exc.hint) from exc
     return Definition(
-        entry=_entry(kind, name, sql, table=table),
-        sql=sql,
-        sql_mode=row[1],
-        charset=row[3],
-        collation=row[4],
-        database_collation=row[5],
-    )
-
-
-def _entry(
-    kind: ObjectKind,
-    name: str,
-    sql: str,
-    *,
-    table: str = "",
-    valid: bool = True,
-) -> ObjectEntry:
-    definer = _DEFINER.search(sql[:500])
-    return ObjectEntry(
-        kind=kind,
-        name=name,
-        table=table,
-        valid=valid,
-        definer=definer[1] if definer else "",
-        definition_sha256="",
+        entry=ObjectEntry(kind, name, table, valid, header.definer, definition_sha256=""),
+        sql=header.sql,
+        sql_mode=sql_mode,
+        charset=charset,
+        collation=collation,
+        database_collation=database_collation,
     )

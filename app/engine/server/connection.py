@@ -67,6 +67,8 @@ class Session:
             IncompatibleServerError: It is older than anything that is known of here.
             StatementError: It does not keep a variable as it was set.
         """
+        async with self._guarded(redact=False, no_timeout=False):
+            await self._driver.forbid_lists()
         names = ", ".join(quote_text(name) for name in (*state, _VERSION))
         listing = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})"
         known = await self._variables(listing)

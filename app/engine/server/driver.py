@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import aiomysql
-from pymysql.constants.COMMAND import COM_QUERY
+from pymysql.constants.COMMAND import COM_QUERY, COM_SET_OPTION
 
 from app.engine.server.packets import RowPackets
 from app.errors import StatementError
@@ -24,6 +24,7 @@ Row = tuple[Value, ...]
 _STREAM_BYTES: Final = 256 << 10
 _READ_AHEAD_BYTES: Final = 4 << 20
 _NOT_ALLOWED: Final = 1148
+_MULTI_STATEMENTS_OFF: Final = b"\x01\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,19 @@ class Driver:
         # The server may ask for a file whenever it likes; only `load_local` answers, with our bytes.
         connection._local_infile = False  # noqa: SLF001
         self.connection_id: int = connection.thread_id()
+
+    async def forbid_lists(self) -> None:
+        """
+        Let the server refuse a second statement behind a `;`.
+
+        The driver allows lists of statements whatever it is told, and what a backup holds as one
+        statement must be one.
+
+        Source:
+            https://mariadb.com/kb/en/com_set_option
+        """
+        await self._connection._execute_command(COM_SET_OPTION, _MULTI_STATEMENTS_OFF)  # noqa: SLF001
+        await self._connection._read_packet()  # noqa: SLF001
 
     async def query(self, sql: str | bytes) -> Reply:
         """Run one statement and hold its whole answer."""

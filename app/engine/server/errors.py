@@ -61,7 +61,7 @@ _DENIED_COMMAND = re.compile(
     r"(?P<right>[A-Z][A-Z ,]*?) command denied to user (?P<user>'.*?'@'.*?') for \w+ "
     r"[`'](?P<table>.*?)[`'](?:\.[`'](?P<inner>.*?)[`'])?$",
 )
-_DENIED_NEED = re.compile(r"need \(at least one of\) the (?P<right>[A-Z ,_]+) privilege")
+_DENIED_NEED = re.compile(r"need \(at least one of\) the (?P<rights>[A-Za-z ,_]+?) privilege")
 
 
 def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
@@ -145,6 +145,7 @@ def _grant(text: str) -> str:
         scope = f"`{found['table']}`.`{found['inner']}`" if found["inner"] else "*.*"
         return f"GRANT {found['right']} ON {scope} TO {found['user']};"
     if found := _DENIED_NEED.search(text):
-        right = found["right"].split(",")[0].strip()
+        rights = [right.strip() for right in re.split(r",| or ", found["rights"])]
+        right = next((right for right in rights if right != "SUPER"), "SUPER")
         return f"GRANT {right} ON *.* TO the user of BACKSTAY_DATABASE_URL;"
     return "'backstay doctor' prints the GRANT statements that are missing."

@@ -34,6 +34,9 @@ _BACKUP_WISHES: Final = ("RELOAD", "BINLOG MONITOR", "PROCESS")
 _ROUTINE_RIGHTS: Final = ("EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE")
 # MySQL knows it as SUPER.
 _SKIP_LOG_RIGHT: Final = "BINLOG ADMIN"
+_MERGE_RIGHTS: Final = ("UPDATE", "DELETE")
+# SUPER is not enough for it.
+_SYSTEM_USER: Final = "SYSTEM_USER"
 _RESTORE_RIGHTS: Final = (
     "SELECT",
     "INSERT",
@@ -180,13 +183,16 @@ def missing_for_restore(grants: Grants, databases: Sequence[str]) -> list[Missin
     ]
 
 
-def missing_in_scratch(grants: Grants, scratch: Mapping[str, str]) -> list[Missing]:
+def missing_in_scratch(
+    grants: Grants, scratch: Mapping[str, str], merging: Collection[str] = ()
+) -> list[Missing]:
     """
     Find what a restore lacks in the schemas that it makes for itself.
 
     Args:
         grants: Of the user.
         scratch: GRANT's patterns by name of a schema.
+        merging: Schemas with MERGE tables; who makes one must be allowed to write through it.
 
     Returns:
         What is missing, with one GRANT a pattern.
@@ -194,7 +200,7 @@ def missing_in_scratch(grants: Grants, scratch: Mapping[str, str]) -> list[Missi
     return [
         Missing(right, f"`{pattern}`.*", f"GRANT {right} ON `{pattern}`.* TO {grants.user};")
         for name, pattern in scratch.items()
-        for right in _RESTORE_RIGHTS
+        for right in (*_RESTORE_RIGHTS, *(_MERGE_RIGHTS if name in merging else ()))
         if not grants.allows(right, name)
     ]
 
@@ -206,6 +212,22 @@ def missing_for_definers(grants: Grants, definers: Collection[str]) -> list[Miss
     if any(grants.allows(right) for right in (grants.flavor.definer_right, "SET_USER_ID")):
         return []
     return [_missing(grants, grants.flavor.definer_right, "*.*")]
+
+
+def missing_for_guarded(grants: Grants, guarded: Mapping[str, str]) -> list[Missing]:
+    """Find out whether objects may be made whose owners need a right of their own, which is the value."""
+    rights = {right for definer, right in guarded.items() if not _are_own(grants, {definer})}
+    return [
+        _missing(grants, right, "*.*")
+        for right in sorted(rights)
+        if not grants.allows(right) and not (right != _SYSTEM_USER and grants.allows("SUPER"))
+    ]
+
+
+def unseen_accounts(grants: Grants) -> list[Missing]:
+    """Name what lets this user see which objects need a further right; a restore does without."""
+    tables = ("`mysql`.`user`", "`mysql`.`global_grants`")
+    return [_missing(grants, "SELECT", table, required=False) for table in tables]
 
 
 def missing_for_bodies(grants: Grants, definers: Collection[str]) -> list[Missing]:

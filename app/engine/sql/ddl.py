@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.engine.sql.quoting import quote
+from app.errors import UnsupportedObjectError
 
 
 # A quoted stretch, one bracket or comma, a run of anything else, or a quote that nothing closes.
@@ -20,6 +21,8 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
+_OTHER_TABLES: Final = re.compile(r"\b(?:SELECT|TABLE|LIKE)\b")
+_SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
 _DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY=\Z")
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
 _ESCAPES: Final = str.maketrans(
@@ -91,16 +94,16 @@ def unqualify(sql: str, database: str) -> str:
 
 
 def has_sequences(sql: str) -> bool:
-    """Tell whether a default of a CREATE TABLE takes the next value of a sequence."""
-    return any(part.endswith("nextval") for part in tokens(sql) if part[0] not in "'\"`")
+    """Tell whether a default of a CREATE TABLE asks a sequence for a value."""
+    return any(part.endswith(_SEQUENCE_CALLS) for part in tokens(sql) if part[0] not in "'\"`")
 
 
 def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
-    """Qualify the sequences of `nextval()` that are not among a schema's own."""
+    """Qualify the sequences of `nextval()` and the like that are not among a schema's own."""
     parts = tokens(sql)
     for index in range(len(parts) - 3):
         name = parts[index + 2]
-        calls = parts[index].endswith("nextval") and parts[index + 1] == "("
+        calls = parts[index].endswith(_SEQUENCE_CALLS) and parts[index + 1] == "("
         is_bare = name[0] == "`" and not parts[index + 3].startswith(".")
         if calls and is_bare and _unquoted_name(name) not in own:
             parts[index + 2] = f"{quote(database)}.{name}"
@@ -161,7 +164,7 @@ def disabled_event(sql: str) -> tuple[str, bool]:
     """Return a CREATE EVENT that does not fire yet, and whether it was enabled."""
     parts = tokens(sql)
     for index, part in enumerate(parts):
-        if found := _EVENT_STATUS.search(part):
+        if part[0] not in "'\"`" and (found := _EVENT_STATUS.search(part)):
             if found[2] != "ENABLE":
                 return sql, False
             parts[index] = part[: found.start(2)] + "DISABLE" + part[found.end(2) :]
@@ -180,8 +183,12 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
 
     Returns:
         All parts but the foreign keys; executed in order they make the table of `sql` without them.
+
+    Raises:
+        UnsupportedObjectError: It copies another table, or refers to one in a column.
     """
     head, items, tail = split_items(without_directories(sql))
+    _require_own(items, tail)
     has_primary = any(item.startswith("PRIMARY KEY") for item in items)
     counter = next((_first_name(item) for item in items if _is_counter(item)), None)
     kept: list[str] = []
@@ -202,6 +209,21 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         fulltext=tuple(groups["FULLTEXT"]),
         has_counter=counter is not None,
     )
+
+
+def _require_own(items: Sequence[str], tail: str) -> None:
+    """Refuse what no SHOW CREATE TABLE prints, and what would reach for other tables."""
+    outside = " ".join(part for part in tokens(tail) if part[0] not in "'\"`").upper()
+    found = bool(_OTHER_TABLES.search(outside))
+    for item in items:
+        if not item.startswith("CONSTRAINT ") and "REFERENCES" in item.upper():
+            plain = (part for part in tokens(item) if part[0] not in "'\"`")
+            found |= any("REFERENCES" in part.upper().split() for part in plain)
+    if found:
+        raise UnsupportedObjectError(
+            "the definition of a table reaches for others",
+            hint="It was not made. Make a new backup if this one was not edited.",
+        )
 
 
 def foreign_keys(sql: str) -> list[tuple[str, str]]:

@@ -37,7 +37,8 @@ LOCK_SECONDS: Final = 3
 # InnoDB makes its list of transactions anew only so often.
 _POLL_SECONDS: Final = 0.1
 _LOCK_TIMEOUT: Final = 1205
-_NEXTVAL: Final = "nextval("
+# What a default may ask of a sequence.
+_SEQUENCE_CALLS: Final = ("nextval(", "lastval(", "setval(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,21 +247,26 @@ async def lower_fence(session: Session) -> None:
 
 async def repoint_defaults(session: Session, swap: SchemaSwap) -> None:
     """
-    Make `DEFAULT nextval()` use the sequences of the target.
+    Make `DEFAULT nextval()` and the like use the sequences of the target.
 
     A default keeps the qualified name that the sequence had when the table was created.
     """
-    old, new = f"{_NEXTVAL}{quote(swap.source)}.", f"{_NEXTVAL}{quote(swap.target)}."
+    names = {
+        f"{call}{quote(swap.source)}.": f"{call}{quote(swap.target)}." for call in _SEQUENCE_CALLS
+    }
     rows = await session.texts(
         "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS"
         f" WHERE TABLE_SCHEMA = {quote_text(swap.target)}"
-        f" AND LOCATE({quote_text(_NEXTVAL)}, COLUMN_DEFAULT) > 0"
+        " AND COLUMN_DEFAULT RLIKE '(next|last|set)val[(]'"
     )
     incoming = set(swap.incoming)
     clauses: dict[str, list[str]] = {}
     for table, column, default in rows:
-        if table in incoming and old in default:  # a view shows its table's default as its own
-            clause = f"ALTER COLUMN {quote(column)} SET DEFAULT {default.replace(old, new)}"
+        own = default
+        for old, new in names.items():
+            own = own.replace(old, new)
+        if table in incoming and own != default:  # a view shows its table's default as its own
+            clause = f"ALTER COLUMN {quote(column)} SET DEFAULT ({own})"
             clauses.setdefault(table, []).append(clause)
     for table, changes in clauses.items():  # at once: the server opens what is not replaced
         await session.query(f"ALTER TABLE {qualified(swap.target, table)} {', '.join(changes)}")

@@ -1,6 +1,7 @@
 """Drills: a backup is restored into schemas of its own, proven, and dropped again."""
 
 import asyncio
+from dataclasses import replace
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.reader import ArchiveReader
@@ -10,8 +11,9 @@ from app.domain.restores.journal import Journal, RestorePhase, SchemaSwap
 from app.domain.restores.proofs import DrillResult
 from app.domain.restores.restore import RestorePlan
 from app.domain.runs.progress import Progress
+from app.engine.load.archived import read_archived_objects
 from app.engine.load.inventory import prove_inventory
-from app.engine.load.objects import apply_objects, read_archived_objects
+from app.engine.load.objects import apply_objects
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import may_skip_log, read_grants
 from app.errors import AppError
@@ -85,7 +87,8 @@ class Drills:
         """Load, prove, and drop, whatever happens."""
         plan = state.plan
         async with self._swaps.locked(plan.targets, logged=logged) as held:
-            await self._preflight.require(state.reader, plan)
+            report = await self._preflight.require(state.reader, plan)
+            plan = state.plan = replace(plan, loads=tuple(report.loads))
             await self._restorer.verify(state)
             await self._swaps.record(self._journal(plan, logged=logged))
             try:

@@ -10,7 +10,8 @@ from app.domain.restores.journal import ObjectSet, RestoreId, RestoreKind
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS
-from app.engine.load.objects import read_archived_objects, read_live_objects
+from app.engine.load.archived import read_archived_objects
+from app.engine.load.objects import read_live_objects
 from app.engine.schema.databases import (
     MOST_NAME_CHARACTERS,
     SCRATCH,

@@ -12,8 +12,10 @@ from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
+from app.engine.load.archived import as_of_today
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
+from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
 from app.engine.schema.objects import ROUTINE_KINDS
 from app.engine.server.connection import Server, Session
@@ -23,12 +25,14 @@ from app.engine.server.grants import (
     missing_for_backup,
     missing_for_bodies,
     missing_for_definers,
+    missing_for_guarded,
     missing_for_restore,
     missing_in_scratch,
     missing_on_children,
     missing_to_skip_log,
     read_grants,
     require,
+    unseen_accounts,
 )
 from app.engine.swap.plan import refuse_clashes
 from app.errors import (
@@ -36,6 +40,7 @@ from app.errors import (
     ConflictError,
     IncompatibleServerError,
     InvalidRequestError,
+    PermissionDeniedError,
     StorageFullError,
     TargetNotEmptyError,
 )
@@ -44,6 +49,7 @@ from app.services.restores.plan import keep_definitions, rows_at_stake
 
 # Bytes of InnoDB for a byte of SQL, indexes included; the shop of the benchmarks takes a little less.
 _DISK_PER_SQL: Final = 1.5
+_MERGE: Final = "MRG_MYISAM"
 
 
 _UNSEEN: Final = (
@@ -106,16 +112,19 @@ class Preflight:
         loads = plan.loads
         async with self._server.session() as session:
             grants = await read_grants(session)
+            complete, misfits = await _complete(session, plan)
+            complete, unreadable = await _as_of_today(reader, complete)
+            owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await _children(session, grants, loads)
             point = await _missing_for_point(session, grants, plan)
-            every = (*_missing_rights(grants, loads), *children, *point)
+            every = (*_missing_rights(grants, loads), *owners, *children, *point)
             missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
             space = await _space(session, loads)
-            complete, misfits = await _complete(session, plan)
             problems = [
                 *_raised(lambda: require(missing)),
+                *unreadable,
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
                 *_incompatible([*compatible.findings, *misfits]),
@@ -173,12 +182,16 @@ def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missi
         for load in loads
         if load.staging
     }
+    merging = {
+        load.staging
+        for load in loads
+        if any(table.engine.upper() == _MERGE for table in load.entry.tables)
+    }
     objects = [entry for load in loads for entry in load.entry.objects]
     authors = {entry.definer for entry in objects if entry.kind in ROUTINE_KINDS}
     return [
         *missing_for_restore(grants, [load.target for load in loads if load.target not in scratch]),
-        *missing_in_scratch(grants, scratch),
-        *missing_for_definers(grants, {entry.definer for entry in objects}),
+        *missing_in_scratch(grants, scratch, merging),
         *missing_for_bodies(grants, authors),
     ]
 
@@ -232,6 +245,37 @@ async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseL
         complete.append(kept)
         findings += misfits
     return complete, findings
+
+
+async def _as_of_today(
+    reader: ArchiveReader, loads: Sequence[DatabaseLoad]
+) -> tuple[list[DatabaseLoad], list[AppError]]:
+    """Read all that makes objects, so that nothing that leads out of the target is found later."""
+    readable: list[DatabaseLoad] = []
+    problems: list[AppError] = []
+    for load in loads:
+        try:
+            readable.append(await as_of_today(reader, reader.manifest, load))
+        except AppError as exc:
+            readable.append(load)
+            problems.append(exc)
+    return readable, problems
+
+
+async def _missing_for_owners(
+    session: Session, grants: Grants, loads: Sequence[DatabaseLoad]
+) -> list[Missing]:
+    """Find out whether the objects of the backup, and those that may have to be put back, can be made."""
+    definers = definers_of(entry for load in loads for entry in load.entry.objects)
+    for load in loads:
+        tables = None if load.whole else {table.name for table in load.entry.tables}
+        definers |= await read_definers(session, load.target, tables)
+    missing = missing_for_definers(grants, definers)
+    try:
+        guarded = await list_guarded(session, definers)
+    except PermissionDeniedError:  # a restore tries each before it loads anything
+        return [*missing, *unseen_accounts(grants)]
+    return [*missing, *missing_for_guarded(grants, guarded)]
 
 
 async def _taken(

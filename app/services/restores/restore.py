@@ -27,6 +27,7 @@ from app.engine.load.load import Load
 from app.engine.schema import foreign_keys
 from app.engine.schema.accounts import load_accounts
 from app.engine.schema.databases import create_database, is_empty, kept_name, list_tables
+from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Server, Session
 from app.engine.swap.plan import SwapDraft, plan_swaps
@@ -36,7 +37,7 @@ from app.services.backups.service import BackupService
 from app.services.restores.connections import awake, load_sessions
 from app.services.restores.plan import wanted_objects
 from app.services.restores.preflight import Preflight
-from app.services.restores.swap import SwapReport, Swaps
+from app.services.restores.swap import SwapReport, Swaps, prove_owners
 
 
 _log: Final = logging.getLogger(__name__)
@@ -164,6 +165,7 @@ class Restorer:
         await self._swaps.record(journal)
         load = await self.load(session, state, logged=journal.logged)
         journal = replace(journal, swaps=await self._plan_swaps(session, journal, state, load))
+        await prove_owners(session, journal.swaps)
         await self._count_orphans(state, journal.swaps)
         state.progress.enter(Phase.SWAP)
         await self._await_snapshots(session, state)
@@ -195,6 +197,7 @@ class Restorer:
             for database in state.plan.loads:
                 entry = database.entry
                 await create_database(sessions[0], database.place, entry.charset, entry.collation)
+                await prove_definers(sessions[0], database.place, definers_of(entry.objects))
             load = Load(
                 sessions,
                 manifest,

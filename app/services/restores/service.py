@@ -15,6 +15,7 @@ from app.domain.restores.proofs import DrillResult
 from app.domain.restores.repair import RepairResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
 from app.domain.runs.progress import Phase, Progress
+from app.engine.load.archived import as_of_today
 from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.rows.proof import prove_tables
 from app.engine.schema.tables import Table
@@ -28,7 +29,7 @@ from app.services.restores.dry_run import DryRuns
 from app.services.restores.plan import plan_drill, plan_loads, plan_restore
 from app.services.restores.preflight import Preflight
 from app.services.restores.restore import Restorer, RestoreState, point_to_repair
-from app.services.restores.swap import SwapReport, Swaps
+from app.services.restores.swap import SwapReport, Swaps, prove_owners
 from app.storage.journals import Journals
 
 
@@ -187,6 +188,7 @@ class RecoveryService:
             RestoreNotFoundError: No such restore.
             UndoExpiredError: The old tables are not kept any more; the hint names the recovery point.
             TablesInUseError: Others did not let go of the tables; nothing was changed.
+            PermissionDeniedError: An object that it takes away or brings back cannot be made.
         """
         progress = progress or Progress()
         began = self._clock.monotonic()
@@ -197,6 +199,7 @@ class RecoveryService:
         swaps = self._swaps
         async with swaps.locked(journal.targets, logged=journal.logged) as session:
             undo = await swaps.plan_undo(session, journal)
+            await prove_owners(session, undo.swaps)
             progress.name(backup_id=undo.backup_id, restore_id=undo.restore_id)
             progress.enter(Phase.SWAP)
             try:
@@ -245,7 +248,7 @@ class RecoveryService:
             loads = plan_loads(manifest, RestoreRequest(backup_id, into=into))
             warnings: list[str] = []
             async with load_sessions(self._server, manifest, threads) as sessions:
-                for load in loads:
+                for load in [await as_of_today(reader, manifest, load) for load in loads]:
                     warnings += await prove_inventory(sessions[0], manifest, load)
                     names = {table.name for table in load.entry.tables}
                     warnings += await prove_definitions(sessions, manifest, load, names)

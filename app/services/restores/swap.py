@@ -27,7 +27,7 @@ from typing import Final
 
 from app.concurrency import shielded
 from app.domain.ports import Clock
-from app.domain.restores.journal import Journal, RestoreKind, RestorePhase
+from app.domain.restores.journal import Journal, RestoreKind, RestorePhase, SchemaSwap
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.objects import apply_objects
 from app.engine.schema import foreign_keys
@@ -39,6 +39,7 @@ from app.engine.schema.databases import (
     kept_name,
     list_tables,
 )
+from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.server.connection import Server, Session
 from app.engine.swap.plan import drop_obstacles, plan_swaps, reversed_draft
 from app.engine.swap.rename import (
@@ -81,6 +82,19 @@ class SwapReport:
     fence: str = "not needed"
     tries: int = 0
     warnings: list[str] = field(default_factory=list)
+
+
+async def prove_owners(session: Session, swaps: Sequence[SchemaSwap]) -> None:
+    """
+    Prove that all objects that a swap drops and makes can be made, before it drops any.
+
+    Raises:
+        PermissionDeniedError: Objects of an account cannot be made; nothing was changed.
+    """
+    for swap in swaps:
+        if await exists(session, swap.source):
+            objects = (*swap.wanted.entries, *swap.present.entries)
+            await prove_definers(session, swap.source, definers_of(objects))
 
 
 class Swaps:

@@ -2,7 +2,8 @@
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.restores.journal import SavedStatement
-from app.engine.load.objects import _statements_about, unwanted_objects
+from app.engine.load.archived import _statements_about
+from app.engine.load.objects import unwanted_objects
 
 
 def entry(kind: ObjectKind, name: str, digest: str = "") -> ObjectEntry:

@@ -80,6 +80,11 @@ def test_a_broken_transport_is_a_lost_connection(exc):
             "Access denied; you need (at least one of) the RELOAD, SUPER privilege(s) for this operation",
             "GRANT RELOAD ON *.* TO the user of BACKSTAY_DATABASE_URL;",
         ),
+        (
+            1227,
+            "Access denied; you need (at least one of) the SUPER or ALLOW_NONEXISTENT_DEFINER privilege(s)",
+            "GRANT ALLOW_NONEXISTENT_DEFINER ON *.* TO the user of BACKSTAY_DATABASE_URL;",
+        ),
         (1044, "Access denied for user 'u'@'%' to database 'd'", "'backstay doctor'"),
         (1419, "You do not have the SUPER privilege", TRUST_HINT),
     ],

@@ -8,6 +8,7 @@ from app.engine.server.grants import (
     missing_for_backup,
     missing_for_bodies,
     missing_for_definers,
+    missing_for_guarded,
     missing_for_restore,
     missing_in_scratch,
     read_grants,
@@ -17,6 +18,7 @@ from app.errors import PermissionDeniedError
 
 
 MARIADB = flavor_of("10.11.6-MariaDB")
+MYSQL = flavor_of("8.4.5")
 ALL_FOR_BACKUP = "SELECT, SHOW VIEW, TRIGGER, EVENT"
 
 
@@ -256,3 +258,18 @@ def test_routines_of_others_cannot_be_read_back_without_their_right(
     found = missing_for_bodies(grants, definers)
 
     assert [(gap.right, gap.scope) for gap in found] == [("SELECT", "`mysql`.`proc`")] * missing
+
+
+def test_owners_that_are_guarded_need_a_right_of_their_own():
+    """SYSTEM_USER is in no other right, that for absent accounts is in SUPER; one's own objects need none."""
+    guarded = {"`root`@`localhost`": "SYSTEM_USER", "`no`@`no`": "ALLOW_NONEXISTENT_DEFINER"}
+    user = "'u'@'%'"
+
+    def missing(*rights: str) -> list[str]:
+        grants = Grants(user, MYSQL, {"*.*": frozenset(rights)})
+        return [right.right for right in missing_for_guarded(grants, guarded)]
+
+    assert missing() == ["ALLOW_NONEXISTENT_DEFINER", "SYSTEM_USER"]
+    assert missing("SUPER") == ["SYSTEM_USER"]
+    assert missing("SYSTEM_USER", "ALLOW_NONEXISTENT_DEFINER") == []
+    assert missing_for_guarded(Grants(user, MYSQL, {}), {"`u`@`%`": "SYSTEM_USER"}) == []

@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 
 from app.engine.sql import ddl
 from app.engine.sql.quoting import quote
+from app.errors import UnsupportedObjectError
 
 
 PIECES = st.sampled_from([
@@ -252,3 +253,31 @@ def test_a_parent_is_replaced_and_nothing_else(columns, parent, theirs, database
 
     assert changed == printed(columns, name, theirs, home, TAIL)
     assert ddl.parent_of(changed) == (home, name)
+
+
+@pytest.mark.parametrize(
+    ("items", "tail"),
+    [
+        ("`a` int(11)", "SELECT 1 AS a"),
+        ("`a` int(11)", "ENGINE=InnoDB AS TABLE `live`.`t`"),
+        ("`a` int(11) REFERENCES `live`.`t` (`id`)", ""),
+    ],
+)
+def test_a_table_that_reaches_for_others_is_refused(items, tail):
+    """No SHOW CREATE prints a copy, or a foreign key in a column."""
+    with pytest.raises(UnsupportedObjectError):
+        ddl.staged(f"CREATE TABLE `t` (\n  {items}\n) {tail}", defer_indexes=False)
+
+
+def test_words_in_names_and_comments_reach_for_nothing():
+    """Only words of the statement itself do."""
+    sql = (
+        "CREATE TABLE `SELECT` (\n  `REFERENCES` int(11) COMMENT 'REFERENCES `t` (`a`)',\n"
+        "  CONSTRAINT `k` FOREIGN KEY (`REFERENCES`) REFERENCES `t` (`a`)\n"
+        ") ENGINE=CONNECT COMMENT='LIKE TABLE' `TABLE_TYPE`='DOS' TABLE_NAME='SELECT'"
+    )
+
+    made = ddl.staged(sql, defer_indexes=False).create
+
+    assert "COMMENT 'REFERENCES `t` (`a`)'" in made
+    assert "FOREIGN KEY" not in made

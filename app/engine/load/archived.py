@@ -1,0 +1,153 @@
+"""
+The objects that a backup holds, as statements for any database.
+
+Backups of earlier versions name their schema in the headers of triggers, and their manifests hold the
+digests of those headers. Such a digest is replaced by the one of the header without that name, if it is
+that of the statement in the file; otherwise it stays, and nothing will ever be equal to it.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from app.domain.backups.manifest import (
+    DatabaseEntry,
+    Manifest,
+    MemberKind,
+    ObjectEntry,
+    ObjectKind,
+    StatementKind,
+)
+from app.domain.ports import MemberSource
+from app.domain.restores.journal import ObjectSet, SavedStatement
+from app.domain.restores.load import DatabaseLoad
+from app.engine.schema.object_script import uncommented
+from app.engine.schema.objects import Definition, digest
+from app.engine.sql.contained import MAKES, VIEW_PLACEHOLDER, Origin, contain
+
+
+EXECUTED: Final = frozenset({
+    *MAKES,
+    StatementKind.SESSION,
+    StatementKind.DROP,
+    StatementKind.PLACEHOLDER,
+})
+# Several triggers of one moment are rare, more than this are unheard of.
+_MOST_TRIGGERS: Final = 100
+
+
+async def read_archived_objects(
+    source: MemberSource, manifest: Manifest, load: DatabaseLoad
+) -> ObjectSet:
+    """
+    Read the objects of a backup that are to be restored.
+
+    Args:
+        source: Members of the backup.
+        manifest: Of the backup.
+        load: Which database, reduced to what is chosen.
+
+    Returns:
+        What the target should have.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+        UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
+    """
+    keys = {object_key(entry) for entry in load.entry.objects}
+    found: list[SavedStatement] = []
+    for member in manifest.members:
+        if member.kind is not MemberKind.OBJECTS or member.database != load.entry.name or not keys:
+            continue
+        found += [
+            SavedStatement(listed.kind, plain_text(listed.kind, text), listed.name)
+            for listed, text in zip(member.statements, await source.read(member), strict=True)
+            if listed.kind in EXECUTED
+        ]
+    contained = contain(_statements_about(keys, found), load.entry.name)
+    entries = tuple(
+        _as_of_today(load.entry, entry, contained.origins.get(object_key(entry)))
+        for entry in load.entry.objects
+    )
+    return ObjectSet(
+        source=load.entry.name,
+        entries=entries,
+        statements=contained.statements,
+        assumed=load.entry.collation,
+    )
+
+
+async def as_of_today(source: MemberSource, manifest: Manifest, load: DatabaseLoad) -> DatabaseLoad:
+    """
+    Read all that makes the objects of a database, and describe them as this version does.
+
+    Returns:
+        The load with owners and digests read from the statements themselves.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+        UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
+    """
+    if load.definitions or not load.entry.objects:  # those that are there stay
+        return load
+    found = await read_archived_objects(source, manifest, load)
+    return replace(load, entry=replace(load.entry, objects=found.entries))
+
+
+def plain_text(kind: StatementKind, text: bytes) -> str:
+    """Return a statement of a file as the server takes it."""
+    if kind is StatementKind.INVALID_VIEW:
+        return uncommented(text).decode().removesuffix(";")
+    return text.decode().removesuffix(";\n")
+
+
+def object_key(entry: ObjectEntry) -> tuple[ObjectKind, str]:
+    """Return what tells an object of a database from all others."""
+    return entry.kind, entry.name
+
+
+def kinds_of(statement: SavedStatement) -> frozenset[ObjectKind]:
+    """Return the kinds of objects that a statement may be about; a trigger and a view may share a name."""
+    if statement.kind is not StatementKind.PLACEHOLDER:
+        return MAKES[statement.kind]
+    is_view = statement.sql.startswith(VIEW_PLACEHOLDER)
+    return MAKES[StatementKind.VIEW if is_view else StatementKind.ROUTINE]
+
+
+def _statements_about(
+    keys: Collection[tuple[ObjectKind, str]], statements: Iterable[SavedStatement]
+) -> Iterator[SavedStatement]:
+    """Leave out statements about other objects, and the DROP that stands before each CREATE."""
+    drop: SavedStatement | None = None
+    for statement in statements:
+        if statement.kind is StatementKind.DROP:
+            drop = statement
+        elif not statement.name:
+            yield statement
+        else:
+            if any((kind, statement.name) in keys for kind in kinds_of(statement)):
+                yield from [drop, statement] if drop else [statement]
+            drop = None
+
+
+def _as_of_today(database: DatabaseEntry, entry: ObjectEntry, origin: Origin | None) -> ObjectEntry:
+    """Read the owner from the statement itself, and replace the digest of a header that named its schema."""
+    if origin is None:
+        return entry
+    entry = replace(entry, definer=origin.header.definer)
+    if origin.header.sql == origin.sql:
+        return entry
+    definition = Definition(
+        entry,
+        origin.sql,
+        origin.sql_mode,
+        origin.charset,
+        origin.collation,
+        origin.database_collation or database.collation,
+    )
+    for order in range(1, _MOST_TRIGGERS + 1):  # the file does not hold it
+        written = replace(definition, order=str(order))
+        if digest(written, database.name) == entry.definition_sha256:
+            today = replace(written, sql=origin.header.sql)
+            return replace(entry, definition_sha256=digest(today, database.name))
+    return entry

@@ -1,0 +1,111 @@
+"""
+Accounts that own objects: found, and tried.
+
+Whether this user may make objects of another account depends on that account: MySQL protects those with
+SYSTEM_USER, and wants a further right for one that does not exist. Nobody says beforehand; so an object is
+made for each, where nothing else is.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from app.domain.backups.manifest import ObjectEntry
+from app.engine.server.connection import Session
+from app.engine.sql.quoting import qualified, quote, quote_text
+from app.errors import PermissionDeniedError, StatementError
+
+
+_PROBE: Final = "backstay_definer"
+_QUOTED: Final = r"`(?:[^`]|``)*`"
+_ACCOUNT: Final = re.compile(rf"{_QUOTED}(?:@{_QUOTED})?")
+_OWNERS: Final = (
+    ("TRIGGERS", "TRIGGER_SCHEMA"),
+    ("VIEWS", "TABLE_SCHEMA"),
+    ("ROUTINES", "ROUTINE_SCHEMA"),
+    ("EVENTS", "EVENT_SCHEMA"),
+)
+
+
+def definers_of(entries: Iterable[ObjectEntry]) -> set[str]:
+    """Return the accounts that objects belong to, quoted as SHOW CREATE does."""
+    return {entry.definer for entry in entries if _ACCOUNT.fullmatch(entry.definer)}
+
+
+async def read_definers(
+    session: Session, database: str, tables: Collection[str] | None
+) -> set[str]:
+    """
+    Read the accounts that the objects of a database belong to.
+
+    Args:
+        session: Any.
+        database: Its name; it need not exist.
+        tables: Only of the triggers of these tables; None = of everything.
+
+    Returns:
+        Quoted as SHOW CREATE does.
+    """
+    found: set[str] = set()
+    for source, column in _OWNERS if tables is None else _OWNERS[:1]:
+        table = "EVENT_OBJECT_TABLE" if source == "TRIGGERS" else "''"
+        rows = await session.texts(
+            f"SELECT DISTINCT DEFINER, {table} FROM information_schema.{source}"
+            f" WHERE {column} = {quote_text(database)}"
+        )
+        found |= {_quoted(owner) for owner, name in rows if tables is None or name in tables}
+    return found
+
+
+def _quoted(account: str) -> str:
+    user, _, host = account.rpartition("@")
+    return f"{quote(user)}@{quote(host)}" if host else quote(user)  # a role has none
+
+
+async def prove_definers(session: Session, place: str, definers: Collection[str]) -> None:
+    """
+    Make an object of each account, and drop it again.
+
+    Args:
+        session: Any.
+        place: A schema of ours; whoever drops that also drops what a crash leaves here.
+        definers: Quoted as SHOW CREATE does.
+
+    Raises:
+        PermissionDeniedError: This user may not make objects of one of them; the hint says what it lacks.
+    """
+    probe = qualified(place, _PROBE)
+    for definer in sorted(definers):
+        try:
+            await session.query(f"CREATE DEFINER={definer} PROCEDURE {probe}() SELECT 1")
+        except (PermissionDeniedError, StatementError) as exc:
+            raise PermissionDeniedError(
+                f"objects of {definer} cannot be made by this user: {exc}",
+                hint=exc.hint or "Restore as an administrator.",
+            ) from exc
+        await session.query(f"DROP PROCEDURE {probe}")
+
+
+async def list_guarded(session: Session, definers: Collection[str]) -> dict[str, str]:
+    """
+    Find accounts whose objects need a right of their own.
+
+    Returns:
+        That right by definer; only what this user can see.
+
+    Raises:
+        PermissionDeniedError: It cannot see accounts.
+
+    Source:
+        https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#priv_system-user
+    """
+    flavor = session.flavor
+    if not flavor.system_users or not definers:
+        return {}
+    rows = await session.texts(flavor.system_users)
+    known = {f"{quote(user)}@{quote(host)}": right for user, host, right in rows}
+    return {
+        definer: known.get(definer, flavor.absent_definer_right)
+        for definer in definers
+        if known.get(definer, flavor.absent_definer_right)
+    }
