@@ -184,7 +184,7 @@ def build_program(
         catalogue=catalogue,
         backups=backups,
         recoveries=recoveries,
-        doctor=DoctorService(server if known else None, catalogue, journals),
+        doctor=DoctorService(server if known else None, catalogue, journals, control),
         runs=runs,
         jobs=jobs,
         schedules=_build_schedules(settings, jobs, clock, alerts),

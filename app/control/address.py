@@ -4,7 +4,6 @@ The address of the control database: `sqlite:///FILE` or `mysql://user:password@
 With or without the name of a driver; `mariadb://` means the same as `mysql://`.
 """
 
-import ssl
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
@@ -14,22 +13,24 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import InvalidRequestError
+from app.mysql.tls import OPTIONS, Tls, read_tls
 
 
+VARIABLE: Final = "BACKSTAY_CONTROL_URL"
 _SQLITE: Final = frozenset({"sqlite", "sqlite+aiosqlite"})
 _MYSQL: Final = frozenset({"mysql", "mariadb", "mysql+aiomysql", "mariadb+aiomysql"})
 
 
-def parse_address(text: str) -> tuple[URL, Path | None, ssl.SSLContext | None]:
+def parse_address(text: str) -> tuple[URL, Path | None, Tls | None]:
     """
     Read an address.
 
     Returns:
-        The URL for SQLAlchemy, whose password is as the driver sends it; the file, None for a
-        server; the TLS context when the address asks for one.
+        The URL for SQLAlchemy; the file, None for a server; what it asks for in TLS, None for a file.
 
     Raises:
-        InvalidRequestError: Not a URL, another database, no name of one, or an unknown option.
+        InvalidRequestError: Not a URL, another database, no name of one, an unknown option, or
+            unreadable TLS files.
     """
     url = _url(text)
     if url.drivername in _SQLITE:
@@ -62,26 +63,24 @@ def _existing(file: Path) -> URL:
     )
 
 
-def _server(url: URL) -> tuple[URL, None, ssl.SSLContext | None]:
+def _server(url: URL) -> tuple[URL, None, Tls]:
     if not url.database:
         _refuse("the name of a database is missing")
     query = dict(url.query)
-    authority = query.pop("ssl_ca", None)
+    options = {name: str(query.pop(name)) for name in OPTIONS & set(query)}
     if unknown := set(query) - {"unix_socket", "charset"}:
         _refuse(f"unknown option {min(unknown)!r}")
     try:
-        tls = ssl.create_default_context(cafile=str(authority)) if authority else None
-    except OSError as exc:  # SSLError is one
-        _refuse(f"ssl_ca: {exc.strerror or 'unreadable'}")
-    # The driver sends Latin-1 where servers expect UTF-8.
-    password = None if url.password is None else str(url.password).encode().decode("latin-1")
+        tls = read_tls(options)
+    except ValueError as exc:
+        _refuse(str(exc))
     query["charset"] = "utf8mb4"
-    return url.set(drivername="mysql+aiomysql", password=password, query=query), None, tls
+    return url.set(drivername="mysql+aiomysql", query=query), None, tls
 
 
 def _refuse(why: str) -> NoReturn:
     raise InvalidRequestError(
-        f"BACKSTAY_CONTROL_URL: {why}",
+        f"{VARIABLE}: {why}",
         hint="It looks like sqlite:////var/lib/backstay/control.db or"
         " mysql://user:password@host:3306/database; escape special characters as in %40.",
     )

@@ -25,11 +25,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from app.control.address import parse_address
+from app.control.address import VARIABLE, parse_address
 from app.control.failures import is_conflict, translated
 from app.control.file_reader import FileReader
 from app.control.schema import HEAD, revision_of, upgrade
 from app.errors import ControlUnavailableError
+from app.mysql.channel import Exposure
+from app.mysql.connection import Connector
 
 
 T = TypeVar("T")
@@ -68,7 +70,8 @@ class ControlDatabase:
     """
 
     def __init__(self, address: str, directory: Path) -> None:
-        self._url, self._file, self._tls = parse_address(address)
+        self._url, self._file, tls = parse_address(address)
+        self._connector = Connector(tls, VARIABLE) if tls else None
         self._directory = directory
         self._engine: AsyncEngine | None = None
         self._reader = FileReader(self._url, lock_seconds=_LOCK_SECONDS)
@@ -187,6 +190,14 @@ class ControlDatabase:
         async with self.reading() as connection:
             await connection.execute(text("SELECT 1"))
 
+    async def exposure(self) -> Exposure | None:
+        """Say what is wrong with the way to it, if anything; connects, unless it is a file."""
+        if self._connector is None:
+            return None
+        await self.ping()
+        channel = self._connector.channel
+        return channel.exposure(VARIABLE) if channel else None
+
     async def close(self) -> None:
         """Close all connections; the next use opens new ones."""
         self._reader.close()
@@ -246,10 +257,11 @@ class ControlDatabase:
         return engine
 
     def _server_engine(self, *, migrating: bool) -> AsyncEngine:
+        assert self._connector is not None  # noqa: S101 - a server has one
         connect_args = {
+            "async_creator_fn": self._connector.open,
             "connect_timeout": _CONNECT_SECONDS,
             "init_command": _FIRST_STATEMENT,
-            **({"ssl": self._tls} if self._tls else {}),
         }
         pool = {"poolclass": NullPool} if migrating else {"pool_timeout": _LOCK_SECONDS}
         return create_async_engine(

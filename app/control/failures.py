@@ -19,7 +19,9 @@ from sqlalchemy.exc import (
     TimeoutError as PoolTimeoutError,
 )
 
+from app.control.address import VARIABLE
 from app.errors import ControlUnavailableError, InvalidRequestError
+from app.mysql.refusals import Refusal
 
 
 # A row changed since the snapshot (MariaDB 11.6), a deadlock: found at once, and gone as soon as this
@@ -89,6 +91,10 @@ def translated() -> Iterator[None]:
 def unavailable(exc: Exception) -> ControlUnavailableError:
     """Say why the database is of no use."""
     cause = getattr(exc, "orig", None) or exc
+    if isinstance(cause, Refusal):
+        return ControlUnavailableError(
+            f"control database: {cause.reason}", hint=cause.hint(VARIABLE)
+        )
     known = _MEANINGS.get(_number(exc))
     reason = known or getattr(cause, "strerror", None) or type(cause).__name__
     return ControlUnavailableError(f"control database: {reason}", hint=_HINT)

@@ -68,7 +68,7 @@ def world(bench_server: BenchServer) -> Iterator[World]:
             **LOAD_SESSION,
             "group_concat_max_len": str(max_reply_bytes(CHUNK_BYTES)),
         }
-        session = runner.run(server.open(state))
+        session = runner.run(server.open(state, loads=True))
         flavor = flavor_of(runner.run(session.scalar("SELECT VERSION()")))
         tables = runner.run(_tables(session, flavor))
         yield World(runner, session, tables)

@@ -192,7 +192,7 @@ async def test_an_address_with_an_authority_proves_the_server_by_tls(own_server,
         await control.prepare()
         await control.close()
         with pytest.raises(ControlUnavailableError, match="access denied"):
-            await ControlDatabase(url, tmp_path).ping()
+            await ControlDatabase(f"{url}?ssl_mode=DISABLED", tmp_path).ping()
         other = make_certificates(tmp_path / "other", "127.0.0.1")
         with pytest.raises(ControlUnavailableError):
             await ControlDatabase(f"{url}?ssl_ca={other.ca}", tmp_path).ping()

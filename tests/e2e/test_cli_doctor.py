@@ -15,7 +15,7 @@ def test_a_healthy_installation_is_all_right(cli, sql, database):
 
     assert set(_states(document).values()) == {"ok"}
     assert list(_states(document)) == [
-        "connection", "binary log", "max_allowed_packet", "backup rights", "snapshot rights",
+        "connection", "encryption", "binary log", "max_allowed_packet", "backup rights", "snapshot rights",
         "restore rights", "restores", "backup directory", "directory mode", "disk", "leftovers", "backups",
         "server programs", "codecs",
     ]  # fmt: skip

@@ -90,8 +90,8 @@ class WatchedTarget(Target):
         super().__init__(url)
         self._executioner = executioner
 
-    async def _connect(self) -> Session:
-        session = await super()._connect()
+    async def _connect(self, *, loads: bool = False) -> Session:
+        session = await super()._connect(loads=loads)
         session.__class__ = WatchedSession
         assert isinstance(session, WatchedSession)
         session.executioner = self._executioner

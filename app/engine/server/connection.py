@@ -8,9 +8,9 @@ SQLAlchemy makes and owns the connections. Statements go straight to its driver 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final, cast
 
-import aiomysql
 import pymysql.err
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -18,12 +18,13 @@ from sqlalchemy.pool import NullPool
 
 from app.concurrency import shielded
 from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
-from app.engine.server.address import parse_address
+from app.engine.server.address import VARIABLE, parse_address
 from app.engine.server.driver import Driver, Reply, Value
 from app.engine.server.errors import connect_error, translate
 from app.engine.server.variables import is_same, literal
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import AppError, StalledError, StatementError
+from app.mysql.connection import Connection, Connector
 
 
 # Killing what a cancelled task left running must not itself hang.
@@ -41,15 +42,22 @@ _VERSION: Final = "version"
 
 
 class Session:
-    """One connection with a known state; not for two tasks at once."""
+    """
+    One connection with a known state; not for two tasks at once.
 
-    def __init__(
-        self, server: "Server", connection: AsyncConnection, driver: aiomysql.Connection
-    ) -> None:
+    Attributes:
+        connection_id: The server's number of it.
+        channel: How its bytes travel.
+        was_remembered: The server let us in because of an earlier login, and forgets it at a restart.
+    """
+
+    def __init__(self, server: "Server", connection: AsyncConnection, driver: Connection) -> None:
         self._server = server
         self._connection = connection
         self._driver = Driver(driver)
         self.connection_id = self._driver.connection_id
+        self.channel = driver.channel
+        self.was_remembered = driver.login.was_remembered
         self._database = ""
         self._flavor: Flavor | None = None
 
@@ -243,16 +251,20 @@ class Server:
         self.database = self.url.database or ""
         self.timeout_seconds = timeout_seconds
         self._vendor = "server"  # until one has answered
+        self._connector = Connector(tls, VARIABLE)
+        self._engine = self._make_engine(loads=False)
+        self._loading = self._make_engine(loads=True)
+
+    def _make_engine(self, *, loads: bool) -> AsyncEngine:
         # No database is selected on connect: one that is missing gets its own error.
-        self._engine: AsyncEngine = create_async_engine(
-            self.url.set(database="", password=_as_sent(self.url.password)),
+        return create_async_engine(
+            self.url.set(database=""),
             poolclass=NullPool,
             connect_args={
+                "async_creator_fn": partial(self._connector.open, loads=loads),
                 "connect_timeout": _CONNECT_SECONDS,
                 "init_command": _FIRST_STATEMENT,
                 "autocommit": True,
-                "local_infile": True,
-                **({"ssl": tls} if tls else {}),
             },
         )
 
@@ -267,12 +279,15 @@ class Server:
         """Return vendor and address, for the record of what was done there."""
         return f"{self._vendor} at {self.where}"
 
-    async def open(self, state: Mapping[str, str] = DUMP_SESSION) -> Session:
+    async def open(
+        self, state: Mapping[str, str] = DUMP_SESSION, *, loads: bool = False
+    ) -> Session:
         """
         Open a connection and give it a known state.
 
         Args:
             state: Session variables; those that the server does not know are left out.
+            loads: For `Session.load_local`; no other connection tells the server that it would send.
 
         Returns:
             A session; close it.
@@ -282,7 +297,7 @@ class Server:
             IncompatibleServerError: It is older than anything that is known of here.
             StatementError: The server does not keep a variable as it was set.
         """
-        session = await self._connect()
+        session = await self._connect(loads=loads)
         try:
             await session.set_state(state)
             self._vendor = session.flavor.vendor
@@ -322,20 +337,17 @@ class Server:
     async def close(self) -> None:
         """Release what the engine holds."""
         await self._engine.dispose()
+        await self._loading.dispose()
 
-    async def _connect(self) -> Session:
+    async def _connect(self, *, loads: bool = False) -> Session:
+        engine = self._loading if loads else self._engine
         try:
             async with asyncio.timeout(min(_CONNECT_SECONDS, self.timeout_seconds)):
-                connection = await self._engine.connect()
+                connection = await engine.connect()
                 raw = await connection.get_raw_connection()
         except (SQLAlchemyError, OSError, EOFError, RuntimeError) as exc:
             raise connect_error(exc, self.where, self.url.username) from exc
-        return Session(self, connection, cast("aiomysql.Connection", raw.driver_connection))
-
-
-def _as_sent(password: object) -> str | None:
-    """Prepare a password for the driver, which sends Latin-1 where servers expect UTF-8."""
-    return None if password is None else str(password).encode().decode("latin-1")
+        return Session(self, connection, cast("Connection", raw.driver_connection))
 
 
 def _text(value: Value) -> str:

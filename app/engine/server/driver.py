@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, cast
 
-import aiomysql
 from pymysql.constants.COMMAND import COM_QUERY, COM_SET_OPTION
 
 from app.engine.server.packets import RowPackets
 from app.errors import StatementError
+from app.mysql.connection import Connection, file_refused
+from app.mysql.refusals import understood
 
 
 Value = bytes | None
@@ -51,15 +52,13 @@ class Driver:
         connection_id: The server's number of it.
     """
 
-    def __init__(self, connection: aiomysql.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         # Nothing is decoded or converted on the way: SHOW CREATE is not always valid UTF-8.
         connection.use_unicode = False
         connection.decoders = {}
         # asyncio pauses a stream at twice this; at its default of 64 KiB a chunk pauses eight times.
         connection._reader._limit = _READ_AHEAD_BYTES  # noqa: SLF001
-        # The server may ask for a file whenever it likes; only `load_local` answers, with our bytes.
-        connection._local_infile = False  # noqa: SLF001
         self.connection_id: int = connection.thread_id()
 
     async def forbid_lists(self) -> None:
@@ -84,8 +83,13 @@ class Driver:
         """Run a LOAD DATA LOCAL with `pieces` as the file; StatementError if the server wants none."""
         connection = self._connection
         await connection._execute_command(COM_QUERY, sql)  # noqa: SLF001
-        if not (await connection._read_packet()).is_load_local_packet():  # noqa: SLF001
+        with understood():
+            is_asked = (await connection._read_packet()).is_load_local_packet()  # noqa: SLF001
+        if not is_asked:
             raise StatementError("LOAD DATA LOCAL is not allowed", errno=_NOT_ALLOWED)
+        if not connection.loads:
+            connection.close()
+            raise file_refused()
         for piece in pieces:
             connection.write_packet(piece)
             await connection._writer.drain()  # noqa: SLF001

@@ -18,8 +18,10 @@ from app.errors import (
     PermissionDeniedError,
     StatementError,
 )
+from app.mysql.refusals import Refusal
 
 
+_VARIABLE: Final = "BACKSTAY_DATABASE_URL"
 _LOST: Final = frozenset({
     0,
     1053,
@@ -77,6 +79,8 @@ def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
         The error to raise.
     """
     cause = getattr(exc, "orig", None) or exc
+    if isinstance(cause, Refusal):
+        return ConnectionFailedError(f"{where}: {cause.reason}", hint=cause.hint(_VARIABLE))
     number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
     login = user or "(nobody)"
     reasons = {
@@ -119,8 +123,8 @@ def translate(exc: BaseException, *, redact: bool = False) -> AppError:
     Returns:
         An error without any row data in it.
     """
-    if not isinstance(exc, pymysql.err.Error):
-        return ConnectionLostError(f"the connection broke ({type(exc).__name__})", hint=_LOST_HINT)
+    if isinstance(exc, Refusal) or not isinstance(exc, pymysql.err.Error):
+        return _broken(exc)
     number = exc.args[0] if exc.args and isinstance(exc.args[0], int) else 0
     text = str(exc.args[1]) if len(exc.args) > 1 else str(exc)
     if number in _LOST or isinstance(exc, pymysql.err.InterfaceError):
@@ -131,6 +135,12 @@ def translate(exc: BaseException, *, redact: bool = False) -> AppError:
         return StatementError(f"error {number}: {text}", errno=number, hint=TRUST_HINT)
     meaning = _MEANINGS.get(number, "see the server's error list")
     return StatementError(f"error {number}: {meaning if redact else text}", errno=number)
+
+
+def _broken(exc: BaseException) -> ConnectionLostError:
+    if isinstance(exc, Refusal):  # the connection is closed by then
+        return ConnectionLostError(exc.reason, hint=exc.hint(_VARIABLE))
+    return ConnectionLostError(f"the connection broke ({type(exc).__name__})", hint=_LOST_HINT)
 
 
 TRUST_HINT: Final = (

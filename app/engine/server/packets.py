@@ -10,7 +10,8 @@ import struct
 from typing import Final
 
 import pymysql
-from pymysql.protocol import MysqlPacket
+
+from app.mysql.refusals import MOST_BYTES, malformed, raise_error, too_large
 
 
 # A packet of this many bytes goes on in the next one.
@@ -37,6 +38,7 @@ class RowPackets:
         self._sequence = sequence
         self._rest = b""
         self._parts: list[bytes] = []
+        self._parts_bytes = 0
 
     @property
     def missing(self) -> int:
@@ -55,6 +57,7 @@ class RowPackets:
 
         Raises:
             InternalError: A packet is out of order.
+            Refusal: A row is larger than any may be, or none at all.
             Error: Another one of the driver's, for what the server reports in the middle of the rows.
         """
         data = self._rest + data if self._rest else data
@@ -80,13 +83,19 @@ class RowPackets:
     def _take(self, payload: bytes, rows: list[bytes | None]) -> None:
         """Take a packet that is not simply a short value."""
         self._parts.append(payload)
+        self._parts_bytes += len(payload)
+        if self._parts_bytes > MOST_BYTES:
+            raise too_large()
         if len(payload) == _WHOLE:
             return
         whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
+        self._parts_bytes = 0
+        if not whole:
+            raise malformed()
         first = whole[0]
         if first == _ERROR:
-            MysqlPacket(whole, "utf8").raise_for_error()
+            raise_error(whole)
         elif first == _LAST and len(whole) < _END_BYTES:
             self.over = True
         elif first == _NULL:

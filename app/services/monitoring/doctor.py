@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.control.database import ControlDatabase
 from app.domain.monitoring import CheckState, DoctorCheck
 from app.domain.restores.journal import Journal
 from app.engine.schema.databases import list_scratch, read_schemas, scratch_pattern
+from app.engine.server.address import VARIABLE
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import (
     Missing,
@@ -30,6 +32,7 @@ from app.errors import (
     StorageFullError,
     StorageUnavailableError,
 )
+from app.mysql.channel import Channel
 from app.sandbox.server import find_program
 from app.storage.journals import Journals
 from app.storage.layout import PARTIAL, REBUILD
@@ -42,20 +45,30 @@ _LEAST_FREE_SHARE: Final = 0.1
 _GOOD_FREE_SHARE: Final = 1.0
 _SHOWN_DATABASES: Final = 5
 _PROGRAMS: Final = ("mariadbd", "mariadb-install-db", "mariadb-dump")
+_ENCRYPTION: Final = "encryption"
+_CONTROL: Final = "control database"
 _CODECS: Final = {"gzip": "isal", "zstd": "backports.zstd"}
 
 
 class DoctorService:
     """Examines one installation; changes nothing."""
 
-    def __init__(self, server: Server | None, catalogue: Catalogue, journals: Journals) -> None:
+    def __init__(
+        self,
+        server: Server | None,
+        catalogue: Catalogue,
+        journals: Journals,
+        control: ControlDatabase | None = None,
+    ) -> None:
         self._server = server
+        self._control = control
         self._catalogue = catalogue
         self._journals = journals
 
     async def examine(self) -> tuple[DoctorCheck, ...]:
         """Return every finding, server first; never raises an error of this program."""
         checks, data_bytes = await self._server_checks()
+        checks += await self._control_checks()
         checks += await asyncio.to_thread(_directory_checks, self._catalogue, data_bytes)
         return (*checks, *_program_checks(), _codec_check())
 
@@ -73,6 +86,7 @@ class DoctorService:
                 text = str(await session.scalar("SELECT VERSION()"))
                 detail = f"{self._server.where} answers: {session.flavor.vendor} {text}"
                 checks.append(DoctorCheck("connection", CheckState.OK, detail))
+                checks.append(encryption_check(session.channel, session.was_remembered))
                 checks.append(await _binlog_check(session))
                 checks.append(await _packet_check(session))
                 names = (self._server.database,) if self._server.database else ()
@@ -85,6 +99,33 @@ class DoctorService:
         except AppError as exc:
             checks.append(_failed("server" if checks else "connection", exc))
             return checks, 0
+
+    async def _control_checks(self) -> list[DoctorCheck]:
+        """Look at the way to the control database; a file has none."""
+        try:
+            exposure = await self._control.exposure() if self._control else None
+        except AppError as exc:  # neither a backup nor a restore needs it
+            return [DoctorCheck(_CONTROL, CheckState.WARN, str(exc), exc.hint)]
+        if exposure is None:
+            return []
+        detail = f"the connection is {exposure.what}"
+        return [DoctorCheck(_CONTROL, CheckState.WARN, detail, exposure.remedy)]
+
+
+def encryption_check(channel: Channel, was_remembered: bool) -> DoctorCheck:  # noqa: FBT001 - a fact
+    """Tell whether others can read what passes, and whether the next login needs more than this one."""
+    if exposure := channel.exposure(VARIABLE):
+        detail = f"the connection is {exposure.what}"
+        return DoctorCheck(_ENCRYPTION, CheckState.WARN, detail, exposure.remedy)
+    if was_remembered and not channel.may_carry_passwords:
+        return DoctorCheck(
+            _ENCRYPTION,
+            CheckState.WARN,
+            f"{channel}; the server remembers the password, and will not let us in after its restart",
+            f"Add ssl_mode=VERIFY_CA&ssl_ca=FILE to {VARIABLE}, or use unix_socket=PATH there.",
+        )
+    where = "" if channel.socket or channel.verified else ", on this machine"
+    return DoctorCheck(_ENCRYPTION, CheckState.OK, f"{channel}{where}")
 
 
 def _failed(name: str, error: AppError) -> DoctorCheck:

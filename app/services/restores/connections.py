@@ -28,7 +28,7 @@ async def load_sessions(
     sessions: list[Session] = []
     try:
         while len(sessions) < threads:
-            sessions.append(await server.open(state))
+            sessions.append(await server.open(state, loads=True))
         yield sessions
     finally:
         for session in sessions:
