@@ -55,6 +55,16 @@ def test_damage_and_orphans_are_findings(cli, sql, database):
     assert _states(well)["backups"] == "ok"
 
 
+def test_a_control_database_that_does_not_answer_is_a_warning(cli):
+    """Neither a backup nor a restore needs it; a file of ours is not even looked at."""
+    document = cli.json("doctor", CONTROL_URL="mysql://u:hunter2@127.0.0.1:1/d")
+    usual = cli.json("doctor")
+
+    assert _states(document)["control database"] == "warn"
+    assert "hunter2" not in str(document)
+    assert "control database" not in _states(usual)
+
+
 def test_what_the_server_lacks_is_a_warning(cli, own_server):
     """No binary log and a small packet do not stop a backup."""
     server = own_server("--skip-log-bin", "--max-allowed-packet=1M")
