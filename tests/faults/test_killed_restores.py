@@ -92,6 +92,7 @@ class Shop:
 
     async def repair(self) -> str:
         """Put right what was killed, and say which state that is."""
+        self.wait_until_the_server_let_go()
         repairs = await self.backstay.recoveries.repair()
         assert {repair.outcome for repair in repairs} <= {"undone", "finished", "forgotten"}, [
             (repair.outcome, str(repair.error)) for repair in repairs

@@ -34,7 +34,8 @@ def spelled(name: str, style: str) -> str:
     """Spell a name; what is no plain word is always quoted."""
     if style == "ansi":
         return '"' + name.replace('"', '""') + '"'
-    return name if style == "word" and re.fullmatch(r"[a-z][a-z0-9_]*", name) else quote(name)
+    is_word = re.fullmatch(r"[a-z][a-z0-9_]*", name) and name != "if"  # reserved by both vendors
+    return name if style == "word" and is_word else quote(name)
 
 
 @st.composite
