@@ -19,14 +19,15 @@ SERIES = {"T": 17, "S": 6, "C": 5, "O": 13, "K": 9, "R": 11, "F": 10, "X": 9}
 SOURCES = [*(ROOT / "app").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
 
 
-def test_no_number_is_missing_or_given_twice():
-    """Each from 1 on names one hazard, and each group at the head of the page has its own."""
+def test_no_number_is_given_twice():
+    """Each names one hazard, and the group at the head of the page that it stands in tells it."""
     numbers = [number for number, _, _ in HAZARDS]
     told = re.findall(r"^- \[.+\]\(#.+\): (\d.*)$", TEXT, re.MULTILINE)
     spans = [part.split(" to ") for line in told for part in line.split(", ")]
+    listed = [number for span in spans for number in range(int(span[0]), int(span[-1]) + 1)]
 
-    assert sorted(numbers) == list(range(1, len(numbers) + 1))
-    assert sum(int(span[-1]) - int(span[0]) + 1 for span in spans) == len(numbers)
+    assert sorted(numbers) == sorted(listed)
+    assert len(set(numbers)) == len(numbers) >= 128
 
 
 @pytest.mark.parametrize(("number", "title", "text"), HAZARDS, ids=lambda value: str(value)[:40])

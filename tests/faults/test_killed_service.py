@@ -261,6 +261,14 @@ def test_a_service_killed_in_a_restore_leaves_old_or_new(shop):
     shop.require_audit()
 
 
+def running(shop: Shop) -> list[dict[str, Any]]:
+    """Return the runs that the history calls running."""
+    runs: list[dict[str, Any]] = shop.client.get(
+        "/api/admin/runs", params={"state": "running"}
+    ).json()["runs"]
+    return runs
+
+
 def kill_command(shop: Shop) -> None:
     """Begin a backup by command line, and kill it while it writes."""
     with subprocess.Popen(
@@ -271,13 +279,17 @@ def kill_command(shop: Shop) -> None:
         env=shop.api.environment,
     ) as command:
         wait_until(lambda: bool(shop.files("*.gz.partial")), "the command writes")
+        # The history is written beside the rows, and may come after the first of them.
+        wait_until(
+            lambda: any(run["backup_id"] for run in running(shop)), "the history names the backup"
+        )
         os.kill(command.pid, signal.SIGKILL)
 
 
 async def test_a_killed_command_is_put_right_by_the_service(shop):
     """Its run is marked as failed, what it had written is removed, and its lock is free."""
     kill_command(shop)
-    (run,) = shop.client.get("/api/admin/runs", params={"state": "running"}).json()["runs"]
+    (run,) = running(shop)
     assert (run["kind"], run["origin"]) == ("backup", "cli")
     settings = Settings(
         database_url=SecretStr(shop.api.settings["DATABASE_URL"]),
