@@ -38,7 +38,10 @@ async def compatibility(
     return Compatibility(
         missing_engines=await _missing_engines(session, tables),
         missing_collations=await _missing_collations(session, loads),
-        missing_features=tuple(_missing_features(session.flavor, loads)),
+        missing_features=(
+            *_missing_features(session.flavor, loads),
+            *await _other_engines(session, tables),
+        ),
         clashing_names=tuple(await _clashing_names(session, loads)),
         largest_table=largest.name if largest else "",
         packet_needed=largest.max_packet if largest else 0,
@@ -86,6 +89,21 @@ async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> tu
     here = {row[0].lower() for row in rows if row[1] in {"YES", "DEFAULT"}}
     needed = {table.engine for table in tables if not table.sequence}
     return tuple(sorted(name for name in needed if name.lower() not in here))
+
+
+async def _other_engines(session: Session, tables: Sequence[TableEntry]) -> list[str]:
+    """Find tables of other engines than the one that a server insists on, if it does."""
+    # MySQL has no such variable.
+    for _, enforced in await session.texts("SHOW GLOBAL VARIABLES LIKE 'enforce_storage_engine'"):
+        others = sorted({
+            table.engine
+            for table in tables
+            if enforced and not table.sequence and table.engine.lower() != enforced.lower()
+        })
+        if others:
+            finding = f"this server makes tables of engine {enforced} only (enforce_storage_engine)"
+            return [f"{finding}, the backup has some of {', '.join(others)}"]
+    return []
 
 
 async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
