@@ -48,6 +48,7 @@ class DumpPlan:
         exclude: Patterns of what is left out.
         chunk_bytes: Target size of one statement.
         accounts: Whether users, roles and grants are included.
+        strays: What the data directory holds that looks like a table, and is none.
     """
 
     schemas: Sequence[Schema]
@@ -57,6 +58,7 @@ class DumpPlan:
     exclude: Sequence[str]
     chunk_bytes: int
     accounts: bool = False
+    strays: Sequence[str] = ()
 
     @property
     def single(self) -> bool:
@@ -97,7 +99,10 @@ class Dump:
         self._sink = sink
         self._progress = progress
         self._schema = SchemaDump(sink, single=plan.single)
-        self.warnings: list[str] = []
+        self.warnings = [
+            f"{name} in the data directory is no table of this server, and was left out"
+            for name in plan.strays
+        ]
 
     async def run(self) -> tuple[DatabaseEntry, ...]:
         """

@@ -12,7 +12,7 @@ from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import qualified, quote, quote_text
+from app.engine.sql.quoting import qualified, quote, same_name
 from app.errors import PermissionDeniedError, StatementError
 
 
@@ -51,7 +51,7 @@ async def read_definers(
         table = "EVENT_OBJECT_TABLE" if source == "TRIGGERS" else "''"
         rows = await session.texts(
             f"SELECT DISTINCT DEFINER, {table} FROM information_schema.{source}"
-            f" WHERE {column} = {quote_text(database)}"
+            f" WHERE {same_name(column, database)}"
         )
         found |= {_quoted(owner) for owner, name in rows if tables is None or name in tables}
     return found

@@ -13,7 +13,7 @@ from app.engine.schema.databases import Schema
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import fingerprint, unqualify, utf8_only
 from app.engine.sql.headers import read_header
-from app.engine.sql.quoting import quote, quote_text
+from app.engine.sql.quoting import quote, same_name
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
 
@@ -124,7 +124,7 @@ async def list_views(session: Session, database: str) -> list[str]:
     """List the names of the views of a database."""
     rows = await session.texts(
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'"
-        f" AND TABLE_SCHEMA = {quote_text(database)} ORDER BY TABLE_NAME",
+        f" AND {same_name('TABLE_SCHEMA', database)} ORDER BY TABLE_NAME",
     )
     return [name for (name,) in rows]
 
@@ -156,7 +156,7 @@ async def _view_columns(session: Session, name: str) -> list[str] | None:
 async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
     listing = await session.texts(
         "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"
-        f" WHERE ROUTINE_SCHEMA = {quote_text(schema.name)} ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
+        f" WHERE {same_name('ROUTINE_SCHEMA', schema.name)} ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
     )
     kinds = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
     found = []
@@ -175,7 +175,7 @@ async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
 async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
     listing = await session.texts(
         "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_ORDER FROM information_schema.TRIGGERS"
-        f" WHERE TRIGGER_SCHEMA = {quote_text(schema.name)}"
+        f" WHERE {same_name('TRIGGER_SCHEMA', schema.name)}"
         " ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER",
     )
     found = []
@@ -193,7 +193,7 @@ async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
 async def _read_events(session: Session, schema: Schema) -> list[Definition]:
     listing = await session.texts(
         "SELECT EVENT_NAME FROM information_schema.EVENTS"
-        f" WHERE EVENT_SCHEMA = {quote_text(schema.name)} ORDER BY EVENT_NAME",
+        f" WHERE {same_name('EVENT_SCHEMA', schema.name)} ORDER BY EVENT_NAME",
     )
     found = []
     for (name,) in listing:
@@ -208,7 +208,7 @@ async def read_trigger_tables(session: Session, database: str) -> dict[str, str]
     """Return the table of each trigger of a database, by the trigger's name."""
     rows = await session.texts(
         "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
-        f" WHERE TRIGGER_SCHEMA = {quote_text(database)}"
+        f" WHERE {same_name('TRIGGER_SCHEMA', database)}"
     )
     return {row[0]: row[1] for row in rows}
 
