@@ -11,7 +11,7 @@ from app.engine.flavor import SYSTEM_SCHEMAS
 from app.engine.schema.tables import NO_STRAYS, STRAY, TableRef
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote, quote_text, same_name
-from app.errors import DatabaseNotFoundError, StatementError
+from app.errors import DatabaseNotFoundError, PermissionDeniedError, StatementError
 
 
 # Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
@@ -21,8 +21,9 @@ _TABLE_TYPES: Final = "'BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED'"
 _CONTENT: Final = (
     ("TABLES", "TABLE_SCHEMA", "table"),
     ("ROUTINES", "ROUTINE_SCHEMA", "routine"),
-    ("EVENTS", "EVENT_SCHEMA", "event"),
 )
+# The server was started with event_scheduler=DISABLED or --skip-grant-tables, and shows no events.
+_NO_EVENTS: Final = 1577
 # Schemas where restores load and keep tables; never part of a backup of everything.
 SCRATCH: Final = re.compile(r"__bk_(?:new|old)_[0-9a-f]{12}\Z")
 
@@ -137,7 +138,38 @@ async def content(session: Session, database: str) -> str:
         )
         if count != "0":
             return f"{count} {noun}{'' if count == '1' else 's'}"
-    return ""
+    events = await read_events(session, database, "EVENT_NAME") or []
+    return f"{len(events)} event{'' if len(events) == 1 else 's'}" if events else ""
+
+
+async def read_events(
+    session: Session, database: str, columns: str
+) -> list[tuple[str, ...]] | None:
+    """
+    Read columns of information_schema.EVENTS.
+
+    Returns:
+        One row an event, by name; None when the server was started without events.
+    """
+    if not await has_events(session):
+        return None
+    return await session.texts(
+        f"SELECT {columns} FROM information_schema.EVENTS"
+        f" WHERE {same_name('EVENT_SCHEMA', database)} ORDER BY EVENT_NAME"
+    )
+
+
+async def has_events(session: Session) -> bool:
+    """Tell whether events can be read and made."""
+    # With --skip-grant-tables information_schema.EVENTS is just empty, and @@event_scheduler says ON;
+    # this says it before it looks for the event.
+    try:
+        await session.query("SHOW CREATE EVENT `mysql`.`backstay`")
+    except StatementError as exc:
+        return exc.errno != _NO_EVENTS
+    except PermissionDeniedError:
+        return True
+    return True
 
 
 def staging_name(database: str, restore_id: RestoreId) -> str:
