@@ -42,6 +42,7 @@ async def compatibility(
         missing_features=(
             *_missing_features(session.flavor, loads),
             *await _missing_events(session, loads),
+            *await _other_engines(session, tables),
         ),
         clashing_names=tuple(await _clashing_names(session, loads)),
         largest_table=largest.name if largest else "",
@@ -90,6 +91,21 @@ async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> tu
     here = {row[0].lower() for row in rows if row[1] in {"YES", "DEFAULT"}}
     needed = {table.engine for table in tables if not table.sequence}
     return tuple(sorted(name for name in needed if name.lower() not in here))
+
+
+async def _other_engines(session: Session, tables: Sequence[TableEntry]) -> list[str]:
+    """Find tables of other engines than the one that a server insists on, if it does."""
+    # MySQL has no such variable.
+    for _, enforced in await session.texts("SHOW GLOBAL VARIABLES LIKE 'enforce_storage_engine'"):
+        others = sorted({
+            table.engine
+            for table in tables
+            if enforced and not table.sequence and table.engine.lower() != enforced.lower()
+        })
+        if others:
+            finding = f"this server makes tables of engine {enforced} only (enforce_storage_engine)"
+            return [f"{finding}, the backup has some of {', '.join(others)}"]
+    return []
 
 
 async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
