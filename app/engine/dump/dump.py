@@ -27,6 +27,7 @@ from app.engine.schema.accounts import account_statements
 from app.engine.schema.databases import Schema
 from app.engine.schema.object_script import object_statements
 from app.engine.schema.objects import Definition, read_objects
+from app.engine.schema.parsing import find_unparsable
 from app.engine.schema.tables import Table, read_tables
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
@@ -48,6 +49,7 @@ class DumpPlan:
         exclude: Patterns of what is left out.
         chunk_bytes: Target size of one statement.
         accounts: Whether users, roles and grants are included.
+        strays: What the data directory holds that looks like a table, and is none.
     """
 
     schemas: Sequence[Schema]
@@ -57,6 +59,7 @@ class DumpPlan:
     exclude: Sequence[str]
     chunk_bytes: int
     accounts: bool = False
+    strays: Sequence[str] = ()
 
     @property
     def single(self) -> bool:
@@ -97,7 +100,10 @@ class Dump:
         self._sink = sink
         self._progress = progress
         self._schema = SchemaDump(sink, single=plan.single)
-        self.warnings: list[str] = []
+        self.warnings = [
+            f"{name} in the data directory is no table of this server, and was left out"
+            for name in plan.strays
+        ]
 
     async def run(self) -> tuple[DatabaseEntry, ...]:
         """
@@ -163,8 +169,13 @@ class Dump:
         schema: Schema,
         results: dict[str, TableResult],
     ) -> DatabaseEntry:
-        found = await read_objects(self._snapshot.sessions[0], schema)
-        wanted = [definition for definition in found if self._plan.wants(definition, schema.name)]
+        session = self._snapshot.sessions[0]
+        found = await read_objects(session, schema)
+        wanted = await self._without_unparsable(
+            schema, [item for item in found.definitions if self._plan.wants(item, schema.name)]
+        )
+        if not self._plan.include:
+            self.warnings += [f"{text}; it was left out" for text in found.unreadable]
         entries = tuple(definition.entry for definition in wanted)
         self.warnings += [
             f"view {schema.name}.{entry.name} cannot be used on this server either; "
@@ -194,6 +205,16 @@ class Dump:
             ),
             objects=entries,
         )
+
+    async def _without_unparsable(
+        self, schema: Schema, definitions: Sequence[Definition]
+    ) -> list[Definition]:
+        """Leave out what no server would take, this one included."""
+        unparsable = await find_unparsable(self._snapshot.sessions[0], definitions)
+        for definition, errno in unparsable.items():
+            label = f"{definition.entry.kind} {schema.name}.{definition.entry.name}"
+            self.warnings.append(f"{label} cannot be opened (error {errno}); it was left out")
+        return [definition for definition in definitions if definition not in unparsable]
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
         definition = ddl.fingerprint(self._schema.printed[table.label], table.database)

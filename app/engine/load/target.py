@@ -13,6 +13,7 @@ from app.domain.ports import MemberSource
 from app.domain.restores.dry_run import Compatibility
 from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import Flavor
+from app.engine.schema.databases import has_events
 from app.engine.server.connection import Session
 from app.engine.server.errors import TRUST_HINT
 from app.errors import IncompatibleServerError
@@ -40,6 +41,7 @@ async def compatibility(
         missing_collations=await _missing_collations(session, loads),
         missing_features=(
             *_missing_features(session.flavor, loads),
+            *await _missing_events(session, loads),
             *await _other_engines(session, tables),
         ),
         clashing_names=tuple(await _clashing_names(session, loads)),
@@ -140,6 +142,17 @@ def _missing_features(flavor: Flavor, loads: Sequence[DatabaseLoad]) -> list[str
     if not flavor.history and any(table.history for table in tables):
         findings.append("this server cannot load the history of system-versioned tables")
     return findings
+
+
+async def _missing_events(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
+    events = [entry for load in loads for entry in load.entry.objects if entry.kind == "event"]
+    if not events or await has_events(session):
+        return []
+    finding = (
+        f"event {events[0].name!r} cannot be made on a server started with event_scheduler=DISABLED"
+        " or --skip-grant-tables (OFF, and a restart, lets it; --table '*' restores tables alone)"
+    )
+    return [finding]
 
 
 async def _clashing_names(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:

@@ -43,6 +43,8 @@ _DENIED: Final = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1419, 1698
 # log and log_bin_trust_function_creators is off.
 _UNSAFE_FUNCTION: Final = 1418
 _NO_TRUST: Final = 1419
+# Errors of the server; those of the client begin at 2000.
+_SERVERS_OWN: Final = frozenset({*range(1000, 2000), *range(3000, 5000)})
 _MEANINGS: Final = {
     1048: "a NULL in a NOT NULL column",
     1062: "a duplicate key",
@@ -90,8 +92,14 @@ def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
         1040: "too many connections",
         1226: f"{login!r} has used up a resource limit",
         1130: "this host is not allowed to connect",
+        1820: f"the password of {login!r} has expired",
+        1862: f"the password of {login!r} has expired",
+        3118: f"the account {login!r} is locked",
+        4151: f"the account {login!r} is locked",
     }
     reason = reasons.get(number) or network_reason(cause)
+    if number not in reasons and number in _SERVERS_OWN:
+        reason = f"the server refuses the login ({number})"
     return ConnectionFailedError(
         f"{where}: {reason}",
         hint="Check BACKSTAY_DATABASE_URL, and that the server runs; 'backstay doctor' looks closer.",

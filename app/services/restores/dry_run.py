@@ -304,9 +304,10 @@ async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]
     if await exists(session, load.target):
         tables = {entry.name for entry in load.entry.tables}
         schema = Schema(load.target, load.entry.charset, load.entry.collation)
+        there = await read_objects(session, schema, only_triggers=not load.whole)
         live = {
             (found.entry.kind, found.entry.name): digest(found, load.target, load.entry.name)
-            for found in await read_objects(session, schema, only_triggers=not load.whole)
+            for found in there.definitions
             if load.whole or found.entry.table in tables
         }
     actions = dict.fromkeys(live.keys() - wanted.keys(), Action.DROP)

@@ -69,6 +69,8 @@ def plan_loads(
         InvalidRequestError: Several databases into one, a name that no database can have, or options
             that exclude each other.
     """
+    if manifest.server.lower_case_table_names == 1:
+        request = request.in_lower_case()
     _check_options(manifest, request)
     chosen = _chosen(manifest, request)
     if request.into and len(chosen) > 1:
