@@ -218,6 +218,8 @@ LOAD_SESSION: Final = {
 
 # Never backed up: the server makes them itself.
 SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
+# What they show is kept elsewhere, or nowhere.
+VIRTUAL_SCHEMAS: Final = frozenset({"information_schema", "performance_schema"})
 
 # Engines that hold no rows of their own: only the definition is kept.
 ROWLESS_ENGINES: Final = frozenset(

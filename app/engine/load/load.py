@@ -34,6 +34,7 @@ from app.engine.load.rows import LoadRules, RowLoader, TableLoad, alter
 from app.engine.load.work_queue import WorkQueue
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
+from app.engine.server.errors import about
 from app.engine.sql import ddl
 from app.engine.sql.contained import require_sequence
 from app.engine.sql.quoting import quote
@@ -158,14 +159,16 @@ class Load:
         self, session: Session, load: DatabaseLoad, entry: TableEntry, sql: str
     ) -> bool:
         """Make a table; one whose rows are elsewhere, and whose server does not answer, is left out."""
-        try:
-            await session.query(sql)
-        except StatementError as exc:
-            if entry.engine not in ROWLESS_ENGINES:
-                raise
-            self.left_out.add((load.entry.name, entry.name))
-            self.warnings.append(f"{load.target}.{entry.name} was left out: {exc}")
-            return False
+        label = f"{load.target}.{entry.name}"
+        with about(label):
+            try:
+                await session.query(sql)
+            except StatementError as exc:
+                if entry.engine not in ROWLESS_ENGINES:
+                    raise
+                self.left_out.add((load.entry.name, entry.name))
+                self.warnings.append(f"{label} was left out: {exc}")
+                return False
         return True
 
     async def _definition(

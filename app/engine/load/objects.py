@@ -16,6 +16,7 @@ from app.engine.schema.databases import Schema, read_schemas
 from app.engine.schema.object_script import object_statements
 from app.engine.schema.objects import digest, read_objects
 from app.engine.server.connection import Session
+from app.engine.server.errors import about
 from app.engine.sql.contained import contain
 from app.engine.sql.quoting import qualified, quote, quote_text
 from app.errors import StatementError
@@ -193,19 +194,22 @@ class _ObjectChange:
         return warnings
 
     async def _create(self, statement: SavedStatement) -> list[str]:
-        try:
-            await self._session.query(statement.sql, no_timeout=True)
-        except StatementError as exc:
-            label = f"{self._database}.{statement.name}"
-            if statement.kind is StatementKind.INVALID_VIEW:
-                problem = f"view {label} could not be created"
-                return [f"{problem}: it was unusable when it was backed up ({exc})"]
-            if exc.errno != _NOT_PARSED:
-                raise
-            if statement.kind is StatementKind.EVENT:
-                self._unparsable.add(statement.name)
-            # It came with an upgrade, and cannot be put back; a proof that wants it says so as well.
-            return [f"{statement.kind} {label} could not be created: no server of this version can"]
+        label = f"{self._database}.{statement.name}"
+        with about(f"{statement.kind} {label}"):
+            try:
+                await self._session.query(statement.sql, no_timeout=True)
+            except StatementError as exc:
+                if statement.kind is StatementKind.INVALID_VIEW:
+                    problem = f"view {label} could not be created"
+                    return [f"{problem}: it was unusable when it was backed up ({exc})"]
+                if exc.errno != _NOT_PARSED:
+                    raise
+                if statement.kind is StatementKind.EVENT:
+                    self._unparsable.add(statement.name)
+                # It came with an upgrade, and cannot be put back; a proof that wants it says so as well.
+                return [
+                    f"{statement.kind} {label} could not be created: no server of this version can"
+                ]
         return []
 
     def _is_needed(self, statement: SavedStatement) -> bool:
