@@ -14,6 +14,7 @@ from typing import Final
 from app.domain.backups.manifest import ColumnEntry, ServerEntry, TableEntry
 from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, Flavor
 from app.engine.server.connection import Session
+from app.engine.sql.ddl import without_charsets
 from app.engine.sql.literals import can_bound
 from app.engine.sql.patterns import matches
 from app.engine.sql.quoting import qualified, quote_text
@@ -220,7 +221,8 @@ def choose(
 async def show_create(session: Session, table: Table) -> str:
     """Return the definition of a table or sequence as the server prints it."""
     kind = "SEQUENCE" if table.entry.sequence else "TABLE"
-    return (await session.texts(f"SHOW CREATE {kind} {table.sql}"))[0][1]
+    printed = (await session.texts(f"SHOW CREATE {kind} {table.sql}"))[0][1]
+    return without_charsets(printed) if session.flavor.repeated_charsets else printed
 
 
 async def _read_columns(
