@@ -17,7 +17,7 @@ from itertools import chain, zip_longest
 
 from app.concurrency import together
 from app.domain.backups.manifest import DatabaseEntry, MemberKind, ObjectEntry, TableEntry
-from app.domain.ports import MemberSink
+from app.domain.ports import MemberSink, Statement
 from app.domain.runs.progress import Phase, Progress
 from app.engine.dump.changes import changed_error
 from app.engine.dump.definitions import SchemaDump
@@ -28,6 +28,7 @@ from app.engine.schema.accounts import AccountScript, account_statements
 from app.engine.schema.databases import Schema
 from app.engine.schema.object_script import Phases, object_phases
 from app.engine.schema.objects import Definition, read_objects
+from app.engine.schema.parsing import find_unparsable
 from app.engine.schema.tables import Table, read_tables
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
@@ -49,6 +50,7 @@ class DumpPlan:
         exclude: Patterns of what is left out.
         chunk_bytes: Target size of one statement.
         accounts: Whether users, roles and grants are included.
+        strays: What the data directory holds that looks like a table, and is none.
     """
 
     schemas: Sequence[Schema]
@@ -58,6 +60,7 @@ class DumpPlan:
     exclude: Sequence[str]
     chunk_bytes: int
     accounts: bool = False
+    strays: Sequence[str] = ()
 
     @property
     def single(self) -> bool:
@@ -99,7 +102,10 @@ class Dump:
         self._progress = progress
         self._schema = SchemaDump(sink, single=plan.single)
         self._objects: dict[str, tuple[ObjectEntry, ...]] = {}
-        self.warnings: list[str] = []
+        self.warnings = [
+            f"{name} in the data directory is no table of this server, and was left out"
+            for name in plan.strays
+        ]
 
     async def run(self) -> tuple[DatabaseEntry, ...]:
         """
@@ -163,30 +169,43 @@ class Dump:
         if self._plan.accounts:
             accounts = await account_statements(session)
             self.warnings.extend(accounts.warnings)
-            await self._sink.append(MemberKind.OBJECTS, accounts.made)
+            await self._write_accounts(accounts.made)
         scripts = [(schema, await self._script(session, schema)) for schema in self._plan.schemas]
         if self._plan.single and not accounts.grants:
             # Nobody else's object waits for one of these: one member.
             ((schema, phases),) = scripts
             scripts = [(schema, (list(chain.from_iterable(phases)),))]
-        for number, phase in enumerate(
-            zip_longest(*(phases for _, phases in scripts), fillvalue=())
-        ):
-            for (schema, _), statements in zip(scripts, phase, strict=True):
-                if statements:
-                    prelude = member_prelude(schema.name, single=self._plan.single)
-                    await self._sink.append(
-                        MemberKind.OBJECTS, [*prelude, *statements], database=schema.name
-                    )
-            if number == 0 and accounts.grants:
-                await self._sink.append(MemberKind.OBJECTS, accounts.grants)
-        if accounts.on_routines:
-            await self._sink.append(MemberKind.OBJECTS, accounts.on_routines)
+        schemas = [schema for schema, _ in scripts]
+        placeholders, *later = [*zip_longest(*(phases for _, phases in scripts), fillvalue=()), ()]
+        await self._write_phase(schemas, placeholders)
+        await self._write_accounts(accounts.grants)
+        for phase in later:
+            await self._write_phase(schemas, phase)
+        await self._write_accounts(accounts.on_routines)
+
+    async def _write_accounts(self, statements: Sequence[Statement]) -> None:
+        if statements:
+            await self._sink.append(MemberKind.OBJECTS, statements)
+
+    async def _write_phase(
+        self, schemas: Sequence[Schema], phase: Sequence[Sequence[Statement]]
+    ) -> None:
+        """Write a member for each database that has something in a phase; a phase may be empty."""
+        for schema, statements in zip(schemas, phase, strict=False):
+            if statements:
+                prelude = member_prelude(schema.name, single=self._plan.single)
+                await self._sink.append(
+                    MemberKind.OBJECTS, [*prelude, *statements], database=schema.name
+                )
 
     async def _script(self, session: Session, schema: Schema) -> Phases:
         """Read the objects of a database; without any there is nothing to write."""
         found = await read_objects(session, schema)
-        wanted = [definition for definition in found if self._plan.wants(definition, schema.name)]
+        wanted = await self._without_unparsable(
+            schema, [item for item in found.definitions if self._plan.wants(item, schema.name)]
+        )
+        if not self._plan.include:
+            self.warnings += [f"{text}; it was left out" for text in found.unreadable]
         self._objects[schema.name] = tuple(definition.entry for definition in wanted)
         self.warnings += [
             f"view {schema.name}.{entry.name} cannot be used on this server either; "
@@ -212,6 +231,16 @@ class Dump:
             ),
             objects=self._objects[schema.name],
         )
+
+    async def _without_unparsable(
+        self, schema: Schema, definitions: Sequence[Definition]
+    ) -> list[Definition]:
+        """Leave out what no server would take, this one included."""
+        unparsable = await find_unparsable(self._snapshot.sessions[0], definitions)
+        for definition, errno in unparsable.items():
+            label = f"{definition.entry.kind} {schema.name}.{definition.entry.name}"
+            self.warnings.append(f"{label} cannot be opened (error {errno}); it was left out")
+        return [definition for definition in definitions if definition not in unparsable]
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
         definition = ddl.fingerprint(self._schema.printed[table.label], table.database)

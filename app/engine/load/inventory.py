@@ -153,7 +153,7 @@ async def _objects(session: Session, load: DatabaseLoad, database: str) -> _Inve
         (str(definition.entry.kind), definition.entry.name): digest(
             definition, database, load.entry.name
         )
-        for definition in found
+        for definition in found.definitions
     }
 
 

@@ -7,17 +7,22 @@ procedure sees a gap, and a run that was interrupted is finished by running it a
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.restores.journal import ObjectSet, SavedStatement
 from app.engine.load.archived import EXECUTED, kinds_of, object_key, plain_text
 from app.engine.schema.databases import Schema, read_schemas
-from app.engine.schema.object_script import object_statements
+from app.engine.schema.object_script import RESET, object_statements
 from app.engine.schema.objects import digest, read_objects
 from app.engine.server.connection import Session
+from app.engine.server.errors import about
 from app.engine.sql.contained import contain
 from app.engine.sql.quoting import qualified, quote, quote_text
 from app.errors import StatementError
+
+
+_NOT_PARSED: Final = 1064
 
 
 async def read_live_objects(
@@ -38,7 +43,8 @@ async def read_live_objects(
         PermissionDeniedError: A definition is hidden from this user.
     """
     (schema,) = await read_schemas(session, [database])
-    definitions = await read_objects(session, schema, only_triggers=tables is not None)
+    found = await read_objects(session, schema, only_triggers=tables is not None)
+    definitions = found.definitions
     if tables is not None:
         wanted = set(tables)
         definitions = [definition for definition in definitions if definition.entry.table in wanted]
@@ -97,6 +103,49 @@ async def apply_objects(
     return await change.create_missing(schema, enable_events=enable_events)
 
 
+async def apply_together(
+    session: Session,
+    wanted: Sequence[tuple[str, ObjectSet]],
+    *,
+    enable_events: bool = True,
+) -> list[str]:
+    """
+    Bring several databases to their wanted objects, which may use those of the others.
+
+    A database whose objects miss some of another is tried again when that one has them, or has what
+    stands in for them.
+
+    Args:
+        session: As for `apply_objects`.
+        wanted: Each database with its objects.
+        enable_events: As for `apply_objects`.
+
+    Returns:
+        Warnings, as of `apply_objects`.
+
+    Raises:
+        StatementError: The server refused, after nothing more could be done for any of them.
+        DatabaseError: The connection is lost, or a right is missing.
+        UnsupportedObjectError: A statement could work on another database.
+    """
+    warnings: list[str] = []
+    pending = list(wanted)
+    for tries_left in range(len(pending), -1, -1):
+        refused = []
+        for database, objects in pending:
+            try:
+                warnings += await apply_objects(
+                    session, database, objects, enable_events=enable_events
+                )
+            except StatementError:
+                if not tries_left or len(wanted) == 1:
+                    raise
+                refused.append((database, objects))
+                await session.query(RESET)
+        pending = refused
+    return warnings
+
+
 async def _set_default_collation(session: Session, database: str, collation: str) -> None:
     """Give a database a default collation, and its character set."""
     await session.query(f"ALTER DATABASE {quote(database)} COLLATE = {quote_text(collation)}")
@@ -111,14 +160,15 @@ class _ObjectChange:
         self._wanted = wanted
         self._live: dict[tuple[ObjectKind, str], ObjectEntry] = {}
         self._done: set[tuple[ObjectKind, str]] = set()
+        self._unparsable: set[str] = set()  # events, which are to be enabled later
 
     async def compare(self, schema: Schema) -> None:
         """Find out what is there, and what of it is as it should be."""
         wanted = {object_key(entry): entry.definition_sha256 for entry in self._wanted.entries}
         kinds = {entry.kind for entry in (*self._wanted.entries, *self._wanted.unwanted)}
-        found = await read_objects(
-            self._session, schema, only_triggers=kinds <= {ObjectKind.TRIGGER}
-        )
+        only_triggers = kinds <= {ObjectKind.TRIGGER}
+        present = await read_objects(self._session, schema, only_triggers=only_triggers)
+        found = present.definitions
         self._live = {object_key(definition.entry): definition.entry for definition in found}
         self._done = {
             object_key(definition.entry)
@@ -175,7 +225,8 @@ class _ObjectChange:
             elif statement.kind is StatementKind.SESSION:
                 await self._session.query(statement.sql)
             elif self._is_needed(statement) and (
-                enable_events or statement.kind is not StatementKind.ENABLE_EVENT
+                statement.kind is not StatementKind.ENABLE_EVENT
+                or (enable_events and statement.name not in self._unparsable)
             ):
                 if drop:
                     await self._session.query(drop, no_timeout=True)
@@ -186,13 +237,22 @@ class _ObjectChange:
         return warnings
 
     async def _create(self, statement: SavedStatement) -> list[str]:
-        try:
-            await self._session.query(statement.sql, no_timeout=True)
-        except StatementError as exc:
-            if statement.kind is not StatementKind.INVALID_VIEW:
-                raise
-            problem = f"view {self._database}.{statement.name} could not be created"
-            return [f"{problem}: it was unusable when it was backed up ({exc})"]
+        label = f"{self._database}.{statement.name}"
+        with about(f"{statement.kind} {label}"):
+            try:
+                await self._session.query(statement.sql, no_timeout=True)
+            except StatementError as exc:
+                if statement.kind is StatementKind.INVALID_VIEW:
+                    problem = f"view {label} could not be created"
+                    return [f"{problem}: it was unusable when it was backed up ({exc})"]
+                if exc.errno != _NOT_PARSED:
+                    raise
+                if statement.kind is StatementKind.EVENT:
+                    self._unparsable.add(statement.name)
+                # It came with an upgrade, and cannot be put back; a proof that wants it says so as well.
+                return [
+                    f"{statement.kind} {label} could not be created: no server of this version can"
+                ]
         return []
 
     def _is_needed(self, statement: SavedStatement) -> bool:

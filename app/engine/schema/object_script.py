@@ -21,7 +21,7 @@ from app.engine.sql.ddl import disabled_event, tokens, unqualify
 from app.engine.sql.quoting import quote, quote_text
 
 
-_RESET: Final = (
+RESET: Final = (
     b"SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,"
     b"NO_ENGINE_SUBSTITUTION', SESSION time_zone = '+00:00';\n"
 )
@@ -75,7 +75,7 @@ def object_phases(
         list(write.routines(routines, stubs)),
         list(chain.from_iterable(map(write.view, _by_need(views)))),
         list(write.real(routine for routine in routines if routine.entry.name in stubs)),
-        [*triggers, *write.events(events), Statement(StatementKind.SESSION, _RESET)],
+        [*triggers, *write.events(events), Statement(StatementKind.SESSION, RESET)],
     )
 
 
@@ -217,7 +217,7 @@ class _Writer:
         name = entry.name
         variable = self.prepared and not _is_plain(definition, sql)
         if variable:
-            yield Statement(StatementKind.SESSION, _RESET)
+            yield Statement(StatementKind.SESSION, RESET)
             text = f"SET @backstay_sql = {quote_text(sql)};\n"
             yield Statement(StatementKind.SESSION, text.encode())
         yield Statement(StatementKind.SESSION, _session(definition).encode())

@@ -14,6 +14,7 @@ from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
+from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
@@ -36,6 +37,7 @@ from app.engine.server.grants import (
     unseen_accounts,
 )
 from app.engine.swap.plan import refuse_clashes
+from app.engine.swap.rename import is_read_only
 from app.errors import (
     AppError,
     ConflictError,
@@ -122,14 +124,16 @@ class Preflight:
             missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
+            unfit = await find_unfit_tables(session, reader, plan.manifest, complete)
             space = await _space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
                 *await self._refused_state(),
+                *await _read_only(session, grants),
                 *unreadable,
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
-                *_incompatible([*compatible.findings, *misfits]),
+                *_incompatible([*compatible.findings, *unfit, *misfits]),
                 *await _distrust(session, reader, loads, grants),
                 *_too_large(space),
             ]
@@ -181,6 +185,20 @@ class Preflight:
         if replicas != "0":
             raise InvalidRequestError(f"--skip-binlog, but {replicas} replicas read the binary log")
         return "skipped"
+
+
+async def _read_only(session: Session, grants: Grants) -> list[AppError]:
+    """Find out whether this user may not write to the server at all."""
+    rights = session.flavor.fence_rights
+    if any(map(grants.allows, rights)) or not await is_read_only(session):
+        return []
+    return [
+        ConflictError(
+            "the server is read-only (read_only)",
+            hint=f"Restore on the server that it replicates, or SET GLOBAL read_only = 0; with {rights[0]}"
+            " this user may write all the same.",
+        )
+    ]
 
 
 def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missing]:
