@@ -282,8 +282,8 @@ async def show_create(session: Session, table: Table) -> str:
     """
     Read the definition of a table or sequence.
 
-    MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: the
-    way to ours makes question marks of an emoji, and of anything under another introducer.
+    MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: on the
+    way to ours an emoji becomes a question mark, and so does anything under another introducer.
 
     Returns:
         What the server prints; bytes that are no UTF-8 as surrogate escapes.
