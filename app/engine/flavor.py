@@ -38,9 +38,16 @@ class Flavor:
         position: Statement whose first two columns are the binary log's file and position.
         gtid: Expression for the executed GTID set.
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
-        foreign_keys: Query of (child, parent) of InnoDB's foreign keys, as its files are named.
+        name_in_files: Template that turns a name into what table_ids has; empty where the server has no
+            function for that.
+        foreign_keys: Query of (child, parent) of InnoDB's foreign keys.
+        name_in_keys: Template that turns a name into what foreign_keys has.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
+        snapshot_rights: Global privileges without which the snapshot takes a lower rung, or lacks its
+            position.
+        skip_log_rights: Privileges of which one keeps a session out of the binary log; the first is advised.
+        session_right: Privilege to set the session variables that not everybody may; empty = none.
         definer_right: Privilege to make objects that run as somebody else.
         system_users: Query of (user, host, privilege that objects of this account need besides); empty
             where none needs one.
@@ -51,6 +58,9 @@ class Flavor:
         history: Whether row versions of the past can be loaded again.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
+        repeated_charsets: Whether SHOW CREATE names, or does not name, a column's character set before
+            a collation of it, depending on how the table was made.
+        deprecations: Warnings that say nothing of what a statement does.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
@@ -65,9 +75,14 @@ class Flavor:
     position: str
     gtid: str
     table_ids: str
+    name_in_files: str
     foreign_keys: str
+    name_in_keys: str
     unusable_index: str
     routine_right: str
+    snapshot_rights: tuple[str, ...]
+    skip_log_rights: tuple[str, ...]
+    session_right: str
     definer_right: str
     system_users: str
     absent_definer_right: str
@@ -77,6 +92,8 @@ class Flavor:
     history: bool
     roles_are_marked: bool
     prepared_ddl: bool
+    repeated_charsets: bool
+    deprecations: frozenset[int]
     member_labels: str
     spoils_expressions: bool
 
@@ -94,9 +111,14 @@ _MARIADB_10_6 = Flavor(
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
+    name_in_files="CAST(CONVERT({} USING filename) AS BINARY)",
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
+    name_in_keys="CAST(CONVERT({} USING filename) AS BINARY)",
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
+    snapshot_rights=("RELOAD", "BINLOG MONITOR", "PROCESS"),
+    skip_log_rights=("BINLOG ADMIN", "SUPER"),
+    session_right="",
     definer_right="SET USER",
     system_users="",
     absent_definer_right="",
@@ -106,6 +128,8 @@ _MARIADB_10_6 = Flavor(
     history=False,
     roles_are_marked=True,
     prepared_ddl=True,
+    repeated_charsets=False,
+    deprecations=frozenset(),
     # A variable of the column's type, which each member is assigned to.
     member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
     " DECLARE n, x BIGINT UNSIGNED DEFAULT 0; DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '';"
@@ -131,9 +155,14 @@ _MYSQL_8_0 = Flavor(
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
+    name_in_files="",  # it keeps the character set `filename` to itself
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
+    name_in_keys="{}",
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
+    snapshot_rights=("BACKUP_ADMIN", "RELOAD", "REPLICATION CLIENT", "PROCESS"),
+    skip_log_rights=("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"),
+    session_right="SESSION_VARIABLES_ADMIN",
     definer_right="SET_USER_ID",
     system_users="SELECT u.User, u.Host, IFNULL(g.PRIV, '') FROM mysql.user AS u"
     " LEFT JOIN mysql.global_grants AS g"
@@ -145,6 +174,9 @@ _MYSQL_8_0 = Flavor(
     history=False,
     roles_are_marked=False,
     prepared_ddl=False,
+    repeated_charsets=True,
+    # Syntax or character set (1287), utf8 and utf8mb3 (3719, 3778), a collation of such a set (6414).
+    deprecations=frozenset({1287, 3719, 3778, 6414}),
     # The first SELECT gives a recursive query its types, and the numbers of the second become members.
     # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
     member_labels="WITH RECURSIVE member (n, label) AS (SELECT 0, t.{column} FROM (SELECT 1) AS one"
@@ -215,6 +247,13 @@ LOAD_SESSION: Final = {
     "lock_wait_timeout": "60",
     "innodb_lock_wait_timeout": "60",
 }
+
+# Where a user may not set these, they stay: all that they can do then is to refuse a definition.
+REFUSING_VARIABLES: Final = frozenset({
+    "innodb_strict_mode",
+    "restrict_fk_on_non_standard_key",
+    "sql_require_primary_key",
+})
 
 # Never backed up: the server makes them itself.
 SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})

@@ -13,7 +13,7 @@ from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.restores.journal import ObjectSet, SavedStatement
 from app.engine.load.archived import EXECUTED, kinds_of, object_key, plain_text
 from app.engine.schema.databases import Schema, read_schemas
-from app.engine.schema.object_script import object_statements
+from app.engine.schema.object_script import RESET, object_statements
 from app.engine.schema.objects import digest, read_objects
 from app.engine.server.connection import Session
 from app.engine.server.errors import about
@@ -101,6 +101,49 @@ async def apply_objects(
     await change.compare(schema)
     await change.drop_unwanted()
     return await change.create_missing(schema, enable_events=enable_events)
+
+
+async def apply_together(
+    session: Session,
+    wanted: Sequence[tuple[str, ObjectSet]],
+    *,
+    enable_events: bool = True,
+) -> list[str]:
+    """
+    Bring several databases to their wanted objects, which may use those of the others.
+
+    A database whose objects miss some of another is tried again when that one has them, or has what
+    stands in for them.
+
+    Args:
+        session: As for `apply_objects`.
+        wanted: Each database with its objects.
+        enable_events: As for `apply_objects`.
+
+    Returns:
+        Warnings, as of `apply_objects`.
+
+    Raises:
+        StatementError: The server refused, after nothing more could be done for any of them.
+        DatabaseError: The connection is lost, or a right is missing.
+        UnsupportedObjectError: A statement could work on another database.
+    """
+    warnings: list[str] = []
+    pending = list(wanted)
+    for tries_left in range(len(pending), -1, -1):
+        refused = []
+        for database, objects in pending:
+            try:
+                warnings += await apply_objects(
+                    session, database, objects, enable_events=enable_events
+                )
+            except StatementError:
+                if not tries_left or len(wanted) == 1:
+                    raise
+                refused.append((database, objects))
+                await session.query(RESET)
+        pending = refused
+    return warnings
 
 
 async def _set_default_collation(session: Session, database: str, collation: str) -> None:

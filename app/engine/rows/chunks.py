@@ -144,8 +144,8 @@ async def _read(
     reply = await session.query(sql.chunk(part, as_hex=as_hex), redact=True)
     count, body = reply.rows[0]
     rows = int(count or 0)
-    if reply.warnings:
-        codes = {code for code, _ in await session.warnings()}
+    codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
+    if codes:
         if codes - _CUT:
             raise StatementError(
                 f"{sql.table.label}: reading it raised warning {min(codes - _CUT)}",

@@ -64,7 +64,7 @@ async def read_large_row(
     for number, value in enumerate(values, 1):
         variable = f"@backstay_{number}"
         variables[value.column.name] = _reference(variable, value.column)
-        async for piece in _pieces(session, variable, value, tail):
+        async for piece in _pieces(session, sql.select, variable, value, tail):
             yield piece
     yield await _insert(session, sql, row, variables, tail)
     names = [f"@backstay_{number} = NULL" for number in range(1, len(values) + 1)]
@@ -81,7 +81,7 @@ async def _large_values(session: Session, sql: TableSql, tail: str) -> list[_Val
         f"CHAR_LENGTH({quote(column.name)}), OCTET_LENGTH({quote(column.name)})"
         for column in columns
     )
-    rows = (await session.query(f"SELECT {sizes} {tail}", redact=True)).rows
+    rows = (await session.query(f"{sql.select} {sizes} {tail}", redact=True)).rows
     if len(rows) != 1:
         raise SnapshotError(f"{sql.table.label}: a row is gone")
     numbers = [int(value or 0) for value in rows[0]]
@@ -103,13 +103,14 @@ def _reference(variable: str, column: ColumnEntry) -> str:
 
 async def _pieces(
     session: Session,
+    select: str,
     variable: str,
     value: _Value,
     tail: str,
 ) -> AsyncIterator[Statement]:
     name = quote(value.column.name)
     for begin in range(1, value.units + 1, _SLICE_UNITS):
-        query = f"SELECT HEX(SUBSTRING({name}, {begin}, {_SLICE_UNITS})) {tail}"
+        query = f"{select} HEX(SUBSTRING({name}, {begin}, {_SLICE_UNITS})) {tail}"
         part = await session.scalar(query)
         if not part:
             raise SnapshotError(
@@ -136,7 +137,7 @@ async def _insert(
             sql.columns, literals.hex_rows(sql.columns, session.flavor), strict=True
         )
     ]
-    rows = (await session.query(f"SELECT {literals.row(texts)} {tail}", redact=True)).rows
+    rows = (await session.query(f"{sql.select} {literals.row(texts)} {tail}", redact=True)).rows
     body = rows[0][0] if rows else None
     if body is None:
         raise SnapshotError(f"{sql.table.label}: a large row cannot be read in slices")

@@ -19,6 +19,8 @@ class TableSql:
     Attributes:
         table: Which one.
         columns: Those an INSERT names.
+        select: How its queries begin. A table without transactions is read under a read lock of ours, and
+            MariaDB lets an ordinary query wait for a writer that waits for that lock.
         head: What stands before the first row of an INSERT.
         row: Expression for the text of one row, NULL when it is too large.
         fast_row: The same where warnings are seen.
@@ -33,6 +35,7 @@ class TableSql:
 
     table: Table
     columns: tuple[ColumnEntry, ...]
+    select: str
     head: bytes
     row: str
     fast_row: str
@@ -64,6 +67,7 @@ class TableSql:
         return cls(
             table=table,
             columns=table.loadable,
+            select="SELECT HIGH_PRIORITY" if table.ref.is_unsafe else "SELECT",
             head=literals.insert_head(entry.name, table.loadable),
             row=literals.row(literals.stream_rows(table.loadable, flavor, as_hex=False)),
             fast_row=literals.fast_row([
@@ -86,27 +90,27 @@ class TableSql:
         """Return the query for the rows of a range, in one reply row of count and text."""
         row = self.hex_row if as_hex else self.fast_row
         where = part.where(self.table.entry.key)
-        return literals.chunk(row, f"{self.source}{where}", order=self.order)
+        return literals.chunk(self.select, row, f"{self.source}{where}", order=self.order)
 
     def count(self) -> str:
         """Return the query for the number of rows."""
         period = " FOR SYSTEM_TIME ALL" if self.table.entry.history else ""
-        return f"SELECT COUNT(*) FROM {self.table.sql}{period}"
+        return f"{self.select} COUNT(*) FROM {self.table.sql}{period}"
 
     def touch(self) -> str:
         """Return a query without rows, which takes the metadata lock as one with rows does."""
-        return f"SELECT 1 FROM {self.table.sql} LIMIT 0"
+        return f"{self.select} 1 FROM {self.table.sql} LIMIT 0"
 
     def extent(self) -> str:
         """Return the query for the least and greatest first key column; both NULL when empty."""
         first = quote(self.table.entry.key[0])
-        return f"SELECT MIN({first}), MAX({first}) FROM {self.source}"
+        return f"{self.select} MIN({first}), MAX({first}) FROM {self.source}"
 
     def boundary(self, part: Range, offset: int) -> str:
         """Return the query for the key that has `offset` rows of the range before it."""
         where = part.where(self.table.entry.key)
         return (
-            f"SELECT {self.key_row} FROM {self.source}{where} "
+            f"{self.select} {self.key_row} FROM {self.source}{where} "
             f"ORDER BY {self.key_order} LIMIT 1 OFFSET {offset}"
         )
 
@@ -115,7 +119,7 @@ class TableSql:
         if not self.odd_ascii:
             return ""
         where = part.where(self.table.entry.key) or " WHERE TRUE"
-        return f"SELECT 1 FROM {self.source}{where} AND ({self.odd_ascii}) LIMIT 1"
+        return f"{self.select} 1 FROM {self.source}{where} AND ({self.odd_ascii}) LIMIT 1"
 
     def invalid_text(self, part: Range) -> str:
         """Return a query with a row if UTF-8 columns hold bytes that are none; empty without such."""
@@ -129,14 +133,14 @@ class TableSql:
             for column in columns
             for name in [quote(column.name)]
         )
-        return f"SELECT 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
+        return f"{self.select} 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
 
     def rows(self, *, as_hex: bool = False) -> str:
         """Return the query for all rows one by one, for tables without a usable key."""
         row = self.hex_row if as_hex else self.row
         # History has no order of its own that survives a load.
         order = " ORDER BY 1" if self.table.entry.history else ""
-        return f"SELECT {row} FROM {self.source}{order}"
+        return f"{self.select} {row} FROM {self.source}{order}"
 
 
 async def find_boundary(

@@ -21,6 +21,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
+_SAID_TWICE: Final = re.compile(r" CHARACTER SET (\w+)(?= COLLATE \1_)")
 _OTHER_TABLES: Final = re.compile(r"\b(?:SELECT|TABLE|LIKE)\b")
 _SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
 _DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY=\Z")
@@ -133,6 +134,21 @@ def without_directories(sql: str) -> str:
         else:
             kept.append(part)
     return "".join(kept)
+
+
+def without_charsets(sql: str) -> str:
+    """
+    Drop a column's character set where the collation behind it names it too.
+
+    MySQL prints it for a column that was made with an explicit collation, and not for one that got the
+    table's: the same definition comes out otherwise once it was loaded.
+
+    Returns:
+        The same definition.
+    """
+    if " CHARACTER SET " not in sql:
+        return sql
+    return "".join(part if part[0] in "'\"`" else _SAID_TWICE.sub("", part) for part in tokens(sql))
 
 
 def utf8_only(sql: str) -> str:

@@ -226,11 +226,11 @@ def fast_row(expressions: Sequence[str]) -> str:
     return f"CONCAT_WS(_binary',', {', '.join(expressions)})" if expressions else _BINARY
 
 
-def chunk(row_expression: str, source: str, *, order: str = "") -> str:
+def chunk(select: str, row_expression: str, source: str, *, order: str = "") -> str:
     """Return the query for one chunk: the number of rows, and their text with separators."""
     ordered = f" ORDER BY {order}" if order else ""
     return (
-        f"SELECT COUNT(*), GROUP_CONCAT({row_expression}{ordered} SEPARATOR {_SEPARATOR_SQL}) "
+        f"{select} COUNT(*), GROUP_CONCAT({row_expression}{ordered} SEPARATOR {_SEPARATOR_SQL}) "
         f"FROM {source}"
     )
 

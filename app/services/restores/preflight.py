@@ -12,6 +12,7 @@ from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
+from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.target import check_trust, compatibility
@@ -127,6 +128,7 @@ class Preflight:
             space = await _space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
+                *await self._refused_state(),
                 *await _read_only(session, grants),
                 *unreadable,
                 *await _taken(session, loads, plan.request),
@@ -143,6 +145,14 @@ class Preflight:
             space=space,
             warnings=tuple(warnings),
         )
+
+    async def _refused_state(self) -> list[AppError]:
+        """Find out whether this user may set what loading asks of a session."""
+        try:
+            async with self._server.session(LOAD_SESSION):
+                return []
+        except PermissionDeniedError as exc:
+            return [exc]
 
     async def log_rule(self, *, skip: bool) -> str:
         """
