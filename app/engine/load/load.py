@@ -30,11 +30,12 @@ from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Phase, Progress
 from app.engine.flavor import ROWLESS_ENGINES
 from app.engine.load.read_ahead import ReadAhead
-from app.engine.load.rows import LoadRules, RowLoader, TableLoad, alter
+from app.engine.load.rows import LoadRules, RowLoader, TableLoad
 from app.engine.load.work_queue import WorkQueue
+from app.engine.schema import foreign_keys
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
-from app.engine.sql import ddl
+from app.engine.sql import ddl, references
 from app.engine.sql.contained import require_sequence
 from app.engine.sql.quoting import quote
 from app.errors import ManifestError, StatementError
@@ -89,7 +90,7 @@ class Load:
         self._progress = progress
         self._prove = prove
         self._tables: list[TableLoad] = []
-        self._foreign_keys: list[tuple[TableLoad, list[str]]] = []
+        self._foreign_keys: list[tuple[TableLoad, dict[str, str]]] = []
         self.deferred: list[ForeignKey] = []
         self.unfinished: set[str] = set()
         self.left_out: set[tuple[str, str]] = set()
@@ -109,10 +110,14 @@ class Load:
         self._progress.enter(Phase.LOAD)
         for load in loads:
             await self._create_tables(load)
+        for table, clauses in self._foreign_keys:
+            if table.staged.has_stored:
+                await foreign_keys.add(self._sessions[0], table.live.ref, clauses, empty=True)
         await self._load_rows()
         self._progress.enter(Phase.INDEX)
         for table, clauses in self._foreign_keys:
-            await alter(self._sessions[0], table, clauses)
+            if not table.staged.has_stored:
+                await foreign_keys.add(self._sessions[0], table.live.ref, clauses)
 
     # -- definitions ------------------------------------------------------------------------------
 
@@ -194,11 +199,11 @@ class Load:
 
     def _sort_foreign_keys(self, table: TableLoad, sql: str, names: Collection[str]) -> None:
         """Tell the foreign keys among the loaded tables of a database from those on others."""
-        own: list[str] = []
-        for name, clause in ddl.foreign_keys(sql):
-            database, parent = ddl.parent_of(clause)
+        own: dict[str, str] = {}
+        for name, clause in references.foreign_keys(sql):
+            database, parent = references.parent_of(clause)
             if not database and parent in names:
-                own.append(f"ADD CONSTRAINT {quote(name)} {clause}")
+                own[name] = clause
                 continue
             binding = Binding(
                 database=table.target,
