@@ -51,7 +51,10 @@ class Flavor:
         history: Whether row versions of the past can be loaded again.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
-        narrow_definitions: Whether SHOW CREATE loses characters beyond U+FFFF.
+        member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
+            commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
+        spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
+            our character set.
     """
 
     vendor: str
@@ -74,7 +77,8 @@ class Flavor:
     history: bool
     roles_are_marked: bool
     prepared_ddl: bool
-    narrow_definitions: bool
+    member_labels: str
+    spoils_expressions: bool
 
 
 # Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos, /grant (READ_ONLY ADMIN
@@ -102,7 +106,13 @@ _MARIADB_10_6 = Flavor(
     history=False,
     roles_are_marked=True,
     prepared_ddl=True,
-    narrow_definitions=True,
+    # A variable of the column's type, which each member is assigned to.
+    member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
+    " DECLARE n, x BIGINT UNSIGNED DEFAULT 0; DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '';"
+    " WHILE n < {count} DO SET label = {next};"
+    " SET found = CONCAT(found, IF(n, ',', ''), HEX(CONVERT(label USING utf8mb4)));"
+    " SET n = n + 1; END WHILE; SELECT found; END",
+    spoils_expressions=False,
 )
 _MARIADB_10_11 = replace(
     _MARIADB_10_6, minimum=(10, 11, 0), fence_rights=("READ_ONLY ADMIN",), history=True
@@ -135,7 +145,13 @@ _MYSQL_8_0 = Flavor(
     history=False,
     roles_are_marked=False,
     prepared_ddl=False,
-    narrow_definitions=False,
+    # The first SELECT gives a recursive query its types, and the numbers of the second become members.
+    # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
+    member_labels="WITH RECURSIVE member (n, label) AS (SELECT 0, t.{column} FROM (SELECT 1) AS one"
+    " LEFT JOIN {table} AS t ON FALSE UNION ALL SELECT n + 1, {next} FROM member WHERE n < {count})"
+    " SELECT /*+ SET_VAR(cte_max_recursion_depth = 65536) */ HEX(CONVERT(label USING utf8mb4))"
+    " FROM member WHERE n > 0 ORDER BY n",
+    spoils_expressions=True,
 )
 _MYSQL_8_2 = replace(
     _MYSQL_8_0,
@@ -210,6 +226,8 @@ LOAD_SESSION: Final = {
 
 # Never backed up: the server makes them itself.
 SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
+# What they show is kept elsewhere, or nowhere.
+VIRTUAL_SCHEMAS: Final = frozenset({"information_schema", "performance_schema"})
 
 # Engines that hold no rows of their own: only the definition is kept.
 ROWLESS_ENGINES: Final = frozenset(

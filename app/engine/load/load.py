@@ -35,6 +35,7 @@ from app.engine.load.work_queue import WorkQueue
 from app.engine.schema import foreign_keys
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
+from app.engine.server.errors import about
 from app.engine.sql import ddl, references
 from app.engine.sql.contained import require_sequence
 from app.engine.sql.quoting import quote
@@ -110,14 +111,10 @@ class Load:
         self._progress.enter(Phase.LOAD)
         for load in loads:
             await self._create_tables(load)
-        for table, clauses in self._foreign_keys:
-            if table.staged.has_stored:
-                await foreign_keys.add(self._sessions[0], table.live.ref, clauses, empty=True)
+        await self._add_foreign_keys(empty=True)
         await self._load_rows()
         self._progress.enter(Phase.INDEX)
-        for table, clauses in self._foreign_keys:
-            if not table.staged.has_stored:
-                await foreign_keys.add(self._sessions[0], table.live.ref, clauses)
+        await self._add_foreign_keys(empty=False)
 
     # -- definitions ------------------------------------------------------------------------------
 
@@ -163,14 +160,16 @@ class Load:
         self, session: Session, load: DatabaseLoad, entry: TableEntry, sql: str
     ) -> bool:
         """Make a table; one whose rows are elsewhere, and whose server does not answer, is left out."""
-        try:
-            await session.query(sql)
-        except StatementError as exc:
-            if entry.engine not in ROWLESS_ENGINES:
-                raise
-            self.left_out.add((load.entry.name, entry.name))
-            self.warnings.append(f"{load.target}.{entry.name} was left out: {exc}")
-            return False
+        label = f"{load.target}.{entry.name}"
+        with about(label):
+            try:
+                await session.query(sql)
+            except StatementError as exc:
+                if entry.engine not in ROWLESS_ENGINES:
+                    raise
+                self.left_out.add((load.entry.name, entry.name))
+                self.warnings.append(f"{label} was left out: {exc}")
+                return False
         return True
 
     async def _definition(
@@ -216,6 +215,13 @@ class Load:
             self.unfinished.add(table.entry.name)
         if own:
             self._foreign_keys.append((table, own))
+
+    async def _add_foreign_keys(self, *, empty: bool) -> None:
+        """Add those of tables with stored columns while they are empty, the others when all is loaded."""
+        for table, clauses in self._foreign_keys:
+            if table.staged.has_stored is empty:
+                with about(table.live.label):
+                    await foreign_keys.add(self._sessions[0], table.live.ref, clauses, empty=empty)
 
     def _warn_of_directories(self, load: DatabaseLoad, entry: TableEntry, sql: str) -> None:
         if ddl.without_directories(sql) != sql:

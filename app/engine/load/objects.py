@@ -17,6 +17,7 @@ from app.engine.schema.databases import Schema, read_schemas
 from app.engine.schema.object_script import object_statements
 from app.engine.schema.objects import is_defined_as, read_objects
 from app.engine.server.connection import Session
+from app.engine.server.errors import about
 from app.engine.sql.contained import LONG_AGO, contain
 from app.engine.sql.events import last_time
 from app.engine.sql.quoting import qualified, quote, quote_text
@@ -211,22 +212,24 @@ class _ObjectChange:
         return warnings
 
     async def _create(self, statement: SavedStatement) -> list[str]:
+        label = f"{self._database}.{statement.name}"
         if statement.kind is StatementKind.ENABLE_EVENT and await self._is_over(statement.name):
-            label = f"event {self._database}.{statement.name}"
-            return [f"{label} was made, and not enabled: its last time has passed"]
-        try:
-            await self._session.query(statement.sql, no_timeout=True)
-        except StatementError as exc:
-            label = f"{self._database}.{statement.name}"
-            if statement.kind is StatementKind.INVALID_VIEW:
-                problem = f"view {label} could not be created"
-                return [f"{problem}: it was unusable when it was backed up ({exc})"]
-            if exc.errno != _NOT_PARSED:
-                raise
-            if statement.kind is StatementKind.EVENT:
-                self._unparsable.add(statement.name)
-            # It came with an upgrade, and cannot be put back; a proof that wants it says so as well.
-            return [f"{statement.kind} {label} could not be created: no server of this version can"]
+            return [f"event {label} was made, and not enabled: its last time has passed"]
+        with about(f"{statement.kind} {label}"):
+            try:
+                await self._session.query(statement.sql, no_timeout=True)
+            except StatementError as exc:
+                if statement.kind is StatementKind.INVALID_VIEW:
+                    problem = f"view {label} could not be created"
+                    return [f"{problem}: it was unusable when it was backed up ({exc})"]
+                if exc.errno != _NOT_PARSED:
+                    raise
+                if statement.kind is StatementKind.EVENT:
+                    self._unparsable.add(statement.name)
+                # It came with an upgrade, and cannot be put back; a proof that wants it says so as well.
+                return [
+                    f"{statement.kind} {label} could not be created: no server of this version can"
+                ]
         return []
 
     async def _is_over(self, event: str) -> bool:

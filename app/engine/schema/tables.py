@@ -279,9 +279,23 @@ def choose(
 
 
 async def show_create(session: Session, table: Table) -> str:
-    """Return the definition of a table or sequence as the server prints it."""
-    kind = "SEQUENCE" if table.entry.sequence else "TABLE"
-    return (await session.texts(f"SHOW CREATE {kind} {table.sql}"))[0][1]
+    """
+    Read the definition of a table or sequence.
+
+    MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: the
+    way to ours makes question marks of an emoji, and of anything under another introducer.
+
+    Returns:
+        What the server prints; bytes that are no UTF-8 as surrogate escapes.
+    """
+    query = f"SHOW CREATE {'SEQUENCE' if table.entry.sequence else 'TABLE'} {table.sql}"
+    printed = (await session.texts(query))[0][1]
+    if "?" not in printed or not session.flavor.spoils_expressions:
+        return printed
+    await session.query("SET SESSION character_set_results = NULL")
+    as_it_is = (await session.texts(query))[0][1]
+    await session.query("SET SESSION character_set_results = utf8mb4")
+    return as_it_is
 
 
 async def _read_columns(

@@ -24,6 +24,7 @@ from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
 from app.engine.dump.dump import Dump, DumpPlan
 from app.engine.dump.snapshot import Snapshot, open_snapshot
+from app.engine.flavor import VIRTUAL_SCHEMAS
 from app.engine.schema.databases import folds_names, list_strays, read_schemas
 from app.engine.schema.table_ids import find_missed, read_new
 from app.engine.schema.tables import TableRef, choose, read_refs, read_server, read_tables
@@ -34,6 +35,7 @@ from app.engine.sql.preludes import header
 from app.errors import (
     BackupNotFoundError,
     IntegrityError,
+    InvalidRequestError,
     SnapshotError,
     StorageError,
 )
@@ -230,6 +232,7 @@ class BackupService:
     async def _names(self, request: BackupRequest) -> tuple[Sequence[str], BackupRequest]:
         """Find the databases that are meant, and refuse when a privilege for them is missing."""
         wanted = self._wanted(request)
+        _refuse_virtual(wanted)
         async with self._server.session() as session:
             names = [schema.name for schema in await read_schemas(session, wanted)]
             grants = await read_grants(session)
@@ -321,6 +324,15 @@ class BackupService:
             size=0,
             checksum="",
         )
+
+
+def _refuse_virtual(names: Sequence[str]) -> None:
+    for name in names:
+        if name.lower() in VIRTUAL_SCHEMAS:
+            raise InvalidRequestError(
+                f"{name!r} holds nothing of its own: the server shows there what it knows",
+                hint="Back up the databases themselves.",
+            )
 
 
 def _is_wanted(request: BackupRequest, database: str, name: str) -> bool:

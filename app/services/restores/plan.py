@@ -9,7 +9,7 @@ from app.domain.backups.manifest import DatabaseEntry, Manifest, TableEntry
 from app.domain.restores.journal import ObjectSet, RestoreId, RestoreKind
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
-from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS
+from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS, VIRTUAL_SCHEMAS
 from app.engine.load.archived import read_archived_objects
 from app.engine.load.objects import read_live_objects
 from app.engine.schema.databases import (
@@ -35,6 +35,7 @@ def plan_restore(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
     """Plan a restore that loads into staging schemas first; raises what `plan_loads` raises."""
     restore_id = new_restore_id()
     loads = plan_loads(manifest, request, restore_id)
+    _refuse_systems_own(loads)
     return RestorePlan(restore_id, RestoreKind.RESTORE, request, manifest, tuple(loads))
 
 
@@ -94,6 +95,18 @@ def plan_loads(
             )
         )
     return loads
+
+
+def _refuse_systems_own(loads: Sequence[DatabaseLoad]) -> None:
+    """Refuse to replace the tables that a server works with while it runs."""
+    for load in loads:
+        # A name in other letters is another database, where the server lets it be one.
+        if load.target == "mysql" or load.target.lower() in VIRTUAL_SCHEMAS:
+            raise InvalidRequestError(
+                f"{load.target!r} belongs to the server, and cannot be replaced while it runs",
+                hint="Restore it beside with --into, and copy from there what you need; --accounts"
+                " brings back users and roles.",
+            )
 
 
 def _check_options(manifest: Manifest, request: RestoreRequest) -> None:
