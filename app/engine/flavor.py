@@ -204,6 +204,9 @@ FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYS
 COMMON_SESSION: Final = {
     "time_zone": "+00:00",
     "sql_quote_show_create": "1",
+    # On, SHOW CREATE TABLE prints row formats that nobody asked for, or leaves out what somebody did.
+    "show_create_table_verbosity": "0",
+    "show_create_table_skip_secondary_engine": "0",
     "sql_auto_is_null": "0",
     "sql_select_limit": "18446744073709551615",
     "sql_safe_updates": "0",
@@ -239,6 +242,11 @@ LOAD_SESSION: Final = {
     "sql_require_primary_key": "0",
     "restrict_fk_on_non_standard_key": "0",
     "innodb_strict_mode": "0",
+    # Else tables get options that their definitions do not ask for.
+    "innodb_compression_default": "OFF",
+    "innodb_default_encryption_key_id": "1",
+    # A MEMORY table may have been filled under a larger limit than the global one. 1 TiB.
+    "max_heap_table_size": "1099511627776",
     # Else a TIMESTAMP without a default gets one.
     "explicit_defaults_for_timestamp": "1",
     # The value of this name; in capitals it would be the keyword, which means the global value.

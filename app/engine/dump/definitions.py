@@ -13,6 +13,8 @@ that lock is of one table: its rows, what SHOW CREATE prints, its columns, and t
 Tables without rows of their own have nothing to be compared with; they are written beforehand.
 """
 
+from typing import Final
+
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
@@ -23,6 +25,10 @@ from app.engine.sql import ddl
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude
 from app.engine.sql.quoting import quote
+
+
+# For the mysql client, whose session has the server's own limit; 1 TiB.
+_ROOM_IN_MEMORY: Final = b"SET SESSION max_heap_table_size = 1099511627776;\n"
 
 
 class SchemaDump:
@@ -63,6 +69,8 @@ class SchemaDump:
             ),
             Statement(kind, f"{sql};\n".encode(), name=table.name),
         ]
+        if table.entry.engine == "MEMORY":
+            statements.insert(-1, Statement(StatementKind.TEXT, _ROOM_IN_MEMORY))
         if table.entry.sequence:
             position = await sequence_position(session, table)
             statements.append(Statement(StatementKind.SEQUENCE, position, name=table.name))
@@ -100,5 +108,7 @@ async def _require_columns(session: Session, table: Table) -> None:
 
 
 def _require_same(table: Table, known: str, printed: str) -> None:
-    if ddl.fingerprint(known, table.database) != ddl.fingerprint(printed, table.database):
+    if ddl.table_fingerprint(known, table.database) != ddl.table_fingerprint(
+        printed, table.database
+    ):
         raise changed_error(table, "its definition differs")

@@ -243,7 +243,7 @@ class Dump:
         return [definition for definition in definitions if definition not in unparsable]
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
-        definition = ddl.fingerprint(self._schema.printed[table.label], table.database)
+        definition = ddl.table_fingerprint(self._schema.printed[table.label], table.database)
         done = result or TableResult()
         partial = table.entry.partial or ("" if self._plan.include_data else "rows not asked for")
         return replace(

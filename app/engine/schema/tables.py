@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from app.domain.backups.manifest import ColumnEntry, ServerEntry, TableEntry
 from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, Flavor
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import without_charsets
+from app.engine.sql.ddl import without_charsets, without_remarks
 from app.engine.sql.literals import can_bound
 from app.engine.sql.patterns import matches
 from app.engine.sql.quoting import qualified, quote_text, same_name, same_names
@@ -315,7 +315,7 @@ async def _read_columns(
         column = ColumnEntry(
             name=name,
             data_type=data_type.lower(),
-            column_type=column_type,
+            column_type=without_remarks(column_type),
             nullable=nullable.upper() == "YES",
             charset=charset,
             collation=collation,

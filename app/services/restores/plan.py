@@ -211,7 +211,7 @@ async def keep_definitions(session: Session, load: DatabaseLoad) -> tuple[Databa
     for entry in load.entry.tables:
         printed, exact = await exact_definition(session, live[entry.name])
         definitions[entry.name] = ddl.unqualify(exact, load.target)
-        digest = ddl.fingerprint(printed, load.target)
+        digest = ddl.table_fingerprint(printed, load.target)
         tables.append(
             replace(entry, engine=live[entry.name].entry.engine, definition_sha256=digest)
         )
