@@ -165,6 +165,10 @@ COMMON_SESSION: Final = {
     "net_write_timeout": "3600",
     "net_read_timeout": "3600",
     "wait_timeout": "86400",
+    # What these change is kept in stored generated columns and indexes.
+    "div_precision_increment": "4",
+    "default_week_format": "0",
+    "lc_time_names": "en_US",
     "information_schema_stats_expiry": "0",
     "show_gipk_in_create_table_and_information_schema": "1",
     "print_identified_with_as_hex": "1",

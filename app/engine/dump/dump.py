@@ -14,17 +14,19 @@ Memory: each connection holds at most `_IN_FLIGHT` + 1 chunks of four times `chu
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from app.concurrency import together
-from app.domain.backups.manifest import DatabaseEntry, MemberKind, TableEntry
-from app.domain.ports import MemberSink
+from app.concurrency import share, together
+from app.domain.backups.manifest import DatabaseEntry, MemberKind, StatementKind, TableEntry
+from app.domain.ports import MemberSink, Statement
 from app.domain.runs.progress import Phase, Progress
-from app.engine.dump.changes import changed_error
+from app.engine.dump.changes import changed_error, changed_table
 from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
 from app.engine.rows.queries import TableSql
+from app.engine.rows.stored import Repeatable, find_session
 from app.engine.schema.accounts import account_statements
 from app.engine.schema.databases import Schema
+from app.engine.schema.definitions import exact_definition
 from app.engine.schema.object_script import object_statements
 from app.engine.schema.objects import Definition, read_objects
 from app.engine.schema.tables import Table, read_tables
@@ -119,6 +121,7 @@ class Dump:
         others = [table for table in self._plan.tables if table.ref not in read]
         await self._write_definitions(others)
         await self._check_columns(others)
+        await self._find_sessions([sql for sql in with_rows if sql.stored])
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
             self._progress.enter(Phase.DUMP)
@@ -147,6 +150,24 @@ class Dump:
 
         await together(*(write_pending(session) for session in self._snapshot.sessions))
 
+    async def _find_sessions(self, queries: Sequence[TableSql]) -> None:
+        """Find out which sessions compute stored generated columns as they are."""
+
+        async def find(session: Session, sql: TableSql) -> None:
+            with changed_table(sql.table):
+                _, definition = await exact_definition(session, sql.table)
+                found = await find_session(session, sql, definition)
+            self._schema.repeatable[sql.table.label] = found
+            await self._snapshot.release(session)
+
+        await share(queries, self._snapshot.sessions, find)
+        for label, found in sorted(self._schema.repeatable.items()):
+            self.warnings += [
+                f"{label}: the stored generated column {name!r} holds values that no one session"
+                " computes again; a restore can only load them with --no-verify-after, and changes them"
+                for name in found.unrepeatable
+            ]
+
     async def _check_columns(self, tables: Sequence[Table]) -> None:
         """Prove that the definitions are of the tables that were planned."""
         databases = {table.database: None for table in tables}
@@ -166,6 +187,7 @@ class Dump:
         found = await read_objects(self._snapshot.sessions[0], schema)
         wanted = [definition for definition in found if self._plan.wants(definition, schema.name)]
         entries = tuple(definition.entry for definition in wanted)
+        await self._write_recomputing(schema)
         self.warnings += [
             f"view {schema.name}.{entry.name} cannot be used on this server either; "
             "its definition is kept"
@@ -195,9 +217,22 @@ class Dump:
             objects=entries,
         )
 
+    async def _write_recomputing(self, schema: Schema) -> None:
+        """Write for the mysql client what a restore by this program does while it loads."""
+        texts = [
+            text
+            for table in self._plan.tables
+            if table.database == schema.name and (text := self._schema.recomputing(table))
+        ]
+        if texts:
+            prelude = member_prelude(schema.name, single=self._plan.single)
+            statement = Statement(StatementKind.TEXT, "".join(texts).encode())
+            await self._sink.append(MemberKind.OBJECTS, [*prelude, statement], database=schema.name)
+
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
         definition = ddl.fingerprint(self._schema.printed[table.label], table.database)
         done = result or TableResult()
+        repeatable = self._schema.repeatable.get(table.label, Repeatable())
         partial = table.entry.partial or ("" if self._plan.include_data else "rows not asked for")
         return replace(
             table.entry,
@@ -206,4 +241,6 @@ class Dump:
             max_packet=done.max_packet,
             partial="" if table.entry.sequence else partial,
             definition_sha256=definition,
+            session=repeatable.session,
+            unrepeatable=repeatable.unrepeatable,
         )

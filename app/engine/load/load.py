@@ -31,6 +31,7 @@ from app.domain.runs.progress import Phase, Progress
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.rows import LoadRules, RowLoader, TableLoad, alter
 from app.engine.load.work_queue import WorkQueue
+from app.engine.rows.stored import computing
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
@@ -138,8 +139,13 @@ class Load:
             return
         self._warn_of_directories(load, entry, own[0])
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
-        staged = ddl.staged(own[0], defer_indexes=defer)
-        await session.query(staged.create)
+        # Until their session computes them, stored columns may hold the same value twice.
+        again = bool(entry.session)
+        staged = ddl.staged(own[0], defer_indexes=defer or again, unique_too=again)
+        async with computing(
+            session, entry.session
+        ):  # some expressions are taken in their mode only
+            await session.query(staged.create)
         table = TableLoad(
             database=load.place,
             target=load.target,

@@ -99,6 +99,11 @@ class Table:
         return tuple(column for column in self.entry.columns if not column.generated)
 
     @property
+    def stored(self) -> tuple[ColumnEntry, ...]:
+        """Return the generated columns whose values are kept with the rows."""
+        return tuple(column for column in self.entry.columns if column.stored)
+
+    @property
     def has_rows(self) -> bool:
         """Tell whether the table's rows are its own."""
         return not self.entry.sequence and self.ref.has_rows
@@ -246,6 +251,8 @@ async def _read_columns(
             charset=charset,
             collation=collation,
             generated="VIRTUAL GENERATED" in extra or "STORED GENERATED" in extra,
+            # A period's columns say so, too; as columns with history they are loaded as they are.
+            stored="STORED GENERATED" in extra and row[9].upper() not in _PERIOD,
         )
         found[schema, table].append((column, row[9].upper()))
     return found

@@ -172,7 +172,7 @@ def disabled_event(sql: str) -> tuple[str, bool]:
     return sql, False
 
 
-def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
+def staged(sql: str, *, defer_indexes: bool, unique_too: bool = False) -> StagedTable:
     """
     Take a CREATE TABLE apart for loading.
 
@@ -180,6 +180,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         sql: From SHOW CREATE TABLE.
         defer_indexes: Whether secondary indexes are built after the data. Unique ones only when
             there is a primary key, and never one that an AUTO_INCREMENT column needs.
+        unique_too: Whether unique ones are deferred in any case.
 
     Returns:
         All parts but the foreign keys; executed in order they make the table of `sql` without them.
@@ -194,7 +195,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
     kept: list[str] = []
     groups: dict[str, list[str]] = {"KEY": [], "FULLTEXT": []}
     for item in items:
-        group = _group(item, unique=has_primary)
+        group = _group(item, unique=has_primary or unique_too)
         needed = counter is not None and group == "KEY" and _leads_with(item, counter)
         if group == "FOREIGN":
             continue
@@ -282,6 +283,28 @@ def with_default(sql: str, column: str, default: str) -> str:
     parts = tokens(item)
     parts[_places(parts)[1]] = _printed(default)
     return sql.replace(item, "".join(parts), 1)
+
+
+def generated_expression(sql: str, column: str) -> str:
+    """Return the expression of a generated column of a CREATE TABLE; empty when there is none."""
+    parts = tokens(_column_item(sql, column))
+    begin = next((i for i, part in enumerate(parts) if part.endswith(" GENERATED ALWAYS AS ")), -1)
+    depth = 0
+    for index in range(begin + 1, len(parts)):
+        depth += (parts[index] == "(") - (parts[index] == ")")
+        if not depth:
+            return "".join(parts[begin + 2 : index]) if begin >= 0 else ""
+    return ""
+
+
+def unique_keys_of(sql: str, columns: Collection[str]) -> list[str]:
+    """Return the UNIQUE KEY items of a CREATE TABLE that hold one of some columns."""
+    names = {quote(column) for column in columns}
+    return [
+        item
+        for item in split_items(sql)[1]
+        if item.startswith("UNIQUE KEY ") and names & set(tokens(item)[2:])
+    ]
 
 
 def _referenced(clause: str) -> tuple[str, list[str], str]:

@@ -16,7 +16,14 @@ from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.backup import BackupFilter, BackupRequest
 from app.domain.backups.catalogue import BackupPage, Survey
 from app.domain.backups.check_notes import Check, VerifyLevel, VerifyReport
-from app.domain.backups.manifest import Codec, DatabaseEntry, Manifest, MemberKind, OptionsEntry
+from app.domain.backups.manifest import (
+    COVERS,
+    Codec,
+    DatabaseEntry,
+    Manifest,
+    MemberKind,
+    OptionsEntry,
+)
 from app.domain.ids import BackupId, new_backup_id, parse_backup_id
 from app.domain.ports import Clock, Statement
 from app.domain.restores.proofs import proven_at
@@ -316,6 +323,7 @@ class BackupService:
             raw_size=0,
             size=0,
             checksum="",
+            covers=COVERS,
         )
 
 

@@ -197,8 +197,18 @@ async def keep_definitions(session: Session, load: DatabaseLoad) -> tuple[Databa
         printed, exact = await exact_definition(session, live[entry.name])
         definitions[entry.name] = ddl.unqualify(exact, load.target)
         digest = ddl.fingerprint(printed, load.target)
+        here = live[entry.name].entry
         tables.append(
-            replace(entry, engine=live[entry.name].entry.engine, definition_sha256=digest)
+            replace(
+                entry,
+                engine=here.engine,
+                definition_sha256=digest,
+                # A stored column that is another one here is computed by what it is now.
+                columns=tuple(
+                    replace(column, stored=column.stored and column in here.columns)
+                    for column in entry.columns
+                ),
+            )
         )
     objects = (await read_live_objects(session, load.target, names)).entries
     kept = replace(load.entry, tables=tuple(tables), objects=objects)
@@ -220,6 +230,38 @@ def misfits(load: DatabaseLoad, entry: TableEntry, live: Table | None) -> list[s
     if entry.index and (live.entry.index, live.entry.key) != (entry.index, entry.key):
         findings.append(f"table {label} has another key than in the backup")
     return findings
+
+
+def not_proven(manifest: Manifest, loads: Sequence[DatabaseLoad]) -> list[str]:
+    """Say what the proof of a restore does not cover because an earlier version made the backup."""
+    computed = [
+        entry
+        for load in loads
+        for entry in load.entry.tables
+        if any(column.generated for column in entry.columns) and entry.rows
+    ]
+    if "stored columns" in manifest.covers or not computed:
+        return []
+    return [
+        (
+            "an earlier version made this backup: the values of generated columns are not proven"
+            f" ({len(computed)} tables)"
+        )
+    ]
+
+
+def unrepeatable(loads: Sequence[DatabaseLoad], request: RestoreRequest) -> list[str]:
+    """Find stored generated columns whose values no session computes again, where they must be equal."""
+    if not request.verify_after:
+        return []
+    return [
+        f"the stored generated column {name!r} of {load.target}.{entry.name} holds values that no one"
+        " session computes again; --no-verify-after takes what this server computes"
+        for load in loads
+        if load.include_rows
+        for entry in load.entry.tables
+        for name in entry.unrepeatable
+    ]
 
 
 async def rows_at_stake(session: Session, load: DatabaseLoad, request: RestoreRequest) -> list[str]:

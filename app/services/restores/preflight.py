@@ -44,7 +44,7 @@ from app.errors import (
     StorageFullError,
     TargetNotEmptyError,
 )
-from app.services.restores.plan import keep_definitions, rows_at_stake
+from app.services.restores.plan import keep_definitions, not_proven, rows_at_stake, unrepeatable
 
 
 # Bytes of InnoDB for a byte of SQL, indexes included; the shop of the benchmarks takes a little less.
@@ -127,7 +127,11 @@ class Preflight:
                 *unreadable,
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
-                *_incompatible([*compatible.findings, *misfits]),
+                *_incompatible([
+                    *compatible.findings,
+                    *misfits,
+                    *unrepeatable(loads, plan.request),
+                ]),
                 *await _distrust(session, reader, loads, grants),
                 *_too_large(space),
             ]
@@ -137,7 +141,7 @@ class Preflight:
             compatibility=compatible,
             missing_rights=tuple(right.grant for right in (*missing, *silence)),
             space=space,
-            warnings=tuple(warnings),
+            warnings=(*warnings, *not_proven(plan.manifest, loads)),
         )
 
     async def log_rule(self, *, skip: bool) -> str:
