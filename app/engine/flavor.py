@@ -51,6 +51,7 @@ class Flavor:
         history: Whether row versions of the past can be loaded again.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
+        replaces_routines: Whether CREATE OR REPLACE of a routine keeps the grants on it.
         narrow_definitions: Whether SHOW CREATE loses characters beyond U+FFFF.
     """
 
@@ -74,6 +75,7 @@ class Flavor:
     history: bool
     roles_are_marked: bool
     prepared_ddl: bool
+    replaces_routines: bool
     narrow_definitions: bool
 
 
@@ -102,6 +104,7 @@ _MARIADB_10_6 = Flavor(
     history=False,
     roles_are_marked=True,
     prepared_ddl=True,
+    replaces_routines=True,
     narrow_definitions=True,
 )
 _MARIADB_10_11 = replace(
@@ -135,6 +138,7 @@ _MYSQL_8_0 = Flavor(
     history=False,
     roles_are_marked=False,
     prepared_ddl=False,
+    replaces_routines=False,
     narrow_definitions=False,
 )
 _MYSQL_8_2 = replace(
@@ -215,11 +219,28 @@ ROWLESS_ENGINES: Final = frozenset(
         "FEDERATED",
         "SPIDER",
         "BLACKHOLE",
-        "CONNECT",
         "OQGRAPH",
         "SPHINX",
     },
 )
+
+# Tables of MariaDB's CONNECT keep their rows in a file of the data directory if they are of one of these
+# types, or of none, and name no file; all others show what somebody else keeps.
+# Source: https://mariadb.com/kb/en/inward-and-outward-tables/
+CONNECT: Final = "CONNECT"
+INWARD_TYPES: Final = frozenset({
+    "dos",
+    "fix",
+    "bin",
+    "vec",
+    "csv",
+    "fmt",
+    "ini",
+    "dbf",
+    "xml",
+    "json",
+    "bson",
+})
 
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})

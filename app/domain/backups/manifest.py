@@ -17,6 +17,11 @@ from app.domain.ids import BackupId
 COVERS: Final = ("stored columns",)
 
 
+# Why the past of a table is not in a backup; its current rows are.
+TRANSACTION_HISTORY: Final = "history by transaction numbers cannot be loaded again"
+LOST_HISTORY: Final = "this server version cannot load history again"
+
+
 class Codec(StrEnum):
     """How members are compressed."""
 
@@ -187,6 +192,11 @@ class TableEntry:
     definition_sha256: str
     session: tuple[tuple[str, str], ...] = ()
     unrepeatable: tuple[str, ...] = ()
+
+    @property
+    def holds_rows(self) -> bool:
+        """Tell whether all rows are there, though perhaps not what they were in the past."""
+        return self.partial in {"", TRANSACTION_HISTORY, LOST_HISTORY}
 
 
 @dataclass(frozen=True, slots=True)

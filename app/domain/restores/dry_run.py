@@ -132,6 +132,7 @@ class Forecast:
         verified: Whether the whole file was checked; None when that was not asked for.
         missing_rights: GRANT statements.
         incoming_foreign_keys: `database.table.constraint` of tables that stay, made again by a restore.
+        warnings: What is not in the backup, and what could not be found out here.
     """
 
     backup_id: BackupId
@@ -145,6 +146,7 @@ class Forecast:
     space: Space
     estimate: Estimate
     binary_log: str
+    warnings: tuple[str, ...]
     duration: float
 
 

@@ -30,6 +30,7 @@ from app.engine.schema.definitions import exact_definition
 from app.engine.schema.object_script import object_statements
 from app.engine.schema.objects import Definition, read_objects
 from app.engine.schema.tables import Table, read_tables
+from app.engine.schema.uncarried import list_uncarried
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.patterns import matches
@@ -121,6 +122,11 @@ class Dump:
         others = [table for table in self._plan.tables if table.ref not in read]
         await self._write_definitions(others)
         await self._check_columns(others)
+        self.warnings += await list_uncarried(
+            self._snapshot.sessions[0],
+            [schema.name for schema in self._plan.schemas],
+            self._plan.tables,
+        )
         await self._find_sessions([sql for sql in with_rows if sql.stored])
         results: dict[str, TableResult] = {}
         if self._plan.include_data:

@@ -141,7 +141,7 @@ class RowLoader:
             load = [partial(self._load_in_order, table, ordered)] if ordered else []
         prove: list[Unit] = []
         count: list[Unit] = []
-        if self._prove and table.live.has_rows and not table.entry.partial:
+        if self._prove and table.live.has_rows and table.entry.holds_rows:
             prove = [partial(self._prove_member, sql, member) for member in ordered]
             if not table.entry.index:
                 prove = [partial(self._prove_stream, sql, ordered)]

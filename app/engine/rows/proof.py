@@ -75,7 +75,7 @@ async def prove_tables(
 
     async def prove(session: Session, named: tuple[str, Table]) -> None:
         source, table = named
-        if not table.has_rows or table.entry.partial:
+        if not table.has_rows or not table.entry.holds_rows:
             return
         sql = TableSql.of(table, session.flavor)
         own = members.get((source, table.name), [])

@@ -5,14 +5,21 @@ Definitions come verbatim from SHOW CREATE; information_schema only says what to
 read the rows.
 """
 
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from app.domain.backups.manifest import ColumnEntry, ServerEntry, TableEntry
-from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, Flavor
+from app.domain.backups.manifest import (
+    LOST_HISTORY,
+    TRANSACTION_HISTORY,
+    ColumnEntry,
+    ServerEntry,
+    TableEntry,
+)
+from app.engine.flavor import CONNECT, INWARD_TYPES, ROWLESS_ENGINES, SNAPSHOT_ENGINES, Flavor
 from app.engine.server.connection import Session
 from app.engine.sql.literals import can_bound
 from app.engine.sql.patterns import matches
@@ -20,6 +27,7 @@ from app.engine.sql.quoting import qualified, quote_text
 from app.errors import TableNotFoundError, UnsupportedObjectError
 
 
+_OPTION: Final = re.compile(r"`(\w+)`=('[^']*'|\w+)")
 _PERIOD: Final = frozenset({"ROW START", "ROW END"})
 _ROW_START: Final = ColumnEntry("row_start", "timestamp", "timestamp(6)", nullable=False)
 _ROW_END: Final = ColumnEntry("row_end", "timestamp", "timestamp(6)", nullable=False)
@@ -27,11 +35,17 @@ _ROW_END: Final = ColumnEntry("row_end", "timestamp", "timestamp(6)", nullable=F
 
 @dataclass(frozen=True, slots=True)
 class TableRef:
-    """A table by name, with the engine that says how it must be read."""
+    """
+    A table by name, with the engine that says how it must be read.
+
+    Attributes:
+        outside: Whether it shows rows that others keep, though its engine keeps some too.
+    """
 
     database: str
     name: str
     engine: str
+    outside: bool = False
 
     @property
     def sql(self) -> str:
@@ -46,7 +60,7 @@ class TableRef:
     @property
     def has_rows(self) -> bool:
         """Tell whether the table's rows are its own."""
-        return self.engine not in ROWLESS_ENGINES
+        return self.engine not in ROWLESS_ENGINES and not self.outside
 
     @property
     def is_unsafe(self) -> bool:
@@ -81,7 +95,8 @@ class Table:
     @property
     def ref(self) -> TableRef:
         """Return its name and engine."""
-        return TableRef(self.database, self.entry.name, self.entry.engine)
+        outside = self.entry.engine == CONNECT and bool(self.entry.partial)
+        return TableRef(self.database, self.entry.name, self.entry.engine, outside)
 
     @property
     def sql(self) -> str:
@@ -137,11 +152,11 @@ async def read_refs(
     if not databases:
         return []
     rows = await session.texts(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES"
+        "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, CREATE_OPTIONS FROM information_schema.TABLES"
         f" WHERE {_scope(databases, names)} AND ENGINE IS NOT NULL"
         " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
     )
-    return [TableRef(row[0], row[1], row[2]) for row in rows]
+    return [TableRef(row[0], row[1], row[2], shows_others(row[2], row[3])) for row in rows]
 
 
 async def has_rows(session: Session, table: TableRef) -> bool:
@@ -190,7 +205,7 @@ async def read_tables(
     return [
         _table(row, session.flavor, columns[row[0], row[1]], keys[row[0], row[1]])
         for row in listing
-        if wanted(TableRef(row[0], row[1], row[3]))
+        if wanted(TableRef(row[0], row[1], row[3], shows_others(row[3], row[6])))
     ]
 
 
@@ -308,9 +323,22 @@ def _table(
         entry = _with_history(entry, columns, flavor)
     elif not sequence:
         entry = _with_key(entry, keys, partitioned="partitioned" in options)
-    if not sequence and engine in ROWLESS_ENGINES:
-        entry = replace(entry, partial=f"engine {engine} holds no rows of its own")
+    if not sequence and (engine in ROWLESS_ENGINES or shows_others(engine, options)):
+        entry = replace(entry, partial=no_rows_of(engine))
     return Table(database, entry, int(rows or 0), int(size or 0))
+
+
+def no_rows_of(engine: str) -> str:
+    """Say why a table has no rows in a backup."""
+    return f"engine {engine} holds no rows of its own"
+
+
+def shows_others(engine: str, options: str) -> bool:
+    """Tell of a CONNECT table, by its CREATE_OPTIONS, whether its rows are somebody else's."""
+    if engine != CONNECT:
+        return False
+    found = {name.lower(): value.strip("'").lower() for name, value in _OPTION.findall(options)}
+    return "file_name" in found or found.get("table_type", "dos") not in INWARD_TYPES
 
 
 def _with_key(
@@ -336,9 +364,9 @@ def _with_history(
     """Include the past of a system-versioned table where it can be loaded again."""
     period = [column for column, expression in columns if expression in _PERIOD]
     if any(column.data_type == "bigint" for column in period):
-        return replace(entry, partial="history by transaction numbers cannot be loaded again")
+        return replace(entry, partial=TRANSACTION_HISTORY)
     if not flavor.history:
-        return replace(entry, partial="this server version cannot load history again")
+        return replace(entry, partial=LOST_HISTORY)
     if not period:
         return replace(entry, columns=(*entry.columns, _ROW_START, _ROW_END), history=True)
     kept = tuple(

@@ -9,18 +9,17 @@ from app.domain.backups.manifest import DatabaseEntry, Manifest, TableEntry
 from app.domain.restores.journal import ObjectSet, RestoreId, RestoreKind
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
-from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS
+from app.engine.flavor import SYSTEM_SCHEMAS
 from app.engine.load.archived import read_archived_objects
 from app.engine.load.objects import read_live_objects
 from app.engine.schema.databases import (
     MOST_NAME_CHARACTERS,
     SCRATCH,
     exists,
-    list_tables,
     staging_name,
 )
 from app.engine.schema.definitions import exact_definition
-from app.engine.schema.tables import Table, TableRef, has_rows, read_tables
+from app.engine.schema.tables import Table, has_rows, read_refs, read_tables
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.patterns import matches
@@ -268,15 +267,15 @@ async def rows_at_stake(session: Session, load: DatabaseLoad, request: RestoreRe
     """Find tables with rows whose place would be taken by ones of which the backup has no rows."""
     if request.schema_only or request.into:
         return []
-    live = {table.name for table in await list_tables(session, load.target)}
+    live = {table.name: table for table in await read_refs(session, [load.target])}
     lost = [
         entry
         for entry in load.entry.tables
-        if entry.partial and entry.engine not in ROWLESS_ENGINES and entry.name in live
+        if not entry.holds_rows and entry.name in live and live[entry.name].has_rows
     ]
     return [
         f"table {load.target}.{entry.name} has rows, the backup has none of it ({entry.partial});"
         " --schema-only restores it empty"
         for entry in lost
-        if await has_rows(session, TableRef(load.target, entry.name, entry.engine))
+        if await has_rows(session, live[entry.name])
     ]

@@ -18,6 +18,7 @@ from app.engine.schema.databases import content, exists, list_tables, scratch_pa
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
 from app.engine.schema.objects import ROUTINE_KINDS
+from app.engine.schema.routine_grants import hides_grants
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import (
     Grants,
@@ -55,6 +56,12 @@ _MERGE: Final = "MRG_MYISAM"
 _UNSEEN: Final = (
     "without PROCESS this user cannot find out whether tables of other databases have foreign keys on"
     " these; such keys would go on to refer to the old tables"
+)
+
+
+_UNSEEN_GRANTS: Final = (
+    "without SELECT on mysql.procs_priv this user cannot see grants on single routines; those on"
+    " routines that are not in the backup will be gone, on MySQL those on changed ones too"
 )
 
 
@@ -116,6 +123,7 @@ class Preflight:
             complete, unreadable = await _as_of_today(reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await _children(session, grants, loads)
+            warnings += await _unseen_grants(session, plan)
             point = await _missing_for_point(session, grants, plan)
             every = (*_missing_rights(grants, loads), *owners, *children, *point)
             missing = list(dict.fromkeys(every))
@@ -234,6 +242,17 @@ async def _children(
         everywhere = f"GRANT SELECT, ALTER ON *.* TO {grants.user};"
         missing.append(Missing("SELECT on tables with foreign keys here", "*.*", everywhere))
     return missing, []
+
+
+async def _unseen_grants(session: Session, plan: RestorePlan) -> list[str]:
+    """Find out whether grants on routines that are replaced or removed can be put back."""
+    if plan.request.into:
+        return []
+    for load in plan.loads:
+        staying = [entry.name for entry in load.entry.objects if entry.kind in ROUTINE_KINDS]
+        if load.whole and await hides_grants(session, load.target, staying):
+            return [_UNSEEN_GRANTS]
+    return []
 
 
 async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseLoad], list[str]]:
