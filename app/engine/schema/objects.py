@@ -11,7 +11,7 @@ from typing import Final
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import fingerprint, unqualify, utf8_only
+from app.engine.sql.ddl import fingerprint, unqualify, utf8_only, with_comment
 from app.engine.sql.headers import read_header
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
@@ -155,12 +155,12 @@ async def _view_columns(session: Session, name: str) -> list[str] | None:
 
 async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
     listing = await session.texts(
-        "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"
+        "SELECT ROUTINE_TYPE, ROUTINE_NAME, ROUTINE_COMMENT FROM information_schema.ROUTINES"
         f" WHERE ROUTINE_SCHEMA = {quote_text(schema.name)} ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
     )
     kinds = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
     found = []
-    for kind_text, name in listing:
+    for kind_text, name, comment in listing:
         kind = kinds[kind_text.upper()]
         row = (await session.texts(f"SHOW CREATE {kind.value.upper()} {quote(name)}"))[0]
         if not row[2]:
@@ -168,7 +168,9 @@ async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
                 f"the body of {kind} {schema.name}.{name} is hidden from this user",
                 hint=f"GRANT {session.flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
             )
-        found.append(_definition(kind, name, row))
+        _, sql_mode, sql, *columns = row
+        exact = with_comment(sql, comment, sql_mode)
+        found.append(_definition(kind, name, (name, sql_mode, exact, *columns)))
     return sorted(found, key=lambda definition: ROUTINE_KINDS.index(definition.entry.kind))
 
 
@@ -192,14 +194,15 @@ async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
 
 async def _read_events(session: Session, schema: Schema) -> list[Definition]:
     listing = await session.texts(
-        "SELECT EVENT_NAME FROM information_schema.EVENTS"
+        "SELECT EVENT_NAME, EVENT_COMMENT FROM information_schema.EVENTS"
         f" WHERE EVENT_SCHEMA = {quote_text(schema.name)} ORDER BY EVENT_NAME",
     )
     found = []
-    for (name,) in listing:
+    for name, comment in listing:
         row = (await session.texts(f"SHOW CREATE EVENT {quote(name)}"))[0]
-        _, sql_mode, time_zone, *columns = row
-        made = _definition(ObjectKind.EVENT, name, (name, sql_mode, *columns))
+        _, sql_mode, time_zone, sql, *columns = row
+        exact = with_comment(sql, comment, sql_mode)
+        made = _definition(ObjectKind.EVENT, name, (name, sql_mode, exact, *columns))
         found.append(replace(made, time_zone=time_zone))
     return found
 

@@ -307,6 +307,26 @@ def unique_keys_of(sql: str, columns: Collection[str]) -> list[str]:
     ]
 
 
+def with_comment(sql: str, comment: str, sql_mode: str) -> str:
+    """
+    Write the comment of a routine or event for the session that makes it.
+
+    The server prints it with backslashes always, also where they are characters like others.
+
+    Args:
+        sql: From SHOW CREATE.
+        comment: What it says.
+        sql_mode: Of the session.
+
+    Returns:
+        The statement that gives this comment.
+    """
+    if "NO_BACKSLASH_ESCAPES" not in sql_mode:
+        return sql
+    plain = comment.replace("'", "''")
+    return sql.replace(f"COMMENT {_printed(comment)}", f"COMMENT '{plain}'", 1)
+
+
 def _referenced(clause: str) -> tuple[str, list[str], str]:
     """Split a `FOREIGN KEY ...` clause into what is before its parent, the parent, and the rest."""
     parts = tokens(clause)
