@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long test-pythons check format serve bench recording docs clean
+.PHONY: help setup demo test test-long test-pythons test-servers check format serve bench recording docs clean
 
 STAMP := .venv/.installed
 BIN := .venv/bin
@@ -7,6 +7,10 @@ BIN := .venv/bin
 WORKERS ?= 2
 # Besides the one of .venv; scripts/ensure_python.sh says where they come from.
 PYTHONS ?= 3.13 3.14
+# Besides the machine's own; scripts/ensure_server.sh says where they come from.
+SERVERS ?= mariadb-11.8 mysql-9.7
+# What of the tests asks a server anything.
+PARTS ?= tests/integration tests/faults tests/contract tests/e2e
 ROUND_TRIPS := tests/integration/test_types.py tests/integration/test_random_round_trip.py tests/e2e/test_cli_demo.py
 
 help: ## show this list
@@ -35,6 +39,14 @@ test-pythons: setup ## run unit tests and round trips on other Pythons (PYTHONS=
 	  .pythons/$$version/bin/python --version; \
 	  .pythons/$$version/bin/python -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal tests/unit $(ROUND_TRIPS) $(ARGS); \
 	done
+
+test-servers: setup ## run the tests on other servers (SERVERS="mariadb-11.8 mysql-9.7", PARTS="tests/e2e")
+	@scripts/ensure_test_tools.sh
+	@set -e; for server in $(SERVERS); do scripts/ensure_server.sh $$server >/dev/null; done
+	@failed=; for server in $(SERVERS); do \
+	  BACKSTAY_TEST_SERVER=$$server $(BIN)/python -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal $(PARTS) $(ARGS) \
+	  || failed="$$failed $$server"; \
+	done; test -z "$$failed" || { echo "tests failed on:$$failed" >&2; exit 1; }
 
 check: $(STAMP) ## run every static check
 	@$(BIN)/ruff check .

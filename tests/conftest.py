@@ -7,6 +7,7 @@ import pytest
 
 
 pytest_plugins = [
+    "tests.fixtures.chosen_server",
     "tests.fixtures.servers",
     "tests.fixtures.backstay",
     "tests.fixtures.cli",

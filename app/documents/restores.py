@@ -118,6 +118,7 @@ class DryRun(Document):
     rows_count: int
     tables: tuple[TablePlan, ...]
     objects: tuple[ObjectPlan, ...]
+    compared: bool
     incoming_foreign_keys: tuple[str, ...]
     missing_rights: tuple[str, ...]
     missing_engines: tuple[str, ...]

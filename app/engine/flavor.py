@@ -52,7 +52,10 @@ class Flavor:
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
         replaces_routines: Whether CREATE OR REPLACE of a routine keeps the grants on it.
-        narrow_definitions: Whether SHOW CREATE loses characters beyond U+FFFF.
+        member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
+            commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
+        spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
+            our character set.
     """
 
     vendor: str
@@ -76,7 +79,8 @@ class Flavor:
     roles_are_marked: bool
     prepared_ddl: bool
     replaces_routines: bool
-    narrow_definitions: bool
+    member_labels: str
+    spoils_expressions: bool
 
 
 # Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos, /grant (READ_ONLY ADMIN
@@ -105,7 +109,13 @@ _MARIADB_10_6 = Flavor(
     roles_are_marked=True,
     prepared_ddl=True,
     replaces_routines=True,
-    narrow_definitions=True,
+    # A variable of the column's type, which each member is assigned to.
+    member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
+    " DECLARE n, x BIGINT UNSIGNED DEFAULT 0; DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '';"
+    " WHILE n < {count} DO SET label = {next};"
+    " SET found = CONCAT(found, IF(n, ',', ''), HEX(CONVERT(label USING utf8mb4)));"
+    " SET n = n + 1; END WHILE; SELECT found; END",
+    spoils_expressions=False,
 )
 _MARIADB_10_11 = replace(
     _MARIADB_10_6, minimum=(10, 11, 0), fence_rights=("READ_ONLY ADMIN",), history=True
@@ -139,7 +149,13 @@ _MYSQL_8_0 = Flavor(
     roles_are_marked=False,
     prepared_ddl=False,
     replaces_routines=False,
-    narrow_definitions=False,
+    # The first SELECT gives a recursive query its types, and the numbers of the second become members.
+    # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
+    member_labels="WITH RECURSIVE member (n, label) AS (SELECT 0, t.{column} FROM (SELECT 1) AS one"
+    " LEFT JOIN {table} AS t ON FALSE UNION ALL SELECT n + 1, {next} FROM member WHERE n < {count})"
+    " SELECT /*+ SET_VAR(cte_max_recursion_depth = 65536) */ HEX(CONVERT(label USING utf8mb4))"
+    " FROM member WHERE n > 0 ORDER BY n",
+    spoils_expressions=True,
 )
 _MYSQL_8_2 = replace(
     _MYSQL_8_0,
@@ -210,6 +226,8 @@ LOAD_SESSION: Final = {
 
 # Never backed up: the server makes them itself.
 SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
+# What they show is kept elsewhere, or nowhere.
+VIRTUAL_SCHEMAS: Final = frozenset({"information_schema", "performance_schema"})
 
 # Engines that hold no rows of their own: only the definition is kept.
 ROWLESS_ENGINES: Final = frozenset(
@@ -241,6 +259,8 @@ INWARD_TYPES: Final = frozenset({
     "json",
     "bson",
 })
+
+_OPTION: Final = re.compile(r"`(\w+)`=('[^']*'|\w+)")
 
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
@@ -276,3 +296,16 @@ def version_number(version: str) -> tuple[int, int, int]:
     numbers = [int(part) for part in re.findall(r"\d+", text.split("-")[0])[:3]]
     major, minor, patch, *_ = [*numbers, 0, 0, 0]
     return major, minor, patch
+
+
+def no_rows_of(engine: str) -> str:
+    """Say why a table has no rows in a backup."""
+    return f"engine {engine} holds no rows of its own"
+
+
+def shows_others(engine: str, options: str) -> bool:
+    """Tell of a CONNECT table, by its CREATE_OPTIONS, whether its rows are somebody else's."""
+    if engine != CONNECT:
+        return False
+    found = {name.lower(): value.strip("'").lower() for name, value in _OPTION.findall(options)}
+    return "file_name" in found or found.get("table_type", "dos") not in INWARD_TYPES

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from urllib.parse import quote
 
+from tests.fixtures.chosen_server import CLIENT
 from tests.fixtures.cli import PROGRAM, Cli
 from tests.fixtures.servers import Sql
 
@@ -163,7 +164,7 @@ def test_the_file_restores_with_the_vendors_client(cli, sql, database):
     text = gzip.decompress((cli.backups / made["file"]).read_bytes())
 
     subprocess.run(
-        ["mariadb", "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user=root",
+        [CLIENT, "--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--user=root",
          f"--port={cli.url.rsplit(':', 1)[1].strip('/')}", database],
         input=text, check=True,
     )  # fmt: skip

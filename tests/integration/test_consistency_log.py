@@ -11,6 +11,7 @@ from tests.fixtures.accounts import (
     wait_until,
 )
 from tests.fixtures.backstay import Backstay, client_arguments
+from tests.fixtures.chosen_server import BINLOG, CLIENT
 from tests.fixtures.concurrent_writers import (
     CHUNK_BYTES,
     WRITER_ERRORS,
@@ -68,14 +69,14 @@ async def test_a_long_query_makes_us_give_up_the_lock_in_time(own_server, tmp_pa
 def binary_log(url: str, manifest: Manifest) -> bytes:
     """Read everything that happened since a backup's point, as the client takes it."""
     position = manifest.position
-    program = ["mariadb-binlog", "--read-from-remote-server", *client_arguments(url)]
+    program = [BINLOG, "--read-from-remote-server", *client_arguments(url)]
     span = [f"--start-position={position.binlog_position}", "--to-last-log", position.binlog_file]
     return subprocess.run([*program, *span], capture_output=True, check=True, timeout=60).stdout
 
 
 def replay(url: str, log: bytes) -> None:
     """Do it all again."""
-    program = ["mariadb", "--no-defaults", *client_arguments(url)]
+    program = [CLIENT, "--no-defaults", *client_arguments(url)]
     subprocess.run(program, input=log, check=True, timeout=60)
 
 

@@ -1,4 +1,4 @@
-"""Objects: everything that is not rows survives a round backstay, in the eyes of two independent judges."""
+"""Objects: everything that is not rows survives a round trip, in the eyes of two independent judges."""
 
 import re
 import uuid

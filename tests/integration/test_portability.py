@@ -8,6 +8,7 @@ import pytest
 
 from app.domain.backups.manifest import Codec
 from tests.corpora import objects, types
+from tests.fixtures.chosen_server import CLIENT
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -19,7 +20,7 @@ CHECKS = {Codec.GZIP: ["gzip", "-t"], Codec.ZSTD: ["zstd", "-tq"], Codec.NONE: [
 def shell_load(backstay, file: Path, reader: list[str], database: str = "") -> None:
     """Do what a person types: READER FILE | mariadb DATABASE."""
     address = backstay.target.url
-    client = shutil.which("mariadb") or "mysql"
+    client = shutil.which(CLIENT) or CLIENT
     script = '"${@:2}" | "$0" --no-defaults --protocol=tcp -h "$HOST" -P "$PORT" -u root $1'
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", script, client, database, *reader, str(file)],

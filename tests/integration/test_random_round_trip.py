@@ -1,5 +1,5 @@
 """
-Random schemas and rows survive a round backstay, whatever the chunk size, the connections and the codec.
+Random schemas and rows survive a round trip, whatever the chunk size, the connections and the codec.
 
 `pytest --hypothesis-seed=random` draws other ones; a failure prints the schema's statements.
 """
@@ -19,7 +19,7 @@ from tests.fixtures.servers import Sql
 
 # About a second for ten of them, three times that where the outside judges look too.
 EXAMPLES = series(30, 500)
-# The vendor's programs take longer than the backstay itself.
+# The vendor's programs take longer than the round trip itself.
 JUDGED_EVERY = 6
 
 

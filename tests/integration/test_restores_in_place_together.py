@@ -16,6 +16,7 @@ from app.errors import (
 from app.services.restores import swap
 from tests.fixtures.accounts import account, as_account
 from tests.fixtures.backstay import Backstay, client_arguments
+from tests.fixtures.chosen_server import BINLOG, CLIENT
 from tests.fixtures.restored_shop import LATER, SHOP, drop, scratch, untouched
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
@@ -195,8 +196,8 @@ async def test_a_restore_reaches_a_replica_wholly_or_not_at_all(own_server, tmp_
 
 def replay(source, target, first):
     """Run on one server what the binary log of another has from a file on."""
-    read = ["mariadb-binlog", "--read-from-remote-server", *client_arguments(source)]
+    read = [BINLOG, "--read-from-remote-server", *client_arguments(source)]
     log = subprocess.run([*read, "--to-last-log", first], capture_output=True, check=True)
-    write = ["mariadb", "--no-defaults", "--binary-mode", *client_arguments(target)]
+    write = [CLIENT, "--no-defaults", "--binary-mode", *client_arguments(target)]
     done = subprocess.run(write, input=log.stdout, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-500:]

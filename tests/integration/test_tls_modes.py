@@ -1,7 +1,6 @@
 """ssl_mode on real servers, beside what the vendor's own client does with the same."""
 
 import getpass
-import shutil
 import subprocess
 
 import pytest
@@ -9,10 +8,10 @@ import pytest
 from app.engine.server.connection import Server as Target
 from app.errors import ConnectionFailedError
 from tests.fixtures.certificates import Certificates, make_certificates
+from tests.fixtures.chosen_server import CLIENT
 from tests.fixtures.servers import Sql
 
 
-CLIENT = shutil.which("mariadb") or "mariadb"
 # What the client is told for the same. That of 10.11 gives up TLS where it is not offered, unless it is
 # told to verify the server; MySQL's refuses, as we do.
 OPTIONS = {

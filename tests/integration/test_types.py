@@ -1,4 +1,4 @@
-"""Types: every type and value survives a round backstay, in the eyes of two independent judges."""
+"""Types: every type and value survives a round trip, in the eyes of two independent judges."""
 
 import gzip
 

@@ -1,5 +1,5 @@
 """
-The independent oracle: everything of a database that must survive a round backstay, as one value.
+The independent oracle: everything of a database that must survive a round trip, as one value.
 
 It shares no code with the engine. Two snapshots of equal databases are equal, whatever their names.
 
@@ -131,7 +131,7 @@ def snapshot(
     grants: bool = False,
 ) -> Snapshot:
     """
-    Read everything of one database that must survive a round backstay.
+    Read everything of one database that must survive a round trip.
 
     Args:
         source: pymysql parameters, a mysql:// address, or a server or client of the fixtures.

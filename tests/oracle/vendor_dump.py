@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from tests.fixtures.chosen_server import DUMP
+
 
 _OPTIONS = (
     "--order-by-primary",
@@ -24,9 +26,7 @@ _OPTIONS = (
     "--events",
     "--force",  # an invalid view is reported and passed over; both sides must then say the same
 )
-_CLIENT = next(
-    (path for path in map(shutil.which, ("mariadb-dump", "mysqldump")) if path), "mariadb-dump"
-)
+_CLIENT = shutil.which(DUMP) or DUMP
 # Lines of context in the message of a failure.
 _SHOWN = 12
 _WIDTH = 220
@@ -45,7 +45,7 @@ class Addressed(Protocol):
 
 def outside_judge(server: Addressed | str | Path, db_a: str, db_b: str) -> None:
     """
-    Fail unless mariadb-dump prints both databases alike.
+    Fail unless it prints both databases alike.
 
     Args:
         server: A server of the fixtures, its mysql:// address, or the path of a Unix socket (root, no password).
@@ -67,7 +67,7 @@ def outside_judge(server: Addressed | str | Path, db_a: str, db_b: str) -> None:
         lineterm="",
     )
     shown = "\n".join(line[:_WIDTH] for line, _ in zip(lines, range(_SHOWN), strict=False))
-    message = f"mariadb-dump sees a difference:\n{shown}"
+    message = f"{DUMP} sees a difference:\n{shown}"
     raise AssertionError(message)
 
 

@@ -21,7 +21,9 @@ from app.cli.options import (
 )
 from app.cli.output import (
     CommandResult,
+    day,
     duration,
+    minute,
     moment,
     plural,
     print_line,
@@ -38,6 +40,7 @@ from app.documents.backups import (
     PrintedBackupInfo,
     PrintedBackupList,
 )
+from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
 from app.domain.backups.check_notes import Check, Pin
 from app.domain.backups.manifest import Codec, Manifest
@@ -133,39 +136,31 @@ def _show_survey(
     pins: Mapping[str, Pin | None],
 ) -> None:
     if survey.entries:
-        headings = (
-            "Backup",
-            "Created (UTC)",
-            "Kind",
-            "Databases",
-            "Description",
-            "Last proven (UTC)",
-            "Tables",
-            "Rows",
-            "Size",
-        )
+        headings = ("Backup", "Created (UTC)", "Holds", "Proven", "Size")
         rows = [
             (
                 entry.backup_id,
-                moment(entry.created_at),
-                ("recovery point" if entry.recovery_point else "backup")
-                + (", pinned" if entry.backup_id in pins else ""),
-                ", ".join(entry.databases),
-                entry.description,
-                moment(proven[entry.backup_id]),
-                f"{entry.tables_count:,}",
-                f"{entry.rows_count:,}",
+                minute(entry.created_at),
+                _holds(entry, is_pinned=entry.backup_id in pins),
+                day(proven[entry.backup_id]),
                 size(entry.size),
             )
             for entry in survey.entries
         ]
-        print_table(headings, rows, right=3)
+        print_table(headings, rows, right=1)
     else:
         print_line("No backups.")
     for problem in survey.problems:
         print_status(f"Damaged: {problem.error.title}: {problem.error}")
     for orphan in survey.orphans:
         print_status(f"Without a manifest: {orphan}; try 'backstay catalog rebuild'")
+
+
+def _holds(entry: CatalogueEntry, *, is_pinned: bool) -> str:
+    """Say what a backup holds, and below it what somebody wanted to be known of it."""
+    kinds = ["recovery point"] * entry.recovery_point + ["pinned"] * is_pinned
+    notes = [", ".join(kinds)] * bool(kinds) + [entry.description] * bool(entry.description)
+    return "\n".join([", ".join(entry.databases), ": ".join(notes)]).rstrip()
 
 
 def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:

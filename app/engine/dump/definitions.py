@@ -16,7 +16,7 @@ Tables without rows of their own have nothing to be compared with; they are writ
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
-from app.engine.rows.stored import Repeatable, Settings, settings_sql, without_zone
+from app.engine.rows.stored import Repeatable, Settings, settings_sql, unique_keys_of, without_zone
 from app.engine.schema.definitions import exact_definition, sequence_position
 from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Session
@@ -107,7 +107,7 @@ class SchemaDump:
         if self._session(table) == without_zone(self._session(table)):
             return []
         sql = ddl.utf8_only(self.printed[table.label])
-        return ddl.unique_keys_of(sql, [column.name for column in table.stored])
+        return unique_keys_of(sql, [column.name for column in table.stored])
 
     async def write_or_prove(self, session: Session, table: Table) -> None:
         """

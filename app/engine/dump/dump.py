@@ -29,12 +29,14 @@ from app.engine.schema.databases import Schema
 from app.engine.schema.definitions import exact_definition
 from app.engine.schema.object_script import object_statements
 from app.engine.schema.objects import Definition, read_objects
+from app.engine.schema.parsing import find_unparsable
 from app.engine.schema.tables import Table, read_tables
 from app.engine.schema.uncarried import list_uncarried
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.patterns import matches
 from app.engine.sql.preludes import member_prelude
+from app.errors import TableNotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class DumpPlan:
         exclude: Patterns of what is left out.
         chunk_bytes: Target size of one statement.
         accounts: Whether users, roles and grants are included.
+        strays: What the data directory holds that looks like a table, and is none.
     """
 
     schemas: Sequence[Schema]
@@ -60,6 +63,7 @@ class DumpPlan:
     exclude: Sequence[str]
     chunk_bytes: int
     accounts: bool = False
+    strays: Sequence[str] = ()
 
     @property
     def single(self) -> bool:
@@ -77,6 +81,34 @@ class DumpPlan:
         if not self.include:
             return True
         return entry.kind == "view" and any(matches(database, entry.name, p) for p in self.include)
+
+
+def choose(
+    tables: Sequence[Table],
+    include: Sequence[str],
+    exclude: Sequence[str],
+) -> list[Table]:
+    """
+    Apply the patterns of a request.
+
+    Returns:
+        The tables that are meant, in the same order.
+
+    Raises:
+        TableNotFoundError: A pattern of `include` matches nothing.
+    """
+    for pattern in include:
+        if not any(matches(table.database, table.name, pattern) for table in tables):
+            raise TableNotFoundError(
+                f"no table matches {pattern!r}",
+                hint="Patterns are globs on TABLE or DATABASE.TABLE, upper and lower case differ.",
+            )
+    return [
+        table
+        for table in tables
+        if (not include or any(matches(table.database, table.name, p) for p in include))
+        and not any(matches(table.database, table.name, p) for p in exclude)
+    ]
 
 
 class Dump:
@@ -100,7 +132,10 @@ class Dump:
         self._sink = sink
         self._progress = progress
         self._schema = SchemaDump(sink, single=plan.single)
-        self.warnings: list[str] = []
+        self.warnings = [
+            f"{name} in the data directory is no table of this server, and was left out"
+            for name in plan.strays
+        ]
 
     async def run(self) -> tuple[DatabaseEntry, ...]:
         """
@@ -190,8 +225,13 @@ class Dump:
         schema: Schema,
         results: dict[str, TableResult],
     ) -> DatabaseEntry:
-        found = await read_objects(self._snapshot.sessions[0], schema)
-        wanted = [definition for definition in found if self._plan.wants(definition, schema.name)]
+        session = self._snapshot.sessions[0]
+        found = await read_objects(session, schema)
+        wanted = await self._without_unparsable(
+            schema, [item for item in found.definitions if self._plan.wants(item, schema.name)]
+        )
+        if not self._plan.include:
+            self.warnings += [f"{text}; it was left out" for text in found.unreadable]
         entries = tuple(definition.entry for definition in wanted)
         await self._write_recomputing(schema)
         self.warnings += [
@@ -234,6 +274,16 @@ class Dump:
             prelude = member_prelude(schema.name, single=self._plan.single)
             statement = Statement(StatementKind.TEXT, "".join(texts).encode())
             await self._sink.append(MemberKind.OBJECTS, [*prelude, statement], database=schema.name)
+
+    async def _without_unparsable(
+        self, schema: Schema, definitions: Sequence[Definition]
+    ) -> list[Definition]:
+        """Leave out what no server would take, this one included."""
+        unparsable = await find_unparsable(self._snapshot.sessions[0], definitions)
+        for definition, errno in unparsable.items():
+            label = f"{definition.entry.kind} {schema.name}.{definition.entry.name}"
+            self.warnings.append(f"{label} cannot be opened (error {errno}); it was left out")
+        return [definition for definition in definitions if definition not in unparsable]
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
         definition = ddl.fingerprint(self._schema.printed[table.label], table.database)

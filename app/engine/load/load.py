@@ -28,16 +28,18 @@ from app.domain.ports import MemberSource
 from app.domain.restores.journal import ForeignKey
 from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Phase, Progress
+from app.engine.flavor import ROWLESS_ENGINES
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.rows import LoadRules, RowLoader, TableLoad, alter
 from app.engine.load.work_queue import WorkQueue
 from app.engine.rows.stored import computing
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
+from app.engine.server.errors import about
 from app.engine.sql import ddl
 from app.engine.sql.contained import require_sequence
 from app.engine.sql.quoting import quote
-from app.errors import ManifestError
+from app.errors import ManifestError, StatementError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Load:
 
     Attributes:
         deferred: Foreign keys on tables that were not loaded, as they should be on the target.
+        left_out: Databases and names of tables that the server would not make.
         unfinished: Tables that get the last of their definition only in their own database.
         warnings: What is not as it was, and why.
     """
@@ -91,6 +94,7 @@ class Load:
         self._foreign_keys: list[tuple[TableLoad, list[str]]] = []
         self.deferred: list[ForeignKey] = []
         self.unfinished: set[str] = set()
+        self.left_out: set[tuple[str, str]] = set()
         self.warnings: list[str] = []
 
     async def run(self, loads: Sequence[DatabaseLoad]) -> None:
@@ -142,10 +146,9 @@ class Load:
         # Until their session computes them, stored columns may hold the same value twice.
         again = bool(entry.session)
         staged = ddl.staged(own[0], defer_indexes=defer or again, unique_too=again)
-        async with computing(
-            session, entry.session
-        ):  # some expressions are taken in their mode only
-            await session.query(staged.create)
+        async with computing(session, entry.session):  # some are taken in their mode only
+            if not await self._make(session, load, entry, staged.create):
+                return
         table = TableLoad(
             database=load.place,
             target=load.target,
@@ -155,6 +158,22 @@ class Load:
         )
         self._tables.append(table)
         self._sort_foreign_keys(table, own[0], listed.names)
+
+    async def _make(
+        self, session: Session, load: DatabaseLoad, entry: TableEntry, sql: str
+    ) -> bool:
+        """Make a table; one whose rows are elsewhere, and whose server does not answer, is left out."""
+        label = f"{load.target}.{entry.name}"
+        with about(label):
+            try:
+                await session.query(sql)
+            except StatementError as exc:
+                if entry.engine not in ROWLESS_ENGINES:
+                    raise
+                self.left_out.add((load.entry.name, entry.name))
+                self.warnings.append(f"{label} was left out: {exc}")
+                return False
+        return True
 
     async def _definition(
         self, load: DatabaseLoad, entry: TableEntry, listed: _Listed

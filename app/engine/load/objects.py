@@ -7,6 +7,7 @@ procedure sees a gap, and a run that was interrupted is finished by running it a
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.restores.journal import ObjectSet, RoutineGrant, SavedStatement
@@ -16,9 +17,13 @@ from app.engine.schema.object_script import object_statements
 from app.engine.schema.objects import digest, read_objects
 from app.engine.schema.routine_grants import ensure_grants, read_routine_grants
 from app.engine.server.connection import Session
+from app.engine.server.errors import about
 from app.engine.sql.contained import contain, or_replace
 from app.engine.sql.quoting import qualified, quote, quote_text
 from app.errors import StatementError
+
+
+_NOT_PARSED: Final = 1064
 
 
 async def read_live_objects(
@@ -39,7 +44,8 @@ async def read_live_objects(
         PermissionDeniedError: A definition is hidden from this user.
     """
     (schema,) = await read_schemas(session, [database])
-    definitions = await read_objects(session, schema, only_triggers=tables is not None)
+    found = await read_objects(session, schema, only_triggers=tables is not None)
+    definitions = found.definitions
     if tables is not None:
         wanted = set(tables)
         definitions = [definition for definition in definitions if definition.entry.table in wanted]
@@ -124,14 +130,15 @@ class _ObjectChange:
         self._wanted = wanted
         self._live: dict[tuple[ObjectKind, str], ObjectEntry] = {}
         self._done: set[tuple[ObjectKind, str]] = set()
+        self._unparsable: set[str] = set()  # events, which are to be enabled later
 
     async def compare(self, schema: Schema) -> None:
         """Find out what is there, and what of it is as it should be."""
         wanted = {object_key(entry): entry.definition_sha256 for entry in self._wanted.entries}
         kinds = {entry.kind for entry in (*self._wanted.entries, *self._wanted.unwanted)}
-        found = await read_objects(
-            self._session, schema, only_triggers=kinds <= {ObjectKind.TRIGGER}
-        )
+        only_triggers = kinds <= {ObjectKind.TRIGGER}
+        present = await read_objects(self._session, schema, only_triggers=only_triggers)
+        found = present.definitions
         self._live = {object_key(definition.entry): definition.entry for definition in found}
         self._done = {
             object_key(definition.entry)
@@ -194,7 +201,8 @@ class _ObjectChange:
             elif statement.kind is StatementKind.SESSION:
                 await self._session.query(statement.sql)
             elif self._is_needed(statement) and (
-                enable_events or statement.kind is not StatementKind.ENABLE_EVENT
+                statement.kind is not StatementKind.ENABLE_EVENT
+                or (enable_events and statement.name not in self._unparsable)
             ):
                 warnings += await self._replace(statement, drop)
                 drop = ""
@@ -214,13 +222,22 @@ class _ObjectChange:
         return await self._create(statement)
 
     async def _create(self, statement: SavedStatement) -> list[str]:
-        try:
-            await self._session.query(statement.sql, no_timeout=True)
-        except StatementError as exc:
-            if statement.kind is not StatementKind.INVALID_VIEW:
-                raise
-            problem = f"view {self._database}.{statement.name} could not be created"
-            return [f"{problem}: it was unusable when it was backed up ({exc})"]
+        label = f"{self._database}.{statement.name}"
+        with about(f"{statement.kind} {label}"):
+            try:
+                await self._session.query(statement.sql, no_timeout=True)
+            except StatementError as exc:
+                if statement.kind is StatementKind.INVALID_VIEW:
+                    problem = f"view {label} could not be created"
+                    return [f"{problem}: it was unusable when it was backed up ({exc})"]
+                if exc.errno != _NOT_PARSED:
+                    raise
+                if statement.kind is StatementKind.EVENT:
+                    self._unparsable.add(statement.name)
+                # It came with an upgrade, and cannot be put back; a proof that wants it says so as well.
+                return [
+                    f"{statement.kind} {label} could not be created: no server of this version can"
+                ]
         return []
 
     def _is_needed(self, statement: SavedStatement) -> bool:

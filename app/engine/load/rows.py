@@ -23,6 +23,7 @@ from app.engine.rows.stored import computing, without_zone
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
 from app.engine.server.driver import Reply
+from app.engine.server.errors import about
 from app.engine.sql import ddl
 from app.engine.sql.load_data import bulk_pieces, bulk_statement, is_bulk
 from app.engine.sql.quoting import quote
@@ -223,12 +224,8 @@ class RowLoader:
         """Insert, and refuse any difference from what the index says."""
         if table.bulk and not entry.sliced and await _load_bulk(session, table, entry, text):
             return
-        try:
+        with about(table.live.label):
             reply = await _insert_with_retries(session, text)
-        except StatementError as exc:
-            raise StatementError(
-                f"{table.live.label}: {exc}", errno=exc.errno, hint=exc.hint
-            ) from exc
         codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
         # An expression may warn of what is in the rows, such as a text that is no number.
         refused = set() if table.computes else codes - _TOLERATED
@@ -273,7 +270,8 @@ async def alter(session: Session, table: TableLoad, clauses: Sequence[str]) -> N
         await session.use(table.database)
         sql = f"ALTER TABLE {quote(table.entry.name)} {', '.join(clauses)}"
         async with computing(session, table.entry.session):
-            await session.query(sql, no_timeout=True)
+            with about(table.live.label):
+                await session.query(sql, no_timeout=True)
 
 
 async def _load_bulk(

@@ -14,7 +14,7 @@ Not guaranteed: that the comparison is exact for each type; it only chooses the 
 computes all rows, because they are of different ones, the column is reported as unrepeatable.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -129,7 +129,7 @@ async def find_session(session: Session, sql: TableSql, definition: str) -> Repe
     tests = [
         test
         for column in sql.table.stored
-        if (test := _test(column, ddl.generated_expression(definition, column.name)))
+        if (test := _test(column, generated_expression(definition, column.name)))
         and (await _count(session, [test], f"{sql.source} LIMIT 0"))[0] != _FAILED
     ]
     found = await _search(session, sql, tests)
@@ -304,3 +304,25 @@ def _test(column: ColumnEntry, expression: str) -> _Test | None:
     else:
         pair = name, given
     return _Test(column.name, expression.lower(), f"NOT ({pair[0]} <=> {pair[1]})")
+
+
+def generated_expression(sql: str, column: str) -> str:
+    """Return the expression of a generated column of a CREATE TABLE; empty when there is none."""
+    parts = ddl.tokens(ddl.column_item(sql, column))
+    begin = next((i for i, part in enumerate(parts) if part.endswith(" GENERATED ALWAYS AS ")), -1)
+    depth = 0
+    for index in range(begin + 1, len(parts)):
+        depth += (parts[index] == "(") - (parts[index] == ")")
+        if not depth:
+            return "".join(parts[begin + 2 : index]) if begin >= 0 else ""
+    return ""
+
+
+def unique_keys_of(sql: str, columns: Collection[str]) -> list[str]:
+    """Return the UNIQUE KEY items of a CREATE TABLE that hold one of some columns."""
+    names = {quote(column) for column in columns}
+    return [
+        item
+        for item in ddl.split_items(sql)[1]
+        if item.startswith("UNIQUE KEY ") and names & set(ddl.tokens(item)[2:])
+    ]

@@ -1,9 +1,9 @@
 """
 Definitions as the server prints them, with what it prints wrongly put right.
 
-MariaDB writes SHOW CREATE TABLE in utf8mb3: a character beyond U+FFFF in a label of an ENUM or SET, or
-in a plain DEFAULT, comes out as a question mark. Where there is one, the server is asked for the text
-itself: a variable of the column's type for labels, DEFAULT(column) of no row for defaults.
+Servers write SHOW CREATE TABLE in utf8mb3: a character beyond U+FFFF in a label of an ENUM or SET, or
+on MariaDB in a plain DEFAULT, comes out as a question mark. Where there is one, the server is asked for
+the text itself: what the column makes of the number of each member, DEFAULT(column) of no row.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ async def exact_definition(session: Session, table: Table) -> tuple[str, str]:
     """
     printed = await show_create(session, table)
     exact = ddl.utf8_only(printed)
-    if "?" not in printed or not session.flavor.narrow_definitions:
+    if "?" not in printed:
         return printed, exact
     for column in table.entry.columns:
         texts = ddl.column_texts(exact, column.name)
@@ -49,19 +49,15 @@ async def sequence_position(session: Session, table: Table) -> bytes:
 
 
 async def _labels(session: Session, table: Table, column: ColumnEntry, count: int) -> Sequence[str]:
-    """Assign each member to a variable of the column's type, and read its label."""
-    last = count if column.data_type == "enum" else 1 << (count - 1)
-    step = "x + 1" if column.data_type == "enum" else "x * 2"
-    reply = await session.texts(
-        "BEGIN NOT ATOMIC DECLARE label TYPE OF "
-        f"{table.sql}.{quote(column.name)}; DECLARE x BIGINT UNSIGNED DEFAULT 1;"
-        " DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '';"
-        f" WHILE x < {last} DO SET label = x;"
-        " SET found = CONCAT(found, HEX(CONVERT(label USING utf8mb4)), ',');"
-        f" SET x = {step}; END WHILE; SET label = x;"
-        " SELECT CONCAT(found, HEX(CONVERT(label USING utf8mb4))); END"
+    """Let the server turn the number of each member into its label."""
+    query = session.flavor.member_labels.format(
+        table=table.sql,
+        column=quote(column.name),
+        count=count,
+        next="n + 1" if column.data_type == "enum" else "1 << n",
     )
-    return [bytes.fromhex(text).decode() for text in reply[0][0].split(",")]
+    rows = await session.texts(query)
+    return [bytes.fromhex(text).decode() for row in rows for text in row[0].split(",")]
 
 
 async def _default(session: Session, table: Table, column: ColumnEntry) -> str:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.restores.journal import ForeignKey
-from app.engine.schema.tables import TableRef
+from app.engine.schema.tables import TableRef, in_tables, list_elsewhere
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
-from app.engine.sql.quoting import qualified, quote, quote_text
+from app.engine.sql.quoting import qualified, quote, quote_text, same_name, same_names
 from app.errors import StatementError
 
 
@@ -46,11 +46,19 @@ class Binding:
 
 async def read_bindings(session: Session, databases: Iterable[str]) -> list[Binding]:
     """Find the foreign keys of any table whose child or parent is in one of these databases."""
-    names = ", ".join(map(quote_text, databases))
-    rows = await session.texts(
+    names = list(databases)
+    query = (
         f"SELECT {_COLUMNS} FROM information_schema.REFERENTIAL_CONSTRAINTS"
-        f" WHERE CONSTRAINT_SCHEMA IN ({names}) OR UNIQUE_CONSTRAINT_SCHEMA IN ({names})"
+        f" WHERE ({same_names('CONSTRAINT_SCHEMA', names)}"
+        f" OR {same_names('UNIQUE_CONSTRAINT_SCHEMA', names)})"
     )
+    try:
+        rows = await session.texts(query)
+    except StatementError:  # the server opens every table, and another server does not answer
+        elsewhere = await list_elsewhere(session)
+        if not elsewhere:
+            raise
+        rows = await session.texts(f"{query} AND NOT {in_tables(elsewhere, 'CONSTRAINT_SCHEMA')}")
     return [Binding(*row) for row in rows]
 
 
@@ -172,7 +180,7 @@ async def _indexes(session: Session, key: ForeignKey) -> set[str]:
     """Return the names of the indexes of the child."""
     rows = await session.texts(
         "SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS"
-        f" WHERE TABLE_SCHEMA = {quote_text(key.database)} AND TABLE_NAME = {quote_text(key.table)}"
+        f" WHERE {same_name('TABLE_SCHEMA', key.database)} AND {same_name('TABLE_NAME', key.table)}"
     )
     return {name for (name,) in rows}
 

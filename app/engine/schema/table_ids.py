@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.engine.schema.tables import Table, TableRef, read_refs
+from app.engine.schema.tables import NO_STRAYS, Table, TableRef, read_refs
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import quote_text
+from app.engine.sql.quoting import quote_text, same_names
 from app.errors import PermissionDeniedError, SnapshotError, StatementError
 
 
@@ -129,7 +129,7 @@ async def read_new(
     # Names alone come from the directory; to tell engines the server opens every table.
     rows = await session.texts(
         "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
-        f" WHERE TABLE_SCHEMA IN ({', '.join(map(quote_text, databases))})"
+        f" WHERE {same_names('TABLE_SCHEMA', databases)} AND {NO_STRAYS}"
     )
     seen = {(table.database, table.name) for table in planned}
     new = {(database, name) for database, name in rows if wanted(database, name)} - seen

@@ -260,7 +260,7 @@ def parent_of(clause: str) -> tuple[str, str]:
 
 def column_texts(sql: str, column: str) -> ColumnTexts:
     """Find the texts in the definition of one column of a CREATE TABLE."""
-    parts = tokens(_column_item(sql, column))
+    parts = tokens(column_item(sql, column))
     labels, default = _places(parts)
     return ColumnTexts(
         labels=tuple(parts[place][1:-1] for place in labels),
@@ -270,61 +270,19 @@ def column_texts(sql: str, column: str) -> ColumnTexts:
 
 def with_labels(sql: str, column: str, labels: Sequence[str]) -> str:
     """Replace the labels of an ENUM or SET column, as many as there are."""
-    item = _column_item(sql, column)
+    item = column_item(sql, column)
     parts = tokens(item)
     for place, label in zip(_places(parts)[0], labels, strict=True):
-        parts[place] = _printed(label)
+        parts[place] = printed(label)
     return sql.replace(item, "".join(parts), 1)
 
 
 def with_default(sql: str, column: str, default: str) -> str:
     """Replace the plain DEFAULT of a column."""
-    item = _column_item(sql, column)
+    item = column_item(sql, column)
     parts = tokens(item)
-    parts[_places(parts)[1]] = _printed(default)
+    parts[_places(parts)[1]] = printed(default)
     return sql.replace(item, "".join(parts), 1)
-
-
-def generated_expression(sql: str, column: str) -> str:
-    """Return the expression of a generated column of a CREATE TABLE; empty when there is none."""
-    parts = tokens(_column_item(sql, column))
-    begin = next((i for i, part in enumerate(parts) if part.endswith(" GENERATED ALWAYS AS ")), -1)
-    depth = 0
-    for index in range(begin + 1, len(parts)):
-        depth += (parts[index] == "(") - (parts[index] == ")")
-        if not depth:
-            return "".join(parts[begin + 2 : index]) if begin >= 0 else ""
-    return ""
-
-
-def unique_keys_of(sql: str, columns: Collection[str]) -> list[str]:
-    """Return the UNIQUE KEY items of a CREATE TABLE that hold one of some columns."""
-    names = {quote(column) for column in columns}
-    return [
-        item
-        for item in split_items(sql)[1]
-        if item.startswith("UNIQUE KEY ") and names & set(tokens(item)[2:])
-    ]
-
-
-def with_comment(sql: str, comment: str, sql_mode: str) -> str:
-    """
-    Write the comment of a routine or event for the session that makes it.
-
-    The server prints it with backslashes always, also where they are characters like others.
-
-    Args:
-        sql: From SHOW CREATE.
-        comment: What it says.
-        sql_mode: Of the session.
-
-    Returns:
-        The statement that gives this comment.
-    """
-    if "NO_BACKSLASH_ESCAPES" not in sql_mode:
-        return sql
-    plain = comment.replace("'", "''")
-    return sql.replace(f"COMMENT {_printed(comment)}", f"COMMENT '{plain}'", 1)
 
 
 def _referenced(clause: str) -> tuple[str, list[str], str]:
@@ -340,7 +298,8 @@ def _unquoted_name(part: str) -> str:
     return part[1:-1].replace("``", "`")
 
 
-def _column_item(sql: str, column: str) -> str:
+def column_item(sql: str, column: str) -> str:
+    """Return the definition of one column of a CREATE TABLE; empty when there is none."""
     prefix = f"{quote(column)} "
     return next((item for item in split_items(sql)[1] if item.startswith(prefix)), "")
 
@@ -362,7 +321,7 @@ def _places(parts: Sequence[str]) -> tuple[list[int], int]:
     return labels, default
 
 
-def _printed(text: str) -> str:
+def printed(text: str) -> str:
     """Quote a text as SHOW CREATE does."""
     return f"'{text.translate(_ESCAPES)}'"
 

@@ -12,7 +12,12 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.control.database import ControlDatabase
 from app.domain.monitoring import CheckState, DoctorCheck
 from app.domain.restores.journal import Journal
-from app.engine.schema.databases import list_scratch, read_schemas, scratch_pattern
+from app.engine.schema.databases import (
+    has_events,
+    list_scratch,
+    read_schemas,
+    scratch_pattern,
+)
 from app.engine.server.address import VARIABLE
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import (
@@ -89,6 +94,7 @@ class DoctorService:
                 checks.append(encryption_check(session.channel, session.was_remembered))
                 checks.append(await _binlog_check(session))
                 checks.append(await _packet_check(session))
+                checks += await _events_check(session)
                 names = (self._server.database,) if self._server.database else ()
                 databases = [schema.name for schema in await read_schemas(session, names)]
                 checks += await _rights_checks(session, databases)
@@ -198,6 +204,21 @@ def _rights(name: str, missing: Sequence[Missing], consequence: str) -> DoctorCh
 
 def _listed(missing: Sequence[Missing]) -> str:
     return ", ".join(f"{right.right} on {right.scope}" for right in missing)
+
+
+async def _events_check(session: Session) -> list[DoctorCheck]:
+    """Tell of a server that was started without events."""
+    if await has_events(session):
+        return []
+    return [
+        DoctorCheck(
+            "events",
+            CheckState.WARN,
+            "the server was started with event_scheduler=DISABLED or --skip-grant-tables: backups hold"
+            " no events, and a backup that has some can only be restored table by table",
+            "Start it with event_scheduler=OFF: events do not fire either, and can be read and made.",
+        )
+    ]
 
 
 async def _data_bytes(session: Session) -> int:

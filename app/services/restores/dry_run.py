@@ -1,8 +1,8 @@
 """Dry runs: what a restore would do and be refused for, read from the live databases."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.reader import ArchiveReader
@@ -33,9 +33,11 @@ from app.engine.server.connection import Server, Session
 from app.engine.sql import ddl
 from app.errors import AppError, InvalidRequestError, PermissionDeniedError
 from app.services.restores.plan import misfits, plan_restore
-from app.services.restores.preflight import Preflight
+from app.services.restores.preflight import Preflight, PreflightReport
 from app.services.restores.swap import Swaps
 
+
+T = TypeVar("T")
 
 # Bytes of SQL a second, restored and proven, where nothing was measured yet: the shop of the
 # benchmarks on two cores that the server shares.
@@ -83,8 +85,8 @@ class DryRuns:
             report = await self._preflight.examine(reader, plan)
             damage = await self._damage(reader, plan.request, progress)
             progress.enter(Phase.COMPARE)
-            tables = await self._tables(manifest, report.loads, progress)
-            objects = await self._all_objects(report.loads)
+            tables = await _if_seen(report, self._tables(manifest, report.loads, progress))
+            objects = await _if_seen(report, self._all_objects(report.loads))
             keys = await self._incoming_foreign_keys(report.loads)
             estimate = await self._estimate(manifest, report.loads)
         rule, refusals = await self._log_rule(plan.request)
@@ -92,8 +94,9 @@ class DryRuns:
             backup_id=manifest.backup_id,
             problems=(*refusals, *damage, *report.problems),
             verified=not damage if plan.request.verify_before else None,
-            tables=tables,
-            objects=objects,
+            tables=tables or (),
+            objects=objects or (),
+            compared=tables is not None and objects is not None,
             compatibility=report.compatibility,
             missing_rights=report.missing_rights,
             incoming_foreign_keys=keys,
@@ -269,6 +272,16 @@ class DryRuns:
         return Estimate(round(1 + size / _TYPICAL_RATE, 1), "typical rate")
 
 
+async def _if_seen(report: PreflightReport, found: Awaitable[T]) -> T | None:
+    """Return what a comparison finds; None where a right that was found missing forbids it."""
+    try:
+        return await found
+    except PermissionDeniedError:
+        if not report.missing_rights:
+            raise
+        return None
+
+
 async def _others(
     session: Session, load: DatabaseLoad, live: Mapping[str, Table]
 ) -> list[TableForecast]:
@@ -292,9 +305,10 @@ async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]
     if await exists(session, load.target):
         tables = {entry.name for entry in load.entry.tables}
         schema = Schema(load.target, load.entry.charset, load.entry.collation)
+        there = await read_objects(session, schema, only_triggers=not load.whole)
         live = {
             (found.entry.kind, found.entry.name): digest(found, load.target, load.entry.name)
-            for found in await read_objects(session, schema, only_triggers=not load.whole)
+            for found in there.definitions
             if load.whole or found.entry.table in tables
         }
     actions = dict.fromkeys(live.keys() - wanted.keys(), Action.DROP)

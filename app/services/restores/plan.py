@@ -9,7 +9,7 @@ from app.domain.backups.manifest import DatabaseEntry, Manifest, TableEntry
 from app.domain.restores.journal import ObjectSet, RestoreId, RestoreKind
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
-from app.engine.flavor import SYSTEM_SCHEMAS
+from app.engine.flavor import SYSTEM_SCHEMAS, VIRTUAL_SCHEMAS
 from app.engine.load.archived import read_archived_objects
 from app.engine.load.objects import read_live_objects
 from app.engine.schema.databases import (
@@ -19,6 +19,8 @@ from app.engine.schema.databases import (
     staging_name,
 )
 from app.engine.schema.definitions import exact_definition
+from app.engine.schema.objects import ROUTINE_KINDS
+from app.engine.schema.routine_grants import hides_grants
 from app.engine.schema.tables import Table, has_rows, read_refs, read_tables
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
@@ -27,6 +29,10 @@ from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFound
 from app.storage.journals import new_restore_id
 
 
+_HIDDEN_GRANTS: Final = (
+    "without SELECT on mysql.procs_priv this user cannot see grants on single routines; those on"
+    " routines that are not in the backup will be gone, on MySQL those on changed ones too"
+)
 _NO_ROWS: Final = "rows not asked for"
 
 
@@ -34,6 +40,7 @@ def plan_restore(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
     """Plan a restore that loads into staging schemas first; raises what `plan_loads` raises."""
     restore_id = new_restore_id()
     loads = plan_loads(manifest, request, restore_id)
+    _refuse_systems_own(loads)
     return RestorePlan(restore_id, RestoreKind.RESTORE, request, manifest, tuple(loads))
 
 
@@ -68,6 +75,8 @@ def plan_loads(
         InvalidRequestError: Several databases into one, a name that no database can have, or options
             that exclude each other.
     """
+    if manifest.server.lower_case_table_names == 1:
+        request = request.in_lower_case()
     _check_options(manifest, request)
     chosen = _chosen(manifest, request)
     if request.into and len(chosen) > 1:
@@ -91,6 +100,18 @@ def plan_loads(
             )
         )
     return loads
+
+
+def _refuse_systems_own(loads: Sequence[DatabaseLoad]) -> None:
+    """Refuse to replace the tables that a server works with while it runs."""
+    for load in loads:
+        # A name in other letters is another database, where the server lets it be one.
+        if load.target == "mysql" or load.target.lower() in VIRTUAL_SCHEMAS:
+            raise InvalidRequestError(
+                f"{load.target!r} belongs to the server, and cannot be replaced while it runs",
+                hint="Restore it beside with --into, and copy from there what you need; --accounts"
+                " brings back users and roles.",
+            )
 
 
 def _check_options(manifest: Manifest, request: RestoreRequest) -> None:
@@ -229,6 +250,19 @@ def misfits(load: DatabaseLoad, entry: TableEntry, live: Table | None) -> list[s
     if entry.index and (live.entry.index, live.entry.key) != (entry.index, entry.key):
         findings.append(f"table {label} has another key than in the backup")
     return findings
+
+
+async def hidden_grants(
+    session: Session, loads: Sequence[DatabaseLoad], request: RestoreRequest
+) -> list[str]:
+    """Find out whether grants on routines that are replaced or removed can be put back."""
+    if request.into:
+        return []
+    for load in loads:
+        staying = [entry.name for entry in load.entry.objects if entry.kind in ROUTINE_KINDS]
+        if load.whole and await hides_grants(session, load.target, staying):
+            return [_HIDDEN_GRANTS]
+    return []
 
 
 def not_proven(manifest: Manifest, loads: Sequence[DatabaseLoad]) -> list[str]:

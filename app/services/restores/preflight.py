@@ -13,12 +13,12 @@ from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.load.archived import as_of_today
+from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
 from app.engine.schema.objects import ROUTINE_KINDS
-from app.engine.schema.routine_grants import hides_grants
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import (
     Grants,
@@ -36,6 +36,7 @@ from app.engine.server.grants import (
     unseen_accounts,
 )
 from app.engine.swap.plan import refuse_clashes
+from app.engine.swap.rename import is_read_only
 from app.errors import (
     AppError,
     ConflictError,
@@ -45,7 +46,13 @@ from app.errors import (
     StorageFullError,
     TargetNotEmptyError,
 )
-from app.services.restores.plan import keep_definitions, not_proven, rows_at_stake, unrepeatable
+from app.services.restores.plan import (
+    hidden_grants,
+    keep_definitions,
+    not_proven,
+    rows_at_stake,
+    unrepeatable,
+)
 
 
 # Bytes of InnoDB for a byte of SQL, indexes included; the shop of the benchmarks takes a little less.
@@ -56,12 +63,6 @@ _MERGE: Final = "MRG_MYISAM"
 _UNSEEN: Final = (
     "without PROCESS this user cannot find out whether tables of other databases have foreign keys on"
     " these; such keys would go on to refer to the old tables"
-)
-
-
-_UNSEEN_GRANTS: Final = (
-    "without SELECT on mysql.procs_priv this user cannot see grants on single routines; those on"
-    " routines that are not in the backup will be gone, on MySQL those on changed ones too"
 )
 
 
@@ -123,20 +124,23 @@ class Preflight:
             complete, unreadable = await _as_of_today(reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await _children(session, grants, loads)
-            warnings += await _unseen_grants(session, plan)
+            warnings += await hidden_grants(session, loads, plan.request)
             point = await _missing_for_point(session, grants, plan)
             every = (*_missing_rights(grants, loads), *owners, *children, *point)
             missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
+            unfit = await find_unfit_tables(session, reader, plan.manifest, complete)
             space = await _space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
+                *await _read_only(session, grants),
                 *unreadable,
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
                 *_incompatible([
                     *compatible.findings,
+                    *unfit,
                     *misfits,
                     *unrepeatable(loads, plan.request),
                 ]),
@@ -183,6 +187,20 @@ class Preflight:
         if replicas != "0":
             raise InvalidRequestError(f"--skip-binlog, but {replicas} replicas read the binary log")
         return "skipped"
+
+
+async def _read_only(session: Session, grants: Grants) -> list[AppError]:
+    """Find out whether this user may not write to the server at all."""
+    rights = session.flavor.fence_rights
+    if any(map(grants.allows, rights)) or not await is_read_only(session):
+        return []
+    return [
+        ConflictError(
+            "the server is read-only (read_only)",
+            hint=f"Restore on the server that it replicates, or SET GLOBAL read_only = 0; with {rights[0]}"
+            " this user may write all the same.",
+        )
+    ]
 
 
 def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missing]:
@@ -242,17 +260,6 @@ async def _children(
         everywhere = f"GRANT SELECT, ALTER ON *.* TO {grants.user};"
         missing.append(Missing("SELECT on tables with foreign keys here", "*.*", everywhere))
     return missing, []
-
-
-async def _unseen_grants(session: Session, plan: RestorePlan) -> list[str]:
-    """Find out whether grants on routines that are replaced or removed can be put back."""
-    if plan.request.into:
-        return []
-    for load in plan.loads:
-        staying = [entry.name for entry in load.entry.objects if entry.kind in ROUTINE_KINDS]
-        if load.whole and await hides_grants(session, load.target, staying):
-            return [_UNSEEN_GRANTS]
-    return []
 
 
 async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseLoad], list[str]]:

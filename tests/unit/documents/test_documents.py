@@ -68,6 +68,7 @@ FORECAST = Forecast(
         TableForecast("shop", "old", Action.DROP, 7),
     ),
     objects=(ObjectForecast("shop", ObjectKind.VIEW, "best", Action.KEEP),),
+    compared=True,
     compatibility=FITS,
     missing_rights=("GRANT ...;",),
     incoming_foreign_keys=(),
