@@ -61,6 +61,7 @@ class Flavor:
         repeated_charsets: Whether SHOW CREATE names, or does not name, a column's character set before
             a collation of it, depending on how the table was made.
         deprecations: Warnings that say nothing of what a statement does.
+        replaces_routines: Whether CREATE OR REPLACE of a routine keeps the grants on it.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
@@ -94,6 +95,7 @@ class Flavor:
     prepared_ddl: bool
     repeated_charsets: bool
     deprecations: frozenset[int]
+    replaces_routines: bool
     member_labels: str
     spoils_expressions: bool
 
@@ -130,6 +132,7 @@ _MARIADB_10_6 = Flavor(
     prepared_ddl=True,
     repeated_charsets=False,
     deprecations=frozenset(),
+    replaces_routines=True,
     # A variable of the column's type, which each member is assigned to.
     member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
     " DECLARE n, x BIGINT UNSIGNED DEFAULT 0; DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '';"
@@ -177,6 +180,7 @@ _MYSQL_8_0 = Flavor(
     repeated_charsets=True,
     # Syntax or character set (1287), utf8 and utf8mb3 (3719, 3778), a collation of such a set (6414).
     deprecations=frozenset({1287, 3719, 3778, 6414}),
+    replaces_routines=False,
     # The first SELECT gives a recursive query its types, and the numbers of the second become members.
     # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
     member_labels="WITH RECURSIVE member (n, label) AS (SELECT 0, t.{column} FROM (SELECT 1) AS one"
@@ -216,6 +220,10 @@ COMMON_SESSION: Final = {
     "net_write_timeout": "3600",
     "net_read_timeout": "3600",
     "wait_timeout": "86400",
+    # What these change is kept in stored generated columns and indexes.
+    "div_precision_increment": "4",
+    "default_week_format": "0",
+    "lc_time_names": "en_US",
     "information_schema_stats_expiry": "0",
     "show_gipk_in_create_table_and_information_schema": "1",
     "print_identified_with_as_hex": "1",
@@ -276,11 +284,30 @@ ROWLESS_ENGINES: Final = frozenset(
         "FEDERATED",
         "SPIDER",
         "BLACKHOLE",
-        "CONNECT",
         "OQGRAPH",
         "SPHINX",
     },
 )
+
+# Tables of MariaDB's CONNECT keep their rows in a file of the data directory if they are of one of these
+# types, or of none, and name no file; all others show what somebody else keeps.
+# Source: https://mariadb.com/kb/en/inward-and-outward-tables/
+CONNECT: Final = "CONNECT"
+INWARD_TYPES: Final = frozenset({
+    "dos",
+    "fix",
+    "bin",
+    "vec",
+    "csv",
+    "fmt",
+    "ini",
+    "dbf",
+    "xml",
+    "json",
+    "bson",
+})
+
+_OPTION: Final = re.compile(r"`(\w+)`=('[^']*'|\w+)")
 
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
@@ -316,3 +343,16 @@ def version_number(version: str) -> tuple[int, int, int]:
     numbers = [int(part) for part in re.findall(r"\d+", text.split("-")[0])[:3]]
     major, minor, patch, *_ = [*numbers, 0, 0, 0]
     return major, minor, patch
+
+
+def no_rows_of(engine: str) -> str:
+    """Say why a table has no rows in a backup."""
+    return f"engine {engine} holds no rows of its own"
+
+
+def shows_others(engine: str, options: str) -> bool:
+    """Tell of a CONNECT table, by its CREATE_OPTIONS, whether its rows are somebody else's."""
+    if engine != CONNECT:
+        return False
+    found = {name.lower(): value.strip("'").lower() for name, value in _OPTION.findall(options)}
+    return "file_name" in found or found.get("table_type", "dos") not in INWARD_TYPES

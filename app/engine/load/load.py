@@ -32,6 +32,7 @@ from app.engine.flavor import ROWLESS_ENGINES
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.rows import LoadRules, RowLoader, TableLoad
 from app.engine.load.work_queue import WorkQueue
+from app.engine.rows.stored import computing
 from app.engine.schema import foreign_keys
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
@@ -143,9 +144,12 @@ class Load:
             return
         self._warn_of_directories(load, entry, own[0])
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
-        staged = ddl.staged(own[0], defer_indexes=defer)
-        if not await self._make(session, load, entry, staged.create):
-            return
+        # Until their session computes them, stored columns may hold the same value twice.
+        again = bool(entry.session)
+        staged = ddl.staged(own[0], defer_indexes=defer or again, unique_too=again)
+        async with computing(session, entry.session):  # some are taken in their mode only
+            if not await self._make(session, load, entry, staged.create):
+                return
         table = TableLoad(
             database=load.place,
             target=load.target,

@@ -137,8 +137,10 @@ async def _insert(
             sql.columns, literals.hex_rows(sql.columns, session.flavor), strict=True
         )
     ]
-    rows = (await session.query(f"{sql.select} {literals.row(texts)} {tail}", redact=True)).rows
-    body = rows[0][0] if rows else None
+    digest = f"SHA2({sql.stored}, 256)" if sql.stored else "''"
+    query = f"{sql.select} {literals.row(texts)}, {digest} {tail}"
+    rows = (await session.query(query, redact=True)).rows
+    body, stored = rows[0] if rows else (None, None)
     if body is None:
         raise SnapshotError(f"{sql.table.label}: a large row cannot be read in slices")
     return Statement(
@@ -148,6 +150,7 @@ async def _insert(
         lower=row.part.lower,
         upper=row.part.upper,
         sliced=True,
+        stored_sha256=(stored or b"").decode(),
     )
 
 

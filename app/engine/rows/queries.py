@@ -29,6 +29,7 @@ class TableSql:
         order: ORDER BY list inside a chunk; empty when the index keeps the order.
         key_row: Comma-separated expressions for the literals of the key.
         key_order: ORDER BY list of the key; empty for tables read as a stream.
+        stored: Expression for the text of what a row holds in stored generated columns; may be empty.
         odd_ascii: Condition for other bytes than ASCII in columns of that character set; may be empty.
         integer_key: Whether the first key column is an integer, so that bounds can be computed.
     """
@@ -44,6 +45,7 @@ class TableSql:
     order: str
     key_row: str
     key_order: str
+    stored: str
     odd_ascii: str
     integer_key: bool
 
@@ -78,6 +80,7 @@ class TableSql:
             order=key_order if entry.ordered else "",
             key_row=", ".join(literals.key_literal(column, flavor) for column in key),
             key_order=key_order,
+            stored=literals.stored_row(table.stored, flavor),
             odd_ascii=" OR ".join(
                 flavor.odd_ascii.replace("{}", quote(column.name))
                 for column in table.loadable
@@ -87,10 +90,11 @@ class TableSql:
         )
 
     def chunk(self, part: Range, *, as_hex: bool = False) -> str:
-        """Return the query for the rows of a range, in one reply row of count and text."""
+        """Return the query for the rows of a range, in one reply row of count, text and digest."""
         row = self.hex_row if as_hex else self.fast_row
         where = part.where(self.table.entry.key)
-        return literals.chunk(self.select, row, f"{self.source}{where}", order=self.order)
+        source = f"{self.source}{where}"
+        return literals.chunk(self.select, row, source, order=self.order, stored=self.stored)
 
     def count(self) -> str:
         """Return the query for the number of rows."""
@@ -136,8 +140,16 @@ class TableSql:
         return f"{self.select} 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
 
     def rows(self, *, as_hex: bool = False) -> str:
-        """Return the query for all rows one by one, for tables without a usable key."""
+        """
+        Return the query for all rows one by one, for tables without a usable key.
+
+        Returns:
+            A query of one column: the text of a row; behind it, where there are any, a separator and
+            what it holds in stored generated columns.
+        """
         row = self.hex_row if as_hex else self.row
+        if self.stored:
+            row = f"CONCAT({row}, {literals.SEPARATOR_SQL}, {self.stored})"
         # History has no order of its own that survives a load.
         order = " ORDER BY 1" if self.table.entry.history else ""
         return f"{self.select} {row} FROM {self.source}{order}"

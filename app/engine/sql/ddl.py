@@ -211,7 +211,7 @@ def _unquoted(part: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
+def staged(sql: str, *, defer_indexes: bool, unique_too: bool = False) -> StagedTable:
     """
     Take a CREATE TABLE apart for loading.
 
@@ -219,6 +219,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         sql: From SHOW CREATE TABLE.
         defer_indexes: Whether secondary indexes are built after the data. Unique ones only when
             there is a primary key, and never one that an AUTO_INCREMENT column needs.
+        unique_too: Whether unique ones are deferred in any case.
 
     Returns:
         All parts but the foreign keys; executed in order they make the table of `sql` without them.
@@ -234,7 +235,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
     groups: dict[str, list[str]] = {"KEY": [], "FULLTEXT": []}
     needed = _needed_at_once(items, counter)
     for index, item in enumerate(items):
-        group = _group(item, unique=has_primary)
+        group = _group(item, unique=has_primary or unique_too)
         if group == "FOREIGN":
             continue
         is_needed = group == "KEY" and index <= needed[_is_unique(item)]
@@ -286,7 +287,7 @@ def _require_own(items: Sequence[str], tail: str) -> None:
 
 def column_texts(sql: str, column: str) -> ColumnTexts:
     """Find the texts in the definition of one column of a CREATE TABLE."""
-    parts = tokens(_column_item(sql, column))
+    parts = tokens(column_item(sql, column))
     labels, default = _places(parts)
     return ColumnTexts(
         labels=tuple(parts[place][1:-1] for place in labels),
@@ -296,18 +297,18 @@ def column_texts(sql: str, column: str) -> ColumnTexts:
 
 def with_labels(sql: str, column: str, labels: Sequence[str]) -> str:
     """Replace the labels of an ENUM or SET column, as many as there are."""
-    item = _column_item(sql, column)
+    item = column_item(sql, column)
     parts = tokens(item)
     for place, label in zip(_places(parts)[0], labels, strict=True):
-        parts[place] = _printed(label)
+        parts[place] = printed(label)
     return sql.replace(item, "".join(parts), 1)
 
 
 def with_default(sql: str, column: str, default: str) -> str:
     """Replace the plain DEFAULT of a column."""
-    item = _column_item(sql, column)
+    item = column_item(sql, column)
     parts = tokens(item)
-    parts[_places(parts)[1]] = _printed(default)
+    parts[_places(parts)[1]] = printed(default)
     return sql.replace(item, "".join(parts), 1)
 
 
@@ -316,7 +317,8 @@ def unquoted_name(part: str) -> str:
     return part[1:-1].replace("``", "`")
 
 
-def _column_item(sql: str, column: str) -> str:
+def column_item(sql: str, column: str) -> str:
+    """Return the definition of one column of a CREATE TABLE; empty when there is none."""
     prefix = f"{quote(column)} "
     return next((item for item in split_items(sql)[1] if item.startswith(prefix)), "")
 
@@ -338,7 +340,7 @@ def _places(parts: Sequence[str]) -> tuple[list[int], int]:
     return labels, default
 
 
-def _printed(text: str) -> str:
+def printed(text: str) -> str:
     """Quote a text as SHOW CREATE does."""
     return f"'{text.translate(_ESCAPES)}'"
 

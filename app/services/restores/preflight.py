@@ -47,7 +47,13 @@ from app.errors import (
     StorageFullError,
     TargetNotEmptyError,
 )
-from app.services.restores.plan import keep_definitions, rows_at_stake
+from app.services.restores.plan import (
+    hidden_grants,
+    keep_definitions,
+    not_proven,
+    rows_at_stake,
+    unrepeatable,
+)
 
 
 # Bytes of InnoDB for a byte of SQL, indexes included; the shop of the benchmarks takes a little less.
@@ -119,6 +125,7 @@ class Preflight:
             complete, unreadable = await _as_of_today(reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await _children(session, grants, loads)
+            warnings += await hidden_grants(session, loads, plan.request)
             point = await _missing_for_point(session, grants, plan)
             every = (*_missing_rights(grants, loads), *owners, *children, *point)
             missing = list(dict.fromkeys(every))
@@ -133,7 +140,12 @@ class Preflight:
                 *unreadable,
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
-                *_incompatible([*compatible.findings, *unfit, *misfits]),
+                *_incompatible([
+                    *compatible.findings,
+                    *unfit,
+                    *misfits,
+                    *unrepeatable(loads, plan.request),
+                ]),
                 *await _distrust(session, reader, loads, grants),
                 *_too_large(space),
             ]
@@ -143,7 +155,7 @@ class Preflight:
             compatibility=compatible,
             missing_rights=tuple(right.grant for right in (*missing, *silence)),
             space=space,
-            warnings=tuple(warnings),
+            warnings=(*warnings, *not_proven(plan.manifest, loads)),
         )
 
     async def _refused_state(self) -> list[AppError]:
