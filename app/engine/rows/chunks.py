@@ -106,14 +106,16 @@ async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGener
 
 async def _chunk(session: Session, sql: TableSql, part: Range) -> tuple[int, Chunk | None]:
     """Return the number of rows of a range, and the rows unless the reply was cut."""
-    rows, body = await _read(session, sql, part, as_hex=False)
+    rows, body = await _read(session, sql, part)
+    if body is not None and sql.parsed_row and literals.may_differ_parsed(body):
+        rows, body = await _read(session, sql, part, row=sql.parsed_row)
     if body is None:
         return rows, None
     chunk = Chunk(part, rows, body)
     if body.isascii() or not await _is_odd(session, sql, chunk):
         return rows, chunk
     valid = literals.is_utf8(body) or not await _has_invalid_text(session, sql, part)
-    rows, body = await _read(session, sql, part, as_hex=True)
+    rows, body = await _read(session, sql, part, row=sql.hex_row)
     if body is None:
         return rows, None
     return rows, Chunk(part, rows, body, valid=valid)
@@ -134,14 +136,10 @@ async def _is_odd(session: Session, sql: TableSql, chunk: Chunk) -> bool:
 
 
 async def _read(
-    session: Session,
-    sql: TableSql,
-    part: Range,
-    *,
-    as_hex: bool,
+    session: Session, sql: TableSql, part: Range, *, row: str = ""
 ) -> tuple[int, bytes | None]:
-    """Return the number of rows and their text, None when it was cut."""
-    reply = await session.query(sql.chunk(part, as_hex=as_hex), redact=True)
+    """Return the number of rows and their text, None when it was cut; `row` formats one."""
+    reply = await session.query(sql.chunk(part, row=row), redact=True)
     count, body = reply.rows[0]
     rows = int(count or 0)
     if reply.warnings:
