@@ -34,6 +34,8 @@ class Flavor:
         minimum: Oldest version whose behaviour this row describes.
         rungs: The consistency ladder, tried in order.
         exact_float: Template that turns a FLOAT into text without loss; `{}` is the column.
+        parsed_json: The text of a JSON value as it is once that text was loaded again; `{}` is the column.
+            Empty where JSON is kept as text.
         odd_ascii: Condition for other bytes than ASCII in a column; `{}` is the column.
         position: Statement whose first two columns are the binary log's file and position.
         gtid: Expression for the executed GTID set.
@@ -72,6 +74,7 @@ class Flavor:
     minimum: tuple[int, int, int]
     rungs: tuple[Rung, ...]
     exact_float: str
+    parsed_json: str
     odd_ascii: str
     position: str
     gtid: str
@@ -109,6 +112,7 @@ _MARIADB_10_6 = Flavor(
     minimum=(10, 6, 0),
     rungs=(Rung.BACKUP_STAGE, Rung.FLUSH_LOCK, Rung.LOCK_FREE, Rung.SINGLE),
     exact_float="CAST({} AS DOUBLE)",
+    parsed_json="",
     odd_ascii=r"CAST({} AS BINARY) RLIKE '[^\\x00-\\x7F]'",
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
@@ -154,6 +158,7 @@ _MYSQL_8_0 = Flavor(
     minimum=(8, 0, 0),
     rungs=(Rung.INSTANCE_LOCK, Rung.FLUSH_LOCK, Rung.TABLE_LOCKS, Rung.SINGLE),
     exact_float="{} * 1e0",
+    parsed_json="CAST(CAST(CAST({} AS CHAR CHARACTER SET utf8mb4) AS JSON) AS CHAR CHARACTER SET utf8mb4)",
     odd_ascii="CAST({} AS BINARY) <> CAST(CONVERT({} USING utf8mb4) AS BINARY)",
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
