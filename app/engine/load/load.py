@@ -195,8 +195,8 @@ class Load:
         elif not own or not own[0].startswith(f"CREATE TABLE {quote(entry.name)} ("):
             raise ManifestError(f"{load.entry.name}.{entry.name} has no definition of its own")
         sql = load.definitions.get(entry.name, own[0])
-        own[0] = ddl.with_sequences_of(sql, load.target, own=listed.names)
-        if ddl.has_sequences(sql):
+        own[0] = references.with_sequences_of(sql, load.target, own=listed.names)
+        if references.has_sequences(sql):
             self.unfinished.add(entry.name)
         return own
 

@@ -7,7 +7,7 @@ the text without knowing what is quoted.
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,6 @@ _TOKEN: Final = re.compile(
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
 _SAID_TWICE: Final = re.compile(r" CHARACTER SET (\w+)(?= COLLATE \1_)")
 _OTHER_TABLES: Final = re.compile(r"\b(?:SELECT|TABLE|LIKE)\b")
-_SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
 # Partitions print it with blanks.
 _DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY ?= ?\Z")
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
@@ -94,23 +93,6 @@ def unqualify(sql: str, database: str) -> str:
         kept.append(part[1:] if skip_dot else part)
         skip_dot = False
     return "".join(kept)
-
-
-def has_sequences(sql: str) -> bool:
-    """Tell whether a default of a CREATE TABLE asks a sequence for a value."""
-    return any(part.endswith(_SEQUENCE_CALLS) for part in tokens(sql) if part[0] not in "'\"`")
-
-
-def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
-    """Qualify the sequences of `nextval()` and the like that are not among a schema's own."""
-    parts = tokens(sql)
-    for index in range(len(parts) - 3):
-        name = parts[index + 2]
-        calls = parts[index].endswith(_SEQUENCE_CALLS) and parts[index + 1] == "("
-        is_bare = name[0] == "`" and not parts[index + 3].startswith(".")
-        if calls and is_bare and unquoted_name(name) not in own:
-            parts[index + 2] = f"{quote(database)}.{name}"
-    return "".join(parts)
 
 
 def fingerprint(sql: str, database: str) -> str:
