@@ -38,6 +38,7 @@ class Flavor:
         position: Statement whose first two columns are the binary log's file and position.
         gtid: Expression for the executed GTID set.
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
+        keeps_dates: Whether a RENAME leaves the CREATE_TIME of a table of InnoDB as it was.
         foreign_keys: Query of (child, parent) of InnoDB's foreign keys, as its files are named.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
@@ -62,6 +63,7 @@ class Flavor:
     position: str
     gtid: str
     table_ids: str
+    keeps_dates: bool
     foreign_keys: str
     unusable_index: str
     routine_right: str
@@ -90,6 +92,7 @@ _MARIADB_10_6 = Flavor(
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
+    keeps_dates=False,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
@@ -121,6 +124,7 @@ _MYSQL_8_0 = Flavor(
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
+    keeps_dates=True,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
@@ -219,6 +223,10 @@ ROWLESS_ENGINES: Final = frozenset(
 
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
+
+# Engines of which information_schema tells at once in which second a write was last committed. Aria's
+# files are written later, MEMORY has none.
+TIMED_ENGINES: Final = frozenset({"InnoDB", "MyISAM"})
 
 
 def flavor_of(version: str) -> Flavor:

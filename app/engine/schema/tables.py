@@ -219,8 +219,13 @@ def choose(
 
 async def show_create(session: Session, table: Table) -> str:
     """Return the definition of a table or sequence as the server prints it."""
-    kind = "SEQUENCE" if table.entry.sequence else "TABLE"
-    return (await session.texts(f"SHOW CREATE {kind} {table.sql}"))[0][1]
+    return await show_definition(session, table.ref, sequence=table.entry.sequence)
+
+
+async def show_definition(session: Session, ref: TableRef, *, sequence: bool) -> str:
+    """Return the definition of what a name stands for as the server prints it."""
+    kind = "SEQUENCE" if sequence else "TABLE"
+    return (await session.texts(f"SHOW CREATE {kind} {ref.sql}"))[0][1]
 
 
 async def _read_columns(
