@@ -42,6 +42,7 @@ class Flavor:
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
         name_in_files: Template that turns a name into what table_ids has; empty where the server has no
             function for that.
+        keeps_dates: Whether a RENAME leaves the CREATE_TIME of a table of InnoDB as it was.
         foreign_keys: Query of (child, parent) of InnoDB's foreign keys.
         name_in_keys: Template that turns a name into what foreign_keys has.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
@@ -80,6 +81,7 @@ class Flavor:
     gtid: str
     table_ids: str
     name_in_files: str
+    keeps_dates: bool
     foreign_keys: str
     name_in_keys: str
     unusable_index: str
@@ -118,6 +120,7 @@ _MARIADB_10_6 = Flavor(
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
     name_in_files="CAST(CONVERT({} USING filename) AS BINARY)",
+    keeps_dates=False,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
     name_in_keys="CAST(CONVERT({} USING filename) AS BINARY)",
     unusable_index="IGNORED = 'YES'",
@@ -164,6 +167,7 @@ _MYSQL_8_0 = Flavor(
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
     name_in_files="",  # it keeps the character set `filename` to itself
+    keeps_dates=True,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
     name_in_keys="{}",
     unusable_index="IS_VISIBLE = 'NO'",
@@ -316,6 +320,10 @@ _OPTION: Final = re.compile(r"`(\w+)`=('[^']*'|\w+)")
 
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
+
+# Engines of which information_schema tells at once in which second a write was last committed. Aria's
+# files are written later, MEMORY has none.
+TIMED_ENGINES: Final = frozenset({"InnoDB", "MyISAM"})
 
 
 def flavor_of(version: str) -> Flavor:

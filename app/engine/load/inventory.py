@@ -7,7 +7,7 @@ differences are warnings.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -18,10 +18,11 @@ from app.engine.flavor import version_number
 from app.engine.schema.databases import Schema, list_tables, read_schemas
 from app.engine.schema.definitions import sequence_position
 from app.engine.schema.objects import digest, is_defined_as, read_objects
-from app.engine.schema.tables import Table, TableRef, show_create
+from app.engine.schema.tables import Table, TableRef, show_create, show_definition
 from app.engine.server.connection import Session
 from app.engine.server.description import read_server
 from app.engine.sql import ddl
+from app.engine.sql.quoting import quote
 from app.errors import ProofFailedError
 
 
@@ -36,6 +37,7 @@ async def prove_definitions(
     names: Collection[str],
     *,
     live: bool = False,
+    found: dict[str, str] | None = None,
 ) -> list[str]:
     """
     Compare tables and sequences with what should be.
@@ -46,6 +48,7 @@ async def prove_definitions(
         load: Which database.
         names: Which of its tables.
         live: Whether they are read in the target, where sequences may have moved on.
+        found: Gets the fingerprints that were read, by name.
 
     Returns:
         Warnings: differences that are not errors.
@@ -75,7 +78,33 @@ async def prove_definitions(
 
     refs = await list_tables(sessions[0], database)
     await share([ref for ref in refs if ("table", ref.name) in wanted], sessions, read)
+    if found is not None:
+        found |= {name: digest for (kind, name), digest in there.items() if kind == "table"}
     return await _compare(sessions[0], manifest, load, wanted, there)
+
+
+async def read_fingerprints(
+    session: Session, tables: Sequence[TableRef], renamed: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """
+    Read how tables and sequences are defined.
+
+    Args:
+        session: Any.
+        tables: Of one database.
+        renamed: Names that schemas with tables about to move get in their place.
+
+    Returns:
+        Fingerprints by name, which do not tell in which database they are.
+    """
+    found: dict[str, str] = {}
+    places = renamed or {}
+    for ref in tables:
+        printed = await show_definition(session, ref, sequence=ref.engine == "SEQUENCE")
+        for old, new in places.items():
+            printed = printed.replace(f"{quote(old)}.", f"{quote(new)}.")
+        found[ref.name] = ddl.fingerprint(printed, places.get(ref.database, ref.database))
+    return found
 
 
 async def prove_inventory(
