@@ -34,6 +34,7 @@ class Flavor:
         minimum: Oldest version whose behaviour this row describes.
         rungs: The consistency ladder, tried in order.
         exact_float: Template that turns a FLOAT into text without loss; `{}` is the column.
+        member_number: Template that turns an ENUM, SET or BIT into its number; `{}` is the column.
         odd_ascii: Condition for other bytes than ASCII in a column; `{}` is the column.
         position: Statement whose first two columns are the binary log's file and position.
         gtid: Expression for the executed GTID set.
@@ -41,6 +42,8 @@ class Flavor:
         name_in_files: Template that turns a name into what table_ids has; empty where the server has no
             function for that.
         foreign_keys: Query of (child, parent) of InnoDB's foreign keys.
+        loose_keys: Query of (database, child) of foreign keys on what is no unique key, where the server
+            may refuse those.
         name_in_keys: Template that turns a name into what foreign_keys has.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
@@ -60,7 +63,7 @@ class Flavor:
         prepared_ddl: Whether any CREATE may be prepared from a variable.
         repeated_charsets: Whether SHOW CREATE names, or does not name, a column's character set before
             a collation of it, depending on how the table was made.
-        deprecations: Warnings that say nothing of what a statement does.
+        harmless: Warnings, code and text, that say nothing of what a statement does.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
@@ -71,12 +74,14 @@ class Flavor:
     minimum: tuple[int, int, int]
     rungs: tuple[Rung, ...]
     exact_float: str
+    member_number: str
     odd_ascii: str
     position: str
     gtid: str
     table_ids: str
     name_in_files: str
     foreign_keys: str
+    loose_keys: str
     name_in_keys: str
     unusable_index: str
     routine_right: str
@@ -93,7 +98,7 @@ class Flavor:
     roles_are_marked: bool
     prepared_ddl: bool
     repeated_charsets: bool
-    deprecations: frozenset[int]
+    harmless: re.Pattern[str]
     member_labels: str
     spoils_expressions: bool
 
@@ -107,12 +112,14 @@ _MARIADB_10_6 = Flavor(
     minimum=(10, 6, 0),
     rungs=(Rung.BACKUP_STAGE, Rung.FLUSH_LOCK, Rung.LOCK_FREE, Rung.SINGLE),
     exact_float="CAST({} AS DOUBLE)",
+    member_number="{} + 0",
     odd_ascii=r"CAST({} AS BINARY) RLIKE '[^\\x00-\\x7F]'",
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
     name_in_files="CAST(CONVERT({} USING filename) AS BINARY)",
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
+    loose_keys="",
     name_in_keys="CAST(CONVERT({} USING filename) AS BINARY)",
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
@@ -129,7 +136,7 @@ _MARIADB_10_6 = Flavor(
     roles_are_marked=True,
     prepared_ddl=True,
     repeated_charsets=False,
-    deprecations=frozenset(),
+    harmless=re.compile(r"(?!)"),
     # A variable of the column's type, which each member is assigned to.
     member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
     " DECLARE n, x BIGINT UNSIGNED DEFAULT 0; DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '';"
@@ -151,12 +158,15 @@ _MYSQL_8_0 = Flavor(
     minimum=(8, 0, 0),
     rungs=(Rung.INSTANCE_LOCK, Rung.FLUSH_LOCK, Rung.TABLE_LOCKS, Rung.SINGLE),
     exact_float="{} * 1e0",
+    member_number="CAST({} AS UNSIGNED)",  # adding to a SET makes a DOUBLE of it: 53 of its 64 bits
     odd_ascii="CAST({} AS BINARY) <> CAST(CONVERT({} USING utf8mb4) AS BINARY)",
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
     name_in_files="",  # it keeps the character set `filename` to itself
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
+    loose_keys="SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
+    " WHERE UNIQUE_CONSTRAINT_NAME IS NULL",
     name_in_keys="{}",
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
@@ -175,8 +185,9 @@ _MYSQL_8_0 = Flavor(
     roles_are_marked=False,
     prepared_ddl=False,
     repeated_charsets=True,
-    # Syntax or character set (1287), utf8 and utf8mb3 (3719, 3778), a collation of such a set (6414).
-    deprecations=frozenset({1287, 3719, 3778, 6414}),
+    # Deprecated are syntax and character sets (1287), utf8 and utf8mb3 (3719, 3778), collations of such
+    # sets (6414). Bytes that an 8-bit set does not define are kept (1300).
+    harmless=re.compile(r"(?:1287|3719|3778|6414) |1300 Invalid (?!utf|ucs|binary)\w+ "),
     # The first SELECT gives a recursive query its types, and the numbers of the second become members.
     # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
     member_labels="WITH RECURSIVE member (n, label) AS (SELECT 0, t.{column} FROM (SELECT 1) AS one"

@@ -22,7 +22,7 @@ from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude
-from app.engine.sql.quoting import quote
+from app.engine.sql.quoting import quote, quote_text
 
 
 class SchemaDump:
@@ -50,12 +50,13 @@ class SchemaDump:
         """
         with changed_table(table):
             printed, exact = await exact_definition(session, table)
+            loose_keys = " FOREIGN KEY " in printed and await _has_loose_keys(session, table)
         self.printed[table.label] = printed
         sql = ddl.unqualify(exact, table.database) if self.single else exact
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
         what = kind.value.upper()
         statements = [
-            *member_prelude(table.database, single=self.single),
+            *member_prelude(table.database, single=self.single, loose_keys=loose_keys),
             Statement(
                 StatementKind.DROP,
                 f"DROP {what} IF EXISTS {quote(table.name)};\n".encode(),
@@ -91,6 +92,13 @@ class SchemaDump:
         # AUTO_INCREMENT moves with every insert; texts are taken apart only when they differ.
         if printed != known:
             _require_same(table, known, printed)
+
+
+async def _has_loose_keys(session: Session, table: Table) -> bool:
+    """Tell whether a table has a foreign key that the server may refuse to make again."""
+    query = session.flavor.loose_keys
+    child = f"CONSTRAINT_SCHEMA = {quote_text(table.database)} AND TABLE_NAME = {quote_text(table.name)}"
+    return bool(query) and bool(await session.texts(f"{query} AND {child}"))
 
 
 async def _require_columns(session: Session, table: Table) -> None:

@@ -14,10 +14,15 @@ _SESSION: Final = (
     b" 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION';\n"
     b"/*M! SET SESSION check_constraint_checks = 0 */;\n"
 )
+# It takes a right to set, so only the tables that need it do.
+# Source: https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_restrict_fk_on_non_standard_key
+_LOOSE_KEYS: Final = b"/*!80400 SET SESSION restrict_fk_on_non_standard_key = 0 */;\n"
 _HISTORY: Final = b"/*M!101100 SET SESSION system_versioning_insert_history = 1 */;\n"
 
 
-def member_prelude(database: str, *, single: bool, history: bool = False) -> list[Statement]:
+def member_prelude(
+    database: str, *, single: bool, history: bool = False, loose_keys: bool = False
+) -> list[Statement]:
     """
     Begin a member.
 
@@ -25,6 +30,7 @@ def member_prelude(database: str, *, single: bool, history: bool = False) -> lis
         database: Which one the member belongs to.
         single: Whether the file holds one database and so does not name it.
         history: Whether the member holds row versions of the past.
+        loose_keys: Whether its table has a foreign key on what is no unique key.
 
     Returns:
         Statements for the mysql client; a load by this program passes them over.
@@ -32,7 +38,7 @@ def member_prelude(database: str, *, single: bool, history: bool = False) -> lis
     use = (
         [] if single else [Statement(StatementKind.DATABASE, f"USE {quote(database)};\n".encode())]
     )
-    text = _SESSION + _HISTORY if history else _SESSION
+    text = _SESSION + _HISTORY * history + _LOOSE_KEYS * loose_keys
     return [*use, Statement(StatementKind.TEXT, text)]
 
 
