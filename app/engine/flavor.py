@@ -35,6 +35,8 @@ class Flavor:
         rungs: The consistency ladder, tried in order.
         exact_float: Template that turns a FLOAT into text without loss; `{}` is the column.
         member_number: Template that turns an ENUM, SET or BIT into its number; `{}` is the column.
+        parsed_json: The text of a JSON value as it is once that text was loaded again; `{}` is the column.
+            Empty where JSON is kept as text.
         odd_ascii: Condition for other bytes than ASCII in a column; `{}` is the column.
         position: Statement whose first two columns are the binary log's file and position.
         gtid: Expression for the executed GTID set.
@@ -64,6 +66,7 @@ class Flavor:
         repeated_charsets: Whether SHOW CREATE names, or does not name, a column's character set before
             a collation of it, depending on how the table was made.
         harmless: Warnings, code and text, that say nothing of what a statement does.
+        replaces_routines: Whether CREATE OR REPLACE of a routine keeps the grants on it.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
@@ -75,6 +78,7 @@ class Flavor:
     rungs: tuple[Rung, ...]
     exact_float: str
     member_number: str
+    parsed_json: str
     odd_ascii: str
     position: str
     gtid: str
@@ -99,6 +103,7 @@ class Flavor:
     prepared_ddl: bool
     repeated_charsets: bool
     harmless: re.Pattern[str]
+    replaces_routines: bool
     member_labels: str
     spoils_expressions: bool
 
@@ -113,6 +118,7 @@ _MARIADB_10_6 = Flavor(
     rungs=(Rung.BACKUP_STAGE, Rung.FLUSH_LOCK, Rung.LOCK_FREE, Rung.SINGLE),
     exact_float="CAST({} AS DOUBLE)",
     member_number="{} + 0",
+    parsed_json="",
     odd_ascii=r"CAST({} AS BINARY) RLIKE '[^\\x00-\\x7F]'",
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
@@ -137,6 +143,7 @@ _MARIADB_10_6 = Flavor(
     prepared_ddl=True,
     repeated_charsets=False,
     harmless=re.compile(r"(?!)"),
+    replaces_routines=True,
     # A variable of the column's type, which each member is assigned to.
     member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
     " DECLARE n, x BIGINT UNSIGNED DEFAULT 0; DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '';"
@@ -159,6 +166,7 @@ _MYSQL_8_0 = Flavor(
     rungs=(Rung.INSTANCE_LOCK, Rung.FLUSH_LOCK, Rung.TABLE_LOCKS, Rung.SINGLE),
     exact_float="{} * 1e0",
     member_number="CAST({} AS UNSIGNED)",  # adding to a SET makes a DOUBLE of it: 53 of its 64 bits
+    parsed_json="CAST(CAST(CAST({} AS CHAR CHARACTER SET utf8mb4) AS JSON) AS CHAR CHARACTER SET utf8mb4)",
     odd_ascii="CAST({} AS BINARY) <> CAST(CONVERT({} USING utf8mb4) AS BINARY)",
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
@@ -188,6 +196,7 @@ _MYSQL_8_0 = Flavor(
     # Deprecated are syntax and character sets (1287), utf8 and utf8mb3 (3719, 3778), collations of such
     # sets (6414). Bytes that an 8-bit set does not define are kept (1300).
     harmless=re.compile(r"(?:1287|3719|3778|6414) |1300 Invalid (?!utf|ucs|binary)\w+ "),
+    replaces_routines=False,
     # The first SELECT gives a recursive query its types, and the numbers of the second become members.
     # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
     member_labels="WITH RECURSIVE member (n, label) AS (SELECT 0, t.{column} FROM (SELECT 1) AS one"
@@ -215,6 +224,9 @@ FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYS
 COMMON_SESSION: Final = {
     "time_zone": "+00:00",
     "sql_quote_show_create": "1",
+    # On, SHOW CREATE TABLE prints row formats that nobody asked for, or leaves out what somebody did.
+    "show_create_table_verbosity": "0",
+    "show_create_table_skip_secondary_engine": "0",
     "sql_auto_is_null": "0",
     "sql_select_limit": "18446744073709551615",
     "sql_safe_updates": "0",
@@ -224,6 +236,10 @@ COMMON_SESSION: Final = {
     "net_write_timeout": "3600",
     "net_read_timeout": "3600",
     "wait_timeout": "86400",
+    # What these change is kept in stored generated columns and indexes.
+    "div_precision_increment": "4",
+    "default_week_format": "0",
+    "lc_time_names": "en_US",
     "information_schema_stats_expiry": "0",
     "show_gipk_in_create_table_and_information_schema": "1",
     "print_identified_with_as_hex": "1",
@@ -250,6 +266,11 @@ LOAD_SESSION: Final = {
     "sql_require_primary_key": "0",
     "restrict_fk_on_non_standard_key": "0",
     "innodb_strict_mode": "0",
+    # Else tables get options that their definitions do not ask for.
+    "innodb_compression_default": "OFF",
+    "innodb_default_encryption_key_id": "1",
+    # A MEMORY table may have been filled under a larger limit than the global one. 1 TiB.
+    "max_heap_table_size": "1099511627776",
     # Else a TIMESTAMP without a default gets one.
     "explicit_defaults_for_timestamp": "1",
     # The value of this name; in capitals it would be the keyword, which means the global value.
@@ -279,11 +300,30 @@ ROWLESS_ENGINES: Final = frozenset(
         "FEDERATED",
         "SPIDER",
         "BLACKHOLE",
-        "CONNECT",
         "OQGRAPH",
         "SPHINX",
     },
 )
+
+# Tables of MariaDB's CONNECT keep their rows in a file of the data directory if they are of one of these
+# types, or of none, and name no file; all others show what somebody else keeps.
+# Source: https://mariadb.com/kb/en/inward-and-outward-tables/
+CONNECT: Final = "CONNECT"
+INWARD_TYPES: Final = frozenset({
+    "dos",
+    "fix",
+    "bin",
+    "vec",
+    "csv",
+    "fmt",
+    "ini",
+    "dbf",
+    "xml",
+    "json",
+    "bson",
+})
+
+_OPTION: Final = re.compile(r"`(\w+)`=('[^']*'|\w+)")
 
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
@@ -319,3 +359,16 @@ def version_number(version: str) -> tuple[int, int, int]:
     numbers = [int(part) for part in re.findall(r"\d+", text.split("-")[0])[:3]]
     major, minor, patch, *_ = [*numbers, 0, 0, 0]
     return major, minor, patch
+
+
+def no_rows_of(engine: str) -> str:
+    """Say why a table has no rows in a backup."""
+    return f"engine {engine} holds no rows of its own"
+
+
+def shows_others(engine: str, options: str) -> bool:
+    """Tell of a CONNECT table, by its CREATE_OPTIONS, whether its rows are somebody else's."""
+    if engine != CONNECT:
+        return False
+    found = {name.lower(): value.strip("'").lower() for name, value in _OPTION.findall(options)}
+    return "file_name" in found or found.get("table_type", "dos") not in INWARD_TYPES

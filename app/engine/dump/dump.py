@@ -15,25 +15,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
-from app.concurrency import together
-from app.domain.backups.manifest import DatabaseEntry, MemberKind, ObjectEntry, TableEntry
+from app.concurrency import share, together
+from app.domain.backups.manifest import (
+    DatabaseEntry,
+    MemberKind,
+    ObjectEntry,
+    StatementKind,
+    TableEntry,
+)
 from app.domain.ports import MemberSink, Statement
 from app.domain.runs.progress import Phase, Progress
-from app.engine.dump.changes import changed_error
+from app.engine.dump.changes import changed_error, changed_table
 from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
 from app.engine.rows.queries import TableSql
+from app.engine.rows.stored import Repeatable, find_session
 from app.engine.schema.accounts import AccountScript, account_statements
 from app.engine.schema.databases import Schema
+from app.engine.schema.definitions import exact_definition
 from app.engine.schema.object_script import Phases, object_phases
 from app.engine.schema.objects import Definition, read_objects
 from app.engine.schema.parsing import find_unparsable
 from app.engine.schema.tables import Table, read_tables
+from app.engine.schema.uncarried import list_uncarried
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.patterns import matches
 from app.engine.sql.preludes import member_prelude
+from app.errors import TableNotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,34 @@ class DumpPlan:
         if not self.include:
             return True
         return entry.kind == "view" and any(matches(database, entry.name, p) for p in self.include)
+
+
+def choose(
+    tables: Sequence[Table],
+    include: Sequence[str],
+    exclude: Sequence[str],
+) -> list[Table]:
+    """
+    Apply the patterns of a request.
+
+    Returns:
+        The tables that are meant, in the same order.
+
+    Raises:
+        TableNotFoundError: A pattern of `include` matches nothing.
+    """
+    for pattern in include:
+        if not any(matches(table.database, table.name, pattern) for table in tables):
+            raise TableNotFoundError(
+                f"no table matches {pattern!r}",
+                hint="Patterns are globs on TABLE or DATABASE.TABLE, upper and lower case differ.",
+            )
+    return [
+        table
+        for table in tables
+        if (not include or any(matches(table.database, table.name, p) for p in include))
+        and not any(matches(table.database, table.name, p) for p in exclude)
+    ]
 
 
 class Dump:
@@ -127,6 +165,12 @@ class Dump:
         others = [table for table in self._plan.tables if table.ref not in read]
         await self._write_definitions(others)
         await self._check_columns(others)
+        self.warnings += await list_uncarried(
+            self._snapshot.sessions[0],
+            [schema.name for schema in self._plan.schemas],
+            self._plan.tables,
+        )
+        await self._find_sessions([sql for sql in with_rows if sql.stored])
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
             self._progress.enter(Phase.DUMP)
@@ -150,6 +194,24 @@ class Dump:
             await self._snapshot.release(session)
 
         await together(*(write_pending(session) for session in self._snapshot.sessions))
+
+    async def _find_sessions(self, queries: Sequence[TableSql]) -> None:
+        """Find out which sessions compute stored generated columns as they are."""
+
+        async def find(session: Session, sql: TableSql) -> None:
+            with changed_table(sql.table):
+                _, definition = await exact_definition(session, sql.table)
+                found = await find_session(session, sql, definition)
+            self._schema.repeatable[sql.table.label] = found
+            await self._snapshot.release(session)
+
+        await share(queries, self._snapshot.sessions, find)
+        for label, found in sorted(self._schema.repeatable.items()):
+            self.warnings += [
+                f"{label}: the stored generated column {name!r} holds values that no one session"
+                " computes again; a restore can only load them with --no-verify-after, and changes them"
+                for name in found.unrepeatable
+            ]
 
     async def _check_columns(self, tables: Sequence[Table]) -> None:
         """Prove that the definitions are of the tables that were planned."""
@@ -207,6 +269,7 @@ class Dump:
         if not self._plan.include:
             self.warnings += [f"{text}; it was left out" for text in found.unreadable]
         self._objects[schema.name] = tuple(definition.entry for definition in wanted)
+        await self._write_recomputing(schema)
         self.warnings += [
             f"view {schema.name}.{entry.name} cannot be used on this server either; "
             "its definition is kept"
@@ -232,6 +295,18 @@ class Dump:
             objects=self._objects[schema.name],
         )
 
+    async def _write_recomputing(self, schema: Schema) -> None:
+        """Write for the mysql client what a restore by this program does while it loads."""
+        texts = [
+            text
+            for table in self._plan.tables
+            if table.database == schema.name and (text := self._schema.recomputing(table))
+        ]
+        if texts:
+            prelude = member_prelude(schema.name, single=self._plan.single)
+            statement = Statement(StatementKind.TEXT, "".join(texts).encode())
+            await self._sink.append(MemberKind.OBJECTS, [*prelude, statement], database=schema.name)
+
     async def _without_unparsable(
         self, schema: Schema, definitions: Sequence[Definition]
     ) -> list[Definition]:
@@ -243,8 +318,9 @@ class Dump:
         return [definition for definition in definitions if definition not in unparsable]
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
-        definition = ddl.fingerprint(self._schema.printed[table.label], table.database)
+        definition = ddl.table_fingerprint(self._schema.printed[table.label], table.database)
         done = result or TableResult()
+        repeatable = self._schema.repeatable.get(table.label, Repeatable())
         partial = table.entry.partial or ("" if self._plan.include_data else "rows not asked for")
         return replace(
             table.entry,
@@ -253,4 +329,6 @@ class Dump:
             max_packet=done.max_packet,
             partial="" if table.entry.sequence else partial,
             definition_sha256=definition,
+            session=repeatable.session,
+            unrepeatable=repeatable.unrepeatable,
         )

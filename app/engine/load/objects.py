@@ -5,24 +5,29 @@ What is already as it should be is not touched, so nobody who reads through a vi
 procedure sees a gap, and a run that was interrupted is finished by running it again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
-from app.domain.restores.journal import ObjectSet, SavedStatement
+from app.domain.restores.journal import ObjectSet, RoutineGrant, SavedStatement
 from app.engine.load.archived import EXECUTED, kinds_of, object_key, plain_text
 from app.engine.schema.databases import Schema, read_schemas
 from app.engine.schema.object_script import RESET, object_statements
-from app.engine.schema.objects import digest, read_objects
+from app.engine.schema.objects import is_defined_as, read_objects
+from app.engine.schema.routine_grants import ensure_grants, read_routine_grants
 from app.engine.server.connection import Session
 from app.engine.server.errors import about
-from app.engine.sql.contained import contain
+from app.engine.sql.contained import LONG_AGO, contain, or_replace
+from app.engine.sql.events import last_time
 from app.engine.sql.quoting import qualified, quote, quote_text
-from app.errors import StatementError
+from app.errors import PermissionDeniedError, StatementError
 
 
 _NOT_PARSED: Final = 1064
+# Settings of a session that go without saying, where the server does not let us change them.
+_REFUSALS: Final = {LONG_AGO: (StatementError, PermissionDeniedError)}
 
 
 async def read_live_objects(
@@ -56,14 +61,25 @@ async def read_live_objects(
         for statement in statements
         if statement.kind in EXECUTED
     ]
+    entries = tuple(definition.entry for definition in definitions)
+    grants = await read_routine_grants(session, database) if tables is None else ()
     return ObjectSet(
         source=database,
-        entries=tuple(definition.entry for definition in definitions),
+        entries=entries,
         statements=contain(saved, database).statements,
         charset=schema.charset,
         collation=schema.collation,
         assumed=schema.collation,
+        grants=grants_on(entries, grants or ()),
     )
+
+
+def grants_on(
+    entries: Sequence[ObjectEntry], grants: Iterable[RoutineGrant]
+) -> tuple[RoutineGrant, ...]:
+    """Return the grants on routines that are among some objects."""
+    routines = {(entry.kind, entry.name.lower()) for entry in entries}
+    return tuple(grant for grant in grants if (grant.kind, grant.name.lower()) in routines)
 
 
 async def apply_objects(
@@ -90,17 +106,24 @@ async def apply_objects(
         UnsupportedObjectError: A statement could work on another database; none was executed.
     """
     # Again, because a journal of an earlier version holds statements as they were.
-    wanted = replace(wanted, statements=contain(wanted.statements, wanted.source).statements)
+    contained = contain(wanted.statements, wanted.source)
+    wanted = replace(wanted, statements=contained.statements)
     (schema,) = await read_schemas(session, [database])
     if wanted.collation and wanted.collation != schema.collation:
         schema = Schema(database, wanted.charset, wanted.collation)
         await _set_default_collation(session, database, schema.collation)
     if not wanted.entries and not wanted.unwanted:
         return []
-    change = _ObjectChange(session, database, wanted)
+    events = {
+        name: last_time(origin.sql)
+        for (kind, name), origin in contained.origins.items()
+        if kind is ObjectKind.EVENT
+    }
+    change = _ObjectChange(session, database, wanted, events)
     await change.compare(schema)
     await change.drop_unwanted()
-    return await change.create_missing(schema, enable_events=enable_events)
+    warnings = await change.create_missing(schema, enable_events=enable_events)
+    return [*warnings, *await ensure_grants(session, database, wanted.grants)]
 
 
 async def apply_together(
@@ -154,13 +177,16 @@ async def _set_default_collation(session: Session, database: str, collation: str
 class _ObjectChange:
     """From the objects of a database to the wanted ones; statements run as far as they are needed."""
 
-    def __init__(self, session: Session, database: str, wanted: ObjectSet) -> None:
+    def __init__(
+        self, session: Session, database: str, wanted: ObjectSet, events: Mapping[str, str]
+    ) -> None:
         self._session = session
         self._database = database
         self._wanted = wanted
         self._live: dict[tuple[ObjectKind, str], ObjectEntry] = {}
         self._done: set[tuple[ObjectKind, str]] = set()
         self._unparsable: set[str] = set()  # events, which are to be enabled later
+        self._events = events  # when each is over, in its own zone
 
     async def compare(self, schema: Schema) -> None:
         """Find out what is there, and what of it is as it should be."""
@@ -173,8 +199,12 @@ class _ObjectChange:
         self._done = {
             object_key(definition.entry)
             for definition in found
-            if wanted.get(object_key(definition.entry))
-            == digest(definition, self._database, self._wanted.source)
+            if is_defined_as(
+                definition,
+                wanted.get(object_key(definition.entry)),
+                self._database,
+                self._wanted.source,
+            )
         }
         # The order of a table's triggers is the order of their creation.
         torn = {
@@ -184,6 +214,12 @@ class _ObjectChange:
         }
         self._done -= {
             key for key, entry in self._live.items() if entry.table and entry.table in torn
+        }
+        # A package goes with its body.
+        self._done -= {
+            (ObjectKind.PACKAGE_BODY, name)
+            for kind, name in wanted.keys() - self._done
+            if kind is ObjectKind.PACKAGE
         }
 
     async def drop_unwanted(self) -> None:
@@ -223,21 +259,33 @@ class _ObjectChange:
             if statement.kind is StatementKind.DROP:
                 drop = statement.sql  # of the object whose CREATE comes next
             elif statement.kind is StatementKind.SESSION:
-                await self._session.query(statement.sql)
+                with suppress(*_REFUSALS.get(statement.sql, ())):
+                    await self._session.query(statement.sql)
             elif self._is_needed(statement) and (
                 statement.kind is not StatementKind.ENABLE_EVENT
                 or (enable_events and statement.name not in self._unparsable)
             ):
-                if drop:
-                    await self._session.query(drop, no_timeout=True)
+                warnings += await self._replace(statement, drop)
                 drop = ""
-                warnings += await self._create(statement)
             else:
                 drop = ""
         return warnings
 
+    async def _replace(self, statement: SavedStatement, drop: str) -> list[str]:
+        """Create an object in the place of one that may be there; grants on that stay where they can."""
+        is_routine = ObjectKind.FUNCTION in kinds_of(statement)
+        if is_routine and self._session.flavor.replaces_routines:
+            if statement.sql.startswith("DROP FUNCTION "):  # of a stand-in
+                return []
+            return await self._create(replace(statement, sql=or_replace(statement.sql)))
+        if drop:
+            await self._session.query(drop, no_timeout=True)
+        return await self._create(statement)
+
     async def _create(self, statement: SavedStatement) -> list[str]:
         label = f"{self._database}.{statement.name}"
+        if statement.kind is StatementKind.ENABLE_EVENT and await self._is_over(statement.name):
+            return [f"event {label} was made, and not enabled: its last time has passed"]
         with about(f"{statement.kind} {label}"):
             try:
                 await self._session.query(statement.sql, no_timeout=True)
@@ -254,6 +302,11 @@ class _ObjectChange:
                     f"{statement.kind} {label} could not be created: no server of this version can"
                 ]
         return []
+
+    async def _is_over(self, event: str) -> bool:
+        """Tell whether an event's last time has passed; the session is in its time zone."""
+        until = self._events[event]
+        return bool(until) and await self._session.scalar(f"SELECT {until} <= NOW()") == "1"
 
     def _is_needed(self, statement: SavedStatement) -> bool:
         kinds = kinds_of(statement)

@@ -17,7 +17,9 @@ from app.domain.backups.manifest import ObjectKind, StatementKind
 from app.domain.ports import Statement
 from app.engine.schema.databases import Schema
 from app.engine.schema.objects import ROUTINE_KINDS, Definition
-from app.engine.sql.ddl import disabled_event, tokens, unqualify
+from app.engine.sql.contained import LONG_AGO, NOW
+from app.engine.sql.ddl import tokens, unqualify
+from app.engine.sql.events import disabled_event, last_time
 from app.engine.sql.quoting import quote, quote_text
 
 
@@ -164,7 +166,8 @@ class _Writer:
         enabled = []
         for event in events:
             sql, was_enabled = disabled_event(event.sql)
-            yield from self.compound(event, StatementKind.EVENT, sql)
+            statements = self.compound(event, StatementKind.EVENT, sql)
+            yield from _long_ago(statements) if last_time(sql) else statements
             if was_enabled:
                 enabled.append(event)
         for event in enabled:
@@ -191,10 +194,15 @@ class _Writer:
     def enabled(self, event: Definition) -> Iterator[Statement]:
         """Enable an event; whoever alters one becomes its definer and gives it a session."""
         definer = f"DEFINER={event.entry.definer} " if event.entry.definer else ""
-        text = f"ALTER {definer}EVENT {quote(event.entry.name)} ENABLE;\n"
+        text = f"ALTER {definer}EVENT {quote(event.entry.name)} ENABLE"
+        until = last_time(event.sql)
+        if (
+            until and self.prepared and not set("'\\") & set(text)
+        ):  # or it would fire as soon as somebody loads an old file
+            text = f"EXECUTE IMMEDIATE IF(NOW() < {until}, {quote_text(text)}, 'DO 0')"
         statements = (
             Statement(StatementKind.SESSION, _session(event).encode()),
-            Statement(StatementKind.ENABLE_EVENT, text.encode(), name=event.entry.name),
+            Statement(StatementKind.ENABLE_EVENT, f"{text};\n".encode(), name=event.entry.name),
         )
         yield from self._with_database_collation(event, statements)
 
@@ -263,6 +271,13 @@ def _database_collation(collation: str) -> Statement:
     return Statement(
         StatementKind.SESSION, f"ALTER DATABASE COLLATE = {quote_text(collation)};\n".encode()
     )
+
+
+def _long_ago(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Write an event that ends as before its end: of one that is over the server makes nothing."""
+    yield Statement(StatementKind.SESSION, f"{LONG_AGO};\n".encode())
+    yield from statements
+    yield Statement(StatementKind.SESSION, f"{NOW};\n".encode())
 
 
 def _session(definition: Definition) -> str:

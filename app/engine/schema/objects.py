@@ -11,9 +11,10 @@ from typing import Final
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import fingerprint, unqualify, utf8_only
+from app.engine.sql.ddl import fingerprint, printed, unqualify, utf8_only
+from app.engine.sql.events import enabled_event, last_time
 from app.engine.sql.headers import read_header
-from app.engine.sql.quoting import quote, same_name
+from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
 
@@ -38,6 +39,7 @@ class Definition:
         time_zone: Of an event, else empty.
         order: Of a trigger among those of the same moment, else empty.
         columns: Of a valid view.
+        over: Whether it is an event whose last time has passed.
     """
 
     entry: ObjectEntry
@@ -49,6 +51,7 @@ class Definition:
     time_zone: str = ""
     order: str = ""
     columns: tuple[str, ...] = ()
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,22 @@ def digest(definition: Definition, database: str, source: str = "") -> str:
     return fingerprint("\n".join(parts), database)
 
 
+def is_defined_as(
+    definition: Definition, wanted: str | None, database: str, source: str = ""
+) -> bool:
+    """
+    Tell whether an object is what a digest is of.
+
+    Returns:
+        True also for an event that was enabled and is disabled, when its last time has passed: enabled
+        it would be executed at once, or dropped.
+    """
+    if digest(definition, database, source) == wanted:
+        return True
+    was_enabled = replace(definition, sql=enabled_event(definition.sql))
+    return definition.over and digest(was_enabled, database, source) == wanted
+
+
 async def list_views(session: Session, database: str) -> list[str]:
     """List the names of the views of a database."""
     rows = await session.texts(
@@ -196,13 +215,13 @@ class _Reader:
     async def routines(self) -> list[Definition]:
         """Read functions, procedures and packages."""
         listing = await self._session.texts(
-            "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"
+            "SELECT ROUTINE_TYPE, ROUTINE_NAME, ROUTINE_COMMENT FROM information_schema.ROUTINES"
             f" WHERE {same_name('ROUTINE_SCHEMA', self._database)}"
             " ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
         )
         kinds = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
         found = []
-        for kind_text, name in listing:
+        for kind_text, name, comment in listing:
             kind = kinds[kind_text.upper()]
             if not (row := await self._show(kind, name)):
                 continue
@@ -212,7 +231,9 @@ class _Reader:
                     f"the body of {kind} {self._database}.{name} is hidden from this user",
                     hint=f"GRANT {right} TO the user of BACKSTAY_DATABASE_URL;",
                 )
-            found.append(_definition(kind, name, row))
+            _, sql_mode, sql, *columns = row
+            exact = _with_comment(sql, comment, sql_mode)
+            found.append(_definition(kind, name, (name, sql_mode, exact, *columns)))
         return sorted(found, key=lambda definition: ROUTINE_KINDS.index(definition.entry.kind))
 
     async def triggers(self) -> list[Definition]:
@@ -231,15 +252,18 @@ class _Reader:
 
     async def events(self) -> list[Definition]:
         """Read events, if the server shows any."""
-        listing = await read_events(self._session, self._database, "EVENT_NAME")
+        columns = "EVENT_NAME, EVENT_COMMENT"
+        listing = await read_events(self._session, self._database, columns)
         if listing is None:
             await self._name_hidden_events()
         found = []
-        for (name,) in listing or ():
+        for name, comment in listing or ():
             if row := await self._show(ObjectKind.EVENT, name):
-                _, sql_mode, time_zone, *columns = row
-                made = _definition(ObjectKind.EVENT, name, (name, sql_mode, *columns))
-                found.append(replace(made, time_zone=time_zone))
+                _, sql_mode, time_zone, sql, *others = row
+                exact = _with_comment(sql, comment, sql_mode)
+                made = _definition(ObjectKind.EVENT, name, (name, sql_mode, exact, *others))
+                over = await is_over(self._session, made.sql, time_zone)
+                found.append(replace(made, time_zone=time_zone, over=over))
         return found
 
     async def _show(self, kind: ObjectKind, name: str) -> tuple[str, ...]:
@@ -289,6 +313,18 @@ async def read_trigger_tables(session: Session, database: str) -> dict[str, str]
     return {row[0]: row[1] for row in rows}
 
 
+async def is_over(session: Session, sql: str, time_zone: str) -> bool:
+    """Tell whether the last time of a CREATE EVENT has passed."""
+    until = last_time(sql)
+    if not until:
+        return False
+    zone = quote_text(time_zone)
+    return (
+        await session.scalar(f"SELECT CONVERT_TZ({until}, {zone}, '+00:00') <= UTC_TIMESTAMP()")
+        == "1"
+    )
+
+
 def _definition(
     kind: ObjectKind, name: str, row: Sequence[str], *, table: str = "", valid: bool = True
 ) -> Definition:
@@ -314,3 +350,23 @@ def _definition(
         collation=collation,
         database_collation=database_collation,
     )
+
+
+def _with_comment(sql: str, comment: str, sql_mode: str) -> str:
+    """
+    Write the comment of a routine or event for the session that makes it.
+
+    The server prints it with backslashes always, also where they are characters like others.
+
+    Args:
+        sql: From SHOW CREATE.
+        comment: What it says.
+        sql_mode: Of the session.
+
+    Returns:
+        The statement that gives this comment.
+    """
+    if "NO_BACKSLASH_ESCAPES" not in sql_mode:
+        return sql
+    plain = comment.replace("'", "''")
+    return sql.replace(f"COMMENT {printed(comment)}", f"COMMENT '{plain}'", 1)

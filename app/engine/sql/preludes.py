@@ -11,17 +11,16 @@ from app.engine.sql.quoting import quote
 _SESSION: Final = (
     b"SET NAMES utf8mb4, SESSION time_zone = '+00:00', SESSION foreign_key_checks = 0,"
     b" SESSION unique_checks = 0, SESSION sql_mode ="
-    b" 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION';\n"
+    b" 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION',"
+    b" SESSION div_precision_increment = 4, SESSION default_week_format = 0,"
+    b" SESSION lc_time_names = 'en_US';\n"
     b"/*M! SET SESSION check_constraint_checks = 0 */;\n"
 )
-# It takes a right to set, so only the tables that need it do.
-# Source: https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_restrict_fk_on_non_standard_key
-_LOOSE_KEYS: Final = b"/*!80400 SET SESSION restrict_fk_on_non_standard_key = 0 */;\n"
 _HISTORY: Final = b"/*M!101100 SET SESSION system_versioning_insert_history = 1 */;\n"
 
 
 def member_prelude(
-    database: str, *, single: bool, history: bool = False, loose_keys: bool = False
+    database: str, *, single: bool, history: bool = False, settings: str = ""
 ) -> list[Statement]:
     """
     Begin a member.
@@ -30,7 +29,7 @@ def member_prelude(
         database: Which one the member belongs to.
         single: Whether the file holds one database and so does not name it.
         history: Whether the member holds row versions of the past.
-        loose_keys: Whether its table has a foreign key on what is no unique key.
+        settings: What else its session needs, a SET without a terminator; may be empty.
 
     Returns:
         Statements for the mysql client; a load by this program passes them over.
@@ -38,7 +37,9 @@ def member_prelude(
     use = (
         [] if single else [Statement(StatementKind.DATABASE, f"USE {quote(database)};\n".encode())]
     )
-    text = _SESSION + _HISTORY * history + _LOOSE_KEYS * loose_keys
+    text = _SESSION + _HISTORY if history else _SESSION
+    if settings:
+        text += f"{settings};\n".encode()
     return [*use, Statement(StatementKind.TEXT, text)]
 
 
