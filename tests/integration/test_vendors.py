@@ -83,6 +83,25 @@ async def test_tables_without_transactions_wait_for_nobody(backstay, sql, databa
     assert mine - theirs in {0, 1}
 
 
+@pytest.mark.differs("mariadb", reason="it has no duality views")
+async def test_views_of_documents_come_back(backstay, sql, database):
+    """No ordinary view stands in for one, nor may use it."""
+    sql.script([
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))",
+        "INSERT INTO t VALUES (1, 'a'), (2, ' AS ')",
+        (
+            "CREATE JSON RELATIONAL DUALITY VIEW documents AS"
+            " SELECT JSON_DUALITY_OBJECT(WITH(INSERT) '_id': id, 'v': v) FROM t"
+        ),
+    ])
+
+    manifest = await backstay.round_trip(database)
+    sql.script(["DROP VIEW documents", "DELETE FROM t"])
+    await backstay.restore(manifest)
+
+    assert sql.run("SELECT data->>'$.v' AS v FROM documents ORDER BY 1") == [(" AS ",), ("a",)]
+
+
 DEPRECATED = ("ucs2", "utf8mb3", "macroman", "macce", "dec8", "hp8")
 
 
