@@ -47,6 +47,7 @@ class Flavor:
         loose_keys: Query of (database, child) of foreign keys on what is no unique key, where the server
             may refuse those.
         name_in_keys: Template that turns a name into what foreign_keys has.
+        tablespaces: Query of the tablespaces that a table may ask for by name; empty where there are none.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
         snapshot_rights: Global privileges without which the snapshot takes a lower rung, or lacks its
@@ -87,6 +88,7 @@ class Flavor:
     foreign_keys: str
     loose_keys: str
     name_in_keys: str
+    tablespaces: str
     unusable_index: str
     routine_right: str
     snapshot_rights: tuple[str, ...]
@@ -127,6 +129,7 @@ _MARIADB_10_6 = Flavor(
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
     loose_keys="",
     name_in_keys="CAST(CONVERT({} USING filename) AS BINARY)",
+    tablespaces="",
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
     snapshot_rights=("RELOAD", "BINLOG MONITOR", "PROCESS"),
@@ -176,6 +179,7 @@ _MYSQL_8_0 = Flavor(
     loose_keys="SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
     " WHERE UNIQUE_CONSTRAINT_NAME IS NULL",
     name_in_keys="{}",
+    tablespaces="SELECT NAME FROM information_schema.INNODB_TABLESPACES_BRIEF",
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
     snapshot_rights=("BACKUP_ADMIN", "RELOAD", "REPLICATION CLIENT", "PROCESS"),
