@@ -26,11 +26,15 @@ from app.engine.sql import ddl
 from app.engine.sql.ddl import tokens
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude
-from app.engine.sql.quoting import quote
+from app.engine.sql.quoting import quote, quote_text
 
 
 # For the mysql client, whose session has the server's own limit; 1 TiB.
 _ROOM_IN_MEMORY: Final = b"SET SESSION max_heap_table_size = 1099511627776;\n"
+
+# It takes a right to set, so only the tables that need it do.
+# Source: https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_restrict_fk_on_non_standard_key
+_LOOSE_KEYS: Final = b"/*!80400 SET SESSION restrict_fk_on_non_standard_key = 0 */;\n"
 
 
 class SchemaDump:
@@ -60,12 +64,15 @@ class SchemaDump:
         """
         with changed_table(table):
             printed, exact = await exact_definition(session, table)
+            is_loose = " FOREIGN KEY " in printed and await _has_loose_keys(session, table)
+        loose = [Statement(StatementKind.TEXT, _LOOSE_KEYS)] if is_loose else []
         self.printed[table.label] = printed
         sql = ddl.unqualify(exact, table.database) if self.single else exact
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
         what = kind.value.upper()
         statements = [
             *self.prelude(table),
+            *loose,
             Statement(
                 StatementKind.DROP,
                 f"DROP {what} IF EXISTS {quote(table.name)};\n".encode(),
@@ -138,6 +145,13 @@ class SchemaDump:
         # AUTO_INCREMENT moves with every insert; texts are taken apart only when they differ.
         if printed != known:
             _require_same(table, known, printed)
+
+
+async def _has_loose_keys(session: Session, table: Table) -> bool:
+    """Tell whether a table has a foreign key that the server may refuse to make again."""
+    query = session.flavor.loose_keys
+    child = f"CONSTRAINT_SCHEMA = {quote_text(table.database)} AND TABLE_NAME = {quote_text(table.name)}"
+    return bool(query) and bool(await session.texts(f"{query} AND {child}"))
 
 
 async def _require_columns(session: Session, table: Table) -> None:

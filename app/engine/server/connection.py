@@ -207,11 +207,12 @@ class Session:
         Read what the last statement warned about.
 
         Returns:
-            Code and text of each, without deprecations; the server keeps the first 1024, so rows are
+            Code and text of each, without harmless ones; the server keeps the first 1024, so rows are
             proven by what is read back, not by these.
         """
         found = [(int(row[1]), row[2]) for row in await self.texts("SHOW WARNINGS")]
-        return [(code, text) for code, text in found if code not in self.flavor.deprecations]
+        harmless = self.flavor.harmless
+        return [(code, text) for code, text in found if not harmless.match(f"{code} {text}")]
 
     async def texts(self, sql: str) -> list[tuple[str, ...]]:
         """
