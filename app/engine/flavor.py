@@ -51,6 +51,7 @@ class Flavor:
         history: Whether row versions of the past can be loaded again.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
+        schema_comment: Expression for the comment of a database in information_schema.SCHEMATA.
         replaces_routines: Whether CREATE OR REPLACE of a routine keeps the grants on it.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
@@ -78,9 +79,15 @@ class Flavor:
     history: bool
     roles_are_marked: bool
     prepared_ddl: bool
+    schema_comment: str
     replaces_routines: bool
     member_labels: str
     spoils_expressions: bool
+
+    @property
+    def has_schema_comments(self) -> bool:
+        """Tell whether a database can have a comment."""
+        return self.schema_comment != "''"
 
 
 # Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos, /grant (READ_ONLY ADMIN
@@ -108,6 +115,7 @@ _MARIADB_10_6 = Flavor(
     history=False,
     roles_are_marked=True,
     prepared_ddl=True,
+    schema_comment="SCHEMA_COMMENT",
     replaces_routines=True,
     # A variable of the column's type, which each member is assigned to.
     member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
@@ -148,6 +156,7 @@ _MYSQL_8_0 = Flavor(
     history=False,
     roles_are_marked=False,
     prepared_ddl=False,
+    schema_comment="''",
     replaces_routines=False,
     # The first SELECT gives a recursive query its types, and the numbers of the second become members.
     # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
@@ -225,6 +234,7 @@ LOAD_SESSION: Final = {
 }
 
 # Never backed up: the server makes them itself.
+# They are printed in small letters everywhere; `SYS` is another one where case counts.
 SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
 # What they show is kept elsewhere, or nowhere.
 VIRTUAL_SCHEMAS: Final = frozenset({"information_schema", "performance_schema"})
