@@ -163,7 +163,7 @@ class Dump:
             [schema.name for schema in self._plan.schemas],
             self._plan.tables,
         )
-        await self._find_sessions([sql for sql in with_rows if sql.stored])
+        await self._find_sessions([sql for sql in with_rows if sql.computes])
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
             self._progress.enter(Phase.DUMP)

@@ -85,6 +85,11 @@ class TableSql:
             integer_key=bool(key) and key[0].data_type in literals.INTEGER_TYPES,
         )
 
+    @property
+    def computes(self) -> bool:
+        """Tell whether the table has generated columns."""
+        return any(column.generated for column in self.table.entry.columns)
+
     def chunk(self, part: Range, *, as_hex: bool = False) -> str:
         """Return the query for the rows of a range, in one reply row of count, text and digest."""
         row = self.hex_row if as_hex else self.fast_row

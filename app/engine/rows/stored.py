@@ -1,7 +1,7 @@
 """
 Stored generated columns: which session computes them as they are.
 
-The server keeps their values with the rows, as the session that wrote a row computed them: `DATE(ts)` is
+The server keeps their values with the rows, and those of virtual ones in indexes, as the session that wrote a row computed them: `DATE(ts)` is
 a day of its time zone. A restore can only have them computed again. So a backup looks for a session that
 does it equally, and the manifest names what is special about it; a digest of the values proves the result.
 
@@ -25,7 +25,7 @@ from app.engine.rows.queries import TableSql
 from app.engine.server.connection import Session
 from app.engine.server.variables import literal
 from app.engine.sql import ddl
-from app.engine.sql.quoting import quote
+from app.engine.sql.quoting import quote, same_name
 from app.errors import PermissionDeniedError, StatementError
 
 
@@ -77,12 +77,17 @@ def _mode(modes: Iterator[str] | Sequence[str]) -> str:
     return ",".join((_BASE["sql_mode"], *modes))
 
 
+# As a restore's, but for dates that do not exist.
+_STRICTER_DATES: Final = tuple(
+    f"NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION{more}"
+    for more in ("", ",NO_ZERO_DATE,NO_ZERO_IN_DATE", ",NO_ZERO_DATE", ",NO_ZERO_IN_DATE")
+)
 # Which expressions ask a variable, and what else it may be.
 _FAMILIES: Final = (
     ("time_zone", ("unix",), ("SYSTEM", *_WHOLE_ZONES, *_ODD_ZONES)),
     ("div_precision_increment", ("/",), tuple(map(str, range(31)))),
     ("default_week_format", ("week",), tuple(map(str, range(1, 8)))),
-    ("sql_mode", ("",), tuple(_mode([mode]) for mode in _MODES)),
+    ("sql_mode", ("",), (*(_mode([mode]) for mode in _MODES), *_STRICTER_DATES)),
     ("lc_time_names", ("name", "format", "str_to_date"), _LOCALES),
 )
 
@@ -103,11 +108,17 @@ class Repeatable:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A column, and the condition for a row in which it is not what its expression gives now."""
+    """
+    A column, and the condition for a row in which it is not what its expression gives now.
+
+    Attributes:
+        source: What follows FROM, where the column is read from an index; else empty.
+    """
 
     column: str
     expression: str
     differs: str
+    source: str = ""
 
 
 async def find_session(session: Session, sql: TableSql, definition: str) -> Repeatable:
@@ -126,11 +137,13 @@ async def find_session(session: Session, sql: TableSql, definition: str) -> Repe
         DatabaseError: The server fails us.
     """
     await _set(session, _BASE)
+    indexed = await _indexed(session, sql)
     tests = [
         test
-        for column in sql.table.stored
-        if (test := _test(column, generated_expression(definition, column.name)))
-        and (await _count(session, [test], f"{sql.source} LIMIT 0"))[0] != _FAILED
+        for column in sql.table.entry.columns
+        if (column.stored or column.name in indexed)
+        and (test := _test(column, generated_expression(definition, column.name), indexed))
+        and (await _count(session, [test], sql.source, " LIMIT 0"))[0] != _FAILED
     ]
     found = await _search(session, sql, tests)
     await _set(session, {**_BASE, "sql_mode": DUMP_SESSION["sql_mode"]})
@@ -264,15 +277,47 @@ def _assignments(settings: Mapping[str, str]) -> str:
     return f"SET {', '.join(parts)}"
 
 
-async def _count(session: Session, tests: Sequence[_Test], source: str) -> list[int]:
+async def _indexed(session: Session, sql: TableSql) -> dict[str, str]:
+    """
+    Find indexes on virtual columns, which hold what the session of a row's writer computed.
+
+    Returns:
+        By column, a source of what is in the index as `backstay_value` beside the row.
+    """
+    entry, table = sql.table.entry, sql.table
+    virtual = {column.name for column in entry.columns if column.generated and not column.stored}
+    if not virtual or entry.index != "PRIMARY" or entry.history:
+        return {}
+    rows = await session.texts(
+        "SELECT COLUMN_NAME, MIN(INDEX_NAME) FROM information_schema.STATISTICS"
+        f" WHERE {same_name('TABLE_SCHEMA', table.database)} AND {same_name('TABLE_NAME', table.name)}"
+        " AND INDEX_TYPE = 'BTREE' AND SUB_PART IS NULL GROUP BY COLUMN_NAME"
+    )
+    keys = [f"{quote(name)} AS backstay_{number}" for number, name in enumerate(entry.key)]
+    joined = [f"t.{quote(name)} = i.backstay_{number}" for number, name in enumerate(entry.key)]
+    return {
+        column: f"(SELECT {', '.join([f'{quote(column)} AS backstay_value', *keys])} FROM {table.sql}"
+        f" FORCE INDEX ({quote(index)})) AS i STRAIGHT_JOIN {table.sql} AS t"
+        f" ON {' AND '.join(joined)}"
+        for column, index in rows
+        if column in virtual
+    }
+
+
+async def _count(
+    session: Session, tests: Sequence[_Test], source: str, tail: str = ""
+) -> list[int]:
     """Count for each test the rows that differ; as if all did where it cannot be computed."""
+    if len(tests) > 1 and any(test.source for test in tests):
+        return [(await _count(session, [test], source, tail))[0] for test in tests]
     sums = ", ".join(f"SUM({test.differs})" for test in tests)
+    query = f"SELECT {sums} FROM {tests[0].source or source}{tail}"
     try:
-        reply = await session.query(f"SELECT {sums} FROM {source}", redact=True, no_timeout=True)
+        reply = await session.query(query, redact=True, no_timeout=True)
     except StatementError:
         if len(tests) == 1:
             return [_FAILED]
-        return [(await _count(session, [test], source))[0] for test in tests]
+        return [(await _count(session, [test], source, tail))[0] for test in tests]
     return [int(value or 0) for value in reply.rows[0]] if reply.rows else [0] * len(tests)
 
 
@@ -281,11 +326,12 @@ def _sample(sql: TableSql) -> str:
     return f"(SELECT {names} FROM {sql.source} LIMIT {_SAMPLE_ROWS}) AS sample"
 
 
-def _test(column: ColumnEntry, expression: str) -> _Test | None:
+def _test(column: ColumnEntry, expression: str, indexed: Mapping[str, str]) -> _Test | None:
     """Make the condition under which a value is another than its expression gives."""
     if not expression:
         return None
-    name, kind = quote(column.name), column.data_type
+    source, kind = indexed.get(column.name, ""), column.data_type
+    name = "i.backstay_value" if source else quote(column.name)
     given = f"({expression})"
     if kind in _PLAIN:
         sign = "UNSIGNED" if "unsigned" in column.column_type or kind == "bit" else "SIGNED"
@@ -298,12 +344,13 @@ def _test(column: ColumnEntry, expression: str) -> _Test | None:
         pair = name, f"CAST({given} AS DECIMAL{digits})"
     elif kind in _DATES:
         digits = column.column_type[len(kind) :]
-        pair = name, f"CAST({given} AS {_DATES[kind]}{digits})"
+        # What is no date is NULL in a cast, and 0 where it is stored.
+        pair = f"NULLIF({name}, 0)", f"NULLIF(CAST({given} AS {_DATES[kind]}{digits}), 0)"
     elif kind == "float":
         pair = f"ROUND({name}, 5)", f"ROUND({given}, 5)"
     else:
         pair = name, given
-    return _Test(column.name, expression.lower(), f"NOT ({pair[0]} <=> {pair[1]})")
+    return _Test(column.name, expression.lower(), f"NOT ({pair[0]} <=> {pair[1]})", source)
 
 
 def generated_expression(sql: str, column: str) -> str:
