@@ -34,13 +34,22 @@ class Flavor:
         minimum: Oldest version whose behaviour this row describes.
         rungs: The consistency ladder, tried in order.
         exact_float: Template that turns a FLOAT into text without loss; `{}` is the column.
+        parsed_json: The text of a JSON value as it is once that text was loaded again; `{}` is the column.
+            Empty where JSON is kept as text.
         odd_ascii: Condition for other bytes than ASCII in a column; `{}` is the column.
         position: Statement whose first two columns are the binary log's file and position.
         gtid: Expression for the executed GTID set.
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
-        foreign_keys: Query of (child, parent) of InnoDB's foreign keys, as its files are named.
+        name_in_files: Template that turns a name into what table_ids has; empty where the server has no
+            function for that.
+        foreign_keys: Query of (child, parent) of InnoDB's foreign keys.
+        name_in_keys: Template that turns a name into what foreign_keys has.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
+        snapshot_rights: Global privileges without which the snapshot takes a lower rung, or lacks its
+            position.
+        skip_log_rights: Privileges of which one keeps a session out of the binary log; the first is advised.
+        session_right: Privilege to set the session variables that not everybody may; empty = none.
         definer_right: Privilege to make objects that run as somebody else.
         system_users: Query of (user, host, privilege that objects of this account need besides); empty
             where none needs one.
@@ -52,6 +61,9 @@ class Flavor:
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
         schema_comment: Expression for the comment of a database in information_schema.SCHEMATA.
+        repeated_charsets: Whether SHOW CREATE names, or does not name, a column's character set before
+            a collation of it, depending on how the table was made.
+        deprecations: Warnings that say nothing of what a statement does.
         replaces_routines: Whether CREATE OR REPLACE of a routine keeps the grants on it.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
@@ -63,13 +75,19 @@ class Flavor:
     minimum: tuple[int, int, int]
     rungs: tuple[Rung, ...]
     exact_float: str
+    parsed_json: str
     odd_ascii: str
     position: str
     gtid: str
     table_ids: str
+    name_in_files: str
     foreign_keys: str
+    name_in_keys: str
     unusable_index: str
     routine_right: str
+    snapshot_rights: tuple[str, ...]
+    skip_log_rights: tuple[str, ...]
+    session_right: str
     definer_right: str
     system_users: str
     absent_definer_right: str
@@ -80,6 +98,8 @@ class Flavor:
     roles_are_marked: bool
     prepared_ddl: bool
     schema_comment: str
+    repeated_charsets: bool
+    deprecations: frozenset[int]
     replaces_routines: bool
     member_labels: str
     spoils_expressions: bool
@@ -99,13 +119,19 @@ _MARIADB_10_6 = Flavor(
     minimum=(10, 6, 0),
     rungs=(Rung.BACKUP_STAGE, Rung.FLUSH_LOCK, Rung.LOCK_FREE, Rung.SINGLE),
     exact_float="CAST({} AS DOUBLE)",
+    parsed_json="",
     odd_ascii=r"CAST({} AS BINARY) RLIKE '[^\\x00-\\x7F]'",
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
+    name_in_files="CAST(CONVERT({} USING filename) AS BINARY)",
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
+    name_in_keys="CAST(CONVERT({} USING filename) AS BINARY)",
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
+    snapshot_rights=("RELOAD", "BINLOG MONITOR", "PROCESS"),
+    skip_log_rights=("BINLOG ADMIN", "SUPER"),
+    session_right="",
     definer_right="SET USER",
     system_users="",
     absent_definer_right="",
@@ -116,6 +142,8 @@ _MARIADB_10_6 = Flavor(
     roles_are_marked=True,
     prepared_ddl=True,
     schema_comment="SCHEMA_COMMENT",
+    repeated_charsets=False,
+    deprecations=frozenset(),
     replaces_routines=True,
     # A variable of the column's type, which each member is assigned to.
     member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
@@ -138,13 +166,19 @@ _MYSQL_8_0 = Flavor(
     minimum=(8, 0, 0),
     rungs=(Rung.INSTANCE_LOCK, Rung.FLUSH_LOCK, Rung.TABLE_LOCKS, Rung.SINGLE),
     exact_float="{} * 1e0",
+    parsed_json="CAST(CAST(CAST({} AS CHAR CHARACTER SET utf8mb4) AS JSON) AS CHAR CHARACTER SET utf8mb4)",
     odd_ascii="CAST({} AS BINARY) <> CAST(CONVERT({} USING utf8mb4) AS BINARY)",
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
+    name_in_files="",  # it keeps the character set `filename` to itself
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
+    name_in_keys="{}",
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
+    snapshot_rights=("BACKUP_ADMIN", "RELOAD", "REPLICATION CLIENT", "PROCESS"),
+    skip_log_rights=("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"),
+    session_right="SESSION_VARIABLES_ADMIN",
     definer_right="SET_USER_ID",
     system_users="SELECT u.User, u.Host, IFNULL(g.PRIV, '') FROM mysql.user AS u"
     " LEFT JOIN mysql.global_grants AS g"
@@ -157,6 +191,9 @@ _MYSQL_8_0 = Flavor(
     roles_are_marked=False,
     prepared_ddl=False,
     schema_comment="''",
+    repeated_charsets=True,
+    # Syntax or character set (1287), utf8 and utf8mb3 (3719, 3778), a collation of such a set (6414).
+    deprecations=frozenset({1287, 3719, 3778, 6414}),
     replaces_routines=False,
     # The first SELECT gives a recursive query its types, and the numbers of the second become members.
     # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
@@ -185,6 +222,9 @@ FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYS
 COMMON_SESSION: Final = {
     "time_zone": "+00:00",
     "sql_quote_show_create": "1",
+    # On, SHOW CREATE TABLE prints row formats that nobody asked for, or leaves out what somebody did.
+    "show_create_table_verbosity": "0",
+    "show_create_table_skip_secondary_engine": "0",
     "sql_auto_is_null": "0",
     "sql_select_limit": "18446744073709551615",
     "sql_safe_updates": "0",
@@ -224,6 +264,11 @@ LOAD_SESSION: Final = {
     "sql_require_primary_key": "0",
     "restrict_fk_on_non_standard_key": "0",
     "innodb_strict_mode": "0",
+    # Else tables get options that their definitions do not ask for.
+    "innodb_compression_default": "OFF",
+    "innodb_default_encryption_key_id": "1",
+    # A MEMORY table may have been filled under a larger limit than the global one. 1 TiB.
+    "max_heap_table_size": "1099511627776",
     # Else a TIMESTAMP without a default gets one.
     "explicit_defaults_for_timestamp": "1",
     # The value of this name; in capitals it would be the keyword, which means the global value.
@@ -232,6 +277,13 @@ LOAD_SESSION: Final = {
     "lock_wait_timeout": "60",
     "innodb_lock_wait_timeout": "60",
 }
+
+# Where a user may not set these, they stay: all that they can do then is to refuse a definition.
+REFUSING_VARIABLES: Final = frozenset({
+    "innodb_strict_mode",
+    "restrict_fk_on_non_standard_key",
+    "sql_require_primary_key",
+})
 
 # Never backed up: the server makes them itself.
 # They are printed in small letters everywhere; `SYS` is another one where case counts.

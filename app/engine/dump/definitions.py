@@ -13,6 +13,8 @@ that lock is of one table: its rows, what SHOW CREATE prints, its columns, and t
 Tables without rows of their own have nothing to be compared with; they are written beforehand.
 """
 
+from typing import Final
+
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
@@ -25,6 +27,10 @@ from app.engine.sql.ddl import tokens
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude
 from app.engine.sql.quoting import quote
+
+
+# For the mysql client, whose session has the server's own limit; 1 TiB.
+_ROOM_IN_MEMORY: Final = b"SET SESSION max_heap_table_size = 1099511627776;\n"
 
 
 class SchemaDump:
@@ -67,6 +73,8 @@ class SchemaDump:
             ),
             Statement(kind, f"{sql};\n".encode(), name=table.name),
         ]
+        if table.entry.engine == "MEMORY":
+            statements.insert(-1, Statement(StatementKind.TEXT, _ROOM_IN_MEMORY))
         if keys := self._unique_keys(table):
             # Until their session computes them, they may hold the same value twice.
             drops = ", ".join(f"DROP KEY {tokens(key)[1]}" for key in keys)
@@ -143,5 +151,7 @@ async def _require_columns(session: Session, table: Table) -> None:
 
 
 def _require_same(table: Table, known: str, printed: str) -> None:
-    if ddl.fingerprint(known, table.database) != ddl.fingerprint(printed, table.database):
+    if ddl.table_fingerprint(known, table.database) != ddl.table_fingerprint(
+        printed, table.database
+    ):
         raise changed_error(table, "its definition differs")

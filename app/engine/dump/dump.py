@@ -6,16 +6,23 @@ Dump: from a snapshot into a sink, on as many connections as the snapshot has.
    and the rows. All connections work on the same table; one without a usable key belongs to one.
 3. Proof, table by table: rows in the file = COUNT(*) in the same snapshot, and the definition is that
    of the table that was read (`app.engine.dump.definitions`).
-4. Objects: one member a database.
+4. Objects: one member of one database; of several, or with accounts, one a phase and database.
 
 Memory: each connection holds at most `_IN_FLIGHT` + 1 chunks of four times `chunk_bytes`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 
 from app.concurrency import share, together
-from app.domain.backups.manifest import DatabaseEntry, MemberKind, StatementKind, TableEntry
+from app.domain.backups.manifest import (
+    DatabaseEntry,
+    MemberKind,
+    ObjectEntry,
+    StatementKind,
+    TableEntry,
+)
 from app.domain.ports import MemberSink, Statement
 from app.domain.runs.progress import Phase, Progress
 from app.engine.dump.changes import changed_error, changed_table
@@ -24,10 +31,10 @@ from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
 from app.engine.rows.queries import TableSql
 from app.engine.rows.stored import Repeatable, find_session
-from app.engine.schema.accounts import account_statements
+from app.engine.schema.accounts import AccountScript, account_statements
 from app.engine.schema.databases import Schema
 from app.engine.schema.definitions import exact_definition
-from app.engine.schema.object_script import object_statements
+from app.engine.schema.object_script import Phases, object_phases
 from app.engine.schema.objects import Definition, read_objects
 from app.engine.schema.parsing import find_unparsable
 from app.engine.schema.tables import Table, read_tables
@@ -133,6 +140,7 @@ class Dump:
         self._sink = sink
         self._progress = progress
         self._schema = SchemaDump(sink, single=plan.single)
+        self._objects: dict[str, tuple[ObjectEntry, ...]] = {}
         self.warnings = [
             f"{name} in the data directory is no table of this server, and was left out"
             for name in plan.strays
@@ -171,12 +179,8 @@ class Dump:
             results = await rows.run(with_rows)
             self.warnings.extend(rows.warnings)
         self._progress.enter(Phase.OBJECTS)
-        if self._plan.accounts:
-            session = self._snapshot.sessions[0]
-            accounts, warnings = await account_statements(session)
-            self.warnings.extend(warnings)
-            await self._sink.append(MemberKind.OBJECTS, accounts)
-        return tuple([await self._write_objects(schema, results) for schema in self._plan.schemas])
+        await self._write_objects()
+        return tuple(self._database(schema, results) for schema in self._plan.schemas)
 
     async def _write_definitions(self, tables: Sequence[Table]) -> None:
         """Write what has no rows to read, sequences first because defaults name them."""
@@ -221,37 +225,65 @@ class Dump:
             if entries.get(table.ref) != table.entry:
                 raise changed_error(table, "its columns or keys differ")
 
-    async def _write_objects(
-        self,
-        schema: Schema,
-        results: dict[str, TableResult],
-    ) -> DatabaseEntry:
+    async def _write_objects(self) -> None:
+        """Write accounts, then the objects of all databases, and between them the rights on both."""
         session = self._snapshot.sessions[0]
+        accounts = AccountScript()
+        if self._plan.accounts:
+            accounts = await account_statements(session)
+            self.warnings.extend(accounts.warnings)
+            await self._write_accounts(accounts.made)
+        scripts = [(schema, await self._script(session, schema)) for schema in self._plan.schemas]
+        if self._plan.single and not accounts.grants:
+            # Nobody else's object waits for one of these: one member.
+            ((schema, phases),) = scripts
+            scripts = [(schema, (list(chain.from_iterable(phases)),))]
+        schemas = [schema for schema, _ in scripts]
+        placeholders, *later = [*zip_longest(*(phases for _, phases in scripts), fillvalue=()), ()]
+        await self._write_phase(schemas, placeholders)
+        await self._write_accounts(accounts.grants)
+        for phase in later:
+            await self._write_phase(schemas, phase)
+        await self._write_accounts(accounts.on_routines)
+
+    async def _write_accounts(self, statements: Sequence[Statement]) -> None:
+        if statements:
+            await self._sink.append(MemberKind.OBJECTS, statements)
+
+    async def _write_phase(
+        self, schemas: Sequence[Schema], phase: Sequence[Sequence[Statement]]
+    ) -> None:
+        """Write a member for each database that has something in a phase; a phase may be empty."""
+        for schema, statements in zip(schemas, phase, strict=False):
+            if statements:
+                prelude = member_prelude(schema.name, single=self._plan.single)
+                await self._sink.append(
+                    MemberKind.OBJECTS, [*prelude, *statements], database=schema.name
+                )
+
+    async def _script(self, session: Session, schema: Schema) -> Phases:
+        """Read the objects of a database; without any there is nothing to write."""
         found = await read_objects(session, schema)
         wanted = await self._without_unparsable(
             schema, [item for item in found.definitions if self._plan.wants(item, schema.name)]
         )
         if not self._plan.include:
             self.warnings += [f"{text}; it was left out" for text in found.unreadable]
-        entries = tuple(definition.entry for definition in wanted)
+        self._objects[schema.name] = tuple(definition.entry for definition in wanted)
         await self._write_for_client(schema)
         self.warnings += [
             f"view {schema.name}.{entry.name} cannot be used on this server either; "
             "its definition is kept"
-            for entry in entries
+            for entry in self._objects[schema.name]
             if not entry.valid
         ]
-        if wanted:
-            statements = object_statements(
-                wanted,
-                schema,
-                plain_names=self._plan.single,
-                prepared=self._flavor.prepared_ddl,
-            )
-            prelude = member_prelude(schema.name, single=self._plan.single)
-            await self._sink.append(
-                MemberKind.OBJECTS, [*prelude, *statements], database=schema.name
-            )
+        if not wanted:
+            return ()
+        return object_phases(
+            wanted, schema, plain_names=self._plan.single, prepared=self._flavor.prepared_ddl
+        )
+
+    def _database(self, schema: Schema, results: dict[str, TableResult]) -> DatabaseEntry:
         return DatabaseEntry(
             name=schema.name,
             charset=schema.charset,
@@ -262,7 +294,7 @@ class Dump:
                 for table in self._plan.tables
                 if table.database == schema.name
             ),
-            objects=entries,
+            objects=self._objects[schema.name],
         )
 
     async def _write_for_client(self, schema: Schema) -> None:
@@ -292,7 +324,7 @@ class Dump:
         return [definition for definition in definitions if definition not in unparsable]
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
-        definition = ddl.fingerprint(self._schema.printed[table.label], table.database)
+        definition = ddl.table_fingerprint(self._schema.printed[table.label], table.database)
         done = result or TableResult()
         repeatable = self._schema.repeatable.get(table.label, Repeatable())
         partial = table.entry.partial or ("" if self._plan.include_data else "rows not asked for")

@@ -286,7 +286,8 @@ async def _load_bulk(
     except StatementError:
         await session.query("ROLLBACK")
         return False
-    if reply.warnings or reply.affected != entry.rows:
+    refused = bool(reply.warnings and await session.warnings())
+    if refused or reply.affected != entry.rows:
         await session.query("ROLLBACK")
         return False
     await session.query("COMMIT")

@@ -111,11 +111,13 @@ async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGener
 
 async def _chunk(session: Session, sql: TableSql, part: Range) -> tuple[int, Chunk | None]:
     """Return the number of rows of a range, and the rows unless the reply was cut."""
-    rows, chunk = await _read(session, sql, part, as_hex=False)
+    rows, chunk = await _read(session, sql, part)
+    if chunk is not None and sql.parsed_row and literals.may_differ_parsed(chunk.body):
+        rows, chunk = await _read(session, sql, part, row=sql.parsed_row)
     if chunk is None or chunk.body.isascii() or not await _is_odd(session, sql, chunk):
         return rows, chunk
     valid = literals.is_utf8(chunk.body) or not await _has_invalid_text(session, sql, part)
-    rows, chunk = await _read(session, sql, part, as_hex=True)
+    rows, chunk = await _read(session, sql, part, row=sql.hex_row)
     return rows, None if chunk is None else replace(chunk, valid=valid)
 
 
@@ -134,18 +136,14 @@ async def _is_odd(session: Session, sql: TableSql, chunk: Chunk) -> bool:
 
 
 async def _read(
-    session: Session,
-    sql: TableSql,
-    part: Range,
-    *,
-    as_hex: bool,
+    session: Session, sql: TableSql, part: Range, *, row: str = ""
 ) -> tuple[int, Chunk | None]:
     """Return the number of rows of a range, and the rows, None when their text was cut."""
-    reply = await session.query(sql.chunk(part, as_hex=as_hex), redact=True)
+    reply = await session.query(sql.chunk(part, row=row), redact=True)
     count, body, digest = reply.rows[0]
     rows = int(count or 0)
-    if reply.warnings:
-        codes = {code for code, _ in await session.warnings()}
+    codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
+    if codes:
         if odd := codes - _CUT - _OPENED:
             raise StatementError(
                 f"{sql.table.label}: reading it raised warning {min(odd)}", errno=min(odd)

@@ -12,8 +12,9 @@ from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import fingerprint, printed, unqualify, utf8_only
+from app.engine.sql.events import enabled_event, last_time
 from app.engine.sql.headers import read_header
-from app.engine.sql.quoting import quote, same_name
+from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
 
@@ -38,6 +39,7 @@ class Definition:
         time_zone: Of an event, else empty.
         order: Of a trigger among those of the same moment, else empty.
         columns: Of a valid view.
+        over: Whether it is an event whose last time has passed.
     """
 
     entry: ObjectEntry
@@ -49,6 +51,7 @@ class Definition:
     time_zone: str = ""
     order: str = ""
     columns: tuple[str, ...] = ()
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,22 @@ def digest(definition: Definition, database: str, source: str = "") -> str:
         definition.order,
     )
     return fingerprint("\n".join(parts), database)
+
+
+def is_defined_as(
+    definition: Definition, wanted: str | None, database: str, source: str = ""
+) -> bool:
+    """
+    Tell whether an object is what a digest is of.
+
+    Returns:
+        True also for an event that was enabled and is disabled, when its last time has passed: enabled
+        it would be executed at once, or dropped.
+    """
+    if digest(definition, database, source) == wanted:
+        return True
+    was_enabled = replace(definition, sql=enabled_event(definition.sql))
+    return definition.over and digest(was_enabled, database, source) == wanted
 
 
 async def list_views(session: Session, database: str) -> list[str]:
@@ -243,7 +262,8 @@ class _Reader:
                 _, sql_mode, time_zone, sql, *others = row
                 exact = _with_comment(sql, comment, sql_mode)
                 made = _definition(ObjectKind.EVENT, name, (name, sql_mode, exact, *others))
-                found.append(replace(made, time_zone=time_zone))
+                over = await is_over(self._session, made.sql, time_zone)
+                found.append(replace(made, time_zone=time_zone, over=over))
         return found
 
     async def _show(self, kind: ObjectKind, name: str) -> tuple[str, ...]:
@@ -291,6 +311,18 @@ async def read_trigger_tables(session: Session, database: str) -> dict[str, str]
         f" WHERE {same_name('TRIGGER_SCHEMA', database)}"
     )
     return {row[0]: row[1] for row in rows}
+
+
+async def is_over(session: Session, sql: str, time_zone: str) -> bool:
+    """Tell whether the last time of a CREATE EVENT has passed."""
+    until = last_time(sql)
+    if not until:
+        return False
+    zone = quote_text(time_zone)
+    return (
+        await session.scalar(f"SELECT CONVERT_TZ({until}, {zone}, '+00:00') <= UTC_TIMESTAMP()")
+        == "1"
+    )
 
 
 def _definition(

@@ -26,6 +26,7 @@ from app.engine.flavor import (
     shows_others,
 )
 from app.engine.server.connection import Session
+from app.engine.sql.ddl import without_charsets, without_remarks
 from app.engine.sql.literals import can_bound
 from app.engine.sql.quoting import qualified, quote_text, same_name, same_names
 from app.errors import StatementError, UnsupportedObjectError
@@ -260,20 +261,19 @@ async def show_create(session: Session, table: Table) -> str:
     """
     Read the definition of a table or sequence.
 
-    MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: the
-    way to ours makes question marks of an emoji, and of anything under another introducer.
+    MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: on the
+    way to ours an emoji becomes a question mark, and so does anything under another introducer.
 
     Returns:
         What the server prints; bytes that are no UTF-8 as surrogate escapes.
     """
     query = f"SHOW CREATE {'SEQUENCE' if table.entry.sequence else 'TABLE'} {table.sql}"
     printed = (await session.texts(query))[0][1]
-    if "?" not in printed or not session.flavor.spoils_expressions:
-        return printed
-    await session.query("SET SESSION character_set_results = NULL")
-    as_it_is = (await session.texts(query))[0][1]
-    await session.query("SET SESSION character_set_results = utf8mb4")
-    return as_it_is
+    if "?" in printed and session.flavor.spoils_expressions:
+        await session.query("SET SESSION character_set_results = NULL")
+        printed = (await session.texts(query))[0][1]
+        await session.query("SET SESSION character_set_results = utf8mb4")
+    return without_charsets(printed) if session.flavor.repeated_charsets else printed
 
 
 async def _read_columns(
@@ -294,7 +294,7 @@ async def _read_columns(
         column = ColumnEntry(
             name=name,
             data_type=data_type.lower(),
-            column_type=column_type,
+            column_type=without_remarks(column_type),
             nullable=nullable.upper() == "YES",
             charset=charset,
             collation=collation,

@@ -36,6 +36,8 @@ MAKES: Final = {
     StatementKind.EVENT: frozenset({ObjectKind.EVENT}),
     StatementKind.ENABLE_EVENT: frozenset({ObjectKind.EVENT}),
 }
+LONG_AGO: Final = "SET SESSION timestamp = 1"
+NOW: Final = "SET SESSION timestamp = DEFAULT"
 VIEW_PLACEHOLDER: Final = "CREATE OR REPLACE VIEW "
 _NAME: Final = r"`(?:[^`]|``)+`"
 _MODE: Final = r"'(?P<mode>\w*(?:,\w+)*)'"
@@ -47,6 +49,7 @@ _SESSION_FORMS: Final = (
         rf" collation_connection = (?P<collation>\w+)(?:, {_ZONE})?",
         re.ASCII,
     ),
+    re.compile(rf"{LONG_AGO}|{NOW}"),
     re.compile(r"ALTER DATABASE COLLATE = '(?P<database>\w+)'", re.ASCII),
 )
 _DROP: Final = re.compile(

@@ -27,7 +27,7 @@ from app.engine.rows.drift import Drift, measure_drift
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import Schema, exists, list_tables
-from app.engine.schema.objects import digest, read_objects
+from app.engine.schema.objects import Definition, is_defined_as, read_objects
 from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Server, Session
 from app.engine.sql import ddl
@@ -179,7 +179,7 @@ class DryRuns:
         """Say what would become of one table of the backup."""
         if live is None:
             return TableForecast(load.target, entry.name, Action.CREATE, rows_then=entry.rows)
-        definition = ddl.fingerprint(await show_create(session, live), load.target)
+        definition = ddl.table_fingerprint(await show_create(session, live), load.target)
         drift = Drift(0, 0)
         can_compare = live.has_rows and entry.holds_rows and not misfits(load, entry, live)
         if can_compare and load.include_rows:
@@ -301,13 +301,13 @@ async def _count(session: Session, live: Table) -> int | None:
 
 async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]:
     wanted = {(entry.kind, entry.name): entry.definition_sha256 for entry in load.entry.objects}
-    live: dict[tuple[ObjectKind, str], str] = {}
+    live: dict[tuple[ObjectKind, str], Definition] = {}
     if await exists(session, load.target):
         tables = {entry.name for entry in load.entry.tables}
         schema = Schema(load.target, load.entry.charset, load.entry.collation)
         there = await read_objects(session, schema, only_triggers=not load.whole)
         live = {
-            (found.entry.kind, found.entry.name): digest(found, load.target, load.entry.name)
+            (found.entry.kind, found.entry.name): found
             for found in there.definitions
             if load.whole or found.entry.table in tables
         }
@@ -315,7 +315,7 @@ async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]
     for key, definition in wanted.items():
         present = live.get(key)
         actions[key] = Action.REPLACE if present else Action.CREATE
-        if present == definition:
+        if present and is_defined_as(present, definition, load.target, load.entry.name):
             actions[key] = Action.KEEP
     return [
         ObjectForecast(load.target, kind, name, actions[kind, name])

@@ -219,7 +219,7 @@ async def keep_definitions(session: Session, load: DatabaseLoad) -> tuple[Databa
     for entry in load.entry.tables:
         printed, exact = await exact_definition(session, live[entry.name])
         definitions[entry.name] = ddl.unqualify(exact, load.target)
-        digest = ddl.fingerprint(printed, load.target)
+        digest = ddl.table_fingerprint(printed, load.target)
         here = live[entry.name].entry
         tables.append(
             replace(
