@@ -31,8 +31,9 @@ from app.errors import PermissionDeniedError, StatementError
 
 Settings = tuple[tuple[str, str], ...]
 
-# Rows that candidates are tried on; the one that is chosen is tried on all.
-_SAMPLE_ROWS: Final = 200_000
+# Rows that candidates are tried on; the one that is chosen is tried on all, and if it fails there,
+# others on more.
+_SAMPLE_ROWS: Final = (5_000, 200_000)
 # Counted where the server refuses to compute an expression, such as a difference below 0.
 _FAILED: Final = 1 << 62
 _VARIABLES: Final = (
@@ -202,21 +203,36 @@ class _Search:
 
 
 async def _search(session: Session, sql: TableSql, tests: Sequence[_Test]) -> Repeatable:
-    whole = sql.source
-    first = await _count(session, tests, whole) if tests else []
+    first = await _count(session, tests, sql.source) if tests else []
     differing = [(test, rows) for test, rows in zip(tests, first, strict=True) if rows]
     if not differing:
         return Repeatable()
-    wanted, counts = [test for test, _ in differing], [rows for _, rows in differing]
-    sample = _sample(sql)
-    in_sample = await _count(session, wanted, sample)
-    if not all(in_sample):
-        sample, in_sample = whole, counts
-    search = _Search(session, wanted, in_sample)
+    found = Repeatable()
+    for limit in _SAMPLE_ROWS:
+        found = await _search_in(session, sql, tests, differing, limit)
+        if not found.unrepeatable:
+            break
+    return found
+
+
+async def _search_in(
+    session: Session,
+    sql: TableSql,
+    tests: Sequence[_Test],
+    differing: Sequence[tuple[_Test, int]],
+    limit: int,
+) -> Repeatable:
+    """Search in the first rows, and try what is found on all."""
+    wanted = [test for test, _ in differing]
+    source = _sample(sql, limit)
+    counts = await _count(session, wanted, source)
+    if not all(counts):
+        source, counts = sql.source, [rows for _, rows in differing]
+    search = _Search(session, wanted, counts)
     has_instants = any(column.data_type == "timestamp" for column in sql.table.entry.columns)
     hints = " ".join([*(test.expression for test in wanted), "unix" * has_instants])
-    settings = await search.run(sample, hints)
-    left = await _try(session, settings, tests, whole)
+    settings = await search.run(source, hints)
+    left = await _try(session, settings, tests, sql.source)
     wrong = {test.column for test, rows in zip(tests, left, strict=True) if rows}
     # A column that differs alike in every time zone may be one that is compared wrongly here.
     steady = {test.column for test in wanted} - search.zoned
@@ -321,9 +337,9 @@ async def _count(
     return [int(value or 0) for value in reply.rows[0]] if reply.rows else [0] * len(tests)
 
 
-def _sample(sql: TableSql) -> str:
+def _sample(sql: TableSql, limit: int) -> str:
     names = ", ".join(quote(column.name) for column in sql.table.entry.columns)
-    return f"(SELECT {names} FROM {sql.source} LIMIT {_SAMPLE_ROWS}) AS sample"
+    return f"(SELECT {names} FROM {sql.source} LIMIT {limit}) AS sample"
 
 
 def _test(column: ColumnEntry, expression: str, indexed: Mapping[str, str]) -> _Test | None:
