@@ -65,6 +65,7 @@ class Flavor:
         history: Whether row versions of the past can be loaded again.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
+        schema_comment: Expression for the comment of a database in information_schema.SCHEMATA.
         repeated_charsets: Whether SHOW CREATE names, or does not name, a column's character set before
             a collation of it, depending on how the table was made.
         harmless: Warnings, code and text, that say nothing of what a statement does.
@@ -105,11 +106,17 @@ class Flavor:
     history: bool
     roles_are_marked: bool
     prepared_ddl: bool
+    schema_comment: str
     repeated_charsets: bool
     harmless: re.Pattern[str]
     replaces_routines: bool
     member_labels: str
     spoils_expressions: bool
+
+    @property
+    def has_schema_comments(self) -> bool:
+        """Tell whether a database can have a comment."""
+        return self.schema_comment != "''"
 
 
 # Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos, /grant (READ_ONLY ADMIN
@@ -147,6 +154,7 @@ _MARIADB_10_6 = Flavor(
     history=False,
     roles_are_marked=True,
     prepared_ddl=True,
+    schema_comment="SCHEMA_COMMENT",
     repeated_charsets=False,
     harmless=re.compile(r"(?!)"),
     replaces_routines=True,
@@ -200,6 +208,7 @@ _MYSQL_8_0 = Flavor(
     history=False,
     roles_are_marked=False,
     prepared_ddl=False,
+    schema_comment="''",
     repeated_charsets=True,
     # Deprecated are syntax and character sets (1287), utf8 and utf8mb3 (3719, 3778), collations of such
     # sets (6414). Bytes that an 8-bit set does not define are kept (1300).
@@ -301,6 +310,7 @@ REFUSING_VARIABLES: Final = frozenset({
 })
 
 # Never backed up: the server makes them itself.
+# They are printed in small letters everywhere; `SYS` is another one where case counts.
 SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
 # What they show is kept elsewhere, or nowhere.
 VIRTUAL_SCHEMAS: Final = frozenset({"information_schema", "performance_schema"})

@@ -102,6 +102,7 @@ class ObjectSet:
         collation: Default of the database; empty = as it is.
         assumed: Collation that the database must have by default while the statements run, because
             triggers, routines and events remember it; empty = any.
+        comment: Of the database; None = as it is.
         grants: On routines among `entries`, which go when a routine is dropped.
     """
 
@@ -112,6 +113,7 @@ class ObjectSet:
     charset: str = ""
     collation: str = ""
     assumed: str = ""
+    comment: str | None = None
     grants: tuple[RoutineGrant, ...] = ()
 
 

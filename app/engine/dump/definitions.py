@@ -85,7 +85,8 @@ class SchemaDump:
         if keys := self._unique_keys(table):
             # Until their session computes them, they may hold the same value twice.
             drops = ", ".join(f"DROP KEY {tokens(key)[1]}" for key in keys)
-            text = f"ALTER TABLE {quote(table.name)} {drops};\n"
+            keep = "SET SESSION system_versioning_alter_history = KEEP;\n"
+            text = f"{keep * table.entry.history}ALTER TABLE {quote(table.name)} {drops};\n"
             statements.append(Statement(StatementKind.TEXT, text.encode()))
         if table.entry.sequence:
             position = await sequence_position(session, table)
@@ -115,14 +116,17 @@ class SchemaDump:
         begin, end = settings_sql(session)
         clauses = [f"ADD {key}" for key in self._unique_keys(table)]
         alter = ", ".join([*clauses, "FORCE", "ALGORITHM=COPY"])
+        if table.entry.history:
+            begin += ", SESSION system_versioning_alter_history = KEEP"
         return f"{begin};\nALTER TABLE {quote(table.name)} {alter};\n{end};\n"
 
     def _unique_keys(self, table: Table) -> list[str]:
-        """List the unique keys over stored columns that another session must compute."""
+        """List the unique keys over generated columns that another session must compute."""
         if self._session(table) == without_zone(self._session(table)):
             return []
         sql = ddl.utf8_only(self.printed[table.label])
-        return unique_keys_of(sql, [column.name for column in table.stored])
+        computed = [column.name for column in table.entry.columns if column.generated]
+        return unique_keys_of(sql, computed)
 
     async def write_or_prove(self, session: Session, table: Table) -> None:
         """

@@ -65,6 +65,7 @@ async def prove_definitions(
         wanted |= _wanted_positions(manifest, load)
     wanted = {key: definition for key, definition in wanted.items() if key[1] in names}
     there: _Inventory = {}
+    late: list[str] = []
 
     async def read(session: Session, ref: TableRef) -> None:
         table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
@@ -72,12 +73,19 @@ async def prove_definitions(
         there["table", table.name] = ddl.table_fingerprint(printed, database)
         if (literal := ddl.fingerprint(printed, database)) == wanted["table", table.name]:
             there["table", table.name] = literal  # as backups of earlier versions hold it
+        if ddl.counter_of(printed) < table.entry.counter:
+            late.append(table.name)
         if table.entry.sequence:
             position = await sequence_position(session, table)
             there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
 
     refs = await list_tables(sessions[0], database)
     await share([ref for ref in refs if ("table", ref.name) in wanted], sessions, read)
+    if late:
+        raise ProofFailedError(
+            f"the AUTO_INCREMENT of {load.target}.{min(late)} is lower than in the backup",
+            hint="What was restored is not kept: it would give numbers out a second time.",
+        )
     if found is not None:
         found |= {name: digest for (kind, name), digest in there.items() if kind == "table"}
     return await _compare(sessions[0], manifest, load, wanted, there)
@@ -140,6 +148,9 @@ async def prove_inventory(
     }
     if load.whole:
         wanted["database", load.target] = load.entry.collation
+        if live and session.flavor.has_schema_comments and "database comments" in manifest.covers:
+            wanted["comment of database", load.target] = load.entry.comment
+            there["comment of database", load.target] = schema.comment
     return await _compare(session, manifest, load, wanted, there)
 
 

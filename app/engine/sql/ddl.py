@@ -107,6 +107,15 @@ def fingerprint(sql: str, database: str) -> str:
     return hashlib.sha256(narrow.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def counter_of(sql: str) -> int:
+    """Return the AUTO_INCREMENT of a CREATE TABLE, 0 when it prints none."""
+    if not _AUTO_INCREMENT.search(sql):
+        return 0
+    texts = (part for part in tokens(sql) if part[0] not in "'\"`")
+    found = [match[0] for part in texts for match in [_AUTO_INCREMENT.search(part)] if match]
+    return int(found[-1].partition("=")[2]) if found else 0
+
+
 def table_fingerprint(sql: str, database: str) -> str:
     """Digest a CREATE TABLE in the same way, and without what the server only remarks."""
     return fingerprint(without_remarks(sql), database)

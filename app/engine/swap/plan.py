@@ -72,7 +72,7 @@ def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
     """Draft the swap that brings back what another one took away."""
     present = swap.present
     if not (swap.whole or swap.removed):  # such a swap did not change the database's default
-        present = replace(present, charset="", collation="")
+        present = replace(present, charset="", collation="", comment=None)
     return SwapDraft(
         target=swap.target,
         source=swap.kept,
