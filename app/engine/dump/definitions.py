@@ -72,8 +72,10 @@ class SchemaDump:
         if table.entry.engine == "MEMORY":
             statements.insert(-1, Statement(StatementKind.TEXT, _ROOM_IN_MEMORY))
         if table.entry.sequence:
-            position = await sequence_position(session, table)
-            statements.append(Statement(StatementKind.SEQUENCE, position, name=table.name))
+            statements += [
+                Statement(StatementKind.SEQUENCE, position, name=table.name)
+                for position in await sequence_position(session, table)
+            ]
         await self.sink.append(
             MemberKind.SCHEMA, statements, database=table.database, table=table.name
         )

@@ -51,6 +51,8 @@ class _Listed:
     data: dict[str, list[MemberEntry]]
 
 
+# What is changed can only be written to the binary log as rows.
+_ROWS_ONLY: Final = 1665
 # From this many rows on, building an index at once is faster than row by row.
 _DEFER_FROM_ROWS: Final = 10_000
 
@@ -138,8 +140,9 @@ class Load:
         """Create one table or sequence from its schema member."""
         own = await self._definition(load, entry, listed)
         if entry.sequence:
-            for text in own:
-                await session.query(text)
+            with about(f"{load.target}.{entry.name}"):
+                for text in own:
+                    await _put_sequence(session, text)
             return
         self._warn_of_directories(load, entry, own[0])
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
@@ -250,6 +253,17 @@ class Load:
             )
             queue = WorkQueue([loader.build_steps(table) for table in self._tables])
             await together(*(queue.work(session) for session in self._sessions))
+
+
+async def _put_sequence(session: Session, sql: str) -> None:
+    """Make a sequence, or send it on; where the binary log holds statements, this one goes as rows."""
+    try:
+        await session.query(sql)
+    except StatementError as exc:
+        if exc.errno != _ROWS_ONLY:
+            raise
+        await session.query("SET SESSION binlog_format = 'MIXED'")
+        await session.query(sql)
 
 
 def _listed(manifest: Manifest, load: DatabaseLoad) -> _Listed:

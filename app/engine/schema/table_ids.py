@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.engine.schema.tables import NO_STRAYS, Table, TableRef, read_refs
+from app.engine.schema.listing import NO_STRAYS
+from app.engine.schema.tables import Table, TableRef, read_refs
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote_text, same_names
 from app.errors import PermissionDeniedError, SnapshotError, StatementError

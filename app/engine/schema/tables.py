@@ -13,19 +13,15 @@ from typing import Final, TypeAlias
 
 from app.domain.backups.manifest import ColumnEntry, ServerEntry, TableEntry
 from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, Flavor
+from app.engine.schema.listing import NO_STRAYS, in_tables, list_elsewhere
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import without_remarks
 from app.engine.sql.literals import can_bound
 from app.engine.sql.patterns import matches
-from app.engine.sql.quoting import qualified, quote_text, same_name, same_names
+from app.engine.sql.quoting import qualified, same_names
 from app.errors import StatementError, TableNotFoundError, UnsupportedObjectError
 
 
-# What the server lists of its data directory although it never made it: `lost+found`, `.ssh`, a copied
-# `posts-old.frm`. Nobody can make or name a database or table like that.
-# Source: https://mariadb.com/kb/en/identifier-to-file-name-mapping/
-STRAY: Final = "#mysql50#"
-NO_STRAYS: Final = f"TABLE_NAME NOT LIKE '{STRAY}%'"
 _PERIOD: Final = frozenset({"ROW START", "ROW END"})
 _SIZES: Final = ", TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS, TABLE_COMMENT"
 # An index, and its rows of information_schema.STATISTICS.
@@ -216,38 +212,6 @@ async def _list(session: Session, scope: str, columns: str) -> list[tuple[str, .
         " AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
         " ORDER BY TABLE_SCHEMA, TABLE_NAME"
     )
-
-
-async def list_elsewhere(session: Session, scope: str = NO_STRAYS) -> list[TableRef]:
-    """
-    Name the tables whose rows another server has.
-
-    That of FEDERATED is asked for more than names and engine, and a dead one fails the whole query.
-
-    Args:
-        session: Any.
-        scope: Condition on information_schema.TABLES.
-
-    Returns:
-        Those, by name.
-    """
-    rows = await session.texts(
-        f"SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE {scope}"
-        f" AND ENGINE IN ({', '.join(map(quote_text, sorted(ROWLESS_ENGINES)))})"
-    )
-    return [TableRef(*row) for row in rows]
-
-
-def in_tables(tables: Sequence[TableRef], schema: str = "TABLE_SCHEMA") -> str:
-    """Return a condition for some tables, at least one."""
-    names = defaultdict(list)
-    for table in tables:
-        names[table.database].append(table.name)
-    parts = (
-        f"{same_name(schema, database)} AND {same_names('TABLE_NAME', found)}"
-        for database, found in names.items()
-    )
-    return f"({' OR '.join(parts)})"
 
 
 def choose(

@@ -43,7 +43,7 @@ _VERSION: Final = "version"
 
 class Session:
     """
-    One connection with a known state; not for two tasks at once.
+    One connection with a known state; not for two tasks at once, but for the one that keeps it awake.
 
     Attributes:
         connection_id: The server's number of it.
@@ -60,6 +60,9 @@ class Session:
         self.was_remembered = driver.login.was_remembered
         self._database = ""
         self._flavor: Flavor | None = None
+        self._turn = asyncio.Lock()
+        self._used_at = 0.0
+        self._closed = False
 
     @property
     def flavor(self) -> Flavor:
@@ -145,6 +148,13 @@ class Session:
     @asynccontextmanager
     async def _guarded(self, *, redact: bool, no_timeout: bool) -> AsyncIterator[None]:
         """Kill on the server what times out or is cancelled here, and translate what it refuses."""
+        async with self._turn:
+            async with self._translated(redact=redact, no_timeout=no_timeout):
+                yield
+            self._used_at = asyncio.get_running_loop().time()
+
+    @asynccontextmanager
+    async def _translated(self, *, redact: bool, no_timeout: bool) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(None if no_timeout else self._server.timeout_seconds):
                 yield
@@ -158,6 +168,22 @@ class Session:
         except (pymysql.err.Error, OSError, EOFError) as exc:
             error = translate(exc, redact=redact)
             raise error from exc
+
+    async def stay_awake(self, seconds: float) -> None:
+        """
+        Ask for something if nothing was asked for some time, so that nobody takes the connection for dead.
+
+        Raises:
+            AppError: The connection is gone, or does not answer in time.
+        """
+        quiet = asyncio.get_running_loop().time() - self._used_at
+        if self._closed or self._turn.locked() or quiet < seconds:
+            return
+        try:
+            await self.query("SELECT 1")
+        except AppError:
+            if not self._closed:
+                raise
 
     async def execute(
         self, sql: str | bytes, *, redact: bool = False, no_timeout: bool = False
@@ -208,6 +234,7 @@ class Session:
             DatabaseError: As for `query`; rows already seen are then not the whole answer.
         """
         driver, finished = self._driver, False
+        await self._turn.acquire()
         try:
             async with asyncio.timeout(self._server.timeout_seconds) as deadline:
                 loop = asyncio.get_running_loop()
@@ -227,9 +254,12 @@ class Session:
             if not finished:  # the driver would read the rest of the answer
                 await self._server.kill(self.connection_id)
                 driver.close()
+            self._used_at = asyncio.get_running_loop().time()
+            self._turn.release()
 
     async def close(self) -> None:
         """Close the connection; never raises."""
+        self._closed = True
         with suppress(SQLAlchemyError, pymysql.err.Error, OSError, RuntimeError):
             self._driver.close()
             await self._connection.invalidate()

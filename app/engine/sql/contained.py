@@ -108,20 +108,20 @@ class Contained:
 
 def require_sequence(statements: Sequence[str], name: str) -> None:
     """
-    Require a CREATE SEQUENCE, and the statement that puts it where it stood.
+    Require a CREATE SEQUENCE, and the statements that put it where it stood.
 
     Raises:
         UnsupportedObjectError: It is something else.
     """
     own = re.escape(quote(name))
-    forms = (
-        re.compile(rf"CREATE SEQUENCE {own} (?:[\w =-]|{_TEXT})+", re.ASCII | re.DOTALL),
-        re.compile(rf"INSERT INTO {own} VALUES \(-?\d+(?:, -?\d+)*\)"),
+    made = re.compile(rf"CREATE SEQUENCE {own} (?:[\w =-]|{_TEXT})+", re.ASCII | re.DOTALL)
+    put = re.compile(
+        rf"INSERT INTO {own} VALUES \(-?\d+(?:, -?\d+)*\)"
+        rf"|ALTER SEQUENCE {own} RESTART -?\d+|DO SETVAL\({own}, -?\d+, 0, \d+\)",
+        re.ASCII,
     )
-    whole = len(statements) == len(forms)
-    if not whole or not all(
-        form.fullmatch(sql) for form, sql in zip(forms, statements, strict=True)
-    ):
+    create, *positions = statements or [""]
+    if not made.fullmatch(create) or not positions or not all(map(put.fullmatch, positions)):
         _refuse(SavedStatement(StatementKind.SEQUENCE, "", name), "it is no plain sequence")
 
 

@@ -92,7 +92,7 @@ class Drills:
             await self._restorer.verify(state)
             await self._swaps.record(self._journal(plan, logged=logged))
             try:
-                load = await self._restorer.load(held, state, logged=logged)
+                load = await self._restorer.load(state, logged=logged)
                 state.warnings += [
                     f"foreign key {key.name} of {key.table} on {key.parent_database}.{key.parent}"
                     " was left out of the drill"

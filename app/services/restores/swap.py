@@ -41,6 +41,7 @@ from app.engine.schema.databases import (
 )
 from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.server.connection import Server, Session
+from app.engine.server.heartbeat import awake
 from app.engine.swap.plan import drop_obstacles, plan_swaps, reversed_draft
 from app.engine.swap.rename import (
     LOCK_SECONDS,
@@ -138,7 +139,8 @@ class Swaps:
             state["sql_log_bin"] = "0"
         async with self._server.session(state) as session:
             await take_locks(session, databases, seconds=seconds)
-            yield session
+            async with awake(session):
+                yield session
 
     # -- forward ----------------------------------------------------------------------------------
 
