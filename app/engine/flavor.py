@@ -243,6 +243,9 @@ ROWLESS_ENGINES: Final = frozenset(
     },
 )
 
+# Engines that take no value of a counter below the next one, so that is set by the rows themselves.
+ASCENDING_ENGINES: Final = frozenset({"ARCHIVE"})
+
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
 

@@ -18,6 +18,7 @@ from typing import Final
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
+from app.engine.flavor import ASCENDING_ENGINES
 from app.engine.schema.definitions import exact_definition, sequence_position
 from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Session
@@ -57,6 +58,8 @@ class SchemaDump:
         with changed_table(table):
             printed, exact = await exact_definition(session, table)
         self.printed[table.label] = printed
+        if table.entry.engine in ASCENDING_ENGINES:
+            exact = ddl.without_counter(exact)
         sql = ddl.unqualify(exact, table.database) if self.single else exact
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
         what = kind.value.upper()

@@ -28,7 +28,7 @@ from app.domain.ports import MemberSource
 from app.domain.restores.journal import ForeignKey
 from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Phase, Progress
-from app.engine.flavor import ROWLESS_ENGINES
+from app.engine.flavor import ASCENDING_ENGINES, ROWLESS_ENGINES
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.rows import LoadRules, RowLoader, TableLoad
 from app.engine.load.work_queue import WorkQueue
@@ -146,6 +146,8 @@ class Load:
             return
         self._warn_of_directories(load, entry, own[0])
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
+        if entry.engine in ASCENDING_ENGINES:  # older files hold the counter
+            own[0] = ddl.without_counter(own[0])
         staged = ddl.staged(own[0], defer_indexes=defer)
         if not await self._make(session, load, entry, staged.create):
             return

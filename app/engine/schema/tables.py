@@ -23,6 +23,10 @@ from app.errors import StatementError, TableNotFoundError, UnsupportedObjectErro
 
 
 _PERIOD: Final = frozenset({"ROW START", "ROW END"})
+# InnoDB's number of a row in full-text indexes, where a table has it as a column of its own: it takes
+# rows in this order only, once there is such an index.
+# Source: https://dev.mysql.com/doc/refman/8.4/en/innodb-fulltext-index.html
+DOCUMENT_ID: Final = "FTS_DOC_ID"
 _SIZES: Final = ", TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS, TABLE_COMMENT"
 # An index, and its rows of information_schema.STATISTICS.
 _Key: TypeAlias = tuple[str, list[tuple[str, ...]]]
@@ -348,6 +352,8 @@ def _table(
 def _with_key(entry: TableEntry, keys: list[_Key], *, partitioned: bool) -> TableEntry:
     """Choose the index to cut the table by: the first whose columns all make safe bounds."""
     by_name = {column.name: column for column in entry.columns}
+    if DOCUMENT_ID in by_name:
+        keys = sorted(keys, key=lambda key: key[1][0][3] != DOCUMENT_ID)
     for index, parts in keys:
         names = [part[3] for part in parts]
         whole = all(part[3] and not part[4] for part in parts)

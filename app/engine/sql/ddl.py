@@ -114,14 +114,19 @@ def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
 
 def fingerprint(sql: str, database: str) -> str:
     """Digest what SHOW CREATE prints, equal under another database name, counter and directory."""
-    plain = unqualify(without_directories(sql), database)
-    if _AUTO_INCREMENT.search(plain):
-        plain = "".join(
-            part if part[0] in "'\"`" else _AUTO_INCREMENT.sub("", part) for part in tokens(plain)
-        )
+    plain = without_counter(unqualify(without_directories(sql), database))
     # MariaDB prints characters beyond U+FFFF as question marks in some places.
     narrow = _ASTRAL.sub("?", plain)
     return hashlib.sha256(narrow.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def without_counter(sql: str) -> str:
+    """Drop the AUTO_INCREMENT of a CREATE TABLE, not of its column."""
+    if not _AUTO_INCREMENT.search(sql):
+        return sql
+    return "".join(
+        part if part[0] in "'\"`" else _AUTO_INCREMENT.sub("", part) for part in tokens(sql)
+    )
 
 
 def table_fingerprint(sql: str, database: str) -> str:
@@ -216,13 +221,16 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
     counter = next((_first_name(item) for item in items if _is_counter(item)), None)
     kept: list[str] = []
     groups: dict[str, list[str]] = {"KEY": [], "FULLTEXT": []}
+    has_document_id = any(item.startswith("`FTS_DOC_ID` ") for item in items)
     needed = _needed_at_once(items, counter)
     for index, item in enumerate(items):
         group = _group(item, unique=has_primary)
         if group == "FOREIGN":
             continue
         is_needed = group == "KEY" and index <= needed[_is_unique(item)]
-        if group is not None and defer_indexes and not is_needed:
+        # With a full-text index InnoDB takes rows by their document id only.
+        is_late = defer_indexes or (group == "FULLTEXT" and has_document_id)
+        if group is not None and is_late and not is_needed:
             groups[group].append(f"ADD {item}")
         else:
             kept.append(item)
