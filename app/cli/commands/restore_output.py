@@ -106,6 +106,7 @@ def _show_forecast(forecast: Forecast) -> None:
         ("Keys from outside", ", ".join(forecast.incoming_foreign_keys) or "none"),
         ("Restore", "would be refused, see below" if forecast.problems else "would pass"),
     ])
+    print_warnings(forecast.warnings)
     _show_problems(forecast.problems)
 
 

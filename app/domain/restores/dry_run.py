@@ -135,6 +135,7 @@ class Forecast:
         compared: Whether no missing right has hidden tables or objects.
         missing_rights: GRANT statements.
         incoming_foreign_keys: `database.table.constraint` of tables that stay, made again by a restore.
+        warnings: What is not in the backup, and what could not be found out here.
     """
 
     backup_id: BackupId
@@ -149,6 +150,7 @@ class Forecast:
     space: Space
     estimate: Estimate
     binary_log: str
+    warnings: tuple[str, ...]
     duration: float
 
 

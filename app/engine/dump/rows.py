@@ -18,14 +18,21 @@ from app.domain.runs.progress import Progress
 from app.engine.dump.changes import changed_table
 from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.snapshot import Snapshot
-from app.engine.rows.chunks import Chunk, LargeRow, chunk_statement, read_range, read_stream
+from app.engine.rows.chunks import (
+    Chunk,
+    LargeRow,
+    Piece,
+    chunk_statement,
+    read_range,
+    read_stream,
+)
 from app.engine.rows.large_rows import read_large_row, value_bytes
 from app.engine.rows.planner import Planner, build_planner
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema.tables import DOCUMENT_ID, Table
 from app.engine.server.connection import Session
 from app.engine.sql.key_ranges import Range
-from app.engine.sql.preludes import member_prelude
+from app.engine.sql.literals import may_lose_types
 from app.errors import SnapshotError
 
 
@@ -74,6 +81,7 @@ class _TableDump:
         active: Connections that read it now.
         ranges: How many were given out.
         seen_rows: Rows that were read.
+        changed_json: Rows whose JSON the file does not bring back as it is.
         result: What was written.
         proven_by: Ids of the connections whose rows are known to be of the definition that was written.
     """
@@ -85,6 +93,7 @@ class _TableDump:
     active: int = 0
     ranges: int = 0
     seen_rows: int = 0
+    changed_json: int = 0
     result: TableResult = field(default_factory=TableResult)
     proven_by: set[int] = field(default_factory=set)
 
@@ -218,6 +227,7 @@ class RowDump:
         async with aclosing(read_range(session, dump.sql, part)) as pieces:
             async for piece in pieces:
                 await self._write_definition(session, dump)
+                await self._count_changed(session, dump, piece)
                 if isinstance(piece, LargeRow):
                     await self._write_large(session, dump, piece)
                     rows += 1
@@ -246,6 +256,16 @@ class RowDump:
                 else:
                     dump.seen_rows += piece.rows
                     await self._write(dump, self._statement(dump, piece))
+        if dump.sql.changed_json:
+            await self._count_changed(session, dump, LargeRow(Range()))
+
+    async def _count_changed(self, session: Session, dump: _TableDump, piece: Piece) -> None:
+        """Count the rows of a piece whose JSON comes back with other numbers, or without its types."""
+        sql = dump.sql
+        if sql.changed_json and (isinstance(piece, LargeRow) or may_lose_types(piece.body)):
+            query = sql.count_changed_json(piece.part)
+            reply = await session.query(query, redact=True, no_timeout=True)
+            dump.changed_json += int(reply.rows[0][0] or 0)
 
     def _statement(self, dump: _TableDump, chunk: Chunk) -> Statement:
         """Make the statement of a chunk, and count it."""
@@ -303,6 +323,11 @@ class RowDump:
                     f"{dump.table.label}: read {dump.seen_rows} rows of {rows}",
                     hint="Report this; a backup with missing rows is never kept.",
                 )
+        if dump.changed_json:
+            self.warnings.append(
+                f"{dump.table.label}: {dump.changed_json} rows hold JSON that its text does not bring back"
+                " as it is: exact decimals become doubles; dates, times and binary values become strings"
+            )
         if dump.table.ref.is_unsafe:
             self._unsafe_left -= 1
             if not self._unsafe_left:
@@ -310,9 +335,7 @@ class RowDump:
         self._progress.finished_table(dump.table.label)
 
     def _prelude(self, dump: _TableDump) -> list[Statement]:
-        return member_prelude(
-            dump.table.database, single=self._schema.single, history=dump.table.entry.history
-        )
+        return self._schema.prelude(dump.table)
 
     def _warn_invalid(self, dump: _TableDump) -> None:
         text = (

@@ -17,8 +17,9 @@ from app.engine.flavor import version_number
 from app.engine.schema.databases import Schema, list_tables, read_schemas
 from app.engine.schema.definitions import sequence_digests
 from app.engine.schema.objects import digest, is_defined_as, read_objects
-from app.engine.schema.tables import Table, TableRef, read_server, show_create
+from app.engine.schema.tables import Table, TableRef, show_create
 from app.engine.server.connection import Session
+from app.engine.server.description import read_server
 from app.engine.sql import ddl
 from app.errors import ProofFailedError
 

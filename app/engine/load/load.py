@@ -32,6 +32,7 @@ from app.engine.flavor import ASCENDING_ENGINES, ROWLESS_ENGINES
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.rows import LoadRules, RowLoader, TableLoad
 from app.engine.load.work_queue import WorkQueue
+from app.engine.rows.stored import computing
 from app.engine.schema import foreign_keys
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
@@ -148,9 +149,12 @@ class Load:
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
         if entry.engine in ASCENDING_ENGINES:  # older files hold the counter
             own[0] = ddl.without_counter(own[0])
-        staged = ddl.staged(own[0], defer_indexes=defer)
-        if not await self._make(session, load, entry, staged.create):
-            return
+        # Until their session computes them, stored columns may hold the same value twice.
+        again = bool(entry.session)
+        staged = ddl.staged(own[0], defer_indexes=defer or again, unique_too=again)
+        async with computing(session, entry.session):  # some are taken in their mode only
+            if not await self._make(session, load, entry, staged.create):
+                return
         table = TableLoad(
             database=load.place,
             target=load.target,
@@ -196,8 +200,8 @@ class Load:
         elif not own or not own[0].startswith(f"CREATE TABLE {quote(entry.name)} ("):
             raise ManifestError(f"{load.entry.name}.{entry.name} has no definition of its own")
         sql = load.definitions.get(entry.name, own[0])
-        own[0] = ddl.with_sequences_of(sql, load.target, own=listed.names)
-        if ddl.has_sequences(sql):
+        own[0] = references.with_sequences_of(sql, load.target, own=listed.names)
+        if references.has_sequences(sql):
             self.unfinished.add(entry.name)
         return own
 

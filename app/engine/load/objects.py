@@ -11,14 +11,15 @@ from dataclasses import replace
 from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
-from app.domain.restores.journal import ObjectSet, SavedStatement
+from app.domain.restores.journal import ObjectSet, RoutineGrant, SavedStatement
 from app.engine.load.archived import EXECUTED, kinds_of, object_key, plain_text
 from app.engine.schema.databases import Schema, read_schemas
-from app.engine.schema.object_script import object_statements
+from app.engine.schema.object_script import RESET, object_statements
 from app.engine.schema.objects import is_defined_as, read_objects
+from app.engine.schema.routine_grants import ensure_grants, read_routine_grants
 from app.engine.server.connection import Session
 from app.engine.server.errors import about
-from app.engine.sql.contained import LONG_AGO, contain
+from app.engine.sql.contained import LONG_AGO, contain, or_replace
 from app.engine.sql.events import last_time
 from app.engine.sql.quoting import qualified, quote, quote_text
 from app.errors import PermissionDeniedError, StatementError
@@ -60,14 +61,25 @@ async def read_live_objects(
         for statement in statements
         if statement.kind in EXECUTED
     ]
+    entries = tuple(definition.entry for definition in definitions)
+    grants = await read_routine_grants(session, database) if tables is None else ()
     return ObjectSet(
         source=database,
-        entries=tuple(definition.entry for definition in definitions),
+        entries=entries,
         statements=contain(saved, database).statements,
         charset=schema.charset,
         collation=schema.collation,
         assumed=schema.collation,
+        grants=grants_on(entries, grants or ()),
     )
+
+
+def grants_on(
+    entries: Sequence[ObjectEntry], grants: Iterable[RoutineGrant]
+) -> tuple[RoutineGrant, ...]:
+    """Return the grants on routines that are among some objects."""
+    routines = {(entry.kind, entry.name.lower()) for entry in entries}
+    return tuple(grant for grant in grants if (grant.kind, grant.name.lower()) in routines)
 
 
 async def apply_objects(
@@ -110,7 +122,51 @@ async def apply_objects(
     change = _ObjectChange(session, database, wanted, events)
     await change.compare(schema)
     await change.drop_unwanted()
-    return await change.create_missing(schema, enable_events=enable_events)
+    warnings = await change.create_missing(schema, enable_events=enable_events)
+    return [*warnings, *await ensure_grants(session, database, wanted.grants)]
+
+
+async def apply_together(
+    session: Session,
+    wanted: Sequence[tuple[str, ObjectSet]],
+    *,
+    enable_events: bool = True,
+) -> list[str]:
+    """
+    Bring several databases to their wanted objects, which may use those of the others.
+
+    A database whose objects miss some of another is tried again when that one has them, or has what
+    stands in for them.
+
+    Args:
+        session: As for `apply_objects`.
+        wanted: Each database with its objects.
+        enable_events: As for `apply_objects`.
+
+    Returns:
+        Warnings, as of `apply_objects`.
+
+    Raises:
+        StatementError: The server refused, after nothing more could be done for any of them.
+        DatabaseError: The connection is lost, or a right is missing.
+        UnsupportedObjectError: A statement could work on another database.
+    """
+    warnings: list[str] = []
+    pending = list(wanted)
+    for tries_left in range(len(pending), -1, -1):
+        refused = []
+        for database, objects in pending:
+            try:
+                warnings += await apply_objects(
+                    session, database, objects, enable_events=enable_events
+                )
+            except StatementError:
+                if not tries_left or len(wanted) == 1:
+                    raise
+                refused.append((database, objects))
+                await session.query(RESET)
+        pending = refused
+    return warnings
 
 
 async def _set_default_collation(session: Session, database: str, collation: str) -> None:
@@ -159,6 +215,12 @@ class _ObjectChange:
         self._done -= {
             key for key, entry in self._live.items() if entry.table and entry.table in torn
         }
+        # A package goes with its body.
+        self._done -= {
+            (ObjectKind.PACKAGE_BODY, name)
+            for kind, name in wanted.keys() - self._done
+            if kind is ObjectKind.PACKAGE
+        }
 
     async def drop_unwanted(self) -> None:
         """Drop what is unwanted, and triggers that are to be made again."""
@@ -203,13 +265,22 @@ class _ObjectChange:
                 statement.kind is not StatementKind.ENABLE_EVENT
                 or (enable_events and statement.name not in self._unparsable)
             ):
-                if drop:
-                    await self._session.query(drop, no_timeout=True)
+                warnings += await self._replace(statement, drop)
                 drop = ""
-                warnings += await self._create(statement)
             else:
                 drop = ""
         return warnings
+
+    async def _replace(self, statement: SavedStatement, drop: str) -> list[str]:
+        """Create an object in the place of one that may be there; grants on that stay where they can."""
+        is_routine = ObjectKind.FUNCTION in kinds_of(statement)
+        if is_routine and self._session.flavor.replaces_routines:
+            if statement.sql.startswith("DROP FUNCTION "):  # of a stand-in
+                return []
+            return await self._create(replace(statement, sql=or_replace(statement.sql)))
+        if drop:
+            await self._session.query(drop, no_timeout=True)
+        return await self._create(statement)
 
     async def _create(self, statement: SavedStatement) -> list[str]:
         label = f"{self._database}.{statement.name}"

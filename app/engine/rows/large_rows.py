@@ -17,7 +17,6 @@ from app.engine.rows.chunks import LargeRow
 from app.engine.rows.queries import TableSql
 from app.engine.server.connection import Session
 from app.engine.sql import literals
-from app.engine.sql.quoting import quote
 from app.errors import SnapshotError, UnsupportedObjectError
 
 
@@ -64,7 +63,7 @@ async def read_large_row(
     for number, value in enumerate(values, 1):
         variable = f"@backstay_{number}"
         variables[value.column.name] = _reference(variable, value.column)
-        async for piece in _pieces(session, variable, value, tail):
+        async for piece in _pieces(session, sql.select, variable, value, tail):
             yield piece
     yield await _insert(session, sql, row, variables, tail)
     names = [f"@backstay_{number} = NULL" for number in range(1, len(values) + 1)]
@@ -77,11 +76,9 @@ async def _large_values(session: Session, sql: TableSql, tail: str) -> list[_Val
     columns = [column for column in sql.columns if column.data_type in literals.SLICED_TYPES]
     if not columns:
         return []
-    sizes = ", ".join(
-        f"CHAR_LENGTH({quote(column.name)}), OCTET_LENGTH({quote(column.name)})"
-        for column in columns
-    )
-    rows = (await session.query(f"SELECT {sizes} {tail}", redact=True)).rows
+    texts = [literals.text_of(column, session.flavor) for column in columns]
+    sizes = ", ".join(f"CHAR_LENGTH({text}), OCTET_LENGTH({text})" for text in texts)
+    rows = (await session.query(f"{sql.select} {sizes} {tail}", redact=True)).rows
     if len(rows) != 1:
         raise SnapshotError(f"{sql.table.label}: a row is gone")
     numbers = [int(value or 0) for value in rows[0]]
@@ -98,18 +95,21 @@ async def _large_values(session: Session, sql: TableSql, tail: str) -> list[_Val
 
 
 def _reference(variable: str, column: ColumnEntry) -> str:
-    return f"CONVERT({variable} USING {column.charset})" if column.charset else variable
+    # MySQL refuses JSON from a variable of bytes; see hazard 34.
+    charset = "utf8mb4" if column.data_type == "json" else column.charset
+    return f"CONVERT({variable} USING {charset})" if charset else variable
 
 
 async def _pieces(
     session: Session,
+    select: str,
     variable: str,
     value: _Value,
     tail: str,
 ) -> AsyncIterator[Statement]:
-    name = quote(value.column.name)
+    text = literals.text_of(value.column, session.flavor)
     for begin in range(1, value.units + 1, _SLICE_UNITS):
-        query = f"SELECT HEX(SUBSTRING({name}, {begin}, {_SLICE_UNITS})) {tail}"
+        query = f"{select} HEX(SUBSTRING({text}, {begin}, {_SLICE_UNITS})) {tail}"
         part = await session.scalar(query)
         if not part:
             raise SnapshotError(
@@ -117,8 +117,8 @@ async def _pieces(
                 hint="Raise max_allowed_packet of the server to 4 MiB or more.",
             )
         literal = f"X'{part}'"
-        text = literal if begin == 1 else f"CONCAT({variable}, {literal})"
-        yield Statement(StatementKind.PIECE, f"SET {variable} = {text};\n".encode())
+        whole = literal if begin == 1 else f"CONCAT({variable}, {literal})"
+        yield Statement(StatementKind.PIECE, f"SET {variable} = {whole};\n".encode())
 
 
 async def _insert(
@@ -136,8 +136,10 @@ async def _insert(
             sql.columns, literals.hex_rows(sql.columns, session.flavor), strict=True
         )
     ]
-    rows = (await session.query(f"SELECT {literals.row(texts)} {tail}", redact=True)).rows
-    body = rows[0][0] if rows else None
+    digest = f"SHA2({sql.stored}, 256)" if sql.stored else "''"
+    query = f"{sql.select} {literals.row(texts)}, {digest} {tail}"
+    rows = (await session.query(query, redact=True)).rows
+    body, stored = rows[0] if rows else (None, None)
     if body is None:
         raise SnapshotError(f"{sql.table.label}: a large row cannot be read in slices")
     return Statement(
@@ -147,6 +149,7 @@ async def _insert(
         lower=row.part.lower,
         upper=row.part.upper,
         sliced=True,
+        stored_sha256=(stored or b"").decode(),
     )
 
 

@@ -81,12 +81,12 @@ async def count_hidden(session: Session, databases: Sequence[str], seen: Iterabl
     Raises:
         PermissionDeniedError: PROCESS is missing.
     """
-    own = {
-        await session.scalar(f"SELECT CAST(CONVERT({quote_text(name)} USING filename) AS BINARY)")
-        for name in databases
-    }
+    query = session.flavor.name_in_keys
+    own = tuple([
+        f"{await session.scalar(f'SELECT {query.format(quote_text(name))}')}/" for name in databases
+    ])
     every = sum(
-        parent.partition("/")[0] in own and child.partition("/")[0] not in own
+        parent.startswith(own) and not child.startswith(own)
         for child, parent in await session.texts(session.flavor.foreign_keys)
     )
     visible = sum(

@@ -8,10 +8,10 @@ views used by functions wait for each other.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, TypeAlias
 
 from app.domain.backups.manifest import ObjectKind, StatementKind
 from app.domain.ports import Statement
@@ -23,7 +23,7 @@ from app.engine.sql.events import disabled_event, last_time
 from app.engine.sql.quoting import quote, quote_text
 
 
-_RESET: Final = (
+RESET: Final = (
     b"SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,"
     b"NO_ENGINE_SUBSTITUTION', SESSION time_zone = '+00:00';\n"
 )
@@ -35,15 +35,21 @@ _CLIENT_MARKS: Final = ("--", "#", "/*", "\r")
 _LARGEST: Final = {"utf8": "\uffff", "utf8mb3": "\uffff", "utf8mb4": "\U0010ffff"}
 
 
-def object_statements(
+Phases: TypeAlias = tuple[Sequence[Statement], ...]
+
+
+def object_phases(
     definitions: Sequence[Definition],
     schema: Schema,
     *,
     plain_names: bool,
     prepared: bool,
-) -> list[Statement]:
+) -> Phases:
     """
     Write the objects of one database.
+
+    Of several databases, each phase of all comes before the next one of any: views and routines may use
+    those of the others.
 
     Args:
         definitions: From `read_objects`.
@@ -53,23 +59,38 @@ def object_statements(
         prepared: Whether the server prepares any CREATE from a variable.
 
     Returns:
-        Statements in the order in which they load.
+        Placeholders of views; routines, and stubs of functions that use views; views; those
+        functions; triggers and events. Each phase may be empty.
     """
     write = _Writer(schema, plain_names=plain_names, prepared=prepared)
     views = [definition for definition in definitions if definition.entry.kind is ObjectKind.VIEW]
     routines = [definition for definition in definitions if definition.entry.kind in ROUTINE_KINDS]
     events = [definition for definition in definitions if definition.entry.kind is ObjectKind.EVENT]
-    return [
-        *(_placeholder(view) for view in views if view.entry.valid),
-        *write.routines(routines, views),
-        *chain.from_iterable(
-            write.compound(definition, StatementKind.TRIGGER, definition.sql)
-            for definition in definitions
-            if definition.entry.kind is ObjectKind.TRIGGER
-        ),
-        *write.events(events),
-        Statement(StatementKind.SESSION, _RESET),
-    ]
+    stubs = {routine.entry.name: stub for routine in routines if (stub := _stub(routine, views))}
+    triggers = chain.from_iterable(
+        write.compound(definition, StatementKind.TRIGGER, definition.sql)
+        for definition in definitions
+        if definition.entry.kind is ObjectKind.TRIGGER
+    )
+    return (
+        [_placeholder(view) for view in views if view.entry.valid],
+        list(write.routines(routines, stubs)),
+        list(chain.from_iterable(map(write.view, _by_need(views)))),
+        list(write.real(routine for routine in routines if routine.entry.name in stubs)),
+        [*triggers, *write.events(events), Statement(StatementKind.SESSION, RESET)],
+    )
+
+
+def object_statements(
+    definitions: Sequence[Definition],
+    schema: Schema,
+    *,
+    plain_names: bool,
+    prepared: bool,
+) -> list[Statement]:
+    """Write the objects of one database, all phases in their order; arguments as above."""
+    phases = object_phases(definitions, schema, plain_names=plain_names, prepared=prepared)
+    return list(chain.from_iterable(phases))
 
 
 def _stub(routine: Definition, views: Sequence[Definition]) -> str:
@@ -125,23 +146,20 @@ class _Writer:
     prepared: bool
 
     def routines(
-        self, routines: Sequence[Definition], views: Sequence[Definition]
+        self, routines: Sequence[Definition], stubs: Mapping[str, str]
     ) -> Iterator[Statement]:
-        """Write routines and, between the stubs of functions and the functions, the views."""
-        stubs = {
-            routine.entry.name: stub for routine in routines if (stub := _stub(routine, views))
-        }
+        """Write routines, or what stands in for some of them."""
         for routine in routines:
             stub = stubs.get(routine.entry.name, "")
             kind = StatementKind.PLACEHOLDER if stub else StatementKind.ROUTINE
             yield from self.compound(routine, kind, stub or routine.sql)
-        for view in _by_need(views):
-            yield from self.view(view)
-        for routine in routines:
-            if routine.entry.name in stubs:
-                drop = f"DROP FUNCTION {quote(routine.entry.name)};\n".encode()
-                yield Statement(StatementKind.PLACEHOLDER, drop, name=routine.entry.name)
-                yield from self.compound(routine, StatementKind.ROUTINE, routine.sql)
+
+    def real(self, functions: Iterable[Definition]) -> Iterator[Statement]:
+        """Write functions in the place of what stood in for them."""
+        for function in functions:
+            drop = f"DROP FUNCTION {quote(function.entry.name)};\n".encode()
+            yield Statement(StatementKind.PLACEHOLDER, drop, name=function.entry.name)
+            yield from self.compound(function, StatementKind.ROUTINE, function.sql)
 
     def events(self, events: Sequence[Definition]) -> Iterator[Statement]:
         """Write events so that none fires before the last of everything is there."""
@@ -207,7 +225,7 @@ class _Writer:
         name = entry.name
         variable = self.prepared and not _is_plain(definition, sql)
         if variable:
-            yield Statement(StatementKind.SESSION, _RESET)
+            yield Statement(StatementKind.SESSION, RESET)
             text = f"SET @backstay_sql = {quote_text(sql)};\n"
             yield Statement(StatementKind.SESSION, text.encode())
         yield Statement(StatementKind.SESSION, _session(definition).encode())

@@ -11,7 +11,7 @@ from typing import Final
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import fingerprint, unqualify, utf8_only
+from app.engine.sql.ddl import fingerprint, printed, unqualify, utf8_only
 from app.engine.sql.events import enabled_event, last_time
 from app.engine.sql.headers import read_header
 from app.engine.sql.quoting import quote, quote_text, same_name
@@ -215,13 +215,13 @@ class _Reader:
     async def routines(self) -> list[Definition]:
         """Read functions, procedures and packages."""
         listing = await self._session.texts(
-            "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"
+            "SELECT ROUTINE_TYPE, ROUTINE_NAME, ROUTINE_COMMENT FROM information_schema.ROUTINES"
             f" WHERE {same_name('ROUTINE_SCHEMA', self._database)}"
             " ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
         )
         kinds = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
         found = []
-        for kind_text, name in listing:
+        for kind_text, name, comment in listing:
             kind = kinds[kind_text.upper()]
             if not (row := await self._show(kind, name)):
                 continue
@@ -231,7 +231,9 @@ class _Reader:
                     f"the body of {kind} {self._database}.{name} is hidden from this user",
                     hint=f"GRANT {right} TO the user of BACKSTAY_DATABASE_URL;",
                 )
-            found.append(_definition(kind, name, row))
+            _, sql_mode, sql, *columns = row
+            exact = _with_comment(sql, comment, sql_mode)
+            found.append(_definition(kind, name, (name, sql_mode, exact, *columns)))
         return sorted(found, key=lambda definition: ROUTINE_KINDS.index(definition.entry.kind))
 
     async def triggers(self) -> list[Definition]:
@@ -250,14 +252,16 @@ class _Reader:
 
     async def events(self) -> list[Definition]:
         """Read events, if the server shows any."""
-        listing = await read_events(self._session, self._database, "EVENT_NAME")
+        columns = "EVENT_NAME, EVENT_COMMENT"
+        listing = await read_events(self._session, self._database, columns)
         if listing is None:
             await self._name_hidden_events()
         found = []
-        for (name,) in listing or ():
+        for name, comment in listing or ():
             if row := await self._show(ObjectKind.EVENT, name):
-                _, sql_mode, time_zone, *columns = row
-                made = _definition(ObjectKind.EVENT, name, (name, sql_mode, *columns))
+                _, sql_mode, time_zone, sql, *others = row
+                exact = _with_comment(sql, comment, sql_mode)
+                made = _definition(ObjectKind.EVENT, name, (name, sql_mode, exact, *others))
                 over = await is_over(self._session, made.sql, time_zone)
                 found.append(replace(made, time_zone=time_zone, over=over))
         return found
@@ -346,3 +350,23 @@ def _definition(
         collation=collation,
         database_collation=database_collation,
     )
+
+
+def _with_comment(sql: str, comment: str, sql_mode: str) -> str:
+    """
+    Write the comment of a routine or event for the session that makes it.
+
+    The server prints it with backslashes always, also where they are characters like others.
+
+    Args:
+        sql: From SHOW CREATE.
+        comment: What it says.
+        sql_mode: Of the session.
+
+    Returns:
+        The statement that gives this comment.
+    """
+    if "NO_BACKSLASH_ESCAPES" not in sql_mode:
+        return sql
+    plain = comment.replace("'", "''")
+    return sql.replace(f"COMMENT {printed(comment)}", f"COMMENT '{plain}'", 1)

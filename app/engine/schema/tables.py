@@ -11,15 +11,26 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from app.domain.backups.manifest import ColumnEntry, ServerEntry, TableEntry
-from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, Flavor
+from app.domain.backups.manifest import (
+    LOST_HISTORY,
+    TRANSACTION_HISTORY,
+    ColumnEntry,
+    TableEntry,
+)
+from app.engine.flavor import (
+    CONNECT,
+    ROWLESS_ENGINES,
+    SNAPSHOT_ENGINES,
+    Flavor,
+    no_rows_of,
+    shows_others,
+)
 from app.engine.schema.listing import NO_STRAYS, in_tables, list_elsewhere
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import without_remarks
+from app.engine.sql.ddl import without_charsets, without_remarks
 from app.engine.sql.literals import can_bound
-from app.engine.sql.patterns import matches
 from app.engine.sql.quoting import qualified, same_names
-from app.errors import StatementError, TableNotFoundError, UnsupportedObjectError
+from app.errors import StatementError, UnsupportedObjectError
 
 
 _PERIOD: Final = frozenset({"ROW START", "ROW END"})
@@ -36,11 +47,17 @@ _ROW_END: Final = ColumnEntry("row_end", "timestamp", "timestamp(6)", nullable=F
 
 @dataclass(frozen=True, slots=True)
 class TableRef:
-    """A table by name, with the engine that says how it must be read."""
+    """
+    A table by name, with the engine that says how it must be read.
+
+    Attributes:
+        outside: Whether it shows rows that others keep, though its engine keeps some too.
+    """
 
     database: str
     name: str
     engine: str
+    outside: bool = False
 
     @property
     def sql(self) -> str:
@@ -55,7 +72,7 @@ class TableRef:
     @property
     def has_rows(self) -> bool:
         """Tell whether the table's rows are its own."""
-        return self.engine not in ROWLESS_ENGINES
+        return self.engine not in ROWLESS_ENGINES and not self.outside
 
     @property
     def is_unsafe(self) -> bool:
@@ -90,7 +107,8 @@ class Table:
     @property
     def ref(self) -> TableRef:
         """Return its name and engine."""
-        return TableRef(self.database, self.entry.name, self.entry.engine)
+        outside = self.entry.engine == CONNECT and bool(self.entry.partial)
+        return TableRef(self.database, self.entry.name, self.entry.engine, outside)
 
     @property
     def sql(self) -> str:
@@ -108,30 +126,14 @@ class Table:
         return tuple(column for column in self.entry.columns if not column.generated)
 
     @property
+    def stored(self) -> tuple[ColumnEntry, ...]:
+        """Return the generated columns whose values are kept with the rows."""
+        return tuple(column for column in self.entry.columns if column.stored)
+
+    @property
     def has_rows(self) -> bool:
         """Tell whether the table's rows are its own."""
         return not self.entry.sequence and self.ref.has_rows
-
-
-async def read_server(session: Session) -> ServerEntry:
-    """Describe the server."""
-    text = (
-        await session.texts(
-            "SELECT VERSION(), @@GLOBAL.sql_mode, @@GLOBAL.character_set_server,"
-            " @@GLOBAL.collation_server, @@GLOBAL.lower_case_table_names,"
-            " @@GLOBAL.max_allowed_packet, @@GLOBAL.time_zone",
-        )
-    )[0]
-    return ServerEntry(
-        vendor=session.flavor.vendor,
-        version=text[0],
-        sql_mode=text[1],
-        charset=text[2],
-        collation=text[3],
-        lower_case_table_names=int(text[4]),
-        max_allowed_packet=int(text[5]),
-        time_zone=text[6],
-    )
 
 
 async def read_refs(
@@ -145,7 +147,14 @@ async def read_refs(
         f" WHERE {_scope(databases, names)} AND ENGINE IS NOT NULL"
         " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
     )
-    return [TableRef(row[0], row[1], row[2]) for row in rows]
+    refs = [TableRef(database, name, engine) for database, name, engine in rows]
+    if not (connected := [ref for ref in refs if ref.engine == CONNECT]):
+        return refs
+    rows = await _list(
+        session, in_tables((ref.database, ref.name) for ref in connected), ", CREATE_OPTIONS"
+    )
+    outside = {(row[0], row[1]) for row in rows if shows_others(CONNECT, row[4])}
+    return [replace(ref, outside=(ref.database, ref.name) in outside) for ref in refs]
 
 
 async def has_rows(session: Session, table: TableRef) -> bool:
@@ -188,7 +197,7 @@ async def read_tables(
     return [
         _table(row, session.flavor, columns[row[0], row[1]], keys[row[0], row[1]])
         for row in listing
-        if wanted(TableRef(row[0], row[1], row[3]))
+        if wanted(TableRef(row[0], row[1], row[3], shows_others(row[3], row[6])))
     ]
 
 
@@ -218,52 +227,23 @@ async def _list(session: Session, scope: str, columns: str) -> list[tuple[str, .
     )
 
 
-def choose(
-    tables: Sequence[Table],
-    include: Sequence[str],
-    exclude: Sequence[str],
-) -> list[Table]:
-    """
-    Apply the patterns of a request.
-
-    Returns:
-        The tables that are meant, in the same order.
-
-    Raises:
-        TableNotFoundError: A pattern of `include` matches nothing.
-    """
-    for pattern in include:
-        if not any(matches(table.database, table.name, pattern) for table in tables):
-            raise TableNotFoundError(
-                f"no table matches {pattern!r}",
-                hint="Patterns are globs on TABLE or DATABASE.TABLE, upper and lower case differ.",
-            )
-    return [
-        table
-        for table in tables
-        if (not include or any(matches(table.database, table.name, p) for p in include))
-        and not any(matches(table.database, table.name, p) for p in exclude)
-    ]
-
-
 async def show_create(session: Session, table: Table) -> str:
     """
     Read the definition of a table or sequence.
 
-    MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: the
-    way to ours makes question marks of an emoji, and of anything under another introducer.
+    MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: on the
+    way to ours an emoji becomes a question mark, and so does anything under another introducer.
 
     Returns:
         What the server prints; bytes that are no UTF-8 as surrogate escapes.
     """
     query = f"SHOW CREATE {'SEQUENCE' if table.entry.sequence else 'TABLE'} {table.sql}"
     printed = (await session.texts(query))[0][1]
-    if "?" not in printed or not session.flavor.spoils_expressions:
-        return printed
-    await session.query("SET SESSION character_set_results = NULL")
-    as_it_is = (await session.texts(query))[0][1]
-    await session.query("SET SESSION character_set_results = utf8mb4")
-    return as_it_is
+    if "?" in printed and session.flavor.spoils_expressions:
+        await session.query("SET SESSION character_set_results = NULL")
+        printed = (await session.texts(query))[0][1]
+        await session.query("SET SESSION character_set_results = utf8mb4")
+    return without_charsets(printed) if session.flavor.repeated_charsets else printed
 
 
 async def _read_columns(
@@ -289,6 +269,8 @@ async def _read_columns(
             charset=charset,
             collation=collation,
             generated="VIRTUAL GENERATED" in extra or "STORED GENERATED" in extra,
+            # A period's columns say so, too; as columns with history they are loaded as they are.
+            stored="STORED GENERATED" in extra and row[9].upper() not in _PERIOD,
         )
         found[schema, table].append((column, row[9].upper()))
     return found
@@ -344,8 +326,8 @@ def _table(
         entry = _with_history(entry, columns, flavor)
     elif not sequence:
         entry = _with_key(entry, keys, partitioned="partitioned" in options)
-    if not sequence and engine in ROWLESS_ENGINES:
-        entry = replace(entry, partial=f"engine {engine} holds no rows of its own")
+    if not sequence and (engine in ROWLESS_ENGINES or shows_others(engine, options)):
+        entry = replace(entry, partial=no_rows_of(engine))
     return Table(database, entry, int(rows or 0), int(size or 0))
 
 
@@ -372,9 +354,9 @@ def _with_history(
     """Include the past of a system-versioned table where it can be loaded again."""
     period = [column for column, expression in columns if expression in _PERIOD]
     if any(column.data_type == "bigint" for column in period):
-        return replace(entry, partial="history by transaction numbers cannot be loaded again")
+        return replace(entry, partial=TRANSACTION_HISTORY)
     if not flavor.history:
-        return replace(entry, partial="this server version cannot load history again")
+        return replace(entry, partial=LOST_HISTORY)
     if not period:
         return replace(entry, columns=(*entry.columns, _ROW_START, _ROW_END), history=True)
     kept = tuple(

@@ -17,13 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from app.concurrency import shielded
-from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
+from app.engine.flavor import DUMP_SESSION, REFUSING_VARIABLES, Flavor, flavor_of
 from app.engine.server.address import VARIABLE, parse_address
 from app.engine.server.driver import Driver, Reply, Value
 from app.engine.server.errors import connect_error, translate
 from app.engine.server.variables import is_same, literal
 from app.engine.sql.quoting import quote, quote_text
-from app.errors import AppError, StalledError, StatementError
+from app.errors import AppError, PermissionDeniedError, StalledError, StatementError
 from app.mysql.connection import Connection, Connector
 
 
@@ -38,7 +38,6 @@ _FIRST_STATEMENT: Final = (
     ", SESSION completion_type = NO_CHAIN"
     " /*M!100101 , SESSION max_statement_time = 0 */"
 )
-_VERSION: Final = "version"
 
 
 class Session:
@@ -70,30 +69,60 @@ class Session:
         assert self._flavor is not None  # noqa: S101 - only `kill` works on a session without state
         return self._flavor
 
+    @property
+    def idle_seconds(self) -> float:
+        """Return for how long nothing was asked; 0 while something is, and once it is closed."""
+        is_busy = self._closed or self._turn.locked()
+        return 0.0 if is_busy else asyncio.get_running_loop().time() - self._used_at
+
     async def set_state(self, state: Mapping[str, str]) -> None:
         """
         Set session variables and prove that the server took them; learn what the server is.
 
         Raises:
             IncompatibleServerError: It is older than anything that is known of here.
+            PermissionDeniedError: This user may not set a variable that must be set.
             StatementError: It does not keep a variable as it was set.
         """
         async with self._guarded(redact=False, no_timeout=False):
             await self._driver.forbid_lists()
-        names = ", ".join(quote_text(name) for name in (*state, _VERSION))
+        names = ", ".join(quote_text(name) for name in (*state, "version"))
         listing = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})"
         known = await self._variables(listing)
-        self._flavor = flavor_of(known[_VERSION])
+        self._flavor = flavor_of(known["version"])
         wanted = {name: value for name, value in state.items() if name in known}
-        assignments = ", ".join(
-            f"SESSION {name} = {literal(value)}" for name, value in wanted.items()
-        )
+        # Some of them need a right, also to be set to what they are.
+        differing = {
+            name: value for name, value in wanted.items() if not is_same(value, known[name])
+        }
         await self.query("SET NAMES utf8mb4")
-        await self.query(f"SET {assignments}")
+        await self._set(differing)
         found = await self._variables(listing)
         for name, value in wanted.items():
-            if not is_same(value, found[name]):
+            if not is_same(value, found[name]) and name not in REFUSING_VARIABLES:
                 raise StatementError(f"the server keeps {name} at {found[name]!r}", errno=0)
+
+    async def _set(self, values: Mapping[str, str]) -> None:
+        """Set variables; those that only refuse stay where this user may not set them."""
+        assignments = [f"SESSION {name} = {literal(value)}" for name, value in values.items()]
+        if not assignments:
+            return
+        try:
+            await self.query(f"SET {', '.join(assignments)}")
+        except PermissionDeniedError:  # it does not say of which
+            for name, assignment in zip(values, assignments, strict=True):
+                await self._set_or_leave(name, assignment)
+
+    async def _set_or_leave(self, name: str, assignment: str) -> None:
+        try:
+            await self.query(f"SET {assignment}")
+        except PermissionDeniedError as exc:
+            if name not in REFUSING_VARIABLES:
+                right = self.flavor.session_right or "SUPER"
+                raise PermissionDeniedError(
+                    f"the database user may not set {name} for its session",
+                    hint=f"GRANT {right} ON *.* to this user, or set {name} for the whole server.",
+                ) from exc
 
     async def _variables(self, listing: str) -> dict[str, str]:
         return {row[0]: row[1] for row in await self.texts(listing)}
@@ -148,13 +177,7 @@ class Session:
     @asynccontextmanager
     async def _guarded(self, *, redact: bool, no_timeout: bool) -> AsyncIterator[None]:
         """Kill on the server what times out or is cancelled here, and translate what it refuses."""
-        async with self._turn:
-            async with self._translated(redact=redact, no_timeout=no_timeout):
-                yield
-            self._used_at = asyncio.get_running_loop().time()
-
-    @asynccontextmanager
-    async def _translated(self, *, redact: bool, no_timeout: bool) -> AsyncIterator[None]:
+        await self._turn.acquire()
         try:
             async with asyncio.timeout(None if no_timeout else self._server.timeout_seconds):
                 yield
@@ -168,22 +191,9 @@ class Session:
         except (pymysql.err.Error, OSError, EOFError) as exc:
             error = translate(exc, redact=redact)
             raise error from exc
-
-    async def stay_awake(self, seconds: float) -> None:
-        """
-        Ask for something if nothing was asked for some time, so that nobody takes the connection for dead.
-
-        Raises:
-            AppError: The connection is gone, or does not answer in time.
-        """
-        quiet = asyncio.get_running_loop().time() - self._used_at
-        if self._closed or self._turn.locked() or quiet < seconds:
-            return
-        try:
-            await self.query("SELECT 1")
-        except AppError:
-            if not self._closed:
-                raise
+        finally:
+            self._used_at = asyncio.get_running_loop().time()
+            self._turn.release()
 
     async def execute(
         self, sql: str | bytes, *, redact: bool = False, no_timeout: bool = False
@@ -198,15 +208,22 @@ class Session:
             StatementError: It was refused, or taken with a warning.
         """
         reply = await self.query(sql, redact=redact, no_timeout=no_timeout)
-        if reply.warnings:
-            code, text = (await self.warnings())[0]
+        if reply.warnings and (found := await self.warnings()):
+            code, text = found[0]
             detail = "" if redact else f": {text}"
             raise StatementError(f"the server warned with {code}{detail}", errno=code)
         return reply.affected
 
     async def warnings(self) -> list[tuple[int, str]]:
-        """Return code and text of what the last statement warned about."""
-        return [(int(row[1]), row[2]) for row in await self.texts("SHOW WARNINGS")]
+        """
+        Read what the last statement warned about.
+
+        Returns:
+            Code and text of each, without deprecations; the server keeps the first 1024, so rows are
+            proven by what is read back, not by these.
+        """
+        found = [(int(row[1]), row[2]) for row in await self.texts("SHOW WARNINGS")]
+        return [(code, text) for code, text in found if code not in self.flavor.deprecations]
 
     async def texts(self, sql: str) -> list[tuple[str, ...]]:
         """
@@ -219,8 +236,7 @@ class Session:
 
     async def scalar(self, sql: str) -> str:
         """Return the first column of the first row as text, empty when there is none."""
-        rows = await self.texts(sql)
-        return rows[0][0] if rows else ""
+        return rows[0][0] if (rows := await self.texts(sql)) else ""
 
     async def stream(self, sql: str) -> AsyncGenerator[list[Value]]:
         """

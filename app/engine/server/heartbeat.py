@@ -7,6 +7,7 @@ from typing import Final
 
 from app.concurrency import shielded
 from app.engine.server.connection import Session
+from app.errors import AppError
 
 
 # Firewalls and proxies forget connections on which nothing moves, some after less than ten seconds.
@@ -20,18 +21,10 @@ async def awake(*sessions: Session) -> AsyncIterator[None]:
     Keep connections awake for the length of a block, whoever uses them or not.
 
     Raises:
-        ConnectionLostError: One is gone; raised at the end of a block that raises nothing itself.
+        AppError: One is gone, or does not answer; raised after a block that raises nothing itself.
     """
     over = asyncio.Event()
-
-    async def beat(session: Session) -> None:
-        while not over.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), _POLL_SECONDS)
-            if not over.is_set():
-                await session.stay_awake(_QUIET_SECONDS)
-
-    tasks = [asyncio.create_task(beat(session)) for session in sessions]
+    tasks = [asyncio.create_task(_beat(session, over)) for session in sessions]
     try:
         yield
     finally:
@@ -42,3 +35,17 @@ async def awake(*sessions: Session) -> AsyncIterator[None]:
     for failure in failures:
         if failure is not None:
             raise failure
+
+
+async def _beat(session: Session, over: asyncio.Event) -> None:
+    """Say something after each time of silence, until a block is over."""
+    while not over.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _POLL_SECONDS)
+        if over.is_set() or session.idle_seconds < _QUIET_SECONDS:
+            continue
+        try:
+            await session.query("SELECT 1")
+        except AppError:
+            if session.idle_seconds:  # it was not closed meanwhile
+                raise

@@ -142,6 +142,13 @@ def contain(statements: Iterable[SavedStatement], source: str) -> Contained:
     return _Containment(source).read(statements)
 
 
+def or_replace(sql: str) -> str:
+    """Return the CREATE of a routine, or what executes it from a variable, as CREATE OR REPLACE."""
+    if sql == _EXECUTE:
+        return f"EXECUTE IMMEDIATE CONCAT('CREATE OR REPLACE', SUBSTRING(@backstay_sql, {len('CREATE ')}))"
+    return f"CREATE OR REPLACE {sql.removeprefix('CREATE ')}"
+
+
 class _Containment:
     """Reads the statements of one database; used once."""
 

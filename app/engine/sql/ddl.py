@@ -7,7 +7,7 @@ the text without knowing what is quoted.
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,8 +21,8 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
+_SAID_TWICE: Final = re.compile(r" CHARACTER SET (\w+)(?= COLLATE \1_)")
 _OTHER_TABLES: Final = re.compile(r"\b(?:SELECT|TABLE|LIKE)\b")
-_SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
 # Partitions print it with blanks.
 _DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY ?= ?\Z")
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
@@ -95,23 +95,6 @@ def unqualify(sql: str, database: str) -> str:
     return "".join(kept)
 
 
-def has_sequences(sql: str) -> bool:
-    """Tell whether a default of a CREATE TABLE asks a sequence for a value."""
-    return any(part.endswith(_SEQUENCE_CALLS) for part in tokens(sql) if part[0] not in "'\"`")
-
-
-def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
-    """Qualify the sequences of `nextval()` and the like that are not among a schema's own."""
-    parts = tokens(sql)
-    for index in range(len(parts) - 3):
-        name = parts[index + 2]
-        calls = parts[index].endswith(_SEQUENCE_CALLS) and parts[index + 1] == "("
-        is_bare = name[0] == "`" and not parts[index + 3].startswith(".")
-        if calls and is_bare and unquoted_name(name) not in own:
-            parts[index + 2] = f"{quote(database)}.{name}"
-    return "".join(parts)
-
-
 def fingerprint(sql: str, database: str) -> str:
     """Digest what SHOW CREATE prints, equal under another database name, counter and directory."""
     plain = without_counter(unqualify(without_directories(sql), database))
@@ -175,6 +158,21 @@ def without_directories(sql: str) -> str:
     return "".join(kept)
 
 
+def without_charsets(sql: str) -> str:
+    """
+    Drop a column's character set where the collation behind it names it too.
+
+    MySQL prints it for a column that was made with an explicit collation, and not for one that got the
+    table's: the same definition comes out otherwise once it was loaded.
+
+    Returns:
+        The same definition.
+    """
+    if " CHARACTER SET " not in sql:
+        return sql
+    return "".join(part if part[0] in "'\"`" else _SAID_TWICE.sub("", part) for part in tokens(sql))
+
+
 def utf8_only(sql: str) -> str:
     """
     Write texts that are no UTF-8 as hex.
@@ -200,7 +198,7 @@ def _unquoted(part: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
+def staged(sql: str, *, defer_indexes: bool, unique_too: bool = False) -> StagedTable:
     """
     Take a CREATE TABLE apart for loading.
 
@@ -208,6 +206,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         sql: From SHOW CREATE TABLE.
         defer_indexes: Whether secondary indexes are built after the data. Unique ones only when
             there is a primary key, and never one that an AUTO_INCREMENT column needs.
+        unique_too: Whether unique ones are deferred in any case.
 
     Returns:
         All parts but the foreign keys; executed in order they make the table of `sql` without them.
@@ -224,7 +223,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
     has_document_id = any(item.startswith("`FTS_DOC_ID` ") for item in items)
     needed = _needed_at_once(items, counter)
     for index, item in enumerate(items):
-        group = _group(item, unique=has_primary)
+        group = _group(item, unique=has_primary or unique_too)
         if group == "FOREIGN":
             continue
         is_needed = group == "KEY" and index <= needed[_is_unique(item)]
@@ -278,7 +277,7 @@ def _require_own(items: Sequence[str], tail: str) -> None:
 
 def column_texts(sql: str, column: str) -> ColumnTexts:
     """Find the texts in the definition of one column of a CREATE TABLE."""
-    parts = tokens(_column_item(sql, column))
+    parts = tokens(column_item(sql, column))
     labels, default = _places(parts)
     return ColumnTexts(
         labels=tuple(parts[place][1:-1] for place in labels),
@@ -288,18 +287,18 @@ def column_texts(sql: str, column: str) -> ColumnTexts:
 
 def with_labels(sql: str, column: str, labels: Sequence[str]) -> str:
     """Replace the labels of an ENUM or SET column, as many as there are."""
-    item = _column_item(sql, column)
+    item = column_item(sql, column)
     parts = tokens(item)
     for place, label in zip(_places(parts)[0], labels, strict=True):
-        parts[place] = _printed(label)
+        parts[place] = printed(label)
     return sql.replace(item, "".join(parts), 1)
 
 
 def with_default(sql: str, column: str, default: str) -> str:
     """Replace the plain DEFAULT of a column."""
-    item = _column_item(sql, column)
+    item = column_item(sql, column)
     parts = tokens(item)
-    parts[_places(parts)[1]] = _printed(default)
+    parts[_places(parts)[1]] = printed(default)
     return sql.replace(item, "".join(parts), 1)
 
 
@@ -308,7 +307,8 @@ def unquoted_name(part: str) -> str:
     return part[1:-1].replace("``", "`")
 
 
-def _column_item(sql: str, column: str) -> str:
+def column_item(sql: str, column: str) -> str:
+    """Return the definition of one column of a CREATE TABLE; empty when there is none."""
     prefix = f"{quote(column)} "
     return next((item for item in split_items(sql)[1] if item.startswith(prefix)), "")
 
@@ -330,7 +330,7 @@ def _places(parts: Sequence[str]) -> tuple[list[int], int]:
     return labels, default
 
 
-def _printed(text: str) -> str:
+def printed(text: str) -> str:
     """Quote a text as SHOW CREATE does."""
     return f"'{text.translate(_ESCAPES)}'"
 

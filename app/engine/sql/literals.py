@@ -17,10 +17,11 @@ from app.errors import UnsupportedObjectError
 
 # QUOTE() escapes this character always, so in a result it can only be the separator of two rows.
 SEPARATOR: Final = b"\x1a"
-_SEPARATOR_SQL: Final = "X'1A'"
+SEPARATOR_SQL: Final = "X'1A'"
 ROW_JOIN: Final = b"),\n("
 _BINARY: Final = "CAST('' AS BINARY)"
 
+_JSON: Final = "json"
 _NUMBERS: Final = frozenset({
     "tinyint",
     "smallint",
@@ -39,7 +40,7 @@ _BYTES: Final = frozenset(
     | {"multipolygon", "geometrycollection", "geomcollection"},
 )
 # What may be larger than a statement.
-SLICED_TYPES: Final = _TEXTS | _BYTES | frozenset({"json"})
+SLICED_TYPES: Final = _TEXTS | _BYTES | frozenset({_JSON})
 # Numbers of an ENUM and SET member, not its label: index 0 and the label '' are different values.
 _AS_INTEGER: Final = frozenset({"enum", "set", "bit"})
 # The bytes of these are valid UTF-8 as they are.
@@ -56,8 +57,22 @@ _LITERALS: Final = (
     (_BYTES, "CONCAT('X''', HEX({}), '''')", True),
     (_QUOTED | {"double"}, "QUOTE({})", False),
     (_CAST_QUOTED, "QUOTE(CAST({} AS CHAR))", False),
-    (frozenset({"json"}), "QUOTE(CAST({} AS CHAR CHARACTER SET utf8mb4))", False),
+    (frozenset({_JSON}), "QUOTE(CAST({} AS CHAR CHARACTER SET utf8mb4))", False),
 )
+
+# Numbers of JSON, as MySQL prints them, that may be others once their text was read again: what is exact
+# becomes a double. They are told from other columns' by the blank behind a comma; what looks like one in a
+# string costs a second query and no more.
+_EXACT_NUMBERS: Final = re.compile(rb"(?:\d[\d.]{15,66}+|0\.0000\d*)(?:, |[\]}'])")
+_FRACTIONS: Final = re.compile(rb"\.\d+0(?:, |[\]}])")
+_SCALARS: Final = re.compile(rb"'-?\d+\.\d+0'")  # by itself, or it were a DATETIME(6)
+# Looked for with every digit a zero, many times faster than by an expression.
+_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
+_ONE_RUN: Final = bytes.maketrans(b".", b"0")
+_LONG_NUMBER: Final = b"0" * 16
+_SMALL_NUMBER: Final = b"0.0000"
+# What MySQL prints for dates, times and binary values inside of JSON; strings may look the same.
+_TYPED_STRINGS: Final = (b'"0000-00-00"', b'00:00:00.000000"', b'"base00:type')
 
 _DIGITS: Final = re.compile(r"\((\d+),(\d+)\)")
 _UNDERFLOW: Final = "'''-1e-46'''"
@@ -72,9 +87,14 @@ _KEY_TYPES: Final = (
 INTEGER_TYPES: Final = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 
 
-def literal(column: ColumnEntry, flavor: Flavor) -> str:
+def literal(column: ColumnEntry, flavor: Flavor, *, parsed: bool = False) -> str:
     """
     Format one column.
+
+    Args:
+        column: Which.
+        flavor: Of the server.
+        parsed: Whether JSON is written as it is once it was loaded, which takes twice as long.
 
     Returns:
         An expression for the literal of its value, never NULL.
@@ -85,6 +105,8 @@ def literal(column: ColumnEntry, flavor: Flavor) -> str:
     name = quote(column.name)
     if column.data_type in _TEXTS:
         return _text(name, column)
+    if parsed and has_parsed([column], flavor):
+        return f"QUOTE({text_of(column, flavor)})"
     for kinds, template, is_bare in _LITERALS:
         if column.data_type in kinds:
             expression = template.replace("{}", name)
@@ -98,6 +120,45 @@ def literal(column: ColumnEntry, flavor: Flavor) -> str:
         f"column {column.name!r} has type {column.column_type!r}, which this version cannot read",
         hint="Leave the table out with --exclude-table, and report the type.",
     )
+
+
+def text_of(column: ColumnEntry, flavor: Flavor) -> str:
+    """Return an expression for what is written of a value that may travel in slices."""
+    name = quote(column.name)
+    return flavor.parsed_json.replace("{}", name) if has_parsed([column], flavor) else name
+
+
+def has_parsed(columns: Sequence[ColumnEntry], flavor: Flavor) -> bool:
+    """Tell whether columns hold values of JSON that their own text does not bring back."""
+    return bool(flavor.parsed_json) and any(column.data_type == _JSON for column in columns)
+
+
+def may_differ_parsed(body: bytes) -> bool:
+    """Tell whether the text of some JSON among these rows may be another once it was loaded."""
+    if _FRACTIONS.search(body) or _SCALARS.search(body):
+        return True
+    digits = body.translate(_ZEROS)
+    may_be = _SMALL_NUMBER in digits or _LONG_NUMBER in digits.translate(_ONE_RUN)
+    return may_be and _EXACT_NUMBERS.search(body) is not None
+
+
+def may_lose_types(body: bytes) -> bool:
+    """Tell whether some JSON among these rows may be of other types once it was loaded."""
+    digits = body.translate(_ZEROS)
+    return may_differ_parsed(body) or any(text in digits for text in _TYPED_STRINGS)
+
+
+def changed_json(columns: Sequence[ColumnEntry], flavor: Flavor) -> str:
+    """Return a condition for rows whose JSON comes back with other numbers, or values of other types."""
+    found = []
+    for column in columns:
+        if column.data_type == _JSON:
+            name, parsed = quote(column.name), text_of(column, flavor)
+            found.append(f"{name} <> CAST({parsed} AS JSON)")
+            found.append(
+                f"CAST(CAST({name} AS CHAR CHARACTER SET utf8mb4) AS BINARY) <> CAST({parsed} AS BINARY)"
+            )
+    return " OR ".join(found)
 
 
 def _within_digits(exact: str, column_type: str) -> str:
@@ -167,7 +228,7 @@ def hex_rows(columns: Sequence[ColumnEntry], flavor: Flavor) -> list[str]:
     return [
         _nullable(_hex_text(column), column)
         if column.data_type in _TEXTS
-        else literal(column, flavor)
+        else literal(column, flavor, parsed=True)
         for column in columns
     ]
 
@@ -184,7 +245,7 @@ def stream_rows(columns: Sequence[ColumnEntry], flavor: Flavor, *, as_hex: bool)
         Expressions for literals, NULL when the row must be read in slices.
     """
     hexes = hex_rows(columns, flavor)
-    texts = hexes if as_hex else [literal(column, flavor) for column in columns]
+    texts = hexes if as_hex else [literal(column, flavor, parsed=True) for column in columns]
     found = []
     for column, text, in_hex in zip(columns, texts, hexes, strict=True):
         name = quote(column.name)
@@ -196,6 +257,24 @@ def stream_rows(columns: Sequence[ColumnEntry], flavor: Flavor, *, as_hex: bool)
             safe = f"IF(OCTET_LENGTH({name}) * 3 > @@max_allowed_packet, NULL, {safe})"
         found.append(safe)
     return found
+
+
+def stored_row(columns: Sequence[ColumnEntry], flavor: Flavor) -> str:
+    """
+    Format what a row holds in stored generated columns, for a digest.
+
+    Returns:
+        An expression for one text; empty without such columns.
+    """
+    if not columns:
+        return ""
+    texts = []
+    for column in columns:
+        try:
+            texts.append(literal(column, flavor))
+        except UnsupportedObjectError:  # nothing has to load it
+            texts.append(f"IFNULL(HEX({quote(column.name)}), 'NULL')")
+    return fast_row(texts)
 
 
 def row(expressions: Sequence[str]) -> str:
@@ -226,13 +305,26 @@ def fast_row(expressions: Sequence[str]) -> str:
     return f"CONCAT_WS(_binary',', {', '.join(expressions)})" if expressions else _BINARY
 
 
-def chunk(row_expression: str, source: str, *, order: str = "") -> str:
-    """Return the query for one chunk: the number of rows, and their text with separators."""
+def chunk(
+    select: str, row_expression: str, source: str, *, order: str = "", stored: str = ""
+) -> str:
+    """
+    Return the query for one chunk.
+
+    Args:
+        select: SELECT, with what belongs behind it.
+        row_expression: Text of a row.
+        source: What follows FROM.
+        order: ORDER BY list; empty where the source is in order.
+        stored: Text of what a row holds in stored generated columns; may be empty.
+
+    Returns:
+        A query for the number of rows, their text with separators, and the digest of `stored`.
+    """
     ordered = f" ORDER BY {order}" if order else ""
-    return (
-        f"SELECT COUNT(*), GROUP_CONCAT({row_expression}{ordered} SEPARATOR {_SEPARATOR_SQL}) "
-        f"FROM {source}"
-    )
+    tail = f"{ordered} SEPARATOR {SEPARATOR_SQL})"
+    digest = f"SHA2(GROUP_CONCAT({stored}{tail}, 256)" if stored else "''"
+    return f"{select} COUNT(*), GROUP_CONCAT({row_expression}{tail}, {digest} FROM {source}"
 
 
 def insert_head(table: str, columns: Sequence[ColumnEntry]) -> bytes:

@@ -1,7 +1,13 @@
-"""Foreign keys as SHOW CREATE TABLE prints them: pure text, no I/O."""
+"""What a CREATE TABLE says of other tables and of sequences: pure text, no I/O."""
+
+from collections.abc import Collection
+from typing import Final
 
 from app.engine.sql.ddl import is_foreign_key, split_items, tokens, unquoted_name
 from app.engine.sql.quoting import quote
+
+
+_SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
 
 
 def foreign_keys(sql: str) -> list[tuple[str, str]]:
@@ -42,3 +48,20 @@ def _referenced(clause: str) -> tuple[str, list[str], str]:
     end = begin + (3 if parts[begin + 1] == "." else 1)
     names = [part for part in parts[begin:end] if part != "."]
     return "".join(parts[:begin]), names, "".join(parts[end:])
+
+
+def has_sequences(sql: str) -> bool:
+    """Tell whether a default of a CREATE TABLE asks a sequence for a value."""
+    return any(part.endswith(_SEQUENCE_CALLS) for part in tokens(sql) if part[0] not in "'\"`")
+
+
+def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
+    """Qualify the sequences of `nextval()` and the like that are not among a schema's own."""
+    parts = tokens(sql)
+    for index in range(len(parts) - 3):
+        name = parts[index + 2]
+        calls = parts[index].endswith(_SEQUENCE_CALLS) and parts[index + 1] == "("
+        is_bare = name[0] == "`" and not parts[index + 3].startswith(".")
+        if calls and is_bare and unquoted_name(name) not in own:
+            parts[index + 2] = f"{quote(database)}.{name}"
+    return "".join(parts)

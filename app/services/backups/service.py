@@ -16,19 +16,27 @@ from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.backup import BackupFilter, BackupRequest
 from app.domain.backups.catalogue import BackupPage, Survey
 from app.domain.backups.check_notes import Check, VerifyLevel, VerifyReport
-from app.domain.backups.manifest import Codec, DatabaseEntry, Manifest, MemberKind, OptionsEntry
+from app.domain.backups.manifest import (
+    COVERS,
+    Codec,
+    DatabaseEntry,
+    Manifest,
+    MemberKind,
+    OptionsEntry,
+)
 from app.domain.ids import BackupId, new_backup_id, parse_backup_id
 from app.domain.ports import Clock, Statement
 from app.domain.restores.proofs import proven_at
 from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
-from app.engine.dump.dump import Dump, DumpPlan
+from app.engine.dump.dump import Dump, DumpPlan, choose
 from app.engine.dump.snapshot import Snapshot, open_snapshot
 from app.engine.flavor import VIRTUAL_SCHEMAS
 from app.engine.schema.databases import folds_names, list_strays, read_schemas
 from app.engine.schema.table_ids import find_missed, read_new
-from app.engine.schema.tables import TableRef, choose, read_refs, read_server, read_tables
+from app.engine.schema.tables import TableRef, read_refs, read_tables
 from app.engine.server.connection import Server, Session
+from app.engine.server.description import read_server
 from app.engine.server.grants import missing_for_backup, read_grants, require
 from app.engine.sql.patterns import matches
 from app.engine.sql.preludes import header
@@ -323,6 +331,7 @@ class BackupService:
             raw_size=0,
             size=0,
             checksum="",
+            covers=COVERS,
         )
 
 

@@ -24,6 +24,7 @@ from app.engine.server.grants import (
     Missing,
     missing_for_backup,
     missing_for_restore,
+    missing_for_session,
     missing_in_scratch,
     read_grants,
 )
@@ -166,18 +167,17 @@ async def _rights_checks(session: Session, databases: Sequence[str]) -> list[Doc
     backup = missing_for_backup(grants, databases)
     required = [right for right in backup if right.required]
     optional = [right for right in backup if not right.required]
+    scratch = {f"{name}__bk_new_": scratch_pattern(name) for name in databases}
+    restore = [*missing_for_restore(grants, databases), *missing_in_scratch(grants, scratch)]
+    strict = missing_for_session(grants)
+    refused = "a restore cannot make tables that the server's strict modes refuse"
     return [
         _backup_rights(required, databases),
         _rights("snapshot rights", optional, "a backup then uses a slower or weaker snapshot"),
         _rights(
             "restore rights",
-            [
-                *missing_for_restore(grants, databases),
-                *missing_in_scratch(
-                    grants, {f"{name}__bk_new_": scratch_pattern(name) for name in databases}
-                ),
-            ],
-            "this user cannot restore there",
+            restore or strict,
+            "this user cannot restore there" if restore else refused,
         ),
     ]
 

@@ -103,6 +103,7 @@ class DryRuns:
             space=report.space,
             estimate=estimate,
             binary_log=rule,
+            warnings=(*report.warnings, *manifest.warnings),
             duration=round(self._clock.monotonic() - began, 3),
         )
 
@@ -180,7 +181,7 @@ class DryRuns:
             return TableForecast(load.target, entry.name, Action.CREATE, rows_then=entry.rows)
         definition = ddl.table_fingerprint(await show_create(session, live), load.target)
         drift = Drift(0, 0)
-        can_compare = live.has_rows and not entry.partial and not misfits(load, entry, live)
+        can_compare = live.has_rows and entry.holds_rows and not misfits(load, entry, live)
         if can_compare and load.include_rows:
             drift = await self._drift(session, manifest, load, entry)
         return TableForecast(

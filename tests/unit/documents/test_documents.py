@@ -75,6 +75,7 @@ FORECAST = Forecast(
     space=SPACE,
     estimate=ESTIMATE,
     binary_log="off",
+    warnings=("one",),
     duration=0.1,
 )
 UNDOABLE = Journal(

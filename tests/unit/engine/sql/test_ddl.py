@@ -321,3 +321,18 @@ def test_words_in_names_and_comments_reach_for_nothing():
 
     assert "COMMENT 'REFERENCES `t` (`a`)'" in made
     assert "FOREIGN KEY" not in made
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ("`a` text CHARACTER SET latin1 COLLATE latin1_bin,", "`a` text COLLATE latin1_bin,"),
+        ("`a` text CHARACTER SET utf8mb4 NOT NULL", "`a` text CHARACTER SET utf8mb4 NOT NULL"),
+        ("`a` text CHARACTER SET utf8 COLLATE utf8mb4_bin", None),
+        ("`a` int COMMENT ' CHARACTER SET latin1 COLLATE latin1_bin'", None),
+        ("`x CHARACTER SET latin1 COLLATE latin1_bin` int", None),
+    ],
+)
+def test_a_character_set_is_dropped_where_the_collation_names_it(printed, expected):
+    """Outside of texts and names, and only where both say the same."""
+    assert ddl.without_charsets(printed) == (expected or printed)

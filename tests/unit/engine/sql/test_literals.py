@@ -139,3 +139,42 @@ def test_carriage_returns_are_escaped():
 def test_utf8_is_told_from_other_bytes(body):
     """What Python can decode is text."""
     assert literals.is_utf8(body) is (body.decode("utf-8", "replace").encode() == body)
+
+
+@pytest.mark.parametrize("number", ["1.10", "-0.50", "12345678901234567", "0.0000001", "1.00"])
+@pytest.mark.parametrize("around", ["'{}'", "'{{\"p\": {}}}'", "'[1, {}]'", "'[{}, \"x\"]'"])
+def test_numbers_that_may_be_others_once_they_were_read_again_are_seen(number, around):
+    """Wherever they stand in MySQL's text form of JSON."""
+    assert literals.may_differ_parsed(f"1,{around.format(number)},2".encode())
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1,'{\"p\": 1.5}',1.10",
+        "'[1.0, -0.0, 1e300]'",
+        "1.10,'[]','2020-01-01 10:00:00.500'",
+        "'[7]'",
+    ],
+)
+def test_other_rows_are_read_once(row):
+    """Doubles, and exact numbers outside of JSON."""
+    assert not literals.may_lose_types(row.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"2020-01-01"', '"-10:00:00.500000"', '"base64:type15:/w=="', '"2020-01-01 10:00:00.000000"'],
+)
+def test_strings_that_may_be_dates_times_or_bytes_are_seen(text):
+    """As MySQL prints such values inside of JSON."""
+    assert literals.may_lose_types(f"1,'{{{text}: 1}}'".encode())
+
+
+def test_json_is_read_as_it_will_be_only_where_it_is_no_text():
+    """MariaDB keeps the text itself."""
+    json = column("json")
+    assert literals.literal(json, MARIADB, parsed=True) == literals.literal(json, MARIADB)
+    assert "AS JSON" in literals.literal(json, MYSQL, parsed=True)
+    assert literals.has_parsed([json], MYSQL)
+    assert not literals.has_parsed([json], MARIADB)
