@@ -23,7 +23,8 @@ from app.domain.restores.journal import ObjectSet, SavedStatement
 from app.domain.restores.load import DatabaseLoad
 from app.engine.schema.object_script import uncommented
 from app.engine.schema.objects import Definition, digest
-from app.engine.sql.contained import MAKES, VIEW_PLACEHOLDER, Origin, contain
+from app.engine.sql.contained import MAKES, VIEW_PLACEHOLDER, Contained, Origin, contain
+from app.engine.sql.ddl import unqualify
 
 
 EXECUTED: Final = frozenset({
@@ -54,17 +55,7 @@ async def read_archived_objects(
         ChecksumMismatchError: The archive is damaged.
         UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
     """
-    keys = {object_key(entry) for entry in load.entry.objects}
-    found: list[SavedStatement] = []
-    for member in manifest.members:
-        if member.kind is not MemberKind.OBJECTS or member.database != load.entry.name or not keys:
-            continue
-        found += [
-            SavedStatement(listed.kind, plain_text(listed.kind, text), listed.name)
-            for listed, text in zip(member.statements, await source.read(member), strict=True)
-            if listed.kind in EXECUTED
-        ]
-    contained = contain(_statements_about(keys, found), load.entry.name)
+    contained = await _read_contained(source, manifest, load)
     entries = tuple(
         _as_of_today(load.entry, entry, contained.origins.get(object_key(entry)))
         for entry in load.entry.objects
@@ -75,6 +66,44 @@ async def read_archived_objects(
         statements=contained.statements,
         assumed=load.entry.collation,
     )
+
+
+async def _read_contained(
+    source: MemberSource, manifest: Manifest, load: DatabaseLoad
+) -> Contained:
+    keys = {object_key(entry) for entry in load.entry.objects}
+    found: list[SavedStatement] = []
+    for member in manifest.members:
+        if member.kind is not MemberKind.OBJECTS or member.database != load.entry.name or not keys:
+            continue
+        found += [
+            SavedStatement(listed.kind, plain_text(listed.kind, text), listed.name)
+            for listed, text in zip(member.statements, await source.read(member), strict=True)
+            if listed.kind in EXECUTED
+        ]
+    return contain(_statements_about(keys, found), load.entry.name)
+
+
+async def read_view_texts(
+    source: MemberSource, manifest: Manifest, load: DatabaseLoad
+) -> dict[str, str]:
+    """
+    Read the statements that make the usable views of a database.
+
+    Returns:
+        By name, with other databases named and its own not.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+        UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
+    """
+    found = await _read_contained(source, manifest, load)
+    usable = {entry.name for entry in load.entry.objects if entry.valid}
+    return {
+        name: unqualify(origin.sql, load.entry.name)
+        for (kind, name), origin in found.origins.items()
+        if kind is ObjectKind.VIEW and name in usable
+    }
 
 
 async def as_of_today(source: MemberSource, manifest: Manifest, load: DatabaseLoad) -> DatabaseLoad:

@@ -95,6 +95,7 @@ class Load:
         self._prove = prove
         self._tables: list[TableLoad] = []
         self._foreign_keys: list[tuple[TableLoad, dict[str, str]]] = []
+        self._places: dict[tuple[str, str], str] = {}  # where each sequence waits
         self.deferred: list[ForeignKey] = []
         self.unfinished: set[str] = set()
         self.left_out: set[tuple[str, str]] = set()
@@ -113,6 +114,8 @@ class Load:
         """
         self._progress.enter(Phase.LOAD)
         for load in loads:
+            await self._create_sequences(load)
+        for load in loads:
             await self._create_tables(load)
         await self._add_foreign_keys(empty=True)
         await self._load_rows()
@@ -122,18 +125,25 @@ class Load:
     # -- definitions ------------------------------------------------------------------------------
 
     async def _create_tables(self, load: DatabaseLoad) -> None:
-        """Create the tables of one database, sequences first because defaults name them."""
+        """Create the tables of one database."""
         listed = _listed(self._manifest, load)
         for session in self._sessions:
             await session.use(load.place)
-        tables = sorted(load.entry.tables, key=lambda table: not table.sequence)
-        sequences = sum(table.sequence for table in tables)
 
         async def create(session: Session, entry: TableEntry) -> None:
             await self._create(session, load, entry, listed)
 
-        await share(tables[:sequences], self._sessions[:1], create)
-        await share(tables[sequences:], self._sessions, create)
+        tables = [entry for entry in load.entry.tables if not entry.sequence]
+        await share(tables, self._sessions, create)
+
+    async def _create_sequences(self, load: DatabaseLoad) -> None:
+        """Create the sequences of one database; defaults name them, in any other one too."""
+        sequences = [entry for entry in load.entry.tables if entry.sequence]
+        listed = _listed(self._manifest, load)
+        await self._sessions[0].use(load.place)
+        for entry in sequences:
+            await self._create(self._sessions[0], load, entry, listed)
+            self._places[load.entry.name, entry.name] = load.place
 
     async def _create(
         self, session: Session, load: DatabaseLoad, entry: TableEntry, listed: _Listed
@@ -200,6 +210,7 @@ class Load:
         elif not own or not own[0].startswith(f"CREATE TABLE {quote(entry.name)} ("):
             raise ManifestError(f"{load.entry.name}.{entry.name} has no definition of its own")
         sql = load.definitions.get(entry.name, own[0])
+        sql = references.with_sequences_in(sql, self._places)
         own[0] = references.with_sequences_of(sql, load.target, own=listed.names)
         if references.has_sequences(sql):
             self.unfinished.add(entry.name)

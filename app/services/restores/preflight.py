@@ -12,6 +12,7 @@ from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
+from app.engine.load.needs import without_unmakeable
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
@@ -118,8 +119,12 @@ class Preflight:
             grants = await read_grants(session)
             complete, misfits = await _complete(session, plan)
             complete, unreadable = await _as_of_today(reader, complete)
+            lacks: list[str] = []
+            if not unreadable:
+                complete, lacks = await without_unmakeable(session, reader, plan.manifest, complete)
             owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await _children(session, grants, loads)
+            warnings += lacks
             warnings += await hidden_grants(session, loads, plan.request)
             point = await _missing_for_point(session, grants, plan)
             every = (*_missing_rights(grants, loads), *owners, *children, *point)

@@ -237,7 +237,7 @@ class Swaps:
         warnings: list[str] = []
         with lock_waits_translated():
             for swap in journal.swaps:
-                await repoint_defaults(session, swap)
+                await repoint_defaults(session, swap, journal.swaps)
             wanted = [(swap.target, swap.wanted) for swap in journal.swaps]
             warnings += await apply_together(session, wanted)
             for swap in journal.swaps:
