@@ -52,6 +52,23 @@ async def test_databases_that_need_each_other_come_back_together(backstay, sql, 
     assert sql.run(f"SELECT COUNT(*) FROM {pair[0]}.on_view") == [(0,)]
 
 
+@pytest.mark.parametrize("are_there", [True, False])
+async def test_a_drill_uses_its_own_databases_and_not_the_live_ones(backstay, sql, pair, are_there):
+    """Where the live ones are gone, or have changed in a way that nothing of the backup fits any more."""
+    sql.run(f"CREATE VIEW alias AS SELECT {pair[1]}.i FROM own {pair[1]} JOIN {pair[1]}.t")
+    manifest = await backstay.backup(*pair)
+    dropped(sql, *pair)
+    if are_there:
+        sql.script([f"CREATE DATABASE {name}" for name in pair])
+
+    result = await backstay.recoveries.drill(
+        await backstay.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+    )
+
+    assert result.warnings == ()
+    assert [name for (name,) in sql.run("SHOW DATABASES") if "__bk_" in name] == []
+
+
 async def test_what_needs_an_absent_database_is_left_out_and_named(backstay, sql, pair):
     """The dry run says the same; views that need nothing else are made."""
     sql.run(f"ALTER TABLE {pair[0]}.own ALTER i DROP DEFAULT")

@@ -6,7 +6,7 @@ digests of those headers. Such a digest is replaced by the one of the header wit
 that of the statement in the file; otherwise it stays, and nothing will ever be equal to it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -25,6 +25,7 @@ from app.engine.schema.object_script import uncommented
 from app.engine.schema.objects import Definition, digest
 from app.engine.sql.contained import MAKES, VIEW_PLACEHOLDER, Contained, Origin, contain
 from app.engine.sql.ddl import unqualify
+from app.engine.sql.references import with_databases
 
 
 EXECUTED: Final = frozenset({
@@ -38,7 +39,10 @@ _MOST_TRIGGERS: Final = 100
 
 
 async def read_archived_objects(
-    source: MemberSource, manifest: Manifest, load: DatabaseLoad
+    source: MemberSource,
+    manifest: Manifest,
+    load: DatabaseLoad,
+    places: Mapping[str, str] | None = None,
 ) -> ObjectSet:
     """
     Read the objects of a backup that are to be restored.
@@ -47,6 +51,7 @@ async def read_archived_objects(
         source: Members of the backup.
         manifest: Of the backup.
         load: Which database, reduced to what is chosen.
+        places: Where other databases are that its views name; not given = under their names.
 
     Returns:
         What the target should have.
@@ -55,9 +60,9 @@ async def read_archived_objects(
         ChecksumMismatchError: The archive is damaged.
         UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
     """
-    contained = await _read_contained(source, manifest, load)
+    contained = await _read_contained(source, manifest, load, places)
     entries = tuple(
-        _as_of_today(load.entry, entry, contained.origins.get(object_key(entry)))
+        _in_places(load.entry, entry, contained.origins.get(object_key(entry)), places or {})
         for entry in load.entry.objects
     )
     return ObjectSet(
@@ -69,7 +74,10 @@ async def read_archived_objects(
 
 
 async def _read_contained(
-    source: MemberSource, manifest: Manifest, load: DatabaseLoad
+    source: MemberSource,
+    manifest: Manifest,
+    load: DatabaseLoad,
+    places: Mapping[str, str] | None = None,
 ) -> Contained:
     keys = {object_key(entry) for entry in load.entry.objects}
     found: list[SavedStatement] = []
@@ -81,7 +89,7 @@ async def _read_contained(
             for listed, text in zip(member.statements, await source.read(member), strict=True)
             if listed.kind in EXECUTED
         ]
-    return contain(_statements_about(keys, found), load.entry.name)
+    return contain(_statements_about(keys, found), load.entry.name, places)
 
 
 async def read_view_texts(
@@ -157,6 +165,22 @@ def _statements_about(
             if any((kind, statement.name) in keys for kind in kinds_of(statement)):
                 yield from [drop, statement] if drop else [statement]
             drop = None
+
+
+def _in_places(
+    database: DatabaseEntry, entry: ObjectEntry, origin: Origin | None, places: Mapping[str, str]
+) -> ObjectEntry:
+    """Describe an object; a view by what it is where the databases that it names are elsewhere."""
+    today = _as_of_today(database, entry, origin)
+    if origin is None or entry.kind is not ObjectKind.VIEW:
+        return today
+    sql = origin.sql.replace("CREATE OR REPLACE ", "CREATE ", 1)
+    written = Definition(today, sql, "", origin.charset, origin.collation)
+    if digest(written, database.name) != entry.definition_sha256:
+        return today
+    others = {name: place for name, place in places.items() if name != database.name}
+    there = replace(written, sql=with_databases(sql, others))
+    return replace(today, definition_sha256=digest(there, database.name))
 
 
 def _as_of_today(database: DatabaseEntry, entry: ObjectEntry, origin: Origin | None) -> ObjectEntry:

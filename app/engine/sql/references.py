@@ -1,7 +1,7 @@
 """What a CREATE TABLE or VIEW says of other tables, sequences and functions: pure text, no I/O."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from app.engine.sql.ddl import is_foreign_key, split_items, tokens, unquoted_name
@@ -96,9 +96,42 @@ def used_by_view(sql: str) -> set[tuple[str, str]]:
         its own where WITH gives names to queries, which are printed like those of tables.
     """
     parts = tokens(sql)
-    found: set[tuple[str, str]] = set()
+    found = {_chain(parts, index)[0] for index in _used(parts)}
+    names_queries = any(_WITH.search(part.lower()) for part in parts if part[0] not in "'\"`")
+    return {name for name in found if name[0] or not names_queries}
+
+
+def with_databases(sql: str, places: Mapping[str, str]) -> str:
+    """Replace databases in what a view reads and calls; an alias of the same name is none."""
+    if not any(f"{quote(name)}." in sql for name in places):
+        return sql
+    parts = tokens(sql)
+    columns = (
+        index for index, part in enumerate(parts[:-4]) if _is_column_of_database(parts, index, part)
+    )
+    for index in {*_used(parts), *columns}:
+        database = _chain(parts, index)[0][0]
+        if database in places:
+            parts[index] = quote(places[database])
+    return "".join(parts)
+
+
+def _is_column_of_database(parts: Sequence[str], index: int, part: str) -> bool:
+    return (
+        part[0] == "`"
+        and parts[index - 1][-1:] != "."
+        and parts[index + 1 : index + 4 : 2]
+        == [
+            ".",
+            ".",
+        ]
+    )
+
+
+def _used(parts: Sequence[str]) -> Iterator[int]:
+    """Find where a CREATE VIEW names tables, views, sequences and functions of a database."""
     queries = [False]  # for each open bracket, whether there is a SELECT in it
-    is_next = names_queries = False
+    is_next = False
     for index, part in enumerate(parts):
         if part == "(":
             queries.append(False)
@@ -108,14 +141,12 @@ def used_by_view(sql: str) -> set[tuple[str, str]]:
             name, after = _chain(parts, index)
             is_call = after == "(" and name[0] and parts[index - 1][-1:] != "."
             if is_next or is_call or _asks_sequence(parts, index):
-                found.add(name)
+                yield index
             is_next = False
         elif part[0] not in "'\"":
             words = part.lower()
             queries[-1] |= bool(_SELECT.search(words))
             is_next = words.endswith("join ") or (queries[-1] and words.endswith("from "))
-            names_queries |= bool(_WITH.search(words))
-    return {name for name in found if name[0] or not names_queries}
 
 
 def _chain(parts: Sequence[str], index: int) -> tuple[tuple[str, str], str]:
