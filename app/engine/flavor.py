@@ -328,6 +328,9 @@ ROWLESS_ENGINES: Final = frozenset(
     },
 )
 
+# Engines that take no value of a counter below the next one, so that is set by the rows themselves.
+ASCENDING_ENGINES: Final = frozenset({"ARCHIVE"})
+
 # Tables of MariaDB's CONNECT keep their rows in a file of the data directory if they are of one of these
 # types, or of none, and name no file; all others show what somebody else keeps.
 # Source: https://mariadb.com/kb/en/inward-and-outward-tables/

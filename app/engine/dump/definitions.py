@@ -18,6 +18,7 @@ from typing import Final
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
+from app.engine.flavor import ASCENDING_ENGINES
 from app.engine.rows.stored import Repeatable, Settings, settings_sql, unique_keys_of, without_zone
 from app.engine.schema.definitions import exact_definition, sequence_position
 from app.engine.schema.tables import Table, read_tables, show_create
@@ -67,6 +68,8 @@ class SchemaDump:
             is_loose = " FOREIGN KEY " in printed and await _has_loose_keys(session, table)
         loose = [Statement(StatementKind.TEXT, _LOOSE_KEYS)] if is_loose else []
         self.printed[table.label] = printed
+        if table.entry.engine in ASCENDING_ENGINES:
+            exact = ddl.without_counter(exact)
         sql = ddl.unqualify(exact, table.database) if self.single else exact
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
         what = kind.value.upper()
@@ -89,8 +92,10 @@ class SchemaDump:
             text = f"{keep * table.entry.history}ALTER TABLE {quote(table.name)} {drops};\n"
             statements.append(Statement(StatementKind.TEXT, text.encode()))
         if table.entry.sequence:
-            position = await sequence_position(session, table)
-            statements.append(Statement(StatementKind.SEQUENCE, position, name=table.name))
+            statements += [
+                Statement(StatementKind.SEQUENCE, position, name=table.name)
+                for position in await sequence_position(session, table)
+            ]
         await self.sink.append(
             MemberKind.SCHEMA, statements, database=table.database, table=table.name
         )

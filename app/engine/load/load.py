@@ -30,7 +30,7 @@ from app.domain.ports import MemberSource
 from app.domain.restores.journal import ForeignKey, TableMark
 from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Phase, Progress
-from app.engine.flavor import ROWLESS_ENGINES, TIMED_ENGINES
+from app.engine.flavor import ASCENDING_ENGINES, ROWLESS_ENGINES, TIMED_ENGINES
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.rows import LoadRules, RowLoader, TableLoad
 from app.engine.load.work_queue import WorkQueue
@@ -72,6 +72,8 @@ class Settled:
     definitions: dict[str, str] = field(default_factory=dict)
 
 
+# What is changed can only be written to the binary log as rows.
+_ROWS_ONLY: Final = 1665
 # From this many rows on, building an index at once is faster than row by row.
 _DEFER_FROM_ROWS: Final = 10_000
 
@@ -115,6 +117,7 @@ class Load:
         self._tables: list[TableLoad] = []
         self._loader: RowLoader
         self._foreign_keys: list[tuple[TableLoad, dict[str, str]]] = []
+        self._places: dict[tuple[str, str], str] = {}  # where each sequence waits
         self.deferred: list[ForeignKey] = []
         self.unfinished: set[str] = set()
         self.left_out: set[tuple[str, str]] = set()
@@ -134,6 +137,8 @@ class Load:
         """
         self._progress.enter(Phase.LOAD)
         for load in loads:
+            await self._create_sequences(load)
+        for load in loads:
             await self._create_tables(load)
         await self._add_foreign_keys(empty=True)
         await self._load_rows()
@@ -145,18 +150,25 @@ class Load:
     # -- definitions ------------------------------------------------------------------------------
 
     async def _create_tables(self, load: DatabaseLoad) -> None:
-        """Create the tables of one database, sequences first because defaults name them."""
+        """Create the tables of one database."""
         listed = _listed(self._manifest, load)
         for session in self._sessions:
             await session.use(load.place)
-        tables = sorted(load.entry.tables, key=lambda table: not table.sequence)
-        sequences = sum(table.sequence for table in tables)
 
         async def create(session: Session, entry: TableEntry) -> None:
             await self._create(session, load, entry, listed)
 
-        await share(tables[:sequences], self._sessions[:1], create)
-        await share(tables[sequences:], self._sessions, create)
+        tables = [entry for entry in load.entry.tables if not entry.sequence]
+        await share(tables, self._sessions, create)
+
+    async def _create_sequences(self, load: DatabaseLoad) -> None:
+        """Create the sequences of one database; defaults name them, in any other one too."""
+        sequences = [entry for entry in load.entry.tables if entry.sequence]
+        listed = _listed(self._manifest, load)
+        await self._sessions[0].use(load.place)
+        for entry in sequences:
+            await self._create(self._sessions[0], load, entry, listed)
+            self._places[load.entry.name, entry.name] = load.place
 
     async def _create(
         self, session: Session, load: DatabaseLoad, entry: TableEntry, listed: _Listed
@@ -164,11 +176,14 @@ class Load:
         """Create one table or sequence from its schema member."""
         own = await self._definition(load, entry, listed)
         if entry.sequence:
-            for text in own:
-                await session.query(text)
+            with about(f"{load.target}.{entry.name}"):
+                for text in own:
+                    await _put_sequence(session, text)
             return
         self._warn_of_directories(load, entry, own[0])
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
+        if entry.engine in ASCENDING_ENGINES:  # older files hold the counter
+            own[0] = ddl.without_counter(own[0])
         # Until their session computes them, stored columns may hold the same value twice.
         again = bool(entry.session)
         staged = ddl.staged(own[0], defer_indexes=defer or again, unique_too=again)
@@ -220,6 +235,7 @@ class Load:
         elif not own or not own[0].startswith(f"CREATE TABLE {quote(entry.name)} ("):
             raise ManifestError(f"{load.entry.name}.{entry.name} has no definition of its own")
         sql = load.definitions.get(entry.name, own[0])
+        sql = references.with_sequences_in(sql, self._places)
         own[0] = references.with_sequences_of(sql, load.target, own=listed.names)
         if references.has_sequences(sql):
             self.unfinished.add(entry.name)
@@ -310,6 +326,17 @@ class Load:
         steady = await loader.clock.is_steady(self._sessions[0])
         sure = frozenset(name for name, table in tables.items() if steady and is_sure(table))
         return Settled(marks, sure)
+
+
+async def _put_sequence(session: Session, sql: str) -> None:
+    """Make a sequence, or send it on; where the binary log holds statements, this one goes as rows."""
+    try:
+        await session.query(sql)
+    except StatementError as exc:
+        if exc.errno != _ROWS_ONLY:
+            raise
+        await session.query("SET SESSION binlog_format = 'MIXED'")
+        await session.query(sql)
 
 
 def _listed(manifest: Manifest, load: DatabaseLoad) -> _Listed:

@@ -197,6 +197,7 @@ class _ObjectChange:
         self._wanted = wanted
         self._live: dict[tuple[ObjectKind, str], ObjectEntry] = {}
         self._done: set[tuple[ObjectKind, str]] = set()
+        self._unusable = {object_key(entry) for entry in wanted.entries if not entry.valid}
         self._unparsable: set[str] = set()  # events, which are to be enabled later
         self._events = events  # when each is over, in its own zone
 
@@ -305,6 +306,8 @@ class _ObjectChange:
                 if statement.kind is StatementKind.INVALID_VIEW:
                     problem = f"view {label} could not be created"
                     return [f"{problem}: it was unusable when it was backed up ({exc})"]
+                if (ObjectKind.VIEW, statement.name) in self._unusable:
+                    return [f"view {label} was left out ({exc})"]
                 if exc.errno != _NOT_PARSED:
                     raise
                 if statement.kind is StatementKind.EVENT:
@@ -323,7 +326,8 @@ class _ObjectChange:
     def _is_needed(self, statement: SavedStatement) -> bool:
         kinds = kinds_of(statement)
         if statement.kind is StatementKind.PLACEHOLDER and ObjectKind.VIEW in kinds:
-            return (ObjectKind.VIEW, statement.name) not in self._live
+            key = ObjectKind.VIEW, statement.name
+            return key not in self._live and key not in self._unusable
         return self._is_open(kinds, statement.name)
 
     def _is_open(self, kinds: frozenset[ObjectKind], name: str) -> bool:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.engine.flavor import Flavor
-from app.engine.schema.tables import NO_STRAYS, Table, TableRef, read_refs
+from app.engine.schema.listing import NO_STRAYS
+from app.engine.schema.tables import Table, TableRef, read_refs
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote_text, same_names
 from app.errors import PermissionDeniedError, SnapshotError, StatementError

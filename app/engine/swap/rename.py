@@ -307,14 +307,23 @@ async def lower_fence(session: Session) -> None:
     await session.query("SET GLOBAL read_only = 0")
 
 
-async def repoint_defaults(session: Session, swap: SchemaSwap) -> None:
+async def repoint_defaults(
+    session: Session, swap: SchemaSwap, together: Sequence[SchemaSwap]
+) -> None:
     """
-    Make `DEFAULT nextval()` and the like use the sequences of the target.
+    Make `DEFAULT nextval()` and the like use the sequences of the targets.
 
     A default keeps the qualified name that the sequence had when the table was created.
+
+    Args:
+        session: Any.
+        swap: Whose tables have changed places.
+        together: All swaps of the restore: a sequence may be in another database than its table.
     """
     names = {
-        f"{call}{quote(swap.source)}.": f"{call}{quote(swap.target)}." for call in _SEQUENCE_CALLS
+        f"{call}{quote(other.source)}.": f"{call}{quote(other.target)}."
+        for other in together
+        for call in _SEQUENCE_CALLS
     }
     rows = await session.texts(
         "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS"

@@ -34,7 +34,7 @@ from app.engine.swap.plan import SwapDraft, plan_swaps, prove_owners
 from app.engine.swap.rename import await_snapshots
 from app.errors import AppError, PermissionDeniedError, StalledError, TargetNotEmptyError
 from app.services.backups.service import BackupService
-from app.services.restores.connections import awake, load_sessions
+from app.services.restores.connections import load_sessions
 from app.services.restores.guard import RestoreGuard
 from app.services.restores.plan import wanted_objects
 from app.services.restores.preflight import Preflight
@@ -107,8 +107,7 @@ class Restorer:
             state.warnings += report.warnings
             await self.verify(state)
             # 2. Back up what will be replaced.
-            async with awake(session):
-                point = await self._recovery_point(state)
+            point = await self._recovery_point(state)
             # 3. Load beside the live databases, swap, and keep the old tables; or undo all of it.
             journal = self._journal(state.plan, point, logged=logged)
             try:
@@ -164,7 +163,7 @@ class Restorer:
     ) -> tuple[Journal, SwapReport]:
         """Load beside the live databases, prove, swap, prove again."""
         await self._swaps.record(journal)
-        load = await self.load(session, state, logged=journal.logged)
+        load = await self.load(state, logged=journal.logged)
         journal = replace(journal, swaps=await self._plan_swaps(session, journal, state, load))
         await prove_owners(session, journal.swaps)
         await self._count_orphans(state, journal.swaps)
@@ -184,12 +183,11 @@ class Restorer:
         journal = await self._swaps.complete(session, journal, minutes=self._undo_minutes)
         return journal, report
 
-    async def load(self, held: Session, state: RestoreState, *, logged: bool) -> Load:
+    async def load(self, state: RestoreState, *, logged: bool) -> Load:
         """
         Load into staging schemas and prove what is in them; the caller drops them on failure.
 
         Args:
-            held: Connection that holds the locks; kept from being forgotten meanwhile.
             state: Whose plan says what to load, and where.
             logged: Whether it is written to the binary log.
 
@@ -197,10 +195,9 @@ class Restorer:
             The load, which knows what is left to do.
         """
         manifest, request = state.plan.manifest, state.plan.request
-        async with (
-            awake(held),
-            load_sessions(self._server, manifest, request.threads, logged=logged) as sessions,
-        ):
+        async with load_sessions(
+            self._server, manifest, request.threads, logged=logged
+        ) as sessions:
             for database in state.plan.loads:
                 entry = database.entry
                 await create_database(sessions[0], database.place, entry.charset, entry.collation)

@@ -41,6 +41,7 @@ from app.engine.schema.databases import (
 from app.engine.schema.marks import with_identities
 from app.engine.server.clock import ServerClock
 from app.engine.server.connection import Server, Session
+from app.engine.server.heartbeat import awake
 from app.engine.swap import plan
 from app.engine.swap.gate import drop_gates
 from app.engine.swap.rename import (
@@ -129,7 +130,8 @@ class Swaps:
             state["sql_log_bin"] = "0"
         async with self._server.session(state) as session:
             await take_locks(session, databases, seconds=seconds)
-            yield session
+            async with awake(session):
+                yield session
 
     # -- forward ----------------------------------------------------------------------------------
 
@@ -236,7 +238,7 @@ class Swaps:
         warnings: list[str] = []
         with lock_waits_translated():
             for swap in journal.swaps:
-                await repoint_defaults(session, swap)
+                await repoint_defaults(session, swap, journal.swaps)
             wanted = [(swap.target, swap.wanted) for swap in journal.swaps]
             warnings += await apply_together(session, wanted)
             for swap in journal.swaps:
