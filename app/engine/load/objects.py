@@ -178,7 +178,7 @@ class _ObjectChange:
                 enable_events or statement.kind is not StatementKind.ENABLE_EVENT
             ):
                 if drop:
-                    await self._session.query(drop, no_timeout=True)
+                    await self._run(drop)
                 drop = ""
                 warnings += await self._create(statement)
             else:
@@ -187,13 +187,17 @@ class _ObjectChange:
 
     async def _create(self, statement: SavedStatement) -> list[str]:
         try:
-            await self._session.query(statement.sql, no_timeout=True)
+            await self._run(statement.sql)
         except StatementError as exc:
             if statement.kind is not StatementKind.INVALID_VIEW:
                 raise
             problem = f"view {self._database}.{statement.name} could not be created"
             return [f"{problem}: it was unusable when it was backed up ({exc})"]
         return []
+
+    async def _run(self, sql: str) -> None:
+        """Send a statement in the character set of the session, which the object keeps."""
+        await self._session.query(await _in_session_charset(self._session, sql), no_timeout=True)
 
     def _is_needed(self, statement: SavedStatement) -> bool:
         kinds = kinds_of(statement)
@@ -207,6 +211,17 @@ class _ObjectChange:
             entry.name == name and entry.kind in kinds and object_key(entry) not in self._done
             for entry in self._wanted.entries
         )
+
+
+async def _in_session_charset(session: Session, sql: str) -> str | bytes:
+    """Let the server convert a statement; not all of its character sets are known elsewhere."""
+    if sql.isascii():
+        return sql
+    charset = await session.scalar("SELECT @@SESSION.character_set_client")
+    if charset.startswith("utf8"):
+        return sql
+    text = f"CONVERT(X'{sql.encode().hex()}' USING utf8mb4)"
+    return bytes.fromhex(await session.scalar(f"SELECT HEX(CONVERT({text} USING {charset}))"))
 
 
 async def drop_object(session: Session, database: str, entry: ObjectEntry) -> None:

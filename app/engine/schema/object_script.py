@@ -17,8 +17,9 @@ from app.domain.backups.manifest import ObjectKind, StatementKind
 from app.domain.ports import Statement
 from app.engine.schema.databases import Schema
 from app.engine.schema.objects import ROUTINE_KINDS, Definition
-from app.engine.sql.ddl import disabled_event, tokens, unqualify
+from app.engine.sql.ddl import disabled_event, is_text, tokens, unqualify
 from app.engine.sql.quoting import quote, quote_text
+from app.errors import UnsupportedObjectError
 
 
 _RESET: Final = (
@@ -27,6 +28,9 @@ _RESET: Final = (
 )
 # Up to the return type; MariaDB and MySQL print the characteristics on lines of their own after it.
 _SIGNATURE: Final = re.compile(r"CREATE .*?\) RETURNS [^\n]*", re.DOTALL)
+_EXECUTE: Final = b"EXECUTE IMMEDIATE @backstay_sql;\n"
+# Kinds that are made anew without being dropped: views replace placeholders, triggers went with tables.
+_REPLACED: Final = frozenset({ObjectKind.VIEW, ObjectKind.TRIGGER})
 # What the mysql client takes for the begin of a comment, or rewrites.
 _CLIENT_MARKS: Final = ("--", "#", "/*", "\r")
 # Client character sets whose bytes are those of the file, with the last character they have.
@@ -138,6 +142,7 @@ class _Writer:
         for routine in routines:
             if routine.entry.name in stubs:
                 drop = f"DROP FUNCTION {quote(routine.entry.name)};\n".encode()
+                yield Statement(StatementKind.SESSION, _RESET)
                 yield Statement(StatementKind.PLACEHOLDER, drop, name=routine.entry.name)
                 yield from self.compound(routine, StatementKind.ROUTINE, routine.sql)
 
@@ -173,12 +178,19 @@ class _Writer:
     def enabled(self, event: Definition) -> Iterator[Statement]:
         """Enable an event; whoever alters one becomes its definer and gives it a session."""
         definer = f"DEFINER={event.entry.definer} " if event.entry.definer else ""
-        text = f"ALTER {definer}EVENT {quote(event.entry.name)} ENABLE;\n"
-        statements = (
-            Statement(StatementKind.SESSION, _session(event).encode()),
-            Statement(StatementKind.ENABLE_EVENT, text.encode(), name=event.entry.name),
-        )
-        yield from self._with_database_collation(event, statements)
+        text = f"ALTER {definer}EVENT {quote(event.entry.name)} ENABLE"
+        yield from self._with_database_collation(event, self._altered(event, text))
+
+    def _altered(self, event: Definition, text: str) -> Iterator[Statement]:
+        session = Statement(StatementKind.SESSION, _session(event).encode())
+        if self.prepared and not _is_plain(event, text):
+            yield from _variable(text)
+            yield session
+            yield Statement(StatementKind.ENABLE_EVENT, _EXECUTE, name=event.entry.name)
+            return
+        yield session
+        yield from _for_the_client(event, text)
+        yield Statement(StatementKind.ENABLE_EVENT, f"{text};\n".encode(), name=event.entry.name)
 
     def _with_database_collation(
         self, definition: Definition, statements: Iterable[Statement]
@@ -197,22 +209,46 @@ class _Writer:
         """Write one CREATE, in the session that the object was made in."""
         entry = definition.entry
         name = entry.name
+        if not is_text(sql):
+            raise UnsupportedObjectError(
+                f"{entry.kind} {name!r} was made with bytes that are no text of any character set",
+                hint="Make it anew, or leave it out with --exclude-table.",
+            )
         variable = self.prepared and not _is_plain(definition, sql)
+        drop = f"DROP {entry.kind.value.upper()} IF EXISTS {quote(name)};\n"
+        drops = [] if entry.kind in _REPLACED else [Statement(StatementKind.DROP, drop.encode())]
         if variable:
-            yield Statement(StatementKind.SESSION, _RESET)
-            text = f"SET @backstay_sql = {quote_text(sql)};\n"
-            yield Statement(StatementKind.SESSION, text.encode())
-        yield Statement(StatementKind.SESSION, _session(definition).encode())
-        if entry.kind not in {ObjectKind.VIEW, ObjectKind.TRIGGER}:
-            drop = f"DROP {entry.kind.value.upper()} IF EXISTS {quote(name)};\n"
-            yield Statement(StatementKind.DROP, drop.encode())
-        if variable:
-            yield Statement(kind, b"EXECUTE IMMEDIATE @backstay_sql;\n", name=name)
+            yield from _variable(sql)
+            yield from drops
+            yield Statement(StatementKind.SESSION, _session(definition).encode())
+            yield Statement(kind, _EXECUTE, name=name)
             return
+        yield Statement(StatementKind.SESSION, _session(definition).encode())
+        yield from _for_the_client(definition, sql)
+        yield from drops
         delimiter = next(mark for mark in _delimiters() if mark not in sql)
         yield Statement(StatementKind.TEXT, f"DELIMITER {delimiter}\n".encode())
         yield Statement(kind, sql.encode(), name=name)
         yield Statement(StatementKind.TEXT, f"\n{delimiter}\nDELIMITER ;\n".encode())
+
+
+def _variable(sql: str) -> Iterator[Statement]:
+    """Put a statement into a variable, which the server converts to whatever session executes it."""
+    yield Statement(StatementKind.SESSION, _RESET)
+    text = f"SET @backstay_sql = {quote_text(sql)};\n"
+    yield Statement(StatementKind.SESSION, text.encode())
+
+
+def _for_the_client(definition: Definition, sql: str) -> Iterator[Statement]:
+    """
+    Let the mysql client send a statement as the file holds it.
+
+    Yields:
+        Nothing where that is how the object's session reads it too. Else its text is right, and its
+        character_set_client is utf8mb4; a restore by this program sends it in the session's own.
+    """
+    if not sql.isascii() and definition.charset not in _LARGEST:
+        yield Statement(StatementKind.TEXT, b"SET SESSION character_set_client = utf8mb4;\n")
 
 
 def _is_plain(definition: Definition, sql: str) -> bool:

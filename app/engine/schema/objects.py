@@ -5,14 +5,16 @@ Views, triggers, routines and events, as SHOW CREATE prints them.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import fingerprint, unqualify, utf8_only
+from app.engine.sql.ddl import fingerprint, is_text, unqualify, utf8_only
 from app.engine.sql.headers import read_header
+from app.engine.sql.heads import is_quoted, split_head
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
@@ -168,7 +170,7 @@ async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
                 f"the body of {kind} {schema.name}.{name} is hidden from this user",
                 hint=f"GRANT {session.flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
             )
-        found.append(_definition(kind, name, row))
+        found.append(_definition(kind, name, await _as_typed(session, kind, row)))
     return sorted(found, key=lambda definition: ROUTINE_KINDS.index(definition.entry.kind))
 
 
@@ -180,7 +182,8 @@ async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
     )
     found = []
     for name, table, order in listing:
-        row = (await session.texts(f"SHOW CREATE TRIGGER {quote(name)}"))[0]
+        printed = (await session.texts(f"SHOW CREATE TRIGGER {quote(name)}"))[0]
+        row = await _as_typed(session, ObjectKind.TRIGGER, printed)
         found.append(
             replace(
                 _definition(ObjectKind.TRIGGER, name, row, table=table),
@@ -199,9 +202,38 @@ async def _read_events(session: Session, schema: Schema) -> list[Definition]:
     for (name,) in listing:
         row = (await session.texts(f"SHOW CREATE EVENT {quote(name)}"))[0]
         _, sql_mode, time_zone, *columns = row
-        made = _definition(ObjectKind.EVENT, name, (name, sql_mode, *columns))
+        typed = await _as_typed(session, ObjectKind.EVENT, (name, sql_mode, *columns))
+        made = _definition(ObjectKind.EVENT, name, typed)
         found.append(replace(made, time_zone=time_zone))
     return found
+
+
+async def _as_typed(session: Session, kind: ObjectKind, row: Sequence[str]) -> Sequence[str]:
+    """
+    Put the head of a CREATE right.
+
+    Names, comments and types are UTF-8 inside of both vendors, and are printed as if they were of the
+    character set that the object was made in; some are, so each is looked at by itself.
+
+    Args:
+        session: Any.
+        kind: Of the object.
+        row: What SHOW CREATE returned.
+
+    Returns:
+        The same, with the head as it was typed.
+    """
+    name, sql_mode, sql, charset, *others = row
+    head, body = split_head(kind, sql)
+    if charset.startswith("utf8") or all(part.isascii() for part in head):
+        return row
+    for place, part in enumerate(head):
+        if is_quoted(part) and not part.isascii() and is_text(part):
+            read = f"CONVERT(X'{part.encode().hex()}' USING utf8mb4)"
+            stored = await session.scalar(f"SELECT HEX(CONVERT({read} USING {charset}))")
+            with suppress(UnicodeDecodeError):  # it was right
+                head[place] = bytes.fromhex(stored).decode()
+    return (name, sql_mode, f"{''.join(head)}{body}", charset, *others)
 
 
 async def read_trigger_tables(session: Session, database: str) -> dict[str, str]:

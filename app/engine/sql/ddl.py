@@ -135,6 +135,11 @@ def without_directories(sql: str) -> str:
     return "".join(kept)
 
 
+def is_text(sql: str) -> bool:
+    """Tell whether a statement holds no bytes that are no UTF-8."""
+    return sql.isascii() or not _ESCAPED_BYTE.search(sql)
+
+
 def utf8_only(sql: str) -> str:
     """
     Write texts that are no UTF-8 as hex.
@@ -147,7 +152,7 @@ def utf8_only(sql: str) -> str:
     Returns:
         The same definition, encodable as UTF-8.
     """
-    if sql.isascii() or not _ESCAPED_BYTE.search(sql):
+    if is_text(sql):
         return sql
     return "".join(
         f" X'{_unquoted(part).hex()}'" if part[0] == "'" and _ESCAPED_BYTE.search(part) else part
