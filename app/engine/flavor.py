@@ -53,6 +53,8 @@ class Flavor:
         history: Whether row versions of the past can be loaded again.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
+        left_out: What no backup holds: a query of (database, table or nothing), and how a warning calls
+            what it finds, with `{}` for the count, and says what to do.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
@@ -80,6 +82,7 @@ class Flavor:
     history: bool
     roles_are_marked: bool
     prepared_ddl: bool
+    left_out: tuple[tuple[str, str], ...]
     member_labels: str
     spoils_expressions: bool
 
@@ -110,6 +113,7 @@ _MARIADB_10_6 = Flavor(
     history=False,
     roles_are_marked=True,
     prepared_ddl=True,
+    left_out=(),
     # A variable of the column's type, which each member is assigned to.
     member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
     " DECLARE n, x BIGINT UNSIGNED DEFAULT 0; DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '';"
@@ -125,6 +129,16 @@ _MARIADB_11_3 = replace(
     _MARIADB_10_11,
     minimum=(11, 3, 0),
     routine_right="SHOW CREATE ROUTINE ON *.*",
+)
+_MYSQL_LEFT_OUT = (
+    (
+        "SELECT SCHEMA_NAME, TABLE_NAME FROM information_schema.COLUMN_STATISTICS",
+        "{} histograms of columns; ANALYZE TABLE ... UPDATE HISTOGRAM makes them again after a restore",
+    ),
+    (
+        "SELECT SCHEMA_NAME, '' FROM information_schema.SCHEMATA WHERE DEFAULT_ENCRYPTION = 'YES'",
+        "the default encryption of new tables; ALTER DATABASE sets it again after a restore",
+    ),
 )
 _MYSQL_8_0 = Flavor(
     vendor="mysql",
@@ -150,6 +164,7 @@ _MYSQL_8_0 = Flavor(
     history=False,
     roles_are_marked=False,
     prepared_ddl=False,
+    left_out=_MYSQL_LEFT_OUT,
     # The first SELECT gives a recursive query its types, and the numbers of the second become members.
     # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
     member_labels="WITH RECURSIVE member (n, label) AS (SELECT 0, t.{column} FROM (SELECT 1) AS one"
@@ -166,8 +181,19 @@ _MYSQL_8_2 = replace(
     definer_right="SET_ANY_DEFINER",
     absent_definer_right="ALLOW_NONEXISTENT_DEFINER",
 )
+_MYSQL_9_2 = replace(
+    _MYSQL_8_2,
+    minimum=(9, 2, 0),
+    left_out=(
+        *_MYSQL_LEFT_OUT,
+        (
+            "SELECT LIBRARY_SCHEMA, '' FROM information_schema.LIBRARIES",
+            "{} libraries of routines; SHOW CREATE LIBRARY prints them",
+        ),
+    ),
+)
 # Newest first within a vendor: the first row whose minimum the server reaches describes it.
-FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)
+FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_9_2, _MYSQL_8_2, _MYSQL_8_0)
 
 # What every session is set to and must read back; a name that the server does not know is left out.
 # sql_mode: '' reads CHAR unpadded and prints SHOW CREATE with backticks; the loading mode keeps 0 in

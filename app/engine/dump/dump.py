@@ -11,6 +11,7 @@ Dump: from a snapshot into a sink, on as many connections as the snapshot has.
 Memory: each connection holds at most `_IN_FLIGHT` + 1 chunks of four times `chunk_bytes`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -131,6 +132,7 @@ class Dump:
             accounts, warnings = await account_statements(session)
             self.warnings.extend(warnings)
             await self._sink.append(MemberKind.OBJECTS, accounts)
+        self.warnings += await self._left_out()
         return tuple([await self._write_objects(schema, results) for schema in self._plan.schemas])
 
     async def _write_definitions(self, tables: Sequence[Table]) -> None:
@@ -194,6 +196,23 @@ class Dump:
             ),
             objects=entries,
         )
+
+    async def _left_out(self) -> list[str]:
+        """Say what else the server holds around the tables that are dumped, and no backup does."""
+        warnings: list[str] = []
+        tables = {(table.database, table.name) for table in self._plan.tables}
+        for query, what in self._flavor.left_out:
+            found = Counter(
+                database
+                for database, table in await self._snapshot.sessions[0].texts(query)
+                if (database, table) in tables or not (table or self._plan.include)
+            )
+            warnings += [
+                f"not in the backup: of {schema.name}, {what.format(found[schema.name])}"
+                for schema in self._plan.schemas
+                if found[schema.name]
+            ]
+        return warnings
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
         definition = ddl.fingerprint(self._schema.printed[table.label], table.database)
