@@ -42,12 +42,16 @@ unpack() {
   mv "$root.partial" "$root"
 }
 
-# wrap NAME PROGRAM [ARGUMENT...]: run a program of the release; the arguments come after the caller's.
+# wrap NAME PROGRAM [ARGUMENT...]: run a program of the release. Arguments of ours, which the server needs
+# to find its files, stand before the caller's, so those win; then it reads no file of options.
 wrap() {
   wrapper=$home/bin/$1 program=$2
   shift 2
-  printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@" %s\n' \
-    "$loader" "$libraries" "$program" "$*" >"$wrapper"
+  {
+    echo '#!/bin/sh'
+    [ $# -eq 0 ] || echo '[ "$1" != --no-defaults ] || shift'
+    echo "exec \"$loader\" --library-path \"$libraries\" \"$program\" ${*:+--no-defaults} $* \"\$@\""
+  } >"$wrapper"
   chmod 755 "$wrapper"
 }
 

@@ -8,7 +8,8 @@ import typer
 MAX_THREADS: Final = 64
 
 BackupIdArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="Backup id, as 'backstay backup list' prints it.")
+    str,
+    typer.Argument(metavar="ID", help="Id or file of a backup, or 'latest'; see 'backup list'."),
 ]
 Databases = Annotated[
     list[str] | None,

@@ -149,6 +149,11 @@ def minute(at: datetime | None, absent: str = "-") -> str:
     return f"{at:%Y-%m-%d %H:%M}" if at else absent
 
 
+def day(at: datetime | None, absent: str = "-") -> str:
+    """Return the day of a moment for people."""
+    return f"{at:%Y-%m-%d}" if at else absent
+
+
 def plural(count: int, noun: str) -> str:
     """Return `1 table`, `2,000 tables`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")

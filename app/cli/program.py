@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # None: help in plain columns, which leave twice the room for words on a narrow terminal.
 _MARKUP: Final = None
+_HELP_OPTIONS: Final = {"help_option_names": ["--help", "-h"]}
 
 
 class LazyCommand(TyperCommand):
@@ -44,7 +45,9 @@ class LazyCommand(TyperCommand):
         """Import the command, with its options and its full help."""
         module, _, function = self.target.partition(":")
         alone = typer.Typer(add_completion=False, rich_markup_mode=_MARKUP)
-        alone.command(self.name)(getattr(import_module(f"app.cli.commands.{module}"), function))
+        alone.command(self.name, context_settings=_HELP_OPTIONS)(
+            getattr(import_module(f"app.cli.commands.{module}"), function)
+        )
         return cast("TyperCommand", typer.main.get_command(alone))
 
     def make_context(
@@ -65,6 +68,7 @@ def _group(name: str, summary: str, commands: Sequence[LazyCommand]) -> TyperGro
         commands=commands,
         no_args_is_help=True,
         rich_markup_mode=_MARKUP,
+        context_settings=_HELP_OPTIONS,
     )
 
 
@@ -157,7 +161,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=_MARKUP,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
+    context_settings=_HELP_OPTIONS,
 )
 
 

@@ -1,36 +1,70 @@
-"""Tables for people."""
+"""Tables for people, as wide as the terminal; where they would be wider, one block for each row."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.output import printable
+from app.cli.output import print_line, printable
 
 
-# Wide enough for a whole line when nobody looks, so that pipes see no wrapped text.
-_PIPE_WIDTH: Final = 240
+# A column of words is folded to this, not below: it would be read letter by letter.
+_LEAST_WIDTH: Final = 10
+_UNBOUNDED: Final = 1 << 16
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0) -> None:
     """
     Print a table.
 
+    Names and numbers stay whole, so that they can be copied: only the columns between them are folded.
+    When that is not enough, each row becomes a block of lines. Nothing is folded in a pipe.
+
     Args:
-        headings: One a column.
-        rows: Texts, as many in each as headings.
+        headings: One a column; the first is of names, which no other row has.
+        rows: Texts, as many in each as headings; a cell may have several lines.
         right: How many of the last columns hold numbers.
     """
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    cells = [[printable(cell) for cell in row] for row in rows]
+    grid = _grid(headings, cells, right=right)
+    console = Console(highlight=False, markup=False)
+    needed = console.measure(grid, options=console.options.update(width=_UNBOUNDED))
+    if not console.is_terminal:
+        Console(highlight=False, markup=False, width=needed.maximum).print(grid)
+    elif needed.minimum <= console.width:
+        console.print(grid)
+    else:
+        _print_blocks(headings, cells)
+
+
+def _grid(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: int) -> Table:
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
     for number, heading in enumerate(headings):
         numeric = number >= len(headings) - right
-        grid.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        column = [heading, *(row[number] for row in rows)]
+        width = max(cell_len(line) for cell in column for line in cell.split("\n"))
+        grid.add_column(
+            heading,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            min_width=width if numeric or not number else min(width, _LEAST_WIDTH),
+        )
     for row in rows:
-        grid.add_row(*(Text(printable(cell)) for cell in row))
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=_PIPE_WIDTH)
-    console.print(grid)
+        grid.add_row(*map(Text, row))
+    return grid
+
+
+def _print_blocks(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    width = max(map(cell_len, headings))
+    for row in rows:
+        print_line("")
+        print_line(row[0])
+        for heading, cell in itertools.islice(zip(headings, row, strict=True), 1, None):
+            if cell:
+                print_line(f"  {heading + ':':<{width + 1}} {', '.join(cell.split(chr(10)))}")
+    print_line("")

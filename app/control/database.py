@@ -329,7 +329,8 @@ async def _lock_server(connection: AsyncConnection) -> None:
         ControlUnavailableError: Another machine had it for too long.
     """
     # Names are the server's, not the database's, and have 64 characters at most.
-    query = text("SELECT GET_LOCK(CONCAT('backstay.', SHA1(DATABASE())), :seconds)")
+    # SHA1() is not there in MySQL 9.7.
+    query = text("SELECT GET_LOCK(CONCAT('backstay.', LEFT(SHA2(DATABASE(), 256), 40)), :seconds)")
     got = (await connection.execute(query, {"seconds": _MIGRATION_SECONDS})).scalar()
     if got != 1:
         raise ControlUnavailableError(

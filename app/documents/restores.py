@@ -118,6 +118,7 @@ class DryRun(Document):
     rows_count: int
     tables: tuple[TablePlan, ...]
     objects: tuple[ObjectPlan, ...]
+    compared: bool
     incoming_foreign_keys: tuple[str, ...]
     missing_rights: tuple[str, ...]
     missing_engines: tuple[str, ...]
@@ -129,6 +130,7 @@ class DryRun(Document):
     estimated_by: str
     binary_log: str
     duration: float
+    warnings: tuple[str, ...]
 
     @classmethod
     def of(cls, forecast: Forecast) -> Self:
@@ -187,8 +189,7 @@ class RestorableDatabase(Document):
         return cls(
             database=database.name,
             tables=tuple(
-                RestorableTable.taken(table, has_rows=not table.partial)
-                for table in database.tables
+                RestorableTable.taken(table, has_rows=table.holds_rows) for table in database.tables
             ),
             objects_count=len(database.objects),
         )

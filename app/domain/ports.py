@@ -26,6 +26,7 @@ class Statement:
         lower: Inclusive lower bound of the key range, SQL literals.
         upper: Exclusive upper bound.
         sliced: Whether its values came in pieces before it.
+        stored_sha256: Digest of what its rows hold in stored generated columns.
     """
 
     kind: StatementKind
@@ -35,6 +36,7 @@ class Statement:
     lower: tuple[str, ...] = ()
     upper: tuple[str, ...] = ()
     sliced: bool = False
+    stored_sha256: str = ""
 
 
 class MemberSink(Protocol):

@@ -40,9 +40,16 @@ class Flavor:
         position: Statement whose first two columns are the binary log's file and position.
         gtid: Expression for the executed GTID set.
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
-        foreign_keys: Query of (child, parent) of InnoDB's foreign keys, as its files are named.
+        name_in_files: Template that turns a name into what table_ids has; empty where the server has no
+            function for that.
+        foreign_keys: Query of (child, parent) of InnoDB's foreign keys.
+        name_in_keys: Template that turns a name into what foreign_keys has.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
+        snapshot_rights: Global privileges without which the snapshot takes a lower rung, or lacks its
+            position.
+        skip_log_rights: Privileges of which one keeps a session out of the binary log; the first is advised.
+        session_right: Privilege to set the session variables that not everybody may; empty = none.
         definer_right: Privilege to make objects that run as somebody else.
         system_users: Query of (user, host, privilege that objects of this account need besides); empty
             where none needs one.
@@ -53,8 +60,10 @@ class Flavor:
         history: Whether row versions of the past can be loaded again.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
-        left_out: What no backup holds: a query of (database, table or nothing), and how a warning calls
-            what it finds, with `{}` for the count, and says what to do.
+        repeated_charsets: Whether SHOW CREATE names, or does not name, a column's character set before
+            a collation of it, depending on how the table was made.
+        deprecations: Warnings that say nothing of what a statement does.
+        replaces_routines: Whether CREATE OR REPLACE of a routine keeps the grants on it.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
@@ -70,9 +79,14 @@ class Flavor:
     position: str
     gtid: str
     table_ids: str
+    name_in_files: str
     foreign_keys: str
+    name_in_keys: str
     unusable_index: str
     routine_right: str
+    snapshot_rights: tuple[str, ...]
+    skip_log_rights: tuple[str, ...]
+    session_right: str
     definer_right: str
     system_users: str
     absent_definer_right: str
@@ -82,7 +96,9 @@ class Flavor:
     history: bool
     roles_are_marked: bool
     prepared_ddl: bool
-    left_out: tuple[tuple[str, str], ...]
+    repeated_charsets: bool
+    deprecations: frozenset[int]
+    replaces_routines: bool
     member_labels: str
     spoils_expressions: bool
 
@@ -101,9 +117,14 @@ _MARIADB_10_6 = Flavor(
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
+    name_in_files="CAST(CONVERT({} USING filename) AS BINARY)",
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
+    name_in_keys="CAST(CONVERT({} USING filename) AS BINARY)",
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
+    snapshot_rights=("RELOAD", "BINLOG MONITOR", "PROCESS"),
+    skip_log_rights=("BINLOG ADMIN", "SUPER"),
+    session_right="",
     definer_right="SET USER",
     system_users="",
     absent_definer_right="",
@@ -113,7 +134,9 @@ _MARIADB_10_6 = Flavor(
     history=False,
     roles_are_marked=True,
     prepared_ddl=True,
-    left_out=(),
+    repeated_charsets=False,
+    deprecations=frozenset(),
+    replaces_routines=True,
     # A variable of the column's type, which each member is assigned to.
     member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
     " DECLARE n, x BIGINT UNSIGNED DEFAULT 0; DECLARE found LONGTEXT CHARACTER SET utf8mb4 DEFAULT '';"
@@ -130,16 +153,6 @@ _MARIADB_11_3 = replace(
     minimum=(11, 3, 0),
     routine_right="SHOW CREATE ROUTINE ON *.*",
 )
-_MYSQL_LEFT_OUT = (
-    (
-        "SELECT SCHEMA_NAME, TABLE_NAME FROM information_schema.COLUMN_STATISTICS",
-        "{} histograms of columns; ANALYZE TABLE ... UPDATE HISTOGRAM makes them again after a restore",
-    ),
-    (
-        "SELECT SCHEMA_NAME, '' FROM information_schema.SCHEMATA WHERE DEFAULT_ENCRYPTION = 'YES'",
-        "the default encryption of new tables; ALTER DATABASE sets it again after a restore",
-    ),
-)
 _MYSQL_8_0 = Flavor(
     vendor="mysql",
     minimum=(8, 0, 0),
@@ -150,9 +163,14 @@ _MYSQL_8_0 = Flavor(
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
+    name_in_files="",  # it keeps the character set `filename` to itself
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
+    name_in_keys="{}",
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
+    snapshot_rights=("BACKUP_ADMIN", "RELOAD", "REPLICATION CLIENT", "PROCESS"),
+    skip_log_rights=("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"),
+    session_right="SESSION_VARIABLES_ADMIN",
     definer_right="SET_USER_ID",
     system_users="SELECT u.User, u.Host, IFNULL(g.PRIV, '') FROM mysql.user AS u"
     " LEFT JOIN mysql.global_grants AS g"
@@ -164,7 +182,10 @@ _MYSQL_8_0 = Flavor(
     history=False,
     roles_are_marked=False,
     prepared_ddl=False,
-    left_out=_MYSQL_LEFT_OUT,
+    repeated_charsets=True,
+    # Syntax or character set (1287), utf8 and utf8mb3 (3719, 3778), a collation of such a set (6414).
+    deprecations=frozenset({1287, 3719, 3778, 6414}),
+    replaces_routines=False,
     # The first SELECT gives a recursive query its types, and the numbers of the second become members.
     # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
     member_labels="WITH RECURSIVE member (n, label) AS (SELECT 0, t.{column} FROM (SELECT 1) AS one"
@@ -181,19 +202,8 @@ _MYSQL_8_2 = replace(
     definer_right="SET_ANY_DEFINER",
     absent_definer_right="ALLOW_NONEXISTENT_DEFINER",
 )
-_MYSQL_9_2 = replace(
-    _MYSQL_8_2,
-    minimum=(9, 2, 0),
-    left_out=(
-        *_MYSQL_LEFT_OUT,
-        (
-            "SELECT LIBRARY_SCHEMA, '' FROM information_schema.LIBRARIES",
-            "{} libraries of routines; SHOW CREATE LIBRARY prints them",
-        ),
-    ),
-)
 # Newest first within a vendor: the first row whose minimum the server reaches describes it.
-FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_9_2, _MYSQL_8_2, _MYSQL_8_0)
+FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)
 
 # What every session is set to and must read back; a name that the server does not know is left out.
 # sql_mode: '' reads CHAR unpadded and prints SHOW CREATE with backticks; the loading mode keeps 0 in
@@ -203,6 +213,9 @@ FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_9_2, _MYS
 COMMON_SESSION: Final = {
     "time_zone": "+00:00",
     "sql_quote_show_create": "1",
+    # On, SHOW CREATE TABLE prints row formats that nobody asked for, or leaves out what somebody did.
+    "show_create_table_verbosity": "0",
+    "show_create_table_skip_secondary_engine": "0",
     "sql_auto_is_null": "0",
     "sql_select_limit": "18446744073709551615",
     "sql_safe_updates": "0",
@@ -212,6 +225,10 @@ COMMON_SESSION: Final = {
     "net_write_timeout": "3600",
     "net_read_timeout": "3600",
     "wait_timeout": "86400",
+    # What these change is kept in stored generated columns and indexes.
+    "div_precision_increment": "4",
+    "default_week_format": "0",
+    "lc_time_names": "en_US",
     "information_schema_stats_expiry": "0",
     "show_gipk_in_create_table_and_information_schema": "1",
     "print_identified_with_as_hex": "1",
@@ -238,6 +255,11 @@ LOAD_SESSION: Final = {
     "sql_require_primary_key": "0",
     "restrict_fk_on_non_standard_key": "0",
     "innodb_strict_mode": "0",
+    # Else tables get options that their definitions do not ask for.
+    "innodb_compression_default": "OFF",
+    "innodb_default_encryption_key_id": "1",
+    # A MEMORY table may have been filled under a larger limit than the global one. 1 TiB.
+    "max_heap_table_size": "1099511627776",
     # Else a TIMESTAMP without a default gets one.
     "explicit_defaults_for_timestamp": "1",
     # The value of this name; in capitals it would be the keyword, which means the global value.
@@ -247,8 +269,17 @@ LOAD_SESSION: Final = {
     "innodb_lock_wait_timeout": "60",
 }
 
+# Where a user may not set these, they stay: all that they can do then is to refuse a definition.
+REFUSING_VARIABLES: Final = frozenset({
+    "innodb_strict_mode",
+    "restrict_fk_on_non_standard_key",
+    "sql_require_primary_key",
+})
+
 # Never backed up: the server makes them itself.
 SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
+# What they show is kept elsewhere, or nowhere.
+VIRTUAL_SCHEMAS: Final = frozenset({"information_schema", "performance_schema"})
 
 # Engines that hold no rows of their own: only the definition is kept.
 ROWLESS_ENGINES: Final = frozenset(
@@ -258,11 +289,30 @@ ROWLESS_ENGINES: Final = frozenset(
         "FEDERATED",
         "SPIDER",
         "BLACKHOLE",
-        "CONNECT",
         "OQGRAPH",
         "SPHINX",
     },
 )
+
+# Tables of MariaDB's CONNECT keep their rows in a file of the data directory if they are of one of these
+# types, or of none, and name no file; all others show what somebody else keeps.
+# Source: https://mariadb.com/kb/en/inward-and-outward-tables/
+CONNECT: Final = "CONNECT"
+INWARD_TYPES: Final = frozenset({
+    "dos",
+    "fix",
+    "bin",
+    "vec",
+    "csv",
+    "fmt",
+    "ini",
+    "dbf",
+    "xml",
+    "json",
+    "bson",
+})
+
+_OPTION: Final = re.compile(r"`(\w+)`=('[^']*'|\w+)")
 
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
@@ -298,3 +348,16 @@ def version_number(version: str) -> tuple[int, int, int]:
     numbers = [int(part) for part in re.findall(r"\d+", text.split("-")[0])[:3]]
     major, minor, patch, *_ = [*numbers, 0, 0, 0]
     return major, minor, patch
+
+
+def no_rows_of(engine: str) -> str:
+    """Say why a table has no rows in a backup."""
+    return f"engine {engine} holds no rows of its own"
+
+
+def shows_others(engine: str, options: str) -> bool:
+    """Tell of a CONNECT table, by its CREATE_OPTIONS, whether its rows are somebody else's."""
+    if engine != CONNECT:
+        return False
+    found = {name.lower(): value.strip("'").lower() for name, value in _OPTION.findall(options)}
+    return "file_name" in found or found.get("table_type", "dos") not in INWARD_TYPES

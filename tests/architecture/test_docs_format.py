@@ -9,6 +9,7 @@ import pytest
 
 from app.domain.backups import manifest as domain
 from app.domain.backups.manifest import Codec, MemberKind, ObjectKind, StatementKind
+from app.domain.backups.seal import decode
 from app.storage.layout import REPLACED, SUFFIXES
 from tests.fixtures.archives import make_backup
 
@@ -88,6 +89,6 @@ def test_the_footer_can_be_read_by_hand(tmp_path):
         manifest.file,
     )
 
-    inside = domain.decode(text.encode(), source="footer")
+    inside = decode(text.encode(), source="footer")
     assert inside.members == manifest.members[:-1]
     assert inside.size == offset

@@ -46,6 +46,25 @@ def test_a_backup_is_made_listed_shown_proven_and_deleted(cli, sql, database):
     assert cli.files() == set()
 
 
+def test_a_backup_is_named_by_its_file_or_as_the_latest(cli, sql, database):
+    """A recovery point is never the latest, what is deleted is named itself, and --limit shortens the list."""
+    _fill(sql)
+    old, new = (cli.json("backup", "create")["backup_id"] for _ in range(2))
+    point = cli.json("recovery-point", "create")["backup_id"]
+    file = cli.json("backup", "info", old)["full_path"]
+
+    for name in (file, file.rpartition("/")[2], f"{file}.manifest.json"):
+        assert cli.json("backup", "info", name)["backup_id"] == old
+    assert cli.json("backup", "verify", "latest")["backup_id"] == new
+    assert cli.json("restore", "options", "latest")["backup_id"] == new
+    assert f"Backup {new} is pinned." in cli("backup", "pin", "latest").out
+    elsewhere = f"/elsewhere/{file.rpartition('/')[2]}"
+    assert cli.error("backup", "info", elsewhere, code=10)["code"] == "backup-not-found"
+    assert cli.error("backup", "delete", "latest", code=12)["code"] == "invalid-request"
+    listed = cli.json("backup", "list", "--limit", "2")["backups"]
+    assert [backup["backup_id"] for backup in listed] == [point, new]
+
+
 def test_a_backup_is_restored_into_a_new_database_and_proven(cli, sql, database):
     """The rows are there, and the document says that they were read back."""
     _fill(sql)

@@ -9,7 +9,8 @@ import pytest
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file import codec as codecs
 from app.domain.backups.check_notes import VerifyLevel
-from app.domain.backups.manifest import Codec, from_json
+from app.domain.backups.manifest import Codec
+from app.domain.backups.seal import from_json
 from app.errors import (
     ChecksumMismatchError,
     IntegrityError,

@@ -293,3 +293,19 @@ async def test_a_second_statement_behind_a_semicolon_is_refused(server, sql, dat
     await target.close()
 
     assert sql.run("SHOW TABLES") == []
+
+
+@pytest.mark.parametrize("mode", ["DISABLED", "REQUIRED"])
+async def test_connections_take_leave(mode, own_server, tmp_path):
+    """A backup, a restore and its undo leave no aborted client in the server's count, nor in its log."""
+    server = own_server(*make_certificates(tmp_path / "certificates", "127.0.0.1").options)
+    backstay = Backstay(f"{server.url}?ssl_mode={mode}", tmp_path / "backups")
+    with Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)"])
+        manifest = await backstay.backup("d")
+        result = await backstay.restore(manifest)
+        await backstay.recoveries.undo(result.restore_id)
+
+        ((_, count),) = sql.run("SHOW GLOBAL STATUS LIKE 'Aborted_clients'")
+        await backstay.close()
+    assert count == "0"

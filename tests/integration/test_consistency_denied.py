@@ -7,6 +7,8 @@ from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
 from app.errors import AppError, ConnectionLostError, PermissionDeniedError
 from tests.fixtures.accounts import (
+    BINLOG_RIGHT,
+    ROUTINE_RIGHT,
     account,
     as_account,
     databases,
@@ -95,9 +97,7 @@ RICH = [
 ]
 
 
-@pytest.mark.parametrize(
-    "missing", ["SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "SELECT on mysql.proc"]
-)
+@pytest.mark.parametrize("missing", ["SELECT", "SHOW VIEW", "TRIGGER", "EVENT", ROUTINE_RIGHT])
 async def test_a_missing_right_is_named_with_its_cure(missing, backstay, sql, database):
     """Without a right that a backup needs, the error names it and the GRANT that mends it."""
     sql.script(RICH)
@@ -117,7 +117,7 @@ async def test_a_missing_right_is_named_with_its_cure(missing, backstay, sql, da
     )
 
 
-@pytest.mark.parametrize("missing", ["LOCK TABLES", "RELOAD", "PROCESS", "BINLOG MONITOR"])
+@pytest.mark.parametrize("missing", ["LOCK TABLES", "RELOAD", "PROCESS", BINLOG_RIGHT])
 async def test_a_right_that_is_only_wished_for_is_a_warning(missing, backstay, sql, database):
     """Without a right that only makes a backup better, it is made, and says what it lacks."""
     sql.script(RICH)
@@ -138,7 +138,7 @@ async def test_a_right_that_is_only_wished_for_is_a_warning(missing, backstay, s
         assert "PROCESS" in warnings
     else:
         assert not manifest.position.binlog_file
-        assert "BINLOG MONITOR" in warnings
+        assert BINLOG_RIGHT in warnings
 
 
 async def test_rights_of_a_default_role_count(backstay, sql, database):

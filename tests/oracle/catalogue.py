@@ -83,3 +83,11 @@ CATALOGUE = (
         frozenset({"CREATED", "LAST_ALTERED", "LAST_EXECUTED", "ORIGINATOR"}),
     ),
 )
+
+# Tables of `mysql` with grants within one database, and the columns that name what they are on.
+GRANTS = {
+    "db": (),
+    "tables_priv": ("Table_name",),
+    "columns_priv": ("Table_name", "Column_name"),
+    "procs_priv": ("Routine_type", "Routine_name"),
+}

@@ -83,7 +83,10 @@ def _row_text(columns: list[tuple[str, str]], row: tuple[str | None, ...]) -> st
 
 
 def _columns(run: Run, database: str, table: str) -> tuple[list[tuple[str, str]], bool]:
-    where = f"TABLE_SCHEMA={_literal(database)} AND TABLE_NAME={_literal(table)}"
+    where = " AND ".join(
+        f"{column}={_literal(name)} AND CAST({column} AS BINARY)=CAST({_literal(name)} AS BINARY)"
+        for column, name in (("TABLE_SCHEMA", database), ("TABLE_NAME", table))
+    )
     found = run(
         "SELECT COLUMN_NAME, DATA_TYPE, IFNULL(GENERATION_EXPRESSION,'') "
         f"FROM information_schema.COLUMNS WHERE {where} ORDER BY ORDINAL_POSITION"

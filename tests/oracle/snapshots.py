@@ -22,7 +22,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import Error
 
-from tests.oracle.catalogue import CATALOGUE, View
+from tests.oracle.catalogue import CATALOGUE, GRANTS, View
 from tests.oracle.rows import Content, read_content
 from tests.oracle.vendor_dump import outside_judge
 
@@ -123,7 +123,13 @@ class Reader:
         self._connection.close()
 
 
-def snapshot(source: Source, database: str, *, names: Mapping[str, str] | None = None) -> Snapshot:
+def snapshot(
+    source: Source,
+    database: str,
+    *,
+    names: Mapping[str, str] | None = None,
+    grants: bool = False,
+) -> Snapshot:
     """
     Read everything of one database that must survive a round trip.
 
@@ -131,6 +137,8 @@ def snapshot(source: Source, database: str, *, names: Mapping[str, str] | None =
         source: pymysql parameters, a mysql:// address, or a server or client of the fixtures.
         database: Name of an existing database.
         names: Further database names -> markers: the former name that bodies still mention, or a partner schema.
+        grants: Whether to read who may do what with the database, its tables, columns and routines; these are of
+            the server, so that only one database at two times has the same.
 
     Returns:
         Nested dicts of text, without the database's own name; equal for equal databases.
@@ -148,6 +156,8 @@ def snapshot(source: Source, database: str, *, names: Mapping[str, str] | None =
             name: _sequence(reader, name) for name in _tables(reader, database, "SEQUENCE")
         }
         found["definition"] = dict(_definitions(reader, database))
+        if grants:
+            found["grants"] = _grants(reader, database)
         return found
 
 
@@ -175,6 +185,16 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """Quote a string for a session without NO_BACKSLASH_ESCAPES."""
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def named(column: str, database: str) -> str:
+    """
+    Make the condition for rows of information_schema about one database.
+
+    The server compares names there without regard to case and accents; the second part does not, and the first lets
+    it open no other database.
+    """
+    return f"{column}={literal(database)} AND CAST({column} AS BINARY)=CAST({literal(database)} AS BINARY)"
 
 
 def _parameters(source: Source) -> dict[str, Any]:
@@ -205,7 +225,7 @@ def _tables(reader: Reader, database: str, *kinds: str) -> list[str]:
     wanted = ",".join(literal(kind) for kind in kinds)
     rows = reader.rows(
         "SELECT TABLE_NAME FROM information_schema.TABLES "
-        f"WHERE TABLE_SCHEMA={literal(database)} AND TABLE_TYPE IN ({wanted}) ORDER BY BINARY TABLE_NAME"
+        f"WHERE {named('TABLE_SCHEMA', database)} AND TABLE_TYPE IN ({wanted}) ORDER BY BINARY TABLE_NAME"
     )
     return [name for (name,) in rows if name is not None]
 
@@ -224,7 +244,7 @@ def _sequence(reader: Reader, name: str) -> Value:
 
 def _catalogue(reader: Reader, view: View, database: str) -> Value:
     rows = reader.named_rows(
-        f"SELECT * FROM information_schema.{view.name} WHERE {view.schema}={literal(database)}"
+        f"SELECT * FROM information_schema.{view.name} WHERE {named(view.schema, database)}"
     )
     found: dict[str, Value] = {}
     for row in sorted(rows, key=lambda row: [row.get(key) or "" for key in view.keys]):
@@ -250,6 +270,20 @@ def _schema_cell(reader: Reader, column: str, cell: str | None) -> str | None:
     return reader.neutral(cell)
 
 
+def _grants(reader: Reader, database: str) -> Value:
+    """Read grants as the server keeps them, without who gave them and when."""
+    found: dict[str, Value] = {}
+    for table, keys in GRANTS.items():
+        for row in reader.named_rows(
+            f"SELECT * FROM mysql.{table} WHERE Db = BINARY {literal(database)}"
+        ):
+            kept = {key: cell for key, cell in row.items() if key not in {"Grantor", "Timestamp"}}
+            kept.pop("Db")
+            key = " / ".join([table, *(row[name] or "" for name in ("User", "Host", *keys))])
+            found[key] = dict(kept)
+    return found
+
+
 def _definitions(reader: Reader, database: str) -> Iterator[tuple[str, Value]]:
     for kind, name in _objects(reader, database):
         try:
@@ -271,12 +305,11 @@ def _objects(reader: Reader, database: str) -> Iterator[tuple[str, str]]:
     for kind in ("SEQUENCE", "VIEW"):
         for name in _tables(reader, database, kind):
             yield kind, name
-    here = literal(database)
     found = reader.rows(
-        f"SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA={here} "
+        f"SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE {named('TRIGGER_SCHEMA', database)} "
         "UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES "
-        f"WHERE ROUTINE_SCHEMA={here} "
-        f"UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA={here}"
+        f"WHERE {named('ROUTINE_SCHEMA', database)} "
+        f"UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE {named('EVENT_SCHEMA', database)}"
     )
     yield from ((kind or "", title or "") for kind, title in found)
 

@@ -27,7 +27,8 @@ from app.archive.file.reader import ArchiveReader
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import DamagedFile, Survey
 from app.domain.backups.check_notes import Notes
-from app.domain.backups.manifest import MAX_MANIFEST_BYTES, Manifest, check_seal, from_json, to_json
+from app.domain.backups.manifest import Manifest
+from app.domain.backups.seal import MAX_MANIFEST_BYTES, check_seal, from_json, to_json
 from app.domain.ids import BackupId, parse_backup_id
 from app.domain.restores.proofs import Proof
 from app.errors import (

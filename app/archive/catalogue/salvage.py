@@ -21,7 +21,6 @@ from app.archive.file.index import check_index
 from app.archive.file.verification import verify_file
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import (
-    MAX_MANIFEST_BYTES,
     Codec,
     Manifest,
     MemberEntry,
@@ -29,6 +28,7 @@ from app.domain.backups.manifest import (
     StatementEntry,
     StatementKind,
 )
+from app.domain.backups.seal import MAX_MANIFEST_BYTES
 from app.errors import ChecksumMismatchError, ManifestError, TruncatedFileError
 from app.storage.files import ReadFile
 from app.storage.layout import BackupName

@@ -18,7 +18,8 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from app.domain.backups.manifest import Manifest, decode
+from app.domain.backups.manifest import Manifest
+from app.domain.backups.seal import decode
 from app.errors import ChecksumMismatchError, ManifestError
 
 

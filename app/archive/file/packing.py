@@ -105,4 +105,5 @@ def _entry_of(statement: Statement) -> StatementEntry:
         lower=statement.lower,
         upper=statement.upper,
         sliced=statement.sliced,
+        stored_sha256=statement.stored_sha256,
     )

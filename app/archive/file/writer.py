@@ -32,8 +32,8 @@ from app.domain.backups.manifest import (
     Manifest,
     MemberEntry,
     MemberKind,
-    to_json,
 )
+from app.domain.backups.seal import to_json
 from app.domain.ids import BackupId
 from app.domain.ports import Statement
 from app.errors import StorageError

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
 import typer
 
 from app.bootstrap.program import Program
+from app.cli.backup_names import named
 from app.cli.execution import execute_with_program, run_job
 from app.cli.options import (
     AsJson,
@@ -21,7 +23,9 @@ from app.cli.options import (
 )
 from app.cli.output import (
     CommandResult,
+    day,
     duration,
+    minute,
     moment,
     plural,
     print_line,
@@ -38,6 +42,7 @@ from app.documents.backups import (
     PrintedBackupInfo,
     PrintedBackupList,
 )
+from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
 from app.domain.backups.check_notes import Check, Pin
 from app.domain.backups.manifest import Codec, Manifest
@@ -109,11 +114,17 @@ def _show_created(manifest: Manifest, full_path: str) -> None:
     print_warnings(manifest.warnings)
 
 
-def list_(as_json: AsJson = False) -> None:
+def list_(
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Only the newest N.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List the backups, newest first; needs no server."""
 
     async def work(program: Program) -> CommandResult:
         survey = await asyncio.to_thread(program.catalogue.survey)
+        survey = replace(survey, entries=survey.entries[:limit])
         proven = {
             entry.backup_id: proven_at(
                 await asyncio.to_thread(program.catalogue.proofs, entry.backup_id)
@@ -133,33 +144,18 @@ def _show_survey(
     pins: Mapping[str, Pin | None],
 ) -> None:
     if survey.entries:
-        headings = (
-            "Backup",
-            "Created (UTC)",
-            "Kind",
-            "Databases",
-            "Description",
-            "Last proven (UTC)",
-            "Tables",
-            "Rows",
-            "Size",
-        )
+        headings = ("Backup", "Created (UTC)", "Holds", "Proven", "Size")
         rows = [
             (
                 entry.backup_id,
-                moment(entry.created_at),
-                ("recovery point" if entry.recovery_point else "backup")
-                + (", pinned" if entry.backup_id in pins else ""),
-                ", ".join(entry.databases),
-                entry.description,
-                moment(proven[entry.backup_id]),
-                f"{entry.tables_count:,}",
-                f"{entry.rows_count:,}",
+                minute(entry.created_at),
+                _holds(entry, is_pinned=entry.backup_id in pins),
+                day(proven[entry.backup_id]),
                 size(entry.size),
             )
             for entry in survey.entries
         ]
-        print_table(headings, rows, right=3)
+        print_table(headings, rows, right=1)
     else:
         print_line("No backups.")
     for problem in survey.problems:
@@ -168,14 +164,22 @@ def _show_survey(
         print_status(f"Without a manifest: {orphan}; try 'backstay catalog rebuild'")
 
 
+def _holds(entry: CatalogueEntry, *, is_pinned: bool) -> str:
+    """Say what a backup holds, and below it what somebody wanted to be known of it."""
+    kinds = ["recovery point"] * entry.recovery_point + ["pinned"] * is_pinned
+    notes = [", ".join(kinds)] * bool(kinds) + [entry.description] * bool(entry.description)
+    return "\n".join([", ".join(entry.databases), ": ".join(notes)]).rstrip()
+
+
 def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     """Show what a backup holds and how it was made; needs no server."""
 
     async def work(program: Program) -> CommandResult:
-        manifest = await program.backups.info(backup_id)
+        found = await named(program, backup_id)
+        manifest = await program.backups.info(found)
         checks = await read_checks(program.catalogue, manifest)
-        proven = proven_at(await asyncio.to_thread(program.catalogue.proofs, backup_id))
-        pins = await program.pins.read([backup_id])
+        proven = proven_at(await asyncio.to_thread(program.catalogue.proofs, found))
+        pins = await program.pins.read([found])
         full_path = str(program.settings.backup_dir / manifest.file)
         document = PrintedBackupInfo.of(manifest, proven, pins, checks, full_path=full_path)
         return CommandResult(document, lambda: _show_info(manifest, document, proven, checks))
@@ -246,15 +250,14 @@ def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     """Prove that a backup is what was written, to the last byte and row; needs no server."""
 
     async def work(program: Program) -> CommandResult:
-        job = await program.jobs.verification(backup_id)
+        found = await named(program, backup_id)
+        job = await program.jobs.verification(found)
         report = await run_job(program, job, silent=as_json)
         counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
         took = duration(report.seconds)
         return CommandResult(
-            BackupVerified.of(backup_id, report),
-            lambda: print_line(
-                f"Backup {backup_id} is whole: {size(report.size)}, {counted}, {took}."
-            ),
+            BackupVerified.of(found, report),
+            lambda: print_line(f"Backup {found} is whole: {size(report.size)}, {counted}, {took}."),
         )
 
     execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
@@ -264,9 +267,10 @@ def delete(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     """Delete a backup, its manifest first; needs no server."""
 
     async def work(program: Program) -> CommandResult:
-        await run_job(program, await program.jobs.deletion(backup_id), silent=True)
+        found = await named(program, backup_id, may_move=False)
+        await run_job(program, await program.jobs.deletion(found), silent=True)
         return CommandResult(
-            BackupDeleted.of(backup_id), lambda: print_line(f"Backup {backup_id} deleted.")
+            BackupDeleted.of(found), lambda: print_line(f"Backup {found} deleted.")
         )
 
     execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)

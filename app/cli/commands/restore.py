@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from app.bootstrap.program import Program
+from app.cli.backup_names import named
 from app.cli.commands.restore_output import (
     drill_result,
     forecast_result,
@@ -86,7 +87,7 @@ def run(
 
     async def work(program: Program) -> CommandResult:
         request = RestoreRequest(
-            backup_id=backup_id,
+            backup_id=await named(program, backup_id),
             into=into or "",
             databases=tuple(database or ()),
             tables=tuple(tables or ()),
@@ -124,7 +125,7 @@ def options(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     """Show what this backup can do here: tables, time, space, proofs, what is in the way."""
 
     async def work(program: Program) -> CommandResult:
-        return options_result(await program.recoveries.options(backup_id))
+        return options_result(await program.recoveries.options(await named(program, backup_id)))
 
     execute_with_program(work, as_json=as_json)
 

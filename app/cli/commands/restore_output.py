@@ -93,6 +93,8 @@ def _show_forecast(forecast: Forecast) -> None:
     ]
     if changed:
         print_table(("Object", "Kind", "Action"), changed)
+    if not forecast.compared:
+        print_line("What would become of some tables or objects is unknown: rights are missing.")
     kept = len(forecast.objects) - len(changed)
     same = f" Objects that are as in the backup: {kept:,}." if kept else ""
     print_line(f"This was a dry run: nothing was changed.{same}")
@@ -104,6 +106,7 @@ def _show_forecast(forecast: Forecast) -> None:
         ("Keys from outside", ", ".join(forecast.incoming_foreign_keys) or "none"),
         ("Restore", "would be refused, see below" if forecast.problems else "would pass"),
     ])
+    print_warnings(forecast.warnings)
     _show_problems(forecast.problems)
 
 

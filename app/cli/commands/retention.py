@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.bootstrap.program import Program
+from app.cli.backup_names import named
 from app.cli.execution import actor, audited, execute_with_program, run_job
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson, BackupIdArgument
@@ -36,8 +37,8 @@ def pin(
     _change_pin(
         backup_id,
         "pin_backup",
-        lambda pins: pins.pin(backup_id, actor(), reason),
-        message=f"Backup {backup_id} is pinned.",
+        lambda pins, found: pins.pin(found, actor(), reason),
+        result="is pinned",
         as_json=as_json,
     )
 
@@ -47,8 +48,8 @@ def unpin(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     _change_pin(
         backup_id,
         "unpin_backup",
-        lambda pins: pins.unpin(backup_id),
-        message=f"Backup {backup_id} is not pinned.",
+        lambda pins, found: pins.unpin(found),
+        result="is not pinned",
         as_json=as_json,
     )
 
@@ -56,15 +57,18 @@ def unpin(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
 def _change_pin(
     backup_id: str,
     action: str,
-    change: Callable[[PinService], Awaitable[Notes]],
+    change: Callable[[PinService, str], Awaitable[Notes]],
     *,
-    message: str,
+    result: str,
     as_json: bool,
 ) -> None:
     async def work(program: Program) -> CommandResult:
-        async with audited(program.audit, action, backup_id):
-            notes = await change(program.pins)
-        return CommandResult(PrintedPinChanged.of(backup_id, notes), lambda: print_line(message))
+        found = await named(program, backup_id)
+        async with audited(program.audit, action, found):
+            notes = await change(program.pins, found)
+        return CommandResult(
+            PrintedPinChanged.of(found, notes), lambda: print_line(f"Backup {found} {result}.")
+        )
 
     execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
 

@@ -1,6 +1,6 @@
 """What is asked of a backup, and what the catalogue says about one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.domain.backups.manifest import Codec, Manifest
@@ -39,6 +39,14 @@ class BackupRequest:
     accounts: bool = False
     recovery_point: bool = False
     schedule: str = ""
+
+    def in_lower_case(self) -> "BackupRequest":
+        """Ask a server that keeps all names in lower case."""
+        return replace(
+            self,
+            tables=tuple(pattern.lower() for pattern in self.tables),
+            exclude_tables=tuple(pattern.lower() for pattern in self.exclude_tables),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,25 @@
 """
 The manifest: what one backup holds, where every byte of it lies, and how to check each.
 
-The classes are the keys of docs/format.md, one to one; `to_json` and `from_json` are the only way in.
+The classes are the keys of docs/format.md, one to one; `app.domain.backups.seal` is the only way in.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from app.domain.backups.formats import FORMAT, FORMAT_VERSION, require_format
+from app.domain.backups.formats import FORMAT, FORMAT_VERSION
 from app.domain.ids import BackupId
-from app.errors import ChecksumMismatchError, ManifestError
 
 
-# A manifest of 10,000 tables takes about 10 MB; a larger file than this is not ours.
-MAX_MANIFEST_BYTES: Final = 1 << 30
+# What backups of this version have proven beyond rows and definitions.
+COVERS: Final = ("stored columns",)
+
+
+# Why the past of a table is not in a backup; its current rows are.
+TRANSACTION_HISTORY: Final = "history by transaction numbers cannot be loaded again"
+LOST_HISTORY: Final = "this server version cannot load history again"
 
 
 class Codec(StrEnum):
@@ -86,6 +87,7 @@ class StatementEntry:
         lower: Inclusive lower bound of the key range it was read from, SQL literals; empty = none.
         upper: Exclusive upper bound; both may be shorter than the key.
         sliced: Whether its values came in pieces before it; always one row.
+        stored_sha256: Digest of what these rows hold in stored generated columns; empty without such.
     """
 
     kind: StatementKind
@@ -96,6 +98,7 @@ class StatementEntry:
     lower: tuple[str, ...] = ()
     upper: tuple[str, ...] = ()
     sliced: bool = False
+    stored_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,7 @@ class ColumnEntry:
         charset: Character set of text columns, else empty.
         collation: Collation of text columns, else empty.
         generated: Whether the server computes it, so that no INSERT names it.
+        stored: Whether a generated column is kept with the row, as the session of its writer computed it.
     """
 
     name: str
@@ -146,6 +150,7 @@ class ColumnEntry:
     charset: str = ""
     collation: str = ""
     generated: bool = False
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,9 @@ class TableEntry:
         raw_size: Bytes of its data statements.
         max_packet: Largest packet a server must accept to load it, in bytes.
         definition_sha256: Digest of the normalised SHOW CREATE, for the inventory.
+        session: Variables, with their values, of a session that computes the stored generated columns
+            as they are; empty = the one that a restore has anyway.
+        unrepeatable: Stored generated columns that no session was found for.
     """
 
     name: str
@@ -182,6 +190,13 @@ class TableEntry:
     raw_size: int
     max_packet: int
     definition_sha256: str
+    session: tuple[tuple[str, str], ...] = ()
+    unrepeatable: tuple[str, ...] = ()
+
+    @property
+    def holds_rows(self) -> bool:
+        """Tell whether all rows are there, though perhaps not what they were in the past."""
+        return self.partial in {"", TRANSACTION_HISTORY, LOST_HISTORY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +317,8 @@ class Manifest:
         checksum: SHA-256 of the whole file, 64 lower-case hex digits.
         raw_size: Bytes of SQL after decompression.
         members: In file order; they tile the file.
+        covers: What the proof of a restore covers besides rows and definitions; earlier versions
+            listed nothing.
     """
 
     backup_id: BackupId
@@ -321,79 +338,6 @@ class Manifest:
     size: int
     checksum: str
     warnings: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
-
-
-_ADAPTER = TypeAdapter(Manifest)
-_SEAL_PREFIX = b',\n"manifest_sha256":"'
-_SEAL_SUFFIX = b'"}\n'
-_SEAL_BYTES = len(_SEAL_PREFIX) + 64 + len(_SEAL_SUFFIX)
-
-
-def to_json(manifest: Manifest) -> bytes:
-    """
-    Encode a manifest with its own checksum as the last key.
-
-    Returns:
-        UTF-8 JSON, one object, one line break at the end. `manifest_sha256` is the digest of every
-        byte before its own separating comma, so that a single flipped byte anywhere is seen.
-    """
-    body = memoryview(_ADAPTER.dump_json(manifest))[:-1]
-    digest = hashlib.sha256(body).hexdigest().encode()
-    return b"".join((body, _SEAL_PREFIX, digest, _SEAL_SUFFIX))
-
-
-def from_json(data: bytes, *, source: str) -> Manifest:
-    """
-    Decode and check a manifest.
-
-    Args:
-        data: What `to_json` made, byte for byte.
-        source: Name for messages.
-
-    Returns:
-        The manifest that was written.
-
-    Raises:
-        ChecksumMismatchError: A byte of it was changed; raised before anything else is read.
-        ManifestError: Of a newer format, or a key is missing or of the wrong type.
-    """
-    check_seal(data, source=source)
-    body = memoryview(data)[:-_SEAL_BYTES]
-    return decode(b"".join((body, b"}")), source=source)
-
-
-def check_seal(data: bytes, *, source: str) -> None:
-    """
-    Check the bytes of a manifest, and nothing else.
-
-    Raises:
-        ChecksumMismatchError: A byte of it was changed.
-    """
-    body, seal = memoryview(data)[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
-    expected = _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode() + _SEAL_SUFFIX
-    if seal != expected:
-        raise ChecksumMismatchError(
-            f"{source}: the manifest's own checksum does not match",
-            hint="Rebuild it from the backup file with 'backstay catalog rebuild'.",
-        )
-
-
-def decode(body: bytes, *, source: str) -> Manifest:
-    """
-    Decode the JSON of a manifest whose bytes are known to be whole.
-
-    Returns:
-        The manifest, every key of the right type.
-
-    Raises:
-        ManifestError: Not ours, of a newer format, or a key is missing or of the wrong type.
-    """
-    require_format(body, source=source)
-    try:
-        return _ADAPTER.validate_json(body)
-    except ValidationError as exc:
-        first = exc.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ManifestError(f"{source}: {where}: {first['msg']}") from exc

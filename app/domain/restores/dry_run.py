@@ -130,8 +130,12 @@ class Forecast:
     Attributes:
         problems: What it would be refused for, worst first; empty = it would pass.
         verified: Whether the whole file was checked; None when that was not asked for.
+        tables: What would become of them; empty where a missing right hides them.
+        objects: What would become of them; empty where a missing right hides them.
+        compared: Whether no missing right has hidden tables or objects.
         missing_rights: GRANT statements.
         incoming_foreign_keys: `database.table.constraint` of tables that stay, made again by a restore.
+        warnings: What is not in the backup, and what could not be found out here.
     """
 
     backup_id: BackupId
@@ -139,12 +143,14 @@ class Forecast:
     verified: bool | None
     tables: tuple[TableForecast, ...]
     objects: tuple[ObjectForecast, ...]
+    compared: bool
     compatibility: Compatibility
     missing_rights: tuple[str, ...]
     incoming_foreign_keys: tuple[str, ...]
     space: Space
     estimate: Estimate
     binary_log: str
+    warnings: tuple[str, ...]
     duration: float
 
 

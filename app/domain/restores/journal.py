@@ -64,6 +64,31 @@ class SavedStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutineGrant:
+    """
+    What an account may do with one routine.
+
+    Attributes:
+        kind: Of the routine.
+        name: Of the routine.
+        user: Account's, or a role's.
+        host: Account's; empty for roles of MariaDB.
+        rights: In capitals, `GRANT` among them where it may hand them on.
+    """
+
+    kind: ObjectKind
+    name: str
+    user: str
+    host: str
+    rights: tuple[str, ...]
+
+    @property
+    def account(self) -> str:
+        """Return the account's name for people."""
+        return f"{self.user}@{self.host}" if self.host else self.user
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectSet:
     """
     Views, triggers, routines and events that a database should have.
@@ -77,6 +102,7 @@ class ObjectSet:
         collation: Default of the database; empty = as it is.
         assumed: Collation that the database must have by default while the statements run, because
             triggers, routines and events remember it; empty = any.
+        grants: On routines among `entries`, which go when a routine is dropped.
     """
 
     source: str
@@ -86,6 +112,7 @@ class ObjectSet:
     charset: str = ""
     collation: str = ""
     assumed: str = ""
+    grants: tuple[RoutineGrant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

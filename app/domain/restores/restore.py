@@ -1,6 +1,6 @@
 """What is asked of a restore, how it is planned, and what it says it has done."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.domain.backups.manifest import Manifest
@@ -42,6 +42,14 @@ class RestoreRequest:
     create_backup: bool = True
     skip_binlog: bool = False
     threads: int = 2
+
+    def in_lower_case(self) -> "RestoreRequest":
+        """Ask for parts of a backup of a server that keeps all names in lower case."""
+        return replace(
+            self,
+            databases=tuple(name.lower() for name in self.databases),
+            tables=tuple(pattern.lower() for pattern in self.tables),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,24 @@ that lock is of one table: its rows, what SHOW CREATE prints, its columns, and t
 Tables without rows of their own have nothing to be compared with; they are written beforehand.
 """
 
+from typing import Final
+
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
+from app.engine.rows.stored import Repeatable, Settings, settings_sql, unique_keys_of, without_zone
 from app.engine.schema.definitions import exact_definition, sequence_position
 from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
+from app.engine.sql.ddl import tokens
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude
 from app.engine.sql.quoting import quote
+
+
+# For the mysql client, whose session has the server's own limit; 1 TiB.
+_ROOM_IN_MEMORY: Final = b"SET SESSION max_heap_table_size = 1099511627776;\n"
 
 
 class SchemaDump:
@@ -33,12 +41,14 @@ class SchemaDump:
         sink: Where members go, those of rows too.
         single: Whether the file holds one database and so does not name it.
         printed: What SHOW CREATE prints, by label, of all that is written.
+        repeatable: How stored generated columns are computed again, by label.
     """
 
     def __init__(self, sink: MemberSink, *, single: bool) -> None:
         self.sink = sink
         self.single = single
         self.printed: dict[str, str] = {}
+        self.repeatable: dict[str, Repeatable] = {}
 
     async def write(self, session: Session, table: Table) -> None:
         """
@@ -55,7 +65,7 @@ class SchemaDump:
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
         what = kind.value.upper()
         statements = [
-            *member_prelude(table.database, single=self.single),
+            *self.prelude(table),
             Statement(
                 StatementKind.DROP,
                 f"DROP {what} IF EXISTS {quote(table.name)};\n".encode(),
@@ -63,12 +73,49 @@ class SchemaDump:
             ),
             Statement(kind, f"{sql};\n".encode(), name=table.name),
         ]
+        if table.entry.engine == "MEMORY":
+            statements.insert(-1, Statement(StatementKind.TEXT, _ROOM_IN_MEMORY))
+        if keys := self._unique_keys(table):
+            # Until their session computes them, they may hold the same value twice.
+            drops = ", ".join(f"DROP KEY {tokens(key)[1]}" for key in keys)
+            text = f"ALTER TABLE {quote(table.name)} {drops};\n"
+            statements.append(Statement(StatementKind.TEXT, text.encode()))
         if table.entry.sequence:
             position = await sequence_position(session, table)
             statements.append(Statement(StatementKind.SEQUENCE, position, name=table.name))
         await self.sink.append(
             MemberKind.SCHEMA, statements, database=table.database, table=table.name
         )
+
+    def prelude(self, table: Table) -> list[Statement]:
+        """Begin a member of a table, with all that its definition and rows are loaded with."""
+        session = without_zone(self._session(table))
+        return member_prelude(
+            table.database,
+            single=self.single,
+            history=table.entry.history,
+            settings=settings_sql(session)[0] if session else "",
+        )
+
+    def _session(self, table: Table) -> Settings:
+        return self.repeatable.get(table.label, Repeatable()).session
+
+    def recomputing(self, table: Table) -> str:
+        """Return what has stored generated columns computed again; empty where nothing has to."""
+        session = self._session(table)
+        if session == without_zone(session):
+            return ""
+        begin, end = settings_sql(session)
+        clauses = [f"ADD {key}" for key in self._unique_keys(table)]
+        alter = ", ".join([*clauses, "FORCE", "ALGORITHM=COPY"])
+        return f"{begin};\nALTER TABLE {quote(table.name)} {alter};\n{end};\n"
+
+    def _unique_keys(self, table: Table) -> list[str]:
+        """List the unique keys over stored columns that another session must compute."""
+        if self._session(table) == without_zone(self._session(table)):
+            return []
+        sql = ddl.utf8_only(self.printed[table.label])
+        return unique_keys_of(sql, [column.name for column in table.stored])
 
     async def write_or_prove(self, session: Session, table: Table) -> None:
         """
@@ -100,5 +147,7 @@ async def _require_columns(session: Session, table: Table) -> None:
 
 
 def _require_same(table: Table, known: str, printed: str) -> None:
-    if ddl.fingerprint(known, table.database) != ddl.fingerprint(printed, table.database):
+    if ddl.table_fingerprint(known, table.database) != ddl.table_fingerprint(
+        printed, table.database
+    ):
         raise changed_error(table, "its definition differs")

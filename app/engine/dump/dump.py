@@ -6,33 +6,44 @@ Dump: from a snapshot into a sink, on as many connections as the snapshot has.
    and the rows. All connections work on the same table; one without a usable key belongs to one.
 3. Proof, table by table: rows in the file = COUNT(*) in the same snapshot, and the definition is that
    of the table that was read (`app.engine.dump.definitions`).
-4. Objects: one member a database.
+4. Objects: one member of one database; of several, or with accounts, one a phase and database.
 
 Memory: each connection holds at most `_IN_FLIGHT` + 1 chunks of four times `chunk_bytes`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 
-from app.concurrency import together
-from app.domain.backups.manifest import DatabaseEntry, MemberKind, TableEntry
-from app.domain.ports import MemberSink
+from app.concurrency import share, together
+from app.domain.backups.manifest import (
+    DatabaseEntry,
+    MemberKind,
+    ObjectEntry,
+    StatementKind,
+    TableEntry,
+)
+from app.domain.ports import MemberSink, Statement
 from app.domain.runs.progress import Phase, Progress
-from app.engine.dump.changes import changed_error
+from app.engine.dump.changes import changed_error, changed_table
 from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
 from app.engine.rows.queries import TableSql
-from app.engine.schema.accounts import account_statements
+from app.engine.rows.stored import Repeatable, find_session
+from app.engine.schema.accounts import AccountScript, account_statements
 from app.engine.schema.databases import Schema
-from app.engine.schema.object_script import object_statements
+from app.engine.schema.definitions import exact_definition
+from app.engine.schema.object_script import Phases, object_phases
 from app.engine.schema.objects import Definition, read_objects
+from app.engine.schema.parsing import find_unparsable
 from app.engine.schema.tables import Table, read_tables
+from app.engine.schema.uncarried import list_uncarried
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.patterns import matches
 from app.engine.sql.preludes import member_prelude
+from app.errors import TableNotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,7 @@ class DumpPlan:
         exclude: Patterns of what is left out.
         chunk_bytes: Target size of one statement.
         accounts: Whether users, roles and grants are included.
+        strays: What the data directory holds that looks like a table, and is none.
     """
 
     schemas: Sequence[Schema]
@@ -58,6 +70,7 @@ class DumpPlan:
     exclude: Sequence[str]
     chunk_bytes: int
     accounts: bool = False
+    strays: Sequence[str] = ()
 
     @property
     def single(self) -> bool:
@@ -75,6 +88,34 @@ class DumpPlan:
         if not self.include:
             return True
         return entry.kind == "view" and any(matches(database, entry.name, p) for p in self.include)
+
+
+def choose(
+    tables: Sequence[Table],
+    include: Sequence[str],
+    exclude: Sequence[str],
+) -> list[Table]:
+    """
+    Apply the patterns of a request.
+
+    Returns:
+        The tables that are meant, in the same order.
+
+    Raises:
+        TableNotFoundError: A pattern of `include` matches nothing.
+    """
+    for pattern in include:
+        if not any(matches(table.database, table.name, pattern) for table in tables):
+            raise TableNotFoundError(
+                f"no table matches {pattern!r}",
+                hint="Patterns are globs on TABLE or DATABASE.TABLE, upper and lower case differ.",
+            )
+    return [
+        table
+        for table in tables
+        if (not include or any(matches(table.database, table.name, p) for p in include))
+        and not any(matches(table.database, table.name, p) for p in exclude)
+    ]
 
 
 class Dump:
@@ -98,7 +139,11 @@ class Dump:
         self._sink = sink
         self._progress = progress
         self._schema = SchemaDump(sink, single=plan.single)
-        self.warnings: list[str] = []
+        self._objects: dict[str, tuple[ObjectEntry, ...]] = {}
+        self.warnings = [
+            f"{name} in the data directory is no table of this server, and was left out"
+            for name in plan.strays
+        ]
 
     async def run(self) -> tuple[DatabaseEntry, ...]:
         """
@@ -120,6 +165,12 @@ class Dump:
         others = [table for table in self._plan.tables if table.ref not in read]
         await self._write_definitions(others)
         await self._check_columns(others)
+        self.warnings += await list_uncarried(
+            self._snapshot.sessions[0],
+            [schema.name for schema in self._plan.schemas],
+            self._plan.tables,
+        )
+        await self._find_sessions([sql for sql in with_rows if sql.stored])
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
             self._progress.enter(Phase.DUMP)
@@ -127,13 +178,8 @@ class Dump:
             results = await rows.run(with_rows)
             self.warnings.extend(rows.warnings)
         self._progress.enter(Phase.OBJECTS)
-        if self._plan.accounts:
-            session = self._snapshot.sessions[0]
-            accounts, warnings = await account_statements(session)
-            self.warnings.extend(warnings)
-            await self._sink.append(MemberKind.OBJECTS, accounts)
-        self.warnings += await self._left_out()
-        return tuple([await self._write_objects(schema, results) for schema in self._plan.schemas])
+        await self._write_objects()
+        return tuple(self._database(schema, results) for schema in self._plan.schemas)
 
     async def _write_definitions(self, tables: Sequence[Table]) -> None:
         """Write what has no rows to read, sequences first because defaults name them."""
@@ -149,6 +195,24 @@ class Dump:
 
         await together(*(write_pending(session) for session in self._snapshot.sessions))
 
+    async def _find_sessions(self, queries: Sequence[TableSql]) -> None:
+        """Find out which sessions compute stored generated columns as they are."""
+
+        async def find(session: Session, sql: TableSql) -> None:
+            with changed_table(sql.table):
+                _, definition = await exact_definition(session, sql.table)
+                found = await find_session(session, sql, definition)
+            self._schema.repeatable[sql.table.label] = found
+            await self._snapshot.release(session)
+
+        await share(queries, self._snapshot.sessions, find)
+        for label, found in sorted(self._schema.repeatable.items()):
+            self.warnings += [
+                f"{label}: the stored generated column {name!r} holds values that no one session"
+                " computes again; a restore can only load them with --no-verify-after, and changes them"
+                for name in found.unrepeatable
+            ]
+
     async def _check_columns(self, tables: Sequence[Table]) -> None:
         """Prove that the definitions are of the tables that were planned."""
         databases = {table.database: None for table in tables}
@@ -160,31 +224,65 @@ class Dump:
             if entries.get(table.ref) != table.entry:
                 raise changed_error(table, "its columns or keys differ")
 
-    async def _write_objects(
-        self,
-        schema: Schema,
-        results: dict[str, TableResult],
-    ) -> DatabaseEntry:
-        found = await read_objects(self._snapshot.sessions[0], schema)
-        wanted = [definition for definition in found if self._plan.wants(definition, schema.name)]
-        entries = tuple(definition.entry for definition in wanted)
+    async def _write_objects(self) -> None:
+        """Write accounts, then the objects of all databases, and between them the rights on both."""
+        session = self._snapshot.sessions[0]
+        accounts = AccountScript()
+        if self._plan.accounts:
+            accounts = await account_statements(session)
+            self.warnings.extend(accounts.warnings)
+            await self._write_accounts(accounts.made)
+        scripts = [(schema, await self._script(session, schema)) for schema in self._plan.schemas]
+        if self._plan.single and not accounts.grants:
+            # Nobody else's object waits for one of these: one member.
+            ((schema, phases),) = scripts
+            scripts = [(schema, (list(chain.from_iterable(phases)),))]
+        schemas = [schema for schema, _ in scripts]
+        placeholders, *later = [*zip_longest(*(phases for _, phases in scripts), fillvalue=()), ()]
+        await self._write_phase(schemas, placeholders)
+        await self._write_accounts(accounts.grants)
+        for phase in later:
+            await self._write_phase(schemas, phase)
+        await self._write_accounts(accounts.on_routines)
+
+    async def _write_accounts(self, statements: Sequence[Statement]) -> None:
+        if statements:
+            await self._sink.append(MemberKind.OBJECTS, statements)
+
+    async def _write_phase(
+        self, schemas: Sequence[Schema], phase: Sequence[Sequence[Statement]]
+    ) -> None:
+        """Write a member for each database that has something in a phase; a phase may be empty."""
+        for schema, statements in zip(schemas, phase, strict=False):
+            if statements:
+                prelude = member_prelude(schema.name, single=self._plan.single)
+                await self._sink.append(
+                    MemberKind.OBJECTS, [*prelude, *statements], database=schema.name
+                )
+
+    async def _script(self, session: Session, schema: Schema) -> Phases:
+        """Read the objects of a database; without any there is nothing to write."""
+        found = await read_objects(session, schema)
+        wanted = await self._without_unparsable(
+            schema, [item for item in found.definitions if self._plan.wants(item, schema.name)]
+        )
+        if not self._plan.include:
+            self.warnings += [f"{text}; it was left out" for text in found.unreadable]
+        self._objects[schema.name] = tuple(definition.entry for definition in wanted)
+        await self._write_recomputing(schema)
         self.warnings += [
             f"view {schema.name}.{entry.name} cannot be used on this server either; "
             "its definition is kept"
-            for entry in entries
+            for entry in self._objects[schema.name]
             if not entry.valid
         ]
-        if wanted:
-            statements = object_statements(
-                wanted,
-                schema,
-                plain_names=self._plan.single,
-                prepared=self._flavor.prepared_ddl,
-            )
-            prelude = member_prelude(schema.name, single=self._plan.single)
-            await self._sink.append(
-                MemberKind.OBJECTS, [*prelude, *statements], database=schema.name
-            )
+        if not wanted:
+            return ()
+        return object_phases(
+            wanted, schema, plain_names=self._plan.single, prepared=self._flavor.prepared_ddl
+        )
+
+    def _database(self, schema: Schema, results: dict[str, TableResult]) -> DatabaseEntry:
         return DatabaseEntry(
             name=schema.name,
             charset=schema.charset,
@@ -194,29 +292,35 @@ class Dump:
                 for table in self._plan.tables
                 if table.database == schema.name
             ),
-            objects=entries,
+            objects=self._objects[schema.name],
         )
 
-    async def _left_out(self) -> list[str]:
-        """Say what else the server holds around the tables that are dumped, and no backup does."""
-        warnings: list[str] = []
-        tables = {(table.database, table.name) for table in self._plan.tables}
-        for query, what in self._flavor.left_out:
-            found = Counter(
-                database
-                for database, table in await self._snapshot.sessions[0].texts(query)
-                if (database, table) in tables or not (table or self._plan.include)
-            )
-            warnings += [
-                f"not in the backup: of {schema.name}, {what.format(found[schema.name])}"
-                for schema in self._plan.schemas
-                if found[schema.name]
-            ]
-        return warnings
+    async def _write_recomputing(self, schema: Schema) -> None:
+        """Write for the mysql client what a restore by this program does while it loads."""
+        texts = [
+            text
+            for table in self._plan.tables
+            if table.database == schema.name and (text := self._schema.recomputing(table))
+        ]
+        if texts:
+            prelude = member_prelude(schema.name, single=self._plan.single)
+            statement = Statement(StatementKind.TEXT, "".join(texts).encode())
+            await self._sink.append(MemberKind.OBJECTS, [*prelude, statement], database=schema.name)
+
+    async def _without_unparsable(
+        self, schema: Schema, definitions: Sequence[Definition]
+    ) -> list[Definition]:
+        """Leave out what no server would take, this one included."""
+        unparsable = await find_unparsable(self._snapshot.sessions[0], definitions)
+        for definition, errno in unparsable.items():
+            label = f"{definition.entry.kind} {schema.name}.{definition.entry.name}"
+            self.warnings.append(f"{label} cannot be opened (error {errno}); it was left out")
+        return [definition for definition in definitions if definition not in unparsable]
 
     def _entry(self, table: Table, result: TableResult | None) -> TableEntry:
-        definition = ddl.fingerprint(self._schema.printed[table.label], table.database)
+        definition = ddl.table_fingerprint(self._schema.printed[table.label], table.database)
         done = result or TableResult()
+        repeatable = self._schema.repeatable.get(table.label, Repeatable())
         partial = table.entry.partial or ("" if self._plan.include_data else "rows not asked for")
         return replace(
             table.entry,
@@ -225,4 +329,6 @@ class Dump:
             max_packet=done.max_packet,
             partial="" if table.entry.sequence else partial,
             definition_sha256=definition,
+            session=repeatable.session,
+            unrepeatable=repeatable.unrepeatable,
         )

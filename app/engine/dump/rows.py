@@ -33,7 +33,6 @@ from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
 from app.engine.sql.key_ranges import Range
 from app.engine.sql.literals import may_lose_types
-from app.engine.sql.preludes import member_prelude
 from app.errors import SnapshotError
 
 
@@ -328,9 +327,7 @@ class RowDump:
         self._progress.finished_table(dump.table.label)
 
     def _prelude(self, dump: _TableDump) -> list[Statement]:
-        return member_prelude(
-            dump.table.database, single=self._schema.single, history=dump.table.entry.history
-        )
+        return self._schema.prelude(dump.table)
 
     def _warn_invalid(self, dump: _TableDump) -> None:
         text = (

@@ -4,7 +4,8 @@ One point in time, seen by several connections.
 The ladder (`Flavor.rungs`) is climbed down until a rung holds; a rung gives up when a privilege is
 missing or a lock is not granted in time, and says so in the warnings. Whatever rung it is, tables of
 engines without transactions are read-locked by a connection of their own, before the point is
-taken, until they have been read.
+taken, until they have been read. Where a rung flushes tables or waits for their writers, that lock
+comes afterwards: MySQL's flush waits for the lock itself, MariaDB's stages for a writer that waits for it.
 
 Not guaranteed: protection from DDL. A table that changes after the point is noticed by the server
 (error 1412), by `app.engine.dump.dump` or by `app.engine.schema.table_ids`, and ends the run. A connection that
@@ -13,8 +14,9 @@ from us: without the right to switch `sql_log_bin` off (BINLOG ADMIN), a server 
 an ALTER of a table already read wait until all are read.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,7 +25,7 @@ from app.concurrency import together
 from app.domain.backups.manifest import ConsistencyEntry, PositionEntry
 from app.engine.flavor import DUMP_SESSION, Flavor, Rung
 from app.engine.rows.chunks import max_reply_bytes
-from app.engine.schema.table_ids import Identities, Ids, read_ids
+from app.engine.schema.table_ids import Identities, Ids, is_known_in_files, read_ids
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Server, Session
 from app.engine.sql.quoting import quote_text
@@ -32,8 +34,18 @@ from app.errors import PermissionDeniedError, SnapshotError, StatementError
 
 # A writer must never wait longer for us than this; seconds, used as lock_wait_timeout.
 _LOCK_SECONDS: Final = 5
+# A global lock that is waited for lets no writer begin a statement. The one it waits for may itself wait
+# for the row of a transaction that can then not go on: such a wait is in vain, so it is short, and tried
+# again after the writers had some time.
+_FLUSH_SECONDS: Final = 1
+_FLUSH_TRIES: Final = 5
+_FLUSH_PAUSE_SECONDS: Final = 0.3
+# Nobody but other DDL waits while DDL is waited for.
+_DDL_SECONDS: Final = 60
 # The lock-free rung: with a commit every few milliseconds three tries were enough when measured.
 _LOCK_FREE_TRIES: Final = 30
+# InnoDB then reads without snapshots, and needs none: nobody can write.
+_NO_ROW_CHANGES: Final = "SELECT @@GLOBAL.innodb_read_only OR @@GLOBAL.innodb_force_recovery >= 5"
 _NOT_GRANTED: Final = frozenset({1205, 1969, 3024, 4145, 1064, 1192, 1223})
 _IN_TRANSACTION: Final = 1568
 _BLIND: Final = (
@@ -96,7 +108,7 @@ class _Attempt:
     """What one rung works with."""
 
     server: Server
-    sessions: list[Session]
+    snapshot: Snapshot
     locker: Session
     tables: Sequence[TableRef]
     position: PositionEntry = field(default_factory=PositionEntry)
@@ -104,6 +116,26 @@ class _Attempt:
     lock_seconds: float = 0.0
     ids: Ids | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Return the connections that are to see the point."""
+        return self.snapshot.sessions
+
+    async def lock_unsafe(self) -> None:
+        """Read-lock what no snapshot covers; without the right, go on and say so."""
+        unsafe = [table for table in self.tables if table.is_unsafe]
+        if not unsafe or self.snapshot.table_lock is not None:
+            return
+        holder = await self.server.open({**DUMP_SESSION, "lock_wait_timeout": str(_LOCK_SECONDS)})
+        self.snapshot.holders.append(holder)
+        try:
+            await holder.query(f"LOCK TABLES {', '.join(f'{table.sql} READ' for table in unsafe)}")
+        except (PermissionDeniedError, StatementError) as exc:
+            names = ", ".join(table.label for table in unsafe[:10])
+            self.notes.append(f"not of the snapshot's point, could not be locked: {names} ({exc})")
+            return
+        self.snapshot.table_lock = holder
 
 
 @asynccontextmanager
@@ -142,15 +174,26 @@ async def open_snapshot(
         for _ in range(threads):
             snapshot.sessions.append(await server.open(state))
             await _leave_binary_log(snapshot.sessions[-1])
-        await _lock_unsafe_tables(server, snapshot, tables)
         await _climb(server, snapshot, tables)
-        if snapshot.identities.ids is None and snapshot.consistency.method != Rung.INSTANCE_LOCK:
-            snapshot.warnings.append(_BLIND)
+        snapshot.warnings.extend(_blind_spots(snapshot, tables))
         for session in snapshot.sessions:
             await session.query("SAVEPOINT backstay")
         yield snapshot
     finally:
         await snapshot.close()
+
+
+def _blind_spots(snapshot: Snapshot, tables: Sequence[TableRef]) -> Iterator[str]:
+    """Say which tables might be replaced during the backup without being noticed."""
+    if snapshot.consistency.method == Rung.INSTANCE_LOCK:
+        return
+    if snapshot.identities.ids is None:
+        yield _BLIND
+        return
+    names = [table.label for table in tables if not is_known_in_files(snapshot.flavor, table)]
+    if names:
+        shown = ", ".join(names[:10])
+        yield f"that RENAME replaces one of these during the backup is not noticed: {shown}"
 
 
 async def _leave_binary_log(session: Session) -> None:
@@ -162,26 +205,6 @@ async def _leave_binary_log(session: Session) -> None:
     """
     with suppress(PermissionDeniedError):
         await session.query("SET SESSION sql_log_bin = 0")
-
-
-async def _lock_unsafe_tables(
-    server: Server, snapshot: Snapshot, tables: Sequence[TableRef]
-) -> None:
-    """Read-lock what no snapshot covers; without the right, go on and say so."""
-    unsafe = [table for table in tables if table.is_unsafe]
-    if not unsafe:
-        return
-    holder = await server.open({**DUMP_SESSION, "lock_wait_timeout": str(_LOCK_SECONDS)})
-    snapshot.holders.append(holder)
-    try:
-        await holder.query(f"LOCK TABLES {', '.join(f'{table.sql} READ' for table in unsafe)}")
-    except (PermissionDeniedError, StatementError) as exc:
-        names = ", ".join(table.label for table in unsafe[:10])
-        snapshot.warnings.append(
-            f"not of the snapshot's point, could not be locked: {names} ({exc})"
-        )
-        return
-    snapshot.table_lock = holder
 
 
 async def _climb(
@@ -196,11 +219,12 @@ async def _climb(
         rungs.sort(key=lambda rung: rung is not Rung.LOCK_FREE)
     for rung in rungs:
         locker = await server.open({**DUMP_SESSION, "lock_wait_timeout": str(_LOCK_SECONDS)})
-        attempt = _Attempt(server, snapshot.sessions, locker, tables)
+        attempt = _Attempt(server, snapshot, locker, tables)
         try:
             await _RUNGS[rung](attempt)
         except (PermissionDeniedError, StatementError, SnapshotError) as exc:
             await locker.close()
+            await snapshot.release_table_locks()  # the next rung may have to flush first
             if isinstance(exc, StatementError) and exc.errno not in _NOT_GRANTED:
                 raise
             if rung is not Rung.LOCK_FREE or len(snapshot.sessions) > 1:
@@ -227,7 +251,10 @@ async def _begin(session: Session) -> None:
     """Start a transaction that sees this moment, and prove that it did start."""
     await session.query("ROLLBACK")
     await session.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    await session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    if await session.scalar(_NO_ROW_CHANGES) == "1":
+        await session.query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    else:  # any warning says that there is no snapshot
+        await session.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
     try:
         await session.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     except StatementError as exc:
@@ -245,6 +272,7 @@ async def _by_backup_stage(attempt: _Attempt) -> None:
     """Hold commits for the few milliseconds that the snapshots take (MariaDB)."""
     for stage in ("START", "FLUSH", "BLOCK_DDL"):
         await attempt.locker.query(f"BACKUP STAGE {stage}")
+    await attempt.lock_unsafe()
     attempt.ids = await read_ids(attempt.locker)
     begin = time.monotonic()
     await attempt.locker.query("BACKUP STAGE BLOCK_COMMIT")
@@ -256,20 +284,39 @@ async def _by_backup_stage(attempt: _Attempt) -> None:
 
 async def _by_instance_lock(attempt: _Attempt) -> None:
     """Keep DDL out for the whole run, and writers for a moment (MySQL 8)."""
+    await attempt.locker.query(f"SET SESSION lock_wait_timeout = {_DDL_SECONDS}")
     await attempt.locker.query("LOCK INSTANCE FOR BACKUP")
     await _by_flush_lock(attempt)
+    attempt.ids = None  # nobody can put another table behind a name
 
 
 async def _by_flush_lock(attempt: _Attempt) -> None:
     """Stop every writer for a moment; flushing first makes the moment shorter."""
-    await attempt.locker.query("FLUSH NO_WRITE_TO_BINLOG TABLES")
-    attempt.ids = await read_ids(attempt.locker)
-    begin = time.monotonic()
-    await attempt.locker.query("FLUSH TABLES WITH READ LOCK")
+    begin = await _flush(attempt)
+    await attempt.lock_unsafe()
     await _begin_all(attempt)
     attempt.position = await _position(attempt)
     await attempt.locker.query("UNLOCK TABLES")
     attempt.lock_seconds = time.monotonic() - begin
+
+
+async def _flush(attempt: _Attempt) -> float:
+    """Get the global lock; returns since when writers may have had to wait for it."""
+    locker = attempt.locker
+    await locker.query(f"SET SESSION lock_wait_timeout = {_FLUSH_SECONDS}")
+    for attempt.tries in range(1, _FLUSH_TRIES + 1):
+        try:
+            await locker.query("FLUSH NO_WRITE_TO_BINLOG TABLES")
+            attempt.ids = await read_ids(locker)
+            begin = time.monotonic()
+            await locker.query("FLUSH TABLES WITH READ LOCK")
+        except StatementError as exc:
+            if exc.errno not in _NOT_GRANTED:
+                raise
+            await asyncio.sleep(_FLUSH_PAUSE_SECONDS)
+        else:
+            return begin
+    raise SnapshotError(f"the global read lock was not granted in {_FLUSH_TRIES} tries")
 
 
 async def _by_table_locks(attempt: _Attempt) -> None:
@@ -278,6 +325,7 @@ async def _by_table_locks(attempt: _Attempt) -> None:
     locks = ", ".join(f"{table.sql} READ" for table in attempt.tables)
     if locks:
         await attempt.locker.query(f"LOCK TABLES {locks}")
+    await attempt.lock_unsafe()
     attempt.ids = await read_ids(attempt.locker)
     await _begin_all(attempt)
     attempt.position = await _position(attempt)
@@ -287,6 +335,7 @@ async def _by_table_locks(attempt: _Attempt) -> None:
 
 async def _lock_free(attempt: _Attempt) -> None:
     """Begin until all connections report the same binary log position (MariaDB)."""
+    await attempt.lock_unsafe()
     for attempt.tries in range(1, _LOCK_FREE_TRIES + 1):
         attempt.ids = await read_ids(attempt.locker)
         await _begin_all(attempt)
@@ -314,6 +363,7 @@ async def _single(attempt: _Attempt) -> None:
     for session in attempt.sessions[1:]:
         await session.close()
     del attempt.sessions[1:]
+    await attempt.lock_unsafe()
     attempt.ids = await read_ids(attempt.locker)
     await _begin(attempt.sessions[0])
 

@@ -17,9 +17,10 @@ from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import version_number
 from app.engine.schema.databases import Schema, list_tables, read_schemas
 from app.engine.schema.definitions import sequence_position
-from app.engine.schema.objects import digest, read_objects
-from app.engine.schema.tables import Table, TableRef, read_server, show_create
+from app.engine.schema.objects import digest, is_defined_as, read_objects
+from app.engine.schema.tables import Table, TableRef, show_create
 from app.engine.server.connection import Session
+from app.engine.server.description import read_server
 from app.engine.sql import ddl
 from app.errors import ProofFailedError
 
@@ -65,7 +66,9 @@ async def prove_definitions(
     async def read(session: Session, ref: TableRef) -> None:
         table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
         printed = await show_create(session, table)
-        there["table", table.name] = ddl.fingerprint(printed, database)
+        there["table", table.name] = ddl.table_fingerprint(printed, database)
+        if (literal := ddl.fingerprint(printed, database)) == wanted["table", table.name]:
+            there["table", table.name] = literal  # as backups of earlier versions hold it
         if table.entry.sequence:
             position = await sequence_position(session, table)
             there["position of sequence", table.name] = hashlib.sha256(position).hexdigest()
@@ -149,12 +152,14 @@ async def _objects(session: Session, load: DatabaseLoad, database: str) -> _Inve
     schema = Schema(database, load.entry.charset, load.entry.collation)
     only_triggers = all(entry.kind is ObjectKind.TRIGGER for entry in load.entry.objects)
     found = await read_objects(session, schema, only_triggers=only_triggers)
-    return {
-        (str(definition.entry.kind), definition.entry.name): digest(
-            definition, database, load.entry.name
-        )
-        for definition in found
-    }
+    wanted = {(entry.kind, entry.name): entry.definition_sha256 for entry in load.entry.objects}
+    there: _Inventory = {}
+    for definition in found.definitions:
+        key = definition.entry.kind, definition.entry.name
+        is_same = is_defined_as(definition, wanted.get(key), database, load.entry.name)
+        own = digest(definition, database, load.entry.name)
+        there[str(key[0]), key[1]] = wanted[key] if is_same else own
+    return there
 
 
 def _is_of_one_series(here: ServerEntry, there: ServerEntry) -> bool:

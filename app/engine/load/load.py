@@ -28,15 +28,19 @@ from app.domain.ports import MemberSource
 from app.domain.restores.journal import ForeignKey
 from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Phase, Progress
+from app.engine.flavor import ROWLESS_ENGINES
 from app.engine.load.read_ahead import ReadAhead
-from app.engine.load.rows import LoadRules, RowLoader, TableLoad, alter
+from app.engine.load.rows import LoadRules, RowLoader, TableLoad
 from app.engine.load.work_queue import WorkQueue
+from app.engine.rows.stored import computing
+from app.engine.schema import foreign_keys
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
 from app.engine.server.connection import Session
-from app.engine.sql import ddl
+from app.engine.server.errors import about
+from app.engine.sql import ddl, references
 from app.engine.sql.contained import require_sequence
 from app.engine.sql.quoting import quote
-from app.errors import ManifestError
+from app.errors import ManifestError, StatementError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Load:
 
     Attributes:
         deferred: Foreign keys on tables that were not loaded, as they should be on the target.
+        left_out: Databases and names of tables that the server would not make.
         unfinished: Tables that get the last of their definition only in their own database.
         warnings: What is not as it was, and why.
     """
@@ -87,9 +92,10 @@ class Load:
         self._progress = progress
         self._prove = prove
         self._tables: list[TableLoad] = []
-        self._foreign_keys: list[tuple[TableLoad, list[str]]] = []
+        self._foreign_keys: list[tuple[TableLoad, dict[str, str]]] = []
         self.deferred: list[ForeignKey] = []
         self.unfinished: set[str] = set()
+        self.left_out: set[tuple[str, str]] = set()
         self.warnings: list[str] = []
 
     async def run(self, loads: Sequence[DatabaseLoad]) -> None:
@@ -106,10 +112,10 @@ class Load:
         self._progress.enter(Phase.LOAD)
         for load in loads:
             await self._create_tables(load)
+        await self._add_foreign_keys(empty=True)
         await self._load_rows()
         self._progress.enter(Phase.INDEX)
-        for table, clauses in self._foreign_keys:
-            await alter(self._sessions[0], table, clauses)
+        await self._add_foreign_keys(empty=False)
 
     # -- definitions ------------------------------------------------------------------------------
 
@@ -138,8 +144,12 @@ class Load:
             return
         self._warn_of_directories(load, entry, own[0])
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
-        staged = ddl.staged(own[0], defer_indexes=defer)
-        await session.query(staged.create)
+        # Until their session computes them, stored columns may hold the same value twice.
+        again = bool(entry.session)
+        staged = ddl.staged(own[0], defer_indexes=defer or again, unique_too=again)
+        async with computing(session, entry.session):  # some are taken in their mode only
+            if not await self._make(session, load, entry, staged.create):
+                return
         table = TableLoad(
             database=load.place,
             target=load.target,
@@ -149,6 +159,22 @@ class Load:
         )
         self._tables.append(table)
         self._sort_foreign_keys(table, own[0], listed.names)
+
+    async def _make(
+        self, session: Session, load: DatabaseLoad, entry: TableEntry, sql: str
+    ) -> bool:
+        """Make a table; one whose rows are elsewhere, and whose server does not answer, is left out."""
+        label = f"{load.target}.{entry.name}"
+        with about(label):
+            try:
+                await session.query(sql)
+            except StatementError as exc:
+                if entry.engine not in ROWLESS_ENGINES:
+                    raise
+                self.left_out.add((load.entry.name, entry.name))
+                self.warnings.append(f"{label} was left out: {exc}")
+                return False
+        return True
 
     async def _definition(
         self, load: DatabaseLoad, entry: TableEntry, listed: _Listed
@@ -169,18 +195,18 @@ class Load:
         elif not own or not own[0].startswith(f"CREATE TABLE {quote(entry.name)} ("):
             raise ManifestError(f"{load.entry.name}.{entry.name} has no definition of its own")
         sql = load.definitions.get(entry.name, own[0])
-        own[0] = ddl.with_sequences_of(sql, load.target, own=listed.names)
-        if ddl.has_sequences(sql):
+        own[0] = references.with_sequences_of(sql, load.target, own=listed.names)
+        if references.has_sequences(sql):
             self.unfinished.add(entry.name)
         return own
 
     def _sort_foreign_keys(self, table: TableLoad, sql: str, names: Collection[str]) -> None:
         """Tell the foreign keys among the loaded tables of a database from those on others."""
-        own: list[str] = []
-        for name, clause in ddl.foreign_keys(sql):
-            database, parent = ddl.parent_of(clause)
+        own: dict[str, str] = {}
+        for name, clause in references.foreign_keys(sql):
+            database, parent = references.parent_of(clause)
             if not database and parent in names:
-                own.append(f"ADD CONSTRAINT {quote(name)} {clause}")
+                own[name] = clause
                 continue
             binding = Binding(
                 database=table.target,
@@ -193,6 +219,13 @@ class Load:
             self.unfinished.add(table.entry.name)
         if own:
             self._foreign_keys.append((table, own))
+
+    async def _add_foreign_keys(self, *, empty: bool) -> None:
+        """Add those of tables with stored columns while they are empty, the others when all is loaded."""
+        for table, clauses in self._foreign_keys:
+            if table.staged.has_stored is empty:
+                with about(table.live.label):
+                    await foreign_keys.add(self._sessions[0], table.live.ref, clauses, empty=empty)
 
     def _warn_of_directories(self, load: DatabaseLoad, entry: TableEntry, sql: str) -> None:
         if ddl.without_directories(sql) != sql:

@@ -5,19 +5,29 @@ What is already as it should be is not touched, so nobody who reads through a vi
 procedure sees a gap, and a run that was interrupted is finished by running it again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
-from app.domain.restores.journal import ObjectSet, SavedStatement
+from app.domain.restores.journal import ObjectSet, RoutineGrant, SavedStatement
 from app.engine.load.archived import EXECUTED, kinds_of, object_key, plain_text
 from app.engine.schema.databases import Schema, read_schemas
-from app.engine.schema.object_script import object_statements
-from app.engine.schema.objects import digest, read_objects
+from app.engine.schema.object_script import RESET, object_statements
+from app.engine.schema.objects import is_defined_as, read_objects
+from app.engine.schema.routine_grants import ensure_grants, read_routine_grants
 from app.engine.server.connection import Session
-from app.engine.sql.contained import contain
+from app.engine.server.errors import about
+from app.engine.sql.contained import LONG_AGO, contain, or_replace
+from app.engine.sql.events import last_time
 from app.engine.sql.quoting import qualified, quote, quote_text
-from app.errors import StatementError
+from app.errors import PermissionDeniedError, StatementError
+
+
+_NOT_PARSED: Final = 1064
+# Settings of a session that go without saying, where the server does not let us change them.
+_REFUSALS: Final = {LONG_AGO: (StatementError, PermissionDeniedError)}
 
 
 async def read_live_objects(
@@ -38,7 +48,8 @@ async def read_live_objects(
         PermissionDeniedError: A definition is hidden from this user.
     """
     (schema,) = await read_schemas(session, [database])
-    definitions = await read_objects(session, schema, only_triggers=tables is not None)
+    found = await read_objects(session, schema, only_triggers=tables is not None)
+    definitions = found.definitions
     if tables is not None:
         wanted = set(tables)
         definitions = [definition for definition in definitions if definition.entry.table in wanted]
@@ -50,14 +61,25 @@ async def read_live_objects(
         for statement in statements
         if statement.kind in EXECUTED
     ]
+    entries = tuple(definition.entry for definition in definitions)
+    grants = await read_routine_grants(session, database) if tables is None else ()
     return ObjectSet(
         source=database,
-        entries=tuple(definition.entry for definition in definitions),
+        entries=entries,
         statements=contain(saved, database).statements,
         charset=schema.charset,
         collation=schema.collation,
         assumed=schema.collation,
+        grants=grants_on(entries, grants or ()),
     )
+
+
+def grants_on(
+    entries: Sequence[ObjectEntry], grants: Iterable[RoutineGrant]
+) -> tuple[RoutineGrant, ...]:
+    """Return the grants on routines that are among some objects."""
+    routines = {(entry.kind, entry.name.lower()) for entry in entries}
+    return tuple(grant for grant in grants if (grant.kind, grant.name.lower()) in routines)
 
 
 async def apply_objects(
@@ -84,17 +106,67 @@ async def apply_objects(
         UnsupportedObjectError: A statement could work on another database; none was executed.
     """
     # Again, because a journal of an earlier version holds statements as they were.
-    wanted = replace(wanted, statements=contain(wanted.statements, wanted.source).statements)
+    contained = contain(wanted.statements, wanted.source)
+    wanted = replace(wanted, statements=contained.statements)
     (schema,) = await read_schemas(session, [database])
     if wanted.collation and wanted.collation != schema.collation:
         schema = Schema(database, wanted.charset, wanted.collation)
         await _set_default_collation(session, database, schema.collation)
     if not wanted.entries and not wanted.unwanted:
         return []
-    change = _ObjectChange(session, database, wanted)
+    events = {
+        name: last_time(origin.sql)
+        for (kind, name), origin in contained.origins.items()
+        if kind is ObjectKind.EVENT
+    }
+    change = _ObjectChange(session, database, wanted, events)
     await change.compare(schema)
     await change.drop_unwanted()
-    return await change.create_missing(schema, enable_events=enable_events)
+    warnings = await change.create_missing(schema, enable_events=enable_events)
+    return [*warnings, *await ensure_grants(session, database, wanted.grants)]
+
+
+async def apply_together(
+    session: Session,
+    wanted: Sequence[tuple[str, ObjectSet]],
+    *,
+    enable_events: bool = True,
+) -> list[str]:
+    """
+    Bring several databases to their wanted objects, which may use those of the others.
+
+    A database whose objects miss some of another is tried again when that one has them, or has what
+    stands in for them.
+
+    Args:
+        session: As for `apply_objects`.
+        wanted: Each database with its objects.
+        enable_events: As for `apply_objects`.
+
+    Returns:
+        Warnings, as of `apply_objects`.
+
+    Raises:
+        StatementError: The server refused, after nothing more could be done for any of them.
+        DatabaseError: The connection is lost, or a right is missing.
+        UnsupportedObjectError: A statement could work on another database.
+    """
+    warnings: list[str] = []
+    pending = list(wanted)
+    for tries_left in range(len(pending), -1, -1):
+        refused = []
+        for database, objects in pending:
+            try:
+                warnings += await apply_objects(
+                    session, database, objects, enable_events=enable_events
+                )
+            except StatementError:
+                if not tries_left or len(wanted) == 1:
+                    raise
+                refused.append((database, objects))
+                await session.query(RESET)
+        pending = refused
+    return warnings
 
 
 async def _set_default_collation(session: Session, database: str, collation: str) -> None:
@@ -105,26 +177,34 @@ async def _set_default_collation(session: Session, database: str, collation: str
 class _ObjectChange:
     """From the objects of a database to the wanted ones; statements run as far as they are needed."""
 
-    def __init__(self, session: Session, database: str, wanted: ObjectSet) -> None:
+    def __init__(
+        self, session: Session, database: str, wanted: ObjectSet, events: Mapping[str, str]
+    ) -> None:
         self._session = session
         self._database = database
         self._wanted = wanted
         self._live: dict[tuple[ObjectKind, str], ObjectEntry] = {}
         self._done: set[tuple[ObjectKind, str]] = set()
+        self._unparsable: set[str] = set()  # events, which are to be enabled later
+        self._events = events  # when each is over, in its own zone
 
     async def compare(self, schema: Schema) -> None:
         """Find out what is there, and what of it is as it should be."""
         wanted = {object_key(entry): entry.definition_sha256 for entry in self._wanted.entries}
         kinds = {entry.kind for entry in (*self._wanted.entries, *self._wanted.unwanted)}
-        found = await read_objects(
-            self._session, schema, only_triggers=kinds <= {ObjectKind.TRIGGER}
-        )
+        only_triggers = kinds <= {ObjectKind.TRIGGER}
+        present = await read_objects(self._session, schema, only_triggers=only_triggers)
+        found = present.definitions
         self._live = {object_key(definition.entry): definition.entry for definition in found}
         self._done = {
             object_key(definition.entry)
             for definition in found
-            if wanted.get(object_key(definition.entry))
-            == digest(definition, self._database, self._wanted.source)
+            if is_defined_as(
+                definition,
+                wanted.get(object_key(definition.entry)),
+                self._database,
+                self._wanted.source,
+            )
         }
         # The order of a table's triggers is the order of their creation.
         torn = {
@@ -134,6 +214,12 @@ class _ObjectChange:
         }
         self._done -= {
             key for key, entry in self._live.items() if entry.table and entry.table in torn
+        }
+        # A package goes with its body.
+        self._done -= {
+            (ObjectKind.PACKAGE_BODY, name)
+            for kind, name in wanted.keys() - self._done
+            if kind is ObjectKind.PACKAGE
         }
 
     async def drop_unwanted(self) -> None:
@@ -173,27 +259,54 @@ class _ObjectChange:
             if statement.kind is StatementKind.DROP:
                 drop = statement.sql  # of the object whose CREATE comes next
             elif statement.kind is StatementKind.SESSION:
-                await self._session.query(statement.sql)
+                with suppress(*_REFUSALS.get(statement.sql, ())):
+                    await self._session.query(statement.sql)
             elif self._is_needed(statement) and (
-                enable_events or statement.kind is not StatementKind.ENABLE_EVENT
+                statement.kind is not StatementKind.ENABLE_EVENT
+                or (enable_events and statement.name not in self._unparsable)
             ):
-                if drop:
-                    await self._run(drop)
+                warnings += await self._replace(statement, drop)
                 drop = ""
-                warnings += await self._create(statement)
             else:
                 drop = ""
         return warnings
 
+    async def _replace(self, statement: SavedStatement, drop: str) -> list[str]:
+        """Create an object in the place of one that may be there; grants on that stay where they can."""
+        is_routine = ObjectKind.FUNCTION in kinds_of(statement)
+        if is_routine and self._session.flavor.replaces_routines:
+            if statement.sql.startswith("DROP FUNCTION "):  # of a stand-in
+                return []
+            return await self._create(replace(statement, sql=or_replace(statement.sql)))
+        if drop:
+            await self._run(drop)
+        return await self._create(statement)
+
     async def _create(self, statement: SavedStatement) -> list[str]:
-        try:
-            await self._run(statement.sql)
-        except StatementError as exc:
-            if statement.kind is not StatementKind.INVALID_VIEW:
-                raise
-            problem = f"view {self._database}.{statement.name} could not be created"
-            return [f"{problem}: it was unusable when it was backed up ({exc})"]
+        label = f"{self._database}.{statement.name}"
+        if statement.kind is StatementKind.ENABLE_EVENT and await self._is_over(statement.name):
+            return [f"event {label} was made, and not enabled: its last time has passed"]
+        with about(f"{statement.kind} {label}"):
+            try:
+                await self._run(statement.sql)
+            except StatementError as exc:
+                if statement.kind is StatementKind.INVALID_VIEW:
+                    problem = f"view {label} could not be created"
+                    return [f"{problem}: it was unusable when it was backed up ({exc})"]
+                if exc.errno != _NOT_PARSED:
+                    raise
+                if statement.kind is StatementKind.EVENT:
+                    self._unparsable.add(statement.name)
+                # It came with an upgrade, and cannot be put back; a proof that wants it says so as well.
+                return [
+                    f"{statement.kind} {label} could not be created: no server of this version can"
+                ]
         return []
+
+    async def _is_over(self, event: str) -> bool:
+        """Tell whether an event's last time has passed; the session is in its time zone."""
+        until = self._events[event]
+        return bool(until) and await self._session.scalar(f"SELECT {until} <= NOW()") == "1"
 
     async def _run(self, sql: str) -> None:
         """Send a statement in the character set of the session, which the object keeps."""

@@ -19,9 +19,11 @@ from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.work_queue import TableSteps, Unit
 from app.engine.rows.proof import prove_count, prove_member, prove_stream
 from app.engine.rows.queries import TableSql
+from app.engine.rows.stored import computing, without_zone
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
 from app.engine.server.driver import Reply
+from app.engine.server.errors import about
 from app.engine.sql import ddl
 from app.engine.sql.load_data import bulk_pieces, bulk_statement, is_bulk
 from app.engine.sql.quoting import quote
@@ -62,6 +64,11 @@ class TableLoad:
     members: list[MemberEntry]
     head: bytes = b""
     bulk: str = ""
+
+    @property
+    def computes(self) -> bool:
+        """Tell whether an INSERT has columns computed."""
+        return any(column.generated for column in self.entry.columns)
 
     @property
     def live(self) -> Table:
@@ -135,18 +142,25 @@ class RowLoader:
             load = [partial(self._load_in_order, table, ordered)] if ordered else []
         prove: list[Unit] = []
         count: list[Unit] = []
-        if self._prove and table.live.has_rows and not table.entry.partial:
+        if self._prove and table.live.has_rows and table.entry.holds_rows:
             prove = [partial(self._prove_member, sql, member) for member in ordered]
             if not table.entry.index:
                 prove = [partial(self._prove_stream, sql, ordered)]
             count = [lambda session: prove_count(session, sql, ordered)]
         return TableSteps(
-            [load, *self._index_and_prove(table, prove), count],
+            [load, self._compute(table), *self._index_and_prove(table, prove), count],
             partial(self._progress.finished_table, table.live.label),
             single_file=self._rules.locks_counters
             and bool(table.bulk)
             and table.staged.has_counter,
         )
+
+    def _compute(self, table: TableLoad) -> list[Unit]:
+        """Have stored generated columns computed again by the session they are of."""
+        session = table.entry.session
+        if session == without_zone(session) or not table.members:
+            return []
+        return [lambda session: alter(session, table, ["FORCE", "ALGORITHM=COPY"])]
 
     def _index_and_prove(self, table: TableLoad, prove: list[Unit]) -> list[list[Unit]]:
         """
@@ -176,13 +190,15 @@ class RowLoader:
     async def _load_member(self, table: TableLoad, member: MemberEntry, session: Session) -> None:
         """Execute the statements of a data member that stand for rows."""
         await session.use(table.database)
-        if any(entry.sliced for entry in member.statements):
-            entries = iter(member.statements)
-            async for text in self._source.iter_statements(member):
-                await self._insert(session, table, next(entries), text)
-            return
-        for entry, text in zip(member.statements, await self._source.read(member), strict=True):
-            await self._insert(session, table, entry, text)
+        async with computing(session, without_zone(table.entry.session)):
+            if any(entry.sliced for entry in member.statements):
+                entries = iter(member.statements)
+                async for text in self._source.iter_statements(member):
+                    await self._insert(session, table, next(entries), text)
+                return
+            texts = await self._source.read(member)
+            for entry, text in zip(member.statements, texts, strict=True):
+                await self._insert(session, table, entry, text)
 
     async def _insert(
         self, session: Session, table: TableLoad, entry: StatementEntry, text: bytes
@@ -208,14 +224,11 @@ class RowLoader:
         """Insert, and refuse any difference from what the index says."""
         if table.bulk and not entry.sliced and await _load_bulk(session, table, entry, text):
             return
-        try:
+        with about(table.live.label):
             reply = await _insert_with_retries(session, text)
-        except StatementError as exc:
-            raise StatementError(
-                f"{table.live.label}: {exc}", errno=exc.errno, hint=exc.hint
-            ) from exc
         codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
-        refused = codes - _TOLERATED
+        # An expression may warn of what is in the rows, such as a text that is no number.
+        refused = set() if table.computes else codes - _TOLERATED
         if refused or reply.affected != entry.rows:
             problem = (
                 f"warning {min(refused)}" if refused else f"{reply.affected} of {entry.rows} rows"
@@ -252,11 +265,13 @@ class RowLoader:
 
 
 async def alter(session: Session, table: TableLoad, clauses: Sequence[str]) -> None:
-    """Add indexes or keys in one statement."""
+    """Change a table in one statement, in a session that computes its columns as they are."""
     if clauses:
         await session.use(table.database)
         sql = f"ALTER TABLE {quote(table.entry.name)} {', '.join(clauses)}"
-        await session.query(sql, no_timeout=True)
+        async with computing(session, table.entry.session):
+            with about(table.live.label):
+                await session.query(sql, no_timeout=True)
 
 
 async def _load_bulk(
@@ -271,7 +286,8 @@ async def _load_bulk(
     except StatementError:
         await session.query("ROLLBACK")
         return False
-    if reply.warnings or reply.affected != entry.rows:
+    refused = bool(reply.warnings and await session.warnings())
+    if refused or reply.affected != entry.rows:
         await session.query("ROLLBACK")
         return False
     await session.query("COMMIT")

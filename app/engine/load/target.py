@@ -13,6 +13,7 @@ from app.domain.ports import MemberSource
 from app.domain.restores.dry_run import Compatibility
 from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import Flavor
+from app.engine.schema.databases import has_events
 from app.engine.server.connection import Session
 from app.engine.server.errors import TRUST_HINT
 from app.errors import IncompatibleServerError
@@ -38,7 +39,11 @@ async def compatibility(
     return Compatibility(
         missing_engines=await _missing_engines(session, tables),
         missing_collations=await _missing_collations(session, loads),
-        missing_features=tuple(_missing_features(session.flavor, loads)),
+        missing_features=(
+            *_missing_features(session.flavor, loads),
+            *await _missing_events(session, loads),
+            *await _other_engines(session, tables),
+        ),
         clashing_names=tuple(await _clashing_names(session, loads)),
         largest_table=largest.name if largest else "",
         packet_needed=largest.max_packet if largest else 0,
@@ -88,6 +93,21 @@ async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> tu
     return tuple(sorted(name for name in needed if name.lower() not in here))
 
 
+async def _other_engines(session: Session, tables: Sequence[TableEntry]) -> list[str]:
+    """Find tables of other engines than the one that a server insists on, if it does."""
+    # MySQL has no such variable.
+    for _, enforced in await session.texts("SHOW GLOBAL VARIABLES LIKE 'enforce_storage_engine'"):
+        others = sorted({
+            table.engine
+            for table in tables
+            if enforced and not table.sequence and table.engine.lower() != enforced.lower()
+        })
+        if others:
+            finding = f"this server makes tables of engine {enforced} only (enforce_storage_engine)"
+            return [f"{finding}, the backup has some of {', '.join(others)}"]
+    return []
+
+
 async def _missing_collations(session: Session, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
     rows = await session.texts("SHOW COLLATION")
     here = {row[0].lower() for row in rows}
@@ -122,6 +142,17 @@ def _missing_features(flavor: Flavor, loads: Sequence[DatabaseLoad]) -> list[str
     if not flavor.history and any(table.history for table in tables):
         findings.append("this server cannot load the history of system-versioned tables")
     return findings
+
+
+async def _missing_events(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
+    events = [entry for load in loads for entry in load.entry.objects if entry.kind == "event"]
+    if not events or await has_events(session):
+        return []
+    finding = (
+        f"event {events[0].name!r} cannot be made on a server started with event_scheduler=DISABLED"
+        " or --skip-grant-tables (OFF, and a restart, lets it; --table '*' restores tables alone)"
+    )
+    return [finding]
 
 
 async def _clashing_names(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:

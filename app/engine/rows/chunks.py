@@ -15,6 +15,7 @@ A table without a usable key is read row by row as one stream, on one connection
 Not guaranteed: a stable order for tables without a key in engines that do not keep one.
 """
 
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ from app.errors import SnapshotError, StatementError
 # some servers return nothing when group_concat_max_len is 2^28 or 2^29.
 _SLACK: Final = 4
 _CUT: Final = frozenset({1260, 1301})
+# A generated column depends on sql_mode: MariaDB says so whenever it opens the table.
+_OPENED: Final = frozenset({1105, 1901})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,14 @@ class Chunk:
         rows: How many.
         body: Their text, between the first and the last parenthesis.
         valid: False when text columns held bytes that are no text, now in hex.
+        stored_sha256: Digest of what they hold in stored generated columns; empty without such.
     """
 
     part: Range
     rows: int
     body: bytes
     valid: bool = True
+    stored_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +111,14 @@ async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGener
 
 async def _chunk(session: Session, sql: TableSql, part: Range) -> tuple[int, Chunk | None]:
     """Return the number of rows of a range, and the rows unless the reply was cut."""
-    rows, body = await _read(session, sql, part)
-    if body is not None and sql.parsed_row and literals.may_differ_parsed(body):
-        rows, body = await _read(session, sql, part, row=sql.parsed_row)
-    if body is None:
-        return rows, None
-    chunk = Chunk(part, rows, body)
-    if body.isascii() or not await _is_odd(session, sql, chunk):
+    rows, chunk = await _read(session, sql, part)
+    if chunk is not None and sql.parsed_row and literals.may_differ_parsed(chunk.body):
+        rows, chunk = await _read(session, sql, part, row=sql.parsed_row)
+    if chunk is None or chunk.body.isascii() or not await _is_odd(session, sql, chunk):
         return rows, chunk
-    valid = literals.is_utf8(body) or not await _has_invalid_text(session, sql, part)
-    rows, body = await _read(session, sql, part, row=sql.hex_row)
-    if body is None:
-        return rows, None
-    return rows, Chunk(part, rows, body, valid=valid)
+    valid = literals.is_utf8(chunk.body) or not await _has_invalid_text(session, sql, part)
+    rows, chunk = await _read(session, sql, part, row=sql.hex_row)
+    return rows, None if chunk is None else replace(chunk, valid=valid)
 
 
 async def _has_invalid_text(session: Session, sql: TableSql, part: Range) -> bool:
@@ -137,22 +137,25 @@ async def _is_odd(session: Session, sql: TableSql, chunk: Chunk) -> bool:
 
 async def _read(
     session: Session, sql: TableSql, part: Range, *, row: str = ""
-) -> tuple[int, bytes | None]:
-    """Return the number of rows and their text, None when it was cut; `row` formats one."""
+) -> tuple[int, Chunk | None]:
+    """Return the number of rows of a range, and the rows, None when their text was cut."""
     reply = await session.query(sql.chunk(part, row=row), redact=True)
-    count, body = reply.rows[0]
+    count, body, digest = reply.rows[0]
     rows = int(count or 0)
-    if reply.warnings:
-        codes = {code for code, _ in await session.warnings()}
-        if codes - _CUT:
+    codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
+    if codes:
+        if odd := codes - _CUT - _OPENED:
             raise StatementError(
-                f"{sql.table.label}: reading it raised warning {min(codes - _CUT)}",
-                errno=min(codes - _CUT),
+                f"{sql.table.label}: reading it raised warning {min(odd)}", errno=min(odd)
             )
-        return rows, None
+        if codes & _CUT:
+            return rows, None
     if rows == 0:
-        return 0, b""
-    return rows, None if body is None else literals.joined(body, rows)
+        return 0, Chunk(part, 0, b"")
+    text = None if body is None else literals.joined(body, rows)
+    if text is None:
+        return rows, None
+    return rows, Chunk(part, rows, text, stored_sha256=(digest or b"").decode())
 
 
 async def read_stream(
@@ -176,7 +179,7 @@ async def read_stream(
         Chunks in the order of the scan; then, from a second scan, the rows with bytes that are no
         UTF-8, in hex; then the large rows by their position.
     """
-    scan = _Scan(chunk_bytes, large_from)
+    scan = _Scan(chunk_bytes, large_from, has_stored=bool(sql.stored))
     async with aclosing(session.stream(sql.rows())) as replies:
         async for chunk in scan.chunks(replies, scan.plain):
             yield chunk
@@ -192,9 +195,10 @@ async def read_stream(
 class _Scan:
     """Sorts the rows of a scan: what goes into chunks, what is read again, what is too large."""
 
-    def __init__(self, chunk_bytes: int, large_from: int | None) -> None:
+    def __init__(self, chunk_bytes: int, large_from: int | None, *, has_stored: bool) -> None:
         self._chunk_bytes = chunk_bytes
         self._large_from = large_from
+        self._has_stored = has_stored
         self.odd: set[int] = set()
         self.large: list[int] = []
 
@@ -228,19 +232,30 @@ class _Scan:
     ) -> AsyncIterator[Chunk]:
         """Join the wanted rows of a scan to chunks."""
         batch: list[bytes] = []
+        kept: list[bytes] = []  # of the same rows, what their stored generated columns hold
         size = position = 0
-        async for rows in replies:
+        async for reply in replies:
+            rows, stored = self._split(reply)
             all_plain = wanted == self.plain and self._are_plain(position, rows)
-            for text in rows:
+            for place, text in enumerate(rows):
                 if all_plain or wanted(position, text):
                     batch.append(text or b"")
+                    kept += stored[place : place + 1]
                     size += len(batch[-1]) + 1
                 position += 1
                 if size >= self._chunk_bytes:
-                    yield _stream_chunk(batch)
-                    batch, size = [], 0
+                    yield _stream_chunk(batch, kept)
+                    batch, kept, size = [], [], 0
         if batch:
-            yield _stream_chunk(batch)
+            yield _stream_chunk(batch, kept)
+
+    def _split(self, rows: list[Value]) -> tuple[list[Value], list[bytes]]:
+        """Take the text of stored generated columns off each row's."""
+        if not self._has_stored:
+            return rows, []
+        parts = [(row or b"").partition(literals.SEPARATOR) for row in rows]
+        texts = [None if row is None else part[0] for row, part in zip(rows, parts, strict=True)]
+        return texts, [part[2] for part in parts]
 
     def _are_plain(self, position: int, rows: list[Value]) -> bool:
         """Tell of many rows at once that each goes into a chunk as it is, which nearly all do."""
@@ -252,8 +267,9 @@ class _Scan:
         )
 
 
-def _stream_chunk(batch: list[bytes]) -> Chunk:
-    return Chunk(Range(), len(batch), literals.ROW_JOIN.join(batch))
+def _stream_chunk(batch: list[bytes], stored: list[bytes]) -> Chunk:
+    digest = hashlib.sha256(literals.SEPARATOR.join(stored)).hexdigest() if stored else ""
+    return Chunk(Range(), len(batch), literals.ROW_JOIN.join(batch), stored_sha256=digest)
 
 
 def chunk_statement(sql: TableSql, chunk: Chunk) -> Statement:
@@ -264,4 +280,5 @@ def chunk_statement(sql: TableSql, chunk: Chunk) -> Statement:
         rows=chunk.rows,
         lower=chunk.part.lower,
         upper=chunk.part.upper,
+        stored_sha256=chunk.stored_sha256,
     )

@@ -63,7 +63,7 @@ async def read_large_row(
     for number, value in enumerate(values, 1):
         variable = f"@backstay_{number}"
         variables[value.column.name] = _reference(variable, value.column)
-        async for piece in _pieces(session, variable, value, tail):
+        async for piece in _pieces(session, sql.select, variable, value, tail):
             yield piece
     yield await _insert(session, sql, row, variables, tail)
     names = [f"@backstay_{number} = NULL" for number in range(1, len(values) + 1)]
@@ -78,7 +78,7 @@ async def _large_values(session: Session, sql: TableSql, tail: str) -> list[_Val
         return []
     texts = [literals.text_of(column, session.flavor) for column in columns]
     sizes = ", ".join(f"CHAR_LENGTH({text}), OCTET_LENGTH({text})" for text in texts)
-    rows = (await session.query(f"SELECT {sizes} {tail}", redact=True)).rows
+    rows = (await session.query(f"{sql.select} {sizes} {tail}", redact=True)).rows
     if len(rows) != 1:
         raise SnapshotError(f"{sql.table.label}: a row is gone")
     numbers = [int(value or 0) for value in rows[0]]
@@ -102,13 +102,14 @@ def _reference(variable: str, column: ColumnEntry) -> str:
 
 async def _pieces(
     session: Session,
+    select: str,
     variable: str,
     value: _Value,
     tail: str,
 ) -> AsyncIterator[Statement]:
     text = literals.text_of(value.column, session.flavor)
     for begin in range(1, value.units + 1, _SLICE_UNITS):
-        query = f"SELECT HEX(SUBSTRING({text}, {begin}, {_SLICE_UNITS})) {tail}"
+        query = f"{select} HEX(SUBSTRING({text}, {begin}, {_SLICE_UNITS})) {tail}"
         part = await session.scalar(query)
         if not part:
             raise SnapshotError(
@@ -135,8 +136,10 @@ async def _insert(
             sql.columns, literals.hex_rows(sql.columns, session.flavor), strict=True
         )
     ]
-    rows = (await session.query(f"SELECT {literals.row(texts)} {tail}", redact=True)).rows
-    body = rows[0][0] if rows else None
+    digest = f"SHA2({sql.stored}, 256)" if sql.stored else "''"
+    query = f"{sql.select} {literals.row(texts)}, {digest} {tail}"
+    rows = (await session.query(query, redact=True)).rows
+    body, stored = rows[0] if rows else (None, None)
     if body is None:
         raise SnapshotError(f"{sql.table.label}: a large row cannot be read in slices")
     return Statement(
@@ -146,6 +149,7 @@ async def _insert(
         lower=row.part.lower,
         upper=row.part.upper,
         sliced=True,
+        stored_sha256=(stored or b"").decode(),
     )
 
 

@@ -18,6 +18,7 @@ from app.domain.backups.manifest import (
     StatementEntry,
     StatementKind,
 )
+from app.domain.ports import Statement
 from app.engine.rows.chunks import Chunk, LargeRow, chunk_statement, read_range, read_stream
 from app.engine.rows.large_rows import read_large_row
 from app.engine.rows.queries import TableSql, count_rows
@@ -74,7 +75,7 @@ async def prove_tables(
 
     async def prove(session: Session, named: tuple[str, Table]) -> None:
         source, table = named
-        if not table.has_rows or table.entry.partial:
+        if not table.has_rows or not table.entry.holds_rows:
             return
         sql = TableSql.of(table, session.flavor)
         own = members.get((source, table.name), [])
@@ -156,23 +157,32 @@ async def _compare(
     piece: Chunk | LargeRow,
     entries: Sequence[StatementEntry],
 ) -> None:
-    digests = []
+    made: list[Statement] = []
     if isinstance(piece, Chunk):
-        digests.append(hashlib.sha256(chunk_statement(sql, piece).sql).hexdigest())
+        made.append(chunk_statement(sql, piece))
     else:
         try:
             async with aclosing(read_large_row(session, sql, piece)) as parts:
-                digests.extend(
-                    [
-                        hashlib.sha256(part.sql).hexdigest()
-                        async for part in parts
-                        if part.kind in _COMPARED
-                    ],
-                )
+                made.extend([part async for part in parts if part.kind in _COMPARED])
         except SnapshotError as exc:  # not one row in its range
             _fail(sql, str(exc))
-    if digests != [entry.sha256 for entry in entries]:
+    if [hashlib.sha256(part.sql).hexdigest() for part in made] != [
+        entry.sha256 for entry in entries
+    ]:
         _fail(sql, f"{entries[-1].rows} rows differ from the backup's")
+    stored = entries[-1].stored_sha256  # none in backups of earlier versions
+    if stored and sql.stored and made[-1].stored_sha256 != stored:
+        _fail_stored(sql)
+
+
+def _fail_stored(sql: TableSql) -> NoReturn:
+    columns = ", ".join(repr(column.name) for column in sql.table.stored)
+    raise ProofFailedError(
+        f"{sql.table.label}: this server computes other values for the stored generated columns"
+        f" ({columns}) than are in the backup",
+        hint="What was restored is not kept. Its version, time zone or global settings differ from"
+        " those of the server that was backed up; --no-verify-after takes the values of this one.",
+    )
 
 
 def _fail(sql: TableSql, what: str) -> NoReturn:

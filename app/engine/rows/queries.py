@@ -19,6 +19,8 @@ class TableSql:
     Attributes:
         table: Which one.
         columns: Those an INSERT names.
+        select: How its queries begin. A table without transactions is read under a read lock of ours, and
+            MariaDB lets an ordinary query wait for a writer that waits for that lock.
         head: What stands before the first row of an INSERT.
         row: Expression for the text of one row, NULL when it is too large.
         fast_row: The same where warnings are seen.
@@ -28,6 +30,7 @@ class TableSql:
         order: ORDER BY list inside a chunk; empty when the index keeps the order.
         key_row: Comma-separated expressions for the literals of the key.
         key_order: ORDER BY list of the key; empty for tables read as a stream.
+        stored: Expression for the text of what a row holds in stored generated columns; may be empty.
         odd_ascii: Condition for other bytes than ASCII in columns of that character set; may be empty.
         changed_json: Condition for JSON that its text does not bring back as it is; may be empty.
         integer_key: Whether the first key column is an integer, so that bounds can be computed.
@@ -35,6 +38,7 @@ class TableSql:
 
     table: Table
     columns: tuple[ColumnEntry, ...]
+    select: str
     head: bytes
     row: str
     fast_row: str
@@ -44,6 +48,7 @@ class TableSql:
     order: str
     key_row: str
     key_order: str
+    stored: str
     odd_ascii: str
     changed_json: str
     integer_key: bool
@@ -69,6 +74,7 @@ class TableSql:
         return cls(
             table=table,
             columns=table.loadable,
+            select="SELECT HIGH_PRIORITY" if table.ref.is_unsafe else "SELECT",
             head=literals.insert_head(entry.name, table.loadable),
             row=literals.row(literals.stream_rows(table.loadable, flavor, as_hex=False)),
             fast_row=_fast_row(table, flavor, parsed=False),
@@ -78,6 +84,7 @@ class TableSql:
             order=key_order if entry.ordered else "",
             key_row=", ".join(literals.key_literal(column, flavor) for column in key),
             key_order=key_order,
+            stored=literals.stored_row(table.stored, flavor),
             odd_ascii=" OR ".join(
                 flavor.odd_ascii.replace("{}", quote(column.name))
                 for column in table.loadable
@@ -88,30 +95,31 @@ class TableSql:
         )
 
     def chunk(self, part: Range, *, row: str = "") -> str:
-        """Return the query for the rows of a range, in one reply row of count and text."""
+        """Return the query for the rows of a range, as `row` or fast: count, text and digest in a row."""
         row = row or self.fast_row
         where = part.where(self.table.entry.key)
-        return literals.chunk(row, f"{self.source}{where}", order=self.order)
+        source = f"{self.source}{where}"
+        return literals.chunk(self.select, row, source, order=self.order, stored=self.stored)
 
     def count(self) -> str:
         """Return the query for the number of rows."""
         period = " FOR SYSTEM_TIME ALL" if self.table.entry.history else ""
-        return f"SELECT COUNT(*) FROM {self.table.sql}{period}"
+        return f"{self.select} COUNT(*) FROM {self.table.sql}{period}"
 
     def touch(self) -> str:
         """Return a query without rows, which takes the metadata lock as one with rows does."""
-        return f"SELECT 1 FROM {self.table.sql} LIMIT 0"
+        return f"{self.select} 1 FROM {self.table.sql} LIMIT 0"
 
     def extent(self) -> str:
         """Return the query for the least and greatest first key column; both NULL when empty."""
         first = quote(self.table.entry.key[0])
-        return f"SELECT MIN({first}), MAX({first}) FROM {self.source}"
+        return f"{self.select} MIN({first}), MAX({first}) FROM {self.source}"
 
     def boundary(self, part: Range, offset: int) -> str:
         """Return the query for the key that has `offset` rows of the range before it."""
         where = part.where(self.table.entry.key)
         return (
-            f"SELECT {self.key_row} FROM {self.source}{where} "
+            f"{self.select} {self.key_row} FROM {self.source}{where} "
             f"ORDER BY {self.key_order} LIMIT 1 OFFSET {offset}"
         )
 
@@ -120,7 +128,7 @@ class TableSql:
         if not self.odd_ascii:
             return ""
         where = part.where(self.table.entry.key) or " WHERE TRUE"
-        return f"SELECT 1 FROM {self.source}{where} AND ({self.odd_ascii}) LIMIT 1"
+        return f"{self.select} 1 FROM {self.source}{where} AND ({self.odd_ascii}) LIMIT 1"
 
     def invalid_text(self, part: Range) -> str:
         """Return a query with a row if UTF-8 columns hold bytes that are none; empty without such."""
@@ -134,19 +142,27 @@ class TableSql:
             for column in columns
             for name in [quote(column.name)]
         )
-        return f"SELECT 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
+        return f"{self.select} 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
 
     def count_changed_json(self, part: Range) -> str:
         """Return the query for the number of rows whose JSON does not come back as it is."""
         where = part.where(self.table.entry.key) or " WHERE TRUE"
-        return f"SELECT COUNT(*) FROM {self.source}{where} AND ({self.changed_json})"
+        return f"{self.select} COUNT(*) FROM {self.source}{where} AND ({self.changed_json})"
 
     def rows(self, *, as_hex: bool = False) -> str:
-        """Return the query for all rows one by one, for tables without a usable key."""
+        """
+        Return the query for all rows one by one, for tables without a usable key.
+
+        Returns:
+            A query of one column: the text of a row; behind it, where there are any, a separator and
+            what it holds in stored generated columns.
+        """
         row = self.hex_row if as_hex else self.row
+        if self.stored:
+            row = f"CONCAT({row}, {literals.SEPARATOR_SQL}, {self.stored})"
         # History has no order of its own that survives a load.
         order = " ORDER BY 1" if self.table.entry.history else ""
-        return f"SELECT {row} FROM {self.source}{order}"
+        return f"{self.select} {row} FROM {self.source}{order}"
 
 
 def _fast_row(table: Table, flavor: Flavor, *, parsed: bool) -> str:

@@ -5,11 +5,12 @@ They are read by SHOW CREATE USER and SHOW GRANTS, never from tables of `mysql`,
 versions. An account that exists on the target is left as it is, with all its grants and its password.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.backups.manifest import Manifest, MemberKind, StatementKind
+from app.domain.backups.manifest import Manifest, MemberKind, StatementEntry, StatementKind
 from app.domain.ports import MemberSource, Statement
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import tokens
@@ -19,11 +20,16 @@ from app.errors import DatabaseError, ManifestError, StatementError
 
 # Made by the server itself.
 _SYSTEM: Final = frozenset(
-    {"mariadb.sys", "mysql", "mysql.sys", "mysql.session", "mysql.infoschema", "PUBLIC"},
+    {"mariadb.sys", "mysql", "mysql.sys", "mysql.session", "mysql.infoschema"},
 )
+# MariaDB's role of everybody: it is there, and cannot be made, quoted or given a password.
+_EVERYBODY: Final = "PUBLIC"
 # Accounts by host name on a server that resolves no names.
 _INVISIBLE: Final = frozenset({1133, 1141})
-_LEGAL: Final = (b"CREATE USER ", b"CREATE ROLE ", b"GRANT ", b"SET DEFAULT ROLE ")
+_LEGAL: Final = (b"CREATE USER ", b"CREATE ROLE ", b"GRANT ", b"REVOKE ", b"SET DEFAULT ROLE ")
+_NOTHING: Final = "GRANT USAGE ON *.*"
+_ON_ROUTINE: Final = re.compile(r"GRANT [A-Z ,]+ ON (?:PROCEDURE|FUNCTION|PACKAGE)\b")
+_GLOBAL: Final = re.compile(rb"GRANT .+ ON \*\.\* TO ", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Account:
     @property
     def sql(self) -> str:
         """Return its quoted name."""
+        if self.user == _EVERYBODY and self.role:
+            return _EVERYBODY
         return quote(self.user) if self.role else f"{quote_text(self.user)}@{quote_text(self.host)}"
 
 
@@ -54,13 +62,30 @@ async def read_accounts(session: Session) -> list[Account]:
     return sorted(found, key=lambda account: not account.role)
 
 
-async def account_statements(session: Session) -> tuple[list[Statement], list[str]]:
+@dataclass(frozen=True, slots=True)
+class AccountScript:
+    """
+    All accounts of a server as statements, each named after its account.
+
+    Attributes:
+        made: Roles and users; objects may belong to them.
+        grants: On the server, databases and tables, views among them; default roles last.
+        on_routines: Grants that the routine must be there for.
+        warnings: Accounts that the server does not show.
+    """
+
+    made: Sequence[Statement] = ()
+    grants: Sequence[Statement] = ()
+    on_routines: Sequence[Statement] = ()
+    warnings: Sequence[str] = ()
+
+
+async def account_statements(session: Session) -> AccountScript:
     """
     Write all accounts.
 
     Returns:
-        Roles, users, grants, default roles, each statement named after its account; and warnings
-        about accounts that the server does not show.
+        Them, in the order in which they load.
 
     Raises:
         PermissionDeniedError: The user may not read accounts; the hint holds the GRANT.
@@ -68,23 +93,31 @@ async def account_statements(session: Session) -> tuple[list[Statement], list[st
     """
     made: list[Statement] = []
     grants: dict[str, str] = {}
+    defaults: dict[str, str] = {}
     warnings = []
     for account in await read_accounts(session):
         try:
-            made.append(_statement(await _create(session, account), account.label))
+            create, default = await _create(session, account)
             lines = await session.texts(f"SHOW GRANTS FOR {account.sql}")
         except StatementError as exc:
             if exc.errno not in _INVISIBLE:
                 raise
             warnings.append(f"account {account.label} is not shown by the server and left out")
             continue
+        if create:
+            made.append(_statement(create, account.label))
+        if default:
+            defaults[default] = account.label
         for (line,) in lines:
             grant = _without_password(line)
-            if not grant.startswith("GRANT USAGE ON *.*"):
+            if not grant.startswith(_NOTHING):
                 # A role's grants are listed again under each role that holds it.
                 grants.setdefault(grant, account.label)
     ordered = sorted(grants.items(), key=lambda item: item[0].startswith("SET DEFAULT"))
-    return [*made, *(_statement(grant, label) for grant, label in ordered)], warnings
+    written = [_statement(*item) for item in (*ordered, *defaults.items())]
+    on_routines = [found for found in written if _ON_ROUTINE.match(found.sql.decode())]
+    others = [found for found in written if found not in on_routines]
+    return AccountScript(made, others, on_routines, warnings)
 
 
 async def load_accounts(session: Session, manifest: Manifest, source: MemberSource) -> list[str]:
@@ -97,33 +130,96 @@ async def load_accounts(session: Session, manifest: Manifest, source: MemberSour
     Raises:
         ManifestError: A statement is not about accounts.
     """
-    here = {account.label for account in await read_accounts(session)}
-    warnings = []
+    here = {account.label for account in await _existing(session)}
+    unlimited = await _unlimited(session, manifest, source)
+    warnings = [
+        f"account {name}: its rights on the whole server were not granted, because partial_revokes,"
+        " which takes some of them away again, is off here"
+        for name in sorted(unlimited - here)
+    ]
     kept = set()
-    for member in manifest.members:
-        if member.kind is not MemberKind.OBJECTS or member.database:
+    async for entry, text in _account_texts(manifest, source):
+        if not text.startswith(_LEGAL):
+            raise ManifestError("what is listed as an account is none")
+        if entry.name in here:
+            kept.add(entry.name)
             continue
-        texts = await source.read(member)
-        for entry, text in zip(member.statements, texts, strict=True):
-            if entry.kind is not StatementKind.ACCOUNT:
-                continue
-            if not text.startswith(_LEGAL):
-                raise ManifestError("what is listed as an account is none")
-            if entry.name in here:
-                kept.add(entry.name)
-                continue
-            try:
-                await session.query(text, redact=True)
-            except DatabaseError as exc:
-                warnings.append(f"account {entry.name}: {exc}")
+        if entry.name in unlimited and (text.startswith(b"REVOKE ") or _GLOBAL.match(text)):
+            continue
+        try:
+            await session.query(text, redact=True)
+        except DatabaseError as exc:
+            warnings.append(f"account {entry.name}: {exc}")
     return [*(f"account {name} exists and was left as it is" for name in sorted(kept)), *warnings]
 
 
-async def _create(session: Session, account: Account) -> str:
+async def _account_texts(
+    manifest: Manifest, source: MemberSource
+) -> AsyncIterator[tuple[StatementEntry, bytes]]:
+    """Yield the statements about accounts, in their order."""
+    for member in manifest.members:
+        if member.kind is MemberKind.OBJECTS and not member.database:
+            texts = await source.read(member)
+            for entry, text in zip(member.statements, texts, strict=True):
+                if entry.kind is StatementKind.ACCOUNT:
+                    yield entry, text
+
+
+async def _existing(session: Session) -> list[Account]:
+    """Return the accounts that are there; that of everybody only when it has rights."""
+    found = await read_accounts(session)
+    if any(account.sql == _EVERYBODY for account in found):
+        rows = await session.texts(f"SHOW GRANTS FOR {_EVERYBODY}")
+        if all(line.startswith(_NOTHING) for (line,) in rows):
+            return [account for account in found if account.sql != _EVERYBODY]
+    return found
+
+
+async def _unlimited(session: Session, manifest: Manifest, source: MemberSource) -> set[str]:
+    """Name the accounts that would get rights here which a REVOKE should take away, and cannot."""
+    limited = {
+        entry.name
+        async for entry, text in _account_texts(manifest, source)
+        if text.startswith(b"REVOKE ")
+    }
+    if not limited or await session.scalar("SELECT @@GLOBAL.partial_revokes") == "1":
+        return set()
+    return limited
+
+
+async def _create(session: Session, account: Account) -> tuple[str, str]:
+    """Return what makes an account, and what gives a user of MySQL the default roles, which must be there."""
+    if account.sql == _EVERYBODY:
+        return "", ""
     if account.role:
-        return f"CREATE ROLE IF NOT EXISTS {account.sql}"
+        return f"CREATE ROLE IF NOT EXISTS {account.sql}", ""
     printed = await session.scalar(f"SHOW CREATE USER {account.sql}")
-    return f"CREATE USER IF NOT EXISTS {printed.removeprefix('CREATE USER ')}"
+    plain, roles = _without_default_roles(printed.removeprefix("CREATE USER "))
+    default = f"SET DEFAULT ROLE {roles} TO {account.sql}" if roles else ""
+    return f"CREATE USER IF NOT EXISTS {plain}", default
+
+
+def _without_default_roles(printed: str) -> tuple[str, str]:
+    """Take DEFAULT ROLE out of what SHOW CREATE USER prints; returns the roles as well."""
+    kept: list[str] = []
+    roles: list[str] = []
+    taking = kept
+    for part in tokens(printed):
+        is_text = part[0] in "'\"`"
+        before, begins, behind = part.partition(" DEFAULT ROLE ")
+        if begins and not is_text:
+            kept.append(before)
+            roles.append(behind)
+            taking = roles
+            continue
+        before, ends, behind = part.partition(" REQUIRE ")
+        if ends and not is_text and taking is roles:
+            roles.append(before)
+            kept.append(ends + behind)
+            taking = kept
+            continue
+        taking.append(part)
+    return "".join(kept), "".join(roles)
 
 
 def _statement(sql: str, label: str) -> Statement:

@@ -1,16 +1,17 @@
 """Databases: read, created, named and dropped."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from app.domain.restores.journal import ID_DIGITS, RestoreId
 from app.engine.flavor import SYSTEM_SCHEMAS
-from app.engine.schema.tables import TableRef
+from app.engine.schema.tables import NO_STRAYS, STRAY, TableRef
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import quote, quote_text
-from app.errors import DatabaseNotFoundError
+from app.engine.sql.quoting import quote, quote_text, same_name
+from app.errors import DatabaseNotFoundError, PermissionDeniedError, StatementError
 
 
 # Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
@@ -20,8 +21,9 @@ _TABLE_TYPES: Final = "'BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED'"
 _CONTENT: Final = (
     ("TABLES", "TABLE_SCHEMA", "table"),
     ("ROUTINES", "ROUTINE_SCHEMA", "routine"),
-    ("EVENTS", "EVENT_SCHEMA", "event"),
 )
+# The server was started with event_scheduler=DISABLED or --skip-grant-tables, and shows no events.
+_NO_EVENTS: Final = 1577
 # Schemas where restores load and keep tables; never part of a backup of everything.
 SCRATCH: Final = re.compile(r"__bk_(?:new|old)_[0-9a-f]{12}\Z")
 
@@ -43,7 +45,7 @@ async def read_schemas(
 
     Args:
         session: Any.
-        names: Exact names; empty = all but the system's.
+        names: Which; empty = all but the system's. Case counts where the server lets it.
         scratch: Whether all includes what restores made for themselves.
 
     Returns:
@@ -56,7 +58,7 @@ async def read_schemas(
         "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
         " FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
     )
-    found = {row[0]: Schema(row[0], row[1], row[2]) for row in rows}
+    found = {row[0]: Schema(*row) for row in rows if not row[0].startswith(STRAY)}
     if not names:
         return [
             schema
@@ -64,6 +66,7 @@ async def read_schemas(
             if schema.name.lower() not in SYSTEM_SCHEMAS
             and (scratch or not SCRATCH.search(schema.name))
         ]
+    names = await _as_stored(session, names, found)
     for name in names:
         if name not in found:
             raise DatabaseNotFoundError(
@@ -71,6 +74,55 @@ async def read_schemas(
                 hint="SHOW DATABASES lists what the user of BACKSTAY_DATABASE_URL can see.",
             )
     return [found[name] for name in dict.fromkeys(names)]
+
+
+async def _as_stored(
+    session: Session, names: Sequence[str], there: Collection[str]
+) -> Sequence[str]:
+    """Write names as the server does where it takes them in any case."""
+    if all(name in there for name in names):
+        return names
+    if await session.scalar("SELECT @@GLOBAL.lower_case_table_names") == "0":
+        return names  # on macOS names are stored as they were given, and found in any case
+    stored = {name.lower(): name for name in there}
+    return [stored.get(name.lower(), name) for name in names]
+
+
+async def folds_names(session: Session) -> bool:
+    """Tell whether the server keeps the names of databases and tables in lower case."""
+    return await session.scalar("SELECT @@GLOBAL.lower_case_table_names") == "1"
+
+
+async def list_strays(session: Session, databases: Sequence[str], *, every: bool) -> list[str]:
+    """
+    List what looks like a table, in the data directory, and is none that anybody could use.
+
+    Args:
+        session: Any.
+        databases: Where to look.
+        every: Whether directories that are no databases are looked into as well.
+
+    Returns:
+        `database/table`, as the files are named, without their ending.
+    """
+    places = list(databases)
+    if every:
+        rows = await session.texts("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")
+        places += [name for (name,) in rows if name.startswith(STRAY)]
+    found: list[str] = []
+    for place in places:
+        is_stray = place.startswith(STRAY)
+        with suppress(StatementError):  # the server lists names that it does not take itself
+            rows = await session.texts(
+                "SELECT TABLE_NAME FROM information_schema.TABLES"
+                f" WHERE {same_name('TABLE_SCHEMA', place)}"
+            )
+            found += [
+                f"{place}/{name}".replace(STRAY, "")
+                for (name,) in rows
+                if is_stray or name.startswith(STRAY)
+            ]
+    return found
 
 
 async def is_empty(session: Session, database: str) -> bool:
@@ -82,12 +134,42 @@ async def content(session: Session, database: str) -> str:
     """Say what a database holds, such as `2 tables`; empty when nothing."""
     for source, column, noun in _CONTENT:
         ((count,),) = await session.texts(
-            f"SELECT COUNT(*) FROM information_schema.{source}"
-            f" WHERE {column} = {quote_text(database)}",
+            f"SELECT COUNT(*) FROM information_schema.{source} WHERE {same_name(column, database)}",
         )
         if count != "0":
             return f"{count} {noun}{'' if count == '1' else 's'}"
-    return ""
+    events = await read_events(session, database, "EVENT_NAME") or []
+    return f"{len(events)} event{'' if len(events) == 1 else 's'}" if events else ""
+
+
+async def read_events(
+    session: Session, database: str, columns: str
+) -> list[tuple[str, ...]] | None:
+    """
+    Read columns of information_schema.EVENTS.
+
+    Returns:
+        One row an event, by name; None when the server was started without events.
+    """
+    if not await has_events(session):
+        return None
+    return await session.texts(
+        f"SELECT {columns} FROM information_schema.EVENTS"
+        f" WHERE {same_name('EVENT_SCHEMA', database)} ORDER BY EVENT_NAME"
+    )
+
+
+async def has_events(session: Session) -> bool:
+    """Tell whether events can be read and made."""
+    # With --skip-grant-tables information_schema.EVENTS is just empty, and @@event_scheduler says ON;
+    # this says it before it looks for the event.
+    try:
+        await session.query("SHOW CREATE EVENT `mysql`.`backstay`")
+    except StatementError as exc:
+        return exc.errno != _NO_EVENTS
+    except PermissionDeniedError:
+        return True
+    return True
 
 
 def staging_name(database: str, restore_id: RestoreId) -> str:
@@ -146,8 +228,8 @@ async def list_tables(session: Session, database: str) -> list[TableRef]:
     """List the tables and sequences of a database, broken ones too; a sequence's engine is SEQUENCE."""
     rows = await session.texts(
         "SELECT TABLE_NAME, IF(TABLE_TYPE = 'SEQUENCE', TABLE_TYPE, ENGINE)"
-        f" FROM information_schema.TABLES WHERE TABLE_SCHEMA = {quote_text(database)}"
-        f" AND TABLE_TYPE IN ({_TABLE_TYPES}) ORDER BY TABLE_NAME"
+        f" FROM information_schema.TABLES WHERE {same_name('TABLE_SCHEMA', database)}"
+        f" AND TABLE_TYPE IN ({_TABLE_TYPES}) AND {NO_STRAYS} ORDER BY TABLE_NAME"
     )
     return [TableRef(database, name, engine) for name, engine in rows]
 

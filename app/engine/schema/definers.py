@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry
+from app.engine.schema.databases import read_events
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import qualified, quote, quote_text
+from app.engine.sql.quoting import qualified, quote, same_name
 from app.errors import PermissionDeniedError, StatementError
 
 
@@ -23,7 +24,6 @@ _OWNERS: Final = (
     ("TRIGGERS", "TRIGGER_SCHEMA"),
     ("VIEWS", "TABLE_SCHEMA"),
     ("ROUTINES", "ROUTINE_SCHEMA"),
-    ("EVENTS", "EVENT_SCHEMA"),
 )
 
 
@@ -51,9 +51,12 @@ async def read_definers(
         table = "EVENT_OBJECT_TABLE" if source == "TRIGGERS" else "''"
         rows = await session.texts(
             f"SELECT DISTINCT DEFINER, {table} FROM information_schema.{source}"
-            f" WHERE {column} = {quote_text(database)}"
+            f" WHERE {same_name(column, database)}"
         )
         found |= {_quoted(owner) for owner, name in rows if tables is None or name in tables}
+    if tables is None:
+        events = await read_events(session, database, "DEFINER") or []
+        found |= {_quoted(owner) for (owner,) in events}
     return found
 
 

@@ -7,21 +7,24 @@ stays. So both kinds are read before a swap and put right after it, which change
 because checks are off. (Source: measured, and pt-online-schema-change's rebuild_constraints.)
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Final
 
 from app.domain.restores.journal import ForeignKey
-from app.engine.schema.tables import TableRef
+from app.engine.schema.tables import TableRef, in_tables, list_elsewhere
 from app.engine.server.connection import Session
-from app.engine.sql import ddl
-from app.engine.sql.quoting import qualified, quote, quote_text
+from app.engine.sql import references
+from app.engine.sql.quoting import qualified, quote, quote_text, same_name, same_names
 from app.errors import StatementError
 
 
 # The server's own schemas have none of ours.
 _COLUMNS: Final = "CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME"
 _NO_SUCH_TABLE: Final = 1146
+# 1005 by a copy of the table.
+_NO_PARENT_INDEX: Final = frozenset({1005, 1822})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,19 @@ class Binding:
 
 async def read_bindings(session: Session, databases: Iterable[str]) -> list[Binding]:
     """Find the foreign keys of any table whose child or parent is in one of these databases."""
-    names = ", ".join(map(quote_text, databases))
-    rows = await session.texts(
+    names = list(databases)
+    query = (
         f"SELECT {_COLUMNS} FROM information_schema.REFERENTIAL_CONSTRAINTS"
-        f" WHERE CONSTRAINT_SCHEMA IN ({names}) OR UNIQUE_CONSTRAINT_SCHEMA IN ({names})"
+        f" WHERE ({same_names('CONSTRAINT_SCHEMA', names)}"
+        f" OR {same_names('UNIQUE_CONSTRAINT_SCHEMA', names)})"
     )
+    try:
+        rows = await session.texts(query)
+    except StatementError:  # the server opens every table, and another server does not answer
+        elsewhere = await list_elsewhere(session)
+        if not elsewhere:
+            raise
+        rows = await session.texts(f"{query} AND NOT {in_tables(elsewhere, 'CONSTRAINT_SCHEMA')}")
     return [Binding(*row) for row in rows]
 
 
@@ -69,12 +80,12 @@ async def count_hidden(session: Session, databases: Sequence[str], seen: Iterabl
     Raises:
         PermissionDeniedError: PROCESS is missing.
     """
-    own = {
-        await session.scalar(f"SELECT CAST(CONVERT({quote_text(name)} USING filename) AS BINARY)")
-        for name in databases
-    }
+    query = session.flavor.name_in_keys
+    own = tuple([
+        f"{await session.scalar(f'SELECT {query.format(quote_text(name))}')}/" for name in databases
+    ])
     every = sum(
-        parent.partition("/")[0] in own and child.partition("/")[0] not in own
+        parent.startswith(own) and not child.startswith(own)
         for child, parent in await session.texts(session.flavor.foreign_keys)
     )
     visible = sum(
@@ -94,7 +105,7 @@ async def read_foreign_keys(session: Session, bindings: Iterable[Binding]) -> li
             rows = await session.texts(f"SHOW CREATE TABLE {qualified(*child)}")
             texts[child] = rows[0][1]
         clause = next(
-            clause for name, clause in ddl.foreign_keys(texts[child]) if name == binding.name
+            clause for name, clause in references.foreign_keys(texts[child]) if name == binding.name
         )
         found.append(build_foreign_key(binding, clause))
     return found
@@ -108,7 +119,7 @@ def build_foreign_key(binding: Binding, clause: str) -> ForeignKey:
         name=binding.name,
         parent_database=binding.parent_database,
         parent=binding.parent,
-        clause=ddl.with_parent(clause, binding.parent_database, binding.parent),
+        clause=references.with_parent(clause, binding.parent_database, binding.parent),
     )
 
 
@@ -159,20 +170,74 @@ async def ensure(session: Session, keys: Sequence[ForeignKey]) -> None:
         table = qualified(key.database, key.table)
         if found is not None:
             await session.query(f"ALTER TABLE {table} DROP FOREIGN KEY {quote(key.name)}")
-        indexes = await _indexes(session, key)
-        await session.query(f"ALTER TABLE {table} ADD CONSTRAINT {quote(key.name)} {key.clause}")
-        # An index that the server once made for the key by itself takes the name of the key.
-        for name in indexes - await _indexes(session, key):
+        await add(session, TableRef(key.database, key.table, engine=""), {key.name: key.clause})
+
+
+async def add(
+    session: Session, table: TableRef, clauses: Mapping[str, str], *, empty: bool = False
+) -> None:
+    """
+    Add foreign keys, and nothing besides: neither child nor parent need have the index they once had.
+
+    Args:
+        session: With foreign_key_checks off.
+        table: The child.
+        clauses: What follows the name of each.
+        empty: Whether the child has no rows. Then a key on the base of a stored column can be added:
+            that takes a copy of the table, in which its values are computed again.
+
+    Raises:
+        StatementError: The server refused.
+    """
+    indexes = await _indexes(session, table)
+    added = ", ".join(f"ADD CONSTRAINT {quote(name)} {text}" for name, text in clauses.items())
+    copied = ", ALGORITHM=COPY" if empty else ""
+    try:
+        await session.query(f"ALTER TABLE {table.sql} {added}{copied}", no_timeout=True)
+    except StatementError as exc:
+        if exc.errno not in _NO_PARENT_INDEX:
+            raise
+        for name, clause in clauses.items():
+            await _add_without_parent_index(session, table, name, f"{clause}{copied}")
+    now = await _indexes(session, table)
+    gone, made = sorted(indexes - now), sorted(now - indexes)
+    for old, new in zip_longest(gone, made, fillvalue=""):
+        if not old:  # made for a key that had none
+            await session.query(f"ALTER TABLE {table.sql} DROP INDEX {quote(new)}")
+        elif new:
+            # An index that the server once made for the key by itself takes the name of the key.
             await session.query(
-                f"ALTER TABLE {table} RENAME INDEX {quote(key.name)} TO {quote(name)}"
+                f"ALTER TABLE {table.sql} RENAME INDEX {quote(new)} TO {quote(old)}"
             )
 
 
-async def _indexes(session: Session, key: ForeignKey) -> set[str]:
+async def _add_without_parent_index(
+    session: Session, table: TableRef, name: str, clause: str
+) -> None:
+    """Add a key whose parent has lost its index, in the way it came to be: with the index, then without."""
+    database, parent = references.parent_of(clause)
+    place = qualified(database or table.database, parent)
+    columns = ", ".join(references.foreign_key_columns(clause)[1])
+    sql = f"ALTER TABLE {table.sql} ADD CONSTRAINT {quote(name)} {clause}"
+    try:
+        await session.query(sql, no_timeout=True)
+    except StatementError as exc:
+        if exc.errno not in _NO_PARENT_INDEX:
+            raise
+        index = quote("backstay_parent")
+        await session.query(f"ALTER TABLE {place} ADD INDEX {index} ({columns})", no_timeout=True)
+        try:
+            await session.query(sql, no_timeout=True)
+        finally:
+            await session.query(f"ALTER TABLE {place} DROP INDEX {index}", no_timeout=True)
+
+
+async def _indexes(session: Session, table: TableRef) -> set[str]:
     """Return the names of the indexes of the child."""
     rows = await session.texts(
         "SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS"
-        f" WHERE TABLE_SCHEMA = {quote_text(key.database)} AND TABLE_NAME = {quote_text(key.table)}"
+        f" WHERE {same_name('TABLE_SCHEMA', table.database)}"
+        f" AND {same_name('TABLE_NAME', table.name)}"
     )
     return {name for (name,) in rows}
 
@@ -207,7 +272,7 @@ async def count_orphans(
     Raises:
         StatementError: The server refused for another reason.
     """
-    own, theirs = ddl.foreign_key_columns(key.clause)
+    own, theirs = references.foreign_key_columns(key.clause)
     match = " AND ".join(f"p.{there} = c.{here}" for here, there in zip(own, theirs, strict=True))
     known = " AND ".join(f"c.{column} IS NOT NULL" for column in own)
     try:

@@ -8,21 +8,23 @@ views used by functions wait for each other.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, TypeAlias
 
 from app.domain.backups.manifest import ObjectKind, StatementKind
 from app.domain.ports import Statement
 from app.engine.schema.databases import Schema
 from app.engine.schema.objects import ROUTINE_KINDS, Definition
-from app.engine.sql.ddl import disabled_event, is_text, tokens, unqualify
+from app.engine.sql.contained import LONG_AGO, NOW
+from app.engine.sql.ddl import is_text, tokens, unqualify
+from app.engine.sql.events import disabled_event, last_time
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import UnsupportedObjectError
 
 
-_RESET: Final = (
+RESET: Final = (
     b"SET NAMES utf8mb4, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,"
     b"NO_ENGINE_SUBSTITUTION', SESSION time_zone = '+00:00';\n"
 )
@@ -37,15 +39,21 @@ _CLIENT_MARKS: Final = ("--", "#", "/*", "\r")
 _LARGEST: Final = {"utf8": "\uffff", "utf8mb3": "\uffff", "utf8mb4": "\U0010ffff"}
 
 
-def object_statements(
+Phases: TypeAlias = tuple[Sequence[Statement], ...]
+
+
+def object_phases(
     definitions: Sequence[Definition],
     schema: Schema,
     *,
     plain_names: bool,
     prepared: bool,
-) -> list[Statement]:
+) -> Phases:
     """
     Write the objects of one database.
+
+    Of several databases, each phase of all comes before the next one of any: views and routines may use
+    those of the others.
 
     Args:
         definitions: From `read_objects`.
@@ -55,23 +63,38 @@ def object_statements(
         prepared: Whether the server prepares any CREATE from a variable.
 
     Returns:
-        Statements in the order in which they load.
+        Placeholders of views; routines, and stubs of functions that use views; views; those
+        functions; triggers and events. Each phase may be empty.
     """
     write = _Writer(schema, plain_names=plain_names, prepared=prepared)
     views = [definition for definition in definitions if definition.entry.kind is ObjectKind.VIEW]
     routines = [definition for definition in definitions if definition.entry.kind in ROUTINE_KINDS]
     events = [definition for definition in definitions if definition.entry.kind is ObjectKind.EVENT]
-    return [
-        *(_placeholder(view) for view in views if view.entry.valid),
-        *write.routines(routines, views),
-        *chain.from_iterable(
-            write.compound(definition, StatementKind.TRIGGER, definition.sql)
-            for definition in definitions
-            if definition.entry.kind is ObjectKind.TRIGGER
-        ),
-        *write.events(events),
-        Statement(StatementKind.SESSION, _RESET),
-    ]
+    stubs = {routine.entry.name: stub for routine in routines if (stub := _stub(routine, views))}
+    triggers = chain.from_iterable(
+        write.compound(definition, StatementKind.TRIGGER, definition.sql)
+        for definition in definitions
+        if definition.entry.kind is ObjectKind.TRIGGER
+    )
+    return (
+        [_placeholder(view) for view in views if view.entry.valid],
+        list(write.routines(routines, stubs)),
+        list(chain.from_iterable(map(write.view, _by_need(views)))),
+        list(write.real(routine for routine in routines if routine.entry.name in stubs)),
+        [*triggers, *write.events(events), Statement(StatementKind.SESSION, RESET)],
+    )
+
+
+def object_statements(
+    definitions: Sequence[Definition],
+    schema: Schema,
+    *,
+    plain_names: bool,
+    prepared: bool,
+) -> list[Statement]:
+    """Write the objects of one database, all phases in their order; arguments as above."""
+    phases = object_phases(definitions, schema, plain_names=plain_names, prepared=prepared)
+    return list(chain.from_iterable(phases))
 
 
 def _stub(routine: Definition, views: Sequence[Definition]) -> str:
@@ -127,31 +150,29 @@ class _Writer:
     prepared: bool
 
     def routines(
-        self, routines: Sequence[Definition], views: Sequence[Definition]
+        self, routines: Sequence[Definition], stubs: Mapping[str, str]
     ) -> Iterator[Statement]:
-        """Write routines and, between the stubs of functions and the functions, the views."""
-        stubs = {
-            routine.entry.name: stub for routine in routines if (stub := _stub(routine, views))
-        }
+        """Write routines, or what stands in for some of them."""
         for routine in routines:
             stub = stubs.get(routine.entry.name, "")
             kind = StatementKind.PLACEHOLDER if stub else StatementKind.ROUTINE
             yield from self.compound(routine, kind, stub or routine.sql)
-        for view in _by_need(views):
-            yield from self.view(view)
-        for routine in routines:
-            if routine.entry.name in stubs:
-                drop = f"DROP FUNCTION {quote(routine.entry.name)};\n".encode()
-                yield Statement(StatementKind.SESSION, _RESET)
-                yield Statement(StatementKind.PLACEHOLDER, drop, name=routine.entry.name)
-                yield from self.compound(routine, StatementKind.ROUTINE, routine.sql)
+
+    def real(self, functions: Iterable[Definition]) -> Iterator[Statement]:
+        """Write functions in the place of what stood in for them."""
+        for function in functions:
+            drop = f"DROP FUNCTION {quote(function.entry.name)};\n".encode()
+            yield Statement(StatementKind.SESSION, RESET)
+            yield Statement(StatementKind.PLACEHOLDER, drop, name=function.entry.name)
+            yield from self.compound(function, StatementKind.ROUTINE, function.sql)
 
     def events(self, events: Sequence[Definition]) -> Iterator[Statement]:
         """Write events so that none fires before the last of everything is there."""
         enabled = []
         for event in events:
             sql, was_enabled = disabled_event(event.sql)
-            yield from self.compound(event, StatementKind.EVENT, sql)
+            statements = self.compound(event, StatementKind.EVENT, sql)
+            yield from _long_ago(statements) if last_time(sql) else statements
             if was_enabled:
                 enabled.append(event)
         for event in enabled:
@@ -183,7 +204,11 @@ class _Writer:
 
     def _altered(self, event: Definition, text: str) -> Iterator[Statement]:
         session = Statement(StatementKind.SESSION, _session(event).encode())
-        if self.prepared and not _is_plain(event, text):
+        until = last_time(event.sql)
+        if until and self.prepared and not set("'\\") & set(text):
+            # Or it would fire as soon as somebody loads an old file.
+            text = f"EXECUTE IMMEDIATE IF(NOW() < {until}, {quote_text(text)}, 'DO 0')"
+        elif self.prepared and not _is_plain(event, text):
             yield from _variable(text)
             yield session
             yield Statement(StatementKind.ENABLE_EVENT, _EXECUTE, name=event.entry.name)
@@ -234,7 +259,7 @@ class _Writer:
 
 def _variable(sql: str) -> Iterator[Statement]:
     """Put a statement into a variable, which the server converts to whatever session executes it."""
-    yield Statement(StatementKind.SESSION, _RESET)
+    yield Statement(StatementKind.SESSION, RESET)
     text = f"SET @backstay_sql = {quote_text(sql)};\n"
     yield Statement(StatementKind.SESSION, text.encode())
 
@@ -281,6 +306,13 @@ def _database_collation(collation: str) -> Statement:
     return Statement(
         StatementKind.SESSION, f"ALTER DATABASE COLLATE = {quote_text(collation)};\n".encode()
     )
+
+
+def _long_ago(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Write an event that ends as before its end: of one that is over the server makes nothing."""
+    yield Statement(StatementKind.SESSION, f"{LONG_AGO};\n".encode())
+    yield from statements
+    yield Statement(StatementKind.SESSION, f"{NOW};\n".encode())
 
 
 def _session(definition: Definition) -> str:

@@ -10,17 +10,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
-from app.engine.schema.databases import Schema
+from app.engine.schema.databases import Schema, read_events
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import fingerprint, is_text, unqualify, utf8_only
-from app.engine.sql.headers import read_header
-from app.engine.sql.heads import is_quoted, split_head
-from app.engine.sql.quoting import quote, quote_text
+from app.engine.sql.ddl import fingerprint, is_text, printed, unqualify, utf8_only
+from app.engine.sql.events import enabled_event, last_time
+from app.engine.sql.headers import is_quoted, read_header, split_head
+from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
 
-# Errors of a view that the server keeps but cannot use: unknown table, column, function, definer.
-_INVALID_VIEW: Final = frozenset({1356, 1146, 1054, 1305, 1449, 1142, 1143})
+# Errors that say nothing about an object: connections, locks, limits, a statement that was killed.
+_PASSING: Final = frozenset({1040, 1041, 1203, 1205, 1213, 1226, 1317, 1969, 3024})
+# It was dropped meanwhile: a view, routine, trigger or event.
+_GONE: Final = frozenset({1146, 1305, 1360, 1539})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Definition:
         time_zone: Of an event, else empty.
         order: Of a trigger among those of the same moment, else empty.
         columns: Of a valid view.
+        over: Whether it is an event whose last time has passed.
     """
 
     entry: ObjectEntry
@@ -49,6 +52,21 @@ class Definition:
     time_zone: str = ""
     order: str = ""
     columns: tuple[str, ...] = ()
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaObjects:
+    """
+    What a database holds besides tables.
+
+    Attributes:
+        definitions: Views, routines, triggers in their order of action, events; unsorted by dependency.
+        unreadable: What the server keeps and cannot open, and why, for people.
+    """
+
+    definitions: list[Definition]
+    unreadable: list[str]
 
 
 ROUTINE_KINDS: Final = (
@@ -61,7 +79,7 @@ ROUTINE_KINDS: Final = (
 
 async def read_objects(
     session: Session, schema: Schema, *, only_triggers: bool = False
-) -> list[Definition]:
+) -> SchemaObjects:
     """
     Read everything of a database that is not a table or sequence.
 
@@ -74,28 +92,30 @@ async def read_objects(
         only_triggers: Leave out the rest, which may be hidden from this user.
 
     Returns:
-        Views, routines, triggers in their order of action, events; unsorted by dependency.
+        All that can be read, and what cannot.
 
     Raises:
         PermissionDeniedError: A definition is hidden from this user.
         UnsupportedObjectError: A header is in no form that is known here.
     """
     await session.use(schema.name)
-    found = await _read_triggers(session, schema)
+    reader = _Reader(session, schema)
+    found = await reader.triggers()
     if not only_triggers:
         found = [
-            *await _read_views(session, schema),
-            *await _read_routines(session, schema),
+            *await reader.views(),
+            *await reader.routines(),
             *found,
-            *await _read_events(session, schema),
+            *await reader.events(),
         ]
-    return [
+    definitions = [
         replace(
             definition,
             entry=replace(definition.entry, definition_sha256=digest(definition, schema.name)),
         )
         for definition in found
     ]
+    return SchemaObjects(definitions, reader.unreadable)
 
 
 def digest(definition: Definition, database: str, source: str = "") -> str:
@@ -122,127 +142,212 @@ def digest(definition: Definition, database: str, source: str = "") -> str:
     return fingerprint("\n".join(parts), database)
 
 
+def is_defined_as(
+    definition: Definition, wanted: str | None, database: str, source: str = ""
+) -> bool:
+    """
+    Tell whether an object is what a digest is of.
+
+    Returns:
+        True also for an event that was enabled and is disabled, when its last time has passed: enabled
+        it would be executed at once, or dropped.
+    """
+    if digest(definition, database, source) == wanted:
+        return True
+    was_enabled = replace(definition, sql=enabled_event(definition.sql))
+    return definition.over and digest(was_enabled, database, source) == wanted
+
+
 async def list_views(session: Session, database: str) -> list[str]:
     """List the names of the views of a database."""
     rows = await session.texts(
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'"
-        f" AND TABLE_SCHEMA = {quote_text(database)} ORDER BY TABLE_NAME",
+        f" AND {same_name('TABLE_SCHEMA', database)} ORDER BY TABLE_NAME",
     )
     return [name for (name,) in rows]
 
 
-async def _read_views(session: Session, schema: Schema) -> list[Definition]:
-    found = []
-    for name in await list_views(session, schema.name):
-        ((_, sql, charset, collation, *_),) = await session.texts(f"SHOW CREATE VIEW {quote(name)}")
-        columns = await _view_columns(session, name)
-        row = ("", "", utf8_only(sql), charset, collation, "")
-        made = _definition(ObjectKind.VIEW, name, row, valid=columns is not None)
-        found.append(replace(made, columns=tuple(columns or ())))
-    return found
+class _Reader:
+    """Reads the objects of one database, which is selected; used once."""
 
+    def __init__(self, session: Session, schema: Schema) -> None:
+        self._session = session
+        self._database = schema.name
+        self.unreadable: list[str] = []
 
-async def _view_columns(session: Session, name: str) -> list[str] | None:
-    """Return a view's columns, None when the server itself cannot use it."""
-    try:
-        rows = await session.texts(f"SHOW COLUMNS FROM {quote(name)}")
-    except StatementError as exc:
-        if exc.errno in _INVALID_VIEW:
-            return None
-        raise
-    except PermissionDeniedError:
-        return None
-    return [row[0] for row in rows]
+    async def views(self) -> list[Definition]:
+        """Read views."""
+        found = []
+        for name in await list_views(self._session, self._database):
+            columns = await self._view_columns(name)
+            if row := await self._show_view(name, valid=columns is not None):
+                made = _definition(ObjectKind.VIEW, name, row, valid=columns is not None)
+                found.append(replace(made, columns=tuple(columns or ())))
+        return found
 
+    async def _show_view(self, name: str, *, valid: bool) -> tuple[str, ...]:
+        """Read a view in the columns that SHOW CREATE has for others."""
+        try:
+            ((_, sql, *session),) = await self._session.texts(f"SHOW CREATE VIEW {quote(name)}")
+        except StatementError as exc:
+            if valid or exc.errno in _PASSING:
+                raise
+            return await self._stored_view(name)
+        return ("", "", utf8_only(sql), *session, "")
 
-async def _read_routines(session: Session, schema: Schema) -> list[Definition]:
-    listing = await session.texts(
-        "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"
-        f" WHERE ROUTINE_SCHEMA = {quote_text(schema.name)} ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
-    )
-    kinds = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
-    found = []
-    for kind_text, name in listing:
-        kind = kinds[kind_text.upper()]
-        row = (await session.texts(f"SHOW CREATE {kind.value.upper()} {quote(name)}"))[0]
-        if not row[2]:
-            raise PermissionDeniedError(
-                f"the body of {kind} {schema.name}.{name} is hidden from this user",
-                hint=f"GRANT {session.flavor.routine_right} TO the user of BACKSTAY_DATABASE_URL;",
-            )
-        found.append(_definition(kind, name, await _as_typed(session, kind, row)))
-    return sorted(found, key=lambda definition: ROUTINE_KINDS.index(definition.entry.kind))
-
-
-async def _read_triggers(session: Session, schema: Schema) -> list[Definition]:
-    listing = await session.texts(
-        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_ORDER FROM information_schema.TRIGGERS"
-        f" WHERE TRIGGER_SCHEMA = {quote_text(schema.name)}"
-        " ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER",
-    )
-    found = []
-    for name, table, order in listing:
-        printed = (await session.texts(f"SHOW CREATE TRIGGER {quote(name)}"))[0]
-        row = await _as_typed(session, ObjectKind.TRIGGER, printed)
-        found.append(
-            replace(
-                _definition(ObjectKind.TRIGGER, name, row, table=table),
-                order=order,
-            )
+    async def _stored_view(self, name: str) -> tuple[str, ...]:
+        """Put together what is stored of a view that the server does not even show."""
+        rows = await self._session.texts(
+            "SELECT VIEW_DEFINITION, DEFINER, SECURITY_TYPE, CHECK_OPTION, CHARACTER_SET_CLIENT,"
+            " COLLATION_CONNECTION FROM information_schema.VIEWS"
+            f" WHERE {same_name('TABLE_SCHEMA', self._database)} AND {same_name('TABLE_NAME', name)}"
         )
-    return found
+        if not rows or not rows[0][0]:
+            self.unreadable.append(f"view {self._database}.{name} cannot be opened")
+            return ()
+        select, definer, security, check, charset, collation = rows[0]
+        user, _, host = definer.rpartition("@")
+        owner = f"{quote(user)}@{quote(host)}" if host else quote(user)
+        sql = f"CREATE DEFINER={owner} SQL SECURITY {security} VIEW {quote(name)} AS {select}"
+        if check != "NONE":
+            sql += f" WITH {check} CHECK OPTION"
+        return ("", "", utf8_only(sql), charset, collation, "")
+
+    async def routines(self) -> list[Definition]:
+        """Read functions, procedures and packages."""
+        listing = await self._session.texts(
+            "SELECT ROUTINE_TYPE, ROUTINE_NAME, ROUTINE_COMMENT FROM information_schema.ROUTINES"
+            f" WHERE {same_name('ROUTINE_SCHEMA', self._database)}"
+            " ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
+        )
+        kinds = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
+        found = []
+        for kind_text, name, comment in listing:
+            kind = kinds[kind_text.upper()]
+            if not (row := await self._show(kind, name)):
+                continue
+            if not row[2]:
+                right = self._session.flavor.routine_right
+                raise PermissionDeniedError(
+                    f"the body of {kind} {self._database}.{name} is hidden from this user",
+                    hint=f"GRANT {right} TO the user of BACKSTAY_DATABASE_URL;",
+                )
+            _, sql_mode, sql, *columns = row
+            exact = _with_comment(sql, comment, sql_mode)
+            found.append(_definition(kind, name, (name, sql_mode, exact, *columns)))
+        return sorted(found, key=lambda definition: ROUTINE_KINDS.index(definition.entry.kind))
+
+    async def triggers(self) -> list[Definition]:
+        """Read triggers in their order of action."""
+        listing = await self._session.texts(
+            "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_ORDER FROM information_schema.TRIGGERS"
+            f" WHERE {same_name('TRIGGER_SCHEMA', self._database)}"
+            " ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER",
+        )
+        found = []
+        for name, table, order in listing:
+            if row := await self._show(ObjectKind.TRIGGER, name):
+                made = _definition(ObjectKind.TRIGGER, name, row, table=table)
+                found.append(replace(made, order=order))
+        return found
+
+    async def events(self) -> list[Definition]:
+        """Read events, if the server shows any."""
+        columns = "EVENT_NAME, EVENT_COMMENT"
+        listing = await read_events(self._session, self._database, columns)
+        if listing is None:
+            await self._name_hidden_events()
+        found = []
+        for name, comment in listing or ():
+            if row := await self._show(ObjectKind.EVENT, name):
+                _, sql_mode, time_zone, sql, *others = row
+                exact = _with_comment(sql, comment, sql_mode)
+                made = _definition(ObjectKind.EVENT, name, (name, sql_mode, exact, *others))
+                over = await is_over(self._session, made.sql, time_zone)
+                found.append(replace(made, time_zone=time_zone, over=over))
+        return found
+
+    async def _show(self, kind: ObjectKind, name: str) -> tuple[str, ...]:
+        """Ask for a definition; empty when the server has one and cannot open it."""
+        try:
+            (row,) = await self._session.texts(f"SHOW CREATE {kind.value.upper()} {quote(name)}")
+        except StatementError as exc:
+            if exc.errno in _PASSING | _GONE:
+                raise
+            self.unreadable.append(
+                f"{kind} {self._database}.{name} cannot be opened (error {exc.errno})"
+            )
+            return ()
+        return await _as_typed(self._session, kind, row)
+
+    async def _view_columns(self, name: str) -> list[str] | None:
+        """Return a view's columns, None when the server itself cannot use it."""
+        try:
+            rows = await self._session.texts(f"SHOW COLUMNS FROM {quote(name)}")
+        except StatementError as exc:
+            if exc.errno in _PASSING:
+                raise
+            return None
+        except PermissionDeniedError:
+            return None
+        return [row[0] for row in rows]
+
+    async def _name_hidden_events(self) -> None:
+        """Find out whether there are events on a server that was started without."""
+        why = "cannot be read: the server was started without events"
+        try:
+            rows = await self._session.texts(
+                f"SELECT name FROM mysql.event WHERE {same_name('db', self._database)}"
+            )
+        except (PermissionDeniedError, StatementError):
+            self.unreadable.append(f"events of {self._database}, if there are any, {why}")
+        else:
+            self.unreadable += [f"event {self._database}.{name} {why}" for (name,) in rows]
 
 
-async def _read_events(session: Session, schema: Schema) -> list[Definition]:
-    listing = await session.texts(
-        "SELECT EVENT_NAME FROM information_schema.EVENTS"
-        f" WHERE EVENT_SCHEMA = {quote_text(schema.name)} ORDER BY EVENT_NAME",
-    )
-    found = []
-    for (name,) in listing:
-        row = (await session.texts(f"SHOW CREATE EVENT {quote(name)}"))[0]
-        _, sql_mode, time_zone, *columns = row
-        typed = await _as_typed(session, ObjectKind.EVENT, (name, sql_mode, *columns))
-        made = _definition(ObjectKind.EVENT, name, typed)
-        found.append(replace(made, time_zone=time_zone))
-    return found
-
-
-async def _as_typed(session: Session, kind: ObjectKind, row: Sequence[str]) -> Sequence[str]:
+async def _as_typed(session: Session, kind: ObjectKind, row: tuple[str, ...]) -> tuple[str, ...]:
     """
     Put the head of a CREATE right.
 
     Names, comments and types are UTF-8 inside of both vendors, and are printed as if they were of the
     character set that the object was made in; some are, so each is looked at by itself.
 
-    Args:
-        session: Any.
-        kind: Of the object.
-        row: What SHOW CREATE returned.
-
     Returns:
-        The same, with the head as it was typed.
+        What SHOW CREATE returned, with the head as it was typed.
     """
-    name, sql_mode, sql, charset, *others = row
-    head, body = split_head(kind, sql)
+    place = 3 if kind is ObjectKind.EVENT else 2  # its time zone stands before
+    charset = row[place + 1]
+    head, body = split_head(kind, row[place])
     if charset.startswith("utf8") or all(part.isascii() for part in head):
         return row
-    for place, part in enumerate(head):
+    for number, part in enumerate(head):
         if is_quoted(part) and not part.isascii() and is_text(part):
             read = f"CONVERT(X'{part.encode().hex()}' USING utf8mb4)"
             stored = await session.scalar(f"SELECT HEX(CONVERT({read} USING {charset}))")
             with suppress(UnicodeDecodeError):  # it was right
-                head[place] = bytes.fromhex(stored).decode()
-    return (name, sql_mode, f"{''.join(head)}{body}", charset, *others)
+                head[number] = bytes.fromhex(stored).decode()
+    return (*row[:place], f"{''.join(head)}{body}", *row[place + 1 :])
 
 
 async def read_trigger_tables(session: Session, database: str) -> dict[str, str]:
     """Return the table of each trigger of a database, by the trigger's name."""
     rows = await session.texts(
         "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
-        f" WHERE TRIGGER_SCHEMA = {quote_text(database)}"
+        f" WHERE {same_name('TRIGGER_SCHEMA', database)}"
     )
     return {row[0]: row[1] for row in rows}
+
+
+async def is_over(session: Session, sql: str, time_zone: str) -> bool:
+    """Tell whether the last time of a CREATE EVENT has passed."""
+    until = last_time(sql)
+    if not until:
+        return False
+    zone = quote_text(time_zone)
+    return (
+        await session.scalar(f"SELECT CONVERT_TZ({until}, {zone}, '+00:00') <= UTC_TIMESTAMP()")
+        == "1"
+    )
 
 
 def _definition(
@@ -270,3 +375,23 @@ def _definition(
         collation=collation,
         database_collation=database_collation,
     )
+
+
+def _with_comment(sql: str, comment: str, sql_mode: str) -> str:
+    """
+    Write the comment of a routine or event for the session that makes it.
+
+    The server prints it with backslashes always, also where they are characters like others.
+
+    Args:
+        sql: From SHOW CREATE.
+        comment: What it says.
+        sql_mode: Of the session.
+
+    Returns:
+        The statement that gives this comment.
+    """
+    if "NO_BACKSLASH_ESCAPES" not in sql_mode:
+        return sql
+    plain = comment.replace("'", "''")
+    return sql.replace(f"COMMENT {printed(comment)}", f"COMMENT '{plain}'", 1)

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.engine.schema.tables import Table, TableRef, read_refs
+from app.engine.flavor import Flavor
+from app.engine.schema.tables import NO_STRAYS, Table, TableRef, read_refs
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import quote_text
+from app.engine.sql.quoting import quote_text, same_names
 from app.errors import PermissionDeniedError, SnapshotError, StatementError
 
 
@@ -25,7 +26,7 @@ Ids = Mapping[str, frozenset[int]]
 
 _TRANSACTIONAL: Final = "innodb"
 # Source: https://dev.mysql.com/doc/refman/8.4/en/identifier-mapping.html
-_SAME_IN_FILES: Final = re.compile("[0-9A-Za-z_]+")
+_ODD_IN_FILES: Final = re.compile("[^0-9A-Za-z_]")
 # A result has at most 4096 columns.
 _MOST_COLUMNS: Final = 1000
 NO_DDL_HINT: Final = "Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup."
@@ -59,8 +60,9 @@ class Identities:
         if not tables or self.ids is None:
             return
         keys = await _keys(session, tables)
-        now = await read_ids(session, keys) or {}
-        for table, key in zip(tables, keys, strict=True):
+        now = await read_ids(session, sorted(keys.values())) or {}
+        for table in tables:
+            key = keys.get(table, "")
             if now.get(key) != self.ids.get(key):
                 raise SnapshotError(
                     f"{table.label} was replaced by another table while it was backed up",
@@ -93,17 +95,28 @@ async def read_ids(session: Session, keys: Sequence[str] = ()) -> Ids | None:
     return {name: frozenset(numbers) for name, numbers in ids.items()}
 
 
-async def _keys(session: Session, tables: Sequence[TableRef]) -> list[str]:
-    """Encode names as the server's files are; which signs change, and how, only the server knows."""
+def is_known_in_files(flavor: Flavor, table: TableRef) -> bool:
+    """Tell whether what a table is called in the server's files can be found out."""
+    return bool(flavor.name_in_files) or f"{table.database}{table.name}".isascii()
+
+
+async def _keys(session: Session, tables: Sequence[TableRef]) -> dict[TableRef, str]:
+    """Encode names as the server's files are; how letters beyond ASCII change, only the server knows."""
+    template = session.flavor.name_in_files
+    tables = [table for table in tables if is_known_in_files(session.flavor, table)]
     parts = {part for table in tables for part in (table.database, table.name)}
-    encoded = {part: part for part in parts if _SAME_IN_FILES.fullmatch(part)}
+    encoded = {part: _ODD_IN_FILES.sub(_encoded, part) for part in parts if part.isascii()}
     odd = sorted(parts - encoded.keys())
     for start in range(0, len(odd), _MOST_COLUMNS):
         some = odd[start : start + _MOST_COLUMNS]
-        columns = [f"CAST(CONVERT({quote_text(part)} USING filename) AS BINARY)" for part in some]
+        columns = [template.format(quote_text(part)) for part in some]
         (row,) = await session.texts(f"SELECT {', '.join(columns)}")
         encoded |= zip(some, row, strict=True)
-    return [f"{encoded[table.database]}/{encoded[table.name]}" for table in tables]
+    return {table: f"{encoded[table.database]}/{encoded[table.name]}" for table in tables}
+
+
+def _encoded(sign: re.Match[str]) -> str:
+    return f"@{ord(sign[0]):04x}"
 
 
 async def read_new(
@@ -129,7 +142,7 @@ async def read_new(
     # Names alone come from the directory; to tell engines the server opens every table.
     rows = await session.texts(
         "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
-        f" WHERE TABLE_SCHEMA IN ({', '.join(map(quote_text, databases))})"
+        f" WHERE {same_names('TABLE_SCHEMA', databases)} AND {NO_STRAYS}"
     )
     seen = {(table.database, table.name) for table in planned}
     new = {(database, name) for database, name in rows if wanted(database, name)} - seen

@@ -9,29 +9,55 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
-from app.domain.backups.manifest import ColumnEntry, ServerEntry, TableEntry
-from app.engine.flavor import ROWLESS_ENGINES, SNAPSHOT_ENGINES, Flavor
+from app.domain.backups.manifest import (
+    LOST_HISTORY,
+    TRANSACTION_HISTORY,
+    ColumnEntry,
+    TableEntry,
+)
+from app.engine.flavor import (
+    CONNECT,
+    ROWLESS_ENGINES,
+    SNAPSHOT_ENGINES,
+    Flavor,
+    no_rows_of,
+    shows_others,
+)
 from app.engine.server.connection import Session
+from app.engine.sql.ddl import without_charsets, without_remarks
 from app.engine.sql.literals import can_bound
-from app.engine.sql.patterns import matches
-from app.engine.sql.quoting import qualified, quote_text
-from app.errors import TableNotFoundError, UnsupportedObjectError
+from app.engine.sql.quoting import qualified, quote_text, same_name, same_names
+from app.errors import StatementError, UnsupportedObjectError
 
 
+# What the server lists of its data directory although it never made it: `lost+found`, `.ssh`, a copied
+# `posts-old.frm`. Nobody can make or name a database or table like that.
+# Source: https://mariadb.com/kb/en/identifier-to-file-name-mapping/
+STRAY: Final = "#mysql50#"
+NO_STRAYS: Final = f"TABLE_NAME NOT LIKE '{STRAY}%'"
 _PERIOD: Final = frozenset({"ROW START", "ROW END"})
+_SIZES: Final = ", TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS, TABLE_COMMENT"
+# An index, and its rows of information_schema.STATISTICS.
+_Key: TypeAlias = tuple[str, list[tuple[str, ...]]]
 _ROW_START: Final = ColumnEntry("row_start", "timestamp", "timestamp(6)", nullable=False)
 _ROW_END: Final = ColumnEntry("row_end", "timestamp", "timestamp(6)", nullable=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TableRef:
-    """A table by name, with the engine that says how it must be read."""
+    """
+    A table by name, with the engine that says how it must be read.
+
+    Attributes:
+        outside: Whether it shows rows that others keep, though its engine keeps some too.
+    """
 
     database: str
     name: str
     engine: str
+    outside: bool = False
 
     @property
     def sql(self) -> str:
@@ -46,7 +72,7 @@ class TableRef:
     @property
     def has_rows(self) -> bool:
         """Tell whether the table's rows are its own."""
-        return self.engine not in ROWLESS_ENGINES
+        return self.engine not in ROWLESS_ENGINES and not self.outside
 
     @property
     def is_unsafe(self) -> bool:
@@ -81,7 +107,8 @@ class Table:
     @property
     def ref(self) -> TableRef:
         """Return its name and engine."""
-        return TableRef(self.database, self.entry.name, self.entry.engine)
+        outside = self.entry.engine == CONNECT and bool(self.entry.partial)
+        return TableRef(self.database, self.entry.name, self.entry.engine, outside)
 
     @property
     def sql(self) -> str:
@@ -99,30 +126,14 @@ class Table:
         return tuple(column for column in self.entry.columns if not column.generated)
 
     @property
+    def stored(self) -> tuple[ColumnEntry, ...]:
+        """Return the generated columns whose values are kept with the rows."""
+        return tuple(column for column in self.entry.columns if column.stored)
+
+    @property
     def has_rows(self) -> bool:
         """Tell whether the table's rows are its own."""
         return not self.entry.sequence and self.ref.has_rows
-
-
-async def read_server(session: Session) -> ServerEntry:
-    """Describe the server."""
-    text = (
-        await session.texts(
-            "SELECT VERSION(), @@GLOBAL.sql_mode, @@GLOBAL.character_set_server,"
-            " @@GLOBAL.collation_server, @@GLOBAL.lower_case_table_names,"
-            " @@GLOBAL.max_allowed_packet, @@GLOBAL.time_zone",
-        )
-    )[0]
-    return ServerEntry(
-        vendor=session.flavor.vendor,
-        version=text[0],
-        sql_mode=text[1],
-        charset=text[2],
-        collation=text[3],
-        lower_case_table_names=int(text[4]),
-        max_allowed_packet=int(text[5]),
-        time_zone=text[6],
-    )
 
 
 async def read_refs(
@@ -136,7 +147,12 @@ async def read_refs(
         f" WHERE {_scope(databases, names)} AND ENGINE IS NOT NULL"
         " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
     )
-    return [TableRef(row[0], row[1], row[2]) for row in rows]
+    refs = [TableRef(database, name, engine) for database, name, engine in rows]
+    if not (connected := [ref for ref in refs if ref.engine == CONNECT]):
+        return refs
+    rows = await _list(session, in_tables(connected), ", CREATE_OPTIONS")
+    outside = {(row[0], row[1]) for row in rows if shows_others(CONNECT, row[4])}
+    return [replace(ref, outside=(ref.database, ref.name) in outside) for ref in refs]
 
 
 async def has_rows(session: Session, table: TableRef) -> bool:
@@ -146,8 +162,8 @@ async def has_rows(session: Session, table: TableRef) -> bool:
 
 def _scope(databases: Sequence[str], names: Collection[str] = ()) -> str:
     # The server opens only tables whose names pass.
-    some = f" AND TABLE_NAME IN ({', '.join(map(quote_text, names))})" if names else ""
-    return f"TABLE_SCHEMA IN ({', '.join(map(quote_text, databases))}){some}"
+    some = f" AND {same_names('TABLE_NAME', names)}" if names else ""
+    return f"{same_names('TABLE_SCHEMA', databases)}{some} AND {NO_STRAYS}"
 
 
 async def read_tables(
@@ -174,67 +190,90 @@ async def read_tables(
     if not databases:
         return []
     scope = _scope(databases, names)
-    listing = await session.texts(
-        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH,"
-        f" CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES WHERE {scope}"
-        " AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
-        " ORDER BY TABLE_SCHEMA, TABLE_NAME",
-    )
+    listing, keys = await _read_listing(session, scope)
     columns = await _read_columns(session, scope)
-    keys = await _read_keys(session, scope)
     return [
         _table(row, session.flavor, columns[row[0], row[1]], keys[row[0], row[1]])
         for row in listing
-        if wanted(TableRef(row[0], row[1], row[3]))
+        if wanted(TableRef(row[0], row[1], row[3], shows_others(row[3], row[6])))
     ]
 
 
-def choose(
-    tables: Sequence[Table],
-    include: Sequence[str],
-    exclude: Sequence[str],
-) -> list[Table]:
+async def _read_listing(
+    session: Session, scope: str
+) -> tuple[list[tuple[str, ...]], Mapping[tuple[str, str], list[_Key]]]:
+    """Read sizes and keys of tables; of those that are elsewhere only while they answer."""
+    try:
+        return await _list(session, scope, _SIZES), await _read_keys(session, scope)
+    except StatementError:
+        elsewhere = await list_elsewhere(session, scope)
+        if not elsewhere:
+            raise
+    others = [
+        (*row, "", "", "", "") for row in await _list(session, in_tables(elsewhere), columns="")
+    ]
+    scope += f" AND NOT {in_tables(elsewhere)}"
+    return sorted([*await _list(session, scope, _SIZES), *others]), await _read_keys(session, scope)
+
+
+async def _list(session: Session, scope: str, columns: str) -> list[tuple[str, ...]]:
+    return await session.texts(
+        f"SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE{columns}"
+        f" FROM information_schema.TABLES WHERE {scope}"
+        " AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
+        " ORDER BY TABLE_SCHEMA, TABLE_NAME"
+    )
+
+
+async def list_elsewhere(session: Session, scope: str = NO_STRAYS) -> list[TableRef]:
     """
-    Apply the patterns of a request.
+    Name the tables whose rows another server has.
+
+    That of FEDERATED is asked for more than names and engine, and a dead one fails the whole query.
+
+    Args:
+        session: Any.
+        scope: Condition on information_schema.TABLES.
 
     Returns:
-        The tables that are meant, in the same order.
-
-    Raises:
-        TableNotFoundError: A pattern of `include` matches nothing.
+        Those, by name.
     """
-    for pattern in include:
-        if not any(matches(table.database, table.name, pattern) for table in tables):
-            raise TableNotFoundError(
-                f"no table matches {pattern!r}",
-                hint="Patterns are globs on TABLE or DATABASE.TABLE, upper and lower case differ.",
-            )
-    return [
-        table
-        for table in tables
-        if (not include or any(matches(table.database, table.name, p) for p in include))
-        and not any(matches(table.database, table.name, p) for p in exclude)
-    ]
+    rows = await session.texts(
+        f"SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE {scope}"
+        f" AND ENGINE IN ({', '.join(map(quote_text, sorted(ROWLESS_ENGINES)))})"
+    )
+    return [TableRef(database, name, engine) for database, name, engine in rows]
+
+
+def in_tables(tables: Sequence[TableRef], schema: str = "TABLE_SCHEMA") -> str:
+    """Return a condition for some tables, at least one."""
+    names = defaultdict(list)
+    for table in tables:
+        names[table.database].append(table.name)
+    parts = (
+        f"{same_name(schema, database)} AND {same_names('TABLE_NAME', found)}"
+        for database, found in names.items()
+    )
+    return f"({' OR '.join(parts)})"
 
 
 async def show_create(session: Session, table: Table) -> str:
     """
     Read the definition of a table or sequence.
 
-    MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: the
-    way to ours makes question marks of an emoji, and of anything under another introducer.
+    MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: on the
+    way to ours an emoji becomes a question mark, and so does anything under another introducer.
 
     Returns:
         What the server prints; bytes that are no UTF-8 as surrogate escapes.
     """
     query = f"SHOW CREATE {'SEQUENCE' if table.entry.sequence else 'TABLE'} {table.sql}"
     printed = (await session.texts(query))[0][1]
-    if "?" not in printed or not session.flavor.spoils_expressions:
-        return printed
-    await session.query("SET SESSION character_set_results = NULL")
-    as_it_is = (await session.texts(query))[0][1]
-    await session.query("SET SESSION character_set_results = utf8mb4")
-    return as_it_is
+    if "?" in printed and session.flavor.spoils_expressions:
+        await session.query("SET SESSION character_set_results = NULL")
+        printed = (await session.texts(query))[0][1]
+        await session.query("SET SESSION character_set_results = utf8mb4")
+    return without_charsets(printed) if session.flavor.repeated_charsets else printed
 
 
 async def _read_columns(
@@ -255,11 +294,13 @@ async def _read_columns(
         column = ColumnEntry(
             name=name,
             data_type=data_type.lower(),
-            column_type=column_type,
+            column_type=without_remarks(column_type),
             nullable=nullable.upper() == "YES",
             charset=charset,
             collation=collation,
             generated="VIRTUAL GENERATED" in extra or "STORED GENERATED" in extra,
+            # A period's columns say so, too; as columns with history they are loaded as they are.
+            stored="STORED GENERATED" in extra and row[9].upper() not in _PERIOD,
         )
         found[schema, table].append((column, row[9].upper()))
     return found
@@ -268,7 +309,7 @@ async def _read_columns(
 async def _read_keys(
     session: Session,
     scope: str,
-) -> Mapping[tuple[str, str], list[tuple[str, list[tuple[str, ...]]]]]:
+) -> Mapping[tuple[str, str], list[_Key]]:
     """Read unique B-tree indexes, the primary key first, each with its rows of STATISTICS."""
     rows = await session.texts(
         "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART"
@@ -286,7 +327,7 @@ def _table(
     row: Sequence[str],
     flavor: Flavor,
     columns: list[tuple[ColumnEntry, str]],
-    keys: list[tuple[str, list[tuple[str, ...]]]],
+    keys: list[_Key],
 ) -> Table:
     database, name, kind, engine, rows, size, options, comment = row
     label = f"{database}.{name}"
@@ -315,14 +356,12 @@ def _table(
         entry = _with_history(entry, columns, flavor)
     elif not sequence:
         entry = _with_key(entry, keys, partitioned="partitioned" in options)
-    if not sequence and engine in ROWLESS_ENGINES:
-        entry = replace(entry, partial=f"engine {engine} holds no rows of its own")
+    if not sequence and (engine in ROWLESS_ENGINES or shows_others(engine, options)):
+        entry = replace(entry, partial=no_rows_of(engine))
     return Table(database, entry, int(rows or 0), int(size or 0))
 
 
-def _with_key(
-    entry: TableEntry, keys: list[tuple[str, list[tuple[str, ...]]]], *, partitioned: bool
-) -> TableEntry:
+def _with_key(entry: TableEntry, keys: list[_Key], *, partitioned: bool) -> TableEntry:
     """Choose the index to cut the table by: the first whose columns all make safe bounds."""
     by_name = {column.name: column for column in entry.columns}
     for index, parts in keys:
@@ -343,9 +382,9 @@ def _with_history(
     """Include the past of a system-versioned table where it can be loaded again."""
     period = [column for column, expression in columns if expression in _PERIOD]
     if any(column.data_type == "bigint" for column in period):
-        return replace(entry, partial="history by transaction numbers cannot be loaded again")
+        return replace(entry, partial=TRANSACTION_HISTORY)
     if not flavor.history:
-        return replace(entry, partial="this server version cannot load history again")
+        return replace(entry, partial=LOST_HISTORY)
     if not period:
         return replace(entry, columns=(*entry.columns, _ROW_START, _ROW_END), history=True)
     kept = tuple(

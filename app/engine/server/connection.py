@@ -17,13 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from app.concurrency import shielded
-from app.engine.flavor import DUMP_SESSION, Flavor, flavor_of
+from app.engine.flavor import DUMP_SESSION, REFUSING_VARIABLES, Flavor, flavor_of
 from app.engine.server.address import VARIABLE, parse_address
 from app.engine.server.driver import Driver, Reply, Value
 from app.engine.server.errors import connect_error, translate
 from app.engine.server.variables import is_same, literal
 from app.engine.sql.quoting import quote, quote_text
-from app.errors import AppError, StalledError, StatementError
+from app.errors import AppError, PermissionDeniedError, StalledError, StatementError
 from app.mysql.connection import Connection, Connector
 
 
@@ -73,6 +73,7 @@ class Session:
 
         Raises:
             IncompatibleServerError: It is older than anything that is known of here.
+            PermissionDeniedError: This user may not set a variable that must be set.
             StatementError: It does not keep a variable as it was set.
         """
         async with self._guarded(redact=False, no_timeout=False):
@@ -82,15 +83,38 @@ class Session:
         known = await self._variables(listing)
         self._flavor = flavor_of(known[_VERSION])
         wanted = {name: value for name, value in state.items() if name in known}
-        assignments = ", ".join(
-            f"SESSION {name} = {literal(value)}" for name, value in wanted.items()
-        )
+        # Some of them need a right, also to be set to what they are.
+        differing = {
+            name: value for name, value in wanted.items() if not is_same(value, known[name])
+        }
         await self.query("SET NAMES utf8mb4")
-        await self.query(f"SET {assignments}")
+        await self._set(differing)
         found = await self._variables(listing)
         for name, value in wanted.items():
-            if not is_same(value, found[name]):
+            if not is_same(value, found[name]) and name not in REFUSING_VARIABLES:
                 raise StatementError(f"the server keeps {name} at {found[name]!r}", errno=0)
+
+    async def _set(self, values: Mapping[str, str]) -> None:
+        """Set variables; those that only refuse stay where this user may not set them."""
+        assignments = [f"SESSION {name} = {literal(value)}" for name, value in values.items()]
+        if not assignments:
+            return
+        try:
+            await self.query(f"SET {', '.join(assignments)}")
+        except PermissionDeniedError:  # it does not say of which
+            for name, assignment in zip(values, assignments, strict=True):
+                await self._set_or_leave(name, assignment)
+
+    async def _set_or_leave(self, name: str, assignment: str) -> None:
+        try:
+            await self.query(f"SET {assignment}")
+        except PermissionDeniedError as exc:
+            if name not in REFUSING_VARIABLES:
+                right = self.flavor.session_right or "SUPER"
+                raise PermissionDeniedError(
+                    f"the database user may not set {name} for its session",
+                    hint=f"GRANT {right} ON *.* to this user, or set {name} for the whole server.",
+                ) from exc
 
     async def _variables(self, listing: str) -> dict[str, str]:
         return {row[0]: row[1] for row in await self.texts(listing)}
@@ -172,15 +196,22 @@ class Session:
             StatementError: It was refused, or taken with a warning.
         """
         reply = await self.query(sql, redact=redact, no_timeout=no_timeout)
-        if reply.warnings:
-            code, text = (await self.warnings())[0]
+        if reply.warnings and (found := await self.warnings()):
+            code, text = found[0]
             detail = "" if redact else f": {text}"
             raise StatementError(f"the server warned with {code}{detail}", errno=code)
         return reply.affected
 
     async def warnings(self) -> list[tuple[int, str]]:
-        """Return code and text of what the last statement warned about."""
-        return [(int(row[1]), row[2]) for row in await self.texts("SHOW WARNINGS")]
+        """
+        Read what the last statement warned about.
+
+        Returns:
+            Code and text of each, without deprecations; the server keeps the first 1024, so rows are
+            proven by what is read back, not by these.
+        """
+        found = [(int(row[1]), row[2]) for row in await self.texts("SHOW WARNINGS")]
+        return [(code, text) for code, text in found if code not in self.flavor.deprecations]
 
     async def texts(self, sql: str) -> list[tuple[str, ...]]:
         """

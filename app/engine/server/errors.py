@@ -7,6 +7,8 @@ key" shows a value.
 
 import re
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pymysql.err
@@ -43,19 +45,42 @@ _DENIED: Final = frozenset({1044, 1045, 1095, 1142, 1143, 1227, 1370, 1419, 1698
 # log and log_bin_trust_function_creators is off.
 _UNSAFE_FUNCTION: Final = 1418
 _NO_TRUST: Final = 1419
+# Errors of the server; those of the client begin at 2000.
+_SERVERS_OWN: Final = frozenset({*range(1000, 2000), *range(3000, 5000)})
+# What is said in the place of the server's words, where those may hold row data.
+# Sources: dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html,
+# mariadb.com/kb/en/mariadb-error-code-reference; below 1000, include/my_base.h of the server.
 _MEANINGS: Final = {
+    182: "a document id of its full-text index is out of order",
+    1022: "a duplicate key",
+    1026: "a file could not be written",
+    1030: "the storage engine failed; the server's error log says why",
+    1034: "its index file is damaged",
+    1036: "the table is read-only",
     1048: "a NULL in a NOT NULL column",
     1062: "a duplicate key",
     1114: "the table is full",
+    1118: "a row is too large for this table",
     1153: "a packet is larger than max_allowed_packet",
+    1194: "the table is marked as crashed",
+    1195: "the table is marked as crashed, and could not be repaired",
     1205: "a lock was not granted in time",
     1213: "a deadlock",
     1264: "a number is out of range",
+    1292: "a value does not fit its type",
     1300: "an invalid character string",
+    1364: "a column without a default got no value",
     1366: "a value does not fit its column",
     1406: "a value is too long for its column",
+    1451: "a row is still referred to by a foreign key",
     1452: "a foreign key has no parent",
     1526: "no partition for a row",
+    1690: "a number is out of range",
+    1748: "a row does not belong into its partition",
+    1814: "the table's file was discarded",
+    1932: "the storage engine does not know the table",
+    3140: "invalid JSON",
+    3819: "a check constraint failed",
     4025: "a check constraint failed",
 }
 # `SELECT command denied to user 'u'@'h' for table `d`.`t``; older servers quote with apostrophes.
@@ -90,8 +115,14 @@ def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
         1040: "too many connections",
         1226: f"{login!r} has used up a resource limit",
         1130: "this host is not allowed to connect",
+        1820: f"the password of {login!r} has expired",
+        1862: f"the password of {login!r} has expired",
+        3118: f"the account {login!r} is locked",
+        4151: f"the account {login!r} is locked",
     }
     reason = reasons.get(number) or network_reason(cause)
+    if number not in reasons and number in _SERVERS_OWN:
+        reason = f"the server refuses the login ({number})"
     return ConnectionFailedError(
         f"{where}: {reason}",
         hint="Check BACKSTAY_DATABASE_URL, and that the server runs; 'backstay doctor' looks closer.",
@@ -133,8 +164,22 @@ def translate(exc: BaseException, *, redact: bool = False) -> AppError:
         return PermissionDeniedError(text, hint=TRUST_HINT if number == _NO_TRUST else _grant(text))
     if number == _UNSAFE_FUNCTION:
         return StatementError(f"error {number}: {text}", errno=number, hint=TRUST_HINT)
-    meaning = _MEANINGS.get(number, "see the server's error list")
+    meaning = _MEANINGS.get(number, f"'perror {number}' on the server's machine says what it means")
     return StatementError(f"error {number}: {meaning if redact else text}", errno=number)
+
+
+@contextmanager
+def about(label: str) -> Iterator[None]:
+    """
+    Name what a statement was about; the server's own words often do not.
+
+    Raises:
+        StatementError: With the name before the server's words.
+    """
+    try:
+        yield
+    except StatementError as exc:
+        raise StatementError(f"{label}: {exc}", errno=exc.errno, hint=exc.hint) from exc
 
 
 def _broken(exc: BaseException) -> ConnectionLostError:

@@ -14,7 +14,7 @@ from typing import Final
 from app.engine.flavor import Flavor
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote, quote_text
-from app.errors import PermissionDeniedError
+from app.errors import PermissionDeniedError, StatementError
 
 
 _NAME = r"(?:`(?:[^`]|``)*`|\*)"
@@ -28,12 +28,10 @@ _ON_COLUMNS: Final = re.compile(r"[A-Z ]+\((?:`(?:[^`]|``)*`|[^`)])*\)")
 _WILDCARDS: Final = {"_": ".", "%": ".*"}
 # Needed on each database that is backed up. LOCK TABLES only for engines without transactions.
 _BACKUP_RIGHTS: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
-# Better to have: without RELOAD the snapshot falls to a lower rung.
-_BACKUP_WISHES: Final = ("RELOAD", "BINLOG MONITOR", "PROCESS")
 # With any of these on a database the names of its routines can be seen; a hidden body is then noticed.
 _ROUTINE_RIGHTS: Final = ("EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE")
-# MySQL knows it as SUPER.
-_SKIP_LOG_RIGHT: Final = "BINLOG ADMIN"
+# The server asks nobody for rights, and does not know any.
+_SKIP_GRANT_TABLES: Final = 1290
 _MERGE_RIGHTS: Final = ("UPDATE", "DELETE")
 # SUPER is not enough for it.
 _SYSTEM_USER: Final = "SYSTEM_USER"
@@ -106,7 +104,7 @@ class Grants:
 
 async def read_grants(session: Session) -> Grants:
     """Read the grants of the current user."""
-    rows = await session.texts("SHOW GRANTS")
+    rows = await _show_grants(session)
     user = await session.scalar("SELECT CURRENT_USER()")
     name, _, host = user.rpartition("@")
     by_scope: dict[str, frozenset[str]] = {}
@@ -120,6 +118,15 @@ async def read_grants(session: Session) -> Grants:
         scope = found["scope"]
         by_scope[scope] = by_scope.get(scope, frozenset()) | rights - {""}
     return Grants(f"{quote_text(name)}@{quote_text(host)}", session.flavor, by_scope)
+
+
+async def _show_grants(session: Session) -> list[tuple[str, ...]]:
+    try:
+        return await session.texts("SHOW GRANTS")
+    except StatementError as exc:
+        if exc.errno != _SKIP_GRANT_TABLES:
+            raise
+        return [("GRANT ALL PRIVILEGES ON *.* TO ``@``",)]
 
 
 def missing_for_backup(
@@ -147,11 +154,10 @@ def missing_for_backup(
                 found.append(_missing(grants, right, f"{quote(database)}.*"))
     if not only_tables:
         found += _missing_for_routines(grants, databases)
-    for right in _BACKUP_WISHES:
-        known = right != "BINLOG MONITOR" or grants.flavor.vendor == "mariadb"
-        # MySQL's and older MariaDB's name for BINLOG MONITOR.
+    for right in grants.flavor.snapshot_rights:
+        # Older MariaDB's name for BINLOG MONITOR.
         alias = right == "BINLOG MONITOR" and grants.allows("REPLICATION CLIENT")
-        if known and not alias and not grants.allows(right):
+        if not alias and not grants.allows(right):
             found.append(_missing(grants, right, "*.*", required=False))
     return found
 
@@ -250,12 +256,23 @@ def missing_on_children(grants: Grants, databases: Iterable[str]) -> list[Missin
 
 def may_skip_log(grants: Grants) -> bool:
     """Tell whether this user may keep statements out of the binary log."""
-    return any(grants.allows(right) for right in (_SKIP_LOG_RIGHT, "SUPER"))
+    return any(grants.allows(right) for right in grants.flavor.skip_log_rights)
 
 
 def missing_to_skip_log(grants: Grants) -> list[Missing]:
     """Find what keeps this user from leaving statements out of the binary log."""
-    return [] if may_skip_log(grants) else [_missing(grants, _SKIP_LOG_RIGHT, "*.*")]
+    if may_skip_log(grants):
+        return []
+    return [_missing(grants, grants.flavor.skip_log_rights[0], "*.*")]
+
+
+def missing_for_session(grants: Grants) -> list[Missing]:
+    """Find what would let a load switch off the rules by which a server refuses definitions."""
+    right = grants.flavor.session_right
+    rights = (right, "SYSTEM_VARIABLES_ADMIN", "SUPER")
+    if not right or any(grants.allows(held) for held in rights):
+        return []
+    return [_missing(grants, right, "*.*", required=False)]
 
 
 def require(missing: Sequence[Missing]) -> None:

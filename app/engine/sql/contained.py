@@ -36,6 +36,8 @@ MAKES: Final = {
     StatementKind.EVENT: frozenset({ObjectKind.EVENT}),
     StatementKind.ENABLE_EVENT: frozenset({ObjectKind.EVENT}),
 }
+LONG_AGO: Final = "SET SESSION timestamp = 1"
+NOW: Final = "SET SESSION timestamp = DEFAULT"
 VIEW_PLACEHOLDER: Final = "CREATE OR REPLACE VIEW "
 _NAME: Final = r"`(?:[^`]|``)+`"
 _MODE: Final = r"'(?P<mode>\w*(?:,\w+)*)'"
@@ -47,6 +49,7 @@ _SESSION_FORMS: Final = (
         rf" collation_connection = (?P<collation>\w+)(?:, {_ZONE})?",
         re.ASCII,
     ),
+    re.compile(rf"{LONG_AGO}|{NOW}"),
     re.compile(r"ALTER DATABASE COLLATE = '(?P<database>\w+)'", re.ASCII),
 )
 _DROP: Final = re.compile(
@@ -137,6 +140,13 @@ def contain(statements: Iterable[SavedStatement], source: str) -> Contained:
         UnsupportedObjectError: One is not in the form that its kind has in our files.
     """
     return _Containment(source).read(statements)
+
+
+def or_replace(sql: str) -> str:
+    """Return the CREATE of a routine, or what executes it from a variable, as CREATE OR REPLACE."""
+    if sql == _EXECUTE:
+        return f"EXECUTE IMMEDIATE CONCAT('CREATE OR REPLACE', SUBSTRING(@backstay_sql, {len('CREATE ')}))"
+    return f"CREATE OR REPLACE {sql.removeprefix('CREATE ')}"
 
 
 class _Containment:

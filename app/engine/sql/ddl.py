@@ -7,7 +7,7 @@ the text without knowing what is quoted.
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,9 +21,10 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
+_SAID_TWICE: Final = re.compile(r" CHARACTER SET (\w+)(?= COLLATE \1_)")
 _OTHER_TABLES: Final = re.compile(r"\b(?:SELECT|TABLE|LIKE)\b")
-_SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
-_DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY=\Z")
+# Partitions print it with blanks.
+_DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY ?= ?\Z")
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
 _ESCAPES: Final = str.maketrans(
     {"\\": "\\\\", "'": "''", "\n": "\\n", "\r": "\\r", "\0": "\\0"},
@@ -31,9 +32,8 @@ _ESCAPES: Final = str.maketrans(
 _ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
 _ESCAPE: Final = re.compile(r"\\.|''", re.DOTALL)
 _UNESCAPES: Final = {r"\n": "\n", r"\r": "\r", r"\0": "\0", r"\Z": "\x1a", r"\t": "\t"}
-_EVENT_STATUS: Final = re.compile(
-    r"( ON COMPLETION (?:NOT )?PRESERVE )(ENABLE|DISABLE ON (?:SLAVE|REPLICA)|DISABLE)\b",
-)
+_REMARK: Final = " /* "
+_INDEX: Final = re.compile(r"(?:[A-Z]+ )?KEY ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,14 @@ class StagedTable:
         indexes: `ADD ...` clauses for one ALTER TABLE.
         fulltext: `ADD ...` clauses, one ALTER TABLE each, because InnoDB builds one at a time.
         has_counter: Whether a column is AUTO_INCREMENT.
+        has_stored: Whether the values of a generated column are stored.
     """
 
     create: str
     indexes: tuple[str, ...]
     fulltext: tuple[str, ...]
     has_counter: bool
+    has_stored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +95,6 @@ def unqualify(sql: str, database: str) -> str:
     return "".join(kept)
 
 
-def has_sequences(sql: str) -> bool:
-    """Tell whether a default of a CREATE TABLE asks a sequence for a value."""
-    return any(part.endswith(_SEQUENCE_CALLS) for part in tokens(sql) if part[0] not in "'\"`")
-
-
-def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
-    """Qualify the sequences of `nextval()` and the like that are not among a schema's own."""
-    parts = tokens(sql)
-    for index in range(len(parts) - 3):
-        name = parts[index + 2]
-        calls = parts[index].endswith(_SEQUENCE_CALLS) and parts[index + 1] == "("
-        is_bare = name[0] == "`" and not parts[index + 3].startswith(".")
-        if calls and is_bare and _unquoted_name(name) not in own:
-            parts[index + 2] = f"{quote(database)}.{name}"
-    return "".join(parts)
-
-
 def fingerprint(sql: str, database: str) -> str:
     """Digest what SHOW CREATE prints, equal under another database name, counter and directory."""
     plain = unqualify(without_directories(sql), database)
@@ -122,9 +107,42 @@ def fingerprint(sql: str, database: str) -> str:
     return hashlib.sha256(narrow.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def table_fingerprint(sql: str, database: str) -> str:
+    """Digest a CREATE TABLE in the same way, and without what the server only remarks."""
+    return fingerprint(without_remarks(sql), database)
+
+
+def without_remarks(sql: str) -> str:
+    """
+    Drop the comments that SHOW CREATE TABLE prints by itself.
+
+    They tell of temporal columns in the format of an old version, and of options that no engine knows.
+
+    Returns:
+        The statement without them; no server would make them again from it.
+    """
+    if _REMARK not in sql:
+        return sql
+    kept: list[str] = []
+    inside = False
+    for part in tokens(sql):
+        rest = part
+        while rest and rest[0] not in "'\"`":
+            if inside:
+                _, end, rest = rest.partition("*/")
+                inside = not end
+            else:
+                before, begin, rest = rest.partition(_REMARK)
+                kept.append(before)
+                inside = bool(begin)
+        if not inside:
+            kept.append(rest)
+    return "".join(kept)
+
+
 def without_directories(sql: str) -> str:
     """Drop DATA DIRECTORY and INDEX DIRECTORY: they write outside of the server's own directory."""
-    if " DIRECTORY=" not in sql:
+    if " DIRECTORY" not in sql:
         return sql
     kept: list[str] = []
     for part in tokens(sql):
@@ -138,6 +156,21 @@ def without_directories(sql: str) -> str:
 def is_text(sql: str) -> bool:
     """Tell whether a statement holds no bytes that are no UTF-8."""
     return sql.isascii() or not _ESCAPED_BYTE.search(sql)
+
+
+def without_charsets(sql: str) -> str:
+    """
+    Drop a column's character set where the collation behind it names it too.
+
+    MySQL prints it for a column that was made with an explicit collation, and not for one that got the
+    table's: the same definition comes out otherwise once it was loaded.
+
+    Returns:
+        The same definition.
+    """
+    if " CHARACTER SET " not in sql:
+        return sql
+    return "".join(part if part[0] in "'\"`" else _SAID_TWICE.sub("", part) for part in tokens(sql))
 
 
 def utf8_only(sql: str) -> str:
@@ -165,19 +198,7 @@ def _unquoted(part: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def disabled_event(sql: str) -> tuple[str, bool]:
-    """Return a CREATE EVENT that does not fire yet, and whether it was enabled."""
-    parts = tokens(sql)
-    for index, part in enumerate(parts):
-        if part[0] not in "'\"`" and (found := _EVENT_STATUS.search(part)):
-            if found[2] != "ENABLE":
-                return sql, False
-            parts[index] = part[: found.start(2)] + "DISABLE" + part[found.end(2) :]
-            return "".join(parts), True
-    return sql, False
-
-
-def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
+def staged(sql: str, *, defer_indexes: bool, unique_too: bool = False) -> StagedTable:
     """
     Take a CREATE TABLE apart for loading.
 
@@ -185,6 +206,7 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         sql: From SHOW CREATE TABLE.
         defer_indexes: Whether secondary indexes are built after the data. Unique ones only when
             there is a primary key, and never one that an AUTO_INCREMENT column needs.
+        unique_too: Whether unique ones are deferred in any case.
 
     Returns:
         All parts but the foreign keys; executed in order they make the table of `sql` without them.
@@ -198,12 +220,13 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
     counter = next((_first_name(item) for item in items if _is_counter(item)), None)
     kept: list[str] = []
     groups: dict[str, list[str]] = {"KEY": [], "FULLTEXT": []}
-    for item in items:
-        group = _group(item, unique=has_primary)
-        needed = counter is not None and group == "KEY" and _leads_with(item, counter)
+    needed = _needed_at_once(items, counter)
+    for index, item in enumerate(items):
+        group = _group(item, unique=has_primary or unique_too)
         if group == "FOREIGN":
             continue
-        if group is not None and defer_indexes and not needed:
+        is_needed = group == "KEY" and index <= needed[_is_unique(item)]
+        if group is not None and defer_indexes and not is_needed:
             groups[group].append(f"ADD {item}")
         else:
             kept.append(item)
@@ -213,7 +236,25 @@ def staged(sql: str, *, defer_indexes: bool) -> StagedTable:
         indexes=tuple(groups["KEY"]),
         fulltext=tuple(groups["FULLTEXT"]),
         has_counter=counter is not None,
+        has_stored=any(item.startswith("`") and _says(item, " STORED") for item in items),
     )
+
+
+def _needed_at_once(items: Sequence[str], counter: str | None) -> dict[bool, int]:
+    """
+    Find the last index that must be there before the rows, as must those before it, or their order changes.
+
+    Returns:
+        Its place among the items, for unique indexes and for others; -1 when there is none.
+    """
+    led = [index for index, item in enumerate(items) if counter and _leads_with(item, counter)]
+    needed = {True: -1, False: -1}
+    if led and not items[led[0]].startswith("PRIMARY KEY"):
+        needed[_is_unique(items[led[0]])] = led[0]
+    for index, item in enumerate(items):
+        if item.startswith("VECTOR KEY "):
+            needed[False] = max(needed[False], index)
+    return needed
 
 
 def _require_own(items: Sequence[str], tail: str) -> None:
@@ -231,40 +272,9 @@ def _require_own(items: Sequence[str], tail: str) -> None:
         )
 
 
-def foreign_keys(sql: str) -> list[tuple[str, str]]:
-    """Return the foreign keys of a CREATE TABLE: name, and what is printed from `FOREIGN KEY` on."""
-    found = []
-    for item in split_items(sql)[1]:
-        if _group(item, unique=False) == "FOREIGN":
-            parts = tokens(item)
-            found.append((_unquoted_name(parts[1]), "".join(parts[2:]).lstrip()))
-    return found
-
-
-def foreign_key_columns(clause: str) -> tuple[list[str], list[str]]:
-    """Return the quoted columns of child and parent of a `FOREIGN KEY ...` clause."""
-    head, _, tail = _referenced(clause)
-    own = [part for part in tokens(head) if part.startswith("`")]
-    rest = tokens(tail)
-    return own, [part for part in rest[: rest.index(")")] if part.startswith("`")]
-
-
-def with_parent(clause: str, database: str, table: str) -> str:
-    """Replace what a `FOREIGN KEY ...` clause refers to by a qualified name."""
-    head, parent, tail = _referenced(clause)
-    del parent
-    return f"{head}{quote(database)}.{quote(table)}{tail}"
-
-
-def parent_of(clause: str) -> tuple[str, str]:
-    """Return database and table that a `FOREIGN KEY ...` clause refers to; no database = its own."""
-    names = [_unquoted_name(part) for part in _referenced(clause)[1]]
-    return ("", names[0]) if len(names) == 1 else (names[0], names[1])
-
-
 def column_texts(sql: str, column: str) -> ColumnTexts:
     """Find the texts in the definition of one column of a CREATE TABLE."""
-    parts = tokens(_column_item(sql, column))
+    parts = tokens(column_item(sql, column))
     labels, default = _places(parts)
     return ColumnTexts(
         labels=tuple(parts[place][1:-1] for place in labels),
@@ -274,35 +284,28 @@ def column_texts(sql: str, column: str) -> ColumnTexts:
 
 def with_labels(sql: str, column: str, labels: Sequence[str]) -> str:
     """Replace the labels of an ENUM or SET column, as many as there are."""
-    item = _column_item(sql, column)
+    item = column_item(sql, column)
     parts = tokens(item)
     for place, label in zip(_places(parts)[0], labels, strict=True):
-        parts[place] = _printed(label)
+        parts[place] = printed(label)
     return sql.replace(item, "".join(parts), 1)
 
 
 def with_default(sql: str, column: str, default: str) -> str:
     """Replace the plain DEFAULT of a column."""
-    item = _column_item(sql, column)
+    item = column_item(sql, column)
     parts = tokens(item)
-    parts[_places(parts)[1]] = _printed(default)
+    parts[_places(parts)[1]] = printed(default)
     return sql.replace(item, "".join(parts), 1)
 
 
-def _referenced(clause: str) -> tuple[str, list[str], str]:
-    """Split a `FOREIGN KEY ...` clause into what is before its parent, the parent, and the rest."""
-    parts = tokens(clause)
-    begin = next(index for index, part in enumerate(parts) if part.endswith("REFERENCES ")) + 1
-    end = begin + (3 if parts[begin + 1] == "." else 1)
-    names = [part for part in parts[begin:end] if part != "."]
-    return "".join(parts[:begin]), names, "".join(parts[end:])
-
-
-def _unquoted_name(part: str) -> str:
+def unquoted_name(part: str) -> str:
+    """Return what a quoted name says."""
     return part[1:-1].replace("``", "`")
 
 
-def _column_item(sql: str, column: str) -> str:
+def column_item(sql: str, column: str) -> str:
+    """Return the definition of one column of a CREATE TABLE; empty when there is none."""
     prefix = f"{quote(column)} "
     return next((item for item in split_items(sql)[1] if item.startswith(prefix)), "")
 
@@ -324,7 +327,7 @@ def _places(parts: Sequence[str]) -> tuple[list[int], int]:
     return labels, default
 
 
-def _printed(text: str) -> str:
+def printed(text: str) -> str:
     """Quote a text as SHOW CREATE does."""
     return f"'{text.translate(_ESCAPES)}'"
 
@@ -355,19 +358,31 @@ def split_items(sql: str) -> tuple[str, list[str], str]:
 
 
 def _group(item: str, *, unique: bool) -> str | None:
-    if item.startswith("KEY ") or (unique and item.startswith("UNIQUE KEY ")):
+    if item.startswith(("KEY ", "SPATIAL KEY ")) or (unique and _is_unique(item)):
         return "KEY"
     if item.startswith("FULLTEXT KEY "):
         return "FULLTEXT"
-    if item.startswith("CONSTRAINT ") and tokens(item)[2].startswith(" FOREIGN KEY"):
+    if is_foreign_key(item):
         return "FOREIGN"
     return None
 
 
+def is_foreign_key(item: str) -> bool:
+    """Tell whether an item of a CREATE TABLE is a foreign key."""
+    return item.startswith("CONSTRAINT ") and tokens(item)[2].startswith(" FOREIGN KEY")
+
+
+def _is_unique(item: str) -> bool:
+    return item.startswith("UNIQUE KEY ")
+
+
 def _is_counter(item: str) -> bool:
-    return item.startswith("`") and any(
-        " AUTO_INCREMENT" in part for part in tokens(item) if part[0] not in "'\"`"
-    )
+    return item.startswith("`") and _says(item, " AUTO_INCREMENT")
+
+
+def _says(item: str, word: str) -> bool:
+    """Tell whether a word stands in an item outside of names and texts."""
+    return word in item and any(word in part for part in tokens(item) if part[0] not in "'\"`")
 
 
 def _first_name(item: str) -> str:
@@ -375,5 +390,7 @@ def _first_name(item: str) -> str:
 
 
 def _leads_with(item: str, name: str) -> bool:
+    if not _INDEX.match(item):
+        return False
     parts = tokens(item)
     return "(" in parts and parts[parts.index("(") + 1] == name

@@ -17,7 +17,7 @@ from app.errors import UnsupportedObjectError
 
 # QUOTE() escapes this character always, so in a result it can only be the separator of two rows.
 SEPARATOR: Final = b"\x1a"
-_SEPARATOR_SQL: Final = "X'1A'"
+SEPARATOR_SQL: Final = "X'1A'"
 ROW_JOIN: Final = b"),\n("
 _BINARY: Final = "CAST('' AS BINARY)"
 
@@ -259,6 +259,24 @@ def stream_rows(columns: Sequence[ColumnEntry], flavor: Flavor, *, as_hex: bool)
     return found
 
 
+def stored_row(columns: Sequence[ColumnEntry], flavor: Flavor) -> str:
+    """
+    Format what a row holds in stored generated columns, for a digest.
+
+    Returns:
+        An expression for one text; empty without such columns.
+    """
+    if not columns:
+        return ""
+    texts = []
+    for column in columns:
+        try:
+            texts.append(literal(column, flavor))
+        except UnsupportedObjectError:  # nothing has to load it
+            texts.append(f"IFNULL(HEX({quote(column.name)}), 'NULL')")
+    return fast_row(texts)
+
+
 def row(expressions: Sequence[str]) -> str:
     """
     Format one row.
@@ -287,13 +305,26 @@ def fast_row(expressions: Sequence[str]) -> str:
     return f"CONCAT_WS(_binary',', {', '.join(expressions)})" if expressions else _BINARY
 
 
-def chunk(row_expression: str, source: str, *, order: str = "") -> str:
-    """Return the query for one chunk: the number of rows, and their text with separators."""
+def chunk(
+    select: str, row_expression: str, source: str, *, order: str = "", stored: str = ""
+) -> str:
+    """
+    Return the query for one chunk.
+
+    Args:
+        select: SELECT, with what belongs behind it.
+        row_expression: Text of a row.
+        source: What follows FROM.
+        order: ORDER BY list; empty where the source is in order.
+        stored: Text of what a row holds in stored generated columns; may be empty.
+
+    Returns:
+        A query for the number of rows, their text with separators, and the digest of `stored`.
+    """
     ordered = f" ORDER BY {order}" if order else ""
-    return (
-        f"SELECT COUNT(*), GROUP_CONCAT({row_expression}{ordered} SEPARATOR {_SEPARATOR_SQL}) "
-        f"FROM {source}"
-    )
+    tail = f"{ordered} SEPARATOR {SEPARATOR_SQL})"
+    digest = f"SHA2(GROUP_CONCAT({stored}{tail}, 256)" if stored else "''"
+    return f"{select} COUNT(*), GROUP_CONCAT({row_expression}{tail}, {digest} FROM {source}"
 
 
 def insert_head(table: str, columns: Sequence[ColumnEntry]) -> bytes:

@@ -11,13 +11,17 @@ from app.engine.sql.quoting import quote
 _SESSION: Final = (
     b"SET NAMES utf8mb4, SESSION time_zone = '+00:00', SESSION foreign_key_checks = 0,"
     b" SESSION unique_checks = 0, SESSION sql_mode ="
-    b" 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION';\n"
+    b" 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION',"
+    b" SESSION div_precision_increment = 4, SESSION default_week_format = 0,"
+    b" SESSION lc_time_names = 'en_US';\n"
     b"/*M! SET SESSION check_constraint_checks = 0 */;\n"
 )
 _HISTORY: Final = b"/*M!101100 SET SESSION system_versioning_insert_history = 1 */;\n"
 
 
-def member_prelude(database: str, *, single: bool, history: bool = False) -> list[Statement]:
+def member_prelude(
+    database: str, *, single: bool, history: bool = False, settings: str = ""
+) -> list[Statement]:
     """
     Begin a member.
 
@@ -25,6 +29,7 @@ def member_prelude(database: str, *, single: bool, history: bool = False) -> lis
         database: Which one the member belongs to.
         single: Whether the file holds one database and so does not name it.
         history: Whether the member holds row versions of the past.
+        settings: What else its session needs, a SET without a terminator; may be empty.
 
     Returns:
         Statements for the mysql client; a load by this program passes them over.
@@ -33,6 +38,8 @@ def member_prelude(database: str, *, single: bool, history: bool = False) -> lis
         [] if single else [Statement(StatementKind.DATABASE, f"USE {quote(database)};\n".encode())]
     )
     text = _SESSION + _HISTORY if history else _SESSION
+    if settings:
+        text += f"{settings};\n".encode()
     return [*use, Statement(StatementKind.TEXT, text)]
 
 

@@ -1,5 +1,7 @@
 """Names and texts as SQL: pure text, no I/O."""
 
+from collections.abc import Iterable
+
 from sqlalchemy.dialects import mysql
 
 
@@ -19,6 +21,24 @@ def quote(name: str) -> str:
 def quote_text(text: str) -> str:
     """Quote a string literal for a session without NO_BACKSLASH_ESCAPES."""
     return f"'{text.translate(_ESCAPES)}'"
+
+
+def same_name(column: str, name: str) -> str:
+    """Return a condition for one name in a column of information_schema."""
+    return same_names(column, (name,))
+
+
+def same_names(column: str, names: Iterable[str]) -> str:
+    """
+    Compare a column of information_schema with some names, at least one.
+
+    Its own comparisons ignore case and accents: to them `Shop` is `shop`, and `cafe` is `café`.
+
+    Returns:
+        A condition; the plain comparison is in it because the server opens only what that names.
+    """
+    texts = ", ".join(map(quote_text, names))
+    return f"({column} IN ({texts}) AND CAST({column} AS BINARY) IN ({texts}))"
 
 
 def qualified(database: str, name: str) -> str:

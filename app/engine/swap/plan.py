@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.domain.restores.journal import ForeignKey, ObjectSet, SchemaSwap
-from app.engine.load.objects import drop_object, read_live_objects, unwanted_objects
+from app.engine.load.objects import drop_object, grants_on, read_live_objects, unwanted_objects
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import exists, list_tables
 from app.engine.schema.objects import list_views, read_trigger_tables
@@ -95,6 +95,8 @@ async def _plan(session: Session, draft: SwapDraft) -> SchemaSwap:
         present = await read_live_objects(session, draft.target, scope)
     if not wanted.collation:  # what stays as it is must be known where it changes for a moment
         wanted = replace(wanted, charset=present.charset, collation=present.collation)
+    kept = grants_on(wanted.entries, present.grants)
+    wanted = replace(wanted, grants=tuple(dict.fromkeys((*wanted.grants, *kept))))
     unwanted = draft.unwanted
     if unwanted is None:
         unwanted = unwanted_objects(present.entries, wanted.entries)

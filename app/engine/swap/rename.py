@@ -22,7 +22,7 @@ from app.engine.schema.databases import list_tables
 from app.engine.schema.objects import read_trigger_tables
 from app.engine.server.connection import Session
 from app.engine.server.grants import read_grants
-from app.engine.sql.quoting import qualified, quote, quote_text
+from app.engine.sql.quoting import qualified, quote, quote_text, same_name
 from app.errors import (
     AlreadyRunningError,
     IncompatibleServerError,
@@ -256,7 +256,7 @@ async def repoint_defaults(session: Session, swap: SchemaSwap) -> None:
     }
     rows = await session.texts(
         "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS"
-        f" WHERE TABLE_SCHEMA = {quote_text(swap.target)}"
+        f" WHERE {same_name('TABLE_SCHEMA', swap.target)}"
         " AND COLUMN_DEFAULT RLIKE '(next|last|set)val[(]'"
     )
     incoming = set(swap.incoming)

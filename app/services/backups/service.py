@@ -16,24 +16,34 @@ from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.backup import BackupFilter, BackupRequest
 from app.domain.backups.catalogue import BackupPage, Survey
 from app.domain.backups.check_notes import Check, VerifyLevel, VerifyReport
-from app.domain.backups.manifest import Codec, DatabaseEntry, Manifest, MemberKind, OptionsEntry
+from app.domain.backups.manifest import (
+    COVERS,
+    Codec,
+    DatabaseEntry,
+    Manifest,
+    MemberKind,
+    OptionsEntry,
+)
 from app.domain.ids import BackupId, new_backup_id, parse_backup_id
 from app.domain.ports import Clock, Statement
 from app.domain.restores.proofs import proven_at
 from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
-from app.engine.dump.dump import Dump, DumpPlan
+from app.engine.dump.dump import Dump, DumpPlan, choose
 from app.engine.dump.snapshot import Snapshot, open_snapshot
-from app.engine.schema.databases import read_schemas
+from app.engine.flavor import VIRTUAL_SCHEMAS
+from app.engine.schema.databases import folds_names, list_strays, read_schemas
 from app.engine.schema.table_ids import find_missed, read_new
-from app.engine.schema.tables import TableRef, choose, read_refs, read_server, read_tables
+from app.engine.schema.tables import TableRef, read_refs, read_tables
 from app.engine.server.connection import Server, Session
+from app.engine.server.description import read_server
 from app.engine.server.grants import missing_for_backup, read_grants, require
 from app.engine.sql.patterns import matches
 from app.engine.sql.preludes import header
 from app.errors import (
     BackupNotFoundError,
     IntegrityError,
+    InvalidRequestError,
     SnapshotError,
     StorageError,
 )
@@ -195,7 +205,7 @@ class BackupService:
 
     async def _attempt(self, request: BackupRequest, progress: Progress) -> Manifest:
         began_at, began = self._clock.now(), self._clock.monotonic()
-        names = await self._names(request)
+        names, request = await self._names(request)
         await asyncio.to_thread(self._prepare_directory)  # not for a server that does not answer
         newest = await asyncio.to_thread(self._catalogue.newest_id)
         backup_id = new_backup_id(began_at, newest)
@@ -227,14 +237,17 @@ class BackupService:
                     duration=lambda: round(self._clock.monotonic() - began, 3),
                 )
 
-    async def _names(self, request: BackupRequest) -> Sequence[str]:
+    async def _names(self, request: BackupRequest) -> tuple[Sequence[str], BackupRequest]:
         """Find the databases that are meant, and refuse when a privilege for them is missing."""
         wanted = self._wanted(request)
+        _refuse_virtual(wanted)
         async with self._server.session() as session:
             names = [schema.name for schema in await read_schemas(session, wanted)]
             grants = await read_grants(session)
+            if await folds_names(session):
+                request = request.in_lower_case()
         require(missing_for_backup(grants, names, only_tables=bool(request.tables)))
-        return names
+        return names, replace(request, databases=tuple(names) if wanted else ())
 
     def _wanted(self, request: BackupRequest) -> tuple[str, ...]:
         """Return the names that are asked for, by the request or the address; empty = all."""
@@ -263,6 +276,7 @@ class BackupService:
     ) -> DumpPlan:
         """Read what there is at the snapshot's point."""
         schemas = await read_schemas(session, names) if names else []
+        every = not self._wanted(request)
         tables = await read_tables(
             session, names, lambda ref: _is_wanted(request, ref.database, ref.name)
         )
@@ -274,6 +288,7 @@ class BackupService:
             exclude=request.exclude_tables,
             chunk_bytes=request.chunk_bytes,
             accounts=request.accounts,
+            strays=await list_strays(session, names, every=every),
         )
 
     async def _draft(
@@ -316,7 +331,17 @@ class BackupService:
             raw_size=0,
             size=0,
             checksum="",
+            covers=COVERS,
         )
+
+
+def _refuse_virtual(names: Sequence[str]) -> None:
+    for name in names:
+        if name.lower() in VIRTUAL_SCHEMAS:
+            raise InvalidRequestError(
+                f"{name!r} holds nothing of its own: the server shows there what it knows",
+                hint="Back up the databases themselves.",
+            )
 
 
 def _is_wanted(request: BackupRequest, database: str, name: str) -> bool:

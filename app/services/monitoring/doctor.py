@@ -12,13 +12,19 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.control.database import ControlDatabase
 from app.domain.monitoring import CheckState, DoctorCheck
 from app.domain.restores.journal import Journal
-from app.engine.schema.databases import list_scratch, read_schemas, scratch_pattern
+from app.engine.schema.databases import (
+    has_events,
+    list_scratch,
+    read_schemas,
+    scratch_pattern,
+)
 from app.engine.server.address import VARIABLE
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import (
     Missing,
     missing_for_backup,
     missing_for_restore,
+    missing_for_session,
     missing_in_scratch,
     read_grants,
 )
@@ -89,6 +95,7 @@ class DoctorService:
                 checks.append(encryption_check(session.channel, session.was_remembered))
                 checks.append(await _binlog_check(session))
                 checks.append(await _packet_check(session))
+                checks += await _events_check(session)
                 names = (self._server.database,) if self._server.database else ()
                 databases = [schema.name for schema in await read_schemas(session, names)]
                 checks += await _rights_checks(session, databases)
@@ -160,18 +167,17 @@ async def _rights_checks(session: Session, databases: Sequence[str]) -> list[Doc
     backup = missing_for_backup(grants, databases)
     required = [right for right in backup if right.required]
     optional = [right for right in backup if not right.required]
+    scratch = {f"{name}__bk_new_": scratch_pattern(name) for name in databases}
+    restore = [*missing_for_restore(grants, databases), *missing_in_scratch(grants, scratch)]
+    strict = missing_for_session(grants)
+    refused = "a restore cannot make tables that the server's strict modes refuse"
     return [
         _backup_rights(required, databases),
         _rights("snapshot rights", optional, "a backup then uses a slower or weaker snapshot"),
         _rights(
             "restore rights",
-            [
-                *missing_for_restore(grants, databases),
-                *missing_in_scratch(
-                    grants, {f"{name}__bk_new_": scratch_pattern(name) for name in databases}
-                ),
-            ],
-            "this user cannot restore there",
+            restore or strict,
+            "this user cannot restore there" if restore else refused,
         ),
     ]
 
@@ -198,6 +204,21 @@ def _rights(name: str, missing: Sequence[Missing], consequence: str) -> DoctorCh
 
 def _listed(missing: Sequence[Missing]) -> str:
     return ", ".join(f"{right.right} on {right.scope}" for right in missing)
+
+
+async def _events_check(session: Session) -> list[DoctorCheck]:
+    """Tell of a server that was started without events."""
+    if await has_events(session):
+        return []
+    return [
+        DoctorCheck(
+            "events",
+            CheckState.WARN,
+            "the server was started with event_scheduler=DISABLED or --skip-grant-tables: backups hold"
+            " no events, and a backup that has some can only be restored table by table",
+            "Start it with event_scheduler=OFF: events do not fire either, and can be read and made.",
+        )
+    ]
 
 
 async def _data_bytes(session: Session) -> int:

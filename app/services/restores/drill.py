@@ -13,7 +13,7 @@ from app.domain.restores.restore import RestorePlan
 from app.domain.runs.progress import Progress
 from app.engine.load.archived import read_archived_objects
 from app.engine.load.inventory import prove_inventory
-from app.engine.load.objects import apply_objects
+from app.engine.load.objects import apply_together
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import may_skip_log, read_grants
 from app.errors import AppError
@@ -106,9 +106,12 @@ class Drills:
     async def _make_objects(self, session: Session, state: RestoreState) -> None:
         """Make views, triggers, routines and events in the scratch schemas, and prove them."""
         manifest = state.plan.manifest
+        wanted = [
+            (load.place, await read_archived_objects(state.reader, manifest, load))
+            for load in state.plan.loads
+        ]
+        state.warnings += await apply_together(session, wanted, enable_events=False)
         for load in state.plan.loads:
-            wanted = await read_archived_objects(state.reader, manifest, load)
-            state.warnings += await apply_objects(session, load.place, wanted, enable_events=False)
             state.warnings += await prove_inventory(session, manifest, load, live=False)
 
     async def _may_skip_log(self) -> bool:

@@ -1,8 +1,8 @@
 """Dry runs: what a restore would do and be refused for, read from the live databases."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.reader import ArchiveReader
@@ -27,15 +27,17 @@ from app.engine.rows.drift import Drift, measure_drift
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import Schema, exists, list_tables
-from app.engine.schema.objects import digest, read_objects
+from app.engine.schema.objects import Definition, is_defined_as, read_objects
 from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Server, Session
 from app.engine.sql import ddl
 from app.errors import AppError, InvalidRequestError, PermissionDeniedError
 from app.services.restores.plan import misfits, plan_restore
-from app.services.restores.preflight import Preflight
+from app.services.restores.preflight import Preflight, PreflightReport
 from app.services.restores.swap import Swaps
 
+
+T = TypeVar("T")
 
 # Bytes of SQL a second, restored and proven, where nothing was measured yet: the shop of the
 # benchmarks on two cores that the server shares.
@@ -83,8 +85,8 @@ class DryRuns:
             report = await self._preflight.examine(reader, plan)
             damage = await self._damage(reader, plan.request, progress)
             progress.enter(Phase.COMPARE)
-            tables = await self._tables(manifest, report.loads, progress)
-            objects = await self._all_objects(report.loads)
+            tables = await _if_seen(report, self._tables(manifest, report.loads, progress))
+            objects = await _if_seen(report, self._all_objects(report.loads))
             keys = await self._incoming_foreign_keys(report.loads)
             estimate = await self._estimate(manifest, report.loads)
         rule, refusals = await self._log_rule(plan.request)
@@ -92,14 +94,16 @@ class DryRuns:
             backup_id=manifest.backup_id,
             problems=(*refusals, *damage, *report.problems),
             verified=not damage if plan.request.verify_before else None,
-            tables=tables,
-            objects=objects,
+            tables=tables or (),
+            objects=objects or (),
+            compared=tables is not None and objects is not None,
             compatibility=report.compatibility,
             missing_rights=report.missing_rights,
             incoming_foreign_keys=keys,
             space=report.space,
             estimate=estimate,
             binary_log=rule,
+            warnings=(*report.warnings, *manifest.warnings),
             duration=round(self._clock.monotonic() - began, 3),
         )
 
@@ -175,9 +179,9 @@ class DryRuns:
         """Say what would become of one table of the backup."""
         if live is None:
             return TableForecast(load.target, entry.name, Action.CREATE, rows_then=entry.rows)
-        definition = ddl.fingerprint(await show_create(session, live), load.target)
+        definition = ddl.table_fingerprint(await show_create(session, live), load.target)
         drift = Drift(0, 0)
-        can_compare = live.has_rows and not entry.partial and not misfits(load, entry, live)
+        can_compare = live.has_rows and entry.holds_rows and not misfits(load, entry, live)
         if can_compare and load.include_rows:
             drift = await self._drift(session, manifest, load, entry)
         return TableForecast(
@@ -268,6 +272,16 @@ class DryRuns:
         return Estimate(round(1 + size / _TYPICAL_RATE, 1), "typical rate")
 
 
+async def _if_seen(report: PreflightReport, found: Awaitable[T]) -> T | None:
+    """Return what a comparison finds; None where a right that was found missing forbids it."""
+    try:
+        return await found
+    except PermissionDeniedError:
+        if not report.missing_rights:
+            raise
+        return None
+
+
 async def _others(
     session: Session, load: DatabaseLoad, live: Mapping[str, Table]
 ) -> list[TableForecast]:
@@ -287,20 +301,21 @@ async def _count(session: Session, live: Table) -> int | None:
 
 async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]:
     wanted = {(entry.kind, entry.name): entry.definition_sha256 for entry in load.entry.objects}
-    live: dict[tuple[ObjectKind, str], str] = {}
+    live: dict[tuple[ObjectKind, str], Definition] = {}
     if await exists(session, load.target):
         tables = {entry.name for entry in load.entry.tables}
         schema = Schema(load.target, load.entry.charset, load.entry.collation)
+        there = await read_objects(session, schema, only_triggers=not load.whole)
         live = {
-            (found.entry.kind, found.entry.name): digest(found, load.target, load.entry.name)
-            for found in await read_objects(session, schema, only_triggers=not load.whole)
+            (found.entry.kind, found.entry.name): found
+            for found in there.definitions
             if load.whole or found.entry.table in tables
         }
     actions = dict.fromkeys(live.keys() - wanted.keys(), Action.DROP)
     for key, definition in wanted.items():
         present = live.get(key)
         actions[key] = Action.REPLACE if present else Action.CREATE
-        if present == definition:
+        if present and is_defined_as(present, definition, load.target, load.entry.name):
             actions[key] = Action.KEEP
     return [
         ObjectForecast(load.target, kind, name, actions[kind, name])

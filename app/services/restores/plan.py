@@ -9,18 +9,19 @@ from app.domain.backups.manifest import DatabaseEntry, Manifest, TableEntry
 from app.domain.restores.journal import ObjectSet, RestoreId, RestoreKind
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
-from app.engine.flavor import ROWLESS_ENGINES, SYSTEM_SCHEMAS
+from app.engine.flavor import SYSTEM_SCHEMAS, VIRTUAL_SCHEMAS
 from app.engine.load.archived import read_archived_objects
 from app.engine.load.objects import read_live_objects
 from app.engine.schema.databases import (
     MOST_NAME_CHARACTERS,
     SCRATCH,
     exists,
-    list_tables,
     staging_name,
 )
 from app.engine.schema.definitions import exact_definition
-from app.engine.schema.tables import Table, TableRef, has_rows, read_tables
+from app.engine.schema.objects import ROUTINE_KINDS
+from app.engine.schema.routine_grants import hides_grants
+from app.engine.schema.tables import Table, has_rows, read_refs, read_tables
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.patterns import matches
@@ -28,6 +29,10 @@ from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFound
 from app.storage.journals import new_restore_id
 
 
+_HIDDEN_GRANTS: Final = (
+    "without SELECT on mysql.procs_priv this user cannot see grants on single routines; those on"
+    " routines that are not in the backup will be gone, on MySQL those on changed ones too"
+)
 _NO_ROWS: Final = "rows not asked for"
 
 
@@ -35,6 +40,7 @@ def plan_restore(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
     """Plan a restore that loads into staging schemas first; raises what `plan_loads` raises."""
     restore_id = new_restore_id()
     loads = plan_loads(manifest, request, restore_id)
+    _refuse_systems_own(loads)
     return RestorePlan(restore_id, RestoreKind.RESTORE, request, manifest, tuple(loads))
 
 
@@ -69,6 +75,8 @@ def plan_loads(
         InvalidRequestError: Several databases into one, a name that no database can have, or options
             that exclude each other.
     """
+    if manifest.server.lower_case_table_names == 1:
+        request = request.in_lower_case()
     _check_options(manifest, request)
     chosen = _chosen(manifest, request)
     if request.into and len(chosen) > 1:
@@ -92,6 +100,18 @@ def plan_loads(
             )
         )
     return loads
+
+
+def _refuse_systems_own(loads: Sequence[DatabaseLoad]) -> None:
+    """Refuse to replace the tables that a server works with while it runs."""
+    for load in loads:
+        # A name in other letters is another database, where the server lets it be one.
+        if load.target == "mysql" or load.target.lower() in VIRTUAL_SCHEMAS:
+            raise InvalidRequestError(
+                f"{load.target!r} belongs to the server, and cannot be replaced while it runs",
+                hint="Restore it beside with --into, and copy from there what you need; --accounts"
+                " brings back users and roles.",
+            )
 
 
 def _check_options(manifest: Manifest, request: RestoreRequest) -> None:
@@ -196,9 +216,19 @@ async def keep_definitions(session: Session, load: DatabaseLoad) -> tuple[Databa
     for entry in load.entry.tables:
         printed, exact = await exact_definition(session, live[entry.name])
         definitions[entry.name] = ddl.unqualify(exact, load.target)
-        digest = ddl.fingerprint(printed, load.target)
+        digest = ddl.table_fingerprint(printed, load.target)
+        here = live[entry.name].entry
         tables.append(
-            replace(entry, engine=live[entry.name].entry.engine, definition_sha256=digest)
+            replace(
+                entry,
+                engine=here.engine,
+                definition_sha256=digest,
+                # A stored column that is another one here is computed by what it is now.
+                columns=tuple(
+                    replace(column, stored=column.stored and column in here.columns)
+                    for column in entry.columns
+                ),
+            )
         )
     objects = (await read_live_objects(session, load.target, names)).entries
     kept = replace(load.entry, tables=tuple(tables), objects=objects)
@@ -222,19 +252,64 @@ def misfits(load: DatabaseLoad, entry: TableEntry, live: Table | None) -> list[s
     return findings
 
 
+async def hidden_grants(
+    session: Session, loads: Sequence[DatabaseLoad], request: RestoreRequest
+) -> list[str]:
+    """Find out whether grants on routines that are replaced or removed can be put back."""
+    if request.into:
+        return []
+    for load in loads:
+        staying = [entry.name for entry in load.entry.objects if entry.kind in ROUTINE_KINDS]
+        if load.whole and await hides_grants(session, load.target, staying):
+            return [_HIDDEN_GRANTS]
+    return []
+
+
+def not_proven(manifest: Manifest, loads: Sequence[DatabaseLoad]) -> list[str]:
+    """Say what the proof of a restore does not cover because an earlier version made the backup."""
+    computed = [
+        entry
+        for load in loads
+        for entry in load.entry.tables
+        if any(column.generated for column in entry.columns) and entry.rows
+    ]
+    if "stored columns" in manifest.covers or not computed:
+        return []
+    return [
+        (
+            "an earlier version made this backup: the values of generated columns are not proven"
+            f" ({len(computed)} tables)"
+        )
+    ]
+
+
+def unrepeatable(loads: Sequence[DatabaseLoad], request: RestoreRequest) -> list[str]:
+    """Find stored generated columns whose values no session computes again, where they must be equal."""
+    if not request.verify_after:
+        return []
+    return [
+        f"the stored generated column {name!r} of {load.target}.{entry.name} holds values that no one"
+        " session computes again; --no-verify-after takes what this server computes"
+        for load in loads
+        if load.include_rows
+        for entry in load.entry.tables
+        for name in entry.unrepeatable
+    ]
+
+
 async def rows_at_stake(session: Session, load: DatabaseLoad, request: RestoreRequest) -> list[str]:
     """Find tables with rows whose place would be taken by ones of which the backup has no rows."""
     if request.schema_only or request.into:
         return []
-    live = {table.name for table in await list_tables(session, load.target)}
+    live = {table.name: table for table in await read_refs(session, [load.target])}
     lost = [
         entry
         for entry in load.entry.tables
-        if entry.partial and entry.engine not in ROWLESS_ENGINES and entry.name in live
+        if not entry.holds_rows and entry.name in live and live[entry.name].has_rows
     ]
     return [
         f"table {load.target}.{entry.name} has rows, the backup has none of it ({entry.partial});"
         " --schema-only restores it empty"
         for entry in lost
-        if await has_rows(session, TableRef(load.target, entry.name, entry.engine))
+        if await has_rows(session, live[entry.name])
     ]

@@ -1,8 +1,5 @@
 """What would make a restore fail, found out before anything is changed."""
 
-import asyncio
-import shutil
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +9,9 @@ from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
+from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
+from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
@@ -35,20 +34,25 @@ from app.engine.server.grants import (
     unseen_accounts,
 )
 from app.engine.swap.plan import refuse_clashes
+from app.engine.swap.rename import is_read_only
 from app.errors import (
     AppError,
     ConflictError,
     IncompatibleServerError,
     InvalidRequestError,
     PermissionDeniedError,
-    StorageFullError,
     TargetNotEmptyError,
 )
-from app.services.restores.plan import keep_definitions, rows_at_stake
+from app.services.restores.plan import (
+    hidden_grants,
+    keep_definitions,
+    not_proven,
+    rows_at_stake,
+    unrepeatable,
+)
+from app.services.restores.space import estimate_space, too_large
 
 
-# Bytes of InnoDB for a byte of SQL, indexes included; the shop of the benchmarks takes a little less.
-_DISK_PER_SQL: Final = 1.5
 _MERGE: Final = "MRG_MYISAM"
 
 
@@ -116,20 +120,29 @@ class Preflight:
             complete, unreadable = await _as_of_today(reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await _children(session, grants, loads)
+            warnings += await hidden_grants(session, loads, plan.request)
             point = await _missing_for_point(session, grants, plan)
             every = (*_missing_rights(grants, loads), *owners, *children, *point)
             missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
-            space = await _space(session, loads)
+            unfit = await find_unfit_tables(session, reader, plan.manifest, complete)
+            space = await estimate_space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
+                *await self._refused_state(),
+                *await _read_only(session, grants),
                 *unreadable,
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
-                *_incompatible([*compatible.findings, *misfits]),
+                *_incompatible([
+                    *compatible.findings,
+                    *unfit,
+                    *misfits,
+                    *unrepeatable(loads, plan.request),
+                ]),
                 *await _distrust(session, reader, loads, grants),
-                *_too_large(space),
+                *too_large(space),
             ]
         return PreflightReport(
             loads=complete,
@@ -137,8 +150,16 @@ class Preflight:
             compatibility=compatible,
             missing_rights=tuple(right.grant for right in (*missing, *silence)),
             space=space,
-            warnings=tuple(warnings),
+            warnings=(*warnings, *not_proven(plan.manifest, loads)),
         )
+
+    async def _refused_state(self) -> list[AppError]:
+        """Find out whether this user may set what loading asks of a session."""
+        try:
+            async with self._server.session(LOAD_SESSION):
+                return []
+        except PermissionDeniedError as exc:
+            return [exc]
 
     async def log_rule(self, *, skip: bool) -> str:
         """
@@ -171,6 +192,20 @@ class Preflight:
         if replicas != "0":
             raise InvalidRequestError(f"--skip-binlog, but {replicas} replicas read the binary log")
         return "skipped"
+
+
+async def _read_only(session: Session, grants: Grants) -> list[AppError]:
+    """Find out whether this user may not write to the server at all."""
+    rights = session.flavor.fence_rights
+    if any(map(grants.allows, rights)) or not await is_read_only(session):
+        return []
+    return [
+        ConflictError(
+            "the server is read-only (read_only)",
+            hint=f"Restore on the server that it replicates, or SET GLOBAL read_only = 0; with {rights[0]}"
+            " this user may write all the same.",
+        )
+    ]
 
 
 def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missing]:
@@ -335,29 +370,3 @@ def _raised(check: Callable[[], None]) -> list[AppError]:
     except AppError as exc:
         return [exc]
     return []
-
-
-async def _space(session: Session, loads: Sequence[DatabaseLoad]) -> Space:
-    """Estimate the disk that is needed; free space is known where the server is on this machine."""
-    size = sum(table.raw_size for load in loads for table in load.entry.tables)
-    directory, host = (await session.texts("SELECT @@GLOBAL.datadir, @@GLOBAL.hostname"))[0]
-    free = await asyncio.to_thread(_free_bytes, directory) if host == socket.gethostname() else None
-    return Space(int(size * _DISK_PER_SQL), free)
-
-
-def _free_bytes(directory: str) -> int | None:
-    try:
-        return shutil.disk_usage(directory).free
-    except OSError:  # not on this machine after all, or not for this user to see
-        return None
-
-
-def _too_large(space: Space) -> list[AppError]:
-    if space.free is None or space.free >= space.needed:
-        return []
-    return [
-        StorageFullError(
-            f"the server has {space.free} bytes free, the restore needs about {space.needed}",
-            hint="Free some space on the server; old tables are kept beside the new ones for an undo.",
-        )
-    ]

@@ -210,7 +210,11 @@ class Restorer:
             if request.verify_after:
                 state.progress.enter(Phase.PROVE)
                 for database in state.plan.loads:
-                    names = {table.name for table in database.entry.tables} - load.unfinished
+                    names = {
+                        table.name
+                        for table in database.entry.tables
+                        if (database.entry.name, table.name) not in load.left_out
+                    } - load.unfinished
                     state.warnings += await prove_definitions(sessions, manifest, database, names)
         return load
 

@@ -29,7 +29,7 @@ from app.concurrency import shielded
 from app.domain.ports import Clock
 from app.domain.restores.journal import Journal, RestoreKind, RestorePhase, SchemaSwap
 from app.engine.flavor import LOAD_SESSION
-from app.engine.load.objects import apply_objects
+from app.engine.load.objects import apply_objects, apply_together
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import (
     create_database,
@@ -236,7 +236,8 @@ class Swaps:
         with lock_waits_translated():
             for swap in journal.swaps:
                 await repoint_defaults(session, swap)
-                warnings += await apply_objects(session, swap.target, swap.wanted)
+            wanted = [(swap.target, swap.wanted) for swap in journal.swaps]
+            warnings += await apply_together(session, wanted)
             for swap in journal.swaps:
                 await foreign_keys.ensure(session, swap.foreign_keys)
                 kept = foreign_keys.moved(swap.kept_foreign_keys, swap.kept)

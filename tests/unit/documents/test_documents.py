@@ -68,12 +68,14 @@ FORECAST = Forecast(
         TableForecast("shop", "old", Action.DROP, 7),
     ),
     objects=(ObjectForecast("shop", ObjectKind.VIEW, "best", Action.KEEP),),
+    compared=True,
     compatibility=FITS,
     missing_rights=("GRANT ...;",),
     incoming_foreign_keys=(),
     space=SPACE,
     estimate=ESTIMATE,
     binary_log="off",
+    warnings=("one",),
     duration=0.1,
 )
 UNDOABLE = Journal(

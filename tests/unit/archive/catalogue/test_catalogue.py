@@ -11,7 +11,8 @@ import pytest
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.check_notes import VerifyLevel
-from app.domain.backups.manifest import Codec, to_json
+from app.domain.backups.manifest import Codec
+from app.domain.backups.seal import to_json
 from app.errors import (
     BackupNotFoundError,
     ChecksumMismatchError,

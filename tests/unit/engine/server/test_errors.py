@@ -5,7 +5,7 @@ import ssl
 import pymysql.err
 import pytest
 
-from app.engine.server.errors import TRUST_HINT, network_reason, translate
+from app.engine.server.errors import TRUST_HINT, about, network_reason, translate
 from app.errors import ConnectionLostError, PermissionDeniedError, StatementError
 
 
@@ -116,3 +116,22 @@ def test_the_deepest_cause_with_words_is_the_reason():
     assert network_reason(TimeoutError()) == "no answer (TimeoutError)"
     assert "self-signed certificate" in network_reason(untrusted)
     assert "TLS" in network_reason(ssl.SSLError(1, "handshake failure"))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1036, "the table is read-only"),
+        (1194, "marked as crashed"),
+        (1814, "file was discarded"),
+        (3999, "'perror 3999'"),
+    ],
+)
+def test_an_error_that_may_hold_a_row_is_told_in_words_of_ours(number, said):
+    """With what it was about, its number, and where to read more when we know no better."""
+    with pytest.raises(StatementError) as caught, about("shop.orders"):
+        raise translate(pymysql.err.OperationalError(number, f"'{ROW}'"), redact=True)
+
+    assert str(caught.value).startswith(f"shop.orders: error {number}: ")
+    assert said in str(caught.value)
+    assert (caught.value.errno, ROW in str(caught.value)) == (number, False)

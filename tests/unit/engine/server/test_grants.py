@@ -10,7 +10,9 @@ from app.engine.server.grants import (
     missing_for_definers,
     missing_for_guarded,
     missing_for_restore,
+    missing_for_session,
     missing_in_scratch,
+    missing_to_skip_log,
     read_grants,
     require,
 )
@@ -273,3 +275,35 @@ def test_owners_that_are_guarded_need_a_right_of_their_own():
     assert missing("SUPER") == ["SYSTEM_USER"]
     assert missing("SYSTEM_USER", "ALLOW_NONEXISTENT_DEFINER") == []
     assert missing_for_guarded(Grants(user, MYSQL, {}), {"`u`@`%`": "SYSTEM_USER"}) == []
+
+
+@pytest.mark.parametrize(
+    ("flavor", "right", "enough"),
+    [
+        (MARIADB, "BINLOG ADMIN", "SUPER"),
+        (MYSQL, "SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN"),
+    ],
+)
+def test_the_right_to_leave_the_binary_log_has_the_servers_own_name(flavor, right, enough):
+    """The GRANT that is advised is one that this server knows."""
+    without = missing_to_skip_log(Grants("'u'@'%'", flavor, {}))
+
+    assert [(gap.right, gap.scope) for gap in without] == [(right, "*.*")]
+    assert missing_to_skip_log(Grants("'u'@'%'", flavor, {"*.*": frozenset({enough})})) == []
+
+
+def test_what_a_mysql_session_may_not_set_is_a_wish():
+    """A restore does without the right; MariaDB asks for none."""
+    found = missing_for_session(Grants("'u'@'%'", MYSQL, {}))
+
+    assert [(gap.right, gap.required) for gap in found] == [("SESSION_VARIABLES_ADMIN", False)]
+    assert missing_for_session(Grants("'u'@'%'", MYSQL, {"*.*": frozenset({"SUPER"})})) == []
+    assert missing_for_session(Grants("'u'@'%'", MARIADB, {})) == []
+
+
+def test_what_makes_a_mysql_snapshot_better_is_named():
+    """Each as that server calls it."""
+    found = missing_for_backup(Grants("'u'@'%'", MYSQL, RIGHTS), ["shop"])
+
+    wished = {gap.right for gap in found if not gap.required}
+    assert wished == {"BACKUP_ADMIN", "RELOAD", "REPLICATION CLIENT", "PROCESS"}

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from app.engine.sql import ddl
+from app.engine.sql import ddl, events, references
 from app.engine.sql.quoting import quote
 from app.errors import UnsupportedObjectError
 
@@ -99,23 +99,63 @@ def test_staging_without_deferring_moves_foreign_keys_only():
     staged = ddl.staged(TABLE, defer_indexes=False)
 
     assert staged.indexes == staged.fulltext == ()
-    assert [name for name, _ in ddl.foreign_keys(TABLE)] == ["fk"]
+    assert [name for name, _ in references.foreign_keys(TABLE)] == ["fk"]
     assert "CONSTRAINT `FOREIGN KEY` CHECK" in staged.create
     assert "REFERENCES" not in staged.create
 
 
 def test_staging_defers_what_is_not_needed_for_the_rows():
-    """Secondary indexes come later, but not the primary key or one that the counter needs."""
+    """Secondary indexes come later, but not the primary key."""
     staged = ddl.staged(TABLE, defer_indexes=True)
 
     assert staged.indexes == (
         "ADD UNIQUE KEY `u, (` (`b`)",
+        "ADD KEY `counter` (`id`,`c`)",
         "ADD KEY `k` (`c`) COMMENT 'FULLTEXT KEY'",
     )
     assert staged.fulltext == ("ADD FULLTEXT KEY `f` (`b`)",)
     assert "PRIMARY KEY (`id`)" in staged.create
-    assert "KEY `counter`" in staged.create
     assert staged.create.endswith("COMMENT='AUTO_INCREMENT=9'")
+
+
+def test_staging_keeps_the_order_of_indexes():
+    """What stands before an index that the rows need is made with it; unique ones have their own order."""
+    items = [
+        "`id` int NOT NULL",
+        "`c` int NOT NULL AUTO_INCREMENT",
+        "PRIMARY KEY (`id`)",
+        "UNIQUE KEY `u` (`id`,`c`)",
+        "KEY `a` (`id`)",
+        "KEY `needed` (`c`)",
+        "KEY `also` (`c`,`id`)",
+        "SPATIAL KEY `g` (`g`)",
+    ]
+    vector = [*items[:5], "VECTOR KEY `v` (`v`) `M`=8", *items[5:]]
+
+    staged = ddl.staged(f"CREATE TABLE `t` (\n  {', '.join(items)}\n) X", defer_indexes=True)
+    with_vector = ddl.staged(f"CREATE TABLE `t` (\n  {', '.join(vector)}\n) X", defer_indexes=True)
+
+    assert staged.indexes == (
+        "ADD UNIQUE KEY `u` (`id`,`c`)",
+        "ADD KEY `also` (`c`,`id`)",
+        "ADD SPATIAL KEY `g` (`g`)",
+    )
+    assert with_vector.indexes == staged.indexes
+    assert "VECTOR KEY" in with_vector.create
+
+
+def test_remarks_of_the_server_are_none_of_a_definition():
+    """Comments outside of texts are dropped, whatever texts are in them; executable ones stay."""
+    sql = (
+        "CREATE TABLE `/* t` (\n  `d` datetime /* mariadb-5.3 */ DEFAULT NULL COMMENT '/* c */'"
+        " /* `foo`='it''s */' */,\n  KEY `k` (`d`)\n) /* `x`='y' */\n/*!50100 PARTITION BY HASH (1) */"
+    )
+
+    assert ddl.without_remarks(sql) == (
+        "CREATE TABLE `/* t` (\n  `d` datetime DEFAULT NULL COMMENT '/* c */',\n"
+        "  KEY `k` (`d`)\n)\n/*!50100 PARTITION BY HASH (1) */"
+    )
+    assert ddl.table_fingerprint(sql, "x") == ddl.table_fingerprint(ddl.without_remarks(sql), "x")
 
 
 def test_staging_keeps_unique_keys_without_a_primary_one():
@@ -159,7 +199,7 @@ def test_events_are_disabled_for_the_load(status, was_enabled):
     """An enabled event is created disabled; texts that look like the clause are left alone."""
     sql = f"CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY ON COMPLETION NOT PRESERVE {status} COMMENT ' ON COMPLETION PRESERVE ENABLE' DO SELECT 1"
 
-    changed, enabled = ddl.disabled_event(sql)
+    changed, enabled = events.disabled_event(sql)
 
     assert enabled is was_enabled
     assert changed == (sql.replace("PRESERVE ENABLE COMMENT", "PRESERVE DISABLE COMMENT"))
@@ -228,7 +268,7 @@ def test_foreign_keys_are_found_whatever_the_names(keys, column, comment):
 
     sql = table(before + constraints + after)
 
-    assert ddl.foreign_keys(sql) == clauses
+    assert references.foreign_keys(sql) == clauses
     assert ddl.staged(sql, defer_indexes=False).create == table(before + after)
 
 
@@ -237,11 +277,11 @@ def test_a_foreign_key_tells_its_columns_and_its_parent(columns, parent, theirs,
     """They come back as they were printed, on either side."""
     clause = printed(columns, parent, theirs, database, TAIL)
 
-    assert ddl.foreign_key_columns(clause) == (
+    assert references.foreign_key_columns(clause) == (
         [quote(name) for name in columns],
         [quote(name) for name in theirs],
     )
-    assert ddl.parent_of(clause) == (database, parent)
+    assert references.parent_of(clause) == (database, parent)
 
 
 @given(COLUMNS, NAMES, COLUMNS, st.just("") | NAMES, NAMES, NAMES)
@@ -249,10 +289,10 @@ def test_a_parent_is_replaced_and_nothing_else(columns, parent, theirs, database
     """Columns and rules stay, whether or not the old parent was qualified."""
     clause = printed(columns, parent, theirs, database, TAIL)
 
-    changed = ddl.with_parent(clause, home, name)
+    changed = references.with_parent(clause, home, name)
 
     assert changed == printed(columns, name, theirs, home, TAIL)
-    assert ddl.parent_of(changed) == (home, name)
+    assert references.parent_of(changed) == (home, name)
 
 
 @pytest.mark.parametrize(
@@ -281,3 +321,18 @@ def test_words_in_names_and_comments_reach_for_nothing():
 
     assert "COMMENT 'REFERENCES `t` (`a`)'" in made
     assert "FOREIGN KEY" not in made
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ("`a` text CHARACTER SET latin1 COLLATE latin1_bin,", "`a` text COLLATE latin1_bin,"),
+        ("`a` text CHARACTER SET utf8mb4 NOT NULL", "`a` text CHARACTER SET utf8mb4 NOT NULL"),
+        ("`a` text CHARACTER SET utf8 COLLATE utf8mb4_bin", None),
+        ("`a` int COMMENT ' CHARACTER SET latin1 COLLATE latin1_bin'", None),
+        ("`x CHARACTER SET latin1 COLLATE latin1_bin` int", None),
+    ],
+)
+def test_a_character_set_is_dropped_where_the_collation_names_it(printed, expected):
+    """Outside of texts and names, and only where both say the same."""
+    assert ddl.without_charsets(printed) == (expected or printed)

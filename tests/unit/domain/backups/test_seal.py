@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from app.domain.backups.backup import CatalogueEntry
-from app.domain.backups.manifest import Codec, from_json, to_json
+from app.domain.backups.manifest import Codec
+from app.domain.backups.seal import from_json, to_json
 from app.errors import ChecksumMismatchError, ManifestError
 from tests.fixtures.archives import backup_id_of, draft_of
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.backups.manifest import ObjectKind
-from app.engine.sql.heads import is_quoted, split_head
+from app.engine.sql.headers import is_quoted, split_head
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""The manifest as JSON, sealed by its own checksum."""
+
+import hashlib
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.domain.backups.formats import require_format
+from app.domain.backups.manifest import Manifest
+from app.errors import ChecksumMismatchError, ManifestError
+
+
+# A manifest of 10,000 tables takes about 10 MB; a larger file than this is not ours.
+MAX_MANIFEST_BYTES: Final = 1 << 30
+_ADAPTER = TypeAdapter(Manifest)
+_SEAL_PREFIX = b',\n"manifest_sha256":"'
+_SEAL_SUFFIX = b'"}\n'
+_SEAL_BYTES = len(_SEAL_PREFIX) + 64 + len(_SEAL_SUFFIX)
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """
+    Encode a manifest with its own checksum as the last key.
+
+    Returns:
+        UTF-8 JSON, one object, one line break at the end. `manifest_sha256` is the digest of every
+        byte before its own separating comma, so that a single flipped byte anywhere is seen.
+    """
+    body = memoryview(_ADAPTER.dump_json(manifest))[:-1]
+    digest = hashlib.sha256(body).hexdigest().encode()
+    return b"".join((body, _SEAL_PREFIX, digest, _SEAL_SUFFIX))
+
+
+def from_json(data: bytes, *, source: str) -> Manifest:
+    """
+    Decode and check a manifest.
+
+    Args:
+        data: What `to_json` made, byte for byte.
+        source: Name for messages.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        ChecksumMismatchError: A byte of it was changed; raised before anything else is read.
+        ManifestError: Of a newer format, or a key is missing or of the wrong type.
+    """
+    check_seal(data, source=source)
+    body = memoryview(data)[:-_SEAL_BYTES]
+    return decode(b"".join((body, b"}")), source=source)
+
+
+def check_seal(data: bytes, *, source: str) -> None:
+    """
+    Check the bytes of a manifest, and nothing else.
+
+    Raises:
+        ChecksumMismatchError: A byte of it was changed.
+    """
+    body, seal = memoryview(data)[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
+    expected = _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode() + _SEAL_SUFFIX
+    if seal != expected:
+        raise ChecksumMismatchError(
+            f"{source}: the manifest's own checksum does not match",
+            hint="Rebuild it from the backup file with 'backstay catalog rebuild'.",
+        )
+
+
+def decode(body: bytes, *, source: str) -> Manifest:
+    """
+    Decode the JSON of a manifest whose bytes are known to be whole.
+
+    Returns:
+        The manifest, every key of the right type.
+
+    Raises:
+        ManifestError: Not ours, of a newer format, or a key is missing or of the wrong type.
+    """
+    require_format(body, source=source)
+    try:
+        return _ADAPTER.validate_json(body)
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ManifestError(f"{source}: {where}: {first['msg']}") from exc

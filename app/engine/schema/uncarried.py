@@ -1,0 +1,126 @@
+"""
+What a logical backup cannot carry, counted on the server that is backed up.
+
+docs/production.md has the same list, with what to do about each. A query that this server or this
+user's rights do not answer counts nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from app.domain.backups.manifest import LOST_HISTORY, TRANSACTION_HISTORY
+from app.engine.flavor import CONNECT
+from app.engine.schema.tables import Table
+from app.engine.server.connection import Session
+from app.engine.sql.quoting import quote_text
+from app.errors import PermissionDeniedError, StatementError
+
+
+# Names that are shown of each kind.
+_MOST_NAMES: Final = 3
+# Engines whose tables show rows that others keep; what else has no rows of its own loses nothing.
+_ELSEWHERE: Final = frozenset({CONNECT, "FEDERATED", "SPIDER", "SPHINX"})
+# Queries of names, `{}` is a list of databases; and what is said of them.
+_OF_DATABASES: Final = (
+    (
+        (
+            "SELECT CONCAT(G_TABLE_SCHEMA, '.', G_TABLE_NAME, '.', G_GEOMETRY_COLUMN)"
+            " FROM information_schema.GEOMETRY_COLUMNS WHERE SRID <> 0 AND G_TABLE_SCHEMA IN ({})"
+        ),
+        "geometry columns with REF_SYSTEM_ID, which no definition shows",
+    ),
+    (
+        (
+            "SELECT CONCAT(LIBRARY_SCHEMA, '.', LIBRARY_NAME) FROM information_schema.LIBRARIES"
+            " WHERE LIBRARY_SCHEMA IN ({})"
+        ),
+        "libraries (CREATE LIBRARY)",
+    ),
+    (
+        (
+            "SELECT CONCAT(SCHEMA_NAME, '.', TABLE_NAME, '.', COLUMN_NAME)"
+            " FROM information_schema.COLUMN_STATISTICS WHERE SCHEMA_NAME IN ({})"
+        ),
+        "histograms (ANALYZE TABLE ... UPDATE HISTOGRAM)",
+    ),
+    (
+        (
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"
+            " WHERE DEFAULT_ENCRYPTION = 'YES' AND SCHEMA_NAME IN ({})"
+        ),
+        "databases with DEFAULT ENCRYPTION",
+    ),
+    (
+        (
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA_EXTENSIONS"
+            " WHERE OPTIONS <> '' AND SCHEMA_NAME IN ({})"
+        ),
+        "databases that are READ ONLY",
+    ),
+)
+_OF_SERVER: Final = (
+    ("SELECT Server_name FROM mysql.servers", "server definitions (CREATE SERVER)"),
+    ("SELECT name FROM mysql.func", "functions of libraries (CREATE FUNCTION ... SONAME)"),
+    (
+        (
+            "SELECT RESOURCE_GROUP_NAME FROM information_schema.RESOURCE_GROUPS"
+            " WHERE RESOURCE_GROUP_NAME NOT IN ('SYS_default', 'SYS_internal', 'USR_default')"
+        ),
+        "resource groups",
+    ),
+    (
+        (
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'sys'"
+            " AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME <> 'sys_config'"
+        ),
+        "tables in the server's own database sys (--database sys backs them up)",
+    ),
+)
+
+
+async def list_uncarried(
+    session: Session, databases: Sequence[str], tables: Sequence[Table]
+) -> list[str]:
+    """
+    Count what of some databases, and of their server, is not in a backup.
+
+    Returns:
+        A warning for each kind, with its count and the first names.
+
+    Raises:
+        DatabaseError: The server fails us.
+    """
+    found = list(_of_tables(tables))
+    names = ", ".join(map(quote_text, databases))
+    for query, what in (*_OF_DATABASES, *_OF_SERVER):
+        if "sys" in databases and "'sys'" in query:
+            continue
+        try:
+            rows = await session.texts(query.format(names or "NULL"))
+        except (StatementError, PermissionDeniedError):
+            continue
+        if rows:
+            found.append(_warning([name for (name,) in rows], what))
+    return found
+
+
+def _of_tables(tables: Sequence[Table]) -> Iterator[str]:
+    history = [table.label for table in tables if table.entry.partial == TRANSACTION_HISTORY]
+    if history:
+        yield _warning(history, "histories by transaction numbers; current rows are")
+    older = [table.label for table in tables if table.entry.partial == LOST_HISTORY]
+    if older:
+        yield _warning(older, "histories, which this version cannot load again; current rows are")
+    outside: dict[str, list[str]] = defaultdict(list)
+    for table in tables:
+        if table.entry.engine in _ELSEWHERE and not table.has_rows:
+            outside[table.entry.engine].append(table.label)
+    for engine, labels in sorted(outside.items()):
+        yield _warning(labels, f"contents of {engine} tables, which are kept elsewhere")
+
+
+def _warning(names: Sequence[str], what: str) -> str:
+    shown = ", ".join(sorted(names)[:_MOST_NAMES])
+    more = ", ..." if len(names) > _MOST_NAMES else ""
+    return f"not in the backup: {len(names)} {what} ({shown}{more})"

@@ -1,0 +1,137 @@
+"""Users, roles and grants, with what they are granted on: in a file that loads in one pass."""
+
+import re
+
+import pytest
+
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.servers import Sql
+from tests.oracle.snapshots import assert_same, snapshot
+
+
+# Each database uses what the other has, and rights hang on views, routines and a role.
+TWO = (
+    "CREATE DATABASE alpha",
+    "CREATE DATABASE beta",
+    "CREATE TABLE beta.t (id INT PRIMARY KEY, v INT)",
+    "INSERT INTO beta.t VALUES (1, 10), (2, 20)",
+    "CREATE VIEW beta.inner_view AS SELECT id, v FROM beta.t",
+    "CREATE FUNCTION beta.twice(n INT) RETURNS INT DETERMINISTIC RETURN n * 2",
+    "CREATE VIEW alpha.outer_view AS SELECT id, beta.twice(v) AS doubled FROM beta.inner_view",
+    "CREATE PROCEDURE alpha.tidy() SELECT COUNT(*) FROM beta.inner_view",
+    "CREATE VIEW beta.last_view AS SELECT * FROM alpha.outer_view",
+    "CREATE ROLE reader",
+    "CREATE USER 'ann'@'%' IDENTIFIED BY 'secret of ann'",
+    "CREATE USER 'bob'@'localhost' IDENTIFIED BY 'secret of bob'",
+    "GRANT SELECT ON alpha.outer_view TO reader",
+    "GRANT SELECT (id), INSERT ON beta.t TO 'bob'@'localhost'",
+    "GRANT EXECUTE ON PROCEDURE alpha.tidy TO reader",
+    "GRANT EXECUTE ON FUNCTION beta.twice TO 'ann'@'%' WITH GRANT OPTION",
+    "GRANT reader TO 'ann'@'%'",
+    (
+        "SET DEFAULT ROLE reader TO 'ann'@'%'"
+        if IS_MYSQL
+        else "SET DEFAULT ROLE reader FOR 'ann'@'%'"
+    ),
+)
+LIMITED = (
+    "SET GLOBAL partial_revokes = 1",
+    "CREATE USER 'eve'@'%' IDENTIFIED BY 'secret of eve'",
+    "GRANT SELECT, INSERT ON *.* TO 'eve'@'%'",
+    "GRANT EXECUTE ON beta.* TO 'eve'@'%'",
+    "REVOKE INSERT ON alpha.* FROM 'eve'@'%'",
+)
+ACCOUNTS = ("reader", "'ann'@'%'", "'bob'@'localhost'")
+
+
+def rights(url: str, *accounts: str) -> dict[str, object]:
+    """Return what a server shows of accounts."""
+    with Sql(url) as sql:
+        found: dict[str, object] = {
+            name: {
+                re.sub(r"BY PASSWORD '.*'", "", line)
+                for (line,) in sql.run(f"SHOW GRANTS FOR {name}")
+            }
+            for name in accounts
+        }
+        users = [name for name in accounts if "@" in name]
+        sql.run("SET @@print_identified_with_as_hex = 1" if IS_MYSQL else "DO 1")
+        return found | {f"user {name}": sql.run(f"SHOW CREATE USER {name}") for name in users}
+
+
+async def test_accounts_and_objects_load_in_one_pass(own_server, tmp_path):
+    """By the client from the file alone, and by us, onto servers that have nothing."""
+    with own_server() as source, own_server() as by_hand, own_server() as by_us:
+        with Sql(source.url) as sql:
+            sql.script(TWO)
+        here, hand, us = (
+            Backstay(server.url, tmp_path / "backups") for server in (source, by_hand, by_us)
+        )
+        manifest = await here.backup("alpha", "beta", accounts=True)
+        hand.plain_load(manifest)
+        result = await us.restore(manifest, accounts=True)
+
+        for there in (by_hand, by_us):
+            assert rights(there.url, *ACCOUNTS) == rights(source.url, *ACCOUNTS)
+            for name in ("alpha", "beta"):
+                assert_same(snapshot(source.url, name), snapshot(there.url, name))
+            with Sql(there.url) as sql:
+                assert sql.run("SELECT doubled FROM beta.last_view") == [(20,), (40,)]
+        for backstay in (here, hand, us):
+            await backstay.target.close()
+
+    assert [text for text in manifest.warnings if "root" not in text] == []
+    assert [text for text in result.warnings if "root" not in text] == []
+
+
+@pytest.mark.differs("mysql", reason="it has no role of everybody")
+async def test_rights_of_everybody_are_restored(own_server, tmp_path):
+    """Rights of PUBLIC are no account's own; they are given where nobody has given it others."""
+    with own_server() as source, own_server() as empty, own_server() as other:
+        with Sql(source.url) as sql:
+            sql.script(["CREATE DATABASE shop", "GRANT SELECT ON shop.* TO PUBLIC"])
+        with Sql(other.url) as sql:
+            sql.script(["CREATE DATABASE mine", "GRANT INSERT ON mine.* TO PUBLIC"])
+        before = rights(other.url, "PUBLIC")
+        here, there, beside = (
+            Backstay(server.url, tmp_path / "backups") for server in (source, empty, other)
+        )
+        manifest = await here.backup("shop", accounts=True)
+        await there.restore(manifest, accounts=True)
+        result = await beside.restore(manifest, accounts=True)
+
+        assert rights(empty.url, "PUBLIC") == rights(source.url, "PUBLIC")
+        assert rights(other.url, "PUBLIC") == before
+        for backstay in (here, there, beside):
+            await backstay.target.close()
+
+    assert "account PUBLIC exists and was left as it is" in result.warnings
+
+
+@pytest.mark.differs("mariadb", reason="no right can be taken away in part")
+async def test_rights_that_were_taken_away_in_part_are_never_given_whole(own_server, tmp_path):
+    """Where the server cannot take them away, those on the whole server are not given, and that is said."""
+    with (
+        own_server() as source,
+        own_server("--partial-revokes=ON") as same,
+        own_server() as without,
+    ):
+        with Sql(source.url) as sql:
+            sql.script([*TWO, *LIMITED])
+        here, there, lacking = (
+            Backstay(server.url, tmp_path / "backups") for server in (source, same, without)
+        )
+        manifest = await here.backup("alpha", "beta", accounts=True)
+        full = await there.restore(manifest, accounts=True)
+        short = await lacking.restore(manifest, accounts=True)
+
+        assert rights(same.url, "'eve'@'%'") == rights(source.url, "'eve'@'%'")
+        given = str(rights(without.url, "'eve'@'%'")["'eve'@'%'"])
+        assert "SELECT" not in given
+        assert "EXECUTE ON `beta`" in given
+        for backstay in (here, there, lacking):
+            await backstay.target.close()
+
+    assert not [text for text in full.warnings if "eve" in text]
+    assert len([text for text in short.warnings if "eve" in text]) == 1

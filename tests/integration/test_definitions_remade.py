@@ -1,0 +1,163 @@
+"""Definitions that no server makes again just as it printed them, and what CREATE takes and ALTER refuses."""
+
+import pytest
+
+from app.domain.backups.manifest import Manifest
+from tests.fixtures.backstay import Backstay
+
+
+# What must come back equal under another name, in place, and by hand.
+TABLES = {
+    "a spatial index between others, in a table that is indexed after its rows": [
+        (
+            "CREATE TABLE t (id INT PRIMARY KEY, a INT, g POINT NOT NULL, b INT,"
+            " KEY ka (a), SPATIAL KEY sg (g), KEY kb (b))"
+        ),
+        "INSERT INTO t SELECT seq, seq, POINT(seq, 1), seq FROM seq_1_to_10000",
+    ],
+    "a counter that is not the primary key, between indexes": [
+        (
+            "CREATE TABLE t (id INT PRIMARY KEY, a INT, c INT NOT NULL AUTO_INCREMENT, b INT,"
+            " UNIQUE KEY u (a, id), KEY ka (a), KEY kc (c), KEY kb (b), KEY kd (c, b))"
+        ),
+        "INSERT INTO t (id, a, b) SELECT seq, seq, seq FROM seq_1_to_10000",
+    ],
+    "a cascading foreign key on the base of a stored column": [
+        "CREATE TABLE p (id INT PRIMARY KEY)",
+        (
+            "CREATE TABLE c (id INT PRIMARY KEY, pid INT, s VARCHAR(40) AS (CONCAT('p', pid)) STORED,"
+            " KEY kp (pid), CONSTRAINT f FOREIGN KEY (pid) REFERENCES p (id) ON DELETE CASCADE)"
+        ),
+        "INSERT INTO p VALUES (1)",
+        "INSERT INTO c (id, pid) VALUES (1, 1)",
+    ],
+    "a table in memory that is larger than the server's limit": [
+        "SET max_heap_table_size = 67108864",
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(2000)) ENGINE=MEMORY CHARSET=ascii",
+        "INSERT INTO t SELECT seq, REPEAT('x', 1500) FROM seq_1_to_9000",
+        "SET max_heap_table_size = DEFAULT",
+    ],
+    "events that are over, and one that is not": [
+        "SET timestamp = 1",
+        "CREATE EVENT once ON SCHEDULE AT '2001-01-01 00:00:00' DISABLE DO SELECT 1",
+        "CREATE EVENT kept ON SCHEDULE AT '2001-01-01 00:00:00' ON COMPLETION PRESERVE DISABLE DO SELECT 1",
+        (
+            "CREATE EVENT ended ON SCHEDULE EVERY '1:2' HOUR_MINUTE STARTS '2001-01-01 00:00:00'"
+            " ENDS '2002-01-01 00:00:00' DISABLE DO SELECT ' ENDS '"
+        ),
+        "SET timestamp = DEFAULT",
+        "CREATE EVENT `AT '` ON SCHEDULE AT '2037-01-01 00:00:00' DO SELECT 1",
+        "CREATE EVENT coming ON SCHEDULE EVERY 1 DAY ENDS '2037-01-01 00:00:00' DO SELECT 1",
+    ],
+}
+
+# What the server prints otherwise, or makes only with a way around: the program restores it.
+OTHERS = {
+    "temporal columns of an old version": [
+        "SET GLOBAL mysql56_temporal_format = OFF",
+        "CREATE TABLE t (d DATETIME PRIMARY KEY, e TIMESTAMP(3) NULL, f TIME COMMENT ' /* no */')",
+        "INSERT INTO t VALUES ('2020-02-02 02:02:02', NULL, '838:59:59')",
+        "SET GLOBAL mysql56_temporal_format = ON",
+    ],
+    "options that no engine knows": [
+        "SET sql_mode = 'IGNORE_BAD_TABLE_OPTIONS'",
+        "CREATE TABLE t (a INT COMMENT 'x' foo='it''s', KEY k (a) bar=5) baz='q*/' COMMENT='/* c */'",
+        "SET sql_mode = DEFAULT",
+    ],
+    "a foreign key whose child has lost its index": [
+        "CREATE TABLE p (id INT PRIMARY KEY)",
+        (
+            "CREATE TABLE c (id INT PRIMARY KEY, pid INT, KEY kp (pid),"
+            " CONSTRAINT f FOREIGN KEY (pid) REFERENCES p (id))"
+        ),
+        "SET foreign_key_checks = 0",
+        "ALTER TABLE c DROP INDEX kp",
+        "SET foreign_key_checks = 1",
+    ],
+    "foreign keys whose parent has lost its index": [
+        "CREATE TABLE p (id INT PRIMARY KEY, k INT, l INT, KEY kk (k), KEY kl (l, k))",
+        (
+            "CREATE TABLE c (id INT PRIMARY KEY, a INT, b INT, KEY ka (a), KEY kb (b, a),"
+            " CONSTRAINT f FOREIGN KEY (a) REFERENCES p (k) ON DELETE SET NULL,"
+            " CONSTRAINT g FOREIGN KEY (b, a) REFERENCES p (l, k))"
+        ),
+        "SET foreign_key_checks = 0",
+        "ALTER TABLE p DROP INDEX kk, DROP INDEX kl",
+        "SET foreign_key_checks = 1",
+    ],
+}
+
+
+@pytest.mark.parametrize("statements", TABLES.values(), ids=TABLES)
+async def test_a_definition_comes_back_with_its_meaning(backstay, sql, database, statements):
+    """By a restore under another name, in place and undone, and loaded by hand."""
+    sql.script(statements)
+    manifest = await backstay.round_trip(database)
+
+    await assert_restored_and_undone(backstay, manifest)
+
+
+@pytest.mark.parametrize("statements", OTHERS.values(), ids=OTHERS)
+async def test_a_definition_that_is_printed_otherwise_comes_back(
+    backstay, sql, database, statements
+):
+    """A remark of the server is none of the definition; an index that is missing is not made."""
+    sql.script(statements)
+    manifest = await backstay.backup(database)
+    indexes = f"SELECT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = '{database}'"
+    before = sorted(sql.run(indexes))
+
+    await backstay.copy(manifest)
+    await assert_restored_and_undone(backstay, manifest)
+
+    assert sorted(sql.run(indexes)) == before
+
+
+async def assert_restored_and_undone(backstay: Backstay, manifest: Manifest) -> None:
+    """Restore in place, and take it back."""
+    result = await backstay.restore(manifest)
+    undone = await backstay.recoveries.undo(result.restore_id)
+
+    assert result.verified
+    assert undone.warnings == ()
+
+
+async def test_what_a_session_has_by_default_is_not_added(backstay, sql, database):
+    """Options that a server gives to all new tables are not those of restored ones."""
+    sql.run("CREATE TABLE t (i INT PRIMARY KEY)")
+    manifest = await backstay.backup(database)
+    sql.run("SET GLOBAL innodb_compression_default = ON")
+    try:
+        copy = await backstay.copy(manifest)
+    finally:
+        sql.run("SET GLOBAL innodb_compression_default = OFF")
+
+    assert "COMPRESSED" not in sql.run(f"SHOW CREATE TABLE {copy}.t")[0][1]
+
+
+async def test_an_event_whose_time_has_passed_is_made_and_not_enabled(backstay, sql, database):
+    """Enabled it would be executed at once, long after its time; a warning says so."""
+    sql.script([
+        "SET timestamp = 1",
+        "CREATE EVENT once ON SCHEDULE AT '2001-01-01 00:00:00' DO SELECT 1",
+        "SET timestamp = DEFAULT",
+    ])
+    manifest = await backstay.backup(database)
+    copy, by_hand = backstay.new_name(), backstay.new_name()
+    sql.run(f"CREATE DATABASE {by_hand} CHARACTER SET utf8mb4")
+
+    result = await backstay.restore(manifest, copy)
+    again = await backstay.restore(manifest)
+    backstay.plain_load(manifest, by_hand)
+
+    assert result.verified
+    assert result.warnings == (
+        f"event {copy}.once was made, and not enabled: its last time has passed",
+    )
+    assert again.warnings == ()
+    listed = "SELECT EVENT_SCHEMA, STATUS FROM information_schema.EVENTS"
+    assert sorted(sql.run(listed)) == sorted([
+        (copy, "DISABLED"),
+        (by_hand, "DISABLED"),
+        (database, "ENABLED"),
+    ])

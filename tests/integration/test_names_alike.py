@@ -1,0 +1,100 @@
+"""Databases, tables and files whose names are told apart by the server, and by nothing less exact."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.errors import DatabaseNotFoundError
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.servers import Sql
+
+
+@pytest.fixture
+def alike(sql, database):
+    """A database, and two whose names information_schema takes for the same."""
+    names = (database.upper(), database.replace("t", "ţ", 1))
+    sql.script([
+        f"CREATE TABLE {database}.t (i INT PRIMARY KEY)",
+        f"CREATE PROCEDURE {database}.p() SELECT 'own'",
+        f"CREATE EVENT {database}.e ON SCHEDULE EVERY 1 YEAR DO SELECT 'own'",
+    ])
+    for name in names:
+        sql.script([
+            f"CREATE DATABASE `{name}`",
+            f"CREATE TABLE `{name}`.t (other INT, UNIQUE (other))",
+            f"CREATE TRIGGER `{name}`.tr BEFORE INSERT ON `{name}`.t FOR EACH ROW SET @a = 1",
+            f"CREATE VIEW `{name}`.v AS SELECT 1",
+            f"CREATE PROCEDURE `{name}`.only_there() SELECT 1",
+            f"CREATE PROCEDURE `{name}`.p() SELECT 'other'",
+            f"CREATE EVENT `{name}`.e ON SCHEDULE EVERY 2 YEAR DO SELECT 'other'",
+        ])
+    yield database
+    sql.script(f"DROP DATABASE `{name}`" for name in names)
+
+
+async def test_names_that_differ_in_case_or_accent_are_other_databases(backstay, sql, alike):
+    """A backup holds the objects of its own database alone, and so does what a restore replaces."""
+    manifest = await backstay.backup(alike)
+    held = [(str(entry.kind), entry.name) for entry in manifest.databases[0].objects]
+    sql.run(f"DROP PROCEDURE {alike}.p")
+
+    result = await backstay.restore(manifest)
+
+    assert held == [("procedure", "p"), ("event", "e")]
+    assert result.verified
+    assert "own" in str(sql.run(f"SHOW CREATE PROCEDURE {alike}.p"))
+    assert "other" in str(sql.run(f"SHOW CREATE PROCEDURE `{alike.upper()}`.p"))
+
+
+async def test_files_that_the_server_never_made_are_no_databases_and_no_tables(
+    backstay, sql, database
+):
+    """`lost+found`, `.ssh` and a copied .frm stop nothing; what looks like a table is named."""
+    home = Path(sql.run("SELECT @@datadir")[0][0])
+    sql.script(["CREATE TABLE posts (i INT) ENGINE=MyISAM", "INSERT INTO posts VALUES (1)"])
+    strays = [home / "lost+found", home / ".ssh", home / "shop-copy"]
+    for path in strays:
+        path.mkdir()
+    for path in (home / database).glob("posts.*"):
+        shutil.copy(path, path.with_name(f"posts-old{path.suffix}"))
+    shutil.copy(home / database / "posts.frm", home / "shop-copy" / "posts.frm")
+    try:
+        everything = await backstay.backup()
+        manifest = await backstay.backup(database)
+        copied = await backstay.restore(manifest, backstay.new_name())
+        replaced = await backstay.restore(manifest)
+    finally:
+        for path in strays:
+            shutil.rmtree(path)
+
+    assert database in [entry.name for entry in everything.databases]
+    assert [entry.name for entry in everything.databases if "#" in entry.name] == []
+    assert any(warning.startswith("shop-copy/posts in") for warning in everything.warnings)
+    assert [table.name for table in manifest.databases[0].tables] == ["posts"]
+    assert any(warning.startswith(f"{database}/posts-old in") for warning in manifest.warnings)
+    assert copied.verified
+    assert replaced.verified
+    assert len(list((home / database).glob("posts-old.*"))) == 3
+
+
+async def test_a_server_of_lower_case_names_is_asked_in_any_case(own_server, tmp_path):
+    """There `Shop` is what everybody calls the database `shop`, in the request and in the address."""
+    server = own_server("--lower-case-table-names=1")
+    with Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE Shop", "CREATE TABLE Shop.T (i INT PRIMARY KEY)"])
+    here = Backstay(f"{server.url}Shop", tmp_path / "backups")
+    try:
+        asked = await here.backup("SHOP", exclude_tables=("None",))
+        addressed = await here.backup()
+        without = await here.backup("Shop", exclude_tables=("Shop.T",))
+        result = await here.restore(asked, databases=("Shop",), tables=("T",))
+        with pytest.raises(DatabaseNotFoundError):
+            await here.backup("Shop2")
+    finally:
+        await here.target.close()
+
+    assert [entry.name for entry in asked.databases] == ["shop"]
+    assert [entry.name for entry in addressed.databases] == ["shop"]
+    assert without.databases[0].tables == ()
+    assert result.verified

@@ -1,0 +1,100 @@
+"""Grants on routines outlive a restore in place and its undo (hazard 161)."""
+
+import pytest
+
+from app.engine.schema.routine_grants import ensure_grants
+from app.errors import StatementError
+from tests.oracle.snapshots import assert_same, snapshot
+
+
+@pytest.fixture
+def office(sql, database):
+    """Procedures and functions that accounts, a role and everybody may call; accounts are dropped afterwards."""
+    user, role = f"u_{database[-8:]}", f"r {database[-8:]}"
+    sql.script([
+        f"CREATE USER '{user}'@'%'",
+        f"CREATE ROLE `{role}`",
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "CREATE PROCEDURE stays() SELECT 1",
+        "CREATE PROCEDURE changes() SELECT 1",
+        "CREATE FUNCTION counted() RETURNS INT READS SQL DATA RETURN (SELECT MAX(n) FROM v)",
+        "CREATE OR REPLACE VIEW v AS SELECT 1 AS n",
+        "CREATE OR REPLACE VIEW w AS SELECT counted() AS n",
+        f"GRANT EXECUTE ON PROCEDURE `{database}`.stays TO '{user}'@'%' WITH GRANT OPTION",
+        f"GRANT EXECUTE, ALTER ROUTINE ON PROCEDURE `{database}`.changes TO `{role}`",
+        f"GRANT EXECUTE ON FUNCTION `{database}`.counted TO '{user}'@'%'",
+        f"GRANT SELECT (id), INSERT ON `{database}`.t TO '{user}'@'%'",
+        f"GRANT SELECT ON `{database}`.v TO `{role}`",
+    ])
+    yield user
+    sql.script([f"DROP USER '{user}'@'%'", f"DROP ROLE `{role}`"])
+
+
+def changed(sql, database, user):
+    """Change routines after a backup, and grant what is on a new one."""
+    sql.script([
+        "CREATE OR REPLACE PROCEDURE changes() SELECT '#', 2",
+        "CREATE OR REPLACE FUNCTION counted() RETURNS INT READS SQL DATA RETURN (SELECT MIN(n) FROM v)",
+        "CREATE PROCEDURE added() SELECT 3",
+        f"GRANT EXECUTE ON PROCEDURE `{database}`.added TO '{user}'@'%'",
+    ])
+
+
+async def test_they_stay_and_come_back(office, backstay, sql, database):
+    """A routine that is replaced keeps its grants; one that is removed gets them back by the undo."""
+    manifest = await backstay.backup(database)
+    then = snapshot(backstay.url, database, grants=True)
+    changed(sql, database, office)
+    before = snapshot(backstay.url, database, grants=True)
+    assert then["grants"] != before["grants"]
+
+    result = await backstay.restore(manifest)
+    assert_same(then, snapshot(backstay.url, database, grants=True))
+
+    await backstay.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(backstay.url, database, grants=True))
+
+
+async def test_a_failure_loses_none(office, backstay, sql, database, monkeypatch):
+    """They are in the journal before anything is dropped."""
+    manifest = await backstay.backup(database)
+    changed(sql, database, office)
+    before = snapshot(backstay.url, database, grants=True)
+    calls = []
+
+    async def fail_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise StatementError("the server is gone", errno=2013)
+        return await ensure_grants(*arguments)
+
+    monkeypatch.setattr("app.engine.load.objects.ensure_grants", fail_once)
+    with pytest.raises(StatementError):
+        await backstay.restore(manifest)
+
+    assert len(calls) > 1
+    assert_same(before, snapshot(backstay.url, database, grants=True))
+
+
+async def test_a_package_is_replaced_with_its_body(backstay, sql, database):
+    """The server drops the body with the package."""
+    sql.script([
+        "SET sql_mode = 'ORACLE'",
+        "CREATE PACKAGE k AS PROCEDURE x; END",
+        "CREATE PACKAGE BODY k AS PROCEDURE x AS BEGIN SELECT 1; END; END",
+    ])
+    manifest = await backstay.backup(database)
+    then = snapshot(backstay.url, database, grants=True)
+    sql.script([
+        "CREATE OR REPLACE PACKAGE k AS PROCEDURE x; PROCEDURE y; END",
+        (
+            "CREATE OR REPLACE PACKAGE BODY k AS PROCEDURE x AS BEGIN SELECT 1; END;"
+            " PROCEDURE y AS BEGIN SELECT 1; END; END"
+        ),
+    ])
+    before = snapshot(backstay.url, database, grants=True)
+
+    result = await backstay.restore(manifest)
+    assert_same(then, snapshot(backstay.url, database, grants=True))
+    await backstay.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(backstay.url, database, grants=True))

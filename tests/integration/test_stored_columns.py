@@ -1,0 +1,196 @@
+"""Stored generated columns come back with the values they had, or not at all (hazard 160)."""
+
+import pytest
+
+from app.domain.restores.restore import RestoreRequest
+from app.engine.rows.stored import Repeatable
+from app.errors import IncompatibleServerError, ProofFailedError
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.forged import with_old_columns
+from tests.fixtures.servers import Sql
+from tests.oracle.snapshots import assert_same, snapshot
+
+
+VISITS = (
+    "CREATE TABLE visits (id int AUTO_INCREMENT PRIMARY KEY, usr int, ts timestamp NOT NULL,"
+    " d date AS (date(ts)) STORED, note varchar(20), UNIQUE KEY once (usr, d), KEY day (d)){tail}"
+)
+# In UTC both are of one day.
+ROWS = (
+    "INSERT INTO visits (usr, ts, note) VALUES"
+    " (2, '2021-03-01 23:30:00', 'a'), (2, '2021-03-02 10:00:00', 'it''s')"
+)
+SESSIONS = {
+    "west": ("time_zone = '-08:00'", VISITS.format(tail=""), ROWS),
+    "India": (
+        "time_zone = '+05:30'",
+        VISITS.format(tail=""),
+        ROWS.replace("23:30", "10:30").replace("10:00", "01:30"),
+    ),
+    "MyISAM": ("time_zone = '-08:00'", VISITS.format(tail=" ENGINE=MyISAM"), ROWS),
+    "partitions": (
+        "time_zone = '-08:00'",
+        VISITS.format(tail="").replace("UNIQUE KEY once (usr, d)", "KEY once (usr, d)")
+        + " PARTITION BY HASH (id) PARTITIONS 3",
+        ROWS,
+    ),
+    "no key": (
+        "time_zone = '-08:00'",
+        "CREATE TABLE visits (ts timestamp NOT NULL, d date AS (date(ts)) STORED)",
+        "INSERT INTO visits (ts) VALUES ('2021-03-01 23:30:00'), ('2021-03-02 10:00:00')",
+    ),
+    "key over it alone": (
+        "time_zone = '-08:00'",
+        "CREATE TABLE visits (ts timestamp NOT NULL, d date AS (date(ts)) STORED, UNIQUE (d))",
+        "INSERT INTO visits (ts) VALUES ('2021-03-01 23:30:00'), ('2021-03-02 10:00:00')",
+    ),
+    "division": (
+        "div_precision_increment = 12",
+        (
+            "CREATE TABLE visits (id int PRIMARY KEY, a int, b int, c varchar(40) AS (a / b) STORED,"
+            " x decimal(30,12) AS (a / b) STORED)"
+        ),
+        "INSERT INTO visits (id, a, b) VALUES (1, 1, 3), (2, 2, 7), (3, NULL, 1)",
+    ),
+    "zone and division": (
+        "time_zone = '+09:00', div_precision_increment = 8",
+        (
+            "CREATE TABLE visits (id int PRIMARY KEY, ts timestamp NOT NULL, h int AS (hour(ts)) STORED,"
+            " c decimal(30,12) AS (id / 7) STORED)"
+        ),
+        "INSERT INTO visits (id, ts) VALUES (1, '2021-03-01 23:30:00'), (3, '2021-07-01 03:30:00')",
+    ),
+    "history": (
+        "time_zone = '-08:00'",
+        (
+            "CREATE TABLE visits (id int PRIMARY KEY, ts timestamp NOT NULL, d date AS (date(ts)) STORED)"
+            " WITH SYSTEM VERSIONING"
+        ),
+        "INSERT INTO visits (id, ts) VALUES (1, '2021-03-01 23:30:00')",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+async def test_they_are_computed_by_the_session_they_are_of(name, backstay, sql, database):
+    """Whatever session wrote the rows, a restore and a load by hand bring their values back."""
+    setting, table, rows = SESSIONS[name]
+    sql.run(table)
+    sql.run(f"SET SESSION {setting}")
+    sql.run(rows)
+    if name == "history":
+        sql.run("UPDATE visits SET ts = '2021-03-05 23:30:00'")
+    manifest = await backstay.round_trip(database, judge=False, plain=name != "history")
+
+    assert manifest.warnings == ()
+    assert manifest.databases[0].tables[0].session
+    before = snapshot(backstay.url, database)
+    await backstay.restore(manifest)
+    assert_same(before, snapshot(backstay.url, database))
+
+
+async def test_rows_of_summer_and_winter_are_of_one_zone(own_server, tmp_path, monkeypatch):
+    """The zone of the server, whose offset changes, and its other settings are tried first."""
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    with own_server("--div-precision-increment=12") as server, Sql(server.url) as sql:
+        sql.script([
+            "CREATE DATABASE seasons",
+            "USE seasons",
+            VISITS.format(tail=""),
+            "CREATE TABLE parts (a int PRIMARY KEY, b double AS (a / 7) STORED)",
+            (
+                "INSERT INTO visits (usr, ts) VALUES (1, '2021-01-01 16:30:00'), (1, '2021-07-01 16:30:00'),"
+                " (2, '2021-07-01 17:30:00'), (1, '2021-11-07 01:30:00')"
+            ),
+            "INSERT INTO parts (a) VALUES (1), (2), (3)",
+        ])
+        made = Backstay(server.url, tmp_path / "backups")
+        manifest = await made.backup("seasons")
+        parts, visits = manifest.databases[0].tables
+        assert parts.session == (("div_precision_increment", "12"),)
+        assert dict(visits.session)["time_zone"] == "SYSTEM"
+        before = snapshot(server.url, "seasons")
+        copy = await made.copy(manifest)
+        assert_same(before, snapshot(server.url, copy))
+        await made.close()
+
+
+@pytest.fixture
+def mixed(sql, database):
+    """A table with rows of two sessions, which no one session computes."""
+    sql.run(VISITS.format(tail=""))
+    for zone, instant in (("-08:00", "2021-03-01 23:30:00"), ("+09:00", "2021-03-02 00:30:00")):
+        sql.run(f"SET SESSION time_zone = '{zone}'")
+        sql.run(f"INSERT INTO visits (usr, ts) VALUES ({zone[2]}, '{instant}')")
+    return database
+
+
+async def test_values_of_two_sessions_are_refused_before_anything_is_loaded(mixed, backstay, sql):
+    """The backup says it, a dry run does, and a restore is refused before it begins."""
+    manifest = await backstay.backup(mixed)
+    assert ".visits: the stored generated column 'd' holds values" in manifest.warnings[0]
+    before = snapshot(backstay.url, mixed)
+    request = RestoreRequest(manifest.backup_id)
+
+    forecast = await backstay.recoveries.dry_run(await backstay.recoveries.plan(request))
+    assert "no one session computes again" in str(forecast.problems[0])
+    with pytest.raises(IncompatibleServerError, match="no one session computes again"):
+        await backstay.restore(manifest)
+
+    assert_same(before, snapshot(backstay.url, mixed))
+    result = await backstay.restore(manifest, verify_after=False)
+    assert not result.verified
+    assert sql.run("SELECT COUNT(*) FROM visits") == [(2,)]
+
+
+@pytest.mark.parametrize("table", ["visits", "no key", "large"])
+async def test_another_value_fails_the_proof(table, backstay, sql, database, monkeypatch):
+    """Where the session of the backup is not to be had, nothing is kept of a restore."""
+    if table == "large":
+        sql.script([
+            (
+                "CREATE TABLE visits (id int PRIMARY KEY, ts timestamp NOT NULL, big longblob,"
+                " d date AS (date(ts)) STORED)"
+            ),
+            "SET SESSION time_zone = '-08:00'",
+            "INSERT INTO visits (id, ts, big) VALUES (1, '2021-03-01 23:30:00', REPEAT('x', 9000000))",
+        ])
+    else:
+        _, create, rows = SESSIONS["no key" if table == "no key" else "west"]
+        sql.script([create.replace("UNIQUE KEY", "KEY"), "SET SESSION time_zone = '-08:00'", rows])
+    monkeypatch.setattr("app.engine.dump.dump.find_session", _find_nothing)
+    manifest = await backstay.backup(database)
+    before = snapshot(backstay.url, database)
+
+    with pytest.raises(ProofFailedError, match="other values for the stored generated columns"):
+        await backstay.restore(manifest)
+    assert_same(before, snapshot(backstay.url, database))
+
+
+async def _find_nothing(*_):
+    return Repeatable()
+
+
+async def test_expressions_may_warn_of_the_rows(backstay, sql, database):
+    """A text that is no number is no damaged row."""
+    sql.script([
+        "SET SESSION sql_mode = ''",
+        (
+            "CREATE TABLE meta (id int PRIMARY KEY, v varchar(20), n int AS (CAST(v AS unsigned)) STORED,"
+            " x int AS (CAST(v AS unsigned)) VIRTUAL, KEY (n), KEY (x))"
+        ),
+        "INSERT INTO meta (id, v) VALUES (1, '12abc'), (2, ''), (3, NULL)",
+    ])
+    manifest = await backstay.round_trip(database, judge=False)
+    assert manifest.databases[0].tables[0].session == ()
+
+
+async def test_a_backup_of_an_earlier_version_says_what_it_does_not_prove(backstay, sql, database):
+    """Its rows come back, with a warning that names what is not proven."""
+    _, create, rows = SESSIONS["west"]
+    sql.script([create.replace("UNIQUE KEY", "KEY"), rows])
+    manifest = await with_old_columns(backstay, await backstay.backup(database))
+
+    result = await backstay.restore(manifest)
+
+    assert any("values of generated columns" in warning for warning in result.warnings)
