@@ -56,9 +56,6 @@ class Flavor:
         skip_log_rights: Privileges of which one keeps a session out of the binary log; the first is advised.
         session_right: Privilege to set the session variables that not everybody may; empty = none.
         definer_right: Privilege to make objects that run as somebody else.
-        system_users: Query of (user, host, privilege that objects of this account need besides); empty
-            where none needs one.
-        absent_definer_right: Privilege to make objects of accounts that do not exist; empty = none.
         fence_rights: Privileges of which one lets set read_only, and write all the same.
         packages: Whether there are packages.
         sequences: Whether there are sequences.
@@ -98,8 +95,6 @@ class Flavor:
     skip_log_rights: tuple[str, ...]
     session_right: str
     definer_right: str
-    system_users: str
-    absent_definer_right: str
     fence_rights: tuple[str, ...]
     packages: bool
     sequences: bool
@@ -146,8 +141,6 @@ _MARIADB_10_6 = Flavor(
     skip_log_rights=("BINLOG ADMIN", "SUPER"),
     session_right="",
     definer_right="SET USER",
-    system_users="",
-    absent_definer_right="",
     fence_rights=("READ_ONLY ADMIN", "SUPER"),
     packages=True,
     sequences=True,
@@ -198,10 +191,6 @@ _MYSQL_8_0 = Flavor(
     skip_log_rights=("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"),
     session_right="SESSION_VARIABLES_ADMIN",
     definer_right="SET_USER_ID",
-    system_users="SELECT u.User, u.Host, IFNULL(g.PRIV, '') FROM mysql.user AS u"
-    " LEFT JOIN mysql.global_grants AS g"
-    " ON g.USER = u.User AND g.HOST = u.Host AND g.PRIV = 'SYSTEM_USER'",
-    absent_definer_right="",
     fence_rights=("SUPER",),
     packages=False,
     sequences=False,
@@ -228,7 +217,6 @@ _MYSQL_8_2 = replace(
     exact_float="CAST({} AS DOUBLE)",
     position="SHOW BINARY LOG STATUS",
     definer_right="SET_ANY_DEFINER",
-    absent_definer_right="ALLOW_NONEXISTENT_DEFINER",
 )
 # Newest first within a vendor: the first row whose minimum the server reaches describes it.
 FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)

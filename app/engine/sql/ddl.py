@@ -167,6 +167,11 @@ def without_directories(sql: str) -> str:
     return "".join(kept)
 
 
+def is_text(sql: str) -> bool:
+    """Tell whether a statement holds no bytes that are no UTF-8."""
+    return sql.isascii() or not _ESCAPED_BYTE.search(sql)
+
+
 def without_charsets(sql: str) -> str:
     """
     Drop a column's character set where the collation behind it names it too.
@@ -194,7 +199,7 @@ def utf8_only(sql: str) -> str:
     Returns:
         The same definition, encodable as UTF-8.
     """
-    if sql.isascii() or not _ESCAPED_BYTE.search(sql):
+    if is_text(sql):
         return sql
     return "".join(
         f" X'{_unquoted(part).hex()}'" if part[0] == "'" and _ESCAPED_BYTE.search(part) else part
