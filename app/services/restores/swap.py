@@ -1,5 +1,6 @@
 """
 Swaps: the moment in which a restore touches live data, and what a crash in it leaves behind.
+
 1. Journal: swapping. From here on triggers may be missing.
 2. A try: fence, drop the triggers of old tables (RENAME refuses them), one RENAME, and the proof of what
    came (`app.services.restores.guard`). When others hold locks for too long, everything is put back and
@@ -12,8 +13,8 @@ A crash before the RENAME is put back, one after it finished or reversed: each t
 identity that was written down before.
 
 Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so their
-rows miss the triggers of that moment; views, routines and events change one by one. Who opened a
-snapshot while tables were loaded, and first reads them later, sees them half loaded: it is waited for.
+rows miss the triggers of that moment; views, routines and events change one by one. An older snapshot
+would see the tables half loaded: it is waited for, then warned of.
 """
 
 import asyncio
