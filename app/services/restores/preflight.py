@@ -12,6 +12,7 @@ from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
+from app.engine.load.other_vendor import find_differences
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
@@ -126,6 +127,7 @@ class Preflight:
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
             unfit = await find_unfit_tables(session, reader, plan.manifest, complete)
+            other = await find_differences(session, reader, plan.manifest, complete)
             space = await estimate_space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
@@ -137,6 +139,7 @@ class Preflight:
                 *_incompatible([
                     *compatible.findings,
                     *unfit,
+                    *other.findings(),
                     *misfits,
                     *unrepeatable(loads, plan.request),
                 ]),
@@ -149,7 +152,7 @@ class Preflight:
             compatibility=compatible,
             missing_rights=tuple(right.grant for right in (*missing, *silence)),
             space=space,
-            warnings=(*warnings, *not_proven(plan.manifest, loads)),
+            warnings=(*warnings, *other.warnings(), *not_proven(plan.manifest, loads)),
         )
 
     async def _refused_state(self) -> list[AppError]:
