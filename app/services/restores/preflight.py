@@ -126,8 +126,7 @@ class Preflight:
             missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
-            unfit = await find_unfit_tables(session, reader, plan.manifest, complete)
-            other = await find_differences(session, reader, plan.manifest, complete)
+            unfit, lost = await _unfit(session, reader, complete)
             space = await estimate_space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
@@ -139,7 +138,6 @@ class Preflight:
                 *_incompatible([
                     *compatible.findings,
                     *unfit,
-                    *other.findings(),
                     *misfits,
                     *unrepeatable(loads, plan.request),
                 ]),
@@ -152,7 +150,7 @@ class Preflight:
             compatibility=compatible,
             missing_rights=tuple(right.grant for right in (*missing, *silence)),
             space=space,
-            warnings=(*warnings, *other.warnings(), *not_proven(plan.manifest, loads)),
+            warnings=(*warnings, *lost, *not_proven(plan.manifest, loads)),
         )
 
     async def _refused_state(self) -> list[AppError]:
@@ -297,6 +295,16 @@ async def _as_of_today(
             readable.append(load)
             problems.append(exc)
     return readable, problems
+
+
+async def _unfit(
+    session: Session, reader: ArchiveReader, loads: Sequence[DatabaseLoad]
+) -> tuple[list[str], list[str]]:
+    """Say which definitions of the backup the server would refuse, and what it would make of others."""
+    defined = [load for load in loads if not load.definitions]
+    other = await find_differences(session, reader, reader.manifest, defined)
+    unfit = await find_unfit_tables(session, reader, reader.manifest, loads)
+    return [*unfit, *other.findings()], other.warnings()
 
 
 async def _missing_for_owners(
