@@ -209,6 +209,9 @@ class _Parser:
             elif self._skip("SQL"):
                 self._keyword("SECURITY")
                 self._keyword("DEFINER", "INVOKER")
+            elif self._skip("JSON"):  # a view of MySQL that shows rows as documents
+                self._keyword("RELATIONAL")
+                self._keyword("DUALITY")
             elif self._skip("DEFINER"):
                 self._mark("=")
                 definer = self._account()

@@ -12,6 +12,7 @@ from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
+from app.engine.load.needs import without_unmakeable
 from app.engine.load.other_vendor import find_differences
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
@@ -117,10 +118,10 @@ class Preflight:
         async with self._server.session() as session:
             grants = await read_grants(session)
             complete, misfits = await _complete(session, plan)
-            complete, unreadable = await _as_of_today(reader, complete)
+            complete, unreadable, lacks = await _described(session, reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await _children(session, grants, loads)
-            warnings += await hidden_grants(session, loads, plan.request)
+            warnings += lacks + await hidden_grants(session, loads, plan.request)
             point = await _missing_for_point(session, grants, plan)
             every = (*_missing_rights(grants, loads), *owners, *children, *point)
             missing = list(dict.fromkeys(every))
@@ -280,6 +281,17 @@ async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseL
         complete.append(kept)
         findings += misfits
     return complete, findings
+
+
+async def _described(
+    session: Session, reader: ArchiveReader, loads: Sequence[DatabaseLoad]
+) -> tuple[list[DatabaseLoad], list[AppError], list[str]]:
+    """Describe objects as this version does, and as far as they can be made; warn of the others."""
+    described, unreadable = await _as_of_today(reader, loads)
+    if unreadable:
+        return described, unreadable, []
+    makeable, lacks = await without_unmakeable(session, reader, reader.manifest, described)
+    return makeable, [], lacks
 
 
 async def _as_of_today(
