@@ -1,6 +1,5 @@
 """
 Swaps: the moment in which a restore touches live data, and what a crash in it leaves behind.
-
 1. Journal: swapping. From here on triggers may be missing.
 2. A try: fence, drop the triggers of old tables (RENAME refuses them), one RENAME, and the proof of what
    came (`app.services.restores.guard`). When others hold locks for too long, everything is put back and
@@ -9,13 +8,12 @@ Swaps: the moment in which a restore touches live data, and what a crash in it l
 4. Sequence defaults, triggers, routines, views, events, foreign keys; then the fence comes down.
 5. Journal: done. The old tables are kept.
 
-A crash before the RENAME is put back, one after it is finished or reversed; which of the two it was,
-the server knows: each table is looked for by its identity, which was written down before. Everything before and after the RENAME may be run again.
+A crash before the RENAME is put back, one after it finished or reversed: each table is looked for by the
+identity that was written down before.
 
-Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so
-their rows miss the triggers of that moment; and views, routines and events change one by one. A
-transaction that opened its snapshot while tables were loaded, and is still open seconds later, sees
-them half loaded if it first reads them after the swap; the restore waits for such, then warns.
+Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so their
+rows miss the triggers of that moment; views, routines and events change one by one. Who opened a
+snapshot while tables were loaded, and first reads them later, sees them half loaded: it is waited for.
 """
 
 import asyncio
