@@ -60,10 +60,6 @@ class Flavor:
         packages: Whether there are packages.
         sequences: Whether there are sequences.
         history: Whether row versions of the past can be loaded again.
-        ignored_comments: First and last number of the other vendor's executable comments that this one
-            passes over.
-        unknown_types: Types of the other vendor's columns that it does not know.
-        functional_keys: Whether an index may hold expressions.
         needless_modes: Values of sql_mode that it does not know because it always keeps to them.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
@@ -104,9 +100,6 @@ class Flavor:
     packages: bool
     sequences: bool
     history: bool
-    ignored_comments: tuple[int, int]
-    unknown_types: frozenset[str]
-    functional_keys: bool
     needless_modes: frozenset[str]
     roles_are_marked: bool
     prepared_ddl: bool
@@ -154,9 +147,6 @@ _MARIADB_10_6 = Flavor(
     packages=True,
     sequences=True,
     history=False,
-    ignored_comments=(50700, 99999),
-    unknown_types=frozenset({"geomcollection", "vector"}),
-    functional_keys=False,
     needless_modes=frozenset(),
     roles_are_marked=True,
     prepared_ddl=True,
@@ -208,9 +198,6 @@ _MYSQL_8_0 = Flavor(
     packages=False,
     sequences=False,
     history=False,
-    ignored_comments=(100000, 999999),
-    unknown_types=frozenset({"uuid", "inet4", "inet6", "vector"}),
-    functional_keys=True,
     needless_modes=frozenset({"NO_AUTO_CREATE_USER"}),
     roles_are_marked=False,
     prepared_ddl=False,
@@ -235,22 +222,8 @@ _MYSQL_8_2 = replace(
     position="SHOW BINARY LOG STATUS",
     definer_right="SET_ANY_DEFINER",
 )
-_MARIADB_11_7 = replace(
-    _MARIADB_11_3, minimum=(11, 7, 0), unknown_types=frozenset({"geomcollection"})
-)
-_MYSQL_9_0 = replace(
-    _MYSQL_8_2, minimum=(9, 0, 0), unknown_types=frozenset({"uuid", "inet4", "inet6"})
-)
 # Newest first within a vendor: the first row whose minimum the server reaches describes it.
-FLAVORS: Final = (
-    _MARIADB_11_7,
-    _MARIADB_11_3,
-    _MARIADB_10_11,
-    _MARIADB_10_6,
-    _MYSQL_9_0,
-    _MYSQL_8_2,
-    _MYSQL_8_0,
-)
+FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)
 
 # What every session is set to and must read back; a name that the server does not know is left out.
 # sql_mode: nearly empty, it reads CHAR unpadded and prints SHOW CREATE with backticks; the loading mode keeps 0 in

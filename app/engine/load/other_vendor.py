@@ -10,7 +10,7 @@ Sources: mariadb.com/kb/en/comment-syntax, /sql-mode; dev.mysql.com/doc/refman/8
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,6 +38,34 @@ _LOST: Final = {
     "NOT ENFORCED": "checks that were not enforced are enforced",
     "SRID": "columns are no longer bound to their reference system (SRID)",
     "ENCRYPTION": "tables are no longer encrypted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """
+    How one vendor reads the definitions of the other.
+
+    Attributes:
+        passed_over: First and last number of executable comments that it passes over.
+        unknown_types: Types of columns that it does not know.
+        vectors_since: The first version that has vectors.
+        functional_keys: Whether an index may hold expressions.
+    """
+
+    passed_over: tuple[int, int]
+    unknown_types: frozenset[str]
+    vectors_since: tuple[int, int, int]
+    functional_keys: bool
+
+
+_READINGS: Final = {
+    "mariadb": _Reading(
+        (50700, 99999), frozenset({"geomcollection"}), (11, 7, 0), functional_keys=False
+    ),
+    "mysql": _Reading(
+        (100000, 999999), frozenset({"uuid", "inet4", "inet6"}), (9, 0, 0), functional_keys=True
+    ),
 }
 
 
@@ -92,8 +120,11 @@ async def find_differences(
         await _look_at_setting(session, found, setting, names)
     if session.flavor.vendor == manifest.server.vendor:
         return found
-    _look_at_types(session, found, loads)
-    await _look_at_tables(session, found, chosen)
+    reading = _READINGS[session.flavor.vendor]
+    has_vectors = version_number(version) >= reading.vectors_since
+    unknown = reading.unknown_types if has_vectors else reading.unknown_types | {"vector"}
+    _look_at_types(unknown, found, loads)
+    await _look_at_tables(reading, found, chosen)
     return found
 
 
@@ -126,12 +157,12 @@ class _Chosen:
                 yield member
 
 
-async def _look_at_tables(session: Session, found: Differences, chosen: _Chosen) -> None:
+async def _look_at_tables(reading: _Reading, found: Differences, chosen: _Chosen) -> None:
     for member in chosen.members(MemberKind.SCHEMA):
         label = f"{member.database}.{member.table}"
         for listed, text in zip(member.statements, await chosen.source.read(member), strict=True):
             if listed.kind is StatementKind.TABLE:
-                _look_at_table(session, found, label, text.decode("utf-8", "surrogateescape"))
+                _look_at_table(reading, found, label, text.decode("utf-8", "surrogateescape"))
 
 
 async def _read_settings(chosen: _Chosen) -> dict[tuple[str, str], list[str]]:
@@ -147,16 +178,18 @@ async def _read_settings(chosen: _Chosen) -> dict[tuple[str, str], list[str]]:
     return settings
 
 
-def _look_at_types(session: Session, found: Differences, loads: Sequence[DatabaseLoad]) -> None:
+def _look_at_types(
+    unknown: Collection[str], found: Differences, loads: Sequence[DatabaseLoad]
+) -> None:
     for load in loads:
         for table in load.entry.tables:
             for column in table.columns:
-                if column.data_type in session.flavor.unknown_types:
+                if column.data_type in unknown:
                     name = f"{load.entry.name}.{table.name}.{column.name}"
                     found.refused[f"type {column.data_type}"].append(name)
 
 
-def _look_at_table(session: Session, found: Differences, label: str, sql: str) -> None:
+def _look_at_table(reading: _Reading, found: Differences, label: str, sql: str) -> None:
     """Sort out what one CREATE TABLE says to its own vendor alone."""
     _, items, tail = ddl.split_items(sql)
     for item in [*items, tail]:
@@ -166,10 +199,10 @@ def _look_at_table(session: Session, found: Differences, label: str, sql: str) -
         name = (
             f"{label}.{parts[0 if item.startswith('`') else 1][1:-1]}" if item in items else label
         )
-        if is_index and not session.flavor.functional_keys and _FUNCTIONAL.match(plain):
+        if is_index and not reading.functional_keys and _FUNCTIONAL.match(plain):
             found.refused["functional indexes"].append(name)
         for own, number, words in _COMMENT.findall(plain):
-            lowest, highest = session.flavor.ignored_comments
+            lowest, highest = reading.passed_over
             if own or lowest <= int(number) <= highest:
                 found.lost[_what(words, is_index=is_index)].append(name)
 
