@@ -18,6 +18,7 @@ from typing import Final
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
+from app.engine.flavor import ASCENDING_ENGINES
 from app.engine.rows.stored import Repeatable, Settings, settings_sql, unique_keys_of, without_zone
 from app.engine.schema.definitions import exact_definition, sequence_position
 from app.engine.schema.tables import Table, read_tables, show_create
@@ -26,11 +27,15 @@ from app.engine.sql import ddl
 from app.engine.sql.ddl import tokens
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude
-from app.engine.sql.quoting import quote
+from app.engine.sql.quoting import quote, quote_text
 
 
 # For the mysql client, whose session has the server's own limit; 1 TiB.
 _ROOM_IN_MEMORY: Final = b"SET SESSION max_heap_table_size = 1099511627776;\n"
+
+# It takes a right to set, so only the tables that need it do.
+# Source: https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_restrict_fk_on_non_standard_key
+_LOOSE_KEYS: Final = b"/*!80400 SET SESSION restrict_fk_on_non_standard_key = 0 */;\n"
 
 
 class SchemaDump:
@@ -60,12 +65,17 @@ class SchemaDump:
         """
         with changed_table(table):
             printed, exact = await exact_definition(session, table)
+            is_loose = " FOREIGN KEY " in printed and await _has_loose_keys(session, table)
+        loose = [Statement(StatementKind.TEXT, _LOOSE_KEYS)] if is_loose else []
         self.printed[table.label] = printed
+        if table.entry.engine in ASCENDING_ENGINES:
+            exact = ddl.without_counter(exact)
         sql = ddl.unqualify(exact, table.database) if self.single else exact
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
         what = kind.value.upper()
         statements = [
             *self.prelude(table),
+            *loose,
             Statement(
                 StatementKind.DROP,
                 f"DROP {what} IF EXISTS {quote(table.name)};\n".encode(),
@@ -82,8 +92,10 @@ class SchemaDump:
             text = f"{keep * table.entry.history}ALTER TABLE {quote(table.name)} {drops};\n"
             statements.append(Statement(StatementKind.TEXT, text.encode()))
         if table.entry.sequence:
-            position = await sequence_position(session, table)
-            statements.append(Statement(StatementKind.SEQUENCE, position, name=table.name))
+            statements += [
+                Statement(StatementKind.SEQUENCE, position, name=table.name)
+                for position in await sequence_position(session, table)
+            ]
         await self.sink.append(
             MemberKind.SCHEMA, statements, database=table.database, table=table.name
         )
@@ -142,6 +154,13 @@ class SchemaDump:
         # AUTO_INCREMENT moves with every insert; texts are taken apart only when they differ.
         if printed != known:
             _require_same(table, known, printed)
+
+
+async def _has_loose_keys(session: Session, table: Table) -> bool:
+    """Tell whether a table has a foreign key that the server may refuse to make again."""
+    query = session.flavor.loose_keys
+    child = f"CONSTRAINT_SCHEMA = {quote_text(table.database)} AND TABLE_NAME = {quote_text(table.name)}"
+    return bool(query) and bool(await session.texts(f"{query} AND {child}"))
 
 
 async def _require_columns(session: Session, table: Table) -> None:

@@ -27,6 +27,7 @@ from app.domain.ports import MemberSink, Statement
 from app.domain.runs.progress import Phase, Progress
 from app.engine.dump.changes import changed_error, changed_table
 from app.engine.dump.definitions import SchemaDump
+from app.engine.dump.parsing import find_unparsable
 from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
 from app.engine.rows.queries import TableSql
@@ -36,14 +37,12 @@ from app.engine.schema.databases import Schema
 from app.engine.schema.definitions import exact_definition
 from app.engine.schema.object_script import Phases, object_phases
 from app.engine.schema.objects import Definition, read_objects
-from app.engine.schema.parsing import find_unparsable
 from app.engine.schema.tables import Table, read_tables
 from app.engine.schema.uncarried import list_uncarried
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
-from app.engine.sql.patterns import matches
 from app.engine.sql.preludes import member_prelude
-from app.engine.sql.quoting import quote_text
+from app.engine.sql.quoting import matches, quote_text
 from app.errors import TableNotFoundError
 
 

@@ -197,6 +197,7 @@ class _ObjectChange:
         self._wanted = wanted
         self._live: dict[tuple[ObjectKind, str], ObjectEntry] = {}
         self._done: set[tuple[ObjectKind, str]] = set()
+        self._unusable = {object_key(entry) for entry in wanted.entries if not entry.valid}
         self._unparsable: set[str] = set()  # events, which are to be enabled later
         self._events = events  # when each is over, in its own zone
 
@@ -291,7 +292,7 @@ class _ObjectChange:
                 return []
             return await self._create(replace(statement, sql=or_replace(statement.sql)))
         if drop:
-            await self._session.query(drop, no_timeout=True)
+            await self._run(drop)
         return await self._create(statement)
 
     async def _create(self, statement: SavedStatement) -> list[str]:
@@ -300,11 +301,13 @@ class _ObjectChange:
             return [f"event {label} was made, and not enabled: its last time has passed"]
         with about(f"{statement.kind} {label}"):
             try:
-                await self._session.query(statement.sql, no_timeout=True)
+                await self._run(statement.sql)
             except StatementError as exc:
                 if statement.kind is StatementKind.INVALID_VIEW:
                     problem = f"view {label} could not be created"
                     return [f"{problem}: it was unusable when it was backed up ({exc})"]
+                if (ObjectKind.VIEW, statement.name) in self._unusable:
+                    return [f"view {label} was left out ({exc})"]
                 if exc.errno != _NOT_PARSED:
                     raise
                 if statement.kind is StatementKind.EVENT:
@@ -320,10 +323,15 @@ class _ObjectChange:
         until = self._events[event]
         return bool(until) and await self._session.scalar(f"SELECT {until} <= NOW()") == "1"
 
+    async def _run(self, sql: str) -> None:
+        """Send a statement in the character set of the session, which the object keeps."""
+        await self._session.query(await _in_session_charset(self._session, sql), no_timeout=True)
+
     def _is_needed(self, statement: SavedStatement) -> bool:
         kinds = kinds_of(statement)
         if statement.kind is StatementKind.PLACEHOLDER and ObjectKind.VIEW in kinds:
-            return (ObjectKind.VIEW, statement.name) not in self._live
+            key = ObjectKind.VIEW, statement.name
+            return key not in self._live and key not in self._unusable
         return self._is_open(kinds, statement.name)
 
     def _is_open(self, kinds: frozenset[ObjectKind], name: str) -> bool:
@@ -332,6 +340,17 @@ class _ObjectChange:
             entry.name == name and entry.kind in kinds and object_key(entry) not in self._done
             for entry in self._wanted.entries
         )
+
+
+async def _in_session_charset(session: Session, sql: str) -> str | bytes:
+    """Let the server convert a statement; not all of its character sets are known elsewhere."""
+    if sql.isascii():
+        return sql
+    charset = await session.scalar("SELECT @@SESSION.character_set_client")
+    if charset.startswith("utf8"):
+        return sql
+    text = f"CONVERT(X'{sql.encode().hex()}' USING utf8mb4)"
+    return bytes.fromhex(await session.scalar(f"SELECT HEX(CONVERT({text} USING {charset}))"))
 
 
 async def drop_object(session: Session, database: str, entry: ObjectEntry) -> None:

@@ -8,7 +8,8 @@ from typing import Final
 
 from app.domain.restores.journal import ID_DIGITS, RestoreId
 from app.engine.flavor import SYSTEM_SCHEMAS
-from app.engine.schema.tables import NO_STRAYS, STRAY, TableRef
+from app.engine.schema.listing import NO_STRAYS, STRAY
+from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import DatabaseNotFoundError, PermissionDeniedError, StatementError

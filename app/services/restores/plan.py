@@ -24,8 +24,7 @@ from app.engine.schema.routine_grants import hides_grants
 from app.engine.schema.tables import Table, has_rows, read_refs, read_tables
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
-from app.engine.sql.patterns import matches
-from app.engine.sql.quoting import quote_text
+from app.engine.sql.quoting import matches, quote_text
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
 from app.storage.journals import new_restore_id
 
