@@ -140,7 +140,7 @@ class Preflight:
                     *compatible.findings,
                     *unfit,
                     *misfits,
-                    *unrepeatable(loads, plan.request),
+                    *await unrepeatable(session, loads, plan.request),
                 ]),
                 *await _distrust(session, reader, loads, grants),
                 *too_large(space),
