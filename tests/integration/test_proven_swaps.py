@@ -11,6 +11,7 @@ import pytest
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
 from app.engine.swap import gate
+from app.engine.swap.plan import plan_swaps
 from app.errors import StagingChangedError, UndoExpiredError
 from app.services.restores import restore as restorer
 from tests.fixtures.backstay import Backstay
@@ -155,14 +156,12 @@ async def test_a_table_that_others_add_does_not_come(
     def add() -> None:
         sql.run(f"CREATE TABLE {waiting(backstay.url, database)}.z (i INT)")
 
-    original = restorer.plan_swaps
-
-    async def plan_swaps(session, drafts):
+    async def plan_later(session, drafts):
         await asyncio.to_thread(add)
-        return await original(session, drafts)
+        return await plan_swaps(session, drafts)
 
     if planned:
-        monkeypatch.setattr(restorer, "plan_swaps", plan_swaps)
+        monkeypatch.setattr(restorer, "plan_swaps", plan_later)
     progress = Progress() if planned else in_swap(add)
     with untouched(backstay, database), pytest.raises(StagingChangedError, match="put there"):
         await restore(backstay, manifest.backup_id, progress)

@@ -13,8 +13,7 @@ A crash before the RENAME is put back, one after it finished or reversed: each t
 identity that was written down before.
 
 Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so their
-rows miss the triggers of that moment; views, routines and events change one by one. An older snapshot
-would see the tables half loaded: it is waited for, then warned of.
+rows miss the triggers of that moment; views, routines and events change one by one.
 """
 
 import asyncio
@@ -64,7 +63,7 @@ from app.storage.journals import Journals, new_restore_id
 
 
 _log: Final = logging.getLogger(__name__)
-# Between tries others get their work done; all tries and pauses together take about half a minute.
+# Between tries others get their work done; all of it takes about half a minute.
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 _BATCH: Final = 500  # measured: 3 ms a table, but 5 ms from 4,000 on
 # A killed process's idle connection ends at once, one in a statement when that gives up waiting.
