@@ -30,6 +30,7 @@ from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.parsing import find_unparsable
 from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
+from app.engine.dump.uncarried import list_uncarried
 from app.engine.rows.queries import TableSql
 from app.engine.rows.stored import Repeatable, find_session
 from app.engine.schema.accounts import AccountScript, account_statements
@@ -38,7 +39,6 @@ from app.engine.schema.definitions import exact_definition
 from app.engine.schema.object_script import Phases, object_phases
 from app.engine.schema.objects import Definition, read_objects
 from app.engine.schema.tables import Table, read_tables
-from app.engine.schema.uncarried import list_uncarried
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.preludes import member_prelude
