@@ -1,5 +1,6 @@
 """
 Swaps: the moment in which a restore touches live data, and what a crash in it leaves behind.
+
 1. Journal: swapping. From here on triggers may be missing.
 2. A try: fence, drop the triggers of old tables (RENAME refuses them), one RENAME, and the proof of what
    came (`app.services.restores.guard`). When others hold locks for too long, everything is put back and
@@ -12,8 +13,7 @@ A crash before the RENAME is put back, one after it finished or reversed: each t
 identity that was written down before.
 
 Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so their
-rows miss the triggers of that moment; views, routines and events change one by one. Who opened a
-snapshot while tables were loaded, and first reads them later, sees them half loaded: it is waited for.
+rows miss the triggers of that moment; views, routines and events change one by one.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ from app.storage.journals import Journals, new_restore_id
 
 
 _log: Final = logging.getLogger(__name__)
-# Between tries others get their work done; all tries and pauses together take about half a minute.
+# Between tries others get their work done; all of it takes about half a minute.
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 _BATCH: Final = 500  # measured: 3 ms a table, but 5 ms from 4,000 on
 # A killed process's idle connection ends at once, one in a statement when that gives up waiting.
