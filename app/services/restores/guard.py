@@ -190,7 +190,7 @@ class RestoreGuard:
         except ProofFailedError as exc:
             raise StagingChangedError(f"{exc}; it {what} after it was proven", hint=_HINT) from exc
         for _, table in tables:
-            came_empty = table.entry.partial and table.entry.engine not in ROWLESS_ENGINES
+            came_empty = not table.entry.holds_rows and table.has_rows
             if came_empty and await has_rows(snapshot, table.ref):
                 refuse(load.target, table.name, what)
 
