@@ -69,15 +69,9 @@ async def prove_definitions(
     async def read(session: Session, ref: TableRef) -> None:
         table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
         printed = await show_create(session, table)
-        there["table", table.name] = ddl.table_fingerprint(printed, database)
-        if (literal := ddl.fingerprint(printed, database)) == wanted["table", table.name]:
-            there["table", table.name] = literal  # as backups of earlier versions hold it
         if ddl.counter_of(printed) < table.entry.counter:
             late.append(table.name)
-        if table.entry.sequence:
-            key = "position of sequence", table.name
-            digests = await sequence_digests(session, table)
-            there[key] = wanted[key] if wanted.get(key) in digests else min(digests)
+        there.update(await _digests_of(session, table, printed, wanted))
 
     refs = await list_tables(sessions[0], database)
     await share([ref for ref in refs if ("table", ref.name) in wanted], sessions, read)
@@ -85,6 +79,21 @@ async def prove_definitions(
     if found is not None:
         found |= {name: digest for (kind, name), digest in there.items() if kind == "table"}
     return await _compare(sessions[0], manifest, load, wanted, there)
+
+
+async def _digests_of(
+    session: Session, table: Table, printed: str, wanted: _Inventory
+) -> _Inventory:
+    """Digest a table or sequence as what is wanted was digested, which may be by an earlier version."""
+    there = {("table", table.name): ddl.table_fingerprint(printed, table.database)}
+    literal = ddl.fingerprint(printed, table.database)
+    if literal == wanted["table", table.name]:
+        there["table", table.name] = literal
+    if table.entry.sequence:
+        key = "position of sequence", table.name
+        digests = await sequence_digests(session, table)
+        there[key] = wanted[key] if wanted.get(key) in digests else min(digests)
+    return there
 
 
 def _refuse_late(load: DatabaseLoad, tables: Collection[str]) -> None:
