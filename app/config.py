@@ -18,6 +18,11 @@ from app.errors import InvalidRequestError
 # More connections than cores of a typical server only queue up there; but one more than cores keeps
 # all of them busy while a connection waits for its socket: a tenth faster on two cores.
 _MOST_THREADS = 4
+# A century: what is longer is a mistake, and ends where the calendar of the program does.
+_MOST_DAYS = 36_500
+_MOST_MINUTES = _MOST_DAYS * 24 * 60
+_MOST_SECONDS = 366 * 24 * 60 * 60
+_Days = Annotated[float, Field(ge=0, le=_MOST_DAYS)]
 
 
 class Settings(BaseSettings):
@@ -95,50 +100,57 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: min(_MOST_THREADS, (os.cpu_count() or 1) + 1)
     )
-    undo_minutes: Annotated[float, Field(ge=0)] = 60.0
-    timeout: Annotated[float, Field(gt=0)] = 300.0
+    undo_minutes: Annotated[float, Field(ge=0, le=_MOST_MINUTES)] = 60.0
+    timeout: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] = 300.0
     jwt_secret: SecretStr = SecretStr("")
     jwt_old_secrets: SecretStr = SecretStr("")
     jwt_issuer: Annotated[str, Field(min_length=1)] = "backstay"
     jwt_audience: Annotated[str, Field(min_length=1)] = "backstay"
     access_minutes: Annotated[float, Field(gt=0, le=1440)] = 15.0
-    session_days: Annotated[float, Field(gt=0)] = 30.0
+    session_days: Annotated[float, Field(gt=0, le=_MOST_DAYS)] = 30.0
     admin_password: SecretStr = SecretStr("")
-    shutdown_seconds: Annotated[float, Field(ge=0)] = 0.0
+    shutdown_seconds: Annotated[float, Field(ge=0, le=_MOST_SECONDS)] = 0.0
     trusted_proxies: str = ""
     timezone: str = "UTC"
     catch_up: bool = True
-    overdue_minutes: Annotated[float, Field(gt=0)] = 90.0
+    overdue_minutes: Annotated[float, Field(gt=0, le=_MOST_MINUTES)] = 90.0
     max_backups: Annotated[int, Field(ge=0)] = 30
-    keep_days: Annotated[float, Field(ge=0)] = 0.0
+    keep_days: _Days = 0.0
     keep_hourly: Annotated[int, Field(ge=0)] = 0
     keep_daily: Annotated[int, Field(ge=0)] = 0
     keep_weekly: Annotated[int, Field(ge=0)] = 0
     keep_monthly: Annotated[int, Field(ge=0)] = 0
     keep_yearly: Annotated[int, Field(ge=0)] = 0
-    max_days: Annotated[float, Field(ge=0)] = 0.0
+    max_days: _Days = 0.0
     max_total_bytes: Annotated[int, Field(ge=0)] = 0
-    recovery_point_days: Annotated[float, Field(ge=0)] = 7.0
+    recovery_point_days: _Days = 7.0
     check_cron: str = "0 4 * * *"
-    check_sizes_days: Annotated[float, Field(ge=0)] = 1.0
-    check_hashes_days: Annotated[float, Field(ge=0)] = 7.0
-    check_content_days: Annotated[float, Field(ge=0)] = 30.0
-    drill_days: Annotated[float, Field(ge=0)] = 30.0
+    check_sizes_days: _Days = 1.0
+    check_hashes_days: _Days = 7.0
+    check_content_days: _Days = 30.0
+    drill_days: _Days = 30.0
     alert_urls: SecretStr = SecretStr("")
     alert_schemes: str = (
         "mailto,mailtos,slack,workflows,discord,mmost,mmosts,rocket,rockets,json,jsons"
     )
-    alert_repeat_hours: Annotated[float, Field(gt=0)] = 24.0
+    alert_repeat_hours: Annotated[float, Field(gt=0, le=_MOST_DAYS * 24)] = 24.0
     ping_urls: SecretStr = SecretStr("")
     disk_floor_bytes: Annotated[int, Field(ge=0)] = 1 << 30
-    unusual_percent: Annotated[float, Field(ge=0)] = 50.0
-    certificate_days: Annotated[float, Field(ge=0)] = 14.0
+    unusual_percent: Annotated[float, Field(ge=0, le=1e6)] = 50.0
+    certificate_days: _Days = 14.0
     metrics_token: SecretStr = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "line", "json"] = "auto"
     log_file: Path | None = None
     log_max_bytes: Annotated[int, Field(ge=1 << 10)] = 10 << 20
     log_keep: Annotated[int, Field(ge=0)] = 5
+
+    @field_validator("backup_dir", "state_dir", mode="before")
+    @classmethod
+    def _named(cls, path: object) -> object:
+        if path == "":  # it would mean the directory that the program happens to be started in
+            raise ValueError("is empty")
+        return path
 
     @field_validator("backup_dir", "state_dir")
     @classmethod
@@ -173,7 +185,13 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
+    except (OSError, UnicodeError) as exc:
+        raise InvalidRequestError(
+            f".env: it cannot be read as text in UTF-8 ({type(exc).__name__})",
+            hint="It is read from the directory that the program is started in.",
+        ) from exc
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         name = "BACKSTAY_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise InvalidRequestError(f"{name}: {first['msg']}", hint="See docs/settings.md.") from exc
+        told = first["msg"].removeprefix("Value error, ")
+        raise InvalidRequestError(f"{name}: {told}", hint="See docs/settings.md.") from exc

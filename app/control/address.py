@@ -13,6 +13,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import InvalidRequestError
+from app.mysql.hosts import require_host
 from app.mysql.tls import OPTIONS, Tls, read_tls
 
 
@@ -71,6 +72,7 @@ def _server(url: URL) -> tuple[URL, None, Tls]:
     if unknown := set(query) - {"unix_socket", "charset"}:
         _refuse(f"unknown option {min(unknown)!r}")
     try:
+        require_host(url.host, url.port)
         tls = read_tls(options)
     except ValueError as exc:
         _refuse(str(exc))

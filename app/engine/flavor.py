@@ -43,6 +43,7 @@ class Flavor:
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
         name_in_files: Template that turns a name into what table_ids has; empty where the server has no
             function for that.
+        keeps_dates: Whether a RENAME leaves the CREATE_TIME of a table of InnoDB as it was.
         foreign_keys: Query of (child, parent) of InnoDB's foreign keys.
         loose_keys: Query of (database, child) of foreign keys on what is no unique key, where the server
             may refuse those.
@@ -55,15 +56,13 @@ class Flavor:
         skip_log_rights: Privileges of which one keeps a session out of the binary log; the first is advised.
         session_right: Privilege to set the session variables that not everybody may; empty = none.
         definer_right: Privilege to make objects that run as somebody else.
-        system_users: Query of (user, host, privilege that objects of this account need besides); empty
-            where none needs one.
-        absent_definer_right: Privilege to make objects of accounts that do not exist; empty = none.
         fence_rights: Privileges of which one lets set read_only, and write all the same.
         packages: Whether there are packages.
         sequences: Whether there are sequences.
         history: Whether row versions of the past can be loaded again.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
+        schema_comment: Expression for the comment of a database in information_schema.SCHEMATA.
         repeated_charsets: Whether SHOW CREATE names, or does not name, a column's character set before
             a collation of it, depending on how the table was made.
         harmless: Warnings, code and text, that say nothing of what a statement does.
@@ -85,6 +84,7 @@ class Flavor:
     gtid: str
     table_ids: str
     name_in_files: str
+    keeps_dates: bool
     foreign_keys: str
     loose_keys: str
     name_in_keys: str
@@ -95,19 +95,23 @@ class Flavor:
     skip_log_rights: tuple[str, ...]
     session_right: str
     definer_right: str
-    system_users: str
-    absent_definer_right: str
     fence_rights: tuple[str, ...]
     packages: bool
     sequences: bool
     history: bool
     roles_are_marked: bool
     prepared_ddl: bool
+    schema_comment: str
     repeated_charsets: bool
     harmless: re.Pattern[str]
     replaces_routines: bool
     member_labels: str
     spoils_expressions: bool
+
+    @property
+    def has_schema_comments(self) -> bool:
+        """Tell whether a database can have a comment."""
+        return self.schema_comment != "''"
 
 
 # Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos, /grant (READ_ONLY ADMIN
@@ -126,6 +130,7 @@ _MARIADB_10_6 = Flavor(
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
     name_in_files="CAST(CONVERT({} USING filename) AS BINARY)",
+    keeps_dates=False,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
     loose_keys="",
     name_in_keys="CAST(CONVERT({} USING filename) AS BINARY)",
@@ -136,14 +141,13 @@ _MARIADB_10_6 = Flavor(
     skip_log_rights=("BINLOG ADMIN", "SUPER"),
     session_right="",
     definer_right="SET USER",
-    system_users="",
-    absent_definer_right="",
     fence_rights=("READ_ONLY ADMIN", "SUPER"),
     packages=True,
     sequences=True,
     history=False,
     roles_are_marked=True,
     prepared_ddl=True,
+    schema_comment="SCHEMA_COMMENT",
     repeated_charsets=False,
     harmless=re.compile(r"(?!)"),
     replaces_routines=True,
@@ -175,6 +179,7 @@ _MYSQL_8_0 = Flavor(
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
     name_in_files="",  # it keeps the character set `filename` to itself
+    keeps_dates=True,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
     loose_keys="SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
     " WHERE UNIQUE_CONSTRAINT_NAME IS NULL",
@@ -186,16 +191,13 @@ _MYSQL_8_0 = Flavor(
     skip_log_rights=("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"),
     session_right="SESSION_VARIABLES_ADMIN",
     definer_right="SET_USER_ID",
-    system_users="SELECT u.User, u.Host, IFNULL(g.PRIV, '') FROM mysql.user AS u"
-    " LEFT JOIN mysql.global_grants AS g"
-    " ON g.USER = u.User AND g.HOST = u.Host AND g.PRIV = 'SYSTEM_USER'",
-    absent_definer_right="",
     fence_rights=("SUPER",),
     packages=False,
     sequences=False,
     history=False,
     roles_are_marked=False,
     prepared_ddl=False,
+    schema_comment="''",
     repeated_charsets=True,
     # Deprecated are syntax and character sets (1287), utf8 and utf8mb3 (3719, 3778), collations of such
     # sets (6414). Bytes that an 8-bit set does not define are kept (1300).
@@ -215,7 +217,6 @@ _MYSQL_8_2 = replace(
     exact_float="CAST({} AS DOUBLE)",
     position="SHOW BINARY LOG STATUS",
     definer_right="SET_ANY_DEFINER",
-    absent_definer_right="ALLOW_NONEXISTENT_DEFINER",
 )
 # Newest first within a vendor: the first row whose minimum the server reaches describes it.
 FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)
@@ -297,6 +298,7 @@ REFUSING_VARIABLES: Final = frozenset({
 })
 
 # Never backed up: the server makes them itself.
+# They are printed in small letters everywhere; `SYS` is another one where case counts.
 SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
 # What they show is kept elsewhere, or nowhere.
 VIRTUAL_SCHEMAS: Final = frozenset({"information_schema", "performance_schema"})
@@ -313,6 +315,9 @@ ROWLESS_ENGINES: Final = frozenset(
         "SPHINX",
     },
 )
+
+# Engines that take no value of a counter below the next one, so that is set by the rows themselves.
+ASCENDING_ENGINES: Final = frozenset({"ARCHIVE"})
 
 # Tables of MariaDB's CONNECT keep their rows in a file of the data directory if they are of one of these
 # types, or of none, and name no file; all others show what somebody else keeps.
@@ -336,6 +341,10 @@ _OPTION: Final = re.compile(r"`(\w+)`=('[^']*'|\w+)")
 
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
+
+# Engines of which information_schema tells at once in which second a write was last committed. Aria's
+# files are written later, MEMORY has none.
+TIMED_ENGINES: Final = frozenset({"InnoDB", "MyISAM"})
 
 
 def flavor_of(version: str) -> Flavor:

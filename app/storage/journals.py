@@ -66,7 +66,7 @@ class Journals:
             ManifestError: One is damaged or of another version; none is then acted on.
             StorageError: The directory cannot be read.
         """
-        if not self._directory.path.exists():
+        if not self._directory.is_there():
             return []
         found = []
         for name in self._directory.names():

@@ -51,6 +51,10 @@ class Kernel:
         """Describe an open file."""
         return os.fstat(fd)
 
+    def stat(self, path: str) -> os.stat_result:
+        """Describe what a name leads to."""
+        return os.stat(path)  # noqa: PTH116 - one function, one system call
+
     def lstat(self, path: str) -> os.stat_result:
         """Describe a name without following it."""
         return os.lstat(path)

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +67,7 @@ class LocalDirectory:
             StorageDeniedError: The file system refuses this user.
             StorageUnavailableError: The path, or a part of it, is a file.
         """
-        missing = [self.path, *self.path.parents]
-        missing = [path for path in missing if not path.exists()]
+        missing = list(takewhile(self._is_missing, (self.path, *self.path.parents)))
         for path in reversed(missing):
             with translated(path.name), suppress(FileExistsError):
                 uninterrupted(self.kernel.mkdir, str(path))
@@ -76,6 +76,18 @@ class LocalDirectory:
             with self.locked():
                 if not self.exists(layout.HTACCESS):
                     self.replace(layout.HTACCESS, _DENY_ALL)
+
+    def is_there(self) -> bool:
+        """Tell whether there is such a directory, or whatever else has its name."""
+        return not self._is_missing(self.path)
+
+    def _is_missing(self, path: Path) -> bool:
+        with translated(path.name):
+            try:
+                uninterrupted(self.kernel.stat, str(path))
+            except (FileNotFoundError, NotADirectoryError):
+                return True
+        return False
 
     def names(self) -> list[str]:
         """List what is there, in no order."""
@@ -178,7 +190,7 @@ class LocalDirectory:
 
     def find(self, name: str, limit: int) -> bytes | None:
         """Read a small file as `read` does; None when there is none, or no directory."""
-        if not self.path.exists() or not self.exists(name):
+        if not self.is_there() or not self.exists(name):
             return None
         return self.read(name, limit)
 

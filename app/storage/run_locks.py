@@ -118,7 +118,7 @@ class RunLocks:
     def is_held(self, run_id: str) -> bool:
         """Tell whether a run lives; it need not be of this process."""
         name = run_id + _SUFFIX
-        if not self._directory.path.exists() or not self._directory.exists(name):
+        if not self._directory.is_there() or not self._directory.exists(name):
             return False
         fd = self._open(name)
         try:

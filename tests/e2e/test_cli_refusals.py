@@ -53,7 +53,14 @@ def test_a_wrong_password_is_said_and_not_shown(cli, sql, database):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "postgres://u:hunter2@h/d", "not a url", "mysql://u:hunter2@h/d?wrong=1"],
+    [
+        "",
+        "postgres://u:hunter2@h/d",
+        "not a url",
+        "mysql://u:hunter2@h/d?wrong=1",
+        "mysql://u:hunter2@h:99999/",
+        "mysql://u:hunter2@a..b/",
+    ],
 )
 def test_an_address_that_makes_no_sense_is_refused(cli, url):
     """Exit 12, and no part that may be secret is repeated."""
@@ -63,10 +70,31 @@ def test_an_address_that_makes_no_sense_is_refused(cli, url):
     assert "hunter2" not in str(error)
 
 
-def test_a_setting_that_makes_no_sense_is_named(cli):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("THREADS", "many"),
+        ("CODEC", "lzma"),
+        ("BACKUP_DIR", ""),
+        ("UNDO_MINUTES", "inf"),
+        ("TIMEOUT", "nan"),
+        ("KEEP_DAYS", "1e300"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(name, value, cli):
     """Exit 12 with the variable's name."""
-    assert "BACKSTAY_THREADS" in cli.error("backup", "list", code=12, THREADS="many")["message"]
-    assert "BACKSTAY_CODEC" in cli.error("backup", "list", code=12, CODEC="lzma")["message"]
+    error = cli.error("backup", "list", code=12, **{name: value})
+
+    assert error["message"].startswith(f"BACKSTAY_{name}: ")
+
+
+def test_a_file_of_settings_that_is_no_text_is_refused(cli):
+    """Exit 12, the file is named, and nothing of it is shown."""
+    (cli.home / ".env").write_bytes(b"BACKSTAY_JWT_SECRET=hunter2\xff")
+    error = cli.error("backup", "list", code=12)
+
+    assert error["message"].startswith(".env: ")
+    assert "hunter2" not in str(error)
 
 
 def test_unknown_names_are_told_apart(cli, sql, database):
@@ -255,6 +283,36 @@ def test_a_read_only_directory_is_permission_denied(cli, database):
 
     assert (error["code"], error["title"]) == ("storage-denied", "Permission denied")
     assert [check["name"] for check in checks if check["state"] == "fail"] == ["backup directory"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "doctor",
+        "doctor --repair",
+        "backup create",
+        "backup check",
+        "backup prune --dry-run",
+        "recovery-point create",
+        "restore undo restore_000000000000",
+        "schedule show",
+        "cron --frequency daily",
+    ],
+)
+def test_directories_of_another_user_are_permission_denied(command, cli):
+    """Exit 21 in words, whatever looks into them first; nothing ends in a traceback."""
+    cli.wrapper = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+    there = cli.home / "theirs"
+    there.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(there, 65534, 65534)
+    else:
+        there.chmod(0)
+
+    done = cli(*command.split(), BACKUP_DIR=str(there / "b"), STATE_DIR=str(there / "s"))
+
+    assert (done.code, "Traceback" in done.err) == (21, False)
+    assert "ermission denied" in done.out + done.err
 
 
 def test_a_disk_that_fills_in_the_middle_leaves_nothing(cli, sql, database):

@@ -37,6 +37,18 @@ TABLES = {
         "INSERT INTO t SELECT seq, REPEAT('x', 1500) FROM seq_1_to_9000",
         "SET max_heap_table_size = DEFAULT",
     ],
+    "a counter that takes rows in ascending order only": [
+        "INSTALL SONAME 'ha_archive'",
+        "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(600)) ENGINE=ARCHIVE",
+        "INSERT INTO t SELECT 3 * seq, REPEAT(MD5(seq), 15) FROM seq_1_to_6000",
+    ],
+    "document ids that are taken in ascending order only": [
+        (
+            "CREATE TABLE t (id INT PRIMARY KEY, FTS_DOC_ID BIGINT UNSIGNED NOT NULL, v TEXT,"
+            " UNIQUE KEY FTS_DOC_ID_INDEX (FTS_DOC_ID), FULLTEXT KEY f (v))"
+        ),
+        "INSERT INTO t SELECT 9000 - seq, seq, REPEAT(CONCAT(MD5(seq), ' '), 60) FROM seq_1_to_3000",
+    ],
     "events that are over, and one that is not": [
         "SET timestamp = 1",
         "CREATE EVENT once ON SCHEDULE AT '2001-01-01 00:00:00' DISABLE DO SELECT 1",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.fixtures.forged import with_text
 from tests.oracle.snapshots import assert_same, snapshot
 
 
@@ -26,3 +27,56 @@ async def test_a_view_on_a_numbered_table_is_no_table(backstay, sql, database, t
     assert_same(before, snapshot(backstay.url, database))
     sql.run("INSERT INTO numbered (v) VALUES (3)")
     assert sql.run("SELECT id FROM shown") == [(12,)]
+
+
+ODD = (
+    "CREATE SEQUENCE plain START WITH 5",
+    "CREATE SEQUENCE back START WITH 100 INCREMENT BY -7 MINVALUE -50 MAXVALUE 100",
+    "CREATE SEQUENCE `rest``arted` START WITH 50",
+    "ALTER SEQUENCE `rest``arted` RESTART 3",
+    "CREATE SEQUENCE again START WITH 8 MINVALUE 3 MAXVALUE 9 NOCACHE CYCLE",
+    "DO NEXTVAL(again), NEXTVAL(again), NEXTVAL(again), NEXTVAL(again)",
+    "CREATE SEQUENCE twice MINVALUE 1 MAXVALUE 2 NOCACHE CYCLE",
+    "DO NEXTVAL(twice), NEXTVAL(twice), NEXTVAL(twice), NEXTVAL(twice), NEXTVAL(twice)",
+)
+OUT = ("CREATE SEQUENCE `out` MINVALUE 1 MAXVALUE 2 NOCACHE", "DO NEXTVAL(`out`), NEXTVAL(`out`)")
+
+
+async def test_sequences_come_back_where_they_stood(backstay, sql, database):
+    """Sent back, begun again, counted down or run out, and loaded by hand as well."""
+    sql.script((*ODD, *OUT))
+
+    await backstay.round_trip(database)
+
+
+async def test_sequences_are_restored_where_the_binary_log_holds_statements(
+    backstay, sql, database
+):
+    """It refuses rows of a sequence, and what a session does to one but to send it somewhere."""
+    sql.script((*ODD, *OUT))
+    manifest = await backstay.backup(database)
+    sql.run("SET GLOBAL binlog_format = 'STATEMENT'")
+    try:
+        copy = await backstay.copy(manifest)
+        result = await backstay.restore(manifest)
+    finally:
+        sql.run("SET GLOBAL binlog_format = 'ROW'")
+
+    assert result.verified
+    assert sql.run(f"SELECT * FROM {copy}.again") == sql.run("SELECT * FROM again")
+
+
+async def test_a_position_written_by_an_earlier_version_is_proven(backstay, sql, database):
+    """Their files hold the row of the sequence."""
+    sql.script(ODD)
+    manifest = await backstay.backup(database)
+    row = ", ".join(map(str, sql.run("SELECT * FROM plain")[0]))
+
+    old = await with_text(
+        backstay,
+        manifest,
+        b"ALTER SEQUENCE `plain` RESTART 5;\n",
+        f"INSERT INTO `plain` VALUES ({row});\n".encode(),
+    )
+
+    assert (await backstay.restore(old, backstay.new_name())).verified

@@ -18,6 +18,7 @@ from typing import Final
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
+from app.engine.flavor import ASCENDING_ENGINES
 from app.engine.rows.stored import Repeatable, Settings, settings_sql, unique_keys_of, without_zone
 from app.engine.schema.definitions import exact_definition, sequence_position
 from app.engine.schema.tables import Table, read_tables, show_create
@@ -67,6 +68,8 @@ class SchemaDump:
             is_loose = " FOREIGN KEY " in printed and await _has_loose_keys(session, table)
         loose = [Statement(StatementKind.TEXT, _LOOSE_KEYS)] if is_loose else []
         self.printed[table.label] = printed
+        if table.entry.engine in ASCENDING_ENGINES:
+            exact = ddl.without_counter(exact)
         sql = ddl.unqualify(exact, table.database) if self.single else exact
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE
         what = kind.value.upper()
@@ -85,11 +88,14 @@ class SchemaDump:
         if keys := self._unique_keys(table):
             # Until their session computes them, they may hold the same value twice.
             drops = ", ".join(f"DROP KEY {tokens(key)[1]}" for key in keys)
-            text = f"ALTER TABLE {quote(table.name)} {drops};\n"
+            keep = "SET SESSION system_versioning_alter_history = KEEP;\n"
+            text = f"{keep * table.entry.history}ALTER TABLE {quote(table.name)} {drops};\n"
             statements.append(Statement(StatementKind.TEXT, text.encode()))
         if table.entry.sequence:
-            position = await sequence_position(session, table)
-            statements.append(Statement(StatementKind.SEQUENCE, position, name=table.name))
+            statements += [
+                Statement(StatementKind.SEQUENCE, position, name=table.name)
+                for position in await sequence_position(session, table)
+            ]
         await self.sink.append(
             MemberKind.SCHEMA, statements, database=table.database, table=table.name
         )
@@ -115,14 +121,17 @@ class SchemaDump:
         begin, end = settings_sql(session)
         clauses = [f"ADD {key}" for key in self._unique_keys(table)]
         alter = ", ".join([*clauses, "FORCE", "ALGORITHM=COPY"])
+        if table.entry.history:
+            begin += ", SESSION system_versioning_alter_history = KEEP"
         return f"{begin};\nALTER TABLE {quote(table.name)} {alter};\n{end};\n"
 
     def _unique_keys(self, table: Table) -> list[str]:
-        """List the unique keys over stored columns that another session must compute."""
+        """List the unique keys over generated columns that another session must compute."""
         if self._session(table) == without_zone(self._session(table)):
             return []
         sql = ddl.utf8_only(self.printed[table.label])
-        return unique_keys_of(sql, [column.name for column in table.stored])
+        computed = [column.name for column in table.entry.columns if column.generated]
+        return unique_keys_of(sql, computed)
 
     async def write_or_prove(self, session: Session, table: Table) -> None:
         """

@@ -29,7 +29,7 @@ from app.engine.rows.chunks import (
 from app.engine.rows.large_rows import read_large_row, value_bytes
 from app.engine.rows.planner import Planner, build_planner
 from app.engine.rows.queries import TableSql, count_rows
-from app.engine.schema.tables import Table
+from app.engine.schema.tables import DOCUMENT_ID, Table
 from app.engine.server.connection import Session
 from app.engine.sql.key_ranges import Range
 from app.engine.sql.literals import may_lose_types
@@ -100,6 +100,11 @@ class _TableDump:
     @property
     def table(self) -> Table:
         return self.sql.table
+
+    @property
+    def in_order(self) -> bool:
+        """Tell whether the server takes the rows in the order of their key only."""
+        return any(column.name == DOCUMENT_ID for column in self.table.entry.columns)
 
 
 class RowDump:
@@ -198,7 +203,7 @@ class RowDump:
     async def _claim(self, session: Session, dump: _TableDump) -> Range | None:
         """Take the next range of a table; streams are one range."""
         async with dump.lock:
-            if dump.given_out:
+            if dump.given_out or (dump.in_order and dump.active):
                 return None
             part: Range | None = Range()
             if dump.plan is not None:
@@ -230,6 +235,9 @@ class RowDump:
                 rows += piece.rows
                 size += len(piece.body)
                 dump.seen_rows += piece.rows
+                if dump.in_order:
+                    await self._write(dump, self._statement(dump, piece))
+                    continue
                 await room.acquire()
                 # Handed over as a statement: what waits to be written holds its rows once, not twice.
                 statement = self._statement(dump, piece)

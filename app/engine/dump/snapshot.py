@@ -28,6 +28,7 @@ from app.engine.rows.chunks import max_reply_bytes
 from app.engine.schema.table_ids import Identities, Ids, is_known_in_files, read_ids
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Server, Session
+from app.engine.server.heartbeat import awake
 from app.engine.sql.quoting import quote_text
 from app.errors import PermissionDeniedError, SnapshotError, StatementError
 
@@ -178,7 +179,8 @@ async def open_snapshot(
         snapshot.warnings.extend(_blind_spots(snapshot, tables))
         for session in snapshot.sessions:
             await session.query("SAVEPOINT backstay")
-        yield snapshot
+        async with awake(*snapshot.sessions, *snapshot.holders):
+            yield snapshot
     finally:
         await snapshot.close()
 

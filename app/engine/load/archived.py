@@ -6,7 +6,7 @@ digests of those headers. Such a digest is replaced by the one of the header wit
 that of the statement in the file; otherwise it stays, and nothing will ever be equal to it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -23,7 +23,9 @@ from app.domain.restores.journal import ObjectSet, SavedStatement
 from app.domain.restores.load import DatabaseLoad
 from app.engine.schema.object_script import uncommented
 from app.engine.schema.objects import Definition, digest
-from app.engine.sql.contained import MAKES, VIEW_PLACEHOLDER, Origin, contain
+from app.engine.sql.contained import MAKES, VIEW_PLACEHOLDER, Contained, Origin, contain
+from app.engine.sql.ddl import unqualify
+from app.engine.sql.references import with_databases
 
 
 EXECUTED: Final = frozenset({
@@ -37,7 +39,10 @@ _MOST_TRIGGERS: Final = 100
 
 
 async def read_archived_objects(
-    source: MemberSource, manifest: Manifest, load: DatabaseLoad
+    source: MemberSource,
+    manifest: Manifest,
+    load: DatabaseLoad,
+    places: Mapping[str, str] | None = None,
 ) -> ObjectSet:
     """
     Read the objects of a backup that are to be restored.
@@ -46,6 +51,7 @@ async def read_archived_objects(
         source: Members of the backup.
         manifest: Of the backup.
         load: Which database, reduced to what is chosen.
+        places: Where other databases are that its views name; not given = under their names.
 
     Returns:
         What the target should have.
@@ -54,6 +60,25 @@ async def read_archived_objects(
         ChecksumMismatchError: The archive is damaged.
         UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
     """
+    contained = await _read_contained(source, manifest, load, places)
+    entries = tuple(
+        _in_places(load.entry, entry, contained.origins.get(object_key(entry)), places or {})
+        for entry in load.entry.objects
+    )
+    return ObjectSet(
+        source=load.entry.name,
+        entries=entries,
+        statements=contained.statements,
+        assumed=load.entry.collation,
+    )
+
+
+async def _read_contained(
+    source: MemberSource,
+    manifest: Manifest,
+    load: DatabaseLoad,
+    places: Mapping[str, str] | None = None,
+) -> Contained:
     keys = {object_key(entry) for entry in load.entry.objects}
     found: list[SavedStatement] = []
     for member in manifest.members:
@@ -64,17 +89,29 @@ async def read_archived_objects(
             for listed, text in zip(member.statements, await source.read(member), strict=True)
             if listed.kind in EXECUTED
         ]
-    contained = contain(_statements_about(keys, found), load.entry.name)
-    entries = tuple(
-        _as_of_today(load.entry, entry, contained.origins.get(object_key(entry)))
-        for entry in load.entry.objects
-    )
-    return ObjectSet(
-        source=load.entry.name,
-        entries=entries,
-        statements=contained.statements,
-        assumed=load.entry.collation,
-    )
+    return contain(_statements_about(keys, found), load.entry.name, places)
+
+
+async def read_view_texts(
+    source: MemberSource, manifest: Manifest, load: DatabaseLoad
+) -> dict[str, str]:
+    """
+    Read the statements that make the usable views of a database.
+
+    Returns:
+        By name, with other databases named and its own not.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+        UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
+    """
+    found = await _read_contained(source, manifest, load)
+    usable = {entry.name for entry in load.entry.objects if entry.valid}
+    return {
+        name: unqualify(origin.sql, load.entry.name)
+        for (kind, name), origin in found.origins.items()
+        if kind is ObjectKind.VIEW and name in usable
+    }
 
 
 async def as_of_today(source: MemberSource, manifest: Manifest, load: DatabaseLoad) -> DatabaseLoad:
@@ -128,6 +165,22 @@ def _statements_about(
             if any((kind, statement.name) in keys for kind in kinds_of(statement)):
                 yield from [drop, statement] if drop else [statement]
             drop = None
+
+
+def _in_places(
+    database: DatabaseEntry, entry: ObjectEntry, origin: Origin | None, places: Mapping[str, str]
+) -> ObjectEntry:
+    """Describe an object; a view by what it is where the databases that it names are elsewhere."""
+    today = _as_of_today(database, entry, origin)
+    if origin is None or entry.kind is not ObjectKind.VIEW:
+        return today
+    sql = origin.sql.replace("CREATE OR REPLACE ", "CREATE ", 1)
+    written = Definition(today, sql, "", origin.charset, origin.collation)
+    if digest(written, database.name) != entry.definition_sha256:
+        return today
+    others = {name: place for name, place in places.items() if name != database.name}
+    there = replace(written, sql=with_databases(sql, others))
+    return replace(today, definition_sha256=digest(there, database.name))
 
 
 def _as_of_today(database: DatabaseEntry, entry: ObjectEntry, origin: Origin | None) -> ObjectEntry:

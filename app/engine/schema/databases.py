@@ -8,7 +8,8 @@ from typing import Final
 
 from app.domain.restores.journal import ID_DIGITS, RestoreId
 from app.engine.flavor import SYSTEM_SCHEMAS
-from app.engine.schema.tables import NO_STRAYS, STRAY, TableRef
+from app.engine.schema.listing import NO_STRAYS, STRAY
+from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import DatabaseNotFoundError, PermissionDeniedError, StatementError
@@ -35,6 +36,7 @@ class Schema:
     name: str
     charset: str
     collation: str
+    comment: str = ""
 
 
 async def read_schemas(
@@ -55,16 +57,15 @@ async def read_schemas(
         DatabaseNotFoundError: One of `names` is not there, or not visible to this user.
     """
     rows = await session.texts(
-        "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
-        " FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
+        "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME,"
+        f" {session.flavor.schema_comment} FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
     )
     found = {row[0]: Schema(*row) for row in rows if not row[0].startswith(STRAY)}
     if not names:
         return [
             schema
             for schema in found.values()
-            if schema.name.lower() not in SYSTEM_SCHEMAS
-            and (scratch or not SCRATCH.search(schema.name))
+            if schema.name not in SYSTEM_SCHEMAS and (scratch or not SCRATCH.search(schema.name))
         ]
     names = await _as_stored(session, names, found)
     for name in names:

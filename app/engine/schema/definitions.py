@@ -6,6 +6,7 @@ on MariaDB in a plain DEFAULT, comes out as a question mark. Where there is one,
 the text itself: what the column makes of the number of each member, DEFAULT(column) of no row.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 from app.domain.backups.manifest import ColumnEntry
@@ -37,14 +38,39 @@ async def exact_definition(session: Session, table: Table) -> tuple[str, str]:
     return printed, exact
 
 
-async def sequence_position(session: Session, table: Table) -> bytes:
+async def sequence_position(session: Session, table: Table) -> tuple[bytes, ...]:
     """
     Read where a sequence stands.
 
+    An INSERT says all of it, but is refused where the binary log holds statements (1665); so only one that
+    has run out, and cannot be sent to a value of its own, is written like that.
+
     Returns:
-        The statement that puts it there; unlike SETVAL it keeps how often the sequence began again.
+        The statements that put it there.
     """
+    values = await _sequence_values(session, table)
+    name, (begin, least, most, *_, rounds) = quote(table.name), map(int, values)
+    if not least <= begin <= most:
+        return (_sequence_row(table, values),)
+    restart = f"ALTER SEQUENCE {name} RESTART {begin};\n".encode()
+    # How often it began again; what it has counted already is not taken back.
+    again = f"DO SETVAL({name}, {begin}, 0, {rounds});\n".encode()
+    return (restart, again) if rounds else (restart,)
+
+
+async def sequence_digests(session: Session, table: Table) -> set[str]:
+    """Digest where a sequence stands in every form in which a backup may say it."""
+    row = _sequence_row(table, await _sequence_values(session, table))
+    forms = (row, *(await sequence_position(session, table))[-1:])
+    return {hashlib.sha256(form).hexdigest() for form in forms}
+
+
+async def _sequence_values(session: Session, table: Table) -> tuple[str, ...]:
     (values,) = await session.texts(f"SELECT * FROM {table.sql}")
+    return values
+
+
+def _sequence_row(table: Table, values: Sequence[str]) -> bytes:
     return f"INSERT INTO {quote(table.name)} VALUES ({', '.join(values)});\n".encode()
 
 

@@ -13,7 +13,8 @@ from itertools import zip_longest
 from typing import Final
 
 from app.domain.restores.journal import ForeignKey
-from app.engine.schema.tables import TableRef, in_tables, list_elsewhere
+from app.engine.schema.listing import in_tables, list_elsewhere
+from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql import references
 from app.engine.sql.quoting import qualified, quote, quote_text, same_name, same_names

@@ -25,19 +25,19 @@ from app.engine.flavor import (
     no_rows_of,
     shows_others,
 )
+from app.engine.schema.listing import NO_STRAYS, in_tables, list_elsewhere
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import without_charsets, without_remarks
 from app.engine.sql.literals import can_bound
-from app.engine.sql.quoting import qualified, quote_text, same_name, same_names
+from app.engine.sql.quoting import qualified, same_names
 from app.errors import StatementError, UnsupportedObjectError
 
 
-# What the server lists of its data directory although it never made it: `lost+found`, `.ssh`, a copied
-# `posts-old.frm`. Nobody can make or name a database or table like that.
-# Source: https://mariadb.com/kb/en/identifier-to-file-name-mapping/
-STRAY: Final = "#mysql50#"
-NO_STRAYS: Final = f"TABLE_NAME NOT LIKE '{STRAY}%'"
 _PERIOD: Final = frozenset({"ROW START", "ROW END"})
+# InnoDB's number of a row in full-text indexes, where a table has it as a column of its own: it takes
+# rows in this order only, once there is such an index.
+# Source: https://dev.mysql.com/doc/refman/8.4/en/innodb-fulltext-index.html
+DOCUMENT_ID: Final = "FTS_DOC_ID"
 _SIZES: Final = ", TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS, TABLE_COMMENT"
 # An index, and its rows of information_schema.STATISTICS.
 _Key: TypeAlias = tuple[str, list[tuple[str, ...]]]
@@ -150,7 +150,9 @@ async def read_refs(
     refs = [TableRef(database, name, engine) for database, name, engine in rows]
     if not (connected := [ref for ref in refs if ref.engine == CONNECT]):
         return refs
-    rows = await _list(session, in_tables(connected), ", CREATE_OPTIONS")
+    rows = await _list(
+        session, in_tables((ref.database, ref.name) for ref in connected), ", CREATE_OPTIONS"
+    )
     outside = {(row[0], row[1]) for row in rows if shows_others(CONNECT, row[4])}
     return [replace(ref, outside=(ref.database, ref.name) in outside) for ref in refs]
 
@@ -225,41 +227,14 @@ async def _list(session: Session, scope: str, columns: str) -> list[tuple[str, .
     )
 
 
-async def list_elsewhere(session: Session, scope: str = NO_STRAYS) -> list[TableRef]:
-    """
-    Name the tables whose rows another server has.
-
-    That of FEDERATED is asked for more than names and engine, and a dead one fails the whole query.
-
-    Args:
-        session: Any.
-        scope: Condition on information_schema.TABLES.
-
-    Returns:
-        Those, by name.
-    """
-    rows = await session.texts(
-        f"SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE {scope}"
-        f" AND ENGINE IN ({', '.join(map(quote_text, sorted(ROWLESS_ENGINES)))})"
-    )
-    return [TableRef(database, name, engine) for database, name, engine in rows]
-
-
-def in_tables(tables: Sequence[TableRef], schema: str = "TABLE_SCHEMA") -> str:
-    """Return a condition for some tables, at least one."""
-    names = defaultdict(list)
-    for table in tables:
-        names[table.database].append(table.name)
-    parts = (
-        f"{same_name(schema, database)} AND {same_names('TABLE_NAME', found)}"
-        for database, found in names.items()
-    )
-    return f"({' OR '.join(parts)})"
-
-
 async def show_create(session: Session, table: Table) -> str:
+    """Return the definition of a table or sequence as the server prints it."""
+    return await show_definition(session, table.ref, sequence=table.entry.sequence)
+
+
+async def show_definition(session: Session, ref: TableRef, *, sequence: bool) -> str:
     """
-    Read the definition of a table or sequence.
+    Read the definition of what a name stands for.
 
     MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: on the
     way to ours an emoji becomes a question mark, and so does anything under another introducer.
@@ -267,7 +242,7 @@ async def show_create(session: Session, table: Table) -> str:
     Returns:
         What the server prints; bytes that are no UTF-8 as surrogate escapes.
     """
-    query = f"SHOW CREATE {'SEQUENCE' if table.entry.sequence else 'TABLE'} {table.sql}"
+    query = f"SHOW CREATE {'SEQUENCE' if sequence else 'TABLE'} {ref.sql}"
     printed = (await session.texts(query))[0][1]
     if "?" in printed and session.flavor.spoils_expressions:
         await session.query("SET SESSION character_set_results = NULL")
@@ -364,6 +339,8 @@ def _table(
 def _with_key(entry: TableEntry, keys: list[_Key], *, partitioned: bool) -> TableEntry:
     """Choose the index to cut the table by: the first whose columns all make safe bounds."""
     by_name = {column.name: column for column in entry.columns}
+    if DOCUMENT_ID in by_name:
+        keys = sorted(keys, key=lambda key: key[1][0][3] != DOCUMENT_ID)
     for index, parts in keys:
         names = [part[3] for part in parts]
         whole = all(part[3] and not part[4] for part in parts)

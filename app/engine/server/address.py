@@ -10,6 +10,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import InvalidRequestError
+from app.mysql.hosts import require_host
 from app.mysql.tls import OPTIONS, Tls, read_tls
 
 
@@ -25,7 +26,8 @@ def parse_address(text: str) -> tuple[URL, Tls]:
         The URL for SQLAlchemy, and what it asks for in TLS.
 
     Raises:
-        InvalidRequestError: Not a URL, not MySQL's, an unknown option, or unreadable TLS files.
+        InvalidRequestError: Not a URL, not MySQL's, an unknown option, no host or port there can be, or
+            unreadable TLS files.
     """
     try:
         url = make_url(text)
@@ -39,6 +41,7 @@ def parse_address(text: str) -> tuple[URL, Tls]:
         _refuse(f"unknown option {min(unknown)!r}")
     query["charset"] = "utf8mb4"
     try:
+        require_host(url.host, url.port)
         tls = read_tls(options)
     except ValueError as exc:
         _refuse(str(exc), exc)

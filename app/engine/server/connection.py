@@ -38,12 +38,11 @@ _FIRST_STATEMENT: Final = (
     ", SESSION completion_type = NO_CHAIN"
     " /*M!100101 , SESSION max_statement_time = 0 */"
 )
-_VERSION: Final = "version"
 
 
 class Session:
     """
-    One connection with a known state; not for two tasks at once.
+    One connection with a known state; not for two tasks at once, but for the one that keeps it awake.
 
     Attributes:
         connection_id: The server's number of it.
@@ -60,12 +59,21 @@ class Session:
         self.was_remembered = driver.login.was_remembered
         self._database = ""
         self._flavor: Flavor | None = None
+        self._turn = asyncio.Lock()
+        self._used_at = 0.0
+        self._closed = False
 
     @property
     def flavor(self) -> Flavor:
         """Return what the server is; known once its state is set, which `Server.open` does."""
         assert self._flavor is not None  # noqa: S101 - only `kill` works on a session without state
         return self._flavor
+
+    @property
+    def idle_seconds(self) -> float:
+        """Return for how long nothing was asked; 0 while something is, and once it is closed."""
+        is_busy = self._closed or self._turn.locked()
+        return 0.0 if is_busy else asyncio.get_running_loop().time() - self._used_at
 
     async def set_state(self, state: Mapping[str, str]) -> None:
         """
@@ -78,10 +86,10 @@ class Session:
         """
         async with self._guarded(redact=False, no_timeout=False):
             await self._driver.forbid_lists()
-        names = ", ".join(quote_text(name) for name in (*state, _VERSION))
+        names = ", ".join(quote_text(name) for name in (*state, "version"))
         listing = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})"
         known = await self._variables(listing)
-        self._flavor = flavor_of(known[_VERSION])
+        self._flavor = flavor_of(known["version"])
         wanted = {name: value for name, value in state.items() if name in known}
         # Some of them need a right, also to be set to what they are.
         differing = {
@@ -169,6 +177,7 @@ class Session:
     @asynccontextmanager
     async def _guarded(self, *, redact: bool, no_timeout: bool) -> AsyncIterator[None]:
         """Kill on the server what times out or is cancelled here, and translate what it refuses."""
+        await self._turn.acquire()
         try:
             async with asyncio.timeout(None if no_timeout else self._server.timeout_seconds):
                 yield
@@ -182,6 +191,9 @@ class Session:
         except (pymysql.err.Error, OSError, EOFError) as exc:
             error = translate(exc, redact=redact)
             raise error from exc
+        finally:
+            self._used_at = asyncio.get_running_loop().time()
+            self._turn.release()
 
     async def execute(
         self, sql: str | bytes, *, redact: bool = False, no_timeout: bool = False
@@ -225,8 +237,7 @@ class Session:
 
     async def scalar(self, sql: str) -> str:
         """Return the first column of the first row as text, empty when there is none."""
-        rows = await self.texts(sql)
-        return rows[0][0] if rows else ""
+        return rows[0][0] if (rows := await self.texts(sql)) else ""
 
     async def stream(self, sql: str) -> AsyncGenerator[list[Value]]:
         """
@@ -240,6 +251,7 @@ class Session:
             DatabaseError: As for `query`; rows already seen are then not the whole answer.
         """
         driver, finished = self._driver, False
+        await self._turn.acquire()
         try:
             async with asyncio.timeout(self._server.timeout_seconds) as deadline:
                 loop = asyncio.get_running_loop()
@@ -259,9 +271,12 @@ class Session:
             if not finished:  # the driver would read the rest of the answer
                 await self._server.kill(self.connection_id)
                 driver.close()
+            self._used_at = asyncio.get_running_loop().time()
+            self._turn.release()
 
     async def close(self) -> None:
         """Close the connection; never raises."""
+        self._closed = True
         with suppress(SQLAlchemyError, pymysql.err.Error, OSError, RuntimeError):
             self._driver.close()
             await self._connection.invalidate()

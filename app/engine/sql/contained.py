@@ -10,7 +10,7 @@ a body is not.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
@@ -19,6 +19,7 @@ from app.domain.restores.journal import SavedStatement
 from app.engine.sql.ddl import unqualify
 from app.engine.sql.headers import Header, read_header
 from app.engine.sql.quoting import quote, quote_text
+from app.engine.sql.references import with_databases
 from app.errors import UnsupportedObjectError
 
 
@@ -108,30 +109,33 @@ class Contained:
 
 def require_sequence(statements: Sequence[str], name: str) -> None:
     """
-    Require a CREATE SEQUENCE, and the statement that puts it where it stood.
+    Require a CREATE SEQUENCE, and the statements that put it where it stood.
 
     Raises:
         UnsupportedObjectError: It is something else.
     """
     own = re.escape(quote(name))
-    forms = (
-        re.compile(rf"CREATE SEQUENCE {own} (?:[\w =-]|{_TEXT})+", re.ASCII | re.DOTALL),
-        re.compile(rf"INSERT INTO {own} VALUES \(-?\d+(?:, -?\d+)*\)"),
+    made = re.compile(rf"CREATE SEQUENCE {own} (?:[\w =-]|{_TEXT})+", re.ASCII | re.DOTALL)
+    put = re.compile(
+        rf"INSERT INTO {own} VALUES \(-?\d+(?:, -?\d+)*\)"
+        rf"|ALTER SEQUENCE {own} RESTART -?\d+|DO SETVAL\({own}, -?\d+, 0, \d+\)",
+        re.ASCII,
     )
-    whole = len(statements) == len(forms)
-    if not whole or not all(
-        form.fullmatch(sql) for form, sql in zip(forms, statements, strict=True)
-    ):
+    create, *positions = statements or [""]
+    if not made.fullmatch(create) or not positions or not all(map(put.fullmatch, positions)):
         _refuse(SavedStatement(StatementKind.SEQUENCE, "", name), "it is no plain sequence")
 
 
-def contain(statements: Iterable[SavedStatement], source: str) -> Contained:
+def contain(
+    statements: Iterable[SavedStatement], source: str, places: Mapping[str, str] | None = None
+) -> Contained:
     """
     Rewrite statements for whatever database their session is in.
 
     Args:
         statements: In order, from a backup, a journal or `object_statements`.
         source: Database that views name as their own.
+        places: Where other databases are that views name; not given = under their names.
 
     Returns:
         The same objects, for any database.
@@ -139,7 +143,7 @@ def contain(statements: Iterable[SavedStatement], source: str) -> Contained:
     Raises:
         UnsupportedObjectError: One is not in the form that its kind has in our files.
     """
-    return _Containment(source).read(statements)
+    return _Containment(source, places or {}).read(statements)
 
 
 def or_replace(sql: str) -> str:
@@ -152,8 +156,9 @@ def or_replace(sql: str) -> str:
 class _Containment:
     """Reads the statements of one database; used once."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, places: Mapping[str, str]) -> None:
         self._source = source
+        self._places = places
         self._state = {"mode": "", "charset": "", "collation": "", "database": ""}
         self._statements: list[SavedStatement] = []
         self._variable = ""
@@ -174,7 +179,7 @@ class _Containment:
         if kind is StatementKind.PLACEHOLDER:
             return self._placeholder(statement)
         if kind is StatementKind.ENABLE_EVENT:
-            return replace(statement, sql=self._enabled(statement))
+            return self._rewritten(statement, self._enabled(statement))
         if kind in MAKES:
             return self._made(statement, MAKES[kind])
         if kind is not StatementKind.DROP or not _DROP.fullmatch(statement.sql):
@@ -215,12 +220,21 @@ class _Containment:
             self._state["database"],
         )
         is_view = header.kind is ObjectKind.VIEW
-        plain = unqualify(header.sql, self._source) if is_view else header.sql
-        if not prepared:
+        plain = header.sql
+        if is_view:
+            plain = with_databases(unqualify(plain, self._source), self._places)
+        return self._rewritten(statement, plain)
+
+    def _rewritten(self, statement: SavedStatement, plain: str) -> SavedStatement:
+        """Put what is executed in the place of a statement, or of the text in its variable."""
+        if statement.sql != _EXECUTE:
             return replace(statement, sql=plain)
+        if not self._variable:
+            _refuse(statement, "nothing was put into its variable")
         assignment = self._statements[self._variable_at]
         text = f"SET @backstay_sql = {quote_text(plain)}"
         self._statements[self._variable_at] = replace(assignment, sql=text)
+        self._variable = ""  # or the next one would change what this one executes
         return statement
 
     def _header(self, statement: SavedStatement, sql: str, kinds: frozenset[ObjectKind]) -> Header:

@@ -97,14 +97,28 @@ def unqualify(sql: str, database: str) -> str:
 
 def fingerprint(sql: str, database: str) -> str:
     """Digest what SHOW CREATE prints, equal under another database name, counter and directory."""
-    plain = unqualify(without_directories(sql), database)
-    if _AUTO_INCREMENT.search(plain):
-        plain = "".join(
-            part if part[0] in "'\"`" else _AUTO_INCREMENT.sub("", part) for part in tokens(plain)
-        )
+    plain = without_counter(unqualify(without_directories(sql), database))
     # MariaDB prints characters beyond U+FFFF as question marks in some places.
     narrow = _ASTRAL.sub("?", plain)
     return hashlib.sha256(narrow.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def counter_of(sql: str) -> int:
+    """Return the AUTO_INCREMENT of a CREATE TABLE, 0 when it prints none."""
+    if not _AUTO_INCREMENT.search(sql):
+        return 0
+    texts = (part for part in tokens(sql) if part[0] not in "'\"`")
+    found = [match[0] for part in texts for match in [_AUTO_INCREMENT.search(part)] if match]
+    return int(found[-1].partition("=")[2]) if found else 0
+
+
+def without_counter(sql: str) -> str:
+    """Drop the AUTO_INCREMENT of a CREATE TABLE, not of its column."""
+    if not _AUTO_INCREMENT.search(sql):
+        return sql
+    return "".join(
+        part if part[0] in "'\"`" else _AUTO_INCREMENT.sub("", part) for part in tokens(sql)
+    )
 
 
 def table_fingerprint(sql: str, database: str) -> str:
@@ -153,6 +167,11 @@ def without_directories(sql: str) -> str:
     return "".join(kept)
 
 
+def is_text(sql: str) -> bool:
+    """Tell whether a statement holds no bytes that are no UTF-8."""
+    return sql.isascii() or not _ESCAPED_BYTE.search(sql)
+
+
 def without_charsets(sql: str) -> str:
     """
     Drop a column's character set where the collation behind it names it too.
@@ -180,7 +199,7 @@ def utf8_only(sql: str) -> str:
     Returns:
         The same definition, encodable as UTF-8.
     """
-    if sql.isascii() or not _ESCAPED_BYTE.search(sql):
+    if is_text(sql):
         return sql
     return "".join(
         f" X'{_unquoted(part).hex()}'" if part[0] == "'" and _ESCAPED_BYTE.search(part) else part
@@ -215,13 +234,16 @@ def staged(sql: str, *, defer_indexes: bool, unique_too: bool = False) -> Staged
     counter = next((_first_name(item) for item in items if _is_counter(item)), None)
     kept: list[str] = []
     groups: dict[str, list[str]] = {"KEY": [], "FULLTEXT": []}
+    has_document_id = any(item.startswith("`FTS_DOC_ID` ") for item in items)
     needed = _needed_at_once(items, counter)
     for index, item in enumerate(items):
         group = _group(item, unique=has_primary or unique_too)
         if group == "FOREIGN":
             continue
         is_needed = group == "KEY" and index <= needed[_is_unique(item)]
-        if group is not None and defer_indexes and not is_needed:
+        # With a full-text index InnoDB takes rows by their document id only.
+        is_late = defer_indexes or (group == "FULLTEXT" and has_document_id)
+        if group is not None and is_late and not is_needed:
             groups[group].append(f"ADD {item}")
         else:
             kept.append(item)

@@ -1,12 +1,15 @@
-"""What a CREATE TABLE says of other tables and of sequences: pure text, no I/O."""
+"""What a CREATE TABLE or VIEW says of other tables, sequences and functions: pure text, no I/O."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from app.engine.sql.ddl import is_foreign_key, split_items, tokens, unquoted_name
 from app.engine.sql.quoting import quote
 
 
+_SELECT: Final = re.compile(r"\bselect\b")
+_WITH: Final = re.compile(r"\bwith (?!(?:local |cascaded )?check)")
 _SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
 
 
@@ -65,3 +68,94 @@ def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
         if calls and is_bare and unquoted_name(name) not in own:
             parts[index + 2] = f"{quote(database)}.{name}"
     return "".join(parts)
+
+
+def with_sequences_in(sql: str, places: Mapping[tuple[str, str], str]) -> str:
+    """Replace the databases of sequences of `nextval()` and the like, by database and name."""
+    if not places or not has_sequences(sql):
+        return sql
+    parts = tokens(sql)
+    for index in range(len(parts) - 4):
+        database, dot, name = parts[index + 2 : index + 5]
+        calls = parts[index].endswith(_SEQUENCE_CALLS) and parts[index + 1] == "("
+        if calls and dot == "." and database[0] == name[0] == "`":
+            key = unquoted_name(database), unquoted_name(name)
+            parts[index + 2] = quote(places.get(key, key[0]))
+    return "".join(parts)
+
+
+def used_by_view(sql: str) -> set[tuple[str, str]]:
+    """
+    Find what a view reads and calls.
+
+    Args:
+        sql: As SHOW CREATE VIEW prints it; joins are printed as such, never as commas.
+
+    Returns:
+        Database and name of tables, views, sequences and functions; no database = its own. Nothing of
+        its own where WITH gives names to queries, which are printed like those of tables.
+    """
+    parts = tokens(sql)
+    found = {_chain(parts, index)[0] for index in _used(parts)}
+    names_queries = any(_WITH.search(part.lower()) for part in parts if part[0] not in "'\"`")
+    return {name for name in found if name[0] or not names_queries}
+
+
+def with_databases(sql: str, places: Mapping[str, str]) -> str:
+    """Replace databases in what a view reads and calls; an alias of the same name is none."""
+    if not any(f"{quote(name)}." in sql for name in places):
+        return sql
+    parts = tokens(sql)
+    columns = (
+        index for index, part in enumerate(parts[:-4]) if _is_column_of_database(parts, index, part)
+    )
+    for index in {*_used(parts), *columns}:
+        database = _chain(parts, index)[0][0]
+        if database in places:
+            parts[index] = quote(places[database])
+    return "".join(parts)
+
+
+def _is_column_of_database(parts: Sequence[str], index: int, part: str) -> bool:
+    return (
+        part[0] == "`"
+        and parts[index - 1][-1:] != "."
+        and parts[index + 1 : index + 4 : 2]
+        == [
+            ".",
+            ".",
+        ]
+    )
+
+
+def _used(parts: Sequence[str]) -> Iterator[int]:
+    """Find where a CREATE VIEW names tables, views, sequences and functions of a database."""
+    queries = [False]  # for each open bracket, whether there is a SELECT in it
+    is_next = False
+    for index, part in enumerate(parts):
+        if part == "(":
+            queries.append(False)
+        elif part == ")" and len(queries) > 1:
+            queries.pop()
+        elif part[0] == "`":
+            name, after = _chain(parts, index)
+            is_call = after == "(" and name[0] and parts[index - 1][-1:] != "."
+            if is_next or is_call or _asks_sequence(parts, index):
+                yield index
+            is_next = False
+        elif part[0] not in "'\"":
+            words = part.lower()
+            queries[-1] |= bool(_SELECT.search(words))
+            is_next = words.endswith("join ") or (queries[-1] and words.endswith("from "))
+
+
+def _chain(parts: Sequence[str], index: int) -> tuple[tuple[str, str], str]:
+    """Return database and name at a token, and what comes after them."""
+    first, *rest = parts[index : index + 4]
+    if len(rest) > 1 and rest[0] == "." and rest[1][0] == "`":
+        return (unquoted_name(first), unquoted_name(rest[1])), rest[2] if len(rest) > 2 else ""  # noqa: PLR2004 - a dot, a name
+    return ("", unquoted_name(first)), rest[0] if rest else ""
+
+
+def _asks_sequence(parts: Sequence[str], index: int) -> bool:
+    return index > 1 and parts[index - 1] == "(" and parts[index - 2].endswith(_SEQUENCE_CALLS)

@@ -231,7 +231,7 @@ class RetentionService:
 
     def _entries(self) -> tuple[CatalogueEntry, ...]:
         catalogue = self._catalogue
-        return catalogue.entries() if catalogue.directory.path.exists() else ()
+        return catalogue.entries() if catalogue.directory.is_there() else ()
 
     def _item(self, entry: CatalogueEntry) -> RetentionItem:
         proofs = self._catalogue.proofs(entry.backup_id)

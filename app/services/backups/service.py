@@ -173,7 +173,7 @@ class BackupService:
             )
 
     def _page(self, wanted: BackupFilter, page: Page) -> BackupPage:
-        if not self._catalogue.directory.path.exists():  # nothing was ever backed up
+        if not self._catalogue.directory.is_there():  # nothing was ever backed up
             return BackupPage((), 0, Survey((), (), ()))
         survey = self._catalogue.survey()
         found = sorted(

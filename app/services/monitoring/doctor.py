@@ -262,9 +262,9 @@ async def _restore_checks(session: Session, journals: Sequence[Journal]) -> list
 
 def _directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck]:
     path = catalogue.directory.path
-    if not path.exists():
-        return [_absent(path)]
     try:
+        if not catalogue.directory.is_there():
+            return [_absent(path)]
         return [
             _access_check(path),
             _mode_check(path),

@@ -83,7 +83,7 @@ class HealthService:
 
     def read_now(self) -> BackupHealth:
         """Read what is known of all backups; blocks, for threads."""
-        if not self.catalogue.directory.path.exists():
+        if not self.catalogue.directory.is_there():
             return BackupHealth(Survey((), (), ()), (), {}, None)
         survey = self.catalogue.survey()
         known = {entry.backup_id: self._beside(entry) for entry in survey.entries}

@@ -92,11 +92,10 @@ class StatusService:
 
     def _read_backups(self) -> tuple[BackupHealth, DiskUsage | None]:
         health = self._health.read_now()
-        path = self._catalogue.directory.path
-        if not path.exists():
+        directory = self._catalogue.directory
+        if not directory.is_there():
             return health, None
-        free = self._catalogue.directory.free_bytes()
-        return health, DiskUsage(free, shutil.disk_usage(path).total)
+        return health, DiskUsage(directory.free_bytes(), shutil.disk_usage(directory.path).total)
 
     async def _dues(self) -> list[datetime]:
         dues = [schedule.next_due() for schedule in await self._schedules.list()]

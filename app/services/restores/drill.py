@@ -17,6 +17,7 @@ from app.engine.load.objects import apply_together
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import may_skip_log, read_grants
 from app.errors import AppError
+from app.services.restores.guard import require_same, waiting_tables
 from app.services.restores.preflight import Preflight
 from app.services.restores.restore import Restorer, RestoreState
 from app.services.restores.swap import Swaps
@@ -92,13 +93,15 @@ class Drills:
             await self._restorer.verify(state)
             await self._swaps.record(self._journal(plan, logged=logged))
             try:
-                load = await self._restorer.load(held, state, logged=logged)
+                load = await self._restorer.load(state, logged=logged)
                 state.warnings += [
                     f"foreign key {key.name} of {key.table} on {key.parent_database}.{key.parent}"
                     " was left out of the drill"
                     for key in load.deferred
                 ]
                 await self._make_objects(held, state)
+                for waiting in waiting_tables(load, plan.loads):
+                    await require_same(held, waiting)
             finally:
                 await held.close()
                 await shielded(self._swaps.recover(plan.restore_id, forward=False))
@@ -106,13 +109,17 @@ class Drills:
     async def _make_objects(self, session: Session, state: RestoreState) -> None:
         """Make views, triggers, routines and events in the scratch schemas, and prove them."""
         manifest = state.plan.manifest
+        loads = state.plan.loads
+        # What the databases of a backup need of each other is here, not in the live ones.
+        places = {load.entry.name: load.place for load in loads}
         wanted = [
-            (load.place, await read_archived_objects(state.reader, manifest, load))
-            for load in state.plan.loads
+            (load.place, await read_archived_objects(state.reader, manifest, load, places))
+            for load in loads
         ]
         state.warnings += await apply_together(session, wanted, enable_events=False)
-        for load in state.plan.loads:
-            state.warnings += await prove_inventory(session, manifest, load, live=False)
+        for load, (_, objects) in zip(loads, wanted, strict=True):
+            drilled = replace(load, entry=replace(load.entry, objects=objects.entries))
+            state.warnings += await prove_inventory(session, manifest, drilled, live=False)
 
     async def _may_skip_log(self) -> bool:
         """Tell whether scratch schemas, which nobody else ever sees, can stay out of the binary log."""

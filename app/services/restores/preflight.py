@@ -12,6 +12,7 @@ from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
+from app.engine.load.needs import without_unmakeable
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
@@ -31,7 +32,6 @@ from app.engine.server.grants import (
     missing_to_skip_log,
     read_grants,
     require,
-    unseen_accounts,
 )
 from app.engine.swap.plan import refuse_clashes
 from app.engine.swap.rename import is_read_only
@@ -117,10 +117,10 @@ class Preflight:
         async with self._server.session() as session:
             grants = await read_grants(session)
             complete, misfits = await _complete(session, plan)
-            complete, unreadable = await _as_of_today(reader, complete)
+            complete, unreadable, lacks = await _described(session, reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await _children(session, grants, loads)
-            warnings += await hidden_grants(session, loads, plan.request)
+            warnings += lacks + await hidden_grants(session, loads, plan.request)
             point = await _missing_for_point(session, grants, plan)
             every = (*_missing_rights(grants, loads), *owners, *children, *point)
             missing = list(dict.fromkeys(every))
@@ -282,6 +282,17 @@ async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseL
     return complete, findings
 
 
+async def _described(
+    session: Session, reader: ArchiveReader, loads: Sequence[DatabaseLoad]
+) -> tuple[list[DatabaseLoad], list[AppError], list[str]]:
+    """Describe objects as this version does, and as far as they can be made; warn of the others."""
+    described, unreadable = await _as_of_today(reader, loads)
+    if unreadable:
+        return described, unreadable, []
+    makeable, lacks = await without_unmakeable(session, reader, reader.manifest, described)
+    return makeable, [], lacks
+
+
 async def _as_of_today(
     reader: ArchiveReader, loads: Sequence[DatabaseLoad]
 ) -> tuple[list[DatabaseLoad], list[AppError]]:
@@ -306,11 +317,11 @@ async def _missing_for_owners(
         tables = None if load.whole else {table.name for table in load.entry.tables}
         definers |= await read_definers(session, load.target, tables)
     missing = missing_for_definers(grants, definers)
-    try:
-        guarded = await list_guarded(session, definers)
-    except PermissionDeniedError:  # a restore tries each before it loads anything
-        return [*missing, *unseen_accounts(grants)]
-    return [*missing, *missing_for_guarded(grants, guarded)]
+    # Where no schema can be made nothing can be asked, and that is refused as well.
+    for load in loads[:1]:
+        guarded = await list_guarded(session, load.staging, definers)
+        missing += missing_for_guarded(grants, guarded)
+    return missing
 
 
 async def _taken(

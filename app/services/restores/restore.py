@@ -30,14 +30,15 @@ from app.engine.schema.databases import create_database, is_empty, kept_name, li
 from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Server, Session
-from app.engine.swap.plan import SwapDraft, plan_swaps
+from app.engine.swap.plan import SwapDraft, plan_swaps, prove_owners
 from app.engine.swap.rename import await_snapshots
 from app.errors import AppError, PermissionDeniedError, StalledError, TargetNotEmptyError
 from app.services.backups.service import BackupService
-from app.services.restores.connections import awake, load_sessions
+from app.services.restores.connections import load_sessions
+from app.services.restores.guard import RestoreGuard
 from app.services.restores.plan import wanted_objects
 from app.services.restores.preflight import Preflight
-from app.services.restores.swap import SwapReport, Swaps, prove_owners
+from app.services.restores.swap import SwapReport, Swaps
 
 
 _log: Final = logging.getLogger(__name__)
@@ -106,8 +107,7 @@ class Restorer:
             state.warnings += report.warnings
             await self.verify(state)
             # 2. Back up what will be replaced.
-            async with awake(session):
-                point = await self._recovery_point(state)
+            point = await self._recovery_point(state)
             # 3. Load beside the live databases, swap, and keep the old tables; or undo all of it.
             journal = self._journal(state.plan, point, logged=logged)
             try:
@@ -163,13 +163,19 @@ class Restorer:
     ) -> tuple[Journal, SwapReport]:
         """Load beside the live databases, prove, swap, prove again."""
         await self._swaps.record(journal)
-        load = await self.load(session, state, logged=journal.logged)
+        load = await self.load(state, logged=journal.logged)
         journal = replace(journal, swaps=await self._plan_swaps(session, journal, state, load))
         await prove_owners(session, journal.swaps)
         await self._count_orphans(state, journal.swaps)
         state.progress.enter(Phase.SWAP)
         await self._await_snapshots(session, state)
-        journal, report = await self._swaps.swap(session, journal)
+        guard = RestoreGuard(
+            state.plan.manifest,
+            state.plan.loads,
+            load,
+            proves_rows=state.plan.request.verify_after,
+        )
+        journal, report = await self._swaps.swap(session, journal, guard)
         if state.plan.request.verify_after:
             await self._prove_in_place(session, state, load)
         if state.plan.request.accounts:
@@ -177,12 +183,11 @@ class Restorer:
         journal = await self._swaps.complete(session, journal, minutes=self._undo_minutes)
         return journal, report
 
-    async def load(self, held: Session, state: RestoreState, *, logged: bool) -> Load:
+    async def load(self, state: RestoreState, *, logged: bool) -> Load:
         """
         Load into staging schemas and prove what is in them; the caller drops them on failure.
 
         Args:
-            held: Connection that holds the locks; kept from being forgotten meanwhile.
             state: Whose plan says what to load, and where.
             logged: Whether it is written to the binary log.
 
@@ -190,10 +195,9 @@ class Restorer:
             The load, which knows what is left to do.
         """
         manifest, request = state.plan.manifest, state.plan.request
-        async with (
-            awake(held),
-            load_sessions(self._server, manifest, request.threads, logged=logged) as sessions,
-        ):
+        async with load_sessions(
+            self._server, manifest, request.threads, logged=logged
+        ) as sessions:
             for database in state.plan.loads:
                 entry = database.entry
                 await create_database(sessions[0], database.place, entry.charset, entry.collation)
@@ -215,7 +219,10 @@ class Restorer:
                         for table in database.entry.tables
                         if (database.entry.name, table.name) not in load.left_out
                     } - load.unfinished
-                    state.warnings += await prove_definitions(sessions, manifest, database, names)
+                    found = load.settled[database.place].definitions
+                    state.warnings += await prove_definitions(
+                        sessions, manifest, database, names, found=found
+                    )
         return load
 
     async def _plan_swaps(

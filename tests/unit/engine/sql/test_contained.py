@@ -174,6 +174,15 @@ def test_a_text_is_not_read_where_nothing_is_escaped():
             ],
             True,
         ),
+        (
+            [
+                "CREATE SEQUENCE `s``q` start with 1",
+                "ALTER SEQUENCE `s``q` RESTART -5",
+                "DO SETVAL(`s``q`, -5, 0, 2)",
+            ],
+            True,
+        ),
+        (["CREATE SEQUENCE `s``q` start with 1", "ALTER SEQUENCE `s` RESTART 5"], False),
         (["CREATE SEQUENCE `s``q` start with 1"], False),
         (["CREATE SEQUENCE `live`.`s` start with 1", "INSERT INTO `s``q` VALUES (1)"], False),
         (["CREATE SEQUENCE `s``q` start with 1", "INSERT INTO `s``q` VALUES (setval(l.s, 1))"], False),

@@ -1,0 +1,127 @@
+"""
+What the views of a backup need, and a target will not have: databases and tables outside of the backup.
+
+A view can only be made where all that it reads and calls is there. One that needs what neither the backup
+nor the target has is left out, as are views on it; the rest of the database is restored.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from app.domain.backups.manifest import Manifest, ObjectKind
+from app.domain.ports import MemberSource
+from app.domain.restores.load import DatabaseLoad
+from app.engine.load.archived import read_view_texts
+from app.engine.server.connection import Session
+from app.engine.sql.quoting import same_name
+from app.engine.sql.references import used_by_view
+
+
+# Database and name.
+_Name = tuple[str, str]
+
+
+async def without_unmakeable(
+    session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> tuple[list[DatabaseLoad], list[str]]:
+    """
+    Find the views that cannot be made on a target.
+
+    Args:
+        session: On the target.
+        source: Members of the backup.
+        manifest: Of the backup.
+        loads: What is to be restored, all of it together.
+
+    Returns:
+        The loads with those views as unusable ones, which are tried and may fail; and a warning for each.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+    """
+    needs = {
+        (load.entry.name, name): {
+            (database or load.entry.name, used) for database, used in used_by_view(sql)
+        }
+        for load in loads
+        if _has_views(load)
+        for name, sql in (await read_view_texts(source, manifest, load)).items()
+    }
+    if not any(needs.values()):
+        return list(loads), []
+    coming = {
+        (load.entry.name, name)
+        for load in loads
+        for name in (
+            *(table.name for table in load.entry.tables),
+            *(entry.name for entry in load.entry.objects),
+        )
+    }
+    present = await _present(session, needs, coming, loads)
+    lacking = _lacking(needs, coming | present)
+    warnings = [
+        f"view {database}.{name} cannot be made here: it needs {used[0]}.{used[1]}, which is neither in"
+        " the backup nor on this server"
+        for (database, name), used in sorted(lacking.items())
+    ]
+    return [_marked(load, lacking) for load in loads], warnings
+
+
+def _has_views(load: DatabaseLoad) -> bool:
+    return any(entry.kind is ObjectKind.VIEW for entry in load.entry.objects)
+
+
+async def _present(
+    session: Session,
+    needs: Mapping[_Name, set[_Name]],
+    coming: set[_Name],
+    loads: Sequence[DatabaseLoad],
+) -> set[_Name]:
+    """Look for what is needed and does not come, in databases that are not replaced as a whole."""
+    replaced = {load.entry.name for load in loads if load.whole}
+    wanted = {name for names in needs.values() for name in names} - coming
+    present: set[_Name] = set()
+    places = {load.entry.name: load.target for load in loads}
+    for database in {database for database, _ in wanted} - replaced:
+        place = places.get(database, database)
+        rows = await session.texts(
+            f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE {same_name('TABLE_SCHEMA', place)}"
+            " UNION ALL SELECT ROUTINE_NAME FROM information_schema.ROUTINES"
+            f" WHERE {same_name('ROUTINE_SCHEMA', place)}"
+        )
+        # Routines are found in any case; what only looks like one of these is tried all the same.
+        there = {name.lower() for (name,) in rows}
+        present |= {key for key in wanted if key[0] == database and key[1].lower() in there}
+    return present
+
+
+def _lacking(needs: Mapping[_Name, set[_Name]], there: set[_Name]) -> dict[_Name, _Name]:
+    """Find the views that lack something, and those on them; with the first thing that each lacks."""
+    folded = {(database, name.lower()) for database, name in there}
+    lacking: dict[_Name, _Name] = {}
+    while True:
+        more = {
+            view: missing[0]
+            for view, used in needs.items()
+            if view not in lacking
+            and (
+                missing := sorted(
+                    name
+                    for name in used
+                    if name in lacking or (name[0], name[1].lower()) not in folded
+                )
+            )
+        }
+        if not more:
+            return lacking
+        lacking |= more
+
+
+def _marked(load: DatabaseLoad, lacking: Mapping[_Name, _Name]) -> DatabaseLoad:
+    objects = tuple(
+        replace(entry, valid=False)
+        if entry.kind is ObjectKind.VIEW and (load.entry.name, entry.name) in lacking
+        else entry
+        for entry in load.entry.objects
+    )
+    return replace(load, entry=replace(load.entry, objects=objects))

@@ -1,0 +1,48 @@
+"""Which tables information_schema is asked about."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from app.engine.flavor import ROWLESS_ENGINES
+from app.engine.server.connection import Session
+from app.engine.sql.quoting import quote_text, same_name, same_names
+
+
+# What the server lists of its data directory although it never made it: `lost+found`, `.ssh`, a copied
+# `posts-old.frm`. Nobody can make or name a database or table like that.
+# Source: https://mariadb.com/kb/en/identifier-to-file-name-mapping/
+STRAY: Final = "#mysql50#"
+NO_STRAYS: Final = f"TABLE_NAME NOT LIKE '{STRAY}%'"
+
+
+async def list_elsewhere(session: Session, scope: str = NO_STRAYS) -> list[tuple[str, str]]:
+    """
+    Name the tables whose rows another server has.
+
+    That of FEDERATED is asked for more than names and engine, and a dead one fails the whole query.
+
+    Args:
+        session: Any.
+        scope: Condition on information_schema.TABLES.
+
+    Returns:
+        Database and name of each.
+    """
+    rows = await session.texts(
+        f"SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {scope}"
+        f" AND ENGINE IN ({', '.join(map(quote_text, sorted(ROWLESS_ENGINES)))})"
+    )
+    return [(database, name) for database, name in rows]
+
+
+def in_tables(tables: Iterable[tuple[str, str]], schema: str = "TABLE_SCHEMA") -> str:
+    """Return a condition for some tables, at least one."""
+    names = defaultdict(list)
+    for database, name in tables:
+        names[database].append(name)
+    parts = (
+        f"{same_name(schema, database)} AND {same_names('TABLE_NAME', found)}"
+        for database, found in names.items()
+    )
+    return f"({' OR '.join(parts)})"

@@ -1,0 +1,51 @@
+"""Connections that wait, kept from being taken for dead: those that hold locks or snapshots among them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from app.concurrency import shielded
+from app.engine.server.connection import Session
+from app.errors import AppError
+
+
+# Firewalls and proxies forget connections on which nothing moves, some after less than ten seconds.
+_QUIET_SECONDS: Final = 4.0
+_POLL_SECONDS: Final = 1.5
+
+
+@asynccontextmanager
+async def awake(*sessions: Session) -> AsyncIterator[None]:
+    """
+    Keep connections awake for the length of a block, whoever uses them or not.
+
+    Raises:
+        AppError: One is gone, or does not answer; raised after a block that raises nothing itself.
+    """
+    over = asyncio.Event()
+    tasks = [asyncio.create_task(_beat(session, over)) for session in sessions]
+    try:
+        yield
+    finally:
+        over.set()  # not cancelled: that would end the connection, and the locks with it
+        if tasks:
+            await shielded(asyncio.wait(tasks))
+        failures = [task.exception() for task in tasks]  # asked for, so that nobody warns of them
+    for failure in failures:
+        if failure is not None:
+            raise failure
+
+
+async def _beat(session: Session, over: asyncio.Event) -> None:
+    """Say something after each time of silence, until a block is over."""
+    while not over.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _POLL_SECONDS)
+        if over.is_set() or session.idle_seconds < _QUIET_SECONDS:
+            continue
+        try:
+            await session.query("SELECT 1")
+        except AppError:
+            if session.idle_seconds:  # it was not closed meanwhile
+                raise

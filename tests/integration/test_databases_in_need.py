@@ -1,0 +1,103 @@
+"""Databases whose objects need those of others: of the same backup, of the target, or of neither."""
+
+import pytest
+
+from app.domain.restores.restore import RestoreRequest
+from tests.fixtures.servers import Sql
+
+
+@pytest.fixture
+def pair(sql, database):
+    """Two databases; the first in the alphabet needs the second."""
+    other = f"{database}_b"
+    sql.script([
+        "SET GLOBAL log_bin_trust_function_creators = 1",
+        f"CREATE DATABASE {other} CHARACTER SET utf8mb4",
+        f"CREATE TABLE {other}.t (i INT PRIMARY KEY)",
+        f"CREATE SEQUENCE {other}.s START WITH 100 NOCACHE",
+        f"CREATE FUNCTION {other}.f(x INT) RETURNS INT DETERMINISTIC RETURN x + 1",
+        f"CREATE VIEW {other}.w AS SELECT {other}.f(i) AS i FROM {other}.t",
+        f"CREATE TABLE own (i INT DEFAULT (NEXTVAL({other}.s)), j INT)",
+        "INSERT INTO own (j) VALUES (1), (2)",
+        f"CREATE VIEW v AS SELECT o.i, w.i AS f FROM own o JOIN {other}.w ON {other}.f(o.j) = w.i",
+        "CREATE VIEW u AS SELECT EXTRACT(YEAR FROM n.d) AS y FROM (SELECT NOW() AS d FROM own) n",
+        "CREATE VIEW on_view AS SELECT i FROM v",
+    ])
+    yield database, other
+    sql.script([
+        "SET GLOBAL log_bin_trust_function_creators = 0",
+        f"DROP DATABASE IF EXISTS {other}",
+    ])
+
+
+def dropped(sql: Sql, *databases: str) -> None:
+    """Drop databases."""
+    sql.script(f"DROP DATABASE IF EXISTS {name}" for name in databases)
+
+
+async def test_databases_that_need_each_other_come_back_together(backstay, sql, pair):
+    """Where neither is there, by the program and by hand; defaults go on to use the restored sequence."""
+    manifest = await backstay.backup(*pair)
+    dropped(sql, *pair)
+    result = await backstay.restore(manifest)
+    sql.run(f"INSERT INTO {pair[0]}.own (j) VALUES (3)")
+
+    assert result.verified
+    assert result.warnings == ()
+    assert sql.run(f"SELECT i FROM {pair[0]}.own ORDER BY i") == [(100,), (101,), (102,)]
+    assert "__bk_" not in sql.run(f"SHOW CREATE TABLE {pair[0]}.own")[0][1]
+
+    dropped(sql, *pair)
+    backstay.plain_load(manifest)
+    assert sql.run(f"SELECT COUNT(*) FROM {pair[0]}.on_view") == [(0,)]
+
+
+@pytest.mark.parametrize("are_there", [True, False])
+async def test_a_drill_uses_its_own_databases_and_not_the_live_ones(backstay, sql, pair, are_there):
+    """Where the live ones are gone, or have changed in a way that nothing of the backup fits any more."""
+    sql.run(f"CREATE VIEW alias AS SELECT {pair[1]}.i FROM own {pair[1]} JOIN {pair[1]}.t")
+    manifest = await backstay.backup(*pair)
+    dropped(sql, *pair)
+    if are_there:
+        sql.script([f"CREATE DATABASE {name}" for name in pair])
+
+    result = await backstay.recoveries.drill(
+        await backstay.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+    )
+
+    assert result.warnings == ()
+    assert [name for (name,) in sql.run("SHOW DATABASES") if "__bk_" in name] == []
+
+
+async def test_what_needs_an_absent_database_is_left_out_and_named(backstay, sql, pair):
+    """The dry run says the same; views that need nothing else are made."""
+    sql.run(f"ALTER TABLE {pair[0]}.own ALTER i DROP DEFAULT")
+    manifest = await backstay.backup(pair[0])
+    dropped(sql, *pair)
+
+    plan = await backstay.recoveries.plan(RestoreRequest(manifest.backup_id))
+    forecast = await backstay.recoveries.dry_run(plan)
+    result = await backstay.restore(manifest)
+
+    assert forecast.problems == ()
+    told = [text for text in forecast.warnings if "cannot be made here" in text]
+    assert [text.split()[1] for text in told] == [f"{pair[0]}.on_view", f"{pair[0]}.v"]
+    assert set(told) <= set(result.warnings)
+    assert result.verified
+    views = f"SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = '{pair[0]}'"
+    assert sql.run(views) == [("u",)]
+
+
+async def test_what_needs_a_table_that_was_excluded_is_left_out_and_named(backstay, sql, database):
+    """A backup without it holds the view all the same."""
+    sql.script([
+        "CREATE TABLE a (i INT)",
+        "CREATE TABLE b (i INT)",
+        "CREATE VIEW v AS SELECT i FROM b",
+    ])
+    manifest = await backstay.backup(database, exclude_tables=("b",))
+
+    result = await backstay.restore(manifest, backstay.new_name())
+
+    assert result.verified
+    assert any(".v cannot be made here: it needs " in text for text in result.warnings)
