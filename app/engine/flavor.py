@@ -60,6 +60,7 @@ class Flavor:
         packages: Whether there are packages.
         sequences: Whether there are sequences.
         history: Whether row versions of the past can be loaded again.
+        needless_modes: Values of sql_mode that it does not know because it always keeps to them.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
         schema_comment: Expression for the comment of a database in information_schema.SCHEMATA.
@@ -99,6 +100,7 @@ class Flavor:
     packages: bool
     sequences: bool
     history: bool
+    needless_modes: frozenset[str]
     roles_are_marked: bool
     prepared_ddl: bool
     schema_comment: str
@@ -145,6 +147,7 @@ _MARIADB_10_6 = Flavor(
     packages=True,
     sequences=True,
     history=False,
+    needless_modes=frozenset(),
     roles_are_marked=True,
     prepared_ddl=True,
     schema_comment="SCHEMA_COMMENT",
@@ -195,6 +198,7 @@ _MYSQL_8_0 = Flavor(
     packages=False,
     sequences=False,
     history=False,
+    needless_modes=frozenset({"NO_AUTO_CREATE_USER"}),
     roles_are_marked=False,
     prepared_ddl=False,
     schema_comment="''",

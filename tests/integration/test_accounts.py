@@ -6,6 +6,7 @@ import pytest
 
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.forged import with_text
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -135,3 +136,21 @@ async def test_rights_that_were_taken_away_in_part_are_never_given_whole(own_ser
 
     assert not [text for text in full.warnings if "eve" in text]
     assert len([text for text in short.warnings if "eve" in text]) == 1
+
+
+async def test_what_was_made_is_read_back(own_server, tmp_path):
+    """An account that has not what the file says is named; nothing is said of the others."""
+    with own_server() as source, own_server() as target, Sql(source.url) as sql:
+        sql.script(TWO)
+        made = Backstay(source.url, tmp_path / "backups")
+        manifest = await made.backup("alpha", "beta", accounts=True)
+        spaced = await with_text(
+            made, manifest, b"GRANT EXECUTE ON PROC", b"GRANT EXECUTE ON  PROC"
+        )
+        other = Backstay(target.url, tmp_path / "backups")
+        result = await other.restore(spaced, accounts=True)
+
+        said = [text for text in result.warnings if "as in the backup" in text]
+        assert said == ["account reader: not all of its rights are as in the backup"]
+        await other.close()
+        await made.close()

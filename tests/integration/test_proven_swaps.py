@@ -11,7 +11,9 @@ import pytest
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
 from app.engine.swap import gate
+from app.engine.swap.plan import plan_swaps
 from app.errors import StagingChangedError, UndoExpiredError
+from app.services.restores import restore as restorer
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.restored_shop import scratch, untouched
 from tests.fixtures.servers import Sql
@@ -142,7 +144,10 @@ async def test_what_changes_right_before_the_rename_does_not_stay(
         await restore(backstay, manifest.backup_id, Progress())
 
 
-async def test_a_table_that_others_add_does_not_come(backstay, sql, database, make):
+@pytest.mark.parametrize("planned", [False, True], ids=["after the plan", "before the plan"])
+async def test_a_table_that_others_add_does_not_come(
+    planned, backstay, sql, database, make, monkeypatch
+):
     """A table that others put beside those that wait would come with them."""
     make("InnoDB")
     manifest = await backstay.backup(database)
@@ -151,8 +156,15 @@ async def test_a_table_that_others_add_does_not_come(backstay, sql, database, ma
     def add() -> None:
         sql.run(f"CREATE TABLE {waiting(backstay.url, database)}.z (i INT)")
 
+    async def plan_later(session, drafts):
+        await asyncio.to_thread(add)
+        return await plan_swaps(session, drafts)
+
+    if planned:
+        monkeypatch.setattr(restorer, "plan_swaps", plan_later)
+    progress = Progress() if planned else in_swap(add)
     with untouched(backstay, database), pytest.raises(StagingChangedError, match="put there"):
-        await restore(backstay, manifest.backup_id, in_swap(add))
+        await restore(backstay, manifest.backup_id, progress)
 
 
 @pytest.mark.parametrize("kind", ["update", "replace", "drop", "change a default"])

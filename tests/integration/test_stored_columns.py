@@ -167,6 +167,21 @@ async def test_another_value_fails_the_proof(table, backstay, sql, database, mon
     assert_same(before, snapshot(backstay.url, database))
 
 
+async def test_a_time_zone_that_is_not_known_here_is_refused_before_anything(
+    backstay, sql, database, monkeypatch
+):
+    """It is named, with what brings it."""
+
+    async def find(*_):
+        return Repeatable((("time_zone", "Mars/Base"),))
+
+    monkeypatch.setattr("app.engine.dump.dump.find_session", find)
+    sql.run(VISITS.format(tail=""))
+    manifest = await backstay.backup(database)
+    with pytest.raises(IncompatibleServerError, match="does not know the time zone 'Mars/Base'"):
+        await backstay.restore(manifest)
+
+
 async def _find_nothing(*_):
     return Repeatable()
 

@@ -41,9 +41,8 @@ from app.engine.schema.tables import Table, read_tables
 from app.engine.schema.uncarried import list_uncarried
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
-from app.engine.sql.patterns import matches
 from app.engine.sql.preludes import member_prelude
-from app.engine.sql.quoting import quote_text
+from app.engine.sql.quoting import matches, quote_text
 from app.errors import TableNotFoundError
 
 

@@ -81,14 +81,18 @@ async def prove_definitions(
 
     refs = await list_tables(sessions[0], database)
     await share([ref for ref in refs if ("table", ref.name) in wanted], sessions, read)
-    if late:
-        raise ProofFailedError(
-            f"the AUTO_INCREMENT of {load.target}.{min(late)} is lower than in the backup",
-            hint="What was restored is not kept: it would give numbers out a second time.",
-        )
+    _refuse_late(load, late)
     if found is not None:
         found |= {name: digest for (kind, name), digest in there.items() if kind == "table"}
     return await _compare(sessions[0], manifest, load, wanted, there)
+
+
+def _refuse_late(load: DatabaseLoad, tables: Collection[str]) -> None:
+    if tables:
+        raise ProofFailedError(
+            f"the AUTO_INCREMENT of {load.target}.{min(tables)} is lower than in the backup",
+            hint="What was restored is not kept: it would give numbers out a second time.",
+        )
 
 
 async def read_fingerprints(

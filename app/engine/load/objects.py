@@ -273,7 +273,7 @@ class _ObjectChange:
                 drop = statement.sql  # of the object whose CREATE comes next
             elif statement.kind is StatementKind.SESSION:
                 with suppress(*_REFUSALS.get(statement.sql, ())):
-                    await self._session.query(statement.sql)
+                    await self._session.query(self._known_modes(statement.sql))
             elif self._is_needed(statement) and (
                 statement.kind is not StatementKind.ENABLE_EVENT
                 or (enable_events and statement.name not in self._unparsable)
@@ -322,6 +322,13 @@ class _ObjectChange:
         """Tell whether an event's last time has passed; the session is in its time zone."""
         until = self._events[event]
         return bool(until) and await self._session.scalar(f"SELECT {until} <= NOW()") == "1"
+
+    def _known_modes(self, sql: str) -> str:
+        """Leave out of a session's setting what the server does not know because it always does so."""
+        for mode in self._session.flavor.needless_modes:
+            if mode in sql and not sql.startswith("SET @"):
+                sql = sql.replace(f"{mode},", "").replace(f",{mode}", "").replace(mode, "")
+        return sql
 
     async def _run(self, sql: str) -> None:
         """Send a statement in the character set of the session, which the object keeps."""

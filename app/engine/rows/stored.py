@@ -24,7 +24,7 @@ from app.engine.flavor import DUMP_SESSION, LOAD_SESSION
 from app.engine.rows.queries import TableSql
 from app.engine.server.connection import Session
 from app.engine.server.variables import literal
-from app.engine.sql import ddl
+from app.engine.sql import columns, ddl
 from app.engine.sql.quoting import quote, same_name
 from app.errors import PermissionDeniedError, StatementError
 
@@ -371,7 +371,7 @@ def _test(column: ColumnEntry, expression: str, indexed: Mapping[str, str]) -> _
 
 def generated_expression(sql: str, column: str) -> str:
     """Return the expression of a generated column of a CREATE TABLE; empty when there is none."""
-    parts = ddl.tokens(ddl.column_item(sql, column))
+    parts = ddl.tokens(columns.column_item(sql, column))
     begin = next((i for i, part in enumerate(parts) if part.endswith(" GENERATED ALWAYS AS ")), -1)
     depth = 0
     for index in range(begin + 1, len(parts)):

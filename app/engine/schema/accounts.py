@@ -6,7 +6,7 @@ versions. An account that exists on the target is left as it is, with all its gr
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -125,7 +125,8 @@ async def load_accounts(session: Session, manifest: Manifest, source: MemberSour
     Create the accounts of a backup that are not on the server yet.
 
     Returns:
-        Warnings: accounts that were left alone, and statements that failed, without their text.
+        Warnings: accounts that were left alone, statements that failed, without their text, and
+        accounts that have not the rights of the backup.
 
     Raises:
         ManifestError: A statement is not about accounts.
@@ -150,7 +151,26 @@ async def load_accounts(session: Session, manifest: Manifest, source: MemberSour
             await session.query(text, redact=True)
         except DatabaseError as exc:
             warnings.append(f"account {entry.name}: {exc}")
-    return [*(f"account {name} exists and was left as it is" for name in sorted(kept)), *warnings]
+    left = [f"account {name} exists and was left as it is" for name in sorted(kept)]
+    return [*left, *warnings, *await _compare(session, manifest, source, here | unlimited)]
+
+
+async def _compare(
+    session: Session, manifest: Manifest, source: MemberSource, leave: Collection[str]
+) -> list[str]:
+    """Read back the accounts that were made; another version prints some otherwise."""
+    if manifest.server.version != await session.scalar("SELECT VERSION()"):
+        return []
+    script = await account_statements(session)
+    there = {found.sql for found in (*script.made, *script.grants, *script.on_routines)}
+    different = {
+        entry.name
+        async for entry, text in _account_texts(manifest, source)
+        if entry.name not in leave and text not in there
+    }
+    return [
+        f"account {name}: not all of its rights are as in the backup" for name in sorted(different)
+    ]
 
 
 def _takes_own(label: str, text: bytes) -> bool:

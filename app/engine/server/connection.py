@@ -1,8 +1,7 @@
 """
 Connections to the server that is backed up, with a fixed session state.
 
-SQLAlchemy makes and owns the connections. Statements go straight to its driver connection
-(`app.engine.server.driver`); this module alone translates what the driver raises.
+SQLAlchemy makes the connections; statements go straight to `app.engine.server.driver`.
 """
 
 import asyncio
@@ -303,7 +302,7 @@ class Server:
         self._loading = self._make_engine(loads=True)
 
     def _make_engine(self, *, loads: bool) -> AsyncEngine:
-        # No database is selected on connect: one that is missing gets its own error.
+        # No database is selected: one that is missing gets its own error.
         return create_async_engine(
             self.url.set(database=""),
             poolclass=NullPool,
@@ -318,8 +317,8 @@ class Server:
     @property
     def where(self) -> str:
         """Return host and port or socket, for messages."""
-        socket = self.url.query.get("unix_socket")
-        return str(socket) if socket else f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
+        server = f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
+        return str(self.url.query.get("unix_socket") or server)
 
     @property
     def label(self) -> str:

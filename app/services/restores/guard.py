@@ -222,10 +222,13 @@ async def rename_guarded(
     if last is None:
         await rename(session, moves, at_once=at_once)
         return []
-    coming = sum(move.database in sources for move in moves)
-    if coming == sum(
-        len(waiting.marks) for waiting in guard.waiting
-    ):  # else some have come already
+    is_whole = True
+    for waiting in guard.waiting:
+        coming = {move.name for move in moves if move.database == waiting.source}
+        if strange := sorted(coming - set(waiting.marks)):
+            refuse(waiting.target, strange[0], "was put there by others")
+        is_whole = is_whole and len(coming) == len(waiting.marks)
+    if is_whole:  # else some have come by an earlier try
         await guard.check(session)
     async with server.session(guard.session_state) as snapshot:
         gate = Gate(server, session, snapshot)

@@ -24,7 +24,7 @@ from app.engine.schema.routine_grants import hides_grants
 from app.engine.schema.tables import Table, has_rows, read_refs, read_tables
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
-from app.engine.sql.patterns import matches
+from app.engine.sql.quoting import matches, quote_text
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
 from app.storage.journals import new_restore_id
 
@@ -287,11 +287,27 @@ def not_proven(manifest: Manifest, loads: Sequence[DatabaseLoad]) -> list[str]:
     ]
 
 
-def unrepeatable(loads: Sequence[DatabaseLoad], request: RestoreRequest) -> list[str]:
+async def unrepeatable(
+    session: Session, loads: Sequence[DatabaseLoad], request: RestoreRequest
+) -> list[str]:
     """Find stored generated columns whose values no session computes again, where they must be equal."""
+    zones = {
+        value: f"{load.target}.{entry.name}"
+        for load in loads
+        for entry in load.entry.tables
+        for name, value in entry.session
+        if name == "time_zone" and load.include_rows
+    }
+    unknown = [
+        f"this server does not know the time zone {zone!r}, in which generated columns of {label} were"
+        " computed; mysql_tzinfo_to_sql brings the names"
+        for zone, label in zones.items()
+        if await session.scalar(f"SELECT CONVERT_TZ('2021-01-01', '+00:00', {quote_text(zone)})")
+        == ""
+    ]
     if not request.verify_after:
-        return []
-    return [
+        return unknown
+    return unknown + [
         f"the stored generated column {name!r} of {load.target}.{entry.name} holds values that no one"
         " session computes again; --no-verify-after takes what this server computes"
         for load in loads

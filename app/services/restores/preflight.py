@@ -13,6 +13,7 @@ from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.needs import without_unmakeable
+from app.engine.load.other_vendor import find_differences
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
@@ -126,7 +127,7 @@ class Preflight:
             missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
-            unfit = await find_unfit_tables(session, reader, plan.manifest, complete)
+            unfit, lost = await _unfit(session, reader, complete)
             space = await estimate_space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
@@ -139,7 +140,7 @@ class Preflight:
                     *compatible.findings,
                     *unfit,
                     *misfits,
-                    *unrepeatable(loads, plan.request),
+                    *await unrepeatable(session, loads, plan.request),
                 ]),
                 *await _distrust(session, reader, loads, grants),
                 *too_large(space),
@@ -150,7 +151,7 @@ class Preflight:
             compatibility=compatible,
             missing_rights=tuple(right.grant for right in (*missing, *silence)),
             space=space,
-            warnings=(*warnings, *not_proven(plan.manifest, loads)),
+            warnings=(*warnings, *lost, *not_proven(plan.manifest, loads)),
         )
 
     async def _refused_state(self) -> list[AppError]:
@@ -306,6 +307,16 @@ async def _as_of_today(
             readable.append(load)
             problems.append(exc)
     return readable, problems
+
+
+async def _unfit(
+    session: Session, reader: ArchiveReader, loads: Sequence[DatabaseLoad]
+) -> tuple[list[str], list[str]]:
+    """Say which definitions of the backup the server would refuse, and what it would make of others."""
+    defined = [load for load in loads if not load.definitions]
+    other = await find_differences(session, reader, reader.manifest, defined)
+    unfit = await find_unfit_tables(session, reader, reader.manifest, loads)
+    return [*unfit, *other.findings()], other.warnings()
 
 
 async def _missing_for_owners(

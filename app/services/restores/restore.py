@@ -262,7 +262,10 @@ class Restorer:
         try:
             count = await await_snapshots(session)
         except PermissionDeniedError:
-            state.warnings.append("without PROCESS this user cannot see transactions that are open")
+            state.warnings.append(
+                "without PROCESS this user cannot see transactions that are open, nor ids of tables:"
+                " after a crash in the swap only names tell which of them have come"
+            )
             return
         if count:
             state.warnings.append(

@@ -150,6 +150,7 @@ class RecoveryService:
             facts = {"backup_id": manifest.backup_id, "restore_id": plan.restore_id}
             _log.info("Starting restore", extra={"facts": facts})
             state = RestoreState(plan, reader, progress)
+            await self._drills.rehearse(plan, reader)
             journal, report = await self._restorer.run(state, logged=binary_log != _SKIP)
             seconds = round(self._clock.monotonic() - began, 3)
             await self._restorer.record_proof(state, seconds)

@@ -9,13 +9,11 @@ Swaps: the moment in which a restore touches live data, and what a crash in it l
 4. Sequence defaults, triggers, routines, views, events, foreign keys; then the fence comes down.
 5. Journal: done. The old tables are kept.
 
-A crash before the RENAME is put back, one after it is finished or reversed; which of the two it was,
-the server knows: each table is looked for by its identity, which was written down before. Everything before and after the RENAME may be run again.
+A crash before the RENAME is put back, one after it finished or reversed: each table is looked for by the
+identity that was written down before.
 
-Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so
-their rows miss the triggers of that moment; and views, routines and events change one by one. A
-transaction that opened its snapshot while tables were loaded, and is still open seconds later, sees
-them half loaded if it first reads them after the swap; the restore waits for such, then warns.
+Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so their
+rows miss the triggers of that moment; views, routines and events change one by one.
 """
 
 import asyncio
@@ -65,7 +63,7 @@ from app.storage.journals import Journals, new_restore_id
 
 
 _log: Final = logging.getLogger(__name__)
-# Between tries others get their work done; all tries and pauses together take about half a minute.
+# Between tries others get their work done; all of it takes about half a minute.
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 _BATCH: Final = 500  # measured: 3 ms a table, but 5 ms from 4,000 on
 # A killed process's idle connection ends at once, one in a statement when that gives up waiting.

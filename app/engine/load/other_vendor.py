@@ -1,0 +1,253 @@
+"""
+What becomes of a backup on a server of the other vendor, found before anything begins.
+
+Definitions hold parts that only one vendor reads, in comments that it executes; the other one passes over
+them, and over nothing else. Types, functional keys and modes it does not know are refused by name. What
+else it refuses is shown by making everything once, without rows (`app.services.restores.drill`).
+
+Sources: mariadb.com/kb/en/comment-syntax, /sql-mode; dev.mysql.com/doc/refman/8.4/en/comments.html, /sql-mode.html.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.domain.backups.manifest import Manifest, MemberEntry, MemberKind, StatementKind
+from app.domain.ports import MemberSource
+from app.domain.restores.load import DatabaseLoad
+from app.engine.flavor import version_number
+from app.engine.server.connection import Session
+from app.engine.sql import ddl
+from app.engine.sql.contained import MAKES
+from app.engine.sql.quoting import quote_text
+from app.errors import StatementError
+
+
+# Names that are shown of each kind.
+_MOST_NAMES: Final = 3
+_COMMENT: Final = re.compile(r"/\*(M?)!(\d+)\s+(.*?)\s*\*/", re.DOTALL)
+_SESSION: Final = re.compile(
+    r"SET SESSION sql_mode = '([\w,]*)', character_set_client = \w+, collation_connection = (\w+)"
+)
+_INDEX: Final = re.compile(r"(?:PRIMARY |UNIQUE |FULLTEXT |SPATIAL )?KEY ")
+# A part in brackets of its own, not the length behind a column's name.
+_FUNCTIONAL: Final = re.compile(r"(?:UNIQUE )?KEY ``(?: USING \w+)? \((?:[^()]|\(\d+\))*?(?<!`)\(")
+_LOST: Final = {
+    "NOT ENFORCED": "checks that were not enforced are enforced",
+    "SRID": "columns are no longer bound to their reference system (SRID)",
+    "ENCRYPTION": "tables are no longer encrypted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """
+    How one vendor reads the definitions of the other.
+
+    Attributes:
+        passed_over: First and last number of executable comments that it passes over.
+        unknown_types: Types of columns that it does not know.
+        vectors_since: The first version that has vectors.
+        functional_keys: Whether an index may hold expressions.
+    """
+
+    passed_over: tuple[int, int]
+    unknown_types: frozenset[str]
+    vectors_since: tuple[int, int, int]
+    functional_keys: bool
+
+
+_READINGS: Final = {
+    "mariadb": _Reading(
+        (50700, 99999), frozenset({"geomcollection"}), (11, 7, 0), functional_keys=False
+    ),
+    "mysql": _Reading(
+        (100000, 999999), frozenset({"uuid", "inet4", "inet6"}), (9, 0, 0), functional_keys=True
+    ),
+}
+
+
+@dataclass(slots=True)
+class Differences:
+    """
+    What the other vendor makes of a backup.
+
+    Attributes:
+        refused: Names of what it does not take, by what they are.
+        lost: Names of what it takes otherwise, by what becomes of them.
+    """
+
+    refused: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    lost: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def findings(self) -> list[str]:
+        """Return one finding for each kind that is refused."""
+        return [
+            f"this server has no {what} ({_named(names)})" for what, names in self.refused.items()
+        ]
+
+    def warnings(self) -> list[str]:
+        """Return one warning for each kind that is taken otherwise, with its count."""
+        return [f"{len(names)} {what} ({_named(names)})" for what, names in self.lost.items()]
+
+
+async def find_differences(
+    session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> Differences:
+    """
+    Find what a server of the other vendor does not take, or takes otherwise.
+
+    Args:
+        session: On the server; left as it was.
+        source: Members of the backup; read only where the vendors differ.
+        manifest: Of the backup.
+        loads: What is to be restored.
+
+    Returns:
+        All of it; nothing on a server of the backup's own vendor, and no older one.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+    """
+    found = Differences()
+    chosen = _Chosen(source, manifest, loads)
+    version = await session.scalar("SELECT VERSION()")
+    if is_known(session.flavor.vendor, version, manifest):
+        return found
+    for setting, names in sorted((await _read_settings(chosen)).items()):
+        await _look_at_setting(session, found, setting, names)
+    if session.flavor.vendor == manifest.server.vendor:
+        return found
+    reading = _READINGS[session.flavor.vendor]
+    has_vectors = version_number(version) >= reading.vectors_since
+    unknown = reading.unknown_types if has_vectors else reading.unknown_types | {"vector"}
+    _look_at_types(unknown, found, loads)
+    await _look_at_tables(reading, found, chosen)
+    return found
+
+
+def is_known(vendor: str, version: str, manifest: Manifest) -> bool:
+    """Tell whether a server is of the backup's vendor, and not of an older series."""
+    series = version_number(version)[:2]
+    return (
+        vendor == manifest.server.vendor and series >= version_number(manifest.server.version)[:2]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A backup, and what of it is to be restored."""
+
+    source: MemberSource
+    manifest: Manifest
+    loads: Sequence[DatabaseLoad]
+
+    def members(self, kind: MemberKind) -> Iterator[MemberEntry]:
+        """Yield the members of a kind that belong to a chosen database, of definitions to a chosen table."""
+        tables = {
+            (load.entry.name, table.name) for load in self.loads for table in load.entry.tables
+        }
+        databases = {load.entry.name for load in self.loads}
+        for member in self.manifest.members:
+            if member.kind is not kind or member.database not in databases:
+                continue
+            if kind is not MemberKind.SCHEMA or (member.database, member.table) in tables:
+                yield member
+
+
+async def _look_at_tables(reading: _Reading, found: Differences, chosen: _Chosen) -> None:
+    for member in chosen.members(MemberKind.SCHEMA):
+        label = f"{member.database}.{member.table}"
+        for listed, text in zip(member.statements, await chosen.source.read(member), strict=True):
+            if listed.kind is StatementKind.TABLE:
+                _look_at_table(reading, found, label, text.decode("utf-8", "surrogateescape"))
+
+
+async def _read_settings(chosen: _Chosen) -> dict[tuple[str, str], list[str]]:
+    """Return the names of the chosen objects by each mode and collation that they are made in."""
+    objects = {
+        (load.entry.name, entry.name) for load in chosen.loads for entry in load.entry.objects
+    }
+    settings: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for member in chosen.members(MemberKind.OBJECTS):
+        for setting, name in _settings(member, await chosen.source.read(member)):
+            if (member.database, name) in objects:
+                settings[setting].append(f"{member.database}.{name}")
+    return settings
+
+
+def _look_at_types(
+    unknown: Collection[str], found: Differences, loads: Sequence[DatabaseLoad]
+) -> None:
+    for load in loads:
+        for table in load.entry.tables:
+            for column in table.columns:
+                if column.data_type in unknown:
+                    name = f"{load.entry.name}.{table.name}.{column.name}"
+                    found.refused[f"type {column.data_type}"].append(name)
+
+
+def _look_at_table(reading: _Reading, found: Differences, label: str, sql: str) -> None:
+    """Sort out what one CREATE TABLE says to its own vendor alone."""
+    _, items, tail = ddl.split_items(sql)
+    for item in [*items, tail]:
+        parts = ddl.tokens(item)
+        plain = "".join(part if part[0] not in "'\"`" else part[0] * 2 for part in parts)
+        is_index = bool(_INDEX.match(item))
+        name = (
+            f"{label}.{parts[0 if item.startswith('`') else 1][1:-1]}" if item in items else label
+        )
+        if is_index and not reading.functional_keys and _FUNCTIONAL.match(plain):
+            found.refused["functional indexes"].append(name)
+        for own, number, words in _COMMENT.findall(plain):
+            lowest, highest = reading.passed_over
+            if own or lowest <= int(number) <= highest:
+                found.lost[_what(words, is_index=is_index)].append(name)
+
+
+def _what(words: str, *, is_index: bool) -> str:
+    if words == "INVISIBLE":
+        return "invisible indexes are used" if is_index else "invisible columns become visible"
+    return next(
+        (lost for begin, lost in _LOST.items() if words.startswith(begin)),
+        f"times {words.partition('=')[0].strip()[:40]} is passed over",
+    )
+
+
+def _settings(member: MemberEntry, texts: Sequence[bytes]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield each mode and collation of each object that a member makes, once."""
+    current: list[tuple[str, str]] = []
+    seen: set[tuple[tuple[str, str], str]] = set()
+    for listed, text in zip(member.statements, texts, strict=True):
+        if listed.kind is StatementKind.SESSION and (
+            found := _SESSION.match(text.decode("utf-8", "replace"))
+        ):
+            current = [("sql_mode", mode) for mode in found[1].split(",") if mode]
+            current.append(("collation_connection", found[2]))
+        elif listed.kind in MAKES:
+            made = {(setting, listed.name) for setting in current} - seen
+            seen |= made
+            yield from sorted(made)
+
+
+async def _look_at_setting(
+    session: Session, found: Differences, setting: tuple[str, str], names: list[str]
+) -> None:
+    """Find out whether a server knows a mode or a collation; some modes say what it always does."""
+    variable, value = setting
+    if value in session.flavor.needless_modes:
+        found.lost[f"objects lose sql_mode {value}, which this server always keeps to"] += names
+        return
+    before = await session.scalar(f"SELECT @@SESSION.{variable}")
+    try:
+        await session.query(f"SET SESSION {variable} = {quote_text(value)}")
+    except StatementError:
+        found.refused[f"{variable} {value}"] += names
+    await session.query(f"SET SESSION {variable} = {quote_text(before)}")
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f", {len(names)} in all" if len(names) > _MOST_NAMES else ""
+    return f"{', '.join(names[:_MOST_NAMES])}{more}"
