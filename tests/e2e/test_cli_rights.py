@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from tests.fixtures.accounts import ROUTINE_RIGHT
 from tests.fixtures.cli import address
 
 
@@ -14,7 +15,11 @@ BACKUP_RIGHTS = {
     "SHOW VIEW": "`{}`.*",
     "TRIGGER": "`{}`.*",
     "EVENT": "`{}`.*",
-    "SELECT on `mysql`.`proc`": "`mysql`.`proc`",
+    **(
+        {"SELECT on `mysql`.`proc`": "`mysql`.`proc`"}
+        if ROUTINE_RIGHT.endswith("proc")
+        else {f"{ROUTINE_RIGHT} on *.*": "*.*"}
+    ),
 }
 RESTORE_RIGHTS = (
     "SELECT", "INSERT", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "TRIGGER", "CREATE VIEW",
