@@ -8,6 +8,7 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.chosen_server",
+    "tests.fixtures.results",
     "tests.fixtures.servers",
     "tests.fixtures.backstay",
     "tests.fixtures.cli",

@@ -34,6 +34,7 @@ class Flavor:
         minimum: Oldest version whose behaviour this row describes.
         rungs: The consistency ladder, tried in order.
         exact_float: Template that turns a FLOAT into text without loss; `{}` is the column.
+        member_number: Template that turns an ENUM, SET or BIT into its number; `{}` is the column.
         parsed_json: The text of a JSON value as it is once that text was loaded again; `{}` is the column.
             Empty where JSON is kept as text.
         odd_ascii: Condition for other bytes than ASCII in a column; `{}` is the column.
@@ -42,8 +43,12 @@ class Flavor:
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
         name_in_files: Template that turns a name into what table_ids has; empty where the server has no
             function for that.
+        keeps_dates: Whether a RENAME leaves the CREATE_TIME of a table of InnoDB as it was.
         foreign_keys: Query of (child, parent) of InnoDB's foreign keys.
+        loose_keys: Query of (database, child) of foreign keys on what is no unique key, where the server
+            may refuse those.
         name_in_keys: Template that turns a name into what foreign_keys has.
+        tablespaces: Query of the tablespaces that a table may ask for by name; empty where there are none.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
         routine_right: Privilege and scope that show the bodies of other users' routines.
         snapshot_rights: Global privileges without which the snapshot takes a lower rung, or lacks its
@@ -51,18 +56,16 @@ class Flavor:
         skip_log_rights: Privileges of which one keeps a session out of the binary log; the first is advised.
         session_right: Privilege to set the session variables that not everybody may; empty = none.
         definer_right: Privilege to make objects that run as somebody else.
-        system_users: Query of (user, host, privilege that objects of this account need besides); empty
-            where none needs one.
-        absent_definer_right: Privilege to make objects of accounts that do not exist; empty = none.
         fence_rights: Privileges of which one lets set read_only, and write all the same.
         packages: Whether there are packages.
         sequences: Whether there are sequences.
         history: Whether row versions of the past can be loaded again.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
+        schema_comment: Expression for the comment of a database in information_schema.SCHEMATA.
         repeated_charsets: Whether SHOW CREATE names, or does not name, a column's character set before
             a collation of it, depending on how the table was made.
-        deprecations: Warnings that say nothing of what a statement does.
+        harmless: Warnings, code and text, that say nothing of what a statement does.
         replaces_routines: Whether CREATE OR REPLACE of a routine keeps the grants on it.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
@@ -74,33 +77,41 @@ class Flavor:
     minimum: tuple[int, int, int]
     rungs: tuple[Rung, ...]
     exact_float: str
+    member_number: str
     parsed_json: str
     odd_ascii: str
     position: str
     gtid: str
     table_ids: str
     name_in_files: str
+    keeps_dates: bool
     foreign_keys: str
+    loose_keys: str
     name_in_keys: str
+    tablespaces: str
     unusable_index: str
     routine_right: str
     snapshot_rights: tuple[str, ...]
     skip_log_rights: tuple[str, ...]
     session_right: str
     definer_right: str
-    system_users: str
-    absent_definer_right: str
     fence_rights: tuple[str, ...]
     packages: bool
     sequences: bool
     history: bool
     roles_are_marked: bool
     prepared_ddl: bool
+    schema_comment: str
     repeated_charsets: bool
-    deprecations: frozenset[int]
+    harmless: re.Pattern[str]
     replaces_routines: bool
     member_labels: str
     spoils_expressions: bool
+
+    @property
+    def has_schema_comments(self) -> bool:
+        """Tell whether a database can have a comment."""
+        return self.schema_comment != "''"
 
 
 # Sources: mariadb.com/kb/en/backup-stage, /show-binlog-status, /gtid_binlog_pos, /grant (READ_ONLY ADMIN
@@ -112,30 +123,33 @@ _MARIADB_10_6 = Flavor(
     minimum=(10, 6, 0),
     rungs=(Rung.BACKUP_STAGE, Rung.FLUSH_LOCK, Rung.LOCK_FREE, Rung.SINGLE),
     exact_float="CAST({} AS DOUBLE)",
+    member_number="{} + 0",
     parsed_json="",
     odd_ascii=r"CAST({} AS BINARY) RLIKE '[^\\x00-\\x7F]'",
     position="SHOW BINLOG STATUS",
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
     name_in_files="CAST(CONVERT({} USING filename) AS BINARY)",
+    keeps_dates=False,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
+    loose_keys="",
     name_in_keys="CAST(CONVERT({} USING filename) AS BINARY)",
+    tablespaces="",
     unusable_index="IGNORED = 'YES'",
     routine_right="SELECT ON `mysql`.`proc`",
     snapshot_rights=("RELOAD", "BINLOG MONITOR", "PROCESS"),
     skip_log_rights=("BINLOG ADMIN", "SUPER"),
     session_right="",
     definer_right="SET USER",
-    system_users="",
-    absent_definer_right="",
     fence_rights=("READ_ONLY ADMIN", "SUPER"),
     packages=True,
     sequences=True,
     history=False,
     roles_are_marked=True,
     prepared_ddl=True,
+    schema_comment="SCHEMA_COMMENT",
     repeated_charsets=False,
-    deprecations=frozenset(),
+    harmless=re.compile(r"(?!)"),
     replaces_routines=True,
     # A variable of the column's type, which each member is assigned to.
     member_labels="BEGIN NOT ATOMIC DECLARE label TYPE OF {table}.{column};"
@@ -158,33 +172,36 @@ _MYSQL_8_0 = Flavor(
     minimum=(8, 0, 0),
     rungs=(Rung.INSTANCE_LOCK, Rung.FLUSH_LOCK, Rung.TABLE_LOCKS, Rung.SINGLE),
     exact_float="{} * 1e0",
+    member_number="CAST({} AS UNSIGNED)",  # adding to a SET makes a DOUBLE of it: 53 of its 64 bits
     parsed_json="CAST(CAST(CAST({} AS CHAR CHARACTER SET utf8mb4) AS JSON) AS CHAR CHARACTER SET utf8mb4)",
     odd_ascii="CAST({} AS BINARY) <> CAST(CONVERT({} USING utf8mb4) AS BINARY)",
     position="SHOW MASTER STATUS",
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
     name_in_files="",  # it keeps the character set `filename` to itself
+    keeps_dates=True,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
+    loose_keys="SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
+    " WHERE UNIQUE_CONSTRAINT_NAME IS NULL",
     name_in_keys="{}",
+    tablespaces="SELECT NAME FROM information_schema.INNODB_TABLESPACES_BRIEF",
     unusable_index="IS_VISIBLE = 'NO'",
     routine_right="SHOW_ROUTINE ON *.*",
     snapshot_rights=("BACKUP_ADMIN", "RELOAD", "REPLICATION CLIENT", "PROCESS"),
     skip_log_rights=("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"),
     session_right="SESSION_VARIABLES_ADMIN",
     definer_right="SET_USER_ID",
-    system_users="SELECT u.User, u.Host, IFNULL(g.PRIV, '') FROM mysql.user AS u"
-    " LEFT JOIN mysql.global_grants AS g"
-    " ON g.USER = u.User AND g.HOST = u.Host AND g.PRIV = 'SYSTEM_USER'",
-    absent_definer_right="",
     fence_rights=("SUPER",),
     packages=False,
     sequences=False,
     history=False,
     roles_are_marked=False,
     prepared_ddl=False,
+    schema_comment="''",
     repeated_charsets=True,
-    # Syntax or character set (1287), utf8 and utf8mb3 (3719, 3778), a collation of such a set (6414).
-    deprecations=frozenset({1287, 3719, 3778, 6414}),
+    # Deprecated are syntax and character sets (1287), utf8 and utf8mb3 (3719, 3778), collations of such
+    # sets (6414). Bytes that an 8-bit set does not define are kept (1300).
+    harmless=re.compile(r"(?:1287|3719|3778|6414) |1300 Invalid (?!utf|ucs|binary)\w+ "),
     replaces_routines=False,
     # The first SELECT gives a recursive query its types, and the numbers of the second become members.
     # Source: https://dev.mysql.com/doc/refman/8.4/en/with.html
@@ -200,13 +217,12 @@ _MYSQL_8_2 = replace(
     exact_float="CAST({} AS DOUBLE)",
     position="SHOW BINARY LOG STATUS",
     definer_right="SET_ANY_DEFINER",
-    absent_definer_right="ALLOW_NONEXISTENT_DEFINER",
 )
 # Newest first within a vendor: the first row whose minimum the server reaches describes it.
 FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)
 
 # What every session is set to and must read back; a name that the server does not know is left out.
-# sql_mode: '' reads CHAR unpadded and prints SHOW CREATE with backticks; the loading mode keeps 0 in
+# sql_mode: nearly empty, it reads CHAR unpadded and prints SHOW CREATE with backticks; the loading mode keeps 0 in
 # AUTO_INCREMENT columns, odd dates, and refuses a missing engine. The time zone makes TIMESTAMP
 # literals mean the same on both sides. sql_select_limit, *_execution_time and system_versioning_asof
 # would silently cut or change results if a server sets them globally.
@@ -241,7 +257,12 @@ COMMON_SESSION: Final = {
     "system_versioning_asof": "DEFAULT",
     "lock_wait_timeout": "10",
 }
-DUMP_SESSION: Final = {**COMMON_SESSION, "sql_mode": "", "autocommit": "1"}
+DUMP_SESSION: Final = {
+    **COMMON_SESSION,
+    # Without it MySQL refuses a bound that no calendar has (1525), such as the key of such a row.
+    "sql_mode": "ALLOW_INVALID_DATES",
+    "autocommit": "1",
+}
 LOAD_SESSION: Final = {
     **COMMON_SESSION,
     "sql_mode": "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION",
@@ -277,6 +298,7 @@ REFUSING_VARIABLES: Final = frozenset({
 })
 
 # Never backed up: the server makes them itself.
+# They are printed in small letters everywhere; `SYS` is another one where case counts.
 SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "performance_schema", "mysql", "sys"})
 # What they show is kept elsewhere, or nowhere.
 VIRTUAL_SCHEMAS: Final = frozenset({"information_schema", "performance_schema"})
@@ -319,6 +341,10 @@ _OPTION: Final = re.compile(r"`(\w+)`=('[^']*'|\w+)")
 
 # Engines whose rows a consistent snapshot covers.
 SNAPSHOT_ENGINES: Final = frozenset({"InnoDB", "ROCKSDB", "TokuDB"})
+
+# Engines of which information_schema tells at once in which second a write was last committed. Aria's
+# files are written later, MEMORY has none.
+TIMED_ENGINES: Final = frozenset({"InnoDB", "MyISAM"})
 
 
 def flavor_of(version: str) -> Flavor:

@@ -17,6 +17,7 @@ Everything that can go wrong, as one tree.
     - UserExistsError
     - TargetNotEmptyError
     - TablesInUseError
+    - StagingChangedError
     - UndoExpiredError
     - BackupInUseError
     - BackupPinnedError
@@ -72,6 +73,7 @@ from app.errors.conflict import (
     NotCancellableError,
     NotDueError,
     RunInterruptedError,
+    StagingChangedError,
     TablesInUseError,
     TargetNotEmptyError,
     UndoExpiredError,
@@ -162,6 +164,7 @@ __all__ = [
     "SandboxError",
     "ScheduleNotFoundError",
     "SnapshotError",
+    "StagingChangedError",
     "StalledError",
     "StatementError",
     "StorageDeniedError",

@@ -63,6 +63,13 @@ class TablesInUseError(ConflictError):
     retryable = True
 
 
+class StagingChangedError(ConflictError):
+    """Others changed tables of a restore between the proof and the moment in which they came."""
+
+    code = "staging-changed"
+    title = "Restored tables changed by others"
+
+
 class UndoExpiredError(ConflictError):
     """The tables that an undo would bring back are not kept any more."""
 

@@ -84,6 +84,12 @@ class Connection(aiomysql.Connection):  # type: ignore[misc]  # the driver has n
             self.close()
             raise
 
+    def close(self) -> None:
+        """Close at once; on TLS a polite end would wait for the server's, which it may never send."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+        super().close()
+
     async def _get_server_information(self) -> None:
         with understood():
             await super()._get_server_information()

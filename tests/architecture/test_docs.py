@@ -75,6 +75,7 @@ def test_no_setting_is_named_that_is_not_there(page):
 
     assert named <= FIELDS.keys() | {
         "BACKSTAY_TEST_LONG",
+        "BACKSTAY_TEST_RESULTS",
         "BACKSTAY_TEST_SERVER",
         "BACKSTAY_TEST_URL",
     }

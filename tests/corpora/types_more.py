@@ -139,7 +139,7 @@ def derived_columns() -> Statements:
         "INSERT INTO derived_invisible VALUES (3)",
         (
             "CREATE TABLE derived_defaults (id int primary key, u char(36) default (uuid()), d int default (id*2), "
-            "t text default ('it''s \\\\ \\n'), e blob default (concat('a',char(0))), c varchar(20) default ',)KEY `x` (`y`)' comment 'PRIMARY KEY (`a`), -- ''', "
+            "t text default ('it''s \\\\ \\n'), e blob default (concat(x'61',char(0))), c varchar(20) default ',)KEY `x` (`y`)' comment 'PRIMARY KEY (`a`), -- ''', "
             "ts timestamp default '2020-03-29 02:30:00' on update current_timestamp, m int as (id % 7) stored, w int as (id+1), key (m), key (w))"
         ),
         "INSERT INTO derived_defaults (id) VALUES (1),(2)",

@@ -19,6 +19,7 @@ OBJECTS = (
     "INSERT INTO parent VALUES (1, 1)",
     "INSERT INTO t (a, b, c) VALUES (1, 'x', 1), (2, 'y', NULL)",
     "CREATE TABLE log (id INT)",
+    "CREATE TABLE numbered (id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT 50",
     "CREATE TABLE other (id INT PRIMARY KEY)",
     "CREATE TABLE p (id INT PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (9), PARTITION b VALUES LESS THAN (99))",
     "CREATE SEQUENCE s START WITH 10",
@@ -36,6 +37,8 @@ OBJECTS = (
 ORACLE = "SET sql_mode = 'ORACLE'"
 DAMAGE = {
     "table gone": ["DROP TABLE log"],
+    "database comment": ["ALTER DATABASE COMMENT 'other'"],
+    "next number": ["ALTER TABLE numbered AUTO_INCREMENT 40"],
     "table comment": ["ALTER TABLE t COMMENT 'other'"],
     "table engine": ["ALTER TABLE log ENGINE=Aria"],
     "table character set": ["ALTER TABLE t CHARACTER SET latin1"],

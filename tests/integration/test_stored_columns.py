@@ -194,3 +194,24 @@ async def test_a_backup_of_an_earlier_version_says_what_it_does_not_prove(backst
     result = await backstay.restore(manifest)
 
     assert any("values of generated columns" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("key", ["KEY", "UNIQUE KEY"])
+async def test_an_index_on_a_virtual_column_finds_what_it_found(key, backstay, sql, database):
+    """An index holds what the session of a row's writer computed, whatever the column is read as."""
+    found = "SELECT v FROM visits FORCE INDEX (day) ORDER BY v"
+    sql.script([
+        (
+            "CREATE TABLE visits (id int PRIMARY KEY, ts timestamp NULL, v date AS (date(ts)) VIRTUAL,"
+            f" {key} day (v), KEY (ts))"
+        ),
+        "SET SESSION time_zone = '-08:00'",
+        "INSERT INTO visits (id, ts) VALUES (1, '2021-03-01 23:30:00'), (2, '2021-03-02 10:00:00'), (3, NULL)",
+    ])
+    then = sql.run(found)
+    manifest = await backstay.round_trip(database, judge=False)
+
+    await backstay.restore(manifest)
+
+    assert len(set(then)) == 3
+    assert sql.run(found) == then

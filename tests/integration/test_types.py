@@ -8,6 +8,7 @@ import pytest
 from app.errors import StatementError
 from tests.corpora import types, types_more
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.servers import Sql
 
 
@@ -41,7 +42,8 @@ async def test_values_come_back_bit_for_bit(values, backstay, sql, database):
 
 async def test_a_row_0_stays_0_beside_binary_values(backstay, sql, database):
     """In columns with AUTO_INCREMENT of every kind (hazard 43)."""
-    for number, kind in enumerate(("INT", "BIGINT UNSIGNED", "DOUBLE", "FLOAT")):
+    floats = () if IS_MYSQL else ("DOUBLE", "FLOAT")  # of MariaDB alone they may count
+    for number, kind in enumerate(("INT", "BIGINT UNSIGNED", *floats)):
         sql.run(f"CREATE TABLE t{number} (id {kind} AUTO_INCREMENT PRIMARY KEY, b BLOB, v BIT(3))")
         sql.run("SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
         sql.run(f"INSERT INTO t{number} VALUES (7, X'00', 1), (0, X'00FF', 2), (9, NULL, NULL)")
@@ -62,6 +64,7 @@ async def test_a_float_at_the_edge_of_its_digits_still_fits_its_column(backstay,
     await backstay.round_trip(database)
 
 
+@pytest.mark.differs("mysql", reason="a column takes no bytes that its character set has not")
 @pytest.mark.parametrize("key", ["id INT PRIMARY KEY", "id INT"])
 async def test_ascii_columns_give_back_any_byte(key, backstay, sql, database):
     """An ascii column takes any byte; with a key, without one, and in slices it gives them back."""
@@ -78,6 +81,7 @@ async def test_ascii_columns_give_back_any_byte(key, backstay, sql, database):
     assert manifest.warnings == ()
 
 
+@pytest.mark.differs("mysql", reason="its collations name their character set")
 async def test_collations_without_a_character_set_come_back(backstay, sql, database):
     """The default of MariaDB 11.5 is one that the server lists without a character set."""
     sql.run("CREATE TABLE t (k VARCHAR(20) PRIMARY KEY) COLLATE utf8mb4_uca1400_ai_ci")
@@ -90,6 +94,7 @@ async def test_collations_without_a_character_set_come_back(backstay, sql, datab
     await backstay.round_trip(database)
 
 
+@pytest.mark.differs("mysql", reason="files cannot be exchanged below its dictionary")
 async def test_text_with_invalid_bytes_is_named_and_kept_from_other_tables(own_server, tmp_path):
     """Bytes that are no UTF-8 are kept in hex and named; no server takes them back, the other tables restore."""
     with own_server() as server, Sql(server.url) as sql:
@@ -123,6 +128,7 @@ async def test_text_with_invalid_bytes_is_named_and_kept_from_other_tables(own_s
         await backstay.close()
 
 
+@pytest.mark.differs("mysql", reason="a key over a whole LONGTEXT is refused")
 async def test_rows_that_an_index_copied_are_proven_again(backstay, sql, database):
     """A unique key over a long text is not added in place; the copy of the rows is proven as well."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY, a LONGTEXT, b INT, UNIQUE KEY u (a), KEY (b))")

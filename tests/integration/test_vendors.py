@@ -4,7 +4,9 @@ import time
 
 import pytest
 
+from app.errors import IncompatibleServerError
 from tests.fixtures.accounts import account, as_account
+from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.concurrent_writers import writers
 from tests.fixtures.servers import Sql
@@ -81,6 +83,53 @@ async def test_tables_without_transactions_wait_for_nobody(backstay, sql, databa
     assert not [text for text in manifest.warnings if "snapshot" in text]
     (mine,), (theirs,) = sql.run(f"SELECT id FROM `{copy}`.m UNION ALL SELECT id FROM `{copy}`.i")
     assert mine - theirs in {0, 1}
+
+
+@pytest.mark.differs("mariadb", reason="it has no duality views")
+async def test_views_of_documents_come_back(backstay, sql, database):
+    """No ordinary view stands in for one, nor may use it."""
+    sql.script([
+        "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))",
+        "INSERT INTO t VALUES (1, 'a'), (2, ' AS ')",
+        (
+            "CREATE JSON RELATIONAL DUALITY VIEW documents AS"
+            " SELECT JSON_DUALITY_OBJECT(WITH(INSERT) '_id': id, 'v': v) FROM t"
+        ),
+    ])
+
+    manifest = await backstay.round_trip(database)
+    sql.script(["DROP VIEW documents", "DELETE FROM t"])
+    await backstay.restore(manifest)
+
+    assert sql.run("SELECT data->>'$.v' AS v FROM documents ORDER BY 1") == [(" AS ",), ("a",)]
+
+
+@pytest.mark.differs("mariadb", reason="it has no general tablespaces")
+async def test_a_tablespace_that_is_missing_is_found_first(own_server, tmp_path):
+    """Nothing is loaded where a table asks for a tablespace that is not there."""
+    with (
+        own_server() as source,
+        own_server() as bare,
+        Sql(source.url) as sql,
+        Sql(bare.url) as there,
+    ):
+        sql.script([
+            "CREATE TABLESPACE `t s` ADD DATAFILE 'ts.ibd'",
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (id INT PRIMARY KEY) TABLESPACE `t s`",
+            "CREATE TABLE d.own (id INT COMMENT ' TABLESPACE `x`') TABLESPACE innodb_file_per_table",
+        ])
+        here, target = (Backstay(server.url, tmp_path / "backups") for server in (source, bare))
+        manifest = await here.backup("d")
+
+        with pytest.raises(IncompatibleServerError, match=r"d\.t is in tablespace 't s'"):
+            await target.restore(manifest)
+        assert there.run("SHOW DATABASES LIKE 'd%'") == []
+        there.run("CREATE TABLESPACE `t s` ADD DATAFILE 'ts.ibd'")
+        await target.restore(manifest)
+        await here.copy(manifest)
+        for backstay in (here, target):
+            await backstay.close()
 
 
 DEPRECATED = ("ucs2", "utf8mb3", "macroman", "macce", "dec8", "hp8")

@@ -87,6 +87,8 @@ class Reader:
         )
         for statement in (
             "SET SESSION sql_mode=''",
+            # Else counters are a day old. MariaDB takes this for a comment.
+            "/*!80000 SET SESSION information_schema_stats_expiry=0 */",
             "SET SESSION time_zone='+00:00'",
             "SET SESSION sql_quote_show_create=1, sql_select_limit=DEFAULT, group_concat_max_len=1073741821",
         ):

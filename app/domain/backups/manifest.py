@@ -14,7 +14,7 @@ from app.domain.ids import BackupId
 
 
 # What backups of this version have proven beyond rows and definitions.
-COVERS: Final = ("stored columns",)
+COVERS: Final = ("stored columns", "database comments", "counters")
 
 
 # Why the past of a table is not in a backup; its current rows are.
@@ -172,6 +172,7 @@ class TableEntry:
         raw_size: Bytes of its data statements.
         max_packet: Largest packet a server must accept to load it, in bytes.
         definition_sha256: Digest of the normalised SHOW CREATE, for the inventory.
+        counter: AUTO_INCREMENT, the next number; 0 = none, or the first.
         session: Variables, with their values, of a session that computes the stored generated columns
             as they are; empty = the one that a restore has anyway.
         unrepeatable: Stored generated columns that no session was found for.
@@ -190,6 +191,7 @@ class TableEntry:
     raw_size: int
     max_packet: int
     definition_sha256: str
+    counter: int = 0
     session: tuple[tuple[str, str], ...] = ()
     unrepeatable: tuple[str, ...] = ()
 
@@ -230,6 +232,7 @@ class DatabaseEntry:
     collation: str
     tables: tuple[TableEntry, ...]
     objects: tuple[ObjectEntry, ...]
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ class ObjectSet:
         collation: Default of the database; empty = as it is.
         assumed: Collation that the database must have by default while the statements run, because
             triggers, routines and events remember it; empty = any.
+        comment: Of the database; None = as it is.
         grants: On routines among `entries`, which go when a routine is dropped.
     """
 
@@ -112,6 +113,7 @@ class ObjectSet:
     charset: str = ""
     collation: str = ""
     assumed: str = ""
+    comment: str | None = None
     grants: tuple[RoutineGrant, ...] = ()
 
 
@@ -138,6 +140,24 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class TableMark:
+    """
+    What tells a table from another one of its name, and one at rest from one that was written to.
+
+    Attributes:
+        identity: What the server itself knows it by, and no RENAME changes; empty = unknown.
+        created: When it was made, or its definition changed; a RENAME may change it too.
+        updated: Second of the server's clock in which a write was last committed; 0 = unknown.
+        definition: Fingerprint of what SHOW CREATE prints; empty = not read.
+    """
+
+    identity: str
+    created: str = ""
+    updated: int = 0
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SchemaSwap:
     """
     What changes places in one database.
@@ -155,6 +175,10 @@ class SchemaSwap:
         whole: Whether everything of the target is meant, not only the tables named here.
         created: Whether the target does not exist before.
         removed: Whether the target does not exist afterwards.
+        incoming_ids: Identity of each incoming table before the RENAME, by name; journals of older
+            versions have none, so names alone tell where tables are.
+        outgoing_ids: Identity of each outgoing one.
+        kept_marks: Outgoing tables once they are kept, by name; for an undo.
     """
 
     target: str
@@ -169,6 +193,9 @@ class SchemaSwap:
     whole: bool = False
     created: bool = False
     removed: bool = False
+    incoming_ids: dict[str, str] = field(default_factory=dict)
+    outgoing_ids: dict[str, str] = field(default_factory=dict)
+    kept_marks: dict[str, TableMark] = field(default_factory=dict)
 
     @property
     def needs_fence(self) -> bool:
@@ -196,6 +223,7 @@ class Journal:
         recovery_point: Backup of what was there before; empty when there is none.
         keep_until: Until when the old tables are kept; None before the swap.
         undoes: Restore whose kept tables an undo brings back.
+        renamed_at: Second of the server's clock after the RENAME; 0 = not yet, or not known.
     """
 
     # The file has kept the key of the first version, so that journals outlive an upgrade.
@@ -211,6 +239,7 @@ class Journal:
     recovery_point: str = ""
     keep_until: datetime | None = None
     undoes: str = ""
+    renamed_at: int = 0
 
     @property
     def targets(self) -> tuple[str, ...]:

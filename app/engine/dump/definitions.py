@@ -27,11 +27,15 @@ from app.engine.sql import ddl
 from app.engine.sql.ddl import tokens
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude
-from app.engine.sql.quoting import quote
+from app.engine.sql.quoting import quote, quote_text
 
 
 # For the mysql client, whose session has the server's own limit; 1 TiB.
 _ROOM_IN_MEMORY: Final = b"SET SESSION max_heap_table_size = 1099511627776;\n"
+
+# It takes a right to set, so only the tables that need it do.
+# Source: https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_restrict_fk_on_non_standard_key
+_LOOSE_KEYS: Final = b"/*!80400 SET SESSION restrict_fk_on_non_standard_key = 0 */;\n"
 
 
 class SchemaDump:
@@ -61,6 +65,8 @@ class SchemaDump:
         """
         with changed_table(table):
             printed, exact = await exact_definition(session, table)
+            is_loose = " FOREIGN KEY " in printed and await _has_loose_keys(session, table)
+        loose = [Statement(StatementKind.TEXT, _LOOSE_KEYS)] if is_loose else []
         self.printed[table.label] = printed
         if table.entry.engine in ASCENDING_ENGINES:
             exact = ddl.without_counter(exact)
@@ -69,6 +75,7 @@ class SchemaDump:
         what = kind.value.upper()
         statements = [
             *self.prelude(table),
+            *loose,
             Statement(
                 StatementKind.DROP,
                 f"DROP {what} IF EXISTS {quote(table.name)};\n".encode(),
@@ -81,7 +88,8 @@ class SchemaDump:
         if keys := self._unique_keys(table):
             # Until their session computes them, they may hold the same value twice.
             drops = ", ".join(f"DROP KEY {tokens(key)[1]}" for key in keys)
-            text = f"ALTER TABLE {quote(table.name)} {drops};\n"
+            keep = "SET SESSION system_versioning_alter_history = KEEP;\n"
+            text = f"{keep * table.entry.history}ALTER TABLE {quote(table.name)} {drops};\n"
             statements.append(Statement(StatementKind.TEXT, text.encode()))
         if table.entry.sequence:
             statements += [
@@ -113,14 +121,17 @@ class SchemaDump:
         begin, end = settings_sql(session)
         clauses = [f"ADD {key}" for key in self._unique_keys(table)]
         alter = ", ".join([*clauses, "FORCE", "ALGORITHM=COPY"])
+        if table.entry.history:
+            begin += ", SESSION system_versioning_alter_history = KEEP"
         return f"{begin};\nALTER TABLE {quote(table.name)} {alter};\n{end};\n"
 
     def _unique_keys(self, table: Table) -> list[str]:
-        """List the unique keys over stored columns that another session must compute."""
+        """List the unique keys over generated columns that another session must compute."""
         if self._session(table) == without_zone(self._session(table)):
             return []
         sql = ddl.utf8_only(self.printed[table.label])
-        return unique_keys_of(sql, [column.name for column in table.stored])
+        computed = [column.name for column in table.entry.columns if column.generated]
+        return unique_keys_of(sql, computed)
 
     async def write_or_prove(self, session: Session, table: Table) -> None:
         """
@@ -143,6 +154,13 @@ class SchemaDump:
         # AUTO_INCREMENT moves with every insert; texts are taken apart only when they differ.
         if printed != known:
             _require_same(table, known, printed)
+
+
+async def _has_loose_keys(session: Session, table: Table) -> bool:
+    """Tell whether a table has a foreign key that the server may refuse to make again."""
+    query = session.flavor.loose_keys
+    child = f"CONSTRAINT_SCHEMA = {quote_text(table.database)} AND TABLE_NAME = {quote_text(table.name)}"
+    return bool(query) and bool(await session.texts(f"{query} AND {child}"))
 
 
 async def _require_columns(session: Session, table: Table) -> None:

@@ -30,6 +30,7 @@ from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.parsing import find_unparsable
 from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
+from app.engine.dump.uncarried import list_uncarried
 from app.engine.rows.queries import TableSql
 from app.engine.rows.stored import Repeatable, find_session
 from app.engine.schema.accounts import AccountScript, account_statements
@@ -38,11 +39,10 @@ from app.engine.schema.definitions import exact_definition
 from app.engine.schema.object_script import Phases, object_phases
 from app.engine.schema.objects import Definition, read_objects
 from app.engine.schema.tables import Table, read_tables
-from app.engine.schema.uncarried import list_uncarried
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
-from app.engine.sql.patterns import matches
 from app.engine.sql.preludes import member_prelude
+from app.engine.sql.quoting import matches, quote_text
 from app.errors import TableNotFoundError
 
 
@@ -170,7 +170,7 @@ class Dump:
             [schema.name for schema in self._plan.schemas],
             self._plan.tables,
         )
-        await self._find_sessions([sql for sql in with_rows if sql.stored])
+        await self._find_sessions([sql for sql in with_rows if sql.computes])
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
             self._progress.enter(Phase.DUMP)
@@ -269,7 +269,7 @@ class Dump:
         if not self._plan.include:
             self.warnings += [f"{text}; it was left out" for text in found.unreadable]
         self._objects[schema.name] = tuple(definition.entry for definition in wanted)
-        await self._write_recomputing(schema)
+        await self._write_for_client(schema)
         self.warnings += [
             f"view {schema.name}.{entry.name} cannot be used on this server either; "
             "its definition is kept"
@@ -287,6 +287,7 @@ class Dump:
             name=schema.name,
             charset=schema.charset,
             collation=schema.collation,
+            comment=schema.comment,
             tables=tuple(
                 self._entry(table, results.get(table.label))
                 for table in self._plan.tables
@@ -295,13 +296,17 @@ class Dump:
             objects=self._objects[schema.name],
         )
 
-    async def _write_recomputing(self, schema: Schema) -> None:
+    async def _write_for_client(self, schema: Schema) -> None:
         """Write for the mysql client what a restore by this program does while it loads."""
         texts = [
             text
             for table in self._plan.tables
             if table.database == schema.name and (text := self._schema.recomputing(table))
         ]
+        if schema.comment and not self._plan.include:
+            text = f"ALTER DATABASE COMMENT = {quote_text(schema.comment)}"
+            # Only MariaDB has such, and a comment may hold what ends one of SQL.
+            texts.append(f"{text};\n" if "*/" in text else f"/*M!100502 {text} */;\n")
         if texts:
             prelude = member_prelude(schema.name, single=self._plan.single)
             statement = Statement(StatementKind.TEXT, "".join(texts).encode())
@@ -329,6 +334,7 @@ class Dump:
             max_packet=done.max_packet,
             partial="" if table.entry.sequence else partial,
             definition_sha256=definition,
+            counter=ddl.counter_of(self._schema.printed[table.label]),
             session=repeatable.session,
             unrepeatable=repeatable.unrepeatable,
         )

@@ -9,6 +9,7 @@ Source: https://mariadb.com/kb/en/innodb-limitations, /innodb-row-formats-overvi
 /innodb-system-variables (innodb_read_only_compressed); dev.mysql.com/doc/refman/8.4/en/innodb-limits.html.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
+from app.errors import PermissionDeniedError
 
 
 # Bytes of one column in a key, in the formats before DYNAMIC.
@@ -30,6 +32,7 @@ _MOST: Final = 3072
 _KEY: Final = re.compile(r"(?:PRIMARY |UNIQUE )?KEY ")
 _ROW_FORMAT: Final = re.compile(r"\bROW_FORMAT=(\w+)")
 _LENGTH: Final = re.compile(r"(var)?(char|binary)\((\d+)\)")
+_OWN_TABLESPACES: Final = "innodb_"
 _PREFIX: Final = re.compile(r"\d+")
 
 
@@ -38,19 +41,20 @@ class _Limits:
     row_format: str
     whole: int
     writes_compressed: bool
+    tablespaces: frozenset[str] | None  # None where nobody asks for one, or they cannot be seen
     bytes_per_character: Mapping[str, int]
 
     @property
     def are_usual(self) -> bool:
         has_long_keys = self.row_format not in _NARROW_FORMATS and self.whole >= _MOST
-        return has_long_keys and self.writes_compressed
+        return has_long_keys and self.writes_compressed and self.tablespaces is None
 
 
 async def find_unfit_tables(
     session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
 ) -> list[str]:
     """
-    Find the tables of a backup that a server would refuse (errors 1036, 1071 and 1709).
+    Find the tables of a backup that a server would refuse (errors 1036, 1071, 1709 and 3510).
 
     Args:
         session: On the server.
@@ -64,7 +68,7 @@ async def find_unfit_tables(
     Raises:
         ChecksumMismatchError: The archive is damaged.
     """
-    limits = await _read_limits(session)
+    limits = await _read_limits(session, manifest.server.vendor)
     if limits.are_usual:
         return []
     tables = {
@@ -85,7 +89,17 @@ async def find_unfit_tables(
     return findings
 
 
-async def _read_limits(session: Session) -> _Limits:
+async def _read_tablespaces(session: Session, vendor: str) -> frozenset[str] | None:
+    query = session.flavor.tablespaces
+    if not query or vendor != session.flavor.vendor:
+        return None
+    try:
+        return frozenset(name for (name,) in await session.texts(query))
+    except PermissionDeniedError:
+        return None
+
+
+async def _read_limits(session: Session, vendor: str) -> _Limits:
     variables = {
         row[0].lower(): row[1]
         for row in await session.texts(
@@ -98,6 +112,7 @@ async def _read_limits(session: Session) -> _Limits:
         row_format=variables.get("innodb_default_row_format", "dynamic").lower(),
         whole=_WHOLE_KEYS.get(int(variables.get("innodb_page_size", "0")), _MOST),
         writes_compressed=variables.get("innodb_read_only_compressed") != "ON",
+        tablespaces=await _read_tablespaces(session, vendor),
         bytes_per_character=characters,
     )
 
@@ -105,6 +120,9 @@ async def _read_limits(session: Session) -> _Limits:
 def _finding(text: bytes, entry: TableEntry, limits: _Limits) -> str:
     """Say what of a definition the server would refuse; empty = nothing."""
     _, items, tail = ddl.split_items(text.decode("utf-8", "surrogateescape"))
+    tablespace = _tablespace(tail)
+    if limits.tablespaces is not None and tablespace not in {"", *limits.tablespaces}:
+        return f"is in tablespace {tablespace!r}, which is not on this server"
     options = "".join(part for part in ddl.tokens(tail) if part[0] not in "'\"`")
     found = _ROW_FORMAT.search(options)
     row_format = found[1].lower() if found else limits.row_format
@@ -119,6 +137,16 @@ def _finding(text: bytes, entry: TableEntry, limits: _Limits) -> str:
             )
         if sum(lengths) > limits.whole:
             return f"has a key of {sum(lengths)} bytes; here it may be {limits.whole} (innodb_page_size)"
+    return ""
+
+
+def _tablespace(tail: str) -> str:
+    """Return the tablespace that a table asks for by name, empty when that is one of the server's own."""
+    parts = ddl.tokens(tail)
+    for word, name in itertools.pairwise(parts):
+        if word[0] not in "'\"`" and word.endswith(" TABLESPACE ") and name[0] == "`":
+            found = name[1:-1].replace("``", "`")
+            return "" if found.startswith(_OWN_TABLESPACES) else found
     return ""
 
 

@@ -6,7 +6,7 @@ AUTO_INCREMENT counters. A server of another version may print the same definiti
 differences are warnings.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -17,10 +17,11 @@ from app.engine.flavor import version_number
 from app.engine.schema.databases import Schema, list_tables, read_schemas
 from app.engine.schema.definitions import sequence_digests
 from app.engine.schema.objects import digest, is_defined_as, read_objects
-from app.engine.schema.tables import Table, TableRef, show_create
+from app.engine.schema.tables import Table, TableRef, show_create, show_definition
 from app.engine.server.connection import Session
 from app.engine.server.description import read_server
 from app.engine.sql import ddl
+from app.engine.sql.quoting import quote
 from app.errors import ProofFailedError
 
 
@@ -35,6 +36,7 @@ async def prove_definitions(
     names: Collection[str],
     *,
     live: bool = False,
+    found: dict[str, str] | None = None,
 ) -> list[str]:
     """
     Compare tables and sequences with what should be.
@@ -45,6 +47,7 @@ async def prove_definitions(
         load: Which database.
         names: Which of its tables.
         live: Whether they are read in the target, where sequences may have moved on.
+        found: Gets the fingerprints that were read, by name.
 
     Returns:
         Warnings: differences that are not errors.
@@ -56,26 +59,75 @@ async def prove_definitions(
         return []
     database = load.target if live else load.place
     entries = {entry.name: entry for entry in load.entry.tables}
-    wanted = {("table", entry.name): entry.definition_sha256 for entry in load.entry.tables}
-    if not live:
-        wanted |= _wanted_positions(manifest, load)
-    wanted = {key: definition for key, definition in wanted.items() if key[1] in names}
+    wanted = _wanted_tables(load, names, {} if live else _wanted_positions(manifest, load))
     there: _Inventory = {}
+    late: list[str] = []
 
     async def read(session: Session, ref: TableRef) -> None:
         table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
-        printed = await show_create(session, table)
-        there["table", table.name] = ddl.table_fingerprint(printed, database)
-        if (literal := ddl.fingerprint(printed, database)) == wanted["table", table.name]:
-            there["table", table.name] = literal  # as backups of earlier versions hold it
+        printed, key = await show_create(session, table), ("table", table.name)
+        there[key] = _fingerprint(printed, database, wanted[key])
+        if ddl.counter_of(printed) < table.entry.counter:
+            late.append(table.name)
         if table.entry.sequence:
             key = "position of sequence", table.name
-            digests = await sequence_digests(session, table)
-            there[key] = wanted[key] if wanted.get(key) in digests else min(digests)
+            there[key] = await _position(session, table, wanted.get(key, ""))
 
     refs = await list_tables(sessions[0], database)
     await share([ref for ref in refs if ("table", ref.name) in wanted], sessions, read)
+    _refuse_late(load, late)
+    if found is not None:
+        found |= {name: digest for (kind, name), digest in there.items() if kind == "table"}
     return await _compare(sessions[0], manifest, load, wanted, there)
+
+
+def _wanted_tables(load: DatabaseLoad, names: Collection[str], positions: _Inventory) -> _Inventory:
+    tables = {("table", entry.name): entry.definition_sha256 for entry in load.entry.tables}
+    return {key: digest for key, digest in (tables | positions).items() if key[1] in names}
+
+
+async def _position(session: Session, table: Table, wanted: str) -> str:
+    """Digest where a sequence stands as the backup does, in whichever form that says it."""
+    forms = await sequence_digests(session, table)
+    return wanted if wanted in forms else min(forms)
+
+
+def _fingerprint(printed: str, database: str, wanted: str) -> str:
+    """Digest a definition as the backup does; earlier versions digested remarks of the server too."""
+    literal = ddl.fingerprint(printed, database)
+    return literal if literal == wanted else ddl.table_fingerprint(printed, database)
+
+
+def _refuse_late(load: DatabaseLoad, tables: Collection[str]) -> None:
+    if tables:
+        raise ProofFailedError(
+            f"the AUTO_INCREMENT of {load.target}.{min(tables)} is lower than in the backup",
+            hint="What was restored is not kept: it would give numbers out a second time.",
+        )
+
+
+async def read_fingerprints(
+    session: Session, tables: Sequence[TableRef], renamed: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """
+    Read how tables and sequences are defined.
+
+    Args:
+        session: Any.
+        tables: Of one database.
+        renamed: Names that schemas with tables about to move get in their place.
+
+    Returns:
+        Fingerprints by name, which do not tell in which database they are.
+    """
+    found: dict[str, str] = {}
+    places = renamed or {}
+    for ref in tables:
+        printed = await show_definition(session, ref, sequence=ref.engine == "SEQUENCE")
+        for old, new in places.items():
+            printed = printed.replace(f"{quote(old)}.", f"{quote(new)}.")
+        found[ref.name] = ddl.fingerprint(printed, places.get(ref.database, ref.database))
+    return found
 
 
 async def prove_inventory(
@@ -111,6 +163,9 @@ async def prove_inventory(
     }
     if load.whole:
         wanted["database", load.target] = load.entry.collation
+        if live and session.flavor.has_schema_comments and "database comments" in manifest.covers:
+            wanted["comment of database", load.target] = load.entry.comment
+            there["comment of database", load.target] = schema.comment
     return await _compare(session, manifest, load, wanted, there)
 
 

@@ -7,13 +7,15 @@ Load: tables and sequences from an archive into databases that are empty.
    (`app.engine.load.work_queue`).
 3. Foreign keys among these tables, when every table is there. One on another table would bind that
    from here, so it is left to whoever puts the tables in their place.
+4. What the tables are known by is noted. One whose proof began in the second of its last write is
+   proven again: then whoever finds that second unchanged knows that nobody wrote since.
 
 Views, routines, triggers and events come later (`app.engine.load.objects`).
 Only statements that the manifest lists are executed, by their kind.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from app.concurrency import share, together
@@ -25,16 +27,17 @@ from app.domain.backups.manifest import (
     TableEntry,
 )
 from app.domain.ports import MemberSource
-from app.domain.restores.journal import ForeignKey
+from app.domain.restores.journal import ForeignKey, TableMark
 from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Phase, Progress
-from app.engine.flavor import ASCENDING_ENGINES, ROWLESS_ENGINES
+from app.engine.flavor import ASCENDING_ENGINES, ROWLESS_ENGINES, TIMED_ENGINES
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.rows import LoadRules, RowLoader, TableLoad
 from app.engine.load.work_queue import WorkQueue
 from app.engine.rows.stored import computing
 from app.engine.schema import foreign_keys
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
+from app.engine.schema.marks import read_marks
 from app.engine.server.connection import Session
 from app.engine.server.errors import about
 from app.engine.sql import ddl, references
@@ -52,6 +55,23 @@ class _Listed:
     data: dict[str, list[MemberEntry]]
 
 
+@dataclass(slots=True)
+class Settled:
+    """
+    The tables of one database when all were loaded.
+
+    Attributes:
+        marks: What each is known by.
+        sure: Names of those that nobody has written to since their proof if the second of the last write
+            is still the same.
+        definitions: Fingerprints, once somebody has read them.
+    """
+
+    marks: dict[str, TableMark]
+    sure: frozenset[str]
+    definitions: dict[str, str] = field(default_factory=dict)
+
+
 # What is changed can only be written to the binary log as rows.
 _ROWS_ONLY: Final = 1665
 # From this many rows on, building an index at once is faster than row by row.
@@ -66,6 +86,7 @@ class Load:
         deferred: Foreign keys on tables that were not loaded, as they should be on the target.
         left_out: Databases and names of tables that the server would not make.
         unfinished: Tables that get the last of their definition only in their own database.
+        settled: What was noted at the end, by the name of the schema.
         warnings: What is not as it was, and why.
     """
 
@@ -94,11 +115,13 @@ class Load:
         self._progress = progress
         self._prove = prove
         self._tables: list[TableLoad] = []
+        self._loader: RowLoader
         self._foreign_keys: list[tuple[TableLoad, dict[str, str]]] = []
         self._places: dict[tuple[str, str], str] = {}  # where each sequence waits
         self.deferred: list[ForeignKey] = []
         self.unfinished: set[str] = set()
         self.left_out: set[tuple[str, str]] = set()
+        self.settled: dict[str, Settled] = {}
         self.warnings: list[str] = []
 
     async def run(self, loads: Sequence[DatabaseLoad]) -> None:
@@ -121,6 +144,8 @@ class Load:
         await self._load_rows()
         self._progress.enter(Phase.INDEX)
         await self._add_foreign_keys(empty=False)
+        for load in loads:
+            self.settled[load.place] = await self._settle(load.place)
 
     # -- definitions ------------------------------------------------------------------------------
 
@@ -260,16 +285,47 @@ class Load:
         if any(table.entry.history for table in self._tables):
             for session in self._sessions:
                 await session.query("SET SESSION system_versioning_insert_history = 1")
+        rules = await LoadRules.read(self._sessions[0])
         async with ReadAhead(self._source) as source:
-            loader = RowLoader(
+            loader = self._loader = RowLoader(
                 source,
                 self._progress,
                 chunk_bytes=self._manifest.options.chunk_bytes,
                 prove=self._prove,
-                rules=await LoadRules.read(self._sessions[0]),
+                rules=rules,
             )
             queue = WorkQueue([loader.build_steps(table) for table in self._tables])
             await together(*(queue.work(session) for session in self._sessions))
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    async def _settle(self, place: str) -> Settled:
+        """Note what the tables of a schema are known by, and prove again what was proven too early."""
+        loader = self._loader
+        marks = await read_marks(self._sessions[0], place)
+        tables = {table.entry.name: table for table in self._tables if table.database == place}
+
+        def written(table: TableLoad) -> int:
+            mark = marks.get(table.entry.name)
+            return mark.updated if mark else 0
+
+        def is_sure(table: TableLoad) -> bool:
+            timed = table.entry.engine in TIMED_ENGINES
+            return timed and 0 < written(table) < table.proven_from
+
+        async def prove_again(session: Session, table: TableLoad) -> None:
+            await loader.prove_again(table, session)
+
+        now = loader.clock.earliest()
+        early = [
+            table
+            for table in tables.values()
+            if not is_sure(table) and table.proven_from and 0 < written(table) < now
+        ]
+        await share(early, self._sessions, prove_again)
+        steady = await loader.clock.is_steady(self._sessions[0])
+        sure = frozenset(name for name, table in tables.items() if steady and is_sure(table))
+        return Settled(marks, sure)
 
 
 async def _put_sequence(session: Session, sql: str) -> None:

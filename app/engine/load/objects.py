@@ -70,6 +70,7 @@ async def read_live_objects(
         charset=schema.charset,
         collation=schema.collation,
         assumed=schema.collation,
+        comment=schema.comment,
         grants=grants_on(entries, grants or ()),
     )
 
@@ -110,20 +111,31 @@ async def apply_objects(
     wanted = replace(wanted, statements=contained.statements)
     (schema,) = await read_schemas(session, [database])
     if wanted.collation and wanted.collation != schema.collation:
-        schema = Schema(database, wanted.charset, wanted.collation)
+        schema = replace(schema, charset=wanted.charset, collation=wanted.collation)
         await _set_default_collation(session, database, schema.collation)
-    if not wanted.entries and not wanted.unwanted:
-        return []
-    events = {
-        name: last_time(origin.sql)
-        for (kind, name), origin in contained.origins.items()
-        if kind is ObjectKind.EVENT
-    }
-    change = _ObjectChange(session, database, wanted, events)
-    await change.compare(schema)
-    await change.drop_unwanted()
-    warnings = await change.create_missing(schema, enable_events=enable_events)
-    return [*warnings, *await ensure_grants(session, database, wanted.grants)]
+    warnings: list[str] = []
+    if wanted.entries or wanted.unwanted:
+        events = {
+            name: last_time(origin.sql)
+            for (kind, name), origin in contained.origins.items()
+            if kind is ObjectKind.EVENT
+        }
+        change = _ObjectChange(session, database, wanted, events)
+        await change.compare(schema)
+        await change.drop_unwanted()
+        warnings = await change.create_missing(schema, enable_events=enable_events)
+        warnings += await ensure_grants(session, database, wanted.grants)
+    await _set_comment(session, database, wanted.comment)
+    return warnings
+
+
+async def _set_comment(session: Session, database: str, comment: str | None) -> None:
+    """Give a database its comment, on a server that knows such."""
+    if comment is None:
+        return
+    (schema,) = await read_schemas(session, [database])
+    if comment != schema.comment and session.flavor.has_schema_comments:
+        await session.query(f"ALTER DATABASE {quote(database)} COMMENT = {quote_text(comment)}")
 
 
 async def apply_together(
@@ -280,7 +292,7 @@ class _ObjectChange:
                 return []
             return await self._create(replace(statement, sql=or_replace(statement.sql)))
         if drop:
-            await self._session.query(drop, no_timeout=True)
+            await self._run(drop)
         return await self._create(statement)
 
     async def _create(self, statement: SavedStatement) -> list[str]:
@@ -289,7 +301,7 @@ class _ObjectChange:
             return [f"event {label} was made, and not enabled: its last time has passed"]
         with about(f"{statement.kind} {label}"):
             try:
-                await self._session.query(statement.sql, no_timeout=True)
+                await self._run(statement.sql)
             except StatementError as exc:
                 if statement.kind is StatementKind.INVALID_VIEW:
                     problem = f"view {label} could not be created"
@@ -311,6 +323,10 @@ class _ObjectChange:
         until = self._events[event]
         return bool(until) and await self._session.scalar(f"SELECT {until} <= NOW()") == "1"
 
+    async def _run(self, sql: str) -> None:
+        """Send a statement in the character set of the session, which the object keeps."""
+        await self._session.query(await _in_session_charset(self._session, sql), no_timeout=True)
+
     def _is_needed(self, statement: SavedStatement) -> bool:
         kinds = kinds_of(statement)
         if statement.kind is StatementKind.PLACEHOLDER and ObjectKind.VIEW in kinds:
@@ -324,6 +340,17 @@ class _ObjectChange:
             entry.name == name and entry.kind in kinds and object_key(entry) not in self._done
             for entry in self._wanted.entries
         )
+
+
+async def _in_session_charset(session: Session, sql: str) -> str | bytes:
+    """Let the server convert a statement; not all of its character sets are known elsewhere."""
+    if sql.isascii():
+        return sql
+    charset = await session.scalar("SELECT @@SESSION.character_set_client")
+    if charset.startswith("utf8"):
+        return sql
+    text = f"CONVERT(X'{sql.encode().hex()}' USING utf8mb4)"
+    return bytes.fromhex(await session.scalar(f"SELECT HEX(CONVERT({text} USING {charset}))"))
 
 
 async def drop_object(session: Session, database: str, entry: ObjectEntry) -> None:

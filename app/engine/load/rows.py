@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from app.domain.backups.manifest import MemberEntry, StatementEntry, StatementKind, TableEntry
@@ -21,6 +22,7 @@ from app.engine.rows.proof import prove_count, prove_member, prove_stream
 from app.engine.rows.queries import TableSql
 from app.engine.rows.stored import computing, without_zone
 from app.engine.schema.tables import Table
+from app.engine.server.clock import ServerClock
 from app.engine.server.connection import Session
 from app.engine.server.driver import Reply
 from app.engine.server.errors import about
@@ -36,6 +38,8 @@ _RETRYABLE: Final = frozenset({1205, 1213})
 _PAUSES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
 # The server can add this index only to a copy of the table.
 _NOT_IN_PLACE: Final = frozenset({1845, 1846})
+# To read so much back takes about a second.
+_LARGE_BYTES: Final = 64 << 20
 # The innodb_autoinc_lock_mode in which no statement waits for another one's counter.
 _INTERLEAVED: Final = "2"
 # An ENUM's index 0 loads back as index 0, with this warning.
@@ -55,6 +59,7 @@ class TableLoad:
         members: Its rows.
         head: What each of its INSERT statements begins with.
         bulk: LOAD DATA statement; empty when its rows must be inserted.
+        proven_from: Second of the server's clock in which the proof began; 0 = there was none.
     """
 
     database: str
@@ -64,6 +69,7 @@ class TableLoad:
     members: list[MemberEntry]
     head: bytes = b""
     bulk: str = ""
+    proven_from: int = 0
 
     @property
     def computes(self) -> bool:
@@ -85,11 +91,13 @@ class LoadRules:
         flavor: What it is.
         allowed: Whether it takes LOAD DATA LOCAL.
         locks_counters: Whether that keeps others out of a table with an AUTO_INCREMENT column.
+        clock: Its clock.
     """
 
     flavor: Flavor
     allowed: bool
     locks_counters: bool
+    clock: ServerClock
 
     @classmethod
     async def read(cls, session: Session) -> "LoadRules":
@@ -98,7 +106,8 @@ class LoadRules:
             "SELECT @@GLOBAL.local_infile, @@GLOBAL.innodb_autoinc_lock_mode"
         )
         infile, mode = rows[0]
-        return cls(session.flavor, infile == "1", mode != _INTERLEAVED)
+        clock = await ServerClock.read(session)
+        return cls(session.flavor, infile == "1", mode != _INTERLEAVED, clock)
 
 
 class RowLoader:
@@ -128,6 +137,7 @@ class RowLoader:
         self._chunk_bytes = chunk_bytes
         self._prove = prove
         self._rules = rules
+        self.clock = rules.clock
 
     def build_steps(self, table: TableLoad) -> TableSteps:
         """Make the steps of a table: rows; indexes and proof; the number of rows."""
@@ -140,19 +150,15 @@ class RowLoader:
         load: list[Unit] = [partial(self._load_member, table, member) for member in ordered]
         if not table.entry.index:  # the order of a stream is part of its proof
             load = [partial(self._load_in_order, table, ordered)] if ordered else []
-        prove: list[Unit] = []
-        count: list[Unit] = []
-        if self._prove and table.live.has_rows and table.entry.holds_rows:
-            prove = [partial(self._prove_member, sql, member) for member in ordered]
-            if not table.entry.index:
-                prove = [partial(self._prove_stream, sql, ordered)]
-            count = [lambda session: prove_count(session, sql, ordered)]
+        prove, count = self._build_proof(table, sql, ordered)
         return TableSteps(
             [load, self._compute(table), *self._index_and_prove(table, prove), count],
             partial(self._progress.finished_table, table.live.label),
             single_file=self._rules.locks_counters
             and bool(table.bulk)
             and table.staged.has_counter,
+            clock=self._rules.clock if prove else None,
+            is_large=table.entry.raw_size >= _LARGE_BYTES,
         )
 
     def _compute(self, table: TableLoad) -> list[Unit]:
@@ -161,6 +167,34 @@ class RowLoader:
         if session == without_zone(session) or not table.members:
             return []
         return [lambda session: alter(session, table, ["FORCE", "ALGORITHM=COPY"])]
+
+    def _build_proof(
+        self, table: TableLoad, sql: TableSql, ordered: Sequence[MemberEntry]
+    ) -> tuple[list[Unit], list[Unit]]:
+        """Make the units that read rows back, and the one that counts them."""
+        if not self._prove or not table.live.has_rows or not table.entry.holds_rows:
+            return [], []
+
+        def timed(unit: Unit) -> Unit:
+            async def prove(session: Session) -> None:
+                table.proven_from = table.proven_from or self._rules.clock.earliest()
+                await unit(session)
+
+            return prove
+
+        prove: list[Unit] = [partial(self._prove_member, sql, member) for member in ordered]
+        if not table.entry.index:
+            prove = [partial(self._prove_stream, sql, ordered)]
+        count: Unit = lambda session: prove_count(session, sql, ordered)  # noqa: E731
+        return [timed(unit) for unit in prove], [timed(count)]
+
+    async def prove_again(self, table: TableLoad, session: Session) -> None:
+        """Read a table back once more, from a later second on."""
+        sql = TableSql.of(table.live, self._rules.flavor)
+        ordered = sorted(table.members, key=lambda member: member.offset)
+        table.proven_from = 0
+        for unit in chain(*self._build_proof(table, sql, ordered)):
+            await unit(session)
 
     def _index_and_prove(self, table: TableLoad, prove: list[Unit]) -> list[list[Unit]]:
         """

@@ -151,6 +151,30 @@ async def prove_count(session: Session, sql: TableSql, members: Sequence[MemberE
         _fail(sql, f"{rows} rows, {sql.table.entry.rows} in the backup")
 
 
+async def digest_rows(session: Session, table: Table, chunk_bytes: int) -> str:
+    """
+    Read a table, whole and in the order of its scan.
+
+    Args:
+        session: With a group_concat_max_len for the chunks.
+        table: Which.
+        chunk_bytes: Target size of a chunk, in bytes.
+
+    Returns:
+        SHA-256 of its rows; equal for two snapshots of one table that hold the same.
+    """
+    sql, digest = TableSql.of(table, session.flavor), hashlib.sha256()
+    async with aclosing(read_stream(session, sql, chunk_bytes)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Chunk):
+                digest.update(chunk_statement(sql, piece).sql)
+                continue
+            async with aclosing(read_large_row(session, sql, piece)) as parts:
+                async for part in parts:
+                    digest.update(part.sql)
+    return digest.hexdigest()
+
+
 async def _compare(
     session: Session,
     sql: TableSql,

@@ -94,6 +94,11 @@ class TableSql:
             integer_key=bool(key) and key[0].data_type in literals.INTEGER_TYPES,
         )
 
+    @property
+    def computes(self) -> bool:
+        """Tell whether the table has generated columns."""
+        return any(column.generated for column in self.table.entry.columns)
+
     def chunk(self, part: Range, *, row: str = "") -> str:
         """Return the query for the rows of a range, as `row` or fast: count, text and digest in a row."""
         row = row or self.fast_row

@@ -1,7 +1,7 @@
 """
 Stored generated columns: which session computes them as they are.
 
-The server keeps their values with the rows, as the session that wrote a row computed them: `DATE(ts)` is
+The server keeps their values with the rows, and those of virtual ones in indexes, as the session that wrote a row computed them: `DATE(ts)` is
 a day of its time zone. A restore can only have them computed again. So a backup looks for a session that
 does it equally, and the manifest names what is special about it; a digest of the values proves the result.
 
@@ -24,15 +24,16 @@ from app.engine.flavor import DUMP_SESSION, LOAD_SESSION
 from app.engine.rows.queries import TableSql
 from app.engine.server.connection import Session
 from app.engine.server.variables import literal
-from app.engine.sql import ddl
-from app.engine.sql.quoting import quote
+from app.engine.sql import columns, ddl
+from app.engine.sql.quoting import quote, same_name
 from app.errors import PermissionDeniedError, StatementError
 
 
 Settings = tuple[tuple[str, str], ...]
 
-# Rows that candidates are tried on; the one that is chosen is tried on all.
-_SAMPLE_ROWS: Final = 200_000
+# Rows that candidates are tried on; the one that is chosen is tried on all, and if it fails there,
+# others on more.
+_SAMPLE_ROWS: Final = (5_000, 200_000)
 # Counted where the server refuses to compute an expression, such as a difference below 0.
 _FAILED: Final = 1 << 62
 _VARIABLES: Final = (
@@ -77,12 +78,17 @@ def _mode(modes: Iterator[str] | Sequence[str]) -> str:
     return ",".join((_BASE["sql_mode"], *modes))
 
 
+# As a restore's, but for dates that do not exist.
+_STRICTER_DATES: Final = tuple(
+    f"NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION{more}"
+    for more in ("", ",NO_ZERO_DATE,NO_ZERO_IN_DATE", ",NO_ZERO_DATE", ",NO_ZERO_IN_DATE")
+)
 # Which expressions ask a variable, and what else it may be.
 _FAMILIES: Final = (
     ("time_zone", ("unix",), ("SYSTEM", *_WHOLE_ZONES, *_ODD_ZONES)),
     ("div_precision_increment", ("/",), tuple(map(str, range(31)))),
     ("default_week_format", ("week",), tuple(map(str, range(1, 8)))),
-    ("sql_mode", ("",), tuple(_mode([mode]) for mode in _MODES)),
+    ("sql_mode", ("",), (*(_mode([mode]) for mode in _MODES), *_STRICTER_DATES)),
     ("lc_time_names", ("name", "format", "str_to_date"), _LOCALES),
 )
 
@@ -103,11 +109,17 @@ class Repeatable:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A column, and the condition for a row in which it is not what its expression gives now."""
+    """
+    A column, and the condition for a row in which it is not what its expression gives now.
+
+    Attributes:
+        source: What follows FROM, where the column is read from an index; else empty.
+    """
 
     column: str
     expression: str
     differs: str
+    source: str = ""
 
 
 async def find_session(session: Session, sql: TableSql, definition: str) -> Repeatable:
@@ -126,11 +138,13 @@ async def find_session(session: Session, sql: TableSql, definition: str) -> Repe
         DatabaseError: The server fails us.
     """
     await _set(session, _BASE)
+    indexed = await _indexed(session, sql)
     tests = [
         test
-        for column in sql.table.stored
-        if (test := _test(column, generated_expression(definition, column.name)))
-        and (await _count(session, [test], f"{sql.source} LIMIT 0"))[0] != _FAILED
+        for column in sql.table.entry.columns
+        if (column.stored or column.name in indexed)
+        and (test := _test(column, generated_expression(definition, column.name), indexed))
+        and (await _count(session, [test], sql.source, " LIMIT 0"))[0] != _FAILED
     ]
     found = await _search(session, sql, tests)
     await _set(session, {**_BASE, "sql_mode": DUMP_SESSION["sql_mode"]})
@@ -189,21 +203,36 @@ class _Search:
 
 
 async def _search(session: Session, sql: TableSql, tests: Sequence[_Test]) -> Repeatable:
-    whole = sql.source
-    first = await _count(session, tests, whole) if tests else []
+    first = await _count(session, tests, sql.source) if tests else []
     differing = [(test, rows) for test, rows in zip(tests, first, strict=True) if rows]
     if not differing:
         return Repeatable()
-    wanted, counts = [test for test, _ in differing], [rows for _, rows in differing]
-    sample = _sample(sql)
-    in_sample = await _count(session, wanted, sample)
-    if not all(in_sample):
-        sample, in_sample = whole, counts
-    search = _Search(session, wanted, in_sample)
+    found = Repeatable()
+    for limit in _SAMPLE_ROWS:
+        found = await _search_in(session, sql, tests, differing, limit)
+        if not found.unrepeatable:
+            break
+    return found
+
+
+async def _search_in(
+    session: Session,
+    sql: TableSql,
+    tests: Sequence[_Test],
+    differing: Sequence[tuple[_Test, int]],
+    limit: int,
+) -> Repeatable:
+    """Search in the first rows, and try what is found on all."""
+    wanted = [test for test, _ in differing]
+    source = _sample(sql, limit)
+    counts = await _count(session, wanted, source)
+    if not all(counts):
+        source, counts = sql.source, [rows for _, rows in differing]
+    search = _Search(session, wanted, counts)
     has_instants = any(column.data_type == "timestamp" for column in sql.table.entry.columns)
     hints = " ".join([*(test.expression for test in wanted), "unix" * has_instants])
-    settings = await search.run(sample, hints)
-    left = await _try(session, settings, tests, whole)
+    settings = await search.run(source, hints)
+    left = await _try(session, settings, tests, sql.source)
     wrong = {test.column for test, rows in zip(tests, left, strict=True) if rows}
     # A column that differs alike in every time zone may be one that is compared wrongly here.
     steady = {test.column for test in wanted} - search.zoned
@@ -264,28 +293,61 @@ def _assignments(settings: Mapping[str, str]) -> str:
     return f"SET {', '.join(parts)}"
 
 
-async def _count(session: Session, tests: Sequence[_Test], source: str) -> list[int]:
+async def _indexed(session: Session, sql: TableSql) -> dict[str, str]:
+    """
+    Find indexes on virtual columns, which hold what the session of a row's writer computed.
+
+    Returns:
+        By column, a source of what is in the index as `backstay_value` beside the row.
+    """
+    entry, table = sql.table.entry, sql.table
+    virtual = {column.name for column in entry.columns if column.generated and not column.stored}
+    if not virtual or entry.index != "PRIMARY" or entry.history:
+        return {}
+    rows = await session.texts(
+        "SELECT COLUMN_NAME, MIN(INDEX_NAME) FROM information_schema.STATISTICS"
+        f" WHERE {same_name('TABLE_SCHEMA', table.database)} AND {same_name('TABLE_NAME', table.name)}"
+        " AND INDEX_TYPE = 'BTREE' AND SUB_PART IS NULL GROUP BY COLUMN_NAME"
+    )
+    keys = [f"{quote(name)} AS backstay_{number}" for number, name in enumerate(entry.key)]
+    joined = [f"t.{quote(name)} = i.backstay_{number}" for number, name in enumerate(entry.key)]
+    return {
+        column: f"(SELECT {', '.join([f'{quote(column)} AS backstay_value', *keys])} FROM {table.sql}"
+        f" FORCE INDEX ({quote(index)})) AS i STRAIGHT_JOIN {table.sql} AS t"
+        f" ON {' AND '.join(joined)}"
+        for column, index in rows
+        if column in virtual
+    }
+
+
+async def _count(
+    session: Session, tests: Sequence[_Test], source: str, tail: str = ""
+) -> list[int]:
     """Count for each test the rows that differ; as if all did where it cannot be computed."""
+    if len(tests) > 1 and any(test.source for test in tests):
+        return [(await _count(session, [test], source, tail))[0] for test in tests]
     sums = ", ".join(f"SUM({test.differs})" for test in tests)
+    query = f"SELECT {sums} FROM {tests[0].source or source}{tail}"
     try:
-        reply = await session.query(f"SELECT {sums} FROM {source}", redact=True, no_timeout=True)
+        reply = await session.query(query, redact=True, no_timeout=True)
     except StatementError:
         if len(tests) == 1:
             return [_FAILED]
-        return [(await _count(session, [test], source))[0] for test in tests]
+        return [(await _count(session, [test], source, tail))[0] for test in tests]
     return [int(value or 0) for value in reply.rows[0]] if reply.rows else [0] * len(tests)
 
 
-def _sample(sql: TableSql) -> str:
+def _sample(sql: TableSql, limit: int) -> str:
     names = ", ".join(quote(column.name) for column in sql.table.entry.columns)
-    return f"(SELECT {names} FROM {sql.source} LIMIT {_SAMPLE_ROWS}) AS sample"
+    return f"(SELECT {names} FROM {sql.source} LIMIT {limit}) AS sample"
 
 
-def _test(column: ColumnEntry, expression: str) -> _Test | None:
+def _test(column: ColumnEntry, expression: str, indexed: Mapping[str, str]) -> _Test | None:
     """Make the condition under which a value is another than its expression gives."""
     if not expression:
         return None
-    name, kind = quote(column.name), column.data_type
+    source, kind = indexed.get(column.name, ""), column.data_type
+    name = "i.backstay_value" if source else quote(column.name)
     given = f"({expression})"
     if kind in _PLAIN:
         sign = "UNSIGNED" if "unsigned" in column.column_type or kind == "bit" else "SIGNED"
@@ -298,17 +360,18 @@ def _test(column: ColumnEntry, expression: str) -> _Test | None:
         pair = name, f"CAST({given} AS DECIMAL{digits})"
     elif kind in _DATES:
         digits = column.column_type[len(kind) :]
-        pair = name, f"CAST({given} AS {_DATES[kind]}{digits})"
+        # What is no date is NULL in a cast, and 0 where it is stored.
+        pair = f"NULLIF({name}, 0)", f"NULLIF(CAST({given} AS {_DATES[kind]}{digits}), 0)"
     elif kind == "float":
         pair = f"ROUND({name}, 5)", f"ROUND({given}, 5)"
     else:
         pair = name, given
-    return _Test(column.name, expression.lower(), f"NOT ({pair[0]} <=> {pair[1]})")
+    return _Test(column.name, expression.lower(), f"NOT ({pair[0]} <=> {pair[1]})", source)
 
 
 def generated_expression(sql: str, column: str) -> str:
     """Return the expression of a generated column of a CREATE TABLE; empty when there is none."""
-    parts = ddl.tokens(ddl.column_item(sql, column))
+    parts = ddl.tokens(columns.column_item(sql, column))
     begin = next((i for i, part in enumerate(parts) if part.endswith(" GENERATED ALWAYS AS ")), -1)
     depth = 0
     for index in range(begin + 1, len(parts)):

@@ -139,7 +139,7 @@ async def load_accounts(session: Session, manifest: Manifest, source: MemberSour
     ]
     kept = set()
     async for entry, text in _account_texts(manifest, source):
-        if not text.startswith(_LEGAL):
+        if not text.startswith(_LEGAL) or not _takes_own(entry.name, text):
             raise ManifestError("what is listed as an account is none")
         if entry.name in here:
             kept.add(entry.name)
@@ -151,6 +151,14 @@ async def load_accounts(session: Session, manifest: Manifest, source: MemberSour
         except DatabaseError as exc:
             warnings.append(f"account {entry.name}: {exc}")
     return [*(f"account {name} exists and was left as it is" for name in sorted(kept)), *warnings]
+
+
+def _takes_own(label: str, text: bytes) -> bool:
+    """Tell whether a REVOKE takes from the account that it is listed for; other statements take nothing."""
+    user, _, host = label.rpartition("@")
+    return not text.startswith(b"REVOKE ") or text.endswith(
+        f" FROM {quote(user)}@{quote(host)};\n".encode()
+    )
 
 
 async def _account_texts(

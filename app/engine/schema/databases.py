@@ -36,6 +36,7 @@ class Schema:
     name: str
     charset: str
     collation: str
+    comment: str = ""
 
 
 async def read_schemas(
@@ -56,16 +57,15 @@ async def read_schemas(
         DatabaseNotFoundError: One of `names` is not there, or not visible to this user.
     """
     rows = await session.texts(
-        "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME"
-        " FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
+        "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME,"
+        f" {session.flavor.schema_comment} FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
     )
     found = {row[0]: Schema(*row) for row in rows if not row[0].startswith(STRAY)}
     if not names:
         return [
             schema
             for schema in found.values()
-            if schema.name.lower() not in SYSTEM_SCHEMAS
-            and (scratch or not SCRATCH.search(schema.name))
+            if schema.name not in SYSTEM_SCHEMAS and (scratch or not SCRATCH.search(schema.name))
         ]
     names = await _as_stored(session, names, found)
     for name in names:

@@ -20,6 +20,7 @@ from app.errors import PermissionDeniedError, StatementError
 _PROBE: Final = "backstay_definer"
 _QUOTED: Final = r"`(?:[^`]|``)*`"
 _ACCOUNT: Final = re.compile(rf"{_QUOTED}(?:@{_QUOTED})?")
+_LACKING: Final = re.compile(r"GRANT (.+) ON \*\.\* TO ")
 _OWNERS: Final = (
     ("TRIGGERS", "TRIGGER_SCHEMA"),
     ("VIEWS", "TABLE_SCHEMA"),
@@ -91,26 +92,32 @@ async def prove_definers(session: Session, place: str, definers: Collection[str]
         await session.query(f"DROP PROCEDURE {probe}")
 
 
-async def list_guarded(session: Session, definers: Collection[str]) -> dict[str, str]:
+async def list_guarded(session: Session, place: str, definers: Collection[str]) -> dict[str, str]:
     """
-    Find accounts whose objects need a right of their own.
+    Find accounts whose objects this user may not make.
+
+    The server looks at rights before it looks for the schema, so it says what is missing and makes nothing.
+
+    Args:
+        session: Any.
+        place: A schema of ours that does not exist yet.
+        definers: Quoted as SHOW CREATE does.
 
     Returns:
-        That right by definer; only what this user can see.
-
-    Raises:
-        PermissionDeniedError: It cannot see accounts.
+        The right that is missing by definer; whether there are such accounts need not be seen.
 
     Source:
         https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#priv_system-user
     """
-    flavor = session.flavor
-    if not flavor.system_users or not definers:
-        return {}
-    rows = await session.texts(flavor.system_users)
-    known = {f"{quote(user)}@{quote(host)}": right for user, host, right in rows}
-    return {
-        definer: known.get(definer, flavor.absent_definer_right)
-        for definer in definers
-        if known.get(definer, flavor.absent_definer_right)
-    }
+    guarded: dict[str, str] = {}
+    for definer in sorted(definers):
+        try:
+            await session.query(
+                f"CREATE DEFINER={definer} PROCEDURE {qualified(place, _PROBE)}() SELECT 1"
+            )
+        except PermissionDeniedError as exc:
+            if found := _LACKING.match(exc.hint):
+                guarded[definer] = found[1]
+        except StatementError:  # there is no such schema: nothing but that stood in the way
+            continue
+    return guarded

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from app.domain.backups.manifest import ColumnEntry
 from app.engine.schema.tables import Table, show_create
 from app.engine.server.connection import Session
-from app.engine.sql import ddl
+from app.engine.sql import columns, ddl
 from app.engine.sql.quoting import quote
 
 
@@ -28,13 +28,13 @@ async def exact_definition(session: Session, table: Table) -> tuple[str, str]:
     if "?" not in printed:
         return printed, exact
     for column in table.entry.columns:
-        texts = ddl.column_texts(exact, column.name)
+        texts = columns.column_texts(exact, column.name)
         if any("?" in label for label in texts.labels):
             labels = await _labels(session, table, column, len(texts.labels))
-            exact = ddl.with_labels(exact, column.name, labels)
+            exact = columns.with_labels(exact, column.name, labels)
         if "?" in texts.default and not column.generated:
             default = await _default(session, table, column)
-            exact = ddl.with_default(exact, column.name, default)
+            exact = columns.with_default(exact, column.name, default)
     return printed, exact
 
 

@@ -18,9 +18,10 @@ from app.domain.ports import Statement
 from app.engine.schema.databases import Schema
 from app.engine.schema.objects import ROUTINE_KINDS, Definition
 from app.engine.sql.contained import LONG_AGO, NOW
-from app.engine.sql.ddl import tokens, unqualify
+from app.engine.sql.ddl import is_text, tokens, unqualify
 from app.engine.sql.events import disabled_event, last_time
 from app.engine.sql.quoting import quote, quote_text
+from app.errors import UnsupportedObjectError
 
 
 RESET: Final = (
@@ -29,6 +30,9 @@ RESET: Final = (
 )
 # Up to the return type; MariaDB and MySQL print the characteristics on lines of their own after it.
 _SIGNATURE: Final = re.compile(r"CREATE .*?\) RETURNS [^\n]*", re.DOTALL)
+_EXECUTE: Final = b"EXECUTE IMMEDIATE @backstay_sql;\n"
+# Kinds that are made anew without being dropped: views replace placeholders, triggers went with tables.
+_REPLACED: Final = frozenset({ObjectKind.VIEW, ObjectKind.TRIGGER})
 # What the mysql client takes for the begin of a comment, or rewrites.
 _CLIENT_MARKS: Final = ("--", "#", "/*", "\r")
 # Client character sets whose bytes are those of the file, with the last character they have.
@@ -73,7 +77,7 @@ def object_phases(
         if definition.entry.kind is ObjectKind.TRIGGER
     )
     return (
-        [_placeholder(view) for view in views if view.entry.valid],
+        [_placeholder(view) for view in views if view.entry.valid and not _is_document(view)],
         list(write.routines(routines, stubs)),
         list(chain.from_iterable(map(write.view, _by_need(views)))),
         list(write.real(routine for routine in routines if routine.entry.name in stubs)),
@@ -131,6 +135,11 @@ def _by_need(views: Sequence[Definition]) -> list[Definition]:
     return list(done.values())
 
 
+def _is_document(view: Definition) -> bool:
+    """Tell whether a view of MySQL shows rows as documents: such a one replaces no ordinary one (6483)."""
+    return " JSON RELATIONAL DUALITY VIEW " in view.sql.partition(" AS ")[0]
+
+
 def _placeholder(view: Definition) -> Statement:
     columns = ", ".join(f"1 AS {quote(column)}" for column in view.columns)
     sql = f"CREATE OR REPLACE VIEW {quote(view.entry.name)} AS SELECT {columns};\n"
@@ -158,6 +167,7 @@ class _Writer:
         """Write functions in the place of what stood in for them."""
         for function in functions:
             drop = f"DROP FUNCTION {quote(function.entry.name)};\n".encode()
+            yield Statement(StatementKind.SESSION, RESET)
             yield Statement(StatementKind.PLACEHOLDER, drop, name=function.entry.name)
             yield from self.compound(function, StatementKind.ROUTINE, function.sql)
 
@@ -195,16 +205,22 @@ class _Writer:
         """Enable an event; whoever alters one becomes its definer and gives it a session."""
         definer = f"DEFINER={event.entry.definer} " if event.entry.definer else ""
         text = f"ALTER {definer}EVENT {quote(event.entry.name)} ENABLE"
+        yield from self._with_database_collation(event, self._altered(event, text))
+
+    def _altered(self, event: Definition, text: str) -> Iterator[Statement]:
+        session = Statement(StatementKind.SESSION, _session(event).encode())
         until = last_time(event.sql)
-        if (
-            until and self.prepared and not set("'\\") & set(text)
-        ):  # or it would fire as soon as somebody loads an old file
+        if until and self.prepared and not set("'\\") & set(text):
+            # Or it would fire as soon as somebody loads an old file.
             text = f"EXECUTE IMMEDIATE IF(NOW() < {until}, {quote_text(text)}, 'DO 0')"
-        statements = (
-            Statement(StatementKind.SESSION, _session(event).encode()),
-            Statement(StatementKind.ENABLE_EVENT, f"{text};\n".encode(), name=event.entry.name),
-        )
-        yield from self._with_database_collation(event, statements)
+        elif self.prepared and not _is_plain(event, text):
+            yield from _variable(text)
+            yield session
+            yield Statement(StatementKind.ENABLE_EVENT, _EXECUTE, name=event.entry.name)
+            return
+        yield session
+        yield from _for_the_client(event, text)
+        yield Statement(StatementKind.ENABLE_EVENT, f"{text};\n".encode(), name=event.entry.name)
 
     def _with_database_collation(
         self, definition: Definition, statements: Iterable[Statement]
@@ -223,22 +239,46 @@ class _Writer:
         """Write one CREATE, in the session that the object was made in."""
         entry = definition.entry
         name = entry.name
+        if not is_text(sql):
+            raise UnsupportedObjectError(
+                f"{entry.kind} {name!r} was made with bytes that are no text of any character set",
+                hint="Make it anew, or leave it out with --exclude-table.",
+            )
         variable = self.prepared and not _is_plain(definition, sql)
+        drop = f"DROP {entry.kind.value.upper()} IF EXISTS {quote(name)};\n"
+        drops = [] if entry.kind in _REPLACED else [Statement(StatementKind.DROP, drop.encode())]
         if variable:
-            yield Statement(StatementKind.SESSION, RESET)
-            text = f"SET @backstay_sql = {quote_text(sql)};\n"
-            yield Statement(StatementKind.SESSION, text.encode())
-        yield Statement(StatementKind.SESSION, _session(definition).encode())
-        if entry.kind not in {ObjectKind.VIEW, ObjectKind.TRIGGER}:
-            drop = f"DROP {entry.kind.value.upper()} IF EXISTS {quote(name)};\n"
-            yield Statement(StatementKind.DROP, drop.encode())
-        if variable:
-            yield Statement(kind, b"EXECUTE IMMEDIATE @backstay_sql;\n", name=name)
+            yield from _variable(sql)
+            yield from drops
+            yield Statement(StatementKind.SESSION, _session(definition).encode())
+            yield Statement(kind, _EXECUTE, name=name)
             return
+        yield Statement(StatementKind.SESSION, _session(definition).encode())
+        yield from _for_the_client(definition, sql)
+        yield from drops
         delimiter = next(mark for mark in _delimiters() if mark not in sql)
         yield Statement(StatementKind.TEXT, f"DELIMITER {delimiter}\n".encode())
         yield Statement(kind, sql.encode(), name=name)
         yield Statement(StatementKind.TEXT, f"\n{delimiter}\nDELIMITER ;\n".encode())
+
+
+def _variable(sql: str) -> Iterator[Statement]:
+    """Put a statement into a variable, which the server converts to whatever session executes it."""
+    yield Statement(StatementKind.SESSION, RESET)
+    text = f"SET @backstay_sql = {quote_text(sql)};\n"
+    yield Statement(StatementKind.SESSION, text.encode())
+
+
+def _for_the_client(definition: Definition, sql: str) -> Iterator[Statement]:
+    """
+    Let the mysql client send a statement as the file holds it.
+
+    Yields:
+        Nothing where that is how the object's session reads it too. Else its text is right, and its
+        character_set_client is utf8mb4; a restore by this program sends it in the session's own.
+    """
+    if not sql.isascii() and definition.charset not in _LARGEST:
+        yield Statement(StatementKind.TEXT, b"SET SESSION character_set_client = utf8mb4;\n")
 
 
 def _is_plain(definition: Definition, sql: str) -> bool:

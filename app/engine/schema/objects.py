@@ -5,15 +5,16 @@ Views, triggers, routines and events, as SHOW CREATE prints them.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import fingerprint, printed, unqualify, utf8_only
+from app.engine.sql.ddl import fingerprint, is_text, printed, unqualify, utf8_only
 from app.engine.sql.events import enabled_event, last_time
-from app.engine.sql.headers import read_header
+from app.engine.sql.headers import is_quoted, read_header, split_head
 from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
@@ -277,7 +278,7 @@ class _Reader:
                 f"{kind} {self._database}.{name} cannot be opened (error {exc.errno})"
             )
             return ()
-        return row
+        return await _as_typed(self._session, kind, row)
 
     async def _view_columns(self, name: str) -> list[str] | None:
         """Return a view's columns, None when the server itself cannot use it."""
@@ -302,6 +303,30 @@ class _Reader:
             self.unreadable.append(f"events of {self._database}, if there are any, {why}")
         else:
             self.unreadable += [f"event {self._database}.{name} {why}" for (name,) in rows]
+
+
+async def _as_typed(session: Session, kind: ObjectKind, row: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    Put the head of a CREATE right.
+
+    Names, comments and types are UTF-8 inside of both vendors, and are printed as if they were of the
+    character set that the object was made in; some are, so each is looked at by itself.
+
+    Returns:
+        What SHOW CREATE returned, with the head as it was typed.
+    """
+    place = 3 if kind is ObjectKind.EVENT else 2  # its time zone stands before
+    charset = row[place + 1]
+    head, body = split_head(kind, row[place])
+    if charset.startswith("utf8") or all(part.isascii() for part in head):
+        return row
+    for number, part in enumerate(head):
+        if is_quoted(part) and not part.isascii() and is_text(part):
+            read = f"CONVERT(X'{part.encode().hex()}' USING utf8mb4)"
+            stored = await session.scalar(f"SELECT HEX(CONVERT({read} USING {charset}))")
+            with suppress(UnicodeDecodeError):  # it was right
+                head[number] = bytes.fromhex(stored).decode()
+    return (*row[:place], f"{''.join(head)}{body}", *row[place + 1 :])
 
 
 async def read_trigger_tables(session: Session, database: str) -> dict[str, str]:

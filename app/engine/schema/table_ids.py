@@ -86,6 +86,30 @@ async def read_ids(session: Session, keys: Sequence[str] = ()) -> Ids | None:
     if keys:  # of very many tables, a few were read since the last time
         wanted = ", ".join(map(quote_text, keys))
         where = f" WHERE SUBSTRING_INDEX(REPLACE(NAME, '#p#', '#P#'), '#P#', 1) IN ({wanted})"
+    return await _read_ids(session, where)
+
+
+async def read_table_ids(session: Session, tables: Sequence[TableRef]) -> dict[str, str]:
+    """
+    Read the ids of the tables of one database as texts that can be kept and compared.
+
+    Returns:
+        Ids by name, those of partitions in order; without what InnoDB does not keep or whose name in
+        the files is not known, and empty without the PROCESS privilege.
+    """
+    keys = await _keys(session, tables)
+    if not keys:
+        return {}
+    database = quote_text(next(iter(keys.values())).partition("/")[0])
+    found = await _read_ids(session, f" WHERE SUBSTRING_INDEX(NAME, '/', 1) = {database}") or {}
+    return {
+        table.name: ",".join(map(str, sorted(found[key])))
+        for table, key in keys.items()
+        if key in found
+    }
+
+
+async def _read_ids(session: Session, where: str) -> Ids | None:
     try:
         found = await session.texts(session.flavor.table_ids + where)
     except PermissionDeniedError:

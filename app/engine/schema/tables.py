@@ -234,8 +234,13 @@ async def list_broken(session: Session, database: str) -> list[str]:
 
 
 async def show_create(session: Session, table: Table) -> str:
+    """Return the definition of a table or sequence as the server prints it."""
+    return await show_definition(session, table.ref, sequence=table.entry.sequence)
+
+
+async def show_definition(session: Session, ref: TableRef, *, sequence: bool) -> str:
     """
-    Read the definition of a table or sequence.
+    Read the definition of what a name stands for.
 
     MySQL prints texts of expressions in their own character sets, but takes all of it for utf8mb3: on the
     way to ours an emoji becomes a question mark, and so does anything under another introducer.
@@ -243,7 +248,7 @@ async def show_create(session: Session, table: Table) -> str:
     Returns:
         What the server prints; bytes that are no UTF-8 as surrogate escapes.
     """
-    query = f"SHOW CREATE {'SEQUENCE' if table.entry.sequence else 'TABLE'} {table.sql}"
+    query = f"SHOW CREATE {'SEQUENCE' if sequence else 'TABLE'} {ref.sql}"
     printed = (await session.texts(query))[0][1]
     if "?" in printed and session.flavor.spoils_expressions:
         await session.query("SET SESSION character_set_results = NULL")

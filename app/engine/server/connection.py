@@ -1,8 +1,7 @@
 """
 Connections to the server that is backed up, with a fixed session state.
 
-SQLAlchemy makes and owns the connections. Statements go straight to its driver connection
-(`app.engine.server.driver`); this module alone translates what the driver raises.
+SQLAlchemy makes the connections; statements go straight to `app.engine.server.driver`.
 """
 
 import asyncio
@@ -219,11 +218,12 @@ class Session:
         Read what the last statement warned about.
 
         Returns:
-            Code and text of each, without deprecations; the server keeps the first 1024, so rows are
+            Code and text of each, without harmless ones; the server keeps the first 1024, so rows are
             proven by what is read back, not by these.
         """
         found = [(int(row[1]), row[2]) for row in await self.texts("SHOW WARNINGS")]
-        return [(code, text) for code, text in found if code not in self.flavor.deprecations]
+        harmless = self.flavor.harmless
+        return [(code, text) for code, text in found if not harmless.match(f"{code} {text}")]
 
     async def texts(self, sql: str) -> list[tuple[str, ...]]:
         """
@@ -302,7 +302,7 @@ class Server:
         self._loading = self._make_engine(loads=True)
 
     def _make_engine(self, *, loads: bool) -> AsyncEngine:
-        # No database is selected on connect: one that is missing gets its own error.
+        # No database is selected: one that is missing gets its own error.
         return create_async_engine(
             self.url.set(database=""),
             poolclass=NullPool,
@@ -317,8 +317,8 @@ class Server:
     @property
     def where(self) -> str:
         """Return host and port or socket, for messages."""
-        socket = self.url.query.get("unix_socket")
-        return str(socket) if socket else f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
+        server = f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
+        return str(self.url.query.get("unix_socket") or server)
 
     @property
     def label(self) -> str:

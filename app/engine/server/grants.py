@@ -33,8 +33,6 @@ _ROUTINE_RIGHTS: Final = ("EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE")
 # The server asks nobody for rights, and does not know any.
 _SKIP_GRANT_TABLES: Final = 1290
 _MERGE_RIGHTS: Final = ("UPDATE", "DELETE")
-# SUPER is not enough for it.
-_SYSTEM_USER: Final = "SYSTEM_USER"
 _RESTORE_RIGHTS: Final = (
     "SELECT",
     "INSERT",
@@ -221,19 +219,8 @@ def missing_for_definers(grants: Grants, definers: Collection[str]) -> list[Miss
 
 
 def missing_for_guarded(grants: Grants, guarded: Mapping[str, str]) -> list[Missing]:
-    """Find out whether objects may be made whose owners need a right of their own, which is the value."""
-    rights = {right for definer, right in guarded.items() if not _are_own(grants, {definer})}
-    return [
-        _missing(grants, right, "*.*")
-        for right in sorted(rights)
-        if not grants.allows(right) and not (right != _SYSTEM_USER and grants.allows("SUPER"))
-    ]
-
-
-def unseen_accounts(grants: Grants) -> list[Missing]:
-    """Name what lets this user see which objects need a further right; a restore does without."""
-    tables = ("`mysql`.`user`", "`mysql`.`global_grants`")
-    return [_missing(grants, "SELECT", table, required=False) for table in tables]
+    """Name the rights that the server wants for objects of some accounts; they are the values."""
+    return [_missing(grants, right, "*.*") for right in sorted(set(guarded.values()))]
 
 
 def missing_for_bodies(grants: Grants, definers: Collection[str]) -> list[Missing]:

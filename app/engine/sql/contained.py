@@ -179,7 +179,7 @@ class _Containment:
         if kind is StatementKind.PLACEHOLDER:
             return self._placeholder(statement)
         if kind is StatementKind.ENABLE_EVENT:
-            return replace(statement, sql=self._enabled(statement))
+            return self._rewritten(statement, self._enabled(statement))
         if kind in MAKES:
             return self._made(statement, MAKES[kind])
         if kind is not StatementKind.DROP or not _DROP.fullmatch(statement.sql):
@@ -223,11 +223,18 @@ class _Containment:
         plain = header.sql
         if is_view:
             plain = with_databases(unqualify(plain, self._source), self._places)
-        if not prepared:
+        return self._rewritten(statement, plain)
+
+    def _rewritten(self, statement: SavedStatement, plain: str) -> SavedStatement:
+        """Put what is executed in the place of a statement, or of the text in its variable."""
+        if statement.sql != _EXECUTE:
             return replace(statement, sql=plain)
+        if not self._variable:
+            _refuse(statement, "nothing was put into its variable")
         assignment = self._statements[self._variable_at]
         text = f"SET @backstay_sql = {quote_text(plain)}"
         self._statements[self._variable_at] = replace(assignment, sql=text)
+        self._variable = ""  # or the next one would change what this one executes
         return statement
 
     def _header(self, statement: SavedStatement, sql: str, kinds: frozenset[ObjectKind]) -> Header:

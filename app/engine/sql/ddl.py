@@ -56,20 +56,6 @@ class StagedTable:
     has_stored: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnTexts:
-    """
-    The texts inside one column's definition, as printed, without quotes.
-
-    Attributes:
-        labels: Of an ENUM or SET; empty for other types.
-        default: Of a plain DEFAULT; empty when there is none.
-    """
-
-    labels: tuple[str, ...] = ()
-    default: str = ""
-
-
 def tokens(sql: str) -> list[str]:
     """Cut a statement into quoted stretches, brackets, commas and the rest; joined they give it back."""
     return _TOKEN.findall(sql)
@@ -101,6 +87,15 @@ def fingerprint(sql: str, database: str) -> str:
     # MariaDB prints characters beyond U+FFFF as question marks in some places.
     narrow = _ASTRAL.sub("?", plain)
     return hashlib.sha256(narrow.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def counter_of(sql: str) -> int:
+    """Return the AUTO_INCREMENT of a CREATE TABLE, 0 when it prints none."""
+    if not _AUTO_INCREMENT.search(sql):
+        return 0
+    texts = (part for part in tokens(sql) if part[0] not in "'\"`")
+    found = [match[0] for part in texts for match in [_AUTO_INCREMENT.search(part)] if match]
+    return int(found[-1].partition("=")[2]) if found else 0
 
 
 def without_counter(sql: str) -> str:
@@ -158,6 +153,11 @@ def without_directories(sql: str) -> str:
     return "".join(kept)
 
 
+def is_text(sql: str) -> bool:
+    """Tell whether a statement holds no bytes that are no UTF-8."""
+    return sql.isascii() or not _ESCAPED_BYTE.search(sql)
+
+
 def without_charsets(sql: str) -> str:
     """
     Drop a column's character set where the collation behind it names it too.
@@ -185,7 +185,7 @@ def utf8_only(sql: str) -> str:
     Returns:
         The same definition, encodable as UTF-8.
     """
-    if sql.isascii() or not _ESCAPED_BYTE.search(sql):
+    if is_text(sql):
         return sql
     return "".join(
         f" X'{_unquoted(part).hex()}'" if part[0] == "'" and _ESCAPED_BYTE.search(part) else part
@@ -275,59 +275,9 @@ def _require_own(items: Sequence[str], tail: str) -> None:
         )
 
 
-def column_texts(sql: str, column: str) -> ColumnTexts:
-    """Find the texts in the definition of one column of a CREATE TABLE."""
-    parts = tokens(column_item(sql, column))
-    labels, default = _places(parts)
-    return ColumnTexts(
-        labels=tuple(parts[place][1:-1] for place in labels),
-        default=parts[default][1:-1] if default else "",
-    )
-
-
-def with_labels(sql: str, column: str, labels: Sequence[str]) -> str:
-    """Replace the labels of an ENUM or SET column, as many as there are."""
-    item = column_item(sql, column)
-    parts = tokens(item)
-    for place, label in zip(_places(parts)[0], labels, strict=True):
-        parts[place] = printed(label)
-    return sql.replace(item, "".join(parts), 1)
-
-
-def with_default(sql: str, column: str, default: str) -> str:
-    """Replace the plain DEFAULT of a column."""
-    item = column_item(sql, column)
-    parts = tokens(item)
-    parts[_places(parts)[1]] = printed(default)
-    return sql.replace(item, "".join(parts), 1)
-
-
 def unquoted_name(part: str) -> str:
     """Return what a quoted name says."""
     return part[1:-1].replace("``", "`")
-
-
-def column_item(sql: str, column: str) -> str:
-    """Return the definition of one column of a CREATE TABLE; empty when there is none."""
-    prefix = f"{quote(column)} "
-    return next((item for item in split_items(sql)[1] if item.startswith(prefix)), "")
-
-
-def _places(parts: Sequence[str]) -> tuple[list[int], int]:
-    """Find the indexes of the label tokens, and of the default token or 0."""
-    labels: list[int] = []
-    if len(parts) > 1 and parts[1] in {" enum", " set"}:
-        end = parts.index(")")
-        labels = [index for index in range(end) if parts[index].startswith("'")]
-    default = next(
-        (
-            index
-            for index, part in enumerate(parts)
-            if part.startswith("'") and parts[index - 1].endswith(" DEFAULT ")
-        ),
-        0,
-    )
-    return labels, default
 
 
 def printed(text: str) -> str:

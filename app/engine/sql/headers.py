@@ -18,10 +18,12 @@ dev.mysql.com/doc/refman/8.4/en/identifiers.html, /comments.html, /create-trigge
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app.domain.backups.manifest import ObjectKind
+from app.engine.sql.ddl import tokens
 from app.engine.sql.quoting import quote
 from app.errors import UnsupportedObjectError
 
@@ -53,6 +55,17 @@ _KINDS: Final = {
     "VIEW": ObjectKind.VIEW,
 }
 _ROUTINES: Final = frozenset({ObjectKind.PROCEDURE, ObjectKind.FUNCTION})
+# Where the head that a server writes ends, and its author's text begins.
+_HEAD_ENDS: Final = {
+    ObjectKind.TRIGGER: re.compile(r"\bFOR EACH ROW\b"),
+    ObjectKind.EVENT: re.compile(
+        r" ON COMPLETION (?:NOT )?PRESERVE (?:ENABLE|DISABLE ON (?:SLAVE|REPLICA)|DISABLE)\b"
+    ),
+    # Characteristics stand on lines of their own, indented.
+    ObjectKind.FUNCTION: re.compile(r"(?=\n(?!    ))"),
+    ObjectKind.PROCEDURE: re.compile(r"(?=\n(?!    ))"),
+}
+_MARKS: Final = ("'", '"', "`")
 _HINT: Final = "Nothing of it is executed. Make the object anew in the usual form, or leave it out."
 
 
@@ -117,6 +130,39 @@ def read_header(sql: str, sql_mode: str = "") -> Header:
     return _Parser(sql, ansi="ANSI_QUOTES" in sql_mode.upper()).create()
 
 
+def split_head(kind: ObjectKind, sql: str) -> tuple[list[str], str]:
+    """
+    Split a CREATE, as SHOW CREATE prints it, before its author's text.
+
+    Returns:
+        The head in tokens, those in quotes by themselves, and the rest; nothing of a head whose end is
+        not known.
+    """
+    parts = tokens(sql)
+    end = _HEAD_ENDS.get(kind)
+    depth = 0
+    for index, part in enumerate(parts):
+        depth += (part == "(") - (part == ")")
+        found = end.search(part) if end and depth == 0 and not is_quoted(part) else None
+        if found is None:
+            continue
+        if kind is ObjectKind.EVENT and part[found.end() :].startswith(" COMMENT"):
+            return parts[: index + 2], "".join(parts[index + 2 :])
+        return [*parts[:index], part[: found.end()]], _joined(
+            part[found.end() :], parts[index + 1 :]
+        )
+    return [], sql
+
+
+def is_quoted(part: str) -> bool:
+    """Tell whether a token is a name or text in quotes."""
+    return part.startswith(_MARKS)
+
+
+def _joined(first: str, others: Sequence[str]) -> str:
+    return "".join((first, *others))
+
+
 class _Parser:
     """Reads one statement from its begin; used once."""
 
@@ -163,6 +209,9 @@ class _Parser:
             elif self._skip("SQL"):
                 self._keyword("SECURITY")
                 self._keyword("DEFINER", "INVOKER")
+            elif self._skip("JSON"):  # a view of MySQL that shows rows as documents
+                self._keyword("RELATIONAL")
+                self._keyword("DUALITY")
             elif self._skip("DEFINER"):
                 self._mark("=")
                 definer = self._account()

@@ -53,7 +53,6 @@ CHECKED_CHARSETS: Final = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 # is cut to 6 digits.
 _LITERALS: Final = (
     (_NUMBERS, "{}", True),
-    (_AS_INTEGER, "{} + 0", True),
     (_BYTES, "CONCAT('X''', HEX({}), '''')", True),
     (_QUOTED | {"double"}, "QUOTE({})", False),
     (_CAST_QUOTED, "QUOTE(CAST({} AS CHAR))", False),
@@ -103,6 +102,8 @@ def literal(column: ColumnEntry, flavor: Flavor, *, parsed: bool = False) -> str
         UnsupportedObjectError: A type that is not in the table.
     """
     name = quote(column.name)
+    if column.data_type in _AS_INTEGER:
+        return _nullable(flavor.member_number.replace("{}", name), column)
     if column.data_type in _TEXTS:
         return _text(name, column)
     if parsed and has_parsed([column], flavor):

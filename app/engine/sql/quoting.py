@@ -1,6 +1,7 @@
 """Names and texts as SQL: pure text, no I/O."""
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from sqlalchemy.dialects import mysql
 
@@ -44,3 +45,9 @@ def same_names(column: str, names: Iterable[str]) -> str:
 def qualified(database: str, name: str) -> str:
     """Quote a name with its database."""
     return f"{quote(database)}.{quote(name)}"
+
+
+def matches(database: str, name: str, pattern: str) -> bool:
+    """Match a name or `database.name` exactly or as a glob."""
+    full = f"{database}.{name}"
+    return pattern in {name, full} or fnmatchcase(name, pattern) or fnmatchcase(full, pattern)

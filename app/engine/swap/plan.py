@@ -8,12 +8,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
-from app.domain.restores.journal import ForeignKey, ObjectSet, SchemaSwap
+from app.domain.restores.journal import ForeignKey, ObjectSet, SchemaSwap, TableMark
+from app.engine.load.inventory import read_fingerprints
 from app.engine.load.objects import drop_object, grants_on, read_live_objects, unwanted_objects
 from app.engine.schema import foreign_keys
-from app.engine.schema.databases import exists, list_tables
+from app.engine.schema.databases import create_database, exists, list_tables
+from app.engine.schema.definers import definers_of, prove_definers
+from app.engine.schema.marks import read_marks
 from app.engine.schema.objects import list_views, read_trigger_tables
-from app.engine.schema.tables import TableRef
+from app.engine.schema.tables import TableRef, list_broken
 from app.engine.server.connection import Session
 from app.engine.swap.rename import all_moves, list_triggers, lock_waits_translated, require_packet
 from app.errors import ConflictError
@@ -69,7 +72,7 @@ def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
     """Draft the swap that brings back what another one took away."""
     present = swap.present
     if not (swap.whole or swap.removed):  # such a swap did not change the database's default
-        present = replace(present, charset="", collation="")
+        present = replace(present, charset="", collation="", comment=None)
     return SwapDraft(
         target=swap.target,
         source=swap.kept,
@@ -182,6 +185,45 @@ async def _with_foreign_keys(session: Session, swaps: Sequence[SchemaSwap]) -> l
         )
         for swap in swaps
     ]
+
+
+async def prove_owners(session: Session, swaps: Sequence[SchemaSwap]) -> None:
+    """
+    Prove that all objects that a swap drops and makes can be made, before it drops any.
+
+    Raises:
+        PermissionDeniedError: Objects of an account cannot be made; nothing was changed.
+    """
+    for swap in swaps:
+        if await exists(session, swap.source):
+            objects = (*swap.wanted.entries, *swap.present.entries)
+            await prove_definers(session, swap.source, definers_of(objects))
+
+
+async def create_databases(session: Session, swaps: Sequence[SchemaSwap]) -> None:
+    """Create the databases that swaps need and that are not there."""
+    for swap in swaps:
+        if swap.created:
+            await create_database(session, swap.target, swap.wanted.charset, swap.wanted.collation)
+        if swap.outgoing and not await exists(session, swap.kept):
+            await create_database(session, swap.kept, "utf8mb4", "utf8mb4_bin")
+
+
+async def with_kept_marks(session: Session, swap: SchemaSwap) -> SchemaSwap:
+    """Note what the kept tables of a swap are known by, in the place of what told where they are."""
+    marks: dict[str, TableMark] = {}
+    if swap.outgoing:
+        marks = await read_marks(session, swap.kept)
+        # MariaDB tells of InnoDB when the definition changed.
+        broken = set(await list_broken(session, swap.kept))  # they have nothing to be known by
+        mute = [
+            table
+            for table in await list_tables(session, swap.kept)
+            if (session.flavor.keeps_dates or table.engine != "InnoDB") and table.name not in broken
+        ]
+        for name, digest in (await read_fingerprints(session, mute)).items():
+            marks[name] = replace(marks[name], definition=digest)
+    return replace(swap, incoming_ids={}, outgoing_ids={}, kept_marks=marks)
 
 
 async def drop_obstacles(session: Session, swap: SchemaSwap) -> None:

@@ -12,13 +12,13 @@ dev.mysql.com/doc/refman/8.4/en/rename-table.html, /atomic-ddl.html.
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from app.domain.restores.journal import SchemaSwap
-from app.engine.schema.databases import list_tables
+from app.domain.restores.journal import SchemaSwap, TableMark
+from app.engine.schema.marks import is_certain, is_one, read_marks
 from app.engine.schema.objects import read_trigger_tables
 from app.engine.server.connection import Session
 from app.engine.server.grants import read_grants
@@ -43,6 +43,8 @@ _LEFT_OVER_HINT: Final = (
 # InnoDB makes its list of transactions anew only so often.
 _POLL_SECONDS: Final = 0.1
 _LOCK_TIMEOUT: Final = 1205
+# Bytes of the statement beside its tables: two qualified names of at most 64 characters each part.
+_OVERHEAD: Final = 1100
 # What a default may ask of a sequence.
 _SEQUENCE_CALLS: Final = ("nextval(", "lastval(", "setval(")
 
@@ -101,26 +103,63 @@ async def list_triggers(session: Session, swap: SchemaSwap) -> set[str]:
 # -- the RENAME -----------------------------------------------------------------------------------
 
 
-async def moves_left(session: Session, swaps: Sequence[SchemaSwap]) -> list[Move]:
+@dataclass(slots=True)
+class Standing:
     """
-    Find out which tables have not changed places yet.
+    Where the tables of swaps are.
+
+    Attributes:
+        left: Moves that have not been made.
+        made: How many have.
+        lost: Labels of tables that are nowhere, or in whose place is another one.
+    """
+
+    left: list[Move] = field(default_factory=list)
+    made: int = 0
+    lost: list[str] = field(default_factory=list)
+
+
+async def find_standing(session: Session, swaps: Sequence[SchemaSwap]) -> Standing:
+    """
+    Find out by the identity of each table whether it has changed places.
+
+    Absence alone shows nothing: a table that is not where it waited may have been dropped. Where no
+    identity was noted, or none can be seen now, names tell.
 
     Returns:
-        All of `all_moves` before the RENAME, none after it; others only where a server without atomic
-        DDL died in the middle.
+        Nothing made before the RENAME, nothing left after it; both only where a server without atomic
+        DDL died in the middle, or a new database came in parts.
     """
-    left: list[Move] = []
+    standing = Standing()
     for swap in swaps:
-        waiting = {table.name for table in await list_tables(session, swap.source)}
-        kept = {table.name for table in await list_tables(session, swap.kept)}
-        come = set(swap.incoming) - waiting
-        left += [
+        waiting, live, kept = [
+            await read_marks(session, name) for name in (swap.source, swap.target, swap.kept)
+        ]
+        come: set[str] = set()
+        for name in swap.incoming:
+            noted = swap.incoming_ids.get(name, "")
+            if _is_there(waiting, name, noted):
+                standing.left.append(Move(swap.source, name, swap.target))
+            elif _is_there(live, name, noted) and (
+                is_certain(noted) or name in kept or name not in swap.outgoing
+            ):
+                come.add(name)
+            else:
+                standing.lost.append(f"{swap.target}.{name}")
+        gone = {
+            name for name in swap.outgoing if _is_there(kept, name, swap.outgoing_ids.get(name, ""))
+        }
+        standing.left[:0] = [  # a name must be free before another table takes it
             Move(swap.target, name, swap.kept)
             for name in swap.outgoing
-            if name not in kept and name not in come
+            if name not in gone and name not in come and name in live
         ]
-        left += [Move(swap.source, name, swap.target) for name in swap.incoming if name in waiting]
-    return left
+        standing.made += len(come) + len(gone)
+    return standing
+
+
+def _is_there(marks: Mapping[str, TableMark], name: str, identity: str) -> bool:
+    return name in marks and is_one(identity, marks[name].identity)
 
 
 def all_moves(swaps: Sequence[SchemaSwap]) -> list[Move]:
@@ -135,9 +174,29 @@ def all_moves(swaps: Sequence[SchemaSwap]) -> list[Move]:
     ]
 
 
-async def rename(session: Session, moves: Sequence[Move], *, at_once: int = 0) -> None:
+def last_to_come(moves: Sequence[Move], sources: Collection[str], at_once: int) -> Move | None:
+    """
+    Find the table among those that come by the last statement whose lock the server takes last.
+
+    Returns:
+        Its move; None when no table comes.
+    """
+    start = (len(moves) - 1) // at_once * at_once if moves and at_once else 0
+    coming = [move for move in moves[start:] if move.database in sources]
+    return max(coming, key=lambda move: (move.database.encode(), move.name.encode()), default=None)
+
+
+async def rename(
+    session: Session, moves: Sequence[Move], *, at_once: int = 0, besides: str = ""
+) -> None:
     """
     Move tables, all in one statement, or so many at once.
+
+    Args:
+        session: Renames.
+        moves: What.
+        at_once: How many at once; 0 = all.
+        besides: What the last statement renames as well, as SQL.
 
     Raises:
         TablesInUseError: Others hold a lock; nothing was moved by that statement.
@@ -146,7 +205,10 @@ async def rename(session: Session, moves: Sequence[Move], *, at_once: int = 0) -
     """
     step = at_once or len(moves) or 1
     for start in range(0, len(moves), step):
-        names = ", ".join(move.sql for move in moves[start : start + step])
+        parts = [move.sql for move in moves[start : start + step]]
+        if besides and start + step >= len(moves):
+            parts.append(besides)
+        names = ", ".join(parts)
         try:
             with lock_waits_translated():  # the server needs some milliseconds for each table
                 await session.query(f"RENAME TABLE {names}", no_timeout=True)
@@ -165,7 +227,7 @@ async def require_packet(session: Session, moves: Sequence[Move]) -> None:
     """
     size = sum(len(move.sql.encode()) + 2 for move in moves)
     packet = int(await session.scalar("SELECT @@GLOBAL.max_allowed_packet"))
-    if size + 100 > packet:
+    if size + _OVERHEAD > packet:
         raise IncompatibleServerError(
             f"the RENAME of {len(moves)} tables takes {size} bytes, max_allowed_packet is {packet}",
             hint=f"SET GLOBAL max_allowed_packet = {2 * size}; as an administrator, then again.",

@@ -38,8 +38,8 @@ from app.engine.schema.tables import TableRef, read_refs, read_tables
 from app.engine.server.connection import Server, Session
 from app.engine.server.description import read_server
 from app.engine.server.grants import missing_for_backup, read_grants, require
-from app.engine.sql.patterns import matches
 from app.engine.sql.preludes import header
+from app.engine.sql.quoting import matches
 from app.errors import (
     BackupNotFoundError,
     IntegrityError,

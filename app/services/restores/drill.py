@@ -17,6 +17,7 @@ from app.engine.load.objects import apply_together
 from app.engine.server.connection import Server, Session
 from app.engine.server.grants import may_skip_log, read_grants
 from app.errors import AppError
+from app.services.restores.guard import require_same, waiting_tables
 from app.services.restores.preflight import Preflight
 from app.services.restores.restore import Restorer, RestoreState
 from app.services.restores.swap import Swaps
@@ -99,6 +100,8 @@ class Drills:
                     for key in load.deferred
                 ]
                 await self._make_objects(held, state)
+                for waiting in waiting_tables(load, plan.loads):
+                    await require_same(held, waiting)
             finally:
                 await held.close()
                 await shielded(self._swaps.recover(plan.restore_id, forward=False))

@@ -24,7 +24,7 @@ from app.engine.schema.routine_grants import hides_grants
 from app.engine.schema.tables import Table, has_rows, read_refs, read_tables
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
-from app.engine.sql.patterns import matches
+from app.engine.sql.quoting import matches
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
 from app.storage.journals import new_restore_id
 
@@ -121,7 +121,7 @@ def _check_options(manifest: Manifest, request: RestoreRequest) -> None:
             f"no database can be named {name[:80]!r}",
             hint=f"Names have at most {MOST_NAME_CHARACTERS} characters and do not end in a space.",
         )
-    if name.lower() in SYSTEM_SCHEMAS or SCRATCH.search(name):
+    if name in SYSTEM_SCHEMAS or name.lower() in VIRTUAL_SCHEMAS or SCRATCH.search(name):
         raise InvalidRequestError(
             f"{name!r} is a name of the server, or one that restores give to their own databases",
             hint="Choose another name.",
@@ -185,10 +185,13 @@ async def wanted_objects(session: Session, reader: ArchiveReader, load: Database
     if load.definitions:  # only rows are restored
         names = [table.name for table in load.entry.tables]
         live = await read_live_objects(session, load.target, names)
-        return replace(live, charset="", collation="")
+        return replace(live, charset="", collation="", comment=None)
     found = await read_archived_objects(reader, reader.manifest, load)
     if load.whole or not await exists(session, load.target):
-        return replace(found, charset=load.entry.charset, collation=load.entry.collation)
+        comment = load.entry.comment if "database comments" in reader.manifest.covers else None
+        return replace(
+            found, charset=load.entry.charset, collation=load.entry.collation, comment=comment
+        )
     return found
 
 
@@ -223,6 +226,7 @@ async def keep_definitions(session: Session, load: DatabaseLoad) -> tuple[Databa
                 entry,
                 engine=here.engine,
                 definition_sha256=digest,
+                counter=0,  # it keeps the one it has
                 # A stored column that is another one here is computed by what it is now.
                 columns=tuple(
                     replace(column, stored=column.stored and column in here.columns)

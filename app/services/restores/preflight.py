@@ -32,7 +32,6 @@ from app.engine.server.grants import (
     missing_to_skip_log,
     read_grants,
     require,
-    unseen_accounts,
 )
 from app.engine.swap.plan import refuse_clashes
 from app.engine.swap.rename import is_read_only
@@ -318,11 +317,11 @@ async def _missing_for_owners(
         tables = None if load.whole else {table.name for table in load.entry.tables}
         definers |= await read_definers(session, load.target, tables)
     missing = missing_for_definers(grants, definers)
-    try:
-        guarded = await list_guarded(session, definers)
-    except PermissionDeniedError:  # a restore tries each before it loads anything
-        return [*missing, *unseen_accounts(grants)]
-    return [*missing, *missing_for_guarded(grants, guarded)]
+    # Where no schema can be made nothing can be asked, and that is refused as well.
+    for load in loads[:1]:
+        guarded = await list_guarded(session, load.staging, definers)
+        missing += missing_for_guarded(grants, guarded)
+    return missing
 
 
 async def _taken(

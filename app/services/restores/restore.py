@@ -30,14 +30,15 @@ from app.engine.schema.databases import create_database, is_empty, kept_name, li
 from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.schema.tables import TableRef, list_broken
 from app.engine.server.connection import Server, Session
-from app.engine.swap.plan import SwapDraft, plan_swaps
+from app.engine.swap.plan import SwapDraft, plan_swaps, prove_owners
 from app.engine.swap.rename import await_snapshots
 from app.errors import AppError, PermissionDeniedError, StalledError, TargetNotEmptyError
 from app.services.backups.service import BackupService
 from app.services.restores.connections import load_sessions
+from app.services.restores.guard import RestoreGuard
 from app.services.restores.plan import wanted_objects
 from app.services.restores.preflight import Preflight
-from app.services.restores.swap import SwapReport, Swaps, prove_owners
+from app.services.restores.swap import SwapReport, Swaps
 
 
 _log: Final = logging.getLogger(__name__)
@@ -179,7 +180,13 @@ class Restorer:
         await self._count_orphans(state, journal.swaps)
         state.progress.enter(Phase.SWAP)
         await self._await_snapshots(session, state)
-        journal, report = await self._swaps.swap(session, journal)
+        guard = RestoreGuard(
+            state.plan.manifest,
+            state.plan.loads,
+            load,
+            proves_rows=state.plan.request.verify_after,
+        )
+        journal, report = await self._swaps.swap(session, journal, guard)
         if state.plan.request.verify_after:
             await self._prove_in_place(session, state, load)
         if state.plan.request.accounts:
@@ -223,7 +230,10 @@ class Restorer:
                         for table in database.entry.tables
                         if (database.entry.name, table.name) not in load.left_out
                     } - load.unfinished
-                    state.warnings += await prove_definitions(sessions, manifest, database, names)
+                    found = load.settled[database.place].definitions
+                    state.warnings += await prove_definitions(
+                        sessions, manifest, database, names, found=found
+                    )
         return load
 
     async def _plan_swaps(

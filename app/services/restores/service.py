@@ -20,6 +20,7 @@ from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.rows.proof import prove_tables
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Server
+from app.engine.swap.plan import prove_owners
 from app.errors import RestoreNotFoundError, UndoExpiredError
 from app.services.backups.service import BackupService
 from app.services.restores.connections import load_sessions
@@ -29,7 +30,8 @@ from app.services.restores.dry_run import DryRuns
 from app.services.restores.plan import plan_drill, plan_loads, plan_restore
 from app.services.restores.preflight import Preflight
 from app.services.restores.restore import Restorer, RestoreState, point_to_repair
-from app.services.restores.swap import SwapReport, Swaps, prove_owners
+from app.services.restores.swap import SwapReport, Swaps
+from app.services.restores.undo_guard import UndoGuard
 from app.storage.journals import Journals
 
 
@@ -187,6 +189,7 @@ class RecoveryService:
         Raises:
             RestoreNotFoundError: No such restore.
             UndoExpiredError: The old tables are not kept any more; the hint names the recovery point.
+            StagingChangedError: Others changed them meanwhile; nothing was changed.
             TablesInUseError: Others did not let go of the tables; nothing was changed.
             PermissionDeniedError: An object that it takes away or brings back cannot be made.
         """
@@ -202,8 +205,9 @@ class RecoveryService:
             await prove_owners(session, undo.swaps)
             progress.name(backup_id=undo.backup_id, restore_id=undo.restore_id)
             progress.enter(Phase.SWAP)
+            guard = await UndoGuard.of(self._server, session, journal)
             try:
-                undo, report = await swaps.swap(session, undo)
+                undo, report = await swaps.swap(session, undo, guard)
                 minutes = self._undo_minutes
                 # Half completed, it could neither be finished nor undone.
                 undo = await shielded(swaps.complete(session, undo, minutes=minutes))
@@ -213,6 +217,8 @@ class RecoveryService:
                 if repair.outcome in {"failed", "running"}:
                     point_to_repair(exc)
                 raise
+            finally:
+                await guard.close()
         return replace(
             _result(undo, report, round(self._clock.monotonic() - began, 3)),
             binary_log=binary_log if journal.logged else _SKIP,

@@ -2,19 +2,18 @@
 Swaps: the moment in which a restore touches live data, and what a crash in it leaves behind.
 
 1. Journal: swapping. From here on triggers may be missing.
-2. A try: fence, drop the triggers of old tables (RENAME refuses them), one RENAME. When others hold
-   locks for too long, everything is put back and the next try comes after a pause.
+2. A try: fence, drop the triggers of old tables (RENAME refuses them), one RENAME, and the proof of what
+   came (`app.services.restores.guard`). When others hold locks for too long, everything is put back and
+   the next try comes after a pause.
 3. Journal: finishing. The tables have changed places.
-4. Sequence defaults, triggers, routines, views, events, foreign keys; then the fence comes down.
-5. Journal: done. The old tables are kept.
+4. Sequence defaults, triggers, routines, views, events, foreign keys; then the fence comes down. Journal: done.
 
-A crash before the RENAME is put back, one after it is finished or reversed; which of the two it was,
-the server knows. Everything before and after the RENAME may be run again.
+A crash before the RENAME is put back, one after it finished or reversed: each table is looked for by the
+identity that was written down before.
 
-Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so
-their rows miss the triggers of that moment; and views, routines and events change one by one. A
-transaction that opened its snapshot while tables were loaded, and is still open seconds later, sees
-them half loaded if it first reads them after the swap; the restore waits for such, then warns.
+Not guaranteed: without the right to set read_only nothing keeps writers away between 2 and 4, so their
+rows miss the triggers of that moment; views, routines and events change one by one. Who opened a
+snapshot while tables were loaded, and first reads them later, sees them half loaded: it is waited for.
 """
 
 import asyncio
@@ -27,36 +26,39 @@ from typing import Final
 
 from app.concurrency import shielded
 from app.domain.ports import Clock
-from app.domain.restores.journal import Journal, RestoreKind, RestorePhase, SchemaSwap
+from app.domain.restores.journal import Journal, RestoreKind, RestorePhase
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.objects import apply_objects, apply_together
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import (
-    create_database,
     drop_database,
     drop_if_empty,
-    exists,
     kept_name,
     list_tables,
 )
-from app.engine.schema.definers import definers_of, prove_definers
+from app.engine.schema.marks import with_identities
+from app.engine.server.clock import ServerClock
 from app.engine.server.connection import Server, Session
 from app.engine.server.heartbeat import awake
-from app.engine.swap.plan import drop_obstacles, plan_swaps, reversed_draft
+from app.engine.swap import plan
+from app.engine.swap.gate import drop_gates
 from app.engine.swap.rename import (
     LOCK_SECONDS,
+    Move,
+    Standing,
     all_moves,
+    find_standing,
     is_read_only,
     lock_waits_translated,
     lower_fence,
     may_fence,
-    moves_left,
     raise_fence,
     rename,
     repoint_defaults,
     take_locks,
 )
 from app.errors import TablesInUseError, UndoExpiredError
+from app.services.restores.guard import Guard, rename_guarded
 from app.storage.journals import Journals, new_restore_id
 
 
@@ -83,19 +85,6 @@ class SwapReport:
     fence: str = "not needed"
     tries: int = 0
     warnings: list[str] = field(default_factory=list)
-
-
-async def prove_owners(session: Session, swaps: Sequence[SchemaSwap]) -> None:
-    """
-    Prove that all objects that a swap drops and makes can be made, before it drops any.
-
-    Raises:
-        PermissionDeniedError: Objects of an account cannot be made; nothing was changed.
-    """
-    for swap in swaps:
-        if await exists(session, swap.source):
-            objects = (*swap.wanted.entries, *swap.present.entries)
-            await prove_definers(session, swap.source, definers_of(objects))
 
 
 class Swaps:
@@ -144,69 +133,79 @@ class Swaps:
 
     # -- forward ----------------------------------------------------------------------------------
 
-    async def swap(self, session: Session, journal: Journal) -> tuple[Journal, SwapReport]:
+    async def swap(
+        self, session: Session, journal: Journal, guard: Guard | None = None
+    ) -> tuple[Journal, SwapReport]:
         """
         Let tables change places, and put everything around them right.
 
         Args:
             session: Holds the locks; waits for tables only shortly.
             journal: With complete plans.
+            guard: Knows what was proven; None = nothing was.
 
         Returns:
             The journal, finishing; and what was done.
 
         Raises:
             TablesInUseError: Others did not let go of the tables; everything is as it was.
+            StagingChangedError: What waited, or what came, is not what was proven; ask `recover`.
             DatabaseError: Ask `recover` to put things right.
         """
-        journal = await self.record(replace(journal, phase=RestorePhase.SWAPPING))
+        known = tuple([await with_identities(session, swap) for swap in journal.swaps])
+        journal = await self.record(replace(journal, phase=RestorePhase.SWAPPING, swaps=known))
         report = SwapReport()
-        await self._create_databases(session, journal)
+        await plan.create_databases(session, journal.swaps)
         for pause in (*_PAUSES, 0.0):
             report.tries += 1
-            journal = await self._plan_fence(session, journal, report)
+            journal = await self._plan_fence(session, journal, report, guard)
             try:
-                await self._try(session, journal)
+                await self._try(session, journal, report, guard)
                 break
             except TablesInUseError:
                 journal = await self._put_back(session, journal)
                 if not pause:
                     raise
             await asyncio.sleep(pause)
-        journal = await self.record(replace(journal, phase=RestorePhase.FINISHING))
-        journal = await self.finish(session, journal, report)
+        at = int((await ServerClock.read(session)).seconds)
+        journal = replace(journal, phase=RestorePhase.FINISHING, renamed_at=at)
+        journal = await self.finish(session, await self.record(journal), report)
         return journal, report
 
-    async def _create_databases(self, session: Session, journal: Journal) -> None:
-        for swap in journal.swaps:
-            charset, collation = swap.wanted.charset, swap.wanted.collation
-            if swap.created:
-                await create_database(session, swap.target, charset, collation)
-            if swap.outgoing and not await exists(session, swap.kept):
-                await create_database(session, swap.kept, "utf8mb4", "utf8mb4_bin")
-
-    async def _plan_fence(self, session: Session, journal: Journal, report: SwapReport) -> Journal:
+    async def _plan_fence(
+        self, session: Session, journal: Journal, report: SwapReport, guard: Guard | None
+    ) -> Journal:
         """Record that the server will be made read-only, where that is needed and allowed."""
-        if not any(swap.needs_fence for swap in journal.swaps) or journal.fenced:
+        needed = any(swap.needs_fence for swap in journal.swaps)
+        if journal.fenced or not (needed or (guard is not None and guard.wants_fence)):
             return journal
         report.fence = "read_only"
         if await is_read_only(session):  # by somebody else, who will also undo it
             return journal
         if await may_fence(session):
             return await self.record(replace(journal, fenced=True))
-        report.fence = "none"
+        report.fence = "none" if needed else "not needed"
         return journal
 
-    async def _try(self, session: Session, journal: Journal) -> None:
-        """Do the RENAME, or raise with nothing renamed."""
+    async def _try(
+        self, session: Session, journal: Journal, report: SwapReport, guard: Guard | None
+    ) -> None:
+        """Do the RENAME and prove it, or raise with nothing renamed or with a proof that failed."""
         if journal.fenced:
             await raise_fence(session)
         for swap in journal.swaps:
-            await drop_obstacles(session, swap)
+            await plan.drop_obstacles(session, swap)
+        moves, at_once = all_moves(journal.swaps), 0
         # Where there was no database nobody looks, and the server takes longer for many at once.
-        is_new = all(swap.created for swap in journal.swaps)
-        left = await moves_left(session, journal.swaps)
-        await rename(session, left, at_once=_BATCH if is_new else len(left))
+        if all(swap.created for swap in journal.swaps):
+            at_once = _BATCH
+            if report.tries > 1:
+                moves = (await find_standing(session, journal.swaps)).left
+        if guard is None:
+            await rename(session, moves, at_once=at_once)
+        else:
+            noted = await rename_guarded(self._server, session, moves, guard, at_once=at_once)
+            report.warnings += noted
 
     async def finish(self, session: Session, journal: Journal, report: SwapReport) -> Journal:
         """
@@ -260,8 +259,10 @@ class Swaps:
             for swap in other.swaps:
                 await drop_if_empty(session, swap.source)
             await self.record(replace(other, phase=RestorePhase.FORGOTTEN, swaps=()))
+        swaps = tuple([await plan.with_kept_marks(session, swap) for swap in journal.swaps])
         until = self._clock.now() + timedelta(minutes=minutes)
-        journal = await self.record(replace(journal, phase=RestorePhase.DONE, keep_until=until))
+        journal = replace(journal, phase=RestorePhase.DONE, keep_until=until, swaps=swaps)
+        await self.record(journal)
         if minutes <= 0:
             await self.expire(session, journal)
             return replace(journal, keep_until=None)
@@ -292,7 +293,7 @@ class Swaps:
         """
         restore_id = new_restore_id()
         drafts = [
-            reversed_draft(swap, kept_name(swap.target, restore_id)) for swap in journal.swaps
+            plan.reversed_draft(swap, kept_name(swap.target, restore_id)) for swap in journal.swaps
         ]
         for swap in journal.swaps:
             there = {table.name for table in await list_tables(session, swap.kept)}
@@ -306,7 +307,7 @@ class Swaps:
             server=journal.server,
             began_at=self._clock.now(),
             phase=RestorePhase.SWAPPING,
-            swaps=await plan_swaps(session, drafts),
+            swaps=await plan.plan_swaps(session, drafts),
             logged=journal.logged,
             recovery_point=journal.recovery_point,
             undoes=journal.restore_id,
@@ -328,23 +329,27 @@ class Swaps:
             AlreadyRunningError: It was not interrupted, it is still at work.
             DatabaseError: The server fails; the journal stays for the next time.
         """
-        found = await self.find(restore_id)
-        if found is None:
+        begun = await self.find(restore_id)
+        if begun is None:
             return RestorePhase.LOADING
-        seconds = _LOCK_WAIT_SECONDS.get(found.phase, _MOST_LOCK_WAIT_SECONDS)
-        async with self.locked(found.targets, seconds=seconds, logged=found.logged) as session:
+        seconds = _LOCK_WAIT_SECONDS.get(begun.phase, _MOST_LOCK_WAIT_SECONDS)
+        async with self.locked(begun.targets, seconds=seconds, logged=begun.logged) as session:
             journal = await self.find(restore_id)  # whoever held the locks may have gone on
             if journal is None or journal.phase.is_over:
                 return RestorePhase.DONE
-            left = await moves_left(session, journal.swaps)
-            is_before = journal.phase is RestorePhase.LOADING or left == all_moves(journal.swaps)
-            if journal.phase is not RestorePhase.FINISHING and is_before:
+            standing = Standing()
+            if journal.phase is not RestorePhase.LOADING:
+                await drop_gates(session, journal.swaps)
+                standing = await find_standing(session, journal.swaps)
+            is_proven = journal.phase is RestorePhase.FINISHING
+            if not (standing.made or is_proven):
                 await self.discard(session, journal)
                 return RestorePhase.LOADING
-            if not forward:
-                await self._reverse(session, journal)
+            # What was proven is the application's, which may have changed it.
+            if not forward or (standing.lost and not is_proven):
+                await self._reverse(session, journal, standing.left)
                 return RestorePhase.LOADING
-            await rename(session, left)
+            await rename(session, standing.left)
             journal = await self.record(replace(journal, phase=RestorePhase.FINISHING))
             await self.finish(session, journal, SwapReport())
             return RestorePhase.FINISHING
@@ -364,9 +369,9 @@ class Swaps:
                 await drop_database(session, swap.source)
         await asyncio.to_thread(self._journals.remove, journal.restore_id)
 
-    async def _reverse(self, session: Session, journal: Journal) -> None:
+    async def _reverse(self, session: Session, journal: Journal, left: Sequence[Move]) -> None:
         """Swap back a restore whose RENAME has happened; only what it had loaded is dropped."""
-        await rename(session, await moves_left(session, journal.swaps))
+        await rename(session, left)
         undo = await self.plan_undo(session, journal)
         is_undo = journal.kind is RestoreKind.UNDO
         if is_undo:  # what it has brought goes back to where it was kept

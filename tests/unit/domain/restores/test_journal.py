@@ -17,6 +17,7 @@ from app.domain.restores.journal import (
     RestorePhase,
     SavedStatement,
     SchemaSwap,
+    TableMark,
     decode_journal,
     encode_journal,
 )
@@ -38,6 +39,10 @@ SETS = st.builds(ObjectSet, TEXTS, OBJECTS, STATEMENTS, OBJECTS, TEXTS, TEXTS, T
 KEYS = st.lists(st.builds(ForeignKey, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS), max_size=2).map(
     tuple
 )
+IDENTITIES = st.dictionaries(TEXTS, TEXTS, max_size=2)
+MARKS = st.dictionaries(
+    TEXTS, st.builds(TableMark, TEXTS, TEXTS, st.integers(min_value=0), TEXTS), max_size=2
+)
 SWAPS = st.builds(
     SchemaSwap,
     target=TEXTS,
@@ -52,6 +57,9 @@ SWAPS = st.builds(
     whole=st.booleans(),
     created=st.booleans(),
     removed=st.booleans(),
+    incoming_ids=IDENTITIES,
+    outgoing_ids=IDENTITIES,
+    kept_marks=MARKS,
 )
 INSTANTS = st.datetimes(timezones=st.just(UTC))
 JOURNALS = st.builds(
@@ -155,3 +163,25 @@ def test_no_statement_of_a_user_is_in_the_message():
         decode_journal(data, source="x")
 
     assert "s3cret" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_journal_of_an_older_version_knows_no_identities():
+    """It is read, and names tell where its tables are."""
+    journal = Journal(
+        RestoreId("restore_0123456789ab"),
+        RestoreKind.RESTORE,
+        BackupId("backup_0123456789abc"),
+        "localhost:3306",
+        NOON,
+        RestorePhase.SWAPPING,
+        (SchemaSwap("shop", "new", "old", ("a",), ("a",), incoming_ids={"a": "7"}),),
+        renamed_at=5,
+    )
+    old = json.loads(encode_journal(journal))
+    del old["renamed_at"]
+    for name in ("incoming_ids", "outgoing_ids", "kept_marks"):
+        del old["swaps"][0][name]
+
+    read = decode_journal(json.dumps(old).encode(), source="journal")
+
+    assert (read.renamed_at, read.swaps[0].incoming_ids, read.swaps[0].kept_marks) == (0, {}, {})

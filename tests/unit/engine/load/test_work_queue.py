@@ -1,11 +1,13 @@
 """Who works on which table while a backup is loaded."""
 
 import asyncio
+import time
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from app.concurrency import together
 from app.engine.load.work_queue import TableSteps, Unit, WorkQueue
+from app.engine.server.clock import ServerClock
 from app.engine.server.connection import Session
 
 
@@ -26,12 +28,14 @@ class Diary:
         self.together[name] -= 1
         self.lines.append((str(session), name))
 
-    def table(self, table: str, units: int, *, single_file: bool = False) -> TableSteps:
+    def table(
+        self, table: str, units: int, *, single_file: bool = False, **options: Any
+    ) -> TableSteps:
         """Make a table of rows and a proof."""
         load = [partial(self.work, f"{table} rows") for _ in range(units)]
         prove = [partial(self.work, f"{table} proof") for _ in range(units)]
         finished = partial(self.lines.append, ("", f"{table} finished"))
-        return TableSteps([load, [], prove], finished, single_file)
+        return TableSteps([load, [], prove], finished, single_file, **options)
 
 
 async def run(tables, connections=2):
@@ -90,3 +94,55 @@ async def test_tables_that_are_over_are_not_looked_at_again():
     await run([Counted(table.steps, table.finished) for table in all_tables])
 
     assert len(looks) < 20 * tables
+
+
+def clock(*, left: float) -> ServerClock:
+    """Make a server's clock whose second is over in some seconds."""
+    now = time.monotonic()
+    return ServerClock(1000 - left, now, now)
+
+
+async def test_a_proof_begins_in_a_later_second_than_the_last_row_when_there_is_other_work():
+    """A table rests after its rows while others are loaded."""
+    diary = Diary()
+    tables = [diary.table("a", 1, clock=clock(left=60)), diary.table("b", 3)]
+
+    await run(tables, connections=1)
+
+    names = [name for _, name in diary.lines if name]
+    assert names[:2] == ["a rows", "b rows"]
+    assert names.index("a proof") > names.index("b finished")
+
+
+async def test_a_small_table_does_not_hold_up_the_end():
+    """Nobody waits for the second to be over when nothing else is left to do."""
+    diary = Diary()
+    began = time.monotonic()
+
+    await run([diary.table("a", 1, clock=clock(left=60))])
+
+    assert [name for _, name in diary.lines] == ["a rows", "a proof", "a finished"]
+    assert time.monotonic() - began < 5
+
+
+async def test_a_large_table_rests_in_any_case():
+    """To prove it twice takes longer than to wait."""
+    diary = Diary()
+    began = time.monotonic()
+
+    await run([diary.table("a", 2, clock=clock(left=0.3), is_large=True)])
+
+    assert diary.lines[-1][1] == "a finished"
+    assert time.monotonic() - began >= 0.3
+
+
+async def test_a_table_without_a_proof_does_not_rest():
+    """There is nothing to wait for."""
+    finished: list[str] = []
+    diary = Diary()
+    rows = [partial(diary.work, "a rows")]
+    steps = TableSteps([rows, [], []], partial(finished.append, "a"), clock=clock(left=60))
+
+    await run([steps])
+
+    assert finished == ["a"]

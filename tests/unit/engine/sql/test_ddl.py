@@ -205,17 +205,6 @@ def test_events_are_disabled_for_the_load(status, was_enabled):
     assert changed == (sql.replace("PRESERVE ENABLE COMMENT", "PRESERVE DISABLE COMMENT"))
 
 
-def test_column_texts_are_found_and_replaced():
-    """Labels and defaults of one column are found whatever they hold, and replaced in place."""
-    assert ddl.column_texts(TABLE, "e") == ddl.ColumnTexts(("a", "it''s", ")"), "a")
-    assert ddl.column_texts(TABLE, "c") == ddl.ColumnTexts()
-    assert ddl.column_texts(TABLE, "none") == ddl.ColumnTexts()
-
-    changed = ddl.with_labels(TABLE, "e", ["x", "it's", "\\\n"])
-    assert "enum('x','it''s','\\\\\\n') NOT NULL DEFAULT 'a'" in changed
-    assert "DEFAULT 'é'" in ddl.with_default(TABLE, "e", "é")
-
-
 # Names that a search for words, brackets, commas, dots or quotes would fall for.
 NASTY = (
     "plain",

@@ -92,6 +92,7 @@ def test_every_kind_loses_its_schema(schema, name, definer):
             f"CREATE ALGORITHM=MERGE {definer}SQL SECURITY INVOKER VIEW {chain} AS SELECT 1",
             ObjectKind.VIEW,
         ),
+        (f"CREATE {definer}JSON RELATIONAL DUALITY VIEW {chain} AS SELECT 1", ObjectKind.VIEW),
     ):
         made = read_header(text)
         assert (made.kind, made.name) == (kind, name)

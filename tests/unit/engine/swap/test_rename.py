@@ -14,7 +14,7 @@ from app.engine.schema.databases import (
 )
 from app.engine.server.grants import Grants
 from app.engine.sql.quoting import quote
-from app.engine.swap.rename import Move, all_moves
+from app.engine.swap.rename import Move, all_moves, last_to_come
 from app.storage.journals import new_restore_id
 
 
@@ -121,3 +121,13 @@ def test_old_tables_leave_before_new_ones_come():
     assert moves[0].sql == "`shop`.`a` TO `old`.`a`"
     assert moves[-1].sql == "`new2`.`x` TO `oth``er`.`x`"
     assert all_moves([]) == []
+
+
+def test_the_last_lock_is_that_of_the_last_name_that_comes():
+    """By the bytes of the names, among those of the last statement; what goes does not count."""
+    moves = [Move("shop", "z", "old"), Move("new", "é", "shop"), Move("new", "z", "shop")]
+
+    assert last_to_come(moves, {"new"}, 0) == moves[1]
+    assert last_to_come(moves, {"new"}, 1) == moves[2]
+    assert last_to_come(moves[:1], {"new"}, 0) is None
+    assert last_to_come([], {"new"}, 0) is None

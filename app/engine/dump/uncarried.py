@@ -39,6 +39,13 @@ _OF_DATABASES: Final = (
     ),
     (
         (
+            "SELECT CONCAT(SCHEMA_NAME, '.', TABLE_NAME, '.', COLUMN_NAME)"
+            " FROM information_schema.COLUMN_STATISTICS WHERE SCHEMA_NAME IN ({})"
+        ),
+        "histograms (ANALYZE TABLE ... UPDATE HISTOGRAM)",
+    ),
+    (
+        (
             "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"
             " WHERE DEFAULT_ENCRYPTION = 'YES' AND SCHEMA_NAME IN ({})"
         ),
