@@ -59,19 +59,19 @@ async def prove_definitions(
         return []
     database = load.target if live else load.place
     entries = {entry.name: entry for entry in load.entry.tables}
-    wanted = {("table", entry.name): entry.definition_sha256 for entry in load.entry.tables}
-    if not live:
-        wanted |= _wanted_positions(manifest, load)
-    wanted = {key: definition for key, definition in wanted.items() if key[1] in names}
+    wanted = _wanted_tables(load, names, {} if live else _wanted_positions(manifest, load))
     there: _Inventory = {}
     late: list[str] = []
 
     async def read(session: Session, ref: TableRef) -> None:
         table = Table(database, replace(entries[ref.name], sequence=ref.engine == "SEQUENCE"))
-        printed = await show_create(session, table)
+        printed, key = await show_create(session, table), ("table", table.name)
+        there[key] = _fingerprint(printed, database, wanted[key])
         if ddl.counter_of(printed) < table.entry.counter:
             late.append(table.name)
-        there.update(await _digests_of(session, table, printed, wanted))
+        if table.entry.sequence:
+            key = "position of sequence", table.name
+            there[key] = await _position(session, table, wanted.get(key, ""))
 
     refs = await list_tables(sessions[0], database)
     await share([ref for ref in refs if ("table", ref.name) in wanted], sessions, read)
@@ -81,19 +81,21 @@ async def prove_definitions(
     return await _compare(sessions[0], manifest, load, wanted, there)
 
 
-async def _digests_of(
-    session: Session, table: Table, printed: str, wanted: _Inventory
-) -> _Inventory:
-    """Digest a table or sequence as what is wanted was digested, which may be by an earlier version."""
-    there = {("table", table.name): ddl.table_fingerprint(printed, table.database)}
-    literal = ddl.fingerprint(printed, table.database)
-    if literal == wanted["table", table.name]:
-        there["table", table.name] = literal
-    if table.entry.sequence:
-        key = "position of sequence", table.name
-        digests = await sequence_digests(session, table)
-        there[key] = wanted[key] if wanted.get(key) in digests else min(digests)
-    return there
+def _wanted_tables(load: DatabaseLoad, names: Collection[str], positions: _Inventory) -> _Inventory:
+    tables = {("table", entry.name): entry.definition_sha256 for entry in load.entry.tables}
+    return {key: digest for key, digest in (tables | positions).items() if key[1] in names}
+
+
+async def _position(session: Session, table: Table, wanted: str) -> str:
+    """Digest where a sequence stands as the backup does, in whichever form that says it."""
+    forms = await sequence_digests(session, table)
+    return wanted if wanted in forms else min(forms)
+
+
+def _fingerprint(printed: str, database: str, wanted: str) -> str:
+    """Digest a definition as the backup does; earlier versions digested remarks of the server too."""
+    literal = ddl.fingerprint(printed, database)
+    return literal if literal == wanted else ddl.table_fingerprint(printed, database)
 
 
 def _refuse_late(load: DatabaseLoad, tables: Collection[str]) -> None:

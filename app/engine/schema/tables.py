@@ -227,6 +227,12 @@ async def _list(session: Session, scope: str, columns: str) -> list[tuple[str, .
     )
 
 
+async def list_broken(session: Session, database: str) -> list[str]:
+    """Name the tables of a database that the server itself cannot open."""
+    listing, _ = await _read_listing(session, _scope([database]))
+    return [row[1] for row in listing if not row[3]]
+
+
 async def show_create(session: Session, table: Table) -> str:
     """Return the definition of a table or sequence as the server prints it."""
     return await show_definition(session, table.ref, sequence=table.entry.sequence)

@@ -16,7 +16,7 @@ from app.engine.schema.databases import create_database, exists, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.schema.marks import read_marks
 from app.engine.schema.objects import list_views, read_trigger_tables
-from app.engine.schema.tables import TableRef
+from app.engine.schema.tables import TableRef, list_broken
 from app.engine.server.connection import Session
 from app.engine.swap.rename import all_moves, list_triggers, lock_waits_translated, require_packet
 from app.errors import ConflictError
@@ -215,10 +215,11 @@ async def with_kept_marks(session: Session, swap: SchemaSwap) -> SchemaSwap:
     if swap.outgoing:
         marks = await read_marks(session, swap.kept)
         # MariaDB tells of InnoDB when the definition changed.
+        broken = set(await list_broken(session, swap.kept))  # they have nothing to be known by
         mute = [
             table
             for table in await list_tables(session, swap.kept)
-            if session.flavor.keeps_dates or table.engine != "InnoDB"
+            if (session.flavor.keeps_dates or table.engine != "InnoDB") and table.name not in broken
         ]
         for name, digest in (await read_fingerprints(session, mute)).items():
             marks[name] = replace(marks[name], definition=digest)

@@ -34,6 +34,12 @@ from app.errors import (
 # How long one try may make new statements of others wait behind it: the wait for a table's lock queues
 # them up.
 LOCK_SECONDS: Final = 3
+# In the server's words for a file that bars the way.
+_LEFT_OVER: Final = "Tablespace already exists"
+_LEFT_OVER_HINT: Final = (
+    "An .ibd file of that name, of a table that is gone, lies in the live database's directory on the"
+    " server: move it away, then restore again. The live data is as it was."
+)
 # InnoDB makes its list of transactions anew only so often.
 _POLL_SECONDS: Final = 0.1
 _LOCK_TIMEOUT: Final = 1205
@@ -203,8 +209,13 @@ async def rename(
         if besides and start + step >= len(moves):
             parts.append(besides)
         names = ", ".join(parts)
-        with lock_waits_translated():  # the server needs some milliseconds for each table
-            await session.query(f"RENAME TABLE {names}", no_timeout=True)
+        try:
+            with lock_waits_translated():  # the server needs some milliseconds for each table
+                await session.query(f"RENAME TABLE {names}", no_timeout=True)
+        except StatementError as exc:
+            if _LEFT_OVER not in str(exc):
+                raise
+            raise StatementError(str(exc), errno=exc.errno, hint=_LEFT_OVER_HINT) from exc
 
 
 async def require_packet(session: Session, moves: Sequence[Move]) -> None:

@@ -1,7 +1,7 @@
 """Dry runs: what a restore would do and be refused for, read from the live databases."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Final, TypeVar
 
 from app.archive.catalogue.catalogue import Catalogue
@@ -28,7 +28,7 @@ from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import Schema, exists, list_tables
 from app.engine.schema.objects import Definition, is_defined_as, read_objects
-from app.engine.schema.tables import Table, read_tables, show_create
+from app.engine.schema.tables import Table, TableRef, list_broken, read_tables, show_create
 from app.engine.server.connection import Server, Session
 from app.engine.sql import ddl
 from app.errors import AppError, InvalidRequestError, PermissionDeniedError
@@ -158,10 +158,16 @@ class DryRuns:
         found: list[TableForecast] = []
         for load in loads:
             async with self._server.session(_chunk_state(manifest)) as session:
-                live = {table.name: table for table in await read_tables(session, [load.target])}
+                live = {
+                    table.name: table
+                    for table in await read_tables(session, [load.target], _can_be_opened)
+                }
+                broken = set(await list_broken(session, load.target))
+                found += _lost(load, broken)
                 for entry in load.entry.tables:
                     present = live.get(entry.name)
-                    found.append(await self._table(session, manifest, load, present, entry))
+                    if entry.name not in broken:
+                        found.append(await self._table(session, manifest, load, present, entry))
                     label = f"{load.target}.{entry.name}"
                     progress.moved(label, rows=entry.rows, size=entry.raw_size)
                     progress.finished_table(label)
@@ -280,6 +286,22 @@ async def _if_seen(report: PreflightReport, found: Awaitable[T]) -> T | None:
         if not report.missing_rights:
             raise
         return None
+
+
+def _can_be_opened(table: TableRef) -> bool:
+    """Tell whether the server knows the engine of a table; of a broken one it does not."""
+    return bool(table.engine)
+
+
+def _lost(load: DatabaseLoad, broken: Collection[str]) -> list[TableForecast]:
+    """Say what would become of tables that nobody can read any more, the very reason for a restore."""
+    entries = {entry.name: entry for entry in load.entry.tables}
+    return [
+        TableForecast(load.target, name, Action.REPLACE, rows_then=entries[name].rows)
+        if name in entries
+        else TableForecast(load.target, name, Action.DROP if load.whole else Action.KEEP)
+        for name in sorted(broken)
+    ]
 
 
 async def _others(

@@ -28,7 +28,7 @@ from app.engine.schema import foreign_keys
 from app.engine.schema.accounts import load_accounts
 from app.engine.schema.databases import create_database, is_empty, kept_name, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
-from app.engine.schema.tables import TableRef
+from app.engine.schema.tables import TableRef, list_broken
 from app.engine.server.connection import Server, Session
 from app.engine.swap.plan import SwapDraft, plan_swaps, prove_owners
 from app.engine.swap.rename import await_snapshots
@@ -136,20 +136,31 @@ class Restorer:
             return ""
         databases: list[str] = []
         tables: list[str] = []
+        broken: list[str] = []
         async with self._server.session() as session:
             for load in plan.loads:
                 chosen = {table.name for table in load.entry.tables}
-                live = {table.name for table in await list_tables(session, load.target)} & chosen
+                lost = set(await list_broken(session, load.target))
+                broken += [
+                    f"{load.target}.{name}"
+                    for name in sorted(lost if load.whole else lost & chosen)
+                ]
+                there = {table.name for table in await list_tables(session, load.target)}
+                live = (there & chosen) - lost
                 if live or (load.whole and not await is_empty(session, load.target)):
                     databases.append(load.target)
                     tables += [f"{load.target}.{name}" for name in sorted(live) if not load.whole]
         if not databases:
             return ""
+        state.warnings += [
+            f"the recovery point lacks {name}, which the server cannot open" for name in broken
+        ]
         state.progress.enter(Phase.RECOVERY_POINT)
         options = plan.manifest.options
         request = BackupRequest(
             databases=tuple(databases),
             tables=tuple(tables),
+            exclude_tables=tuple(broken),
             description=f"Before the restore of {plan.manifest.backup_id}",
             codec=options.codec,
             threads=plan.request.threads,

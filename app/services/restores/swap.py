@@ -6,8 +6,7 @@ Swaps: the moment in which a restore touches live data, and what a crash in it l
    came (`app.services.restores.guard`). When others hold locks for too long, everything is put back and
    the next try comes after a pause.
 3. Journal: finishing. The tables have changed places.
-4. Sequence defaults, triggers, routines, views, events, foreign keys; then the fence comes down.
-5. Journal: done. The old tables are kept.
+4. Sequence defaults, triggers, routines, views, events, foreign keys; then the fence comes down. Journal: done.
 
 A crash before the RENAME is put back, one after it finished or reversed: each table is looked for by the
 identity that was written down before.

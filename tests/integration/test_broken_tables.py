@@ -1,0 +1,54 @@
+"""Restores over what is damaged: the very reason for them."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.domain.restores.dry_run import Action
+from app.domain.restores.restore import RestoreRequest
+from app.errors import StatementError
+
+
+@pytest.mark.parametrize("tables", [(), ("x",)])
+async def test_a_table_that_cannot_be_opened_is_replaced(backstay, sql, database, tables):
+    """The dry run passes as well; the recovery point lacks that table, and a warning says so."""
+    sql.script([
+        "CREATE TABLE x (i INT PRIMARY KEY, v TEXT) ENGINE=MyISAM",
+        "INSERT INTO x VALUES (1, 'a'), (2, 'b')",
+        "CREATE TABLE y (i INT PRIMARY KEY)",
+    ])
+    manifest = await backstay.backup(database)
+    sql.run("FLUSH TABLES")
+    os.truncate(Path(sql.run("SELECT @@datadir")[0][0]) / database / "x.MYI", 200)
+
+    request = RestoreRequest(manifest.backup_id, tables=tables)
+    forecast = await backstay.recoveries.dry_run(await backstay.recoveries.plan(request))
+    result = await backstay.restore(manifest, tables=tables)
+
+    assert forecast.problems == ()
+    (broken,) = [table for table in forecast.tables if table.name == "x"]
+    assert (broken.action, broken.rows_now, broken.rows_then) == (Action.REPLACE, None, 2)
+    told = f"the recovery point lacks {database}.x, which the server cannot open"
+    assert (told in result.warnings) is not bool(tables)
+    assert result.verified
+    assert sql.run("SELECT i FROM x") == [(1,), (2,)]
+
+
+async def test_a_file_that_bars_the_way_is_named_with_what_to_do(backstay, sql, database):
+    """The .ibd of a table that is gone; the live database stays as it was."""
+    sql.script(["CREATE TABLE x (i INT PRIMARY KEY)", "INSERT INTO x VALUES (1)"])
+    manifest = await backstay.backup(database)
+    file = Path(sql.run("SELECT @@datadir")[0][0]) / database / "x.ibd"
+    sql.run("FLUSH TABLES x FOR EXPORT")
+    shutil.copy(file, file.with_suffix(".kept"))
+    sql.script(["UNLOCK TABLES", "DROP TABLE x"])
+    file.with_suffix(".kept").rename(file)
+
+    with pytest.raises(StatementError, match="x") as refused:
+        await backstay.restore(manifest)
+    file.unlink()
+
+    assert "move it away" in refused.value.hint
+    assert (await backstay.restore(manifest)).verified
