@@ -248,7 +248,8 @@ async def test_an_edited_statement_is_refused_before_anything_begins(backstay, s
         ("`n` int(11) DEFAULT NULL\n", "`n` int(11) REFERENCES live.t (id)\n"),
         ("`n` int(11) DEFAULT NULL\n) ENGINE=InnoDB", "`n` int(11)) SELECT 1 AS n -- "),
         ("CREATE SEQUENCE `seq` ", "CREATE SEQUENCE `live`.`seq` "),
-        ("INSERT INTO `seq` VALUES (", "INSERT INTO `seq` VALUES (setval(live.seq, 9), "),
+        ("ALTER SEQUENCE `seq` RESTART ", "ALTER SEQUENCE `live`.`seq` RESTART "),
+        ("ALTER SEQUENCE `seq` RESTART ", "INSERT INTO `seq` SELECT setval(live.seq, 9), "),
     ],
 )
 async def test_an_edited_table_is_refused_where_nobody_reads(backstay, sql, live, old, new):

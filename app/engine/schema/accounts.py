@@ -29,6 +29,7 @@ _INVISIBLE: Final = frozenset({1133, 1141})
 _LEGAL: Final = (b"CREATE USER ", b"CREATE ROLE ", b"GRANT ", b"REVOKE ", b"SET DEFAULT ROLE ")
 _NOTHING: Final = "GRANT USAGE ON *.*"
 _ON_ROUTINE: Final = re.compile(r"GRANT [A-Z ,]+ ON (?:PROCEDURE|FUNCTION|PACKAGE)\b")
+_COLUMNS: Final = re.compile(rb"\(([^()]*)\)")
 _GLOBAL: Final = re.compile(rb"GRANT .+ ON \*\.\* TO ", re.DOTALL)
 
 
@@ -155,6 +156,13 @@ async def load_accounts(session: Session, manifest: Manifest, source: MemberSour
     return [*left, *warnings, *await _compare(session, manifest, source, here | unlimited)]
 
 
+def _in_order(statement: bytes) -> bytes:
+    """Sort lists of columns: the server prints them in the order of a hash."""
+    return _COLUMNS.sub(
+        lambda found: b"(" + b", ".join(sorted(found[1].split(b", "))) + b")", statement
+    )
+
+
 async def _compare(
     session: Session, manifest: Manifest, source: MemberSource, leave: Collection[str]
 ) -> list[str]:
@@ -162,11 +170,12 @@ async def _compare(
     if manifest.server.version != await session.scalar("SELECT VERSION()"):
         return []
     script = await account_statements(session)
-    there = {found.sql for found in (*script.made, *script.grants, *script.on_routines)}
+    texts = (*script.made, *script.grants, *script.on_routines)
+    there = {_in_order(found.sql) for found in texts}
     different = {
         entry.name
         async for entry, text in _account_texts(manifest, source)
-        if entry.name not in leave and text not in there
+        if entry.name not in leave and _in_order(text) not in there
     }
     return [
         f"account {name}: not all of its rights are as in the backup" for name in sorted(different)

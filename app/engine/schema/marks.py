@@ -20,6 +20,8 @@ from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote_text
 
 
+# It writes when it has time, and its file changes though nobody wrote to the table.
+_LATE_WRITERS: Final = frozenset({"archive"})
 # Their handlers answer with a creation time of the table itself.
 _DATED: Final = frozenset({"myisam", "aria", "memory"})
 _DATE: Final = "created "
@@ -51,7 +53,10 @@ async def read_marks(
     for name, engine, created, updated in rows:
         is_dated = session.flavor.keeps_dates or engine.lower() in _DATED
         identity = ids.get(name) or (f"{_DATE}{created}" if is_dated and created else "")
-        marks[name] = TableMark(identity, created, int(float(updated or 0)))
+        if engine.lower() in _LATE_WRITERS:
+            marks[name] = TableMark(identity, "", 0)
+        else:
+            marks[name] = TableMark(identity, created, int(float(updated or 0)))
     return marks
 
 
