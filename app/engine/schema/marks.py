@@ -99,6 +99,6 @@ def is_same(before: TableMark, now: TableMark) -> bool:
     """
     return (
         is_one(before.identity, now.identity)
-        and before.created == now.created
+        and before.created in {"", now.created}
         and now.updated in {0, before.updated}
     )

@@ -214,15 +214,16 @@ async def with_kept_marks(session: Session, swap: SchemaSwap) -> SchemaSwap:
     marks: dict[str, TableMark] = {}
     if swap.outgoing:
         marks = await read_marks(session, swap.kept)
-        # MariaDB tells of InnoDB when the definition changed.
         broken = set(await list_broken(session, swap.kept))  # they have nothing to be known by
-        mute = [
-            table
-            for table in await list_tables(session, swap.kept)
-            if (session.flavor.keeps_dates or table.engine != "InnoDB") and table.name not in broken
+        known = [
+            table for table in await list_tables(session, swap.kept) if table.name not in broken
         ]
-        for name, digest in (await read_fingerprints(session, mute)).items():
-            marks[name] = replace(marks[name], definition=digest)
+        # An undo that is interrupted renames them there and back, which changes MariaDB's dates.
+        printed = await read_fingerprints(session, known)
+        marks = {
+            name: replace(mark, created="", definition=printed.get(name, ""))
+            for name, mark in marks.items()
+        }
     return replace(swap, incoming_ids={}, outgoing_ids={}, kept_marks=marks)
 
 
