@@ -1,5 +1,6 @@
 """The guard of an undo: what a restore has kept must be as it left it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,6 +12,7 @@ from app.engine.rows.proof import digest_rows
 from app.engine.schema.databases import list_tables
 from app.engine.schema.marks import read_marks
 from app.engine.schema.tables import Table, read_tables
+from app.engine.server.clock import ServerClock
 from app.engine.server.connection import Server, Session
 from app.engine.swap.gate import open_snapshot
 from app.services.restores.guard import (
@@ -29,6 +31,8 @@ _FORGOTTEN: Final = (
     " whether others wrote to them meanwhile is not known"
 )
 _DIGEST_BYTES: Final = 1 << 20
+# A table that was written to later than that was written to under another clock.
+_MOST_SECONDS_AHEAD: Final = 2
 
 
 class UndoGuard:
@@ -73,6 +77,7 @@ class UndoGuard:
             StagingChangedError: It is not the same.
         """
         await self.close()
+        await self._await_next_second(session)
         self._earlier = await self._server.open(self.session_state)
         await open_snapshot(self._earlier)
         forgotten = False
@@ -92,6 +97,15 @@ class UndoGuard:
             waiting.definitions = await read_fingerprints(session, tables, places)
         if forgotten:
             self.warnings.append(_FORGOTTEN)
+
+    async def _await_next_second(self, session: Session) -> None:
+        """Let the second pass in which a table was last written to: another write in it would not show."""
+        clock, newest = await ServerClock.read(session), 0
+        for waiting in self.waiting:
+            marks = await read_marks(session, waiting.source)
+            newest = max([newest, *(mark.updated for mark in marks.values())])
+        if 0 <= (ahead := newest - clock.earliest()) <= _MOST_SECONDS_AHEAD:
+            await asyncio.sleep(ahead + 1)
 
     async def prove(self, session: Session, snapshot: Session) -> list[str]:
         """
