@@ -101,3 +101,38 @@ async def test_what_needs_a_table_that_was_excluded_is_left_out_and_named(backst
 
     assert result.verified
     assert any(".v cannot be made here: it needs " in text for text in result.warnings)
+
+
+async def test_views_on_what_an_absent_account_owns_are_left_out_and_named(backstay, sql, database):
+    """The server makes a function of such an owner, and no view on it; the dry run says so, too."""
+    owner = f"o_{database}"
+    sql.script([
+        f"CREATE USER {owner}@'%'",
+        f"GRANT ALL ON {database}.* TO {owner}@'%'",
+        "CREATE TABLE t (id INT)",
+        f"CREATE DEFINER={owner}@'%' FUNCTION f(n INT) RETURNS INT DETERMINISTIC RETURN n",
+        f"CREATE DEFINER={owner}@'%' VIEW plain AS SELECT id FROM t",
+        "CREATE VIEW calls AS SELECT f(id) AS n FROM t",
+        "CREATE VIEW rereads AS SELECT n FROM calls",
+        "CREATE VIEW over_plain AS SELECT id FROM plain",
+        "CREATE VIEW free AS SELECT id FROM t",
+    ])
+    manifest = await backstay.backup(database)
+    sql.script([f"DROP USER {owner}@'%'", f"DROP DATABASE {database}"])
+
+    plan = await backstay.recoveries.plan(RestoreRequest(manifest.backup_id))
+    forecast = await backstay.recoveries.dry_run(plan)
+    result = await backstay.restore(manifest)
+
+    there = {
+        name
+        for (name,) in sql.run(
+            f"SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = '{database}'"
+        )
+    }
+    assert forecast.problems == ()
+    assert there == {"free", "plain"}
+    for name in ("calls", "rereads", "over_plain"):
+        label = f"view {database}.{name} cannot be made here"
+        assert any(label in warning for warning in forecast.warnings)
+        assert any(label in warning for warning in result.warnings)

@@ -1,5 +1,7 @@
 """
-What the views of a backup need, and a target will not have: databases and tables outside of the backup.
+What the views of a backup need, and a target will not have.
+
+That is databases and tables outside of the backup, and accounts that own other views and functions.
 
 A view can only be made where all that it reads and calls is there. One that needs what neither the backup
 nor the target has is left out, as are views on it; the rest of the database is restored.
@@ -12,6 +14,7 @@ from app.domain.backups.manifest import Manifest, ObjectKind
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
 from app.engine.load.archived import read_view_texts
+from app.engine.schema.definers import list_absent
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import same_name
 from app.engine.sql.references import used_by_view
@@ -59,12 +62,24 @@ async def without_unmakeable(
     }
     present = await _present(session, needs, coming, loads)
     lacking = _lacking(needs, coming | present)
+    ownerless = await _of_absent_owners(session, needs, loads)
+    stranded = _lacking(needs, (coming | present | set(lacking)) - ownerless.keys())
+    stranded = {view: used for view, used in stranded.items() if view not in lacking}
     warnings = [
         f"view {database}.{name} cannot be made here: it needs {used[0]}.{used[1]}, which is neither in"
         " the backup nor on this server"
         for (database, name), used in sorted(lacking.items())
     ]
-    return [_marked(load, lacking) for load in loads], warnings
+    warnings += [
+        f"view {database}.{name} cannot be made here: it needs {used[0]}.{used[1]}"
+        + (
+            f" of {ownerless[used]}, an account that this server has not"
+            if used in ownerless
+            else ""
+        )
+        for (database, name), used in sorted(stranded.items())
+    ]
+    return [_marked(load, {**lacking, **stranded}) for load in loads], warnings
 
 
 def _has_views(load: DatabaseLoad) -> bool:
@@ -93,6 +108,22 @@ async def _present(
         there = {name.lower() for (name,) in rows}
         present |= {key for key in wanted if key[0] == database and key[1].lower() in there}
     return present
+
+
+async def _of_absent_owners(
+    session: Session, needs: Mapping[_Name, set[_Name]], loads: Sequence[DatabaseLoad]
+) -> dict[_Name, str]:
+    """Find what views need of owners that are not there; it can be made, and no view on it."""
+    used = {name for names in needs.values() for name in names}
+    owners = {
+        (load.entry.name, entry.name): entry.definer
+        for load in loads
+        for entry in load.entry.objects
+        if entry.kind in {ObjectKind.VIEW, ObjectKind.FUNCTION} and entry.definer
+    }
+    owners = {name: owner for name, owner in owners.items() if name in used}
+    absent = await list_absent(session, loads[0].staging, set(owners.values()))
+    return {name: owner for name, owner in owners.items() if owner in absent}
 
 
 def _lacking(needs: Mapping[_Name, set[_Name]], there: set[_Name]) -> dict[_Name, _Name]:

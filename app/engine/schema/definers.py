@@ -8,6 +8,7 @@ made for each, where nothing else is.
 
 import re
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry
@@ -18,6 +19,7 @@ from app.errors import PermissionDeniedError, StatementError
 
 
 _PROBE: Final = "backstay_definer"
+_NO_SUCH_ACCOUNT: Final = 1449
 _QUOTED: Final = r"`(?:[^`]|``)*`"
 _ACCOUNT: Final = re.compile(rf"{_QUOTED}(?:@{_QUOTED})?")
 _LACKING: Final = re.compile(r"GRANT (.+) ON \*\.\* TO ")
@@ -112,12 +114,35 @@ async def list_guarded(session: Session, place: str, definers: Collection[str]) 
     guarded: dict[str, str] = {}
     for definer in sorted(definers):
         try:
-            await session.query(
-                f"CREATE DEFINER={definer} PROCEDURE {qualified(place, _PROBE)}() SELECT 1"
-            )
+            await session.query(_question(place, definer))
         except PermissionDeniedError as exc:
             if found := _LACKING.match(exc.hint):
                 guarded[definer] = found[1]
         except StatementError:  # there is no such schema: nothing but that stood in the way
             continue
     return guarded
+
+
+async def list_absent(session: Session, place: str, definers: Collection[str]) -> set[str]:
+    """
+    Find accounts that a server has not.
+
+    Args:
+        session: Any.
+        place: A schema of ours that does not exist yet, as for `list_guarded`.
+        definers: Quoted as SHOW CREATE does.
+
+    Returns:
+        Those that it has not, as far as it says so: it does before it misses the schema.
+    """
+    absent: set[str] = set()
+    for definer in sorted(definers):
+        with suppress(PermissionDeniedError, StatementError):
+            await session.query(_question(place, definer))
+        if _NO_SUCH_ACCOUNT in {code for code, _ in await session.warnings()}:
+            absent.add(definer)
+    return absent
+
+
+def _question(place: str, definer: str) -> str:
+    return f"CREATE DEFINER={definer} PROCEDURE {qualified(place, _PROBE)}() SELECT 1"

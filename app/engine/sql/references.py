@@ -138,8 +138,9 @@ def _used(parts: Sequence[str]) -> Iterator[int]:
         elif part == ")" and len(queries) > 1:
             queries.pop()
         elif part[0] == "`":
-            name, after = _chain(parts, index)
-            is_call = after == "(" and name[0] and parts[index - 1][-1:] != "."
+            _, after = _chain(parts, index)
+            # Functions of the server itself are printed without quotes.
+            is_call = after == "(" and parts[index - 1][-1:] != "."
             if is_next or is_call or _asks_sequence(parts, index):
                 yield index
             is_next = False
