@@ -42,14 +42,7 @@ async def without_unmakeable(
     Raises:
         ChecksumMismatchError: The archive is damaged.
     """
-    needs = {
-        (load.entry.name, name): {
-            (database or load.entry.name, used) for database, used in used_by_view(sql)
-        }
-        for load in loads
-        if _has_views(load)
-        for name, sql in (await read_view_texts(source, manifest, load)).items()
-    }
+    needs = await _read_needs(source, manifest, loads)
     if not any(needs.values()):
         return list(loads), []
     coming = {
@@ -80,6 +73,20 @@ async def without_unmakeable(
         for (database, name), used in sorted(stranded.items())
     ]
     return [_marked(load, {**lacking, **stranded}) for load in loads], warnings
+
+
+async def _read_needs(
+    source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> dict[_Name, set[_Name]]:
+    """Read what each view reads and calls."""
+    return {
+        (load.entry.name, name): {
+            (database or load.entry.name, used) for database, used in used_by_view(sql)
+        }
+        for load in loads
+        if _has_views(load)
+        for name, sql in (await read_view_texts(source, manifest, load)).items()
+    }
 
 
 def _has_views(load: DatabaseLoad) -> bool:
