@@ -6,10 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from app.api import openapi, problems
-from app.api.middleware import BodyLimit, Recorder, SecurityHeaders
+from app.api.access import guard
+from app.api.middleware import BodyLimit, SecurityHeaders
+from app.api.recorder import Recorder
 from app.api.request_id import RequestNames
 from app.api.routers import (
     alerts,
@@ -86,7 +88,7 @@ def create_app(
     )
     app.state.is_stopping = is_stopping
     for module in _ROUTERS:
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[Depends(guard)])
     problems.install(app)
     openapi.install(app)
     # The last one added is the first that a request passes.

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Final
 
-from fastapi import Depends, Request, Security
-from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+from fastapi import Depends, Request
+from fastapi.routing import APIRoute
+from fastapi.security import OAuth2PasswordBearer
 
 from app.bootstrap.service import Service
 from app.domain.access.user import Identity, Role
+from app.domain.rights import least_role
 from app.domain.runs.run import Origin, Requester
 from app.errors import NotAuthenticatedError, NotAuthorizedError
 from app.telemetry.context import bind
@@ -14,8 +16,8 @@ from app.telemetry.context import bind
 
 _SCOPES: Final = {
     Role.VIEWER: "Read everything but the audit.",
-    Role.OPERATOR: "Make, verify and test backups, and change schedules.",
-    Role.ADMIN: "Restore, undo, delete and download; users and the audit.",
+    Role.OPERATOR: "Make, verify and test backups, and say when they are made.",
+    Role.ADMIN: "Restore, undo, delete, download, keep less; users and the audit.",
 }
 _bearer: Final = OAuth2PasswordBearer(
     tokenUrl="/api/auth/token",
@@ -36,22 +38,21 @@ async def current_service(request: Request) -> Service:
 CurrentService = Annotated[Service, Depends(current_service)]
 
 
-async def identify(
+async def guard(
     request: Request,
-    scopes: SecurityScopes,
     service: CurrentService,
     token: Annotated[str | None, Depends(_bearer)],
-) -> Identity:
+) -> None:
     """
-    Tell who makes a request, and refuse when their role is not enough.
-
-    Returns:
-        Who it is; also kept for the audit.
+    Tell who makes a request, and refuse when their role is not enough; every route is guarded by it.
 
     Raises:
         NotAuthenticatedError: No token, or one that is not good.
         NotAuthorizedError: The role does not allow it.
     """
+    needed = least_role(operation_of(request))
+    if needed is None:
+        return
     # Of several headers, whatever stands in front of the service may have looked at another one.
     if not token or len(request.headers.getlist("Authorization")) > 1:
         raise NotAuthenticatedError(
@@ -60,17 +61,27 @@ async def identify(
     identity = await service.sign_ins.identify(token)
     request.state.identity = identity
     bind(user=identity.name)
-    for needed in map(Role, scopes.scopes):
-        if not identity.role.allows(needed):
-            raise NotAuthorizedError(
-                f"the role {needed} is needed", hint="Ask an admin of this service."
-            )
-    return identity
+    if not identity.role.allows(needed):
+        raise NotAuthorizedError(
+            f"the role {needed} is needed", hint="Ask an admin of this service."
+        )
 
 
-Viewer = Annotated[Identity, Security(identify, scopes=[Role.VIEWER.value])]
-Operator = Annotated[Identity, Security(identify, scopes=[Role.OPERATOR.value])]
-Admin = Annotated[Identity, Security(identify, scopes=[Role.ADMIN.value])]
+def operation_of(request: Request) -> str:
+    """Return the name of the operation that a request asks for, which the table of rights has."""
+    route = request.scope["route"]
+    assert isinstance(route, APIRoute)  # noqa: S101 - only such routes are guarded
+    return route.name
+
+
+async def _current_identity(request: Request) -> Identity:
+    found = request.state.identity
+    assert isinstance(found, Identity)  # noqa: S101 - the state of a request is untyped
+    return found
+
+
+# Of routes that are not for everybody.
+Caller = Annotated[Identity, Depends(_current_identity)]
 
 
 def requester_of(identity: Identity) -> Requester:

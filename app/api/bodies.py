@@ -1,9 +1,18 @@
 """What requests may hold; anything else is refused."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StrictBool
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+)
 
 from app.domain.access.user import MAX_PASSWORD, MIN_PASSWORD, Role
 from app.domain.alerts.alert import AlertKind
@@ -20,8 +29,10 @@ Names = Annotated[tuple[Name, ...], Field(max_length=1000)]
 Globs = Annotated[tuple[Glob, ...], Field(max_length=1000)]
 Description = Annotated[str, Field(max_length=1000, description="Words for people, one line.")]
 ScheduleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-Count = Annotated[int, Field(ge=0, le=100_000)]
-Days = Annotated[float, Field(ge=0, le=36_500)]
+# Strict: true is no number, nor is a text of digits; what is kept must be what was meant.
+Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+Days = Annotated[float, Field(strict=True, ge=0, le=36_500)]
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 Password = Annotated[SecretStr, Field(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
 
 
@@ -33,8 +44,16 @@ def _utc(at: datetime) -> datetime:
         raise ValueError("out of the range of years") from exc
 
 
+def _written(at: object) -> object:
+    """Refuse a number, which would be taken for seconds since 1970, or for milliseconds."""
+    if isinstance(at, str) and _DATE.match(at) is None:
+        raise ValueError("an instant begins with a date, such as 2024-01-31T14:30:15Z")
+    return at
+
+
 Instant = Annotated[
     datetime,
+    BeforeValidator(_written),
     AfterValidator(_utc),
     Field(description="Without a zone: UTC.", examples=["2024-01-31T14:30:15Z"]),
 ]
@@ -154,7 +173,9 @@ class RetentionBody(Body):
     monthly: Count = 0
     yearly: Count = 0
     max_days: Annotated[Days, Field(description="Nothing older stays.")] = 0
-    max_bytes: Annotated[int, Field(ge=0, le=1 << 60, description="In all, as stored.")] = 0
+    max_bytes: Annotated[
+        int, Field(strict=True, ge=0, le=1 << 60, description="In all, as stored.")
+    ] = 0
 
 
 class ScheduleBody(Body):
@@ -190,10 +211,12 @@ class ScheduleBody(Body):
     external: Annotated[
         StrictBool, Field(description="Others begin its backups, such as cron.")
     ] = False
-    options: ScheduleOptionsBody = ScheduleOptionsBody()
-    retention: Annotated[RetentionBody | None, Field(description="null: as the settings say.")] = (
-        None
+    options: Annotated[ScheduleOptionsBody, Field(description="Left out: as they were.")] = (
+        ScheduleOptionsBody()
     )
+    retention: Annotated[
+        RetentionBody | None, Field(description="null: as the settings say; left out: as it was.")
+    ] = None
 
 
 class RunScheduledBody(Body):

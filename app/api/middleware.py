@@ -1,41 +1,19 @@
-"""
-What every request passes: limits on its body, headers of its answer, and the audit.
+"""What every request passes: limits on its body, and headers of its answer."""
 
-The audit is written before the answer goes out: what could not be written down is not confirmed.
-"""
-
-import logging
-from collections.abc import Callable
-from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import HTTPException
-from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import problems
-from app.domain.access.audit import AuditEvent
-from app.domain.access.user import Identity
-from app.domain.runs.failures import failure
-from app.errors import AppError
-from app.services.access.audit import AuditService
 
-
-_log: Final = logging.getLogger(__name__)
 # The longest body that makes sense is a list of some hundred names.
 MAX_BODY_BYTES: Final = 256 << 10
 # Of the framework, which lets it pass where it reads a body.
 _TOO_LARGE: Final = HTTPException(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_BODY_BYTES} bytes"
 )
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_REFUSED: Final = frozenset({
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.TOO_MANY_REQUESTS,
-})
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -46,7 +24,6 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 _HSTS: Final = "max-age=31536000"
-_MAX_TARGET: Final = 500
 
 
 class SecurityHeaders:
@@ -99,81 +76,3 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_some, send)
-
-
-class _UnrecordedError(Exception):
-    """The audit refused; no AppError, which would be answered where an answer has begun already."""
-
-    def __init__(self, error: AppError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-class Recorder:
-    """Writes into the audit what changed something or was refused, and answers for bugs."""
-
-    def __init__(
-        self, app: ASGIApp, audit: Callable[[], AuditService], now: Callable[[], datetime]
-    ) -> None:
-        self._app = app
-        self._audit = audit
-        self._now = now
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; its answer goes out when it is written down."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        scope.setdefault("state", {})
-        answered = False
-
-        async def record_and_send(message: Message) -> None:
-            nonlocal answered
-            if message["type"] == "http.response.start":
-                await self._record(scope, HTTPStatus(message["status"]))
-                answered = True
-            await send(message)
-
-        try:
-            try:
-                await self._app(scope, receive, record_and_send)
-            except _UnrecordedError:
-                raise
-            except Exception as exc:  # noqa: BLE001 - the edge: a bug is told once, here
-                facts = {"path": scope["path"], "method": scope["method"]}
-                _log.exception("Request failed by a bug", extra={"facts": facts})
-                if not answered:
-                    scope["state"]["code"] = AppError.code
-                    await problems.internal_error(exc)(scope, receive, record_and_send)
-        except _UnrecordedError as exc:  # the answer was held back
-            status = problems.status_of(type(exc.error))
-            await problems.answer(failure(exc.error), status)(scope, receive, send)
-
-    async def _record(self, scope: Scope, status: HTTPStatus) -> None:
-        if scope["method"] in _SAFE and status not in _REFUSED:
-            return
-        state = scope["state"]
-        identity = state.get("identity")
-        known = isinstance(identity, Identity)
-        client = scope.get("client")
-        route = scope.get("route")
-        event = AuditEvent(
-            at=self._now(),
-            actor=identity.name if known else "",
-            role=identity.role if known else "",
-            address=client[0] if client else "",
-            action=route.name if isinstance(route, APIRoute) else "",
-            target=_short(f"{scope['method']} {scope['path']}{state.get('about', '')}"),
-            status=status,
-            result=state.get("code", "ok"),
-            run_id=state.get("run_id", ""),
-        )
-        try:
-            await self._audit().record(event)
-        except AppError as exc:
-            raise _UnrecordedError(exc) from exc
-
-
-def _short(text: str) -> str:
-    """Keep what somebody sent printable and short."""
-    return ascii(text)[1:-1][:_MAX_TARGET]

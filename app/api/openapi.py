@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from pydantic.json_schema import models_json_schema
 
 from app.api.problems import InvalidField, Problem
+from app.domain.rights import least_role
 
 
 DESCRIPTION: Final = """\
@@ -74,11 +75,23 @@ def _document(app: FastAPI) -> dict[str, JsonValue]:
         [(Problem, "serialization"), (InvalidField, "serialization")],
         ref_template=_PREFIX + "{model}",
     )
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            _secure(operation)
     schemas = document["components"]["schemas"]
     schemas.update(models["$defs"])
     for name in ("HTTPValidationError", "ValidationError"):  # of the framework, never answered
         schemas.pop(name, None)
     return document
+
+
+def _secure(operation: dict[str, JsonValue]) -> None:
+    """Say who may, by the table of rights; the framework only knows that somebody is asked."""
+    security = operation.pop("security")
+    assert isinstance(security, list)  # noqa: S101 - every route is guarded
+    if (role := least_role(str(operation["operationId"]))) is not None:
+        scheme = {name: [role.value] for name in security[0]}  # type: ignore[union-attr]
+        operation["security"] = [scheme]  # type: ignore[list-item]
 
 
 async def _page(request: Request) -> HTMLResponse:

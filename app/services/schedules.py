@@ -14,10 +14,12 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from app.domain.access.user import Role
 from app.domain.alerts.alert import Alarm, Alert, AlertKind, NoAlarm
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.ports import Clock
+from app.domain.rights import require_schedule
 from app.domain.runs.progress import Progress
 from app.domain.schedule import (
     DEFAULT_NAME,
@@ -45,6 +47,8 @@ class ScheduleChange:
         cron: Five fields; empty with a frequency.
         timezone: IANA name; empty = that of the settings.
         external: Whether the service leaves it to others to begin its backups, such as cron.
+        retention: None = as the settings say.
+        keeps: Which of `options` and `retention` stay as they are, of a schedule that is there.
     """
 
     name: str = DEFAULT_NAME
@@ -55,6 +59,7 @@ class ScheduleChange:
     external: bool = False
     options: ScheduleOptions = field(default_factory=ScheduleOptions)
     retention: RetentionPolicy | None = None
+    keeps: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +124,20 @@ class ScheduleService:
             f"no schedule {name[:80]!r}", hint="List them with 'backstay schedule show'."
         )
 
-    async def set(self, requested: ScheduleChange) -> Schedule:
+    async def set(self, requested: ScheduleChange, role: Role = Role.ADMIN) -> Schedule:
         """
         Make or change a schedule; what it has done is kept.
+
+        Args:
+            requested: As it shall be.
+            role: Of whoever wants it; whoever uses the command line may do everything.
 
         Returns:
             The schedule; its due times from now on count.
 
         Raises:
             InvalidScheduleError: It has no due times, or there is no such time zone.
+            NotAuthorizedError: It would keep or hold less, and the role may not do that.
             StorageError: The backup directory refused.
         """
         if (requested.frequency is None) == (not requested.cron):
@@ -135,25 +145,29 @@ class ScheduleService:
                 "a schedule needs a frequency or a cron expression, not both",
                 hint="Name 'daily', or write five fields such as '30 2 * * 1-5'.",
             )
-        now = self._clock.now()
+        now, cron = self._clock.now(), " ".join(requested.cron.split())
+        timezone = requested.timezone or self._timezone
+        require_cron(requested.frequency.cron if requested.frequency else cron, timezone)
         fresh = Schedule(requested.name, requested.frequency, now)
 
         def change(known: Schedule) -> Schedule:
-            return replace(
+            wanted = replace(
                 known,
                 frequency=requested.frequency,
-                cron=" ".join(requested.cron.split()),
-                timezone=requested.timezone or self._timezone,
+                cron=cron,
+                timezone=timezone,
                 enabled=requested.enabled,
                 external=requested.external,
-                options=requested.options,
-                retention=requested.retention,
+                options=known.options if "options" in requested.keeps else requested.options,
+                retention=known.retention
+                if "retention" in requested.keeps
+                else requested.retention,
                 updated_at=now,
                 considered_at=now,
             )
+            require_schedule(role, None if known is fresh else known, wanted)
+            return wanted
 
-        changed = change(fresh)
-        require_cron(changed.expression, changed.timezone)
         return await self._change(fresh, change)
 
     async def enable(self, name: str, *, enabled: bool) -> Schedule:

@@ -14,6 +14,7 @@ from app.api.problems import Problem
 from app.api.run_responses import MOST_SECONDS
 from app.config import Settings
 from app.documents.runs import ProgressFacts, RunFacts
+from app.domain.rights import OPERATIONS, RIGHTS
 from app.main import create_app
 from app.security.keys import kid_of
 from tests.fixtures.pages import DOCS, ROOT, rows, section
@@ -86,6 +87,19 @@ def test_operation_and_role_of_a_route_are_those_of_the_document(route):
 
     assert told in section(TEXT, f"`{route}`")
     assert [route, role or "-"] in [row[:2] for row in rows(section(TEXT, "Overview"))]
+
+
+def test_the_table_of_rights_is_that_of_the_program():
+    """Every effect with its least role, what it is, and the operations that have it."""
+    names = {
+        effect: [name for name, found in OPERATIONS.items() if found is effect] for effect in RIGHTS
+    }
+    table = [
+        [effect, right.least or "-", right.meaning, ", ".join(names[effect])]
+        for effect, right in RIGHTS.items()
+    ]
+
+    assert rows(section(TEXT, "Rights"))[2:] == table
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -2,50 +2,15 @@
 
 import pytest
 
+from app.config import Settings
+from app.domain.rights import OPERATIONS as RIGHTS_OF_OPERATIONS, least_role
+from app.main import create_app
 from tests.fixtures.api import ROLES, finished
 from tests.fixtures.operations import DOCUMENT, OPERATIONS
 
 
-# The least role of each operation; a route that is not here fails the first test.
-LEAST = {
-    "log_in": "public",
-    "refresh": "public",
-    "log_out": "viewer",
-    "who_am_i": "viewer",
-    "list_backups": "viewer",
-    "get_backup": "viewer",
-    "create_backup": "operator",
-    "create_recovery_point": "operator",
-    "verify_backup": "operator",
-    "delete_backup": "admin",
-    "download_backup": "admin",
-    "prune_backups": "admin",
-    "pin_backup": "operator",
-    "unpin_backup": "operator",
-    "get_recovery_options": "viewer",
-    "restore_backup": "admin",
-    "rehearse_restore": "operator",
-    "undo_restore": "admin",
-    "get_schedule": "viewer",
-    "set_schedule": "operator",
-    "delete_schedule": "operator",
-    "run_scheduled": "operator",
-    "get_status": "viewer",
-    "list_runs": "viewer",
-    "get_run": "viewer",
-    "watch_run": "viewer",
-    "cancel_run": "operator",
-    "list_alerts": "viewer",
-    "send_test_alert": "admin",
-    "list_users": "admin",
-    "create_user": "admin",
-    "get_user": "admin",
-    "change_user": "admin",
-    "list_audit": "admin",
-    "is_alive": "public",
-    "is_ready": "public",
-    "get_metrics": "public",
-}
+# The least role of each operation, by the table of rights, which docs/api.md is compared with.
+LEAST = {name: least_role(name) or "public" for name in RIGHTS_OF_OPERATIONS}
 # Of each kind one that names nothing.
 NOTHING = {
     "backup_id": "backup_0000000000000",
@@ -80,6 +45,36 @@ def ask(client, name, **headers):
     )
     headers = {"Prefer": "wait=30", **headers}
     return client.request(operation.method, path, json=BODIES.get(name), headers=headers)
+
+
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE")
+PATHS = list(DOCUMENT["paths"])
+# For balancers, beside GET.
+HEADS = {"/healthz", "/readyz"}
+PAGES = {"/openapi.json", "/docs", "/docs/{name}"}
+
+
+def test_every_route_has_a_row_in_the_table_of_rights():
+    """Also one that the document leaves out: only its own pages are not guarded."""
+    routes = {
+        (route.path, route.name)
+        for route in create_app(Settings()).routes
+        if hasattr(route, "name")
+    }
+
+    assert {path for path, name in routes if name not in RIGHTS_OF_OPERATIONS} == PAGES
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_has_no_method_but_those_of_the_table(shared_api, path):
+    """Every role, and nobody, gets 405 for all others; what is there is tried below."""
+    there = {method.upper() for method in DOCUMENT["paths"][path]}
+    there |= {"HEAD"} if path in HEADS else set()
+    for role in (None, *ROLES):
+        client = shared_api.client(role)
+        found = {method: client.request(method, path).status_code for method in METHODS
+                 if method not in there}  # fmt: skip
+        assert set(found.values()) == {405}, (role, found)
 
 
 def test_every_route_has_its_role():

@@ -132,8 +132,9 @@ def test_another_frequency_may_be_due_when_the_schedule_is_not(api, client, tabl
     assert _schedules(client)["default"]["cron"] == cron
 
 
-def test_a_schedule_keeps_its_own_and_is_deleted(client):
+def test_a_schedule_keeps_its_own_and_is_deleted(api):
     """Its retention is shown as it was set; without a schedule of that name it is 404."""
+    client = api.client("admin")
     body = {
         "name": "shop",
         "cron": "30 2  * * 1-5",
@@ -148,6 +149,28 @@ def test_a_schedule_keeps_its_own_and_is_deleted(client):
     assert (gone.status_code, gone.json()) == (200, {"success": True, "name": "shop"})
     assert _schedules(client) == {}
     problem(client.delete(f"{BACKUP}/schedule/shop"), 404, "schedule-not-found")
+
+
+def test_an_operator_changes_when_and_not_what_is_kept(api, client):
+    """Neither by retention nor by less in it, nor by deleting it: 403 and all is as it was."""
+    known = {"frequency": "daily", "options": {"databases": ["shop"]}, "retention": {"count": 6}}
+    before = api.client("admin").post(f"{BACKUP}/schedule", json=known).json()["schedule"]
+
+    for change in (
+        {"retention": {"count": 1}},
+        {"retention": None},
+        {"options": {"databases": ["shop"], "include_data": False}},
+    ):
+        answer = client.post(f"{BACKUP}/schedule", json={"cron": "1 1 * * *", **change})
+        assert "admin" in problem(answer, 403, "not-authorized")["detail"]
+    problem(client.delete(f"{BACKUP}/schedule/default"), 403, "not-authorized")
+    problem(client.post(f"{BACKUP}/schedule", json={**known, "name": "new"}), 403, "not-authorized")
+    assert _schedules(client) == {"default": before}
+
+    changed = client.post(f"{BACKUP}/schedule", json={"cron": "1 1 * * *", "enabled": False}).json()
+    for key in ("options", "retention"):
+        assert changed["schedule"][key] == before[key]
+    assert (changed["schedule"]["cron"], changed["schedule"]["enabled"]) == ("1 1 * * *", False)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from app.api.access import CurrentService, Viewer, address
+from app.api.access import Caller, CurrentService, address
 from app.api.bodies import LogoutBody, RefreshBody
 from app.api.openapi_responses import GUARDED, LOGS_OUT, SIGNS_IN
 from app.documents.access import GrantedTokens, IdentityFacts
@@ -43,7 +43,7 @@ async def refresh(body: RefreshBody, request: Request, service: CurrentService) 
 
 @router.post("/logout", status_code=204, responses=LOGS_OUT)
 async def log_out(
-    identity: Viewer, service: CurrentService, body: LogoutBody | None = None
+    identity: Caller, service: CurrentService, body: LogoutBody | None = None
 ) -> Response:
     """End the login of this token, or of the refresh token in the body."""
     token = body.refresh_token if body else None
@@ -52,6 +52,6 @@ async def log_out(
 
 
 @router.get("/me", responses=GUARDED)
-async def who_am_i(identity: Viewer) -> IdentityFacts:
+async def who_am_i(identity: Caller) -> IdentityFacts:
     """Tell whose token this is."""
     return IdentityFacts.of(identity)

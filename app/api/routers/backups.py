@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, JSONResponse
 
-from app.api.access import Admin, CurrentService, Operator, Viewer
+from app.api.access import Caller, CurrentService
 from app.api.bodies import BackupQuery, CreateBody, RecoveryPointBody, VerifyBody
 from app.api.downloads import DOWNLOADS, Download
 from app.api.openapi_responses import READS, READS_ONE, STARTS_RUN
@@ -28,7 +28,7 @@ _DELETION_SECONDS: Final = 60.0
 
 @router.get("/list", responses=READS)
 async def list_backups(
-    _: Viewer, service: CurrentService, query: Annotated[BackupQuery, Query()]
+    service: CurrentService, query: Annotated[BackupQuery, Query()]
 ) -> BackupList:
     """List the backups there are, a page at a time, with those that are damaged."""
     wanted = BackupFilter(
@@ -45,7 +45,7 @@ async def list_backups(
 
 
 @router.get("/info/{backup_id}", responses=READS_ONE)
-async def get_backup(backup_id: str, _: Viewer, service: CurrentService) -> BackupInfo:
+async def get_backup(backup_id: str, service: CurrentService) -> BackupInfo:
     """Show what a backup holds and how it was made."""
     manifest = await service.program.backups.info(backup_id)
     proofs = await asyncio.to_thread(service.program.catalogue.proofs, backup_id)
@@ -56,7 +56,7 @@ async def get_backup(backup_id: str, _: Viewer, service: CurrentService) -> Back
 
 @router.post("/create", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def create_backup(
-    identity: Operator, service: CurrentService, launch: Launch, body: CreateBody | None = None
+    identity: Caller, service: CurrentService, launch: Launch, body: CreateBody | None = None
 ) -> RunFacts | JSONResponse:
     """
     Make a backup: one consistent snapshot, proven before it exists.
@@ -80,7 +80,7 @@ async def create_backup(
 
 @router.post("/recovery-point", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def create_recovery_point(
-    identity: Operator,
+    identity: Caller,
     service: CurrentService,
     launch: Launch,
     body: RecoveryPointBody | None = None,
@@ -96,7 +96,7 @@ async def create_recovery_point(
 @router.post("/verify/{backup_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def verify_backup(
     backup_id: str,
-    identity: Operator,
+    identity: Caller,
     service: CurrentService,
     launch: Launch,
     body: VerifyBody | None = None,
@@ -108,7 +108,7 @@ async def verify_backup(
 
 @router.delete("/delete/{backup_id}", response_model=RunFacts, responses=STARTS_RUN)
 async def delete_backup(
-    backup_id: str, identity: Admin, service: CurrentService, launch: Launch
+    backup_id: str, identity: Caller, service: CurrentService, launch: Launch
 ) -> RunFacts | JSONResponse:
     """Delete a backup; refused while it is restored, verified or downloaded."""
     job = await service.program.jobs.deletion(backup_id)
@@ -116,7 +116,7 @@ async def delete_backup(
 
 
 @router.get("/download/{backup_id}", response_class=FileResponse, responses=DOWNLOADS)
-async def download_backup(backup_id: str, _: Admin, service: CurrentService) -> Download:
+async def download_backup(backup_id: str, service: CurrentService) -> Download:
     """
     Download the data file of a backup, whole or in ranges.
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.access import Admin, CurrentService, Operator, Viewer
+from app.api.access import Caller, CurrentService
 from app.api.bodies import RestoreBody, TestRestoreBody
 from app.api.openapi_responses import LOOKS, STARTS_RUN
 from app.api.run_responses import Launch
@@ -16,9 +16,7 @@ router = APIRouter(prefix="/api/admin/backup", tags=["restores"])
 
 
 @router.get("/recovery-options/{backup_id}", responses=LOOKS)
-async def get_recovery_options(
-    backup_id: str, _: Viewer, service: CurrentService
-) -> RecoveryOptions:
+async def get_recovery_options(backup_id: str, service: CurrentService) -> RecoveryOptions:
     """Show what a backup can do here: tables, time, space, proofs, what is in the way."""
     return RecoveryOptions.of(await service.program.recoveries.options(backup_id))
 
@@ -26,7 +24,7 @@ async def get_recovery_options(
 @router.post("/restore/{backup_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def restore_backup(
     backup_id: str,
-    identity: Admin,
+    identity: Caller,
     service: CurrentService,
     launch: Launch,
     body: RestoreBody | None = None,
@@ -50,7 +48,7 @@ async def restore_backup(
 )
 async def try_restore(
     backup_id: str,
-    identity: Operator,
+    identity: Caller,
     service: CurrentService,
     launch: Launch,
     body: TestRestoreBody | None = None,
@@ -69,7 +67,7 @@ async def try_restore(
 
 @router.post("/undo/{restore_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
 async def undo_restore(
-    restore_id: str, identity: Admin, service: CurrentService, launch: Launch
+    restore_id: str, identity: Caller, service: CurrentService, launch: Launch
 ) -> RunFacts | JSONResponse:
     """
     Take a restore back: the old tables return by one statement.

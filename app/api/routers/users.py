@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api.access import Admin, CurrentService
+from app.api.access import CurrentService
 from app.api.bodies import UserBody, UserChangeBody
 from app.api.openapi_responses import CHANGES, READS, READS_ONE
 from app.documents.access import UserDocument, UserList
@@ -12,13 +12,13 @@ router = APIRouter(prefix="/api/admin/users", tags=["users"])
 
 
 @router.get("", responses=READS)
-async def list_users(_: Admin, service: CurrentService) -> UserList:
+async def list_users(service: CurrentService) -> UserList:
     """List the users by name."""
     return UserList.of(await service.access.users.list())
 
 
 @router.post("", status_code=201, responses=CHANGES)
-async def create_user(_: Admin, service: CurrentService, body: UserBody) -> UserDocument:
+async def create_user(service: CurrentService, body: UserBody) -> UserDocument:
     """Add a user, who logs in with name and password."""
     password = body.password.get_secret_value()
     user = await service.access.users.create(body.name, password, body.role)
@@ -26,15 +26,13 @@ async def create_user(_: Admin, service: CurrentService, body: UserBody) -> User
 
 
 @router.get("/{name}", responses=READS_ONE)
-async def get_user(name: str, _: Admin, service: CurrentService) -> UserDocument:
+async def get_user(name: str, service: CurrentService) -> UserDocument:
     """Show a user."""
     return UserDocument.of(await service.access.users.get(name))
 
 
 @router.patch("/{name}", responses=CHANGES)
-async def change_user(
-    name: str, _: Admin, service: CurrentService, body: UserChangeBody
-) -> UserDocument:
+async def change_user(name: str, service: CurrentService, body: UserChangeBody) -> UserDocument:
     """
     Change role or password of a user, or disable them.
 
