@@ -126,6 +126,12 @@ def least_role(operation: str) -> Role | None:
     return RIGHTS[OPERATIONS[operation]].least
 
 
+def may(role: Role, effect: Effect) -> bool:
+    """Tell whether a role may have an effect."""
+    least = RIGHTS[effect].least
+    return least is None or role.allows(least)
+
+
 def require(role: Role, effect: Effect, act: str) -> None:
     """
     Refuse a role that may not have an effect.
@@ -138,9 +144,10 @@ def require(role: Role, effect: Effect, act: str) -> None:
     Raises:
         NotAuthorizedError: The role is not enough.
     """
-    least = RIGHTS[effect].least
-    if least is not None and not role.allows(least):
-        raise NotAuthorizedError(f"the role {least} is needed {act}", hint="Ask an admin.")
+    if not may(role, effect):
+        raise NotAuthorizedError(
+            f"the role {RIGHTS[effect].least} is needed {act}", hint="Ask an admin."
+        )
 
 
 def require_run(role: Role, kind: RunKind) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,9 @@ GRACE: Final = timedelta(minutes=5)
 _CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 # Enough to tell one from many, and to be counted in no time.
 _MOST_COUNTED: Final = 1000
+# More than the due times of a day, or of a year, of an expression that people write.
+_MOST_PACED: Final = 60
+_ANY_DAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class Frequency(StrEnum):
@@ -95,6 +98,8 @@ class Schedule:
         last_error: Code of what its last run failed with; empty when it did not.
         missed: How many due times nobody considered in time, since it was made.
         last_missed_at: Oldest of those that were found last.
+        paced_by: Expression by which retention counts its backups, since somebody who may not change
+            what is kept has changed when they are made; empty = its own.
     """
 
     name: str
@@ -113,6 +118,12 @@ class Schedule:
     last_error: str = ""
     missed: int = 0
     last_missed_at: AwareDatetime | None = None
+    paced_by: str = ""
+
+    @property
+    def pace(self) -> timedelta:
+        """How long it is from one backup to the next, at least, as retention counts them."""
+        return pace_of(self.paced_by or self.expression)
 
     @property
     def expression(self) -> str:
@@ -203,6 +214,14 @@ def due_times(expression: str, timezone: str, instant: datetime) -> Iterator[dat
 
 
 @lru_cache(maxsize=256)
+def pace_of(expression: str) -> timedelta:
+    """Return the shortest time between two of a cron expression's due times; a day where there are none."""
+    times = list(islice(due_times(expression, "UTC", _ANY_DAY), _MOST_PACED))
+    gaps = (later - earlier for earlier, later in pairwise(times))
+    return min(gaps, default=timedelta(days=1))
+
+
+@lru_cache(maxsize=256)
 def require_cron(expression: str, timezone: str) -> None:
     """Refuse what has no due times; raises InvalidScheduleError."""
     hint = "Five fields: minute, hour, day of the month, month, day of the week: '30 2 * * 1-5'."
@@ -257,6 +276,7 @@ def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
     for schedule in file.schedules:
         try:
             require_cron(schedule.expression, schedule.timezone)
+            require_cron(schedule.paced_by or schedule.expression, schedule.timezone)
         except InvalidScheduleError as exc:
             raise IntegrityError(
                 f"schedule.json: {schedule.name[:32]}: {exc}", hint=_DAMAGED

@@ -19,7 +19,7 @@ from app.domain.alerts.alert import Alarm, Alert, AlertKind, NoAlarm
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.ports import Clock
-from app.domain.rights import require_schedule
+from app.domain.rights import Effect, may, require_schedule
 from app.domain.runs.progress import Progress
 from app.domain.schedule import (
     DEFAULT_NAME,
@@ -164,6 +164,7 @@ class ScheduleService:
                 else requested.retention,
                 updated_at=now,
                 considered_at=now,
+                paced_by="" if known is fresh else _pace(known, role),
             )
             require_schedule(role, None if known is fresh else known, wanted)
             return wanted
@@ -340,6 +341,13 @@ class ScheduleService:
 
         await asyncio.to_thread(self._file.change, apply)
         return changed[-1]
+
+
+def _pace(known: Schedule, role: Role) -> str:
+    """Say what retention counts by: backups that come more often push none out, unless an admin says so."""
+    if may(role, Effect.KEEP_LESS):
+        return ""
+    return known.paced_by or known.expression
 
 
 def _at(schedule: Schedule, frequency: Frequency | None) -> Schedule:

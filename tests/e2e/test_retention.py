@@ -70,6 +70,28 @@ def test_a_clock_that_jumped_stops_the_command_until_it_is_accepted(cli, sql, da
     assert cli.json("backup", "prune", MAX_BACKUPS="1")["kept"] == 1
 
 
+def test_an_operator_deletes_nothing_by_schedules(own_api, server, sql, database):
+    """What six of six good backups were deleted by: one that keeps one, forced; and many forced ones."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+    api = own_api(address(server.url, database=database)).start(MAX_BACKUPS="2")
+    admin, operator = api.client(), api.client("operator")
+    admin.post(f"{BACKUP}/schedule", json={"frequency": "daily", "retention": {"count": 2}})
+    forced = {"force": True}
+    old = done(admin.post(f"{BACKUP}/run-scheduled", json=forced, headers=WAIT))["backup_id"]
+    admin.post(f"{BACKUP}/pin/{old}")
+
+    fewer = {"frequency": "daily", "retention": {"count": 1}}
+    problem(operator.post(f"{BACKUP}/schedule", json=fewer), 403, "not-authorized")
+    problem(operator.delete(f"{BACKUP}/pin/{old}"), 403, "not-authorized")
+    problem(operator.delete(f"{BACKUP}/schedule/default"), 403, "not-authorized")
+    for _ in range(3):
+        done(operator.post(f"{BACKUP}/run-scheduled", json=forced, headers=WAIT))
+    listed = [backup["backup_id"] for backup in admin.get(f"{BACKUP}/list").json()["backups"]]
+
+    assert len(listed) == 3
+    assert old in listed
+
+
 def test_the_service_prunes_what_no_pin_keeps(own_api, server, sql, database):
     """After each backup, and when asked; every deletion is in the audit by who wanted it."""
     sql.run("CREATE TABLE t AS SELECT 1 AS a")

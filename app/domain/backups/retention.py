@@ -5,6 +5,8 @@ Retention: which backups go, and why the others stay. Nothing here reads a clock
 2. From the newest to the oldest: one that the policy does not want may go. 3. It goes only if a newer
 good one that stays covers it, holding all that it holds: so the last good one stays, whatever the
 settings. A backup that is pinned or in use stays, and a recovery point inside its own age.
+4. What came out of turn, faster than an admin has set, takes no place from what came in turn: nobody
+pushes old backups out by making many.
 
 Newer is who has the larger id: ids grow with every backup, also when the clock is set back.
 
@@ -16,6 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.domain.backups.periods import Periods, Totals, Turns
+
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
@@ -26,7 +30,7 @@ class RetentionPolicy:
     two are limits, which end also what a rule wants.
 
     Attributes:
-        count: The newest so many.
+        count: The newest so many; and of the last so many turns the newest of each.
         days: All that are younger.
         hourly: The newest of each of the last so many hours that have one.
         daily: The same for days, in UTC.
@@ -34,7 +38,7 @@ class RetentionPolicy:
         monthly: The same for months.
         yearly: The same for years.
         max_days: Nothing older stays.
-        max_bytes: Stored bytes in all; the oldest go first.
+        max_bytes: Stored bytes in all; what came out of turn goes first, then the oldest.
     """
 
     count: int = 0
@@ -146,6 +150,7 @@ def plan_retention(
     policies: Mapping[str, RetentionPolicy],
     recovery_point_days: float,
     now: datetime,
+    paces: Mapping[str, timedelta] | None = None,
 ) -> tuple[RetentionDecision, ...]:
     """
     Decide about every backup.
@@ -155,13 +160,20 @@ def plan_retention(
         policies: By name of the schedule; that of "" is for all others.
         recovery_point_days: How long a recovery point is kept at least; 0 = until it is covered.
         now: Aware instant.
+        paces: How long a turn of a schedule is, by name; a day for all others.
 
     Returns:
         One decision a backup, newest first. Called again with those that stay, it keeps them all.
     """
     items = sorted(items, key=lambda item: item.backup_id, reverse=True)
+    paces = paces or {}
     counts = {
-        schedule: _Count([item for item in items if _is_counted(item, schedule)], policy, now)
+        schedule: _Count(
+            [item for item in items if _is_counted(item, schedule)],
+            policy,
+            paces.get(schedule, _TURN),
+            now,
+        )
         for schedule in {item.schedule for item in items}
         for policy in (policies.get(schedule, policies[""]),)
     }
@@ -237,6 +249,8 @@ class _Staying:
         return max(covers, default="")
 
 
+# Where no schedule says how long a turn is: backups by hand.
+_TURN: Final = timedelta(days=1)
 # No name of a database.
 _ANY: Final = ""
 _FORMATS: Final = {
@@ -248,41 +262,32 @@ _FORMATS: Final = {
 }
 
 
-class _Generations:
-    """The newest backup of each of the last so many periods that have one."""
+class _Generations(Periods):
+    """Periods of the calendar, in UTC."""
 
     def __init__(self, good: Sequence[RetentionItem], noun: str, count: int) -> None:
-        self._noun = noun
-        self._count = count
-        self._newest: dict[str, str] = {}
-        for item in good:
-            self._newest.setdefault(self._name(item), item.backup_id)
-        self._last = list(self._newest.values())[:count]
-
-    def wants(self, item: RetentionItem) -> str:
-        """Return why a backup, or a good one in its place, is one of them; empty = it is not."""
-        name = self._name(item)
-        is_newest = item.backup_id >= self._newest.get(name, "")
-        is_late = len(self._last) < self._count or item.backup_id >= self._last[-1]
-        return f"newest of {name}" if is_newest and is_late else ""
+        super().__init__(good, count, lambda at: at.strftime(_FORMATS[noun]))
+        self._text = f"not the newest of one of the last {count} {noun}"
 
     def describe(self) -> str:
         """Say what is not one of them."""
-        return f"not the newest of one of the last {self._count} {self._noun}"
-
-    def _name(self, item: RetentionItem) -> str:
-        return item.created_at.strftime(_FORMATS[self._noun])
+        return self._text
 
 
 class _Count:
     """The backups of one schedule, counted by its policy."""
 
     def __init__(
-        self, good: Sequence[RetentionItem], policy: RetentionPolicy, now: datetime
+        self,
+        good: Sequence[RetentionItem],
+        policy: RetentionPolicy,
+        pace: timedelta,
+        now: datetime,
     ) -> None:
         """Count the good ones, given newest first."""
         self._policy = policy
         self._now = now
+        self._turns = Turns(good, max(0, policy.count), pace)
         self._newest = [item.backup_id for item in good[: max(0, policy.count)]]
         self._generations = [
             _Generations(good, noun, count)
@@ -295,17 +300,13 @@ class _Count:
             )
             if count > 0
         ]
-        # What the limit on bytes counts: what the rules and pins keep, from the newest on.
-        self._stored = [
+        # What the limit on bytes counts: what the rules and pins keep.
+        stored = [
             item
             for item in good
             if item.pinned or (self._wanted(item) and not self._is_too_old(item))
         ]
-        self._totals: dict[str, int] = {}
-        total = 0
-        for item in self._stored:
-            total += item.size
-            self._totals[item.backup_id] = total
+        self._totals = Totals(stored, self._turns)
 
     def judge(self, item: RetentionItem) -> tuple[bool, str]:
         """Tell whether a backup stays by the policy, or a good one in its place would, and why."""
@@ -314,7 +315,7 @@ class _Count:
             return False, self._describe()
         if self._is_too_old(item):
             return False, f"older than {_days(self._policy.max_days)}, the limit"
-        if 0 < self._policy.max_bytes < self._total(item):
+        if 0 < self._policy.max_bytes < self._totals.of(item):
             return False, f"over the total of {self._policy.max_bytes:,} bytes"
         return True, reason
 
@@ -329,19 +330,13 @@ class _Count:
             return f"one of the {policy.count} newest" if policy.count > 1 else "the newest"
         if policy.days > 0 and self._now - item.created_at < _span(policy.days):
             return f"younger than {_days(policy.days)}"
-        return next(filter(None, (generation.wants(item) for generation in self._generations)), "")
+        in_turn = f"one of the {policy.count} newest in turn" if self._turns.wants(item) else ""
+        periods = (generation.wants(item) for generation in self._generations)
+        return next((f"newest of {period}" for period in periods if period), in_turn)
 
     def _is_too_old(self, item: RetentionItem) -> bool:
         limit = self._policy.max_days
         return limit > 0 and self._now - item.created_at > _span(limit)
-
-    def _total(self, item: RetentionItem) -> int:
-        """Return the bytes of a backup and all newer ones that stay."""
-        known = self._totals.get(item.backup_id)
-        if known is not None:
-            return known
-        newer = [stored for stored in self._stored if stored.backup_id > item.backup_id]
-        return (self._totals[newer[-1].backup_id] if newer else 0) + item.size
 
     def _describe(self) -> str:
         """Say which rules do not want a backup."""

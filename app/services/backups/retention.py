@@ -214,16 +214,14 @@ class RetentionService:
         return RetentionPlan(decisions, clock)
 
     def _judge(self, items: list[RetentionItem]) -> tuple[RetentionDecision, ...]:
-        own = {
-            schedule.name: schedule.retention
-            for schedule in self._schedules.read()
-            if schedule.retention
-        }
+        schedules = self._schedules.read()
+        own = {schedule.name: schedule.retention for schedule in schedules if schedule.retention}
         return plan_retention(
             items,
             {**own, "": policy_of(self._settings)},
             self._settings.recovery_point_days,
             self._clock.now(),
+            {schedule.name: schedule.pace for schedule in schedules},
         )
 
     def _made(self) -> dict[str, datetime]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,8 @@ WHEN = {
 @pytest.mark.parametrize("field", WHEN)
 def test_an_operator_says_when_backups_are_made(field):
     """Times, zone, on or off, and who begins them."""
-    require_schedule(Role.OPERATOR, KNOWN, replace(KNOWN, **{field: WHEN[field]}))
+    changes: dict[str, Any] = {field: WHEN[field]}
+    require_schedule(Role.OPERATOR, KNOWN, replace(KNOWN, **changes))
 
 
 @pytest.mark.parametrize(
@@ -149,6 +151,7 @@ def test_an_operator_lets_a_schedule_back_up_more(field, value):
 def test_everything_is_more_than_any_list(field):
     """A list in the place of `all there are` is less."""
     known = replace(KNOWN, options=ScheduleOptions())
-    wanted = replace(known, options=replace(known.options, **{field: ("shop",)}))
+    changes: dict[str, Any] = {field: ("shop",)}
+    wanted = replace(known, options=replace(known.options, **changes))
     with pytest.raises(NotAuthorizedError):
         require_schedule(Role.OPERATOR, known, wanted)

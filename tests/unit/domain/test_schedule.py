@@ -265,3 +265,21 @@ def test_a_file_with_a_schedule_that_makes_no_sense_is_refused_by_name():
 
     with pytest.raises(IntegrityError, match="nightly"):
         decode_schedules(encode_schedules((wrong,)))
+
+
+@pytest.mark.parametrize(
+    ("expression", "pace"),
+    [
+        ("0 * * * *", timedelta(hours=1)),
+        ("0 2 * * *", timedelta(days=1)),
+        ("0 2 * * 0", timedelta(days=7)),
+        ("30 2 * * 1-5", timedelta(days=1)),
+        ("0 2,14 * * *", timedelta(hours=12)),
+        ("*/5 9-17 * * *", timedelta(minutes=5)),
+        ("0 0 29 2 *", timedelta(days=4 * 365 + 1)),
+    ],
+)
+def test_a_schedule_has_a_pace(expression, pace):
+    """The shortest time from one due time to the next."""
+    assert Schedule("x", None, NOON, cron=expression).pace == pace
+    assert Schedule("x", Frequency.HOURLY, NOON, paced_by=expression).pace == pace

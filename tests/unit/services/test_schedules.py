@@ -9,13 +9,16 @@ import pytest
 from pydantic import SecretStr
 
 from app.config import Settings
+from app.domain.access.user import Role
 from app.domain.backups.manifest import Manifest
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.runs.progress import Phase, Progress
 from app.domain.schedule import Frequency, ScheduleOptions
 from app.errors import (
     ConnectionFailedError,
     IntegrityError,
     InvalidScheduleError,
+    NotAuthorizedError,
     NotDueError,
     ScheduleNotFoundError,
 )
@@ -94,6 +97,42 @@ async def test_a_schedule_is_set_and_shown(processes):
         considered_at=processes.clock.at,
     )
     assert await processes.service().list() == (changed, other)
+
+
+async def test_retention_counts_by_the_times_that_an_admin_has_set(processes):
+    """However often, and by how many steps, an operator changes when backups are made."""
+    service = processes.service()
+    await service.set(change(Frequency.DAILY))
+    often = [
+        await service.set(change(Frequency.HOURLY), Role.OPERATOR),
+        await service.set(change(Frequency.DAILY, frequency=None, cron="* * * * *"), Role.OPERATOR),
+        await service.enable("default", enabled=False),
+    ]
+    assert {schedule.pace for schedule in often} == {DAY}
+
+    assert (await service.set(change(Frequency.HOURLY))).pace == DAY / 24
+    new = await service.set(change(Frequency.HOURLY, name="new"), Role.OPERATOR)
+    assert new.pace == DAY / 24
+
+
+async def test_an_operator_cannot_let_a_schedule_keep_less(processes):
+    """What is refused leaves the file as it was; what is not asked about is kept."""
+    service, kept = processes.service(), RetentionPolicy(count=6)
+    known = await service.set(change(Frequency.DAILY, retention=kept))
+
+    for wanted in (
+        change(Frequency.DAILY, retention=RetentionPolicy(count=1)),
+        change(Frequency.DAILY, replace(OPTIONS, databases=()), retention=kept),
+        change(Frequency.DAILY, name="new", retention=kept),
+    ):
+        with pytest.raises(NotAuthorizedError):
+            await service.set(wanted, Role.OPERATOR)
+    assert await service.list() == (known,)
+    keeps = frozenset({"options", "retention"})
+    changed = await service.set(
+        ScheduleChange(frequency=Frequency.WEEKLY, keeps=keeps), Role.OPERATOR
+    )
+    assert (changed.options, changed.retention) == (OPTIONS, kept)
 
 
 async def test_what_is_due_has_a_job_with_the_options(processes):

@@ -90,6 +90,37 @@ def test_limits_end_what_rules_want():
     )
 
 
+@pytest.mark.parametrize("policy", [RetentionPolicy(count=6), RetentionPolicy(max_bytes=600)])
+@pytest.mark.parametrize("schedule", ["", "shop"])
+def test_nobody_pushes_old_backups_out_by_making_many(schedule, policy):
+    """A hundred within an hour: of each earlier day the newest stays, as the rule says."""
+    old = daily(6, schedule=schedule)
+    many = [item(NOON + timedelta(seconds=number), schedule=schedule) for number in range(1, 101)]
+    day = {"shop": timedelta(days=1)}
+    found = plan_retention([*old, *many], {"": policy}, 7, NOON + timedelta(hours=1), day)
+    stays = {decision.item.backup_id for decision in found if decision.is_kept}
+
+    assert {backup.backup_id for backup in old[1:]} <= stays
+    assert many[-1].backup_id in stays
+    assert len(stays) <= 12
+
+
+def test_the_next_prune_lets_nothing_more_go_out_of_turn():
+    """What stays stays, and says why; in an hourly schedule an hour is a turn."""
+    items = [item(NOON - number * DAY / 48, schedule="often") for number in range(20)]
+    paces = {"often": timedelta(hours=1)}
+    found = plan_retention(items, {"": RetentionPolicy(count=4)}, 7, NOON, paces)
+    stays = [decision for decision in found if decision.is_kept]
+
+    assert [decision.reason for decision in stays] == [
+        *["one of the 4 newest"] * 4, "one of the 4 newest in turn",
+    ]  # fmt: skip
+    again = plan_retention(
+        [decision.item for decision in stays], {"": RetentionPolicy(count=4)}, 7, NOON, paces
+    )
+    assert all(decision.is_kept for decision in again)
+
+
 def test_every_schedule_is_counted_by_itself():
     """One with many backups pushes out none of another; what has no policy has that of all."""
     often = [item(NOON - number * DAY / 24, schedule="often") for number in range(10)]

@@ -16,6 +16,7 @@ DAY = timedelta(days=1)
 SHOP = Holdings(frozenset({"shop"}), frozenset({"shop"}))
 ALL = Holdings(frozenset({"shop", "crm"}), frozenset())
 KEEP_ALL = RetentionPolicy()
+PACES = {"often": timedelta(hours=1)}
 
 
 DATABASES = st.frozensets(st.sampled_from(["a", "b", "c"]), max_size=3)
@@ -101,10 +102,10 @@ class Model:
 
     def prune(self) -> None:
         """Delete, and check everything that must hold."""
-        plan = plan_retention(self.items, self.policies, 7, self.now)
+        plan = plan_retention(self.items, self.policies, 7, self.now, PACES)
         stays = [verdict.item for verdict in plan if verdict.is_kept]
         assert {stay.backup_id for stay in stays} == expected.kept(
-            self.items, self.policies, 7, self.now
+            self.items, self.policies, 7, self.now, PACES
         )
         for verdict in plan:
             assert verdict.reason
@@ -123,7 +124,7 @@ class Model:
             ]
             if good:  # the last good one of all is there still
                 assert max(good, key=lambda backup: backup.backup_id) in stays
-        again = plan_retention(stays, self.policies, 7, self.now)
+        again = plan_retention(stays, self.policies, 7, self.now, PACES)
         assert all(verdict.is_kept for verdict in again)
         self.items = stays
 
