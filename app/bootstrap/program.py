@@ -5,8 +5,8 @@ The only place that picks implementations: what commands use.
 """
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -14,12 +14,13 @@ from typing import Final
 from app.archive.catalogue.catalogue import Catalogue
 from app.bootstrap.alerting import build_alerts, build_pings
 from app.config import Settings
-from app.control.absent import NoHistory
+from app.control.absent import NoHistory, UnwrittenHistory
 from app.control.audit import AuditRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.domain.alerts.alert import Alarm
-from app.domain.ports import Clock
+from app.domain.ports import Clock, RunListener
+from app.domain.stores import RunStore
 from app.engine.server.connection import Server
 from app.errors import AppError, InvalidRequestError
 from app.notices.pings import Pings
@@ -35,10 +36,12 @@ from app.services.monitoring.health import HealthService
 from app.services.restores.service import RecoveryService
 from app.services.runs.service import RunService
 from app.services.schedules import ScheduleService
+from app.services.settlement import Settlement
 from app.storage.audit_heads import AuditHeads
 from app.storage.clock_witness import ClockWitness
 from app.storage.journals import Journals
 from app.storage.local import LocalDirectory
+from app.storage.run_ends import RunEndFiles
 from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
 
@@ -82,6 +85,7 @@ class Program:
     pins: PinService
     alerts: AlertService
     pings: Pings
+    settlement: Settlement
     health: HealthService
     backup_monitor: BackupMonitor
     audit: AuditService | None
@@ -119,13 +123,22 @@ async def open_program(
         audit = build_audit(settings, usable) if usable else None
         program = build_program(settings, server, usable, audit=audit, unwritten=unwritten)
         try:
+            if remembers:
+                await _write_ends(program)
             yield program
         finally:
             if remembers:  # the others do nothing that an alert is about
+                await _write_ends(program)
                 await program.send_notices(_NOTIFY_SECONDS)
     finally:
         await server.close()
         await control.close()
+
+
+async def _write_ends(program: Program) -> None:
+    """Write down how earlier runs ended, where the history could not take it then."""
+    with suppress(AppError):  # whoever comes next does it
+        await program.runs.write_ends()
 
 
 async def _prepare(control: ControlDatabase) -> AppError | None:
@@ -173,9 +186,8 @@ def build_program(
     health = HealthService(catalogue)
     backup_monitor = _build_backup_monitor(settings, health, alerts)
     retention = _build_retention(settings, catalogue, clock, alerts, audit)
-    history = RunRecords(control) if control else NoHistory()
-    listeners = (alerts, pings, backup_monitor)
-    runs = RunService(history, RunLocks(settings.state_dir), clock, listeners)
+    history = _history(control, unwritten)
+    runs = _build_runs(settings, history, clock, (alerts, pings, backup_monitor))
     jobs = Jobs(settings, catalogue, backups, recoveries, retention)
     known = settings.database_url.get_secret_value()
     return Program(
@@ -192,11 +204,25 @@ def build_program(
         pins=PinService(catalogue, clock),
         alerts=alerts,
         pings=pings,
+        settlement=Settlement(runs, recoveries),
         health=health,
         backup_monitor=backup_monitor,
         audit=audit,
         unwritten=unwritten,
     )
+
+
+def _history(control: ControlDatabase | None, unwritten: AppError | None) -> RunStore:
+    if control is not None:
+        return RunRecords(control)
+    return UnwrittenHistory() if unwritten else NoHistory()
+
+
+def _build_runs(
+    settings: Settings, history: RunStore, clock: Clock, listeners: Sequence[RunListener]
+) -> RunService:
+    state = settings.state_dir
+    return RunService(history, RunLocks(state), clock, listeners, RunEndFiles(state))
 
 
 def _build_backup_monitor(

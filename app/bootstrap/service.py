@@ -88,7 +88,9 @@ async def open_service(
             access=access,
             sign_ins=sign_ins,
             status=StatusService(server, program.health, program.runs, program.schedules, clock),
-            reconciler=Reconciler(program.runs, program.recoveries, program.catalogue, sign_ins),
+            reconciler=Reconciler(
+                program.runs, program.recoveries, program.catalogue, sign_ins, program.settlement
+            ),
             scheduler=scheduler,
             environment_monitor=environment_monitor,
             metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),

@@ -56,6 +56,20 @@ class NoHistory:
         _ = run_id
 
 
+class UnwrittenHistory(NoHistory):
+    """A `RunStore` that takes nothing now, so that ends of runs are kept for later."""
+
+    async def add(self, run: Run, key: IdempotencyKey | None = None) -> Run | None:
+        """Refuse."""
+        _ = run, key
+        _refuse()
+
+    async def save(self, run: Run) -> bool:
+        """Refuse."""
+        _ = run
+        _refuse()
+
+
 class NoAlerts:
     """An `AlertStore` that is never there, so that alerts are sent at once or not at all."""
 

@@ -87,3 +87,8 @@ class DoctorCheck:
     detail: str
     remedy: str = ""
     error: AppError | None = None
+
+
+def failed(name: str, error: AppError) -> DoctorCheck:
+    """Make the finding of an error: its words, and its hint as the remedy."""
+    return DoctorCheck(name, CheckState.FAIL, f"{error.title}: {error}", error.hint, error)

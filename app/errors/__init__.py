@@ -51,6 +51,7 @@ Everything that can go wrong, as one tree.
     - ChecksumMismatchError
     - TruncatedFileError
     - ManifestError
+    - JournalDamagedError
     - ProofFailedError
     - AuditBrokenError
   x DeliveryError
@@ -93,6 +94,7 @@ from app.errors.integrity import (
     AuditBrokenError,
     ChecksumMismatchError,
     IntegrityError,
+    JournalDamagedError,
     ManifestError,
     ProofFailedError,
     TruncatedFileError,
@@ -148,6 +150,7 @@ __all__ = [
     "IntegrityError",
     "InvalidRequestError",
     "InvalidScheduleError",
+    "JournalDamagedError",
     "KeyReusedError",
     "ManifestError",
     "NotAuthenticatedError",

@@ -30,6 +30,13 @@ class ManifestError(IntegrityError):
     title = "Manifest unusable"
 
 
+class JournalDamagedError(IntegrityError):
+    """The journal of a restore is unreadable, or of another version of the program."""
+
+    code = "journal-damaged"
+    title = "Journal of a restore damaged"
+
+
 class ProofFailedError(IntegrityError):
     """The restored data was read back and is not what was backed up."""
 

@@ -20,6 +20,7 @@ from app.domain.backups.pruning import PruneResult
 from app.domain.document import JsonObject
 from app.domain.ids import BackupId
 from app.domain.restores.dry_run import Forecast
+from app.domain.restores.journal import RestoreId
 from app.domain.restores.proofs import DrillResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
 from app.domain.runs.progress import Progress
@@ -29,12 +30,14 @@ from app.services.backups.retention import ACTOR, PRUNING, RetentionService
 from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
 from app.services.runs.job import Job
+from app.storage.journals import new_restore_id
 from app.storage.run_locks import Resource
 
 
 _log: Final = logging.getLogger(__name__)
 # One state directory serves one server.
 _THIS_SERVER: Final = Resource("backup", "the backups of this server")
+_TOO_LATE: Final = "it was stopped when it was done already"
 # How the work is done is not asked for, and differs by machine.
 _NOT_REQUESTED: Final = frozenset({"threads", "chunk_bytes", "recovery_point", "backup_id"})
 
@@ -171,34 +174,39 @@ class Jobs:
             document=Restored.of,
             resources=_databases(*plan.targets),
             backup_id=plan.manifest.backup_id,
+            restore_id=plan.restore_id,
             request=_requested(request),
         )
 
     async def _restore(self, plan: RestorePlan, progress: Progress) -> RestoreResult:
-        """Restore; one that was cancelled when it was done already has succeeded."""
+        """Restore; one that failed or was cancelled when it was done already has succeeded."""
         try:
             return await self._recoveries.restore(plan, progress)
-        except asyncio.CancelledError:
-            return await self._find_result(progress, plan.targets)
+        except (AppError, asyncio.CancelledError) as exc:
+            return await self._done_after_all(plan.restore_id, plan.targets, exc)
 
     async def undo(self, name: str) -> Job[RestoreResult]:
         """Make the job of an undo; raises RestoreNotFoundError, UndoExpiredError."""
         journal = await self._recoveries.find_undoable(name)
+        undo_id = new_restore_id()
         return Job(
             kind=RunKind.UNDO,
-            work=partial(self._undo, name, journal.targets),
+            work=partial(self._undo, name, undo_id, journal.targets),
             document=Restored.of,
             resources=_databases(*journal.targets),
             backup_id=journal.backup_id,
+            restore_id=undo_id,
             request={"restore_id": journal.restore_id},
         )
 
-    async def _undo(self, name: str, targets: Sequence[str], progress: Progress) -> RestoreResult:
-        """Undo; one that was cancelled when it was done already has succeeded."""
+    async def _undo(
+        self, name: str, undo_id: RestoreId, targets: Sequence[str], progress: Progress
+    ) -> RestoreResult:
+        """Undo; one that failed or was cancelled when it was done already has succeeded."""
         try:
-            return await self._recoveries.undo(name, progress)
-        except asyncio.CancelledError:
-            return await self._find_result(progress, targets)
+            return await self._recoveries.undo(name, progress, undo_id)
+        except (AppError, asyncio.CancelledError) as exc:
+            return await self._done_after_all(undo_id, targets, exc)
 
     async def dry_run(self, request: RestoreRequest) -> Job[Forecast]:
         """Make the job of a dry run; raises what a wrong request raises."""
@@ -222,11 +230,18 @@ class Jobs:
             request=_requested(request),
         )
 
-    async def _find_result(self, progress: Progress, targets: Sequence[str]) -> RestoreResult:
-        """Return what was done before it was cancelled; raises CancelledError when it was not."""
-        result = await shielded(self._recoveries.find_result(progress.restore_id))
+    async def _done_after_all(
+        self, restore_id: RestoreId, targets: Sequence[str], error: BaseException
+    ) -> RestoreResult:
+        """Return what was done before something failed or was cancelled; raises that when it was not."""
+        what = f"what came after it failed ({error})" if isinstance(error, AppError) else _TOO_LATE
+        note = f"{what}; what it had counted is lost"
+        try:
+            result = await shielded(self._recoveries.find_result(restore_id, note))
+        except AppError:  # the first error says more
+            raise error from None
         if result is None:
-            raise asyncio.CancelledError
+            raise error
         return replace(result, databases=tuple(targets))
 
     async def _find_manifest(self, backup_id: str) -> Manifest | None:

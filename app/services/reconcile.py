@@ -12,10 +12,17 @@ from app.documents.base import Document
 from app.documents.restores import Restored
 from app.domain.runs.failures import failure
 from app.domain.runs.run import Run, RunKind, RunState
-from app.errors import AppError, BackupNotFoundError, IntegrityError, RunInterruptedError
+from app.errors import (
+    AppError,
+    BackupNotFoundError,
+    IntegrityError,
+    JournalDamagedError,
+    RunInterruptedError,
+)
 from app.services.access.sign_ins import SignInService
 from app.services.restores.service import RecoveryService
 from app.services.runs.service import RunService
+from app.services.settlement import Settlement
 from app.storage import layout
 
 
@@ -25,6 +32,10 @@ _PERIOD_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 5.0
 _ON_DISK: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY_POINT, RunKind.DELETION})
 _SWAPPING: Final = frozenset({RunKind.RESTORE, RunKind.UNDO})
+_PROVEN: Final = (
+    "its process ended; by its journal and the server it was restored, proven and swapped in, and what it"
+    " had counted is lost"
+)
 _LEFT: Final = {
     RunKind.BACKUP: "what it had written was removed",
     RunKind.RECOVERY_POINT: "what it had written was removed",
@@ -44,11 +55,13 @@ class Reconciler:
         recoveries: RecoveryService,
         catalogue: Catalogue,
         sign_ins: SignInService,
+        settlement: Settlement,
     ) -> None:
         self._runs = runs
         self._recoveries = recoveries
         self._catalogue = catalogue
         self._sign_ins = sign_ins
+        self._settlement = settlement
 
     async def run_forever(self) -> None:
         """Reconcile, again and again, until cancelled; nothing that fails ends it."""
@@ -74,6 +87,7 @@ class Reconciler:
         Raises:
             AppError: The backup directory, the state directory or the control database refused.
         """
+        await self._runs.write_ends()
         orphans = await self._runs.orphans()
         await self._sweep()
         # Where nothing is mounted there is no backup, which says nothing about what was made.
@@ -88,7 +102,7 @@ class Reconciler:
             for orphan in orphans
             if orphan.kind not in _SWAPPING and orphan.run_id not in away
         ]:
-            await self._runs.finish_orphan(await self._judged(run))
+            await self._runs.rewrite(await self._judged(run))
         return (
             await self._repair([orphan for orphan in orphans if orphan.kind in _SWAPPING])
             and not away
@@ -113,12 +127,16 @@ class Reconciler:
             _log.info("Interrupted restore was repaired", extra={"facts": facts})
         open_still = [run for run in orphans if await self._is_open(run)]
         for run in [orphan for orphan in orphans if orphan not in open_still]:
-            await self._runs.finish_orphan(await self._judged(run))
+            await self._runs.rewrite(await self._judged(run))
+        await self._settlement.settle()
         return not open_still
 
     async def _is_open(self, run: Run) -> bool:
         """Tell whether a restore could not be repaired yet, perhaps since it is another server's."""
-        journal = await self._recoveries.find_journal(run.restore_id)
+        try:
+            journal = await self._recoveries.find_journal(run.restore_id)
+        except JournalDamagedError:
+            return False
         return journal is not None and not journal.phase.is_over
 
     async def _judged(self, run: Run) -> Run:
@@ -133,7 +151,8 @@ class Reconciler:
             case _:
                 result = None
         if result is None:
-            return replace(run, state=RunState.FAILED, error=failure(_interrupted(run)))
+            error = await self._interruption(run)
+            return replace(run, state=RunState.FAILED, error=failure(error))
         return replace(run, state=RunState.SUCCEEDED, result=result.model_dump(mode="json"))
 
     async def _made(self, backup_id: str) -> Document | None:
@@ -150,8 +169,27 @@ class Reconciler:
         return None
 
     async def _swapped(self, restore_id: str) -> Document | None:
-        result = await self._recoveries.find_result(restore_id)
+        try:
+            result = await self._recoveries.find_result(restore_id, _PROVEN)
+        except JournalDamagedError:
+            return None
         return Restored.of(result) if result else None
+
+    async def _interruption(self, run: Run) -> RunInterruptedError:
+        """Say what a run has left that its process did not end."""
+        if run.kind in _SWAPPING and not await self._is_known(run.restore_id):
+            return RunInterruptedError(
+                "the process that ran it ended; its journal is damaged, so nobody knows what became of it",
+                hint="'backstay doctor' names the journal, and what to do.",
+            )
+        return _interrupted(run)
+
+    async def _is_known(self, restore_id: str) -> bool:
+        try:
+            await self._recoveries.find_journal(restore_id)
+        except JournalDamagedError:
+            return False
+        return True
 
 
 def _interrupted(run: Run) -> RunInterruptedError:

@@ -8,7 +8,7 @@ import re
 import secrets
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.domain.restores.journal import (
     ID_DIGITS,
@@ -17,6 +17,7 @@ from app.domain.restores.journal import (
     decode_journal,
     encode_journal,
 )
+from app.errors import JournalDamagedError, StorageError
 from app.storage.kernel import KERNEL, Kernel
 from app.storage.local import LocalDirectory
 
@@ -30,6 +31,32 @@ _MAX_BYTES: Final = 1 << 30
 def new_restore_id() -> RestoreId:
     """Make an id that nobody has used."""
     return RestoreId(f"restore_{secrets.token_hex(ID_DIGITS // 2)}")
+
+
+class DamagedJournal(NamedTuple):
+    """
+    A journal that cannot be read.
+
+    Attributes:
+        restore_id: Whose it is; the schemas of that restore end with the digits.
+        error: Why.
+    """
+
+    restore_id: str
+    error: JournalDamagedError
+
+
+class FoundJournals(NamedTuple):
+    """
+    What is in a directory of journals.
+
+    Attributes:
+        whole: Newest first.
+        damaged: In no order.
+    """
+
+    whole: list[Journal]
+    damaged: list[DamagedJournal]
 
 
 class Journals:
@@ -56,21 +83,59 @@ class Journals:
             self._directory.sync()
 
     def all(self) -> list[Journal]:
+        """Read all journals that can be read, newest first; raises as `survey` does."""
+        return self.survey().whole
+
+    def survey(self) -> FoundJournals:
         """
-        Read all journals.
+        Read all journals; one that is damaged costs only itself.
 
         Returns:
-            Newest first.
+            Those that can be read, and those that cannot.
 
         Raises:
-            ManifestError: One is damaged or of another version; none is then acted on.
             StorageError: The directory cannot be read.
         """
+        found = FoundJournals([], [])
         if not self._directory.is_there():
-            return []
-        found = []
+            return found
         for name in self._directory.names():
-            if _RESTORE_ID.fullmatch(name.removesuffix(_SUFFIX)) and name.endswith(_SUFFIX):
-                data = self._directory.read(name, _MAX_BYTES)
-                found.append(decode_journal(data, source=name))
-        return sorted(found, key=attrgetter("began_at", "restore_id"), reverse=True)
+            restore_id = name.removesuffix(_SUFFIX)
+            if not (_RESTORE_ID.fullmatch(restore_id) and name.endswith(_SUFFIX)):
+                continue
+            try:
+                journal = self.find(restore_id)
+            except JournalDamagedError as exc:
+                found.damaged.append(DamagedJournal(restore_id, exc))
+                continue
+            if journal is not None:  # it was removed meanwhile
+                found.whole.append(journal)
+        found.whole.sort(key=attrgetter("began_at", "restore_id"), reverse=True)
+        return found
+
+    def find(self, restore_id: str) -> Journal | None:
+        """
+        Read one journal.
+
+        Args:
+            restore_id: Text of a user.
+
+        Returns:
+            The journal; None when there is none.
+
+        Raises:
+            JournalDamagedError: It cannot be read, or is of another version.
+            StorageError: The directory cannot be read.
+        """
+        name = restore_id + _SUFFIX
+        if _RESTORE_ID.fullmatch(restore_id) is None or not self._directory.is_there():
+            return None
+        if not self._directory.exists(name):
+            return None
+        try:
+            data = self._directory.read(name, _MAX_BYTES)
+        except StorageError as exc:
+            if not self._directory.exists(name):
+                return None
+            raise JournalDamagedError(str(exc), hint=exc.hint) from exc
+        return decode_journal(data, source=name)

@@ -9,10 +9,11 @@ from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, print_line
+from app.cli.output import CommandResult, print_line, print_warnings
 from app.documents.monitoring import DoctorReport
 from app.domain.monitoring import DoctorCheck
 from app.domain.restores.repair import RepairResult
+from app.errors import AppError
 
 
 _MARKS: Final = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
@@ -28,11 +29,22 @@ def doctor(
     """Check server, rights, directory and programs, and say what to do about each finding."""
 
     async def work(program: Program) -> CommandResult:
-        repairs = await program.recoveries.repair() if repair else []
+        repairs = await _repair(program) if repair else []
         checks = await program.doctor.examine()
         return _result(repairs, checks, repaired=repair)
 
-    execute_with_program(work, as_json=as_json, needs_server=repair)
+    execute_with_program(work, as_json=as_json, needs_server=repair, records_runs=repair)
+
+
+async def _repair(program: Program) -> list[RepairResult]:
+    """Repair, and have the history say how what had failed has ended."""
+    repairs = await program.recoveries.repair()
+    if program.unwritten is None:
+        try:
+            await program.settlement.settle()
+        except AppError as exc:  # the service does it within a minute
+            print_warnings([f"the history is not corrected: {exc}"])
+    return repairs
 
 
 def _result(

@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.ids import BackupId
-from app.errors import ManifestError
+from app.errors import JournalDamagedError
 
 
 RestoreId = NewType("RestoreId", str)
@@ -272,14 +272,14 @@ def decode_journal(data: bytes, *, source: str) -> Journal:
         What was written.
 
     Raises:
-        ManifestError: Damaged, or of another version of the program.
+        JournalDamagedError: Damaged, or of another version of the program.
     """
     try:
         return _ADAPTER.validate_json(data)
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ManifestError(
+        raise JournalDamagedError(
             f"{source}: {where}: {first['msg']}",
-            hint="Use the version of this program that wrote it; schemas named in it may be left over.",
+            hint="Use the version of this program that wrote it; 'backstay doctor' says what else to do.",
         ) from exc

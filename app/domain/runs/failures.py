@@ -32,8 +32,10 @@ def failure(error: BaseException) -> Failure:
         case AppError():
             message = without_paths(str(error))
         case CancelledError():
-            message = "cancelled before it was done; nothing was left behind"
-            return Failure("cancelled", "Cancelled", message, hint="", retryable=False)
+            hint = " ".join(getattr(error, "__notes__", ()))
+            left = "what was left behind waits for a repair" if hint else "nothing was left behind"
+            message = f"cancelled before it was done; {left}"
+            return Failure("cancelled", "Cancelled", message, hint, retryable=False)
         case _:
             message, hint = type(error).__name__, "Please report it."
             return Failure(AppError.code, AppError.title, message, hint, retryable=False)

@@ -10,11 +10,9 @@ from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.control.database import ControlDatabase
-from app.domain.monitoring import CheckState, DoctorCheck
-from app.domain.restores.journal import Journal
+from app.domain.monitoring import CheckState, DoctorCheck, failed
 from app.engine.schema.databases import (
     has_events,
-    list_scratch,
     read_schemas,
     scratch_pattern,
 )
@@ -28,10 +26,8 @@ from app.engine.server.grants import (
     missing_in_scratch,
     read_grants,
 )
-from app.engine.swap.rename import is_locked
 from app.errors import (
     AppError,
-    ConflictError,
     InvalidRequestError,
     PermissionDeniedError,
     StorageDeniedError,
@@ -40,7 +36,8 @@ from app.errors import (
 )
 from app.mysql.channel import Channel
 from app.sandbox.server import find_program
-from app.storage.journals import Journals
+from app.services.monitoring.interrupted import journal_checks, restore_checks
+from app.storage.journals import FoundJournals, Journals
 from app.storage.layout import PARTIAL, REBUILD
 
 
@@ -73,19 +70,25 @@ class DoctorService:
 
     async def examine(self) -> tuple[DoctorCheck, ...]:
         """Return every finding, server first; never raises an error of this program."""
-        checks, data_bytes = await self._server_checks()
+        try:
+            found = await asyncio.to_thread(self._journals.survey)
+            journals = journal_checks(found.damaged)
+        except AppError as exc:
+            found, journals = FoundJournals([], []), [failed("journals", exc)]
+        checks, data_bytes = await self._server_checks(found)
+        checks += journals
         checks += await self._control_checks()
         checks += await asyncio.to_thread(_directory_checks, self._catalogue, data_bytes)
         return (*checks, *_program_checks(), _codec_check())
 
-    async def _server_checks(self) -> tuple[list[DoctorCheck], int]:
+    async def _server_checks(self, found: FoundJournals) -> tuple[list[DoctorCheck], int]:
         """Return the findings, and how many bytes of data the server holds."""
         if self._server is None:
             missing = InvalidRequestError(
                 "BACKSTAY_DATABASE_URL is not set",
                 hint="Set it to mysql://user:password@host:3306/database.",
             )
-            return [_failed("connection", missing)], 0
+            return [failed("connection", missing)], 0
         checks: list[DoctorCheck] = []
         try:
             async with self._server.session() as session:
@@ -99,12 +102,10 @@ class DoctorService:
                 names = (self._server.database,) if self._server.database else ()
                 databases = [schema.name for schema in await read_schemas(session, names)]
                 checks += await _rights_checks(session, databases)
-                journals = await asyncio.to_thread(self._journals.all)
-                here = [journal for journal in journals if journal.server == self._server.where]
-                checks += await _restore_checks(session, here)
+                checks += await restore_checks(session, self._server.where, found)
                 return checks, await _data_bytes(session)
         except AppError as exc:
-            checks.append(_failed("server" if checks else "connection", exc))
+            checks.append(failed("server" if checks else "connection", exc))
             return checks, 0
 
     async def _control_checks(self) -> list[DoctorCheck]:
@@ -133,10 +134,6 @@ def encryption_check(channel: Channel, was_remembered: bool) -> DoctorCheck:  # 
         )
     where = "" if channel.socket or channel.verified else ", on this machine"
     return DoctorCheck(_ENCRYPTION, CheckState.OK, f"{channel}{where}")
-
-
-def _failed(name: str, error: AppError) -> DoctorCheck:
-    return DoctorCheck(name, CheckState.FAIL, f"{error.title}: {error}", error.hint, error)
 
 
 async def _binlog_check(session: Session) -> DoctorCheck:
@@ -228,38 +225,6 @@ async def _data_bytes(session: Session) -> int:
     return int(str(answer or 0))
 
 
-async def _restore_checks(session: Session, journals: Sequence[Journal]) -> list[DoctorCheck]:
-    """Check for restores that were interrupted, and for schemas that nobody's journal knows."""
-    checks = []
-    for journal in journals:
-        if journal.phase.is_over:
-            continue
-        where = f"{journal.kind} {journal.restore_id} of {', '.join(journal.targets)}"
-        if any([await is_locked(session, target) for target in journal.targets]):
-            checks.append(DoctorCheck("restores", CheckState.OK, f"{where} is at work"))
-        else:
-            error = ConflictError(
-                f"{where} was interrupted",
-                hint="Run 'backstay doctor --repair': it finishes or undoes it.",
-            )
-            checks.append(_failed("restores", error))
-    known = {
-        name for journal in journals for swap in journal.swaps for name in (swap.source, swap.kept)
-    }
-    unknown = sorted(set(await list_scratch(session)) - known)
-    if unknown:
-        checks.append(
-            DoctorCheck(
-                "old tables",
-                CheckState.WARN,
-                f"no journal here knows {', '.join(unknown[:_SHOWN_DATABASES])}",
-                "If no other installation of this program uses this server, check what is in them, then"
-                " drop them.",
-            )
-        )
-    return checks or [DoctorCheck("restores", CheckState.OK, "none was interrupted")]
-
-
 def _directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck]:
     path = catalogue.directory.path
     try:
@@ -273,7 +238,7 @@ def _directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck
             *_survey_checks(catalogue),
         ]
     except AppError as exc:
-        return [_failed("backup directory", exc)]
+        return [failed("backup directory", exc)]
 
 
 def _absent(path: Path) -> DoctorCheck:
@@ -287,17 +252,17 @@ def _absent(path: Path) -> DoctorCheck:
         denied = StorageDeniedError(
             f"{path} cannot be made", hint=f"Make it, or give this user write access to {parent}."
         )
-        return _failed("backup directory", denied)
-    return _failed("backup directory", StorageUnavailableError(f"{parent} is not a directory"))
+        return failed("backup directory", denied)
+    return failed("backup directory", StorageUnavailableError(f"{parent} is not a directory"))
 
 
 def _access_check(path: Path) -> DoctorCheck:
     if not path.is_dir():
-        return _failed("backup directory", StorageUnavailableError(f"{path} is not a directory"))
+        return failed("backup directory", StorageUnavailableError(f"{path} is not a directory"))
     if os.access(path, os.R_OK | os.W_OK | os.X_OK):
         return DoctorCheck("backup directory", CheckState.OK, f"{path} is writable")
     hint = "Give the user that runs this program read and write access to it."
-    return _failed("backup directory", StorageDeniedError(f"{path}: no access", hint=hint))
+    return failed("backup directory", StorageDeniedError(f"{path}: no access", hint=hint))
 
 
 def _mode_check(path: Path) -> DoctorCheck:
@@ -312,7 +277,7 @@ def _space_check(catalogue: Catalogue, data_bytes: int) -> DoctorCheck:
     free = catalogue.directory.free_bytes()
     detail = f"{free} bytes free, the server holds about {data_bytes} bytes of data"
     if free < data_bytes * _LEAST_FREE_SHARE:
-        return _failed(
+        return failed(
             "disk", StorageFullError(detail, hint="Free some space, or use a larger disk.")
         )
     if free < data_bytes * _GOOD_FREE_SHARE:
@@ -337,7 +302,7 @@ def _leftovers_check(catalogue: Catalogue) -> DoctorCheck:
 def _survey_checks(catalogue: Catalogue) -> list[DoctorCheck]:
     survey = catalogue.survey()
     checks = [DoctorCheck("backups", CheckState.OK, f"{len(survey.entries)} listed")]
-    checks += [_failed("damaged backup", problem.error) for problem in survey.problems]
+    checks += [failed("damaged backup", problem.error) for problem in survey.problems]
     checks += [
         DoctorCheck(
             "lost manifest",

@@ -1,5 +1,6 @@
 """Crash recovery: restores that were interrupted, and old tables whose time is over."""
 
+import asyncio
 import logging
 from datetime import timedelta
 from typing import Final
@@ -9,6 +10,7 @@ from app.domain.restores.journal import Journal, RestorePhase
 from app.domain.restores.repair import RepairResult
 from app.errors import AlreadyRunningError, AppError
 from app.services.restores.swap import Swaps
+from app.storage.journals import Journals
 
 
 _log: Final = logging.getLogger(__name__)
@@ -19,8 +21,11 @@ _REMEMBERED: Final = timedelta(days=90)
 class CrashRecovery:
     """Finishes or undoes what a crash has left, and drops old tables whose time is over."""
 
-    def __init__(self, *, swaps: Swaps, clock: Clock, undo_minutes: float) -> None:
+    def __init__(
+        self, *, swaps: Swaps, journals: Journals, clock: Clock, undo_minutes: float
+    ) -> None:
         self._swaps = swaps
+        self._journals = journals
         self._clock = clock
         self._undo_minutes = undo_minutes
 
@@ -43,11 +48,13 @@ class CrashRecovery:
 
     async def drop_expired(self) -> list[RepairResult]:
         """
-        Drop old tables whose time is over.
+        Drop old tables whose time is over; none while a journal is damaged.
 
         Returns:
             What was done; failures are reported in it, not raised.
         """
+        if await self._damaged():
+            return []
         now = self._clock.now()
         journals = await self._swaps.journals()
         # An undo that was interrupted may still take its tables from there.
@@ -64,6 +71,16 @@ class CrashRecovery:
             if journal.phase is RestorePhase.FORGOTTEN and journal.began_at < now - _REMEMBERED:
                 await self._swaps.delete(journal)
         return [await self._drop(journal) for journal in expired]
+
+    async def _damaged(self) -> bool:
+        """Tell whether a journal is damaged, and name it: it may be of an undo that needs old tables."""
+        damaged = (await asyncio.to_thread(self._journals.survey)).damaged
+        for journal in damaged:
+            facts = {"restore_id": journal.restore_id, "error": str(journal.error)}
+            _log.warning(
+                "Journal of a restore is damaged; no old tables are dropped", extra={"facts": facts}
+            )
+        return bool(damaged)
 
     async def _drop(self, journal: Journal) -> RepairResult:
         try:

@@ -20,6 +20,7 @@ from app.domain.restores.journal import (
     SchemaSwap,
 )
 from app.domain.restores.proofs import Proof
+from app.domain.restores.repair import promise
 from app.domain.restores.restore import RestorePlan
 from app.domain.runs.progress import Phase, Progress
 from app.engine.load.inventory import prove_definitions, prove_inventory
@@ -317,7 +318,7 @@ class Restorer:
         except AppError as exc:
             facts = {"restore_id": restore_id, "error": str(exc)}
             _log.warning("Failed restore could not be undone", extra={"facts": facts})
-            point_to_repair(failure)
+            await point_to_repair(self._swaps, restore_id, failure)
 
     def _journal(self, plan: RestorePlan, point: str, *, logged: bool) -> Journal:
         return Journal(
@@ -360,13 +361,18 @@ class Restorer:
             state.warnings.append(f"the result could not be kept with the backup: {exc}")
 
 
-def point_to_repair(failure: BaseException) -> None:
-    """Say in the hint of a failure what puts right what could not be put right at once."""
+async def point_to_repair(swaps: Swaps, restore_id: RestoreId, failure: BaseException) -> None:
+    """Say with a failure what a repair will do about what could not be put right at once."""
+    try:
+        journal = await swaps.find(restore_id)
+    except AppError as exc:
+        hint = exc.hint
+    else:
+        hint = promise(journal.phase) if journal else ""
     if isinstance(failure, AppError):
-        failure.hint = (
-            f"{failure.hint} When the server answers again, 'backstay doctor --repair' puts"
-            " everything back as it was."
-        ).strip()
+        failure.hint = f"{failure.hint} {hint}".strip()
+    elif hint:
+        failure.add_note(hint)
 
 
 def _require_free(swaps: Sequence[SchemaSwap]) -> None:

@@ -10,7 +10,7 @@ from app.archive.file.reader import ArchiveReader
 from app.concurrency import shielded
 from app.domain.ports import Clock
 from app.domain.restores.dry_run import Forecast, RestoreOptions
-from app.domain.restores.journal import Journal, RestoreKind, RestorePhase
+from app.domain.restores.journal import Journal, RestoreId, RestoreKind, RestorePhase
 from app.domain.restores.proofs import DrillResult
 from app.domain.restores.repair import RepairResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
@@ -21,7 +21,7 @@ from app.engine.rows.proof import prove_tables
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Server
 from app.engine.swap.plan import prove_owners
-from app.errors import RestoreNotFoundError, UndoExpiredError
+from app.errors import JournalDamagedError, RestoreNotFoundError, UndoExpiredError
 from app.services.backups.service import BackupService
 from app.services.restores.connections import load_sessions
 from app.services.restores.crash_recovery import CrashRecovery
@@ -41,7 +41,6 @@ _SKIPPED: Final = (
     "the restore is not in the binary log: make a new backup now, changes after an older one cannot be"
     " applied from the log any more"
 )
-_TOO_LATE: Final = "it was stopped when it was done already; what it had counted is lost"
 _NO_FENCE: Final = (
     "this user may not set read_only: what others wrote in the moment between the swap and the triggers"
     " missed the triggers"
@@ -65,6 +64,7 @@ class RecoveryService:
         self._catalogue = catalogue
         self._clock = clock
         self._undo_minutes = undo_minutes
+        self._journals = journals
         self._swaps = Swaps(server, journals, clock)
         self._preflight = Preflight(server)
         self._restorer = Restorer(
@@ -92,7 +92,7 @@ class RecoveryService:
             restorer=self._restorer,
         )
         self._crash_recovery = CrashRecovery(
-            swaps=self._swaps, clock=clock, undo_minutes=undo_minutes
+            swaps=self._swaps, journals=journals, clock=clock, undo_minutes=undo_minutes
         )
 
     async def plan(self, request: RestoreRequest) -> RestorePlan:
@@ -176,13 +176,16 @@ class RecoveryService:
         """Say what can be done with a backup here; see `DryRuns.options`."""
         return await self._dry_runs.options(backup_id)
 
-    async def undo(self, name: str, progress: Progress | None = None) -> RestoreResult:
+    async def undo(
+        self, name: str, progress: Progress | None = None, undo_id: RestoreId | None = None
+    ) -> RestoreResult:
         """
         Bring back what a restore has replaced; what it brought is kept in its place.
 
         Args:
             name: Id of a restore, or of a backup whose newest restore is meant.
             progress: Written to as it goes.
+            undo_id: Its own id; None = a new one.
 
         Returns:
             What was done; it can itself be undone.
@@ -190,8 +193,7 @@ class RecoveryService:
         Raises:
             RestoreNotFoundError: No such restore.
             UndoExpiredError: The old tables are not kept any more; the hint names the recovery point.
-            StagingChangedError: Others changed them meanwhile; nothing was changed.
-            TablesInUseError: Others did not let go of the tables; nothing was changed.
+            ConflictError: Others changed or use the tables; nothing was changed.
             PermissionDeniedError: An object that it takes away or brings back cannot be made.
         """
         progress = progress or Progress()
@@ -202,7 +204,7 @@ class RecoveryService:
         binary_log = await self._preflight.log_rule(skip=False)
         swaps = self._swaps
         async with swaps.locked(journal.targets, logged=journal.logged) as session:
-            undo = await swaps.plan_undo(session, journal)
+            undo = await swaps.plan_undo(session, journal, undo_id)
             await prove_owners(session, undo.swaps)
             progress.name(backup_id=undo.backup_id, restore_id=undo.restore_id)
             progress.enter(Phase.SWAP)
@@ -216,7 +218,7 @@ class RecoveryService:
                 await session.close()
                 repair = await shielded(self._crash_recovery.recover(undo, forward=False))
                 if repair.outcome in {"failed", "running"}:
-                    point_to_repair(exc)
+                    await point_to_repair(swaps, undo.restore_id, exc)
                 raise
             finally:
                 await guard.close()
@@ -273,12 +275,24 @@ class RecoveryService:
         """Read the journal of a restore or an undo; None when there is none."""
         return await self._swaps.find(restore_id)
 
-    async def find_result(self, restore_id: str) -> RestoreResult | None:
-        """Tell what a restore or an undo did that was cancelled too late; None = it was in time."""
+    async def find_result(self, restore_id: str, note: str) -> RestoreResult | None:
+        """
+        Tell what a restore or an undo did whose own end nobody knows.
+
+        Args:
+            restore_id: Text of a user.
+            note: Why, for the warnings.
+
+        Returns:
+            Its result without counts; None when it is not done.
+
+        Raises:
+            JournalDamagedError: Nobody can tell.
+        """
         journal = await self.find_journal(restore_id)
         if journal is None or not journal.phase.is_over:
             return None
-        result = _result(journal, SwapReport(fence="unknown", warnings=[_TOO_LATE]), 0.0)
+        result = _result(journal, SwapReport(fence="unknown", warnings=[note]), 0.0)
         return replace(result, binary_log="unknown")
 
     async def find_undoable(self, name: str) -> Journal:
@@ -294,7 +308,10 @@ class RecoveryService:
         Raises:
             RestoreNotFoundError: No such restore.
             UndoExpiredError: The old tables are not kept any more; the hint names the recovery point.
+            JournalDamagedError: It is the restore's own, or any one where the newest is meant.
         """
+        if await self._swaps.find(name) is None:
+            await self._require_newest(name)
         journals = await self._swaps.journals()
         found = [
             journal
@@ -319,6 +336,14 @@ class RecoveryService:
         raise UndoExpiredError(
             f"what {name[:80]!r} replaced is not kept any more", hint=found[0].way_back
         )
+
+    async def _require_newest(self, name: str) -> None:
+        """Refuse to say which restore of a backup is the newest where one cannot be read."""
+        for journal in (await asyncio.to_thread(self._journals.survey)).damaged:
+            raise JournalDamagedError(
+                f"the newest restore of {name[:80]!r} may be {journal.restore_id}, whose journal is damaged",
+                hint="Give the id of the restore that is meant; 'backstay doctor' tells about the journal.",
+            )
 
 
 def _result(journal: Journal, report: SwapReport, seconds: float) -> RestoreResult:

@@ -25,7 +25,7 @@ from typing import Final
 
 from app.concurrency import shielded
 from app.domain.ports import Clock
-from app.domain.restores.journal import Journal, RestoreKind, RestorePhase
+from app.domain.restores.journal import Journal, RestoreId, RestoreKind, RestorePhase
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.objects import apply_objects, apply_together
 from app.engine.schema import foreign_keys
@@ -105,9 +105,8 @@ class Swaps:
         return [journal for journal in found if journal.server == self._server.where]
 
     async def find(self, restore_id: str) -> Journal | None:
-        """Read a journal; None when there is none."""
-        found = await asyncio.to_thread(self._journals.all)
-        return next((journal for journal in found if journal.restore_id == restore_id), None)
+        """Read a journal; None when there is none; raises JournalDamagedError."""
+        return await asyncio.to_thread(self._journals.find, restore_id)
 
     @asynccontextmanager
     async def locked(
@@ -280,9 +279,11 @@ class Swaps:
 
     # -- back -------------------------------------------------------------------------------------
 
-    async def plan_undo(self, session: Session, journal: Journal) -> Journal:
+    async def plan_undo(
+        self, session: Session, journal: Journal, undo_id: RestoreId | None = None
+    ) -> Journal:
         """
-        Plan the swap that brings the old tables back.
+        Plan the swap that brings the old tables back; None = it gets a new id.
 
         Returns:
             A journal that was not written yet.
@@ -290,7 +291,7 @@ class Swaps:
         Raises:
             UndoExpiredError: Old tables are gone.
         """
-        restore_id = new_restore_id()
+        restore_id = undo_id or new_restore_id()
         drafts = [
             plan.reversed_draft(swap, kept_name(swap.target, restore_id)) for swap in journal.swaps
         ]

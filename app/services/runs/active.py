@@ -3,10 +3,11 @@
 import asyncio
 import logging
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from app.domain.runs.progress import Pace, Progress
-from app.domain.runs.run import Run, RunId
+from app.domain.runs.run import Requester, Run, RunId, RunState
 from app.errors import AppError
 from app.services.runs.job import Job
 from app.storage.run_locks import HeldLocks
@@ -29,6 +30,7 @@ class ActiveRun(Generic[T]):
         begun: Whether the task has taken its first step.
         cancelled: Whether it was cancelled.
         is_ending: Whether its end is being written down; nothing can change it any more.
+        is_recorded: Whether the history knows it.
     """
 
     run: Run
@@ -40,7 +42,9 @@ class ActiveRun(Generic[T]):
     begun: bool = False
     cancelled: bool = False
     is_ending: bool = False
+    is_recorded: bool = True
     task: "asyncio.Task[T] | None" = None
+    _was_told: bool = False
 
     def cancel(self) -> None:
         """Cancel it, once: a second time would interrupt the cleaning."""
@@ -55,15 +59,45 @@ class ActiveRun(Generic[T]):
             self.run,
             revision=self.run.revision + 1,
             backup_id=self.job.backup_id or progress.backup_id,
-            restore_id=progress.restore_id,
+            restore_id=self.job.restore_id or progress.restore_id,
             progress=self.pace.report(progress, now),
         )
 
+    def warn_unrecorded(self, error: AppError) -> None:
+        """Note that the history does not know it yet."""
+        self.is_recorded = False
+        self.warn_unwritten(error)
+
+    def warn_unwritten(self, error: AppError) -> None:
+        """Log that the history lacks something, once: it is tried again and again."""
+        if not self._was_told:
+            warn_unwritten(self.run.run_id, error)
+        self._was_told = True
+
     def notice_name(self, progress: Progress) -> None:
         """Have a new name written down at once: after a crash it tells what became of the run."""
-        named = (self.job.backup_id or progress.backup_id, progress.restore_id)
+        named = (
+            self.job.backup_id or progress.backup_id,
+            self.job.restore_id or progress.restore_id,
+        )
         if named != (self.run.backup_id, self.run.restore_id):
             self.named.set()
+
+
+def new_run(run_id: RunId, job: Job[T], requester: Requester, owner: str, at: datetime) -> Run:
+    """Make a run that has not begun."""
+    return Run(
+        run_id=run_id,
+        kind=job.kind,
+        state=RunState.QUEUED,
+        requested_by=requester.name,
+        origin=requester.origin,
+        owner=owner,
+        created_at=at,
+        backup_id=job.backup_id,
+        restore_id=job.restore_id,
+        request=job.request,
+    )
 
 
 def bind_run(run: Run) -> None:

@@ -24,6 +24,7 @@ class Job(Generic[T]):
         document: Describes what came of it.
         resources: What no other run may have meanwhile.
         backup_id: Backup that it works with; empty while it is not known.
+        restore_id: Restore or undo that it will make; empty for other kinds.
         request: What was asked for, for the history.
         claim: The last question, when the locks are held: raises NotDueError when somebody else was
             faster. None = there is nothing to ask.
@@ -34,5 +35,6 @@ class Job(Generic[T]):
     document: Callable[[T], Document]
     resources: tuple[Resource, ...] = ()
     backup_id: str = ""
+    restore_id: str = ""
     request: JsonObject = field(default_factory=dict)
     claim: Callable[[], Coroutine[object, object, object]] | None = None

@@ -5,7 +5,7 @@ Runs: every piece of work, begun, watched, cancelled and remembered in one way.
 written down twice a second, and whether somebody asked to cancel it is read. 3. It lets go of what
 it needed, then its end is written down, then it lets its own lock go: so it looks alive until then.
 
-The history may fail without harm: work goes on, and what could not be written is in the log.
+The history may fail without harm: work goes on, and the end is kept until it can be written down.
 
 Not guaranteed: a run of a process that was killed looks alive until the next start of the service.
 """
@@ -13,7 +13,8 @@ Not guaranteed: a run of a process that was killed looks alive until the next st
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar, cast
 
@@ -34,9 +35,12 @@ from app.domain.runs.run import (
 )
 from app.domain.stores import Page, RunStore
 from app.errors import AlreadyRunningError, AppError, NotCancellableError
-from app.services.runs.active import ActiveRun, bind_run, report_failure, warn_unwritten
+from app.services.runs.active import ActiveRun, bind_run, new_run, report_failure, warn_unwritten
+from app.services.runs.admission import Admission
+from app.services.runs.ends import RunEnds, write_down
 from app.services.runs.job import Job
-from app.storage.run_locks import HeldLocks, Resource, RunLocks
+from app.storage.run_ends import RunEndFiles
+from app.storage.run_locks import HeldLocks, RunLocks
 
 
 T = TypeVar("T")
@@ -56,13 +60,16 @@ class RunService:
         locks: RunLocks,
         clock: Clock,
         listeners: Sequence[RunListener] = (),
+        files: RunEndFiles | None = None,
     ) -> None:
         self._store = store
+        self._ends = RunEnds(store, files)
         self._locks = locks
         self._clock = clock
         self._listeners = listeners
         self._active: dict[str, ActiveRun[object]] = {}
-        self._admission = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._admission = Admission(locks)
         self._closed = False
 
     async def start(
@@ -91,7 +98,7 @@ class RunService:
             NotDueError: Its claim was refused, like every other error of it.
             StorageError: The state directory or the control database refused.
         """
-        async with self._admission:
+        async with self._turn:
             if key is not None and (known := await self._store.find_by_key(requester.name, key)):
                 return known, False
             active = await self._begin(job, requester, Progress())
@@ -119,7 +126,7 @@ class RunService:
         try:
             await shielded(self._store.add(active.run))
         except AppError as exc:
-            warn_unwritten(active.run.run_id, exc)
+            active.warn_unrecorded(exc)
         except asyncio.CancelledError:
             active.cancel()  # before its first step; it is written down like every other
         task = self._launch(active)
@@ -132,8 +139,9 @@ class RunService:
 
     async def get(self, run_id: str) -> Run:
         """Return a run as it is now; raises RunNotFoundError."""
-        active = self._active.get(run_id)
-        return active.run if active else await self._store.get(parse_run_id(run_id))
+        if (active := self._active.get(run_id)) is not None:
+            return active.run
+        return self._ends.find(run_id) or await self._store.get(parse_run_id(run_id))
 
     async def list(self, wanted: RunFilter, page: Page) -> tuple[Sequence[Run], int]:
         """Return a page of the history, and how many runs there are in all."""
@@ -142,7 +150,8 @@ class RunService:
 
     async def unfinished(self) -> Sequence[Run]:
         """Return what is not over, oldest first."""
-        return [self._now(run) for run in await self._store.unfinished()]
+        runs = [self._now(run) for run in await self._store.unfinished()]
+        return [run for run in runs if not run.state.is_over]
 
     async def failures(self, count: int) -> Sequence[Run]:
         """Return what has failed last, newest first."""
@@ -192,6 +201,7 @@ class RunService:
         Raises:
             RunNotFoundError: No such run.
             NotCancellableError: It is over.
+            AppError: The history refused, and the run is of another process.
         """
         run = await self.get(run_id)
         active = self._active.get(run_id)
@@ -202,7 +212,12 @@ class RunService:
         if active is not None:
             active.run = replace(active.run, cancel_requested=True)
             active.cancel()
-        await self._store.request_cancel(run.run_id)
+        try:
+            await self._store.request_cancel(run.run_id)
+        except AppError as exc:
+            if active is None:
+                raise
+            warn_unwritten(run.run_id, exc)
         return replace(run, cancel_requested=True)
 
     async def orphans(self) -> Sequence[Run]:
@@ -214,10 +229,20 @@ class RunService:
             if run.owner == owner and not await asyncio.to_thread(self._locks.is_held, run.run_id)
         }
         # Asked again: one that ended meanwhile has written its end down before it let its lock go.
+        dead -= await self._ends.kept()  # as is what it could not write down
         return [run for run in await self._store.unfinished() if run.run_id in dead] if dead else []
 
-    async def finish_orphan(self, run: Run) -> None:
-        """Write down how an orphan ended."""
+    async def write_ends(self) -> None:
+        """Write down the ends that the history did not take; raises AppError when it does not yet."""
+        await self._ends.write()
+
+    async def own(self, runs: Sequence[Run]) -> Sequence[Run]:
+        """Return those that are of this installation."""
+        owner = await asyncio.to_thread(self._locks.owner)
+        return [run for run in runs if run.owner == owner]
+
+    async def rewrite(self, run: Run) -> None:
+        """Write down how a run ended at last: an orphan, or one that was repaired since."""
         run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
         await self._store.save(run)
         await asyncio.to_thread(self._locks.delete, run.run_id)
@@ -232,7 +257,7 @@ class RunService:
             wait_seconds: How long they may go on before they are cancelled.
         """
         self._closed = True
-        async with self._admission:  # what is being begun is ended too
+        async with self._turn:  # what is being begun is ended too
             tasks = [active.task for active in self._active.values() if active.task is not None]
         if tasks and wait_seconds > 0:
             await asyncio.wait(tasks, timeout=wait_seconds)
@@ -240,6 +265,8 @@ class RunService:
             active.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        with suppress(AppError):  # the next start does it
+            await self._ends.write()
 
     # -- one run ----------------------------------------------------------------------------------
 
@@ -248,44 +275,9 @@ class RunService:
             raise AlreadyRunningError("the service is stopping", hint="Try again when it is back.")
         owner = await asyncio.to_thread(self._locks.owner)
         run_id = RunId(f"run_{secrets.token_hex(RUN_DIGITS // 2)}")
-        locks = await self._hold(run_id, job.resources)
-        if job.claim is not None:
-            await self._claim(job.claim(), run_id, locks)
-        run = Run(
-            run_id=run_id,
-            kind=job.kind,
-            state=RunState.QUEUED,
-            requested_by=requester.name,
-            origin=requester.origin,
-            owner=owner,
-            created_at=self._clock.now(),
-            backup_id=job.backup_id,
-            request=job.request,
-        )
+        locks = await self._admission.admit(run_id, job)
+        run = new_run(run_id, job, requester, owner, self._clock.now())
         return ActiveRun(run, job, locks, progress, Pace(self._clock.monotonic()))
-
-    async def _hold(self, run_id: RunId, resources: Sequence[Resource]) -> HeldLocks:
-        """Take locks, or let them go again when this task is cancelled while a thread takes them."""
-        held: list[HeldLocks] = []
-        try:
-            await shielded(
-                asyncio.to_thread(lambda: held.append(self._locks.acquire(run_id, resources)))
-            )
-        except asyncio.CancelledError:
-            for locks in held:
-                await shielded(self._let_go(run_id, locks))
-            raise
-        return held[0]
-
-    async def _claim(
-        self, claim: Coroutine[object, object, object], run_id: RunId, locks: HeldLocks
-    ) -> None:
-        """Ask whether it is still wanted, to the end; locks are let go when it is not."""
-        try:
-            await shielded(claim)
-        except BaseException:
-            await shielded(self._let_go(run_id, locks))
-            raise
 
     async def _record(
         self, active: ActiveRun[T], key: IdempotencyKey | None, *, needs_history: bool
@@ -295,7 +287,7 @@ class RunService:
             known = await self._store.add(active.run, key)
         except BaseException as exc:
             if isinstance(exc, AppError) and not needs_history:
-                warn_unwritten(active.run.run_id, exc)
+                active.warn_unrecorded(exc)
                 return None
             await shielded(self._let_go(active.run.run_id, active.locks))
             raise
@@ -357,9 +349,10 @@ class RunService:
             error=failure(error) if error is not None else None,
         )
         try:
-            await self._store.save(over)
+            await self._write(active, over)
         except AppError as exc:
             warn_unwritten(active.run.run_id, exc)
+            await self._ends.keep(over)
         finally:
             # Not before: who sees that it is over looks for it in the history.
             active.run = over
@@ -368,13 +361,8 @@ class RunService:
             await listener.ended(active.run)
 
     async def _let_go(self, run_id: RunId, locks: HeldLocks) -> None:
-        try:
-            await asyncio.to_thread(self._locks.delete, run_id)
-        except AppError as exc:  # it is locked by nobody any more, and means nothing
-            warn_unwritten(run_id, exc)
-        finally:
-            locks.release()
-            self._active.pop(run_id, None)
+        await self._admission.let_go(run_id, locks)
+        self._active.pop(run_id, None)
 
     async def _beat(self, active: ActiveRun[T]) -> None:
         """Write the counters down, and find out whether somebody wants it cancelled."""
@@ -382,11 +370,11 @@ class RunService:
             active.run = active.counted(self._clock.monotonic())
             try:
                 # Not cancelled half way: the connection would be lost to its pool.
-                if await shielded(self._store.save(active.run)):
+                if await shielded(self._write(active, active.run)):
                     active.run = replace(active.run, cancel_requested=True)
                     active.cancel()
             except AppError as exc:
-                warn_unwritten(active.run.run_id, exc)
+                active.warn_unwritten(exc)
             try:
                 async with asyncio.timeout(BEAT_SECONDS):
                     await active.named.wait()
@@ -394,6 +382,14 @@ class RunService:
                 continue
             active.named.clear()
 
+    async def _write(self, active: ActiveRun[T], run: Run) -> bool:
+        """Write a state down, and that there is such a run; return whether it is to be cancelled."""
+        if active.is_recorded:
+            return await self._store.save(run)
+        await write_down(self._store, run)
+        active.is_recorded = True
+        return False
+
     def _now(self, run: Run) -> Run:
         active = self._active.get(run.run_id)
-        return active.run if active else run
+        return active.run if active else self._ends.find(run.run_id) or run

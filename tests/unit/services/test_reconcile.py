@@ -3,94 +3,21 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
-from app.bootstrap.service import Service, open_service
-from app.config import Settings
+from app.bootstrap.service import open_service
 from app.control.runs import RunRecords
 from app.domain.backups.manifest import Codec
-from app.domain.restores.journal import Journal, RestoreId, RestoreKind, RestorePhase, SchemaSwap
-from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
-from app.domain.stores import RunStore
-from app.storage.journals import Journals
+from app.domain.restores.journal import RestorePhase
+from app.domain.runs.run import Run, RunKind, RunState
 from app.storage.layout import BackupName
-from app.storage.local import LocalDirectory
 from app.storage.run_locks import RunLocks
 from tests.fixtures.archives import backup_id_of, write_backup
-from tests.fixtures.clocks import SystemClock
+from tests.fixtures.killed_installation import NEVER, KilledInstallation, settings_of
 from tests.fixtures.servers import OwnServers
-
-
-NOWHERE = "mysql://nobody@127.0.0.1:1/"
-NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-NEVER = "backup_65ba1f2f3d4e5"
-
-
-class KilledInstallation:
-    """One installation after its process was killed."""
-
-    def __init__(self, home: Path, service: Service) -> None:
-        self.home = home
-        self.service = service
-        self.directory = LocalDirectory(home / "backups")
-        self.directory.prepare()
-        self.journals = Journals(home / "state")
-        self.store: RunStore = service.program.runs._store
-        self.owner = RunLocks(home / "state").owner()
-        self._count = 0
-
-    async def orphan(self, kind: RunKind, **facts: str) -> RunId:
-        """Write down a run that nobody runs any more."""
-        self._count += 1
-        run = Run(
-            run_id=RunId(f"run_{self._count:016x}"),
-            kind=kind,
-            state=RunState.RUNNING,
-            requested_by="ann",
-            origin=Origin.API,
-            owner=self.owner,
-            created_at=NOON,
-            started_at=NOON,
-            revision=7,
-        )
-        await self.store.add(replace(run, **facts))  # type: ignore[arg-type]
-        return run.run_id
-
-    async def judged(self, kind: RunKind, **facts: str) -> Run:
-        """Let the service put such a run right, and return it."""
-        run_id = await self.orphan(kind, **facts)
-        await self.service.reconciler.reconcile()
-        return await self.store.get(run_id)
-
-    def journal(self, phase: RestorePhase, number: int = 1) -> Journal:
-        """Write what is left of a restore."""
-        made = Journal(
-            RestoreId(f"restore_{number:012x}"),
-            RestoreKind.RESTORE,
-            backup_id_of(1),
-            self.service.program.server.where,
-            SystemClock().now(),
-            phase,
-            (SchemaSwap("shop", f"shop__bk_new_{number:012x}", f"shop__bk_old_{number:012x}"),),
-            keep_until=datetime(2100, 1, 1, tzinfo=UTC),
-        )
-        self.journals.save(made)
-        return made
-
-
-def settings_of(home: Path, url: str = NOWHERE) -> Settings:
-    """Make the settings of an installation."""
-    return Settings(
-        database_url=SecretStr(url),
-        backup_dir=home / "backups",
-        state_dir=home / "state",
-        timeout=5,
-    )
 
 
 @pytest.fixture
@@ -175,6 +102,19 @@ async def test_a_restore_without_a_journal_has_changed_nothing(restore_id, insta
     run = await installation.judged(RunKind.RESTORE, restore_id=restore_id)
 
     require_interrupted(run, "as they were")
+
+
+async def test_a_restore_whose_journal_is_damaged_is_unknown_and_said_so(installation):
+    """Nobody says that the databases are as they were; all other runs are judged."""
+    journal = installation.journal(RestorePhase.DONE)
+    (installation.home / "state" / "recoveries" / f"{journal.restore_id}.json").write_bytes(b"{")
+    backup = await installation.orphan(RunKind.BACKUP, backup_id=NEVER)
+
+    run = await installation.judged(RunKind.RESTORE, restore_id=journal.restore_id)
+
+    require_interrupted(run, "nobody knows")
+    assert "as they were" not in run.error.message
+    assert (await installation.store.get(backup)).state is RunState.FAILED
 
 
 async def test_a_restore_stays_open_until_the_server_answers(own_server: OwnServers, tmp_path):

@@ -18,7 +18,7 @@ from app.domain.restores.journal import (
     SchemaSwap,
     encode_journal,
 )
-from app.errors import ManifestError, StorageDeniedError, StorageError
+from app.errors import JournalDamagedError, StorageError
 from app.storage.journals import Journals, new_restore_id
 from tests.fixtures.kernels import CountingKernel, FailingKernel, InterruptingKernel, ShortKernel
 from tests.fixtures.power_loss import RecordingKernel, states
@@ -120,14 +120,27 @@ def test_files_of_others_are_ignored(tmp_path, name):
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 300, encode_journal(OLD)[:-3]])
-def test_a_damaged_journal_is_an_error(tmp_path, damage):
-    """It may be about live data: nobody acts as if it were not there."""
+def test_a_damaged_journal_costs_only_itself(tmp_path, damage):
+    """It may be about live data: it is named, and never taken for one that is not there."""
     journals = Journals(tmp_path)
     journals.save(journal(2))
     (tmp_path / "recoveries" / "restore_000000000001.json").write_bytes(damage)
 
-    with pytest.raises(ManifestError, match=r"^restore_000000000001\.json: "):
-        journals.all()
+    found = journals.survey()
+
+    assert found.whole == journals.all() == [journal(2)]
+    assert [name for name, _ in found.damaged] == ["restore_000000000001"]
+    assert journals.find(journal(2).restore_id) == journal(2)
+    with pytest.raises(JournalDamagedError, match=r"^restore_000000000001\.json: "):
+        journals.find("restore_000000000001")
+
+
+@pytest.mark.parametrize("name", ["restore_00000000000f", "restore_1", "", "../owner"])
+def test_what_is_no_journal_is_not_found(tmp_path, name):
+    """Text of a user names a journal or nothing, and never another file."""
+    Journals(tmp_path).save(OLD)
+
+    assert Journals(tmp_path).find(name) is None
 
 
 def test_a_symbolic_link_is_not_followed(tmp_path):
@@ -137,8 +150,9 @@ def test_a_symbolic_link_is_not_followed(tmp_path):
     (tmp_path / "secret").write_bytes(encode_journal(journal(2)))
     (tmp_path / "recoveries" / "restore_000000000002.json").symlink_to(tmp_path / "secret")
 
-    with pytest.raises(StorageDeniedError):
-        journals.all()
+    (damaged,) = journals.survey().damaged
+    assert damaged.restore_id == "restore_000000000002"
+    assert journals.all() == [OLD]
 
 
 def test_journals_are_the_owners_alone(tmp_path):
@@ -235,7 +249,7 @@ def test_whichever_call_of_a_removal_fails_the_journal_is_whole_or_gone(tmp_path
 
 
 def test_whichever_call_of_a_read_fails_nothing_is_made_up(tmp_path):
-    """An error, or all of it: an unreadable journal is not a missing one."""
+    """All of it, an error, or a journal that counts as damaged: an unreadable one is not a missing one."""
     saved_old(tmp_path)
     Journals(tmp_path).save(journal(2))
     kernel = CountingKernel()
@@ -243,10 +257,11 @@ def test_whichever_call_of_a_read_fails_nothing_is_made_up(tmp_path):
     for at in range(1, kernel.count + 1):
         failing = FailingKernel(at, errno.EIO)
         try:
-            assert Journals(tmp_path, failing).all() == everything
+            found = Journals(tmp_path, failing).survey()
         except StorageError:
             continue
-        assert failing.failed in {"close", "drop_cache"}
+        assert len(found.whole) + len(found.damaged) == len(everything)
+        assert failing.failed in {"close", "drop_cache"} or found.damaged
 
 
 @pytest.mark.parametrize(

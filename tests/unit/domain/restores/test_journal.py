@@ -21,7 +21,7 @@ from app.domain.restores.journal import (
     decode_journal,
     encode_journal,
 )
-from app.errors import ManifestError
+from app.errors import JournalDamagedError
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -112,14 +112,14 @@ def test_a_journal_names_the_databases_that_it_changes():
 @given(st.integers(0, len(encode_journal(JOURNAL)) - 3))
 def test_a_torn_journal_is_refused_by_name(length):
     """No beginning of a journal is taken for all of it."""
-    with pytest.raises(ManifestError, match=r"^restore_x\.json: "):
+    with pytest.raises(JournalDamagedError, match=r"^restore_x\.json: "):
         decode_journal(encode_journal(JOURNAL)[:length], source="restore_x.json")
 
 
 @given(st.binary(max_size=200))
 def test_noise_is_no_journal(data):
     """Bytes of any kind are refused with an error of ours."""
-    with pytest.raises(ManifestError, match=r"^x: "):
+    with pytest.raises(JournalDamagedError, match=r"^x: "):
         decode_journal(data, source="x")
 
 
@@ -139,7 +139,7 @@ def test_a_journal_of_another_version_is_refused(key, value):
     facts = json.loads(encode_journal(JOURNAL))
     facts[key] = value
 
-    with pytest.raises(ManifestError, match=f"^x: {key}") as caught:
+    with pytest.raises(JournalDamagedError, match=f"^x: {key}") as caught:
         decode_journal(json.dumps(facts).encode(), source="x")
 
     assert "version" in (caught.value.hint or "")
@@ -151,7 +151,7 @@ def test_a_journal_without_a_fact_is_refused(key):
     facts = json.loads(encode_journal(JOURNAL))
     del facts[key]
 
-    with pytest.raises(ManifestError, match=f"^x: {key}: "):
+    with pytest.raises(JournalDamagedError, match=f"^x: {key}: "):
         decode_journal(json.dumps(facts).encode(), source="x")
 
 
@@ -159,7 +159,7 @@ def test_no_statement_of_a_user_is_in_the_message():
     """What is damaged is named, not shown."""
     data = encode_journal(JOURNAL).replace(b"swapping", b"s3cret")
 
-    with pytest.raises(ManifestError) as caught:
+    with pytest.raises(JournalDamagedError) as caught:
         decode_journal(data, source="x")
 
     assert "s3cret" not in f"{caught.value} {caught.value.hint}"

@@ -210,7 +210,7 @@ async def test_only_what_nobody_runs_any_more_is_an_orphan(runs, installation):
 
     for service in (runs, installation.service()):
         assert [run.run_id for run in await service.orphans()] == [dead.run_id]
-    await runs.finish_orphan(replace(dead, state=RunState.FAILED))
+    await runs.rewrite(replace(dead, state=RunState.FAILED))
 
     assert await runs.orphans() == []
     settled = await installation.store.get(dead.run_id)
