@@ -32,8 +32,7 @@ unpack() {
   command -v mmdebstrap >/dev/null 2>&1 || scripts/apt_install.sh mmdebstrap || true
   command -v mmdebstrap >/dev/null 2>&1 ||
     fail 'please install mmdebstrap; on Debian: sudo apt-get install mmdebstrap'
-  rm -rf "$home"
-  mkdir -p "$home"
+  rm -rf "$root" "$root.partial"
   # A mirror may be older than a release under way says it is valid; its signature is checked all the same.
   mmdebstrap --quiet --variant=extract --include="$packages" \
     --aptopt='Acquire::Check-Valid-Until "false"' "$release" "$root.partial" "$(mirror)" ||
@@ -97,6 +96,10 @@ version() {
   esac | sed -n 's/.*Ver \([^ ]*\).*/\1/p'
 }
 
+# Who comes second waits for what the first one unpacks.
+mkdir -p "$home"
+exec 9>"$home.lock"
+flock 9
 [ -d "$root" ] || unpack
 wrap_programs
 found=$(version)

@@ -9,7 +9,7 @@ reviewed like code.
 
 import pytest
 
-from tests.recorded.recording import DOCUMENTS, Recording, recorded
+from tests.recorded.recording import DOCUMENTS, Recording, SharedRecording, recorded
 from tests.recorded.shapes import difference
 
 
@@ -21,7 +21,7 @@ PARTS = [(document, part) for document, parts in RECORDED.items() for part in pa
 def recording(tmp_path_factory, server_template):
     """What the program promises now; commands and service have a server of their own."""
     with Recording(tmp_path_factory.mktemp("recording"), server_template) as made:
-        yield made
+        yield SharedRecording(made, server_template.with_name("recorded"))
 
 
 @pytest.mark.parametrize(("document", "part"), PARTS, ids=lambda name: name)

@@ -1,7 +1,9 @@
 """All that is recorded, each document made once and only when it is asked for."""
 
+import fcntl
 import json
 from contextlib import ExitStack
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self
@@ -22,6 +24,8 @@ DOCUMENTS: Final = (
     "answers_to_commands",
     "answers_of_the_api",
 )
+# Both come from one round of requests.
+_OF_THE_SERVICE: Final = ("api", "answers_of_the_api")
 _DIRECTORY: Final = Path(__file__).parent
 
 
@@ -92,3 +96,30 @@ class Recording:
         made = self._home / name
         made.mkdir()
         return made
+
+
+class SharedRecording:
+    """What the test processes of one run make once for all of them; who asks first makes it."""
+
+    def __init__(self, recording: Recording, directory: Path) -> None:
+        """
+        Make nothing yet.
+
+        Args:
+            recording: Of this process.
+            directory: One that all processes know.
+        """
+        self._recording = recording
+        self._directory = directory
+        directory.mkdir(exist_ok=True)
+
+    def __getitem__(self, document: str) -> Round:
+        """Make a document, or read the one that was made."""
+        made = self._directory / f"{document}.json"
+        with (self._directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                for name in _OF_THE_SERVICE if document in _OF_THE_SERVICE else (document,):
+                    file = self._directory / f"{name}.json"
+                    file.write_text(json.dumps(asdict(self._recording[name])))
+        return Round(**json.loads(made.read_text()))
