@@ -9,10 +9,8 @@ import pytest
 from app.domain.restores.journal import RestorePhase
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
-from app.errors import (
-    AlreadyRunningError,
-    PermissionDeniedError,
-)
+from app.engine.swap.rename import hold_locks, is_locked
+from app.errors import AlreadyRunningError, PermissionDeniedError
 from app.services.restores import swap
 from tests.fixtures.accounts import account, as_account
 from tests.fixtures.backstay import Backstay, client_arguments
@@ -201,3 +199,11 @@ def replay(source, target, first):
     write = [CLIENT, "--no-defaults", "--binary-mode", *client_arguments(target)]
     done = subprocess.run(write, input=log.stdout, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-500:]
+
+
+async def test_locks_are_given_back_before_the_connection_ends(backstay, database):
+    """Or the next restore would have to wait until the server has noticed that it is closed."""
+    async with backstay.target.session() as session:
+        async with hold_locks(session, [database]):
+            assert await is_locked(session, database)
+        assert not await is_locked(session, database)

@@ -12,8 +12,8 @@ dev.mysql.com/doc/refman/8.4/en/rename-table.html, /atomic-ddl.html.
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +25,7 @@ from app.engine.server.grants import read_grants
 from app.engine.sql.quoting import qualified, quote, quote_text, same_name
 from app.errors import (
     AlreadyRunningError,
+    AppError,
     IncompatibleServerError,
     StatementError,
     TablesInUseError,
@@ -66,9 +67,12 @@ class Move:
 # -- names and locks ------------------------------------------------------------------------------
 
 
-async def take_locks(session: Session, databases: Iterable[str], *, seconds: int = 0) -> None:
+@asynccontextmanager
+async def hold_locks(
+    session: Session, databases: Iterable[str], *, seconds: int = 0
+) -> AsyncIterator[None]:
     """
-    Lock databases against other restores, for as long as the session lives.
+    Lock databases against other restores for a block, or until the session dies in it.
 
     Raises:
         AlreadyRunningError: Another restore holds one of them.
@@ -79,6 +83,12 @@ async def take_locks(session: Session, databases: Iterable[str], *, seconds: int
                 f"another restore works on database {database!r}",
                 hint="Wait for its end. After a crash its connection ends within moments.",
             )
+    try:
+        yield
+    finally:
+        # Whoever comes next need not wait until the server has noticed that the connection is closed.
+        with suppress(AppError):
+            await session.query("DO RELEASE_ALL_LOCKS()")
 
 
 async def is_locked(session: Session, database: str) -> bool:

@@ -47,6 +47,7 @@ from app.engine.swap.rename import (
     Standing,
     all_moves,
     find_standing,
+    hold_locks,
     is_read_only,
     lock_waits_translated,
     lower_fence,
@@ -54,7 +55,6 @@ from app.engine.swap.rename import (
     raise_fence,
     rename,
     repoint_defaults,
-    take_locks,
 )
 from app.errors import TablesInUseError, UndoExpiredError
 from app.services.restores.guard import Guard, rename_guarded
@@ -124,10 +124,12 @@ class Swaps:
         state = {**LOAD_SESSION, "lock_wait_timeout": str(LOCK_SECONDS)}
         if not logged:
             state["sql_log_bin"] = "0"
-        async with self._server.session(state) as session:
-            await take_locks(session, databases, seconds=seconds)
-            async with awake(session):
-                yield session
+        async with (
+            self._server.session(state) as session,
+            hold_locks(session, databases, seconds=seconds),
+            awake(session),
+        ):
+            yield session
 
     # -- forward ----------------------------------------------------------------------------------
 
