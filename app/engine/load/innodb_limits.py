@@ -123,7 +123,7 @@ def _finding(text: bytes, entry: TableEntry, limits: _Limits) -> str:
     tablespace = _tablespace(tail)
     if limits.tablespaces is not None and tablespace not in {"", *limits.tablespaces}:
         return f"is in tablespace {tablespace!r}, which is not on this server"
-    options = "".join(part for part in ddl.tokens(tail) if part[0] not in "'\"`")
+    options = "".join(ddl.unquoted_parts(tail))
     found = _ROW_FORMAT.search(options)
     row_format = found[1].lower() if found else limits.row_format
     compressed = row_format == "compressed" or "KEY_BLOCK_SIZE=" in options
@@ -144,8 +144,8 @@ def _tablespace(tail: str) -> str:
     """Return the tablespace that a table asks for by name, empty when that is one of the server's own."""
     parts = ddl.tokens(tail)
     for word, name in itertools.pairwise(parts):
-        if word[0] not in "'\"`" and word.endswith(" TABLESPACE ") and name[0] == "`":
-            found = name[1:-1].replace("``", "`")
+        if not ddl.is_quoted(word) and word.endswith(" TABLESPACE ") and name[0] == "`":
+            found = ddl.unquoted_name(name)
             return "" if found.startswith(_OWN_TABLESPACES) else found
     return ""
 
@@ -176,4 +176,4 @@ def _columns_of(item: str) -> Iterator[tuple[str, int]]:
         if part.startswith("`"):
             follows = inside[index + 1 : index + 3]
             has_prefix = follows[:1] == ["("] and _PREFIX.fullmatch(follows[-1])
-            yield part[1:-1].replace("``", "`"), int(follows[-1]) if has_prefix else 0
+            yield ddl.unquoted_name(part), int(follows[-1]) if has_prefix else 0

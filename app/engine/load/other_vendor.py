@@ -194,7 +194,7 @@ def _look_at_table(reading: _Reading, found: Differences, label: str, sql: str) 
     _, items, tail = ddl.split_items(sql)
     for item in [*items, tail]:
         parts = ddl.tokens(item)
-        plain = "".join(part if part[0] not in "'\"`" else part[0] * 2 for part in parts)
+        plain = "".join(part[0] * 2 if ddl.is_quoted(part) else part for part in parts)
         is_index = bool(_INDEX.match(item))
         name = (
             f"{label}.{parts[0 if item.startswith('`') else 1][1:-1]}" if item in items else label

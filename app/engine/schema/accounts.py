@@ -13,7 +13,7 @@ from typing import Final
 from app.domain.backups.manifest import Manifest, MemberKind, StatementEntry, StatementKind
 from app.domain.ports import MemberSource, Statement
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import tokens
+from app.engine.sql.ddl import is_quoted, tokens
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import DatabaseError, ManifestError, StatementError
 
@@ -242,7 +242,7 @@ def _without_default_roles(printed: str) -> tuple[str, str]:
     roles: list[str] = []
     taking = kept
     for part in tokens(printed):
-        is_text = part[0] in "'\"`"
+        is_text = is_quoted(part)
         before, begins, behind = part.partition(" DEFAULT ROLE ")
         if begins and not is_text:
             kept.append(before)
@@ -268,7 +268,7 @@ def _without_password(grant: str) -> str:
     kept: list[str] = []
     dropping = False
     for part in tokens(grant):
-        if part[0] in "'\"`":
+        if is_quoted(part):
             if not dropping:
                 kept.append(part)
             continue

@@ -12,9 +12,9 @@ from typing import Final
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import fingerprint, is_text, printed, unqualify, utf8_only
+from app.engine.sql.ddl import fingerprint, is_quoted, is_text, printed, unqualify, utf8_only
 from app.engine.sql.events import enabled_event, last_time
-from app.engine.sql.headers import is_quoted, read_header, split_head
+from app.engine.sql.headers import read_header, split_head
 from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 

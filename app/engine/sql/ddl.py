@@ -34,6 +34,7 @@ _ESCAPE: Final = re.compile(r"\\.|''", re.DOTALL)
 _UNESCAPES: Final = {r"\n": "\n", r"\r": "\r", r"\0": "\0", r"\Z": "\x1a", r"\t": "\t"}
 _REMARK: Final = " /* "
 _INDEX: Final = re.compile(r"(?:[A-Z]+ )?KEY ")
+_MARKS: Final = ("'", '"', "`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,21 @@ class StagedTable:
 def tokens(sql: str) -> list[str]:
     """Cut a statement into quoted stretches, brackets, commas and the rest; joined they give it back."""
     return _TOKEN.findall(sql)
+
+
+def is_quoted(part: str) -> bool:
+    """Tell whether a token is a name or text in quotes."""
+    return part.startswith(_MARKS)
+
+
+def unquoted_parts(sql: str) -> list[str]:
+    """Cut a statement in the same way, without its names and texts in quotes."""
+    return [part for part in tokens(sql) if not is_quoted(part)]
+
+
+def _dropped(pattern: re.Pattern[str], sql: str) -> str:
+    """Drop what a pattern finds outside of quotes."""
+    return "".join(part if is_quoted(part) else pattern.sub("", part) for part in tokens(sql))
 
 
 def unqualify(sql: str, database: str) -> str:
@@ -93,8 +109,7 @@ def counter_of(sql: str) -> int:
     """Return the AUTO_INCREMENT of a CREATE TABLE, 0 when it prints none."""
     if not _AUTO_INCREMENT.search(sql):
         return 0
-    texts = (part for part in tokens(sql) if part[0] not in "'\"`")
-    found = [match[0] for part in texts for match in [_AUTO_INCREMENT.search(part)] if match]
+    found = [match[0] for part in unquoted_parts(sql) if (match := _AUTO_INCREMENT.search(part))]
     return int(found[-1].partition("=")[2]) if found else 0
 
 
@@ -102,9 +117,7 @@ def without_counter(sql: str) -> str:
     """Drop the AUTO_INCREMENT of a CREATE TABLE, not of its column."""
     if not _AUTO_INCREMENT.search(sql):
         return sql
-    return "".join(
-        part if part[0] in "'\"`" else _AUTO_INCREMENT.sub("", part) for part in tokens(sql)
-    )
+    return _dropped(_AUTO_INCREMENT, sql)
 
 
 def table_fingerprint(sql: str, database: str) -> str:
@@ -127,7 +140,7 @@ def without_remarks(sql: str) -> str:
     inside = False
     for part in tokens(sql):
         rest = part
-        while rest and rest[0] not in "'\"`":
+        while rest and not is_quoted(rest):
             if inside:
                 _, end, rest = rest.partition("*/")
                 inside = not end
@@ -170,7 +183,7 @@ def without_charsets(sql: str) -> str:
     """
     if " CHARACTER SET " not in sql:
         return sql
-    return "".join(part if part[0] in "'\"`" else _SAID_TWICE.sub("", part) for part in tokens(sql))
+    return _dropped(_SAID_TWICE, sql)
 
 
 def utf8_only(sql: str) -> str:
@@ -262,12 +275,11 @@ def _needed_at_once(items: Sequence[str], counter: str | None) -> dict[bool, int
 
 def _require_own(items: Sequence[str], tail: str) -> None:
     """Refuse what no SHOW CREATE TABLE prints, and what would reach for other tables."""
-    outside = " ".join(part for part in tokens(tail) if part[0] not in "'\"`").upper()
+    outside = " ".join(unquoted_parts(tail)).upper()
     found = bool(_OTHER_TABLES.search(outside))
     for item in items:
         if not item.startswith("CONSTRAINT ") and "REFERENCES" in item.upper():
-            plain = (part for part in tokens(item) if part[0] not in "'\"`")
-            found |= any("REFERENCES" in part.upper().split() for part in plain)
+            found |= any("REFERENCES" in part.upper().split() for part in unquoted_parts(item))
     if found:
         raise UnsupportedObjectError(
             "the definition of a table reaches for others",
@@ -335,7 +347,7 @@ def _is_counter(item: str) -> bool:
 
 def _says(item: str, word: str) -> bool:
     """Tell whether a word stands in an item outside of names and texts."""
-    return word in item and any(word in part for part in tokens(item) if part[0] not in "'\"`")
+    return word in item and any(word in part for part in unquoted_parts(item))
 
 
 def _first_name(item: str) -> str:

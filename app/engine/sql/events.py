@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from app.engine.sql.ddl import tokens
+from app.engine.sql.ddl import is_quoted, tokens
 
 
 _STATUS: Final = re.compile(
@@ -26,7 +26,7 @@ def last_time(sql: str) -> str:
     """Return the quoted time after which an event never fires, in its own zone; empty when there is none."""
     parts = tokens(sql)
     for index, part in enumerate(parts):
-        if part[0] in "'\"`":
+        if is_quoted(part):
             continue
         if _STATUS.search(part):
             break
@@ -39,7 +39,7 @@ def _with_status(sql: str, old: set[str], new: str) -> tuple[str, bool]:
     """Replace one status by another; and tell whether it was that one."""
     parts = tokens(sql)
     for index, part in enumerate(parts):
-        if part[0] not in "'\"`" and (found := _STATUS.search(part)):
+        if not is_quoted(part) and (found := _STATUS.search(part)):
             if found[2] not in old:
                 return sql, False
             parts[index] = part[: found.start(2)] + new + part[found.end(2) :]

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.domain.backups.manifest import ObjectKind
-from app.engine.sql.ddl import tokens
+from app.engine.sql.ddl import is_quoted, tokens
 from app.engine.sql.quoting import quote
 from app.errors import UnsupportedObjectError
 
@@ -65,7 +65,6 @@ _HEAD_ENDS: Final = {
     ObjectKind.FUNCTION: re.compile(r"(?=\n(?!    ))"),
     ObjectKind.PROCEDURE: re.compile(r"(?=\n(?!    ))"),
 }
-_MARKS: Final = ("'", '"', "`")
 _HINT: Final = "Nothing of it is executed. Make the object anew in the usual form, or leave it out."
 
 
@@ -152,11 +151,6 @@ def split_head(kind: ObjectKind, sql: str) -> tuple[list[str], str]:
             part[found.end() :], parts[index + 1 :]
         )
     return [], sql
-
-
-def is_quoted(part: str) -> bool:
-    """Tell whether a token is a name or text in quotes."""
-    return part.startswith(_MARKS)
 
 
 def _joined(first: str, others: Sequence[str]) -> str:

@@ -4,7 +4,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from app.engine.sql.ddl import is_foreign_key, split_items, tokens, unquoted_name
+from app.engine.sql.ddl import (
+    is_foreign_key,
+    is_quoted,
+    split_items,
+    tokens,
+    unquoted_name,
+    unquoted_parts,
+)
 from app.engine.sql.quoting import quote
 
 
@@ -55,7 +62,7 @@ def _referenced(clause: str) -> tuple[str, list[str], str]:
 
 def has_sequences(sql: str) -> bool:
     """Tell whether a default of a CREATE TABLE asks a sequence for a value."""
-    return any(part.endswith(_SEQUENCE_CALLS) for part in tokens(sql) if part[0] not in "'\"`")
+    return any(part.endswith(_SEQUENCE_CALLS) for part in unquoted_parts(sql))
 
 
 def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
@@ -97,7 +104,7 @@ def used_by_view(sql: str) -> set[tuple[str, str]]:
     """
     parts = tokens(sql)
     found = {_chain(parts, index)[0] for index in _used(parts)}
-    names_queries = any(_WITH.search(part.lower()) for part in parts if part[0] not in "'\"`")
+    names_queries = any(_WITH.search(part.lower()) for part in parts if not is_quoted(part))
     return {name for name in found if name[0] or not names_queries}
 
 
@@ -106,9 +113,7 @@ def with_databases(sql: str, places: Mapping[str, str]) -> str:
     if not any(f"{quote(name)}." in sql for name in places):
         return sql
     parts = tokens(sql)
-    columns = (
-        index for index, part in enumerate(parts[:-4]) if _is_column_of_database(parts, index, part)
-    )
+    columns = (index for index in range(len(parts) - 4) if _is_column_of_database(parts, index))
     for index in {*_used(parts), *columns}:
         database = _chain(parts, index)[0][0]
         if database in places:
@@ -116,16 +121,10 @@ def with_databases(sql: str, places: Mapping[str, str]) -> str:
     return "".join(parts)
 
 
-def _is_column_of_database(parts: Sequence[str], index: int, part: str) -> bool:
-    return (
-        part[0] == "`"
-        and parts[index - 1][-1:] != "."
-        and parts[index + 1 : index + 4 : 2]
-        == [
-            ".",
-            ".",
-        ]
-    )
+def _is_column_of_database(parts: Sequence[str], index: int) -> bool:
+    """Tell whether a name of three parts begins at a token."""
+    begins = parts[index][0] == "`" and parts[index - 1][-1:] != "."
+    return begins and parts[index + 1] == parts[index + 3] == "."
 
 
 def _used(parts: Sequence[str]) -> Iterator[int]:
@@ -144,7 +143,7 @@ def _used(parts: Sequence[str]) -> Iterator[int]:
             if is_next or is_call or _asks_sequence(parts, index):
                 yield index
             is_next = False
-        elif part[0] not in "'\"":
+        elif not is_quoted(part):
             words = part.lower()
             queries[-1] |= bool(_SELECT.search(words))
             is_next = words.endswith("join ") or (queries[-1] and words.endswith("from "))

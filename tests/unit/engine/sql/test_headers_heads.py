@@ -3,7 +3,8 @@
 import pytest
 
 from app.domain.backups.manifest import ObjectKind
-from app.engine.sql.headers import is_quoted, split_head
+from app.engine.sql.ddl import is_quoted
+from app.engine.sql.headers import split_head
 
 
 @pytest.mark.parametrize(
