@@ -54,25 +54,14 @@ async def without_unmakeable(
         )
     }
     present = await _present(session, needs, coming, loads)
-    lacking = _lacking(needs, coming | present)
     ownerless = await _of_absent_owners(session, needs, loads)
-    stranded = _lacking(needs, (coming | present | set(lacking)) - ownerless.keys())
-    stranded = {view: used for view, used in stranded.items() if view not in lacking}
+    lacking = _lacking(needs, (coming | present) - ownerless.keys())
     warnings = [
-        f"view {database}.{name} cannot be made here: it needs {used[0]}.{used[1]}, which is neither in"
-        " the backup nor on this server"
+        f"view {database}.{name} cannot be made here: it needs {used[0]}.{used[1]}"
+        f"{_why(used, lacking, ownerless)}"
         for (database, name), used in sorted(lacking.items())
     ]
-    warnings += [
-        f"view {database}.{name} cannot be made here: it needs {used[0]}.{used[1]}"
-        + (
-            f" of {ownerless[used]}, an account that this server has not"
-            if used in ownerless
-            else ""
-        )
-        for (database, name), used in sorted(stranded.items())
-    ]
-    return [_marked(load, {**lacking, **stranded}) for load in loads], warnings
+    return [_marked(load, lacking) for load in loads], warnings
 
 
 async def _read_needs(
@@ -153,6 +142,13 @@ def _lacking(needs: Mapping[_Name, set[_Name]], there: set[_Name]) -> dict[_Name
         if not more:
             return lacking
         lacking |= more
+
+
+def _why(used: _Name, lacking: Mapping[_Name, _Name], ownerless: Mapping[_Name, str]) -> str:
+    """Say what is wrong with what a view lacks; of another view that is said by itself."""
+    if used in ownerless:
+        return f" of {ownerless[used]}, an account that this server has not"
+    return "" if used in lacking else ", which is neither in the backup nor on this server"
 
 
 def _marked(load: DatabaseLoad, lacking: Mapping[_Name, _Name]) -> DatabaseLoad:
