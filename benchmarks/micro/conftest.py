@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.backups.manifest import Codec
 from app.engine.flavor import DUMP_SESSION, LOAD_SESSION, Flavor, flavor_of
-from app.engine.rows.chunks import Chunk, chunk_statement, max_reply_bytes, read_range
+from app.engine.rows.chunks import Chunk, chunk_statement, read_range, reading_state
 from app.engine.rows.queries import TableSql
 from app.engine.schema.tables import read_tables
 from app.engine.server.connection import Server, Session
@@ -63,11 +63,7 @@ def world(bench_server: BenchServer) -> Iterator[World]:
     """The tables of the shop, ready to be read."""
     with asyncio.Runner() as runner:
         server = Server(f"mysql://root@localhost/?unix_socket={bench_server.socket}")
-        state = {
-            **DUMP_SESSION,
-            **LOAD_SESSION,
-            "group_concat_max_len": str(max_reply_bytes(CHUNK_BYTES)),
-        }
+        state = reading_state({**DUMP_SESSION, **LOAD_SESSION}, CHUNK_BYTES)
         session = runner.run(server.open(state, loads=True))
         flavor = flavor_of(runner.run(session.scalar("SELECT VERSION()")))
         tables = runner.run(_tables(session, flavor))

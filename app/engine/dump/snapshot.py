@@ -24,7 +24,7 @@ from typing import Final
 from app.concurrency import together
 from app.domain.backups.manifest import ConsistencyEntry, PositionEntry
 from app.engine.flavor import DUMP_SESSION, Flavor, Rung
-from app.engine.rows.chunks import max_reply_bytes
+from app.engine.rows.chunks import reading_state
 from app.engine.schema.table_ids import Identities, Ids, is_known_in_files, read_ids
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Server, Session
@@ -163,7 +163,7 @@ async def open_snapshot(
         SnapshotError: No rung held.
         ConnectionFailedError: A connection could not be opened.
     """
-    state = {**DUMP_SESSION, "group_concat_max_len": str(max_reply_bytes(chunk_bytes))}
+    state = reading_state(DUMP_SESSION, chunk_bytes)
     snapshot = Snapshot(
         sessions=[],
         consistency=ConsistencyEntry(method="", consistent=False, tries=0, lock_seconds=0.0),

@@ -16,7 +16,7 @@ Not guaranteed: a stable order for tables without a key in engines that do not k
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -76,9 +76,9 @@ class LargeRow:
 Piece = Chunk | LargeRow
 
 
-def max_reply_bytes(chunk_bytes: int) -> int:
-    """Return group_concat_max_len for a target: what no reply may exceed."""
-    return _SLACK * chunk_bytes + 1021
+def reading_state(state: Mapping[str, str], chunk_bytes: int) -> dict[str, str]:
+    """Return a session state in which chunks of a target size are read: no reply may exceed it by more."""
+    return {**state, "group_concat_max_len": str(_SLACK * chunk_bytes + 1021)}
 
 
 async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGenerator[Piece]:

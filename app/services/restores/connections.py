@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from app.domain.backups.manifest import Manifest
 from app.engine.flavor import LOAD_SESSION
-from app.engine.rows.chunks import max_reply_bytes
+from app.engine.rows.chunks import reading_state
 from app.engine.server.connection import Server, Session
 from app.engine.server.heartbeat import awake
 
@@ -15,8 +15,7 @@ async def load_sessions(
     server: Server, manifest: Manifest, threads: int, *, logged: bool = True
 ) -> AsyncIterator[Sequence[Session]]:
     """Open connections that load a backup and read it back."""
-    reply = max_reply_bytes(manifest.options.chunk_bytes)
-    state = {**LOAD_SESSION, "group_concat_max_len": str(reply)}
+    state = reading_state(LOAD_SESSION, manifest.options.chunk_bytes)
     if not logged:
         state["sql_log_bin"] = "0"
     sessions: list[Session] = []

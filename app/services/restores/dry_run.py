@@ -22,7 +22,7 @@ from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.domain.runs.progress import Phase, Progress
 from app.engine.flavor import LOAD_SESSION
-from app.engine.rows.chunks import max_reply_bytes
+from app.engine.rows.chunks import reading_state
 from app.engine.rows.drift import Drift, measure_drift
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema import foreign_keys
@@ -156,8 +156,9 @@ class DryRuns:
             size=sum(entry.raw_size for entry in entries),
         )
         found: list[TableForecast] = []
+        state = reading_state(LOAD_SESSION, manifest.options.chunk_bytes)
         for load in loads:
-            async with self._server.session(_chunk_state(manifest)) as session:
+            async with self._server.session(state) as session:
                 live = {
                     table.name: table
                     for table in await read_tables(session, [load.target], _can_be_opened)
@@ -218,7 +219,8 @@ class DryRuns:
         chunk_bytes = manifest.options.chunk_bytes
         if entry.index:
             return await measure_drift(session, sql, members, chunk_bytes)
-        async with self._server.session(_chunk_state(manifest)) as own:  # may be left in the middle
+        state = reading_state(LOAD_SESSION, chunk_bytes)
+        async with self._server.session(state) as own:  # may be left in the middle
             return await measure_drift(own, sql, members, chunk_bytes)
 
     async def _all_objects(self, loads: Sequence[DatabaseLoad]) -> tuple[ObjectForecast, ...]:
@@ -343,9 +345,3 @@ async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]
         ObjectForecast(load.target, kind, name, actions[kind, name])
         for kind, name in sorted(actions)
     ]
-
-
-def _chunk_state(manifest: Manifest) -> dict[str, str]:
-    """Return the session state that reads back chunks of a backup."""
-    reply = max_reply_bytes(manifest.options.chunk_bytes)
-    return {**LOAD_SESSION, "group_concat_max_len": str(reply)}

@@ -24,7 +24,7 @@ from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import LOAD_SESSION, ROWLESS_ENGINES, SNAPSHOT_ENGINES
 from app.engine.load.inventory import read_fingerprints
 from app.engine.load.load import Load
-from app.engine.rows.chunks import max_reply_bytes
+from app.engine.rows.chunks import reading_state
 from app.engine.rows.proof import prove_tables
 from app.engine.schema.databases import list_tables
 from app.engine.schema.marks import is_one, is_same, read_marks
@@ -137,8 +137,7 @@ class RestoreGuard:
     @property
     def session_state(self) -> Mapping[str, str]:
         """Return the state in which the proof reads."""
-        reply = max_reply_bytes(self._manifest.options.chunk_bytes)
-        return {**LOAD_SESSION, "group_concat_max_len": str(reply)}
+        return reading_state(LOAD_SESSION, self._manifest.options.chunk_bytes)
 
     @property
     def wants_fence(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from app.domain.restores.journal import Journal
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.inventory import read_fingerprints
-from app.engine.rows.chunks import max_reply_bytes
+from app.engine.rows.chunks import reading_state
 from app.engine.rows.proof import digest_rows
 from app.engine.schema.databases import list_tables
 from app.engine.schema.marks import read_marks
@@ -62,7 +62,7 @@ class UndoGuard:
     @property
     def session_state(self) -> Mapping[str, str]:
         """Return the state in which rows are read."""
-        return {**LOAD_SESSION, "group_concat_max_len": str(max_reply_bytes(_DIGEST_BYTES))}
+        return reading_state(LOAD_SESSION, _DIGEST_BYTES)
 
     @property
     def wants_fence(self) -> bool:
