@@ -8,7 +8,7 @@ from typing import Final
 
 from app.domain.restores.journal import ID_DIGITS, RestoreId
 from app.engine.flavor import SYSTEM_SCHEMAS
-from app.engine.schema.listing import NO_STRAYS, STRAY
+from app.engine.schema.listing import ARE_TABLES, STRAY, scope_of
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote, quote_text, same_name
@@ -17,7 +17,6 @@ from app.errors import DatabaseNotFoundError, PermissionDeniedError, StatementEr
 
 # Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
 MOST_NAME_CHARACTERS: Final = 64
-_TABLE_TYPES: Final = "'BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED'"
 # What holds something in a database, table by table of information_schema.
 _CONTENT: Final = (
     ("TABLES", "TABLE_SCHEMA", "table"),
@@ -229,8 +228,8 @@ async def list_tables(session: Session, database: str) -> list[TableRef]:
     """List the tables and sequences of a database, broken ones too; a sequence's engine is SEQUENCE."""
     rows = await session.texts(
         "SELECT TABLE_NAME, IF(TABLE_TYPE = 'SEQUENCE', TABLE_TYPE, ENGINE)"
-        f" FROM information_schema.TABLES WHERE {same_name('TABLE_SCHEMA', database)}"
-        f" AND TABLE_TYPE IN ({_TABLE_TYPES}) AND {NO_STRAYS} ORDER BY TABLE_NAME"
+        f" FROM information_schema.TABLES WHERE {scope_of([database])} AND {ARE_TABLES}"
+        " ORDER BY TABLE_NAME"
     )
     return [TableRef(database, name, engine) for name, engine in rows]
 

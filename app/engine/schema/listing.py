@@ -1,7 +1,7 @@
 """Which tables information_schema is asked about."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from app.engine.flavor import ROWLESS_ENGINES
@@ -14,6 +14,15 @@ from app.engine.sql.quoting import quote_text, same_name, same_names
 # Source: https://mariadb.com/kb/en/identifier-to-file-name-mapping/
 STRAY: Final = "#mysql50#"
 NO_STRAYS: Final = f"TABLE_NAME NOT LIKE '{STRAY}%'"
+# Whatever is a table or sequence and no view.
+ARE_TABLES: Final = "TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
+
+
+def scope_of(databases: Iterable[str], names: Collection[str] = ()) -> str:
+    """Return a condition for the tables of some databases, all or those of some names."""
+    # The server opens only tables whose names pass.
+    some = f" AND {same_names('TABLE_NAME', names)}" if names else ""
+    return f"{same_names('TABLE_SCHEMA', databases)}{some} AND {NO_STRAYS}"
 
 
 async def list_elsewhere(session: Session, scope: str = NO_STRAYS) -> list[tuple[str, str]]:

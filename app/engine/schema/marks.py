@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Final
 
 from app.domain.restores.journal import SchemaSwap, TableMark
+from app.engine.schema.listing import ARE_TABLES, scope_of
 from app.engine.schema.table_ids import read_table_ids
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import quote_text
 
 
 # It writes when it has time, and its file changes though nobody wrote to the table.
@@ -41,12 +41,9 @@ async def read_marks(
     Returns:
         Marks by name.
     """
-    # The server opens only tables whose names pass.
-    some = f" AND TABLE_NAME IN ({', '.join(map(quote_text, names))})" if names else ""
     rows = await session.texts(
         "SELECT TABLE_NAME, ENGINE, CREATE_TIME, UNIX_TIMESTAMP(UPDATE_TIME)"
-        f" FROM information_schema.TABLES WHERE TABLE_SCHEMA = {quote_text(database)}{some}"
-        " AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
+        f" FROM information_schema.TABLES WHERE {scope_of([database], names)} AND {ARE_TABLES}"
     )
     ids = await read_table_ids(session, [TableRef(database, row[0], row[1]) for row in rows])
     marks = {}

@@ -75,6 +75,8 @@ ROUTINE_KINDS: Final = (
     ObjectKind.PACKAGE,
     ObjectKind.PACKAGE_BODY,
 )
+# As information_schema and mysql.procs_priv name them.
+ROUTINE_TYPES: Final = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
 
 
 async def read_objects(
@@ -220,10 +222,9 @@ class _Reader:
             f" WHERE {same_name('ROUTINE_SCHEMA', self._database)}"
             " ORDER BY ROUTINE_TYPE, ROUTINE_NAME",
         )
-        kinds = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
         found = []
         for kind_text, name, comment in listing:
-            kind = kinds[kind_text.upper()]
+            kind = ROUTINE_TYPES[kind_text.upper()]
             if not (row := await self._show(kind, name)):
                 continue
             if not row[2]:

@@ -13,13 +13,12 @@ from typing import Final
 
 from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.journal import RoutineGrant
-from app.engine.schema.objects import ROUTINE_KINDS
+from app.engine.schema.objects import ROUTINE_TYPES
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import qualified, quote, quote_text
+from app.engine.sql.quoting import qualified, quote, quote_text, same_name
 from app.errors import DatabaseError, PermissionDeniedError
 
 
-_KINDS: Final = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
 _RIGHTS: Final = {"EXECUTE", "ALTER ROUTINE", "SHOW CREATE ROUTINE"}
 _GRANT: Final = "GRANT"
 
@@ -42,9 +41,11 @@ async def read_routine_grants(session: Session, database: str) -> list[RoutineGr
     except PermissionDeniedError:
         return None
     return [
-        RoutineGrant(_KINDS[kind.upper()], name, user, host, tuple(rights.upper().split(",")))
+        RoutineGrant(
+            ROUTINE_TYPES[kind.upper()], name, user, host, tuple(rights.upper().split(","))
+        )
         for kind, name, user, host, rights in rows
-        if kind.upper() in _KINDS and rights
+        if kind.upper() in ROUTINE_TYPES and rights
     ]
 
 
@@ -62,7 +63,7 @@ async def hides_grants(session: Session, database: str, staying: Collection[str]
     """
     rows = await session.texts(
         "SELECT ROUTINE_NAME FROM information_schema.ROUTINES"
-        f" WHERE ROUTINE_SCHEMA = {quote_text(database)}"
+        f" WHERE {same_name('ROUTINE_SCHEMA', database)}"
     )
     kept = {name.lower() for name in staying} if session.flavor.replaces_routines else set()
     if not {name.lower() for (name,) in rows} - kept:

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from app.engine.flavor import Flavor
-from app.engine.schema.listing import NO_STRAYS
+from app.engine.schema.listing import scope_of
 from app.engine.schema.tables import Table, TableRef, read_refs
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import quote_text, same_names
+from app.engine.sql.quoting import quote_text
 from app.errors import PermissionDeniedError, SnapshotError, StatementError
 
 
@@ -166,8 +166,7 @@ async def read_new(
         return []
     # Names alone come from the directory; to tell engines the server opens every table.
     rows = await session.texts(
-        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
-        f" WHERE {same_names('TABLE_SCHEMA', databases)} AND {NO_STRAYS}"
+        f"SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {scope_of(databases)}"
     )
     seen = {(table.database, table.name) for table in planned}
     new = {(database, name) for database, name in rows if wanted(database, name)} - seen

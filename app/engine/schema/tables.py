@@ -25,11 +25,11 @@ from app.engine.flavor import (
     no_rows_of,
     shows_others,
 )
-from app.engine.schema.listing import NO_STRAYS, in_tables, list_elsewhere
+from app.engine.schema.listing import ARE_TABLES, in_tables, list_elsewhere, scope_of
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import without_charsets, without_remarks
 from app.engine.sql.literals import can_bound
-from app.engine.sql.quoting import qualified, same_names
+from app.engine.sql.quoting import qualified
 from app.errors import StatementError, UnsupportedObjectError
 
 
@@ -144,7 +144,7 @@ async def read_refs(
         return []
     rows = await session.texts(
         "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE FROM information_schema.TABLES"
-        f" WHERE {_scope(databases, names)} AND ENGINE IS NOT NULL"
+        f" WHERE {scope_of(databases, names)} AND ENGINE IS NOT NULL"
         " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
     )
     refs = [TableRef(database, name, engine) for database, name, engine in rows]
@@ -160,12 +160,6 @@ async def read_refs(
 async def has_rows(session: Session, table: TableRef) -> bool:
     """Tell whether a table has any row."""
     return await session.scalar(f"SELECT EXISTS (SELECT 1 FROM {table.sql})") == "1"
-
-
-def _scope(databases: Sequence[str], names: Collection[str] = ()) -> str:
-    # The server opens only tables whose names pass.
-    some = f" AND {same_names('TABLE_NAME', names)}" if names else ""
-    return f"{same_names('TABLE_SCHEMA', databases)}{some} AND {NO_STRAYS}"
 
 
 async def read_tables(
@@ -191,7 +185,7 @@ async def read_tables(
     """
     if not databases:
         return []
-    scope = _scope(databases, names)
+    scope = scope_of(databases, names)
     listing, keys = await _read_listing(session, scope)
     columns = await _read_columns(session, scope)
     return [
@@ -221,15 +215,14 @@ async def _read_listing(
 async def _list(session: Session, scope: str, columns: str) -> list[tuple[str, ...]]:
     return await session.texts(
         f"SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE{columns}"
-        f" FROM information_schema.TABLES WHERE {scope}"
-        " AND TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
+        f" FROM information_schema.TABLES WHERE {scope} AND {ARE_TABLES}"
         " ORDER BY TABLE_SCHEMA, TABLE_NAME"
     )
 
 
 async def list_broken(session: Session, database: str) -> list[str]:
     """Name the tables of a database that the server itself cannot open."""
-    listing, _ = await _read_listing(session, _scope([database]))
+    listing, _ = await _read_listing(session, scope_of([database]))
     return [row[1] for row in listing if not row[3]]
 
 
