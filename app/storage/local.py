@@ -260,13 +260,8 @@ class LocalDirectory:
     def _await_lock(self, fd: int) -> None:
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
-            with translated(layout.LOCK):
-                try:
-                    uninterrupted(self.kernel.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    pass
-                else:
-                    return
+            with translated(layout.LOCK), suppress(BlockingIOError):  # until it is our turn
+                return uninterrupted(self.kernel.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if time.monotonic() > deadline:
                 raise StorageUnavailableError(
                     f"{self.path.name}: another process holds the directory's lock",

@@ -377,8 +377,8 @@ class Server:
 
     async def ping(self) -> None:
         """Prove that the server answers and is one that is known; raises what `open` raises."""
-        async with self.session():
-            pass
+        session = await self.open()
+        await session.close()
 
     async def close(self) -> None:
         """Release what the engine holds."""

@@ -100,7 +100,7 @@ class Deliverer:
             wait = _POLL_SECONDS
             try:
                 while await self._deliver(target, self._seconds):
-                    pass
+                    pass  # until nothing is due
                 wait = await self._seconds_to_next(target)
             except AppError as exc:
                 _warn(exc)

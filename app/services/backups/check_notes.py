@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -24,9 +25,8 @@ async def record_check(
         return replace(notes, checks={**notes.checks, level.value: check})
 
     try:
-        await asyncio.to_thread(catalogue.change_notes, backup_id, change)
-    except BackupNotFoundError:  # it never was there, or was deleted meanwhile
-        pass
+        with suppress(BackupNotFoundError):  # it never was there, or was deleted meanwhile
+            await asyncio.to_thread(catalogue.change_notes, backup_id, change)
     except AppError as exc:  # the check has found what it has found
         facts = {"backup_id": backup_id, "error": str(exc)}
         _log.warning("Check result could not be recorded", extra={"facts": facts})
