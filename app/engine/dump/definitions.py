@@ -18,7 +18,6 @@ from typing import Final
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
-from app.engine.flavor import ASCENDING_ENGINES
 from app.engine.rows.stored import Repeatable, Settings, settings_sql, unique_keys_of, without_zone
 from app.engine.schema.definitions import exact_definition, sequence_position
 from app.engine.schema.tables import Table, read_tables, show_create
@@ -28,6 +27,7 @@ from app.engine.sql.ddl import tokens
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude
 from app.engine.sql.quoting import quote, quote_text
+from app.engine.storage_engines import ASCENDING_ENGINES
 
 
 # For the mysql client, whose session has the server's own limit; 1 TiB.

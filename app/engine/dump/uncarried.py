@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from app.domain.backups.manifest import LOST_HISTORY, TRANSACTION_HISTORY
-from app.engine.flavor import CONNECT
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote_text
+from app.engine.storage_engines import CONNECT
 from app.errors import PermissionDeniedError, StatementError
 
 

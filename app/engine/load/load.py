@@ -30,7 +30,6 @@ from app.domain.ports import MemberSource
 from app.domain.restores.journal import ForeignKey, TableMark
 from app.domain.restores.load import DatabaseLoad
 from app.domain.runs.progress import Phase, Progress
-from app.engine.flavor import ASCENDING_ENGINES, ROWLESS_ENGINES, TIMED_ENGINES
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.rows import LoadRules, RowLoader, TableLoad
 from app.engine.load.work_queue import WorkQueue
@@ -43,6 +42,7 @@ from app.engine.server.errors import about
 from app.engine.sql import ddl, references
 from app.engine.sql.contained import require_sequence
 from app.engine.sql.quoting import quote
+from app.engine.storage_engines import ASCENDING_ENGINES, ROWLESS_ENGINES, TIMED_ENGINES
 from app.errors import ManifestError, StatementError
 
 

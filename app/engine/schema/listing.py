@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from app.engine.flavor import ROWLESS_ENGINES
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote_text, same_name, same_names
+from app.engine.storage_engines import ROWLESS_ENGINES
 
 
 # What the server lists of its data directory although it never made it: `lost+found`, `.ssh`, a copied

@@ -17,19 +17,19 @@ from app.domain.backups.manifest import (
     ColumnEntry,
     TableEntry,
 )
-from app.engine.flavor import (
-    CONNECT,
-    ROWLESS_ENGINES,
-    SNAPSHOT_ENGINES,
-    Flavor,
-    no_rows_of,
-    shows_others,
-)
+from app.engine.flavor import Flavor
 from app.engine.schema.listing import ARE_TABLES, in_tables, list_elsewhere, scope_of
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import without_charsets, without_remarks
 from app.engine.sql.literals import can_bound
 from app.engine.sql.quoting import qualified
+from app.engine.storage_engines import (
+    CONNECT,
+    ROWLESS_ENGINES,
+    SNAPSHOT_ENGINES,
+    no_rows_of,
+    shows_others,
+)
 from app.errors import StatementError, UnsupportedObjectError
 
 

@@ -21,7 +21,7 @@ from typing import Final, NoReturn, Protocol
 from app.domain.backups.manifest import Manifest, TableEntry
 from app.domain.restores.journal import TableMark
 from app.domain.restores.load import DatabaseLoad
-from app.engine.flavor import LOAD_SESSION, ROWLESS_ENGINES, SNAPSHOT_ENGINES
+from app.engine.flavor import LOAD_SESSION
 from app.engine.load.inventory import read_fingerprints
 from app.engine.load.load import Load
 from app.engine.rows.chunks import reading_state
@@ -30,6 +30,7 @@ from app.engine.schema.databases import list_tables
 from app.engine.schema.marks import is_one, is_same, read_marks
 from app.engine.schema.tables import Table, has_rows
 from app.engine.server.connection import Server, Session
+from app.engine.storage_engines import ROWLESS_ENGINES, SNAPSHOT_ENGINES
 from app.engine.swap.gate import Gate
 from app.engine.swap.rename import Move, last_to_come, rename
 from app.errors import ProofFailedError, StagingChangedError, StatementError
