@@ -140,10 +140,10 @@ class RowDump:
             SnapshotError: A table changed, or its rows do not add up.
         """
         chosen = sorted(
-            tables, key=lambda sql: (not sql.table.ref.is_unsafe, -sql.table.bytes_estimate)
+            tables, key=lambda sql: (not sql.table.is_unsafe, -sql.table.bytes_estimate)
         )
         self._dumps = [_TableDump(sql, self._plan(sql)) for sql in chosen]
-        self._unsafe_left = sum(sql.table.ref.is_unsafe for sql in chosen)
+        self._unsafe_left = sum(sql.table.is_unsafe for sql in chosen)
         self._progress.expect(
             tables=len(chosen),
             rows=sum(sql.table.rows_estimate for sql in chosen),
@@ -328,7 +328,7 @@ class RowDump:
                 f"{dump.table.label}: {dump.changed_json} rows hold JSON that its text does not bring back"
                 " as it is: exact decimals become doubles; dates, times and binary values become strings"
             )
-        if dump.table.ref.is_unsafe:
+        if dump.table.is_unsafe:
             self._unsafe_left -= 1
             if not self._unsafe_left:
                 await self._snapshot.release_table_locks()

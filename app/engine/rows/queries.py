@@ -74,7 +74,7 @@ class TableSql:
         return cls(
             table=table,
             columns=table.loadable,
-            select="SELECT HIGH_PRIORITY" if table.ref.is_unsafe else "SELECT",
+            select="SELECT HIGH_PRIORITY" if table.is_unsafe else "SELECT",
             head=literals.insert_head(entry.name, table.loadable),
             row=literals.row(literals.stream_rows(table.loadable, flavor, as_hex=False)),
             fast_row=_fast_row(table, flavor, parsed=False),

@@ -135,6 +135,11 @@ class Table:
         """Tell whether the table's rows are its own."""
         return not self.entry.sequence and self.ref.has_rows
 
+    @property
+    def is_unsafe(self) -> bool:
+        """Tell whether a transaction's snapshot does not cover its rows."""
+        return not self.entry.sequence and self.ref.is_unsafe
+
 
 async def read_refs(
     session: Session, databases: Sequence[str], names: Collection[str] = ()

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
-from app.domain.backups.manifest import Manifest, TableEntry
+from app.domain.backups.manifest import Manifest
 from app.domain.restores.journal import TableMark
 from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import LOAD_SESSION
@@ -30,7 +30,6 @@ from app.engine.schema.databases import list_tables
 from app.engine.schema.marks import is_one, is_same, read_marks
 from app.engine.schema.tables import Table, has_rows
 from app.engine.server.connection import Server, Session
-from app.engine.storage_engines import ROWLESS_ENGINES, SNAPSHOT_ENGINES
 from app.engine.swap.gate import Gate
 from app.engine.swap.rename import Move, last_to_come, rename
 from app.errors import ProofFailedError, StagingChangedError, StatementError
@@ -143,8 +142,11 @@ class RestoreGuard:
     @property
     def wants_fence(self) -> bool:
         """Tell whether there are tables without snapshots."""
-        entries = [entry for load in self._loads for entry in load.entry.tables]
-        return self._proves_rows and any(map(has_no_snapshot, entries))
+        return self._proves_rows and any(
+            Table(load.target, entry).is_unsafe
+            for load in self._loads
+            for entry in load.entry.tables
+        )
 
     async def check(self, session: Session) -> None:
         """
@@ -171,25 +173,25 @@ class RestoreGuard:
             StagingChangedError: It is not the same.
         """
         for load, waiting in zip(self._loads, self.waiting, strict=True):
-            entries = {entry.name: entry for entry in load.entry.tables}
+            tables = {entry.name: Table(load.target, entry) for entry in load.entry.tables}
             async for touched in iter_touched(session, waiting):
-                some = [entries[name] for name in sorted(touched)] if self._proves_rows else []
-                mute = [entry for entry in some if has_no_snapshot(entry)]
-                sound = [entry for entry in some if not has_no_snapshot(entry)]
+                some = [tables[name] for name in sorted(touched)] if self._proves_rows else []
+                mute = [table for table in some if table.is_unsafe]
+                sound = [table for table in some if not table.is_unsafe]
                 await self._prove(snapshot, load, sound, WRITTEN)
                 await self._prove(snapshot, load, mute, _WRITTEN_ABOUT)
         return []
 
     async def _prove(
-        self, snapshot: Session, load: DatabaseLoad, entries: Sequence[TableEntry], what: str
+        self, snapshot: Session, load: DatabaseLoad, tables: Sequence[Table], what: str
     ) -> None:
         """Compare the rows of tables that came; a difference may end the connection."""
-        tables = [(load.entry.name, Table(load.target, entry)) for entry in entries]
+        named = [(load.entry.name, table) for table in tables]
         try:
-            await prove_tables([snapshot], self._manifest, tables)
+            await prove_tables([snapshot], self._manifest, named)
         except ProofFailedError as exc:
             raise StagingChangedError(f"{exc}; it {what} after it was proven", hint=_HINT) from exc
-        for _, table in tables:
+        for table in tables:
             came_empty = not table.entry.holds_rows and table.has_rows
             if came_empty and await has_rows(snapshot, table.ref):
                 refuse(load.target, table.name, what)
@@ -306,13 +308,4 @@ def refuse(database: str, name: str, what: str) -> NoReturn:
     raise StagingChangedError(
         f"table {database}.{name} {what} after it was proven",
         hint=_HINT,
-    )
-
-
-def has_no_snapshot(entry: TableEntry) -> bool:
-    """Tell whether a table has rows that no snapshot covers."""
-    return (
-        not entry.sequence
-        and entry.engine not in SNAPSHOT_ENGINES
-        and entry.engine not in ROWLESS_ENGINES
     )

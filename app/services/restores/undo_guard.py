@@ -18,7 +18,6 @@ from app.engine.swap.gate import open_snapshot
 from app.services.restores.guard import (
     WRITTEN,
     Waiting,
-    has_no_snapshot,
     iter_touched,
     refuse,
     require_same,
@@ -132,9 +131,7 @@ class UndoGuard:
     async def _compare(self, snapshot: Session, waiting: Waiting, table: Table) -> None:
         """Compare the rows of a table before and at the RENAME."""
         assert self._earlier is not None  # noqa: S101 - as above
-        if has_no_snapshot(
-            table.entry
-        ):  # of some, files tell of the last write once they are closed
+        if table.is_unsafe:  # of some, files tell of the last write once they are closed
             if table.name in waiting.sure:
                 refuse(waiting.target, table.name, WRITTEN)
             return
