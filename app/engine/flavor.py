@@ -338,3 +338,9 @@ def version_number(version: str) -> tuple[int, int, int]:
     numbers = [int(part) for part in re.findall(r"\d+", text.split("-")[0])[:3]]
     major, minor, patch, *_ = [*numbers, 0, 0, 0]
     return major, minor, patch
+
+
+def series_of(version: str) -> tuple[int, int]:
+    """Return the numbers of VERSION() in which definitions may be printed otherwise."""
+    major, minor, _ = version_number(version)
+    return major, minor

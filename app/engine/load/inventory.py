@@ -13,7 +13,7 @@ from typing import TypeAlias
 from app.concurrency import share
 from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, ServerEntry
 from app.domain.restores.load import DatabaseLoad
-from app.engine.flavor import version_number
+from app.engine.flavor import series_of
 from app.engine.schema.databases import Schema, list_tables, read_schemas
 from app.engine.schema.definitions import sequence_digests
 from app.engine.schema.objects import digest, is_defined_as, read_objects
@@ -218,9 +218,4 @@ async def _objects(session: Session, load: DatabaseLoad, database: str) -> _Inve
 
 
 def _is_of_one_series(here: ServerEntry, there: ServerEntry) -> bool:
-    return (here.vendor, _series(here.version)) == (there.vendor, _series(there.version))
-
-
-def _series(version: str) -> tuple[int, int]:
-    major, minor, _ = version_number(version)
-    return major, minor
+    return (here.vendor, series_of(here.version)) == (there.vendor, series_of(there.version))

@@ -17,7 +17,7 @@ from typing import Final
 from app.domain.backups.manifest import Manifest, MemberEntry, MemberKind, StatementKind
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
-from app.engine.flavor import version_number
+from app.engine.flavor import series_of, version_number
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.contained import MAKES
@@ -113,14 +113,14 @@ async def find_differences(
     """
     found = Differences()
     chosen = _Chosen(source, manifest, loads)
-    version = await session.scalar("SELECT VERSION()")
-    if is_known(session.flavor.vendor, version, manifest):
+    if await is_known(session, manifest):
         return found
     for setting, names in sorted((await _read_settings(chosen)).items()):
         await _look_at_setting(session, found, setting, names)
     if session.flavor.vendor == manifest.server.vendor:
         return found
     reading = _READINGS[session.flavor.vendor]
+    version = await session.scalar("SELECT VERSION()")
     has_vectors = version_number(version) >= reading.vectors_since
     unknown = reading.unknown_types if has_vectors else reading.unknown_types | {"vector"}
     _look_at_types(unknown, found, loads)
@@ -128,12 +128,11 @@ async def find_differences(
     return found
 
 
-def is_known(vendor: str, version: str, manifest: Manifest) -> bool:
+async def is_known(session: Session, manifest: Manifest) -> bool:
     """Tell whether a server is of the backup's vendor, and not of an older series."""
-    series = version_number(version)[:2]
-    return (
-        vendor == manifest.server.vendor and series >= version_number(manifest.server.version)[:2]
-    )
+    version = await session.scalar("SELECT VERSION()")
+    is_older = series_of(version) < series_of(manifest.server.version)
+    return session.flavor.vendor == manifest.server.vendor and not is_older
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,8 +183,8 @@ def kept_name(database: str, restore_id: RestoreId) -> str:
 
 
 def scratch_pattern(database: str) -> str:
-    r"""Return a GRANT's pattern for the schemas above, such as `shop\_\_bk\_%`."""
-    stem = re.sub(r"([_%\\])", r"\\\1", _stem(database))
+    r"""Return a GRANT's pattern for the schemas above, such as `shop\_\_bk\_%`; by one of them, too."""
+    stem = re.sub(r"([_%\\])", r"\\\1", _stem(SCRATCH.sub("", database)))
     return f"{stem}\\_\\_bk\\_%"
 
 

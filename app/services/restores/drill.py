@@ -8,7 +8,7 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.reader import ArchiveReader
 from app.concurrency import shielded
 from app.domain.ports import Clock
-from app.domain.restores.journal import Journal, RestoreKind, RestorePhase, SchemaSwap
+from app.domain.restores.journal import Journal, RestorePhase, SchemaSwap
 from app.domain.restores.proofs import DrillResult
 from app.domain.restores.restore import RestorePlan
 from app.domain.runs.progress import Progress
@@ -20,16 +20,15 @@ from app.engine.server.connection import Server, Session
 from app.engine.server.grants import may_skip_log, read_grants
 from app.errors import AppError
 from app.services.restores.guard import require_same, waiting_tables
-from app.services.restores.plan import plan_loads
+from app.services.restores.plan import plan_rehearsal
 from app.services.restores.preflight import Preflight
 from app.services.restores.restore import Restorer, RestoreState
 from app.services.restores.swap import Swaps
-from app.storage.journals import new_restore_id
 
 
 _ONLY_TRIED: Final = (
-    "Nothing was changed: all definitions of a backup of another vendor or newer version are tried in empty schemas first."
-    " Leave out what this server does not take."
+    "Nothing was changed: all definitions of a backup of another vendor or newer version are tried in"
+    " empty schemas first. Leave out what this server does not take."
 )
 
 
@@ -106,20 +105,9 @@ class Drills:
             AppError: A definition that this server does not take; nothing of the restore has begun.
         """
         async with self._server.session() as session:
-            vendor, version = session.flavor.vendor, await session.scalar("SELECT VERSION()")
-        if is_known(vendor, version, plan.manifest) or plan.keeps_definitions:
-            return
-        request = replace(plan.request, schema_only=True, verify_before=False, verify_after=True)
-        restore_id = new_restore_id()
-        loads = plan_loads(plan.manifest, request, restore_id)
-        rehearsal = RestorePlan(
-            restore_id,
-            RestoreKind.DRILL,
-            replace(request, into=""),
-            plan.manifest,
-            tuple(replace(load, target=load.staging) for load in loads),
-        )
-        state = RestoreState(rehearsal, reader, Progress())
+            if await is_known(session, plan.manifest) or plan.keeps_definitions:
+                return
+        state = RestoreState(plan_rehearsal(plan), reader, Progress())
         try:
             await self._restore_and_drop(state, logged=not await self._may_skip_log())
         except AppError as exc:

@@ -47,11 +47,21 @@ def plan_restore(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
 def plan_drill(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
     """Plan a drill, whose targets are its staging schemas; raises what `plan_loads` raises."""
     # A drill that proves nothing is none, and nothing live may be read or locked.
-    request = replace(request, into="", verify_after=True)
+    return _plan_in_scratch(manifest, replace(request, into="", verify_after=True))
+
+
+def plan_rehearsal(plan: RestorePlan) -> RestorePlan:
+    """Plan to make all definitions of a restore beside its targets, where it needs the rights anyway."""
+    request = replace(plan.request, schema_only=True, verify_before=False, verify_after=True)
+    return _plan_in_scratch(plan.manifest, request)
+
+
+def _plan_in_scratch(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
     restore_id = new_restore_id()
     loads = [
         replace(load, target=load.staging) for load in plan_loads(manifest, request, restore_id)
     ]
+    request = replace(request, into="")
     return RestorePlan(restore_id, RestoreKind.DRILL, request, manifest, tuple(loads))
 
 

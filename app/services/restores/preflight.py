@@ -210,14 +210,7 @@ async def _read_only(session: Session, grants: Grants) -> list[AppError]:
 
 
 def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missing]:
-    scratch = {
-        # The scratch schemas of a drill are its targets, and named after the backup's databases.
-        load.staging: scratch_pattern(
-            load.entry.name if load.target == load.staging else load.target
-        )
-        for load in loads
-        if load.staging
-    }
+    scratch = {load.staging: scratch_pattern(load.staging) for load in loads if load.staging}
     merging = {
         load.staging
         for load in loads
