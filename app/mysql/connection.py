@@ -14,7 +14,6 @@ import asyncio
 import logging
 import struct
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Final, cast
 
 import aiomysql
@@ -28,10 +27,11 @@ from pymysql.protocol import MysqlPacket
 
 from app.mysql.authentication import Login
 from app.mysql.channel import Channel
+from app.mysql.hosts import is_loopback
 from app.mysql.refusals import (
     MOST_BYTES,
-    NO_FILES,
     Refusal,
+    file_refused,
     make_printable,
     malformed,
     too_large,
@@ -198,15 +198,6 @@ class _Result(MySQLResult):  # type: ignore[misc]  # the driver has no types
         raise file_refused()
 
 
-def file_refused() -> Refusal:
-    """Return the refusal of a file that nobody here has offered."""
-    return Refusal(
-        NO_FILES,
-        "the server asked for a file of this machine",
-        "Nothing was sent. No server does that unasked: check who answers at {address}.",
-    )
-
-
 class Connector:
     """
     The way to one server.
@@ -249,10 +240,3 @@ class Connector:
             self._has_warned = True
             facts = {"connection": exposure.what, "remedy": exposure.remedy}
             _log.warning("A connection to a server is exposed", extra={"facts": facts})
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether an IP address, perhaps with the name of an interface, is of this machine alone."""
-    found = ip_address(address.partition("%")[0])
-    inner = getattr(found, "ipv4_mapped", None)
-    return found.is_loopback or bool(inner and inner.is_loopback)

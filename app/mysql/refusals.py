@@ -74,6 +74,15 @@ def too_large() -> Refusal:
     )
 
 
+def file_refused() -> Refusal:
+    """Return the refusal of a file that nobody here has offered."""
+    return Refusal(
+        NO_FILES,
+        "the server asked for a file of this machine",
+        "Nothing was sent. No server does that unasked: check who answers at {address}.",
+    )
+
+
 @contextmanager
 def understood() -> Iterator[None]:
     """Refuse what the driver stumbles over while it reads an answer."""

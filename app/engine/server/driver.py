@@ -14,8 +14,8 @@ from pymysql.constants.COMMAND import COM_QUERY, COM_SET_OPTION
 
 from app.engine.server.packets import RowPackets
 from app.errors import StatementError
-from app.mysql.connection import Connection, file_refused
-from app.mysql.refusals import understood
+from app.mysql.connection import Connection
+from app.mysql.refusals import file_refused, understood
 
 
 Value = bytes | None

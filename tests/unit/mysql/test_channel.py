@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from app.mysql.channel import Channel
-from app.mysql.connection import Connector, is_loopback
+from app.mysql.connection import Connector
 from app.mysql.tls import read_tls
 from app.services.monitoring.doctor import encryption_check
 
@@ -50,20 +50,3 @@ def test_a_login_that_hangs_on_the_servers_memory_is_told():
     assert encryption_check(LOOPBACK, was_remembered=True).state == "warn"
     assert encryption_check(SOCKET, was_remembered=True).state == "ok"
     assert encryption_check(VERIFIED, was_remembered=True).state == "ok"
-
-
-@pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("10.0.0.7", False),
-        ("fe80::1%eth0", False),
-        ("::ffff:10.0.0.7", False),
-    ],
-)
-def test_loopback_is_told_by_the_address(address, expected):
-    """In both families, whatever name it was reached by."""
-    assert is_loopback(address) is expected
