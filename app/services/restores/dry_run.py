@@ -26,13 +26,13 @@ from app.engine.rows.chunks import reading_state
 from app.engine.rows.drift import Drift, measure_drift
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema import foreign_keys
-from app.engine.schema.databases import Schema, exists, list_tables
+from app.engine.schema.databases import Schema, exists
 from app.engine.schema.objects import Definition, is_defined_as, read_objects
 from app.engine.schema.tables import Table, TableRef, list_broken, read_tables, show_create
 from app.engine.server.connection import Server, Session
 from app.engine.sql import ddl
 from app.errors import AppError, InvalidRequestError, PermissionDeniedError
-from app.services.restores.plan import misfits, plan_restore
+from app.services.restores.plan import list_moving, misfits, plan_restore
 from app.services.restores.preflight import Preflight, PreflightReport
 from app.services.restores.swap import Swaps
 
@@ -234,12 +234,7 @@ class DryRuns:
     async def _incoming_foreign_keys(self, loads: Sequence[DatabaseLoad]) -> tuple[str, ...]:
         """List the foreign keys of tables that stay on tables that would be replaced."""
         async with self._server.session() as session:
-            moving = [
-                ref
-                for load in loads
-                for ref in await list_tables(session, load.target)
-                if load.whole or ref.name in {entry.name for entry in load.entry.tables}
-            ]
+            moving = await list_moving(session, loads)
             bindings = await foreign_keys.read_bindings(session, [load.target for load in loads])
         staying, _ = foreign_keys.crossing(bindings, moving)
         return tuple(

@@ -16,12 +16,13 @@ from app.engine.schema.databases import (
     MOST_NAME_CHARACTERS,
     SCRATCH,
     exists,
+    list_tables,
     staging_name,
 )
 from app.engine.schema.definitions import exact_definition
 from app.engine.schema.objects import ROUTINE_KINDS
 from app.engine.schema.routine_grants import hides_grants
-from app.engine.schema.tables import Table, has_rows, read_refs, read_tables
+from app.engine.schema.tables import Table, TableRef, has_rows, read_refs, read_tables
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.quoting import matches, quote_text
@@ -264,6 +265,16 @@ def misfits(load: DatabaseLoad, entry: TableEntry, live: Table | None) -> list[s
     if entry.index and (live.entry.index, live.entry.key) != (entry.index, entry.key):
         findings.append(f"table {label} has another key than in the backup")
     return findings
+
+
+async def list_moving(session: Session, loads: Sequence[DatabaseLoad]) -> list[TableRef]:
+    """List the live tables that would go, or whose place would be taken."""
+    return [
+        ref
+        for load in loads
+        for ref in await list_tables(session, load.target)
+        if load.whole or ref.name in {table.name for table in load.entry.tables}
+    ]
 
 
 async def hidden_grants(

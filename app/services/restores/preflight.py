@@ -47,6 +47,7 @@ from app.errors import (
 from app.services.restores.plan import (
     hidden_grants,
     keep_definitions,
+    list_moving,
     not_proven,
     rows_at_stake,
     unrepeatable,
@@ -240,12 +241,7 @@ async def _children(
 ) -> tuple[list[Missing], list[str]]:
     """Find out whether foreign keys of tables that stay can be seen and made again."""
     targets = [load.target for load in loads]
-    moving = [
-        ref
-        for load in loads
-        for ref in await list_tables(session, load.target)
-        if load.whole or ref.name in {table.name for table in load.entry.tables}
-    ]
+    moving = await list_moving(session, loads)
     if not moving:
         return [], []
     bindings = await read_bindings(session, targets)
