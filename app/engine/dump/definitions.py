@@ -18,11 +18,12 @@ from typing import Final
 from app.domain.backups.manifest import MemberKind, StatementKind
 from app.domain.ports import MemberSink, Statement
 from app.engine.dump.changes import changed_error, changed_table
-from app.engine.rows.stored import Repeatable, Settings, settings_sql, unique_keys_of, without_zone
+from app.engine.rows.stored import Repeatable, Settings, settings_sql, without_zone
 from app.engine.schema.definitions import exact_definition, sequence_position
 from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
+from app.engine.sql.columns import unique_keys_of
 from app.engine.sql.ddl import tokens
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude

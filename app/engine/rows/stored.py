@@ -1,9 +1,10 @@
 """
 Stored generated columns: which session computes them as they are.
 
-The server keeps their values with the rows, and those of virtual ones in indexes, as the session that wrote a row computed them: `DATE(ts)` is
-a day of its time zone. A restore can only have them computed again. So a backup looks for a session that
-does it equally, and the manifest names what is special about it; a digest of the values proves the result.
+The server keeps their values with the rows, and those of virtual ones in indexes, as the session that
+wrote a row computed them: `DATE(ts)` is a day of its time zone. A restore can only have them computed
+again. So a backup looks for a session that does it equally, and the manifest names what is special about
+it; a digest of the values proves the result.
 
 1. Each value is compared with its expression in the session of a restore, in one scan.
 2. Where rows differ, other sessions are tried: with the global settings of the server, then with one
@@ -14,7 +15,7 @@ Not guaranteed: that the comparison is exact for each type; it only chooses the 
 computes all rows, because they are of different ones, the column is reported as unrepeatable.
 """
 
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -24,7 +25,7 @@ from app.engine.flavor import DUMP_SESSION, LOAD_SESSION
 from app.engine.rows.queries import TableSql
 from app.engine.server.connection import Session
 from app.engine.server.variables import literal
-from app.engine.sql import columns, ddl
+from app.engine.sql import columns
 from app.engine.sql.quoting import quote, same_name
 from app.errors import PermissionDeniedError, StatementError
 
@@ -143,7 +144,7 @@ async def find_session(session: Session, sql: TableSql, definition: str) -> Repe
         test
         for column in sql.table.entry.columns
         if (column.stored or column.name in indexed)
-        and (test := _test(column, generated_expression(definition, column.name), indexed))
+        and (test := _test(column, columns.generated_expression(definition, column.name), indexed))
         and (await _count(session, [test], sql.source, " LIMIT 0"))[0] != _FAILED
     ]
     found = await _search(session, sql, tests)
@@ -367,25 +368,3 @@ def _test(column: ColumnEntry, expression: str, indexed: Mapping[str, str]) -> _
     else:
         pair = name, given
     return _Test(column.name, expression.lower(), f"NOT ({pair[0]} <=> {pair[1]})", source)
-
-
-def generated_expression(sql: str, column: str) -> str:
-    """Return the expression of a generated column of a CREATE TABLE; empty when there is none."""
-    parts = ddl.tokens(columns.column_item(sql, column))
-    begin = next((i for i, part in enumerate(parts) if part.endswith(" GENERATED ALWAYS AS ")), -1)
-    depth = 0
-    for index in range(begin + 1, len(parts)):
-        depth += (parts[index] == "(") - (parts[index] == ")")
-        if not depth:
-            return "".join(parts[begin + 2 : index]) if begin >= 0 else ""
-    return ""
-
-
-def unique_keys_of(sql: str, columns: Collection[str]) -> list[str]:
-    """Return the UNIQUE KEY items of a CREATE TABLE that hold one of some columns."""
-    names = {quote(column) for column in columns}
-    return [
-        item
-        for item in ddl.split_items(sql)[1]
-        if item.startswith("UNIQUE KEY ") and names & set(ddl.tokens(item)[2:])
-    ]

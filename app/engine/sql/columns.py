@@ -1,6 +1,6 @@
-"""One column of a CREATE TABLE: its texts read and replaced; pure text, no I/O."""
+"""The columns of a CREATE TABLE: what is said of them read and replaced; pure text, no I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.engine.sql.ddl import printed, split_items, tokens
@@ -52,6 +52,28 @@ def column_item(sql: str, column: str) -> str:
     """Return the definition of one column of a CREATE TABLE; empty when there is none."""
     prefix = f"{quote(column)} "
     return next((item for item in split_items(sql)[1] if item.startswith(prefix)), "")
+
+
+def generated_expression(sql: str, column: str) -> str:
+    """Return the expression of a generated column of a CREATE TABLE; empty when there is none."""
+    parts = tokens(column_item(sql, column))
+    begin = next((i for i, part in enumerate(parts) if part.endswith(" GENERATED ALWAYS AS ")), -1)
+    depth = 0
+    for index in range(begin + 1, len(parts)):
+        depth += (parts[index] == "(") - (parts[index] == ")")
+        if not depth:
+            return "".join(parts[begin + 2 : index]) if begin >= 0 else ""
+    return ""
+
+
+def unique_keys_of(sql: str, columns: Collection[str]) -> list[str]:
+    """Return the UNIQUE KEY items of a CREATE TABLE that hold one of some columns."""
+    names = {quote(column) for column in columns}
+    return [
+        item
+        for item in split_items(sql)[1]
+        if item.startswith("UNIQUE KEY ") and names & set(tokens(item)[2:])
+    ]
 
 
 def _places(parts: Sequence[str]) -> tuple[list[int], int]:
