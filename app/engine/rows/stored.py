@@ -26,6 +26,7 @@ from app.engine.rows.queries import TableSql
 from app.engine.server.connection import Session
 from app.engine.server.variables import literal
 from app.engine.sql import columns
+from app.engine.sql.literals import INTEGER_TYPES
 from app.engine.sql.quoting import quote, same_name
 from app.errors import PermissionDeniedError, StatementError
 
@@ -70,7 +71,7 @@ _NAMED_ZONES: Final = (
     "SELECT Name FROM mysql.time_zone_name WHERE Name LIKE '%/%' AND Name NOT LIKE 'posix/%'"
     " AND Name NOT LIKE 'right/%' AND Name NOT LIKE 'Etc/%'"
 )
-_PLAIN: Final = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"})
+_PLAIN: Final = INTEGER_TYPES | {"year", "bit"}
 _TEXTS: Final = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 _DATES: Final = {"date": "DATE", "datetime": "DATETIME", "timestamp": "DATETIME", "time": "TIME"}
 

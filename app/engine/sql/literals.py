@@ -22,15 +22,8 @@ ROW_JOIN: Final = b"),\n("
 _BINARY: Final = "CAST('' AS BINARY)"
 
 _JSON: Final = "json"
-_NUMBERS: Final = frozenset({
-    "tinyint",
-    "smallint",
-    "mediumint",
-    "int",
-    "bigint",
-    "decimal",
-    "year",
-})
+INTEGER_TYPES: Final = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+_NUMBERS: Final = INTEGER_TYPES | {"decimal", "year"}
 _QUOTED: Final = frozenset({"date", "datetime", "timestamp", "time"})
 _CAST_QUOTED: Final = frozenset({"uuid", "inet4", "inet6"})
 _TEXTS: Final = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
@@ -78,12 +71,8 @@ _UNDERFLOW: Final = "'''-1e-46'''"
 
 # Types whose order and equality survive a literal, so that a key range means the same rows always.
 _KEY_TYPES: Final = (
-    frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year"})
-    | _QUOTED
-    | _CAST_QUOTED
-    | frozenset({"char", "varchar", "binary", "varbinary"})
+    _NUMBERS | _QUOTED | _CAST_QUOTED | frozenset({"char", "varchar", "binary", "varbinary"})
 )
-INTEGER_TYPES: Final = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 
 
 def literal(column: ColumnEntry, flavor: Flavor, *, parsed: bool = False) -> str:
