@@ -1,12 +1,12 @@
 """
-The objects that a backup holds, as statements for any database.
+What a backup holds: its objects, as statements for any database, and the definitions of its tables.
 
 Backups of earlier versions name their schema in the headers of triggers, and their manifests hold the
 digests of those headers. Such a digest is replaced by the one of the header without that name, if it is
 that of the statement in the file; otherwise it stays, and nothing will ever be equal to it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -112,6 +112,31 @@ async def read_view_texts(
         for (kind, name), origin in found.origins.items()
         if kind is ObjectKind.VIEW and name in usable
     }
+
+
+async def iter_definitions(
+    source: MemberSource, manifest: Manifest, tables: Collection[tuple[str, str]]
+) -> AsyncIterator[tuple[str, str, str]]:
+    """
+    Read the definitions of tables.
+
+    Args:
+        source: Members of the backup.
+        manifest: Of the backup.
+        tables: Database and name of each that is wanted.
+
+    Yields:
+        Database, name and CREATE TABLE, bytes that are no UTF-8 as surrogate escapes; not of sequences.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+    """
+    for member in manifest.members:
+        if member.kind is MemberKind.SCHEMA and (member.database, member.table) in tables:
+            for listed, text in zip(member.statements, await source.read(member), strict=True):
+                if listed.kind is StatementKind.TABLE:
+                    sql = text.decode("utf-8", "surrogateescape")
+                    yield member.database, member.table, sql
 
 
 async def as_of_today(source: MemberSource, manifest: Manifest, load: DatabaseLoad) -> DatabaseLoad:

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.backups.manifest import Manifest, MemberKind, StatementKind, TableEntry
+from app.domain.backups.manifest import Manifest, TableEntry
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
+from app.engine.load.archived import iter_definitions
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.errors import PermissionDeniedError
@@ -77,16 +78,11 @@ async def find_unfit_tables(
         for entry in load.entry.tables
         if entry.engine == "InnoDB" and not entry.sequence and entry.name not in load.definitions
     }
-    findings: list[str] = []
-    for member in manifest.members:
-        entry = tables.get((member.database, member.table))
-        if entry is None or member.kind is not MemberKind.SCHEMA:
-            continue
-        texts = await source.read(member)
-        for listed, text in zip(member.statements, texts, strict=True):
-            if listed.kind is StatementKind.TABLE and (finding := _finding(text, entry, limits)):
-                findings.append(f"table {member.database}.{member.table} {finding}")
-    return findings
+    return [
+        f"table {database}.{name} {finding}"
+        async for database, name, sql in iter_definitions(source, manifest, tables.keys())
+        if (finding := _finding(sql, tables[database, name], limits))
+    ]
 
 
 async def _read_tablespaces(session: Session, vendor: str) -> frozenset[str] | None:
@@ -117,9 +113,9 @@ async def _read_limits(session: Session, vendor: str) -> _Limits:
     )
 
 
-def _finding(text: bytes, entry: TableEntry, limits: _Limits) -> str:
+def _finding(sql: str, entry: TableEntry, limits: _Limits) -> str:
     """Say what of a definition the server would refuse; empty = nothing."""
-    _, items, tail = ddl.split_items(text.decode("utf-8", "surrogateescape"))
+    _, items, tail = ddl.split_items(sql)
     tablespace = _tablespace(tail)
     if limits.tablespaces is not None and tablespace not in {"", *limits.tablespaces}:
         return f"is in tablespace {tablespace!r}, which is not on this server"

@@ -18,6 +18,7 @@ from app.domain.backups.manifest import Manifest, MemberEntry, MemberKind, State
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import series_of, version_number
+from app.engine.load.archived import iter_definitions
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.contained import MAKES
@@ -112,10 +113,10 @@ async def find_differences(
         ChecksumMismatchError: The archive is damaged.
     """
     found = Differences()
-    chosen = _Chosen(source, manifest, loads)
     if await is_known(session, manifest):
         return found
-    for setting, names in sorted((await _read_settings(chosen)).items()):
+    settings = await _read_settings(source, manifest, loads)
+    for setting, names in sorted(settings.items()):
         await _look_at_setting(session, found, setting, names)
     if session.flavor.vendor == manifest.server.vendor:
         return found
@@ -124,7 +125,9 @@ async def find_differences(
     has_vectors = version_number(version) >= reading.vectors_since
     unknown = reading.unknown_types if has_vectors else reading.unknown_types | {"vector"}
     _look_at_types(unknown, found, loads)
-    await _look_at_tables(reading, found, chosen)
+    tables = {(load.entry.name, table.name) for load in loads for table in load.entry.tables}
+    async for database, name, sql in iter_definitions(source, manifest, tables):
+        _look_at_table(reading, found, f"{database}.{name}", sql)
     return found
 
 
@@ -135,45 +138,18 @@ async def is_known(session: Session, manifest: Manifest) -> bool:
     return session.flavor.vendor == manifest.server.vendor and not is_older
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """A backup, and what of it is to be restored."""
-
-    source: MemberSource
-    manifest: Manifest
-    loads: Sequence[DatabaseLoad]
-
-    def members(self, kind: MemberKind) -> Iterator[MemberEntry]:
-        """Yield the members of a kind that belong to a chosen database, of definitions to a chosen table."""
-        tables = {
-            (load.entry.name, table.name) for load in self.loads for table in load.entry.tables
-        }
-        databases = {load.entry.name for load in self.loads}
-        for member in self.manifest.members:
-            if member.kind is not kind or member.database not in databases:
-                continue
-            if kind is not MemberKind.SCHEMA or (member.database, member.table) in tables:
-                yield member
-
-
-async def _look_at_tables(reading: _Reading, found: Differences, chosen: _Chosen) -> None:
-    for member in chosen.members(MemberKind.SCHEMA):
-        label = f"{member.database}.{member.table}"
-        for listed, text in zip(member.statements, await chosen.source.read(member), strict=True):
-            if listed.kind is StatementKind.TABLE:
-                _look_at_table(reading, found, label, text.decode("utf-8", "surrogateescape"))
-
-
-async def _read_settings(chosen: _Chosen) -> dict[tuple[str, str], list[str]]:
+async def _read_settings(
+    source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> dict[tuple[str, str], list[str]]:
     """Return the names of the chosen objects by each mode and collation that they are made in."""
-    objects = {
-        (load.entry.name, entry.name) for load in chosen.loads for entry in load.entry.objects
-    }
+    databases = {load.entry.name for load in loads}
+    objects = {(load.entry.name, entry.name) for load in loads for entry in load.entry.objects}
     settings: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for member in chosen.members(MemberKind.OBJECTS):
-        for setting, name in _settings(member, await chosen.source.read(member)):
-            if (member.database, name) in objects:
-                settings[setting].append(f"{member.database}.{name}")
+    for member in manifest.members:
+        if member.kind is MemberKind.OBJECTS and member.database in databases:
+            for setting, name in _settings(member, await source.read(member)):
+                if (member.database, name) in objects:
+                    settings[setting].append(f"{member.database}.{name}")
     return settings
 
 
