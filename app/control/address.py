@@ -13,13 +13,12 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import InvalidRequestError
-from app.mysql.hosts import require_host
-from app.mysql.tls import OPTIONS, Tls, read_tls
+from app.mysql.address import DRIVER, SCHEMES, read_options
+from app.mysql.tls import Tls
 
 
 VARIABLE: Final = "BACKSTAY_CONTROL_URL"
 _SQLITE: Final = frozenset({"sqlite", "sqlite+aiosqlite"})
-_MYSQL: Final = frozenset({"mysql", "mariadb", "mysql+aiomysql", "mariadb+aiomysql"})
 
 
 def parse_address(text: str) -> tuple[URL, Path | None, Tls | None]:
@@ -37,7 +36,7 @@ def parse_address(text: str) -> tuple[URL, Path | None, Tls | None]:
     if url.drivername in _SQLITE:
         file = _file(url)
         return _existing(file), file, None
-    if url.drivername not in _MYSQL:
+    if url.drivername not in SCHEMES:
         _refuse(f"{url.drivername!r} is neither sqlite nor mysql")
     return _server(url)
 
@@ -67,17 +66,11 @@ def _existing(file: Path) -> URL:
 def _server(url: URL) -> tuple[URL, None, Tls]:
     if not url.database:
         _refuse("the name of a database is missing")
-    query = dict(url.query)
-    options = {name: str(query.pop(name)) for name in OPTIONS & set(query)}
-    if unknown := set(query) - {"unix_socket", "charset"}:
-        _refuse(f"unknown option {min(unknown)!r}")
     try:
-        require_host(url.host, url.port)
-        tls = read_tls(options)
+        query, tls = read_options(url.query, url.host, url.port)
     except ValueError as exc:
         _refuse(str(exc))
-    query["charset"] = "utf8mb4"
-    return url.set(drivername="mysql+aiomysql", query=query), None, tls
+    return url.set(drivername=DRIVER, query=query), None, tls
 
 
 def _refuse(why: str) -> NoReturn:

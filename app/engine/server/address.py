@@ -10,12 +10,11 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import InvalidRequestError
-from app.mysql.hosts import require_host
-from app.mysql.tls import OPTIONS, Tls, read_tls
+from app.mysql.address import DRIVER, SCHEMES, read_options
+from app.mysql.tls import Tls
 
 
 VARIABLE: Final = "BACKSTAY_DATABASE_URL"
-_DRIVERS: Final = frozenset({"mysql", "mariadb", "mysql+aiomysql", "mariadb+aiomysql"})
 
 
 def parse_address(text: str) -> tuple[URL, Tls]:
@@ -33,19 +32,13 @@ def parse_address(text: str) -> tuple[URL, Tls]:
         url = make_url(text)
     except (ArgumentError, ValueError) as exc:  # a port that is no number is a ValueError
         _refuse("it is not a URL", exc)
-    if url.drivername not in _DRIVERS:
+    if url.drivername not in SCHEMES:
         _refuse(f"{url.drivername!r} is not mysql")
-    query = dict(url.query)
-    options = {name: str(query.pop(name)) for name in OPTIONS & set(query)}
-    if unknown := set(query) - {"unix_socket", "charset"}:
-        _refuse(f"unknown option {min(unknown)!r}")
-    query["charset"] = "utf8mb4"
     try:
-        require_host(url.host, url.port)
-        tls = read_tls(options)
+        query, tls = read_options(url.query, url.host, url.port)
     except ValueError as exc:
         _refuse(str(exc), exc)
-    return url.set(drivername="mysql+aiomysql", query=query), tls
+    return url.set(drivername=DRIVER, query=query), tls
 
 
 def _refuse(why: str, cause: Exception | None = None) -> NoReturn:
