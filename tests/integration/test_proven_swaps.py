@@ -61,7 +61,7 @@ ATTACKED_IN_THE_RENAME = series(
 
 @pytest.fixture
 def make(sql, database):
-    """A function that makes a database whose rows changed after what it returns was done."""
+    """A function that makes a database of some tables."""
 
     def make_tables(engine: str) -> None:
         for name in ("a", "b", "c"):
@@ -78,6 +78,19 @@ def make(sql, database):
 def change(sql: Sql) -> None:
     """Make the live data another one than the backup's."""
     sql.script(["UPDATE a SET amount = 0", "DELETE FROM b WHERE id = 1", "CREATE TABLE d (i INT)"])
+
+
+@pytest.fixture
+def changed(backstay, sql, database, make):
+    """A function that makes a database, backs it up, and changes it; it returns the manifest."""
+
+    async def back_up_and_change(engine: str):
+        make(engine)
+        manifest = await backstay.backup(database)
+        change(sql)
+        return manifest
+
+    return back_up_and_change
 
 
 def attack(url: str, kind: str, schema: str, table: str = "b") -> None:
@@ -127,11 +140,9 @@ def before_rename(monkeypatch, work):
 
 @pytest.mark.long
 @pytest.mark.parametrize(("engine", "kind"), ATTACKED)
-async def test_what_changes_after_the_proof_is_refused(kind, engine, backstay, sql, database, make):
+async def test_what_changes_after_the_proof_is_refused(kind, engine, backstay, database, changed):
     """Whatever is done to a table that waits: nothing live is touched, and the error says so."""
-    make(engine)
-    manifest = await backstay.backup(database)
-    change(sql)
+    manifest = await changed(engine)
 
     with untouched(backstay, database), pytest.raises(StagingChangedError) as caught:
         await restore(
@@ -146,13 +157,10 @@ async def test_what_changes_after_the_proof_is_refused(kind, engine, backstay, s
 @pytest.mark.long
 @pytest.mark.parametrize(("engine", "kind"), ATTACKED)
 async def test_what_changes_right_before_the_rename_does_not_stay(
-    kind, engine, backstay, database, make, monkeypatch
+    kind, engine, backstay, database, changed, monkeypatch
 ):
     """What slips in between the last look and the RENAME is found after it, and goes again."""
-    make(engine)
-    manifest = await backstay.backup(database)
-    with Sql(backstay.url, database) as sql:
-        change(sql)
+    manifest = await changed(engine)
     before_rename(monkeypatch, lambda: attack(backstay.url, kind, waiting(backstay.url, database)))
 
     with untouched(backstay, database), pytest.raises(StagingChangedError):
@@ -161,12 +169,10 @@ async def test_what_changes_right_before_the_rename_does_not_stay(
 
 @pytest.mark.parametrize("planned", [False, True], ids=["after the plan", "before the plan"])
 async def test_a_table_that_others_add_does_not_come(
-    planned, backstay, sql, database, make, monkeypatch
+    planned, backstay, sql, database, changed, monkeypatch
 ):
     """A table that others put beside those that wait would come with them."""
-    make("InnoDB")
-    manifest = await backstay.backup(database)
-    change(sql)
+    manifest = await changed("InnoDB")
 
     def add() -> None:
         sql.run(f"CREATE TABLE {waiting(backstay.url, database)}.z (i INT)")
@@ -185,12 +191,10 @@ async def test_a_table_that_others_add_does_not_come(
 @pytest.mark.long
 @pytest.mark.parametrize(("table", "kind"), ATTACKED_IN_THE_RENAME)
 async def test_what_changes_while_the_rename_waits_does_not_stay(
-    kind, table, backstay, sql, database, make
+    kind, table, backstay, database, changed
 ):
     """While others hold a lock on a live table, those that wait can be changed; it is found."""
-    make("InnoDB")
-    manifest = await backstay.backup(database)
-    change(sql)
+    manifest = await changed("InnoDB")
     holder = Sql(backstay.url, database)
 
     def strike() -> None:
@@ -214,12 +218,10 @@ async def test_what_changes_while_the_rename_waits_does_not_stay(
 
 
 async def test_a_writer_who_waits_longer_than_the_rename_does_not_win(
-    backstay, sql, database, make, monkeypatch
+    backstay, database, changed, monkeypatch
 ):
     """Who was kept waiting by a lock on a table writes before the RENAME, and is found all the same."""
-    make("InnoDB")
-    manifest = await backstay.backup(database)
-    change(sql)
+    manifest = await changed("InnoDB")
     threads: list[threading.Thread] = []
 
     def begin() -> None:
@@ -279,12 +281,10 @@ async def test_what_the_application_writes_at_once_is_no_forgery(backstay, sql, 
 @pytest.mark.long
 @pytest.mark.parametrize(("engine", "kind"), ATTACKED)
 async def test_kept_tables_that_changed_are_not_brought_back(
-    kind, engine, backstay, sql, database, make
+    kind, engine, backstay, sql, database, changed
 ):
     """An undo refuses tables that others wrote to while they were kept."""
-    make(engine)
-    manifest = await backstay.backup(database)
-    change(sql)
+    manifest = await changed(engine)
     result = await restore(backstay, manifest.backup_id, Progress())
     (kept,) = scratch(sql, database)
     await asyncio.sleep(1.1)  # the server counts writes by seconds
@@ -295,11 +295,9 @@ async def test_kept_tables_that_changed_are_not_brought_back(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_an_undo_brings_back_what_was_kept(engine, backstay, sql, database, make):
+async def test_an_undo_brings_back_what_was_kept(engine, backstay, database, changed):
     """What nobody touched comes back, without a warning, on every engine."""
-    make(engine)
-    manifest = await backstay.backup(database)
-    change(sql)
+    manifest = await changed(engine)
     before = snapshot(backstay.url, database)
     result = await restore(backstay, manifest.backup_id, Progress())
 
@@ -311,12 +309,10 @@ async def test_an_undo_brings_back_what_was_kept(engine, backstay, sql, database
 
 @pytest.mark.parametrize("kind", ["drop", "update", "replace", "add an index", "rename"])
 async def test_kept_tables_that_change_right_before_the_rename_do_not_stay(
-    kind, backstay, sql, database, make, monkeypatch
+    kind, backstay, sql, database, changed, monkeypatch
 ):
     """What slips in between the last look of an undo and its RENAME is found after it."""
-    make("InnoDB")
-    manifest = await backstay.backup(database)
-    change(sql)
+    manifest = await changed("InnoDB")
     result = await restore(backstay, manifest.backup_id, Progress())
     (kept,) = scratch(sql, database)
     before_rename(monkeypatch, lambda: attack(backstay.url, kind, kept))
