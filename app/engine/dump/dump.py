@@ -232,7 +232,10 @@ class Dump:
             accounts = await account_statements(session)
             self.warnings.extend(accounts.warnings)
             await self._write_accounts(accounts.made)
-        scripts = [(schema, await self._script(session, schema)) for schema in self._plan.schemas]
+        scripts: list[tuple[Schema, Phases]] = []
+        for schema in self._plan.schemas:
+            scripts.append((schema, await self._script(session, schema)))
+            await self._write_for_client(schema)
         if self._plan.single and not accounts.grants:
             # Nobody else's object waits for one of these: one member.
             ((schema, phases),) = scripts
@@ -269,7 +272,6 @@ class Dump:
         if not self._plan.include:
             self.warnings += [f"{text}; it was left out" for text in found.unreadable]
         self._objects[schema.name] = tuple(definition.entry for definition in wanted)
-        await self._write_for_client(schema)
         self.warnings += [
             f"view {schema.name}.{entry.name} cannot be used on this server either; "
             "its definition is kept"
