@@ -20,6 +20,8 @@ COVERS: Final = ("stored columns", "database comments", "counters")
 # Why the past of a table is not in a backup; its current rows are.
 TRANSACTION_HISTORY: Final = "history by transaction numbers cannot be loaded again"
 LOST_HISTORY: Final = "this server version cannot load history again"
+# Why none of its rows are.
+NOT_ASKED_FOR: Final = "rows not asked for"
 
 
 class Codec(StrEnum):

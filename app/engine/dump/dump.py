@@ -17,6 +17,7 @@ from itertools import chain, zip_longest
 
 from app.concurrency import share, together
 from app.domain.backups.manifest import (
+    NOT_ASKED_FOR,
     DatabaseEntry,
     MemberKind,
     ObjectEntry,
@@ -328,7 +329,7 @@ class Dump:
         definition = ddl.table_fingerprint(self._schema.printed[table.label], table.database)
         done = result or TableResult()
         repeatable = self._schema.repeatable.get(table.label, Repeatable())
-        partial = table.entry.partial or ("" if self._plan.include_data else "rows not asked for")
+        partial = table.entry.partial or ("" if self._plan.include_data else NOT_ASKED_FOR)
         return replace(
             table.entry,
             rows=done.rows,

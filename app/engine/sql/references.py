@@ -17,7 +17,8 @@ from app.engine.sql.quoting import quote
 
 _SELECT: Final = re.compile(r"\bselect\b")
 _WITH: Final = re.compile(r"\bwith (?!(?:local |cascaded )?check)")
-_SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
+# What a default may ask of a sequence.
+SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
 
 
 def foreign_keys(sql: str) -> list[tuple[str, str]]:
@@ -62,7 +63,7 @@ def _referenced(clause: str) -> tuple[str, list[str], str]:
 
 def has_sequences(sql: str) -> bool:
     """Tell whether a default of a CREATE TABLE asks a sequence for a value."""
-    return any(part.endswith(_SEQUENCE_CALLS) for part in unquoted_parts(sql))
+    return any(part.endswith(SEQUENCE_CALLS) for part in unquoted_parts(sql))
 
 
 def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
@@ -70,7 +71,7 @@ def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
     parts = tokens(sql)
     for index in range(len(parts) - 3):
         name = parts[index + 2]
-        calls = parts[index].endswith(_SEQUENCE_CALLS) and parts[index + 1] == "("
+        calls = parts[index].endswith(SEQUENCE_CALLS) and parts[index + 1] == "("
         is_bare = name[0] == "`" and not parts[index + 3].startswith(".")
         if calls and is_bare and unquoted_name(name) not in own:
             parts[index + 2] = f"{quote(database)}.{name}"
@@ -84,7 +85,7 @@ def with_sequences_in(sql: str, places: Mapping[tuple[str, str], str]) -> str:
     parts = tokens(sql)
     for index in range(len(parts) - 4):
         database, dot, name = parts[index + 2 : index + 5]
-        calls = parts[index].endswith(_SEQUENCE_CALLS) and parts[index + 1] == "("
+        calls = parts[index].endswith(SEQUENCE_CALLS) and parts[index + 1] == "("
         if calls and dot == "." and database[0] == name[0] == "`":
             key = unquoted_name(database), unquoted_name(name)
             parts[index + 2] = quote(places.get(key, key[0]))
@@ -158,4 +159,4 @@ def _chain(parts: Sequence[str], index: int) -> tuple[tuple[str, str], str]:
 
 
 def _asks_sequence(parts: Sequence[str], index: int) -> bool:
-    return index > 1 and parts[index - 1] == "(" and parts[index - 2].endswith(_SEQUENCE_CALLS)
+    return index > 1 and parts[index - 1] == "(" and parts[index - 2].endswith(SEQUENCE_CALLS)

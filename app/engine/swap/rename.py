@@ -23,6 +23,7 @@ from app.engine.schema.objects import read_trigger_tables
 from app.engine.server.connection import Session
 from app.engine.server.grants import read_grants
 from app.engine.sql.quoting import qualified, quote, quote_text, same_name
+from app.engine.sql.references import SEQUENCE_CALLS
 from app.errors import (
     AlreadyRunningError,
     AppError,
@@ -46,8 +47,6 @@ _POLL_SECONDS: Final = 0.1
 _LOCK_TIMEOUT: Final = 1205
 # Bytes of the statement beside its tables: two qualified names of at most 64 characters each part.
 _OVERHEAD: Final = 1100
-# What a default may ask of a sequence.
-_SEQUENCE_CALLS: Final = ("nextval(", "lastval(", "setval(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +327,9 @@ async def lower_fence(session: Session) -> None:
     await session.query("SET GLOBAL read_only = 0")
 
 
+# -- after the RENAME -----------------------------------------------------------------------------
+
+
 async def repoint_defaults(
     session: Session, swap: SchemaSwap, together: Sequence[SchemaSwap]
 ) -> None:
@@ -342,9 +344,9 @@ async def repoint_defaults(
         together: All swaps of the restore: a sequence may be in another database than its table.
     """
     names = {
-        f"{call}{quote(other.source)}.": f"{call}{quote(other.target)}."
+        f"{call}({quote(other.source)}.": f"{call}({quote(other.target)}."
         for other in together
-        for call in _SEQUENCE_CALLS
+        for call in SEQUENCE_CALLS
     }
     rows = await session.texts(
         "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS"

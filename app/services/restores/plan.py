@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from app.archive.file.reader import ArchiveReader
-from app.domain.backups.manifest import DatabaseEntry, Manifest, TableEntry
+from app.domain.backups.manifest import NOT_ASKED_FOR, DatabaseEntry, Manifest, TableEntry
 from app.domain.restores.journal import ObjectSet, RestoreId, RestoreKind
 from app.domain.restores.load import DatabaseLoad
 from app.domain.restores.restore import RestorePlan, RestoreRequest
@@ -34,7 +34,6 @@ _HIDDEN_GRANTS: Final = (
     "without SELECT on mysql.procs_priv this user cannot see grants on single routines; those on"
     " routines that are not in the backup will be gone, on MySQL those on changed ones too"
 )
-_NO_ROWS: Final = "rows not asked for"
 
 
 def plan_restore(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
@@ -185,7 +184,7 @@ def _reduced(database: DatabaseEntry, patterns: Sequence[str]) -> DatabaseEntry:
 
 def _without_rows(database: DatabaseEntry) -> DatabaseEntry:
     tables = tuple(
-        table if table.sequence else replace(table, rows=0, raw_size=0, partial=_NO_ROWS)
+        table if table.sequence else replace(table, rows=0, raw_size=0, partial=NOT_ASKED_FOR)
         for table in database.tables
     )
     return replace(database, tables=tables)
