@@ -21,7 +21,7 @@ from app.control.runs import RunRecords
 from app.domain.alerts.alert import Alarm
 from app.domain.ports import Clock, RunListener
 from app.domain.stores import RunStore
-from app.engine.server.connection import Server
+from app.engine.server.server import Server
 from app.errors import AppError, InvalidRequestError
 from app.notices.pings import Pings
 from app.services.access.audit import AuditService

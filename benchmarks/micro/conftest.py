@@ -11,7 +11,8 @@ from app.engine.flavor import DUMP_SESSION, LOAD_SESSION, Flavor, flavor_of
 from app.engine.rows.chunks import Chunk, chunk_statement, read_range, reading_state
 from app.engine.rows.queries import TableSql
 from app.engine.schema.tables import read_tables
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
+from app.engine.server.server import Server
 from app.engine.sql.key_ranges import Range
 from benchmarks import dataset, shop
 from benchmarks.server import BenchServer

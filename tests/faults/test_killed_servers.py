@@ -17,7 +17,8 @@ import pytest_asyncio
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.restores.journal import RestorePhase
 from app.domain.restores.restore import RestoreRequest
-from app.engine.server.connection import Server as Target, Session
+from app.engine.server.connection import Session
+from app.engine.server.server import Server as Target
 from app.errors import ConnectionFailedError, ConnectionLostError
 from app.sandbox.server import PrivateServer
 from app.services.backups.service import BackupService

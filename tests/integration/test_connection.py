@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.backups.backup import BackupRequest
 from app.domain.runs.progress import Phase, Progress
-from app.engine.server.connection import Server as Target
+from app.engine.server.server import Server as Target
 from app.errors import (
     AppError,
     ConnectionFailedError,

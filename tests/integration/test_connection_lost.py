@@ -10,7 +10,7 @@ import pytest
 from app.domain.backups.backup import BackupRequest
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Progress
-from app.engine.server.connection import Server as Target
+from app.engine.server.server import Server as Target
 from app.errors import (
     ConnectionFailedError,
     ConnectionLostError,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.control.database import ControlDatabase
-from app.engine.server.connection import Server as Target
+from app.engine.server.server import Server as Target
 from app.errors import AppError, ConnectionFailedError, ControlUnavailableError
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.fake_server import NONCE, OK, FakeServer, error, switch, wants

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from app.engine.server.connection import Server as Target
+from app.engine.server.server import Server as Target
 from app.errors import ConnectionFailedError
 from tests.fixtures.certificates import Certificates, make_certificates
 from tests.fixtures.chosen_server import CLIENT, NAME

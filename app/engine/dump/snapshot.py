@@ -27,8 +27,9 @@ from app.engine.flavor import DUMP_SESSION, Flavor, Rung
 from app.engine.rows.chunks import reading_state
 from app.engine.schema.table_ids import Identities, Ids, is_known_in_files, read_ids
 from app.engine.schema.tables import TableRef
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
 from app.engine.server.heartbeat import awake
+from app.engine.server.server import Server
 from app.engine.sql.quoting import quote_text
 from app.errors import PermissionDeniedError, SnapshotError, StatementError
 

@@ -28,7 +28,8 @@ from typing import Final
 from app.concurrency import shielded
 from app.domain.restores.journal import SchemaSwap
 from app.engine.schema.databases import exists
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
+from app.engine.server.server import Server
 from app.engine.sql.quoting import qualified
 from app.engine.swap.rename import Move, rename
 from app.errors import AppError, StagingChangedError

@@ -35,9 +35,10 @@ from app.engine.flavor import VIRTUAL_SCHEMAS
 from app.engine.schema.databases import folds_names, list_strays, read_schemas
 from app.engine.schema.table_ids import find_missed, read_new
 from app.engine.schema.tables import TableRef, read_refs, read_tables
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
 from app.engine.server.description import read_server
 from app.engine.server.grants import missing_for_backup, read_grants, require
+from app.engine.server.server import Server
 from app.engine.sql.preludes import header
 from app.engine.sql.quoting import matches
 from app.errors import (

@@ -17,7 +17,7 @@ from app.engine.schema.databases import (
     scratch_pattern,
 )
 from app.engine.server.address import VARIABLE
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
 from app.engine.server.grants import (
     Missing,
     missing_for_backup,
@@ -26,6 +26,7 @@ from app.engine.server.grants import (
     missing_in_scratch,
     read_grants,
 )
+from app.engine.server.server import Server
 from app.errors import (
     AppError,
     InvalidRequestError,

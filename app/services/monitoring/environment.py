@@ -19,8 +19,8 @@ from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.ports import Clock
 from app.domain.schedule import Schedule
 from app.engine.schema.databases import read_schemas
-from app.engine.server.connection import Server
 from app.engine.server.grants import missing_for_backup, read_grants, require
+from app.engine.server.server import Server
 from app.errors import AppError, ConnectionFailedError, NotFoundError
 from app.security.certificates import expires_at
 from app.services.backups.space import GROWTH

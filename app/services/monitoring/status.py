@@ -10,7 +10,7 @@ from app.domain.backups.catalogue import Survey
 from app.domain.monitoring import DiskUsage, Readiness, Status
 from app.domain.ports import Clock
 from app.domain.restores.proofs import proven_at
-from app.engine.server.connection import Server
+from app.engine.server.server import Server
 from app.errors import AppError
 from app.services.monitoring.health import BackupHealth, HealthService
 from app.services.runs.service import RunService

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from app.domain.backups.manifest import Manifest
 from app.engine.flavor import LOAD_SESSION
 from app.engine.rows.chunks import reading_state
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
 from app.engine.server.heartbeat import awake
+from app.engine.server.server import Server
 
 
 @asynccontextmanager

@@ -16,8 +16,9 @@ from app.engine.load.archived import read_archived_objects
 from app.engine.load.inventory import prove_inventory
 from app.engine.load.objects import apply_together
 from app.engine.load.other_vendor import is_known
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
 from app.engine.server.grants import may_skip_log, read_grants
+from app.engine.server.server import Server
 from app.errors import AppError
 from app.services.restores.guard import require_same, waiting_tables
 from app.services.restores.plan import plan_rehearsal

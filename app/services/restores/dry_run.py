@@ -29,7 +29,8 @@ from app.engine.schema import foreign_keys
 from app.engine.schema.databases import Schema, exists
 from app.engine.schema.objects import Definition, is_defined_as, read_objects
 from app.engine.schema.tables import Table, TableRef, list_broken, read_tables, show_create
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
+from app.engine.server.server import Server
 from app.engine.sql import ddl
 from app.errors import AppError, InvalidRequestError, PermissionDeniedError
 from app.services.restores.plan import list_moving, misfits, plan_restore

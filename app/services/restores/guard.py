@@ -29,7 +29,8 @@ from app.engine.rows.proof import prove_tables
 from app.engine.schema.databases import list_tables
 from app.engine.schema.marks import is_one, is_same, read_marks
 from app.engine.schema.tables import Table, has_rows
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
+from app.engine.server.server import Server
 from app.engine.swap.gate import Gate
 from app.engine.swap.rename import Move, last_to_come, rename
 from app.errors import ProofFailedError, StagingChangedError, StatementError

@@ -19,7 +19,7 @@ from app.engine.schema.databases import content, exists, list_tables, scratch_pa
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
 from app.engine.schema.objects import ROUTINE_KINDS
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
 from app.engine.server.grants import (
     Grants,
     Missing,
@@ -34,6 +34,7 @@ from app.engine.server.grants import (
     read_grants,
     require,
 )
+from app.engine.server.server import Server
 from app.engine.swap.plan import refuse_clashes
 from app.engine.swap.rename import is_read_only
 from app.errors import (

@@ -30,7 +30,8 @@ from app.engine.schema.accounts import load_accounts
 from app.engine.schema.databases import create_database, is_empty, kept_name, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.schema.tables import TableRef, list_broken
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
+from app.engine.server.server import Server
 from app.engine.swap.plan import SwapDraft, plan_swaps, prove_owners
 from app.engine.swap.rename import await_snapshots
 from app.errors import AppError, PermissionDeniedError, StalledError, TargetNotEmptyError

@@ -19,7 +19,7 @@ from app.engine.load.archived import as_of_today
 from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.rows.proof import prove_tables
 from app.engine.schema.tables import Table
-from app.engine.server.connection import Server
+from app.engine.server.server import Server
 from app.engine.swap.plan import prove_owners
 from app.errors import JournalDamagedError, RestoreNotFoundError, UndoExpiredError
 from app.services.backups.service import BackupService

@@ -37,8 +37,9 @@ from app.engine.schema.databases import (
 )
 from app.engine.schema.marks import with_identities
 from app.engine.server.clock import ServerClock
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
 from app.engine.server.heartbeat import awake
+from app.engine.server.server import Server
 from app.engine.swap import plan
 from app.engine.swap.gate import drop_gates
 from app.engine.swap.rename import (

@@ -13,7 +13,8 @@ from app.engine.schema.databases import list_tables
 from app.engine.schema.marks import read_marks
 from app.engine.schema.tables import Table, read_tables
 from app.engine.server.clock import ServerClock
-from app.engine.server.connection import Server, Session
+from app.engine.server.connection import Session
+from app.engine.server.server import Server
 from app.engine.swap.gate import open_snapshot
 from app.services.restores.guard import (
     WRITTEN,

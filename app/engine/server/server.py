@@ -1,0 +1,151 @@
+"""The way to the server that is backed up; SQLAlchemy makes the connections."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Final, cast
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.concurrency import shielded
+from app.engine.flavor import DUMP_SESSION
+from app.engine.server.address import VARIABLE, parse_address
+from app.engine.server.connection import Session
+from app.engine.server.errors import connect_error
+from app.errors import AppError
+from app.mysql.connection import Connection, Connector
+
+
+# Killing what a cancelled task left running must not itself hang.
+_KILL_SECONDS: Final = 5.0
+_CONNECT_SECONDS: Final = 10
+# Set for all sessions, limits of rows, joins and time would spoil the SHOW VARIABLES that says which
+# variables there are, and a COMMIT that ends the connection is what the driver does next. MySQL reads
+# no MariaDB comments, and limits the time of SELECT only.
+_FIRST_STATEMENT: Final = (
+    "SET SESSION sql_select_limit = 18446744073709551615, SESSION sql_big_selects = 1"
+    ", SESSION completion_type = NO_CHAIN"
+    " /*M!100101 , SESSION max_statement_time = 0 */"
+)
+
+
+class Server:
+    """
+    The way to one server.
+
+    Attributes:
+        url: Without its password shown.
+        database: Database in the URL; empty when none.
+        timeout_seconds: How long one ordinary statement may take.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float = 300.0) -> None:
+        self.url, tls = parse_address(url)
+        self.database = self.url.database or ""
+        self.timeout_seconds = timeout_seconds
+        self._vendor = "server"  # until one has answered
+        self._connector = Connector(tls, VARIABLE)
+        self._engine = self._make_engine(loads=False)
+        self._loading = self._make_engine(loads=True)
+
+    def _make_engine(self, *, loads: bool) -> AsyncEngine:
+        # No database is selected: one that is missing gets its own error.
+        return create_async_engine(
+            self.url.set(database=""),
+            poolclass=NullPool,
+            connect_args={
+                "async_creator_fn": partial(self._connector.open, loads=loads),
+                "connect_timeout": _CONNECT_SECONDS,
+                "init_command": _FIRST_STATEMENT,
+                "autocommit": True,
+            },
+        )
+
+    @property
+    def where(self) -> str:
+        """Return host and port or socket, for messages."""
+        server = f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
+        return str(self.url.query.get("unix_socket") or server)
+
+    @property
+    def label(self) -> str:
+        """Return vendor and address, for the record of what was done there."""
+        return f"{self._vendor} at {self.where}"
+
+    async def open(
+        self, state: Mapping[str, str] = DUMP_SESSION, *, loads: bool = False
+    ) -> Session:
+        """
+        Open a connection and give it a known state.
+
+        Args:
+            state: Session variables; those that the server does not know are left out.
+            loads: For `Session.load_local`; no other connection tells the server that it would send.
+
+        Returns:
+            A session; close it.
+
+        Raises:
+            ConnectionFailedError: There is no answer, or the login is refused.
+            IncompatibleServerError: It is older than anything that is known of here.
+            StatementError: The server does not keep a variable as it was set.
+        """
+        session = await self._connect(loads=loads)
+        try:
+            await session.set_state(state)
+            self._vendor = session.flavor.vendor
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    @asynccontextmanager
+    async def session(self, state: Mapping[str, str] = DUMP_SESSION) -> AsyncIterator[Session]:
+        """Open a connection for the length of a block."""
+        session = await self.open(state)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def kill(self, connection_id: int) -> None:
+        """End one of our own connections on the server, whatever it does; never raises."""
+
+        async def kill() -> None:
+            async with asyncio.timeout(_KILL_SECONDS):
+                session = await self._connect()
+                try:
+                    await session.query(f"KILL {connection_id}")
+                finally:
+                    await session.close()
+
+        with suppress(AppError, TimeoutError):
+            await shielded(kill())
+
+    async def ping(self) -> None:
+        """Prove that the server answers and is one that is known; raises what `open` raises."""
+        session = await self.open()
+        await session.close()
+
+    async def close(self) -> None:
+        """Release what the engine holds."""
+        await self._engine.dispose()
+        await self._loading.dispose()
+
+    async def _connect(self, *, loads: bool = False) -> Session:
+        engine = self._loading if loads else self._engine
+        try:
+            async with asyncio.timeout(min(_CONNECT_SECONDS, self.timeout_seconds)):
+                connection = await engine.connect()
+                raw = await connection.get_raw_connection()
+        except (SQLAlchemyError, OSError, EOFError, RuntimeError) as exc:
+            raise connect_error(exc, self.where, self.url.username) from exc
+        return Session(
+            connection,
+            cast("Connection", raw.driver_connection),
+            timeout_seconds=self.timeout_seconds,
+            kill=self.kill,
+        )
