@@ -8,18 +8,25 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
-from app.domain.restores.journal import ForeignKey, ObjectSet, SchemaSwap, TableMark
+from app.domain.restores.journal import (
+    ForeignKey,
+    Journal,
+    ObjectSet,
+    RestoreId,
+    SchemaSwap,
+    TableMark,
+)
 from app.engine.load.inventory import read_fingerprints
 from app.engine.load.objects import drop_object, grants_on, read_live_objects, unwanted_objects
 from app.engine.schema import foreign_keys
-from app.engine.schema.databases import create_database, exists, list_tables
+from app.engine.schema.databases import create_database, exists, kept_name, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.schema.marks import read_marks
 from app.engine.schema.objects import list_views, read_trigger_tables
 from app.engine.schema.tables import TableRef, list_broken
 from app.engine.server.connection import Session
 from app.engine.swap.rename import all_moves, list_triggers, lock_waits_translated, require_packet
-from app.errors import ConflictError
+from app.errors import ConflictError, UndoExpiredError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,32 @@ async def plan_swaps(session: Session, drafts: Sequence[SwapDraft]) -> tuple[Sch
     swaps = await _with_foreign_keys(session, swaps)
     await require_packet(session, all_moves(swaps))
     return tuple(swaps)
+
+
+async def plan_reversal(
+    session: Session, journal: Journal, restore_id: RestoreId
+) -> tuple[SchemaSwap, ...]:
+    """
+    Read what swaps will change that bring back what others took away.
+
+    Args:
+        session: Any.
+        journal: Of the swap that is done.
+        restore_id: Of the one that brings back.
+
+    Returns:
+        Complete plans; nothing was changed.
+
+    Raises:
+        UndoExpiredError: Old tables are gone.
+    """
+    for swap in journal.swaps:
+        there = {table.name for table in await list_tables(session, swap.kept)}
+        if gone := sorted(set(swap.outgoing) - there):
+            message = f"table {swap.target}.{gone[0]} is not kept any more"
+            raise UndoExpiredError(message, hint=journal.way_back)
+    drafts = [reversed_draft(swap, kept_name(swap.target, restore_id)) for swap in journal.swaps]
+    return await plan_swaps(session, drafts)
 
 
 def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:

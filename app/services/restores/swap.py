@@ -29,12 +29,7 @@ from app.domain.restores.journal import Journal, RestoreId, RestoreKind, Restore
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.objects import apply_objects, apply_together
 from app.engine.schema import foreign_keys
-from app.engine.schema.databases import (
-    drop_database,
-    drop_if_empty,
-    kept_name,
-    list_tables,
-)
+from app.engine.schema.databases import drop_database, drop_if_empty
 from app.engine.schema.marks import with_identities
 from app.engine.server.clock import ServerClock
 from app.engine.server.connection import Session
@@ -57,7 +52,7 @@ from app.engine.swap.rename import (
     rename,
     repoint_defaults,
 )
-from app.errors import TablesInUseError, UndoExpiredError
+from app.errors import TablesInUseError
 from app.services.restores.guard import Guard, rename_guarded
 from app.storage.journals import Journals, new_restore_id
 
@@ -295,14 +290,6 @@ class Swaps:
             UndoExpiredError: Old tables are gone.
         """
         restore_id = undo_id or new_restore_id()
-        drafts = [
-            plan.reversed_draft(swap, kept_name(swap.target, restore_id)) for swap in journal.swaps
-        ]
-        for swap in journal.swaps:
-            there = {table.name for table in await list_tables(session, swap.kept)}
-            if gone := sorted(set(swap.outgoing) - there):
-                message = f"table {swap.target}.{gone[0]} is not kept any more"
-                raise UndoExpiredError(message, hint=journal.way_back)
         return Journal(
             restore_id=restore_id,
             kind=RestoreKind.UNDO,
@@ -310,7 +297,7 @@ class Swaps:
             server=journal.server,
             began_at=self._clock.now(),
             phase=RestorePhase.SWAPPING,
-            swaps=await plan.plan_swaps(session, drafts),
+            swaps=await plan.plan_reversal(session, journal, restore_id),
             logged=journal.logged,
             recovery_point=journal.recovery_point,
             undoes=journal.restore_id,
@@ -370,7 +357,7 @@ class Swaps:
         for swap in journal.swaps:
             if journal.kind is not RestoreKind.UNDO:
                 await drop_database(session, swap.source)
-        await asyncio.to_thread(self._journals.remove, journal.restore_id)
+        await self.delete(journal)
 
     async def _reverse(self, session: Session, journal: Journal, left: Sequence[Move]) -> None:
         """Swap back a restore whose RENAME has happened; only what it had loaded is dropped."""
