@@ -10,7 +10,7 @@ import pytest
 from app.domain.backups.manifest import MemberKind
 from tests.corpora import sizes
 from tests.corpora.session import PRELUDE
-from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.chosen_server import IS_MYSQL, NO_ARIA
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -102,7 +102,6 @@ FILLED = {
 if IS_MYSQL:  # whose types and collations these are not
     for kind in ("uuid", "inet4", "inet6", "varchar(9) collate utf8mb4_nopad_bin"):
         del FILLED[kind]
-NO_ARIA = pytest.mark.differs("mysql", reason="it has no Aria")
 
 
 @pytest.mark.parametrize(("chunk_bytes", "threads"), [(200, 2), (3000, 4)])
