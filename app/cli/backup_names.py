@@ -35,8 +35,8 @@ async def named(program: Program, text: str, *, may_move: bool = True) -> str:
             raise InvalidRequestError(
                 "what is deleted must be named itself", hint="'backstay backup list' prints ids."
             )
-        survey = await asyncio.to_thread(program.catalogue.survey)
-        entries = (entry for entry in survey.entries if not entry.recovery_point)
+        reading = await asyncio.to_thread(program.catalogue.read)
+        entries = (entry for entry in reading.survey.entries if not entry.recovery_point)
         newest = next(entries, None)
         if newest is None:
             raise BackupNotFoundError(_LATEST)

@@ -31,7 +31,7 @@ _ID_BYTES: Final = len("backup_65ba1f2f3d4e5")
 
 
 # Every survey of a directory asks for the same names, several times each.
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 15)
 def _file_of(backup_id: BackupId, codec: Codec) -> str:
     moment = instant_of(backup_id)
     return f"backup_{moment:%Y-%m-%d_%H-%M-%S}_{backup_id}{SUFFIXES[codec]}"

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from app.errors import BackupInUseError, StorageUnavailableError
 from app.storage import layout
@@ -42,18 +42,39 @@ _DENY_ALL = b"""\
 """
 
 
+class Witness(Protocol):
+    """Knows which directories were in use; neither call raises an error."""
+
+    @property
+    def file(self) -> str:
+        """Where that is noted."""
+        ...
+
+    def knows(self, path: Path) -> bool:
+        """Tell whether a directory was in use."""
+        ...
+
+    def note(self, path: Path) -> None:
+        """Note that it is in use."""
+        ...
+
+
 class LocalDirectory:
     """
     One backup directory.
+
+    Args:
+        witness: Knows whether it was in use before: one that was is never made anew.
 
     Attributes:
         path: Absolute path; it may itself be reached by symbolic links.
         kernel: Where system calls go.
     """
 
-    def __init__(self, path: Path, kernel: Kernel = KERNEL) -> None:
+    def __init__(self, path: Path, kernel: Kernel = KERNEL, witness: Witness | None = None) -> None:
         self.path = path.absolute()
         self.kernel = kernel
+        self._witness = witness
 
     def full_path(self, name: str) -> str:
         """Join a name that this program made."""
@@ -65,8 +86,9 @@ class LocalDirectory:
 
         Raises:
             StorageDeniedError: The file system refuses this user.
-            StorageUnavailableError: The path, or a part of it, is a file.
+            StorageUnavailableError: The path, or a part of it, is a file; or it is gone.
         """
+        self._require_found()
         missing = list(takewhile(self._is_missing, (self.path, *self.path.parents)))
         for path in reversed(missing):
             with translated(path.name), suppress(FileExistsError):
@@ -76,10 +98,42 @@ class LocalDirectory:
             with self.locked():
                 if not self.exists(layout.HTACCESS):
                     self.replace(layout.HTACCESS, _DENY_ALL)
+        if self._witness is not None:
+            self._witness.note(self.path)
 
     def is_there(self) -> bool:
-        """Tell whether there is such a directory, or whatever else has its name."""
+        """
+        Tell whether there is such a directory.
+
+        Returns:
+            True also for whatever else has its name.
+
+        Raises:
+            StorageUnavailableError: It was in use, and is gone or empty now.
+        """
+        self._require_found()
         return not self._is_missing(self.path)
+
+    def _require_found(self) -> None:
+        """Refuse what looks new and is not: a mount point without its file system, most likely."""
+        if self._witness is None or not self._is_new() or not self._witness.knows(self.path):
+            return
+        raise StorageUnavailableError(
+            f"{self.path.name}: backups were kept there, and now it is gone or empty",
+            hint="Mount its file system. If it is meant to begin anew there, remove"
+            f" {self._witness.file}.",
+        )
+
+    def _is_new(self) -> bool:
+        """Tell whether nothing of ours was ever there, but for what a look at it leaves."""
+        if self._is_missing(self.path):
+            return True
+        try:
+            if self.exists(layout.HTACCESS):
+                return False
+            return set(self._listed()) <= {layout.LOCK, layout.METADATA}
+        except StorageUnavailableError:  # no directory, but a file
+            return False
 
     def _is_missing(self, path: Path) -> bool:
         with translated(path.name):
@@ -89,8 +143,20 @@ class LocalDirectory:
                 return True
         return False
 
+    def mark(self) -> tuple[int, int, int]:
+        """Tell one set of names from another: which directory it is, and when a name in it last changed."""
+        with translated(self.path.name):
+            facts = uninterrupted(self.kernel.stat, str(self.path))
+        return facts.st_dev, facts.st_ino, facts.st_mtime_ns
+
     def names(self) -> list[str]:
-        """List what is there, in no order."""
+        """List what is there, in no order; raises StorageError, also where all of it is gone."""
+        found = self._listed()
+        if not found:
+            self._require_found()
+        return found
+
+    def _listed(self) -> list[str]:
         with translated(self.path.name):
             return uninterrupted(self.kernel.listdir, str(self.path))
 

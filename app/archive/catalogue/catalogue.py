@@ -6,7 +6,7 @@ block; async callers use threads.
 """
 
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,14 @@ from pathlib import Path
 from app.archive.catalogue.metadata import (
     MAX_METADATA_BYTES,
     CachedEntry,
+    Metadata,
     Stamp,
     decode_metadata,
     encode_metadata,
 )
+from app.archive.catalogue.readings import Reading, Readings
 from app.archive.catalogue.salvage import salvage
-from app.archive.catalogue.sidecars import Sidecars
+from app.archive.catalogue.sidecars import Beside, Sidecars
 from app.archive.catalogue.sweeping import Sweeper, names_of
 from app.archive.file import publication
 from app.archive.file.codec import DAMAGED_HINT
@@ -68,10 +70,10 @@ class Catalogue:
             directory = LocalDirectory(directory)
         self.directory = directory
         self._sidecars = Sidecars(directory)
-        # What `metadata.json` held when it was last decoded, and what it was up to date with: with
-        # many backups both take longer than the survey. Replaced as a whole, as threads share them.
-        self._decoded: tuple[bytes, Mapping[str, CachedEntry]] = (b"", {})
-        self._current: tuple[bytes, list[CachedEntry]] = (b"", [])
+        self._readings = Readings(directory, self._sidecars, self.survey)
+        # What `metadata.json` held when it was last decoded: with many backups that takes longer than
+        # the survey. Replaced as a whole, as threads share it.
+        self._decoded: tuple[bytes, Metadata] = (b"", decode_metadata(b""))
 
     def survey(self) -> Survey:
         """
@@ -83,14 +85,26 @@ class Catalogue:
         Raises:
             StorageError: The directory cannot be read.
         """
-        survey, cached, before = self._read_all()
-        if (before, cached) != self._current:
-            if encode_metadata(cached) == before:
-                self._current = (before, cached)
-            else:
-                with suppress(StorageError):  # a cache; the manifests have been read
-                    self.refresh()
+        survey, cached, _ = self._read_all()
+        if not self._decoded[1].holds(cached):
+            with suppress(StorageError):  # a cache; the manifests have been read
+                self.refresh()
         return survey
+
+    def read(self, *, anew: bool = False) -> Reading:
+        """
+        Read everything, with what lies beside the backups, or return what somebody else has just read.
+
+        Args:
+            anew: Whether nothing serves that was read before.
+
+        Returns:
+            What was there two seconds ago or later; every change of a name since then is in it.
+
+        Raises:
+            StorageError: The directory cannot be read.
+        """
+        return self._readings.read(anew=anew)
 
     def entries(self) -> tuple[CatalogueEntry, ...]:
         """Return the backups there are, newest first."""
@@ -141,6 +155,10 @@ class Catalogue:
     def open(self, backup_id: str) -> ArchiveReader:
         """Open one backup for reading; raises what `manifest` and `ArchiveReader.open` raise."""
         return ArchiveReader.open(self.directory, self.manifest(backup_id))
+
+    def beside(self, backup_id: str) -> Beside:
+        """Read what lies beside one backup; raises BackupNotFoundError."""
+        return self._sidecars.beside(self._find(backup_id))
 
     def proofs(self, backup_id: str) -> tuple[Proof, ...]:
         """
@@ -303,7 +321,7 @@ class Catalogue:
         before = self._metadata() if layout.METADATA in names else b""
         if before != self._decoded[0]:
             self._decoded = (before, decode_metadata(before))
-        cache = self._decoded[1]
+        cache = self._decoded[1].entries
         cached: list[CachedEntry] = []
         problems: list[DamagedFile] = []
         orphans: list[str] = []

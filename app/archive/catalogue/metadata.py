@@ -7,7 +7,7 @@ and carries its own digest: whatever does not fit is made again, so nothing is l
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from typing import Final
@@ -43,6 +43,24 @@ class CachedEntry:
     stamp: Stamp
 
 
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """
+    What can be used of the file.
+
+    Attributes:
+        entries: By name of the data file, in the order of the file.
+        whole: Whether that is all that it holds.
+    """
+
+    entries: Mapping[str, CachedEntry]
+    whole: bool
+
+    def holds(self, cached: Sequence[CachedEntry]) -> bool:
+        """Tell whether it is up to date, without encoding anything."""
+        return self.whole and list(self.entries.values()) == cached
+
+
 _ENTRY: Final = TypeAdapter(CatalogueEntry)
 _STAMP: Final = TypeAdapter(Stamp)
 # What stands under "options" in the file; all other fields stand beside it.
@@ -55,16 +73,17 @@ def encode_metadata(cached: Iterable[CachedEntry]) -> bytes:
     return json.dumps(values, indent=4, ensure_ascii=False).encode() + b"\n"
 
 
-def decode_metadata(data: bytes) -> dict[str, CachedEntry]:
-    """Decode what can be used of the file, by name of the data file; the rest is left out."""
+def decode_metadata(data: bytes) -> Metadata:
+    """Decode what can be used of the file; the rest is left out."""
     try:
         values: JsonValue = json.loads(data)
     except (ValueError, RecursionError):
-        return {}
+        return Metadata({}, whole=False)
     if not isinstance(values, dict):
-        return {}
-    cached = (_item_of(value) for value in values.values())
-    return {item.entry.file: item for item in cached if item is not None}
+        return Metadata({}, whole=False)
+    cached = [_item_of(value) for value in values.values()]
+    known = {item.entry.file: item for item in cached if item is not None}
+    return Metadata(known, whole=len(known) == len(values))
 
 
 def _value_of(item: CachedEntry) -> dict[str, JsonValue]:

@@ -5,13 +5,30 @@ Each is a small file of its own, replaced as a whole under the directory's lock.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from app.archive.catalogue.metadata import MAX_METADATA_BYTES
 from app.domain.backups.check_notes import Notes, decode_notes, encode_notes
 from app.domain.restores.proofs import MAX_PROOFS, Proof, decode_proofs, encode_proofs
-from app.errors import ChecksumMismatchError
+from app.errors import AppError, ChecksumMismatchError
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """
+    What lies beside a backup.
+
+    Attributes:
+        notes: Nothing in them where nothing was noted, or nobody can read it.
+        proofs: What restores have shown, newest first.
+        error: Why notes or proofs cannot be read or understood; then nobody knows what they say.
+    """
+
+    notes: Notes = field(default_factory=Notes)
+    proofs: tuple[Proof, ...] = ()
+    error: AppError | None = None
 
 
 class Sidecars:
@@ -19,6 +36,15 @@ class Sidecars:
 
     def __init__(self, directory: LocalDirectory) -> None:
         self._directory = directory
+
+    def beside(self, name: BackupName) -> Beside:
+        """Read all of it; one file that cannot be read costs nobody but its backup."""
+        proofs: tuple[Proof, ...] = ()
+        try:
+            proofs = self.proofs(name)
+            return Beside(self.notes(name), proofs)
+        except AppError as exc:
+            return Beside(proofs=proofs, error=exc)
 
     def proofs(self, name: BackupName) -> tuple[Proof, ...]:
         """Read what restores have shown, newest first; raises StorageError."""

@@ -123,15 +123,10 @@ def list_(
     """List the backups, newest first; needs no server."""
 
     async def work(program: Program) -> CommandResult:
-        survey = await asyncio.to_thread(program.catalogue.survey)
-        survey = replace(survey, entries=survey.entries[:limit])
-        proven = {
-            entry.backup_id: proven_at(
-                await asyncio.to_thread(program.catalogue.proofs, entry.backup_id)
-            )
-            for entry in survey.entries
-        }
-        pins = await program.pins.read([entry.backup_id for entry in survey.entries])
+        reading = await asyncio.to_thread(program.catalogue.read)
+        survey = replace(reading.survey, entries=reading.survey.entries[:limit])
+        shown = [entry.backup_id for entry in survey.entries]
+        proven, pins = reading.proven(shown), reading.pins(shown)
         document = PrintedBackupList.of(survey, proven, pins)
         return CommandResult(document, lambda: _show_survey(survey, proven, pins))
 

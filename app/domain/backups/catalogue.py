@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.backups.backup import CatalogueEntry
-from app.errors import (
-    AppError,
-)
+from app.errors import AppError
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.archive.catalogue.readings import Reading
 from app.concurrency import shielded
 from app.config import Settings
 from app.domain.access.audit import AuditEvent
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
 from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.catalogue import Survey
 from app.domain.backups.check_notes import UNREADABLE, Notes
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.pruning import PruneResult, RetentionPlan
@@ -187,19 +189,19 @@ class RetentionService:
             raise
         await self._alarm.resolve(AlertKind.CLOCK, "clock", "the clock is right")
 
-    def _check_clock(self, *, accept_clock: bool = False) -> None:
-        made = self._made()
+    def _check_clock(self, *, accept_clock: bool) -> None:
+        made = _made(self._read(anew=True))
         if accept_clock:
             self._witness.accept(made)
         self._witness.record(made)
 
     def _plan(self) -> RetentionPlan:
-        clock = None
+        reading, clock = self._read(anew=False), None
         try:
-            self._witness.check(self._made())
+            self._witness.check(_made(reading))
         except ClockJumpedError as exc:
             clock = exc
-        items = [self._item(entry) for entry in self._entries()]
+        items = [_item(entry, reading) for entry in reading.survey.entries]
         decisions = self._judge(items)
         # Only those that would go are asked for: a lock for a moment is in nobody's way then.
         used = {
@@ -224,20 +226,11 @@ class RetentionService:
             {schedule.name: schedule.pace for schedule in schedules},
         )
 
-    def _made(self) -> dict[str, datetime]:
-        return {str(entry.backup_id): entry.created_at for entry in self._entries()}
-
-    def _entries(self) -> tuple[CatalogueEntry, ...]:
+    def _read(self, *, anew: bool) -> Reading:
         catalogue = self._catalogue
-        return catalogue.entries() if catalogue.directory.is_there() else ()
-
-    def _item(self, entry: CatalogueEntry) -> RetentionItem:
-        proofs = self._catalogue.proofs(entry.backup_id)
-        try:
-            notes = self._catalogue.notes(entry.backup_id)
-        except ChecksumMismatchError:
-            return item_of(entry, None, proofs)
-        return item_of(entry, notes, proofs)
+        if not catalogue.directory.is_there():
+            return Reading(Survey((), (), ()), {})
+        return catalogue.read(anew=anew)
 
     def _is_in_use(self, backup_id: str) -> bool:
         try:
@@ -305,6 +298,15 @@ class RetentionService:
 
     async def _raise_alert(self, message: str, hint: str = "") -> None:
         await self._alarm.raise_alert(Alert(AlertKind.FAILURE, ACTOR, message, hint))
+
+
+def _made(reading: Reading) -> dict[str, datetime]:
+    return {str(entry.backup_id): entry.created_at for entry in reading.survey.entries}
+
+
+def _item(entry: CatalogueEntry, reading: Reading) -> RetentionItem:
+    beside = reading.beside[entry.backup_id]
+    return item_of(entry, None if beside.error else beside.notes, beside.proofs)
 
 
 def policy_of(settings: Settings) -> RetentionPolicy:

@@ -26,7 +26,6 @@ from app.domain.backups.manifest import (
 )
 from app.domain.ids import BackupId, new_backup_id, parse_backup_id
 from app.domain.ports import Clock, Statement
-from app.domain.restores.proofs import proven_at
 from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
 from app.engine.dump.dump import Dump, DumpPlan, choose
@@ -176,17 +175,16 @@ class BackupService:
     def _page(self, wanted: BackupFilter, page: Page) -> BackupPage:
         if not self._catalogue.directory.is_there():  # nothing was ever backed up
             return BackupPage((), 0, Survey((), (), ()))
-        survey = self._catalogue.survey()
+        reading = self._catalogue.read()
         found = sorted(
-            (entry for entry in survey.entries if wanted.takes(entry)),
+            (entry for entry in reading.survey.entries if wanted.takes(entry)),
             key=attrgetter(page.sort.removeprefix("-"), "backup_id"),
             reverse=page.sort.startswith("-"),
         )
         shown = found[page.offset : page.offset + page.limit]
+        proven = reading.proven(entry.backup_id for entry in shown)
         return BackupPage(
-            tuple((entry, proven_at(self._catalogue.proofs(entry.backup_id))) for entry in shown),
-            len(found),
-            survey,
+            tuple((entry, proven[entry.backup_id]) for entry in shown), len(found), reading.survey
         )
 
     # -- one attempt ------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ async def require_space(catalogue: Catalogue, request: BackupRequest, plan: Dump
 
 def _last(catalogue: Catalogue, request: BackupRequest) -> CatalogueEntry | None:
     """Return the newest backup that was asked for and compressed in the same way."""
-    for entry in catalogue.entries():
+    for entry in catalogue.read().survey.entries:
         name = layout.parse(entry.file)
         if name and name.codec is request.codec and is_wanted_again(entry, request):
             return entry

@@ -17,14 +17,13 @@ from app.domain.checks import failed_drill
 from app.domain.ids import BackupId
 from app.domain.runs.run import Run, RunKind, RunState
 from app.errors import AppError, ChecksumMismatchError, ManifestError, TruncatedFileError
-from app.services.monitoring.health import BackupHealth, HealthService
+from app.services.monitoring.health import BackupHealth, HealthService, fault_of
 from app.storage import layout
 
 
 _log: Final = logging.getLogger(__name__)
 _CHECK_AFTER: Final = frozenset({
     RunKind.BACKUP,  # it prunes
-    RunKind.VERIFICATION,
     RunKind.DRILL,
     RunKind.RESTORE,
     RunKind.DELETION,
@@ -76,6 +75,7 @@ class BackupMonitor:
         """Raise or resolve alerts by what a run has shown."""
         if run.kind is RunKind.VERIFICATION:
             self._keep_unrecorded(run)
+            await self._check_one(run)
         if run.kind in _CHECK_AFTER:
             await self.check()
         if run.kind is RunKind.BACKUP and run.state is RunState.SUCCEEDED:
@@ -89,7 +89,7 @@ class BackupMonitor:
                     return
                 health = await self.health.read()
                 if health.survey.problems:  # one that is being deleted looks damaged for a moment
-                    health = await self.health.read()
+                    health = await self.health.read(anew=True)
             except AppError as exc:
                 _warn(exc)
                 return
@@ -110,14 +110,38 @@ class BackupMonitor:
         elif run.error is not None and run.error.code in _DAMAGED:
             self._unrecorded[backup_id] = f"a check found {run.error.code}"
 
+    async def _check_one(self, run: Run) -> None:
+        """Report what a verification has shown of its backup, without a look at all the others."""
+        backup_id = BackupId(run.backup_id)
+        async with self._turn:
+            try:
+                beside = await asyncio.to_thread(self.health.catalogue.beside, run.backup_id)
+            except AppError as exc:  # it is gone, or the directory: the next check of all tells
+                _warn(exc)
+                return
+            damaged = self._current.setdefault(AlertKind.VERIFICATION, set())
+            if text := self._unrecorded.get(backup_id) or fault_of(beside):
+                damaged.add(backup_id)
+                await self._raise_damaged(backup_id, text)
+            elif run.state is RunState.SUCCEEDED and backup_id in await self._resolved(
+                AlertKind.VERIFICATION, damaged - {backup_id}
+            ):
+                await self._resolve_damaged(backup_id)
+
     async def _report_damage(self, faults: dict[BackupId, str]) -> None:
-        hint = "Do not delete other backups; 'backstay backup verify' checks again, docs/health.md says more."
         for backup_id, text in faults.items():
-            message = f"backup {backup_id} is damaged: {text}"
-            await self.alarm.raise_alert(Alert(AlertKind.VERIFICATION, backup_id, message, hint))
+            await self._raise_damaged(backup_id, text)
         for about in await self._resolved(AlertKind.VERIFICATION, set(faults)):
-            what = f"backup {about} is whole again, or deleted"
-            await self.alarm.resolve(AlertKind.VERIFICATION, about, what)
+            await self._resolve_damaged(about)
+
+    async def _raise_damaged(self, backup_id: BackupId, text: str) -> None:
+        hint = "Do not delete other backups; 'backstay backup verify' checks again, docs/health.md says more."
+        message = f"backup {backup_id} is damaged: {text}"
+        await self.alarm.raise_alert(Alert(AlertKind.VERIFICATION, backup_id, message, hint))
+
+    async def _resolve_damaged(self, about: str) -> None:
+        what = f"backup {about} is whole again, or deleted"
+        await self.alarm.resolve(AlertKind.VERIFICATION, about, what)
 
     async def _report_drill(self, health: BackupHealth) -> None:
         failed = failed_drill(health.stored)

@@ -20,13 +20,20 @@ from typing import Final, TypeVar
 
 from app.config import Settings
 from app.domain.backups.check_notes import VerifyLevel
-from app.domain.checks import CheckResult, DueCheck, Intervals, due_checks, due_drill
+from app.domain.checks import (
+    CheckResult,
+    DueCheck,
+    Intervals,
+    StoredBackup,
+    due_checks,
+    due_drill,
+)
 from app.domain.ids import BackupId
 from app.domain.ports import Clock
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import Origin, Requester, RunKind
 from app.domain.schedule import due_after
-from app.errors import AlreadyRunningError, AppError, NotDueError
+from app.errors import AlreadyRunningError, AppError, BackupNotFoundError, NotDueError
 from app.services.backups.service import BackupService
 from app.services.jobs import Jobs
 from app.services.monitoring.backups import BackupMonitor
@@ -93,8 +100,9 @@ class CheckService:
                 await self._backup_monitor.check()
 
     async def _run(self, period: timedelta | None) -> list[CheckResult]:
-        health = await self._backup_monitor.health.read()
+        health = await self._backup_monitor.health.read(anew=True)
         now = self._clock.now()
+        stored = {backup.backup_id: backup for backup in health.stored}
         due = due_checks(health.stored, self._intervals, now, period)
         results: list[CheckResult] = []
         for backup_id in self._sizes(health, due):
@@ -103,9 +111,11 @@ class CheckService:
         try:
             for check in due:
                 if check.level is not VerifyLevel.SIZE:
-                    results += await _result(check.backup_id, check.level, self._read(check))
+                    results += await _result(
+                        check.backup_id, check.level, self._read(check, stored[check.backup_id])
+                    )
             # What was found to be damaged just now is not to be restored.
-            health = await self._backup_monitor.health.read()
+            health = await self._backup_monitor.health.read(anew=True)
             drill = due_drill(health.stored, self._intervals, now)
             if drill is not None:
                 results += await _result(drill, RunKind.DRILL, self._drill(drill))
@@ -121,14 +131,17 @@ class CheckService:
         damaged = [name.backup_id for name in names if name is not None]
         return [*damaged, *(check.backup_id for check in due if check.level is VerifyLevel.SIZE)]
 
-    async def _read(self, due: DueCheck) -> None:
+    async def _read(self, due: DueCheck, backup: StoredBackup) -> None:
         async def claim() -> None:
-            stored = (await self._backup_monitor.health.read()).stored
-            now = self._clock.now()
-            if (due.backup_id, due.last) not in {
-                (backup.backup_id, backup.checked_at(due.level, now)) for backup in stored
-            }:
-                raise NotDueError(f"{due.backup_id} was checked meanwhile, or is gone")
+            # This one alone: a pass over many backups reads all of them once.
+            catalogue = self._backup_monitor.health.catalogue
+            try:
+                beside = await asyncio.to_thread(catalogue.beside, due.backup_id)
+            except BackupNotFoundError as exc:
+                raise NotDueError(f"{due.backup_id} is gone") from exc
+            now = replace(backup, notes=beside.notes, proofs=beside.proofs)
+            if now.checked_at(due.level, self._clock.now()) != due.last:
+                raise NotDueError(f"{due.backup_id} was checked meanwhile")
 
         job = await self._jobs.verification(due.backup_id, due.level)
         await self._perform(replace(job, claim=claim))

@@ -4,38 +4,17 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.archive.catalogue.readings import Reading
+from app.archive.catalogue.sidecars import Beside
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
-from app.domain.backups.check_notes import Notes
 from app.domain.checks import StoredBackup
 from app.domain.ids import BackupId
-from app.domain.restores.proofs import Proof, proven_at
-from app.errors import AppError, IntegrityError
+from app.domain.restores.proofs import proven_at
+from app.errors import IntegrityError
 from app.storage import layout
-
-
-_NO_NOTES: Final = Notes()
-
-
-class _Stamp(NamedTuple):
-    """What changes when a small file is replaced: it is always another file then."""
-
-    inode: int
-    changed_ns: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    """What lies beside a backup, as it was when the stamps of its files were these."""
-
-    stamps: tuple[_Stamp | None, _Stamp | None]
-    notes: Notes
-    proofs: tuple[Proof, ...]
-    error: AppError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +37,7 @@ class BackupHealth:
 
 class HealthService:
     """
-    Reads the health of backups; what lies beside them is read again only when it has changed.
+    Reads the health of backups, from the reading of the catalogue that everybody shares.
 
     Attributes:
         catalogue: The backups.
@@ -66,12 +45,15 @@ class HealthService:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        # Replaced as a whole, as threads share it; as large as the catalogue.
-        self._known: Mapping[BackupId, _Beside] = {}
+        # Replaced as a whole, as threads share it.
+        self._known: tuple[Reading, BackupHealth] | None = None
 
-    async def read(self) -> BackupHealth:
+    async def read(self, *, anew: bool = False) -> BackupHealth:
         """
         Read what is known of all backups.
+
+        Args:
+            anew: Whether nothing serves that was read before.
 
         Returns:
             What is known of them; nothing where there is no directory yet.
@@ -79,51 +61,35 @@ class HealthService:
         Raises:
             StorageError: The directory cannot be read.
         """
-        return await asyncio.to_thread(self.read_now)
+        return await asyncio.to_thread(self.read_now, anew=anew)
 
-    def read_now(self) -> BackupHealth:
+    def read_now(self, *, anew: bool = False) -> BackupHealth:
         """Read what is known of all backups; blocks, for threads."""
         if not self.catalogue.directory.is_there():
             return BackupHealth(Survey((), (), ()), (), {}, None)
-        survey = self.catalogue.survey()
-        known = {entry.backup_id: self._beside(entry) for entry in survey.entries}
-        self._known = known
-        stored = tuple(_stored(entry, known[entry.backup_id]) for entry in survey.entries)
-        return BackupHealth(
-            survey=survey,
-            stored=stored,
-            faults={**_checked(known), **_surveyed(survey)},
-            proven_at=max(
-                filter(None, (proven_at(backup.proofs) for backup in stored)),
-                default=None,
-            ),
-        )
-
-    def _beside(self, entry: CatalogueEntry) -> _Beside:
-        known = self._known.get(entry.backup_id)
-        stamps = self._stamps(entry.file)
-        if known is not None and known.stamps == stamps:
-            return known
-        if stamps == (None, None):
-            return _Beside(stamps, _NO_NOTES, (), None)
-        proofs: tuple[Proof, ...] = ()
-        try:
-            proofs = self.catalogue.proofs(entry.backup_id)
-            return _Beside(stamps, self.catalogue.notes(entry.backup_id), proofs, None)
-        except AppError as exc:
-            return _Beside(stamps, _NO_NOTES, proofs, exc)
-
-    def _stamps(self, file: str) -> tuple[_Stamp | None, _Stamp | None]:
-        facts = [
-            self.catalogue.directory.stat(file + ending) for ending in (layout.NOTES, layout.PROOFS)
-        ]
-        notes, proofs = (
-            _Stamp(fact.st_ino, fact.st_mtime_ns, fact.st_size) if fact else None for fact in facts
-        )
-        return notes, proofs
+        reading, known = self.catalogue.read(anew=anew), self._known
+        if known is None or known[0] is not reading:
+            self._known = known = (reading, _health_of(reading))
+        return known[1]
 
 
-def _stored(entry: CatalogueEntry, beside: _Beside) -> StoredBackup:
+def _health_of(reading: Reading) -> BackupHealth:
+    survey = reading.survey
+    stored = tuple(stored_of(entry, reading.beside[entry.backup_id]) for entry in survey.entries)
+    faults = {backup_id: fault_of(beside) for backup_id, beside in reading.beside.items()}
+    return BackupHealth(
+        survey=survey,
+        stored=stored,
+        faults={**{key: fault for key, fault in faults.items() if fault}, **_surveyed(survey)},
+        proven_at=max(
+            filter(None, (proven_at(backup.proofs) for backup in stored)),
+            default=None,
+        ),
+    )
+
+
+def stored_of(entry: CatalogueEntry, beside: Beside) -> StoredBackup:
+    """Put together what is known of one backup."""
     return StoredBackup(
         backup_id=entry.backup_id,
         created_at=entry.created_at,
@@ -135,16 +101,12 @@ def _stored(entry: CatalogueEntry, beside: _Beside) -> StoredBackup:
     )
 
 
-def _checked(known: Mapping[BackupId, _Beside]) -> dict[BackupId, str]:
-    """Tell what checks have found, and whose notes cannot be read."""
-    faults = {}
-    for backup_id, beside in known.items():
-        failure = beside.notes.failure
-        if failure is not None:
-            faults[backup_id] = f"a check found {failure.error} at {failure.at:%Y-%m-%d %H:%M} UTC"
-        elif isinstance(beside.error, IntegrityError):
-            faults[backup_id] = str(beside.error)
-    return faults
+def fault_of(beside: Beside) -> str:
+    """Tell what a check has found, or that notes cannot be understood; empty = nothing is wrong."""
+    failure = beside.notes.failure
+    if failure is not None:
+        return f"a check found {failure.error} at {failure.at:%Y-%m-%d %H:%M} UTC"
+    return str(beside.error) if isinstance(beside.error, IntegrityError) else ""
 
 
 def _surveyed(survey: Survey) -> dict[BackupId, str]:

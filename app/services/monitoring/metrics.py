@@ -138,7 +138,7 @@ class MetricsService:
     async def _read(self) -> Metrics:
         history, health, schedules, (disk, is_there), alerts = await asyncio.gather(
             _or_none(self._history()),
-            _or_none(self._health.read()),
+            _or_none(self._health.read(anew=True)),
             _or_none(self._schedules.list()),
             asyncio.to_thread(self._place),
             _or_none(self._count_open_alerts()),

@@ -1,0 +1,154 @@
+"""
+Readings of the catalogue: all backups with what lies beside them, read once for whoever asks.
+
+A reading serves again for `FRESH_SECONDS`, as long as the directory is the same and has the same names in
+it: whatever this program or another one publishes, replaces or deletes there changes a name. What lies
+beside a backup is decoded again only when its file is another one. All calls block.
+
+Not guaranteed: that bytes which were changed in place, which is damage, are seen any sooner than that.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from app.archive.catalogue.sidecars import Beside, Sidecars
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.catalogue import Survey
+from app.domain.backups.check_notes import Pin
+from app.domain.ids import BackupId
+from app.domain.restores.proofs import proven_at
+from app.storage import layout
+from app.storage.local import LocalDirectory
+
+
+FRESH_SECONDS: Final = 2.0
+# Kernels note the time of a change by their tick, 10 ms at most: a second change within it has the same.
+_TICK_NS: Final = 20_000_000
+_NOTHING: Final = Beside()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    All backups at one moment, with what lies beside them.
+
+    Attributes:
+        beside: Of each backup of the survey.
+    """
+
+    survey: Survey
+    beside: Mapping[BackupId, Beside]
+
+    def pins(self, backup_ids: Iterable[BackupId]) -> dict[str, Pin | None]:
+        """Tell which of these are pinned; None for one that may be, as nobody can read its notes."""
+        found = ((backup_id, self.beside[backup_id]) for backup_id in backup_ids)
+        return {
+            backup_id: None if beside.error else beside.notes.pin
+            for backup_id, beside in found
+            if beside.error or beside.notes.pin
+        }
+
+    def proven(self, backup_ids: Iterable[BackupId]) -> dict[BackupId, datetime | None]:
+        """Tell when each of these was last restored and equal; None = never."""
+        return {backup_id: proven_at(self.beside[backup_id].proofs) for backup_id in backup_ids}
+
+
+class _Stamp(NamedTuple):
+    """What changes when a small file is replaced: it is always another file then."""
+
+    inode: int
+    changed_ns: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What lies beside a backup, as it was when the stamps of its files were these."""
+
+    stamps: tuple[_Stamp | None, _Stamp | None]
+    beside: Beside
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """
+    A reading that was taken.
+
+    Attributes:
+        began: When that was, by a clock that never goes back.
+        mark: Of the directory then; None when it had changed just before, and may change again unseen.
+    """
+
+    reading: Reading
+    began: float
+    mark: tuple[int, int, int] | None
+
+
+class Readings:
+    """Takes readings of one directory, one at a time, however many ask."""
+
+    def __init__(
+        self, directory: LocalDirectory, sidecars: Sidecars, survey: Callable[[], Survey]
+    ) -> None:
+        self._directory = directory
+        self._sidecars = sidecars
+        self._survey = survey
+        self._turn = threading.Lock()
+        self._last: _Taken | None = None
+        self._known: Mapping[BackupId, _Known] = {}
+
+    def read(self, *, anew: bool) -> Reading:
+        """
+        Return a reading that serves, or take one.
+
+        Args:
+            anew: Whether none serves that began before this call.
+
+        Returns:
+            It; whoever waited for another one shares it.
+
+        Raises:
+            StorageError: The directory cannot be read.
+        """
+        asked = time.monotonic()
+        with self._turn:
+            last = self._last
+            if last is not None and (last.began >= asked or (not anew and self._serves(last))):
+                return last.reading
+            self._last = self._take()
+            return self._last.reading
+
+    def _serves(self, last: _Taken) -> bool:
+        is_fresh = time.monotonic() - last.began < FRESH_SECONDS
+        return is_fresh and last.mark is not None and last.mark == self._directory.mark()
+
+    def _take(self) -> _Taken:
+        began, at_ns = time.monotonic(), time.time_ns()
+        mark = self._directory.mark()
+        changed_ns = mark[-1]
+        survey = self._survey()
+        names = set(self._directory.names())
+        self._known = {entry.backup_id: self._look(entry, names) for entry in survey.entries}
+        beside = {backup_id: known.beside for backup_id, known in self._known.items()}
+        is_settled = changed_ns < at_ns - _TICK_NS
+        return _Taken(Reading(survey, beside), began, mark if is_settled else None)
+
+    def _look(self, entry: CatalogueEntry, names: set[str]) -> _Known:
+        notes, proofs = entry.file + layout.NOTES, entry.file + layout.PROOFS
+        if notes not in names and proofs not in names:
+            return _Known((None, None), _NOTHING)
+        stamps = self._stamp(notes), self._stamp(proofs)
+        known = self._known.get(entry.backup_id)
+        if known is not None and known.stamps == stamps:
+            return known
+        name = layout.parse(entry.file)
+        assert name is not None  # noqa: S101 - the survey lists no file of another name
+        return _Known(stamps, self._sidecars.beside(name))
+
+    def _stamp(self, name: str) -> _Stamp | None:
+        fact = self._directory.stat(name)
+        return _Stamp(fact.st_ino, fact.st_mtime_ns, fact.st_size) if fact else None
