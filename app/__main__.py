@@ -1,6 +1,6 @@
 """`python -m app` is `backstay`."""
 
-from app.cli.program import main
+from app.cli.entry import main
 
 
 main()

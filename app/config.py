@@ -4,11 +4,14 @@ Settings: environment variables that begin with BACKSTAY_, and a `.env` file.
 docs/settings.md lists them; a test keeps that list complete.
 """
 
+import difflib
 import os
+from collections.abc import Sequence, Set as AbstractSet
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -22,6 +25,11 @@ _MOST_THREADS = 4
 _MOST_DAYS = 36_500
 _MOST_MINUTES = _MOST_DAYS * 24 * 60
 _MOST_SECONDS = 366 * 24 * 60 * 60
+_PREFIX: Final = "BACKSTAY_"
+# What Kubernetes tells every program of a service of this name.
+_OF_OTHERS: Final = ("BACKSTAY_SERVICE_", "BACKSTAY_PORT")
+_ENV_FILE: Final = ".env"
+_SHOWN: Final = 80
 _Days = Annotated[float, Field(ge=0, le=_MOST_DAYS)]
 
 
@@ -86,7 +94,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="BACKSTAY_", env_file=".env", extra="ignore", frozen=True
+        env_prefix=_PREFIX, env_file=_ENV_FILE, extra="ignore", frozen=True
     )
 
     database_url: SecretStr = SecretStr("")
@@ -187,11 +195,35 @@ def load_settings() -> Settings:
         return Settings()
     except (OSError, UnicodeError) as exc:
         raise InvalidRequestError(
-            f".env: it cannot be read as text in UTF-8 ({type(exc).__name__})",
+            f"{_ENV_FILE}: it cannot be read as text in UTF-8 ({type(exc).__name__})",
             hint="It is read from the directory that the program is started in.",
         ) from exc
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
-        name = "BACKSTAY_" + "_".join(str(part) for part in first["loc"]).upper()
+        name = _PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         told = first["msg"].removeprefix("Value error, ")
         raise InvalidRequestError(f"{name}: {told}", hint="See docs/settings.md.") from exc
+
+
+def misspelt_settings() -> Sequence[str]:
+    """
+    Say which variables look like settings and are none; call it when `load_settings` has succeeded.
+
+    Returns:
+        One sentence each, by name; no value is in it.
+    """
+    given = {name.upper() for name in (*os.environ, *dotenv_values(_ENV_FILE))}  # noqa: TID251 - here
+    known = {name.upper() for name in Settings.model_fields}
+    strange = sorted(
+        name.removeprefix(_PREFIX)
+        for name in given
+        if name.startswith(_PREFIX) and not name.startswith(_OF_OTHERS)
+    )
+    return [_told(name, known) for name in strange if name not in known]
+
+
+def _told(name: str, known: AbstractSet[str]) -> str:
+    nearest = difflib.get_close_matches(name[:_SHOWN], sorted(known), n=1)
+    return f"{_PREFIX}{name[:_SHOWN]} is no setting" + (
+        f"; did you mean {_PREFIX}{nearest[0]}?" if nearest else ": docs/settings.md lists them"
+    )

@@ -40,6 +40,7 @@ from app.services.settlement import Settlement
 from app.storage.audit_heads import AuditHeads
 from app.storage.clock_witness import ClockWitness
 from app.storage.journals import Journals
+from app.storage.known_directories import KnownDirectories
 from app.storage.local import LocalDirectory
 from app.storage.run_ends import RunEndFiles
 from app.storage.run_locks import RunLocks
@@ -169,7 +170,7 @@ def build_program(
     unwritten: AppError | None = None,
 ) -> Program:
     """Build each service once; without a control database the program remembers nothing."""
-    catalogue = Catalogue(settings.backup_dir)
+    catalogue = _build_catalogue(settings)
     journals = Journals(settings.state_dir)
     clock = SystemClock()
     backups = BackupService(server, catalogue, clock)
@@ -199,7 +200,7 @@ def build_program(
         doctor=DoctorService(server if known else None, catalogue, journals, control),
         runs=runs,
         jobs=jobs,
-        schedules=_build_schedules(settings, jobs, clock, alerts),
+        schedules=_build_schedules(settings, catalogue, jobs, clock, alerts),
         retention=retention,
         pins=PinService(catalogue, clock),
         alerts=alerts,
@@ -225,6 +226,11 @@ def _build_runs(
     return RunService(history, RunLocks(state), clock, listeners, RunEndFiles(state))
 
 
+def _build_catalogue(settings: Settings) -> Catalogue:
+    witness = KnownDirectories(settings.state_dir)
+    return Catalogue(LocalDirectory(settings.backup_dir, witness=witness))
+
+
 def _build_backup_monitor(
     settings: Settings, health: HealthService, alerts: AlertService
 ) -> BackupMonitor:
@@ -233,9 +239,11 @@ def _build_backup_monitor(
     )
 
 
-def _build_schedules(settings: Settings, jobs: Jobs, clock: Clock, alarm: Alarm) -> ScheduleService:
+def _build_schedules(
+    settings: Settings, catalogue: Catalogue, jobs: Jobs, clock: Clock, alarm: Alarm
+) -> ScheduleService:
     return ScheduleService(
-        ScheduleFile(LocalDirectory(settings.backup_dir)),
+        ScheduleFile(catalogue.directory),
         jobs,
         clock,
         timezone=settings.timezone,

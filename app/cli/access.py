@@ -4,9 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from app.bootstrap.access import Access, open_access
-from app.cli.execution import execute
+from app.cli.execution import execute, read_settings
 from app.cli.output import CommandResult
-from app.config import load_settings
 
 
 def execute_with_access(
@@ -15,7 +14,7 @@ def execute_with_access(
     """Run a command with the control database open until it returns."""
 
     async def opened() -> CommandResult:
-        async with open_access(load_settings()) as access:
+        async with open_access(read_settings()) as access:
             return await work(access)
 
     execute(opened, as_json=as_json)

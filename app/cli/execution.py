@@ -8,18 +8,18 @@ nothing, so an impatient second Ctrl-C cannot interrupt the cleaning.
 import asyncio
 import getpass
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Final, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from app.bootstrap.program import Program, SystemClock, open_program
 from app.cli import exits, output
 from app.cli.output import CommandResult, print_warnings
 from app.cli.progress import shown
-from app.config import load_settings
+from app.cli.signals import call_on_signals, end_on_signals
+from app.config import Settings, load_settings, misspelt_settings
 from app.domain.access.audit import AuditEvent
 from app.domain.runs.run import Origin, Requester
 from app.errors import AppError
@@ -28,8 +28,6 @@ from app.services.runs.job import Job
 
 
 T = TypeVar("T")
-
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def execute(work: Callable[[], Awaitable[CommandResult]], *, as_json: bool) -> NoReturn:
@@ -44,8 +42,10 @@ def execute(work: Callable[[], Awaitable[CommandResult]], *, as_json: bool) -> N
         sys.excepthook = _json_excepthook
     try:
         result = asyncio.run(_cancelled_by_signals(work))
-    except (AppError, asyncio.CancelledError, KeyboardInterrupt) as exc:
+    except (AppError, asyncio.CancelledError) as exc:
+        end_on_signals(exits.exit_code(exc))
         sys.exit(output.report_failure(exc, as_json=as_json))
+    end_on_signals(result.code)
     if as_json:
         output.print_document(result.document.model_dump(mode="json"))
     else:
@@ -53,18 +53,20 @@ def execute(work: Callable[[], Awaitable[CommandResult]], *, as_json: bool) -> N
     sys.exit(result.code)
 
 
-def call_on_signals(stop: Callable[[], None]) -> None:
+def stop_on_signals(stop: Callable[[], None]) -> None:
     """
-    Call a function for each signal that asks to stop, as long as the event loop runs.
+    Call a function in the event loop for each signal that asks to stop.
 
-    The handlers are never removed: the closing loop does that, when there is nothing left to
-    interrupt. Signals that are ignored stay so: `nohup` ignores SIGHUP for us, and shells ignore
-    SIGINT for background jobs.
+    The handlers stay when the loop is over: from then on there is nothing left to interrupt, and what
+    is done is not called cancelled.
     """
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, stop)
+
+    def forward() -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(stop)
+
+    call_on_signals(forward)
 
 
 async def _cancelled_by_signals(work: Callable[[], Awaitable[CommandResult]]) -> CommandResult:
@@ -79,7 +81,7 @@ async def _cancelled_by_signals(work: Callable[[], Awaitable[CommandResult]]) ->
         cancelled = True
         task.cancel()
 
-    call_on_signals(cancel)
+    stop_on_signals(cancel)
     return await work()
 
 
@@ -94,6 +96,13 @@ def _json_excepthook(
             )
         )
     sys.__excepthook__(kind, error, traceback)
+
+
+def read_settings() -> Settings:
+    """Read the settings, and warn of those that mean nothing; raises InvalidRequestError."""
+    settings = load_settings()
+    print_warnings(misspelt_settings())
+    return settings
 
 
 def execute_with_program(
@@ -115,7 +124,7 @@ def execute_with_program(
 
     async def opened() -> CommandResult:
         async with open_program(
-            load_settings(), needs_server=needs_server, remembers=records_runs
+            read_settings(), needs_server=needs_server, remembers=records_runs
         ) as program:
             return await work(program)
 

@@ -4,6 +4,7 @@ from asyncio import CancelledError
 from collections.abc import Sequence
 from typing import Final
 
+from app.cli import signals
 from app.errors import (
     AccessError,
     ConflictError,
@@ -19,7 +20,7 @@ from app.errors import (
 OK: Final = 0
 BUG: Final = 1
 USAGE: Final = 2
-CANCELLED: Final = 130  # 128 + SIGINT, as shells report it
+CANCELLED: Final = signals.CANCELLED
 
 EXIT_CODES: Final[dict[type[BaseException], int]] = {
     NotFoundError: 10,

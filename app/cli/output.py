@@ -43,13 +43,6 @@ class CommandResult:
     code: int = exits.OK
 
 
-def escape_unprintable() -> None:
-    """Print every text whatever the terminal's encoding: what it lacks appears as an escape."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def printable(text: str) -> str:
     """Show what a terminal would obey instead of print."""
     return "".join(

@@ -6,19 +6,24 @@ when the command itself is asked for: lists of commands show what stands in the 
 """
 
 import atexit
+import errno
 import gc
+import os
+import stat
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from app.cli import exits, output
-from app.errors import AppError, InvalidRequestError
+from app.cli.signals import end_on_signals, ignore_signals
+from app.cli.streams import lost_output, open_streams
+from app.errors import AppError, InvalidRequestError, StorageError
 
 
 if TYPE_CHECKING:
@@ -201,21 +206,45 @@ def build_program() -> TyperGroup:
     return program
 
 
-def main() -> None:
-    """Run the command that the arguments name."""
+def main() -> NoReturn:
+    """Run the command that the arguments name, and end with its code."""
     # What lives at the end needs no collection: without this, leaving takes a sixth of a second.
     atexit.register(gc.freeze)
-    arguments = sys.argv[1:]
+    # An umask that takes away the owner's own rights would make files that we could not open again.
+    os.umask(os.umask(0) & ~stat.S_IRWXU)
+    open_streams()
+    _leave(_run(sys.argv[1:]))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run a command, and return its code."""
     as_json = "--json" in arguments
-    output.escape_unprintable()
     try:
         _require_text(arguments)
         # Typer reports a wrong option itself, except where only a document may be printed.
-        sys.exit(build_program().main(arguments, prog_name="backstay", standalone_mode=not as_json))
+        code = build_program().main(arguments, prog_name="backstay", standalone_mode=not as_json)
+    except SystemExit as exc:
+        code = exc.code
     except TyperException as exc:
-        sys.exit(_report_usage(exc.format_message()))
+        code = _report_usage(exc.format_message())
     except (AppError, KeyboardInterrupt) as exc:
-        sys.exit(output.report_failure(exc, as_json=as_json))
+        code = output.report_failure(exc, as_json=as_json)
+    return code if isinstance(code, int) else exits.OK
+
+
+def _leave(code: int) -> NoReturn:
+    """Tell when the result could not be printed, and end; no signal changes the code any more."""
+    end_on_signals(code)
+    lost = lost_output()
+    # A reader that has seen enough, such as `head`, is no failure of ours.
+    if lost is not None and lost.errno != errno.EPIPE:
+        error = StorageError(
+            f"the result could not be printed: {(lost.strerror or type(lost).__name__).lower()}",
+            hint="What was asked for was done, unless something else is said above.",
+        )
+        code = code or output.report_failure(error, as_json=False)
+    ignore_signals()
+    sys.exit(code)
 
 
 def _require_text(arguments: Sequence[str]) -> None:

@@ -21,18 +21,20 @@ def read_options(
 
     Args:
         query: Options by name.
-        host: Where the server is said to be; None for this machine.
+        host: Where the server is said to be; None is right with the socket of one only.
         port: Its port; None for the usual one.
 
     Returns:
         The options for the driver, and what the others ask for in TLS.
 
     Raises:
-        ValueError: An unknown option, no host or port that there can be, or unreadable TLS files; the
+        ValueError: An unknown option, no host at all, no host or port that there can be, or unreadable TLS files; the
             text says which, and no more.
     """
     if unknown := set(query) - OPTIONS - _PASSED_ON:
         raise ValueError(f"unknown option {min(unknown)!r}")
+    if not host and "unix_socket" not in query:
+        raise ValueError("it names no host; localhost is the server of this machine")
     require_host(host, port)
     tls = read_tls({name: str(query[name]) for name in OPTIONS & set(query)})
     passed_on = {name: query[name] for name in _PASSED_ON & set(query)}

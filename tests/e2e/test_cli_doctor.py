@@ -1,6 +1,7 @@
 """Command line: the doctor finds what would make a backup fail, and says what to do."""
 
 import shutil
+from pathlib import Path
 
 
 def _states(document):
@@ -17,7 +18,7 @@ def test_a_healthy_installation_is_all_right(cli, sql, database):
     assert list(_states(document)) == [
         "connection", "encryption", "binary log", "max_allowed_packet", "backup rights", "snapshot rights",
         "restore rights", "restores", "backup directory", "directory mode", "disk", "leftovers", "backups",
-        "server programs", "codecs",
+        "schedules", "server programs", "codecs",
     ]  # fmt: skip
     assert printed.code == 0
     assert printed.out.count("ok  ") == len(document["checks"])
@@ -73,3 +74,64 @@ def test_what_the_server_lacks_is_a_warning(cli, own_server):
 
     assert (states["binary log"], states["max_allowed_packet"]) == ("warn", "warn")
     assert not cli.backups.exists()
+
+
+def test_schedules_that_cannot_be_read_are_a_failure(cli):
+    """Exit 22, by name: nothing would ever be backed up by them."""
+    cli.json("schedule", "set", "nightly", "--frequency", "daily")
+    before = {check["name"]: check for check in cli.json("doctor")["checks"]}
+    (cli.backups / "schedule.json").write_bytes(b'{"schedules": [')
+    document = cli.json("doctor", code=22)
+
+    assert before["schedules"]["detail"] == "enabled: nightly"
+    assert _states(document)["schedules"] == "fail"
+
+
+def test_a_setting_with_a_wrong_name_is_told(cli):
+    """A warning with the nearest right name, by every command on stderr and by the doctor; no value."""
+    document = cli.json(
+        "doctor", BACKUPDIR="/hunter2", QUITE_ELSE="x", SERVICE_HOST="of Kubernetes"
+    )
+    listed = cli("schedule", "show", BACKUPDIR="/hunter2")
+    found = [check["detail"] for check in document["checks"] if check["name"] == "settings"]
+
+    assert found == [
+        "BACKSTAY_BACKUPDIR is no setting; did you mean BACKSTAY_BACKUP_DIR?",
+        "BACKSTAY_QUITE_ELSE is no setting: docs/settings.md lists them",
+    ]
+    assert (listed.code, listed.err) == (0, f"Warning: {found[0]}\n")
+    assert "hunter2" not in str(document)
+
+
+def test_a_directory_that_is_gone_is_not_made_anew(cli, database):
+    """Its file system is not mounted: nothing is written into the mount point, and everybody says so."""
+    create = ("backup", "create", "--database", database)
+    cli.json(*create)
+    kept = cli.backups.rename(cli.home / "elsewhere")
+    gone = cli.error(*create, code=21)
+    cli.backups.mkdir(mode=0o700)
+    empty = [cli.error(*command, code=21) for command in (create, ("backup", "list"))]
+    doctor = cli.json("doctor", code=21)
+    schedule = cli.error("schedule", "set", "--frequency", "daily", code=21)
+    left = list(cli.backups.iterdir())
+    cli.backups.rmdir()
+    kept.rename(cli.backups)
+
+    for error in (gone, *empty, schedule):
+        assert error["code"] == "storage-unavailable"
+        assert error["message"] == "backups: backups were kept there, and now it is gone or empty"
+        assert "directories.json" in error["hint"]
+    assert _states(doctor)["backup directory"] == "fail"
+    assert left == []
+    assert len(cli.json("backup", "list")["backups"]) == 1
+
+
+def test_a_directory_may_begin_anew_on_purpose(cli, database):
+    """Whoever removes the note that the hint names says so."""
+    create = ("backup", "create", "--database", database)
+    cli.json(*create)
+    shutil.rmtree(cli.backups)
+    hint = cli.error(*create, code=21)["hint"]
+    Path(hint.rpartition("remove ")[2].removesuffix(".")).unlink()
+
+    assert cli.json(*create)["success"]

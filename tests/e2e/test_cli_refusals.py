@@ -60,6 +60,8 @@ def test_a_wrong_password_is_said_and_not_shown(cli, sql, database):
         "mysql://u:hunter2@h/d?wrong=1",
         "mysql://u:hunter2@h:99999/",
         "mysql://u:hunter2@a..b/",
+        "mysql://",
+        "mysql:///shop",
     ],
 )
 def test_an_address_that_makes_no_sense_is_refused(cli, url):

@@ -7,12 +7,11 @@ import typer
 
 from app.bootstrap.alerting import open_alerts
 from app.bootstrap.program import SystemClock
-from app.cli.execution import execute
+from app.cli.execution import execute, read_settings
 from app.cli.exits import exit_code
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, minute, print_error, print_line
 from app.cli.tables import print_table
-from app.config import load_settings
 from app.documents.alerts import AlertList, AlertTest, FailedAlertTest
 from app.domain.alerts.notice import AlertRecord, Delivery
 from app.domain.stores import AlertFilter, Page
@@ -23,7 +22,7 @@ def send_test(as_json: AsJson = False) -> None:
     """Send a test message to every target now, and show which arrived."""
 
     async def work() -> CommandResult:
-        async with open_alerts(load_settings(), SystemClock()) as alerts:
+        async with open_alerts(read_settings(), SystemClock()) as alerts:
             await alerts.load()
             return _test_result(await alerts.test())
 
@@ -61,7 +60,7 @@ def list_(
     page = Page(limit=limit, sort="-opened_at")
 
     async def work() -> CommandResult:
-        async with open_alerts(load_settings(), SystemClock()) as alerts:
+        async with open_alerts(read_settings(), SystemClock()) as alerts:
             alerts_found, total = await alerts.list(wanted, page)
         return CommandResult(AlertList.of(alerts_found, total), lambda: _show(alerts_found))
 

@@ -7,11 +7,10 @@ import typer
 
 from app.bootstrap.monitoring import build_checks
 from app.bootstrap.program import Program, open_program
-from app.cli.execution import execute, record, warn_without_history
+from app.cli.execution import execute, read_settings, record, warn_without_history
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, plural, print_line, print_status
-from app.config import load_settings
 from app.documents.monitoring import ChecksMade
 from app.domain.checks import CheckResult
 
@@ -25,7 +24,7 @@ def check(
     """Check the stored backups that are due, and restore one for proof when that is due."""
 
     async def work() -> CommandResult:
-        settings = load_settings()
+        settings = read_settings()
         async with open_program(
             settings, needs_server=settings.drill_days > 0, remembers=True
         ) as program:

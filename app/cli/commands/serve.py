@@ -16,10 +16,10 @@ from app.bootstrap.logs import log_by
 from app.bootstrap.program import open_program
 from app.bootstrap.service import Service, open_service
 from app.cli.commands.demo import Report, make_shop, private_server
-from app.cli.execution import call_on_signals, execute
+from app.cli.execution import execute, read_settings, stop_on_signals
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, print_status
-from app.config import Settings, load_settings
+from app.config import Settings
 from app.documents.monitoring import Served
 from app.domain.access.user import Role
 from app.errors import InvalidRequestError
@@ -55,7 +55,7 @@ def serve(
     """Run the API until a signal stops it; /docs shows what it can do."""
 
     async def work() -> CommandResult:
-        configured = load_settings()
+        configured = read_settings()
         log_by(configured)
         async with _installation(configured, demo=demo) as settings:
             with _listen(host, port) as listening:
@@ -110,7 +110,7 @@ class _PatientServer(Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take the place of the handlers that would end it at once."""
-        call_on_signals(self._stop)
+        stop_on_signals(self._stop)
         yield
 
     def _stop(self) -> None:

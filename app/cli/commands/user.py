@@ -11,6 +11,7 @@ from app.cli.access import execute_with_access
 from app.cli.execution import record
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, moment, print_line
+from app.cli.signals import interruptible
 from app.cli.tables import print_table
 from app.documents.access import PrintedUser, PrintedUserList
 from app.domain.access.user import Role, User
@@ -142,9 +143,10 @@ def _read_password(*, from_stdin: bool) -> str:
     """Ask twice on a terminal, on stderr; read one line where nobody can be asked."""
     if sys.stdin.isatty() and not from_stdin:
         try:
-            typed: str = typer.prompt(
-                "Password", hide_input=True, confirmation_prompt="Once more", err=True
-            )
+            with interruptible():
+                typed: str = typer.prompt(
+                    "Password", hide_input=True, confirmation_prompt="Once more", err=True
+                )
         except typer.Abort:
             raise KeyboardInterrupt from None
         return typed

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.config import misspelt_settings
 from app.control.database import ControlDatabase
 from app.domain.monitoring import CheckState, DoctorCheck, failed
 from app.engine.schema.databases import (
@@ -40,6 +41,7 @@ from app.sandbox.server import find_program
 from app.services.monitoring.interrupted import journal_checks, restore_checks
 from app.storage.journals import FoundJournals, Journals
 from app.storage.layout import PARTIAL, REBUILD
+from app.storage.schedules import ScheduleFile
 
 
 # Servers before 10.2 had 16 MiB; rows wider than half of the packet are common with blobs.
@@ -80,7 +82,7 @@ class DoctorService:
         checks += journals
         checks += await self._control_checks()
         checks += await asyncio.to_thread(_directory_checks, self._catalogue, data_bytes)
-        return (*checks, *_program_checks(), _codec_check())
+        return (*checks, *_settings_checks(), *_program_checks(), _codec_check())
 
     async def _server_checks(self, found: FoundJournals) -> tuple[list[DoctorCheck], int]:
         """Return the findings, and how many bytes of data the server holds."""
@@ -237,9 +239,19 @@ def _directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck
             _space_check(catalogue, data_bytes),
             _leftovers_check(catalogue),
             *_survey_checks(catalogue),
+            _schedules_check(catalogue),
         ]
     except AppError as exc:
         return [failed("backup directory", exc)]
+
+
+def _schedules_check(catalogue: Catalogue) -> DoctorCheck:
+    try:
+        schedules = ScheduleFile(catalogue.directory).read()
+    except AppError as exc:
+        return failed("schedules", exc)
+    names = ", ".join(schedule.name for schedule in schedules if schedule.enabled)
+    return DoctorCheck("schedules", CheckState.OK, f"enabled: {names}" if names else "none enabled")
 
 
 def _absent(path: Path) -> DoctorCheck:
@@ -314,6 +326,12 @@ def _survey_checks(catalogue: Catalogue) -> list[DoctorCheck]:
         for orphan in survey.orphans
     ]
     return checks
+
+
+def _settings_checks() -> list[DoctorCheck]:
+    """Tell of variables that look like settings and mean nothing."""
+    remedy = "Correct its name, or remove it."
+    return [DoctorCheck("settings", CheckState.WARN, what, remedy) for what in misspelt_settings()]
 
 
 def _program_checks() -> list[DoctorCheck]:

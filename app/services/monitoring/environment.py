@@ -21,7 +21,7 @@ from app.domain.schedule import Schedule
 from app.engine.schema.databases import read_schemas
 from app.engine.server.grants import missing_for_backup, read_grants, require
 from app.engine.server.server import Server
-from app.errors import AppError, ConnectionFailedError, NotFoundError
+from app.errors import AppError, ConnectionFailedError, NotFoundError, StorageError
 from app.security.certificates import expires_at
 from app.services.backups.space import GROWTH
 from app.services.monitoring.backups import BackupMonitor
@@ -83,14 +83,19 @@ class EnvironmentMonitor:
 
     async def _check_disk(self) -> None:
         directory = self._backup_monitor.health.catalogue.directory
-        floor = self._settings.disk_floor_bytes
-        if not floor or not await asyncio.to_thread(directory.path.exists):
+        try:
+            is_there = await asyncio.to_thread(directory.is_there)
+        except StorageError as exc:  # such as a file system that is not mounted
+            await self._alarm.raise_alert(Alert(AlertKind.DISK, _DISK, str(exc), exc.hint))
             return
+        if not is_there:
+            return
+        floor = self._settings.disk_floor_bytes
         free = await asyncio.to_thread(directory.free_bytes)
         survey = (await self._backup_monitor.health.read()).survey
         last = next((entry for entry in survey.entries if not entry.recovery_point), None)
         needed = round(last.size * GROWTH) if last else 0
-        if free < max(floor, needed):
+        if floor and free < max(floor, needed):
             why = f"the floor is {floor}" if free < floor else f"the next backup may need {needed}"
             message = f"{free} bytes are free where backups are kept; {why}"
             hint = "Free some space, keep fewer backups, or use a larger disk."

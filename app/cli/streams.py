@@ -1,0 +1,72 @@
+"""
+Standard input, output and error: whatever is wrong with them, it never ends in a traceback.
+
+Work that is done stays done when nobody can be told: what cannot be written is lost, and
+`lost_output` says why.
+"""
+
+import io
+import os
+import select
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class Outlet(io.FileIO):
+    """
+    A descriptor that is written to until that fails once; afterwards everything is lost.
+
+    Attributes:
+        failure: Why; None as long as it works.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write some bytes, or lose them."""
+        while self.failure is None:
+            try:
+                written: int | None = super().write(data)
+            except OSError as exc:
+                self.failure = exc
+                break
+            if written is not None:
+                return written
+            select.select([], [self], [])  # whoever started us does not wait for it, we do
+        return len(memoryview(data))
+
+
+def open_streams() -> None:
+    """Open what is closed, and print every text whatever the encoding: what it lacks appears as an escape."""
+    if sys.stdin is None:
+        sys.stdin = open(_nothing(), encoding="utf-8")  # noqa: SIM115 - a descriptor, for good
+    sys.stdout, sys.stderr = _outlet(sys.stdout), _outlet(sys.stderr)
+
+
+def _outlet(stream: TextIO | None) -> io.TextIOWrapper:
+    if stream is not None:
+        stream.flush()
+    descriptor = _nothing() if stream is None else stream.fileno()
+    return io.TextIOWrapper(
+        io.BufferedWriter(Outlet(descriptor, "w", closefd=False)),
+        encoding="utf-8" if stream is None else stream.encoding,
+        errors="backslashreplace",
+        line_buffering=getattr(stream, "line_buffering", False),
+    )
+
+
+def _nothing() -> int:
+    """Open nothing under the lowest number, which is the closed one: no other file gets it by accident."""
+    return os.open(os.devnull, os.O_RDWR)
+
+
+def lost_output() -> OSError | None:
+    """Write what is still to be written, and tell why not all of the result could be."""
+    sys.stderr.flush()
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return raw.failure if isinstance(raw, Outlet) else None
