@@ -44,9 +44,8 @@ class Flavor:
         name_in_files: Template that turns a name into what table_ids has; empty where the server has no
             function for that.
         keeps_dates: Whether a RENAME leaves the CREATE_TIME of a table of InnoDB as it was.
+        moves_directories: Whether a RENAME takes files along that are in a DATA DIRECTORY.
         foreign_keys: Query of (child, parent) of InnoDB's foreign keys.
-        loose_keys: Query of (database, child) of foreign keys on what is no unique key, where the server
-            may refuse those.
         name_in_keys: Template that turns a name into what foreign_keys has.
         tablespaces: Query of the tablespaces that a table may ask for by name; empty where there are none.
         unusable_index: Condition on information_schema.STATISTICS for an index FORCE INDEX refuses.
@@ -86,8 +85,8 @@ class Flavor:
     table_ids: str
     name_in_files: str
     keeps_dates: bool
+    moves_directories: bool
     foreign_keys: str
-    loose_keys: str
     name_in_keys: str
     tablespaces: str
     unusable_index: str
@@ -133,8 +132,8 @@ _MARIADB_10_6 = Flavor(
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
     name_in_files="CAST(CONVERT({} USING filename) AS BINARY)",
     keeps_dates=False,
+    moves_directories=False,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
-    loose_keys="",
     name_in_keys="CAST(CONVERT({} USING filename) AS BINARY)",
     tablespaces="",
     unusable_index="IGNORED = 'YES'",
@@ -183,9 +182,8 @@ _MYSQL_8_0 = Flavor(
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
     name_in_files="",  # it keeps the character set `filename` to itself
     keeps_dates=True,
+    moves_directories=True,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",
-    loose_keys="SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
-    " WHERE UNIQUE_CONSTRAINT_NAME IS NULL",
     name_in_keys="{}",
     tablespaces="SELECT NAME FROM information_schema.INNODB_TABLESPACES_BRIEF",
     unusable_index="IS_VISIBLE = 'NO'",

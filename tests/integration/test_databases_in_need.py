@@ -3,6 +3,7 @@
 import pytest
 
 from app.domain.restores.restore import RestoreRequest
+from tests.fixtures.dry_runs import ends_as_foretold
 from tests.fixtures.servers import Sql
 
 
@@ -86,6 +87,32 @@ async def test_what_needs_an_absent_database_is_left_out_and_named(backstay, sql
     assert result.verified
     views = f"SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = '{pair[0]}'"
     assert sql.run(views) == [("u",)]
+
+
+@pytest.mark.parametrize("tables", [(), ("own",)])
+async def test_a_default_of_an_absent_sequence_is_refused_before_anything_begins(
+    backstay, sql, pair, tables
+):
+    """Of another database, or of its own that is not chosen; where the sequence is there, it is used."""
+    sql.script([
+        f"USE {pair[0]}",
+        "CREATE SEQUENCE chosen_not",
+        "ALTER TABLE own ADD k INT DEFAULT (NEXTVAL(chosen_not))",
+    ])
+    manifest = await backstay.backup(pair[0])
+    dropped(sql, pair[0])
+    if not tables:
+        dropped(sql, pair[1])
+    request = RestoreRequest(manifest.backup_id, tables=tables)
+
+    forecast = await ends_as_foretold(backstay, request)
+
+    (problem,) = forecast.problems
+    lacking = f"{pair[0]}.chosen_not" if tables else f"{pair[1]}.s"
+    assert f"table {pair[0]}.own needs sequence {lacking}, which is neither" in str(problem)
+    if tables:
+        sql.script([f"CREATE DATABASE {pair[0]}", f"CREATE SEQUENCE {pair[0]}.chosen_not"])
+        assert not (await ends_as_foretold(backstay, request)).problems
 
 
 async def test_what_needs_a_table_that_was_excluded_is_left_out_and_named(backstay, sql, database):

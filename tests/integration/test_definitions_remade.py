@@ -113,13 +113,16 @@ async def test_a_definition_comes_back_with_its_meaning(backstay, sql, database,
 async def test_a_definition_that_is_printed_otherwise_comes_back(
     backstay, sql, database, statements
 ):
-    """A remark of the server is none of the definition; an index that is missing is not made."""
+    """By hand as well; a remark of the server is none of the definition, and no missing index is made."""
     sql.script(statements)
     manifest = await backstay.backup(database)
     indexes = f"SELECT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = '{database}'"
     before = sorted(sql.run(indexes))
 
     await backstay.copy(manifest)
+    by_hand = backstay.new_name()
+    sql.run(f"CREATE DATABASE {by_hand} CHARACTER SET utf8mb4")
+    backstay.plain_load(manifest, by_hand)
     await assert_restored_and_undone(backstay, manifest)
 
     assert sorted(sql.run(indexes)) == before

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from app.errors import ConflictError, TableNotFoundError
+from app.domain.restores.restore import RestoreRequest
+from app.errors import ConflictError, TableNotFoundError, UndoExpiredError
 from tests.corpora import objects
+from tests.fixtures.dry_runs import ends_as_foretold, left_over
 from tests.fixtures.restored_shop import untouched
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
@@ -141,3 +143,28 @@ async def test_a_table_and_its_sequences_change_places_alone(backstay, sql, shop
     sql.script(["DELETE FROM sequence_default WHERE v = 7"])
     after = snapshot(backstay.url, shop)
     assert after["content"] == before["content"]
+
+
+@pytest.mark.parametrize(
+    "place", ["DATA DIRECTORY='{}'", "PARTITION BY HASH (id) (PARTITION p {})"]
+)
+@pytest.mark.differs("mysql", reason="a RENAME takes files in other directories along")
+async def test_tables_in_directories_of_their_own_are_not_kept(
+    place, backstay, sql, database, tmp_path
+):
+    """The server would lose them at its next start; the dry run says so, and nothing is left over."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    where = place.format(outside if "'" in place else f"DATA DIRECTORY='{outside}'")
+    sql.script([f"CREATE TABLE t (id INT PRIMARY KEY) {where}", "INSERT INTO t VALUES (1)"])
+    manifest = await backstay.backup(database)
+    sql.run("INSERT INTO t VALUES (2)")
+
+    forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+
+    assert any("is not kept for an undo" in text for text in forecast.warnings)
+    assert not [name for name in left_over(sql) if name.startswith(database)]
+    assert not list(outside.rglob("*.ibd"))
+    with pytest.raises(UndoExpiredError) as caught:
+        await backstay.recoveries.undo(manifest.backup_id)
+    assert "backstay restore run" in caught.value.hint

@@ -4,6 +4,7 @@ import pytest
 
 from app.domain.restores.restore import RestoreRequest
 from app.errors import InvalidRequestError
+from tests.fixtures.dry_runs import drop, ends_as_foretold
 
 
 @pytest.mark.parametrize("name", ["information_schema", "Performance_Schema"])
@@ -29,3 +30,14 @@ async def test_tables_that_a_server_works_with_are_restored_beside_it(backstay, 
             sql.run(f"CHECKSUM TABLE {copy}.{table}")[0][1]
             == (sql.run(f"CHECKSUM TABLE mysql.{table}")[0][1])
         )
+
+
+async def test_the_servers_own_views_come_back_in_place(backstay, sql):
+    """The schema `sys` is there already, though it is no database of a user's."""
+    manifest = await backstay.backup("sys")
+
+    forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+
+    assert forecast.problems == ()
+    assert sql.run("SELECT COUNT(*) FROM sys.version") == [(1,)]
+    drop(sql, "sys__bk_")

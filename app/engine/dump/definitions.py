@@ -27,7 +27,7 @@ from app.engine.sql.columns import unique_keys_of
 from app.engine.sql.ddl import tokens
 from app.engine.sql.plain_tables import proves
 from app.engine.sql.preludes import member_prelude
-from app.engine.sql.quoting import quote, quote_text
+from app.engine.sql.quoting import quote
 from app.engine.storage_engines import ASCENDING_ENGINES
 
 
@@ -48,6 +48,7 @@ class SchemaDump:
         single: Whether the file holds one database and so does not name it.
         printed: What SHOW CREATE prints, by label, of all that is written.
         repeatable: How stored generated columns are computed again, by label.
+        loose: Labels of tables with foreign keys that a server may refuse when their parents are there.
     """
 
     def __init__(self, sink: MemberSink, *, single: bool) -> None:
@@ -55,6 +56,7 @@ class SchemaDump:
         self.single = single
         self.printed: dict[str, str] = {}
         self.repeatable: dict[str, Repeatable] = {}
+        self.loose: frozenset[str] = frozenset()
 
     async def write(self, session: Session, table: Table) -> None:
         """
@@ -66,8 +68,7 @@ class SchemaDump:
         """
         with changed_table(table):
             printed, exact = await exact_definition(session, table)
-            is_loose = " FOREIGN KEY " in printed and await _has_loose_keys(session, table)
-        loose = [Statement(StatementKind.TEXT, _LOOSE_KEYS)] if is_loose else []
+        loose = [Statement(StatementKind.TEXT, _LOOSE_KEYS)] if table.label in self.loose else []
         self.printed[table.label] = printed
         if table.entry.engine in ASCENDING_ENGINES:
             exact = ddl.without_counter(exact)
@@ -155,13 +156,6 @@ class SchemaDump:
         # AUTO_INCREMENT moves with every insert; texts are taken apart only when they differ.
         if printed != known:
             _require_same(table, known, printed)
-
-
-async def _has_loose_keys(session: Session, table: Table) -> bool:
-    """Tell whether a table has a foreign key that the server may refuse to make again."""
-    query = session.flavor.loose_keys
-    child = f"CONSTRAINT_SCHEMA = {quote_text(table.database)} AND TABLE_NAME = {quote_text(table.name)}"
-    return bool(query) and bool(await session.texts(f"{query} AND {child}"))
 
 
 async def _require_columns(session: Session, table: Table) -> None:

@@ -37,6 +37,7 @@ from app.engine.rows.stored import Repeatable, find_session
 from app.engine.schema.accounts import AccountScript, account_statements
 from app.engine.schema.databases import Schema
 from app.engine.schema.definitions import exact_definition
+from app.engine.schema.foreign_keys import list_loose
 from app.engine.schema.object_script import Phases, object_phases
 from app.engine.schema.objects import Definition, read_objects
 from app.engine.schema.tables import Table, read_tables
@@ -164,6 +165,7 @@ class Dump:
         with_rows = [sql for sql in queries if sql.table.has_rows and self._plan.include_data]
         read = {sql.table.ref for sql in with_rows}
         others = [table for table in self._plan.tables if table.ref not in read]
+        self._schema.loose = await self._list_loose()
         await self._write_definitions(others)
         await self._check_columns(others)
         self.warnings += await list_uncarried(
@@ -172,6 +174,7 @@ class Dump:
             self._plan.tables,
         )
         await self._find_sessions([sql for sql in with_rows if sql.computes])
+        await self._write_loose([sql.table for sql in with_rows])
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
             self._progress.enter(Phase.DUMP)
@@ -184,10 +187,13 @@ class Dump:
 
     async def _write_definitions(self, tables: Sequence[Table]) -> None:
         """Write what has no rows to read, sequences first because defaults name them."""
-        tables = sorted(tables, key=lambda table: not table.entry.sequence)
-        pending = iter(tables)
-        for _ in range(sum(table.entry.sequence for table in tables)):
-            await self._schema.write(self._snapshot.sessions[0], next(pending))
+        loose = self._schema.loose
+        first = [table for table in tables if table.entry.sequence]
+        first += [table for table in tables if table.label in loose]
+        for table in first:
+            await self._schema.write(self._snapshot.sessions[0], table)
+        written = {table.ref for table in first}
+        pending = iter([table for table in tables if table.ref not in written])
 
         async def write_pending(session: Session) -> None:
             for table in pending:
@@ -195,6 +201,23 @@ class Dump:
             await self._snapshot.release(session)
 
         await together(*(write_pending(session) for session in self._snapshot.sessions))
+
+    async def _list_loose(self) -> frozenset[str]:
+        """List the tables whose foreign keys a server may refuse once their parents are there."""
+        names = [schema.name for schema in self._plan.schemas]
+        loose = await list_loose(self._snapshot.sessions[0], names) if names else set()
+        return frozenset(f"{database}.{name}" for database, name in loose)
+
+    async def _write_loose(self, tables: Sequence[Table]) -> None:
+        """Write such children before their parents."""
+        session = self._snapshot.sessions[0]
+        loose = [table for table in tables if table.label in self._schema.loose]
+        if not loose:
+            return
+        for table in loose:
+            await self._schema.write(session, table)
+        await self._snapshot.release(session)
+        await self._check_columns(loose)
 
     async def _find_sessions(self, queries: Sequence[TableSql]) -> None:
         """Find out which sessions compute stored generated columns as they are."""

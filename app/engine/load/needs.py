@@ -1,10 +1,11 @@
 """
-What the views of a backup need, and a target will not have.
+What the views and tables of a backup need, and a target will not have.
 
 That is databases and tables outside of the backup, and accounts that own other views and functions.
 
 A view can only be made where all that it reads and calls is there. One that needs what neither the backup
-nor the target has is left out, as are views on it; the rest of the database is restored.
+nor the target has is left out, as are views on it; the rest of the database is restored. A table whose
+default asks such a sequence cannot be left out, so it is refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,11 @@ from dataclasses import replace
 from app.domain.backups.manifest import Manifest, ObjectKind
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
-from app.engine.load.archived import read_view_texts
+from app.engine.load.archived import iter_definitions, read_view_texts
 from app.engine.schema.definers import list_absent
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import same_name
-from app.engine.sql.references import used_by_view
+from app.engine.sql.references import used_by_view, used_sequences
 
 
 # Database and name.
@@ -45,14 +46,7 @@ async def without_unmakeable(
     needs = await _read_needs(source, manifest, loads)
     if not any(needs.values()):
         return list(loads), []
-    coming = {
-        (load.entry.name, name)
-        for load in loads
-        for name in (
-            *(table.name for table in load.entry.tables),
-            *(entry.name for entry in load.entry.objects),
-        )
-    }
+    coming = _coming(loads)
     present = await _present(session, needs, coming, loads)
     ownerless = await _of_absent_owners(session, needs, loads)
     lacking = _lacking(needs, (coming | present) - ownerless.keys())
@@ -62,6 +56,49 @@ async def without_unmakeable(
         for (database, name), used in sorted(lacking.items())
     ]
     return [_marked(load, lacking) for load in loads], warnings
+
+
+async def find_lacking_sequences(
+    session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> list[str]:
+    """
+    Find the tables that cannot be made because a default asks a sequence that will not be there.
+
+    Returns:
+        A finding for each of them, in words.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+    """
+    if not session.flavor.sequences:
+        return []
+    tables = {
+        (load.entry.name, entry.name)
+        for load in loads
+        for entry in load.entry.tables
+        if not entry.sequence and entry.name not in load.definitions
+    }
+    needs: dict[_Name, set[_Name]] = {}
+    async for place, name, sql in iter_definitions(source, manifest, tables):
+        needs[place, name] = {(database or place, used) for database, used in used_sequences(sql)}
+    coming = _coming(loads)
+    lacking = _lacking(needs, coming | await _present(session, needs, coming, loads))
+    return [
+        f"table {database}.{name} needs sequence {used[0]}.{used[1]}, which is neither in the backup nor on"
+        " this server"
+        for (database, name), used in sorted(lacking.items())
+    ]
+
+
+def _coming(loads: Sequence[DatabaseLoad]) -> set[_Name]:
+    return {
+        (load.entry.name, name)
+        for load in loads
+        for name in (
+            *(table.name for table in load.entry.tables),
+            *(entry.name for entry in load.entry.objects),
+        )
+    }
 
 
 async def _read_needs(

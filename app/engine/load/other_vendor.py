@@ -40,6 +40,8 @@ _LOST: Final = {
     "SRID": "columns are no longer bound to their reference system (SRID)",
     "ENCRYPTION": "tables are no longer encrypted",
 }
+# No definition tells whether there is such a value.
+_FULL_VECTORS: Final = "vector columns take values of their full length only; a shorter one ends the restore when it is loaded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,30 @@ class _Reading:
         unknown_types: Types of columns that it does not know.
         vectors_since: The first version that has vectors.
         functional_keys: Whether an index may hold expressions.
+        full_vectors: Whether a vector must be as long as its column says.
     """
 
     passed_over: tuple[int, int]
     unknown_types: frozenset[str]
     vectors_since: tuple[int, int, int]
     functional_keys: bool
+    full_vectors: bool
 
 
 _READINGS: Final = {
     "mariadb": _Reading(
-        (50700, 99999), frozenset({"geomcollection"}), (11, 7, 0), functional_keys=False
+        (50700, 99999),
+        frozenset({"geomcollection"}),
+        (11, 7, 0),
+        functional_keys=False,
+        full_vectors=True,
     ),
     "mysql": _Reading(
-        (100000, 999999), frozenset({"uuid", "inet4", "inet6"}), (9, 0, 0), functional_keys=True
+        (100000, 999999),
+        frozenset({"uuid", "inet4", "inet6"}),
+        (9, 0, 0),
+        functional_keys=True,
+        full_vectors=False,
     ),
 }
 
@@ -124,7 +136,7 @@ async def find_differences(
     version = await session.scalar("SELECT VERSION()")
     has_vectors = version_number(version) >= reading.vectors_since
     unknown = reading.unknown_types if has_vectors else reading.unknown_types | {"vector"}
-    _look_at_types(unknown, found, loads)
+    _look_at_types(unknown, found, loads, has_full_vectors=reading.full_vectors)
     tables = {(load.entry.name, table.name) for load in loads for table in load.entry.tables}
     async for database, name, sql in iter_definitions(source, manifest, tables):
         _look_at_table(reading, found, f"{database}.{name}", sql)
@@ -154,14 +166,20 @@ async def _read_settings(
 
 
 def _look_at_types(
-    unknown: Collection[str], found: Differences, loads: Sequence[DatabaseLoad]
+    unknown: Collection[str],
+    found: Differences,
+    loads: Sequence[DatabaseLoad],
+    *,
+    has_full_vectors: bool,
 ) -> None:
     for load in loads:
         for table in load.entry.tables:
             for column in table.columns:
+                name = f"{load.entry.name}.{table.name}.{column.name}"
                 if column.data_type in unknown:
-                    name = f"{load.entry.name}.{table.name}.{column.name}"
                     found.refused[f"type {column.data_type}"].append(name)
+                elif column.data_type == "vector" and has_full_vectors:
+                    found.lost[_FULL_VECTORS].append(name)
 
 
 def _look_at_table(reading: _Reading, found: Differences, label: str, sql: str) -> None:

@@ -241,5 +241,9 @@ async def list_scratch(session: Session) -> list[str]:
 
 
 async def exists(session: Session, database: str) -> bool:
-    """Tell whether there is such a database."""
-    return any(schema.name == database for schema in await read_schemas(session, (), scratch=True))
+    """Tell whether there is such a database, the system's own among them."""
+    rows = await session.texts(
+        "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA"
+        f" WHERE {same_name('SCHEMA_NAME', database)}"
+    )
+    return (database,) in rows

@@ -51,19 +51,38 @@ class Binding:
 async def read_bindings(session: Session, databases: Iterable[str]) -> list[Binding]:
     """Find the foreign keys of any table whose child or parent is in one of these databases."""
     names = list(databases)
-    query = (
-        f"SELECT {_COLUMNS} FROM information_schema.REFERENTIAL_CONSTRAINTS"
-        f" WHERE ({same_names('CONSTRAINT_SCHEMA', names)}"
+    condition = (
+        f"({same_names('CONSTRAINT_SCHEMA', names)}"
         f" OR {same_names('UNIQUE_CONSTRAINT_SCHEMA', names)})"
     )
+    return [Binding(*row) for row in await _read_constraints(session, _COLUMNS, condition)]
+
+
+async def list_loose(session: Session, databases: Iterable[str]) -> set[tuple[str, str]]:
+    """
+    List the tables with foreign keys on what is no unique key of the parent, or has no index any more.
+
+    MySQL may refuse to make the first, MariaDB refuses the second once the parent is there.
+
+    Returns:
+        Database and name of each.
+    """
+    lost = f"{same_names('CONSTRAINT_SCHEMA', databases)} AND UNIQUE_CONSTRAINT_NAME IS NULL"
+    rows = await _read_constraints(session, "CONSTRAINT_SCHEMA, TABLE_NAME", lost)
+    return {(database, name) for database, name in rows}
+
+
+async def _read_constraints(
+    session: Session, columns: str, condition: str
+) -> list[tuple[str, ...]]:
+    query = f"SELECT {columns} FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {condition}"
     try:
-        rows = await session.texts(query)
+        return await session.texts(query)
     except StatementError:  # the server opens every table, and another server does not answer
         elsewhere = await list_elsewhere(session)
         if not elsewhere:
             raise
-        rows = await session.texts(f"{query} AND NOT {in_tables(elsewhere, 'CONSTRAINT_SCHEMA')}")
-    return [Binding(*row) for row in rows]
+    return await session.texts(f"{query} AND NOT {in_tables(elsewhere, 'CONSTRAINT_SCHEMA')}")
 
 
 async def count_hidden(session: Session, databases: Sequence[str], seen: Iterable[Binding]) -> int:

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import quote_text, same_name, same_names
+from app.engine.sql.ddl import without_directories
+from app.engine.sql.quoting import qualified, quote_text, same_name, same_names
 from app.engine.storage_engines import ROWLESS_ENGINES
 
 
@@ -43,6 +44,34 @@ async def list_elsewhere(session: Session, scope: str = NO_STRAYS) -> list[tuple
         f" AND ENGINE IN ({', '.join(map(quote_text, sorted(ROWLESS_ENGINES)))})"
     )
     return [(database, name) for database, name in rows]
+
+
+async def list_in_directories(session: Session, database: str) -> list[str]:
+    """
+    Find tables whose files the server loses at its next start once they were renamed.
+
+    Those are in a DATA DIRECTORY: MariaDB leaves them where they are, under the name of the old database,
+    and looks for them there no more when a table of that name has come.
+
+    Returns:
+        Names of tables of InnoDB.
+    """
+    if session.flavor.moves_directories:
+        return []
+    rows = await session.texts(
+        "SELECT TABLE_NAME, CREATE_OPTIONS FROM information_schema.TABLES"
+        f" WHERE {same_name('TABLE_SCHEMA', database)} AND ENGINE = 'InnoDB' AND {NO_STRAYS}"
+        " AND (CREATE_OPTIONS LIKE '%partitioned%' OR CREATE_OPTIONS LIKE '%DATA DIRECTORY=%')"
+        " ORDER BY TABLE_NAME"
+    )
+    found: list[str] = []
+    for name, options in rows:
+        if "DATA DIRECTORY=" not in options:
+            printed = (await session.texts(f"SHOW CREATE TABLE {qualified(database, name)}"))[0][1]
+            if without_directories(printed) == printed:
+                continue
+        found.append(name)
+    return found
 
 
 def in_tables(tables: Iterable[tuple[str, str]], schema: str = "TABLE_SCHEMA") -> str:

@@ -66,6 +66,18 @@ def has_sequences(sql: str) -> bool:
     return any(part.endswith(SEQUENCE_CALLS) for part in unquoted_parts(sql))
 
 
+def used_sequences(sql: str) -> set[tuple[str, str]]:
+    """Return database and name of the sequences that defaults of a CREATE TABLE ask; no database = its own."""
+    if not has_sequences(sql):
+        return set()
+    parts = tokens(sql)
+    return {
+        _chain(parts, index)[0]
+        for index, part in enumerate(parts)
+        if part[0] == "`" and _asks_sequence(parts, index)
+    }
+
+
 def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:
     """Qualify the sequences of `nextval()` and the like that are not among a schema's own."""
     parts = tokens(sql)

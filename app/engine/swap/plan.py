@@ -21,6 +21,7 @@ from app.engine.load.objects import drop_object, grants_on, read_live_objects, u
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import create_database, exists, kept_name, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
+from app.engine.schema.listing import list_in_directories
 from app.engine.schema.marks import read_marks
 from app.engine.schema.objects import list_views, read_trigger_tables
 from app.engine.schema.tables import TableRef, list_broken
@@ -258,6 +259,14 @@ async def with_kept_marks(session: Session, swap: SchemaSwap) -> SchemaSwap:
             for name, mark in marks.items()
         }
     return replace(swap, incoming_ids={}, outgoing_ids={}, kept_marks=marks)
+
+
+async def cannot_keep(session: Session, swaps: Sequence[SchemaSwap]) -> bool:
+    """Tell whether the server would lose kept tables at its next start, and leave their files behind."""
+    for swap in swaps:
+        if swap.outgoing and await list_in_directories(session, swap.kept):
+            return True
+    return False
 
 
 async def drop_obstacles(session: Session, swap: SchemaSwap) -> None:

@@ -103,16 +103,23 @@ class Drills:
             reader: Its backup, open.
 
         Raises:
-            AppError: A definition that this server does not take; nothing of the restore has begun.
+            AppError: What the restore is refused for, or a definition that this server does not take;
+                nothing of the restore has begun.
         """
         async with self._server.session() as session:
             if await is_known(session, plan.manifest) or plan.keeps_definitions:
                 return
-        state = RestoreState(plan_rehearsal(plan), reader, Progress())
+        await self._preflight.require(reader, plan)
+        rehearsal = plan_rehearsal(plan)
+        state = RestoreState(rehearsal, reader, Progress())
         try:
             await self._restore_and_drop(state, logged=not await self._may_skip_log())
         except AppError as exc:
             exc.hint = exc.hint or _ONLY_TRIED
+            text = str(exc)
+            for tried, meant in zip(rehearsal.loads, plan.loads, strict=True):
+                text = text.replace(tried.target, meant.target)
+            exc.args = (text,)
             raise
 
     async def _restore_and_drop(self, state: RestoreState, *, logged: bool) -> None:

@@ -1,7 +1,12 @@
-"""Dry runs: what a restore would do and be refused for, read from the live databases."""
+"""
+Dry runs: what a restore would do and be refused for, read from the live databases.
+
+They write nothing, but for what a restore does first of all where the backup is of another vendor or a
+newer series: its definitions are made in empty scratch schemas and dropped again.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, TypeVar
 
 from app.archive.catalogue.catalogue import Catalogue
@@ -46,7 +51,7 @@ _TYPICAL_RATE: Final = 18e6
 
 
 class DryRuns:
-    """Compares live databases with a backup; changes nothing."""
+    """Compares live databases with a backup; changes nothing in them."""
 
     def __init__(
         self,
@@ -56,12 +61,14 @@ class DryRuns:
         clock: Clock,
         swaps: Swaps,
         preflight: Preflight,
+        rehearse: Callable[[RestorePlan, ArchiveReader], Awaitable[None]],
     ) -> None:
         self._server = server
         self._catalogue = catalogue
         self._clock = clock
         self._swaps = swaps
         self._preflight = preflight
+        self._rehearse = rehearse
 
     async def run(self, plan: RestorePlan, progress: Progress) -> Forecast:
         """
@@ -72,7 +79,7 @@ class DryRuns:
             progress: Written to as it goes.
 
         Returns:
-            Everything; nothing was changed.
+            Everything; no live database was changed.
 
         Raises:
             BackupNotFoundError: The backup was deleted meanwhile.
@@ -90,10 +97,12 @@ class DryRuns:
             objects = await _if_seen(report, self._all_objects(report.loads))
             keys = await self._incoming_foreign_keys(report.loads)
             estimate = await self._estimate(manifest, report.loads)
-        rule, refusals = await self._log_rule(plan.request)
+            rule, refusals = await self._log_rule(plan.request)
+            problems = [*refusals, *report.problems, *damage]
+            problems += [] if problems else await self._tried(plan, reader)
         return Forecast(
             backup_id=manifest.backup_id,
-            problems=(*refusals, *damage, *report.problems),
+            problems=tuple(problems),
             verified=not damage if plan.request.verify_before else None,
             tables=tables or (),
             objects=objects or (),
@@ -256,6 +265,14 @@ class DryRuns:
         progress.enter(Phase.VERIFY)
         try:
             await reader.verify(VerifyLevel.HASHES)
+        except AppError as exc:
+            return [exc]
+        return []
+
+    async def _tried(self, plan: RestorePlan, reader: ArchiveReader) -> list[AppError]:
+        """Find out what only a server knows that makes the definitions, where it may not take them."""
+        try:
+            await self._rehearse(plan, reader)
         except AppError as exc:
             return [exc]
         return []

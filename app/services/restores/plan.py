@@ -20,10 +20,13 @@ from app.engine.schema.databases import (
     staging_name,
 )
 from app.engine.schema.definitions import exact_definition
+from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
+from app.engine.schema.listing import list_in_directories
 from app.engine.schema.objects import ROUTINE_KINDS
 from app.engine.schema.routine_grants import hides_grants
 from app.engine.schema.tables import Table, TableRef, has_rows, read_refs, read_tables
 from app.engine.server.connection import Session
+from app.engine.server.grants import Grants, Missing, missing_on_children
 from app.engine.sql import ddl
 from app.engine.sql.quoting import matches, quote_text
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
@@ -33,6 +36,10 @@ from app.storage.journals import new_restore_id
 _HIDDEN_GRANTS: Final = (
     "without SELECT on mysql.procs_priv this user cannot see grants on single routines; those on"
     " routines that are not in the backup will be gone, on MySQL those on changed ones too"
+)
+_UNSEEN: Final = (
+    "without PROCESS this user cannot find out whether tables of other databases have foreign keys on"
+    " these; such keys would go on to refer to the old tables"
 )
 
 
@@ -287,6 +294,42 @@ async def hidden_grants(
         if load.whole and await hides_grants(session, load.target, staying):
             return [_HIDDEN_GRANTS]
     return []
+
+
+async def missing_for_children(
+    session: Session, grants: Grants, loads: Sequence[DatabaseLoad]
+) -> tuple[list[Missing], list[str]]:
+    """Find out whether foreign keys of tables that stay can be seen and made again."""
+    targets = [load.target for load in loads]
+    moving = await list_moving(session, loads)
+    if not moving:
+        return [], []
+    bindings = await read_bindings(session, targets)
+    staying, _ = crossing(bindings, moving)
+    missing = missing_on_children(grants, {binding.database for binding in staying})
+    if grants.allows("SELECT"):
+        return missing, []
+    if not grants.allows("PROCESS"):
+        return missing, [_UNSEEN]
+    if await count_hidden(session, targets, bindings):
+        everywhere = f"GRANT SELECT, ALTER ON *.* TO {grants.user};"
+        missing.append(Missing("SELECT on tables with foreign keys here", "*.*", everywhere))
+    return missing, []
+
+
+async def not_kept(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
+    """Say which live tables cannot be kept for an undo, and with them all that is replaced."""
+    moving = [
+        f"{load.target}.{name}"
+        for load in loads
+        for name in await list_in_directories(session, load.target)
+        if load.whole or name in {table.name for table in load.entry.tables}
+    ]
+    return [
+        f"what is replaced is not kept for an undo, only by the recovery point: this server loses {name}, which is"
+        " in a DATA DIRECTORY, when it starts after that was moved"
+        for name in moving[:1]
+    ]
 
 
 def not_proven(manifest: Manifest, loads: Sequence[DatabaseLoad]) -> list[str]:

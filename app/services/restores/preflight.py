@@ -12,12 +12,11 @@ from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
-from app.engine.load.needs import without_unmakeable
+from app.engine.load.needs import find_lacking_sequences, without_unmakeable
 from app.engine.load.other_vendor import find_differences
 from app.engine.load.target import check_trust, compatibility
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
-from app.engine.schema.foreign_keys import count_hidden, crossing, read_bindings
 from app.engine.schema.objects import ROUTINE_KINDS
 from app.engine.server.connection import Session
 from app.engine.server.grants import (
@@ -29,7 +28,6 @@ from app.engine.server.grants import (
     missing_for_guarded,
     missing_for_restore,
     missing_in_scratch,
-    missing_on_children,
     missing_to_skip_log,
     read_grants,
     require,
@@ -41,6 +39,7 @@ from app.errors import (
     AppError,
     ConflictError,
     IncompatibleServerError,
+    IntegrityError,
     InvalidRequestError,
     PermissionDeniedError,
     TargetNotEmptyError,
@@ -48,7 +47,8 @@ from app.errors import (
 from app.services.restores.plan import (
     hidden_grants,
     keep_definitions,
-    list_moving,
+    missing_for_children,
+    not_kept,
     not_proven,
     rows_at_stake,
     unrepeatable,
@@ -57,12 +57,6 @@ from app.services.restores.space import estimate_space, too_large
 
 
 _MERGE: Final = "MRG_MYISAM"
-
-
-_UNSEEN: Final = (
-    "without PROCESS this user cannot find out whether tables of other databases have foreign keys on"
-    " these; such keys would go on to refer to the old tables"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,21 +115,22 @@ class Preflight:
             grants = await read_grants(session)
             complete, misfits = await _complete(session, plan)
             complete, unreadable, lacks = await _described(session, reader, complete)
+            unfit, lost, damage = await _unfit(session, reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
-            children, warnings = await _children(session, grants, loads)
+            children, warnings = await missing_for_children(session, grants, loads)
             warnings += lacks + await hidden_grants(session, loads, plan.request)
+            warnings += await not_kept(session, loads)
             point = await _missing_for_point(session, grants, plan)
             every = (*_missing_rights(grants, loads), *owners, *children, *point)
             missing = list(dict.fromkeys(every))
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
-            unfit, lost = await _unfit(session, reader, complete)
             space = await estimate_space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
                 *await self._refused_state(),
                 *await _read_only(session, grants),
-                *unreadable,
+                *(unreadable or damage),
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
                 *_incompatible([
@@ -237,27 +232,6 @@ async def _missing_for_point(session: Session, grants: Grants, plan: RestorePlan
     return [right for right in found if right.required]
 
 
-async def _children(
-    session: Session, grants: Grants, loads: Sequence[DatabaseLoad]
-) -> tuple[list[Missing], list[str]]:
-    """Find out whether foreign keys of tables that stay can be seen and made again."""
-    targets = [load.target for load in loads]
-    moving = await list_moving(session, loads)
-    if not moving:
-        return [], []
-    bindings = await read_bindings(session, targets)
-    staying, _ = crossing(bindings, moving)
-    missing = missing_on_children(grants, {binding.database for binding in staying})
-    if grants.allows("SELECT"):
-        return missing, []
-    if not grants.allows("PROCESS"):
-        return missing, [_UNSEEN]
-    if await count_hidden(session, targets, bindings):
-        everywhere = f"GRANT SELECT, ALTER ON *.* TO {grants.user};"
-        missing.append(Missing("SELECT on tables with foreign keys here", "*.*", everywhere))
-    return missing, []
-
-
 async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseLoad], list[str]]:
     """Return the loads with what only the server knows, and what does not fit."""
     complete: list[DatabaseLoad] = []
@@ -301,12 +275,17 @@ async def _as_of_today(
 
 async def _unfit(
     session: Session, reader: ArchiveReader, loads: Sequence[DatabaseLoad]
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[str], list[AppError]]:
     """Say which definitions of the backup the server would refuse, and what it would make of others."""
+    manifest = reader.manifest
     defined = [load for load in loads if not load.definitions]
-    other = await find_differences(session, reader, reader.manifest, defined)
-    unfit = await find_unfit_tables(session, reader, reader.manifest, loads)
-    return [*unfit, *other.findings()], other.warnings()
+    try:
+        other = await find_differences(session, reader, manifest, defined)
+        unfit = await find_unfit_tables(session, reader, manifest, loads)
+        unfit += await find_lacking_sequences(session, reader, manifest, loads)
+    except IntegrityError as exc:
+        return [], [], [exc]
+    return [*unfit, *other.findings()], other.warnings(), []
 
 
 async def _missing_for_owners(

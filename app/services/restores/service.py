@@ -76,13 +76,6 @@ class RecoveryService:
             preflight=self._preflight,
             undo_minutes=undo_minutes,
         )
-        self._dry_runs = DryRuns(
-            server=server,
-            catalogue=catalogue,
-            clock=clock,
-            swaps=self._swaps,
-            preflight=self._preflight,
-        )
         self._drills = Drills(
             server=server,
             catalogue=catalogue,
@@ -90,6 +83,14 @@ class RecoveryService:
             swaps=self._swaps,
             preflight=self._preflight,
             restorer=self._restorer,
+        )
+        self._dry_runs = DryRuns(
+            server=server,
+            catalogue=catalogue,
+            clock=clock,
+            swaps=self._swaps,
+            preflight=self._preflight,
+            rehearse=self._drills.rehearse,
         )
         self._crash_recovery = CrashRecovery(
             swaps=self._swaps, journals=journals, clock=clock, undo_minutes=undo_minutes

@@ -243,7 +243,7 @@ class Swaps:
 
     async def complete(self, session: Session, journal: Journal, *, minutes: float) -> Journal:
         """
-        Declare a swap done, and keep the old tables for some time.
+        Declare a swap done, and keep the old tables for some time, if the server can.
 
         Returns:
             The journal as it stays until then; without a time when nothing is kept.
@@ -256,6 +256,7 @@ class Swaps:
                 await drop_if_empty(session, swap.source)
             await self.record(replace(other, phase=RestorePhase.FORGOTTEN, swaps=()))
         swaps = tuple([await plan.with_kept_marks(session, swap) for swap in journal.swaps])
+        minutes *= not await plan.cannot_keep(session, swaps)
         until = self._clock.now() + timedelta(minutes=minutes)
         journal = replace(journal, phase=RestorePhase.DONE, keep_until=until, swaps=swaps)
         await self.record(journal)
