@@ -1,6 +1,7 @@
-"""Tasks and threads that are waited for: several as one, and one however often it is cancelled."""
+"""Tasks and threads that are waited for: several as one, one however often it is cancelled, and in turn."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Executor
 from contextvars import copy_context
@@ -132,3 +133,60 @@ async def _wait_until_over(future: "asyncio.Future[T]") -> None:
             continue  # asked again; the thread still runs
     if not future.cancelled():
         future.exception()  # seen, so that asyncio does not report it
+
+
+class Bound:
+    """
+    So many of a thing at once; what is beyond that waits, or is refused and counted.
+
+    For one event loop, not for threads.
+
+    Attributes:
+        name: Of the setting that says how many, without its prefix.
+        limit: How many; of a time-out, how many seconds.
+        counts: Whether places are taken; a time-out only has hits.
+        used: How many there are now.
+        hits: How often there was no place.
+    """
+
+    def __init__(self, name: str, limit: int, *, counts: bool = True) -> None:
+        self.name = name
+        self.limit = limit
+        self.counts = counts
+        self.used = 0
+        self.hits = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def take(self) -> bool:
+        """Take a place at once; returns whether there was one."""
+        if self.used >= self.limit or self._waiting:
+            self.hits += 1
+            return False
+        self.used += 1
+        return True
+
+    async def wait(self, seconds: float) -> bool:
+        """Take a place, and wait for one for some seconds; whoever came first gets it first."""
+        if self.used < self.limit and not self._waiting:
+            self.used += 1
+            return True
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await asyncio.wait([place], timeout=seconds)
+        except asyncio.CancelledError:
+            if place.done():
+                self.release()
+            raise
+        finally:
+            if not place.done():
+                self._waiting.remove(place)
+        self.hits += not place.done()
+        return place.done()
+
+    def release(self) -> None:
+        """Give a place back, to whoever waits for one."""
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
+        else:
+            self.used -= 1

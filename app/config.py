@@ -85,12 +85,26 @@ class Settings(BaseSettings):
         disk_floor_bytes: An alert is sent when less is free where backups are kept.
         unusual_percent: An alert is sent when a backup differs from those before it by more.
         certificate_days: An alert is sent so many days before a certificate expires.
+        max_connections: How many connections the API takes at once; fewer where descriptors are scarce.
+        max_client_connections: How many of them from one address, or requests at once of one client
+            behind a trusted proxy.
+        header_seconds: How long the headers of a request may take.
+        body_seconds: How long its body may take after that.
+        answer_seconds: How long an answer may wait for somebody who reads it.
+        max_downloads: How many backups may be downloaded at once.
+        download_hours: How long one download may take.
+        max_server_connections: How many connections one process opens to the server, in sum over all runs.
+        max_verifications: How many verifications that somebody asked for go on at once.
+        max_drills: The same for drills.
+        max_dry_runs: The same for dry runs.
+        max_restores: The same for restores, of different databases.
         metrics_token: Who reads `/metrics` must send it; empty = everybody may.
         log_level: The least that is logged.
         log_format: `line`, `json`, or `auto`: lines on a terminal, JSON otherwise.
         log_file: File for the log; None = stderr.
         log_max_bytes: Size at which it is rotated.
         log_keep: How many old files are kept.
+        log_repeats: How many lines of a kind are logged in a minute; 0 = all.
     """
 
     model_config = SettingsConfigDict(
@@ -146,12 +160,25 @@ class Settings(BaseSettings):
     disk_floor_bytes: Annotated[int, Field(ge=0)] = 1 << 30
     unusual_percent: Annotated[float, Field(ge=0, le=1e6)] = 50.0
     certificate_days: _Days = 14.0
+    max_connections: Annotated[int, Field(ge=8, le=100_000)] = 200
+    max_client_connections: Annotated[int, Field(ge=1, le=100_000)] = 50
+    header_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+    body_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    answer_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    max_downloads: Annotated[int, Field(ge=1, le=1000)] = 4
+    download_hours: Annotated[float, Field(gt=0, le=_MOST_DAYS * 24)] = 24.0
+    max_server_connections: Annotated[int, Field(ge=16, le=10_000)] = 40
+    max_verifications: Annotated[int, Field(ge=1, le=100)] = 2
+    max_drills: Annotated[int, Field(ge=1, le=100)] = 1
+    max_dry_runs: Annotated[int, Field(ge=1, le=100)] = 2
+    max_restores: Annotated[int, Field(ge=1, le=100)] = 2
     metrics_token: SecretStr = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "line", "json"] = "auto"
     log_file: Path | None = None
     log_max_bytes: Annotated[int, Field(ge=1 << 10)] = 10 << 20
     log_keep: Annotated[int, Field(ge=0)] = 5
+    log_repeats: Annotated[int, Field(ge=0)] = 20
 
     @field_validator("backup_dir", "state_dir", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 
 from app.api import openapi, problems
 from app.api.access import guard
-from app.api.middleware import BodyLimit, SecurityHeaders
+from app.api.middleware import BodyLimit, ClientLimit, SecurityHeaders
 from app.api.recorder import Recorder
 from app.api.request_id import RequestNames
 from app.api.routers import (
@@ -26,8 +26,10 @@ from app.api.routers import (
     schedules,
     users,
 )
+from app.bootstrap.bounds import Bounds
 from app.bootstrap.program import SystemClock
 from app.bootstrap.service import Service, open_service
+from app.concurrency import Bound
 from app.config import Settings, load_settings
 
 
@@ -91,14 +93,20 @@ def create_app(
         app.include_router(module.router, dependencies=[Depends(guard)])
     problems.install(app)
     openapi.install(app)
+    per_client = service.program.bounds.per_client if service else Bounds.of(settings).per_client
+    _install_middleware(app, per_client)
+    return app
+
+
+def _install_middleware(app: FastAPI, per_client: Bound) -> None:
     # The last one added is the first that a request passes.
     app.add_middleware(BodyLimit)
     app.add_middleware(
         Recorder, audit=lambda: app.state.service.access.audit, now=SystemClock().now
     )
+    app.add_middleware(ClientLimit, limit=per_client)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestNames)
-    return app
 
 
 @asynccontextmanager

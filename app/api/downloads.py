@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.openapi_responses import READS_ONE, Responses
 from app.archive.file.reader import ArchiveReader
+from app.concurrency import Bound, shielded
 
 
 _BINARY: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -22,9 +23,16 @@ DOWNLOADS: Final[Responses] = {
 
 
 class Download(FileResponse):
-    """The data file of a backup, which nobody can delete until the answer is over."""
+    """
+    The data file of a backup, which nobody can delete until the answer is over.
 
-    def __init__(self, reader: ArchiveReader) -> None:
+    Args:
+        reader: Of the backup; closed at the end.
+        places: One of them was taken, and is given back at the end.
+        seconds: How long it may take.
+    """
+
+    def __init__(self, reader: ArchiveReader, places: Bound, seconds: float) -> None:
         manifest = reader.manifest
         digest = base64.b64encode(bytes.fromhex(manifest.checksum)).decode()
         super().__init__(
@@ -37,10 +45,32 @@ class Download(FileResponse):
             },
         )
         self._reader = reader
+        self._places = places
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send, then let the file go, however that ends."""
+        """Send until all is sent, nobody is there any more, or the time is over; then let the file go."""
+        sending = asyncio.create_task(super().__call__(scope, receive, send))
+        leaving = asyncio.create_task(_disconnected(receive))
         try:
-            await super().__call__(scope, receive, send)
+            await asyncio.wait(
+                [sending, leaving], timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
-            await asyncio.to_thread(self._reader.close)
+            leaving.cancel()
+            if not sending.done():
+                sending.cancel()
+            await shielded(self._finish(sending, leaving))
+        if not sending.cancelled():
+            sending.result()
+
+    async def _finish(self, *tasks: "asyncio.Task[None]") -> None:
+        await asyncio.wait(tasks)
+        await asyncio.to_thread(self._reader.close)
+        self._places.release()
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Wait until nobody is there any more; a request without a body has nothing else to tell."""
+    while (await receive())["type"] != "http.disconnect":
+        continue

@@ -19,6 +19,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from app.concurrency import Bound
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.document import Json
 from app.domain.runs.run import RunKind, RunState, RunTally
@@ -35,10 +36,10 @@ _PREFIX: Final = "backstay_"
 Values = Iterable[tuple[tuple[str, ...], float | None]]
 
 
-def exposition(metrics: Metrics) -> bytes:
+def exposition(metrics: Metrics, bounds: Iterable[Bound]) -> bytes:
     """Return all numbers, each with a line of help and its type; UTF-8."""
     registry = CollectorRegistry()
-    registry.register(_Given(_families(metrics)))
+    registry.register(_Given((*_families(metrics), *_of_bounds(bounds))))
     return generate_latest(registry)
 
 
@@ -83,6 +84,21 @@ def _families(metrics: Metrics) -> Iterator[Metric]:
         yield _single("disk_free_bytes", "Free where backups are kept.", metrics.disk.free_bytes)
         yield _single("disk_total_bytes", "Size of that file system.", metrics.disk.total_bytes)
         yield _single("disk_floor_bytes", "BACKSTAY_DISK_FLOOR_BYTES.", metrics.disk_floor_bytes)
+
+
+def _of_bounds(bounds: Iterable[Bound]) -> Iterator[Metric]:
+    """Tell of what this process limits, each by the name of its setting."""
+    bounds = tuple(bounds)
+    limits = [((bound.name,), float(bound.limit)) for bound in bounds]
+    yield _gauge("limit", "A limit, by its setting.", limits, "setting")
+    used = [((bound.name,), float(bound.used)) for bound in bounds if bound.counts]
+    yield _gauge("limit_used", "How much of it is in use.", used, "setting")
+    hits = CounterMetricFamily(
+        f"{_PREFIX}limit_hits", "How often it was reached.", labels=("setting",)
+    )
+    for bound in bounds:
+        hits.add_metric((bound.name,), bound.hits)
+    yield hits
 
 
 def _of_history(history: HistoryNumbers) -> Iterator[Metric]:

@@ -1,11 +1,17 @@
-"""What every request passes: limits on its body, and headers of its answer."""
+"""What every request passes: limits on its body and of its client, and headers of its answer."""
 
+from collections import Counter
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api import problems
+from app.concurrency import Bound
+from app.domain.runs.failures import failure
+from app.errors import TooManyRequestsError
 
 
 # The longest body that makes sense is a list of some hundred names.
@@ -76,3 +82,41 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_some, send)
+
+
+class ClientLimit:
+    """
+    Refuses what a client asks while so many of its requests go on.
+
+    Connections are limited by address where they are accepted; this is for clients behind a proxy that is
+    trusted, whose connections say nothing. Not audited: that would be what a flood is good for.
+    """
+
+    def __init__(self, app: ASGIApp, limit: Bound) -> None:
+        self._app = app
+        self._limit = limit
+        self._going_on: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless too many of its client go on."""
+        client = scope.get("client")
+        if scope["type"] != "http" or not client:
+            await self._app(scope, receive, send)
+            return
+        address, limit = str(client[0]), self._limit
+        if self._going_on[address] >= limit.limit:
+            limit.hits += 1
+            error = TooManyRequestsError(
+                f"{limit.limit} requests of this client go on already",
+                hint="Wait until one is over; BACKSTAY_MAX_CLIENT_CONNECTIONS says how many.",
+            )
+            refusal = problems.answer(failure(error), problems.status_of(type(error)))
+            await refusal(scope, receive, send)
+            return
+        self._going_on[address] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._going_on[address] -= 1
+            if not self._going_on[address]:
+                del self._going_on[address]

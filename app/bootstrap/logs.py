@@ -23,6 +23,7 @@ def log_by(settings: Settings) -> None:
             file=settings.log_file,
             max_bytes=settings.log_max_bytes,
             keep=settings.log_keep,
+            repeats=settings.log_repeats,
             secrets=secrets_of(settings),
         )
     )

@@ -13,6 +13,7 @@ from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.bootstrap.alerting import build_alerts, build_pings
+from app.bootstrap.bounds import Bounds
 from app.config import Settings
 from app.control.absent import NoHistory, UnwrittenHistory
 from app.control.audit import AuditRecords
@@ -87,6 +88,7 @@ class Program:
     alerts: AlertService
     pings: Pings
     settlement: Settlement
+    bounds: Bounds
     health: HealthService
     backup_monitor: BackupMonitor
     audit: AuditService | None
@@ -117,12 +119,13 @@ async def open_program(
         InvalidRequestError: The server's URL is missing or makes no sense.
     """
     control = ControlDatabase(settings.control_address, settings.state_dir)
-    server = build_server(settings, needed=needs_server)
+    bounds = Bounds.of(settings)
+    server = build_server(settings, bounds, needed=needs_server)
     try:
         unwritten = await _prepare(control) if remembers else None
         usable = None if unwritten else control
         audit = build_audit(settings, usable) if usable else None
-        program = build_program(settings, server, usable, audit=audit, unwritten=unwritten)
+        program = build_program(settings, server, usable, bounds, audit=audit, unwritten=unwritten)
         try:
             if remembers:
                 await _write_ends(program)
@@ -150,7 +153,7 @@ async def _prepare(control: ControlDatabase) -> AppError | None:
     return None
 
 
-def build_server(settings: Settings, *, needed: bool) -> Server:
+def build_server(settings: Settings, bounds: Bounds, *, needed: bool) -> Server:
     """Make the way to the server; raises InvalidRequestError for a URL that makes no sense."""
     url = settings.database_url.get_secret_value()
     if not url and needed:
@@ -158,13 +161,18 @@ def build_server(settings: Settings, *, needed: bool) -> Server:
             "BACKSTAY_DATABASE_URL is not set",
             hint="Set it to mysql://user:password@host:3306/database; leave the database out for all.",
         )
-    return Server(url or "mysql://localhost", timeout_seconds=settings.timeout)
+    return Server(
+        url or "mysql://localhost",
+        timeout_seconds=settings.timeout,
+        places=bounds.server_connections,
+    )
 
 
 def build_program(
     settings: Settings,
     server: Server,
     control: ControlDatabase | None,
+    bounds: Bounds,
     *,
     audit: AuditService | None,
     unwritten: AppError | None = None,
@@ -174,21 +182,14 @@ def build_program(
     journals = Journals(settings.state_dir)
     clock = SystemClock()
     backups = BackupService(server, catalogue, clock)
-    recoveries = RecoveryService(
-        server=server,
-        catalogue=catalogue,
-        clock=clock,
-        journals=journals,
-        backups=backups,
-        undo_minutes=settings.undo_minutes,
-    )
+    recoveries = _build_recoveries(settings, server, catalogue, clock, backups)
     alerts = build_alerts(settings, control, clock)
     pings = build_pings(settings)
     health = HealthService(catalogue)
     backup_monitor = _build_backup_monitor(settings, health, alerts)
     retention = _build_retention(settings, catalogue, clock, alerts, audit)
-    history = _history(control, unwritten)
-    runs = _build_runs(settings, history, clock, (alerts, pings, backup_monitor))
+    listeners = (alerts, pings, backup_monitor)
+    runs = _build_runs(settings, _history(control, unwritten), clock, listeners, bounds)
     jobs = Jobs(settings, catalogue, backups, recoveries, retention)
     known = settings.database_url.get_secret_value()
     return Program(
@@ -206,10 +207,24 @@ def build_program(
         alerts=alerts,
         pings=pings,
         settlement=Settlement(runs, recoveries),
+        bounds=bounds,
         health=health,
         backup_monitor=backup_monitor,
         audit=audit,
         unwritten=unwritten,
+    )
+
+
+def _build_recoveries(
+    settings: Settings, server: Server, catalogue: Catalogue, clock: Clock, backups: BackupService
+) -> RecoveryService:
+    return RecoveryService(
+        server=server,
+        catalogue=catalogue,
+        clock=clock,
+        journals=Journals(settings.state_dir),
+        backups=backups,
+        undo_minutes=settings.undo_minutes,
     )
 
 
@@ -220,10 +235,15 @@ def _history(control: ControlDatabase | None, unwritten: AppError | None) -> Run
 
 
 def _build_runs(
-    settings: Settings, history: RunStore, clock: Clock, listeners: Sequence[RunListener]
+    settings: Settings,
+    history: RunStore,
+    clock: Clock,
+    listeners: Sequence[RunListener],
+    bounds: Bounds,
 ) -> RunService:
     state = settings.state_dir
-    return RunService(history, RunLocks(state), clock, listeners, RunEndFiles(state))
+    files = RunEndFiles(state)
+    return RunService(history, RunLocks(state), clock, listeners, files, bounds.runs)
 
 
 def _build_catalogue(settings: Settings) -> Catalogue:

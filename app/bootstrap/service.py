@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app.bootstrap.access import Access, build_access
+from app.bootstrap.bounds import Bounds
 from app.bootstrap.monitoring import (
     build_environment_monitor,
     build_metrics,
@@ -69,7 +70,8 @@ async def open_service(
         ControlUnavailableError: The control database does not answer.
     """
     control = ControlDatabase(settings.control_address, settings.state_dir)
-    server = build_server(settings, needed=True)
+    bounds = Bounds.of(settings)
+    server = build_server(settings, bounds, needed=True)
     clock = SystemClock()
     try:
         await control.prepare()
@@ -77,7 +79,7 @@ async def open_service(
         access = build_access(settings, control, passwords)
         await _ensure_admin(settings, access.users)
         sign_ins = _build_sign_ins(settings, control, passwords)
-        program = build_program(settings, server, control, audit=access.audit)
+        program = build_program(settings, server, control, bounds, audit=access.audit)
         await program.alerts.load()
         environment_monitor = build_environment_monitor(program, certificate)
         start = partial(program.runs.start, needs_history=False)

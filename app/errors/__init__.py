@@ -12,6 +12,7 @@ Everything that can go wrong, as one tree.
     - ScheduleNotFoundError
   x ConflictError
     - AlreadyRunningError
+      + TooManyRunsError
     - NotCancellableError
     - RunInterruptedError
     - UserExistsError
@@ -26,6 +27,7 @@ Everything that can go wrong, as one tree.
   x AccessError
     - NotAuthenticatedError
     - NotAuthorizedError
+    - TooManyRequestsError
     - TooManyAttemptsError
   x RefusedError
     - InvalidRequestError
@@ -37,6 +39,7 @@ Everything that can go wrong, as one tree.
     - SandboxError
   x DatabaseError
     - ConnectionFailedError
+    - NoConnectionLeftError
     - ConnectionLostError
     - PermissionDeniedError
     - SnapshotError
@@ -64,6 +67,7 @@ from app.errors.access import (
     NotAuthenticatedError,
     NotAuthorizedError,
     TooManyAttemptsError,
+    TooManyRequestsError,
 )
 from app.errors.conflict import (
     AlreadyRunningError,
@@ -77,6 +81,7 @@ from app.errors.conflict import (
     StagingChangedError,
     TablesInUseError,
     TargetNotEmptyError,
+    TooManyRunsError,
     UndoExpiredError,
     UserExistsError,
 )
@@ -84,6 +89,7 @@ from app.errors.database import (
     ConnectionFailedError,
     ConnectionLostError,
     DatabaseError,
+    NoConnectionLeftError,
     PermissionDeniedError,
     SnapshotError,
     StalledError,
@@ -153,6 +159,7 @@ __all__ = [
     "JournalDamagedError",
     "KeyReusedError",
     "ManifestError",
+    "NoConnectionLeftError",
     "NotAuthenticatedError",
     "NotAuthorizedError",
     "NotCancellableError",
@@ -179,6 +186,8 @@ __all__ = [
     "TargetNotEmptyError",
     "TooLargeError",
     "TooManyAttemptsError",
+    "TooManyRequestsError",
+    "TooManyRunsError",
     "TruncatedFileError",
     "UndoExpiredError",
     "UnsupportedObjectError",

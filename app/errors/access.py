@@ -24,6 +24,14 @@ class NotAuthorizedError(AccessError):
     title = "Not authorized"
 
 
+class TooManyRequestsError(AccessError):
+    """As many requests or downloads go on as may at once."""
+
+    code = "too-many-requests"
+    title = "Too many requests"
+    retryable = True
+
+
 class TooManyAttemptsError(AccessError):
     """
     Too many failed logins for this user or from this address.

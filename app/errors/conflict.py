@@ -27,6 +27,13 @@ class AlreadyRunningError(ConflictError):
         self.run_id = run_id
 
 
+class TooManyRunsError(AlreadyRunningError):
+    """As many runs of this kind go on as may at once."""
+
+    code = "too-many-runs"
+    title = "Too many runs"
+
+
 class NotCancellableError(ConflictError):
     """The run is over."""
 

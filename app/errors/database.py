@@ -18,6 +18,14 @@ class ConnectionFailedError(DatabaseError):
     retryable = True
 
 
+class NoConnectionLeftError(DatabaseError):
+    """As many connections are open as this program may have, and none was closed in time."""
+
+    code = "no-connection-left"
+    title = "No connection left"
+    retryable = True
+
+
 class ConnectionLostError(DatabaseError):
     """The server went away in the middle of a conversation."""
 

@@ -15,10 +15,11 @@ import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from app.errors import AlreadyRunningError, StorageError
+from app.errors import AlreadyRunningError, StorageError, TooManyRunsError
 from app.storage.failures import translated
 from app.storage.kernel import KERNEL, Kernel, close, uninterrupted
 from app.storage.local import LocalDirectory
@@ -41,6 +42,22 @@ class Resource(NamedTuple):
 
     key: str
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """
+    Some places of which a run needs one, whichever is free.
+
+    Attributes:
+        key: Tells them from others.
+        count: How many there are.
+        setting: Which setting says so.
+    """
+
+    key: str
+    count: int
+    setting: str
 
 
 class HeldLocks:
@@ -93,7 +110,9 @@ class RunLocks:
                 self._directory.replace(_OWNER, secrets.token_hex(_OWNER_DIGITS // 2).encode())
             return self._directory.read(_OWNER, _MAX_BYTES).decode("ascii", "replace")
 
-    def acquire(self, run_id: str, resources: Sequence[Resource]) -> HeldLocks:
+    def acquire(
+        self, run_id: str, resources: Sequence[Resource], places: Places | None = None
+    ) -> HeldLocks:
         """
         Take the lock of a run and those of what it needs, all or none, without waiting.
 
@@ -102,6 +121,7 @@ class RunLocks:
 
         Raises:
             AlreadyRunningError: Another run has one of them; named.
+            TooManyRunsError: Other runs have all places.
             StorageError: The state directory cannot be written.
         """
         self._directory.prepare()
@@ -109,6 +129,8 @@ class RunLocks:
         try:
             for resource in sorted(set(resources)):
                 self._take(held, _file_of(resource), run_id, resource.label)
+            if places is not None:
+                self._take_place(held, places, run_id)
             self._take(held, run_id + _SUFFIX, run_id, "this run")
         except BaseException:
             held.release()
@@ -130,6 +152,20 @@ class RunLocks:
     def delete(self, run_id: str) -> None:
         """Delete the lock file of a run that is over."""
         self._directory.remove(run_id + _SUFFIX)
+
+    def _take_place(self, held: HeldLocks, places: Places, run_id: str) -> None:
+        other = ""
+        for number in range(places.count):
+            resource = Resource(f"place {places.key} {number}", f"place {number}")
+            try:
+                return self._take(held, _file_of(resource), run_id, resource.label)
+            except AlreadyRunningError as exc:
+                other = exc.run_id
+        raise TooManyRunsError(
+            f"{places.count} of the kind {places.key} go on already, {other or 'one'} among them",
+            run_id=other,
+            hint=f"Wait until one is over, or cancel it; {places.setting} says how many there may be.",
+        )
 
     def _take(self, held: HeldLocks, name: str, run_id: str, label: str) -> None:
         fd = self._open(name)

@@ -16,6 +16,7 @@ from app.errors import InvalidRequestError
 from app.telemetry.handlers import LogFile, Stderr
 from app.telemetry.masking import Masker
 from app.telemetry.rendering import formatter
+from app.telemetry.repeats import Repeats
 
 
 # What these say at the level that is wanted is for operators; of all others only warnings are.
@@ -34,6 +35,7 @@ class LogPlan:
         file: None = stderr.
         max_bytes: Size at which a file is rotated.
         keep: How many old files are kept.
+        repeats: How many lines of a kind are logged in a minute; 0 = all.
         secrets: What must never stand in it.
     """
 
@@ -42,6 +44,7 @@ class LogPlan:
     file: Path | None = None
     max_bytes: int = 10 << 20
     keep: int = 5
+    repeats: int = 0
     secrets: Iterable[str] = ()
 
 
@@ -56,6 +59,8 @@ def start_logging(plan: LogPlan) -> None:
     is_terminal = plan.file is None and sys.stderr.isatty()
     as_json = plan.form == "json" or (plan.form == "auto" and not is_terminal)
     handler.setFormatter(formatter(Masker(plan.secrets), as_json=as_json))
+    if plan.repeats:
+        handler.addFilter(Repeats(plan.repeats))
     root = logging.getLogger()
     for earlier in list(root.handlers):
         if isinstance(earlier, Stderr | LogFile):

@@ -187,6 +187,8 @@ def test_the_numbers_are_there_right_after_a_restart(monitored):
         "backstay_schedule_last_success_age_seconds",
         "backstay_disk_free_bytes",
         "backstay_alerts_open",  # what is watched goes on meanwhile
+        "backstay_limit_used",  # of this process
+        "backstay_limit_hits_total",
     }
 
     def lasting(found):

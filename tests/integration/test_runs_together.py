@@ -173,11 +173,10 @@ async def test_a_backup_that_is_cancelled_is_there_or_not_as_its_run_says(
 
 
 async def test_a_backup_is_made_whatever_fails_after_it(parts, sql, database, caplog):
-    """A list that cannot be written, a journal that cannot be read: the log tells."""
+    """A list that cannot be written, journals that cannot be looked for: the log tells."""
     sql.run("CREATE TABLE t AS SELECT seq FROM seq_1_to_10")
-    recoveries = parts.program.settings.state_dir / "recoveries"
-    recoveries.mkdir(parents=True)
-    (recoveries / "restore_000000000001.json").write_text("{}")
+    parts.program.settings.state_dir.mkdir(parents=True, exist_ok=True)
+    (parts.program.settings.state_dir / "recoveries").write_text("no directory")
     job = parts.program.jobs.backup(BackupOptions(databases=(database,)))
 
     manifest = await parts.program.runs.perform(job, Requester("ann", Origin.CLI))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.concurrency import share, shielded, together
+from app.concurrency import Bound, share, shielded, together
 
 
 async def fail(seconds: float, words: str) -> None:
@@ -89,3 +89,66 @@ def test_nothing_to_do_is_done_at_once():
 
     with pytest.raises(StopIteration):
         work.send(None)
+
+
+# -- places ---------------------------------------------------------------------------------------
+
+
+async def test_what_is_beyond_is_refused_and_counted():
+    """Until somebody gives a place back."""
+    bound = Bound("n", 2)
+
+    assert [bound.take() for _ in range(4)] == [True, True, False, False]
+    assert (bound.used, bound.hits) == (2, 2)
+    bound.release()
+    assert bound.take()
+
+
+async def test_whoever_came_first_gets_the_place():
+    """And nobody who does not wait gets it before them."""
+    bound, order = Bound("n", 1), []
+    assert bound.take()
+
+    async def want(name):
+        assert await bound.wait(5)
+        order.append(name)
+        bound.release()
+
+    tasks = [asyncio.create_task(want(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    assert not bound.take()
+    bound.release()
+    await asyncio.gather(*tasks)
+
+    assert order == ["a", "b", "c"]
+    assert bound.used == 0
+
+
+async def test_waiting_has_an_end():
+    """Then the place is somebody else's."""
+    bound = Bound("n", 1)
+    assert await bound.wait(1)
+
+    assert not await bound.wait(0.01)
+    assert bound.hits == 1
+    bound.release()
+    assert await bound.wait(0.01)
+
+
+@pytest.mark.parametrize("was_given", [False, True])
+async def test_whoever_is_cancelled_keeps_no_place(was_given):
+    """Also in the moment in which they get one."""
+    bound = Bound("n", 1)
+    bound.take()
+    task = asyncio.create_task(bound.wait(5))
+    await asyncio.sleep(0)
+    if was_given:
+        bound.release()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    if not was_given:
+        bound.release()
+
+    assert bound.used == 0
+    assert await bound.wait(0.01)

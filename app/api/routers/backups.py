@@ -16,6 +16,7 @@ from app.documents.runs import RunFacts
 from app.domain.backups.backup import BackupFilter
 from app.domain.restores.proofs import proven_at
 from app.domain.stores import Page
+from app.errors import TooManyRequestsError
 from app.services.backups.check_notes import read_checks
 from app.services.jobs import BackupOptions
 
@@ -120,6 +121,19 @@ async def download_backup(backup_id: str, service: CurrentService) -> Download:
     """
     Download the data file of a backup, whole or in ranges.
 
-    `ETag` and `Repr-Digest` hold its SHA-256. The backup cannot be deleted meanwhile.
+    `ETag` and `Repr-Digest` hold its SHA-256. The backup cannot be deleted meanwhile, so only some
+    downloads go on at once (429), and what nobody reads is ended.
     """
-    return Download(await asyncio.to_thread(service.program.catalogue.open, backup_id))
+    program = service.program
+    places = program.bounds.downloads
+    if not places.take():
+        raise TooManyRequestsError(
+            f"{places.limit} downloads go on already",
+            hint="Wait until one is over; BACKSTAY_MAX_DOWNLOADS says how many there may be.",
+        )
+    try:
+        reader = await asyncio.to_thread(program.catalogue.open, backup_id)
+    except BaseException:
+        places.release()
+        raise
+    return Download(reader, places, program.settings.download_hours * 3600)

@@ -62,4 +62,5 @@ async def get_metrics(service: CurrentService) -> Response:
 
     Numbers are two seconds old at most. What cannot be read is missing, and `backstay_source_up` says so.
     """
-    return Response(exposition(await service.metrics.gather()), media_type=MEDIA_TYPE)
+    numbers = exposition(await service.metrics.gather(), service.program.bounds.all)
+    return Response(numbers, media_type=MEDIA_TYPE)

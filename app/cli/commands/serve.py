@@ -11,9 +11,11 @@ from typing import Annotated, Final
 import typer
 from uvicorn import Config, Server
 
+from app.api.connections.door import Door, Proxies, most_connections
+from app.api.connections.patience import Patience
 from app.bootstrap.access import open_access
 from app.bootstrap.logs import log_by
-from app.bootstrap.program import open_program
+from app.bootstrap.program import Program, open_program
 from app.bootstrap.service import Service, open_service
 from app.cli.commands.demo import Report, make_shop, private_server
 from app.cli.execution import execute, read_settings, stop_on_signals
@@ -58,10 +60,16 @@ def serve(
         configured = read_settings()
         log_by(configured)
         async with _installation(configured, demo=demo) as settings:
-            with _listen(host, port) as listening:
+            with _listen(host, port) as door:
                 async with open_service(settings, certificate=tls_cert) as service:
-                    config = _config(settings, tls_cert, tls_key)
-                    url = await _serve(service, config, listening)
+                    config = _config(service.program, tls_cert, tls_key)
+                    bounds = service.program.bounds
+                    bounds.connections.limit = most_connections(settings.max_connections)
+                    proxies = Proxies(settings.trusted_proxies)
+                    door.guard(
+                        bounds.connections, bounds.per_client, proxies, is_plain=tls_cert is None
+                    )
+                    url = await _serve(service, config, door)
         return CommandResult(Served.of(url), lambda: print_status("Stopped."))
 
     execute(work, as_json=as_json)
@@ -87,11 +95,14 @@ async def _serve(service: Service, config: Config, listening: socket.socket) -> 
     return url
 
 
-def _config(settings: Settings, tls_cert: Path | None, tls_key: Path | None) -> Config:
+def _config(program: Program, tls_cert: Path | None, tls_key: Path | None) -> Config:
     if tls_key is not None and tls_cert is None:
         raise InvalidRequestError("--tls-key without --tls-cert", hint="Name both files.")
+    bounds, settings = program.bounds, program.settings
+    patience = Patience(bounds.header_seconds, bounds.body_seconds, bounds.answer_seconds)
     return Config(
         "",
+        http=patience.protocol,
         ssl_certfile=tls_cert,
         ssl_keyfile=tls_key,
         log_config=None,  # ours is in place
@@ -118,10 +129,8 @@ class _PatientServer(Server):
         self.should_exit = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol's number, asyncio sends small answers at once; without it, after 40 ms.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+def _listen(host: str, port: int) -> Door:
+    listening = Door(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))

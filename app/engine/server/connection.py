@@ -19,6 +19,7 @@ import pymysql.err
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.concurrency import Bound
 from app.engine.flavor import REFUSING_VARIABLES, Flavor, flavor_of
 from app.engine.server.driver import Driver, Reply, Value
 from app.engine.server.errors import translate
@@ -36,6 +37,7 @@ class Session:
         connection_id: The server's number of it.
         channel: How its bytes travel.
         was_remembered: The server let us in because of an earlier login, and forgets it at a restart.
+        place: Given back when it is closed.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Session:
         self._turn = asyncio.Lock()
         self._used_at = 0.0
         self._closed = False
+        self.place: Bound | None = None
 
     @property
     def flavor(self) -> Flavor:
@@ -282,6 +285,9 @@ class Session:
     async def close(self) -> None:
         """Close the connection; never raises."""
         self._closed = True
+        place, self.place = self.place, None
+        if place is not None:
+            place.release()
         with suppress(SQLAlchemyError, pymysql.err.Error, OSError, RuntimeError):
             self._driver.close()
             await self._connection.invalidate()

@@ -1,6 +1,7 @@
 """The way to the server that is backed up; SQLAlchemy makes the connections."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -10,18 +11,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.concurrency import shielded
+from app.concurrency import Bound, shielded
 from app.engine.flavor import DUMP_SESSION
 from app.engine.server.address import VARIABLE, parse_address
 from app.engine.server.connection import Session
 from app.engine.server.errors import connect_error
-from app.errors import AppError
+from app.errors import AppError, NoConnectionLeftError
 from app.mysql.connection import Connection, Connector
 
 
 # Killing what a cancelled task left running must not itself hang.
 _KILL_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 10
+# Longer than any run holds a connection that it needs for a moment only.
+_PLACE_SECONDS: Final = 30.0
 # Set for all sessions, limits of rows, joins and time would spoil the SHOW VARIABLES that says which
 # variables there are, and a COMMIT that ends the connection is what the driver does next. MySQL reads
 # no MariaDB comments, and limits the time of SELECT only.
@@ -42,10 +45,21 @@ class Server:
         timeout_seconds: How long one ordinary statement may take.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float = 300.0) -> None:
+    def __init__(
+        self, url: str, *, timeout_seconds: float = 300.0, places: Bound | None = None
+    ) -> None:
+        """
+        Make the way; connects when it is first used.
+
+        Args:
+            url: Of the server, with the password.
+            timeout_seconds: How long one ordinary statement may take.
+            places: How many connections may be open at once; None = any number.
+        """
         self.url, tls = parse_address(url)
         self.database = self.url.database or ""
         self.timeout_seconds = timeout_seconds
+        self._places = places or Bound("max_server_connections", sys.maxsize)
         self._vendor = "server"  # until one has answered
         self._connector = Connector(tls, VARIABLE)
         self._engine = self._make_engine(loads=False)
@@ -90,10 +104,21 @@ class Server:
 
         Raises:
             ConnectionFailedError: There is no answer, or the login is refused.
+            NoConnectionLeftError: As many are open as may be, and none was closed in time.
             IncompatibleServerError: It is older than anything that is known of here.
             StatementError: The server does not keep a variable as it was set.
         """
-        session = await self._connect(loads=loads)
+        if not await self._places.wait(min(_PLACE_SECONDS, self.timeout_seconds)):
+            raise NoConnectionLeftError(
+                f"{self._places.limit} connections to the server are open, and none was closed in time",
+                hint="Wait for other runs, or raise BACKSTAY_MAX_SERVER_CONNECTIONS.",
+            )
+        try:
+            session = await self._connect(loads=loads)
+        except BaseException:
+            self._places.release()
+            raise
+        session.place = self._places
         try:
             await session.set_state(state)
             self._vendor = session.flavor.vendor

@@ -156,7 +156,9 @@ class CheckService:
         await self._perform(replace(job, claim=claim))
 
     async def _perform(self, job: Job[T]) -> None:
-        await self._runs.perform(replace(job, resources=(_CHECKS,)), _REQUESTER)
+        # One at a time, and nobody else can keep them waiting by taking all places.
+        own = replace(job, resources=(_CHECKS,), takes_place=False)
+        await self._runs.perform(own, _REQUESTER)
 
     def _period(self) -> timedelta:
         """Return how long it is between passes: to the next one, or from there to the one after."""

@@ -65,6 +65,8 @@ class RecoveryService:
         self._clock = clock
         self._undo_minutes = undo_minutes
         self._journals = journals
+        # No run, so no place: whoever asks may do so often, and each asks the server a lot.
+        self._looks = asyncio.Semaphore(2)
         self._swaps = Swaps(server, journals, clock)
         self._preflight = Preflight(server)
         self._restorer = Restorer(
@@ -174,8 +176,9 @@ class RecoveryService:
         return await self._drills.run(plan, progress or Progress())
 
     async def options(self, backup_id: str) -> RestoreOptions:
-        """Say what can be done with a backup here; see `DryRuns.options`."""
-        return await self._dry_runs.options(backup_id)
+        """Say what can be done with a backup here; see `DryRuns.options`. Others wait for their turn."""
+        async with self._looks:
+            return await self._dry_runs.options(backup_id)
 
     async def undo(
         self, name: str, progress: Progress | None = None, undo_id: RestoreId | None = None

@@ -23,6 +23,7 @@ class Job(Generic[T]):
         work: Does it.
         document: Describes what came of it.
         resources: What no other run may have meanwhile.
+        takes_place: Whether it is one of so many of its kind that may go on at once.
         backup_id: Backup that it works with; empty while it is not known.
         restore_id: Restore or undo that it will make; empty for other kinds.
         request: What was asked for, for the history.
@@ -34,6 +35,7 @@ class Job(Generic[T]):
     work: Callable[[Progress], Awaitable[T]]
     document: Callable[[T], Document]
     resources: tuple[Resource, ...] = ()
+    takes_place: bool = True
     backup_id: str = ""
     restore_id: str = ""
     request: JsonObject = field(default_factory=dict)

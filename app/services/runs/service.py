@@ -13,12 +13,13 @@ Not guaranteed: a run of a process that was killed looks alive until the next st
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
-from app.concurrency import shielded
+from app.concurrency import Bound, shielded
 from app.domain.document import JsonObject
 from app.domain.ports import Clock, RunListener
 from app.domain.runs.failures import failure
@@ -30,6 +31,7 @@ from app.domain.runs.run import (
     Run,
     RunFilter,
     RunId,
+    RunKind,
     RunState,
     parse_run_id,
 )
@@ -61,6 +63,7 @@ class RunService:
         clock: Clock,
         listeners: Sequence[RunListener] = (),
         files: RunEndFiles | None = None,
+        bounds: Mapping[RunKind, Bound] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._ends = RunEnds(store, files)
@@ -69,7 +72,7 @@ class RunService:
         self._listeners = listeners
         self._active: dict[str, ActiveRun[object]] = {}
         self._turn = asyncio.Lock()
-        self._admission = Admission(locks)
+        self._admission = Admission(locks, bounds)
         self._closed = False
 
     async def start(

@@ -3,6 +3,7 @@
 import gc
 from collections import Counter
 
+from app.bootstrap.bounds import Bounds
 from app.bootstrap.program import build_program, build_server
 from app.bootstrap.service import open_service
 from app.config import Settings
@@ -41,9 +42,9 @@ def _settings(tmp_path) -> Settings:
 async def test_commands_share_one_instance_of_each_service(tmp_path):
     """So there is one cache, and one lock, of each."""
     settings = _settings(tmp_path)
-    server = build_server(settings, needed=True)
+    server = build_server(settings, Bounds.of(settings), needed=True)
     try:
-        counts = _services(build_program(settings, server, None, audit=None))
+        counts = _services(build_program(settings, server, None, Bounds.of(settings), audit=None))
     finally:
         await server.close()
 

@@ -52,7 +52,7 @@ class MeasuredInstallation:
     async def numbers(self) -> dict[str, str]:
         """Return all numbers as they are told, by name and labels."""
         self.clock.advance(seconds=5)
-        lines = exposition(await self.service.gather()).decode().splitlines()
+        lines = exposition(await self.service.gather(), ()).decode().splitlines()
         return dict(
             line.removeprefix("backstay_").rsplit(" ", 1) for line in lines if line[0] != "#"
         )

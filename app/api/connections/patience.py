@@ -1,0 +1,111 @@
+"""How long a connection may keep the service waiting: for headers, for a body, and for its answer to be taken."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final, cast
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from app.concurrency import Bound
+
+
+_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """
+    How long is waited, in seconds; the bounds count how often that was too short.
+
+    Attributes:
+        header: From the first moment of a connection, or the first byte of its next request.
+        body: From the last header to the end of the body.
+        answer: For room to send more of an answer, when nobody reads it.
+    """
+
+    header: Bound
+    body: Bound
+    answer: Bound
+
+    @property
+    def protocol(self) -> type[asyncio.Protocol]:
+        """Return what makes the protocol of a connection, for uvicorn."""
+
+        def make(*args: object, **options: object) -> asyncio.Protocol:
+            return _Patient(self, *args, **options)
+
+        return cast("type[asyncio.Protocol]", make)
+
+
+class _Patient(H11Protocol):
+    """HTTP/1.1 for those who do not keep us waiting."""
+
+    def __init__(self, patience: Patience, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type] # as uvicorn gives them
+        self._patience = patience
+        self._reading: asyncio.TimerHandle | None = None
+        self._awaited: Bound | None = None
+        self._writing: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for headers."""
+        super().connection_made(transport)
+        self._await(self._patience.header)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes, and wait for what must come next."""
+        if self.conn.their_state is h11.IDLE:
+            self._await(self._patience.header)
+        super().data_received(data)
+        state = self.conn.their_state
+        if state is h11.SEND_BODY:
+            self._await(self._patience.body)
+        elif state is not h11.IDLE:
+            self._await(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._await(None)
+        self._stop_writing()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for somebody who reads."""
+        super().pause_writing()
+        if self._writing is None:
+            wait = self._patience.answer
+            self._writing = self.loop.call_later(wait.limit, self._abandon, wait)
+
+    def resume_writing(self) -> None:
+        """Somebody has read."""
+        self._stop_writing()
+        super().resume_writing()
+
+    def _await(self, wait: Bound | None) -> None:
+        """Wait for something else; for the same, the time goes on."""
+        if wait is self._awaited:
+            return
+        self._awaited = wait
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+        if wait is not None:
+            self._reading = self.loop.call_later(wait.limit, self._give_up, wait)
+
+    def _give_up(self, wait: Bound) -> None:
+        wait.hits += 1
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or cycle.response_complete:
+            self.transport.write(_TOO_SLOW)
+        self.transport.close()
+
+    def _stop_writing(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+
+    def _abandon(self, wait: Bound) -> None:
+        """End it at once: closing would wait for what nobody reads."""
+        wait.hits += 1
+        self.transport.abort()

@@ -1,0 +1,203 @@
+"""The service under siege: it lets in so many, waits for nobody, and backs up meanwhile."""
+
+import socket
+import time
+from contextlib import ExitStack, suppress
+
+import httpx
+import pytest
+
+from tests.e2e.test_cron import schedule_of, schedule_that_was_due
+from tests.fixtures.api_requests import BACKUP, RUNS, created, problem
+from tests.fixtures.cli import SECONDS, wait_until
+from tests.fixtures.series import series
+from tests.fixtures.servers import Sql
+
+
+DEFAULTS = {"MAX_CONNECTIONS": "200", "MAX_CLIENT_CONNECTIONS": "50"}
+SMALL = {
+    "MAX_CONNECTIONS": "24",
+    "MAX_CLIENT_CONNECTIONS": "16",
+    "HEADER_SECONDS": "2",
+    "BODY_SECONDS": "2",
+    "ANSWER_SECONDS": "3",
+    "MAX_DOWNLOADS": "2",
+}
+
+
+class Besieger:
+    """Somebody who opens connections and sends what they like."""
+
+    def __init__(self, url):
+        parsed = httpx.URL(url)
+        self._address = (parsed.host, parsed.port)
+        self._stack = ExitStack()
+
+    def send(self, data=b"", count=1):
+        """Connect so often, send this, and keep the connections."""
+        return [self._connect(data) for _ in range(count)]
+
+    def _connect(self, data):
+        connection = self._stack.enter_context(
+            socket.create_connection(self._address, timeout=SECONDS)
+        )
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+        if data:
+            connection.sendall(data)
+        return connection
+
+    def close(self):
+        """Go away."""
+        self._stack.close()
+
+
+@pytest.fixture
+def besieged(own_api, server):
+    """A service with small limits, and a besieger."""
+    api = own_api(server.url).start(**SMALL)
+    besieger = Besieger(api.url)
+    yield api, besieger
+    besieger.close()
+
+
+def answer(connection):
+    """Read what comes until it is closed."""
+    data = b""
+    try:
+        while part := connection.recv(1 << 16):
+            data += part
+    except ConnectionResetError:
+        pass
+    return data
+
+
+def head(method, path, token, *more):
+    """Make the head of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", f"Authorization: {token}", *more, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def numbers(client, what="hits_total"):
+    """Read the limits: by setting, how often each was reached, or how much of it is in use."""
+    found = {}
+    for line in client.get("/metrics").text.splitlines():
+        name, _, rest = line.partition("{setting=")
+        if name == f"backstay_limit_{what}":
+            setting, value = rest.split("} ")
+            found[setting.strip('"')] = float(value)
+    return found
+
+
+def test_nobody_keeps_the_service_waiting(besieged, sql, database):
+    """Silence, half a head, a head in drops, half a body: ended in time; who works is not."""
+    api, besieger = besieged
+    client = api.client()
+    token = client.headers["Authorization"]
+    (silent,) = besieger.send()
+    (half,) = besieger.send(b"GET /healthz HTTP/1.1\r\nHos")
+    body = head("POST", f"{BACKUP}/create", token, "Content-Length: 1000")
+    (unfinished,) = besieger.send(body + b'{"description": ')
+    began = time.monotonic()
+    sql.run("CREATE TABLE t (id INT)")
+    with Sql(api.settings["DATABASE_URL"]) as locker, api.client() as other:
+        locker.run(f"LOCK TABLES {database}.t WRITE")
+        run = client.post(f"{BACKUP}/create", json={"databases": [database]}).json()
+        with other.stream("GET", f"{RUNS}/{run['run_id']}/events") as events:
+            with suppress(BrokenPipeError, ConnectionResetError):  # they were ended meanwhile
+                for drop in b"t: x\r\nX-Slow: and so o":
+                    half.sendall(bytes([drop]))
+                    time.sleep(0.1)
+            heard = [answer(each)[:12] for each in (silent, half, unfinished)]
+            took = time.monotonic() - began
+            locker.run("UNLOCK TABLES")
+            seen = events.read()
+
+    assert heard[:2] == [b"HTTP/1.1 408"] * 2
+    assert b"200" not in heard[2]
+    assert 2 <= took < 8
+    assert b"succeeded" in seen
+    hits = numbers(client)
+    assert (hits["header_seconds"], hits["body_seconds"]) == (2, 1)
+
+
+def test_what_nobody_reads_is_ended_and_lets_the_backup_go(besieged, sql, database):
+    """Downloads are so many at once; one that is not read ends, and the backup can be deleted."""
+    api, besieger = besieged
+    sql.script([
+        "CREATE TABLE t (id INT PRIMARY KEY, x TEXT)",
+        "INSERT INTO t SELECT seq, REPEAT('x', 30000) FROM seq_1_to_400",
+    ])
+    client = api.client()
+    run = created(client, databases=[database], compress=False, verify=False)
+    path = f"{BACKUP}/download/{run['backup_id']}"
+    besieger.send(head("GET", path, client.headers["Authorization"]), count=2)
+    wait_until(lambda: numbers(client, "used")["max_downloads"] == 2, "both are under way")
+
+    problem(client.get(path), 429, "too-many-requests")
+    problem(client.delete(f"{BACKUP}/delete/{run['backup_id']}"), 409, "backup-in-use")
+    wait_until(
+        lambda: client.delete(f"{BACKUP}/delete/{run['backup_id']}").status_code == 200,
+        "the file is let go",
+    )
+    assert numbers(client)["answer_seconds"] == 2
+
+
+@pytest.mark.long
+def test_a_scheduled_backup_runs_while_the_service_is_besieged(own_api, server, sql, database):
+    """Silent connections and unfinished bodies, over and over, more than there may be."""
+    count, settings = series((60, SMALL), (1100, DEFAULTS))
+    sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
+    api = own_api(server.url).start(**settings)
+    client = api.client()
+    token = client.headers["Authorization"]
+    created(client, databases=[database])
+    before = memory(api)
+    besiegers = [Besieger(api.url) for _ in range(2)]
+    besiegers[0].send(count=count)
+    body = head("POST", f"{BACKUP}/create", token, "Content-Length: 262144") + b" " * 200_000
+    for connection in besiegers[1].send(count=count):
+        connection.setblocking(False)
+        try:
+            connection.send(body)
+        except OSError:
+            continue
+    schedule_that_was_due(api.backups, database, minutes=120)
+    wait_until(lambda: schedule_of(api.backups).get("last_backup_id"), "the backup is begun")
+    grown = memory(api) - before
+    for besieger in besiegers:
+        besieger.close()
+    wait_until(lambda: api.client().get("/healthz").is_success, "the service answers")
+
+    (run,) = client.get(RUNS, params={"asked_by": "schedule:default"}).json()["runs"][:1]
+    assert run["origin"] == "schedule"
+    assert grown < 120 << 20
+    assert sum(numbers(api.client()).values()) > 0
+    assert api.log.count("Connection refused") < 50
+
+
+def memory(api):
+    """Bytes that the service has in memory."""
+    with open(f"/proc/{api.process.pid}/statm", encoding="ascii") as file:  # noqa: PTH123 - of the kernel
+        return int(file.read().split()[1]) * 4096
+
+
+def test_clients_behind_a_proxy_are_told_apart(own_api):
+    """By what a proxy says that is trusted: one client's requests do not use up another's."""
+    api = own_api("mysql://nobody@127.0.0.1:1/").start(
+        **SMALL | {"MAX_CLIENT_CONNECTIONS": "2", "TRUSTED_PROXIES": "127.0.0.1"}
+    )
+    besieger = Besieger(api.url)
+    client = api.client()
+    token = client.headers["Authorization"]
+    body = head(
+        "POST", f"{BACKUP}/create", token, "Content-Length: 1000", "X-Forwarded-For: 192.0.2.1"
+    )
+    besieger.send(body, count=2)
+
+    def status(address):
+        return client.get("/healthz", headers={"X-Forwarded-For": address}).status_code
+
+    wait_until(lambda: status("192.0.2.1") == 429, "both are under way")
+    assert status("192.0.2.2") == 200
+    wait_until(lambda: status("192.0.2.1") == 200, "both are given up")
+    besieger.close()
