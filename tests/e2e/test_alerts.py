@@ -46,9 +46,10 @@ async def test_a_test_says_who_has_got_it(cli, endpoint, address):
     assert [secret for secret in SECRETS if secret in str(everything)] == []
 
 
-async def test_a_test_needs_no_control_database(cli, endpoint, address):
+async def test_a_test_needs_no_control_database(cli, endpoint, address, tmp_path):
     """Then it is not remembered."""
-    settings = {"ALERT_URLS": address, "CONTROL_URL": "sqlite:////nowhere/at/all/control.db"}
+    (tmp_path / "file").touch()
+    settings = {"ALERT_URLS": address, "CONTROL_URL": f"sqlite:///{tmp_path}/file/control.db"}
     document = await asyncio.to_thread(cli.json, "alert", "test", **settings)
 
     assert [target["arrived"] for target in document["targets"]] == [True]

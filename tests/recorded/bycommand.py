@@ -192,7 +192,7 @@ def _failures(calls: _Calls) -> None:
     file.touch()
     calls("backup create, no directory", *create, BACKUP_DIR=str(file / "below"))
     calls("restore undo, no such restore", "restore", "undo", "restore_65ba1f2f3d4e5")
-    calls("user list, no control database", "user", "list", CONTROL_URL="sqlite:////nowhere/c.db")
+    calls("user list, no control database", "user", "list", CONTROL_URL=f"sqlite:///{file}/c.db")
     calls("doctor, no server", "doctor", DATABASE_URL=_NOWHERE)
     calls("serve, no certificate", "serve", "--port", "0", "--tls-key", "nothing.pem")
     calls("no such command", "nothing")
