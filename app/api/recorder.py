@@ -29,6 +29,8 @@ _REFUSED: Final = frozenset({
     HTTPStatus.TOO_MANY_REQUESTS,
 })
 _MAX_TARGET: Final = 500
+# What is stopped is confirmed, also on a full disk: nobody must have to kill the service for it.
+_ALWAYS_POSSIBLE: Final = frozenset({"cancel_run"})
 
 
 class _UnrecordedError(Exception):
@@ -101,7 +103,10 @@ class Recorder:
         try:
             await self._audit().record(event)
         except AppError as exc:
-            raise _UnrecordedError(exc) from exc
+            if event.action not in _ALWAYS_POSSIBLE:
+                raise _UnrecordedError(exc) from exc
+            facts = {"actor": event.actor, "target": event.target, "error": str(exc)}
+            _log.warning("Not in the audit: a run was cancelled", extra={"facts": facts})
 
 
 def _short(text: str) -> str:

@@ -32,6 +32,7 @@ from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.status import StatusService
 from app.services.reconcile import Reconciler
+from app.storage.local import LocalDirectory
 
 
 _log: Final = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ async def open_service(
             program=program,
             access=access,
             sign_ins=sign_ins,
-            status=StatusService(server, program.health, program.runs, program.schedules, clock),
+            status=_build_status(program),
             reconciler=Reconciler(
                 program.runs, program.recoveries, program.catalogue, sign_ins, program.settlement
             ),
@@ -100,6 +101,17 @@ async def open_service(
     finally:
         await server.close()
         await control.close()
+
+
+def _build_status(program: Program) -> StatusService:
+    return StatusService(
+        program.server,
+        program.health,
+        program.runs,
+        program.schedules,
+        SystemClock(),
+        LocalDirectory(program.settings.state_dir / "runs"),
+    )
 
 
 async def _ensure_admin(settings: Settings, users: UserService) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from app.errors import StorageDeniedError, StorageError, StorageFullError, StorageUnavailableError
 
 
-_FULL = {
+FULL = {
     errno.ENOSPC: "Free some space, or lower the number of backups that are kept.",
     errno.EDQUOT: "Raise the quota of this user, or lower the number of backups that are kept.",
     errno.EFBIG: "Raise the file size limit of this process or file system.",
@@ -43,8 +43,8 @@ def translated(name: str) -> Iterator[None]:
 
 def _translation(name: str, exc: OSError) -> StorageError:
     message = f"{name}: {(exc.strerror or type(exc).__name__).lower()}"
-    if exc.errno in _FULL:
-        return StorageFullError(message, hint=_FULL[exc.errno])
+    if exc.errno in FULL:
+        return StorageFullError(message, hint=FULL[exc.errno])
     if exc.errno in _DENIED:
         return StorageDeniedError(message, hint=_DENIED[exc.errno])
     if exc.errno == errno.EEXIST:

@@ -6,6 +6,7 @@ All calls block; async callers use threads.
 
 import re
 import secrets
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,9 +18,10 @@ from app.domain.restores.journal import (
     decode_journal,
     encode_journal,
 )
-from app.errors import JournalDamagedError, StorageError
+from app.errors import JournalDamagedError, StorageError, StorageFullError
 from app.storage.kernel import KERNEL, Kernel
 from app.storage.local import LocalDirectory
+from app.storage.spares import Spares
 
 
 _SUFFIX: Final = ".json"
@@ -64,6 +66,7 @@ class Journals:
 
     def __init__(self, state_directory: Path, kernel: Kernel = KERNEL) -> None:
         self._directory = LocalDirectory(state_directory / "recoveries", kernel)
+        self._spares = Spares(self._directory)
 
     def save(self, journal: Journal) -> None:
         """
@@ -72,9 +75,19 @@ class Journals:
         Raises:
             StorageError: The medium refused; the state before is still there.
         """
+        name, data = journal.restore_id + _SUFFIX, encode_journal(journal)
         self._directory.prepare()
         with self._directory.locked():
-            self._directory.replace(journal.restore_id + _SUFFIX, encode_journal(journal))
+            try:
+                self._directory.replace(name, data)
+            except StorageFullError:
+                self._spares.replace(name, data)
+
+    def reserve(self) -> None:
+        """Take room for journals while there is some: a restore must work when the disk is full."""
+        with suppress(StorageError):
+            self._directory.prepare()
+        self._spares.make()
 
     def remove(self, restore_id: RestoreId) -> None:
         """Remove a journal; one that is not there is fine."""

@@ -32,7 +32,7 @@ class Kernel:
         os.close(fd)
 
     def write(self, fd: int, data: memoryview) -> int:
-        """Write some bytes at the end; may be fewer than given."""
+        """Write some bytes at the end, or where the descriptor stands; may be fewer than given."""
         return os.write(fd, data)
 
     def truncate(self, fd: int) -> None:
@@ -62,6 +62,10 @@ class Kernel:
     def rename(self, source: str, target: str) -> None:
         """Give a file another name."""
         os.rename(source, target)  # noqa: PTH104 - one function, one system call
+
+    def link(self, source: str, target: str) -> None:
+        """Give a file a second name."""
+        os.link(source, target, follow_symlinks=False)
 
     def unlink(self, path: str) -> None:
         """Remove a name."""

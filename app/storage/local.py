@@ -10,6 +10,7 @@ Not guaranteed: anything on file systems without working `flock` (some network m
 
 import fcntl
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final, Protocol
 
-from app.errors import BackupInUseError, StorageUnavailableError
+from app.errors import BackupInUseError, StorageFullError, StorageUnavailableError
 from app.storage import layout
 from app.storage.failures import translated
 from app.storage.files import ReadFile, WriteFile
@@ -29,6 +30,9 @@ LOCK_SECONDS: Final = 30.0
 # A writer lets go of a published file, and a deletion is over, within moments.
 READER_SECONDS: Final = 2.0
 _LOCK_POLL_SECONDS: Final = 0.02
+# A manifest, a journal and the lines of the history of one run.
+_LEAST_FREE_BYTES: Final = 1 << 20
+_PROBE_BYTES: Final = 4096
 
 _DENY_ALL = b"""\
 # Backups must never be served by a web server.
@@ -177,6 +181,21 @@ class LocalDirectory:
         with translated(self.path.name):
             facts = uninterrupted(self.kernel.statvfs, str(self.path))
         return facts.f_bavail * facts.f_frsize
+
+    def probe(self) -> None:
+        """
+        Prove that something can be written, as much as a small file takes.
+
+        Raises:
+            StorageFullError: There is next to no room.
+            StorageError: The medium refused.
+        """
+        if self.free_bytes() < _LEAST_FREE_BYTES:
+            raise StorageFullError(
+                f"{self.path.name}: less than {_LEAST_FREE_BYTES} bytes are free"
+            )
+        with self.create(f".probe-{secrets.token_hex(8)}") as file:
+            file.write(bytes(_PROBE_BYTES))
 
     def create(self, name: str) -> WriteFile:
         """

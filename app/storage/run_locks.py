@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from app.errors import AlreadyRunningError, StorageError, TooManyRunsError
-from app.storage.failures import translated
+from app.storage.failures import FULL, translated
 from app.storage.kernel import KERNEL, Kernel, close, uninterrupted
 from app.storage.local import LocalDirectory
 
@@ -173,11 +173,19 @@ class RunLocks:
             self._require_lock(fd, name, label)
             with translated(name):
                 uninterrupted(self._kernel.truncate, fd)
-                uninterrupted(self._kernel.write, fd, memoryview(run_id.encode()))
+                self._sign(fd, run_id)
         except BaseException:
             close(self._kernel, fd)
             raise
         held.add(fd)
+
+    def _sign(self, fd: int, run_id: str) -> None:
+        """Say who holds a lock; on a full disk it is held without that."""
+        try:
+            uninterrupted(self._kernel.write, fd, memoryview(run_id.encode()))
+        except OSError as exc:
+            if exc.errno not in FULL:
+                raise
 
     def _require_lock(self, fd: int, name: str, label: str) -> None:
         if self._lock(fd, name, fcntl.LOCK_EX):

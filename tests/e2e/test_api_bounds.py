@@ -144,15 +144,21 @@ def test_what_nobody_reads_is_ended_and_lets_the_backup_go(besieged, sql, databa
 
 @pytest.mark.long
 def test_a_scheduled_backup_runs_while_the_service_is_besieged(own_api, server, sql, database):
-    """Silent connections and unfinished bodies, over and over, more than there may be."""
+    """Unread downloads, drills, silent connections and unfinished bodies, more than there may be."""
     count, settings = series((60, SMALL), (1100, DEFAULTS))
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
     api = own_api(server.url).start(**settings)
     client = api.client()
     token = client.headers["Authorization"]
-    created(client, databases=[database])
+    backup_id = created(client, databases=[database])["backup_id"]
     before = memory(api)
+    drills = [
+        client.post(f"{BACKUP}/test-restore/{backup_id}", json={"drill": True}).status_code
+        for _ in range(4)
+    ]
+    assert set(drills) <= {202, 409}
     besiegers = [Besieger(api.url) for _ in range(2)]
+    besiegers[0].send(head("GET", f"{BACKUP}/download/{backup_id}", token), count=4)
     besiegers[0].send(count=count)
     body = head("POST", f"{BACKUP}/create", token, "Content-Length: 262144") + b" " * 200_000
     for connection in besiegers[1].send(count=count):

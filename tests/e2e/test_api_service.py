@@ -69,7 +69,12 @@ def test_a_service_is_alive_and_ready(shared_api):
     assert ready.status_code == 200
     assert ready.json() == {
         "status": "ready",
-        "checks": {"control database": "ok", "backup directory": "ok", "server": "ok"},
+        "checks": {
+            "control database": "ok",
+            "backup directory": "ok",
+            "state directory": "ok",
+            "server": "ok",
+        },
     }
 
 

@@ -22,7 +22,7 @@ async def is_alive() -> Alive:
     responses={503: {"model": Ready, "description": "Something is missing; its check says what."}},
 )
 async def is_ready(response: Response, service: CurrentService) -> Ready:
-    """Tell whether control database, backup directory and server can be used."""
+    """Tell whether control database, backup directory, state directory and server can be used."""
     readiness = await service.status.ready()
     if not readiness.is_ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE

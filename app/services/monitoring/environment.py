@@ -25,6 +25,7 @@ from app.errors import AppError, ConnectionFailedError, NotFoundError, StorageEr
 from app.security.certificates import expires_at
 from app.services.backups.space import GROWTH
 from app.services.monitoring.backups import BackupMonitor
+from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 
 
@@ -32,7 +33,10 @@ _log: Final = logging.getLogger(__name__)
 # A server that needs longer to say who it is would keep a backup waiting as well.
 _SERVER_SECONDS: Final = 30.0
 _DISK: Final = "backup directory"
+_STATE: Final = "state directory"
 _SERVER: Final = "server"
+# The history of some 10,000 runs.
+_STATE_BYTES: Final = 64 << 20
 _SCHEDULES: Final = "schedule.json"
 
 
@@ -66,6 +70,7 @@ class EnvironmentMonitor:
         """Check everything, once; never raises an error of this program."""
         for check in (
             self._check_disk,
+            self._check_state_disk,
             self._check_schedules,
             self._check_access,
             self._check_certificate,
@@ -102,6 +107,22 @@ class EnvironmentMonitor:
             await self._alarm.raise_alert(Alert(AlertKind.DISK, _DISK, message, hint))
         else:
             await self._alarm.resolve(AlertKind.DISK, _DISK, f"{free} bytes are free")
+
+    async def _check_state_disk(self) -> None:
+        floor = min(self._settings.disk_floor_bytes, _STATE_BYTES)
+        state = LocalDirectory(self._settings.state_dir)
+        if not floor or not await asyncio.to_thread(state.is_there):
+            return
+        free = await asyncio.to_thread(state.free_bytes)
+        if free < floor:
+            message = f"{free} bytes are free where the state is kept; the floor is {floor}"
+            hint = (
+                "Free some space: without it nobody can log in and the history is not written; scheduled"
+                " backups and the command line go on."
+            )
+            await self._alarm.raise_alert(Alert(AlertKind.DISK, _STATE, message, hint))
+        else:
+            await self._alarm.resolve(AlertKind.DISK, _STATE, f"{free} bytes are free")
 
     # -- schedules --------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from app.errors import AppError
 from app.services.monitoring.health import BackupHealth, HealthService
 from app.services.runs.service import RunService
 from app.services.schedules import ScheduleService
+from app.storage.local import LocalDirectory
 
 
 _FAILURES: Final = 5
@@ -33,6 +34,7 @@ class StatusService:
         runs: RunService,
         schedules: ScheduleService,
         clock: Clock,
+        state: LocalDirectory,
     ) -> None:
         self._server = server
         self._health = health
@@ -40,6 +42,7 @@ class StatusService:
         self._runs = runs
         self._schedules = schedules
         self._clock = clock
+        self._state = state
         self._turn = asyncio.Lock()
         self._ready: tuple[float, Readiness] | None = None
 
@@ -78,13 +81,14 @@ class StatusService:
         )
 
     async def ready(self) -> Readiness:
-        """Tell whether control database, backup directory and server can be used; asked rarely."""
+        """Tell whether control database, both directories and the server can be used; asked rarely."""
         async with self._turn:
             now = self._clock.monotonic()
             if self._ready is None or now - self._ready[0] > _READY_SECONDS:
                 checks = {
                     "control database": await self._history(),
-                    "backup directory": await asyncio.to_thread(self._directory),
+                    "backup directory": await asyncio.to_thread(_probe, self._catalogue.directory),
+                    "state directory": await asyncio.to_thread(_probe, self._state),
                     "server": await self._reach(),
                 }
                 self._ready = (now, Readiness(checks))
@@ -108,15 +112,6 @@ class StatusService:
             return exc.code
         return ""
 
-    def _directory(self) -> str:
-        try:
-            directory = self._catalogue.directory
-            directory.prepare()
-            with directory.locked():  # opens a file to write
-                return ""
-        except AppError as exc:
-            return exc.code
-
     async def _reach(self) -> str:
         try:
             async with asyncio.timeout(_REACH_SECONDS):
@@ -126,6 +121,16 @@ class StatusService:
         except TimeoutError:
             return "connection-failed"
         return ""
+
+
+def _probe(directory: LocalDirectory) -> str:
+    """Return why nothing can be written to a directory; empty when something can."""
+    try:
+        directory.prepare()
+        directory.probe()
+    except AppError as exc:
+        return exc.code
+    return ""
 
 
 def _last(survey: Survey) -> CatalogueEntry | None:

@@ -39,6 +39,7 @@ class CrashRecovery:
         Returns:
             What was done, newest first; failures are reported in it, not raised.
         """
+        await asyncio.to_thread(self._journals.reserve)
         done = [
             await self.recover(journal, forward=True)
             for journal in await self._swaps.journals()

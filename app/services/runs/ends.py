@@ -52,11 +52,12 @@ class RunEnds:
         """
         Write down what is kept.
 
+        One that is refused, or whose file cannot be read, is still kept, and holds up no other.
+
         Raises:
             ControlUnavailableError: The history takes nothing yet; all is still kept.
-            AppError: One of them could not be written, or a file not be read; it is still kept.
+            StorageError: The state directory cannot be read.
         """
-        failed: AppError | None = None
         for run_id in sorted(await self.kept()):
             try:
                 run = self._unwritten.get(run_id) or await self._read(run_id)
@@ -66,13 +67,12 @@ class RunEnds:
             except ControlUnavailableError:
                 raise
             except AppError as exc:
-                failed = exc
+                facts = {"run": run_id, "error": str(exc)}
+                _log.warning("The end of a run could not be written down", extra={"facts": facts})
             else:
                 _log.info(
                     "The end of a run was written down late", extra={"facts": {"run": run_id}}
                 )
-        if failed is not None:
-            raise failed
 
     async def _read(self, run_id: str) -> Run | None:
         """Read what a process has left; None for what cannot be understood, which is told."""

@@ -247,7 +247,7 @@ def test_a_file_in_the_place_of_the_state_directory_is_a_storage_error(tmp_path)
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.ENOLCK])
 def test_whichever_call_fails_nothing_is_held(tmp_path, error):
-    """An error is one of storage, and the next run gets everything."""
+    """An error is one of storage, and the next run gets everything; a full disk only costs the name."""
     RunLocks(tmp_path).acquire(ONE, [SHOP, BLOG]).release()
     kernel = CountingKernel()
     RunLocks(tmp_path, kernel).acquire(TWO, [SHOP, BLOG]).release()
@@ -259,7 +259,8 @@ def test_whichever_call_fails_nothing_is_held(tmp_path, error):
         except StorageError:
             told += 1
         else:
-            assert failing.failed == "close"
+            unnamed = error == errno.ENOSPC and failing.failed == "write"
+            assert unnamed or failing.failed == "close"
         RunLocks(tmp_path).acquire(THREE, [SHOP, BLOG]).release()
     assert told > kernel.count // 2
 

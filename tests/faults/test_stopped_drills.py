@@ -1,0 +1,47 @@
+"""A service that is stopped while it drills leaves no schema behind, now or after its next start."""
+
+import pytest
+
+from tests.fixtures.accounts import databases
+from tests.fixtures.api_requests import BACKUP, created
+from tests.fixtures.cli import wait_until
+from tests.fixtures.series import series
+
+
+@pytest.fixture
+def filled(sql, database):
+    """A database that takes a moment to load."""
+    sql.script([
+        "CREATE TABLE t (id INT PRIMARY KEY, s VARCHAR(250), KEY (s))",
+        "INSERT INTO t SELECT seq, CONCAT(SHA2(seq, 512), MD5(seq)) FROM seq_1_to_20000",
+        "CREATE TABLE u SELECT * FROM t",
+    ])
+    return database
+
+
+def scratch(sql):
+    """Schemas that restores made for themselves."""
+    return [name for name in databases(sql) if "__bk_new_" in name]
+
+
+@pytest.mark.long
+def test_drills_that_are_stopped_leave_nothing(own_api, server, sql, filled):
+    """Each cleans up before the process ends; what it could not, the next start drops and says so."""
+    count = series(4, 12)
+    api = own_api(server.url).start(MAX_DRILLS=str(count), MAX_SERVER_CONNECTIONS="200")
+    client = api.client()
+    backup_id = created(client, databases=[filled])["backup_id"]
+    for _ in range(count):
+        answer = client.post(f"{BACKUP}/test-restore/{backup_id}", json={"drill": True})
+        assert answer.status_code == 202, answer.text
+    wait_until(lambda: len(scratch(sql)) >= count // 2, "they are at work")
+
+    assert api.stop() == 0
+    left = scratch(sql)
+    if left:
+        client = api.start().client()
+        wait_until(lambda: not scratch(sql), "the next start drops them")
+        assert api.log.count("Interrupted restore was repaired") >= len(left)
+    runs = api.start().client().get("/api/admin/runs", params={"kind": "drill"}).json()["runs"]
+    assert {run["state"] for run in runs} <= {"cancelled", "succeeded"}
+    assert not list((api.state / "recoveries").glob("restore_*.json"))
