@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 
 from app.api import openapi, problems
 from app.api.access import guard
-from app.api.middleware import BodyLimit, ClientLimit, SecurityHeaders
+from app.api.middleware import BodyLimit, ClientLimit, HeadAsGet, SecurityHeaders
 from app.api.recorder import Recorder
 from app.api.request_id import RequestNames
 from app.api.routers import (
@@ -100,6 +100,7 @@ def create_app(
 
 def _install_middleware(app: FastAPI, per_client: Bound) -> None:
     # The last one added is the first that a request passes.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(
         Recorder, audit=lambda: app.state.service.access.audit, now=SystemClock().now

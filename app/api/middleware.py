@@ -1,5 +1,6 @@
 """What every request passes: limits on its body and of its client, and headers of its answer."""
 
+import asyncio
 from collections import Counter
 from http import HTTPStatus
 from typing import Final
@@ -51,6 +52,46 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_more if scope["type"] == "http" else send)
+
+
+class HeadAsGet:
+    """
+    Answers HEAD wherever there is a GET, by its status and headers.
+
+    The server below keeps the body back. An answer that goes on, such as events, ends with its first
+    piece: nobody reads it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, as GET when it is HEAD."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        ended = asyncio.Event()
+        asked = {**scope, "method": "GET"}
+
+        async def send_beginning(message: Message) -> None:
+            if message["type"] != "http.response.body":
+                scope.update({**asked, "method": "HEAD"})  # such as the route, for the audit
+                await send(message)
+            elif not ended.is_set():
+                ended.set()
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        answer = asyncio.ensure_future(self._app(asked, receive, send_beginning))
+        waiting = asyncio.create_task(ended.wait())
+        try:
+            await asyncio.wait((answer, waiting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            if ended.is_set() or not answer.done():
+                answer.cancel()
+            await asyncio.wait((answer, waiting))
+        if not answer.cancelled():
+            answer.result()
 
 
 class BodyLimit:

@@ -164,8 +164,9 @@ async def _render_http(request: Request, exc: Exception) -> JSONResponse:
 def _methods(request: Request) -> str:
     """Name all methods of a path; the framework names those of one route."""
     paths = request.app.openapi()["paths"]
-    found = (paths[path] for path in paths if compile_path(path)[0].match(request.scope["path"]))
-    return ", ".join(sorted({method.upper() for methods in found for method in methods}))
+    found = [paths[path] for path in paths if compile_path(path)[0].match(request.scope["path"])]
+    methods = {method.upper() for operations in found for method in operations}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 async def _render_invalid(request: Request, exc: Exception) -> JSONResponse:

@@ -15,6 +15,7 @@ from app.api.run_responses import MOST_SECONDS
 from app.config import Settings
 from app.documents.runs import ProgressFacts, RunFacts
 from app.domain.rights import OPERATIONS, RIGHTS
+from app.domain.runs.run import RunKind, RunState
 from app.main import create_app
 from app.security.keys import kid_of
 from tests.fixtures.pages import DOCS, ROOT, rows, section
@@ -162,6 +163,26 @@ def test_paths_in_texts_and_examples_lead_to_routes(page):
 
     assert len(used) > 3
     assert [path for path in used if not any(re.fullmatch(known, path) for known in patterns)] == []
+
+
+def test_every_value_of_an_answer_that_is_one_of_a_few_is_named():
+    """Kinds and states of runs, levels of checks, roles, and whatever else is an enumeration."""
+    schemas = DOCUMENT["components"]["schemas"]
+    values = {name: schema["enum"] for name, schema in schemas.items() if "enum" in schema}
+
+    assert {"RunKind", "RunState", "Role", "VerifyLevel"} <= set(values)
+    for name, found in values.items():
+        assert [value for value in found if f"`{value}`" not in TEXT] == [], name
+
+
+def test_kinds_and_states_of_runs_are_listed_as_they_are():
+    """In the table of a run, none left out and no other."""
+    table = {row[0]: row[1] for row in rows(section(TEXT, "Runs"))}
+
+    assert table["kind"].split(", ") == [kind.value for kind in RunKind]
+    assert set(re.findall(r"\w+", table["state"])) - {"then", "or"} == {
+        state.value for state in RunState
+    }
 
 
 def test_limits_are_told_as_they_are():

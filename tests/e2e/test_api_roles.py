@@ -50,9 +50,7 @@ def ask(client, name, **headers):
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE")
 PATHS = list(DOCUMENT["paths"])
-# For balancers, beside GET.
-HEADS = {"/healthz", "/readyz"}
-PAGES = {"/openapi.json", "/docs", "/docs/{name}"}
+PAGES = {"/", "/openapi.json", "/docs", "/docs/{name}"}
 
 
 def test_every_route_has_a_row_in_the_table_of_rights():
@@ -70,7 +68,7 @@ def test_every_route_has_a_row_in_the_table_of_rights():
 def test_a_path_has_no_method_but_those_of_the_table(shared_api, path):
     """Every role, and nobody, gets 405 for all others; what is there is tried below."""
     there = {method.upper() for method in DOCUMENT["paths"][path]}
-    there |= {"HEAD"} if path in HEADS else set()
+    there |= {"HEAD"} if "GET" in there else set()
     for role in (None, *ROLES):
         client = shared_api.client(role)
         found = {method: client.request(method, path).status_code for method in METHODS
@@ -111,6 +109,18 @@ def test_a_role_opens_its_routes_and_no_other(shared_api, name):
     for answer in found[least:]:
         assert answer.status_code < 500
         assert answer.status_code not in {401, 403, 405}
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if OPERATIONS[name].method == "GET"])
+def test_head_asks_for_the_same_role_and_answers_the_same(shared_api, name):
+    """Status, type and length are those of GET, and there is no body."""
+    for role in (None, *ROLES):
+        operation, client = OPERATIONS[name], shared_api.client(role)
+        path = operation.at("nothing")
+        got, head = client.get(path), client.head(path)
+
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers.get("Content-Type") == got.headers.get("Content-Type")
 
 
 @pytest.mark.parametrize("name", [name for name, role in LEAST.items() if role == "public"])

@@ -1,5 +1,6 @@
 """The service itself: health, headers, TLS, its end, and what it never tells."""
 
+import asyncio
 import json
 import re
 import signal
@@ -12,6 +13,7 @@ import time
 import httpx
 import pytest
 
+from app.api.middleware import HeadAsGet
 from tests.fixtures.api import SECRET, Api, finished
 from tests.fixtures.api_requests import (
     BACKUP,
@@ -394,3 +396,46 @@ def _damage(api: Api, client: httpx.Client, run: dict[str, dict[str, str]]) -> N
     file.unlink()
     client.get(f"{BACKUP}/list")
     client.delete(f"{BACKUP}/delete/{run['backup_id']}")
+
+
+# -- who looks around ------------------------------------------------------------------------------
+
+
+def test_the_address_alone_leads_to_the_documentation(shared_api):
+    """A browser is sent there, to no host and below any prefix."""
+    client = shared_api.client(None)
+    home = client.get("/")
+    page = client.get("/", follow_redirects=True)
+
+    assert (home.status_code, home.headers["Location"]) == (307, "docs")
+    assert (page.status_code, page.url.path) == (200, "/docs")
+    assert client.head("/docs").headers["Content-Length"] == str(len(page.content))
+
+
+async def test_an_answer_without_an_end_ends_for_who_asks_for_its_head():
+    """Its first piece is the last: nobody waits for it, and what makes it is told to stop."""
+    sent, stopped = [], []
+
+    async def endless(scope, receive, send):
+        assert scope["method"] == "GET"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                await asyncio.sleep(0)
+        finally:
+            stopped.append(True)
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "method": "HEAD"}
+    await HeadAsGet(endless)(scope, receive, send)
+
+    assert scope["method"] == "HEAD"
+    assert stopped == [True]
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[1]["body"], sent[1]["more_body"]) == (b"", False)

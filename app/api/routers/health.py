@@ -27,8 +27,3 @@ async def is_ready(response: Response, service: CurrentService) -> Ready:
     if not readiness.is_ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return Ready.of(readiness)
-
-
-# Balancers like to ask without a body.
-for path, answer in (("/healthz", is_alive), ("/readyz", is_ready)):
-    router.head(path, include_in_schema=False)(answer)

@@ -34,12 +34,11 @@ def undo_result(result: RestoreResult) -> CommandResult:
 
 
 def _show_restore(result: RestoreResult) -> None:
-    proof = "every row was read back and is equal" if result.verified else "NOT read back"
+    proof = "every row was read back and is equal" if result.verified else "rows were NOT read back"
     tables = plural(len(result.restored_tables), "table")
-    print_line(
-        f"Backup {result.backup_id} restored into {', '.join(result.databases)}: {tables},"
-        f" {plural(result.rows_count, 'row')} in {duration(result.duration)}; {proof}."
-    )
+    print_line(f"Backup {result.backup_id} restored into {', '.join(result.databases)}.")
+    rows = plural(result.rows_count, "row")
+    print_line(f"{tables}, {rows} in {duration(result.duration)}; {proof}.")
     if result.dropped_tables:
         print_line(f"Dropped, not in the backup: {', '.join(result.dropped_tables)}.")
     if result.recovery_point:

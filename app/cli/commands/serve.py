@@ -90,7 +90,7 @@ async def _serve(service: Service, config: Config, listening: socket.socket) -> 
         ) from exc
     host, port = listening.getsockname()[:2]
     url = f"{'https' if config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-    print_status(f"Backstay listens on {url}; its documentation is {url}/docs")
+    print_status(f"Backstay listens on {url}; see {url}/docs")
     await server.serve(sockets=[listening])
     return url
 

@@ -1,0 +1,125 @@
+"""What the README shows is what the program prints: its samples, made again."""
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+
+import pytest
+
+from app.sandbox import shop
+from tests.fixtures.cli import PROGRAM
+from tests.fixtures.pages import ROOT
+
+
+README = (ROOT / "README.md").read_text()
+SAMPLES = [
+    (command, output)
+    for block in re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for command, output in re.findall(
+        r"^\$ (.*(?:\n    .*)*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE
+    )
+]
+# What is another one each time, in the order in which it is looked for.
+OTHERS = (
+    (r"backup_[0-9a-f]{13}", "BACKUP"),
+    (r"(restore|run)_[0-9a-f]{12,16}", "ID"),
+    (r"\b[0-9a-f]{64}\b", "DIGEST"),
+    (r"\d{4}-\d\d-\d\d[ _T]\d\d[:-]\d\d([:-]\d\d)?", "TIME"),
+    (r"\S*/backups/", "DIRECTORY/"),
+    (r"\d[\d.,]* [kMGT]?B\b", "SIZE"),
+    (r"\d[\d.,]* s\b|\d+:\d\d\b", "SECONDS"),
+    (r"\((at a typical rate|as the last \w+ took)\)", "(BY)"),
+    (r"127\.0\.0\.1:\d+", "ADDRESS"),
+    (r"\d+ of \d+\b", "SOME"),  # by the server's estimates
+    (r"[ \t]+|─+", " "),
+)
+
+
+def _shape(text: str) -> list[str]:
+    """Reduce an output to what is the same each time, line by line."""
+    for pattern, name in OTHERS:
+        text = re.sub(pattern, name, text)
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _sample(beginning: str) -> tuple[str, str]:
+    """Return the only command of the README that begins so, and what it is said to print."""
+    (found,) = (sample for sample in SAMPLES if sample[0].startswith(beginning))
+    return found
+
+
+def _arguments(command: str, **names: str) -> Sequence[str]:
+    """Take a command apart as a shell does; the program itself and the comment are left out."""
+    command = command.partition("  #")[0]
+    for name, value in names.items():
+        command = re.sub(name, value, command)
+    return [part.strip("\"'") for part in re.findall(r"'[^']*'|\"[^\"]*\"|\S+", command)][1:]
+
+
+@pytest.fixture
+def shop_name(sql, database):
+    """The shop of the demo, under a name of this test."""
+    name = f"{database}_shop"
+    sql.script(["SET SESSION sql_mode = ''", *shop.statements(name)])
+    return name
+
+
+def test_samples_of_commands_are_what_is_printed(cli, sql, shop_name):
+    """A backup, a dry run and a restore: line by line, but for ids, times and sizes."""
+    command, shown = _sample("backstay backup create")
+    made = cli(*_arguments(command, shop=shop_name))
+    backup_id = made.out.split()[1]
+    sql.script(shop.damage())
+
+    assert _shape(made.out.replace(shop_name, "shop")) == _shape(shown)
+    for command, shown in SAMPLES:
+        if command.startswith("backstay restore run"):
+            named = re.sub(r"backup_[0-9a-f]{13}", backup_id, command)
+            printed = cli(*_arguments(named))
+            assert _shape(printed.out.replace(shop_name, "shop")) == _shape(shown), printed
+
+
+def test_samples_of_the_service_are_what_is_answered(cli, own_api, server):
+    """The first user is an admin; the service says where it listens, and answers as it is shown."""
+    command, shown = _sample("backstay user create")
+    api = own_api(server.url)
+    made = subprocess.run(
+        [PROGRAM, *_arguments(command), "--password-stdin"],
+        input="correct horse battery\n",
+        env=api.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout == shown
+
+    api.start()
+    _, listens = _sample("backstay serve")
+    assert _shape(listens)[0] in _shape(api.log)
+    script, made_id = f"API={api.url}/api\n", ""
+    for command, shown in SAMPLES:
+        if command.startswith(("TOKEN=", "AUTH=", "curl ")):
+            named = re.sub(r"backup_[0-9a-f]{13}", made_id, command)
+            answer = _run_by_shell(script + named)
+            for line in shown.splitlines():
+                wanted = "".join(_shape(line.removesuffix("...")))
+                assert any(told.startswith(wanted) for told in _shape(answer)), (named, answer)
+            made_id = answer.strip()
+            script += f"{command}\n" if "=" in command.split()[0] else ""
+
+
+def _run_by_shell(script: str) -> str:
+    command = ["bash", "-ec", script]
+    done = subprocess.run(
+        command, env={"PATH": os.defpath}, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_samples_fit_a_terminal():
+    """80 columns, as wide as a terminal opens."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+    assert len(blocks) > 10
+    assert [line for block in blocks for line in block.splitlines() if len(line) > 80] == []
