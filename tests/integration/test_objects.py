@@ -7,8 +7,13 @@ import pytest
 
 from app.errors import IncompatibleServerError
 from tests.corpora import objects
+from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
+
+
+# MySQL's client brings the texts of another character set as utf8mb4: test_objects_typed_elsewhere.
+TYPED_ELSEWHERE = (objects.triggers, objects.routines)
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ async def test_objects_come_back_as_they_were_defined(definitions, backstay, sql
     """Whatever the corpus makes, with the rows that it holds."""
     sql.script(definitions())
 
-    await backstay.round_trip(database)
+    await backstay.round_trip(database, plain=not (IS_MYSQL and definitions in TYPED_ELSEWHERE))
 
 
 async def test_views_that_need_each_other_come_back(backstay, sql, database, other):

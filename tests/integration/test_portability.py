@@ -8,13 +8,17 @@ import pytest
 
 from app.domain.backups.manifest import Codec
 from tests.corpora import objects, types
-from tests.fixtures.chosen_server import CLIENT
+from tests.fixtures.chosen_server import CLIENT, IS_MYSQL
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
 
 READERS = {Codec.GZIP: ["zcat"], Codec.ZSTD: ["zstd", "-dc"], Codec.NONE: ["cat"]}
 CHECKS = {Codec.GZIP: ["gzip", "-t"], Codec.ZSTD: ["zstd", "-tq"], Codec.NONE: ["test", "-s"]}
+
+
+# MySQL's client brings the texts of another character set as utf8mb4: test_objects_typed_elsewhere.
+TYPED = () if IS_MYSQL else (objects.triggers, objects.routines)
 
 
 def shell_load(backstay, file: Path, reader: list[str], database: str = "") -> None:
@@ -40,7 +44,7 @@ def check(file: Path, codec: Codec) -> None:
 @pytest.mark.parametrize("codec", Codec)
 async def test_one_database_loads_by_hand(codec, backstay, sql, database):
     """One database loads into a database of any name, with values and objects as they were."""
-    for corpus in (types.extreme_values, types.binary_values, objects.triggers, objects.routines):
+    for corpus in (types.extreme_values, types.binary_values, *TYPED):
         sql.script(corpus())
     manifest = await backstay.backup(database, codec=codec)
     by_hand = backstay.new_name()

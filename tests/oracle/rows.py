@@ -21,7 +21,9 @@ HEX_BYTES = 1 << 20
 LOST = "!lost"
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
-_PRINTED = frozenset({"decimal", "date", "datetime", "timestamp", "time", "uuid", "inet4", "inet6"})
+_PRINTED = frozenset({
+    *("decimal", "date", "datetime", "timestamp", "time", "uuid", "inet4", "inet6", "json"),
+})
 _STRINGS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 _SHAPES = frozenset([

@@ -26,6 +26,8 @@ from app.errors import PermissionDeniedError, StatementError
 
 
 _NOT_PARSED: Final = 1064
+# A view of rows as documents (JSON duality) and an ordinary one do not replace each other.
+_OTHER_VIEW: Final = 6483
 # Settings of a session that go without saying, where the server does not let us change them.
 _REFUSALS: Final = {LONG_AGO: (StatementError, PermissionDeniedError)}
 
@@ -301,7 +303,7 @@ class _ObjectChange:
             return [f"event {label} was made, and not enabled: its last time has passed"]
         with about(f"{statement.kind} {label}"):
             try:
-                await self._run(statement.sql)
+                await self._make(statement)
             except StatementError as exc:
                 if statement.kind is StatementKind.INVALID_VIEW:
                     problem = f"view {label} could not be created"
@@ -317,6 +319,15 @@ class _ObjectChange:
                     f"{statement.kind} {label} could not be created: no server of this version can"
                 ]
         return []
+
+    async def _make(self, statement: SavedStatement) -> None:
+        try:
+            await self._run(statement.sql)
+        except StatementError as exc:
+            if exc.errno != _OTHER_VIEW:
+                raise
+            await self._session.query(f"DROP VIEW {qualified(self._database, statement.name)}")
+            await self._run(statement.sql)
 
     async def _is_over(self, event: str) -> bool:
         """Tell whether an event's last time has passed; the session is in its time zone."""

@@ -7,13 +7,25 @@ the text itself: what the column makes of the number of each member, DEFAULT(col
 """
 
 import hashlib
+import itertools
+import re
 from collections.abc import Sequence
+from typing import Final
 
-from app.domain.backups.manifest import ColumnEntry
+from app.domain.backups.manifest import ColumnEntry, ObjectKind
 from app.engine.schema.tables import Table, show_create
 from app.engine.server.connection import Session
 from app.engine.sql import columns, ddl
-from app.engine.sql.quoting import quote
+from app.engine.sql.headers import split_head
+from app.engine.sql.quoting import quote, same_name
+
+
+_PRINTED_TWICE: Final = 2
+# Character sets of clients in which a backslash may be the second byte of a letter.
+_BACKSLASHES: Final = {
+    "sjis": "shift_jis", "cp932": "cp932", "gbk": "gbk", "big5": "big5", "gb18030": "gb18030",
+}  # fmt: skip
+_BEFORE_BACKSLASH: Final = re.compile(r"([^\x00-\x7f])\\")
 
 
 async def exact_definition(session: Session, table: Table) -> tuple[str, str]:
@@ -93,3 +105,74 @@ async def _default(session: Session, table: Table, column: ColumnEntry) -> str:
         f" FROM (SELECT 1) AS one LEFT JOIN {table.sql} AS t ON FALSE"
     )
     return bytes.fromhex(reply[0][0]).decode()
+
+
+async def as_typed(session: Session, kind: ObjectKind, row: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    Put the head of a CREATE right.
+
+    Names, comments and types are UTF-8 inside of both vendors, and are printed as if they were of the
+    character set that the object was made in; some are, so each is looked at by itself.
+
+    Returns:
+        What SHOW CREATE returned, with the head as it was typed.
+    """
+    place = 3 if kind is ObjectKind.EVENT else 2  # its time zone stands before
+    charset = row[place + 1]
+    head, body = split_head(kind, row[place])
+    if charset.startswith("utf8") or all(part.isascii() for part in head):
+        return row
+    for number, part in enumerate(head):
+        if ddl.is_quoted(part) and not part.isascii() and ddl.is_text(part):
+            head[number] = await _reread(session, part, charset)
+    return (*row[:place], f"{''.join(head)}{body}", *row[place + 1 :])
+
+
+async def with_named_calls(session: Session, sql: str, charset: str) -> str:
+    """
+    Put right the names of functions that a view calls.
+
+    MySQL prints them like the heads of routines, twice over; they are right where there is such a function.
+
+    Args:
+        session: Any.
+        sql: From SHOW CREATE VIEW.
+        charset: That the view was made in.
+
+    Returns:
+        The same view, calling what it calls.
+    """
+    if charset.startswith("utf8") or sql.isascii():
+        return sql
+    parts = ddl.tokens(sql)
+    for index, (part, after) in enumerate(itertools.pairwise(parts)):
+        if after != "(" or part[0] != "`" or part.isascii():
+            continue
+        name = part
+        for _ in range(_PRINTED_TWICE + 1):
+            if await session.texts(
+                "SELECT 1 FROM information_schema.ROUTINES"
+                f" WHERE {same_name('ROUTINE_NAME', ddl.unquoted_name(name))} LIMIT 1"
+            ):
+                parts[index] = name
+                break
+            name = await _reread(session, name, charset)
+    return "".join(parts)
+
+
+def is_doubled(sql: str, charset: str) -> bool:
+    """Tell whether a backslash stands behind a letter that ends in one in its own character set."""
+    codec = _BACKSLASHES.get(charset, "")
+    return bool(codec) and any(
+        letter.encode(codec, "ignore").endswith(b"\\") for letter in _BEFORE_BACKSLASH.findall(sql)
+    )
+
+
+async def _reread(session: Session, part: str, charset: str) -> str:
+    """Read a quoted part as the UTF-8 that was taken for a character set; return it where it is none."""
+    read = f"CONVERT(X'{part.encode().hex()}' USING utf8mb4)"
+    stored = await session.scalar(f"SELECT HEX(CONVERT({read} USING {charset}))")
+    try:
+        return bytes.fromhex(stored).decode()
+    except UnicodeDecodeError:
+        return part

@@ -11,10 +11,11 @@ from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
+from app.engine.schema.definitions import as_typed, is_doubled, with_named_calls
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import fingerprint, is_quoted, is_text, printed, unqualify, utf8_only
+from app.engine.sql.ddl import fingerprint, printed, unqualify, utf8_only
 from app.engine.sql.events import enabled_event, last_time
-from app.engine.sql.headers import read_header, split_head
+from app.engine.sql.headers import read_header
 from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
@@ -23,6 +24,8 @@ from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectE
 _PASSING: Final = frozenset({1040, 1041, 1203, 1205, 1213, 1226, 1317, 1969, 3024})
 # It was dropped meanwhile: a view, routine, trigger or event.
 _GONE: Final = frozenset({1146, 1305, 1360, 1539})
+
+_STORED: Final = "stored"  # in the place of a name: of a view that is not even shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,8 @@ class _Reader:
         for name in await list_views(self._session, self._database):
             columns = await self._view_columns(name)
             if row := await self._show_view(name, valid=columns is not None):
-                made = _definition(ObjectKind.VIEW, name, row, valid=columns is not None)
+                valid = columns is not None and row[0] != _STORED
+                made = _definition(ObjectKind.VIEW, name, row, valid=valid)
                 found.append(replace(made, columns=tuple(columns or ())))
         return found
 
@@ -192,10 +196,18 @@ class _Reader:
         try:
             ((_, sql, *session),) = await self._session.texts(f"SHOW CREATE VIEW {quote(name)}")
         except StatementError as exc:
-            if valid or exc.errno in _PASSING:
+            # MySQL describes views that it cannot read, such as of sjis with a backslash in a letter.
+            if exc.errno in _PASSING or (valid and exc.errno in _GONE):
                 raise
             return await self._stored_view(name)
-        return ("", "", utf8_only(sql), *session, "")
+        if self._session.flavor.spoils_expressions and is_doubled(sql, session[0]):
+            self.unreadable.append(
+                f"view {self._database}.{name} holds letters of {session[0]} that the server prints otherwise"
+                " than it reads them"
+            )
+            return ()
+        sql = await with_named_calls(self._session, utf8_only(sql), session[0])
+        return ("", "", sql, *session, "")
 
     async def _stored_view(self, name: str) -> tuple[str, ...]:
         """Put together what is stored of a view that the server does not even show."""
@@ -213,7 +225,7 @@ class _Reader:
         sql = f"CREATE DEFINER={owner} SQL SECURITY {security} VIEW {quote(name)} AS {select}"
         if check != "NONE":
             sql += f" WITH {check} CHECK OPTION"
-        return ("", "", utf8_only(sql), charset, collation, "")
+        return (_STORED, "", utf8_only(sql), charset, collation, "")
 
     async def routines(self) -> list[Definition]:
         """Read functions, procedures and packages."""
@@ -279,7 +291,19 @@ class _Reader:
                 f"{kind} {self._database}.{name} cannot be opened (error {exc.errno})"
             )
             return ()
-        return await _as_typed(self._session, kind, row)
+        row = await as_typed(self._session, kind, row)
+        place = 3 if kind is ObjectKind.EVENT else 2  # its time zone stands before
+        with suppress(
+            UnsupportedObjectError
+        ):  # whoever makes a definition of it says what is wrong
+            if read_header(row[place], row[1]).name.lower() != name.lower():
+                charset = row[place + 1]
+                self.unreadable.append(
+                    f"{kind} {self._database}.{name}, made under {charset}, is printed in letters that no"
+                    " server reads"
+                )
+                return ()
+        return row
 
     async def _view_columns(self, name: str) -> list[str] | None:
         """Return a view's columns, None when the server itself cannot use it."""
@@ -304,30 +328,6 @@ class _Reader:
             self.unreadable.append(f"events of {self._database}, if there are any, {why}")
         else:
             self.unreadable += [f"event {self._database}.{name} {why}" for (name,) in rows]
-
-
-async def _as_typed(session: Session, kind: ObjectKind, row: tuple[str, ...]) -> tuple[str, ...]:
-    """
-    Put the head of a CREATE right.
-
-    Names, comments and types are UTF-8 inside of both vendors, and are printed as if they were of the
-    character set that the object was made in; some are, so each is looked at by itself.
-
-    Returns:
-        What SHOW CREATE returned, with the head as it was typed.
-    """
-    place = 3 if kind is ObjectKind.EVENT else 2  # its time zone stands before
-    charset = row[place + 1]
-    head, body = split_head(kind, row[place])
-    if charset.startswith("utf8") or all(part.isascii() for part in head):
-        return row
-    for number, part in enumerate(head):
-        if is_quoted(part) and not part.isascii() and is_text(part):
-            read = f"CONVERT(X'{part.encode().hex()}' USING utf8mb4)"
-            stored = await session.scalar(f"SELECT HEX(CONVERT({read} USING {charset}))")
-            with suppress(UnicodeDecodeError):  # it was right
-                head[number] = bytes.fromhex(stored).decode()
-    return (*row[:place], f"{''.join(head)}{body}", *row[place + 1 :])
 
 
 async def read_trigger_tables(session: Session, database: str) -> dict[str, str]:
