@@ -189,7 +189,8 @@ def build_program(
     backup_monitor = _build_backup_monitor(settings, health, alerts)
     retention = _build_retention(settings, catalogue, clock, alerts, audit)
     listeners = (alerts, pings, backup_monitor)
-    runs = _build_runs(settings, _history(control, unwritten), clock, listeners, bounds)
+    history = _history(control, unwritten)
+    runs = _build_runs(settings, history, clock, listeners, bounds)
     jobs = Jobs(settings, catalogue, backups, recoveries, retention)
     known = settings.database_url.get_secret_value()
     return Program(
@@ -206,7 +207,7 @@ def build_program(
         pins=PinService(catalogue, clock),
         alerts=alerts,
         pings=pings,
-        settlement=Settlement(runs, recoveries),
+        settlement=_build_settlement(settings, history, clock, runs, recoveries),
         bounds=bounds,
         health=health,
         backup_monitor=backup_monitor,
@@ -225,6 +226,22 @@ def _build_recoveries(
         journals=Journals(settings.state_dir),
         backups=backups,
         undo_minutes=settings.undo_minutes,
+    )
+
+
+def _build_settlement(
+    settings: Settings,
+    history: RunStore,
+    clock: Clock,
+    runs: RunService,
+    recoveries: RecoveryService,
+) -> Settlement:
+    return Settlement(
+        store=history,
+        locks=RunLocks(settings.state_dir),
+        clock=clock,
+        runs=runs,
+        recoveries=recoveries,
     )
 
 

@@ -211,6 +211,8 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append(runs.c.asked_by == wanted.requested_by)
     if wanted.backup_id:
         conditions.append(runs.c.backup_id == wanted.backup_id)
+    if wanted.restore_id:
+        conditions.append(runs.c.restore_id == wanted.restore_id)
     return conditions
 
 

@@ -1,6 +1,7 @@
 """Runs: one execution each of a backup, a restore or another piece of work, and their history."""
 
 import re
+import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -135,12 +136,14 @@ class RunFilter:
 
     Attributes:
         backup_id: Runs about this backup.
+        restore_id: Runs that made this restore or undo.
     """
 
     kinds: tuple[RunKind, ...] = ()
     states: tuple[RunState, ...] = ()
     requested_by: str = ""
     backup_id: str = ""
+    restore_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,11 @@ class RunTally:
     count: int
     seconds: float
     last_at: datetime | None
+
+
+def new_run_id() -> RunId:
+    """Make an id that nobody has used."""
+    return RunId(f"run_{secrets.token_hex(RUN_DIGITS // 2)}")
 
 
 def parse_run_id(text: str) -> RunId:

@@ -279,6 +279,10 @@ class RecoveryService:
         """Read the journal of a restore or an undo; None when there is none."""
         return await self._swaps.find(restore_id)
 
+    async def finished(self) -> list[Journal]:
+        """Return the journals of restores and undos that are done, newest first."""
+        return [journal for journal in await self._swaps.journals() if journal.phase.is_over]
+
     async def find_result(self, restore_id: str, note: str) -> RestoreResult | None:
         """
         Tell what a restore or an undo did whose own end nobody knows.

@@ -12,7 +12,6 @@ Not guaranteed: a run of a process that was killed looks alive until the next st
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -25,7 +24,6 @@ from app.domain.ports import Clock, RunListener
 from app.domain.runs.failures import failure
 from app.domain.runs.progress import Pace, Progress
 from app.domain.runs.run import (
-    RUN_DIGITS,
     IdempotencyKey,
     Requester,
     Run,
@@ -33,6 +31,7 @@ from app.domain.runs.run import (
     RunId,
     RunKind,
     RunState,
+    new_run_id,
     parse_run_id,
 )
 from app.domain.stores import Page, RunStore
@@ -277,7 +276,7 @@ class RunService:
         if self._closed:
             raise AlreadyRunningError("the service is stopping", hint="Try again when it is back.")
         owner = await asyncio.to_thread(self._locks.owner)
-        run_id = RunId(f"run_{secrets.token_hex(RUN_DIGITS // 2)}")
+        run_id = new_run_id()
         locks = await self._admission.admit(run_id, job)
         run = new_run(run_id, job, requester, owner, self._clock.now())
         return ActiveRun(run, job, locks, progress, Pace(self._clock.monotonic()))

@@ -8,7 +8,11 @@ import pytest
 from app.bootstrap.service import open_service
 from app.domain.restores.journal import RestorePhase
 from app.domain.restores.repair import is_promised, promise
-from app.domain.runs.run import Failure, RunKind, RunState
+from app.domain.runs.run import Failure, Origin, RunFilter, RunKind, RunState
+from app.domain.stores import Page
+from app.services.settlement import Settlement
+from app.storage.run_locks import RunLocks
+from tests.fixtures.clocks import SystemClock
 from tests.fixtures.killed_installation import KilledInstallation, settings_of
 
 
@@ -88,3 +92,35 @@ async def test_restores_of_another_installation_are_left_alone(installation):
     run = await installation.judged(RunKind.RESTORE, owner="0" * 16, **over(LOST))
 
     assert run.error == failed()
+
+
+async def test_a_restore_that_only_its_journal_knows_is_told_once(installation):
+    """A command made it while neither the history nor the disk took anything."""
+    lost = installation.journal(RestorePhase.DONE, 1, minutes=60)
+    known = installation.journal(RestorePhase.DONE, 2, minutes=60)
+    run_id = await installation.orphan(
+        RunKind.RESTORE, restore_id=known.restore_id, state=RunState.SUCCEEDED
+    )
+    installation.journal(RestorePhase.DONE, 3)  # whoever made it may be about to write it down
+    installation.journal(RestorePhase.FINISHING, 4, minutes=60)
+
+    for _ in range(2):
+        await installation.service.reconciler.reconcile()
+    again = Settlement(
+        store=installation.store,
+        locks=RunLocks(installation.home / "state"),
+        clock=SystemClock(),
+        runs=installation.service.program.runs,
+        recoveries=installation.service.program.recoveries,
+    )
+    await again.settle()
+
+    runs, total = await installation.store.list(RunFilter(), Page())
+    assert total == 2
+    (found,) = (run for run in runs if run.run_id != run_id)
+    assert (found.kind, found.state) == (RunKind.RESTORE, RunState.SUCCEEDED)
+    assert (found.restore_id, found.backup_id) == (lost.restore_id, lost.backup_id)
+    assert (found.requested_by, found.origin) == ("unknown", Origin.CLI)
+    assert found.created_at == lost.began_at
+    assert found.result is not None
+    assert "its journal says" in str(found.result["warnings"])
