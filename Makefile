@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long test-pythons test-servers check format serve bench recording docs clean
+.PHONY: help setup demo test test-long test-pythons test-servers check audit format serve bench recording docs clean
 
 STAMP := .venv/.installed
 BIN := .venv/bin
@@ -57,6 +57,9 @@ check: $(STAMP) ## run every static check
 	@$(BIN)/codespell
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+
+audit: $(STAMP) ## ask whether dependencies have known vulnerabilities; needs the network
+	@scripts/audit_dependencies.sh
 
 format: $(STAMP) ## format the code and apply the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet .

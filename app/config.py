@@ -57,6 +57,10 @@ class Settings(BaseSettings):
         access_minutes: How long an access token is good.
         session_days: How long a login may stay unused.
         admin_password: Password of the user `admin`, who is made when there are no users at all.
+        audit_key: Seals the audit; empty = one is made in `state_dir`. Older ones may follow, separated by
+            white space.
+        audit_days: Older entries of the audit are removed; 0 = none.
+        audit_refused_rows: Most entries an hour that refused requests add to the audit.
         shutdown_seconds: How long running work may go on when the service is stopped.
         trusted_proxies: Addresses whose `X-Forwarded-For` is believed, separated by commas.
         timezone: Zone of schedules that name none, and of the checks; an IANA name.
@@ -131,6 +135,9 @@ class Settings(BaseSettings):
     access_minutes: Annotated[float, Field(gt=0, le=1440)] = 15.0
     session_days: Annotated[float, Field(gt=0, le=_MOST_DAYS)] = 30.0
     admin_password: SecretStr = SecretStr("")
+    audit_key: SecretStr = SecretStr("")
+    audit_days: _Days = 400.0
+    audit_refused_rows: Annotated[int, Field(ge=4, le=100_000)] = 120
     shutdown_seconds: Annotated[float, Field(ge=0, le=_MOST_SECONDS)] = 0.0
     trusted_proxies: str = ""
     timezone: str = "UTC"

@@ -125,6 +125,7 @@ async def _working(service: Service) -> AsyncIterator[None]:
         reconciler.cancel()
         await asyncio.wait([reconciler])
         await program.runs.close(program.settings.shutdown_seconds)
+        await service.access.audit.flush()
         alerts.cancel()
         await asyncio.wait([alerts])
         await program.send_notices(_NOTIFY_SECONDS)

@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
 
 from app.bootstrap.service import Service
+from app.domain.access.audit import ChangeNote
 from app.domain.access.user import Identity, Role
 from app.domain.rights import least_role
 from app.domain.runs.run import Origin, Requester
@@ -78,6 +79,15 @@ async def _current_identity(request: Request) -> Identity:
     found = request.state.identity
     assert isinstance(found, Identity)  # noqa: S101 - the state of a request is untyped
     return found
+
+
+async def _noted(request: Request) -> ChangeNote:
+    """Let the audit have what a route changes."""
+    note = request.state.changes = ChangeNote()
+    return note
+
+
+Noted = Annotated[ChangeNote, Depends(_noted)]
 
 
 # Of routes that are not for everybody.

@@ -1,7 +1,8 @@
 """
 The audit of requests: what changed something or was refused.
 
-It is written before the answer goes out: what could not be written down is not confirmed.
+It is written before the answer goes out: what could not be written down is not confirmed. Refused requests
+change nothing, and are collapsed.
 """
 
 import logging
@@ -14,11 +15,13 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
-from app.domain.access.audit import AuditEvent
+from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.access.user import Identity
 from app.domain.runs.failures import failure
 from app.errors import AppError
+from app.security.attempts import network_of
 from app.services.access.audit import AuditService
+from app.services.access.refusals import Refusal
 
 
 _log: Final = logging.getLogger(__name__)
@@ -31,6 +34,7 @@ _REFUSED: Final = frozenset({
 _MAX_TARGET: Final = 500
 # What is stopped is confirmed, also on a full disk: nobody must have to kill the service for it.
 _ALWAYS_POSSIBLE: Final = frozenset({"cancel_run"})
+_NO_ROUTE: Final = "(no such path)"
 
 
 class _UnrecordedError(Exception):
@@ -82,24 +86,14 @@ class Recorder:
             await problems.answer(failure(exc.error), status)(scope, receive, send)
 
     async def _record(self, scope: Scope, status: HTTPStatus) -> None:
-        if scope["method"] in _SAFE and status not in _REFUSED:
+        is_refused = _is_refused(scope, status)
+        if scope["method"] in _SAFE and not is_refused:
             return
-        state = scope["state"]
-        identity = state.get("identity")
-        known = isinstance(identity, Identity)
-        client = scope.get("client")
-        route = scope.get("route")
-        event = AuditEvent(
-            at=self._now(),
-            actor=identity.name if known else "",
-            role=identity.role if known else "",
-            address=client[0] if client else "",
-            action=route.name if isinstance(route, APIRoute) else "",
-            target=_short(f"{scope['method']} {scope['path']}{state.get('about', '')}"),
-            status=status,
-            result=state.get("code", "ok"),
-            run_id=state.get("run_id", ""),
-        )
+        event = self._event(scope, status, is_refused=is_refused)
+        if is_refused:
+            about = scope["state"].get("known_about", "")
+            await self._audit().refuse(Refusal(event, network_of(event.address), about))
+            return
         try:
             await self._audit().record(event)
         except AppError as exc:
@@ -107,6 +101,33 @@ class Recorder:
                 raise _UnrecordedError(exc) from exc
             facts = {"actor": event.actor, "target": event.target, "error": str(exc)}
             _log.warning("Not in the audit: a run was cancelled", extra={"facts": facts})
+
+    def _event(self, scope: Scope, status: HTTPStatus, *, is_refused: bool) -> AuditEvent:
+        state, route, client = scope["state"], scope.get("route"), scope.get("client")
+        identity, noted = state.get("identity"), state.get("changes")
+        known = isinstance(identity, Identity)
+        path = scope["path"]
+        if is_refused:  # whatever stands in it, perhaps a password, was sent by anybody
+            path = route.path if isinstance(route, APIRoute) else _NO_ROUTE
+        return AuditEvent(
+            at=self._now(),
+            actor=identity.name if known else "",
+            role=identity.role if known else "",
+            address=client[0] if client else "",
+            action=route.name if isinstance(route, APIRoute) else "",
+            target=_short(f"{scope['method']} {path}{state.get('about', '')}"),
+            status=status,
+            result=state.get("code", "ok"),
+            run_id=state.get("run_id", ""),
+            changes=noted.text if isinstance(noted, ChangeNote) else "",
+        )
+
+
+def _is_refused(scope: Scope, status: HTTPStatus) -> bool:
+    """Tell whether a request has had no effect, and anybody can send as many."""
+    is_unknown = not isinstance(scope["state"].get("identity"), Identity)
+    is_wrong = status >= HTTPStatus.BAD_REQUEST and scope["method"] not in _SAFE
+    return status in _REFUSED or (is_unknown and is_wrong)
 
 
 def _short(text: str) -> str:

@@ -14,13 +14,18 @@ from app.domain.stores import AlertFilter, Page
 from app.errors import InvalidRequestError, InvalidScheduleError
 from app.scheduling.scheduler import PeriodicJob
 from app.scheduling.trigger import DueTrigger, Every
+from app.services.access.audit_upkeep import AuditUpkeep
 from app.services.monitoring.checks import CheckService
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
+from app.storage.clock_witness import ClockWitness
 from app.storage.schedules import ScheduleFile
 
 
 _ENVIRONMENT_SECONDS: Final = 300.0
+_COUNTS_SECONDS: Final = 60.0
+# When nothing else is likely to be done.
+_AUDIT_CRON: Final = "30 3 * * *"
 
 
 def build_checks(program: Program) -> CheckService:
@@ -54,7 +59,7 @@ def build_periodic_jobs(
     Say what the service does by itself besides scheduled backups.
 
     Returns:
-        The checks of stored backups, and those of the environment.
+        The upkeep of the audit, the checks of stored backups, and those of the environment.
 
     Raises:
         InvalidRequestError: The settings name no times for the checks.
@@ -66,8 +71,22 @@ def build_periodic_jobs(
         raise InvalidRequestError(f"BACKSTAY_CHECK_CRON: {exc}", hint=exc.hint) from exc
     at = DueTrigger(settings.check_cron, settings.timezone)
     return (
+        *_audit_jobs(program),
         PeriodicJob("checks", at, build_checks(program).run_due),
         PeriodicJob("watch", Every(_ENVIRONMENT_SECONDS), environment_monitor.check),
+    )
+
+
+def _audit_jobs(program: Program) -> Sequence[PeriodicJob]:
+    if program.audit is None:
+        return ()
+    clock = SystemClock()
+    witness = ClockWitness(program.settings.state_dir, clock.now)
+    upkeep = AuditUpkeep(program.audit, witness, clock, program.alerts)
+    daily = DueTrigger(_AUDIT_CRON, program.settings.timezone)
+    return (
+        PeriodicJob("audit counts", Every(_COUNTS_SECONDS), upkeep.write_counts),
+        PeriodicJob("audit", daily, upkeep.run_daily),
     )
 
 

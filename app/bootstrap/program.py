@@ -25,7 +25,8 @@ from app.domain.stores import RunStore
 from app.engine.server.server import Server
 from app.errors import AppError, InvalidRequestError
 from app.notices.pings import Pings
-from app.services.access.audit import AuditService
+from app.security.audit_keys import AuditKeys
+from app.services.access.audit import AuditRules, AuditService
 from app.services.alerts.service import AlertService
 from app.services.backups.pins import PinService
 from app.services.backups.retention import RetentionService
@@ -310,4 +311,9 @@ def _build_retention(
 
 def build_audit(settings: Settings, control: ControlDatabase) -> AuditService:
     """Make the audit."""
-    return AuditService(AuditRecords(control), AuditHeads(settings.state_dir))
+    return AuditService(
+        AuditRecords(control),
+        AuditHeads(settings.state_dir),
+        AuditKeys(settings.audit_key.get_secret_value(), settings.state_dir),
+        AuditRules(settings.audit_days, settings.audit_refused_rows),
+    )

@@ -3,9 +3,10 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -20,14 +21,18 @@ from app.bootstrap.program import Program, SystemClock, build_program, build_ser
 from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.users import UserRecords
-from app.errors import InvalidRequestError
+from app.domain.access.audit import AuditEvent, ChangeNote
+from app.domain.ports import Clock
+from app.errors import AppError, InvalidRequestError
 from app.scheduling.scheduler import Scheduler
 from app.security.attempts import Attempts
 from app.security.keys import load_key_ring
 from app.security.passwords import Passwords
 from app.security.tokens import AccessTokens
+from app.services.access.audit import AuditService
 from app.services.access.sign_ins import SignInService
 from app.services.access.users import UserService
+from app.services.backups.retention import policy_of
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.status import StatusService
@@ -81,6 +86,7 @@ async def open_service(
         await _ensure_admin(settings, access.users)
         sign_ins = _build_sign_ins(settings, control, passwords)
         program = build_program(settings, server, control, bounds, audit=access.audit)
+        await _record_start(settings, access.audit, clock)
         await program.alerts.load()
         environment_monitor = build_environment_monitor(program, certificate)
         start = partial(program.runs.start, needs_history=False)
@@ -125,6 +131,27 @@ async def _ensure_admin(settings: Settings, users: UserService) -> None:
         _log.info("The user 'admin' was made with BACKSTAY_ADMIN_PASSWORD")
     elif not await users.count():
         _log.warning("Nobody can log in yet: run 'backstay user create NAME'")
+
+
+async def _record_start(settings: Settings, audit: AuditService, clock: Clock) -> None:
+    """Write into the audit by which settings old backups and entries go from now on."""
+    note = ChangeNote()
+    note.take(
+        None,
+        {
+            **asdict(policy_of(settings)),
+            "recovery_point_days": settings.recovery_point_days,
+            "audit_days": settings.audit_days,
+        },
+    )
+    event = AuditEvent(
+        clock.now(), "service", "", "", "start_service", version("backstay"), 0, "ok",
+        changes=note.text,
+    )  # fmt: skip
+    try:
+        await audit.record(event)
+    except AppError as exc:
+        _log.warning("The audit cannot be written", extra={"facts": {"error": str(exc)}})
 
 
 def _build_sign_ins(

@@ -20,7 +20,7 @@ from app.cli.output import CommandResult, print_warnings
 from app.cli.progress import shown
 from app.cli.signals import call_on_signals, end_on_signals
 from app.config import Settings, load_settings, misspelt_settings
-from app.domain.access.audit import AuditEvent
+from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.runs.run import Origin, Requester
 from app.errors import AppError
 from app.services.access.audit import AuditService
@@ -156,18 +156,26 @@ def warn_without_history(program: Program) -> None:
 
 
 @asynccontextmanager
-async def audited(audit: AuditService | None, action: str, target: str) -> AsyncIterator[None]:
-    """Write into the audit how a block has ended."""
+async def audited(
+    audit: AuditService | None, action: str, target: str
+) -> AsyncIterator[ChangeNote]:
+    """Write into the audit how a block has ended, and what it has noted as changed."""
+    note = ChangeNote()
     try:
-        yield
+        yield note
     except BaseException as exc:
-        await record(audit, action, target, exc)
+        await record(audit, action, target, exc, note=note)
         raise
-    await record(audit, action, target)
+    await record(audit, action, target, note=note)
 
 
 async def record(
-    audit: AuditService | None, action: str, target: str, error: BaseException | None = None
+    audit: AuditService | None,
+    action: str,
+    target: str,
+    error: BaseException | None = None,
+    *,
+    note: ChangeNote | None = None,
 ) -> None:
     """Write into the audit what a command did; what is done stays done when that fails."""
     if audit is None:
@@ -181,6 +189,7 @@ async def record(
         target=target,
         status=exits.OK if error is None else exits.exit_code(error),
         result=_result(error),
+        changes=note.text if note else "",
     )
     try:
         await audit.record(event)

@@ -157,7 +157,10 @@ _COMMANDS: Final = (
     _group(
         "audit",
         "Verify the audit.",
-        (LazyCommand("verify", "audit:verify", "Prove that no entry was changed or removed."),),
+        (
+            LazyCommand("verify", "audit:verify", "Prove that no entry was changed or removed."),
+            LazyCommand("accept", "audit:accept", "Begin its proof anew."),
+        ),
     ),
 )
 

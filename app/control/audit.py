@@ -3,18 +3,26 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
-from sqlalchemy import ColumnElement, RowMapping, insert, select
+from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.control.database import ControlDatabase, pause
 from app.control.pages import fetch_page
-from app.control.tables import audit
+from app.control.tables import audit, audit_cuts
 from app.control.texts import fitting
-from app.domain.access.audit import GENESIS, AuditEntry, AuditEvent, seal
+from app.domain.access.audit import (
+    GENESIS,
+    AuditCut,
+    AuditEntry,
+    AuditEvent,
+    AuditSeals,
+    CutKind,
+)
 from app.domain.stores import AuditFilter, Page
 from app.errors import ControlUnavailableError
 
@@ -22,6 +30,8 @@ from app.errors import ControlUnavailableError
 _ORDERS: Final = {"number": (audit.c.number,)}
 # Only processes compete for a number, the tasks of each take turns; one of them always gets it.
 _ATTEMPTS: Final = 100
+# Short enough that whoever appends meanwhile does not wait for long.
+_REMOVED_AT_ONCE: Final = 2000
 
 
 class AuditRecords:
@@ -31,9 +41,13 @@ class AuditRecords:
         self._database = database
         self._turn = asyncio.Lock()
 
-    async def append(self, event: AuditEvent) -> AuditEntry:
+    async def append(self, event: AuditEvent, seals: AuditSeals) -> AuditEntry:
         """
         Seal an event over the newest entry and add it; safe against other processes.
+
+        Args:
+            event: What has happened.
+            seals: Seals it.
 
         Returns:
             The new entry; texts that no column can hold are cut or repaired before they are sealed.
@@ -45,7 +59,7 @@ class AuditRecords:
         async with self._turn:
             for _ in range(_ATTEMPTS):
                 try:
-                    return await self._database.write(partial(_append, event=event))
+                    return await self._database.write(partial(_append, event=event, seals=seals))
                 except IntegrityError:  # another process has taken the number
                     await pause()
         raise ControlUnavailableError("too many processes write to the audit at once")
@@ -76,8 +90,49 @@ class AuditRecords:
             rows = (await connection.execute(query)).mappings().all()
         return [_entry(row) for row in rows]
 
+    async def newest_before(self, at: datetime) -> AuditEntry | None:
+        """Return the newest entry that is older than an instant; None when there is none."""
+        query = select(audit).where(audit.c.at < at).order_by(audit.c.number.desc()).limit(1)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return _entry(row) if row else None
 
-async def _append(connection: AsyncConnection, event: AuditEvent) -> AuditEntry:
+    async def find_cut(self) -> AuditCut | None:
+        """Return the newest checkpoint; None when there is none."""
+        query = select(audit_cuts).order_by(audit_cuts.c.number.desc()).limit(1)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        if row is None:
+            return None
+        kind = row["kind"] if row["kind"] in set(CutKind) else CutKind.ACCEPTED
+        return AuditCut(
+            row["number"], row["digest"], row["at"], CutKind(kind), row["key_id"], row["seal"]
+        )
+
+    async def cut(self, cut: AuditCut) -> None:
+        """Add a checkpoint in the place of those before it."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(delete(audit_cuts))
+            await connection.execute(
+                insert(audit_cuts).values({**asdict(cut), "kind": cut.kind.value})
+            )
+
+        await self._database.write(work)
+
+    async def remove(self, up_to: int) -> None:
+        """Remove the entries up to a number, some at a time."""
+        oldest = select(func.min(audit.c.number))
+        while True:
+            async with self._database.reading() as connection:
+                first = (await connection.execute(oldest)).scalar()
+            if first is None or first > up_to:
+                return
+            last = min(up_to, first + _REMOVED_AT_ONCE - 1)
+            await self._database.execute(delete(audit).where(audit.c.number <= last))
+
+
+async def _append(connection: AsyncConnection, event: AuditEvent, seals: AuditSeals) -> AuditEntry:
     """
     Add the next link.
 
@@ -88,8 +143,18 @@ async def _append(connection: AsyncConnection, event: AuditEvent) -> AuditEntry:
     # done it wait for each other. The primary key decides who was first.
     newest = select(audit.c.number, audit.c.digest).order_by(audit.c.number.desc()).limit(1)
     row = (await connection.execute(newest)).mappings().one_or_none()
-    entry = seal(row["number"] + 1, event, row["digest"]) if row else seal(1, event, GENESIS)
-    values = {**asdict(entry.event), "number": entry.number, "digest": entry.digest}
+    if row is None:  # all that there was may have been removed by age
+        cut = select(audit_cuts.c.number, audit_cuts.c.digest)
+        newest = cut.order_by(audit_cuts.c.number.desc()).limit(1)
+        row = (await connection.execute(newest)).mappings().one_or_none()
+    number, digest = (row["number"], row["digest"]) if row else (0, GENESIS)
+    entry = seals.link(number + 1, event, digest)
+    values = {
+        **asdict(entry.event),
+        "number": entry.number,
+        "digest": entry.digest,
+        "key_id": entry.key_id,
+    }
     await connection.execute(insert(audit).values(values))
     return entry
 
@@ -126,5 +191,7 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
 
 
 def _entry(row: RowMapping) -> AuditEntry:
-    event = AuditEvent(**{field.name: row[field.name] for field in fields(AuditEvent)})
-    return AuditEntry(row["number"], event, row["digest"])
+    values = {field.name: row[field.name] for field in fields(AuditEvent)}
+    # Entries of older versions have none, and a row that somebody has written any.
+    event = AuditEvent(**{**values, "changes": row["changes"] or ""})
+    return AuditEntry(row["number"], event, row["digest"], row["key_id"])

@@ -186,6 +186,21 @@ audit = _table(
     Column("result", Exact(64), nullable=False),
     Column("run_id", Exact(64), nullable=False),
     Column("digest", Exact(64), nullable=False),
+    # Empty in entries that were written before there were keys.
+    Column("key_id", Exact(16), nullable=False, server_default=""),
+    Column("count", Integer, nullable=False, server_default="1"),
+    Column("changes", _DOCUMENT),
+)
+
+# Where the proof of the audit begins: behind what was removed by age.
+audit_cuts = _table(
+    "audit_cuts",
+    Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    Column("digest", Exact(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("kind", Exact(16), nullable=False),
+    Column("key_id", Exact(16), nullable=False),
+    Column("seal", Exact(64), nullable=False),
 )
 
 alerts = _table(

@@ -1,5 +1,6 @@
 """Who may use the service, and what they did."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -7,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from app.documents.base import Document, Moment, Success
-from app.domain.access.audit import AuditEntry
+from app.domain.access.audit import AuditCut, AuditEntry, AuditProof, CutKind
 from app.domain.access.user import Grant, Identity, Role, User
 
 
@@ -103,7 +104,12 @@ class AuditFacts(Document):
     status: int
     result: Annotated[str, Field(description="`ok`, or the code of an error.")]
     run_id: str | None
+    changes: Annotated[
+        dict[str, list[object]] | None, Field(description="`{field: [old, new]}`; null = none.")
+    ]
+    count: Annotated[int, Field(description="For how many requests it stands.")]
     digest: str
+    key_id: Annotated[str | None, Field(description="null: of a version without keys.")]
 
     @classmethod
     def of(cls, entry: AuditEntry) -> Self:
@@ -112,7 +118,9 @@ class AuditFacts(Document):
             entry.event,
             number=entry.number,
             run_id=entry.event.run_id or None,
+            changes=_changes(entry.event.changes),
             digest=entry.digest,
+            key_id=entry.key_id or None,
         )
 
 
@@ -133,12 +141,53 @@ class AuditList(Document):
 
 
 class AuditVerified(Document):
-    """An audit that is whole."""
+    """What was proven of the audit, and nothing more."""
 
     success: Success
-    entries: int
+    entries: Annotated[int, Field(description="How many are proven.")]
+    first: Annotated[int, Field(description="Number of the first one; 0 when there is none.")]
+    last: int
+    digest: Annotated[str, Field(description="Of the last one; with its number it is the head.")]
+    unkeyed: Annotated[
+        int, Field(description="How many are of a version without keys, covered by the next.")
+    ]
+    cut: Annotated[int, Field(description="Entry of the checkpoint before them; 0 = none.")]
+    cut_kind: Annotated[CutKind | None, Field(description="Removed by age, or accepted.")]
+    cut_at: datetime | None
 
     @classmethod
-    def of(cls, count: int) -> Self:
-        """Say how many entries it has."""
-        return cls(success=True, entries=count)
+    def of(cls, proof: AuditProof) -> Self:
+        """Say which entries are as they were written, and what is not proven."""
+        cut = proof.cut
+        return cls.taken(
+            proof,
+            success=True,
+            cut=cut.number if cut else 0,
+            cut_kind=cut.kind if cut else None,
+            cut_at=cut.at if cut else None,
+        )
+
+
+class AuditAccepted(Document):
+    """A checkpoint behind which the proof begins anew."""
+
+    success: Success
+    cut: int
+
+    @classmethod
+    def of(cls, cut: AuditCut) -> Self:
+        """Name the last entry that is not proven any more."""
+        return cls(success=True, cut=cut.number)
+
+
+def _changes(text: str) -> dict[str, list[object]] | None:
+    """Read what was changed; of a row that somebody else has written, say so."""
+    try:
+        found = json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return {"unreadable": []}
+    if found is None:
+        return None
+    if isinstance(found, dict) and all(isinstance(pair, list) for pair in found.values()):
+        return found
+    return {"unreadable": []}

@@ -102,6 +102,7 @@ OPERATIONS: Final[Mapping[str, Effect]] = {
     "get_user": Effect.GOVERN,
     "change_user": Effect.GOVERN,
     "list_audit": Effect.GOVERN,
+    "verify_audit": Effect.GOVERN,
     "is_alive": Effect.ANSWER,
     "is_ready": Effect.ANSWER,
     "get_metrics": Effect.ANSWER,

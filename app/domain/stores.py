@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.access.audit import AuditEntry, AuditEvent
+from app.domain.access.audit import AuditCut, AuditEntry, AuditEvent, AuditSeals
 from app.domain.access.user import LoginSession, User
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.alerts.notice import AlertId, AlertRecord, Delivery
@@ -149,7 +149,7 @@ class AuditFilter:
 class AuditStore(Protocol):
     """Where the chain lies; every call may raise ControlUnavailableError."""
 
-    async def append(self, event: AuditEvent) -> AuditEntry:
+    async def append(self, event: AuditEvent, seals: AuditSeals) -> AuditEntry:
         """Seal an event over the newest entry and add it; safe against other processes."""
         ...
 
@@ -159,6 +159,22 @@ class AuditStore(Protocol):
 
     async def read(self, after: int, limit: int) -> Sequence[AuditEntry]:
         """Return entries with higher numbers, in order."""
+        ...
+
+    async def newest_before(self, at: datetime) -> AuditEntry | None:
+        """Return the newest entry that is older than an instant; None when there is none."""
+        ...
+
+    async def find_cut(self) -> AuditCut | None:
+        """Return the newest checkpoint; None when there is none."""
+        ...
+
+    async def cut(self, cut: AuditCut) -> None:
+        """Add a checkpoint in the place of those before it."""
+        ...
+
+    async def remove(self, up_to: int) -> None:
+        """Remove the entries up to a number."""
         ...
 
 

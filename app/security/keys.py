@@ -51,7 +51,7 @@ class KeyRing:
             InvalidRequestError: One is too short.
         """
         for number, secret in enumerate((current, *older), start=1):
-            _check(secret, f"{source}: secret {number}" if older else source)
+            require_secret(secret, f"{source}: secret {number}" if older else source)
         self.current = kid_of(current)
         self.secrets: Mapping[str, bytes] = {kid_of(secret): secret for secret in (*older, current)}
 
@@ -85,33 +85,44 @@ def load_key_ring(
     older = [text.encode(errors="surrogateescape") for text in old_secrets.split()]
     if secret:
         return KeyRing(secret.encode(errors="surrogateescape"), older)
-    current, *others = _from_file(LocalDirectory(state_directory, kernel))
+    current, *others = read_secrets(LocalDirectory(state_directory, kernel), SECRET_FILE)
     return KeyRing(current, [*others, *older], source=SECRET_FILE)
 
 
-def _from_file(directory: LocalDirectory) -> list[bytes]:
-    if not directory.exists(SECRET_FILE):
+def read_secrets(directory: LocalDirectory, name: str) -> list[bytes]:
+    """
+    Read the secrets of a file, one a line; makes one when there is no file.
+
+    Returns:
+        At least one.
+
+    Raises:
+        InvalidRequestError: Others may read it, or it is empty.
+        StorageError: It can neither be read nor made.
+    """
+    if not directory.exists(name):
         directory.prepare()
         with directory.locked():
-            if not directory.exists(SECRET_FILE):
-                directory.replace(SECRET_FILE, secrets.token_hex(_MIN_BYTES).encode() + b"\n")
-    facts = directory.stat(SECRET_FILE)
+            if not directory.exists(name):
+                directory.replace(name, secrets.token_hex(_MIN_BYTES).encode() + b"\n")
+    facts = directory.stat(name)
     if facts is not None and stat.S_IMODE(facts.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
         raise InvalidRequestError(
-            f"{SECRET_FILE}: others than its owner may read or write it",
+            f"{name}: others than its owner may read or write it",
             hint="Run 'chmod 600' on it, and put a new secret into it if somebody may have read it.",
         )
-    found = directory.read(SECRET_FILE, _MAX_FILE_BYTES).split()
+    found = directory.read(name, _MAX_FILE_BYTES).split()
     if not found:
         raise InvalidRequestError(
-            f"{SECRET_FILE}: empty", hint="Remove it, and a new secret is made at the next start."
+            f"{name}: empty", hint="Remove it, and a new secret is made at the next start."
         )
     return found
 
 
-def _check(secret: bytes, name: str) -> None:
+def require_secret(secret: bytes, name: str) -> None:
+    """Refuse a secret that is too short; raises InvalidRequestError with the name of its place."""
     if len(secret.strip()) < _MIN_BYTES:
         raise InvalidRequestError(
             f"{name}: shorter than {_MIN_BYTES} bytes",
-            hint=f"Set {VARIABLE} to the output of 'openssl rand -hex 32', or leave it out.",
+            hint="Set it to the output of 'openssl rand -hex 32', or leave it out.",
         )

@@ -9,15 +9,17 @@ So a due time begins one backup, however many processes find it at once.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
 
+from app.domain.access.audit import ChangeNote
 from app.domain.access.user import Role
 from app.domain.alerts.alert import Alarm, Alert, AlertKind, NoAlarm
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.retention import RetentionPolicy
+from app.domain.document import JsonObject
 from app.domain.ports import Clock
 from app.domain.rights import Effect, may, require_schedule
 from app.domain.runs.progress import Progress
@@ -35,6 +37,7 @@ from app.storage.schedules import ScheduleFile
 
 
 _log: Final = logging.getLogger(__name__)
+_SET: Final = ("frequency", "cron", "timezone", "enabled", "external", "options", "retention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +127,19 @@ class ScheduleService:
             f"no schedule {name[:80]!r}", hint="List them with 'backstay schedule show'."
         )
 
-    async def set(self, requested: ScheduleChange, role: Role = Role.ADMIN) -> Schedule:
+    async def set(
+        self,
+        requested: ScheduleChange,
+        role: Role = Role.ADMIN,
+        note: ChangeNote | None = None,
+    ) -> Schedule:
         """
         Make or change a schedule; what it has done is kept.
 
         Args:
             requested: As it shall be.
             role: Of whoever wants it; whoever uses the command line may do everything.
+            note: Gets how it was and how it is, as those of the other methods.
 
         Returns:
             The schedule; its due times from now on count.
@@ -140,11 +149,7 @@ class ScheduleService:
             NotAuthorizedError: It would keep or hold less, and the role may not do that.
             StorageError: The backup directory refused.
         """
-        if (requested.frequency is None) == (not requested.cron):
-            raise InvalidScheduleError(
-                "a schedule needs a frequency or a cron expression, not both",
-                hint="Name 'daily', or write five fields such as '30 2 * * 1-5'.",
-            )
+        _require_times(requested)
         now, cron = self._clock.now(), " ".join(requested.cron.split())
         timezone = requested.timezone or self._timezone
         require_cron(requested.frequency.cron if requested.frequency else cron, timezone)
@@ -169,20 +174,23 @@ class ScheduleService:
             require_schedule(role, None if known is fresh else known, wanted)
             return wanted
 
-        return await self._change(fresh, change)
+        return await self._change(fresh, change, note)
 
-    async def enable(self, name: str, *, enabled: bool) -> Schedule:
+    async def enable(self, name: str, *, enabled: bool, note: ChangeNote | None = None) -> Schedule:
         """Switch a schedule on or off, from now on; raises ScheduleNotFoundError."""
         known = await self.get(name)
         now = self._clock.now()
         return await self._change(
             known,
             lambda schedule: replace(schedule, enabled=enabled, updated_at=now, considered_at=now),
+            note,
         )
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, note: ChangeNote | None = None) -> None:
         """Delete a schedule; its backups stay, as those of no schedule. Raises ScheduleNotFoundError."""
-        await self.get(name)
+        known = await self.get(name)
+        if note is not None:
+            note.take(_facts(known), None)
         await asyncio.to_thread(
             self._file.change,
             lambda schedules: tuple(known for known in schedules if known.name != name),
@@ -329,18 +337,40 @@ class ScheduleService:
             facts = {"schedule": schedule.name, "error": str(exc)}
             _log.warning("Schedule could not be written", extra={"facts": facts})
 
-    async def _change(self, schedule: Schedule, change: Callable[[Schedule], Schedule]) -> Schedule:
+    async def _change(
+        self,
+        schedule: Schedule,
+        change: Callable[[Schedule], Schedule],
+        note: ChangeNote | None = None,
+    ) -> Schedule:
         """Change one schedule in the file, as it is there now."""
         changed: list[Schedule] = []
 
         def apply(schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
             known = {schedule.name: schedule for schedule in schedules}
-            known[schedule.name] = change(known.get(schedule.name, schedule))
+            before = known.get(schedule.name)
+            known[schedule.name] = change(before or schedule)
             changed.append(known[schedule.name])
+            if note is not None:
+                note.take(_facts(before) if before else None, _facts(changed[-1]))
             return tuple(known.values())
 
         await asyncio.to_thread(self._file.change, apply)
         return changed[-1]
+
+
+def _require_times(requested: ScheduleChange) -> None:
+    if (requested.frequency is None) == (not requested.cron):
+        raise InvalidScheduleError(
+            "a schedule needs a frequency or a cron expression, not both",
+            hint="Name 'daily', or write five fields such as '30 2 * * 1-5'.",
+        )
+
+
+def _facts(schedule: Schedule) -> JsonObject:
+    """Return what somebody has set, for the audit."""
+    facts = asdict(schedule)
+    return {name: facts[name] for name in _SET}
 
 
 def _pace(known: Schedule, role: Role) -> str:

@@ -24,7 +24,7 @@ from app.errors import (
 )
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.control import other_process
-from tests.fixtures.records import NOON, assert_chain, event, run, user
+from tests.fixtures.records import NOON, SEALS, assert_chain, event, run, user
 from tests.fixtures.servers import Sql
 
 
@@ -33,7 +33,7 @@ async def test_tasks_and_processes_make_one_chain(control, control_address, tmp_
     stores = [AuditRecords(control), AuditRecords(control)]
 
     await asyncio.gather(
-        *(stores[number % 2].append(event(status=number)) for number in range(50)),
+        *(stores[number % 2].append(event(status=number), SEALS) for number in range(50)),
         other_process(control_address, tmp_path / "state", entries=25),
         other_process(control_address, tmp_path / "state", entries=25),
     )
@@ -77,7 +77,7 @@ async def test_nothing_of_a_failed_block_stays(control):
         with pytest.raises(asyncio.CancelledError):
             await task
     began = time.monotonic()
-    await store.append(event())
+    await store.append(event(), SEALS)
 
     assert time.monotonic() - began < 4, "a lock was left behind"
     async with control.reading() as connection:

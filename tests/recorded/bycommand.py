@@ -169,6 +169,7 @@ def _people(calls: _Calls) -> None:
     calls("user enable", "user", "enable", "bob")
     calls("user disable, last admin", "user", "disable", "ann")
     calls("audit verify", "audit", "verify")
+    calls("audit accept", "audit", "accept", "--reason", "a key was lost")
 
 
 def _alerts(calls: _Calls, messages: str) -> None:

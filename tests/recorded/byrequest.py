@@ -92,6 +92,7 @@ def _ask(asked: "_Requests", url: str) -> None:
     asked("list_alerts", asked.admin.get(ALERTS))
     asked("get_status", asked.admin.get(f"{BACKUP}/status"))
     asked("list_audit", asked.admin.get(AUDIT, params={"limit": 500}))
+    asked("verify_audit", asked.admin.get(f"{AUDIT}/verify"))
 
 
 def _are_told(client: httpx.Client) -> bool:

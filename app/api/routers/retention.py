@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.access import Caller, CurrentService
+from app.api.access import Caller, CurrentService, Noted
 from app.api.bodies import PinBody, PruneBody
 from app.api.openapi_responses import CHANGES, STARTS_RUN
 from app.api.run_responses import Launch
@@ -44,16 +44,20 @@ async def prune_backups(
 
 @router.post("/pin/{backup_id}", responses=CHANGES)
 async def pin_backup(
-    backup_id: str, identity: Caller, service: CurrentService, body: PinBody | None = None
+    backup_id: str,
+    identity: Caller,
+    service: CurrentService,
+    noted: Noted,
+    body: PinBody | None = None,
 ) -> PinChanged:
     """Keep a backup: nobody can delete it until it is unpinned."""
     reason = (body or PinBody()).reason
-    notes = await service.program.pins.pin(backup_id, identity.name, reason)
+    notes = await service.program.pins.pin(backup_id, identity.name, reason, noted)
     return PinChanged.of(backup_id, notes)
 
 
 @router.delete("/pin/{backup_id}", responses=CHANGES)
-async def unpin_backup(backup_id: str, service: CurrentService) -> PinChanged:
+async def unpin_backup(backup_id: str, service: CurrentService, noted: Noted) -> PinChanged:
     """Let a backup be deleted again; one that is not pinned is fine."""
-    notes = await service.program.pins.unpin(backup_id)
+    notes = await service.program.pins.unpin(backup_id, noted)
     return PinChanged.of(backup_id, notes)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from app.api.access import Caller, CurrentService
+from app.api.access import Caller, CurrentService, Noted
 from app.api.bodies import RunScheduledBody, ScheduleBody
 from app.api.openapi_responses import CHANGES, READS, STARTS_RUN
 from app.api.run_responses import Launch
@@ -29,7 +29,7 @@ async def get_schedule(service: CurrentService) -> ScheduleList:
 
 @router.post("/schedule", responses=CHANGES)
 async def set_schedule(
-    identity: Caller, service: CurrentService, body: ScheduleBody
+    identity: Caller, service: CurrentService, noted: Noted, body: ScheduleBody
 ) -> ScheduleChanged:
     """
     Make a schedule, or change the one of that name.
@@ -47,13 +47,13 @@ async def set_schedule(
         retention=RetentionPolicy(**body.retention.model_dump()) if body.retention else None,
         keeps=frozenset({"options", "retention"} - body.model_fields_set),
     )
-    return ScheduleChanged.of(await service.program.schedules.set(change, identity.role))
+    return ScheduleChanged.of(await service.program.schedules.set(change, identity.role, noted))
 
 
 @router.delete("/schedule/{name}", responses=CHANGES)
-async def delete_schedule(service: CurrentService, name: str) -> ScheduleDeleted:
+async def delete_schedule(service: CurrentService, noted: Noted, name: str) -> ScheduleDeleted:
     """Delete a schedule; its backups stay, and are kept like those of no schedule."""
-    await service.program.schedules.delete(name)
+    await service.program.schedules.delete(name, noted)
     return ScheduleDeleted.of(name)
 
 

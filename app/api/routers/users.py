@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api.access import CurrentService
+from app.api.access import CurrentService, Noted
 from app.api.bodies import UserBody, UserChangeBody
 from app.api.openapi_responses import CHANGES, READS, READS_ONE
 from app.documents.access import UserDocument, UserList
@@ -18,10 +18,10 @@ async def list_users(service: CurrentService) -> UserList:
 
 
 @router.post("", status_code=201, responses=CHANGES)
-async def create_user(service: CurrentService, body: UserBody) -> UserDocument:
+async def create_user(service: CurrentService, noted: Noted, body: UserBody) -> UserDocument:
     """Add a user, who logs in with name and password."""
     password = body.password.get_secret_value()
-    user = await service.access.users.create(body.name, password, body.role)
+    user = await service.access.users.create(body.name, password, body.role, noted)
     return UserDocument.of(user)
 
 
@@ -32,7 +32,9 @@ async def get_user(name: str, service: CurrentService) -> UserDocument:
 
 
 @router.patch("/{name}", responses=CHANGES)
-async def change_user(name: str, service: CurrentService, body: UserChangeBody) -> UserDocument:
+async def change_user(
+    name: str, service: CurrentService, noted: Noted, body: UserChangeBody
+) -> UserDocument:
     """
     Change role or password of a user, or disable them.
 
@@ -43,5 +45,6 @@ async def change_user(name: str, service: CurrentService, body: UserChangeBody) 
         role=body.role,
         password=body.password.get_secret_value() if body.password else None,
         disabled=body.disabled,
+        note=noted,
     )
     return UserDocument.of(user)

@@ -21,6 +21,7 @@ from app.cli.output import (
 )
 from app.cli.tables import print_table
 from app.documents.retention import PrintedPinChanged, Pruned, PrunePlan
+from app.domain.access.audit import ChangeNote
 from app.domain.backups.check_notes import Notes
 from app.domain.backups.pruning import PruneResult, RetentionPlan
 from app.services.backups.pins import PinService
@@ -37,7 +38,7 @@ def pin(
     _change_pin(
         backup_id,
         "pin_backup",
-        lambda pins, found: pins.pin(found, actor(), reason),
+        lambda pins, found, note: pins.pin(found, actor(), reason, note),
         result="is pinned",
         as_json=as_json,
     )
@@ -48,7 +49,7 @@ def unpin(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
     _change_pin(
         backup_id,
         "unpin_backup",
-        lambda pins, found: pins.unpin(found),
+        lambda pins, found, note: pins.unpin(found, note),
         result="is not pinned",
         as_json=as_json,
     )
@@ -57,15 +58,15 @@ def unpin(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
 def _change_pin(
     backup_id: str,
     action: str,
-    change: Callable[[PinService, str], Awaitable[Notes]],
+    change: Callable[[PinService, str, ChangeNote], Awaitable[Notes]],
     *,
     result: str,
     as_json: bool,
 ) -> None:
     async def work(program: Program) -> CommandResult:
         found = await named(program, backup_id)
-        async with audited(program.audit, action, found):
-            notes = await change(program.pins, found)
+        async with audited(program.audit, action, found) as note:
+            notes = await change(program.pins, found, note)
         return CommandResult(
             PrintedPinChanged.of(found, notes), lambda: print_line(f"Backup {found} {result}.")
         )

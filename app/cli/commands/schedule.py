@@ -7,7 +7,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from app.bootstrap.program import Program
-from app.cli.execution import execute_with_program
+from app.cli.execution import audited, execute_with_program
 from app.cli.options import (
     AsJson,
     Databases,
@@ -20,6 +20,7 @@ from app.cli.options import (
 from app.cli.output import CommandResult, minute, print_line
 from app.cli.tables import print_table
 from app.documents.schedules import ScheduleChanged, ScheduleDeleted, ScheduleList
+from app.domain.access.audit import ChangeNote
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.schedule import Frequency, Schedule, ScheduleOptions
 from app.errors import InvalidRequestError
@@ -102,38 +103,61 @@ def set_(
         ),
         retention=_policy(keep) if keep else None,
     )
-    _change(lambda schedules: schedules.set(change), as_json=as_json)
+    _change(
+        name,
+        "set_schedule",
+        lambda schedules, note: schedules.set(change, note=note),
+        as_json=as_json,
+    )
 
 
 def enable(name: NameArgument = "default", as_json: AsJson = False) -> None:
     """Switch a schedule on, from now on; needs no server."""
-    _change(lambda schedules: schedules.enable(name, enabled=True), as_json=as_json)
+    _change(
+        name,
+        "enable_schedule",
+        lambda schedules, note: schedules.enable(name, enabled=True, note=note),
+        as_json=as_json,
+    )
 
 
 def disable(name: NameArgument = "default", as_json: AsJson = False) -> None:
     """Switch a schedule off, until it is enabled; needs no server."""
-    _change(lambda schedules: schedules.enable(name, enabled=False), as_json=as_json)
+    _change(
+        name,
+        "disable_schedule",
+        lambda schedules, note: schedules.enable(name, enabled=False, note=note),
+        as_json=as_json,
+    )
 
 
 def delete(name: NameArgument, as_json: AsJson = False) -> None:
     """Delete a schedule; its backups stay. Needs no server."""
 
     async def work(program: Program) -> CommandResult:
-        await program.schedules.delete(name)
+        async with audited(program.audit, "delete_schedule", name) as note:
+            await program.schedules.delete(name, note)
         return CommandResult(
             ScheduleDeleted.of(name),
             lambda: print_line(f"Schedule {name} deleted; backups stay."),
         )
 
-    execute_with_program(work, as_json=as_json, needs_server=False)
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
 
 
-def _change(change: Callable[[ScheduleService], Awaitable[Schedule]], *, as_json: bool) -> None:
+def _change(
+    name: str,
+    action: str,
+    change: Callable[[ScheduleService, ChangeNote], Awaitable[Schedule]],
+    *,
+    as_json: bool,
+) -> None:
     async def work(program: Program) -> CommandResult:
-        changed = await change(program.schedules)
+        async with audited(program.audit, action, name) as note:
+            changed = await change(program.schedules, note)
         return CommandResult(ScheduleChanged.of(changed), lambda: _show([changed]))
 
-    execute_with_program(work, as_json=as_json, needs_server=False)
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
 
 
 def _policy(rules: Sequence[str]) -> RetentionPolicy:

@@ -14,6 +14,7 @@ from app.cli.output import CommandResult, moment, print_line
 from app.cli.signals import interruptible
 from app.cli.tables import print_table
 from app.documents.access import PrintedUser, PrintedUserList
+from app.domain.access.audit import ChangeNote
 from app.domain.access.user import Role, User
 from app.errors import InvalidRequestError
 from app.services.access.users import UserService
@@ -45,9 +46,9 @@ def create(
     """Add a user; asks for the password."""
     password = _read_password(from_stdin=password_stdin)
 
-    async def work(users: UserService) -> User:
+    async def work(users: UserService, note: ChangeNote) -> User:
         default = Role.VIEWER if await users.count() else Role.ADMIN
-        return await users.create(name, password, Role(role) if role else default)
+        return await users.create(name, password, Role(role) if role else default, note)
 
     _change(
         work,
@@ -81,7 +82,7 @@ def _show(users: Sequence[User]) -> None:
 def disable(name: NameArgument, as_json: AsJson = False) -> None:
     """Disable a user, and end their sessions."""
     _change(
-        lambda users: users.change(name, disabled=True),
+        lambda users, note: users.change(name, disabled=True, note=note),
         lambda user: f"User {user.name} disabled.",
         "disable_user",
         as_json=as_json,
@@ -91,7 +92,7 @@ def disable(name: NameArgument, as_json: AsJson = False) -> None:
 def enable(name: NameArgument, as_json: AsJson = False) -> None:
     """Enable a disabled user."""
     _change(
-        lambda users: users.change(name, disabled=False),
+        lambda users, note: users.change(name, disabled=False, note=note),
         lambda user: f"User {user.name} enabled.",
         "enable_user",
         as_json=as_json,
@@ -104,7 +105,7 @@ def password(
     """Set a user's password, and end their sessions; asks for the password."""
     new = _read_password(from_stdin=password_stdin)
     _change(
-        lambda users: users.change(name, password=new),
+        lambda users, note: users.change(name, password=new, note=note),
         lambda user: f"User {user.name} has a new password.",
         "set_password",
         as_json=as_json,
@@ -118,22 +119,23 @@ def role(
 ) -> None:
     """Set a user's role."""
 
-    async def work(users: UserService) -> User:
-        return await users.change(name, role=Role(role))
+    async def work(users: UserService, note: ChangeNote) -> User:
+        return await users.change(name, role=Role(role), note=note)
 
     _change(work, lambda user: f"User {user.name} is now {user.role}.", "set_role", as_json=as_json)
 
 
 def _change(
-    change: Callable[[UserService], Awaitable[User]],
+    change: Callable[[UserService, ChangeNote], Awaitable[User]],
     message: Callable[[User], str],
     action: str,
     *,
     as_json: bool,
 ) -> NoReturn:
     async def work(access: Access) -> CommandResult:
-        user = await change(access.users)
-        await record(access.audit, action, user.name)
+        note = ChangeNote()
+        user = await change(access.users, note)
+        await record(access.audit, action, user.name, note=note)
         return CommandResult(PrintedUser.of(user), lambda: print_line(message(user)))
 
     execute_with_access(work, as_json=as_json)

@@ -65,7 +65,7 @@ class SignInService:
 
         Raises:
             NotAuthenticatedError: Unknown, disabled, or another password; it takes the same time.
-            TooManyAttemptsError: Too many have failed lately, for this user or from there.
+            TooManyAttemptsError: Too many have failed lately from there, for this user or for all.
         """
         name = name.lower()
         async with self._attempts.admit(address, name) as attempt:
@@ -75,6 +75,7 @@ class SignInService:
             if user is None or not verdict.good or user.disabled_at is not None:
                 await attempt.fail()
                 raise NotAuthenticatedError(_WRONG)
+            self._attempts.remember(address, user.name)
         if verdict.new_hash is not None:
             user = await self._keep(user, verdict.new_hash)
         return await self._open(user)
@@ -92,14 +93,17 @@ class SignInService:
 
         Raises:
             NotAuthenticatedError: It is not good, or not any more.
-            TooManyAttemptsError: Too many have failed lately from there.
+            TooManyAttemptsError: It is not good, and too many have failed lately from there.
         """
-        async with self._attempts.admit(address) as attempt:
-            try:
-                return await self._rotate(refresh_token)
-            except NotAuthenticatedError:
+        # Nobody guesses one: a good token is good whatever others have sent from there.
+        try:
+            user, grant = await self._rotate(refresh_token)
+        except NotAuthenticatedError:
+            async with self._attempts.admit(address) as attempt:
                 await attempt.fail()
-                raise
+            raise
+        self._attempts.remember(address, user.name)
+        return grant
 
     async def sign_out(self, who: Identity | str) -> None:
         """
@@ -132,6 +136,11 @@ class SignInService:
         if found is None or found[0].user != identity.name:
             raise NotAuthenticatedError(_OVER, hint=_HINT)
         return replace(identity, role=self._require_good(*found).role)
+
+    async def find_name(self, name: str) -> str:
+        """Return the name of a user, however it is written; empty = nobody is called that."""
+        user = await self._find(name.lower())
+        return user.name if user else ""
 
     async def delete_expired(self) -> None:
         """Delete sessions that nobody can refresh any more."""
@@ -168,7 +177,7 @@ class SignInService:
             raise NotAuthenticatedError(_WRONG)
         return self._grant(self._require_good(*found), session_id, secret)
 
-    async def _rotate(self, refresh_token: str) -> Grant:
+    async def _rotate(self, refresh_token: str) -> tuple[User, Grant]:
         session_id, secret = _split(refresh_token)
         found = await self._store.find_session(session_id) if session_id else None
         if found is None:
@@ -183,7 +192,7 @@ class SignInService:
         ):
             await self._store.revoke(session_id, self._clock.now())
             raise NotAuthenticatedError(_OVER, hint=_HINT)
-        return self._grant(user, session_id, new_secret)
+        return user, self._grant(user, session_id, new_secret)
 
     def _require_good(self, session: LoginSession, user: User) -> User:
         over = session.revoked_at is not None or session.expires_at <= self._clock.now()

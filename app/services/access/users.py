@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from app.domain.access.audit import ChangeNote
 from app.domain.access.user import Role, User, require_name, require_password
 from app.domain.ports import Clock
 from app.domain.stores import UserStore
@@ -29,9 +30,17 @@ class UserService:
         self._clock = clock
         self._changing = asyncio.Lock()
 
-    async def create(self, name: str, password: str, role: Role) -> User:
+    async def create(
+        self, name: str, password: str, role: Role, note: ChangeNote | None = None
+    ) -> User:
         """
         Add somebody.
+
+        Args:
+            name: However it is written.
+            password: For their first login.
+            role: What they may do.
+            note: Gets what was made.
 
         Returns:
             The new user.
@@ -46,6 +55,8 @@ class UserService:
             password_hash=await self._passwords.hash(require_password(password)),
             created_at=self._clock.now(),
         )
+        if note is not None:
+            note.take(None, _facts(user))
         await self._store.add(user)
         return user
 
@@ -86,9 +97,17 @@ class UserService:
         role: Role | None = None,
         password: str | None = None,
         disabled: bool | None = None,
+        note: ChangeNote | None = None,
     ) -> User:
         """
         Change what is given; a new password, or being disabled, ends all logins of the user.
+
+        Args:
+            name: Of the user.
+            role: Another one; None = the same, as for the next two.
+            password: A new one.
+            disabled: Whether they may not log in.
+            note: Gets how it was and how it is.
 
         Returns:
             The user as it is now.
@@ -113,6 +132,8 @@ class UserService:
             if disabled is not None:
                 since = before.disabled_at or self._clock.now()
                 after = replace(after, disabled_at=since if disabled else None)
+            if note is not None:
+                note.take(_facts(before), _facts(after) | ({"password": "new"} if new_hash else {}))
             await self._require_other_admin(before, after)
             await self._store.save(after)
         # After it is saved: a login that was being made meanwhile looks for the change itself.
@@ -128,6 +149,10 @@ class UserService:
             raise ConflictError(
                 f"{before.name} is the last admin", hint="Make another user an admin first."
             )
+
+
+def _facts(user: User) -> dict[str, object]:
+    return {"role": user.role.value, "disabled": user.disabled_at is not None}
 
 
 def _is_admin(user: User) -> bool:

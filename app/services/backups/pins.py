@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.domain.access.audit import ChangeNote
 from app.domain.backups.check_notes import Notes, Pin
+from app.domain.document import JsonObject
 from app.domain.ports import Clock
 from app.errors import ChecksumMismatchError
 
@@ -17,9 +19,17 @@ class PinService:
         self._catalogue = catalogue
         self._clock = clock
 
-    async def pin(self, backup_id: str, by: str, reason: str = "") -> Notes:
+    async def pin(
+        self, backup_id: str, by: str, reason: str = "", note: ChangeNote | None = None
+    ) -> Notes:
         """
         Pin a backup, so that nobody can delete it; one that is pinned is pinned anew.
+
+        Args:
+            backup_id: Which.
+            by: Who wants it.
+            reason: Why, for people.
+            note: Gets how it was and how it is.
 
         Returns:
             What is noted about it.
@@ -30,15 +40,19 @@ class PinService:
             StorageError: The medium refused.
         """
         pin = Pin(self._clock.now(), by, " ".join(reason.split()))
-        return await asyncio.to_thread(
-            self._catalogue.change_notes, backup_id, lambda notes: replace(notes, pin=pin)
-        )
+        return await self._change(backup_id, pin, note)
 
-    async def unpin(self, backup_id: str) -> Notes:
+    async def unpin(self, backup_id: str, note: ChangeNote | None = None) -> Notes:
         """Let a backup be deleted again; one that is not pinned is fine; raises as `pin` does."""
-        return await asyncio.to_thread(
-            self._catalogue.change_notes, backup_id, lambda notes: replace(notes, pin=None)
-        )
+        return await self._change(backup_id, None, note)
+
+    async def _change(self, backup_id: str, pin: Pin | None, note: ChangeNote | None) -> Notes:
+        def change(notes: Notes) -> Notes:
+            if note is not None:
+                note.take(_facts(notes.pin), _facts(pin))
+            return replace(notes, pin=pin)
+
+        return await asyncio.to_thread(self._catalogue.change_notes, backup_id, change)
 
     async def read(self, backup_ids: Sequence[str]) -> dict[str, Pin | None]:
         """
@@ -63,3 +77,7 @@ class PinService:
                 if pin is not None:
                     pins[backup_id] = pin
         return pins
+
+
+def _facts(pin: Pin | None) -> JsonObject:
+    return {"pin": {"by": pin.by, "reason": pin.reason} if pin else None}

@@ -1,6 +1,7 @@
 """How often somebody may guess."""
 
 import asyncio
+import time
 
 import pytest
 from limits.aio.storage import MemoryStorage
@@ -20,12 +21,51 @@ async def attempt(attempts: Attempts, address: str = "192.0.2.1", user: str | No
     return True
 
 
-async def test_failures_of_a_user_are_counted_from_everywhere():
-    """Another address gains nothing; other users are not touched."""
+async def test_failures_of_a_user_are_counted_by_address():
+    """From another address the user gets in: nobody can lock them out from elsewhere."""
     attempts = Attempts(by_user=3, by_address=100)
 
-    assert [await attempt(attempts, f"192.0.2.{n}") for n in range(5)] == [True] * 3 + [False] * 2
+    assert [await attempt(attempts) for _ in range(5)] == [True] * 3 + [False] * 2
+    assert await attempt(attempts, "192.0.2.2")
     assert await attempt(attempts, user="bob")
+
+
+async def test_failures_from_everywhere_make_a_user_slow_and_never_lock_them_out():
+    """From where they have logged in before it is as fast as ever."""
+    attempts = Attempts(everywhere=5, slow_seconds=0.2)
+    attempts.remember("198.51.100.7", "ann")
+    began = time.monotonic()
+    assert all([await attempt(attempts, f"192.0.2.{n}") for n in range(5)])
+    assert time.monotonic() - began < 0.15
+
+    for address, is_slow in (("192.0.2.99", True), ("198.51.100.7", False), ("192.0.2.98", True)):
+        began = time.monotonic()
+        assert await attempt(attempts, address)
+        assert (time.monotonic() - began >= 0.2) is is_slow
+    began = time.monotonic()
+    assert await attempt(attempts, "192.0.2.97", "bob")
+    assert time.monotonic() - began < 0.15
+
+
+async def test_a_crowd_does_not_wait_without_an_end():
+    """Ten stand in line; whoever comes behind them is told to come again."""
+    attempts = Attempts(everywhere=1000, slow_seconds=0.01)
+
+    let_in = await asyncio.gather(*(attempt(attempts, f"a{n}") for n in range(200)))
+
+    assert sum(let_in) == 10
+    assert await attempt(attempts, "a500")
+
+
+async def test_what_is_remembered_is_bounded():
+    """What was used last stays."""
+    attempts = Attempts()
+    for number in range(10_001):
+        attempts.remember("192.0.2.1", f"u{number}")
+        attempts.remember("192.0.2.1", "u0")
+
+    assert len(attempts._known) == 10_000
+    assert ("192.0.2.1", "u0") in attempts._known
 
 
 async def test_failures_from_an_address_are_counted_for_all_users():
@@ -61,7 +101,7 @@ async def test_many_at_once_are_not_let_in_before_the_first_has_failed():
     """They wait for each other, and are then refused."""
     attempts = Attempts(by_user=5, by_address=1000)
 
-    let_in = await asyncio.gather(*(attempt(attempts, f"a{n}") for n in range(200)))
+    let_in = await asyncio.gather(*(attempt(attempts) for _ in range(200)))
 
     assert sum(let_in) == 5
 
@@ -106,4 +146,4 @@ async def test_nothing_is_kept_of_attempts_that_are_over():
     await asyncio.sleep(0.2)
     storage = attempts._window.storage
     assert isinstance(storage, MemoryStorage)
-    assert len(storage.events) <= 2
+    assert len(storage.events) <= 3

@@ -30,7 +30,7 @@ async def test_where_the_audit_cannot_be_written_nothing_more_goes(backup_store)
 
     await backup_store.days(5)
     audit = backup_store.audit
-    backup_store.audit = Refusing(audit._store, audit._heads)
+    backup_store.audit = Refusing(audit._store, audit._heads, audit._keys)
     await backup_store.retention.after_backup(await backup_store.make())
     assert len(backup_store.ids()) == 5
     assert backup_store.alerts.about(AlertKind.FAILURE) == ["retention"]
@@ -105,7 +105,9 @@ async def test_a_cancelled_prune_ends_after_a_whole_deletion(backup_store):
             begun.set()
 
     await backup_store.days(12)
-    backup_store.audit = Telling(backup_store.audit._store, backup_store.audit._heads)
+    backup_store.audit = Telling(
+        backup_store.audit._store, backup_store.audit._heads, backup_store.audit._keys
+    )
     task = asyncio.create_task(backup_store.retention.prune())
     await begun.wait()
     task.cancel()
