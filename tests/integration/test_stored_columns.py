@@ -6,6 +6,7 @@ from app.domain.restores.restore import RestoreRequest
 from app.engine.rows.stored import Repeatable
 from app.errors import IncompatibleServerError, ProofFailedError
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.dry_runs import ends_as_foretold
 from tests.fixtures.forged import with_old_columns
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
@@ -239,3 +240,30 @@ async def test_an_index_on_a_virtual_column_finds_what_it_found(key, backstay, s
 
     assert len(set(then)) == 3
     assert sql.run(found) == then
+
+
+@pytest.mark.differs(
+    "mariadb", reason="it loads without asking CHECKs, and has no keys of expressions"
+)
+async def test_rules_that_rows_keep_in_one_time_zone_are_named_and_refused(backstay, sql, database):
+    """By the backup, and before anything begins; rules that all rows keep stay out of it."""
+    sql.script([
+        "SET time_zone = '+08:00'",
+        (
+            "CREATE TABLE t (id INT PRIMARY KEY, ts TIMESTAMP, CONSTRAINT new CHECK (ts >= '2020-01-01'),"
+            " CONSTRAINT fine CHECK (id > 0), CONSTRAINT off CHECK (id > 9) NOT ENFORCED,"
+            " UNIQUE KEY by_day ((DATE(ts))), UNIQUE KEY by_id ((id + 1)))"
+        ),
+        "INSERT INTO t VALUES (1, '2020-01-01 01:00:00'), (2, '2020-03-01 07:00:00')",
+        "INSERT INTO t VALUES (3, '2020-03-02 07:00:00'), (4, '2020-02-29 09:00:00')",
+        "SET time_zone = '+00:00'",
+    ])
+
+    manifest = await backstay.backup(database)
+    forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+
+    assert manifest.databases[0].tables[0].unrepeatable == ("UNIQUE KEY `by_day`", "CHECK `new`")
+    assert len(manifest.warnings) == len(manifest.databases[0].tables[0].unrepeatable)
+    (problem,) = forecast.problems
+    assert "CHECK `new` of" in str(problem)
+    assert "UNIQUE KEY `by_day` of" in str(problem)

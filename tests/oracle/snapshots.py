@@ -270,6 +270,10 @@ def _schema_cell(reader: Reader, column: str, cell: str | None) -> str | None:
     if column == "CREATE_OPTIONS" and cell:
         # SHOW CREATE prints Aria's default PAGE_CHECKSUM=1, so every dump makes it an explicit option.
         cell = " ".join(part for part in cell.split() if part != "page_checksum=1")
+    if (
+        column == "AUTO_INCREMENT" and cell == "1"
+    ):  # MySQL says so, or nothing, of a table without rows
+        cell = None
     return reader.neutral(cell)
 
 

@@ -177,7 +177,8 @@ class TableEntry:
         counter: AUTO_INCREMENT, the next number; 0 = none, or the first.
         session: Variables, with their values, of a session that computes the stored generated columns
             as they are; empty = the one that a restore has anyway.
-        unrepeatable: Stored generated columns that no session was found for.
+        unrepeatable: Stored generated columns that no session was found for, and rules (`CHECK `c``) that
+            rows do not keep in the session of a restore.
     """
 
     name: str

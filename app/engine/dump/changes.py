@@ -6,6 +6,7 @@ from typing import Final
 
 from app.engine.schema.table_ids import NO_DDL_HINT
 from app.engine.schema.tables import Table
+from app.engine.server.errors import about
 from app.errors import SnapshotError, StatementError
 
 
@@ -15,13 +16,14 @@ _CHANGED: Final = frozenset({1051, 1054, 1072, 1146, 1176, 1356, 1412, 1615, 193
 
 @contextmanager
 def changed_table(table: Table) -> Iterator[None]:
-    """Translate the errors that mean "not the table of the snapshot any more" to SnapshotError."""
+    """Translate the errors that mean "not the table of the snapshot any more" to SnapshotError, and name it in others."""
     try:
         yield
     except StatementError as exc:
         if exc.errno in _CHANGED:
             raise changed_error(table, f"error {exc.errno}") from exc
-        raise
+        with about(table.label):
+            raise
 
 
 def changed_error(table: Table, how: str) -> SnapshotError:

@@ -33,6 +33,7 @@ from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
 from app.engine.dump.uncarried import list_uncarried
 from app.engine.rows.queries import TableSql
+from app.engine.rows.rules import RULES, find_broken, may_break
 from app.engine.rows.stored import Repeatable, find_session
 from app.engine.schema.accounts import AccountScript, account_statements
 from app.engine.schema.databases import Schema
@@ -173,7 +174,9 @@ class Dump:
             [schema.name for schema in self._plan.schemas],
             self._plan.tables,
         )
-        await self._find_sessions([sql for sql in with_rows if sql.computes])
+        await self._find_sessions([
+            sql for sql in with_rows if sql.computes or may_break(sql, self._flavor)
+        ])
         await self._write_loose([sql.table for sql in with_rows])
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
@@ -226,13 +229,22 @@ class Dump:
             with changed_table(sql.table):
                 _, definition = await exact_definition(session, sql.table)
                 found = await find_session(session, sql, definition)
+                broken = (
+                    await find_broken(session, sql, definition)
+                    if may_break(sql, self._flavor)
+                    else ()
+                )
+            found = replace(found, unrepeatable=(*found.unrepeatable, *broken))
             self._schema.repeatable[sql.table.label] = found
             await self._snapshot.release(session)
 
         await share(queries, self._snapshot.sessions, find)
         for label, found in sorted(self._schema.repeatable.items()):
             self.warnings += [
-                f"{label}: the stored generated column {name!r} holds values that no one session"
+                f"{label}: {name} does not hold for all rows in a session of UTC, in which a restore loads them;"
+                " it is refused"
+                if name.startswith(RULES)
+                else f"{label}: the stored generated column {name!r} holds values that no one session"
                 " computes again; a restore can only load them with --no-verify-after, and changes them"
                 for name in found.unrepeatable
             ]

@@ -13,9 +13,11 @@ from app.domain.ports import MemberSource
 from app.domain.restores.dry_run import Compatibility
 from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import Flavor
+from app.engine.rows.rules import RULES
 from app.engine.schema.databases import has_events
 from app.engine.server.connection import Session
 from app.engine.server.errors import TRUST_HINT
+from app.engine.sql.quoting import quote_text
 from app.errors import IncompatibleServerError
 
 
@@ -84,6 +86,41 @@ async def check_trust(
             "the server writes a binary log and does not trust the creators of functions and triggers",
             hint=f"Nothing was changed. {TRUST_HINT}",
         )
+
+
+async def unrepeatable(
+    session: Session, loads: Sequence[DatabaseLoad], *, prove: bool
+) -> list[str]:
+    """Find what depends on the session that wrote the rows, and would be another or be refused here."""
+    rows = [
+        (load.target, entry) for load in loads if load.include_rows for entry in load.entry.tables
+    ]
+    zones = {
+        value: f"{target}.{entry.name}"
+        for target, entry in rows
+        for name, value in entry.session
+        if name == "time_zone"
+    }
+    findings = [
+        f"this server does not know the time zone {zone!r}, in which generated columns of {label} were"
+        " computed; mysql_tzinfo_to_sql brings the names"
+        for zone, label in zones.items()
+        if await session.scalar(f"SELECT CONVERT_TZ('2021-01-01', '+00:00', {quote_text(zone)})")
+        == ""
+    ]
+    for target, entry in rows:
+        for name in entry.unrepeatable:
+            if name.startswith(RULES):
+                findings.append(
+                    f"{name} of {target}.{entry.name} does not hold for all of its rows in a session of UTC, in"
+                    " which they are loaded"
+                )
+            elif prove:
+                findings.append(
+                    f"the stored generated column {name!r} of {target}.{entry.name} holds values that no one"
+                    " session computes again; --no-verify-after takes what this server computes"
+                )
+    return findings
 
 
 async def _missing_engines(session: Session, tables: Sequence[TableEntry]) -> tuple[str, ...]:

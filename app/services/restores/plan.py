@@ -28,7 +28,7 @@ from app.engine.schema.tables import Table, TableRef, has_rows, read_refs, read_
 from app.engine.server.connection import Session
 from app.engine.server.grants import Grants, Missing, missing_on_children
 from app.engine.sql import ddl
-from app.engine.sql.quoting import matches, quote_text
+from app.engine.sql.quoting import matches
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
 from app.storage.journals import new_restore_id
 
@@ -347,36 +347,6 @@ def not_proven(manifest: Manifest, loads: Sequence[DatabaseLoad]) -> list[str]:
             "an earlier version made this backup: the values of generated columns are not proven"
             f" ({len(computed)} tables)"
         )
-    ]
-
-
-async def unrepeatable(
-    session: Session, loads: Sequence[DatabaseLoad], request: RestoreRequest
-) -> list[str]:
-    """Find stored generated columns whose values no session computes again, where they must be equal."""
-    zones = {
-        value: f"{load.target}.{entry.name}"
-        for load in loads
-        for entry in load.entry.tables
-        for name, value in entry.session
-        if name == "time_zone" and load.include_rows
-    }
-    unknown = [
-        f"this server does not know the time zone {zone!r}, in which generated columns of {label} were"
-        " computed; mysql_tzinfo_to_sql brings the names"
-        for zone, label in zones.items()
-        if await session.scalar(f"SELECT CONVERT_TZ('2021-01-01', '+00:00', {quote_text(zone)})")
-        == ""
-    ]
-    if not request.verify_after:
-        return unknown
-    return unknown + [
-        f"the stored generated column {name!r} of {load.target}.{entry.name} holds values that no one"
-        " session computes again; --no-verify-after takes what this server computes"
-        for load in loads
-        if load.include_rows
-        for entry in load.entry.tables
-        for name in entry.unrepeatable
     ]
 
 

@@ -14,7 +14,7 @@ from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.needs import find_lacking_sequences, without_unmakeable
 from app.engine.load.other_vendor import find_differences
-from app.engine.load.target import check_trust, compatibility
+from app.engine.load.target import check_trust, compatibility, unrepeatable
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.objects import ROUTINE_KINDS
@@ -51,7 +51,6 @@ from app.services.restores.plan import (
     not_kept,
     not_proven,
     rows_at_stake,
-    unrepeatable,
 )
 from app.services.restores.space import estimate_space, too_large
 
@@ -137,7 +136,7 @@ class Preflight:
                     *compatible.findings,
                     *unfit,
                     *misfits,
-                    *await unrepeatable(session, loads, plan.request),
+                    *await unrepeatable(session, loads, prove=plan.request.verify_after),
                 ]),
                 *await _distrust(session, reader, loads, grants),
                 *too_large(space),
