@@ -112,7 +112,7 @@ class Preflight:
         loads = plan.loads
         async with self._server.session() as session:
             grants = await read_grants(session)
-            complete, misfits = await _complete(session, plan)
+            complete, misfits, denied = await _complete(session, plan)
             complete, unreadable, lacks = await _described(session, reader, complete)
             unfit, lost, damage = await _unfit(session, reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
@@ -129,7 +129,7 @@ class Preflight:
                 *_raised(lambda: require(missing)),
                 *await self._refused_state(),
                 *await _read_only(session, grants),
-                *(unreadable or damage),
+                *(denied or unreadable or damage),
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
                 *_incompatible([
@@ -231,19 +231,24 @@ async def _missing_for_point(session: Session, grants: Grants, plan: RestorePlan
     return [right for right in found if right.required]
 
 
-async def _complete(session: Session, plan: RestorePlan) -> tuple[list[DatabaseLoad], list[str]]:
-    """Return the loads with what only the server knows, and what does not fit."""
+async def _complete(
+    session: Session, plan: RestorePlan
+) -> tuple[list[DatabaseLoad], list[str], list[AppError]]:
+    """Return the loads with what only the server knows, what does not fit, and what is hidden."""
     complete: list[DatabaseLoad] = []
     findings: list[str] = []
+    hidden: list[AppError] = []
     for load in plan.loads:
         findings += await rows_at_stake(session, load, plan.request)
-        if not plan.keeps_definitions:
-            complete.append(load)
-            continue
-        kept, misfits = await keep_definitions(session, load)
+        kept = load
+        if plan.keeps_definitions:
+            try:
+                kept, misfits = await keep_definitions(session, load)
+                findings += misfits
+            except PermissionDeniedError as exc:  # a right that is missing is named before
+                hidden.append(exc)
         complete.append(kept)
-        findings += misfits
-    return complete, findings
+    return complete, findings, hidden
 
 
 async def _described(
