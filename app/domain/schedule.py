@@ -25,6 +25,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from app.domain.backups.retention import RetentionPolicy
+from app.domain.sealed import seal, unseal
 from app.errors import IntegrityError, InvalidScheduleError
 
 
@@ -247,12 +248,12 @@ class _File:
 
 
 _FILE: Final = TypeAdapter(_File)
-_DAMAGED: Final = "Correct it, or remove it and set it anew."
+_DAMAGED: Final = "Remove it and set the schedules anew; or, when it was changed on purpose, take out its last key, 'seal'."
 
 
 def encode_schedules(schedules: tuple[Schedule, ...]) -> bytes:
-    """Encode `schedule.json`."""
-    return _FILE.dump_json(_File(schedules), indent=2) + b"\n"
+    """Encode `schedule.json`, sealed."""
+    return seal(_FILE.dump_json(_File(schedules), indent=2))
 
 
 def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
@@ -265,8 +266,11 @@ def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
     Raises:
         IntegrityError: It is damaged, or of a newer version, or a schedule in it makes no sense.
     """
+    body = unseal(data, _File.__dataclass_fields__)
+    if body is None:
+        raise IntegrityError("schedule.json: is damaged, or was changed by hand", hint=_DAMAGED)
     try:
-        file = _FILE.validate_json(data)
+        file = _FILE.validate_json(body)
     except ValidationError as exc:
         raise IntegrityError("schedule.json: cannot be understood", hint=_DAMAGED) from exc
     if file.version != 1:

@@ -118,8 +118,9 @@ def _run_by_shell(script: str) -> str:
 
 
 def test_samples_fit_a_terminal():
-    """80 columns, as wide as a terminal opens."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    """80 columns, as wide as a terminal opens; a line of a crontab cannot be broken."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    lines = [line for kind, block in blocks if kind != "crontab" for line in block.splitlines()]
 
     assert len(blocks) > 10
-    assert [line for block in blocks for line in block.splitlines() if len(line) > 80] == []
+    assert [line for line in lines if len(line) > 80] == []

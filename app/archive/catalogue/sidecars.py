@@ -73,7 +73,8 @@ class Sidecars:
         notes = decode_notes(data)
         if notes is None:
             raise ChecksumMismatchError(
-                f"{name.notes}: cannot be understood", hint="Correct it, or remove it."
+                f"{name.notes}: cannot be understood",
+                hint="Remove it; or, when it was changed on purpose, take out its last key, 'seal'.",
             )
         return notes
 

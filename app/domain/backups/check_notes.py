@@ -7,6 +7,8 @@ from typing import Final
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from app.domain.sealed import seal, unseal
+
 
 # What is told of a backup whose notes are damaged; it is kept as if it were pinned.
 UNREADABLE: Final = "its notes cannot be understood, so it may be pinned"
@@ -117,14 +119,15 @@ _NOTES: Final = TypeAdapter(Notes)
 
 
 def encode_notes(notes: Notes) -> bytes:
-    """Encode notes as JSON."""
-    return _NOTES.dump_json(notes, indent=1) + b"\n"
+    """Encode notes as JSON, sealed."""
+    return seal(_NOTES.dump_json(notes, indent=1))
 
 
 def decode_notes(data: bytes) -> Notes | None:
     """Decode notes; None = they are damaged."""
+    body = unseal(data, Notes.__dataclass_fields__)
     try:
-        return _NOTES.validate_json(data)
+        return None if body is None else _NOTES.validate_json(body)
     except ValidationError:
         return None
 

@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.ids import BackupId
+from app.domain.sealed import seal, unseal
 from app.errors import JournalDamagedError
 
 
@@ -257,11 +258,15 @@ class Journal:
 
 
 _ADAPTER: Final = TypeAdapter(Journal)
+_KEYS: Final = frozenset({*Journal.__dataclass_fields__, "recovery_id"}) - {"restore_id"}
+_HINT: Final = (
+    "Use the version of this program that wrote it; 'backstay doctor' says what else to do."
+)
 
 
 def encode_journal(journal: Journal) -> bytes:
-    """Encode a journal as JSON for its file."""
-    return _ADAPTER.dump_json(journal, indent=1, by_alias=True) + b"\n"
+    """Encode a journal as JSON for its file, sealed."""
+    return seal(_ADAPTER.dump_json(journal, indent=1, by_alias=True))
 
 
 def decode_journal(data: bytes, *, source: str) -> Journal:
@@ -274,12 +279,14 @@ def decode_journal(data: bytes, *, source: str) -> Journal:
     Raises:
         JournalDamagedError: Damaged, or of another version of the program.
     """
+    body = unseal(data, _KEYS)
+    if body is None:
+        raise JournalDamagedError(
+            f"{source}: its bytes are not those that were written", hint=_HINT
+        )
     try:
-        return _ADAPTER.validate_json(data)
+        return _ADAPTER.validate_json(body)
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise JournalDamagedError(
-            f"{source}: {where}: {first['msg']}",
-            hint="Use the version of this program that wrote it; 'backstay doctor' says what else to do.",
-        ) from exc
+        raise JournalDamagedError(f"{source}: {where}: {first['msg']}", hint=_HINT) from exc

@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain.ids import BackupId
+from app.domain.sealed import seal, unseal
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,29 @@ class Proof:
 
 
 MAX_PROOFS: Final = 50
-_PROOFS: Final = TypeAdapter(tuple[Proof, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    proofs: tuple[Proof, ...]
+
+
+_FILE: Final = TypeAdapter(_File)
+_PROOFS: Final = TypeAdapter(tuple[Proof, ...])  # as older releases wrote them
 
 
 def encode_proofs(proofs: tuple[Proof, ...]) -> bytes:
-    """Encode proofs as JSON, newest first."""
-    return _PROOFS.dump_json(proofs, indent=1) + b"\n"
+    """Encode proofs as JSON, newest first, sealed."""
+    return seal(_FILE.dump_json(_File(proofs), indent=1))
 
 
 def decode_proofs(data: bytes) -> tuple[Proof, ...]:
     """Decode proofs; a file that is damaged counts as none."""
     try:
-        return _PROOFS.validate_json(data)
+        if data.startswith(b"["):
+            return _PROOFS.validate_json(data)
+        body = unseal(data, _File.__dataclass_fields__)
+        return () if body is None else _FILE.validate_json(body).proofs
     except ValidationError:
         return ()
 
