@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from app.errors import ClockJumpedError
 from app.storage.failures import translated
@@ -31,6 +31,8 @@ TOLERANCE: Final = timedelta(minutes=10)
 # Backups of machines that share a directory may differ by so much.
 FUTURE: Final = timedelta(minutes=5)
 _NAME: Final = "witness.json"
+# What is longer than some centuries was damaged, and beyond what a calendar can count.
+_MOST_SECONDS: Final = 1e10
 _MAX_BYTES: Final = 4096
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _HINT: Final = (
@@ -52,7 +54,7 @@ class ClockReading:
     """
 
     boot_id: str
-    boot_seconds: float
+    boot_seconds: Annotated[float, Field(ge=0, le=_MOST_SECONDS)]
     at: AwareDatetime
     accepted: str = ""
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import random
 import socket
 from contextlib import suppress
 from urllib.parse import quote, urlsplit
@@ -11,6 +12,7 @@ import pytest
 
 from tests.fixtures.api import finished
 from tests.fixtures.operations import OPERATIONS
+from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 
 
@@ -392,3 +394,38 @@ def test_databases_of_any_name_go_there_and_back(admins, server, database, suffi
         finally:
             for created in (name, into):
                 sql.run(f"DROP DATABASE IF EXISTS `{created.replace('`', '``')}`")
+
+
+ODD_HEADERS = (
+    "Authorization", "Prefer", "Idempotency-Key", "Range", "If-Range", "If-None-Match", "Last-Event-ID",
+    "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Request-Id", "Content-Type", "Accept",
+    "Accept-Encoding", "Content-Encoding", "Origin", "Cookie", "X-HTTP-Method-Override", "Upgrade",
+)  # fmt: skip
+PIECES = (
+    "wait=", "bytes=", "Bearer ", "Basic ", "9" * 30, "-1", ",", ";", "=", '"', "*", "%00", "127.0.0.1",
+    "application/json", "gzip", "W/", "http://", "\xff\xfe", "\t", "é", "..", "{}", "null", "x" * 500,
+)  # fmt: skip
+
+
+@pytest.mark.long
+def test_headers_of_anything_fail_nothing(send):
+    """Pieces of what belongs there and bytes that do not, by a seed: an answer, and never a 5xx."""
+    chosen = random.Random(14)  # noqa: S311 - no secret
+    targets = (
+        ("GET", "/api/admin/backup/list"),
+        ("GET", "/api/admin/runs?limit=1"),
+        ("GET", "/api/admin/backup/download/backup_0000000000000"),
+        ("HEAD", "/healthz"),
+        ("POST", "/api/admin/backup/verify/backup_0000000000000"),
+        ("POST", "/api/auth/refresh"),
+    )
+    for _ in range(series(150, 10_000)):
+        method, target = chosen.choice(targets)
+        headers = {
+            chosen.choice(ODD_HEADERS): "".join(
+                chosen.choices(PIECES, k=chosen.randrange(6))
+            ).strip()
+            for _ in range(chosen.randrange(1, 4))
+        }
+        status, _, text = send(method, target, b"{}" if method == "POST" else None, **headers)
+        assert status < 500, (method, target, headers, text)

@@ -1,6 +1,7 @@
 """The whole API against its own document: random requests, and what it promises of the answers."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -15,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.fixtures.api import Api, claims_of, encoded, finished
+from tests.fixtures.api import ROLES, Api, claims_of, encoded, finished
 from tests.fixtures.operations import OPERATIONS
 from tests.fixtures.series import series
 from tests.fixtures.servers import OwnServers, Sql
@@ -23,6 +24,8 @@ from tests.fixtures.servers import OwnServers, Sql
 
 # Each is sent so many requests that the document allows, and as many that it does not.
 EXAMPLES = series(10, 100)
+# Most requests get past the door.
+ASKERS = ("admin", "admin", "admin", "operator", "viewer", "nobody")
 # Of endless or other than JSON answers; their own tests read them.
 NOT_HERE = {"watch_run", "download_backup"}
 CHECKS = [
@@ -73,13 +76,15 @@ def schema(installation):
 
 
 @pytest.fixture(scope="module")
-def session() -> Iterator[requests.Session]:
-    """A connection that is kept, with the token of an admin."""
-    with requests.Session() as session:
-        # For a day, however many requests are wanted.
-        token = encoded({**claims_of(), "exp": claims_of()["exp"] + 86400})
-        session.headers["Authorization"] = f"Bearer {token}"
-        yield session
+def sessions() -> Iterator[dict[str, requests.Session]]:
+    """Connections that are kept, by the role of their token; one has none."""
+    with ExitStack() as stack:
+        made = {role: stack.enter_context(requests.Session()) for role in (*ROLES, "nobody")}
+        for role in ROLES:
+            # For a day, however many requests are wanted.
+            token = encoded({**claims_of(role), "exp": claims_of()["exp"] + 86400})
+            made[role].headers["Authorization"] = f"Bearer {token}"
+        yield made
 
 
 def cases_of(schema, name, known):
@@ -98,8 +103,8 @@ def cases_of(schema, name, known):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in NOT_HERE])
-def test_answers_are_those_of_the_document(schema, session, known, name):
-    """No request fails the service, and each status, type, header and body is a documented one."""
+def test_answers_are_those_of_the_document(schema, sessions, known, name):
+    """No request of any role fails the service, and each status, type, header and body is a documented one."""
 
     @settings(
         max_examples=2 * EXAMPLES,
@@ -109,9 +114,9 @@ def test_answers_are_those_of_the_document(schema, session, known, name):
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=cases_of(schema, name, known))
-    def hold(case):
-        case.call_and_validate(session=session, checks=CHECKS, timeout=120)
+    @given(case=cases_of(schema, name, known), role=st.sampled_from(ASKERS))
+    def hold(case, role):
+        case.call_and_validate(session=sessions[role], checks=CHECKS, timeout=120)
 
     hold()
 

@@ -152,7 +152,8 @@ def test_a_damaged_witness_of_the_clock_ends_in_words(tmp_path):
     witness.record({})
     file = tmp_path / "clock" / "witness.json"
     whole = file.read_bytes()
-    for data in mutations(whole, 14, COUNT):
+    endless = whole.replace(b'"boot_seconds":', b'"boot_seconds":1e300,"was":')
+    for data in (endless, *mutations(whole, 14, COUNT // 4)):
         file.write_bytes(data)
         try:
             assert witness.check({}).at == NOON
@@ -166,7 +167,7 @@ def test_a_damaged_note_of_directories_is_none(tmp_path):
     known = KnownDirectories(tmp_path)
     known.note(tmp_path / "a")
     file = tmp_path / "known" / "directories.json"
-    for data in mutations(file.read_bytes(), 14, COUNT):
+    for data in mutations(file.read_bytes(), 14, COUNT // 4):
         file.write_bytes(data)
         assert not known.knows(tmp_path / "other")
 
