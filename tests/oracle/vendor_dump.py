@@ -109,4 +109,5 @@ def _neutral(text: bytes, names: tuple[str, ...]) -> bytes:
         )
         # mariadb-dump sets the collation of the database around each routine and back again.
         text = re.sub(rb"(?i)(ALTER DATABASE )" + quoted, rb"\1<db>", text)
-    return text
+    # Of a column MySQL says it twice or not, by how the table was made; rows are in quotes, or in hex.
+    return re.sub(rb"(?m)^(  `.*) CHARACTER SET (\w+)(?= COLLATE \2_)", rb"\1", text)
