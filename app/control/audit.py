@@ -27,6 +27,7 @@ from app.domain.stores import AuditFilter, Page
 from app.errors import ControlUnavailableError
 
 
+_FIELDS: Final = tuple(field.name for field in fields(AuditEvent))
 _ORDERS: Final = {"number": (audit.c.number,)}
 # Only processes compete for a number, the tasks of each take turns; one of them always gets it.
 _ATTEMPTS: Final = 100
@@ -191,7 +192,7 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
 
 
 def _entry(row: RowMapping) -> AuditEntry:
-    values = {field.name: row[field.name] for field in fields(AuditEvent)}
+    values = {name: row[name] for name in _FIELDS}
     # Entries of older versions have none, and a row that somebody has written any.
     event = AuditEvent(**{**values, "changes": row["changes"] or ""})
     return AuditEntry(row["number"], event, row["digest"], row["key_id"])
