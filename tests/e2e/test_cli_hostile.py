@@ -37,10 +37,15 @@ def _leaves(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
         if hasattr(below, "commands"):
             found += _leaves(below, (*path, name))
         elif name not in LASTING:
+            needed = [parameter for parameter in below.load().params if parameter.required]
             given = [
-                ARGUMENTS.get(parameter.metavar, "somebody")
-                for parameter in below.load().params
-                if parameter.param_type_name == "argument" and parameter.required
+                text
+                for parameter in needed
+                for text in (
+                    (ARGUMENTS.get(parameter.metavar, "somebody"),)
+                    if parameter.param_type_name == "argument"
+                    else (parameter.opts[0], "something")
+                )
             ]
             found.append((*path, name, *OPTIONS.get(name, ()), *given))
     return found
