@@ -45,7 +45,7 @@ def test_the_table_holds_the_families_and_nothing_else():
 
 def test_the_drawn_tree_is_the_real_one():
     """The docstring of app.errors names every class under its family."""
-    drawn = re.findall(r"^( *)[*x-] (\w+Error)$", errors.__doc__ or "", re.MULTILINE)
+    drawn = re.findall(r"^( *)[*x+-] (\w+Error)$", errors.__doc__ or "", re.MULTILINE)
     families: dict[str, list[str]] = {}
     for indent, name in drawn[1:]:
         if len(indent) == len("  "):
