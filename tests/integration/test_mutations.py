@@ -152,7 +152,7 @@ async def test_a_damaged_object_fails_the_proof(kind, backstay, sql, database):
 
 
 # Type, the value backed up, and values that are nearly the same.
-VALUES = (
+VALUES: tuple[tuple[str, ...], ...] = (
     ("TINYINT", "0", "1", "NULL"),
     ("SMALLINT UNSIGNED", "65535", "65534"),
     ("MEDIUMINT", "-1", "1"),
