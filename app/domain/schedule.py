@@ -149,6 +149,13 @@ class Schedule:
         due = self.due_after(self.last_success_at) if self.last_success_at else now
         return due is not None and due <= now
 
+    def is_begun(self, now: datetime) -> bool:
+        """Tell whether somebody, of whatever state directory, began a moment ago and has not said how it ended."""
+        begun = self.last_run_at
+        if begun is None or self.last_error or not timedelta() <= now - begun < GRACE:
+            return False
+        return self.last_success_at is None or self.last_success_at < begun
+
     def consider(self, now: datetime) -> "Consideration":
         """Consider the due times up to now that nobody has considered."""
         base = self.considered_at or self.updated_at

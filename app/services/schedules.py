@@ -222,7 +222,8 @@ class ScheduleService:
         )
 
         def is_open(known: Schedule) -> bool:
-            return force or _at(known, frequency).is_open(self._clock.now())
+            now = self._clock.now()
+            return force or (_at(known, frequency).is_open(now) and not known.is_begun(now))
 
         def claim(known: Schedule) -> Schedule:
             if not is_open(known):

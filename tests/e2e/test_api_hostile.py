@@ -69,9 +69,17 @@ def send(shared_api, admins):
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
     token = {"Authorization": admins.headers["Authorization"]}
 
-    def ask(method, target, body=None, **headers):
+    def answer_to(method, target, body, headers):
         connection.request(method, target, body, {**token, **JSON, **headers})
-        answer = connection.getresponse()
+        return connection.getresponse()
+
+    def ask(method, target, body=None, **headers):
+        try:
+            answer = answer_to(method, target, body, headers)
+        except http.client.RemoteDisconnected:
+            # It may close after any answer; a request that no connection has an answer to fails.
+            connection.close()
+            answer = answer_to(method, target, body, headers)
         return answer.status, answer.headers, answer.read().decode()
 
     yield ask
@@ -247,9 +255,11 @@ def test_logins_of_strange_names_are_refused(shared_api, username):
     # Too many of them are 429, as the document says.
     assert found.status_code in {401, 429}
     problem_of(found.text, found.status_code)
-    audit = shared_api.client().get("/api/admin/audit", params={"limit": 1}).json()
-    assert audit["entries"][0]["action"] == "log_in"
-    assert audit["entries"][0]["actor"].isprintable()
+    # Refusals of one kind are one entry an hour, which need not be the newest.
+    audit = shared_api.client().get("/api/admin/audit", params={"limit": 100}).json()
+    logins = [entry for entry in audit["entries"] if entry["action"] == "log_in"]
+    assert logins
+    assert all(entry["actor"].isprintable() for entry in logins)
 
 
 @pytest.mark.parametrize("name", [*WITH_BODIES, "log_in"])

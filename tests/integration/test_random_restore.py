@@ -102,6 +102,21 @@ def without_derived(state: Snapshot) -> Snapshot:
     return found  # type: ignore[return-value]  # a snapshot with less in it
 
 
+def lost_view(database: str, view: str) -> str:
+    """Return the words of a warning that names a view."""
+    return f"view {database}.{view} could not be created: it was unusable"
+
+
+def without_views(state: Snapshot, names: set[str]) -> Snapshot:
+    """Leave out everything of some views."""
+    found: dict[str, dict[str, object]] = {part: {} for part in state}
+    for part, key, _, row in entries(state):
+        of_view = isinstance(row, dict) and row.get("TABLE_NAME") in names
+        if not (of_view or (part == "definition" and key.removeprefix("VIEW ") in names)):
+            found[part][key] = row
+    return found  # type: ignore[return-value]  # a snapshot with less in it
+
+
 def plain(part: str, key: str, row: object) -> object:
     """Return one entry without what depends on other tables."""
     if part == "definition" and key.startswith("VIEW "):
@@ -194,7 +209,9 @@ async def replace(
         expected = merged(then, before, set(scenario.tables))
         assert_same(without_derived(expected), without_derived(after))
     undone = await backstay.recoveries.undo(result.restore_id)
-    assert_same(before, snapshot(backstay.url, name))
+    # A view on a table that was not there cannot be made again; the undo names it.
+    lost = {view for view in views(before) if lost_view(name, view) in " ".join(undone.warnings)}
+    assert_same(without_views(before, lost), snapshot(backstay.url, name))
     await backstay.recoveries.undo(undone.restore_id)
     assert_same(after, snapshot(backstay.url, name))
 

@@ -199,6 +199,10 @@ def test_a_schedule_that_never_succeeded_is_due_at_once_for_cron():
 
     assert new.is_open(NOON)
     assert replace(new, last_run_at=NOON).is_open(NOON)
+    assert replace(new, last_run_at=NOON).is_begun(NOON)
+    assert not replace(new, last_run_at=NOON).is_begun(NOON + GRACE)
+    assert not replace(new, last_run_at=NOON, last_error="disk-full").is_begun(NOON)
+    assert not replace(new, last_run_at=NOON, last_success_at=NOON + DAY).is_begun(NOON)
     assert new.consider(NOON).first is None
 
 
