@@ -3,8 +3,8 @@
 
 STAMP := .venv/.installed
 BIN := .venv/bin
-# The tests share the machine with their MariaDB servers, one for each worker.
-WORKERS ?= 2
+# For two cores, which the tests share with their servers, one for each worker: a test waits for a third of its time.
+WORKERS ?= 3
 # Besides the one of .venv; scripts/ensure_python.sh says where they come from.
 PYTHONS ?= 3.13 3.14
 # Besides the machine's own; scripts/ensure_server.sh says where they come from.

@@ -212,7 +212,7 @@ async def test_an_undo_killed_before_any_step_leaves_old_or_new(first, shop):
 
 async def test_an_undo_killed_in_a_statement_leaves_old_or_new(shop):
     """An undo whose last statement nobody waits for leaves old or new."""
-    seen = await undos(shop, 1, 1, statements=WAITING, sent=True)
+    seen = await undos(shop, 1, STRIDE, statements=WAITING, sent=True)
 
     assert set(seen) == {"old", "new"}
 
@@ -236,7 +236,7 @@ async def test_a_killed_repair_is_repaired(sent, state, shop):
         assert await shop.repair() == state
         if state == "new":
             assert await shop.undo() == "old"
-        at += 4
+        at += 4 * STRIDE
 
     assert at > 30
 
@@ -250,7 +250,7 @@ async def test_a_way_back_that_is_killed_leaves_old_or_new(shop):
         seen[state := await shop.repair()] += 1
         if state == "new":
             assert await shop.undo() == "old"
-        at += 4
+        at += 4 * STRIDE
 
     assert end.error.startswith("connection-lost")
     assert shop.state() == "old"
