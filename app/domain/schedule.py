@@ -154,7 +154,8 @@ class Schedule:
         begun = self.last_run_at
         if begun is None or self.last_error or not timedelta() <= now - begun < GRACE:
             return False
-        return self.last_success_at is None or self.last_success_at < begun
+        # A backup knows its time to the second.
+        return self.last_success_at is None or self.last_success_at < begun.replace(microsecond=0)
 
     def consider(self, now: datetime) -> "Consideration":
         """Consider the due times up to now that nobody has considered."""

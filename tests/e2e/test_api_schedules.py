@@ -55,7 +55,9 @@ def _age(api, **ago):
     file = json.loads(path.read_text())
     file.pop("seal", None)  # as whoever changes it by hand
     for schedule in file["schedules"]:
+        began = datetime.fromisoformat(schedule["last_run_at"]) - timedelta(**ago)
         at = datetime.fromisoformat(schedule["last_success_at"]) - timedelta(**ago)
+        schedule["last_run_at"] = began.isoformat()
         schedule["last_success_at"] = schedule["updated_at"] = at.isoformat()
     path.write_text(json.dumps(file))
 
