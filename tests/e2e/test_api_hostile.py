@@ -256,8 +256,8 @@ def test_logins_of_strange_names_are_refused(shared_api, username):
     assert found.status_code in {401, 429}
     problem_of(found.text, found.status_code)
     # Refusals of one kind are one entry an hour, which need not be the newest.
-    audit = shared_api.client().get("/api/admin/audit", params={"limit": 100}).json()
-    logins = [entry for entry in audit["entries"] if entry["action"] == "log_in"]
+    wanted = {"action": "log_in", "limit": 100}
+    logins = shared_api.client().get("/api/admin/audit", params=wanted).json()["entries"]
     assert logins
     assert all(entry["actor"].isprintable() for entry in logins)
 
