@@ -1,6 +1,7 @@
 """Tables for people, as wide as the terminal; where they would be wider, one block for each row."""
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -39,7 +40,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
     elif needed.minimum <= console.width:
         console.print(grid)
     else:
-        _print_blocks(headings, cells)
+        _print_blocks(headings, cells, console.width)
 
 
 def _grid(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: int) -> Table:
@@ -48,23 +49,35 @@ def _grid(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: int)
         numeric = number >= len(headings) - right
         column = [heading, *(row[number] for row in rows)]
         width = max(cell_len(line) for cell in column for line in cell.split("\n"))
+        is_whole = numeric or not number
         grid.add_column(
             heading,
             justify="right" if numeric else "left",
             overflow="fold",
-            min_width=width if numeric or not number else min(width, _LEAST_WIDTH),
+            # Or others would be folded less, since this one seems to give way.
+            no_wrap=is_whole,
+            min_width=width if is_whole else min(width, _LEAST_WIDTH),
         )
     for row in rows:
         grid.add_row(*map(Text, row))
     return grid
 
 
-def _print_blocks(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    width = max(map(cell_len, headings))
+def _print_blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:
+    indent = max(map(cell_len, headings)) + 4
     for row in rows:
         print_line("")
         print_line(row[0])
         for heading, cell in itertools.islice(zip(headings, row, strict=True), 1, None):
+            text = f"{f'  {heading}:':<{indent}}{', '.join(cell.split(chr(10)))}"
             if cell:
-                print_line(f"  {heading + ':':<{width + 1}} {', '.join(cell.split(chr(10)))}")
+                print_line(
+                    textwrap.fill(
+                        text,
+                        max(width, indent + _LEAST_WIDTH),
+                        subsequent_indent=" " * indent,
+                        break_long_words=False,
+                        break_on_hyphens=False,
+                    )
+                )
     print_line("")

@@ -347,7 +347,7 @@ def test_an_audit_that_nobody_touched_is_whole(audited):
     head = f"5:{newest['digest']}"
     assert (result.returncode, result.stdout) == (
         0,
-        f"The audit is whole: 5 lines, 1 to 5. The newest is {head}\n",
+        f"The audit is whole: 5 lines, 1 to 5.\nHead: {head}\n",
     )
     assert audited.cli("audit", "verify", "--head", head).returncode == 0
     assert audited.cli("audit", "verify", "--head", f"6:{newest['digest']}").returncode == 22

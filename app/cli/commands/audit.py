@@ -79,7 +79,7 @@ def _show(proof: AuditProof) -> None:
         return
     print_line(
         f"The audit is whole: {plural(proof.entries, 'line')}, {proof.first} to {proof.last}."
-        f" The newest is {proof.last}:{proof.digest}"
     )
+    print_line(f"Head: {proof.last}:{proof.digest}")
     if proof.unkeyed:
         print_line(f"Written without a key, by older versions: {plural(proof.unkeyed, 'line')}.")

@@ -118,9 +118,9 @@ def _show_drill(result: DrillResult) -> None:
     print_line(
         f"Backup {result.backup_id} can be restored:"
         f" {plural(result.tables_count, 'table')}, {plural(result.rows_count, 'row')} in"
-        f" {duration(result.duration)}; every row was read back and is equal. All of it was"
-        " dropped again."
+        f" {duration(result.duration)}."
     )
+    print_line("Every row was read back and is equal. All of it was dropped again.")
     print_warnings(result.warnings)
 
 
@@ -143,17 +143,28 @@ def _show_options(options: RestoreOptions) -> None:
         ("Time", _time(options.estimate)),
         ("Disk", _disk(options.space)),
         ("Last proven", f"{moment(proven)} UTC" if proven else "never; try --drill"),
+        *(
+            ("Undo", f"{restore.restore_id} until {minute(restore.keep_until)} UTC")
+            for restore in options.undoable
+            if restore.keep_until
+        ),
     ])
-    name = manifest.backup_id
     print_line("What you can do:")
-    print_line(f"  backstay restore run {name} --dry-run         what would change")
-    print_line(f"  backstay restore run {name} --drill           prove it beside the live data")
-    print_line(f"  backstay restore run {name}                   all, in place")
-    print_line(f"  backstay restore run {name} --table 'GLOB'    some tables, in place")
-    print_line(f"  backstay restore run {name} --into NAME       beside it, under another name")
-    for restore in options.undoable:
-        until = f", until {minute(restore.keep_until)} UTC" if restore.keep_until else ""
-        print_line(f"  backstay restore undo {restore.restore_id}    undo this restore{until}")
+    run = f"backstay restore run {manifest.backup_id}"
+    ways = [
+        (f"{run} --dry-run", "what would change"),
+        (f"{run} --drill", "prove it"),
+        (run, "all, in place"),
+        (f"{run} --table 'GLOB'", "some, in place"),
+        (f"{run} --into NAME", "beside it"),
+        *(
+            (f"backstay restore undo {restore.restore_id}", "undo a restore")
+            for restore in options.undoable
+        ),
+    ]
+    width = max(len(command) for command, _ in ways)
+    for command, meaning in ways:
+        print_line(f"  {command:<{width}}  {meaning}")
     _show_problems(options.problems)
 
 

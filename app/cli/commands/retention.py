@@ -12,7 +12,7 @@ from app.cli.exits import exit_code_of
 from app.cli.options import AsJson, BackupIdArgument
 from app.cli.output import (
     CommandResult,
-    moment,
+    minute,
     plural,
     print_error,
     print_line,
@@ -105,7 +105,7 @@ def _show_plan(plan: RetentionPlan) -> None:
     rows = [
         (
             decision.item.backup_id,
-            moment(decision.item.created_at),
+            minute(decision.item.created_at),
             decision.item.schedule or "-",
             "stays" if decision.is_kept else "goes",
             decision.reason,
@@ -114,7 +114,7 @@ def _show_plan(plan: RetentionPlan) -> None:
         for decision in plan.decisions
     ]
     if rows:
-        print_table(("Backup", "Created (UTC)", "Schedule", "", "Why", "Size"), rows, right=1)
+        print_table(("Backup", "Created (UTC)", "Schedule", "Plan", "Why", "Size"), rows, right=1)
     gone = [decision.item.size for decision in plan.decisions if not decision.is_kept]
     stays = len(plan.decisions) - len(gone)
     print_line(f"{plural(len(gone), 'backup')} would go ({size(sum(gone))}), {stays:,} would stay.")

@@ -288,7 +288,7 @@ def _mode_check(path: Path) -> DoctorCheck:
 
 def _space_check(catalogue: Catalogue, data_bytes: int) -> DoctorCheck:
     free = catalogue.directory.free_bytes()
-    detail = f"{free} bytes free, the server holds about {data_bytes} bytes of data"
+    detail = f"{free >> 20:,} MiB free, about {data_bytes >> 20:,} MiB of data on the server"
     if free < data_bytes * _LEAST_FREE_SHARE:
         return failed(
             "disk", StorageFullError(detail, hint="Free some space, or use a larger disk.")

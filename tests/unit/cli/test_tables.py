@@ -26,13 +26,25 @@ ROWS = [
     ),
     ("backup_6b0aac16efb7c", "2026-11-28 10:23", "a_database_with_a_name\x1b[31m", "-", "31.2 GB"),
 ]
+# A column between the others that is as wide as the names when it gives way.
+PLAN_HEADINGS = ("Backup", "Created (UTC)", "Schedule", "Plan", "Why", "Size")
+PLAN_ROWS = [
+    (
+        f"backup_6b0afab44301{number}",
+        "2026-11-28 16:00:52",
+        "-",
+        "stays",
+        "recovery point, kept until 2026-12-05 16:00 UTC",
+        "836.0 kB",
+    )
+    for number in range(3)
+]
 ROOT = Path(__file__).parents[3]
 PROGRAM = (
     "from app.cli.tables import print_table;"
-    "from tests.unit.cli.test_tables import HEADINGS, ROWS;"
-    "print_table(HEADINGS, ROWS, right=1)"
+    "from tests.unit.cli.test_tables import {0}HEADINGS, {0}ROWS;"
+    "print_table({0}HEADINGS, {0}ROWS, right=1)"
 )
-COMMAND = [sys.executable, "-c", PROGRAM]
 
 
 @pytest.fixture(autouse=True)
@@ -43,11 +55,14 @@ def terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
 
 
-def printed(width: int) -> str:
+def printed(width: int, table: str = "") -> str:
     """Return what a program prints on a terminal so wide."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    with subprocess.Popen(COMMAND, stdout=theirs, stderr=theirs, cwd=ROOT) as process:
+    command = [sys.executable, "-c", PROGRAM.format(table)]
+    # pytest's readline tells all children a width behind Python's back; what is passed is what Python knows.
+    known = dict(os.environ)  # noqa: TID251 - see above
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=ROOT, env=known) as process:
         os.close(theirs)
         text = b""
         with suppress(OSError):  # what reading a terminal gives that nobody holds any more
@@ -58,13 +73,14 @@ def printed(width: int) -> str:
     return text.decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("width", [132, 80, 60])
-def test_a_table_is_as_wide_as_the_terminal_and_its_names_are_whole(width):
+@pytest.mark.parametrize("width", [132, 80, 70, 60])
+@pytest.mark.parametrize(("table", "rows"), [("", ROWS), ("PLAN_", PLAN_ROWS)])
+def test_a_table_is_as_wide_as_the_terminal_and_its_names_are_whole(width, table, rows):
     """Each id and each number stands in one line, as it is, and no line is cut by the terminal."""
-    text = printed(width)
+    text = printed(width, table)
 
     assert all(cell_len(line) <= width for line in text.splitlines())
-    for row in ROWS:
+    for row in rows:
         assert row[0] in text
         assert row[-1] in text
     assert "\x1b" not in text
@@ -80,7 +96,9 @@ def test_a_row_that_does_not_fit_becomes_a_block_of_lines():
 
 def test_nothing_is_folded_in_a_pipe():
     """However long a row is, it is one line for the next program."""
-    done = subprocess.run(COMMAND, capture_output=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format("")], capture_output=True, check=True, cwd=ROOT
+    )
     lines = done.stdout.decode().splitlines()
 
     assert any("a_database_with_a_name\\x1b[31m" in line and "31.2 GB" in line for line in lines)
