@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.fixtures.cli",
     "tests.fixtures.restored_shop",
     "tests.fixtures.api",
+    "tests.fixtures.raw_requests",
     "tests.fixtures.control",
     "tests.fixtures.endpoints",
     "tests.fixtures.alerting",
