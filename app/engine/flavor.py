@@ -43,6 +43,7 @@ class Flavor:
         table_ids: Query of (name, id) of InnoDB tables; an id changes when a table is replaced.
         name_in_files: Template that turns a name into what table_ids has; empty where the server has no
             function for that.
+        name_from_files: Template that turns it back; empty where no name is ever half changed.
         keeps_dates: Whether a RENAME leaves the CREATE_TIME of a table of InnoDB as it was.
         moves_directories: Whether a RENAME takes files along that are in a DATA DIRECTORY.
         foreign_keys: Query of (child, parent) of InnoDB's foreign keys.
@@ -84,6 +85,7 @@ class Flavor:
     gtid: str
     table_ids: str
     name_in_files: str
+    name_from_files: str
     keeps_dates: bool
     moves_directories: bool
     foreign_keys: str
@@ -131,6 +133,7 @@ _MARIADB_10_6 = Flavor(
     gtid="@@GLOBAL.gtid_binlog_pos",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES",
     name_in_files="CAST(CONVERT({} USING filename) AS BINARY)",
+    name_from_files="CONVERT(CAST({} AS CHAR CHARACTER SET filename) USING utf8mb4)",
     keeps_dates=False,
     moves_directories=False,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN",
@@ -181,6 +184,7 @@ _MYSQL_8_0 = Flavor(
     gtid="@@GLOBAL.gtid_executed",
     table_ids="SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES",
     name_in_files="",  # it keeps the character set `filename` to itself
+    name_from_files="",  # RENAME is atomic in its dictionary, which is all that is listed
     keeps_dates=True,
     moves_directories=True,
     foreign_keys="SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_FOREIGN",

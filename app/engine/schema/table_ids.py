@@ -11,21 +11,19 @@ stand for is compared just before, so it is what was read.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from app.engine.flavor import Flavor
-from app.engine.schema.listing import scope_of
-from app.engine.schema.tables import Table, TableRef, read_refs
+from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote_text
-from app.errors import PermissionDeniedError, SnapshotError, StatementError
+from app.errors import PermissionDeniedError, SnapshotError
 
 
 Ids = Mapping[str, frozenset[int]]
 
-_TRANSACTIONAL: Final = "innodb"
 # Source: https://dev.mysql.com/doc/refman/8.4/en/identifier-mapping.html
 _ODD_IN_FILES: Final = re.compile("[^0-9A-Za-z_]")
 # A result has at most 4096 columns.
@@ -60,7 +58,7 @@ class Identities:
         tables = self._touched.pop(session.connection_id, [])
         if not tables or self.ids is None:
             return
-        keys = await _keys(session, tables)
+        keys = await names_in_files(session, tables)
         now = await read_ids(session, sorted(keys.values())) or {}
         for table in tables:
             key = keys.get(table, "")
@@ -97,7 +95,7 @@ async def read_table_ids(session: Session, tables: Sequence[TableRef]) -> dict[s
         Ids by name, those of partitions in order; without what InnoDB does not keep or whose name in
         the files is not known, and empty without the PROCESS privilege.
     """
-    keys = await _keys(session, tables)
+    keys = await names_in_files(session, tables)
     if not keys:
         return {}
     database = quote_text(next(iter(keys.values())).partition("/")[0])
@@ -125,76 +123,43 @@ def is_known_in_files(flavor: Flavor, table: TableRef) -> bool:
     return bool(flavor.name_in_files) or f"{table.database}{table.name}".isascii()
 
 
-async def _keys(session: Session, tables: Sequence[TableRef]) -> dict[TableRef, str]:
-    """Encode names as the server's files are; how letters beyond ASCII change, only the server knows."""
-    template = session.flavor.name_in_files
+async def names_in_files(session: Session, tables: Sequence[TableRef]) -> dict[TableRef, str]:
+    """
+    Encode names as the server's files are.
+
+    Returns:
+        `database/table` of each; how letters beyond ASCII change only the server knows, and without one
+        that tells such tables are left out.
+    """
     tables = [table for table in tables if is_known_in_files(session.flavor, table)]
     parts = {part for table in tables for part in (table.database, table.name)}
     encoded = {part: _ODD_IN_FILES.sub(_encoded, part) for part in parts if part.isascii()}
-    odd = sorted(parts - encoded.keys())
+    encoded |= await _ask(session, session.flavor.name_in_files, parts - encoded.keys())
+    return {table: f"{encoded[table.database]}/{encoded[table.name]}" for table in tables}
+
+
+async def names_from_files(session: Session, keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Decode `database/table` as the server's files are called; what is no table's is left out."""
+    pairs = {key: (key.partition("/")[0], key.partition("/")[2]) for key in keys if "/" in key}
+    odd = {part for pair in pairs.values() for part in pair if "@" in part}
+    names = await _ask(session, session.flavor.name_from_files, odd)
+    return {
+        key: (names.get(database, database), names.get(table, table))
+        for key, (database, table) in pairs.items()
+    }
+
+
+async def _ask(session: Session, template: str, parts: Collection[str]) -> dict[str, str]:
+    """Let the server turn each text into another."""
+    turned: dict[str, str] = {}
+    odd = sorted(parts)
     for start in range(0, len(odd), _MOST_COLUMNS):
         some = odd[start : start + _MOST_COLUMNS]
         columns = [template.format(quote_text(part)) for part in some]
         (row,) = await session.texts(f"SELECT {', '.join(columns)}")
-        encoded |= zip(some, row, strict=True)
-    return {table: f"{encoded[table.database]}/{encoded[table.name]}" for table in tables}
+        turned |= zip(some, row, strict=True)
+    return turned
 
 
 def _encoded(sign: re.Match[str]) -> str:
     return f"@{ord(sign[0]):04x}"
-
-
-async def read_new(
-    session: Session,
-    databases: Sequence[str],
-    planned: Sequence[Table],
-    wanted: Callable[[str, str], bool],
-) -> list[TableRef]:
-    """
-    Name the tables that were not there when names were read.
-
-    Args:
-        session: Any.
-        databases: Where they would be.
-        planned: What was seen when names were read.
-        wanted: Which databases and names are meant.
-
-    Returns:
-        Those with rows of their own; broken ones are left out.
-    """
-    if not databases:
-        return []
-    # Names alone come from the directory; to tell engines the server opens every table.
-    rows = await session.texts(
-        f"SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE {scope_of(databases)}"
-    )
-    seen = {(table.database, table.name) for table in planned}
-    new = {(database, name) for database, name in rows if wanted(database, name)} - seen
-    names = {name for _, name in new}
-    refs = await read_refs(session, databases, names) if names else []
-    return [ref for ref in refs if (ref.database, ref.name) in new]
-
-
-async def find_missed(session: Session, new: Sequence[TableRef]) -> TableRef | None:
-    """
-    Find a table that the snapshot shows although it was not among the names.
-
-    information_schema shows a RENAME of several tables half done, with one that has no name. A table
-    that came after the snapshot is told apart by InnoDB, which refuses it to the snapshot (1412).
-
-    Args:
-        session: In the snapshot.
-        new: What is there now, at the end, and was not when names were read.
-
-    Returns:
-        The first one; None when none was missed. Tables of other engines have no snapshot to ask.
-    """
-    for ref in new:
-        if ref.engine.lower() != _TRANSACTIONAL:
-            continue
-        try:
-            await session.query(f"SELECT 1 FROM {ref.sql} LIMIT 1")
-        except (StatementError, PermissionDeniedError):
-            continue
-        return ref
-    return None

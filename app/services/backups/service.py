@@ -29,10 +29,10 @@ from app.domain.ports import Clock, Statement
 from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
 from app.engine.dump.dump import Dump, DumpPlan, choose
+from app.engine.dump.missed import find_missed
 from app.engine.dump.snapshot import Snapshot, open_snapshot
 from app.engine.flavor import VIRTUAL_SCHEMAS
 from app.engine.schema.databases import folds_names, list_strays, read_schemas
-from app.engine.schema.table_ids import find_missed, read_new
 from app.engine.schema.tables import TableRef, read_refs, read_tables
 from app.engine.server.connection import Session
 from app.engine.server.description import read_server
@@ -262,11 +262,12 @@ class BackupService:
         self, snapshot: Snapshot, plan: DumpPlan, request: BackupRequest, names: Sequence[str]
     ) -> None:
         """Refuse a snapshot with a table that had no name when names were read; it would be short."""
+        wanted = partial(_is_wanted, request)
         async with self._server.session() as session:
-            new = await read_new(session, names, plan.tables, partial(_is_wanted, request))
-        if found := await find_missed(snapshot.sessions[0], new):
+            missed = await find_missed(snapshot, session, names, plan.tables, wanted)
+        if missed:
             raise SnapshotError(
-                f"{found.label} was renamed while the backup began",
+                f"{missed} was renamed while the backup began",
                 hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
             )
 
