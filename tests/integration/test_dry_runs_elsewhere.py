@@ -3,8 +3,11 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from app.domain.restores.restore import RestoreRequest
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.dry_runs import by_name, ends_as_foretold
 from tests.fixtures.servers import Sql
 
@@ -28,8 +31,10 @@ async def test_engine_collation_and_packet_are_named_together(server, own_server
     """A server that lacks all three is told so in one problem, and nothing on it changes."""
     with Sql(server.url) as sql:
         charsets = _charsets(tmp_path / "charsets", sql)
-    rich = own_server("--plugin-load-add=ha_archive", f"--character-sets-dir={charsets}")
-    poor = own_server("--max-allowed-packet=1M")
+    # MySQL has it built in, and MariaDB loads it.
+    archive = () if IS_MYSQL else ("--plugin-load-add=ha_archive",)
+    rich = own_server(f"--character-sets-dir={charsets}", *archive)
+    poor = own_server("--max-allowed-packet=1M", *(["--archive=OFF"] if IS_MYSQL else []))
     with Sql(rich.url) as sql:
         sql.script([
             "CREATE DATABASE d",
@@ -58,6 +63,29 @@ async def test_engine_collation_and_packet_are_named_together(server, own_server
         assert word in str(lacks.problems[0])
     assert passes.problems == home.problems == ()
     assert by_name(home)["wide"].chunks_changed == 0
+    for backstay in (there, here):
+        await backstay.target.close()
+
+
+@pytest.mark.differs("mariadb", reason="it cannot disable an engine that it has")
+async def test_an_engine_that_makes_no_tables_is_named(server, own_server, tmp_path, sql, database):
+    """The server lists it as one of its own all the same; a table of another one passes."""
+    sql.script([
+        "CREATE TABLE cold (id INT) ENGINE=MyISAM",
+        "CREATE TABLE plain (id INT PRIMARY KEY)",
+    ])
+    there = Backstay(server.url, tmp_path / "backups")
+    strict = own_server("--disabled-storage-engines=Archive,MyISAM")
+    here = Backstay(strict.url, tmp_path / "backups")
+    manifest = await there.backup(database)
+
+    lacks = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+    passes = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("plain",)))
+
+    (problem,) = lacks.problems
+    assert problem.code == "incompatible-server"
+    assert "(disabled_storage_engines), the backup has some of MyISAM" in str(problem)
+    assert passes.problems == ()
     for backstay in (there, here):
         await backstay.target.close()
 

@@ -2,8 +2,12 @@
 
 import pytest
 
+from tests.fixtures.chosen_server import NO_SEQUENCES
 from tests.fixtures.forged import with_text
 from tests.oracle.snapshots import assert_same, snapshot
+
+
+pytestmark = NO_SEQUENCES
 
 
 @pytest.mark.parametrize("tables", [(), ("numbered",), ("numbered", "ticket")])

@@ -5,6 +5,7 @@ import pytest
 from app.domain.backups.manifest import TRANSACTION_HISTORY
 from app.domain.restores.restore import RestoreRequest
 from app.errors import ProofFailedError
+from tests.fixtures.chosen_server import IS_MYSQL, NO_HISTORY
 from tests.fixtures.servers import Sql
 
 
@@ -31,27 +32,26 @@ def remote(server):
 @pytest.mark.usefixtures("remote")
 async def test_a_backup_and_a_dry_run_count_it(backstay, sql, database):
     """Each kind is one warning that names the first of it."""
-    sql.script([
-        *HISTORY,
-        "CREATE TABLE g (id int PRIMARY KEY, p point REF_SYSTEM_ID = 4326, q point)",
-    ])
+    counted = {"1 server definitions (CREATE SERVER) (elsewhere)"}
+    if not IS_MYSQL:  # whose own things have a test of their own
+        sql.script([
+            *HISTORY,
+            "CREATE TABLE g (id int PRIMARY KEY, p point REF_SYSTEM_ID = 4326, q point)",
+        ])
+        counted |= {
+            f"1 histories by transaction numbers; current rows are ({database}.h)",
+            f"1 geometry columns with REF_SYSTEM_ID, which no definition shows ({database}.g.p)",
+        }
     manifest = await backstay.backup(database)
 
-    said = "\n".join(manifest.warnings)
-    assert (
-        f"not in the backup: 1 histories by transaction numbers; current rows are ({database}.h)"
-        in said
-    )
-    assert (
-        f"1 geometry columns with REF_SYSTEM_ID, which no definition shows ({database}.g.p)" in said
-    )
-    assert "1 server definitions (CREATE SERVER) (elsewhere)" in said
+    assert counted <= {text.removeprefix("not in the backup: ") for text in manifest.warnings}
     plan = await backstay.recoveries.plan(RestoreRequest(manifest.backup_id))
     forecast = await backstay.recoveries.dry_run(plan)
     assert set(manifest.warnings) <= set(forecast.warnings)
     assert forecast.problems == ()
 
 
+@NO_HISTORY
 async def test_current_rows_are_restored_in_place_and_proven(backstay, sql, database):
     """Rows whose history is missing are rows like others."""
     sql.script(HISTORY)

@@ -45,6 +45,7 @@ async def compatibility(
             *_missing_features(session.flavor, loads),
             *await _missing_events(session, loads),
             *await _other_engines(session, tables),
+            *await _disabled_engines(session, tables),
         ),
         clashing_names=tuple(await _clashing_names(session, loads)),
         largest_table=largest.name if largest else "",
@@ -142,6 +143,25 @@ async def _other_engines(session: Session, tables: Sequence[TableEntry]) -> list
         if others:
             finding = f"this server makes tables of engine {enforced} only (enforce_storage_engine)"
             return [f"{finding}, the backup has some of {', '.join(others)}"]
+    return []
+
+
+async def _disabled_engines(session: Session, tables: Sequence[TableEntry]) -> list[str]:
+    """
+    Find tables of engines that the server has, and makes no tables of.
+
+    Returns:
+        One finding at most.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_disabled_storage_engines
+    """
+    # MariaDB has no such variable.
+    for _, value in await session.texts("SHOW GLOBAL VARIABLES LIKE 'disabled_storage_engines'"):
+        disabled = {name.strip().lower() for name in value.split(",")}
+        used = sorted({table.engine for table in tables if table.engine.lower() in disabled})
+        if used:
+            finding = "this server makes no tables of some engines (disabled_storage_engines)"
+            return [f"{finding}, the backup has some of {', '.join(used)}"]
     return []
 
 

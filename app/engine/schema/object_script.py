@@ -19,7 +19,7 @@ from app.engine.schema.databases import Schema
 from app.engine.schema.objects import ROUTINE_KINDS, Definition
 from app.engine.sql.contained import LONG_AGO, NOW
 from app.engine.sql.ddl import is_text, tokens, unqualify
-from app.engine.sql.events import disabled_event, last_time
+from app.engine.sql.events import disabled_event, last_time, schedule
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import UnsupportedObjectError
 
@@ -203,13 +203,14 @@ class _Writer:
 
     def enabled(self, event: Definition) -> Iterator[Statement]:
         """Enable an event; whoever alters one becomes its definer and gives it a session."""
-        definer = f"DEFINER={event.entry.definer} " if event.entry.definer else ""
-        text = f"ALTER {definer}EVENT {quote(event.entry.name)} ENABLE"
-        yield from self._with_database_collation(event, self._altered(event, text))
+        yield from self._with_database_collation(event, self._enabled(event))
 
-    def _altered(self, event: Definition, text: str) -> Iterator[Statement]:
+    def _enabled(self, event: Definition) -> Iterator[Statement]:
         session = Statement(StatementKind.SESSION, _session(event).encode())
         until = last_time(event.sql)
+        definer = f"DEFINER={event.entry.definer} " if event.entry.definer else ""
+        altered = f"ALTER {definer}EVENT {quote(event.entry.name)}"
+        text, after = f"{altered} ENABLE", ""
         if until and self.prepared and not set("'\\") & set(text):
             # Or it would fire as soon as somebody loads an old file.
             text = f"EXECUTE IMMEDIATE IF(NOW() < {until}, {quote_text(text)}, 'DO 0')"
@@ -218,9 +219,16 @@ class _Writer:
             yield session
             yield Statement(StatementKind.ENABLE_EVENT, _EXECUTE, name=event.entry.name)
             return
+        elif until:
+            # The same without a condition: with its schedule one that is over, and may stay, is disabled.
+            when, stays = schedule(event.sql)
+            text = f"{altered} {when} ON COMPLETION PRESERVE ENABLE"
+            after = "" if stays else f"{altered} ON COMPLETION NOT PRESERVE;\n"
         yield session
         yield from _for_the_client(event, text)
         yield Statement(StatementKind.ENABLE_EVENT, f"{text};\n".encode(), name=event.entry.name)
+        if after:  # a restore by this program looks at the time itself
+            yield Statement(StatementKind.TEXT, after.encode())
 
     def _with_database_collation(
         self, definition: Definition, statements: Iterable[Statement]

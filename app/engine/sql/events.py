@@ -9,6 +9,7 @@ from app.engine.sql.ddl import is_quoted, tokens
 _STATUS: Final = re.compile(
     r"( ON COMPLETION (?:NOT )?PRESERVE )(ENABLE|DISABLE ON (?:SLAVE|REPLICA)|DISABLE)\b",
 )
+_SCHEDULE: Final = "ON SCHEDULE "
 _LAST_TIME: Final = (" ON SCHEDULE AT ", " ENDS ")
 
 
@@ -33,6 +34,18 @@ def last_time(sql: str) -> str:
         if part.endswith(_LAST_TIME) and index + 1 < len(parts):
             return parts[index + 1]
     return ""
+
+
+def schedule(sql: str) -> tuple[str, bool]:
+    """Return when an event fires, from ON SCHEDULE on, and whether it stays when it is over."""
+    begin, offset = -1, 0
+    for part in tokens(sql):
+        if not is_quoted(part):
+            begin = begin if begin >= 0 or _SCHEDULE not in part else offset + part.index(_SCHEDULE)
+            if found := _STATUS.search(part):
+                return sql[begin : offset + found.start()], "NOT" not in found[1]
+        offset += len(part)
+    return "", True
 
 
 def _with_status(sql: str, old: set[str], new: str) -> tuple[str, bool]:

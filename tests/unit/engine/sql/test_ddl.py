@@ -205,6 +205,15 @@ def test_events_are_disabled_for_the_load(status, was_enabled):
     assert changed == (sql.replace("PRESERVE ENABLE COMMENT", "PRESERVE DISABLE COMMENT"))
 
 
+def test_the_schedule_of_an_event_is_found_beside_texts_that_look_like_it():
+    """In names and comments, and between quotes of its own."""
+    when = "ON SCHEDULE EVERY '1:2' HOUR_MINUTE STARTS '2001-01-01 00:00:00' ENDS '2002-01-01 00:00:00'"
+    rest = "COMMENT ' ON COMPLETION PRESERVE ENABLE' DO SELECT 1"
+    for completion, stays in (("NOT PRESERVE", False), ("PRESERVE", True)):
+        sql = f"CREATE EVENT `ON SCHEDULE AT ` {when} ON COMPLETION {completion} ENABLE {rest}"
+        assert events.schedule(sql) == (when, stays)
+
+
 # Names that a search for words, brackets, commas, dots or quotes would fall for.
 NASTY = (
     "plain",
