@@ -3,6 +3,7 @@
 
 STAMP := .venv/.installed
 BIN := .venv/bin
+RUN_TESTS := scripts/run_tests.sh $(BIN)/python -m pytest
 # For two cores, which the tests share with their servers, one for each worker: a test waits for a third of its time.
 WORKERS ?= 3
 # Besides the one of .venv; scripts/ensure_python.sh says where they come from.
@@ -27,24 +28,24 @@ demo: setup ## back up, damage and restore a sample shop on a private server
 
 test: setup ## run every test
 	@scripts/ensure_test_tools.sh
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(RUN_TESTS) -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-long: setup ## run the long form of every series that has one: about an hour
 	@scripts/ensure_test_tools.sh
-	@BACKSTAY_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
+	@BACKSTAY_TEST_LONG=1 $(RUN_TESTS) -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 test-pythons: setup ## run unit tests and round trips on other Pythons (PYTHONS="3.13 3.14")
 	@set -e; for version in $(PYTHONS); do \
 	  scripts/ensure_python.sh $$version; \
 	  .pythons/$$version/bin/python --version; \
-	  .pythons/$$version/bin/python -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal tests/unit $(ROUND_TRIPS) $(ARGS); \
+	  scripts/run_tests.sh .pythons/$$version/bin/python -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal tests/unit $(ROUND_TRIPS) $(ARGS); \
 	done
 
 test-servers: setup ## run the tests on other servers (SERVERS="mariadb-11.8 mysql-9.7", PARTS="tests/e2e")
 	@scripts/ensure_test_tools.sh
 	@set -e; for server in $(SERVERS); do scripts/ensure_server.sh $$server >/dev/null; done
 	@failed=; for server in $(SERVERS); do \
-	  BACKSTAY_TEST_SERVER=$$server $(BIN)/python -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist worksteal $(PARTS) $(ARGS) \
+	  BACKSTAY_TEST_SERVER=$$server $(RUN_TESTS) -q -p no:cacheprovider -n $(WORKERS) --dist worksteal $(PARTS) $(ARGS) \
 	  || failed="$$failed $$server"; \
 	done; test -z "$$failed" || { echo "tests failed on:$$failed" >&2; exit 1; }
 

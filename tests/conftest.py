@@ -1,6 +1,8 @@
 """What every test gets: the fixtures, and an environment without our settings in it."""
 
+import gc
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -23,6 +25,16 @@ pytest_plugins = [
 # How long an example takes says how busy the machine is, not whether the program is right.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+
+# Under `nohup` a run ignores hang-ups, and so would every command that it starts.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector pass over thousands of tests and modules, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
