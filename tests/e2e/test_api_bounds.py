@@ -120,6 +120,20 @@ def test_nobody_keeps_the_service_waiting(besieged, sql, database):
     assert (hits["header_seconds"], hits["body_seconds"]) == (2, 1)
 
 
+def test_a_request_that_comes_ahead_of_an_answer_is_waited_for_no_longer(besieged):
+    """Half a body, or half a head, in the same packet as the request before it."""
+    api, besieger = besieged
+    ahead = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    token = api.client().headers["Authorization"]
+    body = head("POST", f"{BACKUP}/create", token, "Content-Length: 1000") + b"{"
+    connections = [besieger.send(ahead + rest)[0] for rest in (body, b"GET /healthz HT")]
+    began = time.monotonic()
+    heard = [answer(each) for each in connections]
+
+    assert time.monotonic() - began < 8
+    assert [each.count(b" 200 OK") for each in heard] == [1, 1]
+
+
 def test_what_nobody_reads_is_ended_and_lets_the_backup_go(besieged, sql, database):
     """Downloads are so many at once; one that is not read ends, and the backup can be deleted."""
     api, besieger = besieged

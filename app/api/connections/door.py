@@ -15,6 +15,7 @@ import resource
 import socket
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from typing import Final
 
@@ -121,6 +122,8 @@ class Door(socket.socket):
             BlockingIOError: There is none now.
             OSError: Another refusal of the system.
         """
+        if self._spare < 0:
+            self._take_spare()
         for _ in range(_MOST_REFUSED):
             try:
                 plain, address = super().accept()
@@ -137,9 +140,7 @@ class Door(socket.socket):
 
     def close(self) -> None:
         """Stop listening."""
-        if self._spare >= 0:
-            os.close(self._spare)
-            self._spare = -1
+        self._give_spare()
         super().close()
 
     def _enter(self, address: str) -> bool:
@@ -171,11 +172,22 @@ class Door(socket.socket):
     def _refuse_blindly(self) -> None:
         """Close the first who waits, though no descriptor is left, so that nobody asks for it again."""
         _log.warning("Connection refused: no descriptors are left")
-        os.close(self._spare)
+        self._give_spare()
         try:
             refused, _ = super().accept()
             refused.close()
         finally:
+            self._take_spare()
+
+    def _give_spare(self) -> None:
+        # Forgotten first: once it is closed, its number may be that of somebody else's file.
+        spare, self._spare = self._spare, -1
+        if spare >= 0:
+            os.close(spare)
+
+    def _take_spare(self) -> None:
+        """Take a descriptor back, unless others were faster; it is tried again the next time."""
+        with suppress(OSError):
             self._spare = os.open(os.devnull, os.O_RDONLY)
 
 

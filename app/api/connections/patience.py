@@ -58,6 +58,10 @@ class _Patient(H11Protocol):
         if self.conn.their_state is h11.IDLE:
             self._await(self._patience.header)
         super().data_received(data)
+
+    def handle_events(self) -> None:
+        """Take what has come, also what came ahead of an answer, and wait for what must come next."""
+        super().handle_events()
         state = self.conn.their_state
         if state is h11.SEND_BODY:
             self._await(self._patience.body)

@@ -1,5 +1,7 @@
 """The door of the service: who is let in, who is refused, and what makes room again."""
 
+import os
+import resource
 import socket
 
 import pytest
@@ -105,10 +107,9 @@ def test_closing_twice_makes_room_once(door):
     assert (most.used, door.by_address) == (0, {})
 
 
-def test_without_descriptors_who_waits_is_refused(door, monkeypatch):
+def test_without_descriptors_who_waits_is_refused(door):
     """Nobody is asked for again and again, and the door stays open."""
     most, _ = guard(door, most=9, per_client=9)
-    resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     clients = come(door, 3)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(fd_numbers()), before[1]))
@@ -122,6 +123,34 @@ def test_without_descriptors_who_waits_is_refused(door, monkeypatch):
     (guest,) = let_in(door)
     assert most.used == 1
     close(guest, *clients)
+
+
+def test_a_descriptor_that_others_took_is_not_closed(door, tmp_path):
+    """The spare one may be gone when it is to be taken back; its number is somebody else's then."""
+    guard(door, most=9, per_client=9)
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    clients = come(door, 2)
+    refuse_without_descriptors(door, door.fileno() + 1)
+
+    theirs = [os.open(tmp_path / "theirs", os.O_RDONLY) for _ in range(8)]
+    refuse_without_descriptors(door, min(fd_numbers()))
+    assert [os.pread(fd, 9, 0) for fd in theirs] == [b"theirs"] * len(theirs)
+    for fd in theirs:
+        os.close(fd)
+    guests = let_in(door)
+    assert len(guests) == len(clients)
+    close(*clients, *guests)
+
+
+def refuse_without_descriptors(door, most):
+    """Let the door find that no further number may be used."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            door.accept()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def fd_numbers():
@@ -158,7 +187,6 @@ def test_a_proxy_that_is_no_address_is_refused(text):
 
 def test_descriptors_are_kept_back(monkeypatch):
     """Fewer connections than wanted where there are few; never none."""
-    resource = pytest.importorskip("resource")
     for soft, wanted, most in [(1024, 200, 200), (256, 200, 128), (64, 200, 8)]:
         monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, soft))
         assert most_connections(wanted) == most
