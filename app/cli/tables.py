@@ -2,7 +2,7 @@
 
 import itertools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from rich import box
@@ -17,6 +17,8 @@ from app.cli.output import print_line, printable
 # A column of words is folded to this, not below: it would be read letter by letter.
 _LEAST_WIDTH: Final = 10
 _UNBOUNDED: Final = 1 << 16
+# Between two columns, and as much at both ends together.
+_GAP: Final = 2
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: int = 0) -> None:
@@ -32,23 +34,50 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
         right: How many of the last columns hold numbers.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
-    grid = _grid(headings, cells, right=right)
+    widths = [_width_of(column) for column in zip(headings, *cells, strict=True)]
     console = Console(highlight=False, markup=False)
+    whole = sum(widths) + _GAP * len(widths)
+    if not console.is_terminal or whole <= console.width:
+        _print_whole((headings, *cells), widths, right=right)
+        return
+    grid = _grid(headings, cells, widths, right=right)
     needed = console.measure(grid, options=console.options.update(width=_UNBOUNDED))
-    if not console.is_terminal:
-        Console(highlight=False, markup=False, width=needed.maximum).print(grid)
-    elif needed.minimum <= console.width:
+    if needed.minimum <= console.width:
         console.print(grid)
     else:
         _print_blocks(headings, cells, console.width)
 
 
-def _grid(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: int) -> Table:
+def _width_of(column: Iterable[str]) -> int:
+    return max(cell_len(line) for cell in column for line in cell.split("\n"))
+
+
+def _print_whole(rows: Sequence[Sequence[str]], widths: Sequence[int], *, right: int) -> None:
+    """Print what need not be folded as the grid would be: that takes a tenth of the time."""
+    rule = " " + "─" * (sum(widths) + _GAP * (len(widths) - 1)) + " "
+    lines = [line for row in rows for line in _lines_of(row, widths, right=right)]
+    blank = " " * len(rule)
+    print_line("\n".join([blank, lines[0], rule, *lines[1:], blank]))
+
+
+def _lines_of(row: Sequence[str], widths: Sequence[int], *, right: int) -> Iterator[str]:
+    cells = [cell.split("\n") for cell in row]
+    for parts in itertools.zip_longest(*cells, fillvalue=""):
+        padded = [
+            " " * (width - cell_len(part)) + part
+            if number >= len(row) - right
+            else part + " " * (width - cell_len(part))
+            for number, (part, width) in enumerate(zip(parts, widths, strict=True))
+        ]
+        yield f" {(' ' * _GAP).join(padded)} "
+
+
+def _grid(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], *, right: int
+) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
-    for number, heading in enumerate(headings):
+    for number, (heading, width) in enumerate(zip(headings, widths, strict=True)):
         numeric = number >= len(headings) - right
-        column = [heading, *(row[number] for row in rows)]
-        width = max(cell_len(line) for cell in column for line in cell.split("\n"))
         is_whole = numeric or not number
         grid.add_column(
             heading,

@@ -109,3 +109,31 @@ def test_a_terminal_without_colours_gets_no_codes(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
 
     assert "\x1b" not in printed(80)
+
+
+def test_a_table_that_has_room_is_one_line_for_each_row():
+    """In a pipe, and on a terminal that is wide enough, to the last blank."""
+    command = [sys.executable, "-c", PROGRAM.format("")]
+    piped = subprocess.run(command, capture_output=True, check=True, cwd=ROOT, text=True).stdout
+    lines = piped.split("\n")
+
+    assert lines == printed(132).split("\n")
+    assert [line.split() for line in lines[1:5]] == [
+        ["Backup", "Created", "(UTC)", "Holds", "Proven", "Size"],
+        ["─" * (cell_len(lines[0]) - 2)],
+        ["backup_6b0aac188c376", "2026-11-28", "10:25", "shop", "2026-11-27", "5.9", "kB"],
+        [
+            "backup_6b0aac179cc08",
+            "2026-11-28",
+            "10:24",
+            "shop,",
+            "注文,",
+            "blog",
+            "-",
+            "53.9",
+            "kB",
+        ],
+    ]
+    assert {cell_len(line) for line in lines[:-1]} == {cell_len(lines[0])}
+    assert len({line.index("2026-11-28") for line in lines if "2026-11-28" in line}) == 1
+    assert [line[-10:] for line in lines[3:5]] == ["   5.9 kB ", "  53.9 kB "]
