@@ -33,7 +33,6 @@ def build_checks(program: Program) -> CheckService:
     return CheckService(
         program.settings,
         program.backup_monitor,
-        program.backups,
         program.jobs,
         program.runs,
         SystemClock(),

@@ -279,11 +279,12 @@ class LocalDirectory:
             return None
         return self.read(name, limit)
 
-    def replace(self, name: str, data: bytes) -> None:
+    def replace(self, name: str, data: bytes, *, syncs: bool = True) -> None:
         """
         Write a small file in one step: afterwards its name holds the old bytes or all the new ones.
 
-        The caller holds `locked`, so that the temporary name has one user.
+        The caller holds `locked`, so that the temporary name has one user; without `syncs` it syncs the
+        directory itself, once for many files.
         """
         temporary = name + layout.PARTIAL
         self.remove(temporary)
@@ -292,7 +293,8 @@ class LocalDirectory:
             file.sync()
             file.rename(name)
             file.keep()
-        self.sync()
+        if syncs:
+            self.sync()
 
     def rename(self, source: str, target: str) -> None:
         """Give a file another name; not durable before `sync`."""

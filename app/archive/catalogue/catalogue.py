@@ -6,9 +6,8 @@ block; async callers use threads.
 """
 
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from app.archive.catalogue.metadata import (
@@ -20,7 +19,7 @@ from app.archive.catalogue.metadata import (
     encode_metadata,
 )
 from app.archive.catalogue.readings import Reading, Readings
-from app.archive.catalogue.salvage import salvage
+from app.archive.catalogue.rebuilding import Rebuilder, RebuildReport
 from app.archive.catalogue.sidecars import Beside, Sidecars
 from app.archive.catalogue.sweeping import Sweeper, names_of
 from app.archive.file import publication
@@ -30,7 +29,7 @@ from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import DamagedFile, Survey
 from app.domain.backups.check_notes import Notes
 from app.domain.backups.manifest import Manifest
-from app.domain.backups.seal import MAX_MANIFEST_BYTES, check_seal, from_json, to_json
+from app.domain.backups.seal import MAX_MANIFEST_BYTES, check_seal, from_json
 from app.domain.ids import BackupId, parse_backup_id
 from app.domain.restores.proofs import Proof
 from app.errors import (
@@ -47,14 +46,6 @@ from app.errors import (
 from app.storage import layout
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
-
-
-@dataclass(frozen=True, slots=True)
-class RebuildReport:
-    """What `rebuild` did: manifests that were made again, and files for which that failed."""
-
-    rebuilt: tuple[BackupId, ...]
-    problems: tuple[DamagedFile, ...]
 
 
 class Catalogue:
@@ -125,6 +116,8 @@ class Catalogue:
             data = encode_metadata(cached)
             if data != before:
                 self.directory.replace(layout.METADATA, data)
+                known = {item.entry.file: item for item in cached}
+                self._decoded = (data, Metadata(known, whole=True))
 
     def newest_id(self) -> BackupId | None:
         """Return the largest id in use, also by unfinished, damaged and orphaned backups."""
@@ -220,6 +213,33 @@ class Catalogue:
         with self.directory.locked():
             return self._sidecars.change_notes(self._find(backup_id), change)
 
+    def change_many_notes(
+        self, changes: Mapping[BackupId, Callable[[Notes], Notes]]
+    ) -> Mapping[BackupId, AppError]:
+        """
+        Record something about each of many backups, with one sync of the directory.
+
+        Args:
+            changes: Not so many that others wait for the directory's lock for long.
+
+        Returns:
+            Why it was not recorded, of those for which it was not; the others are safe.
+
+        Raises:
+            StorageError: The medium refused all of it.
+        """
+        refused: dict[BackupId, AppError] = {}
+        if not any(map(self._is_there, changes)):  # where nothing is, no lock is made
+            return {backup_id: BackupNotFoundError(backup_id) for backup_id in changes}
+        with self.directory.locked():
+            for backup_id, change in changes.items():
+                try:
+                    self._sidecars.change_notes(self._find(backup_id), change, syncs=False)
+                except AppError as exc:
+                    refused[backup_id] = exc
+            self.directory.sync()
+        return refused
+
     def delete(self, backup_id: str, *, covered_by: str = "", refreshes: bool = True) -> None:
         """
         Delete one backup, damaged or not, and see that it is gone.
@@ -286,17 +306,9 @@ class Catalogue:
         """
         with self.directory.locked():
             self.directory.remove(layout.METADATA)
-        rebuilt: list[BackupId] = []
-        problems: list[DamagedFile] = []
-        for name in self._rebuildable():
-            try:
-                self._rebuild_manifest(name)
-            except AppError as exc:
-                problems.append(DamagedFile(name.file, exc))
-            else:
-                rebuilt.append(name.backup_id)
+        report = Rebuilder(self.directory, self._read).rebuild()
         self.refresh()
-        return RebuildReport(tuple(rebuilt), tuple(problems))
+        return report
 
     def _find(self, backup_id: str) -> BackupName:
         wanted = parse_backup_id(backup_id)
@@ -304,6 +316,13 @@ class Catalogue:
             if self.directory.exists(name.manifest):
                 return name
         raise BackupNotFoundError(wanted)
+
+    def _is_there(self, backup_id: BackupId) -> bool:
+        try:
+            self._find(backup_id)
+        except BackupNotFoundError:
+            return False
+        return True
 
     def _read(self, name: BackupName, written: Manifest | None = None) -> Manifest:
         data = self.directory.read(name.manifest, MAX_MANIFEST_BYTES)
@@ -366,31 +385,3 @@ class Catalogue:
                 hint=DAMAGED_HINT,
             )
         return known
-
-    def _rebuildable(self) -> Iterable[BackupName]:
-        names = set(self.directory.names())
-        for name in names_of(names):
-            if name.file not in names or name.tombstone in names:
-                continue
-            if name.manifest not in names or self._is_damaged(name):
-                yield name
-
-    def _is_damaged(self, name: BackupName) -> bool:
-        """Tell whether the manifest itself is; a damaged data file is no reason to replace it."""
-        try:
-            self._read(name)
-        except IntegrityError:
-            return True
-        return False
-
-    def _rebuild_manifest(self, name: BackupName) -> None:
-        with self.directory.open(name.file) as file:
-            manifest = salvage(file, name)
-            with self.directory.locked():
-                self.directory.remove(name.rebuild)
-                with self.directory.create(name.rebuild) as manifest_file:
-                    manifest_file.write(to_json(manifest))
-                    manifest_file.sync()
-                    manifest_file.rename(name.manifest)
-                    manifest_file.keep()
-                self.directory.sync()

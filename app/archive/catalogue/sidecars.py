@@ -78,8 +78,10 @@ class Sidecars:
             )
         return notes
 
-    def change_notes(self, name: BackupName, change: Callable[[Notes], Notes]) -> Notes:
+    def change_notes(
+        self, name: BackupName, change: Callable[[Notes], Notes], *, syncs: bool = True
+    ) -> Notes:
         """Record something, and return all that is noted; the caller holds the directory's lock."""
         notes = change(self.notes(name))
-        self._directory.replace(name.notes, encode_notes(notes))
+        self._directory.replace(name.notes, encode_notes(notes), syncs=syncs)
         return notes

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.archive.catalogue.catalogue import RebuildReport
+from app.archive.catalogue.rebuilding import RebuildReport
 from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -10,26 +10,35 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.domain.backups.check_notes import Check, Notes, VerifyLevel
 from app.domain.backups.manifest import Manifest
 from app.domain.checks import checks_of
+from app.domain.ids import BackupId
 from app.errors import AppError, BackupNotFoundError, ChecksumMismatchError
 
 
 _log: Final = logging.getLogger(__name__)
 
 
-async def record_check(
-    catalogue: Catalogue, backup_id: str, level: VerifyLevel, check: Check
+def record_checks(
+    catalogue: Catalogue, level: VerifyLevel, checks: Mapping[BackupId, Check]
 ) -> None:
-    """Record what a check has found; nothing happens to a backup that is not there, or a full medium."""
+    """
+    Record what checks have found; blocks, for threads.
 
-    def change(notes: Notes) -> Notes:
-        return replace(notes, checks={**notes.checks, level.value: check})
-
+    Nothing happens to a backup that is not there, nor when the medium refuses: they have found what they
+    have found.
+    """
+    changes = {backup_id: _noting(level, check) for backup_id, check in checks.items()}
     try:
-        with suppress(BackupNotFoundError):  # it never was there, or was deleted meanwhile
-            await asyncio.to_thread(catalogue.change_notes, backup_id, change)
-    except AppError as exc:  # the check has found what it has found
-        facts = {"backup_id": backup_id, "error": str(exc)}
-        _log.warning("Check result could not be recorded", extra={"facts": facts})
+        refused = catalogue.change_many_notes(changes)
+    except AppError as exc:
+        refused = dict.fromkeys(checks, exc)
+    for backup_id, error in refused.items():
+        if not isinstance(error, BackupNotFoundError):  # or was deleted meanwhile
+            facts = {"backup_id": backup_id, "error": str(error)}
+            _log.warning("Check result could not be recorded", extra={"facts": facts})
+
+
+def _noting(level: VerifyLevel, check: Check) -> Callable[[Notes], Notes]:
+    return lambda notes: replace(notes, checks={**notes.checks, level.value: check})
 
 
 async def read_checks(catalogue: Catalogue, manifest: Manifest) -> dict[str, Check]:

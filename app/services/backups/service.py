@@ -47,7 +47,7 @@ from app.errors import (
     SnapshotError,
     StorageError,
 )
-from app.services.backups.check_notes import record_check
+from app.services.backups.check_notes import record_checks
 from app.services.backups.space import require_space
 
 
@@ -142,7 +142,8 @@ class BackupService:
         async def record(error: str = "") -> None:
             seconds = round(self._clock.monotonic() - began, 3)
             check = Check(self._clock.now(), success=not error, seconds=seconds, error=error)
-            await record_check(self._catalogue, backup_id, level, check)
+            checks = {BackupId(backup_id): check}
+            await asyncio.to_thread(record_checks, self._catalogue, level, checks)
 
         try:
             report = await self._verify(backup_id, level, progress)

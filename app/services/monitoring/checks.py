@@ -34,7 +34,7 @@ from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import Origin, Requester, RunKind
 from app.domain.schedule import due_after
 from app.errors import AlreadyRunningError, AppError, BackupNotFoundError, NotDueError
-from app.services.backups.service import BackupService
+from app.services.backups.sizes import check_sizes
 from app.services.jobs import Jobs
 from app.services.monitoring.backups import BackupMonitor
 from app.services.monitoring.health import BackupHealth
@@ -59,7 +59,6 @@ class CheckService:
         self,
         settings: Settings,
         backup_monitor: BackupMonitor,
-        backups: BackupService,
         jobs: Jobs,
         runs: RunService,
         clock: Clock,
@@ -72,7 +71,7 @@ class CheckService:
             settings.drill_days,
         )
         self._backup_monitor = backup_monitor
-        self._backups = backups
+        self._catalogue = backup_monitor.health.catalogue
         self._jobs = jobs
         self._runs = runs
         self._clock = clock
@@ -104,10 +103,8 @@ class CheckService:
         now = self._clock.now()
         stored = {backup.backup_id: backup for backup in health.stored}
         due = due_checks(health.stored, self._intervals, now, period)
-        results: list[CheckResult] = []
-        for backup_id in self._sizes(health, due):
-            work = self._backups.verify(backup_id, VerifyLevel.SIZE)
-            results += await _result(backup_id, VerifyLevel.SIZE, work)
+        sizes = await check_sizes(self._catalogue, self._sizes(health, due), self._clock)
+        results = [CheckResult(backup_id, VerifyLevel.SIZE, error) for backup_id, error in sizes]
         try:
             for check in due:
                 if check.level is not VerifyLevel.SIZE:
@@ -134,9 +131,8 @@ class CheckService:
     async def _read(self, due: DueCheck, backup: StoredBackup) -> None:
         async def claim() -> None:
             # This one alone: a pass over many backups reads all of them once.
-            catalogue = self._backup_monitor.health.catalogue
             try:
-                beside = await asyncio.to_thread(catalogue.beside, due.backup_id)
+                beside = await asyncio.to_thread(self._catalogue.beside, due.backup_id)
             except BackupNotFoundError as exc:
                 raise NotDueError(f"{due.backup_id} is gone") from exc
             now = replace(backup, notes=beside.notes, proofs=beside.proofs)

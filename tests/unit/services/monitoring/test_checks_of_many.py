@@ -53,7 +53,7 @@ async def _calls_of(home, count, work, **settings) -> int:
         ("list", {}, 4),
         ("health", {}, 4),
         ("monitor", {}, 4),
-        ("check", {"check_hashes_days": 0, "check_content_days": 0}, 50),
+        ("check", {"check_hashes_days": 0, "check_content_days": 0}, 40),
         ("check", {"check_hashes_days": 1e-6, "check_content_days": 0}, 75),
     ],
     ids=["list", "health", "monitor", "sizes", "hashes"],
