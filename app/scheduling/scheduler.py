@@ -32,6 +32,7 @@ from app.errors import AlreadyRunningError, AppError, NotDueError
 from app.scheduling.trigger import DueTrigger
 from app.services.runs.job import Job
 from app.services.schedules import ScheduleService
+from app.telemetry.bugs import outlived
 
 
 _log: Final = logging.getLogger(__name__)
@@ -187,7 +188,8 @@ class Scheduler:
     ) -> None:
         """Do a job; what fails is tried again at its next time."""
         try:
-            await work()
+            with outlived(_log, f"The job {name}"):
+                await work()
         except AppError as exc:
             facts = {"chore": name, "code": exc.code, "error": str(exc)}
             _log.warning("Scheduled job failed; retrying at its next time", extra={"facts": facts})

@@ -24,6 +24,7 @@ from app.services.restores.service import RecoveryService
 from app.services.runs.service import RunService
 from app.services.settlement import Settlement
 from app.storage import layout
+from app.telemetry.bugs import outlived
 
 
 _log: Final = logging.getLogger(__name__)
@@ -68,8 +69,9 @@ class Reconciler:
         while True:
             complete = False
             try:
-                complete = await self.reconcile()
-                await self._sign_ins.delete_expired()
+                with outlived(_log, "Reconciliation"):
+                    complete = await self.reconcile()
+                    await self._sign_ins.delete_expired()
             except AppError as exc:
                 _log.warning(
                     "Reconciliation failed; retrying soon", extra={"facts": {"error": str(exc)}}

@@ -20,6 +20,7 @@ from app.domain.alerts.notice import Messenger, compose
 from app.domain.ports import Clock
 from app.domain.stores import AlertStore
 from app.errors import AppError
+from app.telemetry.bugs import outlived
 
 
 _log: Final = logging.getLogger(__name__)
@@ -99,12 +100,18 @@ class Deliverer:
             wake.clear()
             wait = _POLL_SECONDS
             try:
-                while await self._deliver(target, self._seconds):
-                    pass  # until nothing is due
-                wait = await self._seconds_to_next(target)
+                with outlived(_log, "Delivery"):
+                    wait = await self._deliver_due(target)
             except AppError as exc:
                 _warn(exc)
             await _waited(wake, min(wait, _POLL_SECONDS))
+
+    async def _deliver_due(self, target: str) -> float:
+        """Send until nothing is due; return in how many seconds something will be."""
+        was_due = True
+        while was_due:
+            was_due = await self._deliver(target, self._seconds)
+        return await self._seconds_to_next(target)
 
     async def _drain(self, target: str, deadline: float) -> None:
         loop = asyncio.get_running_loop()
@@ -155,7 +162,8 @@ class Deliverer:
             await asyncio.sleep(_EXPIRY_SECONDS)
             now = self._clock.now()
             try:
-                await self._store.expire(now, before=now - _KEPT, stale=now - _STALE)
+                with outlived(_log, "Expiry"):
+                    await self._store.expire(now, before=now - _KEPT, stale=now - _STALE)
             except AppError as exc:
                 _warn(exc)
 

@@ -64,6 +64,8 @@ class RunEnds:
                 if run is not None:
                     await write_down(self._store, run)
                 await self._forget(run_id)
+                if run is None:  # damaged, which was told; or another process was faster
+                    continue
             except ControlUnavailableError:
                 raise
             except AppError as exc:

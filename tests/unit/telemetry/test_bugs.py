@@ -1,0 +1,88 @@
+"""Loops of the service: a bug ends none of them."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from app.errors import AppError, StorageFullError
+from app.scheduling.scheduler import Scheduler
+from app.services.alerts.delivery import Deliverer, RetryPolicy
+from app.services.reconcile import Reconciler
+from app.telemetry.bugs import outlived
+from tests.fixtures.virtual_time import VirtualClock, run_virtually
+
+
+LOG = logging.getLogger(__name__)
+BEGIN = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+class Buggy:
+    """Fails the first times by a bug, then is called as often as anybody likes."""
+
+    def __init__(self, answer=None) -> None:
+        self.calls = 0
+        self._answer = answer
+
+    async def __call__(self, *_args, **_options):
+        self.calls += 1
+        if self.calls <= 2:
+            raise ZeroDivisionError("a bug")
+        if isinstance(self._answer, AppError):
+            raise self._answer
+        return self._answer
+
+
+def reconciling(buggy):
+    """Reconcile, where the history has a bug."""
+    runs = SimpleNamespace(write_ends=buggy, orphans=buggy)
+    return Reconciler(runs, None, None, None, None).run_forever()
+
+
+def delivering(buggy):
+    """Deliver messages, where the log of alerts has a bug."""
+    store = SimpleNamespace(next_due=buggy, expire=buggy)
+    messenger = SimpleNamespace(targets_for=lambda _: ("mail",))
+    return Deliverer(store, messenger, VirtualClock(), "host", RetryPolicy()).run_forever()
+
+
+async def scheduling(buggy):
+    """Read the schedules again and again, where that has a bug."""
+    scheduler = Scheduler(SimpleNamespace(list=buggy), None, VirtualClock())
+    await scheduler.open()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await scheduler.close()
+
+
+@pytest.mark.parametrize(
+    ("loop", "answer"),
+    [(reconciling, StorageFullError("full")), (delivering, None), (scheduling, ())],
+)
+def test_a_loop_outlives_a_bug(loop, answer, caplog):
+    """It is in the log, with the place where it is, and the next turn comes."""
+    buggy = Buggy(answer)
+
+    async def watch() -> None:
+        task = asyncio.ensure_future(loop(buggy))
+        await asyncio.wait([task], timeout=timedelta(hours=2).total_seconds())
+        assert not task.done()
+        task.cancel()
+        await asyncio.wait([task])
+
+    run_virtually(BEGIN, watch())
+
+    assert buggy.calls > 2
+    assert caplog.text.count("ZeroDivisionError: a bug") >= 2
+    assert "it goes on" in caplog.text
+
+
+@pytest.mark.parametrize("error", [StorageFullError("full"), asyncio.CancelledError()])
+def test_what_is_no_bug_is_not_outlived(error, caplog):
+    """Errors of ours have their own words, and a cancellation ends what it is to end."""
+    with pytest.raises(type(error)), outlived(LOG, "This"):
+        raise error
+    assert not caplog.text
