@@ -23,5 +23,5 @@ def outlived(log: logging.Logger, what: str) -> Iterator[None]:
         yield
     except AppError:
         raise
-    except Exception:  # noqa: BLE001 - a loop that is dead does more harm than one that errs
+    except Exception:  # a loop that is dead does more harm than one that errs
         log.exception("%s met a bug; it goes on", what)

@@ -66,6 +66,32 @@ def test_a_stopped_restore_leaves_the_live_database(busy, signals, options):
     assert cli.json("backup", "info", backup_id)["proven_at"] is None
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_undo_leaves_what_was_restored(busy, number):
+    """It waits for a table that somebody reads; then it has changed nothing, and can be asked for again."""
+    cli, server, sql, backup_id = busy
+    before = snapshot(server.url, "big")
+    restored = cli.json("restore", "run", backup_id, "--no-recovery-point")["restore_id"]
+    after = snapshot(server.url, "big")
+    with Sql(server.url) as reader:
+        reader.script(["BEGIN", "SELECT COUNT(*) FROM big.t"])
+        with cli.start("restore", "undo", restored) as process:
+            wait_until(lambda: _waits_for_table(sql), "the swap waits for the reader")
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130, out + err
+    assert "Cancelled: " in err
+    assert "Traceback" not in err
+    assert_same(after, snapshot(server.url, "big"))
+    cli.json("restore", "undo", restored)
+    assert_same(before, snapshot(server.url, "big"))
+
+
+def _waits_for_table(sql):
+    return any("metadata lock" in str(row) for row in sql.run("SHOW FULL PROCESSLIST"))
+
+
 def test_a_killed_restore_is_undone_by_the_doctor(busy):
     """After SIGKILL the live database is as it was; doctor says what is left, and --repair removes it."""
     cli, server, sql, backup_id = busy

@@ -27,6 +27,7 @@ def run(kind: RunKind = RunKind.BACKUP, state: RunState = RunState.FAILED, **cha
 
 
 NIGHTLY = {"schedule": "nightly"}
+LOST = Failure("connection-lost", "", "the disk is full", "", retryable=True)
 INTERRUPTED = Failure("run-interrupted", "", "the disk is full", "", retryable=False)
 
 
@@ -40,6 +41,7 @@ INTERRUPTED = Failure("run-interrupted", "", "the disk is full", "", retryable=F
         (run(RunKind.UNDO), "undo run"),
         (run(RunKind.DRILL, origin=Origin.SCHEDULE), None),
         (run(RunKind.DRILL, error=INTERRUPTED), "drill run"),
+        (run(RunKind.DRILL, error=LOST), "drill run"),
         (run(RunKind.PRUNE, origin=Origin.SCHEDULE), "prune run"),
         (run(origin=Origin.CLI), None),
         (run(RunKind.RESTORE, origin=Origin.CLI), None),

@@ -18,8 +18,10 @@ from app.errors import (
 )
 from tests.fixtures.accounts import databases, files, others, wait_until
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.dry_runs import left_over
 from tests.fixtures.proxy import Fault, proxy
 from tests.fixtures.servers import Sql
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 TIMEOUT_SECONDS = 2.0
@@ -70,6 +72,64 @@ async def test_a_broken_network_ends_a_restore_in_time(fault, own_server, tmp_pa
             assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS * 2 + 10
             await backstay.target.close()
         wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+
+
+@pytest.mark.parametrize("fault", Fault)
+async def test_a_broken_network_ends_a_drill_in_time(fault, own_server, tmp_path):
+    """The live database is not touched, nothing is held against the backup, and a repair drops the rest."""
+    with own_server() as server, Sql(server.url) as sql:
+        wide_table(sql)
+        before = snapshot(server.url, "d")
+        with proxy(server.url, fault, 1 << 40) as way:
+            backstay = Backstay(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
+            manifest = await backstay.backup("d", chunk_bytes=1 << 16)
+
+            def listener(progress: Progress) -> None:
+                if progress.rows_done > 8000:
+                    way.limit = 0
+
+            plan = await backstay.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+            with pytest.raises((StalledError, ConnectionLostError)):
+                await backstay.recoveries.drill(plan, Progress(listener=listener))
+            assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS * 2 + 10
+            assert backstay.catalogue.proofs(manifest.backup_id) == ()
+
+            way.limit = 1 << 40
+            await backstay.recoveries.repair()
+            assert left_over(sql) == []
+            assert_same(before, snapshot(server.url, "d"))
+            await backstay.target.close()
+
+
+@pytest.mark.parametrize("fault", Fault)
+async def test_a_broken_network_leaves_an_undo_old_or_new(fault, own_server, tmp_path):
+    """Wherever it fails: it ends in time, and after a repair the database is all of the one or the other."""
+    with own_server() as server, Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE d", "USE d", "CREATE TABLE t (id INT PRIMARY KEY)"])
+        sql.run("CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id")
+        old = snapshot(server.url, "d")
+        with proxy(server.url, fault, 1 << 40) as way:
+            backstay = Backstay(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
+            manifest = await backstay.backup("d")
+            sql.run("INSERT INTO t VALUES (1)")
+            new = snapshot(server.url, "d")
+            restored, undone = 0, 0
+            for more in range(500, 60_000, 4_000):
+                if snapshot(server.url, "d") == new:
+                    result = await backstay.restore(manifest)
+                    restored += 1
+                way.limit = way.passed + more
+                with suppress(StalledError, ConnectionLostError, ConnectionFailedError):
+                    await backstay.recoveries.undo(result.restore_id)
+                if way.failed_at:
+                    assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS * 2 + 10
+                way.limit, way.failed_at = 1 << 40, 0.0
+                await backstay.recoveries.repair()
+                assert snapshot(server.url, "d") in (old, new)
+                undone += snapshot(server.url, "d") == new
+            assert 1 < undone < 15
+            assert restored >= undone
+            await backstay.target.close()
 
 
 class Cancel:

@@ -19,7 +19,14 @@ from app.domain.alerts.notice import AlertId, AlertRecord, Delivery, Messenger, 
 from app.domain.ports import Clock
 from app.domain.runs.run import Origin, Run, RunKind, RunState
 from app.domain.stores import AlertFilter, AlertStore, Page
-from app.errors import AppError, InvalidRequestError, RunInterruptedError
+from app.errors import (
+    AppError,
+    ConnectionLostError,
+    InvalidRequestError,
+    NoConnectionLeftError,
+    RunInterruptedError,
+    StalledError,
+)
 from app.services.alerts.delivery import Deliverer, RetryPolicy
 
 
@@ -42,7 +49,16 @@ _REPORTED: Final = frozenset({
     RunKind.PRUNE,
 })
 # A drill that fails is kept with its backup and has an alert as such; these leave nothing there.
-_UNKEPT: Final = frozenset({RunInterruptedError.code, AppError.code})
+_UNKEPT: Final = frozenset(
+    kind.code
+    for kind in (
+        RunInterruptedError,
+        AppError,
+        ConnectionLostError,
+        NoConnectionLeftError,
+        StalledError,
+    )
+)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from app.engine.load.other_vendor import is_known
 from app.engine.server.connection import Session
 from app.engine.server.grants import may_skip_log, read_grants
 from app.engine.server.server import Server
-from app.errors import AppError
+from app.errors import AppError, DatabaseError
 from app.services.restores.guard import require_same, waiting_tables
 from app.services.restores.plan import plan_rehearsal
 from app.services.restores.preflight import Preflight
@@ -69,7 +69,7 @@ class Drills:
 
         Raises:
             AppError: The backup cannot be restored here; that is kept as well, unless the server did
-                not answer at all.
+                not answer at all, or not to the end.
         """
         began = self._clock.monotonic()
         # Asked before anything is kept: a server that does not answer shows nothing of the backup.
@@ -81,7 +81,8 @@ class Drills:
             try:
                 await self._restore_and_drop(state, logged=logged)
             except AppError as exc:  # a drill that was cancelled has shown nothing
-                await self._restorer.record_proof(state, self._seconds(began), error=exc.code)
+                if not _shows_nothing(exc):
+                    await self._restorer.record_proof(state, self._seconds(began), error=exc.code)
                 raise
             seconds = self._seconds(began)
             await self._restorer.record_proof(state, seconds)
@@ -140,9 +141,11 @@ class Drills:
                 await self._make_objects(held, state)
                 for waiting in waiting_tables(load, plan.loads):
                     await require_same(held, waiting)
-            finally:
-                await held.close()
-                await shielded(self._swaps.recover(plan.restore_id, forward=False))
+            except BaseException as exc:
+                await shielded(self._restorer.undo_failed(held, plan.restore_id, exc))
+                raise
+            await held.close()
+            await shielded(self._swaps.recover(plan.restore_id, forward=False))
 
     async def _make_objects(self, session: Session, state: RestoreState) -> None:
         """Make views, triggers, routines and events in the scratch schemas, and prove them."""
@@ -181,3 +184,8 @@ class Drills:
 
     def _seconds(self, began: float) -> float:
         return round(self._clock.monotonic() - began, 3)
+
+
+def _shows_nothing(error: AppError) -> bool:
+    """Tell whether the server or the way to it has failed, which says nothing of the backup."""
+    return isinstance(error, DatabaseError) and error.retryable

@@ -115,7 +115,7 @@ class Restorer:
             try:
                 return await self._replace(session, journal, state)
             except BaseException as exc:
-                await shielded(self._undo_failed(session, journal.restore_id, exc))
+                await shielded(self.undo_failed(session, journal.restore_id, exc))
                 raise
 
     # -- steps ------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ class Restorer:
 
     # -- ends -------------------------------------------------------------------------------------
 
-    async def _undo_failed(
+    async def undo_failed(
         self, session: Session, restore_id: RestoreId, failure: BaseException
     ) -> None:
         """Undo what was begun; when even that fails, say so in the hint and hide no first error."""
