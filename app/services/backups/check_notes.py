@@ -1,20 +1,37 @@
-"""What checks have found, recorded beside the backups and read from there."""
+"""
+What checks have found, recorded beside the backups and read from there; and the check of many sizes.
+
+Not guaranteed: that what a batch of sizes has shown is noted when it is interrupted; it is due again then.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.concurrency import run_in_thread
 from app.domain.backups.check_notes import Check, Notes, VerifyLevel
 from app.domain.backups.manifest import Manifest
 from app.domain.checks import checks_of
 from app.domain.ids import BackupId
-from app.errors import AppError, BackupNotFoundError, ChecksumMismatchError
+from app.domain.ports import Clock
+from app.errors import (
+    AppError,
+    BackupNotFoundError,
+    ChecksumMismatchError,
+    IntegrityError,
+    StorageError,
+)
 
 
 _log: Final = logging.getLogger(__name__)
+# Whoever else needs the directory's lock waits for as many small files to be written.
+_AT_ONCE: Final = 200
+# What says something about a backup; others say that somebody works with it.
+_NOTED: Final = (IntegrityError, StorageError, BackupNotFoundError)
 
 
 def record_checks(
@@ -48,3 +65,47 @@ async def read_checks(catalogue: Catalogue, manifest: Manifest) -> dict[str, Che
     except ChecksumMismatchError:  # nobody knows of any; whoever reads the pin reports that
         notes = Notes()
     return checks_of(notes, manifest.created_at, read_back=manifest.options.verify)
+
+
+async def check_sizes(
+    catalogue: Catalogue, backup_ids: Sequence[BackupId], clock: Clock
+) -> list[tuple[BackupId, AppError | None]]:
+    """
+    Check backups on the level `size`, and record beside each what was found.
+
+    Returns:
+        Each backup with what is wrong; None = nothing.
+
+    Raises:
+        CancelledError: The rest was not looked at.
+    """
+    found: list[tuple[BackupId, AppError | None]] = []
+    for begin in range(0, len(backup_ids), _AT_ONCE):
+        batch = backup_ids[begin : begin + _AT_ONCE]
+        found += await run_in_thread(partial(_check, catalogue, batch, clock))
+    return found
+
+
+def _check(
+    catalogue: Catalogue, backup_ids: Sequence[BackupId], clock: Clock
+) -> list[tuple[BackupId, AppError | None]]:
+    found: list[tuple[BackupId, AppError | None]] = []
+    checks: dict[BackupId, Check] = {}
+    for backup_id in backup_ids:
+        began = clock.monotonic()
+        error = _compare(catalogue, backup_id)
+        found.append((backup_id, error))
+        if error is None or isinstance(error, _NOTED):
+            seconds = round(clock.monotonic() - began, 3)
+            code = error.code if error is not None else ""
+            checks[backup_id] = Check(clock.now(), success=not code, seconds=seconds, error=code)
+    record_checks(catalogue, VerifyLevel.SIZE, checks)
+    return found
+
+
+def _compare(catalogue: Catalogue, backup_id: BackupId) -> AppError | None:
+    try:
+        catalogue.open(backup_id).close()  # it checks the manifest, its index and the size
+    except AppError as exc:
+        return exc
+    return None

@@ -34,7 +34,7 @@ from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import Origin, Requester, RunKind
 from app.domain.schedule import due_after
 from app.errors import AlreadyRunningError, AppError, BackupNotFoundError, NotDueError
-from app.services.backups.sizes import check_sizes
+from app.services.backups.check_notes import check_sizes
 from app.services.jobs import Jobs
 from app.services.monitoring.backups import BackupMonitor
 from app.services.monitoring.health import BackupHealth
