@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from app.bootstrap.program import SystemClock, build_audit
+from app.bootstrap.auditing import build_audit
+from app.bootstrap.program import SystemClock
 from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.users import UserRecords
@@ -27,14 +28,11 @@ async def open_access(settings: Settings) -> AsyncIterator[Access]:
     control = ControlDatabase(settings.control_address, settings.state_dir)
     try:
         await control.prepare()
-        yield build_access(settings, control, Passwords())
+        yield build_access(control, Passwords(), build_audit(settings, control))
     finally:
         await control.close()
 
 
-def build_access(settings: Settings, control: ControlDatabase, passwords: Passwords) -> Access:
-    """Make users and audit of their database."""
-    return Access(
-        users=UserService(UserRecords(control), passwords, SystemClock()),
-        audit=build_audit(settings, control),
-    )
+def build_access(control: ControlDatabase, passwords: Passwords, audit: AuditService) -> Access:
+    """Make the users of a database."""
+    return Access(UserService(UserRecords(control), passwords, SystemClock()), audit)

@@ -1,52 +1,45 @@
 """
 The only place that picks implementations: what commands use.
 
-`access` and `service` put together what only some of them need: importing it takes a while.
+Each service is put together when it is first asked for, and imported then: a command that lists files
+waits for no database driver. `access` and `service` put together what only some commands need.
 """
 
+# ruff: noqa: PLC0415 - see above
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.bootstrap.alerting import build_alerts, build_pings
-from app.bootstrap.bounds import Bounds
 from app.config import Settings
-from app.control.absent import NoHistory, UnwrittenHistory
-from app.control.audit import AuditRecords
-from app.control.database import ControlDatabase
-from app.control.runs import RunRecords
-from app.domain.alerts.alert import Alarm
-from app.domain.ports import Clock, RunListener
-from app.domain.stores import RunStore
-from app.engine.server.server import Server
 from app.errors import AppError, InvalidRequestError
-from app.notices.pings import Pings
-from app.security.audit_keys import AuditKeys
-from app.services.access.audit import AuditRules, AuditService
-from app.services.alerts.service import AlertService
-from app.services.backups.pins import PinService
-from app.services.backups.retention import RetentionService
-from app.services.backups.service import BackupService
-from app.services.jobs import Jobs
-from app.services.monitoring.backups import BackupMonitor
-from app.services.monitoring.doctor import DoctorService
-from app.services.monitoring.health import HealthService
-from app.services.restores.service import RecoveryService
-from app.services.runs.service import RunService
-from app.services.schedules import ScheduleService
-from app.services.settlement import Settlement
-from app.storage.audit_heads import AuditHeads
-from app.storage.clock_witness import ClockWitness
-from app.storage.journals import Journals
 from app.storage.known_directories import KnownDirectories
 from app.storage.local import LocalDirectory
-from app.storage.run_ends import RunEndFiles
-from app.storage.run_locks import RunLocks
-from app.storage.schedules import ScheduleFile
+
+
+if TYPE_CHECKING:
+    from app.bootstrap.bounds import Bounds
+    from app.control.database import ControlDatabase
+    from app.domain.stores import RunStore
+    from app.engine.server.server import Server
+    from app.notices.pings import Pings
+    from app.services.access.audit import AuditService
+    from app.services.alerts.service import AlertService
+    from app.services.backups.pins import PinService
+    from app.services.backups.retention import RetentionService
+    from app.services.backups.service import BackupService
+    from app.services.jobs import Jobs
+    from app.services.monitoring.backups import BackupMonitor
+    from app.services.monitoring.doctor import DoctorService
+    from app.services.monitoring.health import HealthService
+    from app.services.restores.service import RecoveryService
+    from app.services.runs.service import RunService
+    from app.services.schedules import ScheduleService
+    from app.services.settlement import Settlement
 
 
 # How long a command that is done waits for messages to leave.
@@ -65,40 +58,238 @@ class SystemClock:
         return time.monotonic()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Program:
     """
-    Everything a command or a request may use.
+    Everything a command or a request may use, one instance of each.
 
     Attributes:
-        audit: Where it is written down what commands did; None where that is not possible.
-        unwritten: Why that and the history are not written; None when they are.
+        settings: Of this installation.
+        unwritten: Why history and audit are not written; None when they are, or nobody asked for them.
     """
 
     settings: Settings
-    server: Server
-    catalogue: Catalogue
-    backups: BackupService
-    recoveries: RecoveryService
-    doctor: DoctorService
-    runs: RunService
-    jobs: Jobs
-    schedules: ScheduleService
-    retention: RetentionService
-    pins: PinService
-    alerts: AlertService
-    pings: Pings
-    settlement: Settlement
-    bounds: Bounds
-    health: HealthService
-    backup_monitor: BackupMonitor
-    audit: AuditService | None
-    unwritten: AppError | None
+    unwritten: AppError | None = None
+
+    async def close(self) -> None:
+        """Close the connections of what was asked for."""
+        made = vars(self)
+        if "server" in made:
+            await self.server.close()
+        if "control" in made:
+            await self.control.close()
 
     async def send_notices(self, seconds: float) -> None:
         """Send the pings and alerts that wait; what takes longer than this, others send."""
         await self.pings.close(seconds)
         await self.alerts.flush(seconds)
+
+    # -- what services stand on -------------------------------------------------------------------
+
+    @cached_property
+    def bounds(self) -> "Bounds":
+        """How much of everything there may be at once."""
+        from app.bootstrap.bounds import Bounds
+
+        return Bounds.of(self.settings)
+
+    @cached_property
+    def server(self) -> "Server":
+        """The server that is backed up; raises InvalidRequestError for a URL that makes no sense."""
+        from app.engine.server.server import Server
+
+        url = self.settings.database_url.get_secret_value()
+        return Server(
+            url or "mysql://localhost",
+            timeout_seconds=self.settings.timeout,
+            places=self.bounds.server_connections,
+        )
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The backups that are kept."""
+        witness = KnownDirectories(self.settings.state_dir)
+        return Catalogue(LocalDirectory(self.settings.backup_dir, witness=witness))
+
+    @cached_property
+    def control(self) -> "ControlDatabase":
+        """The control database; `usable_control` says whether it can be written."""
+        from app.control.database import ControlDatabase
+
+        return ControlDatabase(self.settings.control_address, self.settings.state_dir)
+
+    @property
+    def usable_control(self) -> "ControlDatabase | None":
+        """The control database, if it can be written."""
+        return None if self.unwritten else self.control
+
+    @cached_property
+    def history(self) -> "RunStore":
+        """Where runs are written down."""
+        from app.control.absent import UnwrittenHistory
+        from app.control.runs import RunRecords
+
+        return UnwrittenHistory() if self.unwritten else RunRecords(self.control)
+
+    # -- services ---------------------------------------------------------------------------------
+
+    @cached_property
+    def backups(self) -> "BackupService":
+        """Makes, shows, proves and deletes backups."""
+        from app.services.backups.service import BackupService
+
+        return BackupService(self.server, self.catalogue, SystemClock())
+
+    @cached_property
+    def recoveries(self) -> "RecoveryService":
+        """Restores backups, and undoes restores."""
+        from app.services.restores.service import RecoveryService
+        from app.storage.journals import Journals
+
+        return RecoveryService(
+            server=self.server,
+            catalogue=self.catalogue,
+            clock=SystemClock(),
+            journals=Journals(self.settings.state_dir),
+            backups=self.backups,
+            undo_minutes=self.settings.undo_minutes,
+        )
+
+    @cached_property
+    def doctor(self) -> "DoctorService":
+        """Finds what would make a backup fail, and repairs what a crash left."""
+        from app.services.monitoring.doctor import DoctorService
+        from app.storage.journals import Journals
+
+        known = self.settings.database_url.get_secret_value()
+        journals = Journals(self.settings.state_dir)
+        server = self.server if known else None
+        return DoctorService(server, self.catalogue, journals, self.usable_control)
+
+    @cached_property
+    def runs(self) -> "RunService":
+        """Starts, watches and cancels runs."""
+        from app.services.runs.service import RunService
+        from app.storage.run_ends import RunEndFiles
+        from app.storage.run_locks import RunLocks
+
+        state = self.settings.state_dir
+        return RunService(
+            self.history,
+            RunLocks(state),
+            SystemClock(),
+            (self.alerts, self.pings, self.backup_monitor),
+            RunEndFiles(state),
+            self.bounds.runs,
+        )
+
+    @cached_property
+    def jobs(self) -> "Jobs":
+        """What a run of each kind does."""
+        from app.services.jobs import Jobs
+
+        return Jobs(self.settings, self.catalogue, self.backups, self.recoveries, self.retention)
+
+    @cached_property
+    def schedules(self) -> "ScheduleService":
+        """Keeps the schedules, and tells what is due."""
+        from app.services.schedules import ScheduleService
+        from app.storage.schedules import ScheduleFile
+
+        return ScheduleService(
+            ScheduleFile(self.catalogue.directory),
+            self.jobs,
+            SystemClock(),
+            timezone=self.settings.timezone,
+            catch_up=self.settings.catch_up,
+            alarm=self.alerts,
+        )
+
+    @cached_property
+    def retention(self) -> "RetentionService":
+        """Deletes the backups that no rule keeps."""
+        from app.services.backups.retention import RetentionService
+        from app.storage.clock_witness import ClockWitness
+        from app.storage.run_locks import RunLocks
+        from app.storage.schedules import ScheduleFile
+
+        clock = SystemClock()
+        return RetentionService(
+            settings=self.settings,
+            catalogue=self.catalogue,
+            schedules=ScheduleFile(self.catalogue.directory),
+            clock=clock,
+            witness=ClockWitness(self.settings.state_dir, clock.now),
+            locks=RunLocks(self.settings.state_dir),
+            alarm=self.alerts,
+            audit=self.audit,
+        )
+
+    @cached_property
+    def pins(self) -> "PinService":
+        """Pins backups, so that nobody deletes them."""
+        from app.services.backups.pins import PinService
+
+        return PinService(self.catalogue, SystemClock())
+
+    @cached_property
+    def alerts(self) -> "AlertService":
+        """Alerts people; raises InvalidRequestError for addresses that make no sense."""
+        from app.bootstrap.alerting import build_alerts
+
+        return build_alerts(self.settings, self.usable_control, SystemClock())
+
+    @cached_property
+    def pings(self) -> "Pings":
+        """Tells dead-man services that backups are made; raises InvalidRequestError as above."""
+        from app.bootstrap.alerting import build_pings
+
+        return build_pings(self.settings)
+
+    @cached_property
+    def settlement(self) -> "Settlement":
+        """Finds out how runs ended of which nobody knows."""
+        from app.services.settlement import Settlement
+        from app.storage.run_locks import RunLocks
+
+        return Settlement(
+            store=self.history,
+            locks=RunLocks(self.settings.state_dir),
+            clock=SystemClock(),
+            runs=self.runs,
+            recoveries=self.recoveries,
+        )
+
+    @cached_property
+    def health(self) -> "HealthService":
+        """Tells how well each database is backed up."""
+        from app.services.monitoring.health import HealthService
+
+        return HealthService(self.catalogue)
+
+    @cached_property
+    def backup_monitor(self) -> "BackupMonitor":
+        """Raises alerts about backups."""
+        from app.services.monitoring.backups import BackupMonitor
+
+        return BackupMonitor(
+            self.health,
+            self.alerts,
+            unusual_percent=self.settings.unusual_percent,
+            raised=self.alerts.raised,
+        )
+
+    @cached_property
+    def audit_service(self) -> "AuditService":
+        """The audit, whether or not it can be written."""
+        from app.bootstrap.auditing import build_audit
+
+        return build_audit(self.settings, self.control)
+
+    @property
+    def audit(self) -> "AuditService | None":
+        """Where it is written down what was done; None where that is not possible."""
+        return None if self.unwritten else self.audit_service
 
 
 @asynccontextmanager
@@ -119,201 +310,43 @@ async def open_program(
     Raises:
         InvalidRequestError: The server's URL is missing or makes no sense.
     """
-    control = ControlDatabase(settings.control_address, settings.state_dir)
-    bounds = Bounds.of(settings)
-    server = build_server(settings, bounds, needed=needs_server)
+    program = Program(settings)
+    if needs_server:
+        require_server(settings)
+        _ = program.server  # what makes no sense is said before anything is done
     try:
-        unwritten = await _prepare(control) if remembers else None
-        usable = None if unwritten else control
-        audit = build_audit(settings, usable) if usable else None
-        program = build_program(settings, server, usable, bounds, audit=audit, unwritten=unwritten)
+        if remembers:
+            program.unwritten = await _prepare(program.control)
+            await _write_ends(program)
         try:
-            if remembers:
-                await _write_ends(program)
             yield program
         finally:
             if remembers:  # the others do nothing that an alert is about
                 await _write_ends(program)
                 await program.send_notices(_NOTIFY_SECONDS)
     finally:
-        await server.close()
-        await control.close()
+        await program.close()
+
+
+def require_server(settings: Settings) -> None:
+    """Raise InvalidRequestError when nobody has said which server is backed up."""
+    if not settings.database_url.get_secret_value():
+        raise InvalidRequestError(
+            "BACKSTAY_DATABASE_URL is not set",
+            hint="Set it to mysql://user:password@host:3306/database; leave the database out for all.",
+        )
 
 
 async def _write_ends(program: Program) -> None:
     """Write down how earlier runs ended, where the history could not take it then."""
+    runs = program.runs
     with suppress(AppError):  # whoever comes next does it
-        await program.runs.write_ends()
+        await runs.write_ends()
 
 
-async def _prepare(control: ControlDatabase) -> AppError | None:
+async def _prepare(control: "ControlDatabase") -> AppError | None:
     try:
         await control.prepare()
     except AppError as exc:
         return exc
     return None
-
-
-def build_server(settings: Settings, bounds: Bounds, *, needed: bool) -> Server:
-    """Make the way to the server; raises InvalidRequestError for a URL that makes no sense."""
-    url = settings.database_url.get_secret_value()
-    if not url and needed:
-        raise InvalidRequestError(
-            "BACKSTAY_DATABASE_URL is not set",
-            hint="Set it to mysql://user:password@host:3306/database; leave the database out for all.",
-        )
-    return Server(
-        url or "mysql://localhost",
-        timeout_seconds=settings.timeout,
-        places=bounds.server_connections,
-    )
-
-
-def build_program(
-    settings: Settings,
-    server: Server,
-    control: ControlDatabase | None,
-    bounds: Bounds,
-    *,
-    audit: AuditService | None,
-    unwritten: AppError | None = None,
-) -> Program:
-    """Build each service once; without a control database the program remembers nothing."""
-    catalogue = _build_catalogue(settings)
-    journals = Journals(settings.state_dir)
-    clock = SystemClock()
-    backups = BackupService(server, catalogue, clock)
-    recoveries = _build_recoveries(settings, server, catalogue, clock, backups)
-    alerts = build_alerts(settings, control, clock)
-    pings = build_pings(settings)
-    health = HealthService(catalogue)
-    backup_monitor = _build_backup_monitor(settings, health, alerts)
-    retention = _build_retention(settings, catalogue, clock, alerts, audit)
-    listeners = (alerts, pings, backup_monitor)
-    history = _history(control, unwritten)
-    runs = _build_runs(settings, history, clock, listeners, bounds)
-    jobs = Jobs(settings, catalogue, backups, recoveries, retention)
-    known = settings.database_url.get_secret_value()
-    return Program(
-        settings=settings,
-        server=server,
-        catalogue=catalogue,
-        backups=backups,
-        recoveries=recoveries,
-        doctor=DoctorService(server if known else None, catalogue, journals, control),
-        runs=runs,
-        jobs=jobs,
-        schedules=_build_schedules(settings, catalogue, jobs, clock, alerts),
-        retention=retention,
-        pins=PinService(catalogue, clock),
-        alerts=alerts,
-        pings=pings,
-        settlement=_build_settlement(settings, history, clock, runs, recoveries),
-        bounds=bounds,
-        health=health,
-        backup_monitor=backup_monitor,
-        audit=audit,
-        unwritten=unwritten,
-    )
-
-
-def _build_recoveries(
-    settings: Settings, server: Server, catalogue: Catalogue, clock: Clock, backups: BackupService
-) -> RecoveryService:
-    return RecoveryService(
-        server=server,
-        catalogue=catalogue,
-        clock=clock,
-        journals=Journals(settings.state_dir),
-        backups=backups,
-        undo_minutes=settings.undo_minutes,
-    )
-
-
-def _build_settlement(
-    settings: Settings,
-    history: RunStore,
-    clock: Clock,
-    runs: RunService,
-    recoveries: RecoveryService,
-) -> Settlement:
-    return Settlement(
-        store=history,
-        locks=RunLocks(settings.state_dir),
-        clock=clock,
-        runs=runs,
-        recoveries=recoveries,
-    )
-
-
-def _history(control: ControlDatabase | None, unwritten: AppError | None) -> RunStore:
-    if control is not None:
-        return RunRecords(control)
-    return UnwrittenHistory() if unwritten else NoHistory()
-
-
-def _build_runs(
-    settings: Settings,
-    history: RunStore,
-    clock: Clock,
-    listeners: Sequence[RunListener],
-    bounds: Bounds,
-) -> RunService:
-    state = settings.state_dir
-    files = RunEndFiles(state)
-    return RunService(history, RunLocks(state), clock, listeners, files, bounds.runs)
-
-
-def _build_catalogue(settings: Settings) -> Catalogue:
-    witness = KnownDirectories(settings.state_dir)
-    return Catalogue(LocalDirectory(settings.backup_dir, witness=witness))
-
-
-def _build_backup_monitor(
-    settings: Settings, health: HealthService, alerts: AlertService
-) -> BackupMonitor:
-    return BackupMonitor(
-        health, alerts, unusual_percent=settings.unusual_percent, raised=alerts.raised
-    )
-
-
-def _build_schedules(
-    settings: Settings, catalogue: Catalogue, jobs: Jobs, clock: Clock, alarm: Alarm
-) -> ScheduleService:
-    return ScheduleService(
-        ScheduleFile(catalogue.directory),
-        jobs,
-        clock,
-        timezone=settings.timezone,
-        catch_up=settings.catch_up,
-        alarm=alarm,
-    )
-
-
-def _build_retention(
-    settings: Settings,
-    catalogue: Catalogue,
-    clock: Clock,
-    alarm: Alarm,
-    audit: AuditService | None,
-) -> RetentionService:
-    return RetentionService(
-        settings=settings,
-        catalogue=catalogue,
-        schedules=ScheduleFile(catalogue.directory),
-        clock=clock,
-        witness=ClockWitness(settings.state_dir, clock.now),
-        locks=RunLocks(settings.state_dir),
-        alarm=alarm,
-        audit=audit,
-    )
-
-
-def build_audit(settings: Settings, control: ControlDatabase) -> AuditService:
-    """Make the audit."""
-    return AuditService(
-        AuditRecords(control),
-        AuditHeads(settings.state_dir),
-        AuditKeys(settings.audit_key.get_secret_value(), settings.state_dir),
-        AuditRules(settings.audit_days, settings.audit_refused_rows),
-    )

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from app.bootstrap.access import Access, build_access
-from app.bootstrap.bounds import Bounds
 from app.bootstrap.monitoring import (
     build_environment_monitor,
     build_metrics,
     build_periodic_jobs,
 )
-from app.bootstrap.program import Program, SystemClock, build_program, build_server
+from app.bootstrap.program import Program, SystemClock, require_server
 from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.users import UserRecords
@@ -75,17 +74,16 @@ async def open_service(
         InvalidRequestError: A URL or a secret makes no sense.
         ControlUnavailableError: The control database does not answer.
     """
-    control = ControlDatabase(settings.control_address, settings.state_dir)
-    bounds = Bounds.of(settings)
-    server = build_server(settings, bounds, needed=True)
+    require_server(settings)
+    program = Program(settings)
     clock = SystemClock()
     try:
+        control = program.control
         await control.prepare()
         passwords = Passwords()  # one: it says how many hashes may be in memory
-        access = build_access(settings, control, passwords)
+        access = build_access(control, passwords, program.audit_service)
         await _ensure_admin(settings, access.users)
         sign_ins = _build_sign_ins(settings, control, passwords)
-        program = build_program(settings, server, control, bounds, audit=access.audit)
         await _record_start(settings, access.audit, clock)
         await program.alerts.load()
         environment_monitor = build_environment_monitor(program, certificate)
@@ -105,8 +103,7 @@ async def open_service(
             metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),
         )
     finally:
-        await server.close()
-        await control.close()
+        await program.close()
 
 
 def _build_status(program: Program) -> StatusService:

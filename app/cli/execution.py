@@ -1,33 +1,23 @@
 """
-How a command runs: with the program, as a run, cancelled by signals, its result or error printed once.
+How a command runs: with the program, cancelled by signals, its result or error printed once.
 
 SIGINT, SIGTERM and SIGHUP cancel the task, which cleans up after itself; further ones change
 nothing, so an impatient second Ctrl-C cannot interrupt the cleaning.
 """
 
 import asyncio
-import getpass
-import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
-from app.bootstrap.program import Program, SystemClock, open_program
+from app.bootstrap.program import Program, open_program
 from app.cli import exits, output
 from app.cli.output import CommandResult, print_warnings
-from app.cli.progress import shown
 from app.cli.signals import call_on_signals, end_on_signals
 from app.config import Settings, load_settings, misspelt_settings
-from app.domain.access.audit import AuditEvent, ChangeNote
-from app.domain.runs.run import Origin, Requester
 from app.errors import AppError
-from app.services.access.audit import AuditService
-from app.services.runs.job import Job
-
-
-T = TypeVar("T")
 
 
 def execute(work: Callable[[], Awaitable[CommandResult]], *, as_json: bool) -> NoReturn:
@@ -129,86 +119,3 @@ def execute_with_program(
             return await work(program)
 
     execute(opened, as_json=as_json)
-
-
-async def run_job(program: Program, job: Job[T], *, silent: bool) -> T:
-    """
-    Run a job and show its progress.
-
-    Args:
-        program: The program, opened to record runs.
-        job: The work.
-        silent: Whether nothing is shown.
-
-    Returns:
-        What came of it.
-    """
-    warn_without_history(program)
-    target = job.backup_id or " ".join(resource.label for resource in job.resources)
-    async with audited(program.audit, job.kind, target), shown(silent=silent) as progress:
-        return await program.runs.perform(job, Requester(actor(), Origin.CLI), progress)
-
-
-def warn_without_history(program: Program) -> None:
-    """Say so when what is done now will not be in the history."""
-    if program.unwritten is not None:
-        print_warnings([f"the history is not written: {program.unwritten}"])
-
-
-@asynccontextmanager
-async def audited(
-    audit: AuditService | None, action: str, target: str
-) -> AsyncIterator[ChangeNote]:
-    """Write into the audit how a block has ended, and what it has noted as changed."""
-    note = ChangeNote()
-    try:
-        yield note
-    except BaseException as exc:
-        await record(audit, action, target, exc, note=note)
-        raise
-    await record(audit, action, target, note=note)
-
-
-async def record(
-    audit: AuditService | None,
-    action: str,
-    target: str,
-    error: BaseException | None = None,
-    *,
-    note: ChangeNote | None = None,
-) -> None:
-    """Write into the audit what a command did; what is done stays done when that fails."""
-    if audit is None:
-        return
-    event = AuditEvent(
-        at=SystemClock().now(),
-        actor=actor(),
-        role="",
-        address="",
-        action=action,
-        target=target,
-        status=exits.OK if error is None else exits.exit_code(error),
-        result=_result(error),
-        changes=note.text if note else "",
-    )
-    try:
-        await audit.record(event)
-    except AppError as exc:
-        print_warnings([f"the audit is not written: {exc}"])
-
-
-def actor() -> str:
-    """Name whoever runs this program, as the operating system knows them."""
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):  # a container's user need not have a name
-        name = str(os.getuid())
-    return f"os:{name}"[:128]
-
-
-def _result(error: BaseException | None) -> str:
-    if error is None:
-        return "ok"
-    if exits.exit_code(error) == exits.CANCELLED:
-        return "cancelled"
-    return error.code if isinstance(error, AppError) else AppError.code

@@ -90,8 +90,8 @@ _COMMANDS: Final = (
         "Create, list, verify and delete backups.",
         (
             LazyCommand("create", "backup:create", "Back up databases in one consistent snapshot."),
-            LazyCommand("list", "backup:list_", "List the backups, newest first."),
-            LazyCommand("info", "backup:info", "Show what a backup holds and how it was made."),
+            LazyCommand("list", "listing:list_", "List the backups, newest first."),
+            LazyCommand("info", "listing:info", "Show what a backup holds and how it was made."),
             LazyCommand("verify", "backup:verify", "Prove a backup to the last byte and row."),
             LazyCommand("delete", "backup:delete", "Delete a backup."),
             LazyCommand("check", "check:check", "Check the stored backups that are due."),

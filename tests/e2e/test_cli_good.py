@@ -243,6 +243,22 @@ def test_help_and_version_are_there_at_once():
         assert f"'{name}'" not in heavy.stdout
 
 
+def test_a_list_waits_for_no_driver(tmp_path):
+    """It reads files: neither SQLAlchemy nor the engine is imported for it."""
+    program = "import sys, atexit; from app.cli.entry import main;"
+    program += "atexit.register(lambda: print(sorted(sys.modules))); main()"
+    (tmp_path / "backups").mkdir(mode=0o700)
+
+    listed = subprocess.run(
+        [sys.executable, "-c", program, "backup", "list"],
+        cwd=tmp_path, capture_output=True, text=True, check=True, env={},
+    )  # fmt: skip
+
+    assert listed.stdout.startswith("No backups.")
+    for name in ("sqlalchemy", "aiomysql", "alembic", "apprise", "app.engine", "app.control"):
+        assert f"'{name}'" not in listed.stdout
+
+
 def test_a_reader_that_leaves_early_is_no_bug(cli):
     """`backstay backup list --json | head -1` ends without a traceback."""
     cli.backups.mkdir(mode=0o700)

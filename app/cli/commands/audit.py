@@ -7,9 +7,9 @@ import typer
 from app.bootstrap.access import Access
 from app.bootstrap.program import SystemClock
 from app.cli.access import execute_with_access
-from app.cli.execution import actor
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, plural, print_line
+from app.cli.runs import actor
 from app.documents.access import AuditAccepted, AuditVerified
 from app.domain.access.audit import AuditEvent, AuditHead, AuditProof, CutKind
 from app.errors import InvalidRequestError

@@ -7,10 +7,11 @@ import typer
 
 from app.bootstrap.monitoring import build_checks
 from app.bootstrap.program import Program, open_program
-from app.cli.execution import execute, read_settings, record, warn_without_history
+from app.cli.execution import execute, read_settings
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, plural, print_line, print_status
+from app.cli.runs import record, warn_without_history
 from app.documents.monitoring import ChecksMade
 from app.domain.checks import CheckResult
 

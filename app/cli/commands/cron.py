@@ -10,9 +10,10 @@ from typing import Annotated, Final
 import typer
 
 from app.bootstrap.program import Program, SystemClock
-from app.cli.execution import execute_with_program, run_job
+from app.cli.execution import execute_with_program
 from app.cli.options import AsJson, FrequencyName
 from app.cli.output import CommandResult, print_line
+from app.cli.runs import run_job
 from app.documents.backups import ScheduledBackupCreated
 from app.documents.schedules import NotDue
 from app.domain.backups.manifest import Manifest

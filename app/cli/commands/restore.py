@@ -13,9 +13,10 @@ from app.cli.commands.restore_output import (
     restore_result,
     undo_result,
 )
-from app.cli.execution import execute_with_program, run_job
+from app.cli.execution import execute_with_program
 from app.cli.options import AsJson, BackupIdArgument, Databases, Tables, Threads
 from app.cli.output import CommandResult
+from app.cli.runs import run_job
 from app.domain.restores.restore import RestoreRequest
 from app.errors import InvalidRequestError
 

@@ -7,7 +7,7 @@ import typer
 
 from app.bootstrap.program import Program
 from app.cli.backup_names import named
-from app.cli.execution import actor, audited, execute_with_program, run_job
+from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson, BackupIdArgument
 from app.cli.output import (
@@ -19,6 +19,7 @@ from app.cli.output import (
     print_status,
     size,
 )
+from app.cli.runs import actor, audited, run_job
 from app.cli.tables import print_table
 from app.documents.retention import PrintedPinChanged, Pruned, PrunePlan
 from app.domain.access.audit import ChangeNote

@@ -7,7 +7,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from app.bootstrap.program import Program
-from app.cli.execution import audited, execute_with_program
+from app.cli.execution import execute_with_program
 from app.cli.options import (
     AsJson,
     Databases,
@@ -18,6 +18,7 @@ from app.cli.options import (
     Tables,
 )
 from app.cli.output import CommandResult, minute, print_line
+from app.cli.runs import audited
 from app.cli.tables import print_table
 from app.documents.schedules import ScheduleChanged, ScheduleDeleted, ScheduleList
 from app.domain.access.audit import ChangeNote

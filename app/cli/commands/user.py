@@ -8,9 +8,9 @@ import typer
 
 from app.bootstrap.access import Access
 from app.cli.access import execute_with_access
-from app.cli.execution import record
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, moment, print_line
+from app.cli.runs import record
 from app.cli.signals import interruptible
 from app.cli.tables import print_table
 from app.documents.access import PrintedUser, PrintedUserList

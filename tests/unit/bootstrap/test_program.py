@@ -2,9 +2,9 @@
 
 import gc
 from collections import Counter
+from functools import cached_property
 
-from app.bootstrap.bounds import Bounds
-from app.bootstrap.program import build_program, build_server
+from app.bootstrap.program import Program
 from app.bootstrap.service import open_service
 from app.config import Settings
 
@@ -41,12 +41,14 @@ def _settings(tmp_path) -> Settings:
 
 async def test_commands_share_one_instance_of_each_service(tmp_path):
     """So there is one cache, and one lock, of each."""
-    settings = _settings(tmp_path)
-    server = build_server(settings, Bounds.of(settings), needed=True)
+    program = Program(_settings(tmp_path))
     try:
-        counts = _services(build_program(settings, server, None, Bounds.of(settings), audit=None))
+        for name, part in vars(Program).items():
+            if isinstance(part, cached_property):
+                getattr(program, name)
+        counts = _services(program)
     finally:
-        await server.close()
+        await program.close()
 
     assert {"BackupService", "HealthService", "RecoveryService"} <= counts.keys()
     assert set(counts.values()) == {1}
