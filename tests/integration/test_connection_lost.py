@@ -95,7 +95,7 @@ async def test_a_broken_network_ends_a_drill_in_time(fault, own_server, tmp_path
             assert backstay.catalogue.proofs(manifest.backup_id) == ()
 
             way.limit = 1 << 40
-            await backstay.recoveries.repair()
+            await repaired(backstay)
             assert left_over(sql) == []
             assert_same(before, snapshot(server.url, "d"))
             await backstay.target.close()
@@ -115,7 +115,7 @@ async def test_a_broken_network_leaves_an_undo_old_or_new(fault, own_server, tmp
             new = snapshot(server.url, "d")
             result = await backstay.restore(manifest)
             restored, undone = 1, 0
-            for more in range(500, 60_000, 4_000):
+            for more in range(500, 60_000, 7_000):
                 if snapshot(server.url, "d") == new:
                     result = await backstay.restore(manifest)
                     restored += 1
@@ -125,12 +125,21 @@ async def test_a_broken_network_leaves_an_undo_old_or_new(fault, own_server, tmp
                 if way.failed_at:
                     assert time.monotonic() - way.failed_at < TIMEOUT_SECONDS * 2 + 10
                 way.limit, way.failed_at = 1 << 40, 0.0
-                await backstay.recoveries.repair()
+                await repaired(backstay)
                 assert snapshot(server.url, "d") in (old, new)
                 undone += snapshot(server.url, "d") == new
-            assert 1 < undone < 15
+            assert 0 < undone < 9
             assert restored >= undone
             await backstay.target.close()
+
+
+async def repaired(backstay: Backstay) -> None:
+    """Repair until nothing is left to be; a server may hold the locks of a lost connection for a moment."""
+    async with asyncio.timeout(30):
+        await backstay.recoveries.repair()
+        while any(not journal.phase.is_over for journal in backstay.journals.all()):
+            await asyncio.sleep(0.1)
+            await backstay.recoveries.repair()
 
 
 class Cancel:
