@@ -195,6 +195,25 @@ def test_a_scheduled_backup_runs_while_the_service_is_besieged(own_api, server, 
     assert api.log.count("Connection refused") < 50
 
 
+def test_unfinished_bodies_take_little_more_than_their_bytes(own_api):
+    """As many as are let in by default, each as long as one may be but for a byte."""
+    api = own_api("mysql://nobody@127.0.0.1:1/").start(
+        **DEFAULTS | {"MAX_CLIENT_CONNECTIONS": "200"}
+    )
+    besieger = Besieger(api.url)
+    token = api.client().headers["Authorization"]
+    before = memory(api)
+    count, size = 190, 256 << 10
+    body = head("POST", f"{BACKUP}/create", token, f"Content-Length: {size}") + b"[" * (size - 1)
+    besieger.send(body, count=count)
+
+    wait_until(lambda: memory(api) - before > count * size, "all of them are held")
+    time.sleep(1)
+    assert memory(api) - before < 2 * count * size
+    assert api.client().get("/healthz").is_success
+    besieger.close()
+
+
 def memory(api):
     """Bytes that the service has in memory."""
     with open(f"/proc/{api.process.pid}/statm", encoding="ascii") as file:  # noqa: PTH123 - of the kernel

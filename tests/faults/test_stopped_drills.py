@@ -1,11 +1,18 @@
 """A service that is stopped while it drills leaves no schema behind, now or after its next start."""
 
+import time
+
 import pytest
 
 from tests.fixtures.accounts import databases
 from tests.fixtures.api_requests import BACKUP, created
 from tests.fixtures.cli import wait_until
+from tests.fixtures.proxy import Fault, proxy
 from tests.fixtures.series import series
+
+
+# One attempt to end its query, and one to put it in order; a connection is waited for ten seconds.
+MOST_SECONDS = 40
 
 
 @pytest.fixture
@@ -45,3 +52,25 @@ def test_drills_that_are_stopped_leave_nothing(own_api, server, sql, filled):
     runs = api.start().client().get("/api/admin/runs", params={"kind": "drill"}).json()["runs"]
     assert {run["state"] for run in runs} <= {"cancelled", "succeeded"}
     assert not list((api.state / "recoveries").glob("restore_*.json"))
+
+
+def test_a_service_stops_although_its_server_is_silent(own_api, server, sql, filled):
+    """The way to it is silent while a drill cleans up: no step waits for ever, and the next start drops the rest."""
+    with proxy(server.url, Fault.STALL, 1 << 40) as way:
+        api = own_api(way.url).start()
+        client = api.client()
+        backup_id = created(client, databases=[filled])["backup_id"]
+        client.post(f"{BACKUP}/test-restore/{backup_id}", json={"drill": True})
+        wait_until(lambda: bool(scratch(sql)), "it is at work")
+        way.limit = 0
+        began = time.monotonic()
+
+        assert api.stop() == 0
+        assert time.monotonic() - began < MOST_SECONDS
+        left = scratch(sql)
+        way.limit = 1 << 40
+        client = api.start().client()
+        wait_until(lambda: not scratch(sql), "the next start drops them")
+        (run,) = client.get("/api/admin/runs", params={"kind": "drill"}).json()["runs"]
+    assert left
+    assert run["state"] == "cancelled"

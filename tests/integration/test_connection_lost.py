@@ -10,14 +10,19 @@ import pytest
 from app.domain.backups.backup import BackupRequest
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Progress
+from app.engine.dump.snapshot import open_snapshot
+from app.engine.schema.tables import TableRef
 from app.engine.server.server import Server as Target
 from app.errors import (
     ConnectionFailedError,
     ConnectionLostError,
     StalledError,
 )
+from app.services.restores.connections import load_sessions
+from app.services.restores.swap import Swaps
 from tests.fixtures.accounts import databases, files, others, wait_until
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.clocks import SystemClock
 from tests.fixtures.dry_runs import left_over
 from tests.fixtures.proxy import Fault, proxy
 from tests.fixtures.servers import Sql
@@ -25,6 +30,8 @@ from tests.oracle.snapshots import assert_same, snapshot
 
 
 TIMEOUT_SECONDS = 2.0
+# After less than this a connection on which nothing moves is asked something.
+QUIET_SECONDS = 6.0
 
 
 def wide_table(sql: Sql) -> None:
@@ -214,3 +221,35 @@ async def test_a_timeout_ends_the_query_on_the_server(own_server):
         wait_until(lambda: others(sql) == [], "the query is gone")
         await target.close()
     assert threading.active_count() < 50
+
+
+async def test_a_silent_network_keeps_no_locked_block_waiting(backstay, sql, database):
+    """Locks, connections that load and a snapshot are left in seconds when something fails in them."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    manifest = await backstay.backup(database)
+    with proxy(backstay.url, Fault.STALL, 1 << 40) as way:
+        server = Target(way.url, timeout_seconds=300)
+        swaps = Swaps(server, backstay.journals, SystemClock())
+        tables = [TableRef(database, "t", "InnoDB")]
+        for block in (
+            swaps.locked([database]),
+            load_sessions(server, manifest, 2),
+            open_snapshot(server, tables, threads=2, chunk_bytes=1 << 20),
+        ):
+            way.limit = 1 << 40
+            began = await failed_in_silence(block, way)
+            assert time.monotonic() - began < 20
+        await server.close()
+
+
+async def failed_in_silence(block, way) -> float:
+    """Let a block fail when its connections have become silent, and return when it did."""
+    began = 0.0
+    with suppress(ZeroDivisionError):
+        async with block:
+            way.limit = 0
+            await asyncio.sleep(QUIET_SECONDS)  # now each of them is asked whether it is there
+            began = time.monotonic()
+            raise ZeroDivisionError
+    assert began
+    return began

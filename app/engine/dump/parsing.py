@@ -44,8 +44,8 @@ async def find_unparsable(
         except StatementError as exc:
             if exc.errno != _NOT_PREPARED:
                 found[definition] = exc.errno
-        finally:
-            await session.query("SET SESSION sql_mode = ''")
+        # Not after another error: it would be hidden by that of a connection that is gone.
+        await session.query("SET SESSION sql_mode = ''")
     if typed:
         await session.query("SET @backstay_sql = NULL")
     return found

@@ -8,6 +8,7 @@ because checks are off. (Source: measured, and pt-online-schema-change's rebuild
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Final
@@ -18,7 +19,7 @@ from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql import references
 from app.engine.sql.quoting import qualified, quote, quote_text, same_name, same_names
-from app.errors import StatementError
+from app.errors import AppError, StatementError
 
 
 # The server's own schemas have none of ours.
@@ -246,10 +247,14 @@ async def _add_without_parent_index(
             raise
         index = quote("backstay_parent")
         await session.query(f"ALTER TABLE {place} ADD INDEX {index} ({columns})", no_timeout=True)
+        drop = f"ALTER TABLE {place} DROP INDEX {index}"
         try:
             await session.query(sql, no_timeout=True)
-        finally:
-            await session.query(f"ALTER TABLE {place} DROP INDEX {index}", no_timeout=True)
+        except BaseException:
+            with suppress(AppError):  # the first error is told
+                await session.query(drop)
+            raise
+        await session.query(drop, no_timeout=True)
 
 
 async def _indexes(session: Session, table: TableRef) -> set[str]:

@@ -1,7 +1,7 @@
 """Connections that wait, kept from being taken for dead: those that hold locks or snapshots among them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -13,6 +13,8 @@ from app.errors import AppError
 # Firewalls and proxies forget connections on which nothing moves, some after less than ten seconds.
 _QUIET_SECONDS: Final = 4.0
 _POLL_SECONDS: Final = 1.5
+# Of a server that has not answered for so long when a block fails, no more is expected.
+_LAST_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
@@ -27,14 +29,26 @@ async def awake(*sessions: Session) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(_beat(session, over)) for session in sessions]
     try:
         yield
-    finally:
-        over.set()  # not cancelled: that would end the connection, and the locks with it
-        if tasks:
-            await shielded(asyncio.wait(tasks))
-        failures = [task.exception() for task in tasks]  # asked for, so that nobody warns of them
-    for failure in failures:
-        if failure is not None:
-            raise failure
+    except BaseException:
+        over.set()
+        await shielded(_ended(tasks, seconds=_LAST_SECONDS))
+        raise
+    over.set()  # not cancelled: that would end the connection, and the locks with it
+    for failure in await shielded(_ended(tasks)):
+        raise failure
+
+
+async def _ended(
+    tasks: Sequence["asyncio.Task[None]"], *, seconds: float | None = None
+) -> Sequence[BaseException]:
+    """Wait until nothing is said any more, and return what failed; asked for, so that nobody warns of it."""
+    if tasks:
+        await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    failures = [task.exception() for task in tasks if not task.cancelled()]
+    return [failure for failure in failures if failure is not None]
 
 
 async def _beat(session: Session, over: asyncio.Event) -> None:

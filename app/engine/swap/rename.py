@@ -36,6 +36,8 @@ from app.errors import (
 # How long one try may make new statements of others wait behind it: the wait for a table's lock queues
 # them up.
 LOCK_SECONDS: Final = 3
+# A server that is silent lets locks go itself, once it has noticed.
+_RELEASE_SECONDS: Final = 5.0
 # In the server's words for a file that bars the way.
 _LEFT_OVER: Final = "Tablespace already exists"
 _LEFT_OVER_HINT: Final = (
@@ -86,8 +88,9 @@ async def hold_locks(
         yield
     finally:
         # Whoever comes next need not wait until the server has noticed that the connection is closed.
-        with suppress(AppError):
-            await session.query("DO RELEASE_ALL_LOCKS()")
+        with suppress(AppError, TimeoutError):
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                await session.query("DO RELEASE_ALL_LOCKS()")
 
 
 async def is_locked(session: Session, database: str) -> bool:
