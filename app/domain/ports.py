@@ -49,18 +49,15 @@ class MemberSink(Protocol):
         *,
         database: str = "",
         table: str = "",
-    ) -> MemberEntry:
+    ) -> None:
         """
-        Add one member that is small enough to hold in memory.
+        Add one member that is small enough to hold in memory; its bytes may be written later.
 
         Args:
             kind: What it holds.
             statements: In order; a few MiB in all.
             database: Database it belongs to.
             table: Table it belongs to.
-
-        Returns:
-            Where it lies; its bytes may be written later, together with those of others.
 
         Raises:
             StorageError: The medium refused these bytes or earlier ones; the sink is unusable from
@@ -75,7 +72,7 @@ class MemberSink(Protocol):
         *,
         database: str = "",
         table: str = "",
-    ) -> MemberEntry:
+    ) -> None:
         """
         Add one member statement by statement, in constant memory; other members wait meanwhile.
 

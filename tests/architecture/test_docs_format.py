@@ -75,7 +75,10 @@ def test_a_member_can_be_read_by_hand(tmp_path):
     line = f'dd if="$F" iflag=skip_bytes,count_bytes {pick} status=none'
 
     assert shell(f"{line} | sha256sum", tmp_path, manifest.file).split()[0] == member.sha256
-    assert shell(f"{line} | gunzip", tmp_path, manifest.file).startswith("INSERT INTO")
+    cut = f"tail -c +{member.within + 1} | head -c {member.raw_size}"
+    text = shell(f"{line} | gunzip | {cut}", tmp_path, manifest.file)
+    assert text.startswith("INSERT INTO")
+    assert len(text.encode()) == member.raw_size
 
 
 def test_the_footer_can_be_read_by_hand(tmp_path):

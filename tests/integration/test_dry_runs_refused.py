@@ -78,7 +78,10 @@ async def test_rows_that_the_backup_lacks_are_foretold(services, sql, database):
 
 async def test_a_damaged_file_is_foretold(services, sql, database):
     """A flipped byte is a problem, and the first one; not asked for, it is not looked for."""
-    sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
+    sql.script([
+        "CREATE TABLE t (id INT PRIMARY KEY, s TEXT)",  # too large to share a member with its definition
+        "INSERT INTO t SELECT seq, REPEAT(MD5(seq), 20) FROM seq_1_to_100",
+    ])
     manifest = await services.backup(database)
     file = services.file(manifest)
     data = file.read_bytes()
@@ -94,6 +97,25 @@ async def test_a_damaged_file_is_foretold(services, sql, database):
     assert [problem.code for problem in forecast.problems] == ["checksum-mismatch"]
     assert (forecast.verified, blind.verified) == (False, None)
     assert blind.problems == ()
+
+
+async def test_a_damaged_definition_is_foretold_once(services, sql, database):
+    """Whoever reads it finds the same damage, verification or not."""
+    sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
+    manifest = await services.backup(database)
+    file = services.file(manifest)
+    data = file.read_bytes()
+    member = next(member for member in manifest.members if member.kind == "schema")
+    place = member.offset + member.size // 2
+    file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+
+    forecast = await ends_as_foretold(services, RestoreRequest(manifest.backup_id))
+    blind = await services.recoveries.dry_run(
+        await services.recoveries.plan(RestoreRequest(manifest.backup_id, verify_before=False))
+    )
+
+    for found in (forecast, blind):
+        assert [problem.code for problem in found.problems] == ["checksum-mismatch"]
 
 
 async def test_missing_rights_are_foretold_and_grants_cure_them(services, sql, database):

@@ -17,7 +17,7 @@ from typing import Final
 
 from app.archive.file import codec as codecs
 from app.archive.file.footer import TRAILER_BYTES, footer_size, read_footer
-from app.archive.file.index import check_index
+from app.archive.file.index import check_index, compressed_members
 from app.archive.file.verification import verify_file
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import (
@@ -123,8 +123,9 @@ def _walk_plain(file: ReadFile) -> Iterator[_Found]:
 
 def _compare(draft: Manifest, found: list[_Found], source: str) -> None:
     listed = [
-        _Found(member.offset, member.size, member.raw_size, member.sha256)
-        for member in draft.members
+        _Found(first.offset, first.size, sum(part.raw_size for part in parts), first.sha256)
+        for parts in compressed_members(draft.members)
+        for first in parts[:1]
     ]
     if len(listed) != len(found):
         raise ManifestError(

@@ -7,11 +7,14 @@ inflate without bound, or execute a statement of a kind that does not belong whe
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Final
 
 from app.archive.file.codec import MAX_RATIO
+from app.archive.file.sharing import SHARED_KINDS
 from app.domain.backups.manifest import (
+    FOR_THE_CLIENT,
     Manifest,
     MemberEntry,
     MemberKind,
@@ -30,6 +33,10 @@ MAX_STATEMENT_BYTES: Final = 1 << 30
 MIN_MEMBERS: Final = 2  # header and footer
 MAX_MEMBERS: Final = 5_000_000
 MAX_STATEMENTS: Final = 50_000_000
+# Text of a shared member, several times what this program writes; it is inflated for each of its tables.
+MAX_SHARED_BYTES: Final = 4 << 20
+# The first version with shared members, and with statements that only the digest of a member proves.
+_SHARING_VERSION: Final = 2
 
 _K = StatementKind
 _ANYWHERE: Final = frozenset({_K.TEXT, _K.SESSION, _K.DATABASE})
@@ -58,10 +65,12 @@ def check_index(manifest: Manifest) -> None:
     _require(MIN_MEMBERS <= len(members) <= MAX_MEMBERS, "the file", f"{len(members)} members")
     _require(members[0].kind is MemberKind.HEADER, "member 0", "not the header")
     _require(members[-1].kind is MemberKind.FOOTER, "the last member", "not the footer")
-    end = 0
+    before = None
     for number, member in enumerate(members):
-        _check_member(manifest, member, number, end)
-        end = member.offset + member.size
+        _check_place(manifest, member, before, f"member {number}")
+        _check_member(manifest, member, number)
+        before = member
+    end = members[-1].offset + members[-1].size
     _require(end == manifest.size, "the members", f"end at {end}, the file at {manifest.size}")
     raw_size = sum(member.raw_size for member in members)
     _require(raw_size == manifest.raw_size, "raw_size", f"{manifest.raw_size}, members {raw_size}")
@@ -70,6 +79,12 @@ def check_index(manifest: Manifest) -> None:
     _require(bool(_SHA256.fullmatch(manifest.checksum)), "checksum", "not a SHA-256")
     _check_rows(manifest)
     _check_words(manifest)
+
+
+def compressed_members(members: Iterable[MemberEntry]) -> Iterator[list[MemberEntry]]:
+    """Put the parts of each shared member together; others are alone."""
+    for _, parts in groupby(members, key=lambda member: member.offset):
+        yield list(parts)
 
 
 def _check_words(manifest: Manifest) -> None:
@@ -93,18 +108,43 @@ def _check_name(manifest: Manifest) -> None:
     _require(name.codec is manifest.options.codec, "file", "of another codec")
 
 
-def _check_member(manifest: Manifest, member: MemberEntry, number: int, end: int) -> None:
+def _check_place(
+    manifest: Manifest, member: MemberEntry, before: MemberEntry | None, where: str
+) -> None:
+    """Require a member to begin where the one before ends, in the file or in the text they share."""
+    if before is None or member.offset != before.offset:
+        end = before.offset + before.size if before else 0
+        _require(member.offset == end, where, f"at {member.offset}, the one before ends at {end}")
+        _require(member.within == 0, where, f"begins at {member.within} of its text")
+        return
+    _require(manifest.format_version >= _SHARING_VERSION, where, "shared in an old format")
+    _require({member.kind, before.kind} <= SHARED_KINDS, where, "shared, and not of a table")
+    same = (member.size, member.sha256) == (before.size, before.sha256)
+    _require(same, where, "shared, of another size or digest")
+    end = before.within + before.raw_size
+    _require(member.within == end, where, f"at {member.within}, the one before ends at {end}")
+    _require(before.raw_size > 0, where, "two parts in one place")
+    largest = max(member.size, end + member.raw_size)
+    _require(largest <= MAX_SHARED_BYTES, where, "shared, and too large")
+
+
+def _check_member(manifest: Manifest, member: MemberEntry, number: int) -> None:
     where = f"member {number}"
-    _require(member.offset == end, where, f"at {member.offset}, the one before ends at {end}")
     _require(member.size > 0, where, f"size {member.size}")
     bound = member.size * MAX_RATIO[manifest.options.codec]
-    _require(0 <= member.raw_size <= bound, where, f"{member.raw_size} bytes in {member.size}")
+    text = member.within + member.raw_size
+    _require(member.raw_size >= 0 and text <= bound, where, f"{text} bytes in {member.size}")
     _require(bool(_SHA256.fullmatch(member.sha256)), where, "no SHA-256")
     single = number in {0, len(manifest.members) - 1}
     edge = member.kind in {MemberKind.HEADER, MemberKind.FOOTER}
     _require(single == edge, where, f"a {member.kind.value} does not belong here")
+    is_proven = manifest.format_version < _SHARING_VERSION
     for statement in member.statements:
         _check_statement(member, statement, where)
+        may_lack = statement.kind in FOR_THE_CLIENT and not is_proven
+        has_digest = bool(_SHA256.fullmatch(statement.sha256))
+        lacks_it = may_lack and not statement.sha256
+        _require(has_digest or lacks_it, where, "a statement without SHA-256")
     raw_size = sum(statement.raw_size for statement in member.statements)
     _require(raw_size == member.raw_size, where, f"statements of {raw_size} bytes")
 
@@ -113,7 +153,6 @@ def _check_statement(member: MemberEntry, statement: StatementEntry, where: str)
     kind, rows = statement.kind, statement.rows
     _require(kind in ALLOWED[member.kind], where, f"{kind.value} in {member.kind.value}")
     _require(0 < statement.raw_size <= MAX_STATEMENT_BYTES, where, "an impossible statement size")
-    _require(bool(_SHA256.fullmatch(statement.sha256)), where, "a statement without SHA-256")
     _require(rows > 0 if kind is _K.INSERT else rows == 0, where, f"{kind.value} of {rows} rows")
     _require(rows == 1 or not statement.sliced, where, f"a sliced statement of {rows} rows")
 

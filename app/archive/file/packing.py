@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from app.archive.file import codec as codecs
 from app.domain.backups.manifest import (
+    FOR_THE_CLIENT,
     Codec,
     MemberEntry,
     MemberKind,
@@ -25,9 +26,22 @@ class Label:
     table: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is to be found alone: all of a member, or what one table has of a shared one."""
+
+    label: Label
+    statements: Sequence[Statement]
+
+    @property
+    def raw_size(self) -> int:
+        """Bytes before compression."""
+        return sum(len(statement.sql) for statement in self.statements)
+
+
 class MemberPacker:
     """
-    One member being made.
+    One member being made, of one part or more.
 
     Attributes:
         size: Compressed bytes so far.
@@ -39,12 +53,16 @@ class MemberPacker:
         self.raw_size = 0
         self._press = codecs.compressor(codec)
         self._digest = hashlib.sha256()
-        self._statements: list[StatementEntry] = []
+        self._parts: list[tuple[Label, int, list[StatementEntry]]] = []
+
+    def begin(self, label: Label) -> None:
+        """Begin a part; what is added from here on belongs to it."""
+        self._parts.append((label, self.raw_size, []))
 
     def add(self, statement: Statement) -> bytes:
         """Compress one statement; returns the bytes that are ready, maybe none."""
         known = statement.kind is StatementKind.TEXT
-        self._statements.append(_entry_of_text(statement) if known else _entry_of(statement))
+        self._statements().append(_entry_of_text(statement) if known else _entry_of(statement))
         self.raw_size += len(statement.sql)
         return self._measured(self._press.compress(statement.sql))
 
@@ -56,24 +74,32 @@ class MemberPacker:
             size += len(piece)
             yield self._measured(self._press.compress(piece))
         self.raw_size += size
-        self._statements.append(StatementEntry(StatementKind.TEXT, size, digest.hexdigest()))
+        self._statements().append(StatementEntry(StatementKind.TEXT, size, digest.hexdigest()))
 
     def end(self) -> bytes:
         """End the member; returns its last bytes."""
         return self._measured(self._press.flush())
 
-    def entry(self, label: Label, offset: int) -> MemberEntry:
-        """Describe the member once it is ended."""
-        return MemberEntry(
-            kind=label.kind,
-            offset=offset,
-            size=self.size,
-            raw_size=self.raw_size,
-            sha256=self._digest.hexdigest(),
-            database=label.database,
-            table=label.table,
-            statements=tuple(self._statements),
-        )
+    def entries(self, offset: int) -> list[MemberEntry]:
+        """Describe the parts of the member once it is ended."""
+        sha256 = self._digest.hexdigest()
+        return [
+            MemberEntry(
+                kind=label.kind,
+                offset=offset,
+                size=self.size,
+                raw_size=sum(statement.raw_size for statement in statements),
+                sha256=sha256,
+                database=label.database,
+                table=label.table,
+                statements=tuple(statements),
+                within=within,
+            )
+            for label, within, statements in self._parts
+        ]
+
+    def _statements(self) -> list[StatementEntry]:
+        return self._parts[-1][2]
 
     def _measured(self, data: bytes) -> bytes:
         self.size += len(data)
@@ -81,10 +107,13 @@ class MemberPacker:
         return data
 
 
-def pack(codec: Codec, statements: Sequence[Statement]) -> tuple[list[bytes], MemberPacker]:
+def pack(codec: Codec, parts: Iterable[Part]) -> tuple[list[bytes], MemberPacker]:
     """Compress and hash a whole member; compression and digests release the GIL."""
     packer = MemberPacker(codec)
-    pieces = [packer.add(statement) for statement in statements]
+    pieces: list[bytes] = []
+    for part in parts:
+        packer.begin(part.label)
+        pieces += [packer.add(statement) for statement in part.statements]
     pieces.append(packer.end())
     return [piece for piece in pieces if piece], packer
 
@@ -99,7 +128,7 @@ def _entry_of(statement: Statement) -> StatementEntry:
     return StatementEntry(
         kind=statement.kind,
         raw_size=len(statement.sql),
-        sha256=hashlib.sha256(statement.sql).hexdigest(),
+        sha256=_digest_of(statement),
         name=statement.name,
         rows=statement.rows,
         lower=statement.lower,
@@ -107,3 +136,9 @@ def _entry_of(statement: Statement) -> StatementEntry:
         sliced=statement.sliced,
         stored_sha256=statement.stored_sha256,
     )
+
+
+def _digest_of(statement: Statement) -> str:
+    if statement.kind in FOR_THE_CLIENT:
+        return ""
+    return hashlib.sha256(statement.sql).hexdigest()

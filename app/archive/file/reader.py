@@ -5,13 +5,14 @@ A reader holds a shared lock on the data file: it cannot be deleted by us meanwh
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from threading import Event
-from typing import Self
+from threading import Event, Lock
+from typing import Final, Self
 
 from app.archive.file import codec as codecs
-from app.archive.file.index import check_index
+from app.archive.file.index import check_index, compressed_members
 from app.archive.file.verification import (
     Listener,
     blocks_of,
@@ -19,6 +20,7 @@ from app.archive.file.verification import (
     check_size,
     name_member,
     split,
+    text_of,
     until,
     verify_file,
 )
@@ -28,6 +30,10 @@ from app.domain.backups.manifest import Manifest, MemberEntry
 from app.errors import BackupNotFoundError
 from app.storage.files import ReadFile
 from app.storage.local import LocalDirectory
+
+
+# Texts of shared members that are kept inflated: tables are mostly read in the order of the file.
+_KEPT_TEXTS: Final = 8
 
 
 class ArchiveReader:
@@ -41,6 +47,13 @@ class ArchiveReader:
     def __init__(self, file: ReadFile, manifest: Manifest) -> None:
         self.manifest = manifest
         self._file = file
+        self._shared = {
+            parts[0].offset: sum(part.raw_size for part in parts)
+            for parts in compressed_members(manifest.members)
+            if len(parts) > 1
+        }
+        self._texts: OrderedDict[int, bytes] = OrderedDict()
+        self._texts_lock = Lock()
 
     @classmethod
     def open(
@@ -112,13 +125,29 @@ class ArchiveReader:
             IntegrityError: The bytes are not what the manifest says.
             StorageError: The medium does not answer.
         """
-        source = name_member(self._file, member)
+        is_shared = member.offset in self._shared
+        source = name_member(self._file, member, is_shared=is_shared)
+        if is_shared:
+            text: bytes | memoryview = text_of(member, self._shared_text(member, source))
+        else:
+            text = self._inflate(member, member.raw_size, source)
+        return [sql for _, sql in split(iter((text,)), member, source=source)]
+
+    def _inflate(self, member: MemberEntry, raw_size: int, source: str) -> bytes:
         data = self._file.read(member.offset, member.size)
         check_digest(hashlib.sha256(data).hexdigest(), member.sha256, source=source)
-        codec = self.manifest.options.codec
-        raw = codecs.inflate(codec, data, raw_size=member.raw_size, source=source)
-        del data
-        return [sql for _, sql in split(iter((raw,)), member, source=source)]
+        return codecs.inflate(self.manifest.options.codec, data, raw_size=raw_size, source=source)
+
+    def _shared_text(self, member: MemberEntry, source: str) -> bytes:
+        with self._texts_lock:
+            text = self._texts.pop(member.offset, None)
+        if text is None:
+            text = self._inflate(member, self._shared[member.offset], source)
+        with self._texts_lock:
+            self._texts[member.offset] = text
+            while len(self._texts) > _KEPT_TEXTS:
+                self._texts.popitem(last=False)
+        return text
 
     async def read(self, member: MemberEntry) -> list[bytes]:
         """Do `read_now` in a thread."""
@@ -139,6 +168,9 @@ class ArchiveReader:
                 were right.
             StorageError: The medium does not answer.
         """
+        if member.offset in self._shared:
+            yield from self.read_now(member)
+            return
         source = name_member(self._file, member)
         digest = hashlib.sha256()
         codec = self.manifest.options.codec

@@ -16,7 +16,7 @@ from threading import Event
 from typing import Final
 
 from app.archive.file import codec as codecs
-from app.archive.file.index import check_index
+from app.archive.file.index import check_index, compressed_members
 from app.archive.file.rows import count_rows
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
 from app.domain.backups.manifest import Codec, Manifest, MemberEntry, StatementEntry, StatementKind
@@ -47,8 +47,8 @@ class _Task:
     def includes(self, level: VerifyLevel) -> bool:
         return self.level.depth >= level.depth
 
-    def source(self, member: MemberEntry) -> str:
-        return name_member(self.file, member)
+    def source(self, member: MemberEntry, *, is_shared: bool = False) -> str:
+        return name_member(self.file, member, is_shared=is_shared)
 
 
 def verify_file(
@@ -121,9 +121,10 @@ def _report(task: _Task, rows: int, seconds: float) -> VerifyReport:
     )
 
 
-def name_member(file: ReadFile, member: MemberEntry) -> str:
-    """Name a member in messages."""
-    return f"{file.name}: {member.kind.value} member at byte {member.offset}"
+def name_member(file: ReadFile, member: MemberEntry, *, is_shared: bool = False) -> str:
+    """Name a member in messages; a shared one is the same one for all its parts."""
+    kind = "shared" if is_shared else member.kind.value
+    return f"{file.name}: {kind} member at byte {member.offset}"
 
 
 def check_size(file: ReadFile, manifest: Manifest) -> None:
@@ -148,7 +149,7 @@ def blocks_of(file: ReadFile, member: MemberEntry) -> Iterator[bytes]:
 
 
 def split(
-    pieces: Iterator[bytes], member: MemberEntry, *, source: str
+    pieces: Iterator[bytes | memoryview], member: MemberEntry, *, source: str
 ) -> Iterator[tuple[StatementEntry, bytes]]:
     """
     Cut a member's uncompressed bytes into its statements.
@@ -159,7 +160,7 @@ def split(
         source: Names the member in messages.
 
     Yields:
-        Each statement with its bytes, whose SHA-256 is right.
+        Each statement with its bytes, whose SHA-256 is right; what is for the client may have none.
 
     Raises:
         ChecksumMismatchError: A digest differs.
@@ -175,7 +176,7 @@ def split(
             rest = piece[missing:]
             missing -= len(parts[-1])
         sql = b"".join(parts)
-        if hashlib.sha256(sql).hexdigest() != entry.sha256:
+        if entry.sha256 and hashlib.sha256(sql).hexdigest() != entry.sha256:
             raise ChecksumMismatchError(
                 f"{source}: statement {number} differs from its SHA-256", hint=codecs.DAMAGED_HINT
             )
@@ -196,38 +197,47 @@ def check_digest(digest: str, expected: str, *, source: str) -> None:
 def _walk(task: _Task, threads: int) -> Generator[tuple[MemberEntry, int], None, None]:
     """Yield each member, checked, with the rows counted in it, in file order."""
     whole = hashlib.sha256()
-    ahead: deque[tuple[MemberEntry, Future[int]]] = deque()
+    ahead: deque[tuple[list[MemberEntry], Future[list[int]]]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
-        for member in task.manifest.members:
-            if is_large(member):
-                yield from _results(ahead)
-                yield member, _check_streamed(task, member, whole)
+        for parts in compressed_members(task.manifest.members):
+            first = parts[0]
+            if len(parts) == 1 and is_large(first):
+                yield from _results(ahead, 0)
+                yield first, _check_streamed(task, first, whole)
                 continue
-            data = task.file.read(member.offset, member.size)
-            ahead.append((member, pool.submit(_check_held, task, member, data)))
+            data = task.file.read(first.offset, first.size)
+            ahead.append((parts, pool.submit(_check_held, task, parts, data)))
             if task.checksum:
                 whole.update(data)
-            if len(ahead) > 2 * threads:
-                first, future = ahead.popleft()
-                yield first, future.result()
-        yield from _results(ahead)
+            yield from _results(ahead, 2 * threads)
+        yield from _results(ahead, 0)
     if task.checksum:
         check_digest(whole.hexdigest(), task.manifest.checksum, source=task.file.name)
 
 
-def _results(ahead: "deque[tuple[MemberEntry, Future[int]]]") -> Iterator[tuple[MemberEntry, int]]:
-    while ahead:
-        member, future = ahead.popleft()
-        yield member, future.result()
+def _results(
+    ahead: "deque[tuple[list[MemberEntry], Future[list[int]]]]", left: int
+) -> Iterator[tuple[MemberEntry, int]]:
+    """Yield what is done, until only some are under way."""
+    while len(ahead) > left:
+        parts, future = ahead.popleft()
+        yield from zip(parts, future.result(), strict=True)
 
 
-def _check_held(task: _Task, member: MemberEntry, data: bytes) -> int:
-    source = task.source(member)
-    check_digest(hashlib.sha256(data).hexdigest(), member.sha256, source=source)
+def _check_held(task: _Task, parts: list[MemberEntry], data: bytes) -> list[int]:
+    first = parts[0]
+    source = task.source(first, is_shared=len(parts) > 1)
+    check_digest(hashlib.sha256(data).hexdigest(), first.sha256, source=source)
     if not task.includes(VerifyLevel.INFLATE):
-        return 0
-    raw = codecs.inflate(task.codec, data, raw_size=member.raw_size, source=source)
-    return _check_content(task, member, iter((raw,)))
+        return [0] * len(parts)
+    raw_size = sum(part.raw_size for part in parts)
+    raw = codecs.inflate(task.codec, data, raw_size=raw_size, source=source)
+    return [_check_content(task, part, iter((text_of(part, raw),))) for part in parts]
+
+
+def text_of(part: MemberEntry, raw: bytes) -> memoryview:
+    """Cut a part out of the text of its member."""
+    return memoryview(raw)[part.within : part.within + part.raw_size]
 
 
 def _check_streamed(task: _Task, member: MemberEntry, whole: "hashlib._Hash") -> int:
@@ -250,7 +260,7 @@ def _check_streamed(task: _Task, member: MemberEntry, whole: "hashlib._Hash") ->
     return rows
 
 
-def _check_content(task: _Task, member: MemberEntry, raw: Iterator[bytes]) -> int:
+def _check_content(task: _Task, member: MemberEntry, raw: Iterator[bytes | memoryview]) -> int:
     if not task.includes(VerifyLevel.CONTENT):
         deque(raw, maxlen=0)
         return 0

@@ -2,11 +2,13 @@
 Writing an archive: many tasks compress, one file grows, and nothing exists before it is proven.
 
 1. Members are compressed and hashed in a pool of threads, small ones at once where they come from,
-   and appended one at a time; bytes of small ones are collected for one write.
+   and appended one at a time; bytes of small ones are collected for one write, and small tables for
+   one member.
 2. `finish` adds the footer, syncs the file, reads it back, and publishes it.
 3. Any failure, cancellation included, removes everything.
 
-Not guaranteed: the order of members of tasks that run side by side; the index is the truth.
+Not guaranteed: the order of members of tasks that run side by side; the index is the truth. What one task
+appends stays in order, and nothing is written before what waits for a shared member.
 """
 
 import asyncio
@@ -23,7 +25,8 @@ from typing import Final, Self
 from app.archive.file import publication
 from app.archive.file.footer import write_footer
 from app.archive.file.index import check_index
-from app.archive.file.packing import Label, MemberPacker, pack
+from app.archive.file.packing import Label, MemberPacker, Part, pack
+from app.archive.file.sharing import SharedParts, can_share
 from app.archive.file.verification import Listener, until, verify_file
 from app.concurrency import run_in_thread
 from app.domain.backups.check_notes import VerifyLevel
@@ -74,6 +77,7 @@ class ArchiveWriter:
         self._turn = asyncio.Lock()
         self._digest = hashlib.sha256()
         self._members: list[MemberEntry] = []
+        self._shared = SharedParts()
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._data: WriteFile | None = None
@@ -100,21 +104,25 @@ class ArchiveWriter:
         *,
         database: str = "",
         table: str = "",
-    ) -> MemberEntry:
+    ) -> None:
         """See `MemberSink.append`."""
-        label = Label(kind, database, table)
-        work = partial(pack, self.name.codec, statements)
-        small = sum(len(statement.sql) for statement in statements) <= _SMALL_BYTES
+        part = Part(Label(kind, database, table), statements)
+        if can_share(part):
+            async with self._turn:
+                self._begin_change()
+                self._shared.add(part)
+                if self._shared.is_full:
+                    await self._put_shared()
+                self._usable = True
+            return
+        work = partial(pack, self.name.codec, [part])
+        small = part.raw_size <= _SMALL_BYTES
         pieces, packer = work() if small else await run_in_thread(work, executor=self._pool)
         async with self._turn:
             self._begin_change()
-            member = packer.entry(label, self.size)
-            self._waiting += pieces
-            self._waiting_bytes += packer.size
-            if self._waiting_bytes >= _BUFFER_BYTES or not small:
-                await run_in_thread(self._put_waiting, executor=self._pool)
-            self._end_change(member)
-        return member
+            await self._put_shared()
+            await self._put_member(pieces, packer)
+            self._usable = True
 
     async def stream(
         self,
@@ -123,20 +131,20 @@ class ArchiveWriter:
         *,
         database: str = "",
         table: str = "",
-    ) -> MemberEntry:
+    ) -> None:
         """See `MemberSink.stream`."""
         async with self._turn:
             self._begin_change()
-            offset = self.size
+            await self._put_shared()
             packer = MemberPacker(self.name.codec)
+            packer.begin(Label(kind, database, table))
             await run_in_thread(self._put_waiting, executor=self._pool)
             async for statement in statements:
                 put = partial(self._put_statement, packer, statement)
                 await run_in_thread(put, executor=self._pool)
             await run_in_thread(lambda: self._put([packer.end()]), executor=self._pool)
-            member = packer.entry(Label(kind, database, table), offset)
-            self._end_change(member)
-        return member
+            self._note(packer)
+            self._usable = True
 
     async def finish(
         self,
@@ -167,6 +175,7 @@ class ArchiveWriter:
         """
         async with self._turn:
             self._begin_change()
+            await self._put_shared()
             manifest = await run_in_thread(partial(self._seal, draft, closing), executor=self._pool)
             if verify:
                 await self._read_back(manifest, listener)
@@ -196,10 +205,24 @@ class ArchiveWriter:
             raise StorageError(f"{self.name.file}: an earlier write failed")
         self._usable = False
 
-    def _end_change(self, member: MemberEntry) -> None:
-        self._members.append(member)
-        self.size += member.size
-        self._usable = True
+    async def _put_shared(self) -> None:
+        """Write the member of the small tables that wait for one."""
+        parts = self._shared.take()
+        if parts:
+            work = partial(pack, self.name.codec, parts)
+            await self._put_member(*await run_in_thread(work, executor=self._pool))
+
+    async def _put_member(self, pieces: Sequence[bytes], packer: MemberPacker) -> None:
+        self._note(packer)
+        self._waiting += pieces
+        self._waiting_bytes += packer.size
+        if self._waiting_bytes >= _BUFFER_BYTES:
+            await run_in_thread(self._put_waiting, executor=self._pool)
+
+    def _note(self, packer: MemberPacker) -> None:
+        """Take a member that is ended into the index."""
+        self._members += packer.entries(self.size)
+        self.size += packer.size
 
     def _file(self) -> WriteFile:
         if self._data is None:
@@ -227,13 +250,12 @@ class ArchiveWriter:
         self._put_waiting()
         draft = self._with_file_facts(draft)
         packer = MemberPacker(self.name.codec)
+        packer.begin(Label(MemberKind.FOOTER))
         for piece in packer.add_text(chain([closing], write_footer(draft, before=len(closing)))):
             if piece:
                 self._put([piece])
         self._put([packer.end()])
-        footer = packer.entry(Label(MemberKind.FOOTER), self.size)
-        self._members.append(footer)
-        self.size += footer.size
+        self._note(packer)
         self._file().sync()
         manifest = self._with_file_facts(draft)
         check_index(manifest)

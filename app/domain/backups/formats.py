@@ -9,7 +9,7 @@ from app.errors import ManifestError
 
 
 FORMAT: Final = "backstay"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

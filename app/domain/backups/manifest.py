@@ -63,6 +63,14 @@ class StatementKind(StrEnum):
     ACCOUNT = "account"  # CREATE USER, CREATE ROLE, GRANT; only on request
 
 
+# What only the mysql client executes, so that the digest of its member is proof enough.
+FOR_THE_CLIENT: Final = frozenset({
+    StatementKind.TEXT,
+    StatementKind.DATABASE,
+    StatementKind.DROP,
+})
+
+
 class ObjectKind(StrEnum):
     """Everything in a database that is not a table or sequence."""
 
@@ -83,7 +91,7 @@ class StatementEntry:
     Attributes:
         kind: What it does.
         raw_size: Bytes of SQL, terminator and line end included.
-        sha256: Digest of those bytes, 64 lower-case hex digits.
+        sha256: Digest of those bytes, 64 lower-case hex digits; may be empty of what is for the client.
         name: Object it is about, empty for data and session statements.
         rows: Rows it inserts.
         lower: Inclusive lower bound of the key range it was read from, SQL literals; empty = none.
@@ -106,17 +114,21 @@ class StatementEntry:
 @dataclass(frozen=True, slots=True)
 class MemberEntry:
     """
-    One independent piece of the file: a gzip member, a zstd frame, or plain bytes.
+    One independent piece of the file: a gzip member, a zstd frame, or plain bytes; or a part of one.
+
+    Small tables share a member: each has entries of its own, all of the same offset, size and digest,
+    which tile its text.
 
     Attributes:
         kind: What it holds.
         offset: First byte in the file.
         size: Bytes in the file; offset + size is the next member's offset, or the file's size.
-        raw_size: Bytes after decompression.
+        raw_size: Bytes after decompression; of a shared member those of this part.
         sha256: Digest of the bytes in the file.
         database: Database it belongs to; empty for header and footer.
         table: Table it belongs to; empty unless schema or data.
         statements: In order.
+        within: First byte of this part in the text of a shared member, else 0.
     """
 
     kind: MemberKind
@@ -127,6 +139,12 @@ class MemberEntry:
     database: str = ""
     table: str = ""
     statements: tuple[StatementEntry, ...] = ()
+    within: int = 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Return where it begins, in the file and in the text of its member; no other one does there."""
+        return self.offset, self.within
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ class ReadAhead:
 
     def __init__(self, source: MemberSource) -> None:
         self._source = source
-        self._following: dict[int, MemberEntry] = {}
-        self._asked: set[int] = set()
-        self._begun: dict[int, asyncio.Task[list[bytes]]] = {}
+        self._following: dict[tuple[int, int], MemberEntry] = {}
+        self._asked: set[tuple[int, int]] = set()
+        self._begun: dict[tuple[int, int], asyncio.Task[list[bytes]]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -38,19 +38,19 @@ class ReadAhead:
     def expect(self, members: Sequence[MemberEntry]) -> None:
         """Say in which order members will be read; large ones, which are streamed, break the line."""
         self._following |= {
-            first.offset: second
+            first.place: second
             for first, second in pairwise(members)
             if not any(entry.sliced for entry in second.statements)
         }
 
     async def read(self, member: MemberEntry) -> list[bytes]:
         """See `MemberSource.read`."""
-        self._asked.add(member.offset)
-        begun = self._begun.pop(member.offset, None)
+        self._asked.add(member.place)
+        begun = self._begun.pop(member.place, None)
         texts = await (begun or self._source.read(member))
-        following = self._following.pop(member.offset, None)
-        if following is not None and following.offset not in self._asked:
-            self._begun[following.offset] = asyncio.create_task(self._source.read(following))
+        following = self._following.pop(member.place, None)
+        if following is not None and following.place not in self._asked:
+            self._begun[following.place] = asyncio.create_task(self._source.read(following))
         return texts
 
     def iter_statements(self, member: MemberEntry) -> AsyncIterator[bytes]:

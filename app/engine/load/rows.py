@@ -145,7 +145,7 @@ class RowLoader:
         if self._rules.allowed and table.entry.engine == "InnoDB" and not table.entry.history:
             table.bulk = bulk_statement(table.entry.name, sql.columns)
         table.head = sql.head
-        ordered = sorted(table.members, key=lambda member: member.offset)
+        ordered = sorted(table.members, key=lambda member: member.place)
         self._source.expect(ordered)
         load: list[Unit] = [partial(self._load_member, table, member) for member in ordered]
         if not table.entry.index:  # the order of a stream is part of its proof
@@ -191,7 +191,7 @@ class RowLoader:
     async def prove_again(self, table: TableLoad, session: Session) -> None:
         """Read a table back once more, from a later second on."""
         sql = TableSql.of(table.live, self._rules.flavor)
-        ordered = sorted(table.members, key=lambda member: member.offset)
+        ordered = sorted(table.members, key=lambda member: member.place)
         table.proven_from = 0
         for unit in chain(*self._build_proof(table, sql, ordered)):
             await unit(session)

@@ -98,7 +98,7 @@ class DryRuns:
             keys = await self._incoming_foreign_keys(report.loads)
             estimate = await self._estimate(manifest, report.loads)
             rule, refusals = await self._log_rule(plan.request)
-            problems = [*refusals, *report.problems, *damage]
+            problems = _once([*refusals, *report.problems, *damage])
             problems += [] if problems else await self._tried(plan, reader)
         return Forecast(
             backup_id=manifest.backup_id,
@@ -358,3 +358,11 @@ async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]
         ObjectForecast(load.target, kind, name, actions[kind, name])
         for kind, name in sorted(actions)
     ]
+
+
+def _once(problems: Sequence[AppError]) -> list[AppError]:
+    """Leave out what was found before, such as damage where two looked at the same place."""
+    found: dict[tuple[str, str], AppError] = {}
+    for problem in problems:
+        found.setdefault((problem.code, str(problem)), problem)
+    return list(found.values())

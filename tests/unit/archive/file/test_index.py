@@ -60,6 +60,49 @@ def test_a_statement_that_cannot_be_is_refused(manifest, member, changes):
         check_index(with_statement(manifest, member, **changes))
 
 
+def with_part(manifest, **changes):
+    """Change the second part of the first member that tables share."""
+    members = list(manifest.members)
+    number = next(n for n, member in enumerate(members) if member.within)
+    members[number] = replace(members[number], **changes)
+    return replace(manifest, members=tuple(members))
+
+
+def test_small_tables_share_a_member(manifest):
+    """Their entries have one place in the file, and tile its text."""
+    shared = [member for member in manifest.members if member.offset == manifest.members[1].offset]
+
+    assert {member.table for member in shared} == {"users", "orders", "empty"}
+    assert len({(member.size, member.sha256) for member in shared}) == 1
+    ends = [member.within + member.raw_size for member in shared]
+    assert [member.within for member in shared] == [0, *ends[:-1]]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"within": 0},
+        {"within": 1},
+        {"within": -1},
+        {"within": 1 << 40},
+        {"size": 1},
+        {"sha256": "0" * 64},
+        {"kind": MemberKind.OBJECTS},
+        {"raw_size": 8 << 20},
+    ],
+)
+def test_a_part_that_cannot_be_is_refused(manifest, changes):
+    """In the place of another one, of another member, or of what is never shared."""
+    with pytest.raises(ManifestError):
+        check_index(with_part(manifest, **changes))
+
+
+def test_the_first_version_shares_nothing(manifest):
+    """An archive of it has each table in members of its own, and a digest of each statement."""
+    with pytest.raises(ManifestError):
+        check_index(replace(manifest, format_version=1))
+
+
 def test_rows_must_be_those_of_the_tables(manifest):
     """A table that is not listed, or listed with other rows, or twice as often."""
     database = manifest.databases[0]

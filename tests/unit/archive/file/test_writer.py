@@ -108,8 +108,9 @@ async def test_streaming_takes_constant_memory(tmp_path, codec):
         await writer.append(MemberKind.HEADER, [HEADER])
         tracemalloc.start()
         try:
-            member = await writer.stream(MemberKind.DATA, big(), database="shop", table="users")
-            await writer.finish(draft_of(BACKUP, codec, {"users": 1}))
+            await writer.stream(MemberKind.DATA, big(), database="shop", table="users")
+            manifest = await writer.finish(draft_of(BACKUP, codec, {"users": 1}))
+            member = manifest.members[1]
             with Catalogue(directory).open(BACKUP) as reader:
                 count = len([None async for _ in reader.iter_statements(member)])
             _, peak = tracemalloc.get_traced_memory()
