@@ -134,6 +134,23 @@ def test_a_request_that_comes_ahead_of_an_answer_is_waited_for_no_longer(besiege
     assert [each.count(b" 200 OK") for each in heard] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("path", "heard"), [("/api/auth/refresh", b"HTTP/1.1 400"), ("/nowhere", b"HTTP/1.1 404")]
+)
+def test_a_body_that_is_no_http_ends_its_request(besieged, path, heard):
+    """Before it was answered or after that; it is nobody's bug, and the service goes on."""
+    api, besieger = besieged
+    chunked = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    (connection,) = besieger.send(chunked.encode())
+    time.sleep(0.5)  # whoever needs no body has answered
+    connection.sendall(b"no length\r\n")
+
+    assert answer(connection).startswith(heard)
+    assert api.client().get("/healthz").is_success
+    assert "a bug" not in api.log
+    assert "Traceback" not in api.log
+
+
 def test_what_nobody_reads_is_ended_and_lets_the_backup_go(besieged, sql, database):
     """Downloads are so many at once; one that is not read ends, and the backup can be deleted."""
     api, besieger = besieged

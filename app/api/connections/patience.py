@@ -68,6 +68,17 @@ class _Patient(H11Protocol):
         elif state is not h11.IDLE:
             self._await(None)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, also in the middle of a body; nobody else answers that request any more."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            super().send_400_response(msg)
+        else:  # an answer has begun
+            self.transport.close()
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._await(None)
