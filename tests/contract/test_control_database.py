@@ -22,6 +22,7 @@ from app.errors import (
     ControlUnavailableError,
     InvalidRequestError,
 )
+from tests.fixtures.accounts import refused_login
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.control import other_process
 from tests.fixtures.records import NOON, SEALS, assert_chain, event, run, user
@@ -218,7 +219,8 @@ async def test_a_database_that_is_not_there_is_reported(server, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     (tmp_path / "file").write_bytes(b"no database at all" * 99)
-    wrong = server.url.rstrip("/").replace("root", "root:secret")
+    with Sql(server.url) as sql:
+        wrong = refused_login(sql, "secret", "d")
     missing = f"{server.url.rstrip('/')}/t_missing"
 
     closed = f"mysql://u:secret@127.0.0.1:{port}/d"
@@ -226,7 +228,7 @@ async def test_a_database_that_is_not_there_is_reported(server, tmp_path):
     assert await assert_unavailable(closed, tmp_path) == message
     with pytest.raises(ControlUnavailableError, match=message):
         await ControlDatabase(closed, tmp_path).ping()
-    assert await assert_unavailable(f"{wrong}/d", tmp_path) == "control database: access denied"
+    assert await assert_unavailable(wrong, tmp_path) == "control database: access denied"
     assert "no such database" in await assert_unavailable(missing, tmp_path)
     assert "is no database" in await assert_unavailable(f"sqlite:///{tmp_path}/file", tmp_path)
     await assert_unavailable(f"sqlite:///{tmp_path}/file/control.db", tmp_path)

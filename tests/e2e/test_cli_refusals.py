@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.fixtures.accounts import refused_login
 from tests.fixtures.cli import PROGRAM, address, wait_until
 from tests.fixtures.servers import Sql
 
@@ -41,12 +42,12 @@ def test_a_server_that_is_down_is_named(cli, url, words):
 def test_a_wrong_password_is_said_and_not_shown(cli, sql, database):
     """The user is named; the password appears nowhere, not even in the log."""
     backup_id, _ = _make(cli, sql, database)
-    url = address(cli.url, login="nobody_here:hunter2%2Fsecret")
+    url = refused_login(sql, "hunter2%2Fsecret")
     result = cli("--verbose", "backup", "create", DATABASE_URL=url)
     error = cli.error("restore", "run", backup_id, code=20, DATABASE_URL=url)
 
     assert result.code == 20
-    assert "access denied for 'nobody_here'" in result.err
+    assert "access denied for 'root'" in result.err
     assert error["title"] == "Database connection failed"
     assert "hunter2" not in result.err + result.out + str(error)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.sandbox import shop
+from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.cli import PROGRAM
 from tests.fixtures.pages import ROOT
 
@@ -67,6 +68,7 @@ def shop_name(sql, database):
 
 def test_samples_of_commands_are_what_is_printed(cli, sql, shop_name):
     """A backup, a dry run and a restore: line by line, but for ids, times and sizes."""
+    in_order = sorted if IS_MYSQL else list  # it sorts an underscore before letters
     command, shown = _sample("backstay backup create")
     made = cli(*_arguments(command, shop=shop_name))
     backup_id = made.out.split()[1]
@@ -77,7 +79,8 @@ def test_samples_of_commands_are_what_is_printed(cli, sql, shop_name):
         if command.startswith("backstay restore run"):
             named = re.sub(r"backup_[0-9a-f]{13}", backup_id, command)
             printed = cli(*_arguments(named))
-            assert _shape(printed.out.replace(shop_name, "shop")) == _shape(shown), printed
+            found = _shape(printed.out.replace(shop_name, "shop"))
+            assert in_order(found) == in_order(_shape(shown)), printed
 
 
 def test_samples_of_the_service_are_what_is_answered(cli, own_api, server):

@@ -9,12 +9,32 @@ reviewed like code.
 
 import pytest
 
+from tests.fixtures.chosen_server import IS_MYSQL
 from tests.recorded.recording import DOCUMENTS, Recording, SharedRecording, recorded
 from tests.recorded.shapes import difference
 
 
 RECORDED = {document: recorded(document) for document in DOCUMENTS}
 PARTS = [(document, part) for document, parts in RECORDED.items() for part in parts]
+
+
+# The backup with accounts, which MariaDB warns of: it does not show its own one.
+WARNED = {
+    "backup create",
+    "backup info, new",
+    "backup info, checked and pinned",
+    "restore run --dry-run",
+    "restore run --into --dry-run, not empty",
+}
+
+
+def _promised(document: str, part: str) -> object:
+    """Return what was recorded; MySQL shows all accounts, so nothing is to be warned of there."""
+    answer = RECORDED[document][part]
+    if IS_MYSQL and document == "answers_to_commands" and part in WARNED:
+        assert answer["document"]["warnings"] == ["string"]
+        return {**answer, "document": {**answer["document"], "warnings": []}}
+    return answer
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +52,7 @@ def test_what_is_promised_is_what_was_recorded(recording, document, part):
         why = found.broken.strip().rpartition("\n")[2] or "the rest is there"
         pytest.fail(f"{document}: {part} is missing: {why}", pytrace=False)
 
-    change = difference(RECORDED[document][part], found.answers[part])
+    change = difference(_promised(document, part), found.answers[part])
     if change:
         pytest.fail(f"{document}: {part}\n{change}", pytrace=False)
 

@@ -23,6 +23,7 @@ from app.config import Settings
 from tests.corpora.shops import CHANGES, SHOP
 from tests.fixtures.accounts import databases
 from tests.fixtures.api import SECRET, Api, finished
+from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.cli import PROGRAM, wait_until
 from tests.fixtures.servers import OwnServers, Sql
 from tests.oracle.snapshots import Snapshot, assert_same, snapshot
@@ -227,7 +228,7 @@ def test_a_service_killed_in_a_restore_leaves_old_or_new(shop):
     def loaded(_fresh: set[Path]) -> bool:
         return bool(
             shop.sql.run(
-                "SELECT 1 FROM information_schema.INNODB_SYS_TABLESPACES"
+                f"SELECT 1 FROM information_schema.INNODB_{'' if IS_MYSQL else 'SYS_'}TABLESPACES"
                 " WHERE NAME LIKE '%bk_new%/big' AND FILE_SIZE > 1000000"
             )
         )

@@ -22,8 +22,17 @@ from app.errors import (
     TableNotFoundError,
     TargetNotEmptyError,
 )
-from tests.fixtures.accounts import READER, account, as_account, databases, files, login
+from tests.fixtures.accounts import (
+    BINLOG_RIGHT,
+    READER,
+    account,
+    as_account,
+    databases,
+    files,
+    login,
+)
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -322,8 +331,12 @@ async def test_a_read_only_server_is_backed_up(own_server, tmp_path):
         server = stack.enter_context(own_server())
         sql = stack.enter_context(Sql(server.url))
         fill(sql, rows=500)
-        rights = ("RELOAD, PROCESS, BINLOG MONITOR, LOCK TABLES ON *.*",)
-        name = stack.enter_context(account(sql, *(f"{right} ON d.*" for right in READER), *rights))
+        rights = (
+            f"RELOAD, PROCESS, {BINLOG_RIGHT}, LOCK TABLES{', BACKUP_ADMIN' if IS_MYSQL else ''}"
+        )
+        name = stack.enter_context(
+            account(sql, *(f"{right} ON d.*" for right in READER), f"{rights} ON *.*")
+        )
         sql.run("SET GLOBAL read_only = 1")
         backstay = Backstay(server.url, tmp_path / "backups")
         async with as_account(backstay, name) as limited:
@@ -331,6 +344,6 @@ async def test_a_read_only_server_is_backed_up(own_server, tmp_path):
         sql.run("SET GLOBAL read_only = 0")
         await backstay.restore(manifest, "copy")
         assert_same(snapshot(server.url, "d"), snapshot(server.url, "copy"))
-        assert manifest.consistency.method == "backup-stage"
+        assert manifest.consistency.method == ("instance-lock" if IS_MYSQL else "backup-stage")
         await backstay.target.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("archive")]
