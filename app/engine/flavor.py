@@ -70,6 +70,7 @@ class Flavor:
         replaces_routines: Whether CREATE OR REPLACE of a routine keeps the grants on it.
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
+        knows_engines: Whether information_schema.TABLES has the engine of a table that cannot be opened.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
             our character set.
     """
@@ -109,6 +110,7 @@ class Flavor:
     harmless: re.Pattern[str]
     replaces_routines: bool
     member_labels: str
+    knows_engines: bool
     spoils_expressions: bool
 
     @property
@@ -162,6 +164,7 @@ _MARIADB_10_6 = Flavor(
     " WHILE n < {count} DO SET label = {next};"
     " SET found = CONCAT(found, IF(n, ',', ''), HEX(CONVERT(label USING utf8mb4)));"
     " SET n = n + 1; END WHILE; SELECT found; END",
+    knows_engines=False,
     spoils_expressions=False,
 )
 _MARIADB_10_11 = replace(
@@ -215,6 +218,7 @@ _MYSQL_8_0 = Flavor(
     " LEFT JOIN {table} AS t ON FALSE UNION ALL SELECT n + 1, {next} FROM member WHERE n < {count})"
     " SELECT /*+ SET_VAR(cte_max_recursion_depth = 65536) */ HEX(CONVERT(label USING utf8mb4))"
     " FROM member WHERE n > 0 ORDER BY n",
+    knows_engines=True,
     spoils_expressions=True,
 )
 _MYSQL_8_2 = replace(

@@ -8,7 +8,9 @@ import pytest
 
 from app.domain.restores.dry_run import Action
 from app.domain.restores.restore import RestoreRequest
-from app.errors import StatementError
+from app.errors import ConflictError, StatementError
+from tests.fixtures.backstay import Backstay
+from tests.fixtures.servers import Sql
 
 
 @pytest.mark.parametrize("tables", [(), ("x",)])
@@ -34,6 +36,42 @@ async def test_a_table_that_cannot_be_opened_is_replaced(backstay, sql, database
     assert (told in result.warnings) is not bool(tables)
     assert result.verified
     assert sql.run("SELECT i FROM x") == [(1,), (2,)]
+
+
+@pytest.mark.parametrize(("engine", "file"), [("InnoDB", "x.ibd"), ("MyISAM", "x.MYI")])
+async def test_a_table_that_has_lost_its_file_is_named_with_what_to_do(
+    own_server, tmp_path, engine, file
+):
+    """No server moves such a table: dry run and restore say so before anything begins."""
+    server = own_server()
+    with Sql(server.url) as sql:
+        sql.script([
+            "CREATE DATABASE d",
+            f"CREATE TABLE d.x (i INT PRIMARY KEY) ENGINE={engine}",
+            "INSERT INTO d.x VALUES (1), (2)",
+            "CREATE TABLE d.y (i INT PRIMARY KEY)",
+        ])
+    here = Backstay(server.url, tmp_path / "backups")
+    manifest = await here.backup("d")
+    await here.target.close()
+    server.stop()
+    (server.data / "d" / file).unlink()
+    server.start()
+    here = Backstay(server.url, tmp_path / "backups")
+    request = RestoreRequest(manifest.backup_id)
+
+    forecast = await here.recoveries.dry_run(await here.recoveries.plan(request))
+    with pytest.raises(ConflictError, match=r"the file of table d\.x is gone") as refused:
+        await here.restore(manifest)
+    assert [str(problem) for problem in forecast.problems] == [str(refused.value)]
+    with Sql(server.url) as sql:
+        sql.run(refused.value.hint.partition(",")[0])
+    result = await here.restore(manifest)
+    await here.target.close()
+
+    assert result.verified
+    with Sql(server.url) as sql:
+        assert sql.run("SELECT i FROM d.x") == [(1,), (2,)]
 
 
 async def test_a_file_that_bars_the_way_is_named_with_what_to_do(backstay, sql, database):

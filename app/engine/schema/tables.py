@@ -225,8 +225,8 @@ async def _list(session: Session, scope: str, columns: str) -> list[tuple[str, .
     )
 
 
-async def list_broken(session: Session, database: str) -> list[str]:
-    """Name the tables of a database that the server itself cannot open."""
+async def list_without_engine(session: Session, database: str) -> list[str]:
+    """Name the tables of a database whose engine the server does not know."""
     listing, _ = await _read_listing(session, scope_of([database]))
     return [row[1] for row in listing if not row[3]]
 

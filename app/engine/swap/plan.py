@@ -19,12 +19,13 @@ from app.domain.restores.journal import (
 from app.engine.load.inventory import read_fingerprints
 from app.engine.load.objects import drop_object, grants_on, read_live_objects, unwanted_objects
 from app.engine.schema import foreign_keys
+from app.engine.schema.broken_tables import find_broken
 from app.engine.schema.databases import create_database, exists, kept_name, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.schema.listing import list_in_directories
 from app.engine.schema.marks import read_marks
 from app.engine.schema.objects import list_views, read_trigger_tables
-from app.engine.schema.tables import TableRef, list_broken
+from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.swap.rename import all_moves, list_triggers, lock_waits_translated, require_packet
 from app.errors import ConflictError, UndoExpiredError
@@ -248,7 +249,7 @@ async def with_kept_marks(session: Session, swap: SchemaSwap) -> SchemaSwap:
     marks: dict[str, TableMark] = {}
     if swap.outgoing:
         marks = await read_marks(session, swap.kept)
-        broken = set(await list_broken(session, swap.kept))  # they have nothing to be known by
+        broken = await find_broken(session, swap.kept)  # they have nothing to be known by
         known = [
             table for table in await list_tables(session, swap.kept) if table.name not in broken
         ]

@@ -31,9 +31,10 @@ from app.engine.rows.chunks import reading_state
 from app.engine.rows.drift import Drift, measure_drift
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema import foreign_keys
+from app.engine.schema.broken_tables import find_broken
 from app.engine.schema.databases import Schema, exists
 from app.engine.schema.objects import Definition, is_defined_as, read_objects
-from app.engine.schema.tables import Table, TableRef, list_broken, read_tables, show_create
+from app.engine.schema.tables import Table, TableRef, read_tables, show_create
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
 from app.engine.sql import ddl
@@ -169,11 +170,12 @@ class DryRuns:
         state = reading_state(LOAD_SESSION, manifest.options.chunk_bytes)
         for load in loads:
             async with self._server.session(state) as session:
+                broken = await find_broken(session, load.target)
                 live = {
                     table.name: table
                     for table in await read_tables(session, [load.target], _can_be_opened)
+                    if table.name not in broken
                 }
-                broken = set(await list_broken(session, load.target))
                 found += _lost(load, broken)
                 for entry in load.entry.tables:
                     present = live.get(entry.name)

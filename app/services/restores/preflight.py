@@ -15,6 +15,7 @@ from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.needs import find_lacking_sequences, without_unmakeable
 from app.engine.load.other_vendor import find_differences
 from app.engine.load.target import check_trust, compatibility, unrepeatable
+from app.engine.schema.broken_tables import list_without_file
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.objects import ROUTINE_KINDS
@@ -33,6 +34,7 @@ from app.engine.server.grants import (
     require,
 )
 from app.engine.server.server import Server
+from app.engine.sql.quoting import qualified
 from app.engine.swap.plan import refuse_clashes
 from app.engine.swap.rename import is_read_only
 from app.errors import (
@@ -132,6 +134,7 @@ class Preflight:
                 *(denied or unreadable or damage),
                 *await _taken(session, loads, plan.request),
                 *await _clashes(session, complete),
+                *await _stuck(session, loads),
                 *_incompatible([
                     *compatible.findings,
                     *unfit,
@@ -339,6 +342,21 @@ async def _clashes(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppE
             )
         except ConflictError as exc:
             return [exc]
+    return []
+
+
+async def _stuck(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
+    """Find tables to be replaced that no RENAME takes away."""
+    for load in loads:
+        chosen = {table.name for table in load.entry.tables}
+        for name in await list_without_file(session, load.target):
+            if load.whole or name in chosen:
+                table = qualified(load.target, name)
+                hint = (
+                    f"DROP TABLE IF EXISTS {table}, which has no rows any more, then restore again."
+                )
+                message = f"the file of table {load.target}.{name} is gone, and the server moves no such table"
+                return [ConflictError(message, hint=hint)]
     return []
 
 

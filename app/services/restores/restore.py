@@ -27,9 +27,10 @@ from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.load.load import Load
 from app.engine.schema import foreign_keys
 from app.engine.schema.accounts import load_accounts
+from app.engine.schema.broken_tables import find_broken
 from app.engine.schema.databases import create_database, is_empty, kept_name, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
-from app.engine.schema.tables import TableRef, list_broken
+from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
 from app.engine.swap.plan import SwapDraft, plan_swaps, prove_owners
@@ -142,7 +143,7 @@ class Restorer:
         async with self._server.session() as session:
             for load in plan.loads:
                 chosen = {table.name for table in load.entry.tables}
-                lost = set(await list_broken(session, load.target))
+                lost = set(await find_broken(session, load.target))
                 broken += [
                     f"{load.target}.{name}"
                     for name in sorted(lost if load.whole else lost & chosen)
