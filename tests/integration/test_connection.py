@@ -303,6 +303,28 @@ async def test_functions_that_the_binary_log_refuses_are_found_first(own_server,
         await backstay.target.close()
 
 
+async def test_a_statement_of_ddl_that_loses_a_deadlock_is_sent_again(server, sql, database):
+    """The server has undone it as a whole; one that loses without end is an error, and so is anything else."""
+    sql.run(
+        "CREATE PROCEDURE lose(times INT) IF COALESCE(@lost, 0) < times THEN"
+        " SET @lost = COALESCE(@lost, 0) + 1; SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213; END IF"
+    )
+    target = Target(server.url)
+    async with target.session() as session:
+        await session.use(database)
+        await session.define("CALL lose(3)")
+        lost = await session.scalar("SELECT @lost")
+        with pytest.raises(StatementError, match="1213"):
+            await session.define("CALL lose(1000)")
+        given_up = int(await session.scalar("SELECT @lost"))
+        with pytest.raises(StatementError, match="1305"):
+            await session.define("CALL win()")
+    await target.close()
+
+    assert lost == "3"
+    assert 3 < given_up < 30
+
+
 async def test_a_second_statement_behind_a_semicolon_is_refused(server, sql, database):
     """What a backup holds as one statement is one: the server executes no list of them."""
     target = Target(server.url)

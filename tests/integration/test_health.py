@@ -14,7 +14,7 @@ from app.domain.runs.run import Origin, Requester, RunKind, RunState
 from app.domain.schedule import Frequency, Schedule, ScheduleOptions
 from app.errors import StorageFullError
 from app.services.jobs import BackupOptions
-from tests.fixtures.accounts import READER, account, login
+from tests.fixtures.accounts import READER, account, login, refused_login
 from tests.fixtures.cli import Frozen
 from tests.fixtures.clocks import SystemClock
 from tests.fixtures.dry_runs import left_over
@@ -204,9 +204,9 @@ async def test_rights_are_those_that_the_schedules_need(here, sql, database, tmp
         await limited.close()
 
 
-async def test_a_wrong_password_raises_an_alert_and_is_not_shown(here, tmp_path):
+async def test_a_wrong_password_raises_an_alert_and_is_not_shown(sql, tmp_path):
     """The user is named."""
-    wrong = MonitoredInstallation(tmp_path, here_url(here).replace("//root", "//root:hunter2", 1))
+    wrong = MonitoredInstallation(tmp_path, refused_login(sql, "hunter2"))
     await wrong.environment_monitor().check()
 
     message = wrong.alerts.message(AlertKind.CREDENTIAL)

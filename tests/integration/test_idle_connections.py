@@ -11,6 +11,7 @@ from app.engine.server.connection import Session
 from app.errors import ConnectionLostError
 from app.services.restores.connections import load_sessions
 from app.services.restores.swap import Swaps
+from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.clocks import SystemClock
 
 
@@ -43,7 +44,8 @@ async def test_a_connection_that_holds_something_stays_awake(backstay, sql, data
 
         await asyncio.sleep(IDLE_SECONDS + 2)
 
-        assert [await session.scalar("SELECT 'there'") for session in awake] == ["there"] * 6
+        assert len(awake) == (7 if IS_MYSQL else 6)  # one holds its lock of the instance
+        assert {await session.scalar("SELECT 'there'") for session in awake} == {"there"}
         assert await held.scalar("SELECT IS_USED_LOCK('x') IS NULL") == "1"
         with pytest.raises(ConnectionLostError):
             await lonely.query("SELECT 1")

@@ -15,6 +15,7 @@ from app.errors import IncompatibleServerError
 from tests.corpora import sizes
 from tests.corpora.session import PRELUDE
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
@@ -121,8 +122,9 @@ async def test_values_larger_than_the_packet_come_back_elsewhere(wide, own_serve
         _, restoring = await asyncio.to_thread(in_child, roomy.url, directory, backup_id)
         assert_same(snapshot(wide.url, "wide"), snapshot(roomy.url, "measured"))
     print(f"peak memory: backup {backing_up} MB, restore {restoring} MB")  # noqa: T201
-    assert backing_up < PEAK_MEGABYTES
-    assert restoring < PEAK_MEGABYTES
+    peak = PEAK_MEGABYTES + (10 if IS_MYSQL else 0)  # which encrypts its connections
+    assert backing_up < peak
+    assert restoring < peak
 
 
 def fill_around(sql, limit):

@@ -207,7 +207,7 @@ class Load:
         label = f"{load.target}.{entry.name}"
         with about(label):
             try:
-                await session.query(sql)
+                await session.define(sql)
             except StatementError as exc:
                 if entry.engine not in ROWLESS_ENGINES:
                     raise

@@ -343,7 +343,7 @@ class _ObjectChange:
 
     async def _run(self, sql: str) -> None:
         """Send a statement in the character set of the session, which the object keeps."""
-        await self._session.query(await _in_session_charset(self._session, sql), no_timeout=True)
+        await self._session.define(await _in_session_charset(self._session, sql))
 
     def _is_needed(self, statement: SavedStatement) -> bool:
         kinds = kinds_of(statement)
@@ -374,7 +374,7 @@ async def _in_session_charset(session: Session, sql: str) -> str | bytes:
 async def drop_object(session: Session, database: str, entry: ObjectEntry) -> None:
     """Drop a view, trigger, routine or event; one that is gone already is fine."""
     kind = entry.kind.value.upper()
-    await session.query(f"DROP {kind} IF EXISTS {qualified(database, entry.name)}")
+    await session.define(f"DROP {kind} IF EXISTS {qualified(database, entry.name)}")
 
 
 def unwanted_objects(

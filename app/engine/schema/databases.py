@@ -200,7 +200,7 @@ def _scratch_name(database: str, word: str, restore_id: RestoreId) -> str:
 
 async def create_database(session: Session, name: str, charset: str, collation: str) -> None:
     """Create a database that must not exist."""
-    await session.query(
+    await session.define(
         f"CREATE DATABASE {quote(name)} DEFAULT CHARACTER SET {quote_text(charset)}"
         f" COLLATE {quote_text(collation)}"
     )
@@ -210,8 +210,8 @@ async def drop_database(session: Session, name: str) -> None:
     """Drop a database of ours, table by table, so that the server never works long on one statement."""
     for table in await list_tables(session, name):
         kind = "SEQUENCE" if table.engine == "SEQUENCE" else "TABLE"
-        await session.query(f"DROP {kind} IF EXISTS {table.sql}", no_timeout=True)
-    await session.query(f"DROP DATABASE IF EXISTS {quote(name)}", no_timeout=True)
+        await session.define(f"DROP {kind} IF EXISTS {table.sql}")
+    await session.define(f"DROP DATABASE IF EXISTS {quote(name)}")
 
 
 async def drop_if_empty(session: Session, name: str) -> list[str]:

@@ -85,13 +85,13 @@ async def prove_definers(session: Session, place: str, definers: Collection[str]
     own = f"{quote(user)}@{quote(host)}"  # needs no right
     for definer in sorted(set(definers) - {own}):
         try:
-            await session.query(f"CREATE DEFINER={definer} PROCEDURE {probe}() SELECT 1")
+            await session.define(f"CREATE DEFINER={definer} PROCEDURE {probe}() SELECT 1")
         except (PermissionDeniedError, StatementError) as exc:
             raise PermissionDeniedError(
                 f"objects of {definer} cannot be made by this user: {exc}",
                 hint=exc.hint or "Restore as an administrator.",
             ) from exc
-        await session.query(f"DROP PROCEDURE {probe}")
+        await session.define(f"DROP PROCEDURE {probe}")
 
 
 async def list_guarded(session: Session, place: str, definers: Collection[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 import pymysql.err
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,6 +28,11 @@ from app.engine.server.variables import is_same, literal
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import PermissionDeniedError, StalledError, StatementError
 from app.mysql.connection import Connection
+
+
+_DEADLOCK: Final = 1213
+# How often a statement may lose one. Six connections that did nothing but such statements lost twice at most.
+_DEADLOCKS: Final = 10
 
 
 class Session:
@@ -158,6 +164,24 @@ class Session:
         """
         async with self._guarded(redact=redact, no_timeout=no_timeout):
             return await self._driver.query(sql)
+
+    async def define(self, sql: str | bytes) -> None:
+        """
+        Run a statement of DDL that the server undoes as a whole, again when it loses a deadlock.
+
+        The dictionary of MySQL is made of rows, which the DDL of others locks too, also in other databases.
+
+        Raises:
+            StatementError: It was refused, or has lost too often.
+        """
+        for left in reversed(range(_DEADLOCKS)):
+            try:
+                await self.query(sql, no_timeout=True)
+            except StatementError as exc:
+                if exc.errno != _DEADLOCK or not left:
+                    raise
+            else:
+                return
 
     async def use(self, database: str) -> None:
         """Choose the database of unqualified names, unless this was the last call; nobody else may."""

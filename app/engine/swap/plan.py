@@ -19,7 +19,6 @@ from app.domain.restores.journal import (
 from app.engine.load.inventory import read_fingerprints
 from app.engine.load.objects import drop_object, grants_on, read_live_objects, unwanted_objects
 from app.engine.schema import foreign_keys
-from app.engine.schema.broken_tables import find_broken
 from app.engine.schema.databases import create_database, exists, kept_name, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.schema.listing import list_in_directories
@@ -27,6 +26,7 @@ from app.engine.schema.marks import read_marks
 from app.engine.schema.objects import list_views, read_trigger_tables
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
+from app.engine.swap.broken_tables import find_broken
 from app.engine.swap.rename import all_moves, list_triggers, lock_waits_translated, require_packet
 from app.errors import ConflictError, UndoExpiredError
 

@@ -31,13 +31,13 @@ from app.engine.rows.chunks import reading_state
 from app.engine.rows.drift import Drift, measure_drift
 from app.engine.rows.queries import TableSql, count_rows
 from app.engine.schema import foreign_keys
-from app.engine.schema.broken_tables import find_broken
 from app.engine.schema.databases import Schema, exists
 from app.engine.schema.objects import Definition, is_defined_as, read_objects
 from app.engine.schema.tables import Table, TableRef, read_tables, show_create
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
 from app.engine.sql import ddl
+from app.engine.swap.broken_tables import find_broken
 from app.errors import AppError, InvalidRequestError, PermissionDeniedError
 from app.services.restores.plan import list_moving, misfits, plan_restore
 from app.services.restores.preflight import Preflight, PreflightReport

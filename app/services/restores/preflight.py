@@ -15,7 +15,6 @@ from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.needs import find_lacking_sequences, without_unmakeable
 from app.engine.load.other_vendor import find_differences
 from app.engine.load.target import check_trust, compatibility, unrepeatable
-from app.engine.schema.broken_tables import list_without_file
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.objects import ROUTINE_KINDS
@@ -35,6 +34,7 @@ from app.engine.server.grants import (
 )
 from app.engine.server.server import Server
 from app.engine.sql.quoting import qualified
+from app.engine.swap.broken_tables import list_without_file
 from app.engine.swap.plan import refuse_clashes
 from app.engine.swap.rename import is_read_only
 from app.errors import (
@@ -133,8 +133,7 @@ class Preflight:
                 *await _read_only(session, grants),
                 *(denied or unreadable or damage),
                 *await _taken(session, loads, plan.request),
-                *await _clashes(session, complete),
-                *await _stuck(session, loads),
+                *await _in_the_way(session, complete),
                 *_incompatible([
                     *compatible.findings,
                     *unfit,
@@ -326,6 +325,11 @@ async def _taken(
             hint = "Choose another name with --into, or drop what is there."
             return [TargetNotEmptyError(f"database {load.target!r} holds {found}", hint=hint)]
     return []
+
+
+async def _in_the_way(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
+    """Find what of the live databases bars the way of a swap."""
+    return [*await _clashes(session, loads), *await _stuck(session, loads)]
 
 
 async def _clashes(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:

@@ -27,12 +27,12 @@ from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.load.load import Load
 from app.engine.schema import foreign_keys
 from app.engine.schema.accounts import load_accounts
-from app.engine.schema.broken_tables import find_broken
 from app.engine.schema.databases import create_database, is_empty, kept_name, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
+from app.engine.swap.broken_tables import find_broken
 from app.engine.swap.plan import SwapDraft, plan_swaps, prove_owners
 from app.engine.swap.rename import await_snapshots
 from app.errors import AppError, PermissionDeniedError, StalledError, TargetNotEmptyError
