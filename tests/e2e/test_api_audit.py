@@ -1,0 +1,193 @@
+"""The audit over HTTP and by command line: who changed or was refused what, and that it is whole."""
+
+import json
+import shutil
+import sqlite3
+
+import pytest
+
+from tests.e2e.test_api_access import NOWHERE, PASSWORD, USERS, log_in
+from tests.fixtures.api import Api
+from tests.fixtures.api_requests import BACKUP, NO_BACKUP, WAIT, problem
+
+
+AUDIT = "/api/admin/audit"
+
+
+@pytest.fixture
+def fresh(own_api):
+    """A service with no database server, whose first admin was made by a setting."""
+    return own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD)
+
+
+def _entries(api, **query):
+    answer = api.client().get(AUDIT, params={"limit": 500, "sort": "number", **query})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["entries"]
+
+
+def test_the_audit_tells_who_changed_or_was_refused_what(fresh):
+    """Who, with which role, from where, what, how it ended, and the run; reading is not in it."""
+    admin, client = fresh.client(), fresh.client(None)
+    log_in(client)
+    log_in(client, "mallory", "guessed password")
+    admin.get(f"{BACKUP}/list")
+    problem(fresh.client("viewer").delete(f"{BACKUP}/delete/{NO_BACKUP}"), 403, "not-authorized")
+    client.get(f"{BACKUP}/list")
+    admin.delete(f"{BACKUP}/delete/{NO_BACKUP}")
+    failed = admin.post(f"{BACKUP}/create", headers=WAIT)
+    run_id = problem(failed, 502, "connection-failed")["run_id"]
+
+    found = [
+        (
+            entry["actor"],
+            entry["role"],
+            entry["action"],
+            entry["status"],
+            entry["result"],
+            entry["run_id"],
+        )
+        for entry in _entries(fresh)
+    ]
+    assert found == [
+        ("service", "", "start_service", 0, "ok", None),
+        ("admin", "admin", "log_in", 200, "ok", None),
+        ("", "", "log_in", 401, "not-authenticated", None),
+        ("some-viewer", "viewer", "delete_backup", 403, "not-authorized", None),
+        ("", "", "list_backups", 401, "not-authenticated", None),
+        ("some-admin", "admin", "delete_backup", 404, "backup-not-found", None),
+        ("some-admin", "admin", "create_backup", 502, "connection-failed", run_id),
+    ]
+    refused = _entries(fresh)[2]
+    assert refused["target"].startswith("POST /api/auth/token as unknown ")
+    assert "mallory" not in json.dumps(_entries(fresh))
+    assert _entries(fresh)[3]["target"] == f"DELETE {BACKUP}/delete/{{backup_id}}"
+    last = _entries(fresh)[-1]
+    assert (last["address"], last["target"]) == ("127.0.0.1", f"POST {BACKUP}/create")
+    assert json.loads(fresh.cli("audit", "verify", "--json").stdout)["entries"] == len(found)
+
+
+def test_the_audit_pages_sorts_and_filters(fresh):
+    """Newest first unless sorted otherwise; by who, what, how it ended, and when."""
+    admin, client = fresh.client(), fresh.client(None)
+    for name in ("gina", "hugo"):
+        body = {"name": name, "password": "a long password", "role": "viewer"}
+        admin.post(USERS, json=body)
+    log_in(client, "gina", "a long password")
+    log_in(client, "hugo", "a wrong password")
+
+    page = admin.get(AUDIT, params={"limit": 2, "offset": 1}).json()
+    assert (page["total"], page["limit"], page["offset"]) == (5, 2, 1)
+    assert [entry["number"] for entry in page["entries"]] == [4, 3]
+    assert [entry["number"] for entry in _entries(fresh, actor="gina")] == [4]
+    assert [entry["number"] for entry in _entries(fresh, action="create_user")] == [2, 3]
+    assert [entry["number"] for entry in _entries(fresh, result="not-authenticated")] == [5]
+    assert _entries(fresh)[4]["target"] == "POST /api/auth/token as hugo"
+    fourth = _entries(fresh)[3]["at"]
+    assert [entry["number"] for entry in _entries(fresh, since=fourth)] == [4, 5]
+    until = fourth.removesuffix("Z")
+    assert [entry["number"] for entry in _entries(fresh, until=until)] == [1, 2, 3]
+    for query in ({"sort": "actor"}, {"since": "soon"}, {"until": "0001-01-01T00:00+14:00"}):
+        problem(admin.get(AUDIT, params=query), 422, "invalid-request")
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """A service that was stopped after it had made two users and refused three logins."""
+    api = Api(NOWHERE, tmp_path_factory.mktemp("audited"))
+    try:
+        admin = api.start().client()
+        for name in ("gina", "hugo"):
+            body = {"name": name, "password": PASSWORD, "role": "viewer"}
+            assert admin.post(USERS, json=body).status_code == 201
+        for number in range(3):
+            log_in(api.client(None), f"user{number}", "wrong")
+        api.stop()
+    finally:
+        api.close()
+    return api
+
+
+def test_an_audit_that_nobody_touched_is_whole(audited):
+    """`backstay audit verify` counts its lines; the refused logins are two, with a count."""
+    result = audited.cli("audit", "verify")
+    newest = json.loads(audited.cli("audit", "verify", "--json").stdout)
+
+    head = f"5:{newest['digest']}"
+    assert (result.returncode, result.stdout) == (
+        0,
+        f"The audit is whole: 5 lines, 1 to 5.\nHead: {head}\n",
+    )
+    assert audited.cli("audit", "verify", "--head", head).returncode == 0
+    assert audited.cli("audit", "verify", "--head", f"6:{newest['digest']}").returncode == 22
+    assert audited.cli("audit", "verify", "--head", "x").returncode == 12
+    with sqlite3.connect(audited.state / "control.db") as control:
+        found = control.execute("SELECT count FROM audit WHERE status = 401 ORDER BY number")
+        assert [row[0] for row in found] == [1, 2]
+    control.close()
+
+
+def test_old_and_new_values_are_in_the_audit(fresh):
+    """Of schedules, retention, users and pins; by request and by command, and never a password."""
+    admin = fresh.client()
+    body = {"frequency": "daily", "retention": {"count": 6}}
+    admin.post(f"{BACKUP}/schedule", json=body)
+    admin.post(f"{BACKUP}/schedule", json={**body, "retention": {"count": 1}})
+    admin.post(USERS, json={"name": "gina", "password": PASSWORD, "role": "viewer"})
+    admin.patch(f"{USERS}/gina", json={"role": "operator", "password": "another password"})
+    assert fresh.cli("schedule", "disable").returncode == 0
+    assert fresh.cli("user", "disable", "gina").returncode == 0
+    admin.delete(f"{BACKUP}/schedule/default")
+
+    entries = _entries(fresh)
+    found = {entry["action"]: entry["changes"] for entry in entries}
+    assert found["start_service"]["count"] == [None, 30]
+    old, new = found["set_schedule"].pop("retention")
+    assert ((old["count"], new["count"]), found["set_schedule"]) == ((6, 1), {})
+    assert found["create_user"] == {"disabled": [None, False], "role": [None, "viewer"]}
+    assert found["change_user"] == {"password": [None, "new"], "role": ["viewer", "operator"]}
+    assert found["disable_schedule"] == {"enabled": [True, False]}
+    assert found["disable_user"] == {"disabled": [False, True]}
+    assert found["delete_schedule"]["frequency"] == ["daily", None]
+    assert PASSWORD not in json.dumps(entries)
+    proof = admin.get(f"{AUDIT}/verify").json()
+    assert (proof["success"], proof["entries"], proof["last"]) == (True, 8, 8)
+    assert admin.get(f"{AUDIT}/verify").json()["unkeyed"] == 0
+
+
+def test_a_lost_key_is_accepted_and_the_proof_begins_anew(own_api, audited):
+    """`backstay audit accept` says since when, and the audit who did it."""
+    api = own_api(NOWHERE)
+    shutil.copytree(audited.state, api.state)
+    (api.state / "audit.key").unlink()
+    broken = api.cli("audit", "verify")
+    accepted = api.cli("audit", "accept", "--reason", "the disk was lost")
+    whole = api.cli("audit", "verify")
+
+    assert (broken.returncode, accepted.returncode, whole.returncode) == (22, 0, 0)
+    assert "its key" in broken.stderr
+    assert accepted.stdout == "Entries up to 5 are not proven any more.\n"
+    assert whole.stdout.startswith("Entries up to 5 are not proven: accepted on ")
+    assert "1 line, 6 to 6" in whole.stdout
+
+
+@pytest.mark.parametrize(
+    ("forgery", "message"),
+    [
+        ("UPDATE audit SET actor = 'somebody else' WHERE number = 2", "entry 2 was changed"),
+        ("DELETE FROM audit WHERE number = 2", "entry 2 is missing"),
+        ("DELETE FROM audit WHERE number >= 3", "everything after entry 2 is missing, up to 5"),
+    ],
+)
+def test_an_audit_that_was_changed_by_hand_is_broken(own_api, audited, forgery, message):
+    """`backstay audit verify` fails with exit code 22 and says where."""
+    api = own_api(NOWHERE)
+    shutil.copytree(audited.state, api.state)
+    with sqlite3.connect(api.state / "control.db") as control:
+        control.execute(forgery)
+    control.close()
+
+    result = api.cli("audit", "verify", "--json")
+
+    error = json.loads(result.stdout)["error"]
+    assert (result.returncode, error["code"], error["message"]) == (22, "audit-broken", message)
