@@ -181,8 +181,8 @@ def split(
                 f"{source}: statement {number} differs from its SHA-256", hint=codecs.DAMAGED_HINT
             )
         yield entry, sql
-    for _ in pieces:
-        pass  # the end of the member, with its own checksum, comes after its last byte
+    # The end of the member, with its own checksum, comes after its last byte.
+    deque(pieces, maxlen=0)
 
 
 def check_digest(digest: str, expected: str, *, source: str) -> None:

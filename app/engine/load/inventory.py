@@ -120,13 +120,27 @@ async def read_fingerprints(
     Returns:
         Fingerprints by name, which do not tell in which database they are.
     """
+    return fingerprints_of(await read_printed(session, tables), renamed)
+
+
+async def read_printed(session: Session, tables: Sequence[TableRef]) -> dict[TableRef, str]:
+    """Read how the server prints tables and sequences."""
+    return {
+        ref: await show_definition(session, ref, sequence=ref.engine == "SEQUENCE")
+        for ref in tables
+    }
+
+
+def fingerprints_of(
+    printed: Mapping[TableRef, str], renamed: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the fingerprints of what was printed; see `read_fingerprints`."""
     found: dict[str, str] = {}
     places = renamed or {}
-    for ref in tables:
-        printed = await show_definition(session, ref, sequence=ref.engine == "SEQUENCE")
+    for ref, text in printed.items():
         for old, new in places.items():
-            printed = printed.replace(f"{quote(old)}.", f"{quote(new)}.")
-        found[ref.name] = ddl.fingerprint(printed, places.get(ref.database, ref.database))
+            text = text.replace(f"{quote(old)}.", f"{quote(new)}.")  # noqa: PLW2901 - one step a name
+        found[ref.name] = ddl.fingerprint(text, places.get(ref.database, ref.database))
     return found
 
 

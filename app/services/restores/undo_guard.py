@@ -6,7 +6,7 @@ from typing import Final
 
 from app.domain.restores.journal import Journal
 from app.engine.flavor import LOAD_SESSION
-from app.engine.load.inventory import read_fingerprints
+from app.engine.load.inventory import fingerprints_of, read_printed
 from app.engine.rows.chunks import reading_state
 from app.engine.rows.proof import digest_rows
 from app.engine.schema.databases import list_tables
@@ -85,16 +85,18 @@ class UndoGuard:
         for waiting in self.waiting:
             now = await require_same(session, waiting)
             tables = await list_tables(session, waiting.source)
-            printed = await read_fingerprints(session, tables)
+            # Once: what is compared with the notes here is what must come.
+            printed = await read_printed(session, tables)
+            definitions = fingerprints_of(printed)
             for name, mark in now.items():
                 noted = waiting.marks[name]
                 if 0 < self._journal.renamed_at < mark.updated:
                     refuse(waiting.target, name, WRITTEN)
-                if noted.definition not in {"", printed.get(name)}:
+                if noted.definition not in {"", definitions.get(name)}:
                     refuse(waiting.target, name, "was defined otherwise by others")
                 forgotten |= mark.updated < noted.updated
             waiting.sure = {name for name, mark in now.items() if mark.updated}
-            waiting.definitions = await read_fingerprints(session, tables, places)
+            waiting.definitions = fingerprints_of(printed, places)
         if forgotten:
             self.warnings.append(_FORGOTTEN)
 
