@@ -1,12 +1,15 @@
 # The interpreter is part of what the locks were compiled for.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
+# The compiler of the compiled module; it stays in this stage.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/backstay
 COPY requirements.lock requirements-dev.lock ./
 # The build backend is in the development lock; it stays in this stage.
 RUN /opt/backstay/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
  && python -m pip install --no-cache-dir --require-hashes -r requirements-dev.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY app app
 RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/backstay/bin/pip install --no-cache-dir --no-deps --no-index /wheels/*.whl

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long test-pythons test-servers check audit format serve bench recording docs clean
+.PHONY: help setup demo test test-long test-pythons test-servers fuzz check audit format serve bench recording docs clean
 
 STAMP := .venv/.installed
 BIN := .venv/bin
@@ -10,6 +10,9 @@ WORKERS ?= 3
 PYTHONS ?= 3.13 3.14
 # Besides the machine's own; scripts/ensure_server.sh says where they come from.
 SERVERS ?= mariadb-11.8 mysql-9.7
+# How long `make fuzz` goes on; without a SEED it draws one and prints it.
+SECONDS ?= 60
+SEED ?=
 # What of the tests asks a server anything.
 PARTS ?= tests/integration tests/faults tests/contract tests/e2e
 ROUND_TRIPS := tests/integration/test_types.py tests/integration/test_random_round_trip.py tests/e2e/test_cli_demo.py
@@ -17,7 +20,7 @@ ROUND_TRIPS := tests/integration/test_types.py tests/integration/test_random_rou
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
-$(STAMP): requirements-dev.lock pyproject.toml scripts/make_venv.sh
+$(STAMP): requirements-dev.lock pyproject.toml scripts/make_venv.sh hatch_build.py app/engine/native/row_text.h app/engine/native/_row_text.pyx
 	@scripts/make_venv.sh $@
 
 setup: $(STAMP) ## make .venv from the lock and find or install a MariaDB server
@@ -48,6 +51,9 @@ test-servers: setup ## run the tests on other servers (SERVERS="mariadb-11.8 mys
 	  BACKSTAY_TEST_SERVER=$$server $(RUN_TESTS) -q -p no:cacheprovider -n $(WORKERS) --dist worksteal $(PARTS) $(ARGS) \
 	  || failed="$$failed $$server"; \
 	done; test -z "$$failed" || { echo "tests failed on:$$failed" >&2; exit 1; }
+
+fuzz: ## feed the compiled module with damaged rows under sanitizers (SECONDS=60, SEED=1)
+	@scripts/fuzz_rows.sh $(SECONDS) $(SEED)
 
 check: $(STAMP) ## run every static check
 	@$(BIN)/ruff check .
@@ -80,4 +86,5 @@ docs: $(STAMP) ## prove that the documents are complete
 
 clean: ## remove everything that `make` made
 	@rm -rf .venv .pythons .servers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov dist
+	@rm -f app/engine/native/*.so
 	@find app tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

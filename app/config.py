@@ -48,6 +48,7 @@ class Settings(BaseSettings):
         verify_integrity: Whether a new backup is read back before it counts.
         chunk_bytes: Target size of one SQL statement, in bytes.
         threads: Connections to the server.
+        rows: Who makes SQL text of rows: compiled code, the server, or whichever is faster.
         undo_minutes: How long a restore keeps what it replaced; 0 drops it at once.
         timeout: Seconds without progress after which a run fails.
         jwt_secret: Signs access tokens; empty = one is made in `state_dir`.
@@ -126,6 +127,7 @@ class Settings(BaseSettings):
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: min(_MOST_THREADS, (os.cpu_count() or 1) + 1)
     )
+    rows: Literal["auto", "native", "server"] = "auto"
     undo_minutes: Annotated[float, Field(ge=0, le=_MOST_MINUTES)] = 60.0
     timeout: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] = 300.0
     jwt_secret: SecretStr = SecretStr("")

@@ -41,7 +41,7 @@ unpack_python() {
   rm -rf "$debian" "$home"
   mkdir -p .pythons
   # A mirror may be older than a release under way says it is valid; its signature is checked all the same.
-  mmdebstrap --quiet --variant=extract --include=python3,python3-venv \
+  mmdebstrap --quiet --variant=extract --include=python3,python3-venv,libpython3-dev \
     --aptopt='Acquire::Check-Valid-Until "false"' "$release" "$debian.partial" "$(mirror)" ||
     fail "it could not be unpacked from Debian's $release."
   loader=$(find "$debian.partial/usr" -name 'ld-linux-*.so.*' -path '*/lib/*/*' | head -n 1)
@@ -53,11 +53,11 @@ unpack_python() {
   mv "$debian.partial" "$debian"
 }
 
-if [ -e "$stamp" ] && [ -z "$(find requirements-dev.lock pyproject.toml scripts/ensure_python.sh -newer "$stamp")" ]; then
+if [ -e "$stamp" ] && [ -z "$(find requirements-dev.lock pyproject.toml scripts/ensure_python.sh hatch_build.py app/engine/native/row_text.h app/engine/native/_row_text.pyx -newer "$stamp")" ]; then
   exit 0
 fi
 rm -rf "$debian.partial"
-[ -x "$debian/usr/bin/python$version" ] || unpack_python
+[ -e "$debian/usr/include/python$version/Python.h" ] || unpack_python
 # Debian's pip is a wheel, which runs as it is; its ensurepip would look for it on this machine.
 "$debian/usr/bin/python$version" -m venv --clear --without-pip "$home"
 pip=$(find "$debian/usr/share/python-wheels" -name 'pip-*.whl')
@@ -65,5 +65,6 @@ install() {
   PYTHONPATH=$pip "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 install --require-hashes -r requirements-dev.lock
-install --no-deps --no-build-isolation -e .
+# Debian's headers name others from there.
+CPATH=$debian/usr/include install --no-deps --no-build-isolation -e .
 touch "$stamp"

@@ -37,12 +37,27 @@ require_python() {
   fi
 }
 
+# The compiled module needs a compiler and the headers of this Python; without it, all works more slowly.
+ensure_compiler() {
+  headers=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("include"))')
+  version=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  command -v c++ >/dev/null 2>&1 || scripts/apt_install.sh g++ || true
+  [ -e "$headers/Python.h" ] || scripts/apt_install.sh "libpython$version-dev" || true
+  if ! command -v c++ >/dev/null 2>&1 || [ ! -e "$headers/Python.h" ]; then
+    echo "No C++ compiler or no headers of Python $version: backups will take longer. On Debian and Ubuntu: sudo apt-get install g++ libpython$version-dev" >&2
+  fi
+}
+
+# What the installed project is made of, besides the source that it is read from.
+sources="requirements-dev.lock pyproject.toml scripts/make_venv.sh hatch_build.py app/engine/native/row_text.h app/engine/native/_row_text.pyx"
+
 # Two `make` at once must not write into one environment.
 if command -v flock >/dev/null 2>&1; then
   exec 9<pyproject.toml
   flock 9
   # Someone else may have done the work while we waited.
-  if [ -e "$stamp" ] && [ -z "$(find requirements-dev.lock pyproject.toml scripts/make_venv.sh -newer "$stamp")" ]; then
+  # shellcheck disable=SC2086 # a list
+  if [ -e "$stamp" ] && [ -z "$(find $sources -newer "$stamp")" ]; then
     exit 0
   fi
 fi
@@ -52,6 +67,7 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   "$python" -m venv --clear .venv
 fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+ensure_compiler
 # The build backend is in the lock, so nothing unpinned is fetched to build ourselves.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 touch "$stamp"

@@ -95,14 +95,22 @@ class Program:
 
     @cached_property
     def server(self) -> "Server":
-        """The server that is backed up; raises InvalidRequestError for a URL that makes no sense."""
+        """The server that is backed up; raises InvalidRequestError for settings that make no sense."""
+        from app.engine.native import IS_BUILT
+        from app.engine.server.connection import RowSource
         from app.engine.server.server import Server
 
+        if self.settings.rows == "native" and not IS_BUILT:
+            raise InvalidRequestError(
+                "BACKSTAY_ROWS is native, but this installation has no compiled module",
+                hint="Set it to auto, or install from source where there is a C++ compiler.",
+            )
         url = self.settings.database_url.get_secret_value()
         return Server(
             url or "mysql://localhost",
             timeout_seconds=self.settings.timeout,
             places=self.bounds.server_connections,
+            row_source=RowSource(self.settings.rows),
         )
 
     @cached_property

@@ -5,8 +5,9 @@ A table with a usable key is cut into half-open key ranges. `Planner` says where
 by arithmetic that adapts to the density seen, all others by asking the server for the next key.
 `read_range` reads one range and splits it when the reply was too large:
 
-1. One query returns COUNT(*) and all rows as text.
-2. The separators are counted. As many rows as COUNT(*), and no warning: the chunk is good.
+1. One query returns all rows by the binary protocol, and compiled code makes their text; or, where that
+   code is missing or not worth it, one returns COUNT(*) and all rows as text (`app.engine.rows.binary`).
+2. The separators of a text are counted. As many rows as COUNT(*), and no warning: the chunk is good.
 3. Else the reply was cut, or a row was too large to format. Halve the range and read both halves.
 4. A range of one row that is still too large is read in slices (`app.engine.rows.large_rows`).
 
@@ -23,6 +24,7 @@ from typing import Final
 
 from app.domain.backups.manifest import StatementKind
 from app.domain.ports import Statement
+from app.engine.rows.binary import is_worthwhile, read_binary
 from app.engine.rows.queries import TableSql, find_boundary
 from app.engine.server.connection import Session
 from app.engine.server.driver import Value
@@ -81,9 +83,18 @@ def reading_state(state: Mapping[str, str], chunk_bytes: int) -> dict[str, str]:
     return {**state, "group_concat_max_len": str(_SLACK * chunk_bytes + 1021)}
 
 
-async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGenerator[Piece]:
+async def read_range(
+    session: Session, sql: TableSql, part: Range, *, binary: bool = True
+) -> AsyncGenerator[Piece]:
     """
     Read one range.
+
+    Args:
+        session: With a group_concat_max_len for the chunks.
+        sql: The table's.
+        part: Which.
+        binary: Whether the binary protocol may be used. It sends all of a range that is too large, where
+            the server's own text is cut.
 
     Yields:
         Pieces in key order that together are the range; nothing for an empty range.
@@ -92,7 +103,7 @@ async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGener
         SnapshotError: The table changed under the snapshot.
         StatementError: The reply contradicts itself for no known reason.
     """
-    rows, chunk = await _chunk(session, sql, part)
+    rows, chunk = await _chunk(session, sql, part, binary=binary)
     if rows == 0:
         return
     if chunk is not None:
@@ -105,20 +116,41 @@ async def read_range(session: Session, sql: TableSql, part: Range) -> AsyncGener
     if not middle or middle == part.lower:
         raise SnapshotError(f"{sql.table.label}: its key does not separate its rows")
     for half in (Range(part.lower, middle), Range(middle, part.upper)):
-        async for piece in read_range(session, sql, half):
+        async for piece in read_range(session, sql, half, binary=False):
             yield piece
 
 
-async def _chunk(session: Session, sql: TableSql, part: Range) -> tuple[int, Chunk | None]:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """
+    A range as it was read once.
+
+    Attributes:
+        rows: How many.
+        chunk: Them; None when their text was cut.
+        odd_ascii: Whether columns of character set ascii hold other bytes; None = the server knows.
+    """
+
+    rows: int
+    chunk: Chunk | None
+    odd_ascii: bool | None = None
+
+
+async def _chunk(
+    session: Session, sql: TableSql, part: Range, *, binary: bool
+) -> tuple[int, Chunk | None]:
     """Return the number of rows of a range, and the rows unless the reply was cut."""
-    rows, chunk = await _read(session, sql, part)
+    reading = await _read(session, sql, part, binary=binary)
+    chunk = reading.chunk
     if chunk is not None and sql.parsed_row and literals.may_differ_parsed(chunk.body):
-        rows, chunk = await _read(session, sql, part, row=sql.parsed_row)
-    if chunk is None or chunk.body.isascii() or not await _is_odd(session, sql, chunk):
-        return rows, chunk
+        reading = await _read(session, sql, part, row=sql.parsed_row)
+        chunk = reading.chunk
+    if chunk is None or chunk.body.isascii() or not await _is_odd(session, sql, reading):
+        return reading.rows, chunk
     valid = literals.is_utf8(chunk.body) or not await _has_invalid_text(session, sql, part)
-    rows, chunk = await _read(session, sql, part, row=sql.hex_row)
-    return rows, None if chunk is None else replace(chunk, valid=valid)
+    reading = await _read(session, sql, part, row=sql.hex_row)
+    chunk = reading.chunk
+    return reading.rows, None if chunk is None else replace(chunk, valid=valid)
 
 
 async def _has_invalid_text(session: Session, sql: TableSql, part: Range) -> bool:
@@ -127,35 +159,49 @@ async def _has_invalid_text(session: Session, sql: TableSql, part: Range) -> boo
     return bool(query) and bool((await session.query(query, redact=True, no_timeout=True)).rows)
 
 
-async def _is_odd(session: Session, sql: TableSql, chunk: Chunk) -> bool:
+async def _is_odd(session: Session, sql: TableSql, reading: _Reading) -> bool:
     """Tell whether texts hold bytes that are none; a column of character set ascii may, too."""
-    if not literals.is_utf8(chunk.body):
+    assert reading.chunk is not None  # noqa: S101 - nobody asks then
+    if not literals.is_utf8(reading.chunk.body):
         return True
-    query = sql.odd_rows(chunk.part)
+    if reading.odd_ascii is not None:
+        return reading.odd_ascii
+    query = sql.odd_rows(reading.chunk.part)
     return bool(query) and bool(await session.texts(query))
 
 
 async def _read(
-    session: Session, sql: TableSql, part: Range, *, row: str = ""
-) -> tuple[int, Chunk | None]:
-    """Return the number of rows of a range, and the rows, None when their text was cut."""
+    session: Session, sql: TableSql, part: Range, *, row: str = "", binary: bool = False
+) -> _Reading:
+    """Read a range once."""
+    if binary and is_worthwhile(session, sql, part):
+        found = await read_binary(session, sql, part)
+        if found is not None:
+            cut = bool(found.warnings) and await _was_cut(session, sql)
+            text = None if cut else found.text
+            chunk = None if text is None else Chunk(part, found.rows, text)
+            return _Reading(found.rows, chunk, found.has_odd_ascii)
     reply = await session.query(sql.chunk(part, row=row), redact=True)
     count, body, digest = reply.rows[0]
     rows = int(count or 0)
-    codes = {code for code, _ in await session.warnings()} if reply.warnings else set()
-    if codes:
-        if odd := codes - _CUT - _OPENED:
-            raise StatementError(
-                f"{sql.table.label}: reading it raised warning {min(odd)}", errno=min(odd)
-            )
-        if codes & _CUT:
-            return rows, None
+    if reply.warnings and await _was_cut(session, sql):
+        return _Reading(rows, None)
     if rows == 0:
-        return 0, Chunk(part, 0, b"")
+        return _Reading(0, Chunk(part, 0, b""))
     text = None if body is None else literals.joined(body, rows)
     if text is None:
-        return rows, None
-    return rows, Chunk(part, rows, text, stored_sha256=(digest or b"").decode())
+        return _Reading(rows, None)
+    return _Reading(rows, Chunk(part, rows, text, stored_sha256=(digest or b"").decode()))
+
+
+async def _was_cut(session: Session, sql: TableSql) -> bool:
+    """Tell whether the last query warned that its text is not all; any other warning is an error."""
+    codes = {code for code, _ in await session.warnings()}
+    if odd := codes - _CUT - _OPENED:
+        raise StatementError(
+            f"{sql.table.label}: reading it raised warning {min(odd)}", errno=min(odd)
+        )
+    return bool(codes & _CUT)
 
 
 async def read_stream(

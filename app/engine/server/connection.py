@@ -12,8 +12,10 @@ from collections.abc import (
     Callable,
     Iterable,
     Mapping,
+    Sequence,
 )
 from contextlib import asynccontextmanager, suppress
+from enum import StrEnum
 from typing import Final
 
 import pymysql.err
@@ -22,8 +24,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.concurrency import Bound
 from app.engine.flavor import REFUSING_VARIABLES, Flavor, flavor_of
+from app.engine.native.prepared import Maker, RowsRead
 from app.engine.server.driver import Driver, Reply, Value
 from app.engine.server.errors import translate
+from app.engine.server.row_reader import RowReader
 from app.engine.server.variables import is_same, literal
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import PermissionDeniedError, StalledError, StatementError
@@ -35,6 +39,14 @@ _DEADLOCK: Final = 1213
 _DEADLOCKS: Final = 10
 
 
+class RowSource(StrEnum):
+    """Who makes SQL text of rows: compiled code here, the server, or whichever is faster."""
+
+    AUTO = "auto"
+    NATIVE = "native"
+    SERVER = "server"
+
+
 class Session:
     """
     One connection with a known state; not for two tasks at once, but for the one that keeps it awake.
@@ -44,6 +56,8 @@ class Session:
         channel: How its bytes travel.
         was_remembered: The server let us in because of an earlier login, and forgets it at a restart.
         place: Given back when it is closed.
+        row_source: Who makes the text of rows.
+        row_limit: Most bytes of text that are read at once; 0 until somebody has asked the server.
     """
 
     def __init__(
@@ -53,6 +67,7 @@ class Session:
         *,
         timeout_seconds: float,
         kill: Callable[[int], Awaitable[None]],
+        row_source: RowSource = RowSource.AUTO,
     ) -> None:
         """
         Take a connection that is logged in.
@@ -62,11 +77,15 @@ class Session:
             driver: The one behind it.
             timeout_seconds: How long one ordinary statement may take.
             kill: Ends a connection on the server, by its number there.
+            row_source: Who makes the text of rows.
         """
         self._connection = connection
         self._timeout_seconds = timeout_seconds
         self._kill = kill
         self._driver = Driver(driver)
+        self._reader = RowReader(self._driver)
+        self.row_source = row_source
+        self.row_limit = 0
         self.connection_id = self._driver.connection_id
         self.channel = driver.channel
         self.was_remembered = driver.login.was_remembered
@@ -305,6 +324,24 @@ class Session:
                 driver.close()
             self._used_at = asyncio.get_running_loop().time()
             self._turn.release()
+
+    async def read_rows(self, sql: str, values: Sequence[int], make: Maker) -> RowsRead | None:
+        """
+        Run a query by the binary protocol, and hold the text of its rows.
+
+        Args:
+            sql: With a `?` for each of `values`; prepared until another one is.
+            values: Integers.
+            make: Makes what turns its rows into text.
+
+        Returns:
+            The whole answer; None where nothing can be made of such columns.
+
+        Raises:
+            DatabaseError: As for `query`.
+        """
+        async with self._guarded(redact=True, no_timeout=False):
+            return await self._reader.read(sql, values, make)
 
     async def close(self) -> None:
         """Close the connection; never raises."""

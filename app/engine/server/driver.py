@@ -6,12 +6,23 @@ So this module uses what it has inside; it is the only one that does, and raises
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from pymysql.constants.COMMAND import COM_QUERY, COM_SET_OPTION
 
+from app.engine.native.prepared import (
+    CLOSE,
+    EXECUTE,
+    PREPARE,
+    Prepared,
+    Wire,
+    execution,
+    read_count,
+    read_prepared,
+    read_wire,
+)
 from app.engine.server.packets import RowPackets
 from app.errors import StatementError
 from app.mysql.connection import Connection
@@ -102,6 +113,41 @@ class Driver:
         """Run a query of one column; its rows come out of what `next_bytes` returns."""
         await self._connection.query(sql, unbuffered=True)
         return RowPackets(self._connection._next_seq_id)  # noqa: SLF001
+
+    async def prepare(self, sql: str) -> tuple[Prepared, list[Wire]]:
+        """Prepare a query; its number and parameters, and how its columns travel."""
+        await self._connection._execute_command(PREPARE, sql)  # noqa: SLF001
+        prepared = read_prepared(await self._packet())
+        await self._definitions(prepared.parameters)
+        return prepared, await self._definitions(prepared.columns)
+
+    async def execute(self, prepared: Prepared, values: Sequence[int]) -> tuple[int, list[Wire]]:
+        """
+        Execute a query; its rows come out of what `next_bytes` returns.
+
+        Returns:
+            The number of the first row's packet, and how the columns travel.
+        """
+        command = execution(prepared.number, values)
+        await self._connection._execute_command(EXECUTE, command)  # noqa: SLF001
+        wires = await self._definitions(read_count(await self._packet()))
+        return self._connection._next_seq_id, wires  # noqa: SLF001
+
+    async def forget(self, prepared: Prepared) -> None:
+        """Let the server forget a query; it does not answer."""
+        number = prepared.number.to_bytes(4, "little")
+        await self._connection._execute_command(CLOSE, number)  # noqa: SLF001
+
+    async def _definitions(self, count: int) -> list[Wire]:
+        found = [read_wire(await self._packet()) for _ in range(count)]
+        if count:
+            await self._packet()  # the end of them
+        return found
+
+    async def _packet(self) -> bytes:
+        packet = await self._connection._read_packet()  # noqa: SLF001
+        data: bytes = packet.get_all_data()  # type: ignore[no-untyped-call]  # half a stub
+        return data
 
     async def next_bytes(self, least: int) -> bytes:
         """Wait for bytes of the server: what is there, or as many as are needed when that is more."""

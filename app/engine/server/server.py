@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 from app.concurrency import Bound, shielded
 from app.engine.flavor import DUMP_SESSION
 from app.engine.server.address import VARIABLE, parse_address
-from app.engine.server.connection import Session
+from app.engine.server.connection import RowSource, Session
 from app.engine.server.errors import connect_error
 from app.errors import AppError, NoConnectionLeftError
 from app.mysql.connection import Connection, Connector
@@ -43,10 +43,16 @@ class Server:
         url: Without its password shown.
         database: Database in the URL; empty when none.
         timeout_seconds: How long one ordinary statement may take.
+        row_source: Who makes the text of rows.
     """
 
     def __init__(
-        self, url: str, *, timeout_seconds: float = 300.0, places: Bound | None = None
+        self,
+        url: str,
+        *,
+        timeout_seconds: float = 300.0,
+        places: Bound | None = None,
+        row_source: RowSource = RowSource.AUTO,
     ) -> None:
         """
         Make the way; connects when it is first used.
@@ -55,10 +61,12 @@ class Server:
             url: Of the server, with the password.
             timeout_seconds: How long one ordinary statement may take.
             places: How many connections may be open at once; None = any number.
+            row_source: Who makes the text of rows.
         """
         self.url, tls = parse_address(url)
         self.database = self.url.database or ""
         self.timeout_seconds = timeout_seconds
+        self.row_source = row_source
         self._places = places or Bound("max_server_connections", sys.maxsize)
         self._vendor = "server"  # until one has answered
         self._connector = Connector(tls, VARIABLE)
@@ -173,4 +181,5 @@ class Server:
             cast("Connection", raw.driver_connection),
             timeout_seconds=self.timeout_seconds,
             kill=self.kill,
+            row_source=self.row_source,
         )

@@ -45,9 +45,9 @@ class Range:
         for bound in (*self.lower, *self.upper):
             if not _BOUND.fullmatch(bound):
                 raise ManifestError("a key bound is not a literal")
-        if self._is_integral:
+        if self.integers:
             # One condition a row instead of two: a twentieth of the server's work on narrow tables.
-            first, last = int(self.lower[0]), int(self.upper[0]) - 1
+            first, last = self.integers
             return f" WHERE {quote(key[0])} BETWEEN {first} AND {last}"
         conditions = []
         if self.lower:
@@ -57,10 +57,12 @@ class Range:
         return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
     @property
-    def _is_integral(self) -> bool:
-        """Tell whether both ends are integers; only columns without decimals print them so."""
+    def integers(self) -> tuple[int, int] | None:
+        """Return the first and last integer; None unless both ends are some, which only they print so."""
         ends = (*self.lower, *self.upper)
-        return len(self.lower) == len(self.upper) == 1 and all(map(_INTEGER.fullmatch, ends))
+        if len(self.lower) != 1 or len(self.upper) != 1 or not all(map(_INTEGER.fullmatch, ends)):
+            return None
+        return int(self.lower[0]), int(self.upper[0]) - 1
 
 
 def _at_least(key: Sequence[str], bound: Sequence[str]) -> str:

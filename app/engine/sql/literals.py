@@ -23,6 +23,7 @@ _BINARY: Final = "CAST('' AS BINARY)"
 
 _JSON: Final = "json"
 INTEGER_TYPES: Final = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
+REAL_TYPES: Final = frozenset({"float", "double"})
 _NUMBERS: Final = INTEGER_TYPES | {"decimal", "year"}
 _QUOTED: Final = frozenset({"date", "datetime", "timestamp", "time"})
 _CAST_QUOTED: Final = frozenset({"uuid", "inet4", "inet6"})
@@ -104,12 +105,17 @@ def literal(column: ColumnEntry, flavor: Flavor, *, parsed: bool = False) -> str
     if column.data_type == "float":
         # A FLOAT can hold -0, which prints as 0; only a number too small for it makes one again.
         exact = _within_digits(flavor.exact_float.replace("{}", name), column.column_type)
-        minus_zero = f"{name} = 0 AND ATAN2({name}, -1) < 0"
-        return f"IF({minus_zero}, {_UNDERFLOW}, QUOTE({exact}))"
+        return f"IF({minus_zero(column)}, {_UNDERFLOW}, QUOTE({exact}))"
     raise UnsupportedObjectError(
         f"column {column.name!r} has type {column.column_type!r}, which this version cannot read",
         hint="Leave the table out with --exclude-table, and report the type.",
     )
+
+
+def minus_zero(column: ColumnEntry) -> str:
+    """Return a condition for a FLOAT or DOUBLE of -0, which equals 0."""
+    name = quote(column.name)
+    return f"{name} = 0 AND ATAN2({name}, -1) < 0"
 
 
 def text_of(column: ColumnEntry, flavor: Flavor) -> str:

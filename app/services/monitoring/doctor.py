@@ -12,13 +12,14 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.config import misspelt_settings
 from app.control.database import ControlDatabase
 from app.domain.monitoring import CheckState, DoctorCheck, failed
+from app.engine.native import IS_BUILT
 from app.engine.schema.databases import (
     has_events,
     read_schemas,
     scratch_pattern,
 )
 from app.engine.server.address import VARIABLE
-from app.engine.server.connection import Session
+from app.engine.server.connection import RowSource, Session
 from app.engine.server.grants import (
     Missing,
     missing_for_backup,
@@ -101,6 +102,7 @@ class DoctorService:
                 checks.append(encryption_check(session.channel, session.was_remembered))
                 checks.append(await _binlog_check(session))
                 checks.append(await _packet_check(session))
+                checks.append(rows_check(session.row_source))
                 checks += await _events_check(session)
                 names = (self._server.database,) if self._server.database else ()
                 databases = [schema.name for schema in await read_schemas(session, names)]
@@ -347,6 +349,19 @@ def _program_checks() -> list[DoctorCheck]:
             "apt-get install mariadb-server",
         )
     ]
+
+
+def rows_check(source: RowSource) -> DoctorCheck:
+    """Tell who makes SQL text of rows."""
+    if source is RowSource.SERVER:
+        detail = "formatted by the server, as BACKSTAY_ROWS says"
+    elif IS_BUILT:
+        detail = "read by the binary protocol, formatted by compiled code"
+    else:
+        detail = (
+            "formatted by the server: this installation has no compiled module, which is faster"
+        )
+    return DoctorCheck("rows", CheckState.OK, detail)
 
 
 def _codec_check() -> DoctorCheck:

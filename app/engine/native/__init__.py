@@ -1,0 +1,51 @@
+"""
+Rows of the server's binary protocol made into SQL text by compiled code, where that was built.
+
+Import `RowText` and `IS_BUILT`. `row_text.h` is all of the work and knows no Python, so that a fuzzer
+can take it; `_row_text.pyx` lets Python call it.
+"""
+
+from enum import IntEnum
+
+
+try:
+    from app.engine.native._row_text import RowText as RowText
+except ImportError:  # there was no compiler, or its library is not here
+    RowText = None  # type: ignore[assignment, misc]  # nobody asks for it then
+
+IS_BUILT = RowText is not None
+
+
+class Kind(IntEnum):
+    """How one column travels, and what is made of it; the numbers are those of `row_text.h`."""
+
+    INT8 = 0
+    UINT8 = 1
+    INT16 = 2
+    UINT16 = 3
+    INT32 = 4
+    UINT32 = 5
+    INT64 = 6
+    UINT64 = 7
+    YEAR = 8
+    BARE = 9  # text as it is
+    DOUBLE = 10
+    FLOAT = 11
+    DATE = 12
+    DATETIME = 13
+    TIME = 14
+    TEXT = 15  # escaped, between quotes
+    BINARY = 16  # X'..'
+    BIT = 17
+    LITERAL = 18  # formatted by the server, never NULL
+    ASCII = 19  # text that should be of such bytes alone
+
+
+class State(IntEnum):
+    """What is to be done after some bytes; the numbers are those of `row_text.h`."""
+
+    MORE = 0
+    OVER = 1
+    REFUSED = 2  # by the server, whose packet `packet` returns
+    MALFORMED = 3
+    OUT_OF_ORDER = 4

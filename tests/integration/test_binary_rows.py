@@ -1,0 +1,120 @@
+"""
+Rows by the binary protocol are, byte for byte, those that the server formats (hazard 193).
+
+Both readings are of one snapshot: of every table of the corpora of types, and of drawn ones.
+"""
+
+import uuid
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings, strategies as st
+
+from app.engine.flavor import DUMP_SESSION
+from app.engine.rows import chunks
+from app.engine.rows.binary import read_binary
+from app.engine.rows.queries import TableSql
+from app.engine.schema.tables import read_tables
+from app.engine.server.connection import RowSource
+from app.engine.server.server import Server as Target
+from app.engine.sql.key_ranges import Range
+from tests.corpora import sizes, types, types_more
+from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.faker import schemas
+from tests.fixtures.series import series
+from tests.fixtures.servers import Sql
+
+
+EXAMPLES = series(60, 2000)
+CORPORA = [
+    types.extreme_values,
+    types.lossy_floats,
+    types.binary_values,
+    types.character_sets,
+    types.invalid_text,
+    types.dates_and_times,
+    types.years,
+    types_more.enums_and_sets,
+    types_more.json_texts,
+    types_more.shapes,
+    types_more.bits,
+    types_more.decimals,
+    types_more.uuids_and_addresses,
+    types_more.derived_columns,
+    sizes.sparse_keys,
+    sizes.collated_keys,
+    sizes.unusual_keys,
+]
+
+
+class Readings:
+    """
+    One database, read in both ways.
+
+    Attributes:
+        tables: How many could be read by compiled code.
+        native: How many were.
+    """
+
+    def __init__(self, url, database):
+        self.url = url
+        self.database = database
+        self.tables = self.native = 0
+
+    async def compare(self, chunk_bytes):
+        """Compare the pieces of every table."""
+        found = {}
+        for source in (RowSource.SERVER, RowSource.NATIVE):
+            target = Target(self.url, row_source=source)
+            async with target.session(chunks.reading_state(DUMP_SESSION, chunk_bytes)) as session:
+                for table in await read_tables(session, [self.database]):
+                    if table.has_rows and table.entry.index:
+                        sql = TableSql.of(table, session.flavor)
+                        pieces = [piece async for piece in chunks.read_range(session, sql, Range())]
+                        found[source, table.name] = pieces
+                        if source is RowSource.NATIVE and not sql.stored and sql.columns:
+                            self.tables += 1
+                            self.native += await read_binary(session, sql, Range()) is not None
+            await target.close()
+        names = {name for _, name in found}
+        for name in sorted(names):
+            assert found[RowSource.NATIVE, name] == found[RowSource.SERVER, name], name
+
+
+@pytest.mark.parametrize("corpus", CORPORA, ids=lambda corpus: corpus.__name__)
+async def test_every_type_reads_the_same(corpus, server, sql, database):
+    """At its ends, in the middle, and where it is NULL or no value at all."""
+    sql.script(corpus())
+    readings = Readings(server.url, database)
+
+    await readings.compare(1 << 20)
+    await readings.compare(300)
+
+    # MariaDB sends no sign of a zero, so the server formats a table that has such a one.
+    assert readings.native == (
+        0 if corpus is types.lossy_floats and not IS_MYSQL else readings.tables
+    )
+    assert readings.tables > 0
+
+
+@pytest.mark.long
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(schema=schemas(), chunk_bytes=st.sampled_from([1, 200, 1000, 1 << 20]))
+async def test_drawn_tables_read_the_same(schema, chunk_bytes, server):
+    """Tables, keys and values of any kind, in chunks of any size."""
+    name = f"b_{uuid.uuid4().hex[:12]}"
+    statements = schema.statements()
+    note(";\n".join(statements))
+    with Sql(server.url) as sql:
+        sql.script([f"CREATE DATABASE {name} CHARACTER SET utf8mb4", f"USE {name}"])
+        try:
+            sql.script(statements)
+            await Readings(server.url, name).compare(chunk_bytes)
+        finally:
+            sql.run(f"DROP DATABASE {name}")
