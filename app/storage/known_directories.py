@@ -32,24 +32,29 @@ class KnownDirectories:
 
     def knows(self, path: Path) -> bool:
         """Tell whether a directory was in use; False where nobody can read that."""
-        return str(path) in self._read()
+        try:
+            return str(path) in self._read()
+        except StorageError:
+            return False
 
     def note(self, path: Path) -> None:
         """Note that a directory is in use, where that can be written."""
-        known = self._read()
-        if str(path) in known:
+        if self.knows(path):
             return
         try:
             self._directory.prepare()
             with self._directory.locked():
-                data = json.dumps([*known, str(path)][-_MOST:]).encode()
+                # Read again, where no other process can write: what it has noted stays.
+                others = [known for known in self._read() if known != str(path)]
+                data = json.dumps([*others, str(path)][-_MOST:]).encode()
                 self._directory.replace(_NAME, data)
         except StorageError:  # it is asked for nothing but to warn
             return
 
     def _read(self) -> list[str]:
+        """Read what is noted, nothing where that is damaged; raises StorageError."""
         try:
             known = json.loads(self._directory.find(_NAME, _MAX_BYTES) or b"[]")
-        except (StorageError, ValueError, RecursionError):
+        except (ValueError, RecursionError):
             return []
         return [str(path) for path in known] if isinstance(known, list) else []

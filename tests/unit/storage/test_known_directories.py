@@ -1,5 +1,9 @@
 """Directories that were in use are known, and one that is gone is not taken for a new one."""
 
+import json
+import threading
+import time
+
 import pytest
 
 from app.errors import StorageUnavailableError
@@ -70,6 +74,33 @@ def test_where_nothing_can_be_noted_work_goes_on(tmp_path):
     directory.prepare()
 
     assert directory.is_there()
+
+
+def test_what_another_process_notes_meanwhile_stays(directory, tmp_path):
+    """Whoever waits for the lock has read an older note."""
+    known = KnownDirectories(tmp_path / "s")
+    notes = LocalDirectory(tmp_path / "s" / "known")
+    one, other = tmp_path / "one", tmp_path / "other"
+    waiting = threading.Thread(target=known.note, args=(one,))
+    with notes.locked():
+        waiting.start()
+        time.sleep(0.2)
+        notes.replace("directories.json", json.dumps([str(directory.path), str(other)]).encode())
+    waiting.join()
+
+    assert [known.knows(path) for path in (directory.path, one, other)] == [True] * 3
+
+
+def test_a_note_that_cannot_be_read_is_not_written_anew(directory, tmp_path):
+    """What it says is not nothing."""
+    note = tmp_path / "s" / "known" / "directories.json"
+    note.rename(tmp_path / "moved")
+    note.symlink_to(tmp_path / "moved")
+    known = KnownDirectories(tmp_path / "s")
+    known.note(tmp_path / "one")
+
+    assert note.is_symlink()
+    assert str(directory.path) in (tmp_path / "moved").read_text()
 
 
 def test_the_last_hundred_are_known(tmp_path):
