@@ -131,6 +131,9 @@ class RunService:
             active.warn_unrecorded(exc)
         except asyncio.CancelledError:
             active.cancel()  # before its first step; it is written down like every other
+        except BaseException:
+            await shielded(self._let_go(active.run.run_id, active.locks))
+            raise
         task = self._launch(active)
         while not task.done():
             try:

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from dataclasses import replace
 
+import pytest
+
 from app.control.runs import RunRecords
 from app.domain.runs.ends import decode_end, encode_end
 from app.domain.runs.run import Failure, RunState
@@ -161,6 +163,24 @@ async def test_a_damaged_end_is_told_and_costs_only_itself(installation, caplog)
     assert [run.run_id for run in await other.orphans()] == [first.run_id]
     assert (await installation.store.get(second.run_id)).state is RunState.SUCCEEDED
     assert kept(installation) == set()
+
+
+class BuggyHistory(RunRecords):
+    """A history that has a bug where runs are added."""
+
+    async def add(self, run, key=None):
+        """Fail."""
+        raise ZeroDivisionError(run.run_id, key)
+
+
+@pytest.mark.parametrize("begin", ["perform", "start"])
+async def test_a_bug_of_the_history_holds_nothing_that_others_need(installation, begin):
+    """The run never began; the next one finds its locks free."""
+    runs = installation.service(BuggyHistory(installation.database))
+    with pytest.raises(ZeroDivisionError):
+        await getattr(runs, begin)(job(done), ANN)
+
+    assert await installation.service().perform(job(done), ANN) == 7
 
 
 async def test_an_end_never_takes_the_place_of_a_later_one(installation):
