@@ -80,15 +80,15 @@ def test_what_another_process_notes_meanwhile_stays(directory, tmp_path):
     """Whoever waits for the lock has read an older note."""
     known = KnownDirectories(tmp_path / "s")
     notes = LocalDirectory(tmp_path / "s" / "known")
-    one, other = tmp_path / "one", tmp_path / "other"
-    waiting = threading.Thread(target=known.note, args=(one,))
+    first, other = tmp_path / "first", tmp_path / "other"
+    waiting = threading.Thread(target=known.note, args=(first,))
     with notes.locked():
         waiting.start()
         time.sleep(0.2)
         notes.replace("directories.json", json.dumps([str(directory.path), str(other)]).encode())
     waiting.join()
 
-    assert [known.knows(path) for path in (directory.path, one, other)] == [True] * 3
+    assert [known.knows(path) for path in (directory.path, first, other)] == [True] * 3
 
 
 def test_a_note_that_cannot_be_read_is_not_written_anew(directory, tmp_path):
