@@ -14,6 +14,7 @@ from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.needs import find_lacking_sequences, without_unmakeable
 from app.engine.load.other_vendor import find_differences
+from app.engine.load.space import estimate_space, too_large
 from app.engine.load.target import check_trust, compatibility, unrepeatable
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
@@ -54,7 +55,6 @@ from app.services.restores.plan import (
     not_proven,
     rows_at_stake,
 )
-from app.services.restores.space import estimate_space, too_large
 
 
 _MERGE: Final = "MRG_MYISAM"
