@@ -6,14 +6,21 @@ can take it; `_row_text.pyx` lets Python call it.
 """
 
 from enum import IntEnum
+from typing import Final
 
 
 try:
     from app.engine.native._row_text import RowText as RowText
-except ImportError:  # there was no compiler, or its library is not here
-    RowText = None  # type: ignore[assignment, misc]  # nobody asks for it then
 
-IS_BUILT = RowText is not None
+    IS_BUILT: Final = True
+except ImportError:  # there was no compiler, or its library is not here
+    IS_BUILT = False  # type: ignore[misc]
+
+    class RowText:  # type: ignore[no-redef]
+        """Stands for what was not built, so that the rest can name it; nobody may make one."""
+
+        def __init__(self, *_: object) -> None:
+            raise RuntimeError("the compiled module was not built")
 
 
 class Kind(IntEnum):
