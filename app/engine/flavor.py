@@ -71,6 +71,8 @@ class Flavor:
         member_labels: Query of the labels of an ENUM or SET column as hex, in order, in rows or with
             commas; `{table}`, `{column}`, `{count}`, and `{next}`, the member after number n, are filled in.
         knows_engines: Whether information_schema.TABLES has the engine of a table that cannot be opened.
+        flush_bars: Whether a FLUSH TABLES that gives up bars the way to tables until the statements end
+            that are using them.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
             our character set.
     """
@@ -111,6 +113,7 @@ class Flavor:
     replaces_routines: bool
     member_labels: str
     knows_engines: bool
+    flush_bars: bool
     spoils_expressions: bool
 
     @property
@@ -165,6 +168,7 @@ _MARIADB_10_6 = Flavor(
     " SET found = CONCAT(found, IF(n, ',', ''), HEX(CONVERT(label USING utf8mb4)));"
     " SET n = n + 1; END WHILE; SELECT found; END",
     knows_engines=False,
+    flush_bars=False,
     spoils_expressions=False,
 )
 _MARIADB_10_11 = replace(
@@ -219,6 +223,7 @@ _MYSQL_8_0 = Flavor(
     " SELECT /*+ SET_VAR(cte_max_recursion_depth = 65536) */ HEX(CONVERT(label USING utf8mb4))"
     " FROM member WHERE n > 0 ORDER BY n",
     knows_engines=True,
+    flush_bars=True,
     spoils_expressions=True,
 )
 _MYSQL_8_2 = replace(

@@ -23,6 +23,7 @@ from typing import Final
 
 from app.concurrency import together
 from app.domain.backups.manifest import ConsistencyEntry, PositionEntry
+from app.engine.dump.statements import is_in_use
 from app.engine.flavor import DUMP_SESSION, Flavor, Rung
 from app.engine.rows.chunks import reading_state
 from app.engine.schema.table_ids import Identities, Ids, is_known_in_files, read_ids
@@ -50,9 +51,7 @@ _LOCK_FREE_TRIES: Final = 30
 _NO_ROW_CHANGES: Final = "SELECT @@GLOBAL.innodb_read_only OR @@GLOBAL.innodb_force_recovery >= 5"
 _NOT_GRANTED: Final = frozenset({1205, 1969, 3024, 4145, 1064, 1192, 1223})
 _IN_TRANSACTION: Final = 1568
-_BLIND: Final = (
-    "without the PROCESS privilege, a table that RENAME replaces during the backup is not noticed"
-)
+_BLIND: Final = "without PROCESS, a table that RENAME replaces during the backup is not noticed"
 
 
 @dataclass(slots=True)
@@ -308,6 +307,8 @@ async def _flush(attempt: _Attempt) -> float:
     locker = attempt.locker
     await locker.query(f"SET SESSION lock_wait_timeout = {_FLUSH_SECONDS}")
     for attempt.tries in range(1, _FLUSH_TRIES + 1):
+        if locker.flavor.flush_bars and await is_in_use(locker):
+            continue
         try:
             await locker.query("FLUSH NO_WRITE_TO_BINLOG TABLES")
             attempt.ids = await read_ids(locker)
