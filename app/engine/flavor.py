@@ -73,6 +73,8 @@ class Flavor:
         knows_engines: Whether information_schema.TABLES has the engine of a table that cannot be opened.
         flush_bars: Whether a FLUSH TABLES that gives up bars the way to tables until the statements end
             that are using them.
+        long_doubles: Whether a DOUBLE near 0 is written without an exponent however many digits that takes,
+            as compiled code does; else the server formats them.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
             our character set.
     """
@@ -114,6 +116,7 @@ class Flavor:
     member_labels: str
     knows_engines: bool
     flush_bars: bool
+    long_doubles: bool
     spoils_expressions: bool
 
     @property
@@ -169,6 +172,7 @@ _MARIADB_10_6 = Flavor(
     " SET n = n + 1; END WHILE; SELECT found; END",
     knows_engines=False,
     flush_bars=False,
+    long_doubles=True,
     spoils_expressions=False,
 )
 _MARIADB_10_11 = replace(
@@ -224,6 +228,8 @@ _MYSQL_8_0 = Flavor(
     " FROM member WHERE n > 0 ORDER BY n",
     knows_engines=True,
     flush_bars=True,
+    # Without an exponent they have at most 24 characters; a FLOAT by way of an expression fewer.
+    long_doubles=False,
     spoils_expressions=True,
 )
 _MYSQL_8_2 = replace(

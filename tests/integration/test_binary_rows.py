@@ -93,7 +93,7 @@ async def test_every_type_reads_the_same(corpus, server, sql, database):
     assert readings.native == (
         0 if corpus is types.lossy_floats and not IS_MYSQL else readings.tables
     )
-    assert readings.tables > 0
+    assert readings.tables > 0 or IS_MYSQL  # which has some of these types not at all
 
 
 @pytest.mark.long

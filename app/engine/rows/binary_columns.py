@@ -81,7 +81,10 @@ def selected(column: ColumnEntry, flavor: Flavor) -> Selected:
     """
     name, kind, full = quote(column.name), column.data_type, column.column_type.lower()
     found: Selected | None = None
-    if "zerofill" in full:  # only the server knows how wide
+    is_real = kind in literals.REAL_TYPES
+    if "zerofill" in full or (
+        is_real and not flavor.long_doubles
+    ):  # only the server knows how wide
         found = None
     elif kind in literals.INTEGER_TYPES:
         found = Selected(name, _INTEGERS)

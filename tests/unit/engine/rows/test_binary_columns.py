@@ -77,6 +77,14 @@ def test_times_keep_their_digits(column_type, decimals):
     assert selected(column(column_type), MARIADB).decimals == decimals
 
 
+@pytest.mark.parametrize("column_type", ["double", "float"])
+def test_doubles_of_mysql_are_its_own_literals(column_type):
+    """It changes to an exponent earlier than MariaDB, and a FLOAT in another place than a DOUBLE."""
+    made = column(column_type)
+
+    assert selected(made, MYSQL).expression == literals.row([literals.literal(made, MYSQL)])
+
+
 def test_json_of_mysql_travels_as_text():
     """By the conversion that its literal asks for."""
     made = ColumnEntry("c", "json", "json", nullable=True)
