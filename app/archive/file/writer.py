@@ -7,8 +7,8 @@ Writing an archive: many tasks compress, one file grows, and nothing exists befo
 2. `finish` adds the footer, syncs the file, reads it back, and publishes it.
 3. Any failure, cancellation included, removes everything.
 
-Not guaranteed: the order of members of tasks that run side by side; the index is the truth. What one task
-appends stays in order, and nothing is written before what waits for a shared member.
+Not guaranteed: the order of members of tasks that run side by side; the index is the truth. What is appended
+stays in order, but for rows: they may overtake other tables that wait for a shared member.
 """
 
 import asyncio
@@ -120,7 +120,8 @@ class ArchiveWriter:
         pieces, packer = work() if small else await run_in_thread(work, executor=self._pool)
         async with self._turn:
             self._begin_change()
-            await self._put_shared()
+            if self._shared.must_precede(part.label):
+                await self._put_shared()
             await self._put_member(pieces, packer)
             self._usable = True
 
@@ -135,9 +136,11 @@ class ArchiveWriter:
         """See `MemberSink.stream`."""
         async with self._turn:
             self._begin_change()
-            await self._put_shared()
+            label = Label(kind, database, table)
+            if self._shared.must_precede(label):
+                await self._put_shared()
             packer = MemberPacker(self.name.codec)
-            packer.begin(Label(kind, database, table))
+            packer.begin(label)
             await run_in_thread(self._put_waiting, executor=self._pool)
             async for statement in statements:
                 put = partial(self._put_statement, packer, statement)

@@ -68,6 +68,21 @@ def test_only_small_parts_of_tables_share():
     assert not can_share(part_of("t", Statement(StatementKind.TEXT, b"-" * SHARED_BYTES)))
 
 
+def test_rows_overtake_only_other_tables():
+    """A definition is before its rows, and whatever else is behind all that waits."""
+    shared = SharedParts()
+    shared.add(part_of("waits"))
+
+    assert shared.must_precede(Label(MemberKind.DATA, "shop", "waits"))
+    assert shared.must_precede(Label(MemberKind.SCHEMA, "shop", "other"))
+    assert shared.must_precede(Label(MemberKind.OBJECTS, "shop"))
+    assert not shared.must_precede(Label(MemberKind.DATA, "shop", "other"))
+    assert not shared.must_precede(Label(MemberKind.DATA, "elsewhere", "waits"))
+
+    shared.take()
+    assert not shared.must_precede(Label(MemberKind.DATA, "shop", "waits"))
+
+
 def test_thousands_of_tables_take_few_members_and_are_read_alone(tmp_path):
     """In any order, over every codec, after every level of verification."""
     tables = {f"t{number:04}": number % 7 for number in range(3000)}
