@@ -65,6 +65,11 @@ install() {
   PYTHONPATH=$pip "$home/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
 }
 install --require-hashes -r requirements-dev.lock
-# Debian's headers name others from there.
-CPATH=$debian/usr/include install --no-deps --no-build-isolation -e .
+# Python's headers name one by the kind of machine; all others are the compiler's own.
+for folder in "$debian"/usr/include/*/"python$version"; do
+  kind=$(basename "$(dirname "$folder")")
+  mkdir -p "$home/headers/$kind"
+  ln -sfn "$folder" "$home/headers/$kind/python$version"
+done
+CPATH=$home/headers install --no-deps --no-build-isolation -e .
 touch "$stamp"
