@@ -59,6 +59,27 @@ async def test_an_error_in_the_middle_of_rows_leaves_the_connection_whole(server
     await target.close()
 
 
+async def test_a_column_that_was_altered_is_read_as_what_it_is_now(server, sql, numbers):
+    """The query stays prepared, and the server says each time how its columns travel."""
+
+    def make_any(wires):
+        kinds = {3: Kind.INT32, 8: Kind.INT64}
+        return RowText([(kinds[wire], 0) for wire, _ in wires], 1 << 20)
+
+    target = Target(server.url)
+    async with target.session() as session:
+        await session.use(numbers)
+        query = f"{NUMBERS} WHERE id < 2"
+        first = await session.read_rows(query, (), make_any)
+        sql.run("ALTER TABLE numbers MODIFY id BIGINT")
+        second = await session.read_rows(query, (), make_any)
+    await target.close()
+
+    assert first == second
+    assert first is not None
+    assert first.text == b"0,0),\n(1,1"
+
+
 async def test_a_query_that_is_refused_leaves_the_connection_whole(server):
     """Before there is any row."""
     target = Target(server.url)

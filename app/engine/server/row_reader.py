@@ -41,7 +41,7 @@ class RowReader:
         """
         try:
             await self._prepare(sql, make)
-            return await self._execute(values) if self._text else None
+            return await self._execute(values, make) if self._text else None
         except BaseException as exc:
             if not isinstance(exc, pymysql.err.Error) or isinstance(exc, Refusal):
                 self._driver.close()  # the rest of an answer would be taken for that to the next query
@@ -57,13 +57,16 @@ class RowReader:
         self._text = make(self._wires)
         self._sql = sql
 
-    async def _execute(self, values: Sequence[int]) -> RowsRead:
+    async def _execute(self, values: Sequence[int], make: Maker) -> RowsRead:
         assert self._prepared is not None  # noqa: S101 - _prepare comes first
-        assert self._text is not None  # noqa: S101
         sequence, wires = await self._driver.execute(self._prepared, values)
-        if wires != self._wires:
-            raise malformed("the columns of a query are others than those that were prepared")
+        if wires != self._wires:  # somebody has altered the table since
+            self._wires, self._text = wires, make(wires)
         text = self._text
+        if text is None:
+            raise malformed(
+                "the columns of a query have become others than those that were prepared"
+            )
         text.begin(sequence)
         while (state := text.feed(await self._driver.next_bytes(1))) == State.MORE:
             pass
