@@ -78,11 +78,12 @@ def compete(server: BenchServer, contestants: list[Contestant], rounds: int) -> 
     return scores
 
 
-def empty(path: Path) -> Callable[[], None]:
-    """Make a step that leaves an empty directory at the path."""
+def empty(path: Path, *forgotten: Path) -> Callable[[], None]:
+    """Make a step that leaves an empty directory at the path, and nothing at the others."""
 
     def step() -> None:
-        shutil.rmtree(path, ignore_errors=True)
+        for other in (path, *forgotten):
+            shutil.rmtree(other, ignore_errors=True)
         path.mkdir(parents=True)
 
     return step

@@ -209,7 +209,8 @@ def _our_backup(arena: Arena, program: Path, codec: str) -> Contestant:
     return Contestant(
         name=f"backstay {codec}",
         command=_backstay(arena, program, *words),
-        prepare=empty(output),
+        # What it knows of the directory goes, too: one that was lost is refused.
+        prepare=empty(output, arena.work / "state"),
         check=has_output(output, arena.least_bytes),
         output=output,
     )

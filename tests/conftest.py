@@ -23,7 +23,9 @@ pytest_plugins = [
 ]
 
 # How long an example takes says how busy the machine is, not whether the program is right.
-hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("unhurried")
 
 

@@ -19,7 +19,7 @@ def test_ours_and_the_vendors_dump_are_measured_and_checked(tmp_path, capsys):
     found = json.loads(path.read_text())
     data = found["data"]["narrow 1 MB"]
     scores = {score["name"]: score for score in data["backup"]}
-    for name in ("backstay gzip", "mariadb-dump | gzip"):
+    for name in ("backstay gzip", "backstay zstd", "mariadb-dump | gzip"):
         assert len(scores[name]["runs"]) == 1, scores[name]["failure"]
         assert scores[name]["output_bytes"] > 0
     assert scores["mariadb-dump | gzip"]["times_ours"] > 0

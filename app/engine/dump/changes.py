@@ -6,6 +6,7 @@ from typing import Final
 
 from app.engine.schema.table_ids import NO_DDL_HINT
 from app.engine.schema.tables import Table
+from app.engine.server.connection import DEADLOCK
 from app.engine.server.errors import about
 from app.errors import SnapshotError, StatementError
 
@@ -24,6 +25,19 @@ def changed_table(table: Table) -> Iterator[None]:
             raise changed_error(table, f"error {exc.errno}") from exc
         with about(table.label):
             raise
+
+
+@contextmanager
+def kept_snapshot() -> Iterator[None]:
+    """Translate the error that ends a snapshot: whoever loses a deadlock loses the transaction, too."""
+    try:
+        yield
+    except StatementError as exc:
+        if exc.errno != DEADLOCK:
+            raise
+        raise SnapshotError(
+            f"the server has ended the snapshot (error {exc.errno})", hint=NO_DDL_HINT
+        ) from exc
 
 
 def changed_error(table: Table, how: str) -> SnapshotError:

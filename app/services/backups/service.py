@@ -28,6 +28,7 @@ from app.domain.ids import BackupId, new_backup_id, parse_backup_id
 from app.domain.ports import Clock, Statement
 from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
+from app.engine.dump.changes import kept_snapshot
 from app.engine.dump.dump import Dump, DumpPlan, choose
 from app.engine.dump.missed import find_missed
 from app.engine.dump.snapshot import Snapshot, open_snapshot
@@ -197,7 +198,8 @@ class BackupService:
     async def _attempts(self, request: BackupRequest, progress: Progress, *, left: int) -> Manifest:
         """Try again from the start when a table changed under the snapshot."""
         try:
-            return await self._attempt(request, progress)
+            with kept_snapshot():
+                return await self._attempt(request, progress)
         except SnapshotError:
             if left == 1:
                 raise
