@@ -271,7 +271,7 @@ def test_signals_end_a_command_at_every_moment(cli, database):
     commands = (("backup", "create", "--database", database), ("backup", "list"), ("--help",),
                 ("user", "list"), ("doctor",))  # fmt: skip
     files = len(cli.files())
-    for number in range(series(15, 400)):
+    for number in range(series(8, 400)):
         command = commands[number % len(commands)]
         stop = chosen.choice((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         code, err = _interrupted(cli, command, stop, chosen.uniform(0, 0.5))

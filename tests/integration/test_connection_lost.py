@@ -141,8 +141,8 @@ async def test_a_broken_network_leaves_an_undo_old_or_new(fault, own_server, tmp
 
 
 async def repaired(backstay: Backstay) -> None:
-    """Repair until nothing is left to be; a server may hold the locks of a lost connection for a moment."""
-    async with asyncio.timeout(30):
+    """Repair until nothing is left to be; a server that writes to a lost connection holds its locks for a minute."""
+    async with asyncio.timeout(90):
         await backstay.recoveries.repair()
         while any(not journal.phase.is_over for journal in backstay.journals.all()):
             await asyncio.sleep(0.1)
