@@ -9,7 +9,7 @@ while neither the history nor the disk takes anything. Its journal tells of it l
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from app.documents.restores import Restored
@@ -79,7 +79,10 @@ class Settlement:
 
     async def _tell(self, journal: Journal) -> None:
         """Add a restore that only its journal knows, when nobody can be about to do so any more."""
-        if journal.restore_id in self._known or self._clock.now() - journal.began_at < _ABOUT_TO:
+        # One that takes hours is told of after its RENAME, not after its begin.
+        swapped_at = datetime.fromtimestamp(journal.renamed_at, UTC)
+        passed = self._clock.now() - max(journal.began_at, swapped_at)
+        if journal.restore_id in self._known or passed < _ABOUT_TO:
             return
         runs, _ = await self._store.list(RunFilter(restore_id=journal.restore_id), Page(1))
         if not runs and (result := await self._recoveries.find_result(journal.restore_id, _FOUND)):

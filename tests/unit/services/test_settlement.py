@@ -96,13 +96,14 @@ async def test_restores_of_another_installation_are_left_alone(installation):
 
 async def test_a_restore_that_only_its_journal_knows_is_told_once(installation):
     """A command made it while neither the history nor the disk took anything."""
-    lost = installation.journal(RestorePhase.DONE, 1, minutes=60)
+    lost = installation.journal(RestorePhase.DONE, 1, minutes=60, swapped=30)
     known = installation.journal(RestorePhase.DONE, 2, minutes=60)
     run_id = await installation.orphan(
         RunKind.RESTORE, restore_id=known.restore_id, state=RunState.SUCCEEDED
     )
     installation.journal(RestorePhase.DONE, 3)  # whoever made it may be about to write it down
     installation.journal(RestorePhase.FINISHING, 4, minutes=60)
+    installation.journal(RestorePhase.DONE, 5, minutes=60, swapped=0.1)  # the same; it took long
 
     for _ in range(2):
         await installation.service.reconciler.reconcile()
