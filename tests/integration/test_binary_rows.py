@@ -7,7 +7,7 @@ Both readings are of one snapshot: of every table of the corpora of types, and o
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings, strategies as st
+from hypothesis import given, note, strategies as st
 
 from app.engine.flavor import DUMP_SESSION
 from app.engine.rows import chunks
@@ -20,7 +20,7 @@ from app.engine.sql.key_ranges import Range
 from tests.corpora import sizes, types, types_more
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.faker import schemas
-from tests.fixtures.series import series
+from tests.fixtures.series import drawn, series
 from tests.fixtures.servers import Sql
 
 
@@ -97,14 +97,7 @@ async def test_every_type_reads_the_same(corpus, server, sql, database):
 
 
 @pytest.mark.long
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@drawn(EXAMPLES)
 @given(schema=schemas(), chunk_bytes=st.sampled_from([1, 200, 1000, 1 << 20]))
 async def test_drawn_tables_read_the_same(schema, chunk_bytes, server):
     """Tables, keys and values of any kind, in chunks of any size."""

@@ -77,6 +77,20 @@ async def test_rows_that_the_backup_lacks_are_foretold(services, sql, database):
     assert passed.problems == ()
 
 
+async def foretold_of_damage(services, manifest, kind):
+    """Flip a bit in the first member of a kind; return the dry runs with and without verification."""
+    file = services.file(manifest)
+    data = file.read_bytes()
+    member = next(member for member in manifest.members if member.kind == kind)
+    place = member.offset + member.size // 2
+    file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    blind = RestoreRequest(manifest.backup_id, verify_before=False)
+    return (
+        await ends_as_foretold(services, RestoreRequest(manifest.backup_id)),
+        await services.recoveries.dry_run(await services.recoveries.plan(blind)),
+    )
+
+
 async def test_a_damaged_file_is_foretold(services, sql, database):
     """A flipped byte is a problem, and the first one; not asked for, it is not looked for."""
     sql.script([
@@ -84,16 +98,8 @@ async def test_a_damaged_file_is_foretold(services, sql, database):
         "INSERT INTO t SELECT seq, REPEAT(MD5(seq), 20) FROM seq_1_to_100",
     ])
     manifest = await services.backup(database)
-    file = services.file(manifest)
-    data = file.read_bytes()
-    member = next(member for member in manifest.members if member.kind == "data")
-    place = member.offset + member.size // 2
-    file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
 
-    forecast = await ends_as_foretold(services, RestoreRequest(manifest.backup_id))
-    blind = await services.recoveries.dry_run(
-        await services.recoveries.plan(RestoreRequest(manifest.backup_id, verify_before=False))
-    )
+    forecast, blind = await foretold_of_damage(services, manifest, "data")
 
     assert [problem.code for problem in forecast.problems] == ["checksum-mismatch"]
     assert (forecast.verified, blind.verified) == (False, None)
@@ -104,16 +110,8 @@ async def test_a_damaged_definition_is_foretold_once(services, sql, database):
     """Whoever reads it finds the same damage, verification or not."""
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"])
     manifest = await services.backup(database)
-    file = services.file(manifest)
-    data = file.read_bytes()
-    member = next(member for member in manifest.members if member.kind == "schema")
-    place = member.offset + member.size // 2
-    file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
 
-    forecast = await ends_as_foretold(services, RestoreRequest(manifest.backup_id))
-    blind = await services.recoveries.dry_run(
-        await services.recoveries.plan(RestoreRequest(manifest.backup_id, verify_before=False))
-    )
+    forecast, blind = await foretold_of_damage(services, manifest, "schema")
 
     for found in (forecast, blind):
         assert [problem.code for problem in found.problems] == ["checksum-mismatch"]

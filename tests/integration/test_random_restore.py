@@ -12,13 +12,13 @@ from contextlib import suppress
 
 import pymysql
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import given, note
 
 from app.domain.backups.manifest import Manifest
 from app.errors import AppError, ConflictError, StatementError
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.random_changes import Scenario, scenarios
-from tests.fixtures.series import series
+from tests.fixtures.series import drawn, series
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import Snapshot, assert_same, quote, snapshot
 
@@ -158,14 +158,7 @@ def scratch(sql: Sql) -> set[str]:
 
 
 @pytest.mark.long
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@drawn(EXAMPLES)
 @given(scenario=scenarios())
 async def test_a_restore_changes_what_it_names_and_nothing_else(scenario, server, tmp_path):
     """These tables are as in the backup, all else is untouched; an undo, and its undo, are exact."""

@@ -8,12 +8,12 @@ import itertools
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings, strategies as st
+from hypothesis import given, note, strategies as st
 
 from app.domain.backups.manifest import Codec
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.faker import schemas
-from tests.fixtures.series import series
+from tests.fixtures.series import drawn, series
 from tests.fixtures.servers import Sql
 
 
@@ -32,15 +32,7 @@ OPTIONS = st.fixed_dictionaries({
 
 
 @pytest.mark.long
-# Shrinking runs hundreds of trips: a drawn schema is small enough to read.
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@drawn(EXAMPLES)
 @given(schema=schemas(), options=OPTIONS)
 async def test_random_schemas_come_back(schema, options, server, tmp_path):
     """What was created comes back, in the eyes of the oracle, and of the vendor's dump program."""

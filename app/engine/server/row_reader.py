@@ -68,8 +68,9 @@ class RowReader:
                 "the columns of a query have become others than those that were prepared"
             )
         text.begin(sequence)
-        while (state := text.feed(await self._driver.next_bytes(1))) == State.MORE:
-            pass
+        state: int = State.MORE
+        while state == State.MORE:
+            state = text.feed(await self._driver.next_bytes(1))
         if state == State.REFUSED:
             raise_error(text.packet)
         if state != State.OVER:

@@ -6,24 +6,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from app.engine.native import IS_BUILT, Kind, RowText, State
+from tests.fixtures.wire import sized
 
 
 END = b"\xfe\x00\x00\x02\x00"
 WHOLE = 0xFFFFFF
 LIMIT = 1 << 20
 LARGE = 70_000
-
-
-def sized(value):
-    """Write a text as the server does, its length before it."""
-    size = len(value)
-    if size < 251:
-        return bytes([size]) + value
-    if size < 1 << 16:
-        return b"\xfc" + size.to_bytes(2, "little") + value
-    if size < 1 << 24:
-        return b"\xfd" + size.to_bytes(3, "little") + value
-    return b"\xfe" + size.to_bytes(8, "little") + value
 
 
 def row(*values):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from app.engine.server.packets import RowPackets
+from tests.fixtures.wire import sized
 
 
 END = b"\xfe\x00\x00\x02\x00"
@@ -20,14 +21,7 @@ def payload(value):
     """Write a value as the server does."""
     if value is None:
         return b"\xfb"
-    size = len(value)
-    if size < 251:
-        return bytes([size]) + value
-    if size < 1 << 16:
-        return b"\xfc" + size.to_bytes(2, "little") + value
-    if size < 1 << 24:
-        return b"\xfd" + size.to_bytes(3, "little") + value
-    return b"\xfe" + size.to_bytes(8, "little") + value
+    return sized(value)
 
 
 def packets(payloads, sequence):
