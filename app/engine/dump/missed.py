@@ -14,6 +14,7 @@ from app.engine.schema.listing import scope_of
 from app.engine.schema.table_ids import Ids, names_from_files, names_in_files, read_ids
 from app.engine.schema.tables import Table, TableRef, read_refs
 from app.engine.server.connection import Session
+from app.engine.server.errors import PASSING
 from app.engine.sql.quoting import qualified
 from app.errors import PermissionDeniedError, StatementError
 
@@ -78,7 +79,11 @@ async def _shows(session: Session, name: str) -> bool:
     """Tell whether a connection can read a table; a snapshot refuses one that came later (1412)."""
     try:
         await session.query(f"SELECT 1 FROM {name} LIMIT 1")
-    except (StatementError, PermissionDeniedError):
+    except StatementError as exc:
+        if exc.errno in PASSING:
+            raise
+        return False
+    except PermissionDeniedError:
         return False
     return True
 
@@ -103,10 +108,18 @@ async def _find_unnamed(
 
 
 async def _is_orphan(session: Session, key: str, ids: Ids, name: tuple[str, str]) -> bool:
-    """Tell whether InnoDB has kept a table all the time that the server does not know."""
-    # One that is renamed meanwhile is unknown, too; its id then has another name before or after.
-    before = await read_ids(session, [key]) or {}
-    if before.get(key) != ids[key] or await _shows(session, qualified(*name)):
+    """Tell whether InnoDB is known to keep a table that the server does not know."""
+    # One that is renamed meanwhile is unknown, too, and may have its old name again when one looks next.
+    # Nobody renames to or from a name that is locked, and one that nothing has can be; who wants to makes
+    # the SELECT a deadlock. Source: https://mariadb.com/kb/en/backup-lock/
+    try:
+        await session.query(f"BACKUP LOCK {qualified(*name)}")
+    except (StatementError, PermissionDeniedError):
         return False
-    after = await read_ids(session, [key]) or {}
-    return after.get(key) == ids[key]
+    try:
+        now = await read_ids(session, [key]) or {}
+        is_orphan = now.get(key) == ids[key] and not await _shows(session, qualified(*name))
+    except StatementError:
+        is_orphan = False
+    await session.query("BACKUP UNLOCK")
+    return is_orphan

@@ -341,7 +341,7 @@ async def _lock_free(attempt: _Attempt) -> None:
     """Begin until all connections report the same binary log position (MariaDB)."""
     await attempt.lock_unsafe()
     for attempt.tries in range(1, _LOCK_FREE_TRIES + 1):
-        attempt.ids = await read_ids(attempt.locker)
+        attempt.ids = await _ids_at_rest(attempt.locker)
         await _begin_all(attempt)
         seen = {await _snapshot_position(session) for session in attempt.sessions}
         if len(seen) == 1:
@@ -368,8 +368,19 @@ async def _single(attempt: _Attempt) -> None:
         await session.close()
     del attempt.sessions[1:]
     await attempt.lock_unsafe()
-    attempt.ids = await read_ids(attempt.locker)
+    attempt.ids = await _ids_at_rest(attempt.locker)
     await _begin(attempt.sessions[0])
+
+
+async def _ids_at_rest(session: Session) -> Ids | None:
+    """Read ids until twice they are the same: a table that is renamed behind the reader's back is passed over."""
+    before = await read_ids(session)
+    for _ in range(_LOCK_FREE_TRIES):
+        ids = await read_ids(session)
+        if ids == before:
+            return ids
+        before = ids
+    raise SnapshotError(f"tables were renamed faster than {_LOCK_FREE_TRIES} tries to name them")
 
 
 async def _position(attempt: _Attempt) -> PositionEntry:

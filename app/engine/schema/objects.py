@@ -13,6 +13,7 @@ from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
 from app.engine.schema.definitions import as_typed, is_doubled, with_named_calls
 from app.engine.server.connection import Session
+from app.engine.server.errors import PASSING
 from app.engine.sql.ddl import fingerprint, printed, unqualify, utf8_only
 from app.engine.sql.events import enabled_event, last_time
 from app.engine.sql.headers import read_header
@@ -20,8 +21,6 @@ from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
 
-# Errors that say nothing about an object: connections, locks, limits, a statement that was killed.
-_PASSING: Final = frozenset({1040, 1041, 1203, 1205, 1213, 1226, 1317, 1969, 3024})
 # It was dropped meanwhile: a view, routine, trigger or event.
 _GONE: Final = frozenset({1146, 1305, 1360, 1539})
 
@@ -197,7 +196,7 @@ class _Reader:
             ((_, sql, *session),) = await self._session.texts(f"SHOW CREATE VIEW {quote(name)}")
         except StatementError as exc:
             # MySQL describes views that it cannot read, such as of sjis with a backslash in a letter.
-            if exc.errno in _PASSING or (valid and exc.errno in _GONE):
+            if exc.errno in PASSING or (valid and exc.errno in _GONE):
                 raise
             return await self._stored_view(name)
         if self._session.flavor.spoils_expressions and is_doubled(sql, session[0]):
@@ -285,7 +284,7 @@ class _Reader:
         try:
             (row,) = await self._session.texts(f"SHOW CREATE {kind.value.upper()} {quote(name)}")
         except StatementError as exc:
-            if exc.errno in _PASSING | _GONE:
+            if exc.errno in PASSING | _GONE:
                 raise
             self.unreadable.append(
                 f"{kind} {self._database}.{name} cannot be opened (error {exc.errno})"
@@ -310,7 +309,7 @@ class _Reader:
         try:
             rows = await self._session.texts(f"SHOW COLUMNS FROM {quote(name)}")
         except StatementError as exc:
-            if exc.errno in _PASSING:
+            if exc.errno in PASSING:
                 raise
             return None
         except PermissionDeniedError:

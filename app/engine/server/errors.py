@@ -23,6 +23,8 @@ from app.errors import (
 from app.mysql.refusals import Refusal
 
 
+# Errors that say nothing about an object: connections, locks, limits, a statement that was killed.
+PASSING: Final = frozenset({1040, 1041, 1203, 1205, 1213, 1226, 1317, 1969, 3024})
 _VARIABLE: Final = "BACKSTAY_DATABASE_URL"
 _LOST: Final = frozenset({
     0,
