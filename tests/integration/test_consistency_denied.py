@@ -24,6 +24,14 @@ from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
 
+# Of the lock that LOCK INSTANCE FOR BACKUP takes.
+HOLDERS = (
+    "SELECT PROCESSLIST_ID FROM performance_schema.metadata_locks"
+    " JOIN performance_schema.threads ON THREAD_ID = OWNER_THREAD_ID"
+    " WHERE OBJECT_TYPE = 'BACKUP LOCK' AND LOCK_DURATION = 'EXPLICIT'"
+)
+
+
 def killer(sql: Sql, phase: Phase, events: int) -> Progress:
     """Return a progress that kills one of our connections after some events of a phase."""
     left = [events]
@@ -62,6 +70,25 @@ async def test_a_killed_connection_ends_a_backup_and_leaves_nothing(event, lone)
     assert files(backstay) == set()
     wait_until(lambda: others(sql) == [], "our connections are gone")
     await backstay.target.close()
+
+
+@pytest.mark.differs("mariadb", reason="it has no LOCK INSTANCE")
+async def test_a_backup_ends_whose_lock_was_lost(own_server, tmp_path):
+    """The connection that keeps DDL out has nothing to say; when it is killed, there is no backup."""
+    with own_server("--performance-schema=1") as server, Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)"])
+        backstay = Backstay(server.url, tmp_path / "backups")
+
+        def unlock(progress: Progress) -> None:
+            if progress.phase is Phase.DUMP:
+                for (holder,) in sql.run(HOLDERS):
+                    sql.run(f"KILL {holder}")
+
+        with pytest.raises(ConnectionLostError):
+            await backstay.backups.create(BackupRequest(("d",)), Progress(listener=unlock))
+        await backstay.target.close()
+
+    assert files(backstay) == set()
 
 
 @pytest.mark.parametrize("event", [2, 30])

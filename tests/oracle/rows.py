@@ -2,7 +2,7 @@
 The content of one table as text that loses nothing.
 
 Every column becomes one ASCII expression. Small tables are fetched whole and sorted, so that tables without a key compare.
-Large ones become a digest: count, sum and xor of numbers cut from the MD5 of the length-prefixed row.
+Large ones become a digest: count, sum and xor of numbers cut from the SHA-256 of the length-prefixed row.
 A sum beside the xor, because two equal rows cancel each other in a xor.
 """
 
@@ -153,7 +153,7 @@ def _digest(run: Run, source: str, exact: list[str]) -> str:
     [(count, lost, total, xor)] = run(
         "SELECT COUNT(m), SUM(lost), SUM(CAST(CONV(LEFT(m,15),16,10) AS DECIMAL(30,0))), "
         "BIT_XOR(CAST(CONV(RIGHT(m,16),16,10) AS UNSIGNED)) FROM "
-        f"(SELECT MD5(r) AS m, r IS NULL OR LOCATE('{LOST}',r)>0 AS lost FROM "
+        f"(SELECT LEFT(SHA2(r,256),32) AS m, r IS NULL OR LOCATE('{LOST}',r)>0 AS lost FROM "
         f"(SELECT CONCAT({cells},'') AS r FROM {source}) AS printed) AS hashed"
     )
     if lost not in {None, "0"}:

@@ -97,6 +97,18 @@ class Snapshot:
         if self.table_lock is not None:
             holder, self.table_lock = self.table_lock, None
             await holder.query("UNLOCK TABLES")
+            self.holders.remove(holder)
+            await holder.close()
+
+    async def require_locks(self) -> None:
+        """
+        Prove that no lock was lost meanwhile: nobody else uses these connections, or would miss one.
+
+        Raises:
+            ConnectionLostError: A connection is gone; what was read since may be of another table.
+        """
+        for holder in self.holders:
+            await holder.query("SELECT 1")
 
     async def close(self) -> None:
         """Close every connection, and with it every lock."""
@@ -135,6 +147,8 @@ class _Attempt:
         except (PermissionDeniedError, StatementError) as exc:
             names = ", ".join(table.label for table in unsafe[:10])
             self.notes.append(f"not of the snapshot's point, could not be locked: {names} ({exc})")
+            self.snapshot.holders.remove(holder)
+            await holder.close()
             return
         self.snapshot.table_lock = holder
 

@@ -230,6 +230,7 @@ class BackupService:
                 dump = Dump(snapshot, plan, writer, progress)
                 databases = await dump.run()
                 await self._require_none_missed(snapshot, plan, request, names)
+                await snapshot.require_locks()
                 await snapshot.close()
                 progress.enter(Phase.VERIFY if request.verify else Phase.PUBLISH)
                 return await writer.finish(
