@@ -10,7 +10,7 @@ import pytest
 from app.domain.backups.backup import BackupRequest
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Progress
-from app.engine.dump.snapshot import open_snapshot
+from app.engine.dump.ladder import open_snapshot
 from app.engine.schema.tables import TableRef
 from app.engine.server.server import Server as Target
 from app.errors import (

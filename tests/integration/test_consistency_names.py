@@ -4,8 +4,8 @@ import pytest
 
 from app.domain.backups.backup import BackupRequest
 from app.domain.runs.progress import Phase, Progress
+from app.engine.dump.ladder import open_snapshot
 from app.engine.dump.missed import find_missed
-from app.engine.dump.snapshot import open_snapshot
 from app.engine.schema.tables import read_tables
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.concurrent_writers import CHUNK_BYTES, writers

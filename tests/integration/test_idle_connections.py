@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.engine.dump.snapshot import open_snapshot
+from app.engine.dump.ladder import open_snapshot
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.errors import ConnectionLostError

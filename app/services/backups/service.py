@@ -30,8 +30,9 @@ from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
 from app.engine.dump.changes import kept_snapshot
 from app.engine.dump.dump import Dump, DumpPlan, choose
+from app.engine.dump.ladder import open_snapshot
 from app.engine.dump.missed import find_missed
-from app.engine.dump.snapshot import Snapshot, open_snapshot
+from app.engine.dump.snapshot import Snapshot
 from app.engine.flavor import VIRTUAL_SCHEMAS
 from app.engine.schema.databases import folds_names, list_strays, read_schemas
 from app.engine.schema.tables import TableRef, read_refs, read_tables
