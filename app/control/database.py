@@ -213,7 +213,8 @@ class ControlDatabase:
         async with AsyncExitStack() as stack:
             stack.enter_context(translated())
             await stack.enter_async_context(asyncio.timeout(seconds))
-            # The driver's own timeout ends with the TCP handshake.
+            # The driver's own timeout ends with the TCP handshake, and loses a cancellation in Python 3.11:
+            # https://github.com/python/cpython/issues/86296
             async with asyncio.timeout(_CONNECT_SECONDS):
                 connection = await stack.enter_async_context(engine.connect())
             connection = await connection.execution_options(**{_BEGIN: begin})
@@ -260,7 +261,6 @@ class ControlDatabase:
         assert self._connector is not None  # noqa: S101 - a server has one
         connect_args = {
             "async_creator_fn": self._connector.open,
-            "connect_timeout": _CONNECT_SECONDS,
             "init_command": _FIRST_STATEMENT,
         }
         pool = {"poolclass": NullPool} if migrating else {"pool_timeout": _LOCK_SECONDS}

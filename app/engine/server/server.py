@@ -74,13 +74,13 @@ class Server:
         self._loading = self._make_engine(loads=True)
 
     def _make_engine(self, *, loads: bool) -> AsyncEngine:
-        # No database is selected: one that is missing gets its own error.
+        # No database is selected: one that is missing gets its own error. No connect_timeout: with one the
+        # driver loses a cancellation in Python 3.11, https://github.com/python/cpython/issues/86296
         return create_async_engine(
             self.url.set(database=""),
             poolclass=NullPool,
             connect_args={
                 "async_creator_fn": partial(self._connector.open, loads=loads),
-                "connect_timeout": _CONNECT_SECONDS,
                 "init_command": _FIRST_STATEMENT,
                 "autocommit": True,
             },
