@@ -1,5 +1,5 @@
 """
-The address of the control database: `sqlite:///FILE` or `mysql://user:password@host:3306/database`.
+The address of the control database: `sqlite:///FILE`, with `?timeout=SECONDS` for locks of others, or `mysql://user:password@host:3306/database`.
 
 With or without the name of a driver; `mariadb://` means the same as `mysql://`.
 """
@@ -19,6 +19,9 @@ from app.mysql.tls import Tls
 
 VARIABLE: Final = "BACKSTAY_CONTROL_URL"
 _SQLITE: Final = frozenset({"sqlite", "sqlite+aiosqlite"})
+_LOCK_SECONDS: Final = "5"
+# Below the time of a whole transaction, `app.control.database`.
+_MOST_LOCK_SECONDS: Final = 15
 
 
 def parse_address(text: str) -> tuple[URL, Path | None, Tls | None]:
@@ -29,13 +32,13 @@ def parse_address(text: str) -> tuple[URL, Path | None, Tls | None]:
         The URL for SQLAlchemy; the file, None for a server; what it asks for in TLS, None for a file.
 
     Raises:
-        InvalidRequestError: Not a URL, another database, no name of one, an unknown option, or
-            unreadable TLS files.
+        InvalidRequestError: Not a URL, another database, no name of one, an unknown option or a
+            value that it cannot have, or unreadable TLS files.
     """
     url = _url(text)
     if url.drivername in _SQLITE:
         file = _file(url)
-        return _existing(file), file, None
+        return _existing(file, _lock_seconds(url)), file, None
     if url.drivername not in SCHEMES:
         _refuse(f"{url.drivername!r} is neither sqlite nor mysql")
     return _server(url)
@@ -49,17 +52,28 @@ def _url(text: str) -> URL:
 
 
 def _file(url: URL) -> Path:
-    if url.query:
-        _refuse(f"unknown option {min(url.query)!r}")
+    if unknown := set(url.query) - {"timeout"}:
+        _refuse(f"unknown option {min(unknown)!r}")
     if not url.database or url.database == ":memory:":
         _refuse("sqlite needs a file")
     return Path(url.database).absolute()
 
 
-def _existing(file: Path) -> URL:
+def _lock_seconds(url: URL) -> str:
+    """Return how long a lock of another process is waited for."""
+    told = str(url.query.get("timeout", _LOCK_SECONDS))
+    with suppress(ValueError):
+        if 0 < float(told) <= _MOST_LOCK_SECONDS:
+            return told
+    return _refuse(f"timeout is no number of seconds above 0, {_MOST_LOCK_SECONDS} at most")
+
+
+def _existing(file: Path, lock_seconds: str) -> URL:
     """Name a file in such a way that SQLite never creates it: it would let everybody read it."""
     return URL.create(
-        "sqlite+aiosqlite", database=f"file:{quote(str(file))}", query={"mode": "rw", "uri": "true"}
+        "sqlite+aiosqlite",
+        database=f"file:{quote(str(file))}",
+        query={"mode": "rw", "uri": "true", "timeout": lock_seconds},
     )
 
 

@@ -49,7 +49,6 @@ _RECYCLE_SECONDS: Final = 300
 _ATTEMPTS: Final = 10
 _BEGIN: Final = "control_begin"
 _PRAGMAS: Final = (
-    f"PRAGMA busy_timeout = {_LOCK_SECONDS * 1000}",
     # NORMAL could lose the last transactions in a power cut, never damage the file; but the newest
     # number of the audit is also kept outside, and would tell of an entry that somebody cut off.
     "PRAGMA synchronous = FULL",
@@ -74,7 +73,7 @@ class ControlDatabase:
         self._connector = Connector(tls, VARIABLE) if tls else None
         self._directory = directory
         self._engine: AsyncEngine | None = None
-        self._reader = FileReader(self._url, lock_seconds=_LOCK_SECONDS)
+        self._reader = FileReader(self._url)
         # SQLite has one writer at a time and no queue: tasks of one process had better not race.
         turn: AbstractAsyncContextManager[None] = asyncio.Lock() if self._file else nullcontext()
         self._turn = turn
@@ -235,7 +234,7 @@ class ControlDatabase:
         engine = create_async_engine(
             self._url,
             # None: the driver begins no transactions of its own.
-            connect_args={"isolation_level": None, "timeout": _LOCK_SECONDS},
+            connect_args={"isolation_level": None},
             hide_parameters=True,
             **pool,
         )

@@ -16,9 +16,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 class FileReader:
     """Reads the file of a control database; nothing can be written through it."""
 
-    def __init__(self, url: URL, *, lock_seconds: float) -> None:
+    def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="sqlite")
-        self._lock_seconds = lock_seconds
         self._engine: Engine | None = None
 
     async def rows(
@@ -38,7 +37,7 @@ class FileReader:
         self._engine = create_engine(
             self._url,
             # None: no transaction is ever begun, so nothing is left to be undone.
-            connect_args={"isolation_level": None, "timeout": self._lock_seconds},
+            connect_args={"isolation_level": None},
             pool_reset_on_return=None,
             hide_parameters=True,
         )

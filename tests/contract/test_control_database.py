@@ -244,14 +244,17 @@ async def test_a_silent_server_is_reported(tmp_path):
 
 
 async def test_a_locked_file_is_reported(tmp_path):
-    """Another process that writes for longer than the timeout."""
+    """Another process that writes for longer than the time-out in the address."""
     address = f"sqlite:///{tmp_path}/control.db"
-    first, other = ControlDatabase(address, tmp_path), ControlDatabase(address, tmp_path)
+    first = ControlDatabase(address, tmp_path)
+    other = ControlDatabase(f"{address}?timeout=0.5", tmp_path)
     await first.prepare()
     async with first.writing():
         await UserRecords(other).list()
+        began = time.monotonic()
         with pytest.raises(ControlUnavailableError, match="another process has locked it"):
             await UserRecords(other).add(user())
+        assert 0.5 <= time.monotonic() - began < 4, "it has not waited as long as it was told"
     await UserRecords(other).add(user())
     await first.close()
     await other.close()
@@ -266,6 +269,14 @@ async def test_a_locked_file_is_reported(tmp_path):
         ("sqlite://", "needs a file"),
         ("sqlite+aiosqlite:///:memory:", "needs a file"),
         ("sqlite:////tmp/x.db?mode=secret", "unknown option 'mode'"),
+        (
+            "sqlite:////tmp/x.db?timeout=secret",
+            "timeout is no number of seconds above 0, 15 at most",
+        ),
+        ("sqlite:////tmp/x.db?timeout=0", "timeout is no number"),
+        ("sqlite:////tmp/x.db?timeout=16", "timeout is no number"),
+        ("sqlite:////tmp/x.db?timeout=nan", "timeout is no number"),
+        ("sqlite:////tmp/x.db?timeout=1&timeout=2", "timeout is no number"),
         ("mysql://u:secret@host/", "the name of a database"),
         ("mysql://u:secret@host/d?local_infile=1", "unknown option 'local_infile'"),
         ("mysql://u:secret@host/d?ssl_ca=/nothing/there", "ssl_ca"),

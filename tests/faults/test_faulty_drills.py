@@ -71,11 +71,18 @@ def test_drills_and_checks_need_no_control_database(server, sql, database, tmp_p
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"])
     cli = Cli(server.url, tmp_path)
     backup_id = cli.json("backup", "create", "--database", database, "--no-verify")["backup_id"]
-    with closing(sqlite3.connect(tmp_path / "state" / "control.db")) as other:
+    file = tmp_path / "state" / "control.db"
+    impatient = f"sqlite:///{file}?timeout=0.5"
+    with closing(sqlite3.connect(file)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        drilled = cli.json("restore", "run", backup_id, "--drill")
+        drilled = cli.json("restore", "run", backup_id, "--drill", CONTROL_URL=impatient)
         checked = cli.json(
-            "backup", "check", "--all-due", DRILL_DAYS="0", CHECK_CONTENT_DAYS="1e-6"
+            "backup",
+            "check",
+            "--all-due",
+            DRILL_DAYS="0",
+            CHECK_CONTENT_DAYS="1e-6",
+            CONTROL_URL=impatient,
         )
         kept = list((tmp_path / "state" / "ends").glob("run_*.json"))
         other.rollback()
