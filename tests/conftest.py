@@ -29,8 +29,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("unhurried")
 
 
-# Under `nohup` a run ignores hang-ups, and so would every command that it starts.
+# Under `nohup` a run ignores hang-ups, in the background of a script Ctrl-C, and so would every command
+# that it starts.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
