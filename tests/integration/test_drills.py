@@ -12,13 +12,14 @@ from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
 from app.errors import (
     ChecksumMismatchError,
+    InvalidRequestError,
     PermissionDeniedError,
     RestoreNotFoundError,
     UndoExpiredError,
 )
 from tests.fixtures.accounts import ALWAYS, account, as_account
 from tests.fixtures.backstay import Backstay
-from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.chosen_server import IS_MYSQL, NO_SEQUENCES
 from tests.fixtures.dry_runs import disk, drop, left_over, schemas, written
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
@@ -134,6 +135,29 @@ async def test_a_drill_of_some_tables_proves_less_than_the_backup(here, sql, dat
         (True, False)
     ] * 2
     assert proven_at(_proofs(here, manifest)) is None
+
+
+@NO_SEQUENCES
+async def test_a_drill_without_a_sequence_that_a_table_needs_shows_nothing(here, sql, database):
+    """It is refused before it begins, with what to choose as well, and says nothing against the backup."""
+    sql.script([
+        "CREATE SEQUENCE s",
+        "CREATE TABLE t (id INT DEFAULT nextval(s) PRIMARY KEY)",
+        "INSERT INTO t VALUES (1)",
+    ])
+    manifest = await here.backup(database)
+
+    async def drill(*tables):
+        request = RestoreRequest(manifest.backup_id, tables=tables)
+        return await here.recoveries.drill(await here.recoveries.plan_drill(request))
+
+    with untouched(here, sql, database), pytest.raises(InvalidRequestError) as caught:
+        await drill("t")
+
+    assert str(caught.value).endswith(f"{database}.s, which was not chosen")
+    assert f"--table {database}.s" in caught.value.hint
+    assert _proofs(here, manifest) == ()
+    assert (await drill("t", f"{database}.s")).rows_count == 1
 
 
 async def test_a_drill_always_reads_back(here, sql, database):

@@ -87,7 +87,8 @@ class Reader:
             max_allowed_packet=1 << 30,
         )
         for statement in (
-            "SET SESSION sql_mode=''",
+            # Some tables open in this mode only; a server that has some of them has it, too.
+            "SET SESSION sql_mode=IF(@@GLOBAL.sql_mode='NO_UNSIGNED_SUBTRACTION',@@GLOBAL.sql_mode,'')",
             # Else counters are a day old. MariaDB takes this for a comment.
             "/*!80000 SET SESSION information_schema_stats_expiry=0 */",
             "SET SESSION time_zone='+00:00'",

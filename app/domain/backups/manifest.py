@@ -194,7 +194,7 @@ class TableEntry:
         definition_sha256: Digest of the normalised SHOW CREATE, for the inventory.
         counter: AUTO_INCREMENT, the next number; 0 = none, or the first.
         session: Variables, with their values, of a session that computes the stored generated columns
-            as they are; empty = the one that a restore has anyway.
+            as they are, and makes the partitions; empty = the one that a restore has anyway.
         unrepeatable: Stored generated columns that no session was found for, and rules (`CHECK `c``) that
             rows do not keep in the session of a restore.
     """

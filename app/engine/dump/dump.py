@@ -32,6 +32,7 @@ from app.engine.dump.parsing import find_unparsable
 from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
 from app.engine.dump.uncarried import list_uncarried
+from app.engine.rows.partitions import goes_below, signed
 from app.engine.rows.queries import TableSql
 from app.engine.rows.rules import RULES, find_broken, may_break
 from app.engine.rows.stored import Repeatable, find_session
@@ -41,7 +42,7 @@ from app.engine.schema.definitions import exact_definition
 from app.engine.schema.foreign_keys import list_loose
 from app.engine.schema.object_script import Phases, object_phases
 from app.engine.schema.objects import Definition, read_objects
-from app.engine.schema.tables import Table, read_tables
+from app.engine.schema.tables import Table, read_tables, show_create
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
 from app.engine.sql.preludes import member_prelude
@@ -167,6 +168,7 @@ class Dump:
         read = {sql.table.ref for sql in with_rows}
         others = [table for table in self._plan.tables if table.ref not in read]
         self._schema.loose = await self._list_loose()
+        await self._find_modes([sql for sql in queries if sql.table.partitioned])
         await self._write_definitions(others)
         await self._check_columns(others)
         self.warnings += await list_uncarried(
@@ -222,6 +224,17 @@ class Dump:
         await self._snapshot.release(session)
         await self._check_columns(loose)
 
+    async def _find_modes(self, queries: Sequence[TableSql]) -> None:
+        """Find out which tables have partitions that not every session may make."""
+
+        async def find(session: Session, sql: TableSql) -> None:
+            with changed_table(sql.table):
+                if await goes_below(session, sql, await show_create(session, sql.table)):
+                    self._schema.repeatable[sql.table.label] = Repeatable(signed(()))
+            await self._snapshot.release(session)
+
+        await share(queries, self._snapshot.sessions, find)
+
     async def _find_sessions(self, queries: Sequence[TableSql]) -> None:
         """Find out which sessions compute stored generated columns as they are."""
 
@@ -235,6 +248,8 @@ class Dump:
                     else ()
                 )
             found = replace(found, unrepeatable=(*found.unrepeatable, *broken))
+            if sql.table.label in self._schema.repeatable:
+                found = replace(found, session=signed(found.session))
             self._schema.repeatable[sql.table.label] = found
             await self._snapshot.release(session)
 

@@ -5,11 +5,12 @@ That is databases and tables outside of the backup, and accounts that own other 
 
 A view can only be made where all that it reads and calls is there. One that needs what neither the backup
 nor the target has is left out, as are views on it; the rest of the database is restored. A table whose
-default asks such a sequence cannot be left out, so it is refused.
+default asks such a sequence cannot be left out, so it is refused; also where the backup has the sequence,
+and it was not chosen.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from app.domain.backups.manifest import Manifest, ObjectKind
 from app.domain.ports import MemberSource
@@ -19,6 +20,7 @@ from app.engine.schema.definers import list_absent
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import same_name
 from app.engine.sql.references import used_by_view, used_sequences
+from app.errors import InvalidRequestError
 
 
 # Database and name.
@@ -58,20 +60,34 @@ async def without_unmakeable(
     return [_marked(load, lacking) for load in loads], warnings
 
 
+@dataclass(frozen=True, slots=True)
+class LackingSequences:
+    """
+    Tables that cannot be made because a default asks a sequence that will not be there.
+
+    Attributes:
+        nowhere: Findings, in words, of those whose sequence is neither there nor in the backup.
+        unchosen: Refusals, of those whose sequence is in the backup: they say nothing against it.
+    """
+
+    nowhere: tuple[str, ...] = ()
+    unchosen: tuple[InvalidRequestError, ...] = ()
+
+
 async def find_lacking_sequences(
     session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
-) -> list[str]:
+) -> LackingSequences:
     """
     Find the tables that cannot be made because a default asks a sequence that will not be there.
 
     Returns:
-        A finding for each of them, in words.
+        All of them.
 
     Raises:
         ChecksumMismatchError: The archive is damaged.
     """
     if not session.flavor.sequences:
-        return []
+        return LackingSequences()
     tables = {
         (load.entry.name, entry.name)
         for load in loads
@@ -83,11 +99,22 @@ async def find_lacking_sequences(
         needs[place, name] = {(database or place, used) for database, used in used_sequences(sql)}
     coming = _coming(loads)
     lacking = _lacking(needs, coming | await _present(session, needs, coming, loads))
-    return [
-        f"table {database}.{name} needs sequence {used[0]}.{used[1]}, which is neither in the backup nor on"
-        " this server"
-        for (database, name), used in sorted(lacking.items())
-    ]
+    saved = {
+        (database.name, entry.name.lower())
+        for database in manifest.databases
+        for entry in database.tables
+        if entry.sequence
+    }
+    nowhere: list[str] = []
+    unchosen: list[InvalidRequestError] = []
+    for (database, name), used in sorted(lacking.items()):
+        need = f"table {database}.{name} needs sequence {used[0]}.{used[1]}"
+        if (used[0], used[1].lower()) in saved:
+            hint = f"Choose it as well, with --table {used[0]}.{used[1]}."
+            unchosen.append(InvalidRequestError(f"{need}, which was not chosen", hint=hint))
+        else:
+            nowhere.append(f"{need}, which is neither in the backup nor on this server")
+    return LackingSequences(tuple(nowhere), tuple(unchosen))
 
 
 def _coming(loads: Sequence[DatabaseLoad]) -> set[_Name]:

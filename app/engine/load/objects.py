@@ -17,7 +17,7 @@ from app.engine.schema.databases import Schema, read_schemas
 from app.engine.schema.object_script import RESET, object_statements
 from app.engine.schema.objects import is_defined_as, read_objects
 from app.engine.schema.routine_grants import ensure_grants, read_routine_grants
-from app.engine.server.connection import Session
+from app.engine.server.connection import OTHER_SUBTRACTION, Session
 from app.engine.server.errors import about
 from app.engine.sql.contained import LONG_AGO, contain, or_replace
 from app.engine.sql.events import last_time
@@ -324,10 +324,20 @@ class _ObjectChange:
         try:
             await self._run(statement.sql)
         except StatementError as exc:
-            if exc.errno != _OTHER_VIEW:
+            if exc.errno == OTHER_SUBTRACTION and statement.kind is StatementKind.TRIGGER:
+                await self._open_table(statement.name)
+            elif exc.errno == _OTHER_VIEW:
+                await self._session.query(f"DROP VIEW {qualified(self._database, statement.name)}")
+            else:
                 raise
-            await self._session.query(f"DROP VIEW {qualified(self._database, statement.name)}")
             await self._run(statement.sql)
+
+    async def _open_table(self, trigger: str) -> None:
+        """Open the table of a trigger that keeps a mode in which the server does not open it."""
+        for entry in self._wanted.entries:
+            if entry.kind is ObjectKind.TRIGGER and entry.name == trigger:
+                sql = f"SELECT 1 FROM {qualified(self._database, entry.table)} LIMIT 0"
+                await self._run(sql)
 
     async def _is_over(self, event: str) -> bool:
         """Tell whether an event's last time has passed; the session is in its time zone."""

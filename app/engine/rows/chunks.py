@@ -225,6 +225,8 @@ async def read_stream(
         Chunks in the order of the scan; then, from a second scan, the rows with bytes that are no
         UTF-8, in hex; then the large rows by their position.
     """
+    # A stream that is refused costs the connection; a table may open only in another sql_mode.
+    await session.query(f"SELECT 1 FROM {sql.source} LIMIT 0")
     scan = _Scan(chunk_bytes, large_from, has_stored=bool(sql.stored))
     async with aclosing(session.stream(sql.rows())) as replies:
         async for chunk in scan.chunks(replies, scan.plain):

@@ -1,13 +1,15 @@
 """Which tables information_schema is asked about."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from app.engine.server.connection import Session
+from app.engine.server.connection import OTHER_SUBTRACTION, Session
 from app.engine.sql.ddl import without_directories
 from app.engine.sql.quoting import qualified, quote_text, same_name, same_names
 from app.engine.storage_engines import ROWLESS_ENGINES
+from app.errors import StatementError
 
 
 # What the server lists of its data directory although it never made it: `lost+found`, `.ssh`, a copied
@@ -44,6 +46,25 @@ async def list_elsewhere(session: Session, scope: str = NO_STRAYS) -> list[tuple
         f" AND ENGINE IN ({', '.join(map(quote_text, sorted(ROWLESS_ENGINES)))})"
     )
     return [(database, name) for database, name in rows]
+
+
+async def open_signed(session: Session, unopened: Sequence[tuple[str, str]]) -> bool:
+    """
+    Open tables that MariaDB could not open to list them, if only for the sql_mode of the session.
+
+    Args:
+        session: Has just read information_schema.TABLES.
+        unopened: Database and name of those of which nothing is known, not even the engine.
+
+    Returns:
+        Whether it is to read again: what is open it lists.
+    """
+    if not unopened or OTHER_SUBTRACTION not in {code for code, _ in await session.warnings()}:
+        return False
+    for database, name in unopened:
+        with suppress(StatementError):
+            await session.query(f"SELECT 1 FROM {qualified(database, name)} LIMIT 0")
+    return True
 
 
 async def list_in_directories(session: Session, database: str) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from app.domain.restores.journal import SchemaSwap, TableMark
-from app.engine.schema.listing import ARE_TABLES, scope_of
+from app.engine.schema.listing import ARE_TABLES, open_signed, scope_of
 from app.engine.schema.table_ids import read_table_ids
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
@@ -41,10 +41,13 @@ async def read_marks(
     Returns:
         Marks by name.
     """
-    rows = await session.texts(
+    query = (
         "SELECT TABLE_NAME, ENGINE, CREATE_TIME, UNIX_TIMESTAMP(UPDATE_TIME)"
         f" FROM information_schema.TABLES WHERE {scope_of([database], names)} AND {ARE_TABLES}"
     )
+    rows = await session.texts(query)
+    if await open_signed(session, [(database, row[0]) for row in rows if not row[1]]):
+        rows = await session.texts(query)
     ids = await read_table_ids(session, [TableRef(database, row[0], row[1]) for row in rows])
     marks = {}
     for name, engine, created, updated in rows:

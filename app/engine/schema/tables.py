@@ -18,7 +18,13 @@ from app.domain.backups.manifest import (
     TableEntry,
 )
 from app.engine.flavor import Flavor
-from app.engine.schema.listing import ARE_TABLES, in_tables, list_elsewhere, scope_of
+from app.engine.schema.listing import (
+    ARE_TABLES,
+    in_tables,
+    list_elsewhere,
+    open_signed,
+    scope_of,
+)
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import without_charsets, without_remarks
 from app.engine.sql.literals import can_bound
@@ -91,6 +97,7 @@ class Table:
         rows_estimate: The server's guess, for progress.
         bytes_estimate: The server's guess of the size of its data.
         shown: Name of the database for people, where the table waits in another one; else empty.
+        partitioned: Whether it has partitions; known of those that `read_tables` reads.
     """
 
     database: str
@@ -98,6 +105,7 @@ class Table:
     rows_estimate: int = 0
     bytes_estimate: int = 0
     shown: str = ""
+    partitioned: bool = False
 
     @property
     def name(self) -> str:
@@ -218,11 +226,15 @@ async def _read_listing(
 
 
 async def _list(session: Session, scope: str, columns: str) -> list[tuple[str, ...]]:
-    return await session.texts(
+    query = (
         f"SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE{columns}"
         f" FROM information_schema.TABLES WHERE {scope} AND {ARE_TABLES}"
         " ORDER BY TABLE_SCHEMA, TABLE_NAME"
     )
+    rows = await session.texts(query)
+    if await open_signed(session, [(row[0], row[1]) for row in rows if not row[3]]):
+        return await session.texts(query)
+    return rows
 
 
 async def list_without_engine(session: Session, database: str) -> list[str]:
@@ -337,7 +349,8 @@ def _table(
         entry = _with_key(entry, keys, partitioned="partitioned" in options)
     if not sequence and (engine in ROWLESS_ENGINES or shows_others(engine, options)):
         entry = replace(entry, partial=no_rows_of(engine))
-    return Table(database, entry, int(rows or 0), int(size or 0))
+    partitioned = "partitioned" in options
+    return Table(database, entry, int(rows or 0), int(size or 0), partitioned=partitioned)
 
 
 def _with_key(entry: TableEntry, keys: list[_Key], *, partitioned: bool) -> TableEntry:

@@ -16,7 +16,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 import pymysql.err
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,8 +35,15 @@ from app.mysql.connection import Connection
 
 
 DEADLOCK: Final = 1213
+# Partitions of a function below 0, which a table has from a session of another sql_mode.
+OTHER_SUBTRACTION: Final = 1563
+SIGNED: Final = "NO_UNSIGNED_SUBTRACTION"
+# What is not kept with the mode that it is executed in.
+_WITHOUT_MODE: Final = ("SELECT ", "SHOW ", "LOCK ", "DROP ")
 # How often a statement may lose one. In a restore beside a drill and a dry run it was once, every second or third time.
 _DEADLOCKS: Final = 10
+
+Answer = TypeVar("Answer")
 
 
 class RowSource(StrEnum):
@@ -181,8 +188,32 @@ class Session:
             StatementError: The server refused.
             StalledError: No answer in time; the statement was killed.
         """
-        async with self._guarded(redact=redact, no_timeout=no_timeout):
-            return await self._driver.query(sql)
+
+        async def ask() -> Reply:
+            async with self._guarded(redact=redact, no_timeout=no_timeout):
+                return await self._driver.query(sql)
+
+        head = sql[:7] if isinstance(sql, str) else sql[:7].decode("latin-1")
+        return await (self._opening(ask) if head.startswith(_WITHOUT_MODE) else ask())
+
+    async def _opening(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask, and again in the mode in which the server opens a table whose partitions need it."""
+        try:
+            return await ask()
+        except StatementError as exc:
+            if exc.errno != OTHER_SUBTRACTION:
+                raise
+        # Only then: opened so, any other table would be so for all its users.
+        mode = await self.scalar("SELECT @@SESSION.sql_mode")
+        back = f"SET SESSION sql_mode = {quote_text(mode)}"
+        await self.query(f"SET SESSION sql_mode = {quote_text(f'{mode},{SIGNED}'.strip(','))}")
+        try:
+            answer = await ask()
+        except StatementError:
+            await self.query(back)
+            raise
+        await self.query(back)
+        return answer
 
     async def define(self, sql: str | bytes) -> None:
         """
@@ -340,8 +371,12 @@ class Session:
         Raises:
             DatabaseError: As for `query`.
         """
-        async with self._guarded(redact=True, no_timeout=False):
-            return await self._reader.read(sql, values, make)
+
+        async def ask() -> RowsRead | None:
+            async with self._guarded(redact=True, no_timeout=False):
+                return await self._reader.read(sql, values, make)
+
+        return await self._opening(ask)
 
     async def close(self) -> None:
         """Close the connection; never raises."""

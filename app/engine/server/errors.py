@@ -77,7 +77,7 @@ _MEANINGS: Final = {
     1451: "a row is still referred to by a foreign key",
     1452: "a foreign key has no parent",
     1526: "no partition for a row",
-    1563: "its partitions need sql_mode NO_UNSIGNED_SUBTRACTION (leave it out with --exclude-table)",
+    1563: "its partitions need sql_mode NO_UNSIGNED_SUBTRACTION",
     1690: "a number is out of range",
     1748: "a row does not belong into its partition",
     1814: "the table's file was discarded",

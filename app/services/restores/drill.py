@@ -19,7 +19,7 @@ from app.engine.load.other_vendor import is_known
 from app.engine.server.connection import Session
 from app.engine.server.grants import may_skip_log, read_grants
 from app.engine.server.server import Server
-from app.errors import AppError, DatabaseError
+from app.errors import AppError, DatabaseError, InvalidRequestError
 from app.services.restores.guard import require_same, waiting_tables
 from app.services.restores.plan import plan_rehearsal
 from app.services.restores.preflight import Preflight
@@ -69,7 +69,7 @@ class Drills:
 
         Raises:
             AppError: The backup cannot be restored here; that is kept as well, unless the server did
-                not answer at all, or not to the end.
+                not answer at all, or not to the end, or no restore could be of what was asked for.
         """
         began = self._clock.monotonic()
         # Asked before anything is kept: a server that does not answer shows nothing of the backup.
@@ -187,5 +187,7 @@ class Drills:
 
 
 def _shows_nothing(error: AppError) -> bool:
-    """Tell whether the server or the way to it has failed, which says nothing of the backup."""
-    return isinstance(error, DatabaseError) and error.retryable
+    """Tell whether the server, the way to it or what was asked for failed, which says nothing of the backup."""
+    return isinstance(error, InvalidRequestError) or (
+        isinstance(error, DatabaseError) and error.retryable
+    )

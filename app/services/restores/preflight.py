@@ -116,7 +116,7 @@ class Preflight:
             grants = await read_grants(session)
             complete, misfits, denied = await _complete(session, plan)
             complete, unreadable, lacks = await _described(session, reader, complete)
-            unfit, lost, damage = await _unfit(session, reader, complete)
+            unfit, lost, barred = await _unfit(session, reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
             children, warnings = await missing_for_children(session, grants, loads)
             warnings += lacks + await hidden_grants(session, loads, plan.request)
@@ -131,7 +131,7 @@ class Preflight:
                 *_raised(lambda: require(missing)),
                 *await self._refused_state(),
                 *await _read_only(session, grants),
-                *(denied or unreadable or damage),
+                *(denied or unreadable or barred),
                 *await _taken(session, loads, plan.request),
                 *await _in_the_way(session, complete),
                 *_incompatible([
@@ -282,16 +282,16 @@ async def _as_of_today(
 async def _unfit(
     session: Session, reader: ArchiveReader, loads: Sequence[DatabaseLoad]
 ) -> tuple[list[str], list[str], list[AppError]]:
-    """Say which definitions of the backup the server would refuse, and what it would make of others."""
+    """Say which definitions the server would refuse, what it would make of others, and what bars all."""
     manifest = reader.manifest
     defined = [load for load in loads if not load.definitions]
     try:
         other = await find_differences(session, reader, manifest, defined)
         unfit = await find_unfit_tables(session, reader, manifest, loads)
-        unfit += await find_lacking_sequences(session, reader, manifest, loads)
+        lacking = await find_lacking_sequences(session, reader, manifest, loads)
     except IntegrityError as exc:
         return [], [], [exc]
-    return [*unfit, *other.findings()], other.warnings(), []
+    return [*unfit, *lacking.nowhere, *other.findings()], other.warnings(), [*lacking.unchosen]
 
 
 async def _missing_for_owners(
