@@ -31,6 +31,7 @@ from app.bootstrap.program import SystemClock
 from app.bootstrap.service import Service, open_service
 from app.concurrency import Bound
 from app.config import Settings, load_settings
+from app.web import application
 
 
 _ROUTERS: Final = (
@@ -93,6 +94,7 @@ def create_app(
         app.include_router(module.router, dependencies=[Depends(guard)])
     problems.install(app)
     openapi.install(app)
+    application.install(app)
     per_client = service.program.bounds.per_client if service else Bounds.of(settings).per_client
     _install_middleware(app, per_client)
     return app

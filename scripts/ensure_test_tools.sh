@@ -1,10 +1,14 @@
 #!/bin/sh
-# Make sure that the ordinary tools are here with which tests read backups by hand.
+# Make sure that the tools are here with which tests read backups by hand and look at pages.
 set -eu
 
-command -v zstd >/dev/null 2>&1 && exit 0
-echo "zstd not found: trying to install it with apt." >&2
-"$(dirname "$0")/apt_install.sh" zstd || true
-command -v zstd >/dev/null 2>&1 && exit 0
-echo "Please install zstd; the tests read backups with it. On Debian and Ubuntu: sudo apt-get install zstd" >&2
+missing=''
+for tool in zstd chromium; do
+  command -v "$tool" >/dev/null 2>&1 && continue
+  echo "$tool not found: trying to install it with apt." >&2
+  "$(dirname "$0")/apt_install.sh" "$tool" || true
+  command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
+done
+[ -n "$missing" ] || exit 0
+echo "Please install:$missing; the tests need them. On Debian and Ubuntu: sudo apt-get install$missing" >&2
 exit 1

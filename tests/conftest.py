@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.fixtures.control",
     "tests.fixtures.endpoints",
     "tests.fixtures.alerting",
+    "tests.fixtures.browser",
 ]
 
 # How long an example takes says how busy the machine is, not whether the program is right.
@@ -29,11 +30,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("unhurried")
 
 
-# Under `nohup` a run ignores hang-ups, in the background of a script Ctrl-C, and so would every command
-# that it starts.
+# Under `nohup` a run ignores hang-ups, and so would every command that it starts.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

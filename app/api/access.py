@@ -15,6 +15,8 @@ from app.errors import NotAuthenticatedError, NotAuthorizedError
 from app.telemetry.context import bind
 
 
+# Before the operation in the names of routes that are pages for a browser.
+PAGE_PREFIX: Final = "web:"
 _SCOPES: Final = {
     Role.VIEWER: "Read everything but the audit.",
     Role.OPERATOR: "Make, verify and test backups, and say when they are made.",
@@ -72,7 +74,12 @@ def operation_of(request: Request) -> str:
     """Return the name of the operation that a request asks for, which the table of rights has."""
     route = request.scope["route"]
     assert isinstance(route, APIRoute)  # noqa: S101 - only such routes are guarded
-    return route.name
+    return operation_name(route)
+
+
+def operation_name(route: APIRoute) -> str:
+    """Return the operation of a route; one of a page is called `web:OPERATION` or `web:OPERATION.part`."""
+    return route.name.removeprefix(PAGE_PREFIX).partition(".")[0]
 
 
 async def _current_identity(request: Request) -> Identity:

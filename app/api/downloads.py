@@ -9,7 +9,9 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.openapi_responses import READS_ONE, Responses
 from app.archive.file.reader import ArchiveReader
+from app.bootstrap.program import Program
 from app.concurrency import Bound, shielded
+from app.errors import TooManyRequestsError
 
 
 _BINARY: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -74,3 +76,28 @@ async def _disconnected(receive: Receive) -> None:
     """Wait until nobody is there any more; a request without a body has nothing else to tell."""
     while (await receive())["type"] != "http.disconnect":
         continue
+
+
+async def open_download(program: Program, backup_id: str) -> Download:
+    """
+    Begin to send a backup.
+
+    Returns:
+        Its answer; it gives its place back at the end.
+
+    Raises:
+        TooManyRequestsError: So many go on already.
+        BackupNotFoundError: There is none of this id.
+    """
+    places = program.bounds.downloads
+    if not places.take():
+        raise TooManyRequestsError(
+            f"{places.limit} downloads go on already",
+            hint="Wait until one is over; BACKSTAY_MAX_DOWNLOADS says how many there may be.",
+        )
+    try:
+        reader = await asyncio.to_thread(program.catalogue.open, backup_id)
+    except BaseException:
+        places.release()
+        raise
+    return Download(reader, places, program.settings.download_hours * 3600)

@@ -10,7 +10,7 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from pydantic import JsonValue
 from pydantic.json_schema import models_json_schema
 
@@ -58,7 +58,6 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
-    app.get("/", include_in_schema=False)(_home)
     app.get("/docs", include_in_schema=False)(_page)
     app.get("/docs/{name}", include_in_schema=False)(_asset)
 
@@ -93,11 +92,6 @@ def _secure(operation: dict[str, JsonValue]) -> None:
     if (role := least_role(str(operation["operationId"]))) is not None:
         scheme = {name: [role.value] for name in security[0]}  # type: ignore[union-attr]
         operation["security"] = [scheme]  # type: ignore[list-item]
-
-
-async def _home() -> RedirectResponse:
-    """Show whoever opens the address what there is; the path is relative, to no host and below any prefix."""
-    return RedirectResponse("docs", HTTPStatus.TEMPORARY_REDIRECT)
 
 
 async def _page(request: Request) -> HTMLResponse:

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
+from app.api.access import operation_name
 from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.access.user import Identity
 from app.domain.runs.failures import failure
@@ -114,7 +115,7 @@ class Recorder:
             actor=identity.name if known else "",
             role=identity.role if known else "",
             address=client[0] if client else "",
-            action=route.name if isinstance(route, APIRoute) else "",
+            action=operation_name(route) if isinstance(route, APIRoute) else "",
             target=_short(f"{scope['method']} {path}{state.get('about', '')}"),
             status=status,
             result=state.get("code", "ok"),

@@ -31,6 +31,7 @@ class RequestNames:
             await self._app(scope, receive, send)
             return
         request_id = f"req_{secrets.token_hex(_ID_BYTES)}"
+        scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":

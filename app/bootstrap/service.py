@@ -29,11 +29,13 @@ from app.security.keys import load_key_ring
 from app.security.passwords import Passwords
 from app.security.tokens import AccessTokens
 from app.services.access.audit import AuditService
+from app.services.access.browser_logins import BrowserLogins
 from app.services.access.sign_ins import SignInService
 from app.services.access.users import UserService
 from app.services.backups.retention import policy_of
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
+from app.services.monitoring.overview import OverviewService
 from app.services.monitoring.status import StatusService
 from app.services.reconcile import Reconciler
 from app.storage.local import LocalDirectory
@@ -49,7 +51,9 @@ class Service:
     program: Program
     access: Access
     sign_ins: SignInService
+    browser_logins: BrowserLogins
     status: StatusService
+    overview: OverviewService
     reconciler: Reconciler
     scheduler: Scheduler
     environment_monitor: EnvironmentMonitor
@@ -90,11 +94,14 @@ async def open_service(
         start = partial(program.runs.start, needs_history=False)
         periodic_jobs = build_periodic_jobs(program, environment_monitor)
         scheduler = Scheduler(program.schedules, start, clock, periodic_jobs)
+        status = _build_status(program)
         yield Service(
             program=program,
             access=access,
             sign_ins=sign_ins,
-            status=_build_status(program),
+            browser_logins=BrowserLogins(UserRecords(control), sign_ins, clock),
+            status=status,
+            overview=OverviewService(status, program.health, program.schedules, program.alerts),
             reconciler=Reconciler(
                 program.runs, program.recoveries, program.catalogue, sign_ins, program.settlement
             ),

@@ -145,6 +145,8 @@ sessions = _table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False, index=True),
     Column("revoked_at", Instant),
+    Column("kind", Exact(16), nullable=False, server_default="token"),
+    Column("proven_at", Instant),
 )
 
 runs = _table(

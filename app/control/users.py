@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.control.database import ControlDatabase
 from app.control.tables import sessions, users
-from app.domain.access.user import LoginSession, Role, User
+from app.domain.access.user import LoginSession, Role, SessionKind, User
 from app.errors import UserExistsError, UserNotFoundError
 
 
@@ -108,6 +108,8 @@ class UserRecords:
             "created_at": session.created_at,
             "expires_at": session.expires_at,
             "revoked_at": session.revoked_at,
+            "kind": session.kind.value,
+            "proven_at": session.proven_at,
         }
         try:
             await self._database.execute(insert(sessions).values(values))
@@ -125,6 +127,7 @@ class UserRecords:
 
         Returns:
             Whether `old` was the good one and the login not revoked; otherwise nothing was changed.
+            That of a browser is never rotated: its cookie is no refresh token.
         """
         statement = (
             update(sessions)
@@ -132,10 +135,21 @@ class UserRecords:
                 sessions.c.session_id == session_id,
                 sessions.c.refresh_digest == old,
                 sessions.c.revoked_at.is_(None),
+                sessions.c.kind == SessionKind.TOKEN.value,
             )
             .values(refresh_digest=new, expires_at=expires_at)
         )
         return await self._database.execute(statement) == 1
+
+    async def prolong(
+        self, session_id: str, *, expires_at: datetime, proven_at: datetime | None
+    ) -> None:
+        """Let a login last longer, and note when its password was last given."""
+        await self._database.execute(
+            update(sessions)
+            .where(sessions.c.session_id == session_id, sessions.c.revoked_at.is_(None))
+            .values(expires_at=expires_at, proven_at=proven_at)
+        )
 
     async def revoke(self, session_id: str, at: datetime) -> None:
         """End a login; one that is over or unknown is fine."""
@@ -176,4 +190,6 @@ def _session(row: RowMapping) -> LoginSession:
         created_at=row["session_created_at"],
         expires_at=row["session_expires_at"],
         revoked_at=row["session_revoked_at"],
+        kind=SessionKind(row["session_kind"]),
+        proven_at=row["session_proven_at"],
     )

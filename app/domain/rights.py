@@ -107,6 +107,13 @@ OPERATIONS: Final[Mapping[str, Effect]] = {
     "is_ready": Effect.ANSWER,
     "get_metrics": Effect.ANSWER,
 }
+# What only pages do: by its name there.
+PAGES: Final[Mapping[str, Effect]] = {
+    "get_asset": Effect.ANSWER,
+    "examine_server": Effect.READ,
+    "change_password": Effect.READ,
+    "get_settings": Effect.GOVERN,
+}
 
 # To stop one is to decide about its effect.
 _OF_RUNS: Final[Mapping[RunKind, Effect]] = {
@@ -124,7 +131,8 @@ _OF_RUNS: Final[Mapping[RunKind, Effect]] = {
 
 def least_role(operation: str) -> Role | None:
     """Return who may ask for an operation at least, None for everybody; raises KeyError without a row."""
-    return RIGHTS[OPERATIONS[operation]].least
+    effect = OPERATIONS.get(operation) or PAGES[operation]
+    return RIGHTS[effect].least
 
 
 def may(role: Role, effect: Effect) -> bool:
@@ -154,6 +162,11 @@ def require(role: Role, effect: Effect, act: str) -> None:
 def require_run(role: Role, kind: RunKind) -> None:
     """Refuse a role that may not stop such runs; raises NotAuthorizedError."""
     require(role, _OF_RUNS[kind], f"to stop a {kind}")
+
+
+def may_stop(role: Role, kind: RunKind) -> bool:
+    """Tell whether a role may stop such runs."""
+    return may(role, _OF_RUNS[kind])
 
 
 def require_schedule(role: Role, known: Schedule | None, wanted: Schedule) -> None:

@@ -119,7 +119,14 @@ class UserStore(Protocol):
 
         Returns:
             Whether `old` was the good one and the login not revoked; otherwise nothing was changed.
+            That of a browser is never rotated: its cookie is no refresh token.
         """
+        ...
+
+    async def prolong(
+        self, session_id: str, *, expires_at: datetime, proven_at: datetime | None
+    ) -> None:
+        """Let a login last longer, and note when its password was last given."""
         ...
 
     async def revoke(self, session_id: str, at: datetime) -> None:

@@ -109,7 +109,7 @@ class Jobs:
             work=partial(self._back_up, request),
             document=BackupCreated.of,
             resources=(_THIS_SERVER,),
-            request=_requested(request),
+            request=requested(request),
         )
 
     async def _back_up(self, request: BackupRequest, progress: Progress) -> Manifest:
@@ -175,7 +175,7 @@ class Jobs:
             resources=_databases(*plan.targets),
             backup_id=plan.manifest.backup_id,
             restore_id=plan.restore_id,
-            request=_requested(request),
+            request=requested(request),
         )
 
     async def _restore(self, plan: RestorePlan, progress: Progress) -> RestoreResult:
@@ -216,7 +216,7 @@ class Jobs:
             work=partial(self._recoveries.dry_run, plan),
             document=DryRun.of,
             backup_id=plan.manifest.backup_id,
-            request=_requested(request),
+            request=requested(request),
         )
 
     async def drill(self, request: RestoreRequest) -> Job[DrillResult]:
@@ -227,7 +227,7 @@ class Jobs:
             work=partial(self._recoveries.drill, plan),
             document=DrillPassed.of,
             backup_id=plan.manifest.backup_id,
-            request=_requested(request),
+            request=requested(request),
         )
 
     async def _done_after_all(
@@ -258,6 +258,6 @@ def _databases(*names: str) -> tuple[Resource, ...]:
     return tuple(Resource(f"database {name}", f"database {name!r}") for name in names)
 
 
-def _requested(request: BackupRequest | RestoreRequest) -> JsonObject:
+def requested(request: BackupRequest | RestoreRequest) -> JsonObject:
     """Keep what was asked for, without how it is done."""
     return {key: value for key, value in asdict(request).items() if key not in _NOT_REQUESTED}

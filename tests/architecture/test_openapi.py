@@ -182,4 +182,4 @@ def test_every_route_is_in_the_document():
     routers = [app.router, *(module.router for module in _ROUTERS)]
     paths = {route.path for router in routers for route in router.routes if hasattr(route, "path")}
 
-    assert paths == {*DOCUMENT["paths"], "/", "/openapi.json", "/docs", "/docs/{name}"}
+    assert paths == {*DOCUMENT["paths"], "/openapi.json", "/docs", "/docs/{name}"}

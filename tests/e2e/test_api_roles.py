@@ -50,7 +50,7 @@ def ask(client, name, **headers):
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE")
 PATHS = list(DOCUMENT["paths"])
-PAGES = {"/", "/openapi.json", "/docs", "/docs/{name}"}
+PAGES = {"/openapi.json", "/docs", "/docs/{name}"}
 
 
 def test_every_route_has_a_row_in_the_table_of_rights():

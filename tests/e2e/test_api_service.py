@@ -292,15 +292,15 @@ def _damage(api: Api, client: httpx.Client, run: dict[str, dict[str, str]]) -> N
 # -- who looks around ------------------------------------------------------------------------------
 
 
-def test_the_address_alone_leads_to_the_documentation(shared_api):
-    """A browser is sent there, to no host and below any prefix."""
+def test_the_address_alone_leads_to_the_pages(shared_api):
+    """A browser is led to the login, to no host."""
     client = shared_api.client(None)
     home = client.get("/")
     page = client.get("/", follow_redirects=True)
 
-    assert (home.status_code, home.headers["Location"]) == (307, "docs")
-    assert (page.status_code, page.url.path) == (200, "/docs")
-    assert client.head("/docs").headers["Content-Length"] == str(len(page.content))
+    assert (home.status_code, home.headers["Location"]) == (303, "/login")
+    assert (page.status_code, page.url.path) == (200, "/login")
+    assert client.head("/login").headers["Content-Length"] == str(len(page.content))
 
 
 async def test_an_answer_without_an_end_ends_for_who_asks_for_its_head():

@@ -1,14 +1,12 @@
 """The tables of the control database and the files that make them, by Alembic's own command line."""
 
-import asyncio
-import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from alembic.config import CommandLine, Config
+from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
@@ -45,17 +43,6 @@ class Alembic:
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
 
-    async def here(self, *arguments: str) -> str:
-        """Run a command in this process, which has imported already what most of its time goes into."""
-        printed, line = io.StringIO(), CommandLine()
-        options = line.parser.parse_args(["--raiseerr", *arguments])
-        config = Config(str(ROOT / "alembic.ini"), stdout=printed, cmd_opts=options)
-        with pytest.MonkeyPatch.context() as environment:
-            for name, value in self._environment.items():
-                environment.setenv(name, value)
-            await asyncio.to_thread(line.run_cmd, config, options)
-        return printed.getvalue()
-
 
 @pytest.fixture
 def alembic(control_address, tmp_path) -> Alembic:
@@ -79,11 +66,11 @@ async def test_all_tables_come_and_go_again(alembic, control_address, tmp_path):
     """All tables come and go, as often as one likes; the files say just what the program expects."""
     database = ControlDatabase(control_address, tmp_path / "state")
     for _ in range(2):
-        await alembic.here("upgrade", "head")
-        assert "No new upgrade operations detected" in await alembic.here("check")
-        assert HEAD in await alembic.here("current")
+        alembic("upgrade", "head")
+        assert "No new upgrade operations detected" in alembic("check")
+        assert HEAD in alembic("current")
         assert await names(database) == {*metadata.tables, "alembic_version"}
-        await alembic.here("downgrade", "base")
+        alembic("downgrade", "base")
         assert await names(database) == {"alembic_version"}
     await database.close()
 
@@ -103,12 +90,12 @@ async def test_a_start_that_was_killed_is_taken_up(alembic, control, control_add
 
     await control.prepare()
 
-    assert "No new upgrade operations detected" in await alembic.here("check")
+    assert "No new upgrade operations detected" in alembic("check")
 
 
 async def test_an_older_database_keeps_what_it_has(alembic, control_address, tmp_path):
     """The first version gets the tables of alerts at the next start, and its users stay."""
-    await alembic.here("upgrade", "0001")
+    alembic("upgrade", "0001")
     database = ControlDatabase(control_address, tmp_path / "state")
     columns = "name, role, password_hash, created_at"
     async with database.writing() as connection:
@@ -117,7 +104,7 @@ async def test_an_older_database_keeps_what_it_has(alembic, control_address, tmp
 
     await database.prepare()
 
-    assert "No new upgrade operations detected" in await alembic.here("check")
+    assert "No new upgrade operations detected" in alembic("check")
     async with database.reading() as connection:
         assert (await connection.execute(text("SELECT name FROM users"))).scalars().all() == [
             b"ann" if connection.dialect.name == "mysql" else "ann"

@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from app.api.access import Caller, CurrentService
 from app.api.bodies import BackupQuery, CreateBody, RecoveryPointBody, VerifyBody
-from app.api.downloads import DOWNLOADS, Download
+from app.api.downloads import DOWNLOADS, Download, open_download
 from app.api.openapi_responses import READS, READS_ONE, STARTS_RUN
 from app.api.run_responses import Launch
 from app.documents.backups import BackupInfo, BackupList
@@ -16,7 +16,6 @@ from app.documents.runs import RunFacts
 from app.domain.backups.backup import BackupFilter
 from app.domain.restores.proofs import proven_at
 from app.domain.stores import Page
-from app.errors import TooManyRequestsError
 from app.services.backups.check_notes import read_checks
 from app.services.jobs import BackupOptions
 
@@ -124,16 +123,4 @@ async def download_backup(backup_id: str, service: CurrentService) -> Download:
     `ETag` and `Repr-Digest` hold its SHA-256. The backup cannot be deleted meanwhile, so only some
     downloads go on at once (429), and what nobody reads is ended.
     """
-    program = service.program
-    places = program.bounds.downloads
-    if not places.take():
-        raise TooManyRequestsError(
-            f"{places.limit} downloads go on already",
-            hint="Wait until one is over; BACKSTAY_MAX_DOWNLOADS says how many there may be.",
-        )
-    try:
-        reader = await asyncio.to_thread(program.catalogue.open, backup_id)
-    except BaseException:
-        places.release()
-        raise
-    return Download(reader, places, program.settings.download_hours * 3600)
+    return await open_download(service.program, backup_id)

@@ -46,16 +46,26 @@ class User:
     disabled_at: datetime | None = None
 
 
+class SessionKind(StrEnum):
+    """What keeps a login going."""
+
+    TOKEN = "token"  # noqa: S105 - a word, not a secret
+    BROWSER = "browser"
+
+
 @dataclass(frozen=True, slots=True)
 class LoginSession:
     """
-    One login, from the password to the logout; lives on while it is refreshed.
+    One login, from the password to the logout; lives on while it is refreshed or used.
 
     Attributes:
-        session_id: Also in the tokens.
-        refresh_digest: SHA-256 of the one refresh token that is good now, hexadecimal.
-        expires_at: End of the refresh token, aware UTC.
+        session_id: Also in the tokens, or in the cookie.
+        refresh_digest: SHA-256 of the one refresh token that is good now, or of the cookie's secret,
+            hexadecimal.
+        expires_at: When it is over unless it is refreshed or used before, aware UTC.
         revoked_at: Since when it is over; None = it is not.
+        kind: Whether it is refreshed by tokens, or a browser's cookie.
+        proven_at: When the password was last given in it, aware UTC; None = nobody knows.
     """
 
     session_id: str
@@ -64,6 +74,8 @@ class LoginSession:
     created_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    kind: SessionKind = SessionKind.TOKEN
+    proven_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class Origin(StrEnum):
     API = "api"
     CLI = "cli"
     SCHEDULE = "schedule"
+    WEB = "web"
 
 
 @dataclass(frozen=True, slots=True)

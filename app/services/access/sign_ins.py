@@ -8,10 +8,17 @@ session that is there, ends the session: either the thief or the owner has used 
 import hashlib
 import secrets
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from app.domain.access.user import Grant, Identity, LoginSession, User, require_name
+from app.domain.access.user import (
+    Grant,
+    Identity,
+    LoginSession,
+    SessionKind,
+    User,
+    require_name,
+)
 from app.domain.ports import Clock
 from app.domain.stores import UserStore
 from app.errors import InvalidRequestError, NotAuthenticatedError
@@ -22,10 +29,10 @@ from app.security.tokens import AccessTokens
 
 SESSION_LIFETIME: Final = timedelta(days=30)
 _ID_BYTES: Final = 16
-_SECRET_BYTES: Final = 32
-_SEPARATOR: Final = "."
+SECRET_BYTES: Final = 32
+SEPARATOR: Final = "."
 # Ours have 76 characters.
-_MAX_REFRESH: Final = 256
+_MAX_TOKEN: Final = 256
 # One answer for whatever is wrong, so that nobody learns which names there are.
 _WRONG: Final = "wrong user name or password"
 _OVER: Final = "the login is over"
@@ -67,6 +74,23 @@ class SignInService:
             NotAuthenticatedError: Unknown, disabled, or another password; it takes the same time.
             TooManyAttemptsError: Too many have failed lately from there, for this user or for all.
         """
+        user = await self.prove(name, password, address)
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        session = new_session(user, secret, self._clock.now(), self._session_lifetime)
+        user = await self.open(session, user)
+        return self._grant(user, session.session_id, secret)
+
+    async def prove(self, name: str, password: str, address: str) -> User:
+        """
+        Prove that somebody knows their password, as `sign_in` does; nothing is opened.
+
+        Returns:
+            The user.
+
+        Raises:
+            NotAuthenticatedError: As for `sign_in`.
+            TooManyAttemptsError: As for `sign_in`.
+        """
         name = name.lower()
         async with self._attempts.admit(address, name) as attempt:
             user = await self._find(name)
@@ -78,7 +102,26 @@ class SignInService:
             self._attempts.remember(address, user.name)
         if verdict.new_hash is not None:
             user = await self._keep(user, verdict.new_hash)
-        return await self._open(user)
+        return user
+
+    async def open(self, session: LoginSession, user: User) -> User:
+        """
+        Open a login of a user who was proven.
+
+        Returns:
+            The user as they are now.
+
+        Raises:
+            NotAuthenticatedError: The password was changed meanwhile, or the user disabled.
+        """
+        await self._store.open_session(session)
+        # Hashing took its time: whoever changed the password or disabled the user meanwhile has
+        # ended the sessions that they saw, and this one may not have been among them.
+        found = await self._store.find_session(session.session_id)
+        if found is None or found[1].password_hash != user.password_hash:
+            await self._store.revoke(session.session_id, self._clock.now())
+            raise NotAuthenticatedError(_WRONG)
+        return require_good(*found, self._clock.now())
 
     async def refresh(self, refresh_token: str, address: str) -> Grant:
         """
@@ -112,7 +155,7 @@ class SignInService:
         Args:
             who: Whoever asks, or a refresh token. A token of another application has no login.
         """
-        session_id = who.session_id if isinstance(who, Identity) else _split(who)[0]
+        session_id = who.session_id if isinstance(who, Identity) else split_token(who)[0]
         if session_id:
             await self._store.revoke(session_id, self._clock.now())
 
@@ -135,7 +178,7 @@ class SignInService:
         found = await self._store.find_session(identity.session_id)
         if found is None or found[0].user != identity.name:
             raise NotAuthenticatedError(_OVER, hint=_HINT)
-        return replace(identity, role=self._require_good(*found).role)
+        return replace(identity, role=require_good(*found, self._clock.now()).role)
 
     async def find_name(self, name: str) -> str:
         """Return the name of a user, however it is written; empty = nobody is called that."""
@@ -162,61 +205,76 @@ class SignInService:
         await self._store.save(user)
         return user
 
-    async def _open(self, user: User) -> Grant:
-        now = self._clock.now()
-        session_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
-        session = LoginSession(
-            session_id, user.name, _digest(secret), now, now + self._session_lifetime
-        )
-        await self._store.open_session(session)
-        # Hashing took its time: whoever changed the password or disabled the user meanwhile has
-        # ended the sessions that they saw, and this one may not have been among them.
-        found = await self._store.find_session(session_id)
-        if found is None or found[1].password_hash != user.password_hash:
-            await self._store.revoke(session_id, self._clock.now())
-            raise NotAuthenticatedError(_WRONG)
-        return self._grant(self._require_good(*found), session_id, secret)
-
     async def _rotate(self, refresh_token: str) -> tuple[User, Grant]:
-        session_id, secret = _split(refresh_token)
+        session_id, secret = split_token(refresh_token)
         found = await self._store.find_session(session_id) if session_id else None
         if found is None:
             raise NotAuthenticatedError(_OVER, hint=_HINT)
-        user = self._require_good(*found)
-        new_secret = secrets.token_urlsafe(_SECRET_BYTES)
+        user = require_good(*found, self._clock.now())
+        new_secret = secrets.token_urlsafe(SECRET_BYTES)
         if not await self._store.rotate(
             session_id,
-            old=_digest(secret),
-            new=_digest(new_secret),
+            old=secret_digest(secret),
+            new=secret_digest(new_secret),
             expires_at=self._clock.now() + self._session_lifetime,
         ):
             await self._store.revoke(session_id, self._clock.now())
             raise NotAuthenticatedError(_OVER, hint=_HINT)
         return user, self._grant(user, session_id, new_secret)
 
-    def _require_good(self, session: LoginSession, user: User) -> User:
-        over = session.revoked_at is not None or session.expires_at <= self._clock.now()
-        if over or user.disabled_at is not None:
-            raise NotAuthenticatedError(_OVER, hint=_HINT)
-        return user
-
     def _grant(self, user: User, session_id: str, secret: str) -> Grant:
         return Grant(
             access_token=self._tokens.mint(Identity(user.name, user.role, session_id)),
-            refresh_token=f"{session_id}{_SEPARATOR}{secret}",
+            refresh_token=f"{session_id}{SEPARATOR}{secret}",
             expires_in=int(self._tokens.lifetime.total_seconds()),
             role=user.role,
         )
 
 
-def _split(refresh_token: str) -> tuple[str, str]:
-    """Take a refresh token apart; two empty texts when it is none of ours."""
-    session_id, _, secret = refresh_token.partition(_SEPARATOR)
-    plain = refresh_token.isascii() and refresh_token.isprintable()
-    if not plain or len(refresh_token) > _MAX_REFRESH or not (session_id and secret):
+def new_session(
+    user: User,
+    secret: str,
+    now: datetime,
+    lifetime: timedelta,
+    kind: SessionKind = SessionKind.TOKEN,
+) -> LoginSession:
+    """Make a login whose password was given this moment."""
+    return LoginSession(
+        session_id=secrets.token_hex(_ID_BYTES),
+        user=user.name,
+        refresh_digest=secret_digest(secret),
+        created_at=now,
+        expires_at=now + lifetime,
+        kind=kind,
+        proven_at=now,
+    )
+
+
+def require_good(session: LoginSession, user: User, now: datetime) -> User:
+    """
+    Refuse a login that is over.
+
+    Returns:
+        Its user.
+
+    Raises:
+        NotAuthenticatedError: It is over, or the user disabled.
+    """
+    is_over = session.revoked_at is not None or session.expires_at <= now
+    if is_over or user.disabled_at is not None:
+        raise NotAuthenticatedError(_OVER, hint=_HINT)
+    return user
+
+
+def split_token(token: str) -> tuple[str, str]:
+    """Take `session.secret` apart; two empty texts when it is none of ours."""
+    session_id, _, secret = token.partition(SEPARATOR)
+    plain = token.isascii() and token.isprintable()
+    if not plain or len(token) > _MAX_TOKEN or not (session_id and secret):
         return "", ""
     return session_id, secret
 
 
-def _digest(secret: str) -> str:
+def secret_digest(secret: str) -> str:
+    """Return what is kept of a secret: its SHA-256, hexadecimal."""
     return hashlib.sha256(secret.encode()).hexdigest()

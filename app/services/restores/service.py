@@ -30,6 +30,7 @@ from app.services.restores.dry_run import DryRuns
 from app.services.restores.plan import plan_drill, plan_loads, plan_restore
 from app.services.restores.preflight import Preflight
 from app.services.restores.restore import Restorer, RestoreState, point_to_repair
+from app.services.restores.results import counted, result_of
 from app.services.restores.swap import SwapReport, Swaps
 from app.services.restores.undo_guard import UndoGuard
 from app.storage.journals import Journals
@@ -37,14 +38,6 @@ from app.storage.journals import Journals
 
 _log: Final = logging.getLogger(__name__)
 _SKIP: Final = "skipped"
-_SKIPPED: Final = (
-    "the restore is not in the binary log: make a new backup now, changes after an older one cannot be"
-    " applied from the log any more"
-)
-_NO_FENCE: Final = (
-    "this user may not set read_only: what others wrote in the moment between the swap and the triggers"
-    " missed the triggers"
-)
 
 
 class RecoveryService:
@@ -160,7 +153,7 @@ class RecoveryService:
             _log.info("Restore completed successfully", extra={"facts": facts})
         report.warnings[:0] = state.warnings
         return replace(
-            _counted(_result(journal, report, seconds), plan),
+            counted(result_of(journal, report, seconds), plan),
             verified_before=request.verify_before,
             verified=request.verify_after,
             binary_log=binary_log,
@@ -227,7 +220,7 @@ class RecoveryService:
             finally:
                 await guard.close()
         return replace(
-            _result(undo, report, round(self._clock.monotonic() - began, 3)),
+            result_of(undo, report, round(self._clock.monotonic() - began, 3)),
             binary_log=binary_log if journal.logged else _SKIP,
         )
 
@@ -283,6 +276,15 @@ class RecoveryService:
         """Return the journals of restores and undos that are done, newest first."""
         return [journal for journal in await self._swaps.journals() if journal.phase.is_over]
 
+    async def undoable(self) -> list[Journal]:
+        """Return the journals of what can be undone now, newest first."""
+        now = self._clock.now()
+        return [
+            journal
+            for journal in await self._swaps.journals()
+            if journal.phase is RestorePhase.DONE and now < (journal.keep_until or now)
+        ]
+
     async def find_result(self, restore_id: str, note: str) -> RestoreResult | None:
         """
         Tell what a restore or an undo did whose own end nobody knows.
@@ -300,7 +302,7 @@ class RecoveryService:
         journal = await self.find_journal(restore_id)
         if journal is None or not journal.phase.is_over:
             return None
-        result = _result(journal, SwapReport(fence="unknown", warnings=[note]), 0.0)
+        result = result_of(journal, SwapReport(fence="unknown", warnings=[note]), 0.0)
         return replace(result, binary_log="unknown")
 
     async def find_undoable(self, name: str) -> Journal:
@@ -352,49 +354,3 @@ class RecoveryService:
                 f"the newest restore of {name[:80]!r} may be {journal.restore_id}, whose journal is damaged",
                 hint="Give the id of the restore that is meant; 'backstay doctor' tells about the journal.",
             )
-
-
-def _result(journal: Journal, report: SwapReport, seconds: float) -> RestoreResult:
-    """Say what a swap did; what a load did is filled in by the caller."""
-    restored = [f"{swap.target}.{name}" for swap in journal.swaps for name in swap.incoming]
-    gone = {f"{swap.target}.{name}" for swap in journal.swaps for name in swap.outgoing}
-    warnings = list(report.warnings)
-    if report.fence == "none":
-        warnings.append(_NO_FENCE)
-    if not journal.logged:
-        warnings.append(_SKIPPED)
-    kept = journal.phase is RestorePhase.DONE and journal.keep_until is not None
-    return RestoreResult(
-        restore_id=journal.restore_id,
-        backup_id=journal.backup_id,
-        databases=journal.targets,
-        restored_tables=tuple(sorted(restored)),
-        dropped_tables=tuple(sorted(gone - set(restored))),
-        rows_count=0,
-        raw_size=0,
-        size=0,
-        verified_before=False,
-        verified=False,
-        recovery_point=journal.recovery_point,
-        undo_until=journal.keep_until if kept else None,
-        fence=report.fence,
-        binary_log="off",
-        duration=seconds,
-        warnings=tuple(warnings),
-    )
-
-
-def _counted(result: RestoreResult, plan: RestorePlan) -> RestoreResult:
-    """Say how much was loaded."""
-    tables = {
-        (load.entry.name, table.name): table for load in plan.loads for table in load.entry.tables
-    }
-    members = (
-        member for member in plan.manifest.members if (member.database, member.table) in tables
-    )
-    return replace(
-        result,
-        rows_count=sum(table.rows for table in tables.values()),
-        raw_size=sum(table.raw_size for table in tables.values()),
-        size=sum(member.size for member in members),
-    )

@@ -1,0 +1,153 @@
+"""
+How the backups are doing in one word, and why: what somebody wants to know at night.
+
+The worst cause comes first. Only what was restored and found equal counts as proven.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from app.domain.alerts.alert import AlertKind
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.ids import BackupId
+from app.domain.monitoring import Status
+
+
+class Outlook(StrEnum):
+    """How the backups are doing."""
+
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    The state of everything, in words.
+
+    Attributes:
+        outlook: By the worst cause.
+        text: That cause, a sentence without a full stop.
+        advice: What to do; may be empty.
+    """
+
+    outlook: Outlook
+    text: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOutlook:
+    """
+    How one database is backed up.
+
+    Attributes:
+        newest: Its newest backup that is not known to be damaged.
+        proven: Its newest backup of which all was restored and equal; None = there is none.
+        proven_at: When that was.
+        restore_seconds: How long a restore of the newest may take, by what drills and restores took;
+            None = nothing was restored yet.
+    """
+
+    database: str
+    newest: CatalogueEntry
+    proven: CatalogueEntry | None
+    proven_at: datetime | None
+    restore_seconds: float | None
+
+
+# What says that data may be lost; other alerts want a look.
+_BAD_ALERTS: Final = frozenset({
+    AlertKind.FAILURE,
+    AlertKind.OVERDUE,
+    AlertKind.MISSED,
+    AlertKind.VERIFICATION,
+    AlertKind.DRILL,
+})
+
+
+def judge(status: Status, alerts: Sequence[tuple[AlertKind, str]]) -> Verdict:
+    """
+    Judge how the backups are doing.
+
+    Args:
+        status: The state of everything.
+        alerts: Kind and message of each that is open, newest first.
+
+    Returns:
+        The worst cause, or that there is none.
+    """
+    return next(_causes(status, alerts))
+
+
+def _causes(status: Status, alerts: Sequence[tuple[AlertKind, str]]) -> Iterator[Verdict]:
+    """Name all causes, worst first, and at last that there is none."""
+    damaged = max(status.damaged, status.checks_failing)
+    if damaged:
+        text = "1 backup is damaged" if damaged == 1 else f"{damaged} backups are damaged"
+        yield Verdict(Outlook.BAD, text, "Do not delete others; verify it, and make a new one.")
+    for kind, message in alerts:
+        if kind in _BAD_ALERTS:
+            yield Verdict(Outlook.BAD, message)
+    if status.last_backup is None:
+        yield Verdict(Outlook.BAD, "there is no backup yet", "Make the first one, then a schedule.")
+    for _kind, message in alerts:
+        yield Verdict(Outlook.DOUBTFUL, message)
+    if status.last_proven_at is None:
+        yield Verdict(
+            Outlook.DOUBTFUL, "no backup was ever restored for proof", "Drill the newest one."
+        )
+    if status.next_due_at is None:
+        yield Verdict(Outlook.DOUBTFUL, "no schedule makes backups by itself", "Make a schedule.")
+    yield Verdict(Outlook.GOOD, "your backups are made, whole, and proven to restore")
+
+
+def by_database(
+    entries: Sequence[CatalogueEntry],
+    damaged: Mapping[BackupId, str],
+    proofs: Mapping[BackupId, tuple[datetime, float]],
+) -> list[DatabaseOutlook]:
+    """
+    Tell how each database is backed up.
+
+    Args:
+        entries: All backups, newest first.
+        damaged: Those that are known to be damaged, and why.
+        proofs: When all of a backup was last restored and equal, and for how many seconds.
+
+    Returns:
+        One each, by name.
+    """
+    good = [entry for entry in entries if entry.backup_id not in damaged]
+    speed = _speed(good, proofs)
+    newest: dict[str, CatalogueEntry] = {}
+    proven: dict[str, CatalogueEntry] = {}
+    for entry in good:
+        for database in entry.databases:
+            newest.setdefault(database, entry)
+            if entry.backup_id in proofs:
+                proven.setdefault(database, entry)
+    return [
+        DatabaseOutlook(
+            database=database,
+            newest=entry,
+            proven=(found := proven.get(database)),
+            proven_at=proofs[found.backup_id][0] if found else None,
+            restore_seconds=entry.raw_size / speed if speed else None,
+        )
+        for database, entry in sorted(newest.items())
+    ]
+
+
+def _speed(
+    entries: Sequence[CatalogueEntry], proofs: Mapping[BackupId, tuple[datetime, float]]
+) -> float | None:
+    """Return bytes of SQL a second of the newest proof; None = nothing was restored yet."""
+    for entry in entries:
+        if entry.backup_id in proofs and (seconds := proofs[entry.backup_id][1]) > 0:
+            return max(entry.raw_size, 1) / seconds
+    return None

@@ -1,0 +1,100 @@
+"""What somebody wants to see first: a verdict, each database, what is due, and the last year."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.alerts.notice import AlertRecord
+from app.domain.checks import StoredBackup
+from app.domain.ids import BackupId
+from app.domain.monitoring import Status
+from app.domain.outlook import DatabaseOutlook, Verdict, by_database, judge
+from app.domain.schedule import Schedule
+from app.domain.stores import AlertFilter, Page
+from app.services.alerts.service import AlertService
+from app.services.monitoring.health import HealthService
+from app.services.monitoring.status import StatusService
+from app.services.schedules import ScheduleService
+
+
+_DUE_SHOWN = 5
+_ALERTS_READ = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """
+    Everything at one glance.
+
+    Attributes:
+        alerts: Open ones, newest first.
+        dues: The next due times, earliest first, each with its schedule; past = overdue.
+    """
+
+    status: Status
+    verdict: Verdict
+    databases: tuple[DatabaseOutlook, ...]
+    alerts: tuple[AlertRecord, ...]
+    dues: tuple[tuple[datetime, Schedule], ...]
+
+
+class OverviewService:
+    """Puts together what other services know, and changes nothing."""
+
+    def __init__(
+        self,
+        status: StatusService,
+        health: HealthService,
+        schedules: ScheduleService,
+        alerts: AlertService,
+    ) -> None:
+        self._status = status
+        self._health = health
+        self._schedules = schedules
+        self._alerts = alerts
+
+    async def read(self) -> Overview:
+        """
+        Read everything.
+
+        Returns:
+            What is there now.
+
+        Raises:
+            StorageError: The backup directory cannot be read.
+            ControlUnavailableError: History or alerts cannot be read.
+        """
+        status, health, schedules, (alerts, _) = await asyncio.gather(
+            self._status.read(),
+            self._health.read(),
+            self._schedules.list(),
+            self._alerts.list(
+                AlertFilter(is_open=True), Page(limit=_ALERTS_READ, sort="-opened_at")
+            ),
+        )
+        records = tuple(record for record, _ in alerts)
+        proofs = _proofs(health.stored)
+        return Overview(
+            status=status,
+            verdict=judge(status, [(record.kind, record.message) for record in records]),
+            databases=tuple(by_database(health.survey.entries, health.faults, proofs)),
+            alerts=records,
+            dues=tuple(_dues(schedules)),
+        )
+
+
+def _dues(schedules: Sequence[Schedule]) -> list[tuple[datetime, Schedule]]:
+    found = [(due, schedule) for schedule in schedules if (due := schedule.next_due()) is not None]
+    return sorted(found, key=lambda known: known[0])[:_DUE_SHOWN]
+
+
+def _proofs(stored: Sequence[StoredBackup]) -> dict[BackupId, tuple[datetime, float]]:
+    """Return when all of a backup was last restored and equal, and how long that took."""
+    proofs: dict[BackupId, tuple[datetime, float]] = {}
+    for backup in stored:
+        for proof in backup.proofs:
+            if proof.success and proof.whole:
+                proofs[backup.backup_id] = (proof.at, proof.seconds)
+                break
+    return proofs

@@ -1,0 +1,1 @@
+"""Pages for a browser, made by the server; calls services as `app.api` does, and is imported by `main` alone."""

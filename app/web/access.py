@@ -1,0 +1,100 @@
+"""Who looks at a page, and whether they may."""
+
+from typing import Annotated, Final
+from urllib.parse import quote
+
+from fastapi import Depends, Request
+from starlette.datastructures import FormData
+
+from app.api.access import CurrentService, operation_of
+from app.domain.rights import least_role
+from app.domain.runs.run import Origin, Requester
+from app.errors import NotAuthenticatedError, NotAuthorizedError
+from app.services.access.browser_logins import BrowserLogin
+from app.telemetry.context import bind
+from app.web import csrf
+
+
+_SAFE: Final = frozenset({"GET", "HEAD"})
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+# Longer forms are no forms of ours.
+_MAX_FIELDS: Final = 2000
+
+
+class LoginNeededError(Exception):
+    """Somebody looks for a page who is not logged in: no failure, they are led to the login and back."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
+
+
+async def guard(request: Request, service: CurrentService) -> None:
+    """
+    Tell who looks at a page, and refuse when their role is not enough; every page is guarded by it.
+
+    Raises:
+        LoginNeededError: Nobody is logged in who looks for a page.
+        NotAuthenticatedError: Nobody is logged in who sends a form.
+        NotAuthorizedError: The role does not allow it, or a form comes from elsewhere.
+    """
+    is_change = request.method not in _SAFE
+    if is_change:
+        csrf.require_same_site(request)
+    needed = least_role(operation_of(request))
+    request.state.login = None
+    if needed is None:
+        return
+    login = await _login(request, service)
+    request.state.login, request.state.identity = login, login.identity
+    bind(user=login.identity.name)
+    if is_change:
+        form = await request.form(max_fields=_MAX_FIELDS, max_files=0)
+        csrf.require_token(str(form.get(csrf.FIELD, "")), login.secret)
+    if not login.identity.role.allows(needed):
+        raise NotAuthorizedError(f"the role {needed} is needed", hint="Ask an admin.")
+
+
+async def _login(request: Request, service: CurrentService) -> BrowserLogin:
+    try:
+        return await service.browser_logins.identify(request.cookies.get(cookie_name(request), ""))
+    except NotAuthenticatedError as exc:
+        if request.method not in _SAFE:
+            raise
+        query = f"?{request.url.query}" if request.url.query else ""
+        raise LoginNeededError(request.url.path + query) from exc
+
+
+def cookie_name(request: Request) -> str:
+    """Return the name of the login's cookie; without TLS with the port in it, which cookies ignore."""
+    if request.url.scheme == "https":
+        return "__Host-backstay"
+    port = request.url.port or _DEFAULT_PORTS.get(request.url.scheme, 0)
+    return f"backstay-{port}"
+
+
+async def _current_login(request: Request) -> BrowserLogin:
+    login = request.state.login
+    assert isinstance(login, BrowserLogin)  # noqa: S101 - the state of a request is untyped
+    return login
+
+
+async def _current_form(request: Request) -> FormData:
+    return await request.form(max_fields=_MAX_FIELDS, max_files=0)
+
+
+# Of pages that are not for everybody.
+Viewer = Annotated[BrowserLogin, Depends(_current_login)]
+# What was sent; read once.
+SentForm = Annotated[FormData, Depends(_current_form)]
+
+
+def requester_of(login: BrowserLogin) -> Requester:
+    """Name to the history who sends a form."""
+    return Requester(login.identity.name, Origin.WEB)
+
+
+def safe_path(path: str) -> str:
+    """Return where to go after a login: a path of ours, whatever was asked for."""
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return quote(path, safe="/?=&%:+,.-_~#") if is_ours else "/"

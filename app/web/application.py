@@ -1,0 +1,23 @@
+"""The pages, as part of an application that has the API already."""
+
+from typing import Final
+
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+
+from app.web import errors
+from app.web.access import guard
+from app.web.pages import backups, overview, restores, runs, session
+
+
+_PAGES: Final = (session, overview, backups, runs, restores)
+PAGE_ROUTES: Final = tuple(
+    route for module in _PAGES for route in module.router.routes if isinstance(route, APIRoute)
+)
+
+
+def install(app: FastAPI) -> None:
+    """Add the pages; after the API's routes and errors."""
+    for module in _PAGES:
+        app.include_router(module.router, dependencies=[Depends(guard)], include_in_schema=False)
+    errors.install(app)

@@ -1,0 +1,115 @@
+// What pages do beyond forms and links; every page works without it.
+
+const SHORT = { dateStyle: "medium", timeStyle: "short" };
+const LONG = { dateStyle: "medium", timeStyle: "medium" };
+const ANNOUNCED_SECONDS = [600, 300, 60];
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+function localize(root) {
+  for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
+    const style = time.dataset.style === "long" ? LONG : SHORT;
+    time.textContent = new Intl.DateTimeFormat(undefined, style).format(new Date(time.dateTime));
+    time.title = `${time.title} (shown in ${zone})`;
+    time.dataset.local = "";
+  }
+}
+
+function announce(text) {
+  document.getElementById("announcer")?.replaceChildren(text);
+}
+
+function spanOf(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  return minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+}
+
+// By the server's clock: the page says what it was when it was made.
+function countDown(element) {
+  const until = Number(element.dataset.seconds) * 1000 + performance.now();
+  const tick = () => {
+    if (!element.isConnected) return;
+    const left = Math.max(0, Math.round((until - performance.now()) / 1000));
+    element.textContent = left ? spanOf(left) : "over";
+    if (ANNOUNCED_SECONDS.includes(left)) announce(`${spanOf(left)} left to undo`);
+    if (left) setTimeout(tick, 1000);
+    else document.querySelectorAll("[data-ends-with-countdown]").forEach((part) => part.remove());
+  };
+  tick();
+}
+
+function copy(button) {
+  const text = document.getElementById(button.dataset.copies)?.textContent ?? "";
+  navigator.clipboard?.writeText(text).then(() => announce("Copied"));
+}
+
+// News that is late must not look like news.
+function watchStream(element) {
+  const age = element.querySelector("[data-age]");
+  let last = performance.now();
+  element.addEventListener("htmx:after:swap", () => (last = performance.now()));
+  const tick = () => {
+    if (!element.isConnected || element.dataset.over !== undefined) return;
+    const seconds = Math.round((performance.now() - last) / 1000);
+    const shown = element.querySelector("[data-age]") ?? age;
+    if (shown) shown.textContent = seconds > 5 ? `No news for ${spanOf(seconds)}` : "";
+    setTimeout(tick, 1000);
+  };
+  tick();
+}
+
+function enliven(root) {
+  localize(root);
+  root.querySelectorAll("[data-seconds]:not([data-on])").forEach((element) => {
+    element.dataset.on = "";
+    countDown(element);
+  });
+  root.querySelectorAll("[data-stream]:not([data-on])").forEach((element) => {
+    element.dataset.on = "";
+    watchStream(element);
+  });
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copies]");
+  if (button) copy(button);
+  for (const open of document.querySelectorAll("details.account[open], details.drawer[open]")) {
+    if (!open.contains(event.target)) open.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const open of document.querySelectorAll("details.account[open], details.drawer[open]")) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+});
+
+// A double click sends one form: the second one would only say the same again.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent !== undefined) event.preventDefault();
+  form.dataset.sent = "";
+  setTimeout(() => delete form.dataset.sent, 3000);
+});
+addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
+
+// To tick a table means that tables are meant.
+document.addEventListener("change", (event) => {
+  const part = event.target.closest(".choices")?.previousElementSibling;
+  const radio = part?.querySelector("input[type=radio]");
+  if (radio) radio.checked = true;
+});
+
+// A dry run that is over leads on; the server makes the page with the way on.
+document.addEventListener("done", (event) => {
+  event.target.dataset.over = "";
+  if (event.target.dataset.thenReload !== undefined) location.reload();
+});
+
+document.addEventListener("htmx:after:swap", () => enliven(document));
+enliven(document);

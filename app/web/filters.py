@@ -1,0 +1,96 @@
+"""How templates show values: sizes, instants, spans, names that somebody else has chosen."""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from markupsafe import Markup
+
+
+_UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+_STEP: Final = 1000
+_TEN: Final = 10
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+# Two units tell enough.
+_SPANS: Final = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
+
+
+def size(count: float | None) -> str:
+    """Show bytes in decimal units, as disks are sold: `1.2 GB`; an unknown size is a dash."""
+    if count is None:
+        return "-"
+    unit = 0
+    while count >= _STEP and unit < len(_UNITS) - 1:
+        count, unit = count / _STEP, unit + 1
+    digits = 1 if unit and count < _TEN * _TEN else 0
+    return f"{count:.{digits}f} {_UNITS[unit]}"
+
+
+def number(count: float | None) -> str:
+    """Show a count with thin spaces between thousands; an unknown one is a dash."""
+    return "-" if count is None else f"{count:,.0f}".replace(",", "\u202f")
+
+
+def span(seconds: float | timedelta | None) -> str:
+    """Show a span by its two largest units: `2 h 5 min`; an unknown one is a dash."""
+    if seconds is None:
+        return "-"
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    left = int(abs(seconds))
+    parts: list[str] = []
+    for length, name in _SPANS:
+        count, left = divmod(left, length)
+        if count or (name == "s" and not parts):
+            parts.append(f"{count} {name}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def plural(count: int, word: str, many: str = "") -> str:
+    """Show a count with its noun: `1 backup`, `2 backups`."""
+    return f"{number(count)} {word if count == 1 else many or word + 's'}"
+
+
+def moment(at: datetime | None, style: str = "short") -> Markup:
+    """
+    Show an instant in UTC, which a script turns into the browser's zone.
+
+    Args:
+        at: Aware; None = a dash.
+        style: `short` (date and minute) or `long` (with the second).
+
+    Returns:
+        Markup.
+    """
+    if at is None:
+        return Markup("-")
+    text = f"{at:%Y-%m-%d %H:%M:%S}" if style == "long" else f"{at:%Y-%m-%d %H:%M}"
+    return Markup('<time datetime="{}" data-style="{}" title="{} UTC">{} UTC</time>').format(
+        at.isoformat(timespec="seconds"), style, f"{at:%Y-%m-%d %H:%M:%S}", text
+    )
+
+
+def foreign(text: object) -> Markup:
+    """Show a name or text that somebody else has chosen: apart from its surroundings, with nothing hidden."""
+    shown = "".join(map(_visible, str(text)))
+    return Markup('<bdi hx-ignore translate="no">{}</bdi>').format(shown)
+
+
+def _visible(sign: str) -> str:
+    """Show what has no glyph, or turns the direction of others, by its number."""
+    if sign == " " or unicodedata.category(sign) not in {"Cc", "Cf", "Zl", "Zp", "Cs"}:
+        return sign
+    return f"\\u{ord(sign):04x}"
+
+
+FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit-any]  # what Jinja takes
+    "size": size,
+    "number": number,
+    "span": span,
+    "plural": plural,
+    "moment": moment,
+    "foreign": foreign,
+}

@@ -1,0 +1,184 @@
+"""Backups: listed, shown, made, proven, pinned, downloaded and deleted."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from app.api.access import CurrentService, Noted
+from app.api.downloads import open_download
+from app.domain.backups.backup import BackupFilter
+from app.domain.backups.check_notes import VerifyLevel
+from app.domain.backups.manifest import Codec, Manifest
+from app.domain.restores.proofs import proven_at
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.run import RunFilter
+from app.domain.stores import Page
+from app.errors import InvalidRequestError
+from app.services.backups.check_notes import read_checks
+from app.services.jobs import BackupOptions
+from app.web.access import SentForm, Viewer
+from app.web.launching import launch
+from app.web.paging import Part, page_of
+from app.web.rendering import path_for, render
+
+
+router = APIRouter(prefix="/backups")
+
+# What is typed before a backup is deleted.
+TYPED_DIGITS: Final = 5
+_RUNS_SHOWN: Final = 10
+_POINTS: Final = {"": None, "yes": True, "no": False}
+
+
+@router.get("", name="web:list_backups")
+async def list_backups(
+    request: Request,
+    service: CurrentService,
+    database: Annotated[str, Query(max_length=200)] = "",
+    text: Annotated[str, Query(max_length=200)] = "",
+    points: Annotated[str, Query(max_length=3)] = "",
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+) -> Response:
+    """List the backups there are, newest first, with those that are damaged."""
+    wanted = BackupFilter(database=database, text=text, recovery_point=_POINTS.get(points))
+    found, health = await asyncio.gather(
+        service.program.backups.list(wanted, page_of(page)), service.program.health.read()
+    )
+    pins = await service.program.pins.read([entry.backup_id for entry, _ in found.entries])
+    query = {"database": database, "text": text, "points": points}
+    return render(
+        request,
+        "backups.html",
+        found=found,
+        faults=health.faults,
+        pins=pins,
+        part=Part(page, found.total, query),
+        names=sorted({name for entry in health.survey.entries for name in entry.databases}),
+        query=query,
+    )
+
+
+@router.get("/new", name="web:create_backup.form")
+async def ask_for_backup(request: Request, service: CurrentService) -> Response:
+    """Ask what to back up."""
+    return render(request, "backup_new.html", configured=service.program.server.database)
+
+
+@router.post("", name="web:create_backup")
+async def create_backup(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm
+) -> Response:
+    """Make a backup, or a recovery point."""
+    options = BackupOptions(
+        databases=tuple(str(form.get("databases", "")).split()),
+        description=str(form.get("description", ""))[:200],
+        include_data="schema_only" not in form,
+        accounts="accounts" in form,
+        recovery_point="recovery_point" in form,
+    )
+    return await launch(request, service.program.jobs.backup(options), login, form)
+
+
+@router.get("/{backup_id}", name="web:get_backup")
+async def show_backup(request: Request, service: CurrentService, backup_id: str) -> Response:
+    """Show what a backup holds, how it was made, and what has shown that it is good."""
+    program = service.program
+    manifest = await program.backups.info(backup_id)
+    known = manifest.backup_id
+    beside = await asyncio.to_thread(program.catalogue.beside, known)
+    health = await program.health.read()
+    runs, _ = await program.runs.list(RunFilter(backup_id=known), Page(limit=_RUNS_SHOWN))
+    return render(
+        request,
+        "backup.html",
+        manifest=manifest,
+        proofs=beside.proofs,
+        proven_at=proven_at(beside.proofs),
+        checks=await read_checks(program.catalogue, manifest),
+        pin=await program.pins.read([known]),
+        fault=health.faults.get(known, ""),
+        runs=runs,
+        typed=known[-TYPED_DIGITS:],
+        by_hand=by_hand(manifest),
+    )
+
+
+@router.post("/{backup_id}/verify", name="web:verify_backup")
+async def verify_backup(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
+) -> Response:
+    """Read a backup to its end, and count what is in it."""
+    job = await service.program.jobs.verification(backup_id, VerifyLevel.CONTENT)
+    return await launch(request, job, login, form)
+
+
+@router.post("/{backup_id}/drill", name="web:rehearse_restore.drill")
+async def drill_backup(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
+) -> Response:
+    """Restore a backup into scratch schemas, prove it, and drop them."""
+    wanted = RestoreRequest(backup_id=backup_id, threads=service.program.settings.threads)
+    return await launch(request, await service.program.jobs.drill(wanted), login, form)
+
+
+@router.post("/{backup_id}/pin", name="web:pin_backup")
+async def pin_backup(
+    request: Request,
+    service: CurrentService,
+    login: Viewer,
+    form: SentForm,
+    noted: Noted,
+    backup_id: str,
+) -> Response:
+    """Keep a backup from being deleted."""
+    reason = str(form.get("reason", ""))[:200]
+    await service.program.pins.pin(backup_id, login.identity.name, reason, noted)
+    return _back(request, backup_id)
+
+
+@router.post("/{backup_id}/unpin", name="web:unpin_backup")
+async def unpin_backup(
+    request: Request, service: CurrentService, noted: Noted, backup_id: str
+) -> Response:
+    """Let a backup be deleted when no rule keeps it."""
+    await service.program.pins.unpin(backup_id, noted)
+    return _back(request, backup_id)
+
+
+@router.post("/{backup_id}/delete", name="web:delete_backup")
+async def delete_backup(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
+) -> Response:
+    """Delete a backup whose last characters were typed."""
+    _require_typed(form, backup_id)
+    return await launch(request, await service.program.jobs.deletion(backup_id), login, form)
+
+
+# A form, unlike a link, is in the audit.
+@router.post("/{backup_id}/download", name="web:download_backup")
+async def download_backup(service: CurrentService, backup_id: str) -> Response:
+    """Send the data file of a backup."""
+    return await open_download(service.program, backup_id)
+
+
+def by_hand(manifest: Manifest) -> str:
+    """Return the commands that restore a backup with the vendor's client alone."""
+    readers = {Codec.GZIP: "gzip -dc", Codec.ZSTD: "zstd -dc", Codec.NONE: "cat"}
+    client = "mysql" if manifest.server.vendor == "MySQL" else "mariadb"
+    return f"sha256sum {manifest.file}\n{readers[manifest.options.codec]} {manifest.file} | {client} -u root -p"
+
+
+def _require_typed(form: SentForm, backup_id: str) -> None:
+    if str(form.get("typed", "")).strip() != backup_id[-TYPED_DIGITS:]:
+        raise InvalidRequestError(
+            f"the last {TYPED_DIGITS} characters of the backup's id were not typed; nothing was deleted",
+            hint="Go back, and type them as they are shown.",
+        )
+
+
+def _back(request: Request, backup_id: str) -> Response:
+    path = path_for(request, "get_backup", backup_id=backup_id)
+    return RedirectResponse(path, HTTPStatus.SEE_OTHER)

@@ -1,0 +1,213 @@
+"""The way to a restore: which backup, what and where, a dry run, the last question; and undo."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from app.api.access import CurrentService, address
+from app.bootstrap.service import Service
+from app.domain.backups.backup import BackupFilter
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.run import Run
+from app.errors import (
+    NotAuthenticatedError,
+    RunNotFoundError,
+    TooManyAttemptsError,
+)
+from app.services.access.browser_logins import BrowserLogin
+from app.web.access import SentForm, Viewer
+from app.web.launching import launch
+from app.web.paging import Part, page_of
+from app.web.rendering import path_for, render, render_as, view_of
+from app.web.restore_form import (
+    dry_run_problem,
+    fields_of,
+    request_again,
+    request_of,
+    sentence_of,
+    word_to_type,
+)
+
+
+router = APIRouter()
+
+# More than that nobody ticks; globs choose them.
+_TABLES_SHOWN = 1000
+
+
+@router.get("/restore", name="web:get_recovery_options.choose")
+async def choose_backup(
+    request: Request, service: CurrentService, page: Annotated[int, Query(ge=1, le=1_000_000)] = 1
+) -> Response:
+    """Ask which backup is to be restored; the newest good one is the first."""
+    found = await service.program.backups.list(BackupFilter(), page_of(page))
+    health = await service.program.health.read()
+    return render(
+        request,
+        "restore_backup.html",
+        entries=found.entries,
+        faults=health.faults,
+        part=Part(page, found.total, {}),
+    )
+
+
+@router.get("/restore/{backup_id}", name="web:get_recovery_options")
+async def choose_parts(
+    request: Request, service: CurrentService, backup_id: str, database: str = ""
+) -> Response:
+    """Ask what of a backup is to be restored, and where to."""
+    manifest = await service.program.backups.info(backup_id)
+    health = await service.program.health.read()
+    tables = [(entry.name, table) for entry in manifest.databases for table in entry.tables]
+    return render(
+        request,
+        "restore_what.html",
+        manifest=manifest,
+        fault=health.faults.get(manifest.backup_id, ""),
+        tables=tables if len(tables) <= _TABLES_SHOWN else (),
+        tables_count=len(tables),
+        chosen=database,
+    )
+
+
+@router.post("/restore/{backup_id}/rehearse", name="web:rehearse_restore")
+async def rehearse(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
+) -> Response:
+    """Make a dry run of a restore, or a drill of it."""
+    wanted = request_of(form, backup_id, service.program.settings.threads)
+    if form.get("where") == "drill":
+        return await launch(request, await service.program.jobs.drill(wanted), login, form)
+    answer = await launch(request, await service.program.jobs.dry_run(wanted), login, form)
+    run_id = request.state.run_id
+    path = path_for(request, "rehearse_restore.result", backup_id=backup_id, run_id=run_id)
+    answer.headers["Location"] = path
+    return answer
+
+
+@router.get("/restore/{backup_id}/dry-run/{run_id}", name="web:rehearse_restore.result")
+async def show_dry_run(
+    request: Request, service: CurrentService, backup_id: str, run_id: str
+) -> Response:
+    """Show what a restore would do, as soon as it is known."""
+    run = await service.program.runs.get(run_id)
+    manifest = await service.program.backups.info(backup_id)
+    return render(
+        request, "restore_dry_run.html", run=run, manifest=manifest, steps=(), may_stop=True,
+        undoable=None, fields=tuple(fields_of(request_again(run))),
+    )  # fmt: skip
+
+
+@router.post("/restore/{backup_id}/confirm", name="web:restore_backup.confirm")
+async def ask_to_confirm(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
+) -> Response:
+    """Ask the last question before a restore."""
+    wanted = request_of(form, backup_id, service.program.settings.threads)
+    return await _last_question(request, service, login, wanted, form)
+
+
+@router.post("/restore/{backup_id}", name="web:restore_backup")
+async def restore(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
+) -> Response:
+    """Restore, when everything was typed that must be."""
+    wanted = request_of(form, backup_id, service.program.settings.threads)
+    plan = await service.program.recoveries.plan(wanted)
+    errors: dict[str, str] = {}
+    if str(form.get("typed", "")).strip() != word_to_type(plan):
+        errors["typed"] = "That is not what is to be typed."
+    if "skip" not in form:
+        run = await _find_run(service, str(form.get("dry_run", "")))
+        if problem := dry_run_problem(run, wanted, view_of(request).now):
+            errors["dry_run"] = problem
+    if not errors and (problem := await prove_again(request, service, login, form)):
+        errors["password"] = problem
+    if errors:
+        return await _last_question(request, service, login, wanted, form, errors)
+    return await launch(request, await service.program.jobs.restore(wanted), login, form)
+
+
+@router.get("/undo/{restore_id}", name="web:undo_restore.form")
+async def ask_to_undo(
+    request: Request, service: CurrentService, login: Viewer, restore_id: str
+) -> Response:
+    """Ask before a restore is taken back."""
+    return await _undo_question(request, service, login, restore_id)
+
+
+@router.post("/undo/{restore_id}", name="web:undo_restore")
+async def undo(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm, restore_id: str
+) -> Response:
+    """Take a restore back."""
+    if problem := await prove_again(request, service, login, form):
+        return await _undo_question(request, service, login, restore_id, problem)
+    return await launch(request, await service.program.jobs.undo(restore_id), login, form)
+
+
+async def prove_again(
+    request: Request, service: Service, login: BrowserLogin, form: SentForm
+) -> str:
+    """Take the password once more, unless it was given lately; returns what is wrong with it."""
+    if service.browser_logins.is_proven(login):
+        return ""
+    try:
+        await service.browser_logins.prove(login, str(form.get("password", "")), address(request))
+    except (NotAuthenticatedError, TooManyAttemptsError) as exc:
+        limited = isinstance(exc, TooManyAttemptsError)
+        return str(exc) if limited else "That is not your password."
+    return ""
+
+
+async def _last_question(
+    request: Request,
+    service: Service,
+    login: BrowserLogin,
+    wanted: RestoreRequest,
+    form: SentForm,
+    errors: dict[str, str] | None = None,
+) -> Response:
+    plan = await service.program.recoveries.plan(wanted)
+    run = await _find_run(service, str(form.get("dry_run", "")))
+    request.state.code = "invalid-request" if errors else "ok"
+    return render_as(
+        HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        request,
+        "restore_confirm.html",
+        manifest=plan.manifest,
+        sentence=sentence_of(plan, plan.manifest, None if "skip" in form else run),
+        fields=tuple(fields_of(wanted)),
+        wanted=wanted,
+        run=run,
+        is_skipped="skip" in form,
+        word=word_to_type(plan),
+        typed=str(form.get("typed", "")),
+        errors=errors or {},
+        is_proven=service.browser_logins.is_proven(login),
+        password_error=(errors or {}).get("password", ""),
+        server=service.program.server.label,
+    )
+
+
+async def _undo_question(
+    request: Request, service: Service, login: BrowserLogin, restore_id: str, problem: str = ""
+) -> Response:
+    journal = await service.program.recoveries.find_undoable(restore_id)
+    return render_as(
+        HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK,
+        request,
+        "undo.html",
+        journal=journal,
+        is_proven=service.browser_logins.is_proven(login),
+        password_error=problem,
+    )
+
+
+async def _find_run(service: Service, run_id: str) -> Run | None:
+    try:
+        return await service.program.runs.get(run_id)
+    except RunNotFoundError:
+        return None

@@ -1,0 +1,87 @@
+"""The steps of a run as a page shows them: those done, the one at work, those to come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.runs.progress import Phase
+from app.domain.runs.run import Run, RunKind
+
+
+_Steps = Sequence[tuple[str, frozenset[Phase]]]
+
+# Phases that a run may go back and forth between are one step, so that no step ever comes again.
+_BACKUP: Final[_Steps] = (
+    ("Connect", frozenset({Phase.CONNECT})),
+    ("Take one moment of all tables", frozenset({Phase.SNAPSHOT, Phase.INSPECT})),
+    ("Read the rows", frozenset({Phase.DUMP})),
+    ("Read views, triggers, routines and events", frozenset({Phase.OBJECTS})),
+    ("Read the backup back, and publish it", frozenset({Phase.VERIFY, Phase.PUBLISH})),
+)
+_LOADED: Final[_Steps] = (
+    ("Load the rows beside the live data", frozenset({Phase.LOAD})),
+    ("Build indexes and foreign keys", frozenset({Phase.INDEX})),
+)
+_CHECKED: Final = ("Check what a restore needs", frozenset({Phase.CONNECT, Phase.PREFLIGHT}))
+_STEPS: Final[dict[RunKind, _Steps]] = {
+    RunKind.BACKUP: _BACKUP,
+    RunKind.RECOVERY_POINT: _BACKUP,
+    RunKind.RESTORE: (
+        _CHECKED,
+        (
+            "Check the backup, and make a recovery point",
+            frozenset({
+                Phase.VERIFY,
+                Phase.RECOVERY_POINT,
+                Phase.SNAPSHOT,
+                Phase.INSPECT,
+                Phase.DUMP,
+                Phase.OBJECTS,
+                Phase.PUBLISH,
+            }),
+        ),
+        *_LOADED,
+        ("Compare everything, and swap it in", frozenset({Phase.PROVE, Phase.SWAP})),
+    ),
+    RunKind.DRILL: (
+        (_CHECKED[0], frozenset({*_CHECKED[1], Phase.VERIFY})),
+        *_LOADED,
+        ("Compare everything", frozenset({Phase.PROVE})),
+    ),
+    RunKind.DRY_RUN: (
+        (_CHECKED[0], frozenset({*_CHECKED[1], Phase.VERIFY})),
+        ("Compare with what is there now", frozenset({Phase.COMPARE})),
+    ),
+    RunKind.UNDO: (
+        ("Find what is kept", frozenset({Phase.CONNECT})),
+        ("Swap it back", frozenset({Phase.SWAP})),
+    ),
+    RunKind.VERIFICATION: (("Read the backup", frozenset({Phase.VERIFY})),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """
+    One step of a run.
+
+    Attributes:
+        text: For people.
+        state: `done`, `active` or `pending`.
+    """
+
+    text: str
+    state: str
+
+
+def steps_of(run: Run) -> tuple[Step, ...]:
+    """Return the steps of a run that is at work; none where they are not known, or it is over."""
+    steps = _STEPS.get(run.kind, ())
+    phase = run.progress.phase if run.progress else ""
+    at = next((index for index, (_, phases) in enumerate(steps) if phase in phases), None)
+    if run.state.is_over or at is None:
+        return ()
+    return tuple(
+        Step(text, "done" if index < at else "active" if index == at else "pending")
+        for index, (text, _) in enumerate(steps)
+    )

@@ -1,0 +1,138 @@
+"""
+The form of a restore: from fields to a request and back, and what must hold before it is sent.
+
+The server decides: the target's name typed, the password given lately, and a dry run of the very same
+request that has succeeded a moment ago, unless somebody skips it and says so.
+"""
+
+import glob
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import TypeAdapter
+from starlette.datastructures import FormData
+
+from app.domain.backups.manifest import Manifest
+from app.domain.restores.restore import RestorePlan, RestoreRequest
+from app.domain.runs.run import Run, RunKind, RunState
+from app.services.jobs import requested
+
+
+DRY_RUN_LIFETIME: Final = timedelta(minutes=15)
+TYPED_DIGITS: Final = 5
+_FLAGS: Final = ("schema_only", "data_only", "accounts", "skip_binlog")
+# On unless somebody takes them off.
+_USUAL: Final = ("verify_before", "verify_after", "create_backup")
+_MOST_TEXT: Final = 64
+_REQUEST: Final = TypeAdapter(RestoreRequest)
+
+
+def request_of(form: FormData, backup_id: str, threads: int) -> RestoreRequest:
+    """Read what is to be restored, and how; names are exact, `patterns` are globs."""
+    scope = str(form.get("scope", "all"))
+    tables = [str(name) for name in form.getlist("table")]
+    patterns = [*map(str, form.getlist("pattern")), *str(form.get("patterns", "")).split()]
+    flags = {name: name in form for name in _FLAGS}
+    usual = {name: f"no_{name}" not in form for name in _USUAL}
+    return RestoreRequest(
+        backup_id=backup_id,
+        into=str(form.get("into", "")).strip() if form.get("where") == "into" else "",
+        databases=tuple(map(str, form.getlist("database"))) if scope == "databases" else (),
+        tables=(*map(glob.escape, tables), *patterns) if scope == "tables" else (),
+        threads=threads,
+        **flags,
+        **usual,
+    )
+
+
+def fields_of(request: RestoreRequest) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a form that asks for the same once more."""
+    yield "scope", "tables" if request.tables else "databases" if request.databases else "all"
+    yield "where", "into" if request.into else "place"
+    yield "into", request.into
+    for pattern in request.tables:
+        yield "pattern", pattern
+    for name in request.databases:
+        yield "database", name
+    for name in _FLAGS:
+        if getattr(request, name):
+            yield name, "on"
+    for name in _USUAL:
+        if not getattr(request, name):
+            yield f"no_{name}", "on"
+
+
+def request_again(run: Run) -> RestoreRequest:
+    """Return what a dry run was asked about."""
+    return _REQUEST.validate_python({**run.request, "backup_id": run.backup_id})
+
+
+def word_to_type(plan: RestorePlan) -> str:
+    """Return what is typed before a restore: the target's name, or the end of the backup's id."""
+    names = [load.target for load in plan.loads]
+    is_plain = len(names) == 1 and names[0].isascii() and names[0].isprintable()
+    return (
+        names[0]
+        if is_plain and len(names[0]) <= _MOST_TEXT
+        else plan.manifest.backup_id[-TYPED_DIGITS:]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """
+    A restore in one sentence, by its dry run.
+
+    Attributes:
+        targets: Names of the databases.
+        replaced: How many tables are replaced.
+        dropped: How many go that the backup has not.
+        created: How many come that are not there.
+        made_at: When the backup was made.
+        is_known: Whether there are counts.
+    """
+
+    targets: tuple[str, ...]
+    replaced: int
+    dropped: int
+    created: int
+    made_at: datetime
+    is_known: bool
+
+
+def sentence_of(plan: RestorePlan, manifest: Manifest, run: Run | None) -> Sentence:
+    """Put together what is going to happen; counts are only known by a dry run."""
+    targets = tuple(load.target for load in plan.loads)
+    counts = {"replace": 0, "drop": 0, "create": 0, "keep": 0}
+    for action in _actions(run.result if run else None):
+        counts[action] = counts.get(action, 0) + 1
+    return Sentence(
+        targets,
+        counts["replace"],
+        counts["drop"],
+        counts["create"],
+        manifest.created_at,
+        is_known=run is not None,
+    )
+
+
+def _actions(result: Mapping[str, object] | None) -> Iterator[str]:
+    tables = result.get("tables", []) if result else []
+    for table in tables if isinstance(tables, list) else []:
+        if isinstance(table, dict):
+            yield str(table.get("action", ""))
+
+
+def dry_run_problem(run: Run | None, request: RestoreRequest, now: datetime) -> str:
+    """Tell why a dry run does not allow a restore; empty = it does."""
+    if run is None or run.kind is not RunKind.DRY_RUN:
+        return "There is no dry run of this restore; make one, or skip it."
+    if run.state is not RunState.SUCCEEDED or not (run.result or {}).get("success"):
+        return "The dry run has found that the restore would be refused."
+    if run.backup_id != request.backup_id or requested(request_again(run)) != requested(request):
+        return "The dry run was of another restore; make one of this."
+    if run.finished_at is None or now - run.finished_at > DRY_RUN_LIFETIME:
+        return "The dry run is older than 15 minutes; make another one."
+    return ""

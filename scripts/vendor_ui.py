@@ -1,0 +1,65 @@
+"""
+Fetch what the pages are made of from npm, and keep it in the repository; for developers only.
+
+Usage: vendor_ui.py, after a change of a version below; it needs the program npm.
+"""
+
+import hashlib
+import re
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Final
+
+
+# Package, its licence, and what is taken of it.
+PACKAGES: Final = (
+    ("htmx.org@4.0.1", "LICENSE", ("dist/htmx.min.js", "dist/ext/hx-sse.min.js")),
+    ("@tabler/core@1.6.1", "", ("dist/css/tabler.min.css",)),
+)
+TABLER_LICENCE: Final = (
+    "Tabler 1.6.1, MIT, Copyright 2018-2026 The Tabler Authors and codecalm.net Pawel Kuna\n"
+)
+ROOT: Final = Path(__file__).parents[1]
+ASSETS: Final = ROOT / "app/web/assets"
+# Names a file that is not there.
+_SOURCE_MAP: Final = re.compile(rb"\n?/[*/]# sourceMappingURL=\S+( \*/)?\s*$")
+
+
+def main() -> None:
+    """Fetch all packages, write what is taken of them, and their sums."""
+    with tempfile.TemporaryDirectory() as directory:
+        for package, licence, files in PACKAGES:
+            take(package, licence, files, Path(directory))
+    (ASSETS / "tabler.LICENSE").write_text(TABLER_LICENCE, encoding="utf-8")
+    sums = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
+        for path in sorted(ASSETS.glob("*.min.*"))
+    ]
+    (ASSETS / "SHA256SUMS").write_text("\n".join(sums) + "\n", encoding="utf-8")
+
+
+def take(package: str, licence: str, files: tuple[str, ...], directory: Path) -> None:
+    """Fetch one package and write what is taken of it."""
+    command = ["npm", "pack", "--silent", package]  # the PATH of whoever runs it
+    name = subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
+    with tarfile.open(directory / name.strip()) as archive:
+        for file in files:
+            body = _SOURCE_MAP.sub(b"", read(archive, file))
+            (ASSETS / Path(file).name).write_bytes(body)
+        if licence:
+            stem = package.partition("@")[0].partition(".")[0]
+            (ASSETS / f"{stem}.LICENSE").write_bytes(read(archive, licence))
+
+
+def read(archive: tarfile.TarFile, file: str) -> bytes:
+    """Read one file of a package."""
+    found = archive.extractfile(f"package/{file}")
+    if found is None:
+        raise FileNotFoundError(file)
+    return found.read()
+
+
+if __name__ == "__main__":
+    main()
