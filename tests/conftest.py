@@ -34,6 +34,11 @@ hypothesis.settings.load_profile("unhurried")
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what waits: one worker does it beside the others' work, and none is left with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
 def pytest_collection_finish() -> None:
     """Let the collector pass over thousands of tests and modules, which stay to the end."""
     gc.collect()

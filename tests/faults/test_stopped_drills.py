@@ -54,6 +54,7 @@ def test_drills_that_are_stopped_leave_nothing(own_api, server, sql, filled):
     assert not list((api.state / "recoveries").glob("restore_*.json"))
 
 
+@pytest.mark.waits
 def test_a_service_stops_although_its_server_is_silent(own_api, server, sql, filled):
     """The way to it is silent while a drill cleans up: no step waits for ever, and the next start drops the rest."""
     with proxy(server.url, Fault.STALL, 1 << 40) as way:

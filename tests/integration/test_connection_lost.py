@@ -81,6 +81,7 @@ async def test_a_broken_network_ends_a_restore_in_time(fault, own_server, tmp_pa
         wait_until(lambda: others(sql) == [], "the server has no connection of ours")
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("fault", Fault)
 async def test_a_broken_network_ends_a_drill_in_time(fault, own_server, tmp_path):
     """The live database is not touched, nothing is held against the backup, and a repair drops the rest."""
@@ -108,6 +109,7 @@ async def test_a_broken_network_ends_a_drill_in_time(fault, own_server, tmp_path
             await backstay.target.close()
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("fault", Fault)
 async def test_a_broken_network_leaves_an_undo_old_or_new(fault, own_server, tmp_path):
     """Wherever it fails: it ends in time, and after a repair the database is all of the one or the other."""
@@ -236,6 +238,7 @@ async def test_a_timeout_ends_the_query_on_the_server(own_server):
     assert threading.active_count() < 50
 
 
+@pytest.mark.waits
 async def test_a_silent_network_keeps_no_locked_block_waiting(backstay, sql, database):
     """Locks, connections that load and a snapshot are left in seconds when something fails in them."""
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
