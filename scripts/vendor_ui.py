@@ -18,9 +18,28 @@ PACKAGES: Final = (
     ("htmx.org@4.0.1", "LICENSE", ("dist/htmx.min.js", "dist/ext/hx-sse.min.js")),
     ("@tabler/core@1.6.1", "", ("dist/css/tabler.min.css",)),
 )
-TABLER_LICENCE: Final = (
-    "Tabler 1.6.1, MIT, Copyright 2018-2026 The Tabler Authors and codecalm.net Pawel Kuna\n"
-)
+# Its package says MIT, and has no text of it.
+TABLER_LICENCE: Final = """\
+MIT License
+
+Copyright 2018-2026 The Tabler Authors
+Copyright 2018-2026 codecalm.net Pawel Kuna
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction, including
+without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
+following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial
+portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT
+LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO
+EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER
+IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR
+THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
 ROOT: Final = Path(__file__).parents[1]
 ASSETS: Final = ROOT / "app/web/assets"
 # Names a file that is not there.
