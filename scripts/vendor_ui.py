@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import Final
 
 
-# Package, its licence, and what is taken of it.
+ROOT: Final = Path(__file__).parents[1]
+ASSETS: Final = ROOT / "app/web/assets"
+# What looks for barriers in the pages; for tests only.
+OF_TESTS: Final = ROOT / "tests/fixtures/assets"
+# Package, where it goes, its licence, and what is taken of it.
 PACKAGES: Final = (
-    ("htmx.org@4.0.1", "LICENSE", ("dist/htmx.min.js", "dist/ext/hx-sse.min.js")),
-    ("@tabler/core@1.6.1", "", ("dist/css/tabler.min.css",)),
+    ("htmx.org@4.0.1", ASSETS, "LICENSE", ("dist/htmx.min.js", "dist/ext/hx-sse.min.js")),
+    ("@tabler/core@1.6.1", ASSETS, "", ("dist/css/tabler.min.css",)),
+    ("axe-core@4.14.1", OF_TESTS, "LICENSE", ("axe.min.js",)),
 )
 # Its package says MIT, and has no text of it.
 TABLER_LICENCE: Final = """\
@@ -40,8 +45,6 @@ EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR
 IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR
 THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
-ROOT: Final = Path(__file__).parents[1]
-ASSETS: Final = ROOT / "app/web/assets"
 # Names a file that is not there.
 _SOURCE_MAP: Final = re.compile(rb"\n?/[*/]# sourceMappingURL=\S+( \*/)?\s*$")
 
@@ -49,8 +52,9 @@ _SOURCE_MAP: Final = re.compile(rb"\n?/[*/]# sourceMappingURL=\S+( \*/)?\s*$")
 def main() -> None:
     """Fetch all packages, write what is taken of them, and their sums."""
     with tempfile.TemporaryDirectory() as directory:
-        for package, licence, files in PACKAGES:
-            take(package, licence, files, Path(directory))
+        for package, target, licence, files in PACKAGES:
+            target.mkdir(exist_ok=True)
+            take(package, target, licence, files, Path(directory))
     (ASSETS / "tabler.LICENSE").write_text(TABLER_LICENCE, encoding="utf-8")
     sums = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
@@ -59,17 +63,17 @@ def main() -> None:
     (ASSETS / "SHA256SUMS").write_text("\n".join(sums) + "\n", encoding="utf-8")
 
 
-def take(package: str, licence: str, files: tuple[str, ...], directory: Path) -> None:
+def take(package: str, target: Path, licence: str, files: tuple[str, ...], directory: Path) -> None:
     """Fetch one package and write what is taken of it."""
     command = ["npm", "pack", "--silent", package]  # the PATH of whoever runs it
     name = subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
     with tarfile.open(directory / name.strip()) as archive:
         for file in files:
             body = _SOURCE_MAP.sub(b"", read(archive, file))
-            (ASSETS / Path(file).name).write_bytes(body)
+            (target / Path(file).name).write_bytes(body)
         if licence:
             stem = package.partition("@")[0].partition(".")[0]
-            (ASSETS / f"{stem}.LICENSE").write_bytes(read(archive, licence))
+            (target / f"{stem}.LICENSE").write_bytes(read(archive, licence))
 
 
 def read(archive: tarfile.TarFile, file: str) -> bytes:

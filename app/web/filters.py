@@ -33,11 +33,13 @@ def number(count: float | None) -> str:
 
 
 def span(seconds: float | timedelta | None) -> str:
-    """Show a span by its two largest units: `2 h 5 min`; an unknown one is a dash."""
+    """Show a span by its two largest units: `2 h 5 min`, or `0.4 s`; an unknown one is a dash."""
     if seconds is None:
         return "-"
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
+    if abs(seconds) < _TEN:
+        return f"{abs(seconds):.1f} s" if seconds else "0 s"
     left = int(abs(seconds))
     parts: list[str] = []
     for length, name in _SPANS:

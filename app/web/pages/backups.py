@@ -167,7 +167,7 @@ async def download_backup(service: CurrentService, backup_id: str) -> Response:
 def by_hand(manifest: Manifest) -> str:
     """Return the commands that restore a backup with the vendor's client alone."""
     readers = {Codec.GZIP: "gzip -dc", Codec.ZSTD: "zstd -dc", Codec.NONE: "cat"}
-    client = "mysql" if manifest.server.vendor == "MySQL" else "mariadb"
+    client = "mysql" if manifest.server.vendor == "mysql" else "mariadb"
     return f"sha256sum {manifest.file}\n{readers[manifest.options.codec]} {manifest.file} | {client} -u root -p"
 
 

@@ -1,6 +1,7 @@
 """Runs: the history, one of them live, and how it is stopped."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -121,14 +122,17 @@ async def _events(
         await news.put(None)
 
     following = asyncio.create_task(follow())
+    checked = time.monotonic()
     try:
         while not request.app.state.is_stopping():
+            if time.monotonic() - checked > _LOGIN_CHECK_SECONDS:
+                if not await _is_good(service, login):
+                    break
+                checked = time.monotonic()
             try:
                 async with asyncio.timeout(_LOGIN_CHECK_SECONDS):
                     found = await news.get()
             except TimeoutError:
-                if not await _is_good(service, login):
-                    break
                 continue
             if found is None:
                 break

@@ -1,0 +1,167 @@
+"""Every page, as different people see it: bright or dark, wide or narrow, with hostile names in it."""
+
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.fixtures.series import series
+from tests.fixtures.servers import Sql
+
+
+AXE = Path(__file__).parents[1] / "fixtures/assets/axe.min.js"
+SCHEMES = ("light", "dark")
+WIDTHS = (1280, 375)
+# In short each scheme and each width once.
+LOOKS = series([("light", 1280), ("dark", 375)], list(product(SCHEMES, WIDTHS)))
+# In databases, tables, descriptions and errors: nothing of it may be anything but text.
+HOSTILE = (
+    '<img src=x onerror="alert(1)">',
+    "');alert(1)//",
+    "{{7*7}}${7*7}",
+    '<b hx-get="/backups" hx-trigger="load">',
+    "a\u202eb",
+    "\U0001f642" * 10,
+)
+
+
+def barriers(page):
+    """Let axe look for what keeps people out."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (kind["id"], [node["target"] for node in kind["nodes"]][:3]) for kind in found["violations"]
+    ]
+
+
+def is_scrolled_sideways(page):
+    return page.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+
+@pytest.fixture(scope="module")
+def paths(web_api, server):
+    """Paths of every kind of page, with something on it: a database of hostile names, backed up and restored."""
+    name = "ho`st<i>le"
+    with Sql(server.url) as sql:
+        sql.script([
+            "CREATE DATABASE `ho``st<i>le` CHARACTER SET utf8mb4",
+            *(f"CREATE TABLE `ho``st<i>le`.`t{number}{text}` (i INT PRIMARY KEY)"
+              for number, text in enumerate(HOSTILE[:4])),
+        ])  # fmt: skip
+        with web_api.client() as admin:
+            wait = {"Prefer": "wait=60"}
+            body = {"databases": [name], "description": " ".join(HOSTILE)}
+            made = admin.post("/api/admin/backup/create", json=body, headers=wait).json()
+            backup = made["backup_id"]
+            base = "/api/admin/backup"
+            dry = admin.post(f"{base}/test-restore/{backup}", json={}, headers=wait).json()
+            back = admin.post(f"{base}/restore/{backup}", json={}, headers=wait).json()
+            failed = admin.post(
+                f"{base}/create", json={"databases": [HOSTILE[0]]}, headers=wait
+            ).json()
+        yield {
+            "login": "/login",
+            "overview": "/",
+            "backups": "/backups",
+            "no-backups": "/backups?text=nothing-is-called-that",
+            "backup": f"/backups/{backup}",
+            "new": "/backups/new",
+            "runs": "/runs",
+            "failed": f"/runs/{failed['run_id']}",
+            "restore": f"/runs/{back['run_id']}",
+            "dry-run": f"/restore/{backup}/dry-run/{dry['run_id']}",
+            "restores": "/restores",
+            "which": "/restore",
+            "what": f"/restore/{backup}",
+            "undo": f"/undo/{back['restore_id']}",
+            "nothing": "/nothing",
+        }
+        sql.run("DROP DATABASE `ho``st<i>le`")
+
+
+PAGES = (
+    "login", "overview", "backups", "no-backups", "backup", "new", "runs", "failed", "restore", "dry-run",
+    "restores", "which", "what", "undo", "nothing",
+)  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_pages_keep_nobody_out(visitors, web_api, paths, scheme, width):
+    """No barrier that axe finds, no way sideways, not at 320 pixels either; hostile text is text."""
+    visitor = visitors(web_api, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = visitor.log_in()
+    found = {}
+    for name in PAGES:
+        visitor.go(paths[name])
+        if wrong := barriers(page):
+            found[name] = wrong
+        assert not is_scrolled_sideways(page), name
+        page.set_viewport_size({"width": 320, "height": 900})
+        assert not is_scrolled_sideways(page), f"{name} at 320"
+        page.set_viewport_size({"width": width, "height": 900})
+
+    assert found == {}
+
+
+def test_hostile_names_are_text(visitors, web_api, paths):
+    """They are shown as they are; what has no glyph is shown by its number."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    for name in ("backups", "backup", "which", "what", "dry-run"):
+        visitor.go(paths[name])
+        text = page.locator("main").inner_text()
+        assert "ho`st<i>le" in text
+        assert page.locator("main img, main b[hx-get]").count() == 0
+    visitor.go(paths["backup"])
+    text = page.locator("main").inner_text()
+    for hostile in HOSTILE:
+        assert hostile.replace("\u202e", "\\u202e") in text
+
+
+def test_a_page_is_light(visitors, web_api, paths):
+    """At most 160 kB at the first visit, 30 kB at the next, and few nodes."""
+    visitor = visitors(web_api)
+    sizes = []
+    visitor.page.on(
+        "response", lambda answer: sizes.append(answer.request.sizes()["responseBodySize"])
+    )
+    page = visitor.log_in()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    first = sum(sizes)
+    sizes.clear()
+    visitor.go("/backups")
+
+    assert first <= 160_000
+    assert sum(sizes) <= 30_000
+    assert page.evaluate("document.querySelectorAll('*').length") <= 1500
+
+
+def test_the_menu_opens_and_closes_on_a_phone(visitors, web_api):
+    """By a tap, and by Escape, with the focus where it was."""
+    visitor = visitors(web_api, viewport={"width": 375, "height": 700})
+    page = visitor.log_in()
+    menu = page.locator("details.drawer > summary")
+    menu.click()
+    expect(page.get_by_role("link", name="Backups").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("details.drawer nav")).not_to_be_visible()
+    expect(menu).to_be_focused()
+    menu.click()
+    page.get_by_role("link", name="Runs").first.click()
+    expect(page).to_have_url(re.compile("/runs$"))
+
+
+def test_a_theme_stays(visitors, web_api):
+    """What somebody has chosen is there at the first paint, whatever their system wants."""
+    visitor = visitors(web_api, color_scheme="light")
+    page = visitor.log_in()
+    page.locator("details.account > summary").click()
+    page.get_by_role("button", name="Dark").click()
+    page.wait_for_load_state()
+
+    assert page.locator("html").get_attribute("data-bs-theme") == "dark"
+    visitor.go("/runs")
+    assert page.locator("html").get_attribute("data-bs-theme") == "dark"

@@ -1,0 +1,144 @@
+"""Runs as they are watched: progress that never goes back, streams that end, and who is shut out."""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.fixtures.browser import PASSWORD
+from tests.fixtures.web import WebClient
+
+
+WAIT = {"Prefer": "wait=60"}
+# What a page notes of its progress at each change.
+NOTE = """() => {
+  window.seen = [];
+  const note = () => {
+    const bar = document.querySelector("progress");
+    const step = [...document.querySelectorAll(".phases li")].findIndex((e) => e.classList.contains("active"));
+    if (bar && step >= 0) window.seen.push([step, bar.position]);
+  };
+  new MutationObserver(note).observe(document.getElementById("live"), {
+    subtree: true, childList: true, attributes: true,
+  });
+  note();
+}"""
+
+
+@pytest.fixture
+def large(sql, database):
+    """A database that takes some seconds to back up and to restore."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY, text VARCHAR(200))")
+    sql.run("INSERT INTO t SELECT seq, REPEAT(MD5(seq), 6) FROM seq_1_to_300000")
+    return database
+
+
+@pytest.fixture
+def backed_up(web_api, large):
+    """Its backup."""
+    with web_api.client() as admin:
+        body = {"databases": [large]}
+        return admin.post("/api/admin/backup/create", json=body, headers=WAIT).json()["backup_id"]
+
+
+def start(web_api, path, **body):
+    """Start a run, and return its id at once."""
+    with web_api.client() as admin:
+        answer = admin.post(f"/api/admin/backup/{path}", json=body)
+        answer.raise_for_status()
+        return str(answer.json()["run_id"])
+
+
+def test_progress_never_goes_back_and_ends(visitors, web_api, backed_up):
+    """Step by step, never over 100 %; after the end nothing is asked any more."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    run_id = start(web_api, f"restore/{backed_up}")
+    visitor.go(f"/runs/{run_id}")
+    page.evaluate(NOTE)
+    expect(page.get_by_text("read back and equal")).to_be_visible(timeout=60_000)
+    seen = page.evaluate("window.seen")
+
+    assert len(seen) > 2
+    steps = [step for step, _ in seen]
+    assert steps == sorted(steps)
+    assert all(position <= 1 for _, position in seen)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(3000)
+    assert asked == []
+
+
+def test_many_tabs_are_all_live(visitors, web_api, backed_up):
+    """A browser has six connections to a host; the seventh tab must not wait for the others."""
+    visitor = visitors(web_api)
+    visitor.log_in()
+    run_id = start(web_api, f"test-restore/{backed_up}", drill=True)
+    tabs = [visitor.page, *(visitor.open() for _ in range(6))]
+    for tab in tabs:
+        tab.goto(f"{web_api.url}/runs/{run_id}", wait_until="commit")
+    for tab in tabs:
+        tab.bring_to_front()
+        expect(tab.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+
+
+def test_who_is_disabled_sees_no_more(web_api, backed_up):
+    """Their stream ends within two seconds, while the run goes on."""
+    with web_api.client() as admin:
+        body = {"name": "watcher", "password": PASSWORD, "role": "viewer"}
+        admin.post("/api/admin/users", json=body)
+        admin.patch("/api/admin/users/watcher", json={"disabled": False})
+        web = WebClient(web_api, "watcher")
+        run_id = start(web_api, f"restore/{backed_up}")
+        with web.client.stream("GET", f"/runs/{run_id}/stream") as answer:
+            pieces = answer.iter_text()
+            assert "data:" in next(pieces)
+            admin.patch("/api/admin/users/watcher", json={"disabled": True})
+            began = time.monotonic()
+            rest = "".join(pieces)
+        assert time.monotonic() - began < 3
+        assert rest.endswith("event: done\ndata:\n\n")
+
+
+def test_a_double_click_is_one_run(visitors, web_api, large):
+    """The form holds a key: sent twice, it is one."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    visitor.go("/backups/new")
+    page.get_by_label("Databases").fill(large)
+    before = web_api.client().get("/api/admin/runs", params={"kind": "backup"}).json()["total"]
+    page.get_by_role("button", name="Back up").dblclick()
+    expect(page.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+    after = web_api.client().get("/api/admin/runs", params={"kind": "backup"}).json()["total"]
+
+    assert after == before + 1
+
+
+def test_a_run_is_stopped_and_says_what_became_of_it(visitors, web_api, backed_up, sql):
+    """By a button; the live table is as it was."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    run_id = start(web_api, f"restore/{backed_up}")
+    visitor.go(f"/runs/{run_id}")
+    page.get_by_role("button", name="Stop it").click()
+    expect(page.locator("h2").get_by_text("cancelled")).to_be_visible(timeout=30_000)
+
+    assert sql.run("SELECT COUNT(*) FROM t") == [(300_000,)]
+    expect(page.get_by_text(re.compile("nothing was left behind"))).to_be_visible()
+
+
+def test_back_and_reload_land_on_the_truth(visitors, web_api, backed_up):
+    """A page of the past that is shown again sends nothing a second time."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    visitor.go(f"/backups/{backed_up}")
+    page.get_by_role("button", name="Verify").click()
+    expect(page.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+    count = web_api.client().get("/api/admin/runs").json()["total"]
+    page.reload()
+    page.go_back()
+    page.go_forward()
+
+    expect(page.get_by_text("succeeded")).to_be_visible()
+    assert web_api.client().get("/api/admin/runs").json()["total"] == count
