@@ -118,8 +118,12 @@ async def test_a_default_of_an_absent_sequence_is_refused_before_anything_begins
     forecast = await ends_as_foretold(backstay, request)
 
     (problem,) = forecast.problems
-    lacking = f"{pair[0]}.chosen_not" if tables else f"{pair[1]}.s"
-    assert f"table {pair[0]}.own needs sequence {lacking}, which is neither" in str(problem)
+    lacking = (
+        f"{pair[0]}.chosen_not, which was not chosen"
+        if tables
+        else f"{pair[1]}.s, which is neither in the backup nor on this server"
+    )
+    assert f"table {pair[0]}.own needs sequence {lacking}" in str(problem)
     if tables:
         sql.script([f"CREATE DATABASE {pair[0]}", f"CREATE SEQUENCE {pair[0]}.chosen_not"])
         assert not (await ends_as_foretold(backstay, request)).problems

@@ -12,7 +12,12 @@ from app.engine.schema.listing import ARE_TABLES, STRAY, scope_of
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote, quote_text, same_name
-from app.errors import DatabaseNotFoundError, PermissionDeniedError, StatementError
+from app.errors import (
+    AlreadyRunningError,
+    DatabaseNotFoundError,
+    PermissionDeniedError,
+    StatementError,
+)
 
 
 # Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
@@ -24,6 +29,10 @@ _CONTENT: Final = (
 )
 # The server was started with event_scheduler=DISABLED or --skip-grant-tables, and shows no events.
 _NO_EVENTS: Final = 1577
+# How long DDL in a schema of ours waits for a backup, of anybody, that keeps all DDL out until it is done
+# (LOCK INSTANCE, BACKUP STAGE). Nobody waits behind it there.
+PATIENT_SECONDS: Final = 3600
+_NOT_GRANTED: Final = 1205
 # Schemas where restores load and keep tables; never part of a backup of everything.
 SCRATCH: Final = re.compile(r"__bk_(?:new|old)_[0-9a-f]{12}\Z")
 
@@ -199,11 +208,28 @@ def _scratch_name(database: str, word: str, restore_id: RestoreId) -> str:
 
 
 async def create_database(session: Session, name: str, charset: str, collation: str) -> None:
-    """Create a database that must not exist."""
-    await session.define(
-        f"CREATE DATABASE {quote(name)} DEFAULT CHARACTER SET {quote_text(charset)}"
-        f" COLLATE {quote_text(collation)}"
-    )
+    """
+    Create a database that must not exist.
+
+    Raises:
+        AlreadyRunningError: A lock that keeps DDL out was not let go in the session's time.
+        StatementError: The server refused.
+    """
+    sql = f"CREATE DATABASE {quote(name)} DEFAULT CHARACTER SET {quote_text(charset)}"
+    try:
+        await session.define(f"{sql} COLLATE {quote_text(collation)}")
+    except StatementError as exc:
+        if exc.errno != _NOT_GRANTED:
+            raise
+        raise AlreadyRunningError(
+            "the server lets nobody create a database now: a backup, or whoever has locked it, keeps DDL out",
+            hint="Run it again when the backup is done.",
+        ) from exc
+
+
+async def wait_for_backups(session: Session) -> None:
+    """Let a session, from now on, wait with its DDL as long as a backup may take."""
+    await session.query(f"SET SESSION lock_wait_timeout = {PATIENT_SECONDS}")
 
 
 async def drop_database(session: Session, name: str) -> None:

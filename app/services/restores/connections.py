@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from app.domain.backups.manifest import Manifest
 from app.engine.flavor import LOAD_SESSION
 from app.engine.rows.chunks import reading_state
+from app.engine.schema.databases import PATIENT_SECONDS
 from app.engine.server.connection import Session
 from app.engine.server.heartbeat import awake
 from app.engine.server.server import Server
@@ -17,6 +18,7 @@ async def load_sessions(
 ) -> AsyncIterator[Sequence[Session]]:
     """Open connections that load a backup and read it back."""
     state = reading_state(LOAD_SESSION, manifest.options.chunk_bytes)
+    state["lock_wait_timeout"] = str(PATIENT_SECONDS)
     if not logged:
         state["sql_log_bin"] = "0"
     sessions: list[Session] = []

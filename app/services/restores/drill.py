@@ -16,10 +16,18 @@ from app.engine.load.archived import read_archived_objects
 from app.engine.load.inventory import prove_inventory
 from app.engine.load.objects import apply_together
 from app.engine.load.other_vendor import is_known
+from app.engine.schema.databases import wait_for_backups
 from app.engine.server.connection import Session
+from app.engine.server.errors import PASSING
 from app.engine.server.grants import may_skip_log, read_grants
 from app.engine.server.server import Server
-from app.errors import AppError, DatabaseError, InvalidRequestError
+from app.errors import (
+    AlreadyRunningError,
+    AppError,
+    DatabaseError,
+    InvalidRequestError,
+    StatementError,
+)
 from app.services.restores.guard import require_same, waiting_tables
 from app.services.restores.plan import plan_rehearsal
 from app.services.restores.preflight import Preflight
@@ -127,6 +135,7 @@ class Drills:
         """Load, prove, and drop, whatever happens."""
         plan = state.plan
         async with self._swaps.locked(plan.targets, logged=logged) as held:
+            await wait_for_backups(held)
             report = await self._preflight.require(state.reader, plan)
             plan = state.plan = replace(plan, loads=tuple(report.loads))
             await self._restorer.verify(state)
@@ -188,6 +197,8 @@ class Drills:
 
 def _shows_nothing(error: AppError) -> bool:
     """Tell whether the server, the way to it or what was asked for failed, which says nothing of the backup."""
-    return isinstance(error, InvalidRequestError) or (
-        isinstance(error, DatabaseError) and error.retryable
+    return (
+        isinstance(error, (InvalidRequestError, AlreadyRunningError))
+        or (isinstance(error, DatabaseError) and error.retryable)
+        or (isinstance(error, StatementError) and error.errno in PASSING)
     )
