@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from app.bootstrap.access import Access, build_access
 from app.bootstrap.monitoring import (
@@ -38,6 +39,7 @@ from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.overview import OverviewService
 from app.services.monitoring.status import StatusService
 from app.services.reconcile import Reconciler
+from app.storage.free_space import FreeSpaceFile
 from app.storage.local import LocalDirectory
 
 
@@ -101,7 +103,7 @@ async def open_service(
             sign_ins=sign_ins,
             browser_logins=BrowserLogins(UserRecords(control), sign_ins, clock),
             status=status,
-            overview=OverviewService(status, program.health, program.schedules, program.alerts),
+            overview=_build_overview(program, status),
             reconciler=Reconciler(
                 program.runs, program.recoveries, program.catalogue, sign_ins, program.settlement
             ),
@@ -111,6 +113,19 @@ async def open_service(
         )
     finally:
         await program.close()
+
+
+def _build_overview(program: Program, status: StatusService) -> OverviewService:
+    return OverviewService(
+        status=status,
+        health=program.health,
+        schedules=program.schedules,
+        alerts=program.alerts,
+        history=program.history,
+        free_space=FreeSpaceFile(program.settings.state_dir),
+        clock=SystemClock(),
+        zone=ZoneInfo(program.settings.timezone),
+    )
 
 
 def _build_status(program: Program) -> StatusService:

@@ -6,7 +6,15 @@ from typing import NoReturn
 
 from app.domain.alerts.alert import Alert
 from app.domain.alerts.notice import AlertId, AlertRecord, Delivery
-from app.domain.runs.run import IdempotencyKey, Run, RunFilter, RunId, RunTally
+from app.domain.runs.run import (
+    IdempotencyKey,
+    Run,
+    RunFilter,
+    RunId,
+    RunKind,
+    RunState,
+    RunTally,
+)
 from app.domain.stores import AlertFilter, Page
 from app.errors import ControlUnavailableError, RunNotFoundError
 
@@ -45,6 +53,11 @@ class NoHistory:
     async def failures(self, count: int) -> Sequence[Run]:
         """Know no run."""
         _ = count
+        return ()
+
+    async def outcomes(self, kind: RunKind, since: datetime) -> Sequence[tuple[datetime, RunState]]:
+        """Know no run."""
+        _ = kind, since
         return ()
 
     async def tally(self) -> Sequence[RunTally]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -188,6 +189,16 @@ class RunRecords:
         """Return what has failed last, newest first."""
         return [_run(row) for row in await self._database.rows(_FAILED, {"count": count})]
 
+    async def outcomes(self, kind: RunKind, since: datetime) -> Sequence[tuple[datetime, RunState]]:
+        """Return when each run of a kind began since an instant, and how it ended; those that are over."""
+        query = select(runs.c.created_at, runs.c.state).where(
+            runs.c.kind == kind.value,
+            runs.c.created_at >= since,
+            runs.c.state.not_in(_UNFINISHED),
+        )
+        rows = await self._database.rows(query)
+        return [(row["created_at"], RunState(row["state"])) for row in rows]
+
     async def tally(self) -> Sequence[RunTally]:
         """Count all runs by kind, origin and state."""
         return [_tally(row) for row in await self._database.rows(_TALLY)]
@@ -213,6 +224,10 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append(runs.c.backup_id == wanted.backup_id)
     if wanted.restore_id:
         conditions.append(runs.c.restore_id == wanted.restore_id)
+    if wanted.since:
+        conditions.append(runs.c.created_at >= wanted.since)
+    if wanted.until:
+        conditions.append(runs.c.created_at < wanted.until)
     return conditions
 
 

@@ -9,7 +9,15 @@ from app.domain.access.audit import AuditCut, AuditEntry, AuditEvent, AuditSeals
 from app.domain.access.user import LoginSession, User
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.alerts.notice import AlertId, AlertRecord, Delivery
-from app.domain.runs.run import IdempotencyKey, Run, RunFilter, RunId, RunTally
+from app.domain.runs.run import (
+    IdempotencyKey,
+    Run,
+    RunFilter,
+    RunId,
+    RunKind,
+    RunState,
+    RunTally,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,10 @@ class RunStore(Protocol):
 
     async def failures(self, count: int) -> Sequence[Run]:
         """Return what has failed last, newest first."""
+        ...
+
+    async def outcomes(self, kind: RunKind, since: datetime) -> Sequence[tuple[datetime, RunState]]:
+        """Return when each run of a kind began since an instant, and how it ended; those that are over."""
         ...
 
     async def tally(self) -> Sequence[RunTally]:

@@ -8,7 +8,7 @@ import pytest
 
 from app.control.users import UserRecords
 from app.domain.access.audit import GENESIS, AuditCut, CutKind
-from app.domain.access.user import LoginSession, Role
+from app.domain.access.user import LoginSession, Role, SessionKind
 from app.domain.runs.progress import ProgressReport
 from app.domain.runs.run import (
     Failure,
@@ -50,6 +50,21 @@ def users(control) -> UserStore:
 
 
 # Runs
+
+
+async def test_how_runs_ended_is_told_of_those_that_are_over(runs):
+    """Of one kind, since an instant, whoever asked for them."""
+    for number, state in enumerate((RunState.SUCCEEDED, RunState.FAILED, RunState.RUNNING)):
+        await runs.add(run(number, state=state))
+    await runs.add(run(9, state=RunState.SUCCEEDED, kind=RunKind.DRILL))
+
+    assert sorted(await runs.outcomes(RunKind.BACKUP, second(0))) == [
+        (second(0), RunState.SUCCEEDED),
+        (second(1), RunState.FAILED),
+    ]
+    assert await runs.outcomes(RunKind.BACKUP, second(1)) == [(second(1), RunState.FAILED)]
+    listed, total = await runs.list(RunFilter(since=second(1), until=second(2)), Page())
+    assert ([found.created_at for found in listed], total) == ([second(1)], 1)
 
 
 async def test_a_run_comes_back_as_it_was(runs):
@@ -299,6 +314,23 @@ async def test_a_revoked_login_is_over(users):
     assert ends == [second(1), second(3), None]
     assert not await users.rotate("session1", old="0" * 64, new="1" * 64, expires_at=NOON)
     assert await users.rotate("session3", old="0" * 64, new="1" * 64, expires_at=NOON)
+
+
+async def test_a_browsers_login_is_prolonged_and_never_rotated(users):
+    """Its cookie is no refresh token; when the password was given is kept."""
+    await users.add(user())
+    await users.open_session(session(kind=SessionKind.BROWSER, proven_at=second(1)))
+    await users.prolong("session1", expires_at=second(9), proven_at=second(2))
+
+    assert not await users.rotate("session1", old="0" * 64, new="1" * 64, expires_at=NOON)
+    found = await users.find_session("session1")
+    assert found is not None
+    assert found[0] == session(kind=SessionKind.BROWSER, proven_at=second(2), expires_at=second(9))
+    await users.revoke("session1", second(3))
+    await users.prolong("session1", expires_at=second(99), proven_at=second(99))
+    found = await users.find_session("session1")
+    assert found is not None
+    assert found[0].expires_at == second(9)
 
 
 async def test_expired_logins_are_deleted(users):

@@ -138,6 +138,8 @@ class RunFilter:
     Attributes:
         backup_id: Runs about this backup.
         restore_id: Runs that made this restore or undo.
+        since: Runs that began at this aware instant or later.
+        until: Runs that began before this one.
     """
 
     kinds: tuple[RunKind, ...] = ()
@@ -145,6 +147,8 @@ class RunFilter:
     requested_by: str = ""
     backup_id: str = ""
     restore_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

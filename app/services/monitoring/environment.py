@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from app.config import Settings
 from app.domain.alerts.alert import Alert, AlertKind
@@ -25,6 +26,7 @@ from app.errors import AppError, ConnectionFailedError, NotFoundError, StorageEr
 from app.security.certificates import expires_at
 from app.services.backups.space import GROWTH
 from app.services.monitoring.backups import BackupMonitor
+from app.storage.free_space import FreeSpaceFile
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 
@@ -107,6 +109,8 @@ class EnvironmentMonitor:
             await self._alarm.raise_alert(Alert(AlertKind.DISK, _DISK, message, hint))
         else:
             await self._alarm.resolve(AlertKind.DISK, _DISK, f"{free} bytes are free")
+        today = self._clock.now().astimezone(ZoneInfo(self._settings.timezone)).date()
+        await asyncio.to_thread(FreeSpaceFile(self._settings.state_dir).note, today, free)
 
     async def _check_state_disk(self) -> None:
         floor = min(self._settings.disk_floor_bytes, _STATE_BYTES)

@@ -3,19 +3,26 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+from app.domain.alerts.alert import AlertKind
 from app.domain.alerts.notice import AlertRecord
 from app.domain.checks import StoredBackup
+from app.domain.disk_forecast import days_until_full
 from app.domain.ids import BackupId
 from app.domain.monitoring import Status
 from app.domain.outlook import DatabaseOutlook, Verdict, by_database, judge
+from app.domain.ports import Clock
+from app.domain.runs.run import RunKind
 from app.domain.schedule import Schedule
-from app.domain.stores import AlertFilter, Page
+from app.domain.stores import AlertFilter, Page, RunStore
+from app.domain.year import DAYS, Day, by_day
 from app.services.alerts.service import AlertService
 from app.services.monitoring.health import HealthService
 from app.services.monitoring.status import StatusService
 from app.services.schedules import ScheduleService
+from app.storage.free_space import FreeSpaceFile
 
 
 _DUE_SHOWN = 5
@@ -30,6 +37,8 @@ class Overview:
     Attributes:
         alerts: Open ones, newest first.
         dues: The next due times, earliest first, each with its schedule; past = overdue.
+        days: The last year by day, oldest first.
+        days_until_full: How long the disk of the backups lasts; None = nobody knows, or for ever.
     """
 
     status: Status
@@ -37,6 +46,8 @@ class Overview:
     databases: tuple[DatabaseOutlook, ...]
     alerts: tuple[AlertRecord, ...]
     dues: tuple[tuple[datetime, Schedule], ...]
+    days: tuple[Day, ...]
+    days_until_full: float | None
 
 
 class OverviewService:
@@ -44,15 +55,24 @@ class OverviewService:
 
     def __init__(
         self,
+        *,
         status: StatusService,
         health: HealthService,
         schedules: ScheduleService,
         alerts: AlertService,
+        history: RunStore,
+        free_space: FreeSpaceFile,
+        clock: Clock,
+        zone: ZoneInfo,
     ) -> None:
         self._status = status
         self._health = health
         self._schedules = schedules
         self._alerts = alerts
+        self._history = history
+        self._free_space = free_space
+        self._clock = clock
+        self._zone = zone
 
     async def read(self) -> Overview:
         """
@@ -65,10 +85,13 @@ class OverviewService:
             StorageError: The backup directory cannot be read.
             ControlUnavailableError: History or alerts cannot be read.
         """
-        status, health, schedules, (alerts, _) = await asyncio.gather(
+        now = self._clock.now()
+        status, health, schedules, runs, free, (alerts, _) = await asyncio.gather(
             self._status.read(),
             self._health.read(),
             self._schedules.list(),
+            self._history.outcomes(RunKind.BACKUP, now - timedelta(days=DAYS)),
+            asyncio.to_thread(self._free_space.read),
             self._alerts.list(
                 AlertFilter(is_open=True), Page(limit=_ALERTS_READ, sort="-opened_at")
             ),
@@ -81,7 +104,19 @@ class OverviewService:
             databases=tuple(by_database(health.survey.entries, health.faults, proofs)),
             alerts=records,
             dues=tuple(_dues(schedules)),
+            days=by_day(now, self._zone, runs, await self._missed(), health.survey.entries, proofs),
+            days_until_full=days_until_full(
+                free, now.astimezone(self._zone).date(), status.disk.free_bytes
+            )
+            if status.disk
+            else None,
         )
+
+    async def _missed(self) -> list[datetime]:
+        """Return when it was noticed that backups were missed, also when that is over."""
+        page = Page(limit=DAYS, sort="-opened_at")
+        found, _ = await self._alerts.list(AlertFilter(kinds=(AlertKind.MISSED,)), page)
+        return [record.opened_at for record, _ in found]
 
 
 def _dues(schedules: Sequence[Schedule]) -> list[tuple[datetime, Schedule]]:

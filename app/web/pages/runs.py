@@ -1,13 +1,16 @@
 """Runs: the history, one of them live, and how it is stopped."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
+from datetime import date, datetime, time, timedelta
 from http import HTTPStatus
+from time import monotonic
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field, field_validator
 
 from app.api.access import CurrentService
 from app.bootstrap.service import Service
@@ -26,56 +29,74 @@ router = APIRouter()
 _RESTORES: Final = (RunKind.RESTORE, RunKind.UNDO, RunKind.DRILL, RunKind.DRY_RUN)
 # A login that has ended ends its streams within two seconds.
 _LOGIN_CHECK_SECONDS: Final = 1.0
-_PAGE = Annotated[int, Query(ge=1, le=1_000_000)]
-_TEXT = Annotated[str, Query(max_length=100)]
+_TEXT = Annotated[str, Field(max_length=100)]
+
+
+class RunsQuery(BaseModel):
+    """Which runs are listed; empty = no condition."""
+
+    kind: _TEXT = ""
+    state: _TEXT = ""
+    asked_by: _TEXT = ""
+    day: _TEXT = ""
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+    @field_validator("day")
+    @classmethod
+    def _require_day(cls, day: str) -> str:
+        if day:
+            date.fromisoformat(day)
+        return day
+
+    def filter(self, zone: ZoneInfo, kinds: tuple[RunKind, ...]) -> RunFilter:
+        """Return what the history is asked for; the day is one of a zone."""
+        begin = datetime.combine(date.fromisoformat(self.day), time.min, zone) if self.day else None
+        return RunFilter(
+            kinds=kinds or tuple(kind for kind in RunKind if kind.value == self.kind),
+            states=tuple(state for state in RunState if state.value == self.state),
+            requested_by=self.asked_by,
+            since=begin,
+            until=begin and begin + timedelta(days=1),
+        )
 
 
 @router.get("/runs", name="web:list_runs")
 async def list_runs(
-    request: Request,
-    service: CurrentService,
-    kind: _TEXT = "",
-    state: _TEXT = "",
-    asked_by: _TEXT = "",
-    page: _PAGE = 1,
+    request: Request, service: CurrentService, query: Annotated[RunsQuery, Query()]
 ) -> Response:
     """List what was done, newest first."""
-    kinds = tuple(known for known in RunKind if known.value == kind)
-    query = {"kind": kind, "state": state, "asked_by": asked_by}
-    return await _list(request, service, "runs.html", kinds, query, page)
+    return await _list(request, service, "runs.html", query)
 
 
 @router.get("/restores", name="web:list_runs.restores")
 async def list_restores(
-    request: Request, service: CurrentService, state: _TEXT = "", page: _PAGE = 1
+    request: Request, service: CurrentService, query: Annotated[RunsQuery, Query()]
 ) -> Response:
     """List restores, undos, drills and dry runs, and what can be undone."""
     undoable = await service.program.recoveries.undoable()
-    return await _list(
-        request, service, "restores.html", _RESTORES, {"state": state}, page, undoable=undoable
-    )
+    return await _list(request, service, "restores.html", query, _RESTORES, undoable=undoable)
 
 
 async def _list(
     request: Request,
     service: Service,
     template: str,
-    kinds: tuple[RunKind, ...],
-    query: dict[str, str],
-    page: int,
+    query: RunsQuery,
+    kinds: tuple[RunKind, ...] = (),
     **known: object,
 ) -> Response:
-    states = tuple(known for known in RunState if known.value == query["state"])
-    wanted = RunFilter(kinds=kinds, states=states, requested_by=query.get("asked_by", ""))
-    runs, total = await service.program.runs.list(wanted, page_of(page))
+    zone = ZoneInfo(service.program.settings.timezone)
+    runs, total = await service.program.runs.list(query.filter(zone, kinds), page_of(query.page))
+    asked = query.model_dump(exclude={"page"})
     return render(
         request,
         template,
         runs=runs,
-        part=Part(page, total, query),
-        query=query,
+        part=Part(query.page, total, asked),
+        query=asked,
         kinds=list(RunKind),
         states=list(RunState),
+        zone=zone.key,
         **known,
     )
 
@@ -122,13 +143,13 @@ async def _events(
         await news.put(None)
 
     following = asyncio.create_task(follow())
-    checked = time.monotonic()
+    checked = monotonic()
     try:
         while not request.app.state.is_stopping():
-            if time.monotonic() - checked > _LOGIN_CHECK_SECONDS:
+            if monotonic() - checked > _LOGIN_CHECK_SECONDS:
                 if not await _is_good(service, login):
                     break
-                checked = time.monotonic()
+                checked = monotonic()
             try:
                 async with asyncio.timeout(_LOGIN_CHECK_SECONDS):
                     found = await news.get()

@@ -1,0 +1,152 @@
+"""
+Pictures of numbers, drawn by the server as SVG; each has a table behind it.
+
+Colours come from the page's styles, by class; what a state is can be seen without them, by its shape.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from app.domain.year import Day, DayState
+from app.web.filters import size
+
+
+_CELL: Final = 14
+_TOP, _LEFT = 18, 30
+_WEEKDAYS: Final = ((0, "Mon"), (2, "Wed"), (4, "Fri"))
+# A path of 10 by 10 for each state: a square with a tick, a square, a triangle, a cross, a ring, a dot.
+_SHAPES: Final[Mapping[DayState, str]] = {
+    DayState.PROVEN: "M0 0h10v10h-10zM2 5l2 3 4-6",
+    DayState.OK: "M0 0h10v10h-10z",
+    DayState.WARNING: "M5 0l5 10h-10z",
+    DayState.FAILED: "M1 1l8 8M9 1l-8 8",
+    DayState.MISSED: "M5 1a4 4 0 1 0 .01 0",
+    DayState.NONE: "M4.5 5h1",
+}
+LEGEND: Final[Mapping[DayState, str]] = {
+    DayState.PROVEN: "made and proven to restore",
+    DayState.OK: "made",
+    DayState.WARNING: "made, with warnings or after a failure",
+    DayState.FAILED: "failed",
+    DayState.MISSED: "missed",
+    DayState.NONE: "nothing recorded",
+}
+_WIDTH, _HEIGHT = 800, 180
+_AXIS: Final = 56
+
+
+def shape(state: DayState) -> Markup:
+    """Draw the sign of one state, for a legend."""
+    return Markup(
+        '<svg class="day {0}" viewBox="-1 -1 12 12" width="14" height="14" aria-hidden="true">'
+        '<path d="{1}"/></svg>'
+    ).format(state.value, _SHAPES[state])
+
+
+def year_map(days: Sequence[Day], runs_path: str) -> Markup:
+    """
+    Draw a map of days, a column a week; those with runs lead to them, for a mouse.
+
+    Hundreds of links would bar the way of a keyboard: for that there are the table behind it, and the
+    list of runs, which takes a day.
+
+    Args:
+        days: Oldest first.
+        runs_path: Path of the list of runs.
+
+    Returns:
+        SVG.
+    """
+    first = days[0].day
+    shift = first.weekday()
+    columns = (len(days) + shift + 6) // 7
+    parts = [_month_names(days, shift), _weekday_names()]
+    for index, day in enumerate(days):
+        column, row = divmod(index + shift, 7)
+        mark = Markup('<path class="{0}" d="{1}" transform="translate({2} {3})"/>').format(
+            day.state.value, _SHAPES[day.state], _LEFT + column * _CELL, _TOP + row * _CELL
+        )
+        if day.state is not DayState.NONE:
+            mark = Markup(
+                '<a tabindex="-1" href="{0}?kind=backup&amp;day={1}"><title>{2}</title>{3}</a>'
+            ).format(runs_path, day.day.isoformat(), _told(day), mark)
+        parts.append(mark)
+    width, height = _LEFT + columns * _CELL, _TOP + 7 * _CELL
+    return Markup(
+        '<svg class="chart year" viewBox="0 0 {0} {1}" aria-hidden="true">{2}</svg>'
+    ).format(width, height, Markup("").join(parts))
+
+
+def _told(day: Day) -> str:
+    counts = [
+        f"{day.succeeded} made" if day.succeeded else "",
+        f"{day.failed} failed" if day.failed else "",
+    ]
+    return f"{day.day:%Y-%m-%d}: {LEGEND[day.state]}" + "".join(
+        f", {text}" for text in counts if text
+    )
+
+
+def _month_names(days: Sequence[Day], shift: int) -> Markup:
+    names = [
+        Markup('<text x="{0}" y="11">{1}</text>').format(
+            _LEFT + ((index + shift) // 7) * _CELL, f"{day.day:%b}"
+        )
+        for index, day in enumerate(days)
+        if day.day.day == 1 and index < len(days) - 14
+    ]
+    return Markup("").join(names)
+
+
+def _weekday_names() -> Markup:
+    return Markup("").join(
+        Markup('<text x="0" y="{0}">{1}</text>').format(_TOP + row * _CELL + 9, name)
+        for row, name in _WEEKDAYS
+    )
+
+
+def size_line(days: Sequence[Day]) -> Markup:
+    """
+    Draw the size of the newest backup of each day.
+
+    Args:
+        days: Oldest first; those without a backup are passed over.
+
+    Returns:
+        SVG; empty with fewer than two points.
+    """
+    known = [(index, day.size) for index, day in enumerate(days) if day.size]
+    if len(known) < 2:  # noqa: PLR2004 - a line has two ends
+        return Markup("")
+    first, last = known[0][0], known[-1][0]
+    most = max(count for _, count in known)
+    points = [
+        (
+            _AXIS + (index - first) / max(last - first, 1) * (_WIDTH - _AXIS - 8),
+            8 + (1 - count / most) * (_HEIGHT - 36),
+        )
+        for index, count in known
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return Markup(
+        '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-label="Size of the newest backup by day">'
+        '<path class="axis" d="M{a} 8V{b}H{w}"/>'
+        '<text x="{t}" y="14" text-anchor="end">{most}</text><text x="{t}" y="{b}" text-anchor="end">0</text>'
+        '<text x="{a}" y="{f}">{begin}</text><text x="{w}" y="{f}" text-anchor="end">{end}</text>'
+        '<polyline class="line" points="{line}"/></svg>'
+    ).format(
+        w=_WIDTH, h=_HEIGHT, a=_AXIS, b=_HEIGHT - 28, t=_AXIS - 8, f=_HEIGHT - 8, most=size(most),
+        begin=f"{days[first].day:%Y-%m-%d}", end=f"{days[last].day:%Y-%m-%d}", line=line,
+    )  # fmt: skip
+
+
+def by_month(days: Sequence[Day]) -> list[tuple[str, dict[DayState, int], int]]:
+    """Count the days of each state by month, newest first; with the size of its newest backup."""
+    months: dict[str, tuple[dict[DayState, int], int]] = {}
+    for day in reversed(days):
+        counts, newest = months.setdefault(f"{day.day:%Y-%m}", ({}, 0))
+        counts[day.state] = counts.get(day.state, 0) + 1
+        months[f"{day.day:%Y-%m}"] = (counts, newest or day.size)
+    return [(month, counts, newest) for month, (counts, newest) in months.items()]

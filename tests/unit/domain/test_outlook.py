@@ -1,0 +1,87 @@
+"""How the backups are doing, in one sentence."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from app.domain.alerts.alert import AlertKind
+from app.domain.monitoring import Status
+from app.domain.outlook import Outlook, by_database, judge
+from tests.unit.domain.backups.test_size_anomaly import entry
+
+
+NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+
+
+def status(**facts):
+    """A service whose backups are made, whole and proven."""
+    known = {
+        "last_backup": entry(1),
+        "last_backup_proven_at": NOW,
+        "backups_count": 1,
+        "size_bytes": 1,
+        "raw_size_bytes": 1,
+        "disk": None,
+        "running": (),
+        "next_due_at": NOW,
+        "last_failures": (),
+        "damaged": 0,
+        "checks_failing": 0,
+        "last_proven_at": NOW,
+    }
+    return Status(**{**known, **facts})
+
+
+def test_good_is_only_what_is_made_whole_and_proven():
+    """Nothing is wrong."""
+    assert judge(status(), []).outlook is Outlook.GOOD
+
+
+@pytest.mark.parametrize(
+    ("facts", "outlook", "word"),
+    [
+        ({"damaged": 1}, Outlook.BAD, "1 backup is damaged"),
+        ({"damaged": 1, "checks_failing": 3}, Outlook.BAD, "3 backups are damaged"),
+        ({"last_backup": None}, Outlook.BAD, "no backup"),
+        ({"last_proven_at": None}, Outlook.DOUBTFUL, "restored"),
+        ({"next_due_at": None}, Outlook.DOUBTFUL, "schedule"),
+    ],
+)
+def test_what_is_wrong_is_said(facts, outlook, word):
+    """With the word that somebody looks for."""
+    verdict = judge(status(**facts), [])
+
+    assert verdict.outlook is outlook
+    assert word in verdict.text
+
+
+def test_the_worst_comes_first():
+    """Damage before a failure, a failure before a certificate that ends."""
+    alerts = [(AlertKind.CERTIFICATE, "a certificate ends"), (AlertKind.FAILURE, "a backup failed")]
+
+    assert "damaged" in judge(status(damaged=1), alerts).text
+    assert judge(status(), alerts).text == "a backup failed"
+    assert judge(status(), alerts[:1]).outlook is Outlook.DOUBTFUL
+
+
+def test_each_database_has_its_newest_good_backup_and_its_own_proof():
+    """A damaged backup is none; how long a restore takes is by what the last proof took."""
+    newest = entry(3, databases=("shop",), raw_size=4000)
+    older = entry(2, databases=("shop", "wiki"), raw_size=1000)
+    broken = entry(4, databases=("wiki",))
+    found = by_database(
+        [broken, newest, older], {broken.backup_id: "cut"}, {older.backup_id: (NOW, 2.0)}
+    )
+
+    assert [(known.database, known.newest, known.proven) for known in found] == [
+        ("shop", newest, older),
+        ("wiki", older, older),
+    ]
+    assert [known.restore_seconds for known in found] == [8.0, 2.0]
+
+
+def test_without_a_proof_nobody_knows_how_long_a_restore_takes():
+    """It is not guessed from the backup."""
+    (found,) = by_database([entry(1, databases=("shop",))], {}, {})
+
+    assert (found.proven, found.restore_seconds) == (None, None)
