@@ -18,8 +18,9 @@ from app.domain.access.user import MAX_PASSWORD, MIN_PASSWORD, Role
 from app.domain.alerts.alert import AlertKind
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.runs.run import RunKind, RunState
-from app.domain.schedule import DEFAULT_NAME, Frequency
+from app.domain.schedule import DEFAULT_NAME, Frequency, ScheduleChange, ScheduleOptions
 
 
 # Names of servers have at most 64 characters; a glob on `database.table` may have both.
@@ -217,6 +218,20 @@ class ScheduleBody(Body):
     retention: Annotated[
         RetentionBody | None, Field(description="null: as the settings say; left out: as it was.")
     ] = None
+
+    def as_change(self) -> ScheduleChange:
+        """Return what is wanted; options and retention that were left out stay as they were."""
+        return ScheduleChange(
+            name=self.name,
+            frequency=self.frequency,
+            cron=self.cron,
+            timezone=self.timezone,
+            enabled=self.enabled,
+            external=self.external,
+            options=ScheduleOptions(**self.options.model_dump()),
+            retention=RetentionPolicy(**self.retention.model_dump()) if self.retention else None,
+            keeps=frozenset({"options", "retention"} - self.model_fields_set),
+        )
 
 
 class RunScheduledBody(Body):

@@ -13,7 +13,7 @@ Not guaranteed: that a backup comes of each due time; a process may die between 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -177,6 +177,67 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleChange:
+    """
+    A schedule as somebody wants it.
+
+    Attributes:
+        frequency: None with a cron expression.
+        cron: Five fields; empty with a frequency.
+        timezone: IANA name; empty = that of the settings.
+        external: Whether the service leaves it to others to begin its backups, such as cron.
+        retention: None = as the settings say.
+        keeps: Which of `options` and `retention` stay as they are, of a schedule that is there.
+    """
+
+    name: str = DEFAULT_NAME
+    frequency: Frequency | None = None
+    cron: str = ""
+    timezone: str = ""
+    enabled: bool = True
+    external: bool = False
+    options: ScheduleOptions = field(default_factory=ScheduleOptions)
+    retention: RetentionPolicy | None = None
+    keeps: frozenset[str] = frozenset()
+
+    def applied(self, known: Schedule | None, now: datetime, timezone: str) -> Schedule:
+        """
+        Make the schedule of it; what it has done is kept.
+
+        Args:
+            known: As it is; None = there is none of this name.
+            now: Its due times from now on count.
+            timezone: IANA name where the change has none.
+
+        Returns:
+            As it shall be.
+
+        Raises:
+            InvalidScheduleError: It has no due times, or there is no such time zone.
+        """
+        if (self.frequency is None) == (not self.cron):
+            raise InvalidScheduleError(
+                "a schedule needs a frequency or a cron expression, not both",
+                hint="Name 'daily', or write five fields such as '30 2 * * 1-5'.",
+            )
+        base = known or Schedule(self.name, self.frequency, now)
+        wanted = replace(
+            base,
+            frequency=self.frequency,
+            cron=" ".join(self.cron.split()),
+            timezone=self.timezone or timezone,
+            enabled=self.enabled,
+            external=self.external,
+            options=base.options if known and "options" in self.keeps else self.options,
+            retention=base.retention if known and "retention" in self.keeps else self.retention,
+            updated_at=now,
+            considered_at=now,
+        )
+        require_cron(wanted.expression, wanted.timezone)
+        return wanted
+
+
+@dataclass(frozen=True, slots=True)
 class Consideration:
     """
     What considering a schedule has found.
@@ -220,6 +281,11 @@ def due_times(expression: str, timezone: str, instant: datetime) -> Iterator[dat
                 yield at
     except OverflowError:  # beyond the last year
         return
+
+
+def explain(expression: str) -> str:
+    """Say a cron expression that has due times in a sentence: `At 02:30 on Monday through Friday`."""
+    return CronSim(expression, _ANY_DAY).explain()
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ So a due time begins one backup, however many processes find it at once.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -18,7 +18,6 @@ from app.domain.access.audit import ChangeNote
 from app.domain.access.user import Role
 from app.domain.alerts.alert import Alarm, Alert, AlertKind, NoAlarm
 from app.domain.backups.manifest import Manifest
-from app.domain.backups.retention import RetentionPolicy
 from app.domain.document import JsonObject
 from app.domain.ports import Clock
 from app.domain.rights import Effect, may, require_schedule
@@ -27,42 +26,25 @@ from app.domain.schedule import (
     DEFAULT_NAME,
     Frequency,
     Schedule,
-    ScheduleOptions,
-    require_cron,
+    ScheduleChange,
 )
-from app.errors import AppError, InvalidScheduleError, NotDueError, ScheduleNotFoundError
+from app.errors import AppError, NotDueError, ScheduleNotFoundError
 from app.services.jobs import BackupOptions, Jobs
 from app.services.runs.job import Job
 from app.storage.schedules import ScheduleFile
 
 
 _log: Final = logging.getLogger(__name__)
-_SET: Final = ("frequency", "cron", "timezone", "enabled", "external", "options", "retention")
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleChange:
-    """
-    A schedule as somebody wants it.
-
-    Attributes:
-        frequency: None with a cron expression.
-        cron: Five fields; empty with a frequency.
-        timezone: IANA name; empty = that of the settings.
-        external: Whether the service leaves it to others to begin its backups, such as cron.
-        retention: None = as the settings say.
-        keeps: Which of `options` and `retention` stay as they are, of a schedule that is there.
-    """
-
-    name: str = DEFAULT_NAME
-    frequency: Frequency | None = None
-    cron: str = ""
-    timezone: str = ""
-    enabled: bool = True
-    external: bool = False
-    options: ScheduleOptions = field(default_factory=ScheduleOptions)
-    retention: RetentionPolicy | None = None
-    keeps: frozenset[str] = frozenset()
+_SET: Final = (
+    "name",
+    "frequency",
+    "cron",
+    "timezone",
+    "enabled",
+    "external",
+    "options",
+    "retention",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,32 +131,33 @@ class ScheduleService:
             NotAuthorizedError: It would keep or hold less, and the role may not do that.
             StorageError: The backup directory refused.
         """
-        _require_times(requested)
-        now, cron = self._clock.now(), " ".join(requested.cron.split())
-        timezone = requested.timezone or self._timezone
-        require_cron(requested.frequency.cron if requested.frequency else cron, timezone)
-        fresh = Schedule(requested.name, requested.frequency, now)
+        fresh = requested.applied(None, self._clock.now(), self._timezone)
+        return await self._change(
+            fresh,
+            lambda known: self._wanted(requested, None if known is fresh else known, role),
+            note,
+        )
 
-        def change(known: Schedule) -> Schedule:
-            wanted = replace(
-                known,
-                frequency=requested.frequency,
-                cron=cron,
-                timezone=timezone,
-                enabled=requested.enabled,
-                external=requested.external,
-                options=known.options if "options" in requested.keeps else requested.options,
-                retention=known.retention
-                if "retention" in requested.keeps
-                else requested.retention,
-                updated_at=now,
-                considered_at=now,
-                paced_by="" if known is fresh else _pace(known, role),
-            )
-            require_schedule(role, None if known is fresh else known, wanted)
-            return wanted
+    async def preview(self, requested: ScheduleChange, role: Role = Role.ADMIN) -> Schedule:
+        """
+        Say what a schedule would be; nothing is changed.
 
-        return await self._change(fresh, change, note)
+        Returns:
+            It, as `set` would make it.
+
+        Raises:
+            InvalidScheduleError: As for `set`.
+            NotAuthorizedError: As for `set`.
+        """
+        known = {schedule.name: schedule for schedule in await self.list()}
+        return self._wanted(requested, known.get(requested.name), role)
+
+    def _wanted(self, requested: ScheduleChange, known: Schedule | None, role: Role) -> Schedule:
+        wanted = requested.applied(known, self._clock.now(), self._timezone)
+        if known is not None:
+            wanted = replace(wanted, paced_by=_pace(known, role))
+        require_schedule(role, known, wanted)
+        return wanted
 
     async def enable(self, name: str, *, enabled: bool, note: ChangeNote | None = None) -> Schedule:
         """Switch a schedule on or off, from now on; raises ScheduleNotFoundError."""
@@ -358,14 +341,6 @@ class ScheduleService:
 
         await asyncio.to_thread(self._file.change, apply)
         return changed[-1]
-
-
-def _require_times(requested: ScheduleChange) -> None:
-    if (requested.frequency is None) == (not requested.cron):
-        raise InvalidScheduleError(
-            "a schedule needs a frequency or a cron expression, not both",
-            hint="Name 'daily', or write five fields such as '30 2 * * 1-5'.",
-        )
 
 
 def _facts(schedule: Schedule) -> JsonObject:

@@ -144,7 +144,11 @@ def test_old_and_new_values_are_in_the_audit(fresh):
     assert found["start_service"]["count"] == [None, 30]
     old, new = found["set_schedule"].pop("retention")
     assert ((old["count"], new["count"]), found["set_schedule"]) == ((6, 1), {})
-    assert found["create_user"] == {"disabled": [None, False], "role": [None, "viewer"]}
+    assert found["create_user"] == {
+        "name": [None, "gina"],
+        "disabled": [None, False],
+        "role": [None, "viewer"],
+    }
     assert found["change_user"] == {"password": [None, "new"], "role": ["viewer", "operator"]}
     assert found["disable_schedule"] == {"enabled": [True, False]}
     assert found["disable_user"] == {"disabled": [False, True]}

@@ -12,10 +12,7 @@ from app.api.run_responses import Launch
 from app.documents.monitoring import StatusDocument
 from app.documents.runs import RunFacts
 from app.documents.schedules import NotDue, ScheduleChanged, ScheduleDeleted, ScheduleList
-from app.domain.backups.retention import RetentionPolicy
-from app.domain.schedule import ScheduleOptions
 from app.errors import NotDueError
-from app.services.schedules import ScheduleChange
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["schedules"])
@@ -36,17 +33,7 @@ async def set_schedule(
 
     What is kept, and that it backs up less, only admins may change.
     """
-    change = ScheduleChange(
-        name=body.name,
-        frequency=body.frequency,
-        cron=body.cron,
-        timezone=body.timezone,
-        enabled=body.enabled,
-        external=body.external,
-        options=ScheduleOptions(**body.options.model_dump()),
-        retention=RetentionPolicy(**body.retention.model_dump()) if body.retention else None,
-        keeps=frozenset({"options", "retention"} - body.model_fields_set),
-    )
+    change = body.as_change()
     return ScheduleChanged.of(await service.program.schedules.set(change, identity.role, noted))
 
 

@@ -23,9 +23,9 @@ from app.cli.tables import print_table
 from app.documents.schedules import ScheduleChanged, ScheduleDeleted, ScheduleList
 from app.domain.access.audit import ChangeNote
 from app.domain.backups.retention import RetentionPolicy
-from app.domain.schedule import Frequency, Schedule, ScheduleOptions
+from app.domain.schedule import Frequency, Schedule, ScheduleChange, ScheduleOptions
 from app.errors import InvalidRequestError
-from app.services.schedules import ScheduleChange, ScheduleService
+from app.services.schedules import ScheduleService
 
 
 FrequencyOption = Annotated[

@@ -152,7 +152,11 @@ class UserService:
 
 
 def _facts(user: User) -> dict[str, object]:
-    return {"role": user.role.value, "disabled": user.disabled_at is not None}
+    return {
+        "name": user.name,
+        "role": user.role.value,
+        "disabled": user.disabled_at is not None,
+    }
 
 
 def _is_admin(user: User) -> bool:

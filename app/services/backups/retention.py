@@ -13,7 +13,7 @@ Not guaranteed: an entry in the audit for a backup whose deletion the process di
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -39,6 +39,7 @@ from app.domain.backups.retention import (
 )
 from app.domain.ports import Clock
 from app.domain.restores.proofs import Proof, proven_at
+from app.domain.schedule import Schedule
 from app.errors import (
     AlreadyRunningError,
     AppError,
@@ -95,9 +96,12 @@ class RetentionService:
         self._alarm = alarm
         self._audit = audit
 
-    async def plan(self) -> RetentionPlan:
+    async def plan(self, wanted: Schedule | None = None) -> RetentionPlan:
         """
         Say what would go, what would stay, and why; nothing is changed.
+
+        Args:
+            wanted: A schedule as it may become: its rules count in the place of those that are kept.
 
         Returns:
             All backups.
@@ -106,7 +110,7 @@ class RetentionService:
             StorageError: The backup directory cannot be read.
             IntegrityError: `schedule.json` is damaged: nobody knows what is to be kept.
         """
-        return await asyncio.to_thread(self._plan)
+        return await asyncio.to_thread(self._plan, wanted)
 
     async def prune(self, by: str = ACTOR, *, accept_clock: bool = False) -> PruneResult:
         """
@@ -195,14 +199,17 @@ class RetentionService:
             self._witness.accept(made)
         self._witness.record(made)
 
-    def _plan(self) -> RetentionPlan:
+    def _plan(self, wanted: Schedule | None) -> RetentionPlan:
         reading, clock = self._read(anew=False), None
         try:
             self._witness.check(_made(reading))
         except ClockJumpedError as exc:
             clock = exc
         items = [_item(entry, reading) for entry in reading.survey.entries]
-        decisions = self._judge(items)
+        schedules = {schedule.name: schedule for schedule in self._schedules.read()}
+        if wanted is not None:
+            schedules[wanted.name] = wanted
+        decisions = self._judge(items, schedules.values())
         # Only those that would go are asked for: a lock for a moment is in nobody's way then.
         used = {
             decision.item.backup_id
@@ -210,13 +217,13 @@ class RetentionService:
             if not decision.is_kept and self._is_in_use(decision.item.backup_id)
         }
         if used:
-            decisions = self._judge([
-                replace(item, is_in_use=item.backup_id in used) for item in items
-            ])
+            items = [replace(item, is_in_use=item.backup_id in used) for item in items]
+            decisions = self._judge(items, schedules.values())
         return RetentionPlan(decisions, clock)
 
-    def _judge(self, items: list[RetentionItem]) -> tuple[RetentionDecision, ...]:
-        schedules = self._schedules.read()
+    def _judge(
+        self, items: list[RetentionItem], schedules: Collection[Schedule]
+    ) -> tuple[RetentionDecision, ...]:
         own = {schedule.name: schedule.retention for schedule in schedules if schedule.retention}
         return plan_retention(
             items,

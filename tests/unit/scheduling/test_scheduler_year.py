@@ -11,11 +11,11 @@ import pytest
 from pydantic import SecretStr
 
 from app.config import Settings
-from app.domain.schedule import Frequency
+from app.domain.schedule import Frequency, ScheduleChange
 from app.errors import AlreadyRunningError, NotDueError
 from app.scheduling.scheduler import Scheduler
 from app.services.jobs import Jobs
-from app.services.schedules import ScheduleChange, ScheduleService
+from app.services.schedules import ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.backstay import Backstay

@@ -13,7 +13,7 @@ from app.domain.access.user import Role
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.runs.progress import Phase, Progress
-from app.domain.schedule import GRACE, Frequency, ScheduleOptions
+from app.domain.schedule import GRACE, Frequency, ScheduleChange, ScheduleOptions
 from app.errors import (
     ConnectionFailedError,
     IntegrityError,
@@ -23,7 +23,7 @@ from app.errors import (
     ScheduleNotFoundError,
 )
 from app.services.jobs import Jobs
-from app.services.schedules import DueStatus, ScheduleChange, ScheduleService
+from app.services.schedules import DueStatus, ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.backstay import Backstay
@@ -97,6 +97,28 @@ async def test_a_schedule_is_set_and_shown(processes):
         considered_at=processes.clock.at,
     )
     assert await processes.service().list() == (changed, other)
+
+
+async def test_a_preview_is_what_would_be_set_and_sets_nothing(processes):
+    """With what stays of the schedule that is there, and refused for the same reasons."""
+    service = processes.service()
+    assert (await service.preview(change(Frequency.DAILY))).options == OPTIONS
+    known = await service.set(change(Frequency.DAILY, retention=RetentionPolicy(count=6)))
+    wanted = ScheduleChange(cron="30 2 * * *", keeps=frozenset({"options", "retention"}))
+
+    seen = await service.preview(wanted, Role.OPERATOR)
+
+    assert (seen.expression, seen.retention, seen.options) == (
+        "30 2 * * *",
+        known.retention,
+        OPTIONS,
+    )
+    assert await service.list() == (known,)
+    assert await service.set(wanted, Role.OPERATOR) == seen
+    with pytest.raises(NotAuthorizedError):
+        await service.preview(change(Frequency.DAILY, ScheduleOptions()), Role.OPERATOR)
+    with pytest.raises(InvalidScheduleError):
+        await service.preview(ScheduleChange(cron="61 * * * *"))
 
 
 async def test_retention_counts_by_the_times_that_an_admin_has_set(processes):

@@ -198,8 +198,8 @@ class Meddler(BackupStore):
         meddle = self.meddle
 
         class Overtaken(RetentionService):
-            async def plan(self):
-                plan = await super().plan()
+            async def plan(self, wanted=None):
+                plan = await super().plan(wanted)
                 await asyncio.to_thread(meddle)
                 return plan
 
@@ -284,3 +284,19 @@ async def test_an_accepted_clock_is_right_from_then_on(backup_store, jump):
         assert backup_store.ids()[0] == made.backup_id
     assert len(backup_store.ids()) == 2
     assert backup_store.alerts.raises == []
+
+
+async def test_rules_that_are_not_saved_are_tried_on_the_backups_there_are(backup_store):
+    """They count for their schedule alone; nothing is written, and the saved ones count as before."""
+    made = await backup_store.days(4, schedule="shop")
+    others = await backup_store.days(2)
+    saved = (await backup_store.retention.plan()).decisions
+    wanted = Schedule("shop", Frequency.DAILY, NOON, retention=RetentionPolicy(count=1))
+
+    plan = await backup_store.retention.plan(wanted)
+
+    goes = {decision.item.backup_id for decision in plan.deleted}
+    assert goes == {manifest.backup_id for manifest in made[1:]}
+    assert {manifest.backup_id for manifest in others}.isdisjoint(goes)
+    assert (await backup_store.retention.plan()).decisions == saved
+    assert ScheduleFile(backup_store.catalogue.directory).read() == ()
