@@ -7,6 +7,8 @@ docs/settings.md lists them; a test keeps that list complete.
 import difflib
 import os
 from collections.abc import Sequence, Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
@@ -239,6 +241,78 @@ def load_settings() -> Settings:
         name = _PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         told = first["msg"].removeprefix("Value error, ")
         raise InvalidRequestError(f"{name}: {told}", hint="See docs/settings.md.") from exc
+
+
+class SettingSource(StrEnum):
+    """Where the value of a setting is from."""
+
+    ENVIRONMENT = "environment"
+    FILE = ".env"
+    DEFAULT = "default"
+    PROGRAM = "program"  # such as the demo, which makes its own server
+
+
+@dataclass(frozen=True, slots=True)
+class SettingFacts:
+    """
+    One setting, for people.
+
+    Attributes:
+        name: Of its variable.
+        value: As text; of a secret only `set` or `not set`.
+        default: The same of the default.
+    """
+
+    name: str
+    value: str
+    default: str
+    source: SettingSource
+    is_secret: bool
+
+
+def describe_settings(settings: Settings) -> tuple[SettingFacts, ...]:
+    """
+    Describe all settings without their secrets.
+
+    Args:
+        settings: As they were read at the start; variables tell only where a value is from.
+
+    Returns:
+        One each, in the order of the class.
+    """
+    environment = {name.upper() for name in os.environ}  # noqa: TID251 - here
+    file = {name.upper() for name in dotenv_values(_ENV_FILE)}
+
+    def source(field: str) -> SettingSource:
+        name = (_PREFIX + field).upper()
+        if field not in settings.model_fields_set:
+            return SettingSource.DEFAULT
+        if name in environment:
+            return SettingSource.ENVIRONMENT
+        return SettingSource.FILE if name in file else SettingSource.PROGRAM
+
+    return tuple(
+        SettingFacts(
+            name=(_PREFIX + field).upper(),
+            value=_shown(getattr(settings, field)),
+            default=_shown(info.get_default(call_default_factory=True)),
+            source=source(field),
+            is_secret=info.annotation is SecretStr,
+        )
+        for field, info in Settings.model_fields.items()
+    )
+
+
+def _shown(value: object) -> str:
+    match value:
+        case SecretStr():
+            return "set" if value.get_secret_value() else "not set"
+        case bool():
+            return str(value).lower()
+        case None:
+            return ""
+        case _:
+            return str(value)
 
 
 def misspelt_settings() -> Sequence[str]:

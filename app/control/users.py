@@ -17,8 +17,9 @@ from app.errors import UserExistsError, UserNotFoundError
 _PREFIX: Final = "session_"
 # Made once: every request asks one of them.
 _BY_NAME: Final = select(users).where(users.c.name == bindparam("name"))
+_OF_SESSION: Final = tuple(column.label(_PREFIX + column.name) for column in sessions.c)
 _BY_SESSION: Final = (
-    select(users, *(column.label(_PREFIX + column.name) for column in sessions.c))
+    select(users, *_OF_SESSION)
     .join(sessions, sessions.c.user_name == users.c.name)
     .where(sessions.c.session_id == bindparam("session_id"))
 )
@@ -120,6 +121,15 @@ class UserRecords:
         """Return a login and its user in one query."""
         found = await self._database.rows(_BY_SESSION, {"session_id": session_id})
         return (_session(found[0]), _user(found[0])) if found else None
+
+    async def list_sessions(self, user: str) -> Sequence[LoginSession]:
+        """Return all logins of a user that are kept, also those that are over, newest first."""
+        wanted = (
+            select(*_OF_SESSION)
+            .where(sessions.c.user_name == user)
+            .order_by(sessions.c.created_at.desc(), sessions.c.session_id)
+        )
+        return [_session(row) for row in await self._database.rows(wanted)]
 
     async def rotate(self, session_id: str, *, old: str, new: str, expires_at: datetime) -> bool:
         """

@@ -125,6 +125,10 @@ class UserStore(Protocol):
         """Return a login and its user in one query."""
         ...
 
+    async def list_sessions(self, user: str) -> Sequence[LoginSession]:
+        """Return all logins of a user that are kept, also those that are over, newest first."""
+        ...
+
     async def rotate(self, session_id: str, *, old: str, new: str, expires_at: datetime) -> bool:
         """
         Replace the digest of a refresh token, in one statement.

@@ -275,6 +275,22 @@ async def test_a_login_is_found_with_its_user(users):
         await users.open_session(session(2, user="nobody"))
 
 
+async def test_the_logins_of_a_user_are_listed(users):
+    """All that are kept, newest first, and nobody else's."""
+    await users.add(user())
+    await users.add(user("bob"))
+    for number in (1, 2):
+        await users.open_session(session(number, created_at=NOON + timedelta(hours=number)))
+    await users.open_session(session(3, user="bob"))
+    await users.revoke("session1", second(1))
+
+    found = await users.list_sessions("alice")
+
+    assert [known.session_id for known in found] == ["session2", "session1"]
+    assert found[1] == session(created_at=NOON + timedelta(hours=1), revoked_at=second(1))
+    assert await users.list_sessions("nobody") == []
+
+
 async def test_one_of_many_rotations_wins(users):
     """Of twenty refreshes at once with one token, one is answered; the login has that one's digest."""
     await users.add(user())

@@ -246,3 +246,24 @@ async def test_a_login_serves_no_other_name(tmp_path):
         for claims in forged:
             with pytest.raises(NotAuthenticatedError):
                 await here.signins.identify(here.tokens.mint(claims))
+
+
+async def test_somebody_sees_and_ends_their_own_logins(tmp_path):
+    """Those that are good, newest first; what is somebody else's or unknown is left alone."""
+    async with open_sign_ins(tmp_path) as here:
+        await here.users.create("bob", PASSWORD, Role.VIEWER)
+        first, second, other = await here.login(), await here.login(), await here.login("bob")
+        ids = [grant.refresh_token.split(".")[0] for grant in (first, second, other)]
+
+        found = await here.signins.list_sessions("ann")
+        assert {session.session_id for session in found} == set(ids[:2])
+        for name in (ids[2], "unknown", ""):
+            await here.signins.end_session("ann", name)
+        await here.signins.end_session("ann", ids[0])
+
+        left = await here.signins.list_sessions("ann")
+        assert [session.session_id for session in left] == [ids[1]]
+        assert (await here.signins.identify(other.access_token)).name == "bob"
+        assert await here.is_over(first)
+        here.clock.ahead = timedelta(days=31)
+        assert await here.signins.list_sessions("ann") == []

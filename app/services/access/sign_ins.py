@@ -7,6 +7,7 @@ session that is there, ends the session: either the thief or the owner has used 
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -157,6 +158,20 @@ class SignInService:
         """
         session_id = who.session_id if isinstance(who, Identity) else split_token(who)[0]
         if session_id:
+            await self._store.revoke(session_id, self._clock.now())
+
+    async def list_sessions(self, name: str) -> Sequence[LoginSession]:
+        """Return the logins of a user that are good now, newest first."""
+        now = self._clock.now()
+        return [
+            session
+            for session in await self._store.list_sessions(name)
+            if session.revoked_at is None and session.expires_at > now
+        ]
+
+    async def end_session(self, name: str, session_id: str) -> None:
+        """End a login of a user; one that is over, unknown or somebody else's is left alone."""
+        if any(session.session_id == session_id for session in await self.list_sessions(name)):
             await self._store.revoke(session_id, self._clock.now())
 
     async def identify(self, access_token: str) -> Identity:
