@@ -7,10 +7,38 @@ from fastapi.routing import APIRoute
 
 from app.web import errors
 from app.web.access import guard
-from app.web.pages import backups, overview, restores, runs, session
+from app.web.pages import (
+    account,
+    alerts,
+    audit,
+    backups,
+    overview,
+    restores,
+    retention,
+    runs,
+    schedules,
+    server,
+    session,
+    settings,
+    users,
+)
 
 
-_PAGES: Final = (session, overview, backups, runs, restores)
+_PAGES: Final = (
+    session,
+    overview,
+    backups,
+    runs,
+    restores,
+    schedules,
+    retention,
+    alerts,
+    server,
+    users,
+    account,
+    audit,
+    settings,
+)
 PAGE_ROUTES: Final = tuple(
     route for module in _PAGES for route in module.router.routes if isinstance(route, APIRoute)
 )

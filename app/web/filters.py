@@ -7,6 +7,9 @@ from typing import Final
 
 from markupsafe import Markup
 
+from app.domain.backups.retention import RetentionPolicy
+from app.domain.schedule import explain
+
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 _STEP: Final = 1000
@@ -88,6 +91,31 @@ def _visible(sign: str) -> str:
     return f"\\u{ord(sign):04x}"
 
 
+def rules(policy: RetentionPolicy) -> str:
+    """Say what is kept: `the 30 newest, 12 monthly; nothing older than 400 days`."""
+    kept = [f"the {policy.count} newest"] if policy.count else []
+    kept += [f"all younger than {plural_days(policy.days)}"] if policy.days else []
+    kept += [
+        f"{count} {name}"
+        for count, name in (
+            (policy.hourly, "hourly"),
+            (policy.daily, "daily"),
+            (policy.weekly, "weekly"),
+            (policy.monthly, "monthly"),
+            (policy.yearly, "yearly"),
+        )
+        if count
+    ]
+    limits = [f"nothing older than {plural_days(policy.max_days)}"] if policy.max_days else []
+    limits += [f"at most {size(policy.max_bytes)}"] if policy.max_bytes else []
+    return "; ".join([", ".join(kept) or "everything", *limits])
+
+
+def plural_days(count: float) -> str:
+    """Show days, also parts of one: `1 day`, `0.5 days`."""
+    return f"{count:g} day" + ("" if count == 1 else "s")
+
+
 FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit-any]  # what Jinja takes
     "size": size,
     "number": number,
@@ -95,4 +123,6 @@ FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit
     "plural": plural,
     "moment": moment,
     "foreign": foreign,
+    "rules": rules,
+    "sentence": explain,
 }

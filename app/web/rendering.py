@@ -16,7 +16,6 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from starlette.routing import NoMatchFound
 
 from app.bootstrap.program import SystemClock
 from app.domain.access.user import Role
@@ -89,15 +88,7 @@ class View:
         effect = OPERATIONS.get(operation) or PAGES[operation]
         return self.role is not None and may(self.role, effect)
 
-    def knows(self, name: str) -> bool:
-        """Tell whether there is a page."""
-        try:
-            self.path(name)
-        except NoMatchFound:
-            return False
-        return True
-
-    def path(self, name: str, **parts: str) -> str:
+    def path(self, name: str, /, **parts: str) -> str:
         """Return the path of a page, also behind a proxy that adds a prefix."""
         return path_for(self.request, name, **parts)
 
@@ -106,7 +97,7 @@ class View:
         return self.path("get_asset", file=read_assets()[name].file)
 
 
-def path_for(request: Request, name: str, **parts: str) -> str:
+def path_for(request: Request, name: str, /, **parts: str) -> str:
     """Return the path of a page by the name of its route, without `web:`."""
     prefix = str(request.scope.get("root_path", "")).rstrip("/")
     return prefix + str(request.app.url_path_for(f"web:{name}", **parts))

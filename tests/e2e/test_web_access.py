@@ -64,7 +64,7 @@ def test_a_role_sees_and_does_what_the_table_says(logged_in, role, method, path,
     refused = ROLES.index(role) < ROLES.index(least_role(name) or "viewer")
     assert (answer.status_code == 403) == refused, answer.text
     assert answer.status_code < 500
-    if answer.status_code != 303:
+    if answer.status_code != 303 and not path.endswith(".csv"):
         assert "text/html" in answer.headers["Content-Type"]
         assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
 

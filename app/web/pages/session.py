@@ -42,7 +42,7 @@ async def log_in(request: Request, service: CurrentService, form: SentForm) -> R
         return render_as(status, request, "login.html", next=wanted, name=name, failure=str(exc))
     request.state.identity = login.identity
     answer = RedirectResponse(wanted, HTTPStatus.SEE_OTHER)
-    _keep(request, answer, login)
+    keep_login(request, answer, login)
     return answer
 
 
@@ -87,7 +87,8 @@ async def get_asset(request: Request, file: str) -> Response:
     return Response(asset.body, headers=headers, media_type=asset.media_type)
 
 
-def _keep(request: Request, answer: Response, login: BrowserLogin) -> None:
+def keep_login(request: Request, answer: Response, login: BrowserLogin) -> None:
+    """Let a browser keep a login, as long as it runs."""
     answer.set_cookie(
         cookie_name(request),
         login.cookie,

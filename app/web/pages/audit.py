@@ -1,0 +1,162 @@
+"""The audit: who changed or was refused what; as a table for programs, and proven."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+from datetime import MAXYEAR, UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.access import CurrentService
+from app.api.problems import status_of
+from app.documents.access import AuditFacts
+from app.domain.access.audit import AuditEntry
+from app.domain.rights import OPERATIONS
+from app.domain.stores import AuditFilter, Page
+from app.errors import AuditBrokenError, InvalidRequestError
+from app.services.access.audit import AuditService
+from app.web.paging import Part, page_of
+from app.web.rendering import render_as
+
+
+router = APIRouter()
+
+_DAY: Final = timedelta(days=1)
+_DAY_RULE: Final = "A day such as 2026-01-31."
+_Text = Annotated[str, Field(max_length=128)]
+# As many as are in memory at once.
+_BATCH: Final = 500
+_COLUMNS: Final = (
+    "number", "at", "actor", "role", "address", "action", "target", "status", "result", "run_id",
+    "changes", "count", "digest", "key_id",
+)  # fmt: skip
+# What spreadsheets take for the beginning of a formula, also in its wide forms; and what they skip.
+# Source: https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_SKIPPED: Final = "\t\r\n "
+
+
+class AuditQuery(BaseModel):
+    """Which entries; empty = no condition. Days are of UTC, and the last one counts as a whole."""
+
+    model_config = ConfigDict(frozen=True)
+
+    actor: _Text = ""
+    action: _Text = ""
+    result: _Text = ""
+    since: _Text = ""
+    until: _Text = ""
+
+    def errors(self) -> dict[str, str]:
+        """Return what is wrong, by field."""
+        days = {"since": self.since, "until": self.until}
+        return {name: _DAY_RULE for name, text in days.items() if text and _day(text) is None}
+
+    def as_filter(self) -> AuditFilter:
+        """Return what is looked for; a day that is none is left out."""
+        until = _day(self.until)
+        return AuditFilter(
+            self.actor.strip(),
+            self.action.strip(),
+            self.result.strip(),
+            _day(self.since),
+            until + _DAY if until else None,
+        )
+
+
+class AuditPageQuery(AuditQuery):
+    """A page of them."""
+
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+@router.get("/audit", name="web:list_audit")
+async def list_audit(
+    request: Request, service: CurrentService, asked: Annotated[AuditPageQuery, Query()]
+) -> Response:
+    """List who changed or was refused what, newest first."""
+    query, errors = asked.model_dump(exclude={"page"}), asked.errors()
+    entries, total = await service.access.audit.list(
+        asked.as_filter(), page_of(asked.page, sort="-number")
+    )
+    return render_as(
+        HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        request,
+        "audit.html",
+        entries=[AuditFacts.of(entry) for entry in entries],
+        part=Part(asked.page, total, query),
+        query=query,
+        errors=errors,
+        actions=sorted(OPERATIONS),
+    )
+
+
+@router.get("/audit.csv", name="web:list_audit.csv")
+async def download_audit(
+    service: CurrentService, asked: Annotated[AuditQuery, Query()]
+) -> Response:
+    """Send the same entries as a table for programs, oldest first, piece by piece."""
+    if asked.errors():
+        raise InvalidRequestError("a day is written such as 2026-01-31")
+    headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
+    rows = _csv(service.access.audit, asked.as_filter())
+    return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@router.get("/audit/proof", name="web:verify_audit")
+async def prove_audit(request: Request, service: CurrentService) -> Response:
+    """Prove that nothing in the audit was changed, removed or cut off."""
+    try:
+        proof = await service.access.audit.verify()
+    except AuditBrokenError as exc:
+        status = status_of(type(exc))
+        return render_as(status, request, "audit_proof.html", proof=None, error=exc)
+    return render_as(HTTPStatus.OK, request, "audit_proof.html", proof=proof, error=None)
+
+
+def _day(text: str) -> datetime | None:
+    """Return the beginning of a day that has one after it; None = it is no such day."""
+    try:
+        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return found if found.year < MAXYEAR else None
+
+
+async def _csv(audit: AuditService, wanted: AuditFilter) -> AsyncIterator[str]:
+    """Yield lines; what is added meanwhile comes at the end."""
+    yield _lines([_COLUMNS])
+    offset = 0
+    while True:
+        entries, _ = await audit.list(wanted, Page(_BATCH, offset, sort="number"))
+        yield _lines(map(_row, entries))
+        if len(entries) < _BATCH:
+            break
+        offset += len(entries)
+
+
+def _row(entry: AuditEntry) -> list[str]:
+    event = entry.event
+    known: dict[str, object] = {
+        "number": entry.number,
+        "at": event.at.isoformat(timespec="seconds"),
+        "digest": entry.digest,
+        "key_id": entry.key_id,
+    }
+    return [_safe(str(known.get(name, getattr(event, name, "")))) for name in _COLUMNS]
+
+
+def _safe(text: str) -> str:
+    """Keep spreadsheets from taking a text for a formula."""
+    is_formula = text.lstrip(_SKIPPED).startswith(_FORMULA) or text[:1] in {"\t", "\r", "\n"}
+    return f"'{text}" if is_formula else text
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue()

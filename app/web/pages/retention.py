@@ -1,0 +1,76 @@
+"""Retention: which backups would go now, and why the others stay; and the prune that lets them go."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from app.api.access import CurrentService
+from app.bootstrap.service import Service
+from app.domain.backups.pruning import RetentionPlan
+from app.errors import InvalidRequestError
+from app.services.backups.retention import policy_of
+from app.web.access import SentForm, Viewer
+from app.web.launching import launch
+from app.web.paging import PER_PAGE
+from app.web.rendering import render_as
+
+
+router = APIRouter(prefix="/retention")
+
+# More than that nobody reads; the sums count all.
+_SHOWN = 4 * PER_PAGE
+
+
+@router.get("", name="web:prune_backups.plan")
+async def show_plan(request: Request, service: CurrentService) -> Response:
+    """Show what a prune would do now."""
+    return await _plan_page(request, service, await service.program.retention.plan())
+
+
+@router.post("", name="web:prune_backups")
+async def prune(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm
+) -> Response:
+    """Delete what no rule keeps, once somebody has typed how many that are."""
+    plan = await service.program.retention.plan()
+    accepts_clock = "accept_clock" in form
+    typed = str(form.get("typed", "")).strip()
+    errors: dict[str, str] = {}
+    if typed != str(len(plan.deleted)):
+        errors["typed"] = f"Now {len(plan.deleted)} would go; nothing was deleted."
+    if plan.clock and not accepts_clock:
+        errors["accept_clock"] = (
+            "Say that the clock is right, or put it right; nothing was deleted."
+        )
+    if errors:
+        request.state.code = InvalidRequestError.code
+        return await _plan_page(request, service, plan, typed, errors)
+    job = service.program.jobs.prune(login.identity.name, accept_clock=accepts_clock)
+    return await launch(request, job, login, form)
+
+
+async def _plan_page(
+    request: Request,
+    service: Service,
+    plan: RetentionPlan,
+    typed: str = "",
+    errors: dict[str, str] | None = None,
+) -> Response:
+    schedules = await service.program.schedules.list()
+    settings = service.program.settings
+    return render_as(
+        HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        request,
+        "retention.html",
+        plan=plan,
+        going=plan.deleted[:_SHOWN],
+        staying=plan.kept[:_SHOWN],
+        freed_bytes=sum(decision.item.size for decision in plan.deleted),
+        kept_bytes=sum(decision.item.size for decision in plan.kept),
+        own=[schedule for schedule in schedules if schedule.retention],
+        usual=policy_of(settings),
+        point_days=settings.recovery_point_days,
+        typed=typed,
+        errors=errors or {},
+    )

@@ -1,0 +1,153 @@
+"""Retention, alerts, the server and settings in the pages."""
+
+import asyncio
+import json
+import re
+from html import unescape
+
+import pytest
+
+from tests.fixtures.accounts import READER, account, login
+from tests.fixtures.api import finished
+from tests.fixtures.api_requests import BACKUP, WAIT, created, done
+from tests.fixtures.browser import PASSWORD
+from tests.fixtures.web import WebClient
+
+
+NOWHERE = "mysql://nobody@127.0.0.1:1/"
+
+
+@pytest.fixture
+def installed(own_api, server):
+    """An installation on the shared server that keeps one backup."""
+    return own_api(server.url).start(ADMIN_PASSWORD=PASSWORD, MAX_BACKUPS="1")
+
+
+def words(page):
+    """The text of a page, without its marks."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
+
+
+def two_good_backups(api, database):
+    """Make them so that none goes by itself, and return their ids, the older one first."""
+    made = [created(api, databases=[database], verify=verify) for verify in (True, False)]
+    ids = [run["backup_id"] for run in made]
+    done(api.post(f"{BACKUP}/verify/{ids[1]}", headers=WAIT))
+    return ids
+
+
+def test_a_prune_wants_to_know_how_many_go(installed, sql, database):
+    """A number that is not that one deletes nothing; the run says what went."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+    admin, api = WebClient(installed), installed.client()
+    made = two_good_backups(api, database)
+    page = words(admin.get("/retention"))
+    assert "1 backup would go" in page
+    assert "older than the 1 newest" in page
+    assert "1 backup stays" in page
+
+    for typed in ("", "2", "one"):
+        refused = admin.post("/retention", typed=typed)
+        assert (refused.status_code, "nothing was deleted" in refused.text) == (422, True)
+    assert api.get(f"{BACKUP}/list").json()["total"] == 2
+    sent = admin.post("/retention", typed="1", key="3123456789abcdef")
+
+    run = finished(api, sent.headers["Location"].rpartition("/")[2])
+    assert [backup["backup_id"] for backup in run["result"]["deleted"]] == [made[0]]
+    assert "Nothing would go" in words(admin.get("/retention"))
+
+
+def test_a_clock_that_cannot_be_right_is_told_and_must_be_accepted(installed, sql, database):
+    """Nothing is deleted before somebody says that it is."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+    admin, api = WebClient(installed), installed.client()
+    two_good_backups(api, database)
+    witness = installed.state / "clock" / "witness.json"
+    known = json.loads(witness.read_text())
+    witness.write_text(json.dumps({**known, "at": "2025-01-01T00:00:00Z"}))
+
+    assert "Nothing is deleted" in words(admin.get("/retention"))
+    refused = admin.post("/retention", typed="1")
+    assert (refused.status_code, "Say that the clock is right" in refused.text) == (422, True)
+    sent = admin.post("/retention", typed="1", accept_clock="on", key="4123456789abcdef")
+    run = finished(api, sent.headers["Location"].rpartition("/")[2])
+    assert (run["state"], len(run["result"]["deleted"])) == ("succeeded", 1)
+
+
+async def test_alerts_are_listed_and_a_test_says_who_took_it(own_api, endpoint):
+    """With the error of each target, and no secret of its address."""
+    address = f"json://keeper:hunter2@127.0.0.1:{endpoint.port}/T0KEN"
+    api = own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD, ALERT_URLS=address)
+    admin = await asyncio.to_thread(WebClient, api)
+    assert "nothing is wrong" in words(await asyncio.to_thread(admin.get, "/alerts"))
+
+    sent = await asyncio.to_thread(admin.post, "/alerts/test")
+    assert (sent.status_code, sent.headers["Location"]) == (303, "/alerts#test")
+    assert "json://127.0.0.1 arrived" in words(await asyncio.to_thread(admin.get, "/alerts"))
+    endpoint.status = 500
+    await asyncio.to_thread(admin.post, "/alerts/test")
+    page = await asyncio.to_thread(admin.get, "/alerts")
+    assert "json://127.0.0.1 http-500" in words(page)
+    assert "hunter2" not in page.text
+    assert "T0KEN" not in page.text
+
+    run = await asyncio.to_thread(admin.post, "/backups", key="5123456789abcdef")
+    await asyncio.to_thread(finished, api.client(), run.headers["Location"].rpartition("/")[2])
+    page = words(await asyncio.to_thread(admin.get, "/alerts"))
+    assert "(1) Alerts" in page
+    assert "The backup has failed" in page
+
+
+def test_without_a_target_a_test_says_what_to_set(web_api):
+    """And sends nothing."""
+    answer = WebClient(web_api).post("/alerts/test")
+
+    assert answer.status_code == 422
+    assert "BACKSTAY_ALERT_URLS is not set" in answer.text
+
+
+def test_what_is_wrong_with_the_server_comes_first_with_the_way_out(own_api, sql, server, database):
+    """Rights that lack are statements to copy."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+    with account(sql, *(f"{right} ON `{database}`.*" for right in READER[1:])) as name:
+        api = own_api(login(server.url, name) + database).start(ADMIN_PASSWORD=PASSWORD)
+        page = WebClient(api).get("/server")
+
+    assert page.status_code == 200
+    assert "check failed" in words(page) or "checks failed" in words(page)
+    rows = re.findall(r'data-label="State">(.*?)</td>', page.text, re.DOTALL)
+    states = [re.sub(r"<[^>]+>", "", row).strip() for row in rows]
+    assert states == sorted(states, key=("failed", "warning", "good").index)
+    assert re.search(r'<pre id="remedy-\d+">[^<]*GRANT SELECT ON', page.text)
+
+
+def test_a_server_that_is_away_is_a_page_not_an_error(own_api):
+    """It says what does not answer; repair leaves what cannot be asked, and says so."""
+    api = own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD)
+    admin = WebClient(api)
+    page = admin.get("/server")
+
+    assert page.status_code == 200
+    assert "connection failed" in words(page).lower()
+    sent = admin.post("/server/repair")
+    assert (sent.status_code, sent.headers["Location"]) == (303, "/server?repaired=true")
+    assert "Nothing was left to repair" in words(admin.get("/server?repaired=true"))
+
+
+def test_repair_is_for_admins_alone(web_api):
+    """It changes databases."""
+    assert WebClient(web_api, "operator").post("/server/repair").status_code == 403
+
+
+def test_settings_are_shown_without_secrets(own_api):
+    """What is set, and where; of a secret only that it is."""
+    api = own_api("mysql://nobody:hunter2@127.0.0.1:1/").start(
+        ADMIN_PASSWORD=PASSWORD, TIMEZONE="Europe/Berlin", METRICS_TOKEN="t0ken-of-metrics"
+    )
+    page = WebClient(api).get("/settings")
+
+    assert "BACKSTAY_TIMEZONE Europe/Berlin UTC environment" in words(page)
+    assert "BACKSTAY_METRICS_TOKEN set not set environment" in words(page)
+    assert "BACKSTAY_CODEC gzip" in words(page)
+    for secret in ("hunter2", "t0ken", PASSWORD, "another-application"):
+        assert secret not in page.text
