@@ -72,7 +72,7 @@ format: $(STAMP) ## format the code and apply the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-serve: setup ## run the API, on a private server unless BACKSTAY_DATABASE_URL is set
+serve: setup ## run pages and API, on a private server unless BACKSTAY_DATABASE_URL is set
 	@$(BIN)/backstay serve --demo $(ARGS)
 
 bench: setup ## measure speed and memory against the vendor's tools

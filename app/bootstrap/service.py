@@ -1,7 +1,7 @@
 """The service behind the API, put together."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -31,6 +31,7 @@ from app.security.passwords import Passwords
 from app.security.tokens import AccessTokens
 from app.services.access.audit import AuditService
 from app.services.access.browser_logins import BrowserLogins
+from app.services.access.first_admin import FirstAdminService
 from app.services.access.sign_ins import SignInService
 from app.services.access.users import UserService
 from app.services.backups.retention import policy_of
@@ -54,6 +55,7 @@ class Service:
     access: Access
     sign_ins: SignInService
     browser_logins: BrowserLogins
+    first_admin: FirstAdminService
     status: StatusService
     overview: OverviewService
     reconciler: Reconciler
@@ -64,7 +66,10 @@ class Service:
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, *, certificate: Path | None = None
+    settings: Settings,
+    *,
+    certificate: Path | None = None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Service]:
     """
     Put the service together for the length of a block.
@@ -72,6 +77,7 @@ async def open_service(
     Args:
         settings: Of this installation.
         certificate: That of the service, whose end an alert is sent of; None = it has none.
+        announce: Tells whoever started the service the token that makes the first admin.
 
     Yields:
         The service, not working yet.
@@ -82,37 +88,53 @@ async def open_service(
     """
     require_server(settings)
     program = Program(settings)
-    clock = SystemClock()
     try:
-        control = program.control
-        await control.prepare()
-        passwords = Passwords()  # one: it says how many hashes may be in memory
-        access = build_access(control, passwords, program.audit_service)
-        await _ensure_admin(settings, access.users)
-        sign_ins = _build_sign_ins(settings, control, passwords)
-        await _record_start(settings, access.audit, clock)
-        await program.alerts.load()
-        environment_monitor = build_environment_monitor(program, certificate)
-        start = partial(program.runs.start, needs_history=False)
-        periodic_jobs = build_periodic_jobs(program, environment_monitor)
-        scheduler = Scheduler(program.schedules, start, clock, periodic_jobs)
-        status = _build_status(program)
-        yield Service(
-            program=program,
-            access=access,
-            sign_ins=sign_ins,
-            browser_logins=BrowserLogins(UserRecords(control), sign_ins, clock),
-            status=status,
-            overview=_build_overview(program, status),
-            reconciler=Reconciler(
-                program.runs, program.recoveries, program.catalogue, sign_ins, program.settlement
-            ),
-            scheduler=scheduler,
-            environment_monitor=environment_monitor,
-            metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),
-        )
+        await program.control.prepare()
+        yield await _build(program, certificate, announce)
     finally:
         await program.close()
+
+
+async def _build(
+    program: Program, certificate: Path | None, announce: Callable[[str], None]
+) -> Service:
+    """Put the service together around a program whose control database is ready."""
+    settings, control, clock = program.settings, program.control, SystemClock()
+    passwords, attempts = Passwords(), Attempts()  # one: it says how many hashes may be in memory
+    access = build_access(control, passwords, program.audit_service)
+    await _ensure_admin(settings, access.users)
+    sign_ins = _build_sign_ins(settings, control, passwords, attempts)
+    logins = BrowserLogins(UserRecords(control), sign_ins, clock)
+    await _record_start(settings, access.audit, clock)
+    await program.alerts.load()
+    environment_monitor = build_environment_monitor(program, certificate)
+    scheduler = _build_scheduler(program, environment_monitor)
+    status = _build_status(program)
+    return Service(
+        program=program,
+        access=access,
+        sign_ins=sign_ins,
+        browser_logins=logins,
+        first_admin=FirstAdminService(access.users, logins, attempts, clock, announce),
+        status=status,
+        overview=_build_overview(program, status),
+        reconciler=_build_reconciler(program, sign_ins),
+        scheduler=scheduler,
+        environment_monitor=environment_monitor,
+        metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),
+    )
+
+
+def _build_scheduler(program: Program, environment_monitor: EnvironmentMonitor) -> Scheduler:
+    start = partial(program.runs.start, needs_history=False)
+    periodic_jobs = build_periodic_jobs(program, environment_monitor)
+    return Scheduler(program.schedules, start, SystemClock(), periodic_jobs)
+
+
+def _build_reconciler(program: Program, sign_ins: SignInService) -> Reconciler:
+    return Reconciler(
+        program.runs, program.recoveries, program.catalogue, sign_ins, program.settlement
+    )
 
 
 def _build_overview(program: Program, status: StatusService) -> OverviewService:
@@ -149,7 +171,7 @@ async def _ensure_admin(settings: Settings, users: UserService) -> None:
     if made:
         _log.info("The user 'admin' was made with BACKSTAY_ADMIN_PASSWORD")
     elif not await users.count():
-        _log.warning("Nobody can log in yet: run 'backstay user create NAME'")
+        _log.warning("There is no user yet: nobody can log in")
 
 
 async def _record_start(settings: Settings, audit: AuditService, clock: Clock) -> None:
@@ -174,7 +196,7 @@ async def _record_start(settings: Settings, audit: AuditService, clock: Clock) -
 
 
 def _build_sign_ins(
-    settings: Settings, control: ControlDatabase, passwords: Passwords
+    settings: Settings, control: ControlDatabase, passwords: Passwords, attempts: Attempts
 ) -> SignInService:
     clock = SystemClock()
     keys = load_key_ring(
@@ -188,7 +210,7 @@ def _build_sign_ins(
         UserRecords(control),
         tokens,
         passwords,
-        Attempts(),
+        attempts,
         clock,
         timedelta(days=settings.session_days),
     )

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.control.database import ControlDatabase
 from app.control.tables import sessions, users
@@ -38,17 +39,30 @@ class UserRecords:
         Raises:
             UserExistsError: The name is taken.
         """
-        values = {
-            "name": user.name,
-            "role": user.role.value,
-            "password_hash": user.password_hash,
-            "created_at": user.created_at,
-            "disabled_at": user.disabled_at,
-        }
         try:
-            await self._database.execute(insert(users).values(values))
+            await self._database.execute(insert(users).values(_values(user)))
         except IntegrityError as exc:
             raise UserExistsError(f"a user {user.name!r} exists") from exc
+
+    async def add_first(self, user: User) -> bool:
+        """
+        Add a user unless there is one, whoever else does the same at this moment.
+
+        Returns:
+            Whether it was added.
+        """
+
+        async def work(connection: AsyncConnection) -> bool:
+            # Servers lock the gap that a first row would go into: of two that hold it neither can insert,
+            # one is told so and tries again. SQLite has one writer at a time.
+            # https://dev.mysql.com/doc/refman/8.4/en/innodb-locking.html#innodb-gap-locks
+            known = await connection.execute(select(users.c.name).limit(1).with_for_update())
+            if known.first() is not None:
+                return False
+            await connection.execute(insert(users).values(_values(user)))
+            return True
+
+        return await self._database.write(work)
 
     async def get(self, name: str) -> User:
         """
@@ -180,6 +194,16 @@ class UserRecords:
     async def delete_sessions(self, before: datetime) -> None:
         """Delete logins that expired before an instant."""
         await self._database.execute(delete(sessions).where(sessions.c.expires_at < before))
+
+
+def _values(user: User) -> dict[str, object]:
+    return {
+        "name": user.name,
+        "role": user.role.value,
+        "password_hash": user.password_hash,
+        "created_at": user.created_at,
+        "disabled_at": user.disabled_at,
+    }
 
 
 def _user(row: RowMapping) -> User:

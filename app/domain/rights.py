@@ -110,6 +110,7 @@ OPERATIONS: Final[Mapping[str, Effect]] = {
 # What only pages do: by its name there.
 PAGES: Final[Mapping[str, Effect]] = {
     "get_asset": Effect.ANSWER,
+    "set_up": Effect.ANSWER,
     "examine_server": Effect.READ,
     "repair_restores": Effect.RESTORE,
     "change_password": Effect.READ,

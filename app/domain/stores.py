@@ -101,6 +101,10 @@ class UserStore(Protocol):
         """Add a user; raises UserExistsError."""
         ...
 
+    async def add_first(self, user: User) -> bool:
+        """Add a user unless there is one, whoever else does the same; returns whether it was added."""
+        ...
+
     async def get(self, name: str) -> User:
         """Return one user; raises UserNotFoundError."""
         ...

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
+from starlette.responses import Response
 
 from app.api.access import CurrentService, operation_of
 from app.domain.rights import least_role
@@ -87,6 +88,17 @@ async def _current_form(request: Request) -> FormData:
 Viewer = Annotated[BrowserLogin, Depends(_current_login)]
 # What was sent; read once.
 SentForm = Annotated[FormData, Depends(_current_form)]
+
+
+def keep_login(request: Request, answer: Response, login: BrowserLogin) -> None:
+    """Let the browser keep a login, where scripts and other sites do not get at it."""
+    answer.set_cookie(
+        cookie_name(request),
+        login.cookie,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
 
 
 def requester_of(login: BrowserLogin) -> Requester:

@@ -20,12 +20,14 @@ from app.web.pages import (
     server,
     session,
     settings,
+    setup,
     users,
 )
 
 
 _PAGES: Final = (
     session,
+    setup,
     overview,
     backups,
     runs,

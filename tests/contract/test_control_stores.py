@@ -5,7 +5,10 @@ from dataclasses import replace
 from datetime import timedelta, timezone
 
 import pytest
+from sqlalchemy import insert
 
+from app.control.database import ControlDatabase
+from app.control.tables import users as table_of_users
 from app.control.users import UserRecords
 from app.domain.access.audit import GENESIS, AuditCut, CutKind
 from app.domain.access.user import LoginSession, Role, SessionKind
@@ -40,6 +43,7 @@ def session(number: int = 1, **changes) -> LoginSession:
 
 
 PROGRESS = ProgressReport("dump", f"shop.{ODD}", 1, 2, 3, 4, 5, 1 << 62, 7.5, None, 0.125)
+FIRST = {"name": "first", "role": "admin", "password_hash": "", "created_at": NOON}
 FAILURE = Failure("storage-full", "Insufficient disk space", ODD, "", retryable=False)
 
 
@@ -242,6 +246,33 @@ async def test_runs_are_counted(runs):
         ((RunKind.BACKUP, Origin.API, RunState.RUNNING), 1, 0.0, None),
         ((RunKind.BACKUP, Origin.API, RunState.FAILED), 1, 0.0, second(1)),
     }
+
+
+async def test_of_many_first_users_one_is_added(control_address, users, tmp_path):
+    """By two processes, and by several tasks of each, all at once; and none when there is one."""
+    other = ControlDatabase(control_address, tmp_path / "state")
+    stores = (users, UserRecords(other))
+    names = [f"admin{number}" for number in range(10)]
+    added = await asyncio.gather(
+        *(stores[number % 2].add_first(user(name)) for number, name in enumerate(names))
+    )
+    assert added.count(True) == 1
+    assert await users.list() == [user(names[added.index(True)])]
+
+    assert not await users.add_first(user("late"))
+    assert len(await users.list()) == 1
+    await other.close()
+
+
+async def test_a_first_user_waits_for_one_that_is_being_added(control, users):
+    """What another transaction has not committed yet counts when it is."""
+    async with control.writing() as connection:
+        await connection.execute(insert(table_of_users).values(**FIRST))
+        waiting = asyncio.create_task(users.add_first(user("second")))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+    assert await waiting is False
+    assert [known.name for known in await users.list()] == ["first"]
 
 
 async def test_users_are_kept(users):

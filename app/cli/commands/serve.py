@@ -1,4 +1,4 @@
-"""The command that runs the API."""
+"""The command that runs pages and API."""
 
 import secrets
 import socket
@@ -54,14 +54,17 @@ def serve(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the API until a signal stops it; /docs shows what it can do."""
+    """Run pages and API until a signal stops it; /docs shows what the API can do."""
 
     async def work() -> CommandResult:
         configured = read_settings()
         log_by(configured)
         async with _installation(configured, demo=demo) as settings:
             with _listen(host, port) as door:
-                async with open_service(settings, certificate=tls_cert) as service:
+                url = _url(door, is_tls=tls_cert is not None)
+                async with open_service(
+                    settings, certificate=tls_cert, announce=lambda token: _invite(url, token)
+                ) as service:
                     config = _config(service.program, tls_cert, tls_key)
                     bounds = service.program.bounds
                     bounds.connections.limit = most_connections(settings.max_connections)
@@ -69,13 +72,13 @@ def serve(
                     door.guard(
                         bounds.connections, bounds.per_client, proxies, is_plain=tls_cert is None
                     )
-                    url = await _serve(service, config, door)
+                    await _serve(service, config, door, url)
         return CommandResult(Served.of(url), lambda: print_status("Stopped."))
 
     execute(work, as_json=as_json)
 
 
-async def _serve(service: Service, config: Config, listening: socket.socket) -> str:
+async def _serve(service: Service, config: Config, listening: socket.socket, url: str) -> None:
     """Serve until a signal comes, and everything that was begun has ended."""
     server = _PatientServer(config)
     config.app = create_app(
@@ -88,11 +91,19 @@ async def _serve(service: Service, config: Config, listening: socket.socket) -> 
             "the certificate or its key cannot be used",
             hint="--tls-cert and --tls-key name PEM files that belong together.",
         ) from exc
-    host, port = listening.getsockname()[:2]
-    url = f"{'https' if config.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-    print_status(f"Backstay listens on {url}; see {url}/docs")
+    print_status(f"Backstay listens on {url}; open it in a browser")
+    await service.first_admin.invite()
     await server.serve(sockets=[listening])
-    return url
+
+
+def _url(listening: socket.socket, *, is_tls: bool) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"{'https' if is_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _invite(url: str, token: str) -> None:
+    """Tell how the first admin is made; what follows the `#` stays in the browser, out of every log."""
+    print_status(f"There is no user yet. Make the first admin within an hour: {url}/setup#{token}")
 
 
 def _config(program: Program, tls_cert: Path | None, tls_key: Path | None) -> Config:
@@ -163,5 +174,5 @@ async def _with_admin(private: Settings) -> Settings:
     password = secrets.token_urlsafe(12)
     async with open_access(private) as access:
         await access.users.create("admin", password, Role.ADMIN)
-    print_status(f"A shop to try it on; log in as admin with the password {password}")
+    print_status(f"A shop to try it on. Log in as admin with the password {password}")
     return private

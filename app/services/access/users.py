@@ -14,7 +14,7 @@ from app.domain.access.audit import ChangeNote
 from app.domain.access.user import Role, User, require_name, require_password
 from app.domain.ports import Clock
 from app.domain.stores import UserStore
-from app.errors import ConflictError, UserExistsError
+from app.errors import ConflictError
 from app.security.passwords import Passwords
 
 
@@ -49,12 +49,7 @@ class UserService:
             InvalidRequestError: Such names or passwords are not allowed.
             UserExistsError: The name is taken.
         """
-        user = User(
-            name=require_name(name.lower()),
-            role=role,
-            password_hash=await self._passwords.hash(require_password(password)),
-            created_at=self._clock.now(),
-        )
+        user = await self._make(name, password, role)
         if note is not None:
             note.take(None, _facts(user))
         await self._store.add(user)
@@ -70,13 +65,33 @@ class UserService:
         Raises:
             InvalidRequestError: Such passwords are not allowed.
         """
+        return await self.create_first(FIRST_ADMIN, password) is not None
+
+    async def create_first(
+        self, name: str, password: str, note: ChangeNote | None = None
+    ) -> User | None:
+        """
+        Add an admin when there is no user at all; of several who try at once one succeeds.
+
+        Args:
+            name: However it is written.
+            password: For their first login.
+            note: Gets what was made.
+
+        Returns:
+            The admin; None = there is a user.
+
+        Raises:
+            InvalidRequestError: Such names or passwords are not allowed.
+        """
         if await self.count():
-            return False
-        try:
-            await self.create(FIRST_ADMIN, password, Role.ADMIN)
-        except UserExistsError:
-            return False
-        return True
+            return None
+        admin = await self._make(name, password, Role.ADMIN)
+        if not await self._store.add_first(admin):
+            return None
+        if note is not None:
+            note.take(None, _facts(admin))
+        return admin
 
     async def list(self) -> Sequence[User]:
         """Return all users by name."""
@@ -140,6 +155,14 @@ class UserService:
         if new_hash or disabled:
             await self._store.revoke_all(after.name, self._clock.now())
         return after
+
+    async def _make(self, name: str, password: str, role: Role) -> User:
+        return User(
+            name=require_name(name.lower()),
+            role=role,
+            password_hash=await self._passwords.hash(require_password(password)),
+            created_at=self._clock.now(),
+        )
 
     async def _require_other_admin(self, before: User, after: User) -> None:
         if not _is_admin(before) or _is_admin(after):

@@ -58,6 +58,14 @@ function watchStream(element) {
   tick();
 }
 
+// What follows the # of a link is sent to nobody: the field takes it, and the address forgets it.
+function takeFragment(field) {
+  if (location.hash.length < 2) return;
+  field.value = decodeURIComponent(location.hash.slice(1));
+  history.replaceState(null, "", location.pathname + location.search);
+  document.querySelector("[data-after-fragment]")?.focus();
+}
+
 function enliven(root) {
   localize(root);
   root.querySelectorAll("[data-seconds]:not([data-on])").forEach((element) => {
@@ -111,5 +119,9 @@ document.addEventListener("done", (event) => {
   if (event.target.dataset.thenReload !== undefined) location.reload();
 });
 
+document.querySelectorAll("[data-from-fragment]").forEach(takeFragment);
+addEventListener("hashchange", () =>
+  document.querySelectorAll("[data-from-fragment]").forEach(takeFragment),
+);
 document.addEventListener("htmx:after:swap", () => enliven(document));
 enliven(document);

@@ -10,8 +10,7 @@ from app.bootstrap.service import Service
 from app.domain.access.user import MIN_PASSWORD, require_password
 from app.errors import InvalidRequestError, NotAuthenticatedError, TooManyAttemptsError
 from app.services.access.browser_logins import BrowserLogin
-from app.web.access import SentForm, Viewer
-from app.web.pages.session import keep_login
+from app.web.access import SentForm, Viewer, keep_login
 from app.web.pages.users import said
 from app.web.rendering import path_for, render_as
 

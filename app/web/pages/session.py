@@ -1,5 +1,6 @@
 """Logging in and out, the look of the pages, and what they load."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -7,9 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from app.api.access import CurrentService, address
-from app.errors import NotAuthenticatedError, NotFoundError, TooManyAttemptsError
-from app.services.access.browser_logins import BrowserLogin
-from app.web.access import SentForm, Viewer, cookie_name, safe_path
+from app.errors import AppError, NotAuthenticatedError, NotFoundError, TooManyAttemptsError
+from app.web.access import SentForm, Viewer, cookie_name, keep_login, safe_path
 from app.web.assets import assets_by_file
 from app.web.rendering import path_for, render, render_as
 
@@ -22,8 +22,11 @@ _FOR_EVER: Final = f"public, max-age={_YEAR_SECONDS}, immutable"
 
 
 @router.get("/login", name="web:log_in.form")
-async def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002 - a name in the address
-    """Ask who somebody is."""
+async def show_login(request: Request, service: CurrentService, next: str = "/") -> Response:  # noqa: A002 - a name in the address
+    """Ask who somebody is; where nobody can log in yet, lead to making the first admin."""
+    with suppress(AppError):  # without the control database the page is shown all the same
+        if await service.first_admin.is_needed():
+            return RedirectResponse(path_for(request, "set_up.form"), HTTPStatus.SEE_OTHER)
     return render(request, "login.html", next=safe_path(next), name="", failure="")
 
 
@@ -85,14 +88,3 @@ async def get_asset(request: Request, file: str) -> Response:
         headers["Content-Encoding"] = "gzip"
         return Response(asset.compressed, headers=headers, media_type=asset.media_type)
     return Response(asset.body, headers=headers, media_type=asset.media_type)
-
-
-def keep_login(request: Request, answer: Response, login: BrowserLogin) -> None:
-    """Let a browser keep a login, as long as it runs."""
-    answer.set_cookie(
-        cookie_name(request),
-        login.cookie,
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
