@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long test-pythons test-servers fuzz check audit format serve bench recording docs clean
+.PHONY: help setup demo test test-long test-pythons test-servers fuzz check audit format serve bench recording pictures docs clean
 
 STAMP := .venv/.installed
 BIN := .venv/bin
@@ -80,6 +80,10 @@ bench: setup ## measure speed and memory against the vendor's tools
 
 recording: setup ## record the demo again for the README: docs/demo.svg
 	@$(BIN)/python scripts/record_demo.py
+
+pictures: setup ## take the pictures of the pages for the README again
+	@scripts/ensure_test_tools.sh
+	@$(BIN)/python scripts/record_pages.py
 
 docs: $(STAMP) ## prove that the documents are complete
 	@$(BIN)/python -m pytest tests/architecture $(ARGS)

@@ -1,0 +1,47 @@
+"""Pages of ten thousand backups: as quick, and as light, as those of ten."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.fixtures.browser import PASSWORD
+from tests.fixtures.many_backups import make_many
+from tests.fixtures.series import series
+from tests.fixtures.web import WebClient
+
+
+COUNT = series(2_000, 10_000)
+SECONDS = 0.3
+TRIES = series(7, 21)
+
+
+@pytest.mark.long
+def test_many_backups_are_listed_at_once(visitors, own_api, server):
+    """The list and the overview come within 300 ms once they were read, and have few nodes."""
+    api = own_api(server.url)
+    api.backups.mkdir()
+    with ThreadPoolExecutor() as thread:  # the loop of the browser runs in this one
+        thread.submit(make_many, api.backups, COUNT, until=datetime.now(UTC)).result()
+    api.start()
+    with api.client() as admin:
+        body = {"name": "admin", "password": PASSWORD, "role": "admin"}
+        admin.post("/api/admin/users", json=body).raise_for_status()
+    web = WebClient(api)
+
+    for path in ("/", "/backups", f"/backups?page={COUNT // 50}"):
+        took = []
+        for _ in range(TRIES):
+            began = time.monotonic()
+            assert web.get(path).status_code == 200
+            took.append(time.monotonic() - began)
+        print(path, [round(seconds, 3) for seconds in took])  # noqa: T201 - figures for whoever looks
+        assert sorted(took)[int(len(took) * 0.95) - 1] < SECONDS
+    visitor = visitors(api)
+    page = visitor.log_in()
+    for path in ("/", "/backups"):
+        visitor.go(path)
+        assert page.evaluate("document.querySelectorAll('*').length") <= 1500
+    expect(page.get_by_text(f"of {COUNT:,} backups".replace(",", "\u202f"))).to_be_visible()
