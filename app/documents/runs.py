@@ -11,6 +11,13 @@ from app.domain.runs.run import Origin, Run, RunKind, RunState
 from app.errors import AppError
 
 
+class JournalFacts(Document):
+    """Something that happened in a run."""
+
+    elapsed: Annotated[float, Field(description="Seconds since the run began.")]
+    text: Annotated[str, Field(examples=["dump"])]
+
+
 class ProgressFacts(Document):
     """Counters of a run."""
 
@@ -25,6 +32,10 @@ class ProgressFacts(Document):
     bytes_per_second: float
     seconds_left: Annotated[float | None, Field(description="Of this phase, estimated.")]
     elapsed: float
+    journal: Annotated[
+        tuple[JournalFacts, ...],
+        Field(description="Phases that began, and what went otherwise than usual."),
+    ]
 
 
 class FailureFacts(Document):

@@ -2,11 +2,11 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import expect
 
+from app.bootstrap.program import SystemClock
 from tests.fixtures.browser import PASSWORD
 from tests.fixtures.many_backups import make_many
 from tests.fixtures.series import series
@@ -24,7 +24,7 @@ def test_many_backups_are_listed_at_once(visitors, own_api, server):
     api = own_api(server.url)
     api.backups.mkdir()
     with ThreadPoolExecutor() as thread:  # the loop of the browser runs in this one
-        thread.submit(make_many, api.backups, COUNT, until=datetime.now(UTC)).result()
+        thread.submit(make_many, api.backups, COUNT, until=SystemClock().now()).result()
     api.start()
     with api.client() as admin:
         body = {"name": "admin", "password": PASSWORD, "role": "admin"}

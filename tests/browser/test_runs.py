@@ -57,9 +57,12 @@ def test_progress_never_goes_back_and_ends(visitors, web_api, backed_up):
     run_id = start(web_api, f"restore/{backed_up}")
     visitor.go(f"/runs/{run_id}")
     page.evaluate(NOTE)
+    page.get_by_text("What happened").click()
     expect(page.get_by_text("read back and equal")).to_be_visible(timeout=60_000)
     seen = page.evaluate("window.seen")
 
+    assert page.locator("#journal").get_attribute("open") is not None, "it stays as it was opened"
+    assert "swap" in page.locator("#journal-lines").inner_text()
     assert len(seen) > 2
     steps = [step for step, _ in seen]
     assert steps == sorted(steps)

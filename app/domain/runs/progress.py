@@ -27,6 +27,22 @@ class Phase(StrEnum):
 
 # A rate over less time says nothing.
 _LEAST_SECONDS: Final = 0.2
+# Enough for a run that begins again some times; what never ends must not grow.
+_MOST_LINES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLine:
+    """
+    Something that happened in a run.
+
+    Attributes:
+        elapsed: Seconds since the run began, when it was first reported.
+        text: A phase that began, or what went otherwise than usual; no secret and no row of data.
+    """
+
+    elapsed: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,7 @@ class ProgressReport:
     The counters of a run at one moment.
 
     Attributes:
+        journal: What happened so far, oldest first; at most 200 lines.
         bytes_per_second: Uncompressed SQL since the phase began; 0 while unknown.
         seconds_left: Of this phase, estimated; None while unknown.
         elapsed: Seconds since the run began.
@@ -51,6 +68,7 @@ class ProgressReport:
     bytes_per_second: float
     seconds_left: float | None
     elapsed: float
+    journal: tuple[JournalLine, ...] = ()
 
 
 class Pace:
@@ -60,6 +78,7 @@ class Pace:
         self._phase: Phase | None = None
         self._run_began = self._began = self._reported = now
         self._seen = 0
+        self._journal: list[JournalLine] = []
 
     def rate(self, progress: "Progress", now: float) -> float:
         """
@@ -87,6 +106,9 @@ class Pace:
         rate = self.rate(progress, now)
         left = progress.bytes_total - progress.bytes_done
         known = progress.bytes_done > 0 and left > 0 and rate >= 1
+        elapsed = round(now - self._run_began, 3)
+        news = progress.journal[len(self._journal) :]
+        self._journal += [JournalLine(elapsed, text) for text in news]
         return ProgressReport(
             phase=progress.phase,
             table=progress.table,
@@ -98,7 +120,8 @@ class Pace:
             bytes_total=progress.bytes_total,
             bytes_per_second=round(rate, 1),
             seconds_left=round(left / rate, 1) if known else None,
-            elapsed=round(now - self._run_began, 3),
+            elapsed=elapsed,
+            journal=tuple(self._journal),
         )
 
 
@@ -118,6 +141,7 @@ class Progress:
         bytes_total: Estimate or exact as for rows; 0 while unknown.
         backup_id: Backup that is made or read; empty while unknown.
         restore_id: Restore that is made; empty while unknown.
+        journal: Phases that began, and what went otherwise than usual, oldest first.
         listener: Called after every change; must return at once and never raise.
     """
 
@@ -131,6 +155,7 @@ class Progress:
     bytes_total: int = 0
     backup_id: str = ""
     restore_id: str = ""
+    journal: list[str] = field(default_factory=list, repr=False)
     listener: Callable[["Progress"], None] | None = field(default=None, repr=False)
 
     def name(self, *, backup_id: str = "", restore_id: str = "") -> None:
@@ -141,6 +166,12 @@ class Progress:
     def enter(self, phase: Phase) -> None:
         """Begin a step."""
         self.phase = phase
+        self.note(phase)
+
+    def note(self, text: str) -> None:
+        """Keep that something happened; no secret and no row of data."""
+        if len(self.journal) < _MOST_LINES:
+            self.journal.append(text)
         self._changed()
 
     def expect(self, *, tables: int, rows: int, size: int) -> None:

@@ -54,7 +54,6 @@ from app.services.backups.space import require_space
 
 
 _log: Final = logging.getLogger(__name__)
-# A table that changes under the snapshot ends one attempt, not the run.
 _ATTEMPTS: Final = 3
 
 
@@ -201,9 +200,10 @@ class BackupService:
         try:
             with kept_snapshot():
                 return await self._attempt(request, progress)
-        except SnapshotError:
+        except SnapshotError as exc:
             if left == 1:
                 raise
+            progress.note(f"begun again: {exc}")
         return await self._attempts(request, progress, left=left - 1)
 
     async def _attempt(self, request: BackupRequest, progress: Progress) -> Manifest:

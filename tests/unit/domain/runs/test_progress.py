@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.runs.progress import Pace, Phase, Progress, ProgressReport
+from app.domain.runs.progress import JournalLine, Pace, Phase, Progress, ProgressReport
 
 
 def test_counters_add_up_and_the_listener_hears_each_change():
@@ -86,7 +86,24 @@ def test_a_report_holds_the_counters_of_its_moment():
         bytes_per_second=500_000.0,
         seconds_left=4.0,
         elapsed=12.0,
+        journal=(JournalLine(10.2, "dump"),),
     )
+
+
+def test_a_journal_has_an_end():
+    """A run that begins again and again keeps what came first; each reader has its own times."""
+    progress = Progress()
+    first, second = Pace(0.0), Pace(10.0)
+    progress.note("begun again: t was replaced")
+    assert first.report(progress, 11.0).journal == (
+        JournalLine(11.0, "begun again: t was replaced"),
+    )
+    for _ in range(1000):
+        progress.enter(Phase.SNAPSHOT)
+    lines = second.report(progress, 12.0).journal
+
+    assert len(lines) == 200
+    assert lines[0] == JournalLine(2.0, "begun again: t was replaced")
 
 
 @pytest.mark.parametrize(
