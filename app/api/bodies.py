@@ -21,6 +21,7 @@ from app.domain.backups.manifest import Codec
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.runs.run import RunKind, RunState
 from app.domain.schedule import DEFAULT_NAME, Frequency, ScheduleChange, ScheduleOptions
+from app.errors import InvalidRequestError
 
 
 # Names of servers have at most 64 characters; a glob on `database.table` may have both.
@@ -132,17 +133,6 @@ class VerifyBody(Body):
     level: VerifyLevel = VerifyLevel.CONTENT
 
 
-class PruneBody(Body):
-    """Which old backups shall go: those that no rule keeps."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"dry_run": True}]})
-
-    dry_run: Annotated[StrictBool, Field(description="Only say what would go, and why.")] = True
-    accept_clock: Annotated[StrictBool, Field(description="What the clock says now is right.")] = (
-        False
-    )
-
-
 class PinBody(Body):
     """Why a backup shall be kept."""
 
@@ -177,6 +167,35 @@ class RetentionBody(Body):
     max_bytes: Annotated[
         int, Field(strict=True, ge=0, le=1 << 60, description="In all, as stored.")
     ] = 0
+
+    def as_policy(self) -> RetentionPolicy:
+        """Return the rules."""
+        return RetentionPolicy(**self.model_dump())
+
+
+class PruneBody(Body):
+    """Which old backups shall go: those that no rule keeps."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"dry_run": True}]})
+
+    dry_run: Annotated[StrictBool, Field(description="Only say what would go, and why.")] = True
+    accept_clock: Annotated[StrictBool, Field(description="What the clock says now is right.")] = (
+        False
+    )
+    schedule: Annotated[
+        ScheduleName | None,
+        Field(description="With `dry_run`: as if this schedule kept what `retention` says."),
+    ] = None
+    retention: Annotated[
+        RetentionBody | None, Field(description="Of `schedule`; null: as the settings say.")
+    ] = None
+
+    def require_tried(self) -> None:
+        """Refuse rules that are not saved for what deletes; raises InvalidRequestError."""
+        if (self.schedule or self.retention) and not self.dry_run:
+            raise InvalidRequestError("schedule and retention are for a dry run")
+        if self.retention and not self.schedule:
+            raise InvalidRequestError("retention is that of a schedule, which is not named")
 
 
 class ScheduleBody(Body):
@@ -229,7 +248,7 @@ class ScheduleBody(Body):
             enabled=self.enabled,
             external=self.external,
             options=ScheduleOptions(**self.options.model_dump()),
-            retention=RetentionPolicy(**self.retention.model_dump()) if self.retention else None,
+            retention=self.retention.as_policy() if self.retention else None,
             keeps=frozenset({"options", "retention"} - self.model_fields_set),
         )
 

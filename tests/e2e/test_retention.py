@@ -125,3 +125,39 @@ def test_the_service_prunes_what_no_pin_keeps(own_api, server, sql, database):
     entries = admin.get("/api/admin/audit", params={"action": "delete_backup"}).json()["entries"]
     found = {(entry["actor"], entry["target"]) for entry in entries if entry["result"] == "ok"}
     assert found == {("retention", ids[1]), ("some-admin", ids[0])}
+
+
+def test_rules_are_tried_before_they_are_saved(own_api, server, sql, database):
+    """By request and by command alike; nothing is saved or deleted, and what deletes takes none."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+    api = own_api(address(server.url, database=database)).start()
+    admin = api.client()
+    admin.post(f"{BACKUP}/schedule", json={"frequency": "daily"})
+    due = {"force": True}
+    ids = [
+        done(admin.post(f"{BACKUP}/run-scheduled", json=due, headers=WAIT))["backup_id"]
+        for _ in range(3)
+    ]
+
+    body = {"schedule": "default", "retention": {"count": 1}}
+    plan = admin.post(f"{BACKUP}/prune", json=body).json()
+    rules = ("--schedule", "default", "--keep", "count=1")
+    printed = json.loads(api.cli("backup", "prune", "--dry-run", *rules, "--json").stdout)
+
+    gone = [ids[1], ids[0]]
+    assert [backup["backup_id"] for backup in plan["delete"]] == gone
+    assert [backup["backup_id"] for backup in printed["delete"]] == gone
+    assert admin.post(f"{BACKUP}/prune", json={"schedule": "default"}).json()["delete"] == []
+    assert admin.get(f"{BACKUP}/schedule").json()["schedules"][0]["retention"] is None
+    assert admin.get(f"{BACKUP}/list").json()["total"] == 3
+
+    for wrong in ({**body, "dry_run": False}, {"retention": {"count": 1}}):
+        problem(admin.post(f"{BACKUP}/prune", json=wrong), 422, "invalid-request")
+    problem(admin.post(f"{BACKUP}/prune", json={"schedule": "no"}), 404, "schedule-not-found")
+    for arguments in (
+        rules,
+        ("--dry-run", "--keep", "count=1"),
+        ("--dry-run", *rules[:3], "all=1"),
+    ):
+        assert api.cli("backup", "prune", *arguments).returncode == 12
+    assert admin.get(f"{BACKUP}/list").json()["total"] == 3

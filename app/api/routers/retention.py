@@ -1,5 +1,7 @@
 """Which backups are kept: pins, and the deletion of old ones."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
@@ -7,8 +9,10 @@ from app.api.access import Caller, CurrentService, Noted
 from app.api.bodies import PinBody, PruneBody
 from app.api.openapi_responses import CHANGES, STARTS_RUN
 from app.api.run_responses import Launch
+from app.bootstrap.service import Service
 from app.documents.retention import PinChanged, PrunePlan
 from app.documents.runs import RunFacts
+from app.domain.schedule import Schedule
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["backups"])
@@ -35,11 +39,20 @@ async def prune_backups(
     The last good backup of what it holds never goes, nor one that is pinned or in use.
     """
     body = body or PruneBody()
+    body.require_tried()
     if body.dry_run:
-        plan = PrunePlan.of(await service.program.retention.plan())
+        plan = PrunePlan.of(await service.program.retention.plan(await _wanted(service, body)))
         return JSONResponse(plan.model_dump(mode="json"))
     job = service.program.jobs.prune(identity.name, accept_clock=body.accept_clock)
     return await launch(job, identity)
+
+
+async def _wanted(service: Service, body: PruneBody) -> Schedule | None:
+    """Return a schedule with rules that are only tried; None = all are as they are."""
+    if body.schedule is None:
+        return None
+    known = await service.program.schedules.get(body.schedule)
+    return replace(known, retention=body.retention.as_policy() if body.retention else None)
 
 
 @router.post("/pin/{backup_id}", responses=CHANGES)

@@ -1,6 +1,7 @@
 """Commands that say which backups are kept: pins, and the deletion of old ones."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -19,12 +20,15 @@ from app.cli.output import (
     print_status,
     size,
 )
+from app.cli.rules import KeepOption, policy_of
 from app.cli.runs import actor, audited, run_job
 from app.cli.tables import print_table
 from app.documents.retention import PrintedPinChanged, Pruned, PrunePlan
 from app.domain.access.audit import ChangeNote
 from app.domain.backups.check_notes import Notes
 from app.domain.backups.pruning import PruneResult, RetentionPlan
+from app.domain.schedule import Schedule
+from app.errors import InvalidRequestError
 from app.services.backups.pins import PinService
 
 
@@ -82,13 +86,25 @@ def prune(
     accept_clock: Annotated[
         bool, typer.Option("--accept-clock", help="Accept the time that the clock shows now.")
     ] = False,
+    schedule: Annotated[
+        str,
+        typer.Option(
+            "--schedule",
+            metavar="NAME",
+            help="With --dry-run: as if this schedule kept what --keep says.",
+            show_default=False,
+        ),
+    ] = "",
+    keep: KeepOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Delete the backups that no rule keeps; needs no server."""
 
     async def work(program: Program) -> CommandResult:
+        if (schedule or keep) and not dry_run:
+            raise InvalidRequestError("--schedule and --keep are for --dry-run")
         if dry_run:
-            plan = await program.retention.plan()
+            plan = await program.retention.plan(await _wanted(program, schedule, keep))
             return CommandResult(PrunePlan.of(plan), lambda: _show_plan(plan))
         job = program.jobs.prune(actor(), accept_clock=accept_clock)
         result = await run_job(program, job, silent=as_json)
@@ -100,6 +116,25 @@ def prune(
         )
 
     execute_with_program(work, as_json=as_json, needs_server=False, records_runs=not dry_run)
+
+
+async def _wanted(program: Program, name: str, keep: Sequence[str] | None) -> Schedule | None:
+    """
+    Find a schedule and give it rules that are only tried.
+
+    Returns:
+        It; None = all are as they are.
+
+    Raises:
+        InvalidRequestError: Rules make no sense, or nobody knows whose they are.
+        ScheduleNotFoundError: There is none of this name.
+    """
+    if not name:
+        if keep:
+            raise InvalidRequestError("--keep is about a --schedule")
+        return None
+    known = await program.schedules.get(name)
+    return replace(known, retention=policy_of(keep) if keep else None)
 
 
 def _show_plan(plan: RetentionPlan) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program
@@ -18,13 +17,12 @@ from app.cli.options import (
     Tables,
 )
 from app.cli.output import CommandResult, minute, print_line
+from app.cli.rules import KeepOption, policy_of
 from app.cli.runs import audited
 from app.cli.tables import print_table
 from app.documents.schedules import ScheduleChanged, ScheduleDeleted, ScheduleList
 from app.domain.access.audit import ChangeNote
-from app.domain.backups.retention import RetentionPolicy
 from app.domain.schedule import Frequency, Schedule, ScheduleChange, ScheduleOptions
-from app.errors import InvalidRequestError
 from app.services.schedules import ScheduleService
 
 
@@ -45,15 +43,6 @@ ZoneOption = Annotated[
 ]
 ExternalOption = Annotated[
     bool, typer.Option("--external", help="The service leaves it to 'backstay cron'.")
-]
-KeepOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--keep",
-        metavar="RULE=N",
-        help="What is kept: count, days, hourly, daily, weekly, monthly, yearly; and the limits"
-        " max_days and max_bytes. Repeatable. Default: as the settings say.",
-    ),
 ]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.")]
 
@@ -102,7 +91,7 @@ def set_(
             description=description,
             verify=False if no_verify else None,
         ),
-        retention=_policy(keep) if keep else None,
+        retention=policy_of(keep) if keep else None,
     )
     _change(
         name,
@@ -159,22 +148,6 @@ def _change(
         return CommandResult(ScheduleChanged.of(changed), lambda: _show([changed]))
 
     execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
-
-
-def _policy(rules: Sequence[str]) -> RetentionPolicy:
-    """Read rules like `daily=7`; raises InvalidRequestError."""
-    known = RetentionPolicy.__dataclass_fields__
-    values = dict(rule.partition("=")[::2] for rule in rules)
-    wrong = InvalidRequestError(
-        "--keep: a rule and a number, such as daily=7", hint=f"Rules: {', '.join(known)}."
-    )
-    try:
-        policy = TypeAdapter(RetentionPolicy).validate_strings(values)
-    except ValidationError as exc:
-        raise wrong from exc
-    if not values.keys() <= known.keys() or any(getattr(policy, name) < 0 for name in known):
-        raise wrong
-    return policy
 
 
 def _show(schedules: Sequence[Schedule]) -> None:
