@@ -58,6 +58,11 @@ def paths(web_api, server):
             base = "/api/admin/backup"
             dry = admin.post(f"{base}/test-restore/{backup}", json={}, headers=wait).json()
             back = admin.post(f"{base}/restore/{backup}", json={}, headers=wait).json()
+            options = {"databases": [name], "tables": list(HOSTILE), "description": HOSTILE[0]}
+            schedule = {"name": "hostile", "frequency": "daily", "options": options}
+            admin.post(f"{base}/schedule", json=schedule).raise_for_status()
+            scheduled = {"name": "hostile", "force": True}
+            admin.post(f"{base}/run-scheduled", json=scheduled, headers=wait)
             failed = admin.post(
                 f"{base}/create", json={"databases": [HOSTILE[0]]}, headers=wait
             ).json()
@@ -77,13 +82,30 @@ def paths(web_api, server):
             "what": f"/restore/{backup}",
             "undo": f"/undo/{back['restore_id']}",
             "nothing": "/nothing",
+            "schedules": "/schedules",
+            "schedule": "/schedules/edit?name=hostile",
+            "new-schedule": "/schedules/edit",
+            "wrong-schedule": "/schedules/preview?when=cron&cron=<b>&timezone=<b>&keeping=own&keep_count=x",
+            "retention": "/retention",
+            "alerts": "/alerts",
+            "server": "/server",
+            "users": "/users",
+            "user": "/users/viewer",
+            "new-user": "/new-user",
+            "account": "/account",
+            "audit": "/audit",
+            "no-audit": "/audit?actor=nobody-is-called-that&since=<b>",
+            "proof": "/audit/proof",
+            "settings": "/settings",
         }
         sql.run("DROP DATABASE `ho``st<i>le`")
 
 
 PAGES = (
     "login", "overview", "backups", "no-backups", "backup", "new", "runs", "failed", "restore", "dry-run",
-    "restores", "which", "what", "undo", "nothing",
+    "restores", "which", "what", "undo", "nothing", "schedules", "schedule", "new-schedule", "wrong-schedule",
+    "retention", "alerts", "server", "users", "user", "new-user", "account", "audit", "no-audit", "proof",
+    "settings",
 )  # fmt: skip
 
 
