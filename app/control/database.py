@@ -53,10 +53,14 @@ _PRAGMAS: Final = (
     # number of the audit is also kept outside, and would tell of an entry that somebody cut off.
     "PRAGMA synchronous = FULL",
 )
-# Without strict mode a server would cut what is too long.
+# Without strict mode a server would cut what is too long. From 11.6.2 on MariaDB refuses to lock a row that
+# has changed since the transaction began (1020): of many that write at once all but one would lose, and most
+# of them again, instead of waiting for each other.
+# Source: https://mariadb.com/kb/en/innodb-system-variables/#innodb_snapshot_isolation
 _FIRST_STATEMENT: Final = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
     f", SESSION innodb_lock_wait_timeout = {_LOCK_SECONDS}"
+    " /*M!110402 , SESSION innodb_snapshot_isolation = OFF */"
 )
 
 

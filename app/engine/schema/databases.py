@@ -27,8 +27,9 @@ _CONTENT: Final = (
     ("TABLES", "TABLE_SCHEMA", "table"),
     ("ROUTINES", "ROUTINE_SCHEMA", "routine"),
 )
-# The server was started with event_scheduler=DISABLED or --skip-grant-tables, and shows no events.
-_NO_EVENTS: Final = 1577
+# The server was started with event_scheduler=DISABLED or --skip-grant-tables, and shows no events; of the
+# latter MariaDB 11.8 says so itself.
+_NO_EVENTS: Final = frozenset({1577, 1290})
 # How long DDL in a schema of ours waits for a backup, of anybody, that keeps all DDL out until it is done
 # (LOCK INSTANCE, BACKUP STAGE). Nobody waits behind it there.
 PATIENT_SECONDS: Final = 3600
@@ -175,7 +176,7 @@ async def has_events(session: Session) -> bool:
     try:
         await session.query("SHOW CREATE EVENT `mysql`.`backstay`")
     except StatementError as exc:
-        return exc.errno != _NO_EVENTS
+        return exc.errno not in _NO_EVENTS
     except PermissionDeniedError:
         return True
     return True
