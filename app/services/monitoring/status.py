@@ -13,6 +13,7 @@ from app.domain.restores.proofs import proven_at
 from app.engine.server.server import Server
 from app.errors import AppError
 from app.services.monitoring.health import BackupHealth, HealthService
+from app.services.monitoring.probes import Probes
 from app.services.runs.service import RunService
 from app.services.schedules import ScheduleService
 from app.storage.local import LocalDirectory
@@ -43,6 +44,7 @@ class StatusService:
         self._schedules = schedules
         self._clock = clock
         self._state = state
+        self._directories = Probes(_REACH_SECONDS)
         self._turn = asyncio.Lock()
         self._ready: tuple[float, Readiness] | None = None
 
@@ -87,8 +89,8 @@ class StatusService:
             if self._ready is None or now - self._ready[0] > _READY_SECONDS:
                 checks = {
                     "control database": await self._history(),
-                    "backup directory": await asyncio.to_thread(_probe, self._catalogue.directory),
-                    "state directory": await asyncio.to_thread(_probe, self._state),
+                    "backup directory": await self._directories.ask(self._catalogue.directory),
+                    "state directory": await self._directories.ask(self._state),
                     "server": await self._reach(),
                 }
                 self._ready = (now, Readiness(checks))
@@ -121,16 +123,6 @@ class StatusService:
         except TimeoutError:
             return "connection-failed"
         return ""
-
-
-def _probe(directory: LocalDirectory) -> str:
-    """Return why nothing can be written to a directory; empty when something can."""
-    try:
-        directory.prepare()
-        directory.probe()
-    except AppError as exc:
-        return exc.code
-    return ""
 
 
 def _last(survey: Survey) -> CatalogueEntry | None:
