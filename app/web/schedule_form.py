@@ -24,6 +24,10 @@ _DECISIONS_SHOWN: Final = 100
 _GIGABYTE: Final = 1_000_000_000
 _WHOLE: Final = re.compile(r"-?\d{1,18}")
 _CRON: Final = "cron"
+# The others are older names of the same.
+_AREAS: Final = (
+    "Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/",
+)  # fmt: skip
 _LISTS: Final = ("databases", "tables", "exclude_tables")
 _COUNTS: Final = ("count", "hourly", "daily", "weekly", "monthly", "yearly")
 _DAYS: Final = ("days", "max_days")
@@ -41,8 +45,9 @@ _BYTES_RULE: Final = "A number of gigabytes, 0 or more."
 
 @cache
 def zones() -> Sequence[str]:
-    """Return the names of all time zones."""
-    return sorted(available_timezones())
+    """Return the names of time zones that people look for; any other may be typed as well."""
+    found = (name for name in available_timezones() if name.startswith(_AREAS))
+    return ("UTC", *sorted(found))
 
 
 def typed_in(form: Mapping[str, object]) -> dict[str, str]:

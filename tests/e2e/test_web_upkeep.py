@@ -3,10 +3,21 @@
 import asyncio
 import json
 import re
+from datetime import UTC, datetime
 from html import unescape
 
 import pytest
 
+from app.domain.ids import BackupId
+from app.domain.restores.journal import (
+    Journal,
+    RestoreId,
+    RestoreKind,
+    RestorePhase,
+    SchemaSwap,
+)
+from app.engine.server.server import Server
+from app.storage.journals import Journals
 from tests.fixtures.accounts import READER, account, login
 from tests.fixtures.api import finished
 from tests.fixtures.api_requests import BACKUP, WAIT, created, done
@@ -132,6 +143,45 @@ def test_a_server_that_is_away_is_a_page_not_an_error(own_api):
     sent = admin.post("/server/repair")
     assert (sent.status_code, sent.headers["Location"]) == (303, "/server?repaired=true")
     assert "Nothing was left to repair" in words(admin.get("/server?repaired=true"))
+
+
+def interrupted(api, where):
+    """Leave the journal of a restore behind that a crash has ended while it loaded."""
+    number = "5" * 12
+    swap = SchemaSwap("shop", f"shop__bk_new_{number}", f"shop__bk_old_{number}")
+    began = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    Journals(api.state).save(
+        Journal(
+            RestoreId(f"restore_{number}"), RestoreKind.RESTORE, BackupId("backup_0000000000000"),
+            where, began, RestorePhase.LOADING, (swap,),
+        )
+    )  # fmt: skip
+
+
+def test_a_restore_that_was_interrupted_is_put_back(installed, server):
+    """The page says that there is one, and then what became of it."""
+    admin = WebClient(installed)
+    interrupted(installed, Server(server.url).where)
+    page = admin.get("/server")
+    assert "A restore was interrupted" in words(page)
+    assert "/server/repair" in page.text
+
+    sent = admin.post("/server/repair")
+    assert sent.status_code == 303
+    page = admin.get(sent.headers["Location"])
+    assert "0 restores finished, 1 put back" in words(page)
+    assert "A restore was interrupted" not in words(page)
+
+
+def test_a_repair_that_fails_says_why(own_api):
+    """With the status of its error; the journal stays."""
+    api = own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD)
+    interrupted(api, Server(NOWHERE).where)
+    answer = WebClient(api).post("/server/repair")
+
+    assert answer.status_code == 502
+    assert "1 restore could not be repaired" in words(answer)
+    assert "restore of shop : " in words(answer)
 
 
 def test_repair_is_for_admins_alone(web_api):

@@ -19,7 +19,7 @@ from app.web.rendering import render_as
 router = APIRouter(prefix="/retention")
 
 # More than that nobody reads; the sums count all.
-_SHOWN = 4 * PER_PAGE
+_SHOWN = PER_PAGE
 
 
 @router.get("", name="web:prune_backups.plan")

@@ -100,11 +100,11 @@ async def set_schedule(
 ) -> Response:
     """Save a schedule as it was typed."""
     typed, is_new = typed_in(form), "is_new" in form
-    request.state.about = f" of {typed['name']}"
     if errors := await _save(service, login, typed, noted, is_new=is_new):
         is_refused = "role" in errors
         request.state.code = (NotAuthorizedError if is_refused else InvalidRequestError).code
         return await _form(request, service, login, typed, is_new=is_new, errors=errors)
+    request.state.about = f" of {typed['name'].strip()}"
     return _to_list(request)
 
 
