@@ -238,6 +238,8 @@ def test_a_preview_of_what_makes_no_sense_says_so(admin):
     part = admin.client.get(path, headers={"HX-Request": "true"})
     page = admin.get(path)
 
+    unnamed = admin.client.get("/schedules/preview?when=daily", headers={"HX-Request": "true"})
+    assert "At 02:00 every day" in words(unnamed)
     assert (part.status_code, page.status_code) == (200, 422)
     assert "is no cron expression" in words(part)
     assert "not complete yet" in words(part)

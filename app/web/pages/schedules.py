@@ -45,6 +45,9 @@ from app.web.schedule_form import (
 
 router = APIRouter(prefix="/schedules")
 
+# A preview needs no name yet, and nobody calls a schedule that.
+_UNNAMED = "not-named-yet"
+
 
 @dataclass(frozen=True, slots=True)
 class _Preview:
@@ -208,6 +211,7 @@ async def _preview(
     request: Request, service: Service, login: BrowserLogin, typed: Mapping[str, str]
 ) -> _Preview:
     program = service.program
+    typed = {**typed, "name": typed["name"].strip() or _UNNAMED}
     try:
         change = change_of(typed, may_keep_less=_may_keep_less(login))
         wanted = await program.schedules.preview(change, login.identity.role)
