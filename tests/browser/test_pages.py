@@ -36,6 +36,22 @@ def barriers(page):
     ]
 
 
+# Smaller than 24 by 24 pixels, and not a link in a text; a label is part of its box.
+SMALL = """() => [...document.querySelectorAll("button, summary, select, input:not([type=hidden]), nav a, .btn")]
+  .filter((e) => e.checkVisibility() && !e.closest("pre"))
+  .map((e) => [e, (e.closest("label") ?? e).getBoundingClientRect()])
+  .filter(([e, box]) => box.width > 1 && (box.width < 24 || box.height < 24))
+  .map(([e, box]) => `${e.outerHTML.slice(0, 80)} ${box.width}x${box.height}`)"""
+LARGE = """(() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(":root { font-size: 200% }");
+  document.adoptedStyleSheets.push(sheet);
+  return [...document.querySelectorAll("main *")]
+    .filter((e) => e.getBoundingClientRect().right > innerWidth && !e.closest(".scroll, .year-scroll"))
+    .map((e) => e.outerHTML.slice(0, 90));
+})()"""
+
+
 def is_scrolled_sideways(page):
     return page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
@@ -121,11 +137,26 @@ def test_pages_keep_nobody_out(visitors, web_api, paths, scheme, width):
         if wrong := barriers(page):
             found[name] = wrong
         assert not is_scrolled_sideways(page), name
+        assert page.evaluate(SMALL) == [], name
         page.set_viewport_size({"width": 320, "height": 900})
         assert not is_scrolled_sideways(page), f"{name} at 320"
         page.set_viewport_size({"width": width, "height": 900})
 
     assert found == {}
+
+
+def test_text_of_twice_the_size_fits(visitors, web_api, paths):
+    """Whoever needs large letters scrolls down, never sideways."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    wide = {}
+    for name in PAGES:
+        visitor.go(paths[name])
+        found = page.evaluate(LARGE)
+        if is_scrolled_sideways(page):
+            wide[name] = found
+
+    assert wide == {}
 
 
 def test_hostile_names_are_text(visitors, web_api, paths):

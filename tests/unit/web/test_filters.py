@@ -1,0 +1,57 @@
+"""How values look on pages."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.web.filters import foreign, moment, number, plural, size, span
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_900, "99.9 kB"), (123_456, "123 kB"),
+     (1_500_000_000, "1.5 GB"), (10**20, "100000 PB"), (None, "-")],
+)  # fmt: skip
+def test_sizes(count, text):
+    """Decimal units, as disks are sold."""
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (0.42, "0.4 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (90_000, "1 d 1 h"),
+     (timedelta(days=2, seconds=5), "2 d"), (None, "-")],
+)  # fmt: skip
+def test_spans(seconds, text):
+    """The two largest units, without a gap between them."""
+    assert span(seconds) == text
+
+
+def test_counts_have_their_noun():
+    """One is singular, none is not."""
+    assert [plural(count, "backup") for count in (0, 1, 1234)] == [
+        "0 backups",
+        "1 backup",
+        "1\u202f234 backups",
+    ]
+    assert plural(2, "is", "are") == "2 are"
+    assert number(None) == "-"
+
+
+def test_instants_are_of_utc_until_a_script_knows_better():
+    """The machine's form is beside that for people."""
+    at = datetime(2026, 11, 28, 20, 5, 7, tzinfo=UTC)
+
+    assert 'datetime="2026-11-28T20:05:07+00:00"' in moment(at)
+    assert "2026-11-28 20:05 UTC</time>" in moment(at)
+    assert moment(None) == "-"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("<b>", "&lt;b&gt;"), ("a\u202eb", "a\\u202eb"), ("a\x00b", "a\\u0000b"), ("a\nb", "a\\u000ab"),
+     ("\U0001f642", "\U0001f642"), ("\ud800", "\\ud800"), ("{{7*7}}", "{{7*7}}")],
+)  # fmt: skip
+def test_names_of_others_hide_nothing(text, shown):
+    """Markup is text, and what has no glyph is shown by its number."""
+    assert shown in foreign(text)

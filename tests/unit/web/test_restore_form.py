@@ -1,0 +1,90 @@
+"""What must hold before a restore is begun from a page."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from starlette.datastructures import FormData
+
+from app.domain.restores.restore import RestoreRequest
+from app.domain.runs.run import RunKind, RunState
+from app.services.jobs import requested
+from app.web.restore_form import dry_run_problem, fields_of, request_again, request_of
+from tests.fixtures.records import NOON, run
+
+
+BACKUP = "backup_65ba1f2f3d4e5"
+WANTED = RestoreRequest(
+    BACKUP, tables=("shop.orders", "log_*"), skip_binlog=True, create_backup=False
+)
+DONE = run(
+    kind=RunKind.DRY_RUN,
+    state=RunState.SUCCEEDED,
+    backup_id=BACKUP,
+    request=requested(WANTED),
+    result={"success": True},
+    finished_at=NOON,
+)
+
+
+def test_a_dry_run_of_the_same_a_moment_ago_allows_it():
+    """Also when the history has made lists of what were tuples."""
+    assert dry_run_problem(DONE, WANTED, NOON + timedelta(minutes=15)) == ""
+    listed = replace(DONE, request={**DONE.request, "tables": ["shop.orders", "log_*"]})
+    assert dry_run_problem(listed, WANTED, NOON) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted", "later"),
+    [
+        ({"kind": RunKind.DRILL}, WANTED, 0),
+        ({"state": RunState.FAILED, "result": None}, WANTED, 0),
+        ({"state": RunState.RUNNING, "result": None}, WANTED, 0),
+        ({"result": {"success": False}}, WANTED, 0),
+        ({"backup_id": "backup_65ba1f2f3d4e6"}, WANTED, 0),
+        ({}, replace(WANTED, tables=("shop.orders",)), 0),
+        ({}, replace(WANTED, into="other"), 0),
+        ({}, replace(WANTED, skip_binlog=False), 0),
+        ({}, WANTED, 16),
+        ({"finished_at": None}, WANTED, 0),
+    ],
+)
+def test_any_other_does_not(changes, wanted, later):
+    """Each has its own sentence."""
+    assert dry_run_problem(replace(DONE, **changes), wanted, NOON + timedelta(minutes=later))
+    assert dry_run_problem(None, wanted, NOON)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        WANTED,
+        RestoreRequest(BACKUP),
+        RestoreRequest(BACKUP, into="other name"),
+        RestoreRequest(BACKUP, databases=("a b", "c'd")),
+        RestoreRequest(BACKUP, tables=("a b.c d", "[*]x")),
+        RestoreRequest(BACKUP, schema_only=True, verify_after=False, accounts=True),
+        RestoreRequest(BACKUP, data_only=True, verify_before=False),
+    ],
+)
+def test_a_form_asks_for_the_same_once_more(wanted):
+    """From a request to fields and back nothing is lost: what was tried is what is done."""
+    form = FormData(list(fields_of(wanted)))
+
+    assert request_of(form, BACKUP, wanted.threads) == wanted
+    again = request_again(replace(DONE, request=requested(wanted)))
+    assert replace(again, threads=wanted.threads) == wanted
+
+
+def test_ticked_tables_are_exact_and_patterns_are_not():
+    """A table that is called `a*` means itself."""
+    form = FormData([("scope", "tables"), ("table", "shop.a*"), ("patterns", "log_*  x")])
+
+    assert request_of(form, BACKUP, 2).tables == ("shop.a[*]", "log_*", "x")
+
+
+def test_what_is_ticked_in_another_scope_does_not_count():
+    """Whoever goes back to `everything` means everything."""
+    form = FormData([("scope", "all"), ("table", "shop.t"), ("database", "shop"), ("into", "x")])
+
+    assert request_of(form, BACKUP, 2) == RestoreRequest(BACKUP)
