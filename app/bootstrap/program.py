@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from app.domain.stores import RunStore
     from app.engine.server.server import Server
     from app.notices.pings import Pings
+    from app.security.servers import ServersFile
     from app.services.access.audit import AuditService
     from app.services.alerts.service import AlertService
     from app.services.backups.pins import PinService
@@ -95,8 +96,15 @@ class Program:
 
     @cached_property
     def server(self) -> "Server":
-        """The server that is backed up; raises InvalidRequestError for settings that make no sense."""
+        """
+        The server that is backed up: that of the settings, else the one that was connected in the pages.
+
+        Raises:
+            InvalidRequestError: Settings or the address make no sense.
+            StorageError: Nobody knows whether one was connected.
+        """
         from app.engine.native import IS_BUILT
+        from app.engine.server.address import STORED, VARIABLE
         from app.engine.server.connection import RowSource
         from app.engine.server.server import Server
 
@@ -105,13 +113,30 @@ class Program:
                 "BACKSTAY_ROWS is native, but this installation has no compiled module",
                 hint="Set it to auto, or install from source where there is a C++ compiler.",
             )
-        url = self.settings.database_url.get_secret_value()
+        given = self.settings.database_url.get_secret_value()
+        url = given or self.servers_file.find()
         return Server(
-            url or "mysql://localhost",
+            url,
+            source=VARIABLE if given or not url else STORED,
             timeout_seconds=self.settings.timeout,
             places=self.bounds.server_connections,
             row_source=RowSource(self.settings.rows),
         )
+
+    @cached_property
+    def servers_file(self) -> "ServersFile":
+        """The addresses that were given in the pages."""
+        from app.security.servers import ServersFile
+
+        return ServersFile(LocalDirectory(self.settings.state_dir))
+
+    def require_server(self) -> None:
+        """Raise InvalidRequestError when nobody has said which server is backed up."""
+        if not self.server.is_set:
+            raise InvalidRequestError(
+                "BACKSTAY_DATABASE_URL is not set",
+                hint="Set it to mysql://user:password@host:3306/database; leave the database out for all.",
+            )
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -169,10 +194,8 @@ class Program:
         from app.services.monitoring.doctor import DoctorService
         from app.storage.journals import Journals
 
-        known = self.settings.database_url.get_secret_value()
         journals = Journals(self.settings.state_dir)
-        server = self.server if known else None
-        return DoctorService(server, self.catalogue, journals, self.usable_control)
+        return DoctorService(self.server, self.catalogue, journals, self.usable_control)
 
     @cached_property
     def runs(self) -> "RunService":
@@ -320,8 +343,7 @@ async def open_program(
     """
     program = Program(settings)
     if needs_server:
-        require_server(settings)
-        _ = program.server  # what makes no sense is said before anything is done
+        program.require_server()  # what makes no sense is said before anything is done
     try:
         if remembers:
             program.unwritten = await _prepare(program.control)
@@ -334,15 +356,6 @@ async def open_program(
                 await program.send_notices(_NOTIFY_SECONDS)
     finally:
         await program.close()
-
-
-def require_server(settings: Settings) -> None:
-    """Raise InvalidRequestError when nobody has said which server is backed up."""
-    if not settings.database_url.get_secret_value():
-        raise InvalidRequestError(
-            "BACKSTAY_DATABASE_URL is not set",
-            hint="Set it to mysql://user:password@host:3306/database; leave the database out for all.",
-        )
 
 
 async def _write_ends(program: Program) -> None:

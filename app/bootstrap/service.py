@@ -17,7 +17,7 @@ from app.bootstrap.monitoring import (
     build_metrics,
     build_periodic_jobs,
 )
-from app.bootstrap.program import Program, SystemClock, require_server
+from app.bootstrap.program import Program, SystemClock
 from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.users import UserRecords
@@ -40,6 +40,7 @@ from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.overview import OverviewService
 from app.services.monitoring.status import StatusService
 from app.services.reconcile import Reconciler
+from app.services.server_address import ServerAddressService
 from app.storage.free_space import FreeSpaceFile
 from app.storage.local import LocalDirectory
 
@@ -56,6 +57,7 @@ class Service:
     sign_ins: SignInService
     browser_logins: BrowserLogins
     first_admin: FirstAdminService
+    server_address: ServerAddressService
     status: StatusService
     overview: OverviewService
     reconciler: Reconciler
@@ -86,7 +88,6 @@ async def open_service(
         InvalidRequestError: A URL or a secret makes no sense.
         ControlUnavailableError: The control database does not answer.
     """
-    require_server(settings)
     program = Program(settings)
     try:
         await program.control.prepare()
@@ -116,6 +117,7 @@ async def _build(
         sign_ins=sign_ins,
         browser_logins=logins,
         first_admin=FirstAdminService(access.users, logins, attempts, clock, announce),
+        server_address=_build_server_address(program),
         status=status,
         overview=_build_overview(program, status),
         reconciler=_build_reconciler(program, sign_ins),
@@ -129,6 +131,10 @@ def _build_scheduler(program: Program, environment_monitor: EnvironmentMonitor) 
     start = partial(program.runs.start, needs_history=False)
     periodic_jobs = build_periodic_jobs(program, environment_monitor)
     return Scheduler(program.schedules, start, SystemClock(), periodic_jobs)
+
+
+def _build_server_address(program: Program) -> ServerAddressService:
+    return ServerAddressService(program.server, program.doctor, program.runs, program.servers_file)
 
 
 def _build_reconciler(program: Program, sign_ins: SignInService) -> Reconciler:

@@ -111,6 +111,7 @@ OPERATIONS: Final[Mapping[str, Effect]] = {
 PAGES: Final[Mapping[str, Effect]] = {
     "get_asset": Effect.ANSWER,
     "set_up": Effect.ANSWER,
+    "connect_server": Effect.GOVERN,
     "examine_server": Effect.READ,
     "repair_restores": Effect.RESTORE,
     "change_password": Effect.READ,

@@ -13,6 +13,7 @@ Everything that can go wrong, as one tree.
   x ConflictError
     - AlreadyRunningError
       + TooManyRunsError
+    - NoServerError
     - NotCancellableError
     - RunInterruptedError
     - UserExistsError
@@ -75,6 +76,7 @@ from app.errors.conflict import (
     BackupPinnedError,
     ClockJumpedError,
     ConflictError,
+    NoServerError,
     NotCancellableError,
     NotDueError,
     RunInterruptedError,
@@ -160,6 +162,7 @@ __all__ = [
     "KeyReusedError",
     "ManifestError",
     "NoConnectionLeftError",
+    "NoServerError",
     "NotAuthenticatedError",
     "NotAuthorizedError",
     "NotCancellableError",

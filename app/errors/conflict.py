@@ -34,6 +34,19 @@ class TooManyRunsError(AlreadyRunningError):
     title = "Too many runs"
 
 
+class NoServerError(ConflictError):
+    """No server was connected yet, so there is nothing to back up or to restore into."""
+
+    code = "no-server"
+    title = "No server yet"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no server is connected yet",
+            hint="An admin connects one in the pages, under Server; or set BACKSTAY_DATABASE_URL.",
+        )
+
+
 class NotCancellableError(ConflictError):
     """The run is over."""
 

@@ -101,8 +101,14 @@ class Jobs:
         self._recoveries = recoveries
         self._retention = retention  # None = nothing is ever pruned
 
+    @property
+    def has_server(self) -> bool:
+        """Whether there is a server to back up and to restore into."""
+        return self._backups.server.is_set
+
     def backup(self, options: BackupOptions) -> Job[Manifest]:
-        """Make the job of a backup or a recovery point."""
+        """Make the job of a backup or a recovery point; raises NoServerError."""
+        self._backups.server.require_set()
         request = options.request(self._settings)
         return Job(
             kind=RunKind.RECOVERY_POINT if request.recovery_point else RunKind.BACKUP,
@@ -166,7 +172,8 @@ class Jobs:
         )
 
     async def restore(self, request: RestoreRequest) -> Job[RestoreResult]:
-        """Make the job of a restore; raises what a wrong request raises."""
+        """Make the job of a restore; raises NoServerError, and what a wrong request raises."""
+        self._backups.server.require_set()
         plan = await self._recoveries.plan(request)
         return Job(
             kind=RunKind.RESTORE,
@@ -186,7 +193,8 @@ class Jobs:
             return await self._done_after_all(plan.restore_id, plan.targets, exc)
 
     async def undo(self, name: str) -> Job[RestoreResult]:
-        """Make the job of an undo; raises RestoreNotFoundError, UndoExpiredError."""
+        """Make the job of an undo; raises RestoreNotFoundError, UndoExpiredError, NoServerError."""
+        self._backups.server.require_set()
         journal = await self._recoveries.find_undoable(name)
         undo_id = new_restore_id()
         return Job(
@@ -209,7 +217,8 @@ class Jobs:
             return await self._done_after_all(undo_id, targets, exc)
 
     async def dry_run(self, request: RestoreRequest) -> Job[Forecast]:
-        """Make the job of a dry run; raises what a wrong request raises."""
+        """Make the job of a dry run; raises NoServerError, and what a wrong request raises."""
+        self._backups.server.require_set()
         plan = await self._recoveries.plan(request)
         return Job(
             kind=RunKind.DRY_RUN,
@@ -220,7 +229,8 @@ class Jobs:
         )
 
     async def drill(self, request: RestoreRequest) -> Job[DrillResult]:
-        """Make the job of a drill; raises what a wrong request raises."""
+        """Make the job of a drill; raises NoServerError, and what a wrong request raises."""
+        self._backups.server.require_set()
         plan = await self._recoveries.plan_drill(request)
         return Job(
             kind=RunKind.DRILL,

@@ -231,7 +231,8 @@ class ScheduleService:
             StorageError: The backup directory refused.
         """
         schedule = next((known for known in await self.list() if known.name == name), None)
-        if schedule is None or schedule.external:
+        # Without a server due times stay open: with one, the last of them is made up for.
+        if schedule is None or schedule.external or not self._jobs.has_server:
             return None
         found = schedule.consider(self._clock.now())
         if found.first is None and not found.is_clock_back:

@@ -13,6 +13,7 @@ from app.config import Settings, load_settings
 from app.domain.schedule import DEFAULT_NAME
 from app.engine.flavor import flavor_of
 from app.engine.server.grants import (
+    account_statements,
     missing_for_backup,
     missing_for_bodies,
     missing_for_definers,
@@ -22,7 +23,7 @@ from app.engine.server.grants import (
 )
 from tests.fixtures.cli import PROGRAM
 from tests.fixtures.grants import granted, printed
-from tests.fixtures.pages import DOCS, ROOT
+from tests.fixtures.pages import DOCS, ROOT, section
 
 
 SERVERS = {"MariaDB": "10.11.6-MariaDB", "MySQL": "8.4.5"}
@@ -57,6 +58,17 @@ async def _missing(server, grants, *, restores):
         found += missing_for_definers(held, OTHERS)
         found += missing_for_bodies(held, OTHERS)
     return found
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("heading", ["backups", "backups and restores"])
+def test_pages_and_this_document_print_the_same_statements(server, heading):
+    """There is one source of them, which the form that connects a server shows."""
+    block = section(PAGE, f"{server}: {heading}").split("```sql\n")[1].split("```")[0]
+
+    assert block == account_statements(
+        flavor_of(SERVERS[server]), restores=heading.endswith("restores")
+    )
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -16,7 +16,7 @@ def test_a_healthy_installation_is_all_right(cli, sql, database):
 
     assert set(_states(document).values()) == {"ok"}
     assert list(_states(document)) == [
-        "connection", "encryption", "binary log", "max_allowed_packet", "rows", "backup rights", "snapshot rights",
+        "address", "connection", "encryption", "binary log", "max_allowed_packet", "rows", "backup rights", "snapshot rights",
         "restore rights", "restores", "backup directory", "directory mode", "disk", "leftovers", "backups",
         "schedules", "server programs", "codecs",
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.engine.server.server import Server
 from app.errors import JournalDamagedError
 from app.services.monitoring.doctor import DoctorService
 from tests.fixtures.backstay import Backstay
@@ -53,7 +54,7 @@ async def test_an_undo_never_guesses_which_restore_is_the_newest(backstay, shop)
 async def test_the_doctor_names_a_damaged_journal(answers, backstay):
     """With what to do about it, whether or not the server answers."""
     damage(backstay)
-    server = backstay.target if answers else None
+    server = backstay.target if answers else Server()
 
     checks = await DoctorService(server, backstay.catalogue, backstay.journals).examine()
 

@@ -5,6 +5,7 @@ A message of the server is passed on only when it cannot hold row data: "Duplica
 key" shows a value.
 """
 
+import os
 import re
 import ssl
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Final
 
 import pymysql.err
 
+from app.engine.server.address import VARIABLE
 from app.errors import (
     AppError,
     ConnectionFailedError,
@@ -25,7 +27,6 @@ from app.mysql.refusals import Refusal
 
 # Errors that say nothing about an object: connections, locks, limits, a statement that was killed.
 PASSING: Final = frozenset({1040, 1041, 1203, 1205, 1213, 1226, 1317, 1969, 3024})
-_VARIABLE: Final = "BACKSTAY_DATABASE_URL"
 _LOST: Final = frozenset({
     0,
     1053,
@@ -94,7 +95,9 @@ _DENIED_COMMAND = re.compile(
 _DENIED_NEED = re.compile(r"need \(at least one of\) the (?P<rights>[A-Za-z ,_]+?) privilege")
 
 
-def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
+def connect_error(
+    exc: BaseException, where: str, user: str | None, source: str = VARIABLE
+) -> AppError:
     """
     Say why there is no answer or the login is refused.
 
@@ -102,13 +105,14 @@ def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
         exc: SQLAlchemy's error, the driver's, or the system's.
         where: The server, for people.
         user: Whose login it was.
+        source: What the hint calls the address.
 
     Returns:
         The error to raise.
     """
     cause = getattr(exc, "orig", None) or exc
     if isinstance(cause, Refusal):
-        return ConnectionFailedError(f"{where}: {cause.reason}", hint=cause.hint(_VARIABLE))
+        return ConnectionFailedError(f"{where}: {cause.reason}", hint=cause.hint(source))
     number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else 0
     login = user or "(nobody)"
     reasons = {
@@ -126,9 +130,9 @@ def connect_error(exc: BaseException, where: str, user: str | None) -> AppError:
     reason = reasons.get(number) or network_reason(cause)
     if number not in reasons and number in _SERVERS_OWN:
         reason = f"the server refuses the login ({number})"
+    closer = "; 'backstay doctor' looks closer" if source == VARIABLE else ""
     return ConnectionFailedError(
-        f"{where}: {reason}",
-        hint="Check BACKSTAY_DATABASE_URL, and that the server runs; 'backstay doctor' looks closer.",
+        f"{where}: {reason}", hint=f"Check {source}, and that the server runs{closer}."
     )
 
 
@@ -141,7 +145,9 @@ def network_reason(exc: BaseException) -> str:
         if isinstance(cause, ssl.SSLError):
             return f"no TLS connection ({getattr(cause, 'reason', None) or 'refused'})"
         if isinstance(cause, OSError) and cause.strerror:
-            return f"no answer ({cause.strerror})"
+            # asyncio puts the address in the place of the system's words, and numbers below 0 are not its.
+            number = cause.errno or 0
+            return f"no answer ({os.strerror(number) if number > 0 else cause.strerror})"
         cause = cause.__cause__ or cause.__context__
     return f"no answer ({type(exc).__name__})"
 
@@ -187,7 +193,7 @@ def about(label: str) -> Iterator[None]:
 
 def _broken(exc: BaseException) -> ConnectionLostError:
     if isinstance(exc, Refusal):  # the connection is closed by then
-        return ConnectionLostError(exc.reason, hint=exc.hint(_VARIABLE))
+        return ConnectionLostError(exc.reason, hint=exc.hint(VARIABLE))
     return ConnectionLostError(f"the connection broke ({type(exc).__name__})", hint=_LOST_HINT)
 
 

@@ -4,6 +4,9 @@ What the database user may do, read from SHOW GRANTS.
 information_schema.USER_PRIVILEGES knows neither roles nor partial grants, and without the TRIGGER or
 EVENT privilege such objects are invisible: a backup would be short without any error. So the grants
 are read before, and a missing one is named with the GRANT that mends it.
+
+The statements that make an account have their one source here: docs/production.md and the pages print them,
+and tests prove on servers that they are enough, and not one too many.
 """
 
 import re
@@ -27,13 +30,13 @@ _GRANT: Final = re.compile(
 _ON_COLUMNS: Final = re.compile(r"[A-Z ]+\((?:`(?:[^`]|``)*`|[^`)])*\)")
 _WILDCARDS: Final = {"_": ".", "%": ".*"}
 # Needed on each database that is backed up. LOCK TABLES only for engines without transactions.
-_BACKUP_RIGHTS: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
+BACKUP_RIGHTS: Final = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 # With any of these on a database the names of its routines can be seen; a hidden body is then noticed.
 _ROUTINE_RIGHTS: Final = ("EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE")
 # The server asks nobody for rights, and does not know any.
 _SKIP_GRANT_TABLES: Final = 1290
 _MERGE_RIGHTS: Final = ("UPDATE", "DELETE")
-_RESTORE_RIGHTS: Final = (
+RESTORE_RIGHTS: Final = (
     "SELECT",
     "INSERT",
     "CREATE",
@@ -48,6 +51,24 @@ _RESTORE_RIGHTS: Final = (
     "ALTER ROUTINE",
     "EVENT",
 )
+
+_DATABASE: Final = "`shop`.*"
+_SCRATCH: Final = r"`shop\_\_bk\_%`.*"
+_ALL: Final = "*.*"
+# Engines whose tables are no part of a snapshot, by vendor.
+_ENGINES: Final = {"mariadb": "MyISAM or Aria", "mysql": "MyISAM"}
+# What makes restores better, besides the rights of a snapshot.
+_BETTER_RESTORES: Final = {
+    "mariadb": ("READ_ONLY ADMIN", "BINLOG ADMIN"),
+    "mysql": ("ALLOW_NONEXISTENT_DEFINER", "SUPER"),
+}
+_BETTER: Final = {
+    "mariadb": "the best snapshot, a fence between swap and triggers, drills that stay out of the binary log",
+    "mysql": (
+        "the best snapshot, a fence between swap and triggers, drills that stay out of the binary log,"
+        " grants on single routines that stay"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +166,7 @@ def missing_for_backup(
         Required ones first.
     """
     found = []
-    for right in _BACKUP_RIGHTS:
+    for right in BACKUP_RIGHTS:
         for database in databases:
             some = only_tables and (right == "EVENT" or grants.allows_some(right, database))
             if not some and not grants.allows(right, database):
@@ -182,7 +203,7 @@ def missing_for_restore(grants: Grants, databases: Sequence[str]) -> list[Missin
     return [
         _missing(grants, right, f"{quote(database)}.*")
         for database in databases
-        for right in _RESTORE_RIGHTS
+        for right in RESTORE_RIGHTS
         if not grants.allows(right, database)
     ]
 
@@ -204,7 +225,7 @@ def missing_in_scratch(
     return [
         Missing(right, f"`{pattern}`.*", f"GRANT {right} ON `{pattern}`.* TO {grants.user};")
         for name, pattern in scratch.items()
-        for right in (*_RESTORE_RIGHTS, *(_MERGE_RIGHTS if name in merging else ()))
+        for right in (*RESTORE_RIGHTS, *(_MERGE_RIGHTS if name in merging else ()))
         if not grants.allows(right, name)
     ]
 
@@ -290,3 +311,57 @@ def _covers(scope: str, database: str) -> bool:
     parts = re.findall(r"\\.|.", pattern, re.DOTALL)
     regex = "".join(_WILDCARDS.get(part, re.escape(part[-1])) for part in parts)
     return re.fullmatch(regex, database, re.DOTALL) is not None
+
+
+def account_statements(flavor: Flavor, *, restores: bool) -> str:
+    """
+    Write the statements for an account that backs up the database `shop`.
+
+    Args:
+        flavor: What the server is.
+        restores: Whether it also restores.
+
+    Returns:
+        SQL with comments, a statement a line, ending with a line end.
+    """
+    user = "'backstay_restore'@'localhost'" if restores else "'backstay'@'localhost'"
+    password = "another long password" if restores else "a long password"
+    lines = [f"CREATE USER {user} IDENTIFIED BY '{password}';", "-- Needed."]
+    lines += _needed(flavor, user, restores=restores)
+    lines += _better(flavor, user, restores=restores)
+    lines.append(
+        f"-- Only with tables of {_ENGINES[flavor.vendor]}; only with views that call functions."
+    )
+    lines += [_grant_statement([right], _DATABASE, user) for right in ("LOCK TABLES", "EXECUTE")]
+    return "\n".join(lines) + "\n"
+
+
+def _needed(flavor: Flavor, user: str, *, restores: bool) -> list[str]:
+    rights = RESTORE_RIGHTS if restores else BACKUP_RIGHTS
+    lines = [_grant_statement(rights, _DATABASE, user)]
+    if restores:
+        lines.append(_grant_statement(rights, _SCRATCH, user))
+    right, _, scope = flavor.routine_right.partition(" ON ")
+    definer = [flavor.definer_right] if restores else []
+    if scope == _ALL:
+        return [*lines, _grant_statement([right, *definer], _ALL, user)]
+    return [
+        *lines,
+        _grant_statement([right], scope, user),
+        *(_grant_statement([name], _ALL, user) for name in definer),
+    ]
+
+
+def _better(flavor: Flavor, user: str, *, restores: bool) -> list[str]:
+    more = _BETTER_RESTORES[flavor.vendor] if restores else ()
+    what = (
+        _BETTER[flavor.vendor] if restores else "the best snapshot, and the binary log's position"
+    )
+    lines = [f"-- Better: {what}.", _grant_statement([*flavor.snapshot_rights, *more], _ALL, user)]
+    if restores and flavor.vendor == "mysql":
+        lines.append(_grant_statement(["SELECT"], "`mysql`.`procs_priv`", user))
+    return lines
+
+
+def _grant_statement(rights: Iterable[str], scope: str, user: str) -> str:
+    return f"GRANT {', '.join(rights)} ON {scope} TO {user};"

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, cast
 
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
@@ -16,8 +17,10 @@ from app.engine.flavor import DUMP_SESSION
 from app.engine.server.address import VARIABLE, parse_address
 from app.engine.server.connection import RowSource, Session
 from app.engine.server.errors import connect_error
-from app.errors import AppError, NoConnectionLeftError
+from app.errors import AppError, NoConnectionLeftError, NoServerError
+from app.mysql.address import DRIVER
 from app.mysql.connection import Connection, Connector
+from app.mysql.tls import read_tls
 
 
 # Killing what a cancelled task left running must not itself hang.
@@ -42,14 +45,16 @@ class Server:
     Attributes:
         url: Without its password shown.
         database: Database in the URL; empty when none.
+        source: What messages call the address.
         timeout_seconds: How long one ordinary statement may take.
         row_source: Who makes the text of rows.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str = "",
         *,
+        source: str = VARIABLE,
         timeout_seconds: float = 300.0,
         places: Bound | None = None,
         row_source: RowSource = RowSource.AUTO,
@@ -58,20 +63,42 @@ class Server:
         Make the way; connects when it is first used.
 
         Args:
-            url: Of the server, with the password.
+            url: Of the server, with the password; empty = it is not known yet.
+            source: What messages call the address.
             timeout_seconds: How long one ordinary statement may take.
             places: How many connections may be open at once; None = any number.
             row_source: Who makes the text of rows.
         """
-        self.url, tls = parse_address(url)
-        self.database = self.url.database or ""
         self.timeout_seconds = timeout_seconds
         self.row_source = row_source
         self._places = places or Bound("max_server_connections", sys.maxsize)
+        self.set_address(url, source)
+
+    def set_address(self, url: str, source: str) -> None:
+        """
+        Go to another server from now on; nothing may be open.
+
+        Args:
+            url: As for a new one.
+            source: What messages call the address.
+
+        Raises:
+            InvalidRequestError: The address makes no sense; nothing has changed.
+        """
+        found, tls = parse_address(url, source) if url else (URL.create(DRIVER), None)
+        self.is_set = tls is not None
+        self.source = source
+        self.url = found
+        self.database = found.database or ""
         self._vendor = "server"  # until one has answered
-        self._connector = Connector(tls, VARIABLE)
+        self._connector = Connector(tls or read_tls({}), source)
         self._engine = self._make_engine(loads=False)
         self._loading = self._make_engine(loads=True)
+
+    def require_set(self) -> None:
+        """Refuse what needs a server when none is known yet; raises NoServerError."""
+        if not self.is_set:
+            raise NoServerError
 
     def _make_engine(self, *, loads: bool) -> AsyncEngine:
         # No database is selected: one that is missing gets its own error. No connect_timeout: with one the
@@ -89,13 +116,15 @@ class Server:
     @property
     def where(self) -> str:
         """Return host and port or socket, for messages."""
+        if not self.is_set:
+            return "no server"
         server = f"{self.url.host or 'localhost'}:{self.url.port or 3306}"
         return str(self.url.query.get("unix_socket") or server)
 
     @property
     def label(self) -> str:
         """Return vendor and address, for the record of what was done there."""
-        return f"{self._vendor} at {self.where}"
+        return f"{self._vendor} at {self.where}" if self.is_set else "no server"
 
     async def open(
         self, state: Mapping[str, str] = DUMP_SESSION, *, loads: bool = False
@@ -113,9 +142,11 @@ class Server:
         Raises:
             ConnectionFailedError: There is no answer, or the login is refused.
             NoConnectionLeftError: As many are open as may be, and none was closed in time.
+            NoServerError: Its address is not known yet.
             IncompatibleServerError: It is older than anything that is known of here.
             StatementError: The server does not keep a variable as it was set.
         """
+        self.require_set()
         if not await self._places.wait(min(_PLACE_SECONDS, self.timeout_seconds)):
             raise NoConnectionLeftError(
                 f"{self._places.limit} connections to the server are open, and none was closed in time",
@@ -175,7 +206,7 @@ class Server:
                 connection = await engine.connect()
                 raw = await connection.get_raw_connection()
         except (SQLAlchemyError, OSError, EOFError, RuntimeError) as exc:
-            raise connect_error(exc, self.where, self.url.username) from exc
+            raise connect_error(exc, self.where, self.url.username, self.source) from exc
         return Session(
             connection,
             cast("Connection", raw.driver_connection),

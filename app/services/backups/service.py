@@ -58,10 +58,10 @@ _ATTEMPTS: Final = 3
 
 
 class BackupService:
-    """Everything that is done with backups, except restoring them."""
+    """Everything that is done with backups of one `server`, except restoring them."""
 
     def __init__(self, server: Server, catalogue: Catalogue, clock: Clock) -> None:
-        self._server = server
+        self.server = server
         self._catalogue = catalogue
         self._clock = clock
 
@@ -218,7 +218,7 @@ class BackupService:
         refs = await self._refs(request, names)
         threads = request.threads
         async with open_snapshot(
-            self._server, refs, threads=threads, chunk_bytes=request.chunk_bytes
+            self.server, refs, threads=threads, chunk_bytes=request.chunk_bytes
         ) as snapshot:
             plan = await self._plan(snapshot.sessions[0], request, names)
             _require_all(refs, plan)
@@ -245,7 +245,7 @@ class BackupService:
         """Find the databases that are meant, and refuse when a privilege for them is missing."""
         wanted = self._wanted(request)
         _refuse_virtual(wanted)
-        async with self._server.session() as session:
+        async with self.server.session() as session:
             names = [schema.name for schema in await read_schemas(session, wanted)]
             grants = await read_grants(session)
             if await folds_names(session):
@@ -255,11 +255,11 @@ class BackupService:
 
     def _wanted(self, request: BackupRequest) -> tuple[str, ...]:
         """Return the names that are asked for, by the request or the address; empty = all."""
-        return request.databases or ((self._server.database,) if self._server.database else ())
+        return request.databases or ((self.server.database,) if self.server.database else ())
 
     async def _refs(self, request: BackupRequest, names: Sequence[str]) -> Sequence[TableRef]:
         """Name the tables before the snapshot: some must be locked for it."""
-        async with self._server.session() as session:
+        async with self.server.session() as session:
             refs = await read_refs(session, names)
         return [ref for ref in refs if _is_wanted(request, ref.database, ref.name)]
 
@@ -268,7 +268,7 @@ class BackupService:
     ) -> None:
         """Refuse a snapshot with a table that had no name when names were read; it would be short."""
         wanted = partial(_is_wanted, request)
-        async with self._server.session() as session:
+        async with self.server.session() as session:
             missed = await find_missed(snapshot, session, names, plan.tables, wanted)
         if missed:
             raise SnapshotError(

@@ -18,7 +18,7 @@ from app.engine.schema.databases import (
     read_schemas,
     scratch_pattern,
 )
-from app.engine.server.address import VARIABLE
+from app.engine.server.address import STORED, VARIABLE
 from app.engine.server.connection import RowSource, Session
 from app.engine.server.grants import (
     Missing,
@@ -39,6 +39,7 @@ from app.errors import (
 )
 from app.mysql.channel import Channel
 from app.sandbox.server import find_program
+from app.security.servers import SERVERS_FILE
 from app.services.monitoring.interrupted import journal_checks, restore_checks
 from app.storage.journals import FoundJournals, Journals
 from app.storage.layout import PARTIAL, REBUILD
@@ -62,7 +63,7 @@ class DoctorService:
 
     def __init__(
         self,
-        server: Server | None,
+        server: Server,
         catalogue: Catalogue,
         journals: Journals,
         control: ControlDatabase | None = None,
@@ -79,35 +80,46 @@ class DoctorService:
             journals = journal_checks(found.damaged)
         except AppError as exc:
             found, journals = FoundJournals([], []), [failed("journals", exc)]
-        checks, data_bytes = await self._server_checks(found)
+        checks, data_bytes = await self._server_checks(self._server, found)
+        if self._server.is_set:
+            checks.insert(0, _address_check(self._server.source))
         checks += journals
         checks += await self._control_checks()
         checks += await asyncio.to_thread(_directory_checks, self._catalogue, data_bytes)
         return (*checks, *_settings_checks(), *_program_checks(), _codec_check())
 
-    async def _server_checks(self, found: FoundJournals) -> tuple[list[DoctorCheck], int]:
+    async def examine_server(self, server: Server) -> tuple[DoctorCheck, ...]:
+        """Return what is found of a server alone, which need not be ours; the connection comes first."""
+        checks, _ = await self._server_checks(server, FoundJournals([], []))
+        return tuple(checks)
+
+    async def _server_checks(
+        self, server: Server, found: FoundJournals
+    ) -> tuple[list[DoctorCheck], int]:
         """Return the findings, and how many bytes of data the server holds."""
-        if self._server is None:
+        if not server.is_set:
             missing = InvalidRequestError(
                 "BACKSTAY_DATABASE_URL is not set",
-                hint="Set it to mysql://user:password@host:3306/database.",
+                hint="Set it to mysql://user:password@host:3306/database, or connect a server in the pages.",
             )
             return [failed("connection", missing)], 0
         checks: list[DoctorCheck] = []
         try:
-            async with self._server.session() as session:
+            async with server.session() as session:
                 text = str(await session.scalar("SELECT VERSION()"))
-                detail = f"{self._server.where} answers: {session.flavor.vendor} {text}"
+                detail = f"{server.where} answers: {session.flavor.vendor} {text}"
                 checks.append(DoctorCheck("connection", CheckState.OK, detail))
-                checks.append(encryption_check(session.channel, session.was_remembered))
+                checks.append(
+                    encryption_check(session.channel, session.was_remembered, server.source)
+                )
                 checks.append(await _binlog_check(session))
                 checks.append(await _packet_check(session))
                 checks.append(rows_check(session.row_source))
                 checks += await _events_check(session)
-                names = (self._server.database,) if self._server.database else ()
+                names = (server.database,) if server.database else ()
                 databases = [schema.name for schema in await read_schemas(session, names)]
                 checks += await _rights_checks(session, databases)
-                checks += await restore_checks(session, self._server.where, found)
+                checks += await restore_checks(session, server.where, found)
                 return checks, await _data_bytes(session)
         except AppError as exc:
             checks.append(failed("server" if checks else "connection", exc))
@@ -125,9 +137,19 @@ class DoctorService:
         return [DoctorCheck(_CONTROL, CheckState.WARN, detail, exposure.remedy)]
 
 
-def encryption_check(channel: Channel, was_remembered: bool) -> DoctorCheck:  # noqa: FBT001 - a fact
+def _address_check(source: str) -> DoctorCheck:
+    """Tell where the address of the server comes from."""
+    detail = f"from {SERVERS_FILE} in the state directory" if source == STORED else f"from {source}"
+    return DoctorCheck("address", CheckState.OK, detail)
+
+
+def encryption_check(
+    channel: Channel,
+    was_remembered: bool,  # noqa: FBT001 - a fact
+    source: str = VARIABLE,
+) -> DoctorCheck:
     """Tell whether others can read what passes, and whether the next login needs more than this one."""
-    if exposure := channel.exposure(VARIABLE):
+    if exposure := channel.exposure(source):
         detail = f"the connection is {exposure.what}"
         return DoctorCheck(_ENCRYPTION, CheckState.WARN, detail, exposure.remedy)
     if was_remembered and not channel.may_carry_passwords:
@@ -135,7 +157,7 @@ def encryption_check(channel: Channel, was_remembered: bool) -> DoctorCheck:  # 
             _ENCRYPTION,
             CheckState.WARN,
             f"{channel}; the server remembers the password, and will not let us in after its restart",
-            f"Add ssl_mode=VERIFY_CA&ssl_ca=FILE to {VARIABLE}, or use unix_socket=PATH there.",
+            f"Add ssl_mode=VERIFY_CA&ssl_ca=FILE to {source}, or use unix_socket=PATH there.",
         )
     where = "" if channel.socket or channel.verified else ", on this machine"
     return DoctorCheck(_ENCRYPTION, CheckState.OK, f"{channel}{where}")

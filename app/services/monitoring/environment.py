@@ -182,6 +182,8 @@ class EnvironmentMonitor:
     # -- server -----------------------------------------------------------------------------------
 
     async def _check_access(self) -> None:
+        if not self._server.is_set:  # the pages say so to whoever has just started
+            return
         try:
             async with asyncio.timeout(_SERVER_SECONDS):
                 await self._require_access()

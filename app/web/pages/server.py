@@ -67,6 +67,7 @@ async def _page(
         request,
         "server.html",
         label=service.program.server.label,
+        address=service.server_address,
         checks=sorted(checks, key=lambda check: _ORDER.index(check.state)),
         is_interrupted=any(map(_is_interrupted, checks)),
         outcomes=outcomes,

@@ -271,6 +271,19 @@ async def test_what_cron_makes_is_left_to_cron(processes):
     assert (await service.due(name="cron")).job is not None
 
 
+async def test_without_a_server_due_times_stay_open(tmp_path):
+    """Nothing is begun or counted as missed; with a server the last due time is made up for."""
+    service = ScheduleProcesses(tmp_path / "backups", url="")
+    await service.service().set(change(Frequency.HOURLY))
+    service.clock.at += timedelta(hours=5)
+    assert await service.service().consider("default") is None
+
+    service.url = "mysql://nobody@127.0.0.1:1/"
+    due = await service.service().consider("default")
+    assert due is not None
+    assert (await service.service().list())[0].missed == 0
+
+
 async def test_a_schedule_is_switched_and_deleted_by_its_name(processes):
     """What does not exist is told; due times while it was off do not count."""
     service = processes.service()
