@@ -6,6 +6,8 @@ request that has succeeded a moment ago, unless somebody skips it and says so.
 """
 
 import glob
+import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +29,74 @@ _FLAGS: Final = ("schema_only", "data_only", "accounts", "skip_binlog")
 _USUAL: Final = ("verify_before", "verify_after", "create_backup")
 _MOST_TEXT: Final = 64
 _REQUEST: Final = TypeAdapter(RestoreRequest)
+# Browsers send each of them as a carriage return and a line feed.
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_OPTIONS: Final = {
+    "schema_only": "--schema-only",
+    "data_only": "--data-only",
+    "accounts": "--accounts",
+    "skip_binlog": "--skip-binlog",
+    "verify_before": "--no-verify-before",
+    "verify_after": "--no-verify-after",
+    "create_backup": "--no-recovery-point",
+}
+
+
+def form_errors(form: FormData) -> dict[str, str]:
+    """
+    Say what of a form cannot be meant; empty = nothing.
+
+    A request without names asks for everything, so an empty choice must not become one, nor may names
+    be passed over because the choice beside them was not made.
+
+    Returns:
+        Reasons, by `scope` and `where`.
+    """
+    errors = {}
+    sent = {
+        "databases": bool(form.getlist("database")),
+        "tables": bool(
+            form.getlist("table")
+            or form.getlist("pattern")
+            or str(form.get("patterns", "")).split()
+        ),
+    }
+    scope = str(form.get("scope", ""))
+    if scope not in {"all", *sent}:
+        errors["scope"] = "Choose what is to be restored."
+    elif scope in sent and not sent[scope]:
+        errors["scope"] = f"Choose at least one of the {scope}."
+    elif other := [name for name in sent if name != scope and sent[name]]:
+        errors["scope"] = f"Single {other[0]} are chosen too: choose them alone, or none of them."
+    where, into = str(form.get("where", "")), str(form.get("into", "")).strip()
+    if where not in {"place", "into", "drill"}:
+        errors["where"] = "Choose where to."
+    elif where == "into" and not into:
+        errors["where"] = "Type the name of the database."
+    elif where != "into" and into:
+        errors["where"] = "Another name is typed: choose it, or leave the field empty."
+    return errors
+
+
+def ambiguity(form: FormData, plan: RestorePlan) -> str:
+    """
+    Say that a plan has more tables than were ticked; empty = it has not.
+
+    `a.b` is the table `b` of the database `a`, and every table that is called `a.b`.
+
+    Returns:
+        The reason, for people.
+    """
+    ticked = set(map(str, form.getlist("table")))
+    if not ticked or form.getlist("pattern") or str(form.get("patterns", "")).split():
+        return ""
+    planned = [
+        f"{load.entry.name}.{table.name}" for load in plan.loads for table in load.entry.tables
+    ]
+    if len(planned) == len(ticked):
+        return ""
+    more = next((name for name in planned if name not in ticked), planned[0])
+    return f"Their names mean {more} as well: tick it too, or take everything."
 
 
 def request_of(form: FormData, backup_id: str, threads: int) -> RestoreRequest:
@@ -40,11 +110,16 @@ def request_of(form: FormData, backup_id: str, threads: int) -> RestoreRequest:
         backup_id=backup_id,
         into=str(form.get("into", "")).strip() if form.get("where") == "into" else "",
         databases=tuple(map(str, form.getlist("database"))) if scope == "databases" else (),
-        tables=(*map(glob.escape, tables), *patterns) if scope == "tables" else (),
+        tables=(*map(_exactly, tables), *patterns) if scope == "tables" else (),
         threads=threads,
         **flags,
         **usual,
     )
+
+
+def _exactly(name: str) -> str:
+    """Return the glob of one name; an end of a line is either, for forms do not keep them."""
+    return _LINE_END.sub("[\r\n]", glob.escape(name))
 
 
 def fields_of(request: RestoreRequest) -> Iterator[tuple[str, str]]:
@@ -69,10 +144,29 @@ def request_again(run: Run) -> RestoreRequest:
     return _REQUEST.validate_python({**run.request, "backup_id": run.backup_id})
 
 
+def command_of(request: RestoreRequest) -> str:
+    """Return the command that does the same, for a shell."""
+    words = ["backstay", "restore", "run", request.backup_id]
+    words += ["--into", request.into] if request.into else []
+    for option, names in (("--database", request.databases), ("--table", request.tables)):
+        for name in names:
+            words += [option, name]
+    words += [
+        option for name, option in _OPTIONS.items() if getattr(request, name) == (name in _FLAGS)
+    ]
+    return shlex.join(words)
+
+
 def word_to_type(plan: RestorePlan) -> str:
     """Return what is typed before a restore: the target's name, or the end of the backup's id."""
     names = [load.target for load in plan.loads]
-    is_plain = len(names) == 1 and names[0].isascii() and names[0].isprintable()
+    # Spaces are not seen, and a field that is pasted into loses them.
+    is_plain = (
+        len(names) == 1
+        and names[0].isascii()
+        and names[0].isprintable()
+        and names[0] == " ".join(names[0].split())
+    )
     return (
         names[0]
         if is_plain and len(names[0]) <= _MOST_TEXT

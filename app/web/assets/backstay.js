@@ -106,9 +106,10 @@ addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
 
-// To tick a table means that tables are meant.
-document.addEventListener("change", (event) => {
-  const part = event.target.closest(".choices")?.previousElementSibling;
+// To tick a table, or to type its name, means that tables are meant.
+document.addEventListener("input", (event) => {
+  let part = event.target.closest(".choices")?.previousElementSibling;
+  while (part?.matches(".choices")) part = part.previousElementSibling;
   const radio = part?.querySelector("input[type=radio]");
   if (radio) radio.checked = true;
 });

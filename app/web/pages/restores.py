@@ -1,19 +1,25 @@
 """The way to a restore: which backup, what and where, a dry run, the last question; and undo."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from starlette.datastructures import FormData
 
 from app.api.access import CurrentService, address
 from app.bootstrap.service import Service
 from app.domain.backups.backup import BackupFilter
+from app.domain.backups.manifest import Manifest
 from app.domain.restores.restore import RestoreRequest
-from app.domain.runs.run import Run
+from app.domain.runs.run import Run, RunKind
 from app.errors import (
+    DatabaseNotFoundError,
+    InvalidRequestError,
     NotAuthenticatedError,
     RunNotFoundError,
+    TableNotFoundError,
     TooManyAttemptsError,
 )
 from app.services.access.browser_logins import BrowserLogin
@@ -22,8 +28,11 @@ from app.web.launching import launch
 from app.web.paging import Part, page_of
 from app.web.rendering import path_for, render, render_as, view_of
 from app.web.restore_form import (
+    ambiguity,
+    command_of,
     dry_run_problem,
     fields_of,
+    form_errors,
     request_again,
     request_of,
     sentence_of,
@@ -59,17 +68,11 @@ async def choose_parts(
 ) -> Response:
     """Ask what of a backup is to be restored, and where to."""
     manifest = await service.program.backups.info(backup_id)
-    health = await service.program.health.read()
-    tables = [(entry.name, table) for entry in manifest.databases for table in entry.tables]
-    return render(
-        request,
-        "restore_what.html",
-        manifest=manifest,
-        fault=health.faults.get(manifest.backup_id, ""),
-        tables=tables if len(tables) <= _TABLES_SHOWN else (),
-        tables_count=len(tables),
-        chosen=database,
-    )
+    names = [entry.name for entry in manifest.databases]
+    chosen = {"scope": "all", "where": "place"}
+    if database in names and len(names) > 1:
+        chosen |= {"scope": "databases", "database": database}
+    return await _choices(request, service, manifest, FormData(chosen))
 
 
 @router.post("/restore/{backup_id}/rehearse", name="web:rehearse_restore")
@@ -78,6 +81,9 @@ async def rehearse(
 ) -> Response:
     """Make a dry run of a restore, or a drill of it."""
     wanted = request_of(form, backup_id, service.program.settings.threads)
+    if errors := await _choice_errors(service, wanted, form):
+        manifest = await service.program.backups.info(backup_id)
+        return await _choices(request, service, manifest, form, errors)
     if form.get("where") == "drill":
         return await launch(request, await service.program.jobs.drill(wanted), login, form)
     answer = await launch(request, await service.program.jobs.dry_run(wanted), login, form)
@@ -93,6 +99,8 @@ async def show_dry_run(
 ) -> Response:
     """Show what a restore would do, as soon as it is known."""
     run = await service.program.runs.get(run_id)
+    if run.kind is not RunKind.DRY_RUN:
+        raise RunNotFoundError(f"{run_id!r} is no dry run")
     manifest = await service.program.backups.info(backup_id)
     return render(
         request, "restore_dry_run.html", run=run, manifest=manifest, steps=(), may_stop=True,
@@ -106,6 +114,9 @@ async def ask_to_confirm(
 ) -> Response:
     """Ask the last question before a restore."""
     wanted = request_of(form, backup_id, service.program.settings.threads)
+    if errors := await _choice_errors(service, wanted, form):
+        manifest = await service.program.backups.info(backup_id)
+        return await _choices(request, service, manifest, form, errors)
     return await _last_question(request, service, login, wanted, form)
 
 
@@ -115,6 +126,11 @@ async def restore(
 ) -> Response:
     """Restore, when everything was typed that must be."""
     wanted = request_of(form, backup_id, service.program.settings.threads)
+    if form_errors(form):
+        raise InvalidRequestError(
+            "the form does not say what is to be restored, or where to; nothing was begun",
+            hint="Go back, and choose it once more.",
+        )
     plan = await service.program.recoveries.plan(wanted)
     errors: dict[str, str] = {}
     if str(form.get("typed", "")).strip() != word_to_type(plan):
@@ -162,6 +178,45 @@ async def prove_again(
     return ""
 
 
+async def _choice_errors(
+    service: Service, wanted: RestoreRequest, form: FormData
+) -> dict[str, str]:
+    """Say what is wrong with what was chosen; a backup that is not there is raised."""
+    if errors := form_errors(form):
+        return errors
+    try:
+        plan = await service.program.recoveries.plan(wanted)
+    except (DatabaseNotFoundError, TableNotFoundError, InvalidRequestError) as exc:
+        return {"scope": f"{exc}. {exc.hint}".rstrip()}
+    problem = ambiguity(form, plan)
+    return {"scope": problem} if problem else {}
+
+
+async def _choices(
+    request: Request,
+    service: Service,
+    manifest: Manifest,
+    form: FormData,
+    errors: Mapping[str, str] | None = None,
+) -> Response:
+    """Show what can be chosen of a backup, with what was chosen."""
+    health = await service.program.health.read()
+    tables = [(entry.name, table) for entry in manifest.databases for table in entry.tables]
+    request.state.code = InvalidRequestError.code if errors else "ok"
+    return render_as(
+        HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
+        request,
+        "restore_what.html",
+        manifest=manifest,
+        fault=health.faults.get(manifest.backup_id, ""),
+        tables=tables if len(tables) <= _TABLES_SHOWN else (),
+        tables_count=len(tables),
+        form=form,
+        ticked=frozenset(map(str, [*form.getlist("table"), *form.getlist("database")])),
+        errors=errors or {},
+    )
+
+
 async def _last_question(
     request: Request,
     service: Service,
@@ -171,18 +226,21 @@ async def _last_question(
     errors: dict[str, str] | None = None,
 ) -> Response:
     plan = await service.program.recoveries.plan(wanted)
-    run = await _find_run(service, str(form.get("dry_run", "")))
+    run = None if "skip" in form else await _find_run(service, str(form.get("dry_run", "")))
+    if "skip" not in form and (problem := dry_run_problem(run, wanted, view_of(request).now)):
+        errors, run = {"dry_run": problem, **(errors or {})}, None
     request.state.code = "invalid-request" if errors else "ok"
     return render_as(
         HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         request,
         "restore_confirm.html",
         manifest=plan.manifest,
-        sentence=sentence_of(plan, plan.manifest, None if "skip" in form else run),
+        sentence=sentence_of(plan, plan.manifest, run),
         fields=tuple(fields_of(wanted)),
         wanted=wanted,
         run=run,
         is_skipped="skip" in form,
+        command_line=command_of(wanted),
         word=word_to_type(plan),
         typed=str(form.get("typed", "")),
         errors=errors or {},
