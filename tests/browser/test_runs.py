@@ -145,3 +145,29 @@ def test_back_and_reload_land_on_the_truth(visitors, web_api, backed_up):
 
     expect(page.get_by_text("succeeded")).to_be_visible()
     assert web_api.client().get("/api/admin/runs").json()["total"] == count
+
+
+def test_a_service_that_starts_again_shows_what_became_of_a_restore(
+    visitors, own_api, server, backed_up, web_api, sql
+):
+    """Killed in its midst: the page says so afterwards, and the live table is whole."""
+    api = own_api(server.url)
+    api.settings.update(BACKUP_DIR=str(web_api.backups))
+    api.start()
+    with api.client() as admin:
+        body = {"name": "admin", "password": PASSWORD, "role": "admin"}
+        admin.post("/api/admin/users", json=body).raise_for_status()
+    visitor = visitors(api)
+    page = visitor.log_in()
+    with api.client() as admin:
+        run_id = admin.post(f"/api/admin/backup/restore/{backed_up}", json={}).json()["run_id"]
+    visitor.go(f"/runs/{run_id}")
+    expect(page.locator(".phases li.active")).to_contain_text("Load the rows", timeout=60_000)
+    api.kill()
+    port = api.url.rpartition(":")[2]
+    api.start("--port", port)
+    page.reload()
+    expect(page.locator("h2").get_by_text("failed")).to_be_visible(timeout=60_000)
+    assert sql.run("SELECT COUNT(*) FROM t") == [(300_000,)]
+    # That its stream broke off is what happened.
+    visitor.complaints[:] = [text for text in visitor.complaints if "network error" not in text]
