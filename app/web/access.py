@@ -60,7 +60,8 @@ async def _login(request: Request, service: CurrentService) -> BrowserLogin:
     try:
         return await service.browser_logins.identify(request.cookies.get(cookie_name(request), ""))
     except NotAuthenticatedError as exc:
-        if request.method not in _SAFE:
+        # A part of a page that is there already leads nowhere: it says so in its place.
+        if request.method not in _SAFE or request.headers.get("HX-Request"):
             raise
         query = f"?{request.url.query}" if request.url.query else ""
         raise LoginNeededError(request.url.path + query) from exc

@@ -254,3 +254,14 @@ def test_a_viewer_sees_schedules_and_no_buttons(web_api, admin):
     assert "shop" in page
     assert "Run now" not in page
     assert "/schedules/edit" not in page
+
+
+def test_a_preview_of_a_login_that_is_over_says_so_in_its_place(web_api):
+    """The form with what was typed stays; no page of a login is put into it."""
+    web = WebClient(web_api, "operator")
+    web.post("/logout")
+    part = web.client.get("/schedules/preview?when=daily", headers={"HX-Request": "true"})
+
+    assert part.status_code == 401
+    assert "The login is over" in words(part)
+    assert "<html" not in part.text

@@ -22,6 +22,7 @@ from tests.fixtures.accounts import READER, account, login
 from tests.fixtures.api import finished
 from tests.fixtures.api_requests import BACKUP, WAIT, created, done
 from tests.fixtures.browser import PASSWORD
+from tests.fixtures.cli import wait_until
 from tests.fixtures.web import WebClient
 
 
@@ -104,9 +105,12 @@ async def test_alerts_are_listed_and_a_test_says_who_took_it(own_api, endpoint):
 
     run = await asyncio.to_thread(admin.post, "/backups", key="5123456789abcdef")
     await asyncio.to_thread(finished, api.client(), run.headers["Location"].rpartition("/")[2])
-    page = words(await asyncio.to_thread(admin.get, "/alerts"))
-    assert "(1) Alerts" in page
-    assert "The backup has failed" in page
+
+    def is_told():
+        page = words(admin.get("/alerts"))
+        return "(1) Alerts" in page and "The backup has failed" in page
+
+    await asyncio.to_thread(wait_until, is_told, "the page tells of the failure")
 
 
 def test_without_a_target_a_test_says_what_to_set(web_api):
