@@ -176,6 +176,7 @@ class Program:
     @cached_property
     def recoveries(self) -> "RecoveryService":
         """Restores backups, and undoes restores."""
+        from app.engine.load.target import OwnDatabase
         from app.services.restores.service import RecoveryService
         from app.storage.journals import Journals
 
@@ -186,7 +187,15 @@ class Program:
             journals=Journals(self.settings.state_dir),
             backups=self.backups,
             undo_minutes=self.settings.undo_minutes,
+            own=OwnDatabase(self.control.schema, self._newest_run),
         )
+
+    async def _newest_run(self) -> str:
+        from app.domain.runs.run import RunFilter
+        from app.domain.stores import Page
+
+        runs, _ = await self.history.list(RunFilter(), Page(limit=1))
+        return runs[0].run_id if runs else ""
 
     @cached_property
     def doctor(self) -> "DoctorService":

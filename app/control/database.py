@@ -82,6 +82,11 @@ class ControlDatabase:
         turn: AbstractAsyncContextManager[None] = asyncio.Lock() if self._file else nullcontext()
         self._turn = turn
 
+    @property
+    def schema(self) -> str:
+        """Name of its database on a server; empty = it is a file."""
+        return "" if self._file else str(self._url.database)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that sees one moment of the database and changes nothing."""

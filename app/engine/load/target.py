@@ -5,7 +5,8 @@ Every finding is collected, so that one run tells all that is missing.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, TableEntry
@@ -14,11 +15,11 @@ from app.domain.restores.dry_run import Compatibility
 from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import Flavor
 from app.engine.rows.rules import RULES
-from app.engine.schema.databases import has_events
+from app.engine.schema.databases import has_events, holds
 from app.engine.server.connection import Session
 from app.engine.server.errors import TRUST_HINT
-from app.engine.sql.quoting import quote_text
-from app.errors import IncompatibleServerError
+from app.engine.sql.quoting import qualified, quote_text
+from app.errors import AppError, IncompatibleServerError, InvalidRequestError
 
 
 # What the server may refuse to create while there is a binary log; for triggers SUPER is enough.
@@ -230,3 +231,39 @@ async def _clashing_names(session: Session, loads: Sequence[DatabaseLoad]) -> li
         changed = (name for name in folded if name != name.lower())
         findings += [f"{name!r} would be {name.lower()!r} on this server" for name in changed]
     return findings
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDatabase:
+    """
+    Where this installation keeps its history, if that is a database of a server.
+
+    A server has many addresses, so its own do not tell whether it is the one that is restored to: what
+    this installation wrote last does.
+
+    Attributes:
+        name: Of the database; empty = the history is a file.
+        newest_run: Returns the id of the newest run in the history; empty = there is none.
+    """
+
+    name: str
+    newest_run: Callable[[], Awaitable[str]]
+
+    async def refusals(self, session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
+        """Return why a restore would be refused; a history that does not answer refuses nothing."""
+        found = [load.target for load in loads if load.target.lower() == self.name.lower()]
+        if not self.name or not found:
+            return []
+        try:
+            run_id = await self.newest_run()
+        except AppError:
+            return []
+        if not run_id or not await holds(session, qualified(found[0], "runs"), "run_id", run_id):
+            return []
+        return [
+            InvalidRequestError(
+                f"{found[0]!r} is the control database of this installation",
+                hint="Restore it beside with --into; or in its place by command line while no service"
+                " runs, without BACKSTAY_CONTROL_URL.",
+            )
+        ]

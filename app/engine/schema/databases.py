@@ -11,6 +11,7 @@ from app.engine.flavor import SYSTEM_SCHEMAS
 from app.engine.schema.listing import ARE_TABLES, STRAY, scope_of
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
+from app.engine.server.errors import PASSING
 from app.engine.sql.quoting import quote, quote_text, same_name
 from app.errors import (
     AlreadyRunningError,
@@ -274,3 +275,30 @@ async def exists(session: Session, database: str) -> bool:
         f" WHERE {same_name('SCHEMA_NAME', database)}"
     )
     return (database,) in rows
+
+
+async def holds(session: Session, table: str, column: str, value: str) -> bool:
+    """
+    Tell whether a table has a row with a value.
+
+    Args:
+        session: Any.
+        table: Qualified and quoted.
+        column: Its name, quoted where it must be.
+        value: What is looked for.
+
+    Returns:
+        False also for a table that is not there, or has no such column.
+
+    Raises:
+        StatementError: The server could not tell; such as a lock that was not granted.
+    """
+    query = f"SELECT 1 FROM {table} WHERE {column} = {quote_text(value)} LIMIT 1"
+    try:
+        return bool(await session.texts(query))
+    except PermissionDeniedError:
+        return False
+    except StatementError as exc:
+        if exc.errno in PASSING:
+            raise
+        return False

@@ -15,7 +15,7 @@ from app.engine.load.innodb_limits import find_unfit_tables
 from app.engine.load.needs import find_lacking_sequences, without_unmakeable
 from app.engine.load.other_vendor import find_differences
 from app.engine.load.space import estimate_space, too_large
-from app.engine.load.target import check_trust, compatibility, unrepeatable
+from app.engine.load.target import OwnDatabase, check_trust, compatibility, unrepeatable
 from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.objects import ROUTINE_KINDS
@@ -83,8 +83,9 @@ class PreflightReport:
 class Preflight:
     """Examines a target server; changes nothing."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, own: OwnDatabase | None = None) -> None:
         self._server = server
+        self._own = own
 
     async def require(self, reader: ArchiveReader, plan: RestorePlan) -> PreflightReport:
         """
@@ -129,7 +130,7 @@ class Preflight:
             space = await estimate_space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
-                *await self._refused_state(),
+                *await self._barred(session, loads),
                 *await _read_only(session, grants),
                 *(denied or unreadable or barred),
                 *await _taken(session, loads, plan.request),
@@ -152,13 +153,14 @@ class Preflight:
             warnings=(*warnings, *lost, *not_proven(plan.manifest, loads)),
         )
 
-    async def _refused_state(self) -> list[AppError]:
-        """Find out whether this user may set what loading asks of a session."""
+    async def _barred(self, session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
+        """Find out whether our own history is in the way, and whether a session may be as loading asks."""
+        refusals = await self._own.refusals(session, loads) if self._own else []
         try:
             async with self._server.session(LOAD_SESSION):
-                return []
+                return refusals
         except PermissionDeniedError as exc:
-            return [exc]
+            return [*refusals, exc]
 
     async def log_rule(self, *, skip: bool) -> str:
         """

@@ -17,6 +17,7 @@ from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResu
 from app.domain.runs.progress import Phase, Progress
 from app.engine.load.archived import as_of_today
 from app.engine.load.inventory import prove_definitions, prove_inventory
+from app.engine.load.target import OwnDatabase
 from app.engine.rows.proof import prove_tables
 from app.engine.schema.tables import Table
 from app.engine.server.server import Server
@@ -52,6 +53,7 @@ class RecoveryService:
         journals: Journals,
         backups: BackupService,
         undo_minutes: float = 60.0,
+        own: OwnDatabase | None = None,
     ) -> None:
         self._server = server
         self._catalogue = catalogue
@@ -61,7 +63,7 @@ class RecoveryService:
         # No run, so no place: whoever asks may do so often, and each asks the server a lot.
         self._looks = asyncio.Semaphore(2)
         self._swaps = Swaps(server, journals, clock)
-        self._preflight = Preflight(server)
+        self._preflight = Preflight(server, own)
         self._restorer = Restorer(
             server=server,
             catalogue=catalogue,
