@@ -32,6 +32,7 @@ from app.bootstrap.service import Service, open_service
 from app.concurrency import Bound
 from app.config import Settings, load_settings
 from app.web import application
+from app.web.errors import answer_unhandled
 
 
 _ROUTERS: Final = (
@@ -105,7 +106,10 @@ def _install_middleware(app: FastAPI, per_client: Bound) -> None:
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(
-        Recorder, audit=lambda: app.state.service.access.audit, now=SystemClock().now
+        Recorder,
+        audit=lambda: app.state.service.access.audit,
+        now=SystemClock().now,
+        answer=answer_unhandled,
     )
     app.add_middleware(ClientLimit, limit=per_client)
     app.add_middleware(SecurityHeaders)

@@ -48,6 +48,7 @@ _HTTP: Final = {
     HTTPStatus.NOT_FOUND: errors.NotFoundError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.TooLargeError,
 }
+_BUG: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 _CANCELLED: Final = "cancelled"
 _MOST_FIELDS: Final = 20
 
@@ -120,9 +121,9 @@ def answer(
     return JSONResponse(problem.model_dump(mode="json"), status, headers, MEDIA_TYPE)
 
 
-def internal_error(exc: Exception) -> JSONResponse:
-    """Make the answer for a bug: its class, nothing of what it says."""
-    return answer(failure(exc), HTTPStatus.INTERNAL_SERVER_ERROR)
+def unhandled(exc: Exception) -> JSONResponse:
+    """Make the answer where nothing else has answered; of a bug its class, nothing of what it says."""
+    return answer(failure(exc), status_of(type(exc)) if isinstance(exc, errors.AppError) else _BUG)
 
 
 def install(app: FastAPI) -> None:

@@ -12,13 +12,12 @@ from http import HTTPStatus
 from typing import Final
 
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import problems
 from app.api.access import operation_name
 from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.access.user import Identity
-from app.domain.runs.failures import failure
 from app.errors import AppError
 from app.security.attempts import network_of
 from app.services.access.audit import AuditService
@@ -50,9 +49,14 @@ class Recorder:
     """Writes into the audit what changed something or was refused, and answers for bugs."""
 
     def __init__(
-        self, app: ASGIApp, audit: Callable[[], AuditService], now: Callable[[], datetime]
+        self,
+        app: ASGIApp,
+        audit: Callable[[], AuditService],
+        now: Callable[[], datetime],
+        answer: Callable[[Request, Exception], ASGIApp],
     ) -> None:
         self._app = app
+        self._answer = answer
         self._audit = audit
         self._now = now
 
@@ -81,10 +85,9 @@ class Recorder:
                 _log.exception("Request failed by a bug", extra={"facts": facts})
                 if not answered:
                     scope["state"]["code"] = AppError.code
-                    await problems.internal_error(exc)(scope, receive, record_and_send)
+                    await self._answer(Request(scope), exc)(scope, receive, record_and_send)
         except _UnrecordedError as exc:  # the answer was held back
-            status = problems.status_of(type(exc.error))
-            await problems.answer(failure(exc.error), status)(scope, receive, send)
+            await self._answer(Request(scope), exc.error)(scope, receive, send)
 
     async def _record(self, scope: Scope, status: HTTPStatus) -> None:
         is_refused = _is_refused(scope, status)

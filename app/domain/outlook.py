@@ -46,7 +46,8 @@ class DatabaseOutlook:
     How one database is backed up.
 
     Attributes:
-        newest: Its newest backup that is not known to be damaged.
+        newest: Its newest backup that is not known to be damaged; one of parts only where there is none
+            of all of it.
         proven: Its newest backup of which all was restored and equal; None = there is none.
         proven_at: When that was.
         restore_seconds: How long a restore of the newest may take, by what drills and restores took;
@@ -70,21 +71,30 @@ _BAD_ALERTS: Final = frozenset({
 })
 
 
-def judge(status: Status, alerts: Sequence[tuple[AlertKind, str]]) -> Verdict:
+def judge(
+    status: Status,
+    alerts: Sequence[tuple[AlertKind, str]],
+    databases: Sequence[DatabaseOutlook] = (),
+) -> Verdict:
     """
     Judge how the backups are doing.
 
     Args:
         status: The state of everything.
         alerts: Kind and message of each that is open, newest first.
+        databases: How each is backed up.
 
     Returns:
         The worst cause, or that there is none.
     """
-    return next(_causes(status, alerts))
+    return next(_causes(status, alerts, databases))
 
 
-def _causes(status: Status, alerts: Sequence[tuple[AlertKind, str]]) -> Iterator[Verdict]:
+def _causes(
+    status: Status,
+    alerts: Sequence[tuple[AlertKind, str]],
+    databases: Sequence[DatabaseOutlook],
+) -> Iterator[Verdict]:
     """Name all causes, worst first, and at last that there is none."""
     damaged = max(status.damaged, status.checks_failing)
     if damaged:
@@ -97,13 +107,21 @@ def _causes(status: Status, alerts: Sequence[tuple[AlertKind, str]]) -> Iterator
         yield Verdict(Outlook.BAD, "there is no backup yet", "Make the first one, then a schedule.")
     for _kind, message in alerts:
         yield Verdict(Outlook.DOUBTFUL, message)
+    yield from _unproven(status, databases)
+    if status.next_due_at is None:
+        yield Verdict(Outlook.DOUBTFUL, "no schedule makes backups by itself", "Make a schedule.")
+    yield Verdict(Outlook.GOOD, "your backups are made, whole, and proven to restore")
+
+
+def _unproven(status: Status, databases: Sequence[DatabaseOutlook]) -> Iterator[Verdict]:
     if status.last_proven_at is None:
         yield Verdict(
             Outlook.DOUBTFUL, "no backup was ever restored for proof", "Drill the newest one."
         )
-    if status.next_due_at is None:
-        yield Verdict(Outlook.DOUBTFUL, "no schedule makes backups by itself", "Make a schedule.")
-    yield Verdict(Outlook.GOOD, "your backups are made, whole, and proven to restore")
+    for known in databases:
+        if known.proven_at is None:
+            text = f"no backup of {known.database} was ever restored for proof"
+            yield Verdict(Outlook.DOUBTFUL, text, "Drill its newest one.")
 
 
 def by_database(
@@ -122,14 +140,18 @@ def by_database(
     Returns:
         One each, by name.
     """
-    good = [entry for entry in entries if entry.backup_id not in damaged]
+    # Newest first, but those of parts last: what they lack cannot be restored from them.
+    good = sorted(
+        (entry for entry in entries if entry.backup_id not in damaged),
+        key=lambda entry: not entry.is_whole,
+    )
     speed = _speed(good, proofs)
     newest: dict[str, CatalogueEntry] = {}
     proven: dict[str, CatalogueEntry] = {}
     for entry in good:
         for database in entry.databases:
             newest.setdefault(database, entry)
-            if entry.backup_id in proofs:
+            if entry.backup_id in proofs and entry.is_whole == newest[database].is_whole:
                 proven.setdefault(database, entry)
     return [
         DatabaseOutlook(

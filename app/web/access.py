@@ -20,6 +20,8 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # Longer forms are no forms of ours.
 _MAX_FIELDS: Final = 2000
+# Browsers take no longer headers than some kilobytes; quoting makes three characters of one.
+_MOST_PATH: Final = 1000
 
 
 class LoginNeededError(Exception):
@@ -109,5 +111,10 @@ def requester_of(login: BrowserLogin) -> Requester:
 
 def safe_path(path: str) -> str:
     """Return where to go after a login: a path of ours, whatever was asked for."""
-    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    is_ours = (
+        path.startswith("/")
+        and not path.startswith(("//", "/\\"))
+        and path.isprintable()
+        and len(path) <= _MOST_PATH
+    )
     return quote(path, safe="/?=&%:+,.-_~#") if is_ours else "/"

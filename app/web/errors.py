@@ -1,8 +1,9 @@
 """Errors of pages: the same failures, statuses and codes as in the API, as a page that says what to do."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import cast
+from types import MappingProxyType
+from typing import Final, cast
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
@@ -12,15 +13,26 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ExceptionHandler
 
-from app.api.access import PAGE_PREFIX
+from app.api import problems
+from app.api.access import PAGE_PREFIX, current_service
 from app.api.problems import status_of
 from app.domain.runs.failures import failure
 from app.domain.runs.run import Failure
-from app.errors import AlreadyRunningError, AppError, InvalidRequestError, TooManyAttemptsError
+from app.errors import (
+    AlreadyRunningError,
+    AppError,
+    ControlUnavailableError,
+    DatabaseError,
+    InvalidRequestError,
+    StorageError,
+    TooManyAttemptsError,
+)
 from app.web.access import LoginNeededError
 from app.web.rendering import path_for, render_as
 
 
+# They say that a part of the service does not work, and nothing of the others.
+_PART_ERRORS: Final = (StorageError, ControlUnavailableError, DatabaseError)
 # Ours are all of this kind, as problems.install has made them.
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -36,7 +48,8 @@ def _handler(other: ExceptionHandler) -> ExceptionHandler:
     async def handle(request: Request, exc: Exception) -> Response:
         if not is_page(request):
             return await cast("_Handler", other)(request, exc)
-        return error_page(request, exc)
+        parts = await _parts(request) if isinstance(exc, _PART_ERRORS) else {}
+        return error_page(request, exc, parts)
 
     return handle
 
@@ -50,14 +63,31 @@ def is_page(request: Request) -> bool:
     return wants_page and not request.url.path.startswith("/api/")
 
 
-def error_page(request: Request, exc: Exception) -> HTMLResponse:
-    """Make the page of a failure."""
+def answer_unhandled(request: Request, exc: Exception) -> Response:
+    """Answer for a bug, or for what could not be written down: where nothing else has answered."""
+    if is_page(request):
+        return error_page(request, exc)
+    return problems.unhandled(exc)
+
+
+async def _parts(request: Request) -> dict[str, str]:
+    """Tell what of the service works, and why something does not."""
+    service = await current_service(request)
+    return (await service.status.ready()).checks
+
+
+def error_page(
+    request: Request, exc: Exception, parts: Mapping[str, str] = MappingProxyType({})
+) -> HTMLResponse:
+    """Make the page of a failure; `parts` are those of the service, with why one does not work."""
     found, status = _failure(exc)
     request.state.code = found.code
     run_id = exc.run_id if isinstance(exc, AlreadyRunningError) else ""
     # What a page has asked for is put into it.
     template = "parts/failure.html" if request.headers.get("HX-Request") else "error.html"
-    page = render_as(status, request, template, failure=found, status_code=status, run_id=run_id)
+    page = render_as(
+        status, request, template, failure=found, status_code=status, run_id=run_id, parts=parts
+    )
     if isinstance(exc, TooManyAttemptsError):
         page.headers["Retry-After"] = str(exc.seconds)
     return page

@@ -80,8 +80,12 @@ def moment(at: datetime | None, style: str = "short") -> Markup:
 
 def foreign(text: object) -> Markup:
     """Show a name or text that somebody else has chosen: apart from its surroundings, with nothing hidden."""
-    shown = "".join(map(_visible, str(text)))
-    return Markup('<bdi hx-ignore translate="no">{}</bdi>').format(shown)
+    return Markup('<bdi hx-ignore translate="no">{}</bdi>').format(plain(text))
+
+
+def plain(text: object) -> str:
+    """Show such a text where there can be no element around it, such as in an option."""
+    return "".join(map(_visible, str(text)))
 
 
 def _visible(sign: str) -> str:
@@ -123,6 +127,7 @@ FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit
     "plural": plural,
     "moment": moment,
     "foreign": foreign,
+    "plain": plain,
     "rules": rules,
     "sentence": explain,
 }

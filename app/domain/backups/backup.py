@@ -86,6 +86,11 @@ class CatalogueEntry:
     exclude_tables: tuple[str, ...]
     requested: tuple[str, ...] | None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all tables of its databases are in it, with their rows."""
+        return self.include_data and not self.tables and not self.exclude_tables
+
     @classmethod
     def of(cls, manifest: Manifest, full_path: str) -> "CatalogueEntry":
         """Derive the line from a manifest."""

@@ -98,10 +98,12 @@ class OverviewService:
         )
         records = tuple(record for record, _ in alerts)
         proofs = _proofs(health.stored)
+        databases = tuple(by_database(health.survey.entries, health.faults, proofs))
+        causes = [(record.kind, record.message) for record in records]
         return Overview(
             status=status,
-            verdict=judge(status, [(record.kind, record.message) for record in records]),
-            databases=tuple(by_database(health.survey.entries, health.faults, proofs)),
+            verdict=judge(status, causes, databases),
+            databases=databases,
             alerts=records,
             dues=tuple(_dues(schedules)),
             days=by_day(now, self._zone, runs, await self._missed(), health.survey.entries, proofs),

@@ -2,7 +2,7 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -39,11 +39,11 @@ async def list_backups(
     service: CurrentService,
     database: Annotated[str, Query(max_length=200)] = "",
     text: Annotated[str, Query(max_length=200)] = "",
-    points: Annotated[str, Query(max_length=3)] = "",
+    points: Annotated[Literal["", "yes", "no"], Query()] = "",
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
 ) -> Response:
     """List the backups there are, newest first, with those that are damaged."""
-    wanted = BackupFilter(database=database, text=text, recovery_point=_POINTS.get(points))
+    wanted = BackupFilter(database=database, text=text, recovery_point=_POINTS[points])
     found, health = await asyncio.gather(
         service.program.backups.list(wanted, page_of(page)), service.program.health.read()
     )

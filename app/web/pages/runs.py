@@ -29,6 +29,9 @@ router = APIRouter()
 _RESTORES: Final = (RunKind.RESTORE, RunKind.UNDO, RunKind.DRILL, RunKind.DRY_RUN)
 # A login that has ended ends its streams within two seconds.
 _LOGIN_CHECK_SECONDS: Final = 1.0
+# Days before and after them are none in other zones.
+_FIRST_DAY: Final = date(1970, 1, 1)
+_LAST_DAY: Final = date(9000, 1, 1)
 _TEXT = Annotated[str, Field(max_length=100)]
 
 
@@ -41,11 +44,21 @@ class RunsQuery(BaseModel):
     day: _TEXT = ""
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
+    @field_validator("kind")
+    @classmethod
+    def _require_kind(cls, kind: str) -> str:
+        return kind and RunKind(kind).value
+
+    @field_validator("state")
+    @classmethod
+    def _require_state(cls, state: str) -> str:
+        return state and RunState(state).value
+
     @field_validator("day")
     @classmethod
     def _require_day(cls, day: str) -> str:
-        if day:
-            date.fromisoformat(day)
+        if day and not _FIRST_DAY <= date.fromisoformat(day) <= _LAST_DAY:
+            raise ValueError(day)
         return day
 
     def filter(self, zone: ZoneInfo, kinds: tuple[RunKind, ...]) -> RunFilter:

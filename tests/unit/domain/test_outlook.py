@@ -55,6 +55,15 @@ def test_what_is_wrong_is_said(facts, outlook, word):
     assert word in verdict.text
 
 
+def test_one_database_that_was_never_proven_is_doubtful():
+    """The proof of another one says nothing of it."""
+    known = by_database([entry(1)], {}, {})
+    verdict = judge(status(), [], known)
+
+    assert verdict.outlook is Outlook.DOUBTFUL
+    assert known[0].database in verdict.text
+
+
 def test_the_worst_comes_first():
     """Damage before a failure, a failure before a certificate that ends."""
     alerts = [(AlertKind.CERTIFICATE, "a certificate ends"), (AlertKind.FAILURE, "a backup failed")]
@@ -78,6 +87,19 @@ def test_each_database_has_its_newest_good_backup_and_its_own_proof():
         ("wiki", older, older),
     ]
     assert [known.restore_seconds for known in found] == [8.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "part", [{"include_data": False}, {"tables": ("a*",)}, {"exclude_tables": ("b*",)}]
+)
+def test_a_backup_of_parts_stands_in_for_none_of_all(part):
+    """Whoever restores the newest good one gets all of the database, and its proof is one of all."""
+    whole, parts = entry(1, databases=("shop",)), entry(2, databases=("shop",), **part)
+    (found,) = by_database([parts, whole], {}, {parts.backup_id: (NOW, 1.0)})
+    (only,) = by_database([parts], {}, {parts.backup_id: (NOW, 1.0)})
+
+    assert (found.newest, found.proven) == (whole, None)
+    assert (only.newest, only.proven) == (parts, parts)
 
 
 def test_without_a_proof_nobody_knows_how_long_a_restore_takes():

@@ -1,0 +1,105 @@
+"""Pages while something is broken, and at addresses that make no sense: a page says so, and what works."""
+
+import sqlite3
+from urllib.parse import quote
+
+import pytest
+
+from tests.fixtures.browser import with_users
+from tests.fixtures.web import WebClient
+
+
+NOWHERE = "mysql://root@127.0.0.1:1/"
+WRONG = (
+    "/runs?day=9999-12-31", "/runs?day=0001-01-01", "/restores?day=9999-12-31", "/runs?day=yesterday",
+    "/runs?kind=nothing", "/runs?state=nothing", "/restores?state=nothing", "/backups?points=maybe",
+    "/backups?page=0", "/runs?page=x",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def web(web_api):
+    """An admin at a browser without scripts."""
+    return WebClient(web_api)
+
+
+@pytest.fixture
+def broken(own_api):
+    """A service without its server, and an admin who is logged in."""
+    api = with_users(own_api(NOWHERE).start())
+    return api, WebClient(api)
+
+
+def is_page(answer):
+    """Tell whether an answer is a page under the policy of pages."""
+    policy = answer.headers["Content-Security-Policy"]
+    return answer.headers["Content-Type"].startswith("text/html") and "script-src 'self'" in policy
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_a_filter_that_makes_no_sense_is_refused_as_a_page(web, path):
+    """It must not show everything, as if that were what was asked for."""
+    answer = web.get(path)
+
+    assert answer.status_code == 422
+    assert is_page(answer)
+    assert "makes no sense" in answer.text
+
+
+def test_text_of_an_address_is_shown_with_nothing_hidden(web):
+    """A name that turns the direction of what follows is told by numbers."""
+    answer = web.get(f"/backups/{quote('<b>' + chr(0x202E))}")
+
+    assert answer.status_code == 404
+    shown = answer.text.partition("<main")[2]
+    assert chr(0x202E) not in shown
+    assert "&lt;b&gt;" in shown
+
+
+def test_a_login_leads_to_no_address_that_no_browser_takes(web):
+    """A header of many kilobytes would keep somebody out who has the right password."""
+    answer = web.post("/theme", theme="auto", next="/" + "a" * 20_000)
+
+    assert answer.headers["Location"] == "/"
+
+
+def test_without_its_directory_a_page_says_what_works(broken):
+    """With the menu that leads to those pages that need nothing of it."""
+    api, web = broken
+    api.backups.write_text("a file stands where the directory was")
+    for path in ("/", "/backups", "/restore", "/schedules", "/retention"):
+        answer = web.get(path)
+        assert answer.status_code == 507, path
+        assert is_page(answer)
+        assert "What works" in answer.text
+        assert 'href="/runs"' in answer.text
+    for working in ("/runs", "/alerts", "/users", "/settings", "/server"):
+        assert web.get(working).status_code == 200
+
+
+def test_without_the_control_database_a_page_says_what_works(broken):
+    """Nobody is known to be logged in then; the command line is named."""
+    api, web = broken
+    with sqlite3.connect(api.state / "control.db") as control:
+        control.execute("DROP TABLE sessions")
+        control.execute("DROP TABLE runs")
+    control.close()
+    answer = web.get("/")
+
+    assert answer.status_code == 503
+    assert is_page(answer)
+    assert "control-unavailable" in answer.text
+    assert "backstay restore run" in answer.text
+
+
+def test_what_cannot_be_written_down_is_refused_as_a_page(broken):
+    """Like every other refusal, not as a document for programs."""
+    api, web = broken
+    with sqlite3.connect(api.state / "control.db") as control:
+        control.execute("DROP TABLE audit")
+    control.close()
+    answer = web.post("/theme", theme="dark")
+
+    assert answer.status_code == 503
+    assert is_page(answer)
+    assert "control-unavailable" in answer.text
