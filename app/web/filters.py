@@ -1,5 +1,6 @@
 """How templates show values: sizes, instants, spans, names that somebody else has chosen."""
 
+import shlex
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -128,6 +129,7 @@ FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit
     "moment": moment,
     "foreign": foreign,
     "plain": plain,
+    "shell": shlex.quote,
     "rules": rules,
     "sentence": explain,
 }

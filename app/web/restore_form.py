@@ -6,6 +6,7 @@ request that has succeeded a moment ago, unless somebody skips it and says so.
 """
 
 import glob
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -155,6 +156,13 @@ def command_of(request: RestoreRequest) -> str:
         option for name, option in _OPTIONS.items() if getattr(request, name) == (name in _FLAGS)
     ]
     return shlex.join(words)
+
+
+def body_of(request: RestoreRequest) -> str:
+    """Return the body of a request to the API that asks for the same: what is not as usual."""
+    usual = requested(RestoreRequest(request.backup_id))
+    asked = requested(request)
+    return json.dumps({name: value for name, value in asked.items() if value != usual[name]})
 
 
 def word_to_type(plan: RestorePlan) -> str:

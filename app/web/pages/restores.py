@@ -29,6 +29,7 @@ from app.web.paging import Part, page_of
 from app.web.rendering import path_for, render, render_as, view_of
 from app.web.restore_form import (
     ambiguity,
+    body_of,
     command_of,
     dry_run_problem,
     fields_of,
@@ -241,6 +242,7 @@ async def _last_question(
         run=run,
         is_skipped="skip" in form,
         command_line=command_of(wanted),
+        body=body_of(wanted),
         word=word_to_type(plan),
         typed=str(form.get("typed", "")),
         errors=errors or {},

@@ -1,15 +1,17 @@
 """What must hold before a restore is begun from a page."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from starlette.datastructures import FormData
 
+from app.api.bodies import RestoreBody
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import RunKind, RunState
 from app.services.jobs import requested
-from app.web.restore_form import dry_run_problem, fields_of, request_again, request_of
+from app.web.restore_form import body_of, dry_run_problem, fields_of, request_again, request_of
 from tests.fixtures.records import NOON, run
 
 
@@ -74,6 +76,15 @@ def test_a_form_asks_for_the_same_once_more(wanted):
     assert request_of(form, BACKUP, wanted.threads) == wanted
     again = request_again(replace(DONE, request=requested(wanted)))
     assert replace(again, threads=wanted.threads) == wanted
+
+
+def test_the_api_is_asked_for_the_same():
+    """A body holds what is not as usual, by the names of the API."""
+    body = json.loads(body_of(WANTED))
+
+    assert body == {"tables": ["shop.orders", "log_*"], "skip_binlog": True, "create_backup": False}
+    assert body_of(RestoreRequest(BACKUP)) == "{}"
+    assert RestoreBody.model_validate(body).tables == WANTED.tables
 
 
 def test_ticked_tables_are_exact_and_patterns_are_not():
