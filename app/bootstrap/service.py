@@ -145,6 +145,7 @@ def _build_reconciler(program: Program, sign_ins: SignInService) -> Reconciler:
 
 def _build_overview(program: Program, status: StatusService) -> OverviewService:
     return OverviewService(
+        server=program.server,
         status=status,
         health=program.health,
         schedules=program.schedules,

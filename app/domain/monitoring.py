@@ -49,6 +49,16 @@ class Status:
     last_proven_at: datetime | None
 
 
+class FirstStep(StrEnum):
+    """What makes of a fresh installation one that can be relied on, in order."""
+
+    SERVER = "server"
+    BACKUP = "backup"
+    DRILL = "drill"
+    SCHEDULE = "schedule"
+    ALERT = "alert"
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether requests can be served, by what that takes: a name, and why not."""

@@ -2,16 +2,15 @@
 
 import re
 from itertools import product
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.fixtures.barriers import SMALL, barriers, is_scrolled_sideways
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 
 
-AXE = Path(__file__).parents[1] / "fixtures/assets/axe.min.js"
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 375)
 # In short each scheme and each width once.
@@ -27,21 +26,6 @@ HOSTILE = (
 )
 
 
-def barriers(page):
-    """Let axe look for what keeps people out."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        (kind["id"], [node["target"] for node in kind["nodes"]][:3]) for kind in found["violations"]
-    ]
-
-
-# Smaller than 24 by 24 pixels, and not a link in a text; a label is part of its box.
-SMALL = """() => [...document.querySelectorAll("button, summary, select, input:not([type=hidden]), nav a, .btn")]
-  .filter((e) => e.checkVisibility() && !e.closest("pre"))
-  .map((e) => [e, (e.closest("label") ?? e).getBoundingClientRect()])
-  .filter(([e, box]) => box.width > 1 && (box.width < 24 || box.height < 24))
-  .map(([e, box]) => `${e.outerHTML.slice(0, 80)} ${box.width}x${box.height}`)"""
 LARGE = """(() => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(":root { font-size: 200% }");
@@ -50,10 +34,6 @@ LARGE = """(() => {
     .filter((e) => e.getBoundingClientRect().right > innerWidth && !e.closest(".scroll, .year-scroll"))
     .map((e) => e.outerHTML.slice(0, 90));
 })()"""
-
-
-def is_scrolled_sideways(page):
-    return page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
 @pytest.fixture(scope="module")

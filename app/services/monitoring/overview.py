@@ -1,7 +1,7 @@
 """What somebody wants to see first: a verdict, each database, what is due, and the last year."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,13 +11,14 @@ from app.domain.alerts.notice import AlertRecord
 from app.domain.checks import StoredBackup
 from app.domain.disk_forecast import days_until_full
 from app.domain.ids import BackupId
-from app.domain.monitoring import Status
+from app.domain.monitoring import FirstStep, Status
 from app.domain.outlook import DatabaseOutlook, Verdict, by_database, judge
 from app.domain.ports import Clock
 from app.domain.runs.run import RunKind
 from app.domain.schedule import Schedule
 from app.domain.stores import AlertFilter, Page, RunStore
 from app.domain.year import DAYS, Day, by_day
+from app.engine.server.server import Server
 from app.services.alerts.service import AlertService
 from app.services.monitoring.health import HealthService
 from app.services.monitoring.status import StatusService
@@ -39,6 +40,7 @@ class Overview:
         dues: The next due times, earliest first, each with its schedule; past = overdue.
         days: The last year by day, oldest first.
         days_until_full: How long the disk of the backups lasts; None = nobody knows, or for ever.
+        first_steps: Which of them are done.
     """
 
     status: Status
@@ -48,6 +50,12 @@ class Overview:
     dues: tuple[tuple[datetime, Schedule], ...]
     days: tuple[Day, ...]
     days_until_full: float | None
+    first_steps: Mapping[FirstStep, bool]
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a first step is still to be done."""
+        return not all(self.first_steps.values())
 
 
 class OverviewService:
@@ -56,6 +64,7 @@ class OverviewService:
     def __init__(
         self,
         *,
+        server: Server,
         status: StatusService,
         health: HealthService,
         schedules: ScheduleService,
@@ -65,6 +74,7 @@ class OverviewService:
         clock: Clock,
         zone: ZoneInfo,
     ) -> None:
+        self._server = server
         self._status = status
         self._health = health
         self._schedules = schedules
@@ -112,7 +122,20 @@ class OverviewService:
             )
             if status.disk
             else None,
+            first_steps={
+                FirstStep.SERVER: self._server.is_set,
+                FirstStep.BACKUP: status.last_backup is not None,
+                FirstStep.DRILL: status.last_proven_at is not None,
+                FirstStep.SCHEDULE: any(schedule.enabled for schedule in schedules),
+                FirstStep.ALERT: await self._is_alert_tested(),
+            },
         )
+
+    async def _is_alert_tested(self) -> bool:
+        """Tell whether the newest test alert has reached anybody."""
+        page = Page(limit=1, sort="-opened_at")
+        found, _ = await self._alerts.list(AlertFilter(kinds=(AlertKind.TEST,)), page)
+        return any(attempt.at and not attempt.error for _, tried in found for attempt in tried)
 
     async def _missed(self) -> list[datetime]:
         """Return when it was noticed that backups were missed, also when that is over."""
