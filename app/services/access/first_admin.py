@@ -80,7 +80,7 @@ class FirstAdminService:
         await self.require_needed()
         await self.invite()
         async with self._attempts.admit(address, _NOBODY) as attempt:
-            sent = token.strip().rpartition("#")[2].encode()
+            sent = token.strip().rpartition("#")[2].encode(errors="surrogatepass")
             if hmac.compare_digest(sent, self._token.encode()):
                 return
             await attempt.fail()
