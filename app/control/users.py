@@ -183,13 +183,12 @@ class UserRecords:
             .values(revoked_at=at)
         )
 
-    async def revoke_all(self, user: str, at: datetime) -> None:
-        """End all logins of a user; those that are over keep their time."""
-        await self._database.execute(
-            update(sessions)
-            .where(sessions.c.user_name == user, sessions.c.revoked_at.is_(None))
-            .values(revoked_at=at)
-        )
+    async def revoke_all(self, user: str, at: datetime, kind: SessionKind | None = None) -> None:
+        """End all logins of a user, or those of one kind; those that are over keep their time."""
+        wanted = [sessions.c.user_name == user, sessions.c.revoked_at.is_(None)]
+        if kind is not None:
+            wanted.append(sessions.c.kind == kind.value)
+        await self._database.execute(update(sessions).where(*wanted).values(revoked_at=at))
 
     async def delete_sessions(self, before: datetime) -> None:
         """Delete logins that expired before an instant."""

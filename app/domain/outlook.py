@@ -46,8 +46,8 @@ class DatabaseOutlook:
     How one database is backed up.
 
     Attributes:
-        newest: Its newest backup that is not known to be damaged; one of parts only where there is none
-            of all of it.
+        newest: Its newest backup that is not known to be damaged; one of parts, or a recovery point,
+            only where there is no other.
         proven: Its newest backup of which all was restored and equal; None = there is none.
         proven_at: When that was.
         restore_seconds: How long a restore of the newest may take, by what drills and restores took;
@@ -140,10 +140,11 @@ def by_database(
     Returns:
         One each, by name.
     """
-    # Newest first, but those of parts last: what they lack cannot be restored from them.
+    # Newest first, but last those of parts, which lack something, and recovery points: those that a
+    # restore has made hold what somebody wanted to get rid of.
     good = sorted(
         (entry for entry in entries if entry.backup_id not in damaged),
-        key=lambda entry: not entry.is_whole,
+        key=lambda entry: not entry.is_first_choice,
     )
     speed = _speed(good, proofs)
     newest: dict[str, CatalogueEntry] = {}
@@ -151,7 +152,9 @@ def by_database(
     for entry in good:
         for database in entry.databases:
             newest.setdefault(database, entry)
-            if entry.backup_id in proofs and entry.is_whole == newest[database].is_whole:
+            if entry.backup_id in proofs and (
+                entry.is_first_choice == newest[database].is_first_choice
+            ):
                 proven.setdefault(database, entry)
     return [
         DatabaseOutlook(

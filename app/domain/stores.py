@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app.domain.access.audit import AuditCut, AuditEntry, AuditEvent, AuditSeals
-from app.domain.access.user import LoginSession, User
+from app.domain.access.user import LoginSession, SessionKind, User
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.alerts.notice import AlertId, AlertRecord, Delivery
 from app.domain.runs.run import (
@@ -153,8 +153,8 @@ class UserStore(Protocol):
         """End a login; one that is over or unknown is fine."""
         ...
 
-    async def revoke_all(self, user: str, at: datetime) -> None:
-        """End all logins of a user."""
+    async def revoke_all(self, user: str, at: datetime, kind: SessionKind | None = None) -> None:
+        """End all logins of a user, or those of one kind."""
         ...
 
     async def delete_sessions(self, before: datetime) -> None:

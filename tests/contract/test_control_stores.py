@@ -363,6 +363,20 @@ async def test_a_revoked_login_is_over(users):
     assert await users.rotate("session3", old="0" * 64, new="1" * 64, expires_at=NOON)
 
 
+async def test_logins_of_one_kind_are_revoked(users):
+    """Those of programs go on where only those of browsers end."""
+    await users.add(user())
+    await users.open_session(session(1))
+    await users.open_session(session(2, kind=SessionKind.BROWSER))
+    await users.revoke_all("alice", second(3), SessionKind.BROWSER)
+
+    found = await users.list_sessions("alice")
+    assert {known.session_id: known.revoked_at for known in found} == {
+        "session1": None,
+        "session2": second(3),
+    }
+
+
 async def test_a_browsers_login_is_prolonged_and_never_rotated(users):
     """Its cookie is no refresh token; when the password was given is kept."""
     await users.add(user())

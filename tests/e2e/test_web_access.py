@@ -207,6 +207,20 @@ def test_who_is_disabled_is_out_at_once(web_api):
     assert web.get("/").status_code == 303
 
 
+def test_a_cookie_does_not_rise_with_the_role_of_its_user(web_api):
+    """Whoever gets more rights logs in once more; tokens of programs go by the role of the moment."""
+    with web_api.client() as admin:
+        body = {"name": "riser", "password": PASSWORD, "role": "operator"}
+        admin.post("/api/admin/users", json=body).raise_for_status()
+        web = WebClient(web_api, "riser")
+        admin.patch("/api/admin/users/riser", json={"role": "operator"}).raise_for_status()
+        assert web.get("/").status_code == 200
+        admin.patch("/api/admin/users/riser", json={"role": "admin"}).raise_for_status()
+
+    assert web.get("/users").status_code == 303
+    assert WebClient(web_api, "riser").get("/users").status_code == 200
+
+
 def test_what_is_done_in_pages_is_in_the_audit_under_the_same_names(web_api):
     """With who did it and from where; looking is not."""
     web = WebClient(web_api)

@@ -84,12 +84,13 @@ def test_what_is_wrong_with_a_new_user_is_told_at_its_field(web_api, admin, fiel
 
 
 def test_a_role_is_changed_and_counts_at_once(web_api, admin, name):
-    """Also for whoever is logged in already."""
+    """Whoever is logged in already is asked to do so again."""
     web = WebClient(web_api, name)
     assert admin.post(f"/users/{name}/role", role="viewer").status_code == 303
 
     assert user(web_api, name)["role"] == "viewer"
-    assert web.get("/schedules/edit").status_code == 403
+    assert web.get("/schedules/edit").status_code == 303
+    assert WebClient(web_api, name).get("/schedules/edit").status_code == 403
     assert admin.post(f"/users/{name}/role", role="king").status_code == 422
     assert admin.post("/users/nobody/role", role="viewer").status_code == 404
 

@@ -91,6 +91,11 @@ class CatalogueEntry:
         """Whether all tables of its databases are in it, with their rows."""
         return self.include_data and not self.tables and not self.exclude_tables
 
+    @property
+    def is_first_choice(self) -> bool:
+        """Whether somebody who wants a database back is likely to mean such a backup."""
+        return self.is_whole and not self.recovery_point
+
     @classmethod
     def of(cls, manifest: Manifest, full_path: str) -> "CatalogueEntry":
         """Derive the line from a manifest."""

@@ -11,7 +11,13 @@ from dataclasses import replace
 from typing import Final
 
 from app.domain.access.audit import ChangeNote
-from app.domain.access.user import Role, User, require_name, require_password
+from app.domain.access.user import (
+    Role,
+    SessionKind,
+    User,
+    require_name,
+    require_password,
+)
 from app.domain.ports import Clock
 from app.domain.stores import UserStore
 from app.errors import ConflictError
@@ -115,7 +121,7 @@ class UserService:
         note: ChangeNote | None = None,
     ) -> User:
         """
-        Change what is given; a new password, or being disabled, ends all logins of the user.
+        Change what is given; a new password, or being disabled, ends all logins, another role browsers'.
 
         Args:
             name: Of the user.
@@ -152,9 +158,15 @@ class UserService:
             await self._require_other_admin(before, after)
             await self._store.save(after)
         # After it is saved: a login that was being made meanwhile looks for the change itself.
-        if new_hash or disabled:
-            await self._store.revoke_all(after.name, self._clock.now())
+        await self._end_logins(before, after)
         return after
+
+    async def _end_logins(self, before: User, after: User) -> None:
+        """End logins that a user has no right to any more, or that would rise with the user."""
+        is_new = after.password_hash != before.password_hash
+        if is_new or after.disabled_at or after.role is not before.role:
+            kind = None if is_new or after.disabled_at else SessionKind.BROWSER
+            await self._store.revoke_all(after.name, self._clock.now(), kind)
 
     async def _make(self, name: str, password: str, role: Role) -> User:
         return User(

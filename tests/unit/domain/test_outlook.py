@@ -90,10 +90,16 @@ def test_each_database_has_its_newest_good_backup_and_its_own_proof():
 
 
 @pytest.mark.parametrize(
-    "part", [{"include_data": False}, {"tables": ("a*",)}, {"exclude_tables": ("b*",)}]
+    "part",
+    [
+        {"include_data": False},
+        {"tables": ("a*",)},
+        {"exclude_tables": ("b*",)},
+        {"recovery_point": True},
+    ],
 )
 def test_a_backup_of_parts_stands_in_for_none_of_all(part):
-    """Whoever restores the newest good one gets all of the database, and its proof is one of all."""
+    """Whoever restores the newest good one gets all of it, and not what a restore has replaced."""
     whole, parts = entry(1, databases=("shop",)), entry(2, databases=("shop",), **part)
     (found,) = by_database([parts, whole], {}, {parts.backup_id: (NOW, 1.0)})
     (only,) = by_database([parts], {}, {parts.backup_id: (NOW, 1.0)})
