@@ -134,3 +134,34 @@ def test_a_wrong_name_begins_nothing(visitors, web_api, shop, sql, typed):
     assert answer.value.status == 422
     expect(page.locator("#typed-error")).to_be_visible()
     assert count(sql, "orders") == 0
+
+
+def test_to_name_a_table_or_a_database_means_it(visitors, web_api, shop):
+    """Whoever types into a field has chosen what it belongs to, and everything is not meant any more."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    visitor.go(f"/restore/{shop}")
+    expect(page.get_by_label("Everything in the backup")).to_be_checked()
+    page.get_by_label("Or names with wildcards").fill("ord*")
+    expect(page.get_by_label("These tables; all others stay as they are")).to_be_checked()
+    page.get_by_label("Name of the database").fill("beside")
+    expect(page.get_by_label("Under another name; nothing is overwritten")).to_be_checked()
+
+
+def test_a_way_back_from_a_dry_run_keeps_what_was_chosen(visitors, web_api, shop):
+    """Ticks, names with wildcards and options: one of them is changed, and not all made again."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    visitor.go(f"/restore/{shop}")
+    page.get_by_role("checkbox", name=re.compile("^orders")).check()
+    page.get_by_label("Or names with wildcards").fill("cust*")
+    page.get_by_text("How", exact=True).click()
+    page.get_by_label("No recovery point before it").check()
+    page.get_by_role("button", name="Dry run", exact=True).click()
+    page.get_by_role("link", name="Change it").click()
+
+    expect(page.get_by_label("These tables; all others stay as they are")).to_be_checked()
+    expect(page.get_by_role("checkbox", name=re.compile("^orders"))).to_be_checked()
+    expect(page.get_by_role("checkbox", name=re.compile("^customers"))).not_to_be_checked()
+    expect(page.get_by_label("Or names with wildcards")).to_have_value("cust*")
+    assert page.get_by_label("No recovery point before it").is_checked()

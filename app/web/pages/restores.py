@@ -30,6 +30,7 @@ from app.web.rendering import path_for, render, render_as, view_of
 from app.web.restore_form import (
     ambiguity,
     body_of,
+    choices_of,
     command_of,
     dry_run_problem,
     fields_of,
@@ -65,10 +66,14 @@ async def choose_backup(
 
 @router.get("/restore/{backup_id}", name="web:get_recovery_options")
 async def choose_parts(
-    request: Request, service: CurrentService, backup_id: str, database: str = ""
+    request: Request, service: CurrentService, backup_id: str, database: str = "", again: str = ""
 ) -> Response:
-    """Ask what of a backup is to be restored, and where to."""
+    """Ask what of a backup is to be restored, and where to; `again` is a dry run of it."""
     manifest = await service.program.backups.info(backup_id)
+    run = await _find_run(service, again) if again else None
+    if run is not None and run.kind is RunKind.DRY_RUN and run.backup_id == manifest.backup_id:
+        chosen_before = choices_of(request_again(run), manifest)
+        return await _choices(request, service, manifest, chosen_before)
     names = [entry.name for entry in manifest.databases]
     chosen = {"scope": "all", "where": "place"}
     if database in names and len(names) > 1:
