@@ -1,6 +1,8 @@
 """Forms and addresses as no page sends them: nothing is restored that nobody has chosen, and nothing breaks."""
 
+import json
 import re
+import shlex
 from html import unescape
 
 import pytest
@@ -189,8 +191,19 @@ def test_the_command_beside_a_restore_does_the_same(web, backup):
         patterns="pl*n", schema_only="on", no_create_backup="on",
     )  # fmt: skip
 
-    command = unescape(re.findall(r'<pre id="restore-command">(.*?)</pre>', answer.text)[0])
+    shown = unescape(
+        re.findall(r'<pre id="restore-command">(.*?)</pre>', answer.text, re.DOTALL)[0]
+    )
+    command, _, request = shown.partition("\n")
     assert command == (
         f"backstay restore run {backup} --into 'a b; rm -rf $HOME' --table 'pl*n' --schema-only"
         " --no-recovery-point"
     )
+    words = shlex.split(request)
+    assert words[3].endswith(f"/restore/{backup}")
+    assert json.loads(words[words.index("-d") + 1]) == {
+        "into": "a b; rm -rf $HOME",
+        "tables": ["pl*n"],
+        "schema_only": True,
+        "create_backup": False,
+    }
