@@ -96,6 +96,12 @@ def _visible(sign: str) -> str:
     return f"\\u{ord(sign):04x}"
 
 
+def opening(text: str) -> str:
+    """Begin a sentence with a capital letter, unless it begins with an identifier."""
+    word = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if word.isalpha() else text
+
+
 def rules(policy: RetentionPolicy) -> str:
     """Say what is kept: `the 30 newest, 12 monthly; nothing older than 400 days`."""
     kept = [f"the {policy.count} newest"] if policy.count else []
@@ -129,6 +135,7 @@ FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit
     "moment": moment,
     "foreign": foreign,
     "plain": plain,
+    "opening": opening,
     "shell": shlex.quote,
     "rules": rules,
     "sentence": explain,

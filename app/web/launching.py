@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
 from app.api.access import current_service
-from app.domain.runs.run import IdempotencyKey
+from app.domain.runs.run import IdempotencyKey, Run
 from app.services.access.browser_logins import BrowserLogin
 from app.services.runs.job import Job
 from app.web import csrf
@@ -45,6 +45,17 @@ async def launch(request: Request, job: Job[T], login: BrowserLogin, form: FormD
     """
     service = await current_service(request)
     run, _ = await service.program.runs.start(job, requester_of(login), _key(request, form))
+    return _lead_to(request, run)
+
+
+async def find_launched(request: Request, login: BrowserLogin, form: FormData) -> Response | None:
+    """Lead to the run that this very form has started already; None = it has not."""
+    service, key = await current_service(request), _key(request, form)
+    run = key and await service.program.history.find_by_key(requester_of(login).name, key)
+    return _lead_to(request, run) if run else None
+
+
+def _lead_to(request: Request, run: Run) -> Response:
     request.state.run_id = run.run_id
     return RedirectResponse(path_for(request, "get_run", run_id=run.run_id), HTTPStatus.SEE_OTHER)
 

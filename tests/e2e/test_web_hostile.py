@@ -176,6 +176,24 @@ def test_a_dry_run_of_something_else_is_told_before_anything_is_typed(web_api, w
         assert "1 table replaced" not in answer.text
 
 
+def test_a_dry_run_is_good_for_one_restore(web_api, web, backup):
+    """After the restore it tells what was, not what would go now."""
+    fields = {"where": "place", "scope": "tables", "patterns": "axb2"}
+    sent = {**fields, "dry_run": dry_run(web_api, web, backup, **fields)["run_id"]}
+    done = web.post(f"/restore/{backup}", typed=DATABASE, key="once", **sent)
+    assert done.status_code == 303
+    run_id = done.headers["Location"].rpartition("/")[2]
+    with web_api.client() as admin:
+        path = f"/api/admin/runs/{run_id}"
+        wait_until(lambda: admin.get(path).json()["finished_at"], "the restore is over")
+    twice = web.post(f"/restore/{backup}", typed=DATABASE, key="once", **sent)
+    assert twice.headers["Location"] == done.headers["Location"]
+    again = web.post(f"/restore/{backup}", typed=DATABASE, **sent)
+
+    assert again.status_code == 422
+    assert "since the dry run" in again.text
+
+
 def test_a_run_that_is_no_dry_run_is_shown_as_none(web_api, web, backup):
     """Its page is another one."""
     with web_api.client() as admin:

@@ -13,7 +13,8 @@ from app.bootstrap.service import Service
 from app.domain.backups.backup import BackupFilter
 from app.domain.backups.manifest import Manifest
 from app.domain.restores.restore import RestoreRequest
-from app.domain.runs.run import Run, RunKind
+from app.domain.runs.run import Run, RunFilter, RunKind, RunState
+from app.domain.stores import Page
 from app.errors import (
     DatabaseNotFoundError,
     InvalidRequestError,
@@ -24,7 +25,7 @@ from app.errors import (
 )
 from app.services.access.browser_logins import BrowserLogin
 from app.web.access import SentForm, Viewer
-from app.web.launching import launch
+from app.web.launching import find_launched, launch
 from app.web.paging import Part, page_of
 from app.web.rendering import path_for, render, render_as, view_of
 from app.web.restore_form import (
@@ -46,6 +47,11 @@ router = APIRouter()
 
 # More than that nobody ticks; globs choose them.
 _TABLES_SHOWN = 1000
+# After one of them a dry run tells what was.
+_CHANGES = (RunKind.RESTORE, RunKind.UNDO)
+_MAY_HAVE_CHANGED = tuple(
+    state for state in RunState if state not in {RunState.FAILED, RunState.CANCELLED}
+)
 
 
 @router.get("/restore", name="web:get_recovery_options.choose")
@@ -137,13 +143,16 @@ async def restore(
             "the form does not say what is to be restored, or where to; nothing was begun",
             hint="Go back, and choose it once more.",
         )
+    # Sent twice: what was tried before the restore has changed by it.
+    if launched := await find_launched(request, login, form):
+        return launched
     plan = await service.program.recoveries.plan(wanted)
     errors: dict[str, str] = {}
     if str(form.get("typed", "")).strip() != word_to_type(plan):
         errors["typed"] = "That is not what is to be typed."
     if "skip" not in form:
         run = await _find_run(service, str(form.get("dry_run", "")))
-        if problem := dry_run_problem(run, wanted, view_of(request).now):
+        if problem := await _dry_run_problem(request, service, run, wanted):
             errors["dry_run"] = problem
     if not errors and (problem := await prove_again(request, service, login, form)):
         errors["password"] = problem
@@ -233,7 +242,7 @@ async def _last_question(
 ) -> Response:
     plan = await service.program.recoveries.plan(wanted)
     run = None if "skip" in form else await _find_run(service, str(form.get("dry_run", "")))
-    if "skip" not in form and (problem := dry_run_problem(run, wanted, view_of(request).now)):
+    if "skip" not in form and (problem := await _dry_run_problem(request, service, run, wanted)):
         errors, run = {"dry_run": problem, **(errors or {})}, None
     request.state.code = "invalid-request" if errors else "ok"
     return render_as(
@@ -254,6 +263,20 @@ async def _last_question(
         is_proven=service.browser_logins.is_proven(login),
         password_error=(errors or {}).get("password", ""),
         server=service.program.server.label,
+    )
+
+
+async def _dry_run_problem(
+    request: Request, service: Service, run: Run | None, wanted: RestoreRequest
+) -> str:
+    """Tell why a dry run does not allow a restore; empty = it does."""
+    problem = dry_run_problem(run, wanted, view_of(request).now)
+    if run is None or problem:
+        return problem
+    changing = RunFilter(kinds=_CHANGES, states=_MAY_HAVE_CHANGED, since=run.created_at)
+    _, changes = await service.program.runs.list(changing, Page(limit=1))
+    return (
+        "Something was restored or undone since the dry run; make another one." if changes else ""
     )
 
 

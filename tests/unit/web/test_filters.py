@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.web.filters import foreign, moment, number, plural, size, span
+from app.web.filters import foreign, moment, number, opening, plural, size, span
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,17 @@ def test_instants_are_of_utc_until_a_script_knows_better():
 def test_names_of_others_hide_nothing(text, shown):
     """Markup is text, and what has no glyph is shown by its number."""
     assert shown in foreign(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no backup yet", "No backup yet"),
+        ("run_1 holds shop", "run_1 holds shop"),
+        ("1 backup is damaged", "1 backup is damaged"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_letter_and_an_identifier_stays(text, shown):
+    """Whoever copies it looks for it as it is."""
+    assert opening(text) == shown
