@@ -8,10 +8,12 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.api.access import CurrentService, operation_of
+from app.bootstrap.service import Service
 from app.domain.rights import least_role
 from app.domain.runs.run import Origin, Requester
-from app.errors import NotAuthenticatedError, NotAuthorizedError
+from app.errors import AppError, NotAuthenticatedError, NotAuthorizedError
 from app.services.access.browser_logins import BrowserLogin
+from app.services.monitoring.overview import Counts
 from app.telemetry.context import bind
 from app.web import csrf
 
@@ -54,8 +56,19 @@ async def guard(request: Request, service: CurrentService) -> None:
     if is_change:
         form = await request.form(max_fields=_MAX_FIELDS, max_files=0)
         csrf.require_token(str(form.get(csrf.FIELD, "")), login.secret)
+    request.state.counts = await _counts(service)
+    server = service.program.server
+    request.state.where = server.where if server.is_set else ""
     if not login.identity.role.allows(needed):
         raise NotAuthorizedError(f"the role {needed} is needed", hint="Ask an admin.")
+
+
+async def _counts(service: Service) -> Counts | None:
+    """Count what the menu shows; None where the history does not answer, which other pages tell."""
+    try:
+        return await service.overview.counts()
+    except AppError:
+        return None
 
 
 async def _login(request: Request, service: CurrentService) -> BrowserLogin:

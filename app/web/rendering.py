@@ -21,6 +21,7 @@ from app.bootstrap.program import SystemClock
 from app.domain.access.user import Role
 from app.domain.rights import OPERATIONS, PAGES, may
 from app.services.access.browser_logins import BrowserLogin
+from app.services.monitoring.overview import Counts
 from app.web import csrf, filters
 from app.web.assets import read_assets
 
@@ -60,6 +61,17 @@ class View:
     def name(self) -> str:
         """Who looks; empty = nobody."""
         return self.login.identity.name if self.login else ""
+
+    @property
+    def counts(self) -> Counts | None:
+        """What wants attention; None = nobody knows."""
+        found = getattr(self.request.state, "counts", None)
+        return found if isinstance(found, Counts) else None
+
+    @property
+    def where(self) -> str:
+        """Which server is backed up; empty = none, or nobody is logged in."""
+        return str(getattr(self.request.state, "where", ""))
 
     @property
     def theme(self) -> str:

@@ -282,3 +282,16 @@ def test_what_others_have_made_is_as_it_was_fetched():
     for name, known in sums.items():
         assert hashlib.sha256((assets / name).read_bytes()).hexdigest() == known
     assert {"htmx.LICENSE", "tabler.LICENSE"} <= {path.name for path in assets.iterdir()}
+
+
+def test_every_page_says_what_wants_attention_and_where(web_api, server):
+    """Open alerts and running work in the menu, and which server it is; a day narrows the list."""
+    web = WebClient(web_api)
+    with web_api.client() as admin:
+        alerts = admin.get("/api/admin/alerts", params={"open": True}).json()["total"]
+    page = web.get("/backups?day=1999-01-01")
+
+    assert (f'{alerts}<span class="visually-hidden"> open' in page.text) == bool(alerts)
+    assert f":{server.port}" in page.text
+    assert "No backup is like that" in page.text
+    assert web.get("/backups?day=1999-13-01").status_code == 422

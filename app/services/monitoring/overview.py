@@ -28,6 +28,7 @@ from app.storage.free_space import FreeSpaceFile
 
 _DUE_SHOWN = 5
 _ALERTS_READ = 50
+_COUNTS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,20 @@ class Overview:
         return not all(self.first_steps.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """
+    What wants attention now.
+
+    Attributes:
+        alerts: Open ones.
+        running: Runs that are not over.
+    """
+
+    alerts: int
+    running: int
+
+
 class OverviewService:
     """Puts together what other services know, and changes nothing."""
 
@@ -83,6 +98,17 @@ class OverviewService:
         self._free_space = free_space
         self._clock = clock
         self._zone = zone
+        self._counts: tuple[float, Counts] | None = None
+
+    async def counts(self) -> Counts:
+        """Count what every page shows, at most every two seconds; raises ControlUnavailableError."""
+        now = self._clock.monotonic()
+        if self._counts is None or now - self._counts[0] > _COUNTS_SECONDS:
+            _, alerts = await self._alerts.list(
+                AlertFilter(is_open=True), Page(limit=1, sort="-opened_at")
+            )
+            self._counts = (now, Counts(alerts, len(await self._history.unfinished())))
+        return self._counts[1]
 
     async def read(self) -> Overview:
         """

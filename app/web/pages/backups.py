@@ -3,9 +3,11 @@
 import asyncio
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, Field
 
 from app.api.access import CurrentService, Noted
 from app.api.downloads import open_download
@@ -20,6 +22,7 @@ from app.errors import InvalidRequestError
 from app.services.backups.check_notes import read_checks
 from app.services.jobs import BackupOptions
 from app.web.access import SentForm, Viewer
+from app.web.days import DayText, span_of
 from app.web.launching import launch
 from app.web.paging import Part, page_of
 from app.web.rendering import path_for, render
@@ -33,31 +36,49 @@ _RUNS_SHOWN: Final = 10
 _POINTS: Final = {"": None, "yes": True, "no": False}
 
 
+class BackupsQuery(BaseModel):
+    """Which backups are listed; empty = no condition."""
+
+    database: Annotated[str, Field(max_length=200)] = ""
+    text: Annotated[str, Field(max_length=200)] = ""
+    points: Literal["", "yes", "no"] = ""
+    day: DayText = ""
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+    def filter(self, zone: ZoneInfo) -> BackupFilter:
+        """Return what the catalogue is asked for; the day is one of a zone."""
+        since, until = span_of(self.day, zone)
+        return BackupFilter(
+            database=self.database,
+            text=self.text,
+            recovery_point=_POINTS[self.points],
+            created_after=since,
+            created_before=until,
+        )
+
+
 @router.get("", name="web:list_backups")
 async def list_backups(
-    request: Request,
-    service: CurrentService,
-    database: Annotated[str, Query(max_length=200)] = "",
-    text: Annotated[str, Query(max_length=200)] = "",
-    points: Annotated[Literal["", "yes", "no"], Query()] = "",
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    request: Request, service: CurrentService, query: Annotated[BackupsQuery, Query()]
 ) -> Response:
     """List the backups there are, newest first, with those that are damaged."""
-    wanted = BackupFilter(database=database, text=text, recovery_point=_POINTS[points])
+    zone = ZoneInfo(service.program.settings.timezone)
     found, health = await asyncio.gather(
-        service.program.backups.list(wanted, page_of(page)), service.program.health.read()
+        service.program.backups.list(query.filter(zone), page_of(query.page)),
+        service.program.health.read(),
     )
     pins = await service.program.pins.read([entry.backup_id for entry, _ in found.entries])
-    query = {"database": database, "text": text, "points": points}
+    asked = query.model_dump(exclude={"page"})
     return render(
         request,
         "backups.html",
         found=found,
         faults=health.faults,
         pins=pins,
-        part=Part(page, found.total, query),
+        part=Part(query.page, found.total, asked),
         names=sorted({name for entry in health.survey.entries for name in entry.databases}),
-        query=query,
+        query=asked,
+        zone=zone.key,
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import date, datetime, time, timedelta
 from http import HTTPStatus
 from time import monotonic
 from typing import Annotated, Final
@@ -19,6 +18,7 @@ from app.domain.runs.run import Run, RunFilter, RunKind, RunState
 from app.errors import NotAuthenticatedError
 from app.services.access.browser_logins import BrowserLogin
 from app.web.access import Viewer
+from app.web.days import DayText, span_of
 from app.web.paging import Part, page_of
 from app.web.phases import steps_of
 from app.web.rendering import fragment, path_for, render
@@ -29,9 +29,6 @@ router = APIRouter()
 _RESTORES: Final = (RunKind.RESTORE, RunKind.UNDO, RunKind.DRILL, RunKind.DRY_RUN)
 # A login that has ended ends its streams within two seconds.
 _LOGIN_CHECK_SECONDS: Final = 1.0
-# Days before and after them are none in other zones.
-_FIRST_DAY: Final = date(1970, 1, 1)
-_LAST_DAY: Final = date(9000, 1, 1)
 _TEXT = Annotated[str, Field(max_length=100)]
 
 
@@ -41,7 +38,7 @@ class RunsQuery(BaseModel):
     kind: _TEXT = ""
     state: _TEXT = ""
     asked_by: _TEXT = ""
-    day: _TEXT = ""
+    day: DayText = ""
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
     @field_validator("kind")
@@ -54,22 +51,15 @@ class RunsQuery(BaseModel):
     def _require_state(cls, state: str) -> str:
         return state and RunState(state).value
 
-    @field_validator("day")
-    @classmethod
-    def _require_day(cls, day: str) -> str:
-        if day and not _FIRST_DAY <= date.fromisoformat(day) <= _LAST_DAY:
-            raise ValueError(day)
-        return day
-
     def filter(self, zone: ZoneInfo, kinds: tuple[RunKind, ...]) -> RunFilter:
         """Return what the history is asked for; the day is one of a zone."""
-        begin = datetime.combine(date.fromisoformat(self.day), time.min, zone) if self.day else None
+        since, until = span_of(self.day, zone)
         return RunFilter(
             kinds=kinds or tuple(kind for kind in RunKind if kind.value == self.kind),
             states=tuple(state for state in RunState if state.value == self.state),
             requested_by=self.asked_by,
-            since=begin,
-            until=begin and begin + timedelta(days=1),
+            since=since,
+            until=until,
         )
 
 
