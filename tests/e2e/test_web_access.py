@@ -295,3 +295,13 @@ def test_every_page_says_what_wants_attention_and_where(web_api, server):
     assert f":{server.port}" in page.text
     assert "No backup is like that" in page.text
     assert web.get("/backups?day=1999-13-01").status_code == 422
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_admins_see_directories_of_the_machine(logged_in, web_api, role):
+    """The doctor names them; others see what is wrong, and not where."""
+    page = logged_in[role].get("/server")
+
+    assert page.status_code == 200
+    assert "backup directory" in page.text
+    assert (str(web_api.backups) in page.text) == (role == "admin")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -12,9 +13,11 @@ from fastapi.responses import RedirectResponse, Response
 from app.api.access import CurrentService
 from app.api.problems import status_of
 from app.bootstrap.service import Service
+from app.domain.access.user import Role
 from app.domain.monitoring import CheckState, DoctorCheck
 from app.domain.restores.repair import RepairResult
-from app.web.rendering import path_for, render_as
+from app.domain.runs.failures import without_paths
+from app.web.rendering import path_for, render_as, view_of
 
 
 router = APIRouter(prefix="/server")
@@ -52,13 +55,23 @@ async def repair(request: Request, service: CurrentService) -> Response:
     return RedirectResponse(path, HTTPStatus.SEE_OTHER)
 
 
+def _told(checks: Sequence[DoctorCheck], role: Role | None) -> list[DoctorCheck]:
+    """Leave the directories of the machine out for who does not govern it."""
+    if role is Role.ADMIN:
+        return list(checks)
+    return [
+        replace(check, detail=without_paths(check.detail), remedy=without_paths(check.remedy))
+        for check in checks
+    ]
+
+
 async def _page(
     request: Request,
     service: Service,
     outcomes: dict[str, int] | None,
     failures: Sequence[RepairResult],
 ) -> Response:
-    checks = await service.program.doctor.examine()
+    checks = _told(await service.program.doctor.examine(), view_of(request).role)
     errors = [failure.error for failure in failures if failure.error is not None]
     if errors:
         request.state.code = errors[0].code
