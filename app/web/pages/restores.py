@@ -93,9 +93,8 @@ async def rehearse(
 ) -> Response:
     """Make a dry run of a restore, or a drill of it."""
     wanted = request_of(form, backup_id, service.program.settings.threads)
-    if errors := await _choice_errors(service, wanted, form):
-        manifest = await service.program.backups.info(backup_id)
-        return await _choices(request, service, manifest, form, errors)
+    if (refused := await _refused(request, service, wanted, form)) is not None:
+        return refused
     if form.get("where") == "drill":
         return await launch(request, await service.program.jobs.drill(wanted), login, form)
     answer = await launch(request, await service.program.jobs.dry_run(wanted), login, form)
@@ -126,9 +125,8 @@ async def ask_to_confirm(
 ) -> Response:
     """Ask the last question before a restore."""
     wanted = request_of(form, backup_id, service.program.settings.threads)
-    if errors := await _choice_errors(service, wanted, form):
-        manifest = await service.program.backups.info(backup_id)
-        return await _choices(request, service, manifest, form, errors)
+    if (refused := await _refused(request, service, wanted, form)) is not None:
+        return refused
     return await _last_question(request, service, login, wanted, form)
 
 
@@ -177,6 +175,17 @@ async def undo(
     if problem := await prove_again(request, service, login, form):
         return await _undo_question(request, service, login, restore_id, problem)
     return await launch(request, await service.program.jobs.undo(restore_id), login, form)
+
+
+async def _refused(
+    request: Request, service: Service, wanted: RestoreRequest, form: SentForm
+) -> Response | None:
+    """Return the choices again, with what is wrong with them; None = nothing is."""
+    errors = await _choice_errors(service, wanted, form)
+    if not errors:
+        return None
+    manifest = await service.program.backups.info(wanted.backup_id)
+    return await _choices(request, service, manifest, form, errors)
 
 
 async def prove_again(
