@@ -298,9 +298,9 @@ def test_every_page_says_what_wants_attention_and_where(web_api, server):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_only_admins_see_directories_of_the_machine(logged_in, web_api, role):
+def test_only_admins_see_directories_of_the_machine(web_api, role):
     """The doctor names them; others see what is wrong, and not where."""
-    page = logged_in[role].get("/server")
+    page = WebClient(web_api, role).get("/server")
 
     assert page.status_code == 200
     assert "backup directory" in page.text
