@@ -32,6 +32,8 @@ _PREFIX: Final = "BACKSTAY_"
 _OF_OTHERS: Final = ("BACKSTAY_SERVICE_", "BACKSTAY_PORT")
 _ENV_FILE: Final = ".env"
 _SHOWN: Final = 80
+# Empty, or an address of a browser without anything that could break a message or hide a secret.
+_WEB_ADDRESS: Final = r"^(https?://[^\s@?#]+)?$"
 _Days = Annotated[float, Field(ge=0, le=_MOST_DAYS)]
 
 
@@ -65,6 +67,7 @@ class Settings(BaseSettings):
         audit_days: Older entries of the audit are removed; 0 = none.
         audit_refused_rows: Most entries an hour that refused requests add to the audit.
         shutdown_seconds: How long running work may go on when the service is stopped.
+        public_url: Where people find the pages, such as `https://backups.example.com`; messages lead there.
         trusted_proxies: Addresses whose `X-Forwarded-For` is believed, separated by commas.
         timezone: Zone of schedules that name none, and of the checks; an IANA name.
         catch_up: Whether a backup that was missed while the service was down is made up once.
@@ -143,6 +146,7 @@ class Settings(BaseSettings):
     audit_days: _Days = 400.0
     audit_refused_rows: Annotated[int, Field(ge=4, le=100_000)] = 120
     shutdown_seconds: Annotated[float, Field(ge=0, le=_MOST_SECONDS)] = 0.0
+    public_url: Annotated[str, Field(pattern=_WEB_ADDRESS)] = ""
     trusted_proxies: str = ""
     timezone: str = "UTC"
     catch_up: bool = True

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+from contextlib import suppress
 from typing import Final
 
+from fastapi import HTTPException
 from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
@@ -73,9 +75,10 @@ class Download(FileResponse):
 
 
 async def _disconnected(receive: Receive) -> None:
-    """Wait until nobody is there any more; a request without a body has nothing else to tell."""
-    while (await receive())["type"] != "http.disconnect":
-        continue
+    """Wait until nobody is there any more, or somebody sends a body that is refused."""
+    with suppress(HTTPException):  # too late to be an answer; the download ends
+        while (await receive())["type"] != "http.disconnect":
+            continue
 
 
 async def open_download(program: Program, backup_id: str) -> Download:

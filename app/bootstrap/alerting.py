@@ -9,6 +9,7 @@ from app.config import Settings
 from app.control.absent import NoAlerts
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
+from app.domain.alerts.notice import Sender
 from app.domain.ports import Clock
 from app.errors import AppError
 from app.notices.addresses import parse_alert_urls, parse_ping_urls
@@ -56,7 +57,7 @@ def build_alerts(settings: Settings, control: ControlDatabase | None, clock: Clo
         AlertRecords(control) if control else NoAlerts(),
         AppriseMessenger(addresses),
         clock,
-        socket.gethostname(),
+        Sender(socket.gethostname(), settings.public_url.rstrip("/")),
         RetryPolicy(repeat_after=timedelta(hours=settings.alert_repeat_hours)),
     )
 

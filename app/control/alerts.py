@@ -191,7 +191,7 @@ class AlertRecords:
             values = {**_opened_values(alert, at), "open_key": None, "closed_at": at}
             await connection.execute(insert(alerts).values(values))
             rows = [
-                _attempt_values(values["alert_id"], NoticeKind.TEST, at, target)
+                _attempt_values(values["alert_id"], NoticeKind.of_told_once(alert.kind), at, target)
                 | {"at": at, "error": error}
                 for target, error in outcomes.items()
             ]

@@ -113,6 +113,7 @@ PAGES: Final[Mapping[str, Effect]] = {
     "set_up": Effect.ANSWER,
     "connect_server": Effect.GOVERN,
     "examine_server": Effect.READ,
+    "repeat_run": Effect.BACK_UP,
     "repair_restores": Effect.RESTORE,
     "change_password": Effect.READ,
     "get_settings": Effect.GOVERN,

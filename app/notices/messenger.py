@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from app.domain.alerts.alert import AlertKind
+from app.domain.alerts.alert import REPORTS, AlertKind
 from app.domain.alerts.notice import Notice, NoticeKind
 from app.errors import InvalidRequestError
 from app.notices.addresses import Address
@@ -44,11 +44,12 @@ class AppriseMessenger:
         self._loading = threading.Lock()
 
     def targets_for(self, kind: AlertKind) -> tuple[str, ...]:
-        """Return the names of targets that want alerts of this kind; every one wants a test."""
+        """See `Messenger.targets_for`."""
+        takes_all = kind not in REPORTS
         return tuple(
             address.name
             for address in self._addresses.values()
-            if not address.tags or kind in address.tags or kind is AlertKind.TEST
+            if (takes_all and not address.tags) or kind in address.tags or kind is AlertKind.TEST
         )
 
     def load(self) -> None:
@@ -153,6 +154,7 @@ def _notify(service: "NotifyBase", notice: Notice) -> str:
         NoticeKind.ALARM: NotifyType.FAILURE,
         NoticeKind.RECOVERY: NotifyType.SUCCESS,
         NoticeKind.TEST: NotifyType.INFO,
+        NoticeKind.REPORT: NotifyType.INFO,
     }
     carrier = Apprise(asset=service.asset)
     carrier.add(service)

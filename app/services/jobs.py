@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Final
 
+from pydantic import TypeAdapter
+
 from app.archive.catalogue.catalogue import Catalogue
 from app.concurrency import shielded
 from app.config import Settings
@@ -24,8 +26,8 @@ from app.domain.restores.journal import RestoreId
 from app.domain.restores.proofs import DrillResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
 from app.domain.runs.progress import Progress
-from app.domain.runs.run import RunKind
-from app.errors import AppError
+from app.domain.runs.run import Run, RunKind
+from app.errors import AppError, InvalidRequestError
 from app.services.backups.retention import ACTOR, PRUNING, RetentionService
 from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
@@ -82,6 +84,10 @@ class BackupOptions:
             recovery_point=self.recovery_point,
             schedule=self.schedule,
         )
+
+
+# What a backup was asked for, as `requested` keeps it.
+_OPTIONS: Final = TypeAdapter(BackupOptions)
 
 
 class Jobs:
@@ -147,6 +153,27 @@ class Jobs:
             backup_id=manifest.backup_id,
             request={"level": level},
         )
+
+    def backup_again(self, run: Run) -> Job[Manifest]:
+        """
+        Make the job of a backup or recovery point once more.
+
+        Returns:
+            One that is asked for the same.
+
+        Raises:
+            InvalidRequestError: It was something else, whose effect is shown before it is asked for.
+            NoServerError: There is no server to back up.
+        """
+        if run.kind not in {RunKind.BACKUP, RunKind.RECOVERY_POINT}:
+            raise InvalidRequestError(f"a {run.kind} is not made again as it was")
+        is_point = run.kind is RunKind.RECOVERY_POINT
+        asked = {**run.request, "recovery_point": is_point}
+        return self.backup(_OPTIONS.validate_python(asked))
+
+    async def verification_again(self, run: Run) -> Job[VerifyReport]:
+        """Make the job of a verification once more; raises BackupNotFoundError."""
+        return await self.verification(run.backup_id, VerifyLevel(str(run.request["level"])))
 
     async def deletion(self, backup_id: str) -> Job[BackupId]:
         """Make the job of a deletion; raises BackupNotFoundError."""

@@ -140,18 +140,19 @@ def fields_of(request: RestoreRequest) -> Iterator[tuple[str, str]]:
             yield f"no_{name}", "on"
 
 
-def choices_of(request: RestoreRequest, manifest: Manifest) -> FormData:
+def choices_of(request: RestoreRequest, manifest: Manifest, *, is_drill: bool) -> FormData:
     """Return the fields of the form in which such a request was chosen: ticks where names are exact."""
     names = {f"{entry.name}.{table.name}" for entry in manifest.databases for table in entry.tables}
     exact = {_exactly(name): name for name in names}
     fields = [(name, value) for name, value in fields_of(request) if name != "pattern"]
+    fields += [("where", "drill")] if is_drill else []
     fields += [("table", exact[pattern]) for pattern in request.tables if pattern in exact]
     typed = " ".join(pattern for pattern in request.tables if pattern not in exact)
     return FormData([*fields, ("patterns", typed)])
 
 
 def request_again(run: Run) -> RestoreRequest:
-    """Return what a dry run was asked about."""
+    """Return what a restore, a drill or a dry run was asked for."""
     return _REQUEST.validate_python({**run.request, "backup_id": run.backup_id})
 
 

@@ -176,6 +176,22 @@ def test_whoever_goes_away_lets_the_backup_go(admin, slow, database, sql):
     wait_until(lambda: admin.delete(delete).status_code == 200, "the file is let go")
 
 
+def test_a_body_that_is_refused_ends_the_download(shared_api, admin, large):
+    """The file is let go, and nothing of it is an error of the program."""
+    result, data = large
+    before = len(shared_api.log)
+    with socket.create_connection(("127.0.0.1", int(shared_api.url.rpartition(":")[2]))) as plain:
+        plain.sendall(
+            f"GET {BACKUP}/download/{result['backup_id']} HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: {admin.headers['Authorization']}\r\nContent-Length: 999999\r\n\r\n".encode()
+        )
+        read = sum(len(part) for part in iter(lambda: plain.recv(1 << 16), b""))
+
+    assert read < len(data)
+    assert "Traceback" not in shared_api.log[before:]
+    assert "never retrieved" not in shared_api.log[before:]
+
+
 def test_a_truncated_backup_is_not_sent(admin, shared_api, database, sql):
     """A file of another size than written ends as a problem, and not as a download."""
     run = _small(admin, database, sql)

@@ -71,6 +71,10 @@ def _caught(busy, client, path="create", body=BIG):
             yield run_id
 
 
+def _progress(client, run_id):
+    return client.get(f"{RUNS}/{run_id}").json()["progress"]
+
+
 def _is_writing(api):
     with suppress(FileNotFoundError):  # it is done meanwhile
         return any(file.stat().st_size > 1 << 20 for file in api.backups.glob("*.partial"))
@@ -131,7 +135,10 @@ def test_progress_counts_up_to_its_totals(busy):
     """While a run works its counters are between nothing and their totals, which are estimates."""
     client = busy[0].client()
     with _caught(busy, client) as run_id:
-        progress = until(client, run_id, "dump")["progress"]
+        until(client, run_id, "dump")
+        # What was counted is written down a moment later.
+        wait_until(lambda: _progress(client, run_id)["bytes_done"] > 0, "something is counted")
+        progress = _progress(client, run_id)
         status = client.get(f"{BACKUP}/status").json()
     run = finished(client, run_id)
 

@@ -60,6 +60,20 @@ async def test_only_who_wants_a_kind_gets_it(alerting, endpoint):
     assert sorted(request.path for request in endpoint.got) == ["/all", "/all", "/failures"]
 
 
+async def test_a_report_is_told_once_to_who_asks_for_it(alerting, endpoint):
+    """It is no condition: nothing is open, and who names no kind is not bothered."""
+    heads = f"audit-head={hook(endpoint, '/heads')}"
+    service = alerting.service(heads, hook(endpoint, "/all"))
+    await service.report(Alert(AlertKind.AUDIT_HEAD, "audit", "the newest entry is 7:abc"))
+    await alerting.service(hook(endpoint)).report(Alert(AlertKind.AUDIT_HEAD, "audit", "8:abc"))
+
+    assert [request.path for request in endpoint.got] == ["/heads"]
+    assert texts(endpoint) == [("info", "Backstay: audit-head - audit (db1)")]
+    assert endpoint.got[0].document["message"] == "the newest entry is 7:abc"
+    assert await alerting.log(service) == [("report", 1, "")]
+    assert (await service.list(AlertFilter(is_open=True), EVERYTHING))[1] == 0
+
+
 async def test_an_endpoint_that_refuses_is_tried_again(alerting, endpoint):
     """After pauses, until it takes the message; all of it is in the log."""
     endpoint.status = 500

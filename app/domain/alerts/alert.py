@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class AlertKind(StrEnum):
@@ -19,6 +19,13 @@ class AlertKind(StrEnum):
     CERTIFICATE = "certificate"  # one is about to expire
     CLOCK = "clock"  # the clock has jumped; nothing is deleted until it is right
     TEST = "test"  # somebody wanted to see one
+    AUDIT_HEAD = (
+        "audit-head"  # which entry of the audit is the newest, for who keeps that elsewhere
+    )
+
+
+# Told once, without anything being wrong, and only to those who ask for it by name.
+REPORTS: Final = frozenset({AlertKind.AUDIT_HEAD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class Alert:
 
 
 class Alarm(Protocol):
-    """Where conditions are reported; both calls return soon and raise no AppError."""
+    """Where conditions are reported; all calls return soon and raise no AppError."""
 
     async def raise_alert(self, alert: Alert) -> None:
         """Report a condition that lasts; again is harmless."""
@@ -65,6 +72,10 @@ class Alarm(Protocol):
         """
         ...
 
+    async def report(self, alert: Alert) -> None:
+        """Tell what is no condition, once, to those who ask for its kind; nobody else hears of it."""
+        ...
+
 
 class NoAlarm:
     """For where no alert is to be sent."""
@@ -73,4 +84,7 @@ class NoAlarm:
         """Do nothing."""
 
     async def resolve(self, kind: AlertKind, about: str, message: str) -> None:
+        """Do nothing."""
+
+    async def report(self, alert: Alert) -> None:
         """Do nothing."""

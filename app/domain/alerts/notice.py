@@ -23,6 +23,12 @@ class NoticeKind(StrEnum):
     ALARM = "alarm"
     RECOVERY = "recovery"
     TEST = "test"
+    REPORT = "report"
+
+    @classmethod
+    def of_told_once(cls, kind: AlertKind) -> "NoticeKind":
+        """Return what a message about something that is no condition is for."""
+        return cls.TEST if kind is AlertKind.TEST else cls.REPORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +98,31 @@ class Notice:
     kind: NoticeKind
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """
+    Who sends messages.
+
+    Attributes:
+        hostname: Of the machine.
+        address: Where people find the pages, without a slash at its end; empty = nobody has said so.
+    """
+
+    hostname: str
+    address: str = ""
+
+    def link_to(self, record: AlertRecord) -> str:
+        """Return where more can be read; empty when nobody has said where the pages are."""
+        if not self.address:
+            return ""
+        return f"{self.address}/runs/{record.run_id}" if record.run_id else f"{self.address}/alerts"
+
+
 class Messenger(Protocol):
     """Whoever carries messages; only `load` raises an AppError."""
 
     def targets_for(self, kind: AlertKind) -> tuple[str, ...]:
-        """Return the names of targets that want alerts of this kind; every one wants a test."""
+        """Return the names of targets that want alerts of this kind; every one wants a test, only some reports."""
         ...
 
     def load(self) -> None:
@@ -118,21 +144,22 @@ class Messenger(Protocol):
         ...
 
 
-def compose(record: AlertRecord, kind: NoticeKind, hostname: str) -> Notice:
+def compose(record: AlertRecord, kind: NoticeKind, sender: Sender) -> Notice:
     """
     Make the message about a condition as it is now.
 
     Args:
         record: The condition.
         kind: An alarm while it lasts, a recovery when it is over.
-        hostname: Machine that sends it.
+        sender: Who sends it.
 
     Returns:
         Text without secrets, as far as the condition has none.
     """
     again = "well again - " if kind is NoticeKind.RECOVERY else ""
-    subject = f"Backstay: {again}{record.kind} - {record.about} ({hostname})"
-    parts = [*_texts(record, kind), "\n".join(_facts(record, kind))]
+    subject = f"Backstay: {again}{record.kind} - {record.about} ({sender.hostname})"
+    link = "" if kind is NoticeKind.TEST else sender.link_to(record)
+    parts = [*_texts(record, kind), "\n".join(_facts(record, kind)), link]
     return Notice(one_line(subject), "\n\n".join(part for part in parts if part), kind)
 
 
@@ -143,7 +170,8 @@ def _texts(record: AlertRecord, kind: NoticeKind) -> list[str]:
 
 
 def _facts(record: AlertRecord, kind: NoticeKind) -> list[str]:
-    facts = [] if kind is NoticeKind.TEST else [f"Since: {_moment(record.opened_at)}"]
+    lasts = kind in {NoticeKind.ALARM, NoticeKind.RECOVERY}
+    facts = [f"Since: {_moment(record.opened_at)}"] if lasts else []
     if kind is NoticeKind.ALARM and record.count > 1:
         facts.append(f"Seen: {record.count} times, last {_moment(record.last_rung_at)}")
     if record.closed_at is not None and kind is NoticeKind.RECOVERY:

@@ -33,7 +33,7 @@ class AuditUpkeep:
 
     async def run_daily(self) -> None:
         """
-        Prove the audit, write its head to the log, and remove what is too old.
+        Prove the audit, remove what is too old, and tell its head: to the log, and to who asks for it.
 
         It raises no AppError: an alert says when the audit is not whole, or the clock cannot be right.
         """
@@ -49,3 +49,7 @@ class AuditUpkeep:
         facts = {"number": proof.last, "digest": proof.digest, "entries": proof.entries}
         _log.info("Audit is whole", extra={"facts": facts})
         await self._alarm.resolve(AlertKind.FAILURE, ABOUT, "the audit is whole")
+        head = f"{proof.last}:{proof.digest}"
+        message = f"the newest entry of the audit is {head}"
+        hint = f"Keep this message: 'backstay audit verify --head {head}' proves that nothing up to there is gone."
+        await self._alarm.report(Alert(AlertKind.AUDIT_HEAD, ABOUT, message, hint))

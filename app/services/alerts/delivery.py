@@ -16,7 +16,7 @@ from typing import Final
 
 from app.concurrency import shielded, together
 from app.domain.alerts.alert import AlertKind
-from app.domain.alerts.notice import Messenger, compose
+from app.domain.alerts.notice import Messenger, Sender, compose
 from app.domain.ports import Clock
 from app.domain.stores import AlertStore
 from app.errors import AppError
@@ -56,7 +56,7 @@ class Deliverer:
     Sends what the store plans.
 
     Args:
-        hostname: Machine that messages name.
+        sender: Who sends messages.
         policy: How long an attempt may take, and the pauses between them.
     """
 
@@ -65,13 +65,13 @@ class Deliverer:
         store: AlertStore,
         messenger: Messenger,
         clock: Clock,
-        hostname: str,
+        sender: Sender,
         policy: RetryPolicy,
     ) -> None:
         self._store = store
         self._messenger = messenger
         self._clock = clock
-        self._hostname = hostname
+        self._sender = sender
         self._seconds = policy.seconds
         self._pauses = policy.pauses
         self._wakes = {target: asyncio.Event() for target in self._targets}
@@ -133,7 +133,7 @@ class Deliverer:
         if claimed is None:
             return False
         delivery, record = claimed
-        notice = compose(record, delivery.kind, self._hostname)
+        notice = compose(record, delivery.kind, self._sender)
         error = await self._messenger.send(target, notice, seconds)
         pause = (
             self._pauses[delivery.attempt - 1] if delivery.attempt <= len(self._pauses) else None

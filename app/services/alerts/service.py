@@ -15,7 +15,15 @@ from datetime import datetime
 from typing import Final
 
 from app.domain.alerts.alert import Alert, AlertKind
-from app.domain.alerts.notice import AlertId, AlertRecord, Delivery, Messenger, NoticeKind, compose
+from app.domain.alerts.notice import (
+    AlertId,
+    AlertRecord,
+    Delivery,
+    Messenger,
+    NoticeKind,
+    Sender,
+    compose,
+)
 from app.domain.ports import Clock
 from app.domain.runs.run import Origin, Run, RunKind, RunState
 from app.domain.stores import AlertFilter, AlertStore, Page
@@ -74,7 +82,7 @@ class AlertService:
     An Alarm and a RunListener.
 
     Args:
-        hostname: Machine that messages name.
+        sender: Who sends messages.
         policy: How long is waited, and for what.
     """
 
@@ -83,16 +91,16 @@ class AlertService:
         store: AlertStore,
         messenger: Messenger,
         clock: Clock,
-        hostname: str,
+        sender: Sender,
         policy: RetryPolicy,
     ) -> None:
         self._store = store
         self._messenger = messenger
         self._clock = clock
-        self._hostname = hostname
+        self._sender = sender
         self._repeat_after = policy.repeat_after * _EARLY
         self._seconds = policy.seconds
-        self._deliverer = Deliverer(store, messenger, clock, hostname, policy)
+        self._deliverer = Deliverer(store, messenger, clock, sender, policy)
         self._direct: dict[str, _Direct] = {}
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,6 +114,12 @@ class AlertService:
     async def resolve(self, kind: AlertKind, about: str, message: str) -> None:
         """Report that a condition is over; returns soon, and raises no AppError."""
         await self._soon(self._resolve(Alert(kind, about, message)))
+
+    async def report(self, alert: Alert) -> None:
+        """Tell what is no condition; returns soon, and raises no AppError."""
+        targets = self._messenger.targets_for(alert.kind)
+        if targets:
+            await self._soon(self._report_once(alert, targets))
 
     async def raised(self, kind: AlertKind) -> Collection[str] | None:
         """Tell what the conditions of a kind that last are about; None = nobody knows."""
@@ -168,14 +182,9 @@ class AlertService:
             raise InvalidRequestError(
                 "BACKSTAY_ALERT_URLS is not set", hint="See docs/alerts.md for what it may hold."
             )
-        alert = Alert(AlertKind.TEST, "test", "this is a test; nothing is wrong")
-        at = self._clock.now()
-        outcomes = await self._send(_record_of(alert, at), NoticeKind.TEST, targets)
-        try:
-            await self._store.record(alert, self._clock.now(), outcomes)
-        except AppError as exc:
-            _log.warning("Test alert could not be recorded", extra={"facts": {"error": str(exc)}})
-        return outcomes
+        return await self._tell_once(
+            Alert(AlertKind.TEST, "test", "this is a test; nothing is wrong"), targets
+        )
 
     async def list(
         self, wanted: AlertFilter, page: Page
@@ -253,11 +262,26 @@ class AlertService:
         self, record: AlertRecord, kind: NoticeKind, targets: Sequence[str]
     ) -> dict[str, str]:
         """Send a message to targets at once, and return by target why it was not taken."""
-        notice = compose(record, kind, self._hostname)
+        notice = compose(record, kind, self._sender)
         errors = await asyncio.gather(
             *(self._messenger.send(target, notice, self._seconds) for target in targets)
         )
         return dict(zip(targets, errors, strict=True))
+
+    async def _tell_once(self, alert: Alert, targets: Sequence[str]) -> dict[str, str]:
+        """Send what is no condition, and record it; returns by target why it was not taken."""
+        kind = NoticeKind.of_told_once(alert.kind)
+        outcomes = await self._send(_record_of(alert, self._clock.now()), kind, targets)
+        try:
+            await self._store.record(alert, self._clock.now(), outcomes)
+        except AppError as exc:
+            facts = {"about": alert.key, "error": str(exc)}
+            _log.warning("Message could not be recorded", extra={"facts": facts})
+        return outcomes
+
+    async def _report_once(self, alert: Alert, targets: Sequence[str]) -> None:
+        outcomes = await self._tell_once(alert, targets)
+        _report(_record_of(alert, self._clock.now()), NoticeKind.REPORT, outcomes)
 
     # -- nobody waits -----------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from app.api.access import CurrentService
 from app.bootstrap.service import Service
-from app.domain.alerts.alert import AlertKind
+from app.domain.alerts.alert import REPORTS, AlertKind
 from app.domain.stores import AlertFilter, Page
 from app.errors import InvalidRequestError
 from app.web.paging import Part, page_of
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/alerts")
 _NEWEST = "-opened_at"
 # More conditions than that do not last at once.
 _MOST_OPEN = 500
-_PAST = tuple(kind for kind in AlertKind if kind is not AlertKind.TEST)
+_PAST = tuple(kind for kind in AlertKind if kind not in {AlertKind.TEST, *REPORTS})
 
 
 @router.get("", name="web:list_alerts")

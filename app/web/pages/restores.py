@@ -47,6 +47,8 @@ router = APIRouter()
 
 # More than that nobody ticks; globs choose them.
 _TABLES_SHOWN = 1000
+# Runs of which is known what was asked for.
+_ASKED = (RunKind.RESTORE, RunKind.DRILL, RunKind.DRY_RUN)
 # After one of them a dry run tells what was.
 _CHANGES = (RunKind.RESTORE, RunKind.UNDO)
 _MAY_HAVE_CHANGED = tuple(
@@ -74,11 +76,11 @@ async def choose_backup(
 async def choose_parts(
     request: Request, service: CurrentService, backup_id: str, database: str = "", again: str = ""
 ) -> Response:
-    """Ask what of a backup is to be restored, and where to; `again` is a dry run of it."""
+    """Ask what of a backup is to be restored, and where to; `again` is a run that did so before."""
     manifest = await service.program.backups.info(backup_id)
     run = await _find_run(service, again) if again else None
-    if run is not None and run.kind is RunKind.DRY_RUN and run.backup_id == manifest.backup_id:
-        chosen_before = choices_of(request_again(run), manifest)
+    if run is not None and run.kind in _ASKED and run.backup_id == manifest.backup_id:
+        chosen_before = choices_of(request_again(run), manifest, is_drill=run.kind is RunKind.DRILL)
         return await _choices(request, service, manifest, chosen_before)
     names = [entry.name for entry in manifest.databases]
     chosen = {"scope": "all", "where": "place"}

@@ -13,12 +13,13 @@ from pydantic import BaseModel, Field, field_validator
 
 from app.api.access import CurrentService
 from app.bootstrap.service import Service
-from app.domain.rights import may_stop, require_run
+from app.domain.rights import Effect, may, may_stop, require_run
 from app.domain.runs.run import Run, RunFilter, RunKind, RunState
 from app.errors import NotAuthenticatedError
 from app.services.access.browser_logins import BrowserLogin
-from app.web.access import Viewer
+from app.web.access import SentForm, Viewer
 from app.web.days import DayText, span_of
+from app.web.launching import launch
 from app.web.paging import Part, page_of
 from app.web.phases import steps_of
 from app.web.rendering import fragment, path_for, render
@@ -26,6 +27,10 @@ from app.web.rendering import fragment, path_for, render
 
 router = APIRouter()
 
+# What is done once more as it was, when somebody says so.
+_REPEATED: Final = (RunKind.BACKUP, RunKind.RECOVERY_POINT, RunKind.VERIFICATION)
+# What is chosen once more, beginning with what was chosen.
+_CHOSEN_AGAIN: Final = (RunKind.RESTORE, RunKind.DRILL, RunKind.DRY_RUN)
 _RESTORES: Final = (RunKind.RESTORE, RunKind.UNDO, RunKind.DRILL, RunKind.DRY_RUN)
 # A login that has ended ends its streams within two seconds.
 _LOGIN_CHECK_SECONDS: Final = 1.0
@@ -134,6 +139,18 @@ async def cancel_run(
     return RedirectResponse(path_for(request, "get_run", run_id=run_id), HTTPStatus.SEE_OTHER)
 
 
+@router.post("/runs/{run_id}/again", name="web:repeat_run")
+async def repeat_run(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm, run_id: str
+) -> Response:
+    """Do once more what a backup or a verification was asked for, as a run of its own."""
+    run = await service.program.runs.get(run_id)
+    jobs = service.program.jobs
+    if run.kind is RunKind.VERIFICATION:
+        return await launch(request, await jobs.verification_again(run), login, form)
+    return await launch(request, jobs.backup_again(run), login, form)
+
+
 async def _events(
     request: Request, service: Service, login: BrowserLogin, run: Run
 ) -> AsyncIterator[str]:
@@ -191,6 +208,8 @@ async def _known(service: Service, login: BrowserLogin, run: Run) -> dict[str, o
     return {
         "run": run,
         "steps": steps_of(run),
+        "may_repeat": run.kind in _REPEATED and may(login.identity.role, Effect.BACK_UP),
+        "chosen_again": run.kind in _CHOSEN_AGAIN,
         "may_stop": may_stop(login.identity.role, run.kind),
         "undoable": can_undo,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.alerts.notice import Sender
 from app.errors import AppError, StorageFullError
 from app.scheduling.scheduler import Scheduler
 from app.services.alerts.delivery import Deliverer, RetryPolicy
@@ -48,7 +49,7 @@ def delivering(buggy):
     """Deliver messages, where the log of alerts has a bug."""
     store: Any = SimpleNamespace(next_due=buggy, expire=buggy)
     messenger: Any = SimpleNamespace(targets_for=lambda _: ("mail",))
-    return Deliverer(store, messenger, VirtualClock(), "host", RetryPolicy()).run_forever()
+    return Deliverer(store, messenger, VirtualClock(), Sender("host"), RetryPolicy()).run_forever()
 
 
 async def scheduling(buggy):

@@ -328,8 +328,8 @@ async def test_a_refusal_that_cannot_be_written_is_in_the_log(audit, caplog):
 # Every day
 
 
-async def test_the_audit_is_proven_every_day_and_its_head_is_logged(audit, caplog):
-    """An alert is raised when it is not whole, and resolved when it is."""
+async def test_the_audit_is_proven_every_day_and_its_head_is_told(audit, caplog):
+    """Its head goes to the log and to who asks for it; an alert is raised while it is not whole."""
     caplog.set_level("INFO")
     clock, alarm = SetClock(NOON), RaisedAlerts()
     witness = ClockWitness(audit.home, clock.now, BootClock(lambda: "boot", lambda: 5.0))
@@ -337,11 +337,15 @@ async def test_the_audit_is_proven_every_day_and_its_head_is_logged(audit, caplo
     upkeep = AuditUpkeep(audit.another(), witness, clock, alarm)
     await upkeep.run_daily()
     assert "Audit is whole" in caplog.text
-    assert caplog.records[-1].facts["digest"] == (await audit.verify()).digest
+    proof = await audit.verify()
+    assert caplog.records[-1].facts["digest"] == proof.digest
+    assert [report.kind for report in alarm.reports] == [AlertKind.AUDIT_HEAD]
+    assert f"{proof.last}:{proof.digest}" in alarm.reports[0].message
 
     audit.tamper("UPDATE audit SET actor = 'bob' WHERE number = 2")
     await upkeep.run_daily()
     assert alarm.about(AlertKind.FAILURE) == ["audit"]
+    assert len(alarm.reports) == 1
     audit.tamper("UPDATE audit SET actor = 'ann' WHERE number = 2")
     await upkeep.run_daily()
     assert alarm.raised == {}

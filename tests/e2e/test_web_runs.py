@@ -1,0 +1,82 @@
+"""Pages of runs that did not succeed: what they offer to whom."""
+
+import re
+from html import unescape
+
+import pytest
+
+from tests.fixtures.api import finished
+from tests.fixtures.servers import Sql
+from tests.fixtures.web import WebClient
+
+
+NAME = "tried_again"
+_ACTION = re.compile(r'action="(/runs/[^"]+/again)"')
+_KEY = re.compile(r'name="key" value="([^"]+)"')
+
+
+@pytest.fixture
+def missing(web_api, server):
+    """A backup that failed since its database was not there; it is there when the block begins."""
+    web = WebClient(web_api, "operator")
+    begun = web.post("/backups", databases=NAME, description="by hand")
+    run_id = begun.headers["Location"].rpartition("/")[2]
+    with web_api.client() as client:
+        assert finished(client, run_id)["state"] == "failed"
+    with Sql(server.url) as sql:
+        sql.script([f"CREATE DATABASE {NAME}", f"CREATE TABLE {NAME}.t (id INT PRIMARY KEY)"])
+        yield run_id
+        sql.run(f"DROP DATABASE {NAME}")
+
+
+def test_a_backup_that_failed_is_tried_again(web_api, missing):
+    """With what it was asked for; the button pressed twice is one run."""
+    web = WebClient(web_api, "operator")
+    page = web.get(f"/runs/{missing}").text
+    (action,), (key,) = _ACTION.findall(page), _KEY.findall(page)
+    ways = [web.post(action, key=unescape(key)).headers["Location"] for _ in range(2)]
+
+    assert ways[0] == ways[1]
+    with web_api.client() as client:
+        run = finished(client, ways[0].rpartition("/")[2])
+        first = client.get(f"/api/admin/runs/{missing}").json()
+    assert (run["state"], run["kind"], run["origin"]) == ("succeeded", "backup", "web")
+    assert run["request"] == first["request"]
+    assert run["request"]["databases"] == [NAME]
+    assert _ACTION.findall(web.get(ways[0]).text) == []
+
+
+def test_who_may_not_back_up_is_offered_nothing(web_api, missing):
+    """A viewer sees why it failed."""
+    page = WebClient(web_api, "viewer").get(f"/runs/{missing}").text
+
+    assert NAME in page
+    assert _ACTION.findall(page) == []
+
+
+def test_a_drill_that_failed_is_chosen_again_with_what_was_chosen(web_api, missing):
+    """What a restore does is shown before it is done: it begins with its choices, not with a button."""
+    web = WebClient(web_api)
+    with web_api.client() as client:
+        body = {"databases": [NAME]}
+        begun = client.post("/api/admin/backup/create", json=body).json()
+        made = finished(client, begun["run_id"])["result"]
+        file = web_api.backups / made["file"]
+        whole = file.read_bytes()
+        file.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+        begun_by_form = web.post(
+            f"/restore/{made['backup_id']}/rehearse",
+            scope="tables",
+            patterns=f"{NAME}.t",
+            where="drill",
+        )
+        run_id = begun_by_form.headers["Location"].rpartition("/")[2]
+        assert finished(client, run_id)["state"] == "failed"
+    page = web.get(f"/runs/{run_id}").text
+
+    (link,) = re.findall(r'href="(/restore/[^"]+\?again=[^"]+)"', page)
+    file.write_bytes(whole)
+    choices = web.get(unescape(link)).text
+    assert re.search(r'value="drill"[^>]* checked', choices)
+    assert f"{NAME}.t" in choices
+    assert web.post(f"/runs/{run_id}/again").status_code == 422
