@@ -1,9 +1,9 @@
 #!/bin/sh
-# Make sure that the tools are here with which tests read backups by hand and look at pages.
+# Make sure that the tools are here with which tests read backups by hand, decrypt them and look at pages.
 set -eu
 
 missing=''
-for tool in zstd chromium; do
+for tool in zstd chromium age openssl; do
   command -v "$tool" >/dev/null 2>&1 && continue
   echo "$tool not found: trying to install it with apt." >&2
   "$(dirname "$0")/apt_install.sh" "$tool" || true

@@ -14,6 +14,7 @@ Everything that can go wrong, as one tree.
     - AlreadyRunningError
       + TooManyRunsError
     - NoServerError
+    - NoIdentityError
     - NotCancellableError
     - RunInterruptedError
     - UserExistsError
@@ -38,6 +39,7 @@ Everything that can go wrong, as one tree.
     - IncompatibleServerError
     - UnsupportedObjectError
     - SandboxError
+    - UnknownSignerError
   x DatabaseError
     - ConnectionFailedError
     - NoConnectionLeftError
@@ -58,6 +60,8 @@ Everything that can go wrong, as one tree.
     - JournalDamagedError
     - ProofFailedError
     - AuditBrokenError
+    - DecryptionFailedError
+    - SignatureMismatchError
   x DeliveryError
 
 The edges translate: `app.cli.exits` to exit codes, `app.api.problems` to HTTP statuses.
@@ -76,6 +80,7 @@ from app.errors.conflict import (
     BackupPinnedError,
     ClockJumpedError,
     ConflictError,
+    NoIdentityError,
     NoServerError,
     NotCancellableError,
     NotDueError,
@@ -101,10 +106,12 @@ from app.errors.delivery import DeliveryError
 from app.errors.integrity import (
     AuditBrokenError,
     ChecksumMismatchError,
+    DecryptionFailedError,
     IntegrityError,
     JournalDamagedError,
     ManifestError,
     ProofFailedError,
+    SignatureMismatchError,
     TruncatedFileError,
 )
 from app.errors.not_found import (
@@ -125,6 +132,7 @@ from app.errors.refused import (
     RefusedError,
     SandboxError,
     TooLargeError,
+    UnknownSignerError,
     UnsupportedObjectError,
 )
 from app.errors.root import AppError
@@ -153,6 +161,7 @@ __all__ = [
     "ControlUnavailableError",
     "DatabaseError",
     "DatabaseNotFoundError",
+    "DecryptionFailedError",
     "DeliveryError",
     "IncompatibleServerError",
     "IntegrityError",
@@ -162,6 +171,7 @@ __all__ = [
     "KeyReusedError",
     "ManifestError",
     "NoConnectionLeftError",
+    "NoIdentityError",
     "NoServerError",
     "NotAuthenticatedError",
     "NotAuthorizedError",
@@ -176,6 +186,7 @@ __all__ = [
     "RunNotFoundError",
     "SandboxError",
     "ScheduleNotFoundError",
+    "SignatureMismatchError",
     "SnapshotError",
     "StagingChangedError",
     "StalledError",
@@ -193,6 +204,7 @@ __all__ = [
     "TooManyRunsError",
     "TruncatedFileError",
     "UndoExpiredError",
+    "UnknownSignerError",
     "UnsupportedObjectError",
     "UserExistsError",
     "UserNotFoundError",

@@ -47,6 +47,13 @@ class NoServerError(ConflictError):
         )
 
 
+class NoIdentityError(ConflictError):
+    """Something is encrypted, and no identity that is here opens it."""
+
+    code = "no-identity"
+    title = "No identity opens it"
+
+
 class NotCancellableError(ConflictError):
     """The run is over."""
 

@@ -49,3 +49,17 @@ class AuditBrokenError(IntegrityError):
 
     code = "audit-broken"
     title = "Audit broken"
+
+
+class DecryptionFailedError(IntegrityError):
+    """Encrypted bytes were changed or cut, or are not in the age format."""
+
+    code = "decryption-failed"
+    title = "Decryption failed"
+
+
+class SignatureMismatchError(IntegrityError):
+    """The signature is not one of these bytes by the signer that it names."""
+
+    code = "signature-mismatch"
+    title = "Signature does not match"

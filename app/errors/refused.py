@@ -57,3 +57,10 @@ class SandboxError(RefusedError):
 
     code = "sandbox"
     title = "Private server failed"
+
+
+class UnknownSignerError(RefusedError):
+    """A backup is signed by an installation that this one does not know."""
+
+    code = "unknown-signer"
+    title = "Unknown signer"
