@@ -6,6 +6,7 @@ docs/settings.md lists them; a test keeps that list complete.
 
 import difflib
 import os
+import re
 from collections.abc import Sequence, Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,7 @@ _ENV_FILE: Final = ".env"
 _SHOWN: Final = 80
 # Empty, or an address of a browser without anything that could break a message or hide a secret.
 _WEB_ADDRESS: Final = r"^(https?://[^\s@?#]+)?$"
+_SECRET: Final = re.compile("SECRET-KEY|PRIVATE KEY", re.IGNORECASE)
 _Days = Annotated[float, Field(ge=0, le=_MOST_DAYS)]
 
 
@@ -50,6 +52,13 @@ class Settings(BaseSettings):
         codec: How backups are compressed.
         compress: False writes plain SQL whatever `codec` says.
         verify_integrity: Whether a new backup is read back before it counts.
+        encrypt_to: For whom new backups are encrypted: recipients of age, separated by white space;
+            empty = they are not.
+        identity: Identities that read what is encrypted, separated by white space.
+        identity_file: File of such identities; None = there is none.
+        identity_passphrase: Of that file, and of what the command prints.
+        identity_command: Program that prints such a file, with its arguments; run without a shell.
+        signers: Public keys of other installations whose signatures are taken, separated by white space.
         chunk_bytes: Target size of one SQL statement, in bytes.
         threads: Connections to the server.
         rows: Who makes SQL text of rows: compiled code, the server, or whichever is faster.
@@ -128,6 +137,12 @@ class Settings(BaseSettings):
     codec: Literal["gzip", "zstd", "none"] = "gzip"
     compress: bool = True
     verify_integrity: bool = True
+    encrypt_to: str = ""
+    identity: SecretStr = SecretStr("")
+    identity_file: Path | None = None
+    identity_passphrase: SecretStr = SecretStr("")
+    identity_command: SecretStr = SecretStr("")
+    signers: str = ""
     chunk_bytes: Annotated[int, Field(ge=16 << 10, le=16 << 20)] = 1 << 20
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default_factory=lambda: min(_MOST_THREADS, (os.cpu_count() or 1) + 1)
@@ -195,6 +210,18 @@ class Settings(BaseSettings):
     log_keep: Annotated[int, Field(ge=0)] = 5
     log_repeats: Annotated[int, Field(ge=0)] = 20
 
+    @field_validator("encrypt_to", "signers")
+    @classmethod
+    def _public(cls, text: str) -> str:
+        if _SECRET.search(text):  # it is shown, and kept where everybody may read it
+            raise ValueError("holds a private key, where public ones belong")
+        return text
+
+    @field_validator("identity_file", mode="before")
+    @classmethod
+    def _perhaps(cls, path: object) -> object:
+        return path or None
+
     @field_validator("backup_dir", "state_dir", mode="before")
     @classmethod
     def _named(cls, path: object) -> object:
@@ -202,10 +229,10 @@ class Settings(BaseSettings):
             raise ValueError("is empty")
         return path
 
-    @field_validator("backup_dir", "state_dir")
+    @field_validator("backup_dir", "state_dir", "identity_file")
     @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path and path.expanduser().absolute()
 
     @field_validator("timezone")
     @classmethod

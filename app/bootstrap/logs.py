@@ -7,11 +7,11 @@ from pydantic import SecretStr
 from app.config import Settings, load_settings
 from app.errors import InvalidRequestError
 from app.telemetry.logs import LogPlan, start_logging
-from app.telemetry.masking import pieces
+from app.telemetry.masking import command_pieces, pieces
 
 
 # Several in one, separated by white space; in others white space belongs to the secret.
-_LISTS: Final = frozenset({"jwt_old_secrets", "alert_urls", "ping_urls"})
+_LISTS: Final = frozenset({"jwt_old_secrets", "identity", "alert_urls", "ping_urls"})
 
 
 def log_by(settings: Settings) -> None:
@@ -46,6 +46,9 @@ def secrets_of(settings: Settings) -> set[str]:
         if not isinstance(value, SecretStr):
             continue
         text = value.get_secret_value()
+        if name == "identity_command":
+            found |= command_pieces(text)
+            continue
         for secret in text.split() if name in _LISTS else [text]:
             found |= pieces(secret) if "://" in secret else {secret}
     return found

@@ -155,6 +155,15 @@ _COMMANDS: Final = (
         ),
     ),
     _group(
+        "key",
+        "Make, show and test the keys of backups.",
+        (
+            LazyCommand("new", "key:new", "Make an identity, which reads encrypted backups."),
+            LazyCommand("show", "key:show", "Show the keys, or print the recovery sheet."),
+            LazyCommand("check", "key:check", "Prove that encrypted backups can be read here."),
+        ),
+    ),
+    _group(
         "audit",
         "Verify the audit.",
         (

@@ -9,11 +9,19 @@ import io
 import os
 import select
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
+
+import typer
+
+from app.cli.signals import interruptible
+from app.errors import InvalidRequestError
 
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+# No secret that is asked for is longer in bytes; whatever follows is not read.
+_MAX_LINE_BYTES: Final = 8 << 10
 
 
 class Outlet(io.FileIO):
@@ -70,3 +78,34 @@ def lost_output() -> OSError | None:
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return raw.failure if isinstance(raw, Outlet) else None
+
+
+def read_secret(name: str, *, from_stdin: bool) -> str:
+    """
+    Ask twice on a terminal, on stderr; read one line where nobody can be asked.
+
+    Args:
+        name: What is asked for, such as `Password`.
+        from_stdin: Whether nobody is asked although there is a terminal.
+
+    Returns:
+        The line without its end.
+
+    Raises:
+        InvalidRequestError: It is not UTF-8.
+        KeyboardInterrupt: Whoever was asked does not want to.
+    """
+    if sys.stdin.isatty() and not from_stdin:
+        try:
+            with interruptible():
+                typed: str = typer.prompt(
+                    name, hide_input=True, confirmation_prompt="Once more", err=True
+                )
+        except typer.Abort:
+            raise KeyboardInterrupt from None
+        return typed
+    line = sys.stdin.buffer.readline(_MAX_LINE_BYTES)
+    try:
+        return line.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as exc:
+        raise InvalidRequestError(f"the {name.lower()} on stdin is not UTF-8") from exc

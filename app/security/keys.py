@@ -105,18 +105,24 @@ def read_secrets(directory: LocalDirectory, name: str) -> list[bytes]:
         with directory.locked():
             if not directory.exists(name):
                 directory.replace(name, secrets.token_hex(_MIN_BYTES).encode() + b"\n")
-    facts = directory.stat(name)
-    if facts is not None and stat.S_IMODE(facts.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        raise InvalidRequestError(
-            f"{name}: others than its owner may read or write it",
-            hint="Run 'chmod 600' on it, and put a new secret into it if somebody may have read it.",
-        )
+    require_private(
+        directory,
+        name,
+        hint="Run 'chmod 600' on it, and put a new secret into it if somebody may have read it.",
+    )
     found = directory.read(name, _MAX_FILE_BYTES).split()
     if not found:
         raise InvalidRequestError(
             f"{name}: empty", hint="Remove it, and a new secret is made at the next start."
         )
     return found
+
+
+def require_private(directory: LocalDirectory, name: str, *, hint: str) -> None:
+    """Refuse a file that others than its owner may read or write; raises InvalidRequestError."""
+    facts = directory.stat(name)
+    if facts is not None and stat.S_IMODE(facts.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        raise InvalidRequestError(f"{name}: others than its owner may read or write it", hint=hint)
 
 
 def require_secret(secret: bytes, name: str) -> None:

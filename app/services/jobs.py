@@ -27,7 +27,7 @@ from app.domain.restores.proofs import DrillResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
 from app.domain.runs.progress import Progress
 from app.domain.runs.run import Run, RunKind
-from app.errors import AppError, InvalidRequestError
+from app.errors import AppError, InvalidRequestError, RefusedError
 from app.services.backups.retention import ACTOR, PRUNING, RetentionService
 from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
@@ -113,8 +113,14 @@ class Jobs:
         return self._backups.server.is_set
 
     def backup(self, options: BackupOptions) -> Job[Manifest]:
-        """Make the job of a backup or a recovery point; raises NoServerError."""
+        """Make the job of a backup or a recovery point; raises NoServerError, RefusedError."""
         self._backups.server.require_set()
+        if self._settings.encrypt_to.split():
+            # Never in the clear where somebody believes it to be encrypted.
+            raise RefusedError(
+                "BACKSTAY_ENCRYPT_TO is set, and this release does not encrypt backups yet",
+                hint="Leave it unset until a release does, and encrypt the disk or the copies.",
+            )
         request = options.request(self._settings)
         return Job(
             kind=RunKind.RECOVERY_POINT if request.recovery_point else RunKind.BACKUP,

@@ -4,7 +4,8 @@ Secrets never stand in a log, whoever forgot to leave them out.
 1. What the settings say is secret is masked wherever it stands, letter for letter.
 2. Values under telling names are masked whole, at any depth.
 3. In texts, what looks like a secret: passwords in addresses, all of an address whose host may be a
-   token, JWTs, credentials of an `Authorization` header, and `name=value` with a telling name.
+   token, JWTs, identities of age, credentials of an `Authorization` header, and `name=value` with a
+   telling name.
 
 Not guaranteed: a secret that is not in the settings, short, and has no mark of one.
 """
@@ -38,6 +39,7 @@ _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30})://[^\s\"'<>]+")
 # Of these everything but the password may be read; of others, such as slack://TOKEN, nothing.
 _PLAIN_SCHEMES: Final = frozenset({"http", "https", "mysql", "mariadb", "sqlite", "file", "unix"})
 _JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?")
+_IDENTITY: Final = re.compile(r"(AGE-SECRET-KEY-)[A-Z0-9-]{8,}", re.IGNORECASE)
 _AUTHORIZATION: Final = re.compile(r"\b([Bb]earer|BEARER|[Bb]asic|BASIC)(\s+)[\w.~+/=-]{8,}")
 _VALUE: Final = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s"',;&)}\]]+)"""
 _NAMED: Final = re.compile(rf"(?<!\w)(\w{{0,60}}(?:{_TELLING})\w{{0,60}}=){_VALUE}", re.IGNORECASE)
@@ -74,7 +76,8 @@ class Masker:
             text = _PASSWORD_IN_URL.sub(rf"\1{MASK}\2", text)
             text = _USER_IN_HTTP_URL.sub(rf"\1{MASK}@", text)
             text = _URL.sub(_plain_url, text)
-        text = _AUTHORIZATION.sub(rf"\1\2{MASK}", _JWT.sub(MASK, text))
+        text = _IDENTITY.sub(rf"\1{MASK}", _JWT.sub(MASK, text))
+        text = _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
         return _PAIRED.sub(rf"\1{MASK}", _NAMED.sub(rf"\1{MASK}", text))
 
     def value(self, value: object, *, depth: int = 0) -> object:
@@ -128,6 +131,12 @@ def pieces(address: str) -> set[str]:
     found |= {user.partition(":")[2] for user in users}
     found |= {part for part in re.split(r"[/?&=:@,]", rest) if _looks_secret(part)}
     return {form for text in found if text for form in (text, unquote(text))}
+
+
+def command_pieces(command: str) -> set[str]:
+    """Return what is secret of a command: all of it, and what in its words looks like a token."""
+    parts = re.split(r"[\s=:,'\"/@]", command)
+    return {command, *(part for part in parts if _looks_secret(part))}
 
 
 def _looks_secret(text: str) -> bool:

@@ -35,6 +35,7 @@ def by_command(url: str, home: Path) -> Round:
         _schedules(calls)
         _people(calls)
         _alerts(calls, messages)
+        _keys(calls)
         _damage(calls)
         _failures(calls)
         calls("demo", "demo", DATABASE_URL="")
@@ -178,6 +179,20 @@ def _alerts(calls: _Calls, messages: str) -> None:
     calls("alert test", "alert", "test", ALERT_URLS=messages)
     calls("alert test, refused", "alert", "test", ALERT_URLS=f"{messages}/refused")
     calls("alert list", "alert", "list", "--limit", "9")
+
+
+def _keys(calls: _Calls) -> None:
+    calls("key show, none", "key", "show")
+    made = calls("key new", "key", "new")
+    keys = {"ENCRYPT_TO": str(made["recipient"]), "IDENTITY": str(made["identity"]).split()[-1]}
+    calls("key new --out", "key", "new", "--out", "key")
+    calls("key new --out, there", "key", "new", "--out", "key")
+    calls("key check", "key", "check", IDENTITY_FILE="key", **keys)
+    calls("key check, no identity", "key", "check", ENCRYPT_TO=keys["ENCRYPT_TO"])
+    calls("key check, no recipient", "key", "check")
+    calls("key show --sheet --secret", "key", "show", "--sheet", "--secret", **keys)
+    calls("key show", "key", "show", **keys)
+    calls("backup create, to be encrypted", "backup", "create", **keys)
 
 
 def _failures(calls: _Calls) -> None:

@@ -1,8 +1,12 @@
 """What settings say of themselves."""
 
+from pathlib import Path
+
+import pytest
 from pydantic import SecretStr
 
 from app.config import Settings, SettingSource, describe_settings, load_settings
+from app.errors import InvalidRequestError
 
 
 def test_each_setting_says_its_value_and_where_that_is_from(monkeypatch, tmp_path):
@@ -43,3 +47,23 @@ def test_no_secret_is_shown():
     shown = {setting.name for setting in found if setting.is_secret}
     assert shown == {f"BACKSTAY_{name}".upper() for name in secrets}
     assert {setting.value for setting in found if setting.is_secret} == {"set"}
+
+
+@pytest.mark.parametrize("name", ["ENCRYPT_TO", "SIGNERS"])
+def test_a_private_key_is_refused_where_public_ones_belong(monkeypatch, name):
+    """Such a setting is shown in pages and kept where everybody may read it."""
+    for text in ("age1x AGE-SECRET-KEY-1HUNTER2", "-----BEGIN PRIVATE KEY-----hunter2"):
+        monkeypatch.setenv(f"BACKSTAY_{name}", text)
+        with pytest.raises(
+            InvalidRequestError, match=f"BACKSTAY_{name}: holds a private"
+        ) as caught:
+            load_settings()
+        assert "hunter2" not in (str(caught.value) + caught.value.hint).lower()
+
+
+def test_an_identity_file_is_a_path_or_none(monkeypatch, tmp_path):
+    """Empty is none, as compose files have it; `~` is the home of whoever runs the program."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for text, path in (("", None), ("~/key", tmp_path / "key"), ("/a/key", Path("/a/key"))):
+        monkeypatch.setenv("BACKSTAY_IDENTITY_FILE", text)
+        assert load_settings().identity_file == path

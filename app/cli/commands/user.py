@@ -1,8 +1,7 @@
 """Commands on the users of the service; none needs a database server or a login."""
 
-import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Final, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -11,12 +10,11 @@ from app.cli.access import execute_with_access
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, moment, print_line
 from app.cli.runs import record
-from app.cli.signals import interruptible
+from app.cli.streams import read_secret
 from app.cli.tables import print_table
 from app.documents.access import PrintedUser, PrintedUserList
 from app.domain.access.audit import ChangeNote
 from app.domain.access.user import Role, User
-from app.errors import InvalidRequestError
 from app.services.access.users import UserService
 
 
@@ -25,8 +23,6 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the u
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password as one line from stdin.")
 ]
-# No password is longer in bytes; whatever follows is not read.
-_MAX_LINE_BYTES: Final = 8 << 10
 
 
 def create(
@@ -44,7 +40,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Add a user; asks for the password."""
-    password = _read_password(from_stdin=password_stdin)
+    password = read_secret("Password", from_stdin=password_stdin)
 
     async def work(users: UserService, note: ChangeNote) -> User:
         default = Role.VIEWER if await users.count() else Role.ADMIN
@@ -103,7 +99,7 @@ def password(
     name: NameArgument, password_stdin: PasswordStdin = False, as_json: AsJson = False
 ) -> None:
     """Set a user's password, and end their sessions; asks for the password."""
-    new = _read_password(from_stdin=password_stdin)
+    new = read_secret("Password", from_stdin=password_stdin)
     _change(
         lambda users, note: users.change(name, password=new, note=note),
         lambda user: f"User {user.name} has a new password.",
@@ -139,21 +135,3 @@ def _change(
         return CommandResult(PrintedUser.of(user), lambda: print_line(message(user)))
 
     execute_with_access(work, as_json=as_json)
-
-
-def _read_password(*, from_stdin: bool) -> str:
-    """Ask twice on a terminal, on stderr; read one line where nobody can be asked."""
-    if sys.stdin.isatty() and not from_stdin:
-        try:
-            with interruptible():
-                typed: str = typer.prompt(
-                    "Password", hide_input=True, confirmation_prompt="Once more", err=True
-                )
-        except typer.Abort:
-            raise KeyboardInterrupt from None
-        return typed
-    line = sys.stdin.buffer.readline(_MAX_LINE_BYTES)
-    try:
-        return line.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError as exc:
-        raise InvalidRequestError("the password on stdin is not UTF-8") from exc

@@ -25,6 +25,9 @@ SECRETS = {
     "ping_urls": "https://hc-ping.com/5c1f8a7e-0000-4d2b-9d1e-1f2e3d4c5b6a daily=https://p.example/AbCdEfGh",
     "metrics_token": "metrics-Token-123",
     "audit_key": "the words that seal, thirty-two bytes too",
+    "identity": "AGE-SECRET-KEY-1HUNTER2HUNTER2 AGE-SECRET-KEY-1ANOTHER2ANOTHER2",
+    "identity_passphrase": "a phrase that opens",
+    "identity_command": "vault read -token=Vault7Token8",
 }
 # What of it must never be read, as written or decoded.
 HIDDEN = [
@@ -32,7 +35,7 @@ HIDDEN = [
     "0123456789abcdef0123456789abcdef", "an-old-Secret-2", "correct horse battery", "Mail.pw.77",
     "T1JJ3T3L2", "A1BRTD4JD", "TIiajkdnlazkcOXrIdevi7FQ", "js0nPass", "Hook0Path9",
     "5c1f8a7e-0000-4d2b-9d1e-1f2e3d4c5b6a", "AbCdEfGh", "metrics-Token-123",
-    SECRETS["audit_key"],
+    SECRETS["audit_key"], "AGE-SECRET-KEY-1HUNTER2HUNTER2", "AGE-SECRET-KEY-1ANOTHER2ANOTHER2", "a phrase that opens", "Vault7Token8",
 ]  # fmt: skip
 
 

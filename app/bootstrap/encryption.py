@@ -1,0 +1,21 @@
+"""The keys of backups, put together."""
+
+from app.config import Settings
+from app.security.backup_keys import BackupKeys, IdentitySources
+from app.security.signers import Signers
+
+
+def build_backup_keys(settings: Settings) -> BackupKeys:
+    """Make the keys that encrypt and decrypt."""
+    sources = IdentitySources(
+        text=settings.identity,
+        file=settings.identity_file,
+        passphrase=settings.identity_passphrase,
+        command=settings.identity_command,
+    )
+    return BackupKeys(settings.encrypt_to, sources)
+
+
+def build_signers(settings: Settings) -> Signers:
+    """Make those who sign."""
+    return Signers(settings.state_dir, settings.signers)
