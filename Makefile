@@ -38,6 +38,7 @@ test-long: setup ## run the long form of every series that has one: about an hou
 	@BACKSTAY_TEST_LONG=1 $(RUN_TESTS) -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 test-pythons: setup ## run unit tests and round trips on other Pythons (PYTHONS="3.13 3.14")
+	@scripts/ensure_test_tools.sh
 	@set -e; for version in $(PYTHONS); do \
 	  scripts/ensure_python.sh $$version; \
 	  .pythons/$$version/bin/python --version; \
