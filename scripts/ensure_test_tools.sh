@@ -1,5 +1,6 @@
 #!/bin/sh
-# Make sure that the tools are here with which tests read backups by hand, decrypt them and look at pages.
+# Make sure that the tools are here with which tests read backups by hand, decrypt them and look at pages, and
+# the servers of stores that they keep objects in.
 set -eu
 
 missing=''
@@ -9,6 +10,8 @@ for tool in zstd chromium age openssl; do
   "$(dirname "$0")/apt_install.sh" "$tool" || true
   command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 done
-[ -n "$missing" ] || exit 0
+if [ -z "$missing" ]; then
+  exec "$(dirname "$0")/ensure_store_servers.sh"
+fi
 echo "Please install:$missing; the tests need them. On Debian and Ubuntu: sudo apt-get install$missing" >&2
 exit 1

@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.fixtures.endpoints",
     "tests.fixtures.alerting",
     "tests.fixtures.browser",
+    "tests.fixtures.stores",
 ]
 
 # How long an example takes says how busy the machine is, not whether the program is right.

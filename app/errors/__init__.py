@@ -10,6 +10,8 @@ Everything that can go wrong, as one tree.
     - RunNotFoundError
     - UserNotFoundError
     - ScheduleNotFoundError
+    - StoreNotFoundError
+    - ObjectNotFoundError
   x ConflictError
     - AlreadyRunningError
       + TooManyRunsError
@@ -24,6 +26,8 @@ Everything that can go wrong, as one tree.
     - UndoExpiredError
     - BackupInUseError
     - BackupPinnedError
+    - AlreadyThereError
+    - ObjectLockedError
     - NotDueError
     - ClockJumpedError
   x AccessError
@@ -52,6 +56,7 @@ Everything that can go wrong, as one tree.
     - StorageFullError
     - StorageDeniedError
     - StorageUnavailableError
+    - HostKeyError
     - ControlUnavailableError
   x IntegrityError
     - ChecksumMismatchError
@@ -76,6 +81,7 @@ from app.errors.access import (
 )
 from app.errors.conflict import (
     AlreadyRunningError,
+    AlreadyThereError,
     BackupInUseError,
     BackupPinnedError,
     ClockJumpedError,
@@ -84,6 +90,7 @@ from app.errors.conflict import (
     NoServerError,
     NotCancellableError,
     NotDueError,
+    ObjectLockedError,
     RunInterruptedError,
     StagingChangedError,
     TablesInUseError,
@@ -118,9 +125,11 @@ from app.errors.not_found import (
     BackupNotFoundError,
     DatabaseNotFoundError,
     NotFoundError,
+    ObjectNotFoundError,
     RestoreNotFoundError,
     RunNotFoundError,
     ScheduleNotFoundError,
+    StoreNotFoundError,
     TableNotFoundError,
     UserNotFoundError,
 )
@@ -138,6 +147,7 @@ from app.errors.refused import (
 from app.errors.root import AppError
 from app.errors.storage import (
     ControlUnavailableError,
+    HostKeyError,
     StorageDeniedError,
     StorageError,
     StorageFullError,
@@ -148,6 +158,7 @@ from app.errors.storage import (
 __all__ = [
     "AccessError",
     "AlreadyRunningError",
+    "AlreadyThereError",
     "AppError",
     "AuditBrokenError",
     "BackupInUseError",
@@ -163,6 +174,7 @@ __all__ = [
     "DatabaseNotFoundError",
     "DecryptionFailedError",
     "DeliveryError",
+    "HostKeyError",
     "IncompatibleServerError",
     "IntegrityError",
     "InvalidRequestError",
@@ -178,6 +190,8 @@ __all__ = [
     "NotCancellableError",
     "NotDueError",
     "NotFoundError",
+    "ObjectLockedError",
+    "ObjectNotFoundError",
     "PermissionDeniedError",
     "ProofFailedError",
     "RefusedError",
@@ -195,6 +209,7 @@ __all__ = [
     "StorageError",
     "StorageFullError",
     "StorageUnavailableError",
+    "StoreNotFoundError",
     "TableNotFoundError",
     "TablesInUseError",
     "TargetNotEmptyError",

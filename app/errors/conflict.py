@@ -131,3 +131,17 @@ class ClockJumpedError(ConflictError):
 
     code = "clock-jumped"
     title = "Clock jumped"
+
+
+class AlreadyThereError(ConflictError):
+    """The store has an object of this name already, and it was to be made anew."""
+
+    code = "already-there"
+    title = "Already there"
+
+
+class ObjectLockedError(ConflictError):
+    """The store keeps the object until a time, whoever asks for its deletion."""
+
+    code = "object-locked"
+    title = "Object locked"

@@ -63,3 +63,17 @@ class ScheduleNotFoundError(NotFoundError):
 
     code = "schedule-not-found"
     title = "Schedule not found"
+
+
+class StoreNotFoundError(NotFoundError):
+    """No store has this name."""
+
+    code = "store-not-found"
+    title = "Store not found"
+
+
+class ObjectNotFoundError(NotFoundError):
+    """The store has no object of this name."""
+
+    code = "object-not-found"
+    title = "Object not found"

@@ -11,25 +11,32 @@ class StorageError(AppError):
 
 
 class StorageFullError(StorageError):
-    """The disk or the quota is full."""
+    """The disk, the quota or the store is full."""
 
     code = "storage-full"
     title = "Insufficient disk space"
 
 
 class StorageDeniedError(StorageError):
-    """The file system refuses this user."""
+    """The file system or the store refuses this user."""
 
     code = "storage-denied"
     title = "Permission denied"
 
 
 class StorageUnavailableError(StorageError):
-    """The directory is missing or the medium does not answer."""
+    """The directory is missing, or the medium or the store does not answer."""
 
     code = "storage-unavailable"
     title = "Storage unavailable"
     retryable = True
+
+
+class HostKeyError(StorageError):
+    """The server shows another host key than the one that is pinned."""
+
+    code = "host-key"
+    title = "Other host key"
 
 
 class ControlUnavailableError(StorageError):

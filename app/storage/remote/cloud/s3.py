@@ -1,0 +1,285 @@
+"""
+S3 and what speaks as it does: objects by obstore, the rest by botocore.
+
+What obstore cannot: find and abort the uploads of others, read the clock of the store without writing, and
+object lock, whose headers must be signed. botocore makes each request once; `Limits` says how often more.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from botocore.config import Config
+from botocore.session import Session
+from obstore.store import S3Store
+
+from app.errors import (
+    ObjectLockedError,
+    ObjectNotFoundError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+)
+from app.storage.remote.cloud.objects import ObjectStore
+from app.storage.remote.cloud.translation import translated
+from app.storage.remote.codes import Act, Rights
+from app.storage.remote.definitions import S3Definition
+from app.storage.remote.limits import USUAL, Limits
+from app.storage.remote.store import UnfinishedUpload, require_name
+
+
+if TYPE_CHECKING:  # they are there for the checker only
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
+
+_RIGHTS: Final[Rights] = {
+    Act.LIST: "s3:ListBucket on the bucket",
+    Act.READ: "s3:GetObject on the bucket's objects",
+    Act.WRITE: "s3:PutObject on the bucket's objects",
+    Act.DELETE: "s3:DeleteObject (with object lock also s3:DeleteObjectVersion) on the bucket's objects",
+    Act.SWEEP: "s3:ListBucketMultipartUploads on the bucket, and s3:AbortMultipartUpload on its objects",
+    Act.KEEP: "s3:PutObjectRetention and s3:GetObjectRetention on the bucket's objects",
+}
+# obstore asks again for credentials of the machine after that long; those of a key stay.
+_ASKED_AGAIN: Final = timedelta(minutes=5)
+_PAGE: Final = 1000
+_CONNECTIONS: Final = 10
+
+Answer = Mapping[str, object]
+
+
+class S3ObjectStore(ObjectStore):
+    """
+    A bucket of S3.
+
+    Args:
+        definition: Where it is.
+        secret: Of the key; empty = the credentials of the machine.
+        token: Of a session that the key is of; empty = of none.
+    """
+
+    lists_unfinished = True
+
+    def __init__(
+        self, definition: S3Definition, secret: str, token: str = "", limits: Limits = USUAL
+    ) -> None:
+        self._definition = definition
+        self._secret = secret
+        self._token = token
+        self.keeps_objects = definition.object_lock_days > 0
+        super().__init__(self._opened_bucket, _RIGHTS, limits)
+
+    def send(self, name: str, data: bytes, *, create: bool, retain_until: datetime | None) -> None:
+        """Make one request that writes an object, with its retention in it."""
+        if retain_until is None:
+            super().send(name, data, create=create, retain_until=None)
+            return
+        arguments: dict[str, object] = {
+            "Body": data,
+            # Object lock wants one.
+            "ChecksumAlgorithm": "CRC32",
+            "ObjectLockMode": self._definition.object_lock_mode.upper(),
+            "ObjectLockRetainUntilDate": retain_until,
+        }
+        if create:
+            arguments["IfNoneMatch"] = "*"
+        self._request(name, Act.WRITE, "put_object", Key=self._key(name), **arguments)
+
+    def delete(self, name: str) -> bool:
+        """See `Store.delete`; where object lock is used, the version goes, not only the name."""
+        head = self._head(name)
+        if head is None:
+            return False
+        until = head.get("ObjectLockRetainUntilDate")
+        if isinstance(until, datetime) and until > _date(head):
+            raise _locked(name, f"until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        if head.get("ObjectLockLegalHoldStatus") == "ON":
+            raise _locked(name, "as long as there is a legal hold on it")
+        version = head.get("VersionId")
+        if not self.keeps_objects or version in {None, "null"}:
+            return super().delete(name)
+        arguments = {"Key": self._key(name), "VersionId": version}
+        self._ask(name, Act.DELETE, "delete_object", **arguments)
+        return True
+
+    def retain(self, name: str, until: datetime) -> None:
+        """See `Store.retain`."""
+        self._require_keeping(until)
+        head = self._head(name)
+        if head is None:
+            raise ObjectNotFoundError(f"{name}: there is no such object in the store")
+        known = head.get("ObjectLockRetainUntilDate")
+        if isinstance(known, datetime) and known >= until:
+            return
+        retention = {"Mode": self._definition.object_lock_mode.upper(), "RetainUntilDate": until}
+        self._ask(name, Act.KEEP, "put_object_retention", Key=self._key(name), Retention=retention)
+
+    def now(self) -> datetime:
+        """See `Store.now`: when the store answered."""
+        try:
+            return _date(self._ask("the bucket", Act.LIST, "head_bucket"))
+        except StorageUnavailableError:
+            raise
+        except StorageError:
+            self.explain()
+            raise
+
+    def unfinished(self, older_than: datetime) -> Iterator[UnfinishedUpload]:
+        """See `Store.unfinished`."""
+        below = self._key("")
+        markers: dict[str, object] = {}
+        while True:
+            page = self._ask(
+                "the uploads", Act.SWEEP, "list_multipart_uploads",
+                Prefix=below, MaxUploads=_PAGE, **markers,
+            )  # fmt: skip
+            uploads = page.get("Uploads")
+            for upload in uploads if isinstance(uploads, list) else ():
+                if upload["Initiated"] < older_than:
+                    name = str(upload["Key"]).removeprefix(below)
+                    yield UnfinishedUpload(name, str(upload["UploadId"]), upload["Initiated"])
+            if not page.get("IsTruncated"):
+                return
+            markers = {
+                "KeyMarker": page["NextKeyMarker"],
+                "UploadIdMarker": page["NextUploadIdMarker"],
+            }
+
+    def abort_unfinished(self, upload: UnfinishedUpload) -> None:
+        """See `Store.abort_unfinished`."""
+        arguments = {"Key": self._key(upload.name), "UploadId": upload.upload_id}
+        try:
+            self._ask(upload.name, Act.SWEEP, "abort_multipart_upload", **arguments)
+        except (ObjectNotFoundError, StorageError) as exc:
+            if isinstance(exc, StorageUnavailableError | StorageDeniedError):
+                raise
+
+    def close(self) -> None:
+        """Close the connections of botocore; see `Store.close`."""
+        if "_client" in vars(self):
+            self._client.close()
+
+    def _key(self, name: str) -> str:
+        prefix = self._definition.prefix
+        return f"{prefix}/{name}" if prefix else name
+
+    def _head(self, name: str) -> Answer | None:
+        key = self._key(require_name(name))
+        try:
+            return self._ask(name, Act.READ, "head_object", Key=key)
+        except ObjectNotFoundError:
+            return None
+        except StorageUnavailableError:
+            raise
+        except StorageError:
+            self.explain()
+            raise
+
+    def _ask(self, name: str, act: Act, operation: str, **arguments: object) -> Answer:
+        """Make a request that may be made twice."""
+        return self.limits.retried(lambda _: self._request(name, act, operation, **arguments))
+
+    def _request(self, name: str, act: Act, operation: str, **arguments: object) -> Answer:
+        with translated(name, act, self.rights):
+            call = getattr(self._client, operation)
+            found: Answer = call(Bucket=self._definition.bucket, **arguments)
+        return found
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session()
+
+    # Its methods are made at run time, from a description of the service.
+    @cached_property
+    def _client(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - see above
+        definition, limits = self._definition, self.limits
+        style = "virtual" if self._names_bucket_in_host else "path"
+        return self._session.create_client(
+            "s3",
+            region_name=definition.region,
+            endpoint_url=definition.endpoint or None,
+            aws_access_key_id=definition.access_key or None,
+            aws_secret_access_key=self._secret or None,
+            aws_session_token=self._token or None,
+            config=Config(
+                connect_timeout=limits.connect_seconds,
+                read_timeout=limits.answer_seconds,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                max_pool_connections=_CONNECTIONS,
+                s3={"addressing_style": style},
+                # Others than AWS do not know the checksums that are sent without being asked for.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    @property
+    def _names_bucket_in_host(self) -> bool:
+        definition = self._definition
+        if definition.addressing == "auto":
+            # A dot in it would be none of the certificate's.
+            return not definition.endpoint and "." not in definition.bucket
+        return definition.addressing == "host"
+
+    def _opened_bucket(self, client: "ClientConfig", retry: "RetryConfig") -> S3Store:
+        definition = self._definition
+        endpoint = definition.endpoint
+        if endpoint and self._names_bucket_in_host:
+            # obstore wants it there then.
+            endpoint = endpoint.replace("://", f"://{definition.bucket}.", 1)
+        config: S3Config = {
+            "region": definition.region,
+            "virtual_hosted_style_request": self._names_bucket_in_host,
+        }
+        if endpoint:
+            config["endpoint"] = endpoint
+        return S3Store(
+            definition.bucket,
+            prefix=definition.prefix or None,
+            config=config,
+            client_options={**client, "allow_http": endpoint.startswith("http://")},
+            retry_config=retry,
+            credential_provider=self._credentials,
+        )
+
+    def _credentials(self) -> "S3Credential":
+        """Hand obstore what botocore uses, so that both are the same key."""
+        if self._secret:
+            return {
+                "access_key_id": self._definition.access_key,
+                "secret_access_key": self._secret,
+                "token": self._token or None,
+                "expires_at": None,
+            }
+        with translated("the store", Act.READ, self.rights):
+            found = self._session.get_credentials()
+        if found is None:
+            raise StorageDeniedError(
+                "this machine has no credentials for S3",
+                hint="Name a key in stores.toml: access_key, and secret_env or secret_file.",
+            )
+        frozen = found.get_frozen_credentials()
+        return {
+            "access_key_id": frozen.access_key,
+            "secret_access_key": frozen.secret_key,
+            "token": frozen.token,
+            "expires_at": datetime.now(UTC) + _ASKED_AGAIN,  # noqa: TID251 - for obstore's own clock
+        }
+
+
+def _date(answer: Answer) -> datetime:
+    """Return when an answer was made, by the clock of the store."""
+    facts = answer["ResponseMetadata"]
+    headers = facts.get("HTTPHeaders", {}) if isinstance(facts, dict) else {}
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).astimezone(UTC)
+    except ValueError:
+        raise StorageUnavailableError("the store does not say what time it is") from None
+
+
+def _locked(name: str, until: str) -> ObjectLockedError:
+    return ObjectLockedError(
+        f"{name}: the store keeps it {until}",
+        hint="That is what object lock is for; it is deleted by the first prune after that.",
+    )

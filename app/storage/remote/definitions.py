@@ -1,0 +1,247 @@
+"""
+What a store is, as somebody has written it down: one table of `stores.toml`, or one address.
+
+No secret stands in it, only where it is: a variable (`secret_env`) or a file (`secret_file`). docs/stores.md
+describes every key; a test keeps that complete.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from app.storage.remote.store import is_name
+
+
+_MOST_DAYS: Final = 36_500
+_Port = Annotated[int, Field(ge=1, le=65_535)]
+_Text = Annotated[str, Field(min_length=1, max_length=1024)]
+_Variable = Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$", max_length=128)]
+
+
+class Definition(BaseModel):
+    """
+    What all kinds have.
+
+    Attributes:
+        append_only: Whether the key may not delete: nothing is ever deleted there by this program.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    append_only: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people; holds no secret."""
+        raise NotImplementedError
+
+
+class WithPrefix(Definition):
+    """
+    A store that may share its place with others.
+
+    Attributes:
+        prefix: What all its names begin with, without a slash at the end.
+    """
+
+    prefix: str = ""
+
+    @field_validator("prefix")
+    @classmethod
+    def _of_names(cls, prefix: str) -> str:
+        prefix = prefix.strip("/")
+        if prefix and not is_name(prefix):
+            raise ValueError("has characters other than letters, digits, and . _ = - /")
+        return prefix
+
+    def below(self, place: str) -> str:
+        """Return an address with the prefix after it."""
+        return f"{place}/{self.prefix}" if self.prefix else place
+
+
+class WithSecret(Definition):
+    """
+    A store that asks for a secret.
+
+    Attributes:
+        secret_env: Variable that holds it.
+        secret_file: File that holds it, and which others may not read.
+    """
+
+    secret_env: _Variable = ""
+    secret_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Self:
+        if self.secret_env and self.secret_file:
+            raise ValueError("secret_env and secret_file: one of them")
+        return self
+
+
+class LocalDefinition(Definition):
+    """
+    A directory.
+
+    Attributes:
+        path: Absolute; it must be there.
+    """
+
+    kind: Literal["local"]
+    path: Path
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        if not path.is_absolute():
+            raise ValueError("is no absolute path")
+        return path
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+        return str(self.path)
+
+
+class S3Definition(WithPrefix, WithSecret):
+    """
+    A bucket of S3, or of what speaks as it does.
+
+    Attributes:
+        region: Of the bucket.
+        endpoint: Address of another service than that of AWS.
+        addressing: Where requests name the bucket; `auto` is in the host for AWS, else in the path.
+        access_key: Name of the key; empty = the credentials of this machine.
+        session_token_env: Variable with the token of a key that is of a session.
+        object_lock_days: How long each object is kept from deletion; 0 = not.
+        object_lock_mode: Whether somebody with a right of its own may end that.
+    """
+
+    kind: Literal["s3"]
+    bucket: _Text
+    region: _Text = "us-east-1"
+    endpoint: str = ""
+    addressing: Literal["auto", "path", "host"] = "auto"
+    access_key: str = ""
+    session_token_env: _Variable = ""
+    object_lock_days: Annotated[int, Field(ge=0, le=_MOST_DAYS)] = 0
+    object_lock_mode: Literal["governance", "compliance"] = "governance"
+
+    @field_validator("endpoint")
+    @classmethod
+    def _address(cls, endpoint: str) -> str:
+        return _require_address(endpoint)
+
+    @model_validator(mode="after")
+    def _whole_key(self) -> Self:
+        if bool(self.access_key) != bool(self.secret_env or self.secret_file):
+            raise ValueError("access_key and its secret (secret_env or secret_file): both or none")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+        return self.below(f"s3://{self.bucket}")
+
+
+class GcsDefinition(WithPrefix, WithSecret):
+    """A bucket of Google Cloud Storage; the secret is the JSON of a service account."""
+
+    kind: Literal["gcs"]
+    bucket: _Text
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+        return self.below(f"gcs://{self.bucket}")
+
+
+class AzureDefinition(WithPrefix, WithSecret):
+    """
+    A container of Azure Blob Storage; the secret is a key of the account, or a SAS token.
+
+    Attributes:
+        account: Name of the storage account.
+        endpoint: Address of another service than that of Azure.
+    """
+
+    kind: Literal["azure"]
+    container: _Text
+    account: _Text
+    endpoint: str = ""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _address(cls, endpoint: str) -> str:
+        return _require_address(endpoint)
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+        return self.below(f"azure://{self.account}/{self.container}")
+
+
+class SftpDefinition(WithSecret):
+    """
+    A directory of an SSH server; the secret is the passphrase of the key, or a password where there is none.
+
+    Attributes:
+        host_key: Public keys of the server, as its `.pub` files have them.
+        path: Directory, which must be there; relative to where the server lets us in.
+        key_file: Private key.
+    """
+
+    kind: Literal["sftp"]
+    host: _Text
+    port: _Port = 22
+    user: _Text
+    host_key: tuple[_Text, ...]
+    path: _Text
+    key_file: Path | None = None
+
+    @field_validator("host_key", mode="before")
+    @classmethod
+    def _several(cls, keys: object) -> object:
+        return (keys,) if isinstance(keys, str) else keys
+
+    @field_validator("host_key")
+    @classmethod
+    def _pinned(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if not keys:
+            raise ValueError("is empty: without it anybody could be taken for the server")
+        return keys
+
+    @model_validator(mode="after")
+    def _way_in(self) -> Self:
+        if not (self.key_file or self.secret_env or self.secret_file):
+            raise ValueError("key_file, or a password in secret_env or secret_file: one of them")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+        port = "" if self.port == 22 else f":{self.port}"  # noqa: PLR2004 - that of SSH
+        return f"sftp://{self.user}@{self.host}{port}/{self.path.lstrip('/')}"
+
+
+AnyDefinition = LocalDefinition | S3Definition | GcsDefinition | AzureDefinition | SftpDefinition
+KINDS: Final[dict[str, type[AnyDefinition]]] = {
+    "local": LocalDefinition,
+    "s3": S3Definition,
+    "gcs": GcsDefinition,
+    "azure": AzureDefinition,
+    "sftp": SftpDefinition,
+}
+
+
+def _require_address(endpoint: str) -> str:
+    """Return an address without a user in it; raises ValueError."""
+    if not endpoint:
+        return endpoint
+    address = urlsplit(endpoint)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise ValueError("is no address such as https://storage.example.com")
+    if address.username or address.password or address.query:
+        raise ValueError("holds more than scheme, host, port and path")
+    return endpoint.rstrip("/")

@@ -1,0 +1,109 @@
+"""A file that is sent to an SSH server: one part is on its way while the next is filled."""
+
+from concurrent.futures import Future
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import asyncssh
+
+from app.errors import AppError, StorageUnavailableError, TruncatedFileError
+from app.storage.remote.codes import Act
+from app.storage.remote.sftp.connection import SshConnection
+from app.storage.remote.sftp.files import Sftp, make_folders, publish, sync, temporary_of
+
+
+class SftpUpload:
+    """A file that is being sent; see `Upload`."""
+
+    def __init__(self, connection: SshConnection, root: str, name: str, part_bytes: int) -> None:
+        self._connection = connection
+        self._name = name
+        self._path = f"{root.rstrip('/')}/{name}"
+        self._temporary = f"{root.rstrip('/')}/{temporary_of(name)}"
+        self._part_bytes = part_bytes
+        self._filling = bytearray()
+        self._sent = 0
+        self._sending: Future[int] | None = None
+        self._is_open = True
+
+        async def open_file(sftp: Sftp) -> asyncssh.SFTPClientFile:
+            await make_folders(sftp, root, name)
+            return await sftp.open(self._temporary, "xb")
+
+        self._file = connection.ask_once(name, Act.WRITE, open_file)
+
+    def write(self, data: bytes) -> None:
+        """See `Upload.write`."""
+        for start in range(0, len(data), self._part_bytes):
+            self._filling += data[start : start + self._part_bytes]
+            if len(self._filling) >= self._part_bytes:
+                self._send()
+
+    def complete(self) -> None:
+        """See `Upload.complete`."""
+        self._send()
+        self._await_sent()
+
+        async def finish(sftp: Sftp) -> None:
+            await sync(self._file)
+            await self._file.close()
+            facts = await sftp.lstat(self._temporary)
+            if facts.size != self._sent:
+                raise TruncatedFileError(
+                    f"{self._name}: the server has {facts.size} bytes, {self._sent} were sent"
+                )
+            await publish(sftp, self._name, self._temporary, self._path, replaces=False)
+
+        try:
+            self._connection.ask_once(self._name, Act.WRITE, finish)
+        except StorageUnavailableError:
+            # The answer may be what was lost: the server is asked whether it has all of it.
+            if not self._is_whole():
+                raise
+        self._is_open = False
+
+    def abort(self) -> None:
+        """See `Upload.abort`."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self._sending is not None:
+            self._sending.cancel()
+        with suppress(AppError):
+            self._connection.ask_once(self._name, Act.DELETE, lambda _: self._file.close())
+        with suppress(AppError):
+            self._connection.ask(self._name, Act.DELETE, lambda sftp: sftp.remove(self._temporary))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+    def _send(self) -> None:
+        """Send what has come, while the next comes."""
+        self._await_sent()
+        part, offset = bytes(self._filling), self._sent
+        self._filling.clear()
+        self._sent += len(part)
+        self._sending = self._connection.begin(
+            lambda _: self._file.write(part, offset), size=len(part)
+        )
+
+    def _await_sent(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            self._connection.wait(self._name, Act.WRITE, sending)
+
+    def _is_whole(self) -> bool:
+        try:
+            facts = self._connection.ask(self._name, Act.READ, lambda sftp: sftp.lstat(self._path))
+        except AppError:
+            return False
+        return facts.size == self._sent
