@@ -96,6 +96,7 @@ class Settings(BaseSettings):
         check_hashes_days: The same for the SHA-256 of every byte.
         check_content_days: The same for decompressing and counting the rows.
         drill_days: How often the newest backup is restored into scratch schemas.
+        stores: Stores besides those of `stores.toml`: `name=kind://...`, separated by white space.
         alert_urls: Where alerts go: addresses of apprise, separated by white space; `kind,kind=URL`
             takes only those.
         alert_schemes: Which schemes of addresses are allowed, separated by commas.
@@ -181,6 +182,7 @@ class Settings(BaseSettings):
     check_hashes_days: _Days = 7.0
     check_content_days: _Days = 30.0
     drill_days: _Days = 30.0
+    stores: SecretStr = SecretStr("")
     alert_urls: SecretStr = SecretStr("")
     alert_schemes: str = (
         "mailto,mailtos,slack,workflows,discord,mmost,mmosts,rocket,rockets,json,jsons"
@@ -272,6 +274,11 @@ def load_settings() -> Settings:
         name = _PREFIX + "_".join(str(part) for part in first["loc"]).upper()
         told = first["msg"].removeprefix("Value error, ")
         raise InvalidRequestError(f"{name}: {told}", hint="See docs/settings.md.") from exc
+
+
+def find_variable(name: str) -> str | None:
+    """Find a variable that a setting or a file names, in the environment or in `.env`; None = not set."""
+    return os.environ.get(name) or dotenv_values(_ENV_FILE).get(name)  # noqa: TID251 - here
 
 
 class SettingSource(StrEnum):

@@ -24,6 +24,7 @@ from app.api.routers import (
     retention,
     runs,
     schedules,
+    stores,
     users,
 )
 from app.bootstrap.bounds import Bounds
@@ -43,6 +44,7 @@ _ROUTERS: Final = (
     schedules,
     runs,
     alerts,
+    stores,
     users,
     audit,
     health,

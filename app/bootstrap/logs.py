@@ -11,7 +11,7 @@ from app.telemetry.masking import command_pieces, pieces
 
 
 # Several in one, separated by white space; in others white space belongs to the secret.
-_LISTS: Final = frozenset({"jwt_old_secrets", "identity", "alert_urls", "ping_urls"})
+_LISTS: Final = frozenset({"jwt_old_secrets", "identity", "alert_urls", "ping_urls", "stores"})
 
 
 def log_by(settings: Settings) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from app.services.runs.service import RunService
     from app.services.schedules import ScheduleService
     from app.services.settlement import Settlement
+    from app.services.stores.service import StoreService
 
 
 # How long a command that is done waits for messages to leave.
@@ -285,6 +286,13 @@ class Program:
         from app.bootstrap.alerting import build_pings
 
         return build_pings(self.settings)
+
+    @cached_property
+    def stores(self) -> "StoreService":
+        """Knows where backups can be kept elsewhere."""
+        from app.bootstrap.stores import build_stores
+
+        return build_stores(self.settings)
 
     @cached_property
     def settlement(self) -> "Settlement":

@@ -164,6 +164,14 @@ _COMMANDS: Final = (
         ),
     ),
     _group(
+        "store",
+        "List and test stores elsewhere.",
+        (
+            LazyCommand("list", "store:list_", "List the stores by name."),
+            LazyCommand("test", "store:try_", "Try a store, and say what is missing."),
+        ),
+    ),
+    _group(
         "audit",
         "Verify the audit.",
         (

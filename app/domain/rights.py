@@ -63,7 +63,9 @@ RIGHTS: Final[Mapping[Effect, Right]] = {
     Effect.DELETE: Right(Role.ADMIN, "deletes backups"),
     Effect.RESTORE: Right(Role.ADMIN, "changes a database"),
     Effect.TAKE: Right(Role.ADMIN, "takes the rows of a database away"),
-    Effect.GOVERN: Right(Role.ADMIN, "manages users, reads the audit, sends test alerts"),
+    Effect.GOVERN: Right(
+        Role.ADMIN, "manages users, reads the audit, sends test alerts, tests stores"
+    ),
 }
 
 # By the name of the operation in the API's document.
@@ -97,6 +99,8 @@ OPERATIONS: Final[Mapping[str, Effect]] = {
     "cancel_run": Effect.BACK_UP,
     "list_alerts": Effect.READ,
     "send_test_alert": Effect.GOVERN,
+    "list_stores": Effect.GOVERN,
+    "test_store": Effect.GOVERN,
     "list_users": Effect.GOVERN,
     "create_user": Effect.GOVERN,
     "get_user": Effect.GOVERN,

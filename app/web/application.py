@@ -21,6 +21,7 @@ from app.web.pages import (
     session,
     settings,
     setup,
+    stores,
     users,
 )
 
@@ -36,6 +37,7 @@ _PAGES: Final = (
     retention,
     alerts,
     server,
+    stores,
     users,
     account,
     audit,

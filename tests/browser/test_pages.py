@@ -93,6 +93,7 @@ def paths(web_api, server):
             "no-audit": "/audit?actor=nobody-is-called-that&since=<b>",
             "proof": "/audit/proof",
             "settings": "/settings",
+            "stores": "/stores",
         }
         sql.run("DROP DATABASE `ho``st<i>le`")
 
@@ -101,7 +102,7 @@ PAGES = (
     "login", "overview", "backups", "no-backups", "backup", "new", "runs", "failed", "restore", "dry-run",
     "restores", "which", "what", "undo", "nothing", "schedules", "schedule", "new-schedule", "wrong-schedule",
     "retention", "alerts", "server", "users", "user", "new-user", "account", "audit", "no-audit", "proof",
-    "settings",
+    "settings", "stores",
 )  # fmt: skip
 
 

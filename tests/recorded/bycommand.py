@@ -36,6 +36,7 @@ def by_command(url: str, home: Path) -> Round:
         _people(calls)
         _alerts(calls, messages)
         _keys(calls)
+        _stores(calls)
         _damage(calls)
         _failures(calls)
         calls("demo", "demo", DATABASE_URL="")
@@ -193,6 +194,18 @@ def _keys(calls: _Calls) -> None:
     calls("key show --sheet --secret", "key", "show", "--sheet", "--secret", **keys)
     calls("key show", "key", "show", **keys)
     calls("backup create, to be encrypted", "backup", "create", **keys)
+
+
+def _stores(calls: _Calls) -> None:
+    calls("store list, none", "store", "list")
+    path = calls.cli.home / "store"
+    address = {"STORES": f"disk=local://{path}"}
+    calls("store list", "store", "list", **address)
+    calls("store test, no directory", "store", "test", "disk", **address)
+    path.mkdir()
+    calls("store test", "store", "test", "disk", **address)
+    calls("store test, no such store", "store", "test", "nothing")
+    calls("store list, no such kind", "store", "list", STORES="disk=ftp://nowhere")
 
 
 def _failures(calls: _Calls) -> None:

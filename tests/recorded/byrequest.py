@@ -20,6 +20,7 @@ from tests.recorded.shapes import Shape, shape
 ALERTS: Final = "/api/admin/alerts"
 AUDIT: Final = "/api/admin/audit"
 SCHEDULE: Final = f"{BACKUP}/schedule"
+STORES: Final = "/api/admin/stores"
 USERS: Final = "/api/admin/users"
 _PASSWORD: Final = "correct horse battery"
 _NEVER: Final = "0 0 1 1 *"
@@ -66,7 +67,13 @@ def by_request(url: str, home: Path) -> tuple[Round, Any]:
     try:
         with made.to_the_end(), listener() as messages:
             make_shop(url)
-            settings = {"ALERT_URLS": messages, "ADMIN_PASSWORD": _PASSWORD}
+            store = home / "store"
+            store.mkdir()
+            settings = {
+                "ALERT_URLS": messages,
+                "ADMIN_PASSWORD": _PASSWORD,
+                "STORES": f"disk=local://{store}",
+            }
             api.start("--json", CHECK_CRON=_NEVER, DISK_FLOOR_BYTES="0", **settings)
             asked = _Requests(made, api)
             document = asked.admin.get("/openapi.json").json()
@@ -87,6 +94,9 @@ def _ask(asked: "_Requests", url: str) -> None:
     _runs(asked, url)
     _files(asked, backup_id)
     _people(asked)
+    asked("list_stores", asked.admin.get(STORES))
+    asked("test_store", asked.admin.post(f"{STORES}/disk/test"))
+    asked("test_store, no such store", asked.admin.post(f"{STORES}/nothing/test"))
     asked("send_test_alert", asked.admin.post(f"{ALERTS}/test"))
     wait_until(lambda: _are_told(asked.admin), "everybody is told")
     asked("list_alerts", asked.admin.get(ALERTS))

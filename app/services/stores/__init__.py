@@ -1,0 +1,1 @@
+"""Stores elsewhere: which there are, and whether backups can be kept there."""

@@ -1,0 +1,97 @@
+"""The stores of an installation: listed, opened by name, and tried."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from app.concurrency import Bound, run_in_thread
+from app.domain.ports import Clock
+from app.domain.store_trial import StoreFacts, StoreTrial
+from app.errors import AlreadyRunningError
+from app.services.stores.trial import Trial
+from app.storage.remote.definitions import AnyDefinition, S3Definition
+from app.storage.remote.opening import open_store
+from app.storage.remote.reading import Definitions, find_definition, read_definitions
+from app.storage.remote.store import Store
+
+
+class StoreService:
+    """
+    Stores by their names; they are read anew each time, so that a change counts at once.
+
+    Args:
+        state_dir: Where `stores.toml` is.
+        addresses: What `BACKSTAY_STORES` says.
+        find_variable: Finds the variables that hold secrets.
+        clock: Of this machine.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        addresses: str,
+        find_variable: Callable[[str], str | None],
+        clock: Clock,
+    ) -> None:
+        self._state_dir = state_dir
+        self._addresses = addresses
+        self._find_variable = find_variable
+        self._clock = clock
+        # Each takes a thread and ten megabytes for as long as a store that does not answer is waited for.
+        self._trials = Bound("store_trials", 1)
+
+    async def list(self) -> tuple[StoreFacts, ...]:
+        """Return all stores by name; raises InvalidRequestError for a definition that makes no sense."""
+        definitions = await run_in_thread(self._read)
+        return tuple(_facts(name, definition) for name, definition in definitions.items())
+
+    async def test(self, name: str) -> StoreTrial:
+        """
+        Try everything that backups need of a store.
+
+        Args:
+            name: Of the store.
+
+        Returns:
+            What was found; a failure is a finding.
+
+        Raises:
+            StoreNotFoundError: There is no such store.
+            InvalidRequestError: Its definition makes no sense, or a secret is missing.
+            AlreadyRunningError: Another trial is under way.
+        """
+        definition = find_definition(await run_in_thread(self._read), name)
+        if not self._trials.take():
+            raise AlreadyRunningError(
+                "another test of a store is under way", hint="Wait until it is over."
+            )
+        try:
+            return await run_in_thread(lambda: self._try(name, definition))
+        finally:
+            self._trials.release()
+
+    def open(self, name: str) -> Store:
+        """Open a store, which the caller closes; blocks, and raises as `test` does."""
+        return self._opened(name, find_definition(self._read(), name))
+
+    def _try(self, name: str, definition: AnyDefinition) -> StoreTrial:
+        store = self._opened(name, definition)
+        try:
+            return Trial(store, _facts(name, definition), self._clock).run()
+        finally:
+            store.close()
+
+    def _opened(self, name: str, definition: AnyDefinition) -> Store:
+        return open_store(name, definition, self._find_variable)
+
+    def _read(self) -> Definitions:
+        return read_definitions(self._state_dir, self._addresses)
+
+
+def _facts(name: str, definition: AnyDefinition) -> StoreFacts:
+    return StoreFacts(
+        name=name,
+        kind=definition.kind,
+        place=definition.place,
+        append_only=definition.append_only,
+        object_lock_days=definition.object_lock_days if isinstance(definition, S3Definition) else 0,
+    )
