@@ -6,15 +6,17 @@ from datetime import timedelta
 import pytest
 
 from app.errors import AlreadyThereError, ObjectLockedError, ObjectNotFoundError
+from tests.fixtures.series import series
 from tests.fixtures.stores import LOCKED_BUCKET, drawn_bytes, s3_client
 
 
+pytestmark = pytest.mark.long
 PART = 5 << 20
 DAY = timedelta(days=1)
-MOMENT = timedelta(seconds=3)
+MOMENT = timedelta(seconds=2)
 
 
-@pytest.fixture(params=["governance", "compliance"])
+@pytest.fixture(params=series(["governance"], ["governance", "compliance"]))
 def locked(store_servers, request):
     """A store with object lock, in each of its modes."""
     changes = {

@@ -1,5 +1,7 @@
 """What every store promises, on each kind: a directory, S3, Google, Azure and SFTP, with real servers."""
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -109,6 +111,7 @@ def test_of_many_who_create_at_once_one_does(store):
     assert store.read("raced", 0, 1000) == bytes(made) * 1000
 
 
+@pytest.mark.long
 def test_lists_are_by_prefix_and_have_all_pages(store):
     """Names in folders too; a prefix ends anywhere in a name."""
     count = series(60, 1200)
@@ -139,6 +142,40 @@ def test_an_upload_is_there_when_it_is_complete(store):
     assert store.stat("large").size == len(data)
     assert store.read("large", PART - 1000, 2000) == data[PART - 1000 : PART + 1000]
     assert store.read("large", 0, len(data)) == data
+
+
+_UPLOAD = """
+import json, os, resource, sys
+from app.storage.remote.definitions import KINDS
+from app.storage.remote.opening import open_store
+table = json.loads(sys.argv[1])
+store = open_store("measured", KINDS[table["kind"]].model_validate(table), os.environ.get)
+block = bytes(1 << 18)
+def send(name, count):
+    with store.begin(name, 8 << 20) as upload:
+        for _ in range(count):
+            upload.write(block)
+        upload.complete()
+    store.read(name, 0, 1 << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = send("small", 40)
+print((send("large", int(sys.argv[2])) - before) // 1024)
+"""
+
+
+@pytest.mark.long
+def test_memory_is_bounded_by_two_parts(store_servers, kind):
+    """However large an upload is; the first one has brought in what any needs."""
+    definition = store_servers.definition(kind)
+    done = subprocess.run(
+        [sys.executable, "-c", _UPLOAD, definition.model_dump_json(), str(series(200, 4000))],
+        env={**store_servers.variables, "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert int(done.stdout) < 2 * 8 + 8
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000])

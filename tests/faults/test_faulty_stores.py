@@ -92,7 +92,7 @@ def sweep(store):
 
 @pytest.mark.long
 @pytest.mark.parametrize("fault", PASSING)
-@pytest.mark.parametrize("kind", OF_HTTP)
+@pytest.mark.parametrize("kind", series(("s3", "azure"), OF_HTTP))
 def test_a_fault_at_any_request_passes_or_is_told(store_servers, proxies, kind, fault):
     """Each request in turn fails once; all that can be seen afterwards is whole."""
     middle = proxies[kind]
@@ -103,7 +103,7 @@ def test_a_fault_at_any_request_passes_or_is_told(store_servers, proxies, kind, 
     assert requests > 8
 
     told = {}
-    for number in range(1, requests + 1, series(3, 1)):
+    for number in range(1, requests + 1, series(5, 1)):
         store = store_servers.open(store_servers.definition(kind, middle.url))
         middle.reset(lambda seen, *_, number=number: fault if seen == number else None)
         try:
@@ -245,7 +245,7 @@ def test_kill_9_between_any_two_requests_leaves_nothing_that_is_listed_and_not_w
     """The process is killed while its n-th request has no answer yet; the sweep removes the rest."""
     middle = proxies[kind]
     kills = 0
-    for number in range(series(3, 1), 30, series(3, 1)):
+    for number in range(series(4, 1), 30, series(4, 1)):
         definition = store_servers.definition(kind, middle.url)
         middle.reset(lambda seen, *_, number=number: HttpFault.HELD if seen == number else None)
         process = subprocess.Popen(
@@ -265,11 +265,11 @@ def test_kill_9_between_any_two_requests_leaves_nothing_that_is_listed_and_not_w
         sizes = {found.name: found.size for found in store.list()}
         assert sizes in ({}, {"data": 10 << 20}, {"data": 10 << 20, "manifest": 1000})
         assert sweep(store)
-    assert kills >= series(2, 6)
+    assert kills >= series(1, 6)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("limit", series([0, 4000, 6000], [*range(0, 12_000, 500)]))
+@pytest.mark.parametrize("limit", series([0, 5000], [*range(0, 12_000, 500)]))
 def test_an_ssh_connection_that_is_cut_at_any_time_is_opened_again(store_servers, limit):
     """Once it is healthy; what was under way is told, and leaves nothing that can be seen."""
     server = store_servers.sftp

@@ -1,13 +1,15 @@
 """An event loop of its own in one thread, for a library that has no other way: asyncssh."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Final, TypeVar
 
 
 T = TypeVar("T")
+_log: Final = logging.getLogger(__name__)
 
 
 class BackgroundLoop:
@@ -58,11 +60,18 @@ class BackgroundLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                self._loop.set_exception_handler(_note)
                 self._thread = threading.Thread(
                     target=_run, args=(self._loop,), name=self._name, daemon=True
                 )
                 self._thread.start()
             return self._loop
+
+
+def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Note what fails behind a request that has failed itself, and has told so: no traceback on stderr."""
+    kind = type(context.get("exception")).__name__
+    _log.debug("A part of a failed request failed as well", extra={"facts": {"error": kind}})
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

@@ -35,9 +35,12 @@ class SftpUpload:
 
     def write(self, data: bytes) -> None:
         """See `Upload.write`."""
-        for start in range(0, len(data), self._part_bytes):
-            self._filling += data[start : start + self._part_bytes]
-            if len(self._filling) >= self._part_bytes:
+        rest = memoryview(data)
+        while rest:
+            room = self._part_bytes - len(self._filling)
+            self._filling += rest[:room]
+            rest = rest[room:]
+            if len(self._filling) == self._part_bytes:
                 self._send()
 
     def complete(self) -> None:
@@ -68,8 +71,8 @@ class SftpUpload:
         if not self._is_open:
             return
         self._is_open = False
-        if self._sending is not None:
-            self._sending.cancel()
+        with suppress(AppError):
+            self._await_sent()  # or what is under way would fail behind our back
         with suppress(AppError):
             self._connection.ask_once(self._name, Act.DELETE, lambda _: self._file.close())
         with suppress(AppError):

@@ -1,6 +1,7 @@
 """A loop of its own for threads that wait."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -41,6 +42,26 @@ def test_what_takes_too_long_is_cancelled():
         loop.run(wait(), 0.05)
     assert ended.wait(5)
     loop.close()
+
+
+def test_what_fails_where_nobody_waits_is_no_traceback(capfd):
+    """Parts of a request that has failed fail as well; whoever asked was told once."""
+    loop = BackgroundLoop("parted")
+
+    async def fail():
+        raise ZeroDivisionError
+
+    async def begin():
+        task = asyncio.ensure_future(fail())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del task
+        gc.collect()
+
+    loop.run(begin(), 5)
+    loop.close()
+
+    assert capfd.readouterr().err == ""
 
 
 def test_closing_ends_what_is_under_way():
