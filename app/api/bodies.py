@@ -31,6 +31,7 @@ Names = Annotated[tuple[Name, ...], Field(max_length=1000)]
 Globs = Annotated[tuple[Glob, ...], Field(max_length=1000)]
 Description = Annotated[str, Field(max_length=1000, description="Words for people, one line.")]
 ScheduleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+StoreName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")]
 # Strict: true is no number, nor is a text of digits; what is kept must be what was meant.
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 Days = Annotated[float, Field(strict=True, ge=0, le=36_500)]
@@ -133,6 +134,19 @@ class VerifyBody(Body):
     level: VerifyLevel = VerifyLevel.CONTENT
 
 
+class CopyBody(Body):
+    """Where a copy shall be."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"to": "offsite"}]})
+
+    to: Annotated[
+        StoreName, Field(description="Store that gets it; empty: the backup directory.")
+    ] = ""
+    source: Annotated[
+        StoreName, Field(description="Store that has it; empty: the backup directory.")
+    ] = ""
+
+
 class PinBody(Body):
     """Why a backup shall be kept."""
 
@@ -151,6 +165,10 @@ class ScheduleOptionsBody(Body):
     description: Description = ""
     compress: StrictBool | None = None
     verify: StrictBool | None = None
+    copies: Annotated[
+        tuple[ScheduleName, ...],
+        Field(max_length=20, description="Stores that get a copy of each backup."),
+    ] = ()
 
 
 class RetentionBody(Body):

@@ -24,6 +24,7 @@ from app.storage.schedules import ScheduleFile
 
 _ENVIRONMENT_SECONDS: Final = 300.0
 _COUNTS_SECONDS: Final = 60.0
+_COPIES_SECONDS: Final = 15.0
 # When nothing else is likely to be done.
 _AUDIT_CRON: Final = "30 3 * * *"
 
@@ -45,7 +46,7 @@ def build_environment_monitor(program: Program, certificate: Path | None) -> Env
         program.settings,
         program.server,
         program.backup_monitor,
-        ScheduleFile(program.catalogue.directory),
+        ScheduleFile(program.directory),
         SystemClock(),
         certificate,
     )
@@ -58,7 +59,8 @@ def build_periodic_jobs(
     Say what the service does by itself besides scheduled backups.
 
     Returns:
-        The upkeep of the audit, the checks of stored backups, and those of the environment.
+        The upkeep of the audit, the checks of stored backups, their copies, and the checks of the
+        environment.
 
     Raises:
         InvalidRequestError: The settings name no times for the checks.
@@ -72,6 +74,7 @@ def build_periodic_jobs(
     return (
         *_audit_jobs(program),
         PeriodicJob("checks", at, build_checks(program).run_due),
+        PeriodicJob("copies", Every(_COPIES_SECONDS), program.scheduled_copies.run_due),
         PeriodicJob("watch", Every(_ENVIRONMENT_SECONDS), environment_monitor.check),
     )
 

@@ -6,13 +6,12 @@ waits for no database driver. `access` and `service` put together what only some
 """
 
 # ruff: noqa: PLC0415 - see above
+import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.config import Settings
@@ -23,6 +22,7 @@ from app.storage.local import LocalDirectory
 
 if TYPE_CHECKING:
     from app.bootstrap.bounds import Bounds
+    from app.bootstrap.directories import StoreCatalogues
     from app.control.database import ControlDatabase
     from app.domain.stores import RunStore
     from app.engine.server.server import Server
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from app.security.servers import ServersFile
     from app.services.access.audit import AuditService
     from app.services.alerts.service import AlertService
+    from app.services.backups.copies import CopyService
     from app.services.backups.pins import PinService
     from app.services.backups.retention import RetentionService
     from app.services.backups.service import BackupService
+    from app.services.copies import ScheduledCopies
     from app.services.jobs import Jobs
     from app.services.monitoring.backups import BackupMonitor
     from app.services.monitoring.doctor import DoctorService
@@ -42,10 +44,6 @@ if TYPE_CHECKING:
     from app.services.schedules import ScheduleService
     from app.services.settlement import Settlement
     from app.services.stores.service import StoreService
-
-
-# How long a command that is done waits for messages to leave.
-_NOTIFY_SECONDS: Final = 10.0
 
 
 class SystemClock:
@@ -67,11 +65,13 @@ class Program:
 
     Attributes:
         settings: Of this installation.
+        store: Where backups lie that everything here is about; empty = the directory of the settings.
         unwritten: Why history and audit are not written; None when they are, or nobody asked for them.
     """
 
     settings: Settings
     unwritten: AppError | None = None
+    store: str = ""
 
     async def close(self) -> None:
         """Close the connections of what was asked for."""
@@ -80,6 +80,8 @@ class Program:
             await self.server.close()
         if "control" in made:
             await self.control.close()
+        if "_store_catalogues" in made:
+            await asyncio.to_thread(self._store_catalogues.close)
 
     async def send_notices(self, seconds: float) -> None:
         """Send the pings and alerts that wait; what takes longer than this, others send."""
@@ -140,10 +142,32 @@ class Program:
             )
 
     @cached_property
-    def catalogue(self) -> Catalogue:
-        """The backups that are kept."""
+    def directory(self) -> LocalDirectory:
+        """The directory of backups and schedules on this machine."""
         witness = KnownDirectories(self.settings.state_dir)
-        return Catalogue(LocalDirectory(self.settings.backup_dir, witness=witness))
+        return LocalDirectory(self.settings.backup_dir, witness=witness)
+
+    @cached_property
+    def local(self) -> Catalogue:
+        """The backups of the directory: what the service makes, prunes, checks and watches."""
+        return Catalogue(self.directory)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The backups that everything here is about: those of a store if one was named, else the local ones."""
+        return self.catalogue_of(self.store)
+
+    def catalogue_of(self, store: str) -> Catalogue:
+        """Return the backups of a store, or of the directory for an empty name; blocks, raises StoreNotFoundError."""
+        if not store:
+            return self.local
+        return self._store_catalogues.get(store)
+
+    @cached_property
+    def _store_catalogues(self) -> "StoreCatalogues":
+        from app.bootstrap.directories import StoreCatalogues
+
+        return StoreCatalogues(self.settings)
 
     @cached_property
     def control(self) -> "ControlDatabase":
@@ -178,6 +202,7 @@ class Program:
     def recoveries(self) -> "RecoveryService":
         """Restores backups, and undoes restores."""
         from app.engine.load.target import OwnDatabase
+        from app.services.backups.service import BackupService
         from app.services.restores.service import RecoveryService
         from app.storage.journals import Journals
 
@@ -186,7 +211,8 @@ class Program:
             catalogue=self.catalogue,
             clock=SystemClock(),
             journals=Journals(self.settings.state_dir),
-            backups=self.backups,
+            # What is made to go back to is at hand.
+            backups=BackupService(self.server, self.local, SystemClock()),
             undo_minutes=self.settings.undo_minutes,
             own=OwnDatabase(self.control.schema, self._newest_run),
         )
@@ -205,7 +231,7 @@ class Program:
         from app.storage.journals import Journals
 
         journals = Journals(self.settings.state_dir)
-        return DoctorService(self.server, self.catalogue, journals, self.usable_control)
+        return DoctorService(self.server, self.local, journals, self.usable_control)
 
     @cached_property
     def runs(self) -> "RunService":
@@ -229,7 +255,15 @@ class Program:
         """What a run of each kind does."""
         from app.services.jobs import Jobs
 
-        return Jobs(self.settings, self.catalogue, self.backups, self.recoveries, self.retention)
+        return Jobs(
+            self.settings,
+            self.catalogue,
+            self.backups,
+            self.recoveries,
+            # What lies in a store is deleted by whoever says so.
+            None if self.store else self.retention,
+            self.copies,
+        )
 
     @cached_property
     def schedules(self) -> "ScheduleService":
@@ -238,11 +272,33 @@ class Program:
         from app.storage.schedules import ScheduleFile
 
         return ScheduleService(
-            ScheduleFile(self.catalogue.directory),
+            ScheduleFile(self.directory),
             self.jobs,
             SystemClock(),
             timezone=self.settings.timezone,
             catch_up=self.settings.catch_up,
+            alarm=self.alerts,
+        )
+
+    @cached_property
+    def copies(self) -> "CopyService":
+        """Copies backups to stores, and looks for copies."""
+        from app.services.backups.copies import CopyService
+
+        return CopyService(self.catalogue_of, self.settings.threads)
+
+    @cached_property
+    def scheduled_copies(self) -> "ScheduledCopies":
+        """Makes the copies that schedules want."""
+        from app.services.copies import ScheduledCopies
+
+        return ScheduledCopies(
+            schedules=self.schedules,
+            local=self.local,
+            open_catalogue=self.catalogue_of,
+            jobs=self.jobs,
+            runs=self.runs,
+            clock=SystemClock(),
             alarm=self.alerts,
         )
 
@@ -257,8 +313,8 @@ class Program:
         clock = SystemClock()
         return RetentionService(
             settings=self.settings,
-            catalogue=self.catalogue,
-            schedules=ScheduleFile(self.catalogue.directory),
+            catalogue=self.local,
+            schedules=ScheduleFile(self.directory),
             clock=clock,
             witness=ClockWitness(self.settings.state_dir, clock.now),
             locks=RunLocks(self.settings.state_dir),
@@ -313,7 +369,7 @@ class Program:
         """Tells how well each database is backed up."""
         from app.services.monitoring.health import HealthService
 
-        return HealthService(self.catalogue)
+        return HealthService(self.local)
 
     @cached_property
     def backup_monitor(self) -> "BackupMonitor":
@@ -338,53 +394,3 @@ class Program:
     def audit(self) -> "AuditService | None":
         """Where it is written down what was done; None where that is not possible."""
         return None if self.unwritten else self.audit_service
-
-
-@asynccontextmanager
-async def open_program(
-    settings: Settings, *, needs_server: bool = True, remembers: bool = False
-) -> AsyncIterator[Program]:
-    """
-    Put the program together for the length of a block.
-
-    Args:
-        settings: Of this installation.
-        needs_server: False for work on the backup directory alone.
-        remembers: Whether runs are written down; where that is not possible, work goes on without.
-
-    Yields:
-        The program.
-
-    Raises:
-        InvalidRequestError: The server's URL is missing or makes no sense.
-    """
-    program = Program(settings)
-    if needs_server:
-        program.require_server()  # what makes no sense is said before anything is done
-    try:
-        if remembers:
-            program.unwritten = await _prepare(program.control)
-            await _write_ends(program)
-        try:
-            yield program
-        finally:
-            if remembers:  # the others do nothing that an alert is about
-                await _write_ends(program)
-                await program.send_notices(_NOTIFY_SECONDS)
-    finally:
-        await program.close()
-
-
-async def _write_ends(program: Program) -> None:
-    """Write down how earlier runs ended, where the history could not take it then."""
-    runs = program.runs
-    with suppress(AppError):  # whoever comes next does it
-        await runs.write_ends()
-
-
-async def _prepare(control: "ControlDatabase") -> AppError | None:
-    try:
-        await control.prepare()
-    except AppError as exc:
-        return exc
-    return None

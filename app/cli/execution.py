@@ -12,7 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
 
-from app.bootstrap.program import Program, open_program
+from app.bootstrap.opening import open_program
+from app.bootstrap.program import Program
 from app.cli import exits, output
 from app.cli.output import CommandResult, print_warnings
 from app.cli.signals import call_on_signals, end_on_signals
@@ -101,6 +102,7 @@ def execute_with_program(
     as_json: bool,
     needs_server: bool = True,
     records_runs: bool = False,
+    store: str = "",
 ) -> NoReturn:
     """
     Run a command that uses the program, as the settings describe it.
@@ -110,11 +112,12 @@ def execute_with_program(
         as_json: Whether one JSON document is all that may appear on stdout.
         needs_server: False for work on the backup directory alone.
         records_runs: Whether history and audit are written, where that is possible.
+        store: Name of the store that it is about; empty = the backup directory.
     """
 
     async def opened() -> CommandResult:
         async with open_program(
-            read_settings(), needs_server=needs_server, remembers=records_runs
+            read_settings(), needs_server=needs_server, remembers=records_runs, store=store
         ) as program:
             return await work(program)
 

@@ -42,5 +42,14 @@ Threads = Annotated[
         show_default=False,
     ),
 ]
+InStore = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="NAME",
+        help="The backups of this store. Default: those of BACKSTAY_BACKUP_DIR.",
+        show_default=False,
+    ),
+]
 FrequencyName = Literal["hourly", "daily", "weekly"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]

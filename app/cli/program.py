@@ -93,6 +93,9 @@ _COMMANDS: Final = (
             LazyCommand("list", "listing:list_", "List the backups, newest first."),
             LazyCommand("info", "listing:info", "Show what a backup holds and how it was made."),
             LazyCommand("verify", "backup:verify", "Prove a backup to the last byte and row."),
+            LazyCommand(
+                "copy", "backup:copy", "Copy a backup to another store, and prove the copy."
+            ),
             LazyCommand("delete", "backup:delete", "Delete a backup."),
             LazyCommand("check", "check:check", "Check the stored backups that are due."),
             LazyCommand("pin", "retention:pin", "Keep a backup: nobody can delete it."),

@@ -79,6 +79,7 @@ OPERATIONS: Final[Mapping[str, Effect]] = {
     "create_backup": Effect.BACK_UP,
     "create_recovery_point": Effect.BACK_UP,
     "verify_backup": Effect.BACK_UP,
+    "copy_backup": Effect.BACK_UP,
     "delete_backup": Effect.DELETE,
     "download_backup": Effect.TAKE,
     "prune_backups": Effect.DELETE,
@@ -130,6 +131,7 @@ _OF_RUNS: Final[Mapping[RunKind, Effect]] = {
     RunKind.VERIFICATION: Effect.BACK_UP,
     RunKind.DRILL: Effect.BACK_UP,
     RunKind.DRY_RUN: Effect.BACK_UP,
+    RunKind.COPY: Effect.BACK_UP,
     RunKind.DELETION: Effect.DELETE,
     RunKind.PRUNE: Effect.DELETE,
     RunKind.RESTORE: Effect.RESTORE,
@@ -203,6 +205,7 @@ def _lost(known: ScheduleOptions, wanted: ScheduleOptions) -> str:
         "exclude_tables": set(wanted.exclude_tables) <= set(known.exclude_tables),
         "include_data": wanted.include_data or not known.include_data,
         "verify": wanted.verify in {known.verify, True},
+        "copies": set(wanted.copies) >= set(known.copies),
     }
     return next((name for name, is_held in held.items() if not is_held), "")
 

@@ -68,6 +68,7 @@ class ScheduleOptions:
 
     Attributes:
         compress: None = as the settings say, like `verify`.
+        copies: Names of the stores that get a copy of each backup.
     """
 
     databases: tuple[str, ...] = ()
@@ -77,6 +78,7 @@ class ScheduleOptions:
     description: str = ""
     compress: bool | None = None
     verify: bool | None = None
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

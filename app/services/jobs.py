@@ -28,6 +28,7 @@ from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResu
 from app.domain.runs.progress import Progress
 from app.domain.runs.run import Run, RunKind
 from app.errors import AppError, InvalidRequestError, RefusedError
+from app.services.backups.copies import CopyService
 from app.services.backups.retention import ACTOR, PRUNING, RetentionService
 from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
@@ -100,12 +101,14 @@ class Jobs:
         backups: BackupService,
         recoveries: RecoveryService,
         retention: RetentionService | None = None,
+        copies: CopyService | None = None,
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._backups = backups
         self._recoveries = recoveries
         self._retention = retention  # None = nothing is ever pruned
+        self._copies = copies
 
     @property
     def has_server(self) -> bool:
@@ -180,6 +183,40 @@ class Jobs:
     async def verification_again(self, run: Run) -> Job[VerifyReport]:
         """Make the job of a verification once more; raises BackupNotFoundError."""
         return await self.verification(run.backup_id, VerifyLevel(str(run.request["level"])))
+
+    async def copy(self, backup_id: str, source: str, target: str) -> Job[Manifest]:
+        """
+        Make the job of a copy.
+
+        Args:
+            backup_id: Of the backup.
+            source: Name of the store in which it is; empty = the backup directory.
+            target: Where it shall be too.
+
+        Returns:
+            The job.
+
+        Raises:
+            InvalidRequestError: Both are the same place.
+            BackupNotFoundError: It is not there.
+            StoreNotFoundError: There is no such store.
+        """
+        copies = self._copies
+        assert copies is not None  # noqa: S101 - whoever makes such a job has given it
+        if source == target:
+            raise InvalidRequestError(
+                "a copy in the same place is none", hint="Name another store with --to."
+            )
+        await copies.require_place(target)
+        found = await copies.find(backup_id, source)
+        return Job(
+            kind=RunKind.COPY,
+            work=lambda progress: copies.copy(found, source, target, progress),
+            document=BackupCreated.of,
+            resources=(Resource(f"copy {target} {found}", f"the copy of {found} in {target!r}"),),
+            backup_id=found,
+            request={"from": source, "to": target},
+        )
 
     async def deletion(self, backup_id: str) -> Job[BackupId]:
         """Make the job of a deletion; raises BackupNotFoundError."""

@@ -111,8 +111,8 @@ class Reconciler:
         )
 
     async def _sweep(self) -> None:
-        directory = self._catalogue.directory
-        if await asyncio.to_thread(directory.path.exists):
+        disk = self._catalogue.disk
+        if disk is None or await asyncio.to_thread(disk.path.exists):
             await asyncio.to_thread(self._catalogue.sweep)
 
     async def _repair(self, orphans: Sequence[Run]) -> bool:

@@ -2,12 +2,51 @@
 
 import stat
 from contextlib import suppress
-from typing import Self
+from typing import NamedTuple, Protocol, Self
 
 from app.errors import StorageUnavailableError, TruncatedFileError
 from app.storage import layout
 from app.storage.failures import translated
 from app.storage.kernel import Kernel, close, uninterrupted
+
+
+class FileFacts(NamedTuple):
+    """
+    What is known of a file without reading it.
+
+    Attributes:
+        size: Bytes.
+        changed_ns: When it was changed last, nanoseconds.
+        identity: Another one when the file was replaced, where that can be told.
+        is_regular: Whether it is a file, and no link, directory or device.
+    """
+
+    size: int
+    changed_ns: int
+    identity: int
+    is_regular: bool
+
+
+class RangedFile(Protocol):
+    """A file of a backup that is open to be read, wherever it lies."""
+
+    @property
+    def name(self) -> str:
+        """Name in its directory."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes in it."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return exactly these bytes; raises TruncatedFileError, StorageError."""
+        ...
+
+    def read_some(self, offset: int, size: int) -> bytes:
+        """Return up to so many bytes; empty only at the end. Raises StorageError."""
+        ...
 
 
 class ReadFile:

@@ -11,6 +11,7 @@ Not guaranteed: anything on file systems without working `flock` (some network m
 import fcntl
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from typing import Final, Protocol
 from app.errors import BackupInUseError, StorageFullError, StorageUnavailableError
 from app.storage import layout
 from app.storage.failures import translated
-from app.storage.files import ReadFile, WriteFile
+from app.storage.files import FileFacts, ReadFile, WriteFile
 from app.storage.kernel import KERNEL, Kernel, close, uninterrupted
 
 
@@ -172,6 +173,14 @@ class LocalDirectory:
             except FileNotFoundError:
                 return None
 
+    def describe(self, name: str) -> FileFacts | None:
+        """Describe a file in the words of every place of backups; None when there is none."""
+        facts = self.stat(name)
+        if facts is None:
+            return None
+        is_regular = stat.S_ISREG(facts.st_mode)
+        return FileFacts(facts.st_size, facts.st_mtime_ns, facts.st_ino, is_regular)
+
     def exists(self, name: str) -> bool:
         """Tell whether a name is taken."""
         return self.stat(name) is not None
@@ -279,14 +288,14 @@ class LocalDirectory:
             return None
         return self.read(name, limit)
 
-    def replace(self, name: str, data: bytes, *, syncs: bool = True) -> None:
+    def replace(self, name: str, data: bytes, *, syncs: bool = True, through: str = "") -> None:
         """
         Write a small file in one step: afterwards its name holds the old bytes or all the new ones.
 
         The caller holds `locked`, so that the temporary name has one user; without `syncs` it syncs the
-        directory itself, once for many files.
+        directory itself, once for many files. `through` is a temporary name for what others know by the usual.
         """
-        temporary = name + layout.PARTIAL
+        temporary = through or name + layout.PARTIAL
         self.remove(temporary)
         with self.create(temporary) as file:
             file.write(data)

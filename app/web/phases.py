@@ -57,6 +57,10 @@ _STEPS: Final[dict[RunKind, _Steps]] = {
         ("Swap it back", frozenset({Phase.SWAP})),
     ),
     RunKind.VERIFICATION: (("Read the backup", frozenset({Phase.VERIFY})),),
+    RunKind.COPY: (
+        ("Copy the file", frozenset({Phase.CONNECT})),
+        ("Read the copy back, and publish it", frozenset({Phase.VERIFY})),
+    ),
 }
 
 

@@ -28,7 +28,7 @@ _CRON: Final = "cron"
 _AREAS: Final = (
     "Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/",
 )  # fmt: skip
-_LISTS: Final = ("databases", "tables", "exclude_tables")
+_LISTS: Final = ("databases", "tables", "exclude_tables", "copies")
 _COUNTS: Final = ("count", "hourly", "daily", "weekly", "monthly", "yearly")
 _DAYS: Final = ("days", "max_days")
 # An answer that the settings may give instead.

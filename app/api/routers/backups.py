@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse, JSONResponse
 
 from app.api.access import Caller, CurrentService
-from app.api.bodies import BackupQuery, CreateBody, RecoveryPointBody, VerifyBody
+from app.api.bodies import BackupQuery, CopyBody, CreateBody, RecoveryPointBody, VerifyBody
 from app.api.downloads import DOWNLOADS, Download, open_download
 from app.api.openapi_responses import READS, READS_ONE, STARTS_RUN
 from app.api.run_responses import Launch
@@ -104,6 +104,15 @@ async def verify_backup(
     """Prove that a backup is what was written, to the last byte and row; needs no server."""
     level = (body or VerifyBody()).level
     return await launch(await service.program.jobs.verification(backup_id, level), identity)
+
+
+@router.post("/copy/{backup_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
+async def copy_backup(
+    backup_id: str, body: CopyBody, identity: Caller, service: CurrentService, launch: Launch
+) -> RunFacts | JSONResponse:
+    """Copy a backup to a store, or from one, and read the copy back from where it lies."""
+    job = await service.program.jobs.copy(backup_id, body.source, body.to)
+    return await launch(job, identity)
 
 
 @router.delete("/delete/{backup_id}", response_model=RunFacts, responses=STARTS_RUN)

@@ -5,7 +5,6 @@ A backup exists when its manifest does; the catalogue never has an opinion of it
 block; async callers use threads.
 """
 
-import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,9 +20,10 @@ from app.archive.catalogue.metadata import (
 from app.archive.catalogue.readings import Reading, Readings
 from app.archive.catalogue.rebuilding import Rebuilder, RebuildReport
 from app.archive.catalogue.sidecars import Beside, Sidecars
-from app.archive.catalogue.sweeping import Sweeper, names_of
-from app.archive.file import publication
+from app.archive.catalogue.sweeping import names_of, sweep
+from app.archive.file import places
 from app.archive.file.codec import DAMAGED_HINT
+from app.archive.file.places import BackupDirectory
 from app.archive.file.reader import ArchiveReader
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import DamagedFile, Survey
@@ -56,7 +56,7 @@ class Catalogue:
         directory: Where they lie.
     """
 
-    def __init__(self, directory: LocalDirectory | Path) -> None:
+    def __init__(self, directory: BackupDirectory | Path) -> None:
         if isinstance(directory, Path):
             directory = LocalDirectory(directory)
         self.directory = directory
@@ -65,6 +65,16 @@ class Catalogue:
         # What `metadata.json` held when it was last decoded: with many backups that takes longer than
         # the survey. Replaced as a whole, as threads share it.
         self._decoded: tuple[bytes, Metadata] = (b"", decode_metadata(b""))
+
+    @property
+    def disk(self) -> LocalDirectory | None:
+        """The directory of this machine in which they lie; None of a store."""
+        return self.directory if isinstance(self.directory, LocalDirectory) else None
+
+    def close(self) -> None:
+        """Close connections, where there are any; again is harmless."""
+        if not isinstance(self.directory, LocalDirectory):
+            self.directory.close()
 
     def survey(self) -> Survey:
         """
@@ -269,7 +279,7 @@ class Catalogue:
                     hint=f"'backstay backup unpin {name.backup_id}' lets it be deleted.",
                 )
 
-        publication.delete(self.directory, name, permit)
+        places.delete(self.directory, name, permit)
         if refreshes:
             with suppress(StorageError):
                 self.refresh()
@@ -292,7 +302,7 @@ class Catalogue:
         Raises:
             StorageError: The medium refused; the rest is still there.
         """
-        return Sweeper(self.directory).sweep()
+        return sweep(self.directory)
 
     def rebuild(self) -> RebuildReport:
         """
@@ -350,7 +360,7 @@ class Catalogue:
                     cached.append(self._examine(name, cache.get(name.file), written))
                 except (IntegrityError, StorageError, BackupNotFoundError) as exc:
                     problems.append(DamagedFile(name.file, exc))
-            elif name.file in names and name.tombstone not in names:
+            elif name.file in names and not {name.tombstone, name.partial} & names:
                 orphans.append(name.file)
         entries = tuple(item.entry for item in cached)
         return Survey(entries, tuple(problems), tuple(orphans)), cached, before
@@ -365,23 +375,26 @@ class Catalogue:
         self, name: BackupName, known: CachedEntry | None, written: Manifest | None
     ) -> CachedEntry:
         """Return the line of one backup, from the cache when its manifest did not change."""
-        manifest_file, data = self.directory.stat(name.manifest), self.directory.stat(name.file)
+        manifest_file, data = (
+            self.directory.describe(name.manifest),
+            self.directory.describe(name.file),
+        )
         if manifest_file is None or data is None:
             raise BackupNotFoundError(
                 name.backup_id, hint="Its data file is gone; put it back, or delete the backup."
             )
-        if not stat.S_ISREG(data.st_mode):
+        if not data.is_regular:
             raise StorageDeniedError(
                 f"{name.file}: not a regular file",
                 hint="Symbolic links in a backup directory are never followed; remove it.",
             )
-        stamp = Stamp(manifest_file.st_size, manifest_file.st_mtime_ns)
+        stamp = Stamp(manifest_file.size, manifest_file.changed_ns)
         full_path = self.directory.full_path(name.file)
         if known is None or (known.stamp, known.entry.full_path) != (stamp, full_path):
             known = CachedEntry(CatalogueEntry.of(self._read(name, written), full_path), stamp)
-        if known.entry.size != data.st_size:
+        if known.entry.size != data.size:
             raise TruncatedFileError(
-                f"{name.file}: {data.st_size} bytes, the manifest says {known.entry.size}",
+                f"{name.file}: {data.size} bytes, the manifest says {known.entry.size}",
                 hint=DAMAGED_HINT,
             )
         return known

@@ -16,13 +16,13 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from app.archive.catalogue.sidecars import Beside, Sidecars
+from app.archive.file.places import BackupDirectory
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
 from app.domain.backups.check_notes import Pin
 from app.domain.ids import BackupId
 from app.domain.restores.proofs import proven_at
 from app.storage import layout
-from app.storage.local import LocalDirectory
 
 
 FRESH_SECONDS: Final = 2.0
@@ -92,7 +92,7 @@ class Readings:
     """Takes readings of one directory, one at a time, however many ask."""
 
     def __init__(
-        self, directory: LocalDirectory, sidecars: Sidecars, survey: Callable[[], Survey]
+        self, directory: BackupDirectory, sidecars: Sidecars, survey: Callable[[], Survey]
     ) -> None:
         self._directory = directory
         self._sidecars = sidecars
@@ -150,5 +150,5 @@ class Readings:
         return _Known(stamps, self._sidecars.beside(name))
 
     def _stamp(self, name: str) -> _Stamp | None:
-        fact = self._directory.stat(name)
-        return _Stamp(fact.st_ino, fact.st_mtime_ns, fact.st_size) if fact else None
+        fact = self._directory.describe(name)
+        return _Stamp(fact.identity, fact.changed_ns, fact.size) if fact else None

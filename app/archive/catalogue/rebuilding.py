@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from app.archive.catalogue.salvage import salvage
 from app.archive.catalogue.sweeping import names_of
+from app.archive.file.places import BackupDirectory
 from app.domain.backups.catalogue import DamagedFile
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.seal import to_json
 from app.domain.ids import BackupId
 from app.errors import AppError, IntegrityError
 from app.storage.layout import BackupName
-from app.storage.local import LocalDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Rebuilder:
         read: Reads a manifest that is there, and raises IntegrityError when it is damaged.
     """
 
-    def __init__(self, directory: LocalDirectory, read: Callable[[BackupName], Manifest]) -> None:
+    def __init__(self, directory: BackupDirectory, read: Callable[[BackupName], Manifest]) -> None:
         self._directory = directory
         self._read = read
 
@@ -50,7 +50,7 @@ class Rebuilder:
     def _rebuildable(self) -> Iterable[BackupName]:
         names = set(self._directory.names())
         for name in names_of(names):
-            if name.file not in names or name.tombstone in names:
+            if name.file not in names or {name.tombstone, name.partial} & names:
                 continue
             if name.manifest not in names or self._is_damaged(name):
                 yield name
@@ -67,10 +67,4 @@ class Rebuilder:
         with self._directory.open(name.file) as file:
             manifest = salvage(file, name)
             with self._directory.locked():
-                self._directory.remove(name.rebuild)
-                with self._directory.create(name.rebuild) as manifest_file:
-                    manifest_file.write(to_json(manifest))
-                    manifest_file.sync()
-                    manifest_file.rename(name.manifest)
-                    manifest_file.keep()
-                self._directory.sync()
+                self._directory.replace(name.manifest, to_json(manifest), through=name.rebuild)

@@ -30,7 +30,7 @@ from app.domain.backups.manifest import (
 )
 from app.domain.backups.seal import MAX_MANIFEST_BYTES
 from app.errors import ChecksumMismatchError, ManifestError, TruncatedFileError
-from app.storage.files import ReadFile
+from app.storage.files import RangedFile
 from app.storage.layout import BackupName
 
 
@@ -49,7 +49,7 @@ class _Found:
     sha256: str
 
 
-def salvage(file: ReadFile, name: BackupName) -> Manifest:
+def salvage(file: RangedFile, name: BackupName) -> Manifest:
     """
     Rebuild the manifest of a data file and prove the file with it.
 
@@ -83,7 +83,7 @@ def salvage(file: ReadFile, name: BackupName) -> Manifest:
     return manifest
 
 
-def _walk(file: ReadFile, codec: Codec) -> Iterator[_Found]:
+def _walk(file: RangedFile, codec: Codec) -> Iterator[_Found]:
     offset = 0
     while offset < file.size:
         found = _walk_member(file, codec, offset)
@@ -93,7 +93,7 @@ def _walk(file: ReadFile, codec: Codec) -> Iterator[_Found]:
         raise TruncatedFileError(f"{file.name}: is empty", hint=_HINT)
 
 
-def _walk_member(file: ReadFile, codec: Codec, offset: int) -> _Found:
+def _walk_member(file: RangedFile, codec: Codec, offset: int) -> _Found:
     source = f"{file.name}: member at byte {offset}"
     stream = codecs.MemberStream(codec)
     digest = hashlib.sha256()
@@ -109,7 +109,7 @@ def _walk_member(file: ReadFile, codec: Codec, offset: int) -> _Found:
     return _Found(offset, position - offset, raw_size, digest.hexdigest())
 
 
-def _walk_plain(file: ReadFile) -> Iterator[_Found]:
+def _walk_plain(file: RangedFile) -> Iterator[_Found]:
     """Find the footer of a plain file by its last line."""
     start = max(file.size - TRAILER_BYTES, 0)
     tail = file.read(start, file.size - start)
@@ -157,7 +157,7 @@ def _complete(draft: Manifest, last: _Found, raw: bytes, checksum: str) -> Manif
     )
 
 
-def _digest_of(file: ReadFile) -> str:
+def _digest_of(file: RangedFile) -> str:
     digest = hashlib.sha256()
     for offset in range(0, file.size, codecs.BLOCK_BYTES):
         digest.update(file.read(offset, min(codecs.BLOCK_BYTES, file.size - offset)))

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.archive.catalogue.metadata import MAX_METADATA_BYTES
+from app.archive.file.places import BackupDirectory
 from app.domain.backups.check_notes import Notes, decode_notes, encode_notes
 from app.domain.restores.proofs import MAX_PROOFS, Proof, decode_proofs, encode_proofs
 from app.errors import AppError, ChecksumMismatchError
 from app.storage.layout import BackupName
-from app.storage.local import LocalDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Beside:
 class Sidecars:
     """The files beside the backups of one directory; whoever calls knows that the backup is there."""
 
-    def __init__(self, directory: LocalDirectory) -> None:
+    def __init__(self, directory: BackupDirectory) -> None:
         self._directory = directory
 
     def beside(self, name: BackupName) -> Beside:

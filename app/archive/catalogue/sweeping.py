@@ -1,18 +1,27 @@
 """What crashed runs leave behind in a backup directory, and how it goes; all calls block."""
 
-import stat
 from collections.abc import Iterable
 from operator import attrgetter
 
-from app.archive.file import publication
+from app.archive.file import publication, store_publication
+from app.archive.file.places import BackupDirectory
 from app.errors import BackupInUseError
 from app.storage import layout
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
 
 
-class Sweeper:
-    """Removes files of ours whose owner's lock is free."""
+def sweep(directory: BackupDirectory) -> tuple[str, ...]:
+    """Remove what has no owner any more; returns names, raises StorageError."""
+    if isinstance(directory, LocalDirectory):
+        return _Sweeper(directory).sweep()
+    with directory.locked():
+        there = set(directory.names())
+        return tuple(store_publication.sweep(directory, names_of(there), there))
+
+
+class _Sweeper:
+    """Removes files of ours whose owner's lock is free, from a local directory."""
 
     def __init__(self, directory: LocalDirectory) -> None:
         self._directory = directory
@@ -64,8 +73,8 @@ class Sweeper:
             return []
 
     def _is_regular(self, file: str) -> bool:
-        facts = self._directory.stat(file)
-        return facts is not None and stat.S_ISREG(facts.st_mode)
+        facts = self._directory.describe(file)
+        return facts is not None and facts.is_regular
 
 
 def names_of(names: Iterable[str]) -> list[BackupName]:

@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from app.archive.file import codec as codecs
 from app.archive.file.index import check_index, compressed_members
+from app.archive.file.places import BackupDirectory, OpenFile
 from app.archive.file.verification import (
     Listener,
     blocks_of,
@@ -28,8 +29,6 @@ from app.concurrency import run_in_thread
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
 from app.domain.backups.manifest import Manifest, MemberEntry
 from app.errors import BackupNotFoundError
-from app.storage.files import ReadFile
-from app.storage.local import LocalDirectory
 
 
 # Texts of shared members that are kept inflated: tables are mostly read in the order of the file.
@@ -44,7 +43,7 @@ class ArchiveReader:
         manifest: As given; its index passed `check_index`.
     """
 
-    def __init__(self, file: ReadFile, manifest: Manifest) -> None:
+    def __init__(self, file: OpenFile, manifest: Manifest) -> None:
         self.manifest = manifest
         self._file = file
         self._shared = {
@@ -57,7 +56,7 @@ class ArchiveReader:
 
     @classmethod
     def open(
-        cls, directory: LocalDirectory, manifest: Manifest, *, whole: bool = True
+        cls, directory: BackupDirectory, manifest: Manifest, *, whole: bool = True
     ) -> "ArchiveReader":
         """
         Open the data file of a manifest and lock it against deletion.
@@ -110,6 +109,10 @@ class ArchiveReader:
         """Check the index and the size of the file; raises IntegrityError."""
         check_index(self.manifest)
         check_size(self._file, self.manifest)
+
+    def read_bytes(self, offset: int, size: int) -> bytes:
+        """Read bytes of the file as they are, unproven; blocks, and raises StorageError, TruncatedFileError."""
+        return self._file.read(offset, size)
 
     def read_now(self, member: MemberEntry) -> list[bytes]:
         """

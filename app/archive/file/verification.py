@@ -21,7 +21,7 @@ from app.archive.file.rows import count_rows
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
 from app.domain.backups.manifest import Codec, Manifest, MemberEntry, StatementEntry, StatementKind
 from app.errors import ChecksumMismatchError, TruncatedFileError
-from app.storage.files import ReadFile
+from app.storage.files import RangedFile
 
 
 # Members above this size in the file or in memory are streamed instead of held.
@@ -35,7 +35,7 @@ Listener = Callable[[MemberEntry], None]
 class _Task:
     """What every part of one verification needs."""
 
-    file: ReadFile
+    file: RangedFile
     manifest: Manifest
     level: VerifyLevel
     checksum: bool
@@ -52,7 +52,7 @@ class _Task:
 
 
 def verify_file(
-    file: ReadFile,
+    file: RangedFile,
     manifest: Manifest,
     level: VerifyLevel,
     *,
@@ -121,13 +121,13 @@ def _report(task: _Task, rows: int, seconds: float) -> VerifyReport:
     )
 
 
-def name_member(file: ReadFile, member: MemberEntry, *, is_shared: bool = False) -> str:
+def name_member(file: RangedFile, member: MemberEntry, *, is_shared: bool = False) -> str:
     """Name a member in messages; a shared one is the same one for all its parts."""
     kind = "shared" if is_shared else member.kind.value
     return f"{file.name}: {kind} member at byte {member.offset}"
 
 
-def check_size(file: ReadFile, manifest: Manifest) -> None:
+def check_size(file: RangedFile, manifest: Manifest) -> None:
     """Compare sizes; raises TruncatedFileError."""
     if file.size != manifest.size:
         raise TruncatedFileError(
@@ -141,7 +141,7 @@ def is_large(member: MemberEntry) -> bool:
     return max(member.size, member.raw_size) > HOLD_BYTES
 
 
-def blocks_of(file: ReadFile, member: MemberEntry) -> Iterator[bytes]:
+def blocks_of(file: RangedFile, member: MemberEntry) -> Iterator[bytes]:
     """Read a member's bytes in the file, block by block."""
     end = member.offset + member.size
     for offset in range(member.offset, end, codecs.BLOCK_BYTES):

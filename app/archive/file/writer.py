@@ -22,10 +22,11 @@ from itertools import chain
 from threading import Event
 from typing import Final, Self
 
-from app.archive.file import publication
+from app.archive.file import places
 from app.archive.file.footer import write_footer
 from app.archive.file.index import check_index
 from app.archive.file.packing import Label, MemberPacker, Part, pack
+from app.archive.file.places import BackupDirectory, DataFile, ManifestFile
 from app.archive.file.sharing import SharedParts, can_share
 from app.archive.file.verification import Listener, until, verify_file
 from app.concurrency import run_in_thread
@@ -40,9 +41,7 @@ from app.domain.backups.seal import to_json
 from app.domain.ids import BackupId
 from app.domain.ports import Statement
 from app.errors import StorageError
-from app.storage.files import WriteFile
 from app.storage.layout import BackupName
-from app.storage.local import LocalDirectory
 
 
 _log: Final = logging.getLogger(__name__)
@@ -59,6 +58,9 @@ class ArchiveWriter:
 
     Leaving the context without `finish` having returned removes everything that was written.
 
+    Args:
+        estimate_bytes: How large the file will be at most, about.
+
     Attributes:
         name: Names of the files of this backup.
         size: Bytes in the file so far, those that wait to be written included.
@@ -66,13 +68,20 @@ class ArchiveWriter:
     """
 
     def __init__(
-        self, directory: LocalDirectory, backup_id: BackupId, codec: Codec, *, threads: int = 2
+        self,
+        directory: BackupDirectory,
+        backup_id: BackupId,
+        codec: Codec,
+        *,
+        threads: int = 2,
+        estimate_bytes: int = 0,
     ) -> None:
         self.name = BackupName(backup_id, codec)
         self.size = 0
         self.raw_size = 0
         self._directory = directory
         self._threads = threads
+        self._estimate_bytes = estimate_bytes
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="archive")
         self._turn = asyncio.Lock()
         self._digest = hashlib.sha256()
@@ -80,8 +89,8 @@ class ArchiveWriter:
         self._shared = SharedParts()
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
-        self._data: WriteFile | None = None
-        self._manifest_file: WriteFile | None = None
+        self._data: DataFile | None = None
+        self._manifest_file: ManifestFile | None = None
         self._usable = False
         self._failure: StorageError | None = None
 
@@ -197,7 +206,7 @@ class ArchiveWriter:
             self._pool.shutdown(wait=False)
 
     def _open(self) -> None:
-        self._data = publication.begin(self._directory, self.name)
+        self._data = places.begin(self._directory, self.name, self._estimate_bytes)
         self._usable = True
 
     def _begin_change(self) -> None:
@@ -227,7 +236,7 @@ class ArchiveWriter:
         self._members += packer.entries(self.size)
         self.size += packer.size
 
-    def _file(self) -> WriteFile:
+    def _file(self) -> DataFile:
         if self._data is None:
             raise RuntimeError("the archive is not open")
         return self._data
@@ -293,7 +302,7 @@ class ArchiveWriter:
 
     def _publish(self, manifest: Manifest) -> None:
         data = to_json(manifest)
-        self._manifest_file = publication.publish(self._directory, self.name, self._file(), data)
+        self._manifest_file = places.publish(self._directory, self.name, self._file(), data)
 
     def _keep(self) -> None:
         data, manifest_file = self._data, self._manifest_file
@@ -314,7 +323,7 @@ class ArchiveWriter:
         if data is None:
             return
         try:
-            publication.withdraw(self._directory, data, manifest_file)
+            places.withdraw(self._directory, self.name, data, manifest_file)
         except StorageError as exc:
             _log.warning(
                 "Removing an unfinished backup failed; the next sweep tries again: %s", exc

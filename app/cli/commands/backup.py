@@ -14,6 +14,7 @@ from app.cli.options import (
     Databases,
     DescriptionText,
     ExcludeTables,
+    InStore,
     NoData,
     Tables,
     Threads,
@@ -57,6 +58,7 @@ def create(
         bool, typer.Option("--accounts", help="Include users, roles and grants of the server.")
     ] = False,
     threads: Threads = None,
+    store: InStore = "",
     as_json: AsJson = False,
 ) -> None:
     """Back up the databases of the server, all in one consistent snapshot."""
@@ -71,19 +73,19 @@ def create(
         accounts=accounts,
         threads=threads,
     )
-    create_backup(options, as_json=as_json)
+    create_backup(options, store=store, as_json=as_json)
 
 
-def create_backup(options: BackupOptions, *, as_json: bool) -> None:
+def create_backup(options: BackupOptions, *, store: str = "", as_json: bool) -> None:
     """Make a backup or a recovery point, and show it."""
 
     async def work(program: Program) -> CommandResult:
         manifest = await run_job(program, program.jobs.backup(options), silent=as_json)
-        full_path = str(program.settings.backup_dir / manifest.file)
+        full_path = program.catalogue.directory.full_path(manifest.file)
         document = PrintedBackupCreated.of(manifest, full_path=full_path)
         return CommandResult(document, lambda: _show_created(manifest, full_path))
 
-    execute_with_program(work, as_json=as_json, records_runs=True)
+    execute_with_program(work, as_json=as_json, records_runs=True, store=store)
 
 
 def _show_created(manifest: Manifest, full_path: str) -> None:
@@ -99,7 +101,7 @@ def _show_created(manifest: Manifest, full_path: str) -> None:
     print_warnings(manifest.warnings)
 
 
-def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
+def verify(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = False) -> None:
     """Prove that a backup is what was written, to the last byte and row; needs no server."""
 
     async def work(program: Program) -> CommandResult:
@@ -113,10 +115,10 @@ def verify(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
             lambda: print_line(f"Backup {found} is whole: {size(report.size)}, {counted}, {took}."),
         )
 
-    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True, store=store)
 
 
-def delete(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
+def delete(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = False) -> None:
     """Delete a backup, its manifest first; needs no server."""
 
     async def work(program: Program) -> CommandResult:
@@ -126,4 +128,47 @@ def delete(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
             BackupDeleted.of(found), lambda: print_line(f"Backup {found} deleted.")
         )
 
-    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True, store=store)
+
+
+def copy(
+    backup_id: BackupIdArgument,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="NAME",
+            help="Store that gets the copy. Default: the backup directory.",
+            show_default=False,
+        ),
+    ] = "",
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            help="Store that has the backup. Default: the backup directory.",
+            show_default=False,
+        ),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Copy a backup to another store, and read the copy back from there; needs no server."""
+
+    async def work(program: Program) -> CommandResult:
+        job = await program.jobs.copy(await named(program, backup_id), source, to)
+        manifest = await run_job(program, job, silent=as_json)
+        full_path = program.catalogue_of(to).directory.full_path(manifest.file)
+        document = PrintedBackupCreated.of(manifest, full_path=full_path)
+        return CommandResult(document, lambda: _show_copied(manifest, full_path))
+
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True, store=source)
+
+
+def _show_copied(manifest: Manifest, full_path: str) -> None:
+    print_line(f"{kind_of(manifest)} {manifest.backup_id} copied, and the copy read back.")
+    print_pairs([
+        ("File", full_path),
+        ("Size", size(manifest.size)),
+        ("SHA-256", manifest.checksum),
+    ])

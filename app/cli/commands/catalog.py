@@ -6,12 +6,12 @@ from app.archive.catalogue.rebuilding import RebuildReport
 from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
-from app.cli.options import AsJson
+from app.cli.options import AsJson, InStore
 from app.cli.output import CommandResult, plural, print_line, print_status
 from app.documents.backups import CatalogueRebuilt
 
 
-def rebuild(as_json: AsJson = False) -> None:
+def rebuild(store: InStore = "", as_json: AsJson = False) -> None:
     """Make metadata.json and lost or damaged manifests again from the files; needs no server."""
 
     async def work(program: Program) -> CommandResult:
@@ -24,7 +24,7 @@ def rebuild(as_json: AsJson = False) -> None:
             exit_code_of([problem.error for problem in report.problems]),
         )
 
-    execute_with_program(work, as_json=as_json, needs_server=False)
+    execute_with_program(work, as_json=as_json, needs_server=False, store=store)
 
 
 def _show(report: RebuildReport, count: int) -> None:

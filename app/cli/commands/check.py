@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from app.bootstrap.monitoring import build_checks
-from app.bootstrap.program import Program, open_program
+from app.bootstrap.opening import open_program
+from app.bootstrap.program import Program
 from app.cli.execution import execute, read_settings
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson

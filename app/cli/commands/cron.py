@@ -12,7 +12,7 @@ import typer
 from app.bootstrap.program import Program, SystemClock
 from app.cli.execution import execute_with_program
 from app.cli.options import AsJson, FrequencyName
-from app.cli.output import CommandResult, print_line
+from app.cli.output import CommandResult, print_line, print_warnings
 from app.cli.runs import run_job
 from app.documents.backups import ScheduledBackupCreated
 from app.documents.schedules import NotDue
@@ -58,7 +58,9 @@ def cron(
         async def find_due() -> DueStatus:
             return await program.schedules.due(every, name=name, force=force)
 
-        return await _back_up_when_due(program, find_due, silent=as_json)
+        result = await _back_up_when_due(program, find_due, silent=as_json)
+        await _copy(program)
+        return result
 
     execute_with_program(work, as_json=as_json, records_runs=True)
 
@@ -95,6 +97,20 @@ async def _back_up_when_due(
         else:
             return _result(manifest, due.next_due)
     return _result(None, due.next_due)
+
+
+async def _copy(program: Program) -> None:
+    """Make the copies that are missing, also of an earlier backup; what was made is there in any case."""
+    try:
+        results = await program.scheduled_copies.run_due()
+    except AppError as exc:
+        print_warnings([f"copies were not made: {exc}"])
+        return
+    print_warnings([
+        f"the copy to {result.store} failed: {result.failure}"
+        for result in results
+        if result.failure is not None
+    ])
 
 
 async def _wait_for(program: Program, run_id: str) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from app.bootstrap.program import Program, open_program
+from app.bootstrap.opening import open_program
+from app.bootstrap.program import Program
 from app.cli import exits
 from app.cli.execution import execute
 from app.cli.options import AsJson

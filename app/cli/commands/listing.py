@@ -11,7 +11,7 @@ import typer
 from app.bootstrap.program import Program
 from app.cli.backup_names import named
 from app.cli.execution import execute_with_program
-from app.cli.options import AsJson, BackupIdArgument
+from app.cli.options import AsJson, BackupIdArgument, InStore
 from app.cli.output import (
     CommandResult,
     day,
@@ -40,6 +40,7 @@ def list_(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Only the newest N.")
     ] = None,
+    store: InStore = "",
     as_json: AsJson = False,
 ) -> None:
     """List the backups, newest first; needs no server."""
@@ -52,7 +53,7 @@ def list_(
         document = PrintedBackupList.of(survey, proven, pins)
         return CommandResult(document, lambda: _show_survey(survey, proven, pins))
 
-    execute_with_program(work, as_json=as_json, needs_server=False)
+    execute_with_program(work, as_json=as_json, needs_server=False, store=store)
 
 
 def _show_survey(
@@ -88,7 +89,7 @@ def _holds(entry: CatalogueEntry, *, is_pinned: bool) -> str:
     return "\n".join([", ".join(entry.databases), ": ".join(notes)]).rstrip()
 
 
-def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
+def info(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = False) -> None:
     """Show what a backup holds and how it was made; needs no server."""
 
     async def work(program: Program) -> CommandResult:
@@ -97,11 +98,11 @@ def info(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
         checks = await read_checks(program.catalogue, manifest)
         proven = proven_at(await asyncio.to_thread(program.catalogue.proofs, found))
         pins = await program.pins.read([found])
-        full_path = str(program.settings.backup_dir / manifest.file)
+        full_path = program.catalogue.directory.full_path(manifest.file)
         document = PrintedBackupInfo.of(manifest, proven, pins, checks, full_path=full_path)
         return CommandResult(document, lambda: _show_info(manifest, document, proven, checks))
 
-    execute_with_program(work, as_json=as_json, needs_server=False)
+    execute_with_program(work, as_json=as_json, needs_server=False, store=store)
 
 
 def _show_info(

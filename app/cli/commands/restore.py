@@ -14,7 +14,7 @@ from app.cli.commands.restore_output import (
     undo_result,
 )
 from app.cli.execution import execute_with_program
-from app.cli.options import AsJson, BackupIdArgument, Databases, Tables, Threads
+from app.cli.options import AsJson, BackupIdArgument, Databases, InStore, Tables, Threads
 from app.cli.output import CommandResult
 from app.cli.runs import run_job
 from app.domain.restores.restore import RestoreRequest
@@ -78,6 +78,7 @@ def run(
     dry_run: _DryRun = False,
     drill: _Drill = False,
     threads: Threads = None,
+    store: InStore = "",
     as_json: AsJson = False,
 ) -> None:
     """Restore a backup beside the live data, prove it, and swap it in by one statement."""
@@ -104,7 +105,7 @@ def run(
         perform = _dry_run if dry_run else _drill if drill else _restore
         return await perform(program, request, silent=as_json)
 
-    execute_with_program(work, as_json=as_json, records_runs=True)
+    execute_with_program(work, as_json=as_json, records_runs=True, store=store)
 
 
 async def _restore(program: Program, request: RestoreRequest, *, silent: bool) -> CommandResult:
@@ -122,13 +123,13 @@ async def _drill(program: Program, request: RestoreRequest, *, silent: bool) -> 
     return drill_result(await run_job(program, job, silent=silent))
 
 
-def options(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
+def options(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = False) -> None:
     """Show what this backup can do here: tables, time, space, proofs, what is in the way."""
 
     async def work(program: Program) -> CommandResult:
         return options_result(await program.recoveries.options(await named(program, backup_id)))
 
-    execute_with_program(work, as_json=as_json)
+    execute_with_program(work, as_json=as_json, store=store)
 
 
 def undo(restore_id: _RestoreIdArgument, as_json: AsJson = False) -> None:

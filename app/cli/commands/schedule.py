@@ -72,6 +72,12 @@ def set_(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not read backups back before publishing them.")
     ] = False,
+    copies: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--copies", metavar="NAME", help="A store that gets a copy of each backup. Repeatable."
+        ),
+    ] = None,
     keep: KeepOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -90,6 +96,7 @@ def set_(
             include_data=not no_data,
             description=description,
             verify=False if no_verify else None,
+            copies=tuple(copies or ()),
         ),
         retention=policy_of(keep) if keep else None,
     )

@@ -15,7 +15,8 @@ from app.api.connections.door import Door, Proxies, most_connections
 from app.api.connections.patience import Patience
 from app.bootstrap.access import open_access
 from app.bootstrap.logs import log_by
-from app.bootstrap.program import Program, open_program
+from app.bootstrap.opening import open_program
+from app.bootstrap.program import Program
 from app.bootstrap.service import Service, open_service
 from app.cli.commands.demo import Report, make_shop, private_server
 from app.cli.execution import execute, read_settings, stop_on_signals

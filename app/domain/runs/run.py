@@ -30,6 +30,7 @@ class RunKind(StrEnum):
     UNDO = "undo"
     DRILL = "drill"
     DRY_RUN = "dry-run"
+    COPY = "copy"
 
 
 class RunState(StrEnum):

@@ -39,7 +39,7 @@ async def require_space(catalogue: Catalogue, request: BackupRequest, plan: Dump
     if last is not None and min(last.size * GROWTH, data * _MOST_SHARE) > needed:
         needed = min(last.size * GROWTH, data * _MOST_SHARE)
         by = f"the last one, {last.backup_id}, has {last.size} bytes"
-    if free < needed:
+    if free is not None and free < needed:
         raise StorageFullError(
             f"{free} bytes are free where backups are kept, and the next one needs about"
             f" {needed:.0f}: {by}",

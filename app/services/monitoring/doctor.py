@@ -43,6 +43,7 @@ from app.security.servers import SERVERS_FILE
 from app.services.monitoring.interrupted import journal_checks, restore_checks
 from app.storage.journals import FoundJournals, Journals
 from app.storage.layout import PARTIAL, REBUILD
+from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 
 
@@ -253,25 +254,27 @@ async def _data_bytes(session: Session) -> int:
 
 
 def _directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck]:
-    path = catalogue.directory.path
+    disk = catalogue.disk
     try:
-        if not catalogue.directory.is_there():
-            return [_absent(path)]
+        if disk is None:
+            return [_leftovers_check(catalogue), *_survey_checks(catalogue)]
+        if not disk.is_there():
+            return [_absent(disk.path)]
         return [
-            _access_check(path),
-            _mode_check(path),
-            _space_check(catalogue, data_bytes),
+            _access_check(disk.path),
+            _mode_check(disk.path),
+            _space_check(disk, data_bytes),
             _leftovers_check(catalogue),
             *_survey_checks(catalogue),
-            _schedules_check(catalogue),
+            _schedules_check(disk),
         ]
     except AppError as exc:
         return [failed("backup directory", exc)]
 
 
-def _schedules_check(catalogue: Catalogue) -> DoctorCheck:
+def _schedules_check(disk: LocalDirectory) -> DoctorCheck:
     try:
-        schedules = ScheduleFile(catalogue.directory).read()
+        schedules = ScheduleFile(disk).read()
     except AppError as exc:
         return failed("schedules", exc)
     names = ", ".join(schedule.name for schedule in schedules if schedule.enabled)
@@ -310,8 +313,8 @@ def _mode_check(path: Path) -> DoctorCheck:
     return DoctorCheck("directory mode", CheckState.OK, f"mode {mode:04o}")
 
 
-def _space_check(catalogue: Catalogue, data_bytes: int) -> DoctorCheck:
-    free = catalogue.directory.free_bytes()
+def _space_check(disk: LocalDirectory, data_bytes: int) -> DoctorCheck:
+    free = disk.free_bytes()
     detail = f"{free >> 20:,} MiB free, about {data_bytes >> 20:,} MiB of data on the server"
     if free < data_bytes * _LEAST_FREE_SHARE:
         return failed(

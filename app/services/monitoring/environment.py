@@ -99,6 +99,8 @@ class EnvironmentMonitor:
             return
         floor = self._settings.disk_floor_bytes
         free = await asyncio.to_thread(directory.free_bytes)
+        if free is None:  # no store tells
+            return
         survey = (await self._backup_monitor.health.read()).survey
         last = next((entry for entry in survey.entries if not entry.recovery_point), None)
         needed = round(last.size * GROWTH) if last else 0

@@ -194,7 +194,8 @@ class MetricsService:
     def _place(self) -> tuple[DiskUsage | None, bool]:
         """Measure the file system of the backups, and tell whether their directory is there."""
         directory = self._health.catalogue.directory
-        disk = _disk(directory.path)
+        place = self._health.catalogue.disk
+        disk = _disk(place.path) if place else None
         try:
             return disk, directory.exists(layout.HTACCESS)
         except AppError:

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from app.archive.file.places import BackupDirectory
 from app.errors import AppError, StalledError
-from app.storage.local import LocalDirectory
 
 
 class Probes:
@@ -18,9 +18,9 @@ class Probes:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._asked: dict[LocalDirectory, asyncio.Task[str]] = {}
+        self._asked: dict[BackupDirectory, asyncio.Task[str]] = {}
 
-    async def ask(self, directory: LocalDirectory) -> str:
+    async def ask(self, directory: BackupDirectory) -> str:
         """Return the code of why nothing can be written; empty when something can."""
         task = self._asked.get(directory)
         if task is None or task.done():
@@ -30,7 +30,7 @@ class Probes:
         return task.result() if done else StalledError.code
 
 
-def _probe(directory: LocalDirectory) -> str:
+def _probe(directory: BackupDirectory) -> str:
     try:
         directory.prepare()
         directory.probe()

@@ -98,10 +98,10 @@ class StatusService:
 
     def _read_backups(self) -> tuple[BackupHealth, DiskUsage | None]:
         health = self._health.read_now()
-        directory = self._catalogue.directory
-        if not directory.is_there():
+        disk = self._catalogue.disk
+        if disk is None or not disk.is_there():
             return health, None
-        return health, DiskUsage(directory.free_bytes(), shutil.disk_usage(directory.path).total)
+        return health, DiskUsage(disk.free_bytes(), shutil.disk_usage(disk.path).total)
 
     async def _dues(self) -> list[datetime]:
         dues = [schedule.next_due() for schedule in await self._schedules.list()]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from app.api.access import CurrentService, Noted
 from app.api.downloads import open_download
+from app.bootstrap.program import Program
 from app.domain.backups.backup import BackupFilter
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec, Manifest
@@ -18,7 +19,7 @@ from app.domain.restores.proofs import proven_at
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import RunFilter
 from app.domain.stores import Page
-from app.errors import InvalidRequestError
+from app.errors import AppError, InvalidRequestError
 from app.services.backups.check_notes import read_checks
 from app.services.jobs import BackupOptions
 from app.web.access import SentForm, Viewer
@@ -122,9 +123,28 @@ async def show_backup(request: Request, service: CurrentService, backup_id: str)
         pin=await program.pins.read([known]),
         fault=health.faults.get(known, ""),
         runs=runs,
+        copies=await _copies(program, known),
         typed=known[-TYPED_DIGITS:],
         by_hand=by_hand(manifest),
     )
+
+
+async def _copies(program: Program, backup_id: str) -> dict[str, bool | None]:
+    """Say in which stores a copy is; a definition that makes no sense is told on the page of stores."""
+    try:
+        stores = [store.name for store in await program.stores.list()]
+    except AppError:
+        return {}
+    return await program.copies.where(backup_id, stores)
+
+
+@router.post("/{backup_id}/copy", name="web:copy_backup")
+async def copy_backup(
+    request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
+) -> Response:
+    """Copy a backup to a store."""
+    job = await service.program.jobs.copy(backup_id, "", str(form.get("to", ""))[:40])
+    return await launch(request, job, login, form)
 
 
 @router.post("/{backup_id}/verify", name="web:verify_backup")

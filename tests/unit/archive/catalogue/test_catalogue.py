@@ -20,7 +20,13 @@ from app.errors import (
     StorageUnavailableError,
 )
 from app.storage.local import LocalDirectory
-from tests.fixtures.archives import backup_id_of, leftovers, make_backup, write_backup
+from tests.fixtures.archives import (
+    backup_id_of,
+    disk_of,
+    leftovers,
+    make_backup,
+    write_backup,
+)
 from tests.fixtures.kernels import CountingKernel, FailingKernel
 
 
@@ -263,7 +269,7 @@ def test_an_owned_rebuild_or_tombstone_is_left_alone(tmp_path):
     """Its lock is held by somebody who lives."""
     catalogue, manifest = make_backup(tmp_path)
     for ending in (".manifest.json.rebuild", ".manifest.json.partial"):
-        with catalogue.directory.create(manifest.file + ending):
+        with disk_of(catalogue).create(manifest.file + ending):
             assert catalogue.sweep() == ()
     (tmp_path / f"{manifest.file}.manifest.json").rename(
         tmp_path / f"{manifest.file}.manifest.json.partial"

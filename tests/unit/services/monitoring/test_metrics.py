@@ -18,6 +18,7 @@ from app.services.monitoring.metrics import MetricsService
 from app.services.schedules import ScheduleService
 from app.storage.layout import BackupName
 from app.storage.schedules import ScheduleFile
+from tests.fixtures.archives import disk_of
 from tests.fixtures.clocks import SetClock
 
 
@@ -31,7 +32,7 @@ class MeasuredInstallation:
         self.clock = SetClock()
         self.runs = runs
         self.catalogue = catalogue
-        self.file = ScheduleFile(catalogue.directory)
+        self.file = ScheduleFile(disk_of(catalogue))
         self.lag = 0.0
         self.asked = 0
         self.service = MetricsService(

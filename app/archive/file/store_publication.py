@@ -1,0 +1,170 @@
+"""
+How a backup begins and ceases to exist in a store, which has no renames and no locks.
+
+Publishing (a claim, `<file>.partial`, was made before the first byte):
+
+1. complete the upload: now the data object is there, and its claim says that it is nobody's yet
+2. read it back
+3. write the manifest, unless there is one: now the backup exists
+4. remove the claim
+
+Deleting goes backwards:
+
+1. write a claim
+2. remove the manifest: now the backup is gone
+3. remove the data object, its proofs and its notes
+4. remove the claim
+
+So whoever finds a claim without a manifest finds garbage, once its writer is gone: on this machine its lock
+says so, elsewhere a claim that nobody renews any more. A claim with a manifest is a step that was not taken
+to its end, and nothing but the claim is removed.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Final
+
+from app.errors import AlreadyThereError, BackupNotFoundError, StorageError, StorageUnavailableError
+from app.storage import layout
+from app.storage.layout import BackupName
+from app.storage.remote.directory import StoreDirectory
+from app.storage.remote.files import LEASE_SECONDS, StoreDataFile, StoreManifest
+
+
+_log: Final = logging.getLogger(__name__)
+_LEASE: Final = timedelta(seconds=LEASE_SECONDS)
+# Nothing was begun after this.
+_ALL: Final = timedelta(minutes=1)
+
+
+def begin(directory: StoreDirectory, name: BackupName, estimate_bytes: int) -> StoreDataFile:
+    """Claim a backup and begin its object; see `publication.begin`."""
+    for taken in (name.file, name.manifest):
+        if directory.exists(taken):
+            raise StorageError(f"{taken}: already exists")
+    return directory.begin(name, estimate_bytes)
+
+
+def publish(directory: StoreDirectory, name: BackupName, manifest: bytes) -> StoreManifest:
+    """
+    Make a complete data object a backup.
+
+    Returns:
+        The manifest; the caller keeps it and the data, or withdraws.
+
+    Raises:
+        AlreadyThereError: Somebody else has published a backup of this name.
+        StorageError: Nobody knows whether the manifest is there; the caller withdraws.
+    """
+    try:
+        published = directory.create(name.manifest, manifest)
+    except AlreadyThereError:
+        # An answer that was lost is asked for again, and then it is there already: ours, since the claim is.
+        if directory.read(name.manifest, len(manifest)) != manifest:
+            raise
+        published = StoreManifest(directory.store, name.manifest)
+    try:
+        directory.remove(name.partial)
+    except StorageError as exc:  # the backup exists; the next sweep removes it
+        _log.warning("Claim could not be removed", extra={"facts": {"error": str(exc)}})
+    return published
+
+
+def withdraw(directory: StoreDirectory, name: BackupName, data: StoreDataFile) -> None:
+    """
+    Remove what a failed or cancelled run has written; its manifest first, whether or not it is known of.
+
+    Raises:
+        StorageError: Something could not be removed; it is garbage for the next sweep, or still a whole backup.
+    """
+    try:
+        directory.remove(name.manifest)
+    except BaseException:
+        data.keep()
+        raise
+    data.discard()
+
+
+def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], None]) -> None:
+    """Remove a backup, and see that it is gone; see `publication.delete`."""
+    with directory.locked():
+        if not directory.exists(name.manifest):
+            raise BackupNotFoundError(name.backup_id)
+        permit()
+        with directory.hold(name.file):
+            directory.replace(name.partial, b"{}")
+            directory.remove(name.manifest)
+            bury(directory, name)
+        if directory.exists(name.manifest) or directory.exists(name.file):
+            raise StorageUnavailableError(
+                f"{name.file}: is still there after it was removed",
+                hint="Look for another program that writes to the store.",
+            )
+
+
+def bury(directory: StoreDirectory, name: BackupName) -> list[str]:
+    """Remove the data object of a backup without manifest, what lies beside it, and then its claim."""
+    files = (name.file, name.proofs, name.notes, name.partial)
+    return [file for file in files if directory.remove(file)]
+
+
+def sweep(directory: StoreDirectory, names: Iterable[BackupName], there: set[str]) -> list[str]:
+    """
+    Remove what crashed runs left behind in a store.
+
+    Args:
+        directory: The store.
+        names: Backups that anything is there of.
+        there: All names that are there.
+
+    Returns:
+        Names that were removed, and those of uploads that were never completed.
+
+    Raises:
+        StorageError: The store refused; the rest is still there.
+    """
+    if directory.append_only:
+        return []
+    removed: list[str] = []
+    abandoned = [name for name in names if name.partial in there and _is_abandoned(directory, name)]
+    for name in abandoned:
+        if directory.exists(name.manifest):
+            removed += [name.partial] if directory.remove(name.partial) else []
+        else:
+            removed += bury(directory, name)
+    return removed + _abort_uploads(directory)
+
+
+def _is_abandoned(directory: StoreDirectory, name: BackupName) -> bool:
+    if directory.is_written_here(name):
+        return False
+    claim = directory.claim_of(name)
+    if claim is None:
+        return False
+    owner, since = claim
+    return owner in {"", directory.owner} or directory.store.now() - since > _LEASE
+
+
+def _abort_uploads(directory: StoreDirectory) -> list[str]:
+    """
+    Remove uploads that nobody completes: a claim is there before its upload begins, and as long as it lasts.
+
+    Where a store does not tell what an upload would become, only one that nobody has written to for long is
+    known to be left.
+
+    Returns:
+        What they would have become, or what the store calls them.
+    """
+    store = directory.store
+    if not store.lists_unfinished:
+        return []
+    now = store.now()
+    removed: list[str] = []
+    for upload in list(store.unfinished(now + _ALL)):
+        name = layout.parse(upload.name)
+        is_ours = name is not None and not directory.exists(name.partial)
+        if is_ours or (not upload.name and now - upload.begun_at > _LEASE):
+            store.abort_unfinished(upload)
+            removed.append(upload.name or upload.upload_id)
+    return removed

@@ -1,0 +1,70 @@
+"""Stores as backup directories, put together."""
+
+from threading import Lock
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.config import Settings, find_variable
+from app.storage.local import LocalDirectory
+from app.storage.remote.definitions import AnyDefinition
+from app.storage.remote.directory import StoreDirectory
+from app.storage.remote.opening import open_store
+from app.storage.remote.reading import find_definition, read_definitions
+from app.storage.run_locks import RunLocks
+
+
+class StoreCatalogues:
+    """
+    The catalogues of stores, each opened when it is first asked for, and anew when its definition was changed.
+
+    All calls block; they may come from several threads.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._turn = Lock()
+        self._open: dict[str, tuple[AnyDefinition, Catalogue]] = {}
+        # Of definitions that were changed: somebody may still read there.
+        self._former: list[Catalogue] = []
+
+    def get(self, name: str) -> Catalogue:
+        """
+        Find the catalogue of a store.
+
+        Returns:
+            It; nothing is asked of the store yet.
+
+        Raises:
+            StoreNotFoundError: There is none of this name.
+            InvalidRequestError: Its definition makes no sense, or a secret is missing.
+            StorageError: The state directory cannot be read or written.
+        """
+        state, addresses = self._settings.state_dir, self._settings.stores.get_secret_value()
+        definition = find_definition(read_definitions(state, addresses), name)
+        with self._turn:
+            known = self._open.get(name)
+            if known is not None and known[0] == definition:
+                return known[1]
+            if known is not None:
+                self._former.append(known[1])
+            catalogue = Catalogue(self._directory(name, definition))
+            self._open[name] = (definition, catalogue)
+            return catalogue
+
+    def close(self) -> None:
+        """Close all of them."""
+        with self._turn:
+            for catalogue in (*self._former, *(found for _, found in self._open.values())):
+                catalogue.close()
+            self._former.clear()
+            self._open.clear()
+
+    def _directory(self, name: str, definition: AnyDefinition) -> StoreDirectory:
+        state = self._settings.state_dir
+        return StoreDirectory(
+            name,
+            definition.place,
+            open_store(name, definition, find_variable),
+            LocalDirectory(state / "stores" / name),
+            owner=RunLocks(state).owner(),
+            append_only=definition.append_only,
+        )

@@ -1,0 +1,160 @@
+"""
+Copies that schedules want: of the newest backup of each, in each of its stores.
+
+1. The newest backup of a schedule in the backup directory is looked for in each of its stores. 2. Where it is
+not, it is copied by a run of its own, one after another, and the copy is read back from there. 3. What failed is tried
+again after a pause that grows, and an alert tells of it until it is there.
+
+No backup waits for any of this, and what was missed is found by what is there, so a restart loses nothing.
+
+Not guaranteed: copies of older backups that a newer one has overtaken meanwhile.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.alerts.alert import Alarm, Alert, AlertKind
+from app.domain.ids import BackupId
+from app.domain.ports import Clock
+from app.domain.runs.run import Origin, Requester
+from app.domain.schedule import Schedule
+from app.errors import AlreadyRunningError, AppError, BackupNotFoundError
+from app.services.jobs import Jobs
+from app.services.runs.service import RunService
+from app.services.schedules import ScheduleService
+
+
+_log: Final = logging.getLogger(__name__)
+_REQUESTER: Final = Requester("copies", Origin.SCHEDULE)
+# Short for a connection that was cut, and no storm against a store that is down for the night.
+_PAUSES: Final = (60.0, 300.0, 900.0, 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """
+    A copy that was to be made.
+
+    Attributes:
+        failure: Why there is none; None when there is.
+    """
+
+    backup_id: BackupId
+    store: str
+    failure: AppError | None = None
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """A copy that could not be made: how often, and when it is tried next, by a clock that never goes back."""
+
+    tries: int
+    next_try: float
+
+
+class ScheduledCopies:
+    """
+    Makes the copies that are missing.
+
+    Args:
+        local: The backup directory.
+        open_catalogue: Opens the catalogue of a store by its name; blocks.
+    """
+
+    def __init__(
+        self,
+        *,
+        schedules: ScheduleService,
+        local: Catalogue,
+        open_catalogue: Callable[[str], Catalogue],
+        jobs: Jobs,
+        runs: RunService,
+        clock: Clock,
+        alarm: Alarm,
+    ) -> None:
+        self._schedules = schedules
+        self._local = local
+        self._open_catalogue = open_catalogue
+        self._jobs = jobs
+        self._runs = runs
+        self._clock = clock
+        self._alarm = alarm
+        self._turn = asyncio.Lock()
+        # By schedule and store, what is known to be there, so that nobody is asked every minute.
+        self._there: dict[tuple[str, str], BackupId] = {}
+        self._troubles: dict[str, _Trouble] = {}
+
+    async def run_due(self) -> tuple[CopyResult, ...]:
+        """
+        Make the copies that are missing, but for those whose pause is not over.
+
+        Returns:
+            What was tried. Nothing while another call of this process goes on.
+
+        Raises:
+            AppError: Schedules or backups cannot be read.
+        """
+        if self._turn.locked():
+            return ()
+        async with self._turn:
+            results = [
+                await self._make(schedule.name, newest, store)
+                for schedule in await self._schedules.list()
+                if (newest := await asyncio.to_thread(self._newest, schedule)) is not None
+                for store in schedule.options.copies
+            ]
+        return tuple(result for result in results if result is not None)
+
+    def _newest(self, schedule: Schedule) -> BackupId | None:
+        if not schedule.options.copies or not self._local.directory.is_there():
+            return None
+        entries = self._local.read().survey.entries
+        return next((entry.backup_id for entry in entries if entry.schedule == schedule.name), None)
+
+    async def _make(self, schedule: str, backup_id: BackupId, store: str) -> CopyResult | None:
+        """Make a copy; None = it is there already, or it is too early to try again."""
+        trouble = self._troubles.get(store)
+        if trouble is not None and self._clock.monotonic() < trouble.next_try:
+            return None
+        if self._there.get((schedule, store)) == backup_id:
+            return None
+        try:
+            if await asyncio.to_thread(self._is_there, backup_id, store):
+                result = None
+            else:
+                job = await self._jobs.copy(backup_id, "", store)
+                await self._runs.perform(job, _REQUESTER)
+                result = CopyResult(backup_id, store)
+        except AlreadyRunningError:  # somebody else is at it, or the service is stopping
+            return None
+        except AppError as exc:
+            return await self._failed(backup_id, store, exc)
+        self._there[schedule, store] = backup_id
+        self._troubles.pop(store, None)
+        await self._alarm.resolve(AlertKind.FAILURE, _about(store), "the newest copy is there")
+        return result
+
+    def _is_there(self, backup_id: BackupId, store: str) -> bool:
+        try:
+            self._open_catalogue(store).find(backup_id)
+        except BackupNotFoundError:
+            return False
+        return True
+
+    async def _failed(self, backup_id: BackupId, store: str, error: AppError) -> CopyResult:
+        tries = self._troubles[store].tries + 1 if store in self._troubles else 1
+        pause = _PAUSES[min(tries, len(_PAUSES)) - 1]
+        self._troubles[store] = _Trouble(tries, self._clock.monotonic() + pause)
+        message = f"backup {backup_id} could not be copied to {store}: {error}"
+        _log.warning(f"Copy failed: {message}", extra={"facts": {"again_after": pause}})
+        await self._alarm.raise_alert(Alert(AlertKind.FAILURE, _about(store), message, error.hint))
+        return CopyResult(backup_id, store, error)
+
+
+def _about(store: str) -> str:
+    """Name the condition; with a space, so that no schedule has this name."""
+    return f"copies to {store}"

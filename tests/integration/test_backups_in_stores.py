@@ -1,0 +1,141 @@
+"""Backups in stores of every kind, as their servers make them: written there, proven, copied, read in part, deleted."""
+
+import asyncio
+import random
+from threading import Event
+
+import pytest
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.archive.file.copying import copy_archive
+from app.archive.file.writer import ArchiveWriter
+from app.domain.backups.check_notes import VerifyLevel
+from app.domain.backups.manifest import Codec, MemberKind, StatementKind
+from app.domain.ports import Statement
+from app.errors import AppError
+from app.storage import layout
+from app.storage.local import LocalDirectory
+from app.storage.remote.directory import StoreDirectory
+from tests.fixtures.archives import (
+    HEADER,
+    TABLES,
+    backup_id_of,
+    draft_of,
+    make_backup,
+    write_backup,
+)
+from tests.fixtures.stores import KIND_NAMES, StoreServers
+
+
+# Of one table, and how many: some megabytes, more than one request holds.
+CHUNKS, CHUNK_BYTES = 24, 400_000
+
+
+class CountingStore:
+    """Counts the bytes that were read from a store."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.bytes_read = 0
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def read(self, name, offset, size):
+        self.bytes_read += size
+        return self.inner.read(name, offset, size)
+
+
+@pytest.fixture(params=KIND_NAMES)
+def directory(request, store_servers: StoreServers, tmp_path):
+    """An empty store of each kind, as a backup directory."""
+    definition = store_servers.definition(request.param)
+    store = CountingStore(store_servers.open(definition))
+    made = StoreDirectory("tried", definition.place, store, LocalDirectory(tmp_path / "locks"))
+    made.prepare()
+    yield made
+    made.close()
+
+
+def names_in(directory):
+    return {name for name in directory.names() if name != layout.METADATA}
+
+
+async def test_a_backup_in_a_store_is_as_good_as_one_on_a_disk(directory):
+    """Listed, verified to its last row, noted about, deleted; and nothing is left."""
+    manifest = await write_backup(directory)
+    catalogue = Catalogue(directory)
+    assert [entry.backup_id for entry in catalogue.entries()] == [manifest.backup_id]
+    with catalogue.open(manifest.backup_id) as reader:
+        report = await reader.verify(VerifyLevel.CONTENT)
+    assert report.rows == sum(TABLES.values())
+    assert names_in(directory) == {manifest.file, manifest.file + layout.MANIFEST}
+
+    with pytest.raises(AppError):
+        await write_backup(directory)
+    assert catalogue.sweep() == ()
+    catalogue.delete(manifest.backup_id)
+    assert names_in(directory) == set()
+
+
+async def test_a_copy_in_a_store_and_back_is_the_same_file(directory, tmp_path):
+    """Through any kind of store, byte for byte; a rebuilt manifest proves the same."""
+    catalogue, manifest = await asyncio.to_thread(make_backup, tmp_path / "here")
+    with catalogue.open(manifest.backup_id) as reader:
+        await asyncio.to_thread(copy_archive, reader, directory, threads=2, stop=Event())
+    directory.remove(manifest.file + layout.MANIFEST)
+    there = Catalogue(directory)
+    assert await asyncio.to_thread(there.orphans) == (manifest.file,)
+    assert (await asyncio.to_thread(there.rebuild)).rebuilt == (manifest.backup_id,)
+    back = LocalDirectory(tmp_path / "back")
+    back.prepare()
+    with there.open(manifest.backup_id) as reader:
+        await asyncio.to_thread(copy_archive, reader, back, threads=2, stop=Event())
+
+    files = [(tmp_path / name / manifest.file).read_bytes() for name in ("here", "back")]
+    assert files[0] == files[1]
+
+
+async def test_a_writer_that_fails_leaves_nothing(directory):
+    """Whatever was sent by then."""
+
+    async def write():
+        async with ArchiveWriter(directory, backup_id_of(0), Codec.GZIP) as writer:
+            await writer.append(MemberKind.HEADER, [HEADER])
+            await writer.append(MemberKind.DATA, [_chunk(0)], database="shop", table="t")
+            raise RuntimeError("the dump has failed")
+
+    with pytest.raises(RuntimeError):
+        await write()
+    assert names_in(directory) == set()
+    assert Catalogue(directory).entries() == ()
+
+
+async def test_one_small_table_of_a_large_backup_costs_little_more_than_itself(directory):
+    """By ranges of its members; what is read is at most three hundredths of the file."""
+    backup_id = backup_id_of(0)
+    tables = {"large": CHUNKS, "small": 1}
+    async with ArchiveWriter(directory, backup_id, Codec.NONE) as writer:
+        await writer.append(MemberKind.HEADER, [HEADER])
+        for number in range(CHUNKS):
+            await writer.append(MemberKind.DATA, [_chunk(number)], database="shop", table="large")
+        small = Statement(StatementKind.INSERT, b"INSERT INTO `small` VALUES (1);\n", rows=1)
+        await writer.append(MemberKind.DATA, [small], database="shop", table="small")
+        manifest = await writer.finish(draft_of(backup_id, Codec.NONE, tables))
+    store = directory.store
+    before = store.bytes_read
+    with Catalogue(directory).open(backup_id) as reader:
+        opened = store.bytes_read
+        (member,) = [each for each in manifest.members if each.table == "small"]
+        assert await reader.read(member) == [small.sql]
+        assert store.bytes_read - opened <= 0.03 * manifest.size
+        large = [each for each in manifest.members if each.table == "large"]
+        for each in large:
+            await reader.read(each)
+    assert store.bytes_read - before < 1.2 * manifest.size
+
+
+def _chunk(number):
+    text = random.Random(number).randbytes(CHUNK_BYTES // 2).hex()  # noqa: S311 - no secret
+    sql = f"INSERT INTO `large` (`id`,`x`) VALUES\n({number},'{text}');\n".encode()
+    return Statement(StatementKind.INSERT, sql, rows=1, lower=(str(number),))

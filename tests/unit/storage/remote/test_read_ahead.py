@@ -1,0 +1,135 @@
+"""Reading ahead: the same bytes, fetched before they are asked for, and not many more of them."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from app.errors import StorageUnavailableError
+from app.storage.remote.read_ahead import ReadAhead
+
+
+DATA = bytes(number * 7 % 251 for number in range(1 << 20)) * 8
+
+
+class Source:
+    """Bytes that take a while to come; notes what was fetched."""
+
+    def __init__(self, data=DATA, seconds=0.0):
+        self.data = data
+        self.seconds = seconds
+        self.fetched = []
+        self.lock = threading.Lock()
+
+    def __call__(self, offset, size):
+        time.sleep(self.seconds)
+        with self.lock:
+            self.fetched.append((offset, size))
+        assert offset >= 0
+        assert offset + size <= len(self.data)
+        return self.data[offset : offset + size]
+
+
+@given(
+    reads=st.lists(
+        st.tuples(st.booleans(), st.integers(0, 5000), st.integers(1, 3000)),
+        min_size=1,
+        max_size=40,
+    )
+)
+@settings(deadline=None, max_examples=60)
+def test_every_read_gives_its_bytes(reads):
+    """Going on, going back, leaving gaps, in any order."""
+    data = DATA[:9000]
+    ahead = ReadAhead(Source(data), len(data))
+    end = 0
+    try:
+        for goes_on, offset, size in reads:
+            begin = end if goes_on else offset
+            wanted = min(size, len(data) - begin)
+            if wanted <= 0:
+                continue
+            assert ahead.read(begin, wanted) == data[begin : begin + wanted]
+            end = begin + wanted
+    finally:
+        ahead.close()
+
+
+@pytest.mark.parametrize("size", [3_000, 100_000, 1 << 20, 5_000_000])
+def test_reads_in_a_row_are_fetched_ahead(size):
+    """With a delay for each request they take less time than one after the other would."""
+    source = Source(seconds=0.02)
+    ahead = ReadAhead(source, len(DATA))
+    began = time.monotonic()
+    read = [
+        ahead.read(offset, min(size, len(DATA) - offset)) for offset in range(0, len(DATA), size)
+    ]
+    seconds = time.monotonic() - began
+    ahead.close()
+
+    assert b"".join(read) == DATA
+    assert sum(size for _, size in source.fetched) == len(DATA)
+    if len(read) > 4:
+        assert seconds < 0.75 * 0.02 * len(read)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_a_small_part_costs_little_more_than_itself(count):
+    """One table of a large file: at most twice its bytes, and one small block."""
+    source = Source()
+    ahead = ReadAhead(source, len(DATA))
+    for number in range(count):
+        ahead.read(1_000_000 + number * 60_000, 60_000)
+    ahead.close()
+
+    fetched = sum(size for _, size in source.fetched)
+    assert fetched <= 2 * count * 60_000 + (128 << 10)
+    if count == 1:
+        assert fetched == 60_000
+
+
+def test_several_series_at_once_do_not_disturb_each_other():
+    """As connections do that load tables side by side."""
+    source = Source(seconds=0.001)
+    ahead = ReadAhead(source, len(DATA))
+
+    def series(begin):
+        return b"".join(ahead.read(begin + step * 50_000, 50_000) for step in range(20))
+
+    with ThreadPoolExecutor(3) as pool:
+        begins = (0, 2_000_000, 4_000_000)
+        found = list(pool.map(series, begins))
+    ahead.close()
+
+    assert found == [DATA[begin : begin + 1_000_000] for begin in begins]
+
+
+def test_an_error_reaches_who_reads_and_only_them():
+    """What was fetched ahead and nobody asked for may fail unseen."""
+    source = Source()
+
+    def failing(offset, size):
+        if offset >= 300_000:
+            raise StorageUnavailableError("gone")
+        return source(offset, size)
+
+    ahead = ReadAhead(failing, len(DATA))
+    ahead.read(0, 100_000)
+    ahead.read(100_000, 100_000)
+    ahead.read(200_000, 100_000)
+    with pytest.raises(StorageUnavailableError):
+        ahead.read(300_000, 100_000)
+    ahead.close()
+
+
+def test_nothing_goes_on_after_the_end():
+    """Its threads are gone, and what they fetched."""
+    before = threading.active_count()
+    ahead = ReadAhead(Source(seconds=0.01), len(DATA))
+    for offset in range(0, 1_000_000, 100_000):
+        ahead.read(offset, 100_000)
+    ahead.close()
+
+    assert threading.active_count() == before
