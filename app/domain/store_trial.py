@@ -17,6 +17,7 @@ class StoreFacts:
         place: Where it is; holds no secret.
         append_only: Whether nothing is ever deleted there.
         object_lock_days: How long the store keeps each object from deletion; 0 = it does not.
+        is_in_clear: Whether others on the way can read what is sent there.
     """
 
     name: str
@@ -24,6 +25,7 @@ class StoreFacts:
     place: str
     append_only: bool
     object_lock_days: int
+    is_in_clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.errors import AlreadyThereError, ObjectLockedError, ObjectNotFoundError
+from app.errors import AlreadyThereError, ObjectLockedError, ObjectNotFoundError, StorageError
 from tests.fixtures.series import series
 from tests.fixtures.stores import LOCKED_BUCKET, drawn_bytes, s3_client
 
@@ -73,6 +73,16 @@ def test_what_shall_be_new_and_kept_overwrites_nothing(locked):
         locked.put("new", b"second", create=True, retain_until=locked.now() + MOMENT)
 
     assert locked.read("new", 0, 5) == b"first"
+
+
+def test_a_bucket_without_object_lock_is_told_by_that(store_servers):
+    """It can be had only when a bucket is made."""
+    plain = store_servers.open(store_servers.definition("s3", object_lock_days=1))
+    with pytest.raises(StorageError) as caught:
+        plain.put("kept", b"x", create=True, retain_until=plain.now() + DAY)
+    assert "object lock on for the bucket" in caught.value.hint
+    assert plain.stat("kept") is None
+    plain.close()
 
 
 def test_a_legal_hold_is_told_as_well(store_servers, locked):

@@ -56,7 +56,7 @@ def test_stores_are_listed_without_their_secrets(cli, define, store_servers):
 
     assert [store["name"] for store in listed] == sorted([*KIND_NAMES, "locked", "wrong"])
     assert {store["kind"] for store in listed} == set(KIND_NAMES)
-    assert "locked for 1 days" in shown.out
+    assert "locked for 1 day" in shown.out
     for secret in (*store_servers.variables.values(), WRONG):
         assert secret not in json.dumps(listed) + shown.out + shown.err
 

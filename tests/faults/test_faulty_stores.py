@@ -23,6 +23,7 @@ from app.errors import (
 )
 from app.services.stores.trial import PREFIX, Trial
 from app.storage.remote.limits import Limits
+from tests.fixtures.certificates import make_certificates
 from tests.fixtures.clocks import SystemClock
 from tests.fixtures.http_proxy import HttpFault
 from tests.fixtures.proxy import Fault, proxy
@@ -284,6 +285,23 @@ def test_an_ssh_connection_that_is_cut_at_any_time_is_opened_again(store_servers
             store.delete(found.name)
         work(store)
         store.close()
+
+
+@pytest.mark.parametrize("kind", ["s3", "azure"])
+def test_a_store_with_a_certificate_of_a_stranger_is_told_nothing(store_servers, tmp_path, kind):
+    """Until its authority is named; then everything works over TLS."""
+    certificates = make_certificates(tmp_path / "of the store", "127.0.0.1")
+    middle = store_servers.proxy(kind, certificates)
+    store = store_servers.open(store_servers.definition(kind, middle.url))
+    for call in (lambda: list(store.list()), store.now):
+        with pytest.raises(StorageUnavailableError, match="no TLS connection"):
+            call()
+    assert middle.seen == []
+
+    trusted = store_servers.definition(kind, middle.url, ca_file=certificates.ca)
+    opened = store_servers.open(trusted)
+    work(opened)
+    assert abs(opened.now() - SystemClock().now()) < timedelta(minutes=1)
 
 
 def test_an_ssh_server_with_another_key_is_told_nothing(store_servers):

@@ -8,7 +8,7 @@ from app.bootstrap.stores import build_stores
 from app.cli.execution import execute, read_settings
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, print_line
+from app.cli.output import CommandResult, plural, print_line
 from app.cli.tables import print_table
 from app.documents.stores import StoreList, StoreTested
 from app.domain.store_trial import StoreFacts, StoreTrial
@@ -39,7 +39,7 @@ def _rules(store: StoreFacts) -> str:
     if store.append_only:
         return "never, append-only"
     days = store.object_lock_days
-    return f"locked for {days} days" if days else "allowed"
+    return f"locked for {plural(days, 'day')}" if days else "allowed"
 
 
 def try_(

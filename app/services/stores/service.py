@@ -1,14 +1,16 @@
 """The stores of an installation: listed, opened by name, and tried."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.concurrency import Bound, run_in_thread
 from app.domain.ports import Clock
 from app.domain.store_trial import StoreFacts, StoreTrial
 from app.errors import AlreadyRunningError
 from app.services.stores.trial import Trial
-from app.storage.remote.definitions import AnyDefinition, S3Definition
+from app.storage.remote.definitions import AnyDefinition, S3Definition, WithEndpoint
 from app.storage.remote.opening import open_store
 from app.storage.remote.reading import Definitions, find_definition, read_definitions
 from app.storage.remote.store import Store
@@ -87,6 +89,21 @@ class StoreService:
         return read_definitions(self._state_dir, self._addresses)
 
 
+def _is_in_clear(definition: AnyDefinition) -> bool:
+    """Tell whether a store is spoken with over a network without TLS."""
+    if not isinstance(definition, WithEndpoint):
+        return False
+    address = urlsplit(definition.endpoint)
+    return address.scheme == "http" and not _is_loopback(address.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _facts(name: str, definition: AnyDefinition) -> StoreFacts:
     return StoreFacts(
         name=name,
@@ -94,4 +111,5 @@ def _facts(name: str, definition: AnyDefinition) -> StoreFacts:
         place=definition.place,
         append_only=definition.append_only,
         object_lock_days=definition.object_lock_days if isinstance(definition, S3Definition) else 0,
+        is_in_clear=_is_in_clear(definition),
     )

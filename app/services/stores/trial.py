@@ -36,6 +36,7 @@ from app.storage.remote.store import Store
 PREFIX: Final = "store-test-"
 # The least that S3 takes for a part that is not the last.
 _PART_BYTES: Final = 5 << 20
+_SMALL_BYTES: Final = 1000
 _MOST_SKEW_SECONDS: Final = 60.0
 # Longer than the requests take that try to delete what is kept.
 _KEPT_SECONDS: Final = 4.0
@@ -65,11 +66,19 @@ class Trial:
         self._checks: list[StoreCheck] = []
         self._written: list[str] = []
         self._skew: float | None = None
+        self._data = token_bytes(_SMALL_BYTES)
+        self._written_at = clock.now()
         self._name = f"{PREFIX}{token_hex(8)}"
 
     def run(self) -> StoreTrial:
         """Try everything; what a trial writes is removed, whatever happens."""
         try:
+            if self._facts.is_in_clear:
+                self._doubted(
+                    "encryption",
+                    "the store is spoken with over a network without TLS",
+                    "Use an endpoint with https://: others on the way can read and change what is sent.",
+                )
             if self._made(self._list, "list") and self._made(self._write, "write"):
                 self._made(self._create, "write once")
                 self._made(self._read, "read")
@@ -106,9 +115,10 @@ class Trial:
         self._found("list", "the store can be reached, and listed")
 
     def _write(self) -> None:
-        self._data = token_bytes(1000)
         self._written.append(self._name)
+        before = self._clock.now()
         self._store.put(self._name, self._data, create=True)
+        self._written_at = before + (self._clock.now() - before) / 2
         self._found("write", f"{len(self._data)} bytes were written")
 
     def _create(self) -> None:
@@ -146,12 +156,13 @@ class Trial:
         self._found("find", "what was written is in the list")
 
     def _compare_clocks(self) -> None:
-        before = self._clock.now()
-        there = self._store.now()
-        middle = before + (self._clock.now() - before) / 2
+        found = self._store.stat(self._name)
+        if found is None:
+            raise StorageError(f"{self._name}: what was written is not there any more")
+        there = found.modified_at
         # Where it is told in whole seconds, they are cut off.
         cut_off = timedelta() if there.microsecond else timedelta(seconds=0.5)
-        self._skew = round((there + cut_off - middle).total_seconds(), 1)
+        self._skew = round((there + cut_off - self._written_at).total_seconds(), 1)
         detail = f"the store's clock is {abs(self._skew):.0f} s {'ahead' if self._skew > 0 else 'behind'}"
         if abs(self._skew) <= _MOST_SKEW_SECONDS:
             self._found("clock", detail)

@@ -48,6 +48,10 @@ _CLOCK = (
 _EXPIRED = "The key is of a session that is over: renew it, or use one that does not expire."
 _KEY = "Check the key and what secret_env or secret_file names; 'backstay store test' tries them."
 _PLACE = "Make it, or correct its name, region and endpoint in stores.toml."
+_NO_LOCK = (
+    "Switch object lock on for the bucket, which most stores let be done only when it is made; or take"
+    " object_lock_days out of stores.toml."
+)
 _HELD = "It can be deleted when its retention, or the hold on it, is over."
 
 
@@ -148,12 +152,12 @@ _CODES: Final[Mapping[str, Meaning]] = {
     "NoSuchObjectLockConfiguration": Meaning(
         StorageError,
         "the bucket has no object lock",
-        "Switch object lock on for the bucket, or take object_lock_days out of stores.toml.",
+        _NO_LOCK,
     ),
     "ObjectLockConfigurationNotFoundError": Meaning(
         StorageError,
         "the bucket has no object lock",
-        "Switch object lock on for the bucket, or take object_lock_days out of stores.toml.",
+        _NO_LOCK,
     ),
 }
 _STATUSES: Final[Mapping[int, Meaning]] = {
@@ -215,6 +219,8 @@ def error_of(name: str, act: Act, rights: Rights, *, code: str = "", status: int
     words = meaning.words.format(act=act.value)
     told = f" ({code or status})" if code or status else ""
     hint = meaning.hint
+    if meaning is _REFUSED and act is Act.KEEP:
+        hint = _NO_LOCK
     if meaning is _NO_RIGHT:
         hint = f"Give the key the right {rights[act]}." if act in rights else _KEY
     return meaning.kind(f"{name}: {words}{told}", hint=hint)

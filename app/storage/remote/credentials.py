@@ -48,6 +48,29 @@ def read_variable(store: str, variable: str, find_variable: FindVariable) -> str
     return found
 
 
+def read_certificates(store: str, path: Path | None) -> str:
+    """
+    Read certificates, which are no secret.
+
+    Returns:
+        All of the file; empty where none is named.
+
+    Raises:
+        InvalidRequestError: There are none in it.
+        StorageError: The file cannot be read.
+    """
+    if path is None:
+        return ""
+    with translated(path.name):
+        text = path.read_bytes().decode(errors="replace")
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise InvalidRequestError(
+            f"store {store}: there is no certificate in {path.name}",
+            hint="ca_file is a file in PEM: it begins with -----BEGIN CERTIFICATE-----.",
+        )
+    return text
+
+
 def read_file(store: str, path: Path) -> str:
     """Read a file; raises InvalidRequestError when it is empty, or no secret."""
     with translated(path.name), path.open("rb") as file:

@@ -80,6 +80,32 @@ class WithSecret(Definition):
         return self
 
 
+class WithEndpoint(Definition):
+    """
+    A store that another service may be asked for than the usual one.
+
+    Attributes:
+        endpoint: Its address; empty = that of the vendor.
+        ca_file: Certificates of the authority of its own certificate, PEM; None = one that the machine trusts.
+    """
+
+    endpoint: str = ""
+    ca_file: Path | None = None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _address(cls, endpoint: str) -> str:
+        """Return an address without a user in it; raises ValueError."""
+        if not endpoint:
+            return endpoint
+        address = urlsplit(endpoint)
+        if address.scheme not in {"http", "https"} or not address.hostname:
+            raise ValueError("is no address such as https://storage.example.com")
+        if address.username or address.password or address.query:
+            raise ValueError("holds more than scheme, host, port and path")
+        return endpoint.rstrip("/")
+
+
 class LocalDefinition(Definition):
     """
     A directory.
@@ -104,13 +130,12 @@ class LocalDefinition(Definition):
         return str(self.path)
 
 
-class S3Definition(WithPrefix, WithSecret):
+class S3Definition(WithPrefix, WithSecret, WithEndpoint):
     """
     A bucket of S3, or of what speaks as it does.
 
     Attributes:
         region: Of the bucket.
-        endpoint: Address of another service than that of AWS.
         addressing: Where requests name the bucket; `auto` is in the host for AWS, else in the path.
         access_key: Name of the key; empty = the credentials of this machine.
         session_token_env: Variable with the token of a key that is of a session.
@@ -121,17 +146,11 @@ class S3Definition(WithPrefix, WithSecret):
     kind: Literal["s3"]
     bucket: _Text
     region: _Text = "us-east-1"
-    endpoint: str = ""
     addressing: Literal["auto", "path", "host"] = "auto"
     access_key: str = ""
     session_token_env: _Variable = ""
     object_lock_days: Annotated[int, Field(ge=0, le=_MOST_DAYS)] = 0
     object_lock_mode: Literal["governance", "compliance"] = "governance"
-
-    @field_validator("endpoint")
-    @classmethod
-    def _address(cls, endpoint: str) -> str:
-        return _require_address(endpoint)
 
     @model_validator(mode="after")
     def _whole_key(self) -> Self:
@@ -157,24 +176,18 @@ class GcsDefinition(WithPrefix, WithSecret):
         return self.below(f"gcs://{self.bucket}")
 
 
-class AzureDefinition(WithPrefix, WithSecret):
+class AzureDefinition(WithPrefix, WithSecret, WithEndpoint):
     """
     A container of Azure Blob Storage; the secret is a key of the account, or a SAS token.
 
     Attributes:
+        container: Name of the container.
         account: Name of the storage account.
-        endpoint: Address of another service than that of Azure.
     """
 
     kind: Literal["azure"]
     container: _Text
     account: _Text
-    endpoint: str = ""
-
-    @field_validator("endpoint")
-    @classmethod
-    def _address(cls, endpoint: str) -> str:
-        return _require_address(endpoint)
 
     @property
     def place(self) -> str:
@@ -233,15 +246,3 @@ KINDS: Final[dict[str, type[AnyDefinition]]] = {
     "azure": AzureDefinition,
     "sftp": SftpDefinition,
 }
-
-
-def _require_address(endpoint: str) -> str:
-    """Return an address without a user in it; raises ValueError."""
-    if not endpoint:
-        return endpoint
-    address = urlsplit(endpoint)
-    if address.scheme not in {"http", "https"} or not address.hostname:
-        raise ValueError("is no address such as https://storage.example.com")
-    if address.username or address.password or address.query:
-        raise ValueError("holds more than scheme, host, port and path")
-    return endpoint.rstrip("/")

@@ -10,7 +10,12 @@ from typing import assert_never
 
 from app.errors import InvalidRequestError
 from app.storage.failures import translated
-from app.storage.remote.credentials import FindVariable, read_secret, read_variable
+from app.storage.remote.credentials import (
+    FindVariable,
+    read_certificates,
+    read_secret,
+    read_variable,
+)
 from app.storage.remote.definitions import (
     AnyDefinition,
     AzureDefinition,
@@ -64,11 +69,13 @@ def _open_remote(
     secret = read_secret(name, definition, find_variable)
     match definition:
         case S3Definition():
-            from app.storage.remote.cloud.s3 import S3ObjectStore
+            from app.storage.remote.cloud.s3 import S3ObjectStore, SessionKey
 
             variable = definition.session_token_env
             token = read_variable(name, variable, find_variable) if variable else ""
-            return S3ObjectStore(definition, secret, token, limits)
+            certificates = read_certificates(name, definition.ca_file)
+            key = SessionKey(secret, token)
+            return S3ObjectStore(definition, key, certificates, limits)
         case GcsDefinition():
             from app.storage.remote.cloud.providers import gcs_store
 
@@ -76,7 +83,8 @@ def _open_remote(
         case AzureDefinition():
             from app.storage.remote.cloud.providers import azure_store
 
-            return azure_store(definition, secret, limits)
+            certificates = read_certificates(name, definition.ca_file)
+            return azure_store(definition, secret, certificates, limits)
         case SftpDefinition():
             return _open_sftp(name, definition, secret, limits)
         case _:

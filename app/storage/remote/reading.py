@@ -114,14 +114,14 @@ def _address(word: str) -> tuple[str, AnyDefinition]:
             hint="Take it out, it can be read by others now; name a variable or a file instead:"
             " ?secret_env=VARIABLE or ?secret_file=PATH.",
         )
-    given = {key: _value(value) for key, value in parse_qsl(address.query)}
-    return name, _define(name, {**_place(address, port), **given})
+    given = dict(parse_qsl(address.query))
+    return name, _define(name, {**_place(address, port), **given}, is_text=True)
 
 
-def _place(address: SplitResult, port: int | None) -> dict[str, object]:
+def _place(address: SplitResult, port: int | None) -> dict[str, str]:
     """Take the place out of an address, by its kind; unknown kinds are refused later."""
     host, path = address.hostname or "", unquote(address.path)
-    place: dict[str, object] = {"kind": address.scheme}
+    place = {"kind": address.scheme}
     match address.scheme:
         case "local":
             return place | {"path": path}
@@ -132,16 +132,9 @@ def _place(address: SplitResult, port: int | None) -> dict[str, object]:
             return place | {"account": host, "container": container, "prefix": prefix}
         case "sftp":
             user = unquote(address.username or "")
-            return place | {"host": host, "port": port or 22, "user": user, "path": path}
+            return place | {"host": host, "port": str(port or 22), "user": user, "path": path}
         case _:
             return place
-
-
-def _value(text: str) -> object:
-    """Read a value of a query as TOML would: numbers and truth values are no texts."""
-    if text in {"true", "false"}:
-        return text == "true"
-    return int(text) if text.isascii() and text.isdigit() else text
 
 
 def _named(name: str) -> str:
@@ -153,7 +146,8 @@ def _named(name: str) -> str:
     return name
 
 
-def _define(name: str, table: Mapping[str, object]) -> AnyDefinition:
+def _define(name: str, table: Mapping[str, object], *, is_text: bool = False) -> AnyDefinition:
+    """Check a table; in that of an address, numbers and truth values are texts."""
     kind = table.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
@@ -162,7 +156,7 @@ def _define(name: str, table: Mapping[str, object]) -> AnyDefinition:
         if key not in model.model_fields:
             raise InvalidRequestError(_strange(name, key, model), hint=_hint_for(key))
     try:
-        return model.model_validate(dict(table))
+        return (model.model_validate_strings if is_text else model.model_validate)(dict(table))
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])

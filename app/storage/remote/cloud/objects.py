@@ -55,6 +55,24 @@ _LONGEST_PAUSE: Final = timedelta(seconds=10)
 _log: Final = logging.getLogger(__name__)
 
 
+def for_endpoint(client: "ClientConfig", endpoint: str, certificates: str = "") -> "ClientConfig":
+    """
+    Say how an address is spoken with.
+
+    Args:
+        client: Time-outs.
+        endpoint: The address; without TLS only where it says so itself.
+        certificates: Those that are trusted besides the machine's, PEM; empty = no others.
+
+    Returns:
+        What obstore takes.
+    """
+    found: ClientConfig = {**client, "allow_http": endpoint.startswith("http://")}
+    if certificates:
+        found["root_certificate"] = certificates
+    return found
+
+
 class ObjectStore:
     """
     A bucket or container.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from obstore.store import AzureStore, GCSStore
 
 from app.errors import InvalidRequestError
-from app.storage.remote.cloud.objects import ObjectStore
+from app.storage.remote.cloud.objects import ObjectStore, for_endpoint
 from app.storage.remote.codes import Act, Rights
 from app.storage.remote.definitions import AzureDefinition, GcsDefinition
 from app.storage.remote.limits import USUAL, Limits
@@ -35,7 +35,7 @@ def gcs_store(
     store: str, definition: GcsDefinition, secret: str, limits: Limits = USUAL
 ) -> ObjectStore:
     """Open a bucket of Google Cloud Storage; raises InvalidRequestError for a secret that is none."""
-    allows_http = secret and _base_url(store, secret).startswith("http://")
+    endpoint = _base_url(store, secret) if secret else ""
 
     def open_bucket(client: "ClientConfig", retry: "RetryConfig") -> GCSStore:
         config: GCSConfig = {"service_account_key": secret} if secret else {}
@@ -43,15 +43,17 @@ def gcs_store(
             definition.bucket,
             prefix=definition.prefix or None,
             config=config,
-            client_options={**client, "allow_http": bool(allows_http)},
+            client_options=for_endpoint(client, endpoint),
             retry_config=retry,
         )
 
     return ObjectStore(open_bucket, _GCS_RIGHTS, limits)
 
 
-def azure_store(definition: AzureDefinition, secret: str, limits: Limits = USUAL) -> ObjectStore:
-    """Open a container of Azure Blob Storage."""
+def azure_store(
+    definition: AzureDefinition, secret: str, certificates: str = "", limits: Limits = USUAL
+) -> ObjectStore:
+    """Open a container of Azure Blob Storage, trusting certificates besides those of the machine."""
     is_token = _SIGNATURE in secret
 
     def open_container(client: "ClientConfig", retry: "RetryConfig") -> AzureStore:
@@ -63,7 +65,7 @@ def azure_store(definition: AzureDefinition, secret: str, limits: Limits = USUAL
         return AzureStore(
             definition.container,
             prefix=definition.prefix or None,
-            client_options={**client, "allow_http": definition.endpoint.startswith("http://")},
+            client_options=for_endpoint(client, definition.endpoint, certificates),
             config=config,
             retry_config=retry,
         )

@@ -5,7 +5,9 @@ What obstore cannot: find and abort the uploads of others, read the clock of the
 object lock, whose headers must be signed. botocore makes each request once; `Limits` says how often more.
 """
 
+import ssl
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -22,7 +24,7 @@ from app.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from app.storage.remote.cloud.objects import ObjectStore
+from app.storage.remote.cloud.objects import ObjectStore, for_endpoint
 from app.storage.remote.cloud.translation import translated
 from app.storage.remote.codes import Act, Rights
 from app.storage.remote.definitions import S3Definition
@@ -39,7 +41,7 @@ _RIGHTS: Final[Rights] = {
     Act.WRITE: "s3:PutObject on the bucket's objects",
     Act.DELETE: "s3:DeleteObject (with object lock also s3:DeleteObjectVersion) on the bucket's objects",
     Act.SWEEP: "s3:ListBucketMultipartUploads on the bucket, and s3:AbortMultipartUpload on its objects",
-    Act.KEEP: "s3:PutObjectRetention and s3:GetObjectRetention on the bucket's objects",
+    Act.KEEP: "s3:PutObject, s3:PutObjectRetention and s3:GetObjectRetention on the bucket's objects",
 }
 # obstore asks again for credentials of the machine after that long; those of a key stay.
 _ASKED_AGAIN: Final = timedelta(minutes=5)
@@ -49,24 +51,43 @@ _CONNECTIONS: Final = 10
 Answer = Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class SessionKey:
+    """
+    What is secret of a key.
+
+    Attributes:
+        secret: Empty = the credentials of the machine.
+        token: Of the session that the key is of; empty = of none.
+    """
+
+    secret: str = field(repr=False)
+    token: str = field(default="", repr=False)
+
+
 class S3ObjectStore(ObjectStore):
     """
     A bucket of S3.
 
     Args:
         definition: Where it is.
-        secret: Of the key; empty = the credentials of the machine.
-        token: Of a session that the key is of; empty = of none.
+        key: Its secret.
+        certificates: Those that are trusted besides the machine's, PEM.
     """
 
     lists_unfinished = True
 
     def __init__(
-        self, definition: S3Definition, secret: str, token: str = "", limits: Limits = USUAL
+        self,
+        definition: S3Definition,
+        key: SessionKey,
+        certificates: str = "",
+        limits: Limits = USUAL,
     ) -> None:
         self._definition = definition
-        self._secret = secret
-        self._token = token
+        self._secret = key.secret
+        self._token = key.token
+        self._certificates = certificates
         self.keeps_objects = definition.object_lock_days > 0
         super().__init__(self._opened_bucket, _RIGHTS, limits)
 
@@ -84,7 +105,7 @@ class S3ObjectStore(ObjectStore):
         }
         if create:
             arguments["IfNoneMatch"] = "*"
-        self._request(name, Act.WRITE, "put_object", Key=self._key(name), **arguments)
+        self._request(name, Act.KEEP, "put_object", Key=self._key(name), **arguments)
 
     def delete(self, name: str) -> bool:
         """See `Store.delete`; where object lock is used, the version goes, not only the name."""
@@ -202,6 +223,8 @@ class S3ObjectStore(ObjectStore):
             aws_access_key_id=definition.access_key or None,
             aws_secret_access_key=self._secret or None,
             aws_session_token=self._token or None,
+            # What obstore trusts; botocore has a list of its own, which knows no authority of a company.
+            verify=str(definition.ca_file or ssl.get_default_verify_paths().cafile or "") or None,
             config=Config(
                 connect_timeout=limits.connect_seconds,
                 read_timeout=limits.answer_seconds,
@@ -238,7 +261,7 @@ class S3ObjectStore(ObjectStore):
             definition.bucket,
             prefix=definition.prefix or None,
             config=config,
-            client_options={**client, "allow_http": endpoint.startswith("http://")},
+            client_options=for_endpoint(client, endpoint, self._certificates),
             retry_config=retry,
             credential_provider=self._credentials,
         )

@@ -1,5 +1,6 @@
 """A trial of a store: what each defect is told as, and that nothing is left."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -69,8 +70,9 @@ class Undeleting(LocalStore):
 class Late(LocalStore):
     """A store whose clock is two minutes behind."""
 
-    def now(self):
-        return super().now() - timedelta(minutes=2)
+    def stat(self, name):
+        found = super().stat(name)
+        return found and replace(found, modified_at=found.modified_at - timedelta(minutes=2))
 
 
 class Keeping(LocalStore):
@@ -145,6 +147,15 @@ def test_a_clock_that_is_minutes_off_is_a_warning(tmp_path):
     assert checks["clock"].state is CheckState.WARN
     assert "120 s behind" in checks["clock"].detail
     assert -121 < trial.clock_skew_seconds < -119
+
+
+def test_a_store_that_is_spoken_with_in_the_clear_is_a_warning(tmp_path):
+    """Told first; backups can be kept there all the same."""
+    trial, checks = tried(LocalStore(tmp_path), is_in_clear=True)
+
+    assert trial.is_fit
+    assert next(iter(checks)) == "encryption"
+    assert checks["encryption"].state is CheckState.WARN
 
 
 @pytest.mark.waits

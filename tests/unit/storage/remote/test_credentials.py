@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import InvalidRequestError, StorageError
-from app.storage.remote.credentials import read_secret
+from app.storage.remote.credentials import read_certificates, read_secret
 from app.storage.remote.definitions import GcsDefinition
 
 
@@ -40,6 +40,15 @@ def test_a_secret_that_is_missing_is_told_by_where_it_should_be(tmp_path):
         file.chmod(0o600)
         with pytest.raises(InvalidRequestError, match=message):
             secret(secret_file=file)
+
+
+def test_a_file_without_certificates_is_told(tmp_path):
+    """They are no secret, so anybody may read it; where none is named there are none."""
+    file = tmp_path / "ca.pem"
+    file.write_text("nothing of the kind")
+    with pytest.raises(InvalidRequestError, match=r"no certificate in ca\.pem"):
+        read_certificates("x", file)
+    assert read_certificates("x", None) == ""
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o644])
