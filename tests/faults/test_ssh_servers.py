@@ -6,19 +6,22 @@ import pytest
 from app.domain.store_trial import StoreFacts
 from app.errors import (
     InvalidRequestError,
+    ObjectNotFoundError,
     StorageDeniedError,
     StorageError,
+    StorageUnavailableError,
 )
 from app.services.stores.trial import Trial
 from app.storage.remote.definitions import SftpDefinition
+from app.storage.remote.store import UnfinishedUpload
 from tests.fixtures.clocks import SystemClock
-from tests.fixtures.stores import start_sshd
+from tests.fixtures.stores import Running, start_sshd
 
 
 @pytest.fixture
 def started(tmp_path):
     """Start servers with lines of their configuration; each is stopped."""
-    running = []
+    running: list[Running] = []
 
     def start(*options):
         server = start_sshd(tmp_path / f"sshd{len(running)}", *options)
@@ -87,11 +90,37 @@ def test_a_server_without_sftp_is_told_by_that(store_servers, started):
     store.close()
 
 
+def test_a_directory_that_is_missing_is_told_and_not_made(store_servers, started):
+    """It is a mount point without its file system."""
+    server = started()
+    store = store_servers.open(definition_of(server, path=str(server.home / "missing")))
+    for call in (
+        lambda: list(store.list()),
+        lambda: store.stat("x"),
+        lambda: store.put("x", b"1"),
+        lambda: store.begin("x", 1),
+    ):
+        with pytest.raises(StorageUnavailableError, match="directory of the store is missing"):
+            call()
+    assert not (server.home / "missing").exists()
+    store.close()
+
+
+def test_a_sweep_removes_nothing_but_uploads(store_servers, started):
+    """Whatever it is told."""
+    store = store_servers.open(definition_of(started()))
+    store.put("x", b"1")
+    with pytest.raises(ObjectNotFoundError):
+        store.abort_unfinished(UnfinishedUpload("", "x", store.now()))
+    assert store.stat("x").size == 1
+    store.close()
+
+
 def test_a_key_with_a_passphrase_needs_it(store_servers, started):
     """With another one it is told that the key cannot be read, and neither is shown."""
     server = started()
     key = asyncssh.read_private_key(server.home / "user")
-    key.write_private_key(server.home / "protected", passphrase="hush hush", rounds=4)
+    key.write_private_key(server.home / "protected", passphrase="hush hush", rounds=50)
     (server.home / "protected").chmod(0o600)
     store_servers.variables.update(RIGHT="hush hush", WRONG="hush")
     definition = definition_of(server, key_file=server.home / "protected", secret_env="RIGHT")

@@ -25,7 +25,7 @@ from app.errors import (
     StorageUnavailableError,
 )
 from app.storage.remote.cloud.objects import ObjectStore, for_endpoint
-from app.storage.remote.cloud.translation import translated
+from app.storage.remote.cloud.translation import NO_CREDENTIALS, translated
 from app.storage.remote.codes import Act, Rights
 from app.storage.remote.definitions import S3Definition
 from app.storage.remote.limits import USUAL, Limits
@@ -156,15 +156,17 @@ class S3ObjectStore(ObjectStore):
                 Prefix=below, MaxUploads=_PAGE, **markers,
             )  # fmt: skip
             uploads = page.get("Uploads")
-            for upload in uploads if isinstance(uploads, list) else ():
+            found = uploads if isinstance(uploads, list) else []
+            for upload in found:
                 if upload["Initiated"] < older_than:
                     name = str(upload["Key"]).removeprefix(below)
                     yield UnfinishedUpload(name, str(upload["UploadId"]), upload["Initiated"])
-            if not page.get("IsTruncated"):
+            if not page.get("IsTruncated") or not found:
                 return
+            # Not every store says where the next page begins: behind the last one.
             markers = {
-                "KeyMarker": page["NextKeyMarker"],
-                "UploadIdMarker": page["NextUploadIdMarker"],
+                "KeyMarker": page.get("NextKeyMarker") or found[-1]["Key"],
+                "UploadIdMarker": page.get("NextUploadIdMarker") or found[-1]["UploadId"],
             }
 
     def abort_unfinished(self, upload: UnfinishedUpload) -> None:
@@ -278,10 +280,8 @@ class S3ObjectStore(ObjectStore):
         with translated("the store", Act.READ, self.rights):
             found = self._session.get_credentials()
         if found is None:
-            raise StorageDeniedError(
-                "this machine has no credentials for S3",
-                hint="Name a key in stores.toml: access_key, and secret_env or secret_file.",
-            )
+            # Through obstore, which knows such an error only by its words.
+            raise StorageDeniedError(NO_CREDENTIALS)
         frozen = found.get_frozen_credentials()
         return {
             "access_key_id": frozen.access_key,

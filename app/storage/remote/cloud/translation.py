@@ -1,6 +1,6 @@
 """The one place where what obstore and botocore raise becomes an error of this program."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -30,8 +30,8 @@ from app.storage.remote.codes import (
 )
 
 
-Names = Callable[[], str]
-_NO_CREDENTIALS: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
+NO_CREDENTIALS: Final = "this machine has no credentials for this store"
+_LACKING: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 # What obstore has kinds for, whatever else it says.
 _STATUSES: Final[dict[type[Exception], int]] = {
     obstore_errors.PermissionDeniedError: 403,
@@ -95,6 +95,8 @@ def configured() -> Iterator[None]:
 
 def _of_obstore(name: str, act: Act, rights: Rights, exc: Exception) -> AppError:
     text = str(exc)
+    if NO_CREDENTIALS in text:
+        return _no_credentials(name)
     code, status = code_in(text), status_in(text)
     status = next((known for kind, known in _STATUSES.items() if isinstance(exc, kind)), status)
     if isinstance(exc, obstore_errors.NotSupportedError | NotImplementedError):
@@ -108,6 +110,13 @@ def _of_obstore(name: str, act: Act, rights: Rights, exc: Exception) -> AppError
     return found
 
 
+def _no_credentials(name: str) -> StorageDeniedError:
+    return StorageDeniedError(
+        f"{name}: {NO_CREDENTIALS}",
+        hint="Name a key in stores.toml: access_key, and secret_env or secret_file.",
+    )
+
+
 def _of_answer(name: str, act: Act, rights: Rights, exc: ClientError) -> AppError:
     answer = exc.response
     code = str(answer.get("Error", {}).get("Code", ""))
@@ -117,9 +126,6 @@ def _of_answer(name: str, act: Act, rights: Rights, exc: ClientError) -> AppErro
 
 
 def _of_botocore(name: str, exc: BotoCoreError) -> AppError:
-    if isinstance(exc, _NO_CREDENTIALS):
-        return StorageDeniedError(
-            f"{name}: this machine has no credentials",
-            hint="Name a key in stores.toml: access_key, and secret_env or secret_file.",
-        )
+    if isinstance(exc, _LACKING):
+        return _no_credentials(name)
     return error_without_answer(name, f"{type(exc).__name__} {exc}")
