@@ -168,7 +168,7 @@ def test_memory_is_bounded_by_two_parts(store_servers, kind):
     """However large an upload is; the first one has brought in what any needs."""
     definition = store_servers.definition(kind)
     done = subprocess.run(
-        [sys.executable, "-c", _UPLOAD, definition.model_dump_json(), str(series(200, 4000))],
+        [sys.executable, "-c", _UPLOAD, definition.model_dump_json(), str(series(100, 4000))],
         env={**store_servers.variables, "PATH": ""},
         capture_output=True,
         text=True,

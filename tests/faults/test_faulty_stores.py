@@ -40,10 +40,10 @@ OF_HTTP = ("s3", "gcs", "azure")
 PASSING = (
     HttpFault.CUT_BEFORE,
     HttpFault.CUT_AFTER,
-    HttpFault.ERROR,
     HttpFault.ERROR_AFTER,
-    HttpFault.SLOW_DOWN,
     HttpFault.TRUNCATED,
+    HttpFault.ERROR,
+    HttpFault.SLOW_DOWN,
 )
 
 
@@ -92,7 +92,7 @@ def sweep(store):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fault", PASSING)
+@pytest.mark.parametrize("fault", series(PASSING[:4], PASSING))
 @pytest.mark.parametrize("kind", series(("s3", "azure"), OF_HTTP))
 def test_a_fault_at_any_request_passes_or_is_told(store_servers, proxies, kind, fault):
     """Each request in turn fails once; all that can be seen afterwards is whole."""
@@ -104,7 +104,7 @@ def test_a_fault_at_any_request_passes_or_is_told(store_servers, proxies, kind, 
     assert requests > 8
 
     told = {}
-    for number in range(1, requests + 1, series(5, 1)):
+    for number in range(1, requests + 1, series(6, 1)):
         store = store_servers.open(store_servers.definition(kind, middle.url))
         middle.reset(lambda seen, *_, number=number: fault if seen == number else None)
         try:
@@ -239,7 +239,7 @@ print("done")
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", ["s3", "azure"])
+@pytest.mark.parametrize("kind", series(["s3"], ["s3", "azure"]))
 def test_kill_9_between_any_two_requests_leaves_nothing_that_is_listed_and_not_whole(
     store_servers, proxies, kind
 ):

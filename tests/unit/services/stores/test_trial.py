@@ -8,6 +8,7 @@ import pytest
 from app.domain.monitoring import CheckState
 from app.domain.store_trial import StoreFacts
 from app.errors import ObjectLockedError, StorageDeniedError, StorageError
+from app.services.stores import trial as trials
 from app.services.stores.trial import PREFIX, Trial
 from app.storage.remote.local import LocalStore
 from tests.fixtures.clocks import SystemClock
@@ -158,9 +159,10 @@ def test_a_store_that_is_spoken_with_in_the_clear_is_a_warning(tmp_path):
     assert checks["encryption"].state is CheckState.WARN
 
 
-@pytest.mark.waits
-def test_a_store_that_shall_keep_objects_and_does_not_fails(tmp_path):
+def test_a_store_that_shall_keep_objects_and_does_not_fails(tmp_path, monkeypatch):
     """Found out before a backup relies on it."""
+    monkeypatch.setattr(trials, "_KEPT_SECONDS", 0.1)
+    monkeypatch.setattr(trials, "_KEPT_LONGER_SECONDS", 0.1)
     trial, checks = tried(Keeping(tmp_path), object_lock_days=30)
     assert not trial.is_fit
     assert "object lock" in checks["object lock"].detail or checks["object lock"].error
