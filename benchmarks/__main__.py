@@ -59,9 +59,22 @@ def measure(options: cli.Options, report: Report, name: str, megabytes: int) -> 
             scores = contest.compete(arena.server, contestants, options.rounds)
             report.add(Contest(data, "restore", arena.raw_bytes, scores))
             contest.fresh_target(arena.server, create=False)()
+        if options.only == "stores" and arena.backstay is not None:
+            _stores(options, report, arena, data)
         if name == "shop" and options.only in {None, "api"} and arena.backstay is not None:
             found = api.measure(arena.server, arena.backstay, options.rounds)
             report.note("api", api.table(found), api.as_json(found))
+
+
+def _stores(options: cli.Options, report: Report, arena: peers.Arena, data: str) -> None:
+    from . import stores  # noqa: PLC0415 - its servers are those of the tests
+
+    assert arena.backstay is not None  # noqa: S101 - whoever calls has looked
+    with stores.serving(arena.work) as settings:
+        for part, contestants in (("backup", stores.of_backup), ("restore", stores.of_restore)):
+            found = contestants(arena, arena.backstay, settings)
+            scores = contest.compete(arena.server, found, options.rounds)
+            report.add(Contest(data, f"{part} by a store", arena.raw_bytes, scores))
 
 
 def _scale(options: cli.Options, report: Report) -> None:

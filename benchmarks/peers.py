@@ -184,7 +184,7 @@ def _myloader(arena: Arena, name: str, mydumper: Path) -> Contestant:
     dump = arena.work / f"for_{name.rsplit(maxsplit=1)[-1].strip('()')}"
     empty(dump)()
     words = [mydumper, *_login(arena), "-c", f"--database={SOURCE}", f"--outputdir={dump}"]
-    _, failure = _run(words)
+    _, failure = run(words)
     myloader = mydumper.with_name("myloader")
     return Contestant(
         name=name,
@@ -194,13 +194,14 @@ def _myloader(arena: Arena, name: str, mydumper: Path) -> Contestant:
     )
 
 
-def _backstay(arena: Arena, program: Path, *words: str) -> str:
-    settings = [
+def backstay(arena: Arena, program: Path, *words: str, settings: Sequence[str] = ()) -> str:
+    """Return a command of ours for the arena, with more settings where they are given."""
+    usual = [
         f"BACKSTAY_DATABASE_URL=mysql://root@localhost/?unix_socket={arena.server.socket}",
         f"BACKSTAY_BACKUP_DIR={arena.work / 'backstay'}",
         f"BACKSTAY_STATE_DIR={arena.work / 'state'}",
     ]
-    return quoted("env", *settings, program, *words)
+    return quoted("env", *usual, *settings, program, *words)
 
 
 def _our_backup(arena: Arena, program: Path, codec: str) -> Contestant:
@@ -208,7 +209,7 @@ def _our_backup(arena: Arena, program: Path, codec: str) -> Contestant:
     words = ["backup", "create", "--database", SOURCE, "--codec", codec, "--json"]
     return Contestant(
         name=f"backstay {codec}",
-        command=_backstay(arena, program, *words),
+        command=backstay(arena, program, *words),
         # What it knows of the directory goes, too: one that was lost is refused.
         prepare=empty(output, arena.work / "state"),
         check=has_output(output, arena.least_bytes),
@@ -218,17 +219,17 @@ def _our_backup(arena: Arena, program: Path, codec: str) -> Contestant:
 
 def _our_restore(arena: Arena, program: Path, codec: str, check: Callable[[], None]) -> Contestant:
     words = ["backup", "create", "--database", SOURCE, "--codec", codec, "--json"]
-    said, failure = _run(shlex.split(_backstay(arena, program, *words)))
+    said, failure = run(shlex.split(backstay(arena, program, *words)))
     backup_id = "" if failure else str(json.loads(said)["backup_id"])
     return Contestant(
         name=f"backstay {codec}",
-        command=_backstay(arena, program, "restore", "run", backup_id, "--into", TARGET, "--json"),
+        command=backstay(arena, program, "restore", "run", backup_id, "--into", TARGET, "--json"),
         prepare=_refused(failure) if failure else fresh_target(arena.server, create=False),
         check=check,
     )
 
 
-def _run(words: Sequence[object]) -> tuple[str, str]:
+def run(words: Sequence[object]) -> tuple[str, str]:
     """Make what a restore needs; returns what the command said, and why it failed or nothing."""
     try:
         done = subprocess.run(

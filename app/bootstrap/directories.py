@@ -1,11 +1,15 @@
 """Stores as backup directories, put together."""
 
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 from threading import Lock
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.config import Settings, find_variable
+from app.errors import InvalidRequestError
 from app.storage.local import LocalDirectory
-from app.storage.remote.definitions import AnyDefinition
+from app.storage.remote.definitions import AnyDefinition, LocalDefinition
 from app.storage.remote.directory import StoreDirectory
 from app.storage.remote.opening import open_store
 from app.storage.remote.reading import find_definition, read_definitions
@@ -60,11 +64,33 @@ class StoreCatalogues:
 
     def _directory(self, name: str, definition: AnyDefinition) -> StoreDirectory:
         state = self._settings.state_dir
+        if isinstance(definition, LocalDefinition):
+            _require_apart(name, definition.path, (self._settings.backup_dir, state))
         return StoreDirectory(
             name,
             definition.place,
             open_store(name, definition, find_variable),
-            LocalDirectory(state / "stores" / name),
+            LocalDirectory(state / "stores" / _locks_of(definition)),
             owner=RunLocks(state).owner(),
             append_only=definition.append_only,
+            lock_days=getattr(definition, "object_lock_days", 0),
         )
+
+
+def _locks_of(definition: AnyDefinition) -> str:
+    """Name the locks of a place, whatever names it has: a store may be defined twice."""
+    place = definition.place
+    if isinstance(definition, LocalDefinition):
+        place = str(definition.path.resolve())
+    return hashlib.sha256(place.encode()).hexdigest()[:16]
+
+
+def _require_apart(name: str, path: Path, ours: Sequence[Path]) -> None:
+    """Refuse a store in, around, or in the place of a directory whose locks it would not see."""
+    there = path.resolve()
+    for directory in (own.resolve() for own in ours):
+        if there == directory or there in directory.parents or directory in there.parents:
+            raise InvalidRequestError(
+                f"store {name}: it lies in the backup or state directory, or around it",
+                hint="A copy there is none. Name a directory of another disk.",
+            )

@@ -10,7 +10,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from app.archive.catalogue.catalogue import Catalogue
@@ -201,37 +201,34 @@ class Program:
     @cached_property
     def recoveries(self) -> "RecoveryService":
         """Restores backups, and undoes restores."""
+        from app.bootstrap.history import newest_run
         from app.engine.load.target import OwnDatabase
         from app.services.backups.service import BackupService
         from app.services.restores.service import RecoveryService
         from app.storage.journals import Journals
 
+        local = BackupService(self.server, self.local, SystemClock())
         return RecoveryService(
             server=self.server,
             catalogue=self.catalogue,
             clock=SystemClock(),
             journals=Journals(self.settings.state_dir),
             # What is made to go back to is at hand.
-            backups=BackupService(self.server, self.local, SystemClock()),
+            backups=local if self.store else self.backups,
             undo_minutes=self.settings.undo_minutes,
-            own=OwnDatabase(self.control.schema, self._newest_run),
+            own=OwnDatabase(self.control.schema, partial(newest_run, self.history)),
         )
-
-    async def _newest_run(self) -> str:
-        from app.domain.runs.run import RunFilter
-        from app.domain.stores import Page
-
-        runs, _ = await self.history.list(RunFilter(), Page(limit=1))
-        return runs[0].run_id if runs else ""
 
     @cached_property
     def doctor(self) -> "DoctorService":
         """Finds what would make a backup fail, and repairs what a crash left."""
         from app.services.monitoring.doctor import DoctorService
+        from app.services.monitoring.stores import StoreChecks
         from app.storage.journals import Journals
 
         journals = Journals(self.settings.state_dir)
-        return DoctorService(self.server, self.local, journals, self.usable_control)
+        stores = StoreChecks(self.stores, self.catalogue_of)
+        return DoctorService(self.server, self.local, journals, self.usable_control, stores)
 
     @cached_property
     def runs(self) -> "RunService":
@@ -263,6 +260,7 @@ class Program:
             # What lies in a store is deleted by whoever says so.
             None if self.store else self.retention,
             self.copies,
+            store=self.store,
         )
 
     @cached_property
@@ -278,6 +276,7 @@ class Program:
             timezone=self.settings.timezone,
             catch_up=self.settings.catch_up,
             alarm=self.alerts,
+            list_stores=self.stores.names,
         )
 
     @cached_property
@@ -295,7 +294,7 @@ class Program:
         return ScheduledCopies(
             schedules=self.schedules,
             local=self.local,
-            open_catalogue=self.catalogue_of,
+            copies=self.copies,
             jobs=self.jobs,
             runs=self.runs,
             clock=SystemClock(),

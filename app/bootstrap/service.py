@@ -139,7 +139,12 @@ def _build_server_address(program: Program) -> ServerAddressService:
 
 def _build_reconciler(program: Program, sign_ins: SignInService) -> Reconciler:
     return Reconciler(
-        program.runs, program.recoveries, program.catalogue, sign_ins, program.settlement
+        program.runs,
+        program.recoveries,
+        program.catalogue,
+        sign_ins,
+        program.settlement,
+        program.catalogue_of,
     )
 
 

@@ -12,7 +12,6 @@ Not guaranteed: copies of older backups that a newer one has overtaken meanwhile
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +21,8 @@ from app.domain.ids import BackupId
 from app.domain.ports import Clock
 from app.domain.runs.run import Origin, Requester
 from app.domain.schedule import Schedule
-from app.errors import AlreadyRunningError, AppError, BackupNotFoundError
+from app.errors import AlreadyRunningError, AppError
+from app.services.backups.copies import CopyService
 from app.services.jobs import Jobs
 from app.services.runs.service import RunService
 from app.services.schedules import ScheduleService
@@ -62,7 +62,7 @@ class ScheduledCopies:
 
     Args:
         local: The backup directory.
-        open_catalogue: Opens the catalogue of a store by its name; blocks.
+        copies: Knows where they are.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ScheduledCopies:
         *,
         schedules: ScheduleService,
         local: Catalogue,
-        open_catalogue: Callable[[str], Catalogue],
+        copies: CopyService,
         jobs: Jobs,
         runs: RunService,
         clock: Clock,
@@ -78,7 +78,7 @@ class ScheduledCopies:
     ) -> None:
         self._schedules = schedules
         self._local = local
-        self._open_catalogue = open_catalogue
+        self._copies = copies
         self._jobs = jobs
         self._runs = runs
         self._clock = clock
@@ -123,7 +123,7 @@ class ScheduledCopies:
         if self._there.get((schedule, store)) == backup_id:
             return None
         try:
-            if await asyncio.to_thread(self._is_there, backup_id, store):
+            if await self._copies.is_whole(backup_id, store):
                 result = None
             else:
                 job = await self._jobs.copy(backup_id, "", store)
@@ -137,13 +137,6 @@ class ScheduledCopies:
         self._troubles.pop(store, None)
         await self._alarm.resolve(AlertKind.FAILURE, _about(store), "the newest copy is there")
         return result
-
-    def _is_there(self, backup_id: BackupId, store: str) -> bool:
-        try:
-            self._open_catalogue(store).find(backup_id)
-        except BackupNotFoundError:
-            return False
-        return True
 
     async def _failed(self, backup_id: BackupId, store: str, error: AppError) -> CopyResult:
         tries = self._troubles[store].tries + 1 if store in self._troubles else 1

@@ -92,7 +92,14 @@ _OPTIONS: Final = TypeAdapter(BackupOptions)
 
 
 class Jobs:
-    """Makes jobs and does their work; whatever can be refused before a run begins is refused here."""
+    """
+    Makes jobs and does their work; whatever can be refused before a run begins is refused here.
+
+    Args:
+        retention: None = nothing is ever pruned.
+        copies: Makes the copies that are asked for.
+        store: Where the backups of the catalogue lie; empty = in the backup directory.
+    """
 
     def __init__(
         self,
@@ -102,13 +109,16 @@ class Jobs:
         recoveries: RecoveryService,
         retention: RetentionService | None = None,
         copies: CopyService | None = None,
+        *,
+        store: str = "",
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
         self._backups = backups
         self._recoveries = recoveries
-        self._retention = retention  # None = nothing is ever pruned
+        self._retention = retention
         self._copies = copies
+        self._store = store
 
     @property
     def has_server(self) -> bool:
@@ -130,7 +140,7 @@ class Jobs:
             work=partial(self._back_up, request),
             document=BackupCreated.of,
             resources=(_THIS_SERVER,),
-            request=requested(request),
+            request=self._asked(requested(request)),
         )
 
     async def _back_up(self, request: BackupRequest, progress: Progress) -> Manifest:
@@ -160,7 +170,7 @@ class Jobs:
             work=lambda progress: self._backups.verify(backup_id, level, progress),
             document=lambda report: BackupVerified.of(manifest.backup_id, report),
             backup_id=manifest.backup_id,
-            request={"level": level},
+            request=self._asked({"level": level}),
         )
 
     def backup_again(self, run: Run) -> Job[Manifest]:
@@ -171,10 +181,11 @@ class Jobs:
             One that is asked for the same.
 
         Raises:
-            InvalidRequestError: It was something else, whose effect is shown before it is asked for.
+            InvalidRequestError: It was something else, whose effect is shown before it is asked for, or
+                went to a store, as only commands do.
             NoServerError: There is no server to back up.
         """
-        if run.kind not in {RunKind.BACKUP, RunKind.RECOVERY_POINT}:
+        if run.store or run.kind not in {RunKind.BACKUP, RunKind.RECOVERY_POINT}:
             raise InvalidRequestError(f"a {run.kind} is not made again as it was")
         is_point = run.kind is RunKind.RECOVERY_POINT
         asked = {**run.request, "recovery_point": is_point}
@@ -226,7 +237,13 @@ class Jobs:
             await self._backups.delete(found)
             return found
 
-        return Job(kind=RunKind.DELETION, work=work, document=BackupDeleted.of, backup_id=found)
+        return Job(
+            kind=RunKind.DELETION,
+            work=work,
+            document=BackupDeleted.of,
+            backup_id=found,
+            request=self._asked({}),
+        )
 
     def prune(self, by: str = ACTOR, *, accept_clock: bool = False) -> Job[PruneResult]:
         """Make the job of a prune; `by` is who wants it, for the audit of each deletion."""
@@ -252,7 +269,7 @@ class Jobs:
             resources=_databases(*plan.targets),
             backup_id=plan.manifest.backup_id,
             restore_id=plan.restore_id,
-            request=requested(request),
+            request=self._asked(requested(request)),
         )
 
     async def _restore(self, plan: RestorePlan, progress: Progress) -> RestoreResult:
@@ -295,7 +312,7 @@ class Jobs:
             work=partial(self._recoveries.dry_run, plan),
             document=DryRun.of,
             backup_id=plan.manifest.backup_id,
-            request=requested(request),
+            request=self._asked(requested(request)),
         )
 
     async def drill(self, request: RestoreRequest) -> Job[DrillResult]:
@@ -307,8 +324,12 @@ class Jobs:
             work=partial(self._recoveries.drill, plan),
             document=DrillPassed.of,
             backup_id=plan.manifest.backup_id,
-            request=requested(request),
+            request=self._asked(requested(request)),
         )
+
+    def _asked(self, request: JsonObject) -> JsonObject:
+        """Say what was asked for, and of which store; nothing of the backup directory."""
+        return {**request, "store": self._store} if self._store else request
 
     async def _done_after_all(
         self, restore_id: RestoreId, targets: Sequence[str], error: BaseException

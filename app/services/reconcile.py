@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -40,6 +40,7 @@ _PROVEN: Final = (
 _LEFT: Final = {
     RunKind.BACKUP: "what it had written was removed",
     RunKind.RECOVERY_POINT: "what it had written was removed",
+    RunKind.COPY: "what it had written is not listed, and goes with the next copy to there",
     RunKind.DELETION: "the backup is still there",
     RunKind.PRUNE: "what it had deleted is gone, the rest is still there",
     RunKind.RESTORE: "the databases are as they were",
@@ -48,7 +49,13 @@ _LEFT: Final = {
 
 
 class Reconciler:
-    """Finishes or undoes what killed processes have left, and deletes what has expired."""
+    """
+    Finishes or undoes what killed processes have left, and deletes what has expired.
+
+    Args:
+        open_catalogue: Opens the catalogue of a store by its name, or of the backup directory for an empty
+            one; blocks.
+    """
 
     def __init__(
         self,
@@ -57,12 +64,14 @@ class Reconciler:
         catalogue: Catalogue,
         sign_ins: SignInService,
         settlement: Settlement,
+        open_catalogue: Callable[[str], Catalogue],
     ) -> None:
         self._runs = runs
         self._recoveries = recoveries
         self._catalogue = catalogue
         self._sign_ins = sign_ins
         self._settlement = settlement
+        self._open_catalogue = open_catalogue
 
     async def run_forever(self) -> None:
         """Reconcile, again and again, until cancelled; nothing that fails ends it."""
@@ -97,7 +106,7 @@ class Reconciler:
         away = {
             orphan.run_id
             for orphan in orphans
-            if orphan.kind in _ON_DISK and orphan.backup_id and not is_there
+            if orphan.kind in _ON_DISK and orphan.backup_id and not orphan.store and not is_there
         }
         for run in [
             orphan
@@ -143,31 +152,44 @@ class Reconciler:
 
     async def _judged(self, run: Run) -> Run:
         """Say how an orphan ended, by what is there."""
-        match run.kind:
-            case RunKind.BACKUP | RunKind.RECOVERY_POINT:
-                result = await self._made(run.backup_id)
-            case RunKind.DELETION:
-                result = await self._deleted(run.backup_id)
-            case RunKind.RESTORE | RunKind.UNDO:
-                result = await self._swapped(run.restore_id)
-            case _:
-                result = None
+        try:
+            result = await self._found(run)
+            error = None if result else await self._interruption(run)
+        except AppError as exc:
+            if not run.store:
+                raise
+            result, error = None, _unknown(run, exc)
         if result is None:
-            error = await self._interruption(run)
+            assert error is not None  # noqa: S101 - there is one or the other
             return replace(run, state=RunState.FAILED, error=failure(error))
         return replace(run, state=RunState.SUCCEEDED, result=result.model_dump(mode="json"))
 
-    async def _made(self, backup_id: str) -> Document | None:
+    async def _found(self, run: Run) -> Document | None:
+        """Return what came of a run, by what is there; None = nothing."""
+        match run.kind:
+            case RunKind.BACKUP | RunKind.RECOVERY_POINT | RunKind.COPY:
+                return await self._made(run)
+            case RunKind.DELETION:
+                return await self._deleted(run)
+            case RunKind.RESTORE | RunKind.UNDO:
+                return await self._swapped(run.restore_id)
+            case _:
+                return None
+
+    async def _made(self, run: Run) -> Document | None:
         try:
-            return BackupCreated.of(await asyncio.to_thread(self._catalogue.manifest, backup_id))
+            catalogue = await asyncio.to_thread(self._open_catalogue, run.store)
+            manifest = await asyncio.to_thread(catalogue.manifest, run.backup_id)
         except (BackupNotFoundError, IntegrityError):
             return None
+        return BackupCreated.of(manifest)
 
-    async def _deleted(self, backup_id: str) -> Document | None:
+    async def _deleted(self, run: Run) -> Document | None:
         try:
-            await asyncio.to_thread(self._catalogue.find, backup_id)
+            catalogue = await asyncio.to_thread(self._open_catalogue, run.store)
+            await asyncio.to_thread(catalogue.find, run.backup_id)
         except BackupNotFoundError:
-            return BackupDeleted.of(backup_id)
+            return BackupDeleted.of(run.backup_id)
         return None
 
     async def _swapped(self, restore_id: str) -> Document | None:
@@ -197,3 +219,11 @@ class Reconciler:
 def _interrupted(run: Run) -> RunInterruptedError:
     left = _LEFT.get(run.kind, "it changed nothing that stays")
     return RunInterruptedError(f"the process that ran it ended; {left}", hint="Start it again.")
+
+
+def _unknown(run: Run, error: AppError) -> RunInterruptedError:
+    """Say that nobody knows how a run has ended, since the store that it was about does not answer."""
+    return RunInterruptedError(
+        f"the process that ran it ended, and nobody knows what became of it: {error}",
+        hint=f"Look with 'backstay backup list --store {run.store}' when the store is there again.",
+    )

@@ -8,7 +8,7 @@ So a due time begins one backup, however many processes find it at once.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -28,7 +28,7 @@ from app.domain.schedule import (
     Schedule,
     ScheduleChange,
 )
-from app.errors import AppError, NotDueError, ScheduleNotFoundError
+from app.errors import AppError, InvalidScheduleError, NotDueError, ScheduleNotFoundError
 from app.services.jobs import BackupOptions, Jobs
 from app.services.runs.job import Job
 from app.storage.schedules import ScheduleFile
@@ -88,6 +88,7 @@ class ScheduleService:
         timezone: str = "UTC",
         catch_up: bool = True,
         alarm: Alarm | None = None,
+        list_stores: Callable[[], Awaitable[Collection[str]]] | None = None,
     ) -> None:
         self._file = file
         self._jobs = jobs
@@ -95,6 +96,7 @@ class ScheduleService:
         self._timezone = timezone
         self._catch_up = catch_up
         self._alarm: Alarm = alarm or NoAlarm()
+        self._list_stores = list_stores
 
     async def list(self) -> tuple[Schedule, ...]:
         """Return all schedules."""
@@ -132,6 +134,7 @@ class ScheduleService:
             StorageError: The backup directory refused.
         """
         fresh = requested.applied(None, self._clock.now(), self._timezone)
+        await self._require_stores(requested.options.copies)
         return await self._change(
             fresh,
             lambda known: self._wanted(requested, None if known is fresh else known, role),
@@ -149,8 +152,21 @@ class ScheduleService:
             InvalidScheduleError: As for `set`.
             NotAuthorizedError: As for `set`.
         """
+        await self._require_stores(requested.options.copies)
         known = {schedule.name: schedule for schedule in await self.list()}
         return self._wanted(requested, known.get(requested.name), role)
+
+    async def _require_stores(self, names: Sequence[str]) -> None:
+        """Refuse copies to stores that nobody has defined; raises InvalidScheduleError."""
+        if not names or self._list_stores is None:
+            return
+        known = await self._list_stores()
+        for name in names:
+            if name not in known:
+                raise InvalidScheduleError(
+                    f"copies: there is no store {name[:80]!r}",
+                    hint=f"There is {', '.join(sorted(known)) or 'none'}; docs/stores.md says how one is defined.",
+                )
 
     def _wanted(self, requested: ScheduleChange, known: Schedule | None, role: Role) -> Schedule:
         wanted = requested.applied(known, self._clock.now(), self._timezone)

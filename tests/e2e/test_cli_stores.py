@@ -216,3 +216,79 @@ def test_a_schedule_has_its_copies_made_and_made_up_for(cli, shop, offsite):
     assert [entry["backup_id"] for entry in listed] == [made.document["backup_id"]]
     assert all(alert["closed_at"] for alert in cli.json("alert", "list")["alerts"])
     assert cli.json("backup", "verify", "latest", "--store", STORE)["rows_count"] == 20_002
+
+
+def test_the_doctor_says_what_is_in_each_store(cli, shop, offsite):
+    """And which does not answer, or holds something that is damaged."""
+    cli.json("backup", "create", "--database", shop, "--store", STORE)
+
+    def found():
+        checks = cli("doctor", "--json").document["checks"]
+        return next(check for check in checks if check["name"] == f"store {STORE}")
+
+    assert (found()["state"], found()["detail"][:8]) == ("ok", "1 backup")
+    for path in offsite.glob("*.sql.gz"):
+        path.write_bytes(b"short")
+    assert found()["state"] == "warn"
+    offsite.rename(offsite.with_name("away"))
+    assert found()["state"] == "fail"
+
+
+def test_a_copy_whose_data_is_gone_is_made_again(cli, shop, offsite):
+    """Its manifest alone is no copy; one of another size is told, as it may be of use."""
+    cli.json("schedule", "set", "--cron", "0 2 * * *", "--database", shop, "--copies", STORE)
+    made = cli.json("cron", "--force")
+    there = offsite / made["file"]
+    there.unlink()
+    cli.json("cron")
+    assert there.read_bytes() == (cli.backups / made["file"]).read_bytes()
+    there.write_bytes(b"short")
+    again = cli("cron", "--json")
+
+    assert (again.code, there.read_bytes()) == (0, b"short")
+    assert f"copy to {STORE} failed" in again.err
+
+
+@pytest.mark.parametrize("where", ["backups", "state", "backups/deeper", "."])
+def test_a_store_is_never_the_backup_directory(cli, shop, offsite, where):
+    """Whose locks it would not see; nor is it in it, nor around it."""
+    cli.json("backup", "create", "--database", shop)
+    place = cli.home / where
+    place.mkdir(exist_ok=True)
+    loop = {"STORES": f"loop=local://{place}"}
+
+    for command in (
+        ("backup", "copy", "latest", "--to", "loop"),
+        ("backup", "list", "--store", "loop"),
+    ):
+        assert cli.json(*command, code=12, **loop)["error"]["code"] == "invalid-request"
+    assert len(cli.json("backup", "list")["backups"]) == 1
+
+
+def test_nothing_is_deleted_in_a_store_that_is_only_added_to(cli, shop, offsite):
+    """The flag is a promise, also where the key could."""
+    definitions = cli.home / "state" / "stores.toml"
+    definitions.write_text(definitions.read_text() + "append_only = true\n")
+    made = cli.json("backup", "create", "--database", shop, "--store", STORE)
+    error = cli.error("backup", "delete", made["backup_id"], "--store", STORE, code=12)
+
+    assert "append-only" in error["message"]
+    assert cli.json("backup", "verify", "latest", "--store", STORE)["rows_count"] == 20_002
+
+
+def test_a_file_that_somebody_claims_is_named_by_a_rebuild(cli, shop, offsite):
+    """It is not passed over without a word."""
+    made = cli.json("backup", "create", "--database", shop, "--store", STORE)
+    (offsite / (made["file"] + layout.MANIFEST)).unlink()
+    (offsite / (made["file"] + layout.PARTIAL)).write_bytes(b"{}")
+    report = cli.json("catalog", "rebuild", "--store", STORE, code=11)
+
+    assert "by its claim" in str(report)
+
+
+def test_a_schedule_has_no_copies_in_stores_that_nobody_knows(cli, shop, offsite):
+    """The right names are told."""
+    error = cli.error("schedule", "set", "--cron", "0 2 * * *", "--copies", "ofsite", code=12)
+
+    assert error["code"] == "invalid-schedule"
+    assert STORE in error["hint"]

@@ -54,7 +54,7 @@ def test_a_schedule_is_made_shown_changed_and_deleted(web_api, admin):
     made = save(
         admin, name="shop", when="cron", cron=" 30  2 * * 1-5 ", timezone="Europe/Berlin",
         databases="shop\n  with space \n\n", tables="o*", exclude_tables="log", schema_only="on",
-        description="By <night>", compress="no", verify="yes", keeping="own", keep_count="3",
+        copies="offsite\nvault", description="By <night>", compress="no", verify="yes", keeping="own", keep_count="3",
         keep_days="0.5", keep_max_bytes="1.5",
     )  # fmt: skip
     assert (made.status_code, made.headers["Location"]) == (303, "/schedules")
@@ -72,6 +72,7 @@ def test_a_schedule_is_made_shown_changed_and_deleted(web_api, admin):
         "description": "By <night>",
         "compress": False,
         "verify": True,
+        "copies": ["offsite", "vault"],
     }
     kept = {name: value for name, value in shop["retention"].items() if value}
     assert kept == {"count": 3, "days": 0.5, "max_bytes": 1_500_000_000}

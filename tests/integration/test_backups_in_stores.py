@@ -12,7 +12,7 @@ from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec, MemberKind, StatementKind
 from app.domain.ports import Statement
-from app.errors import AppError
+from app.errors import AppError, ObjectLockedError
 from app.storage import layout
 from app.storage.local import LocalDirectory
 from app.storage.remote.directory import StoreDirectory
@@ -24,7 +24,7 @@ from tests.fixtures.archives import (
     make_backup,
     write_backup,
 )
-from tests.fixtures.stores import KIND_NAMES, StoreServers
+from tests.fixtures.stores import KIND_NAMES, LOCKED_BUCKET, StoreServers
 
 
 # Of one table, and how many: some megabytes, more than one request holds.
@@ -139,3 +139,26 @@ def _chunk(number):
     text = random.Random(number).randbytes(CHUNK_BYTES // 2).hex()  # noqa: S311 - no secret
     sql = f"INSERT INTO `large` (`id`,`x`) VALUES\n({number},'{text}');\n".encode()
     return Statement(StatementKind.INSERT, sql, rows=1, lower=(str(number),))
+
+
+async def test_what_is_published_is_kept_by_the_store(store_servers, tmp_path):
+    """With object lock: data and manifest; its claim is gone, and a deletion changes nothing."""
+    definition = store_servers.definition("s3", bucket=LOCKED_BUCKET, object_lock_days=1)
+    store = store_servers.open(definition)
+    locks = LocalDirectory(tmp_path / "locks")
+    kept = StoreDirectory("kept", definition.place, store, locks, lock_days=1)
+    kept.prepare()
+    try:
+        manifest = await write_backup(kept)
+        with pytest.raises(ObjectLockedError):
+            Catalogue(kept).delete(manifest.backup_id)
+        for name in (manifest.file, manifest.file + layout.MANIFEST):
+            with pytest.raises(ObjectLockedError):
+                store.delete(name)
+        Catalogue(kept).sweep()
+
+        assert names_in(kept) == {manifest.file, manifest.file + layout.MANIFEST}
+        with Catalogue(kept).open(manifest.backup_id) as reader:
+            assert (await reader.verify(VerifyLevel.CONTENT)).rows == sum(TABLES.values())
+    finally:
+        kept.close()

@@ -204,6 +204,8 @@ def _stores(calls: _Calls) -> None:
     calls("store test, no directory", "store", "test", "disk", **address)
     path.mkdir()
     calls("store test", "store", "test", "disk", **address)
+    calls("backup copy", "backup", "copy", "latest", "--to", "disk", **address)
+    calls("backup list, of a store", "backup", "list", "--store", "disk", **address)
     calls("store test, no such store", "store", "test", "nothing")
     calls("store list, no such kind", "store", "list", STORES="disk=ftp://nowhere")
 

@@ -350,6 +350,8 @@ def _files(asked: _Requests, backup_id: str) -> None:
     asked("download_backup, part", admin.get(file, headers={"Range": "bytes=0-9"}))
     asked("download_backup, outside", admin.get(file, headers={"Range": "bytes=999999999-"}))
     asked("download_backup, senseless", admin.get(file, headers={"Range": "letters=a-z"}))
+    copied = admin.post(f"{BACKUP}/copy/{backup_id}", json={"to": "disk"}, headers=WAIT)
+    asked("copy_backup", copied)
     asked("prune_backups", admin.post(prune))
     asked("prune_backups, really", admin.post(prune, json={"dry_run": False}, headers=WAIT))
     asked("delete_backup", admin.delete(f"{BACKUP}/delete/{backup_id}"))

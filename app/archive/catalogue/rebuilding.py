@@ -10,7 +10,7 @@ from app.domain.backups.catalogue import DamagedFile
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.seal import to_json
 from app.domain.ids import BackupId
-from app.errors import AppError, IntegrityError
+from app.errors import AppError, BackupInUseError, IntegrityError
 from app.storage.layout import BackupName
 
 
@@ -37,7 +37,7 @@ class Rebuilder:
     def rebuild(self) -> RebuildReport:
         """Make them again where that can be proven; raises StorageError."""
         rebuilt: list[BackupId] = []
-        problems: list[DamagedFile] = []
+        problems = [DamagedFile(name.file, _claimed(name)) for name in self._claimed()]
         for name in self._rebuildable():
             try:
                 self._rebuild_manifest(name)
@@ -55,6 +55,13 @@ class Rebuilder:
             if name.manifest not in names or self._is_damaged(name):
                 yield name
 
+    def _claimed(self) -> Iterable[BackupName]:
+        """Name data files in a store that somebody says to be writing; on a disk they have other names."""
+        names = set(self._directory.names())
+        for name in names_of(names):
+            if {name.file, name.partial} <= names and name.manifest not in names:
+                yield name
+
     def _is_damaged(self, name: BackupName) -> bool:
         """Tell whether the manifest itself is; a damaged data file is no reason to replace it."""
         try:
@@ -68,3 +75,10 @@ class Rebuilder:
             manifest = salvage(file, name)
             with self._directory.locked():
                 self._directory.replace(name.manifest, to_json(manifest), through=name.rebuild)
+
+
+def _claimed(name: BackupName) -> BackupInUseError:
+    return BackupInUseError(
+        f"{name.file}: somebody writes it, by its claim",
+        hint=f"If nobody does, and it is to be made again: remove {name.partial} from the store.",
+    )

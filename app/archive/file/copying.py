@@ -19,7 +19,7 @@ from app.archive.file.verification import Listener, until, verify_file
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.seal import to_json
-from app.errors import ChecksumMismatchError, StorageError
+from app.errors import AppError, ChecksumMismatchError
 from app.storage.layout import BackupName
 
 
@@ -64,9 +64,8 @@ def copy_archive(
         )
         published = places.publish(target, name, data, to_json(manifest))
     except BaseException:
-        with suppress(
-            StorageError
-        ):  # the first error says more; the next sweep removes what is left
+        # The first error says more, and the next sweep removes what is left.
+        with suppress(AppError):
             places.withdraw(target, name, data, None)
         raise
     published.keep()

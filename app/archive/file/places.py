@@ -50,7 +50,7 @@ def publish(
         case LocalDirectory(), WriteFile():
             return publication.publish(directory, name, data, manifest)
         case StoreDirectory(), StoreDataFile():
-            return store_publication.publish(directory, name, manifest)
+            return store_publication.publish(directory, name, data, manifest)
         case _:
             raise TypeError("a data file of another directory")
 

@@ -5,8 +5,10 @@ Publishing (a claim, `<file>.partial`, was made before the first byte):
 
 1. complete the upload: now the data object is there, and its claim says that it is nobody's yet
 2. read it back
-3. write the manifest, unless there is one: now the backup exists
-4. remove the claim
+3. with object lock, have the store keep the data object
+4. see that the claim is ours, and write the manifest, unless there is one
+5. see that the claim is still ours and the data object whole: now the backup exists
+6. remove the claim
 
 Deleting goes backwards:
 
@@ -16,20 +18,30 @@ Deleting goes backwards:
 4. remove the claim
 
 So whoever finds a claim without a manifest finds garbage, once its writer is gone: on this machine its lock
-says so, elsewhere a claim that nobody renews any more. A claim with a manifest is a step that was not taken
-to its end, and nothing but the claim is removed.
+says so, elsewhere a claim that nobody renews any more. Whoever sweeps takes the claim over first, and then
+looks for the manifest once more: a writer that was only slow finds that its claim is not its own. A claim
+with a manifest is a step that was not taken to its end, and nothing but the claim is removed.
 """
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Final
 
-from app.errors import AlreadyThereError, BackupNotFoundError, StorageError, StorageUnavailableError
+from app.errors import (
+    AlreadyThereError,
+    BackupInUseError,
+    BackupNotFoundError,
+    RefusedError,
+    StorageError,
+    StorageUnavailableError,
+)
 from app.storage import layout
 from app.storage.layout import BackupName
+from app.storage.remote.claims import LEASE_SECONDS, Claim
 from app.storage.remote.directory import StoreDirectory
-from app.storage.remote.files import LEASE_SECONDS, StoreDataFile, StoreManifest
+from app.storage.remote.files import StoreDataFile, StoreManifest
 
 
 _log: Final = logging.getLogger(__name__)
@@ -46,7 +58,9 @@ def begin(directory: StoreDirectory, name: BackupName, estimate_bytes: int) -> S
     return directory.begin(name, estimate_bytes)
 
 
-def publish(directory: StoreDirectory, name: BackupName, manifest: bytes) -> StoreManifest:
+def publish(
+    directory: StoreDirectory, name: BackupName, data: StoreDataFile, manifest: bytes
+) -> StoreManifest:
     """
     Make a complete data object a backup.
 
@@ -55,20 +69,36 @@ def publish(directory: StoreDirectory, name: BackupName, manifest: bytes) -> Sto
 
     Raises:
         AlreadyThereError: Somebody else has published a backup of this name.
-        StorageError: Nobody knows whether the manifest is there; the caller withdraws.
+        TruncatedFileError: The data object is gone.
+        StorageError: Somebody has taken it for one that nobody writes; or nobody knows whether the manifest
+            is there. The caller withdraws.
     """
+    until = directory.retain_until()
+    if until is not None:
+        directory.store.retain(name.file, until)
+    data.claim.require()
+    published = _write_manifest(directory, name, manifest, until)
+    # A sweep takes a claim over before it looks for the manifest: from here on it either finds the
+    # manifest, or we find that the claim is not ours any more.
+    data.claim.require()
+    data.require_whole()
     try:
-        published = directory.create(name.manifest, manifest)
+        data.claim.remove()
+    except StorageError as exc:  # the backup exists; the next sweep removes it
+        _log.warning("Claim could not be removed", extra={"facts": {"error": str(exc)}})
+    return published
+
+
+def _write_manifest(
+    directory: StoreDirectory, name: BackupName, manifest: bytes, until: datetime | None
+) -> StoreManifest:
+    try:
+        return directory.create(name.manifest, manifest, retain_until=until)
     except AlreadyThereError:
         # An answer that was lost is asked for again, and then it is there already: ours, since the claim is.
         if directory.read(name.manifest, len(manifest)) != manifest:
             raise
-        published = StoreManifest(directory.store, name.manifest)
-    try:
-        directory.remove(name.partial)
-    except StorageError as exc:  # the backup exists; the next sweep removes it
-        _log.warning("Claim could not be removed", extra={"facts": {"error": str(exc)}})
-    return published
+        return StoreManifest(directory.store, name.manifest)
 
 
 def withdraw(directory: StoreDirectory, name: BackupName, data: StoreDataFile) -> None:
@@ -87,15 +117,27 @@ def withdraw(directory: StoreDirectory, name: BackupName, data: StoreDataFile) -
 
 
 def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], None]) -> None:
-    """Remove a backup, and see that it is gone; see `publication.delete`."""
+    """
+    Remove a backup, and see that it is gone; see `publication.delete`.
+
+    Raises:
+        RefusedError: Nothing is deleted in this store.
+        BackupNotFoundError: It has no manifest.
+        StorageUnavailableError: A file of it is there again or still.
+    """
+    if directory.append_only:
+        raise RefusedError(
+            f"the store {directory.name} is append-only: nothing is deleted there",
+            hint="How long backups stay is a rule of the store itself.",
+        )
     with directory.locked():
         if not directory.exists(name.manifest):
             raise BackupNotFoundError(name.backup_id)
         permit()
-        with directory.hold(name.file):
-            directory.replace(name.partial, b"{}")
+        with directory.hold(name.file), directory.claim(name) as claim:
+            claim.take_over()
             directory.remove(name.manifest)
-            bury(directory, name)
+            _bury(directory, name, claim)
         if directory.exists(name.manifest) or directory.exists(name.file):
             raise StorageUnavailableError(
                 f"{name.file}: is still there after it was removed",
@@ -103,10 +145,11 @@ def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], Non
             )
 
 
-def bury(directory: StoreDirectory, name: BackupName) -> list[str]:
+def _bury(directory: StoreDirectory, name: BackupName, claim: Claim) -> list[str]:
     """Remove the data object of a backup without manifest, what lies beside it, and then its claim."""
-    files = (name.file, name.proofs, name.notes, name.partial)
-    return [file for file in files if directory.remove(file)]
+    removed = [file for file in (name.file, name.proofs, name.notes) if directory.remove(file)]
+    claim.remove()
+    return [*removed, name.partial]
 
 
 def sweep(directory: StoreDirectory, names: Iterable[BackupName], there: set[str]) -> list[str]:
@@ -127,23 +170,32 @@ def sweep(directory: StoreDirectory, names: Iterable[BackupName], there: set[str
     if directory.append_only:
         return []
     removed: list[str] = []
-    abandoned = [name for name in names if name.partial in there and _is_abandoned(directory, name)]
-    for name in abandoned:
-        if directory.exists(name.manifest):
-            removed += [name.partial] if directory.remove(name.partial) else []
-        else:
-            removed += bury(directory, name)
+    for name in names:
+        if name.partial in there and _is_abandoned(directory, name):
+            with suppress(BackupInUseError):  # somebody here was faster
+                removed += _sweep_claim(directory, name)
     return removed + _abort_uploads(directory)
 
 
+def _sweep_claim(directory: StoreDirectory, name: BackupName) -> list[str]:
+    """Take a claim over, so that its owner finds out, and remove what it stands for."""
+    with directory.claim(name) as claim:
+        claim.take_over()
+        if not directory.exists(name.manifest):
+            return _bury(directory, name, claim)
+        claim.remove()
+    return [name.partial]
+
+
 def _is_abandoned(directory: StoreDirectory, name: BackupName) -> bool:
-    if directory.is_written_here(name):
-        return False
+    is_written = directory.is_written_here(name)
     claim = directory.claim_of(name)
-    if claim is None:
+    if is_written or claim is None:
         return False
     owner, since = claim
-    return owner in {"", directory.owner} or directory.store.now() - since > _LEASE
+    # Only a lock file that was left tells that the writer was here; a state directory may have been copied.
+    was_here = owner == directory.owner and is_written is False
+    return was_here or directory.store.now() - since > _LEASE
 
 
 def _abort_uploads(directory: StoreDirectory) -> list[str]:

@@ -40,7 +40,7 @@ from app.domain.backups.manifest import (
 from app.domain.backups.seal import to_json
 from app.domain.ids import BackupId
 from app.domain.ports import Statement
-from app.errors import StorageError
+from app.errors import AppError, StorageError
 from app.storage.layout import BackupName
 
 
@@ -324,7 +324,7 @@ class ArchiveWriter:
             return
         try:
             places.withdraw(self._directory, self.name, data, manifest_file)
-        except StorageError as exc:
+        except AppError as exc:
             _log.warning(
                 "Removing an unfinished backup failed; the next sweep tries again: %s", exc
             )

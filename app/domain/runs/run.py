@@ -116,6 +116,12 @@ class Run:
     result: JsonObject | None = None
     error: Failure | None = None
 
+    @property
+    def store(self) -> str:
+        """Name of the store that it was about; empty = the backup directory."""
+        key = "to" if self.kind is RunKind.COPY else "store"
+        return str(self.request.get(key, ""))
+
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:

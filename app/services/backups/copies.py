@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event
 from typing import Final
@@ -15,12 +16,18 @@ from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Manifest, MemberEntry
 from app.domain.ids import BackupId
 from app.domain.runs.progress import Phase, Progress
-from app.errors import AppError, BackupNotFoundError, ChecksumMismatchError
+from app.errors import (
+    AppError,
+    BackupNotFoundError,
+    ChecksumMismatchError,
+    TruncatedFileError,
+)
 
 
 _log: Final = logging.getLogger(__name__)
 # A page waits for it.
 _LOOK_SECONDS: Final = 3.0
+_MOST_LOOKS: Final = 4
 
 
 class CopyService:
@@ -36,10 +43,16 @@ class CopyService:
     def __init__(self, open_catalogue: Callable[[str], Catalogue], threads: int) -> None:
         self._open_catalogue = open_catalogue
         self._threads = threads
+        self._looks = ThreadPoolExecutor(_MOST_LOOKS, thread_name_prefix="look")
+        self._looking: set[str] = set()
 
     async def require_place(self, name: str) -> None:
         """Raise StoreNotFoundError when there is no such store; nothing is asked of it."""
         await asyncio.to_thread(self._open_catalogue, name)
+
+    async def is_whole(self, backup_id: str, store: str) -> bool:
+        """Tell whether a store has a backup, with all its bytes by their number; raises StorageError."""
+        return await asyncio.to_thread(lambda: _is_whole(self._open_catalogue(store), backup_id))
 
     async def find(self, backup_id: str, source: str) -> BackupId:
         """Tell whether a place has a backup; raises BackupNotFoundError, StoreNotFoundError."""
@@ -58,7 +71,8 @@ class CopyService:
             progress: Written to as it goes.
 
         Returns:
-            Its manifest, the same in both places. One that is there already is only read back.
+            Its manifest, the same in both places. One that is there already is only read back; one whose
+            data is gone is made anew.
 
         Raises:
             BackupNotFoundError: The source has no such backup.
@@ -73,7 +87,7 @@ class CopyService:
         with reader:
             manifest = reader.manifest
             await asyncio.to_thread(_prepare, there)
-            if await asyncio.to_thread(_has, there, manifest):
+            if await asyncio.to_thread(_has_whole, there, manifest):
                 await self._prove(there, manifest, progress)
             else:
                 await self._copy(reader, there, progress)
@@ -84,23 +98,27 @@ class CopyService:
 
     async def where(self, backup_id: str, stores: Sequence[str]) -> dict[str, bool | None]:
         """
-        Look for copies of a backup, in all stores at once, and not for long.
+        Look for whole copies of a backup, in all stores at once, and not for long.
 
         Returns:
-            By store whether it is there; None = nobody knows, since the store did not answer in time.
+            By store whether it is there; None = nobody knows, since the store did not answer in time, or a
+            look before this one still waits for it.
         """
-        found = await asyncio.gather(*(self._is_there(backup_id, store) for store in stores))
+        found = await asyncio.gather(*(self._look(backup_id, store) for store in stores))
         return dict(zip(stores, found, strict=True))
 
-    async def _is_there(self, backup_id: str, store: str) -> bool | None:
+    async def _look(self, backup_id: str, store: str) -> bool | None:
+        if store in self._looking:
+            return None
+        self._looking.add(store)
+        # Threads of its own: a store that does not answer must not take those that others need.
+        look = self._looks.submit(lambda: _is_whole(self._open_catalogue(store), backup_id))
+        look.add_done_callback(lambda _: self._looking.discard(store))
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
-                await self.find(backup_id, store)
-        except BackupNotFoundError:
-            return False
+                return await asyncio.shield(asyncio.wrap_future(look))
         except (AppError, TimeoutError):
             return None
-        return True
 
     async def _copy(self, reader: ArchiveReader, there: Catalogue, progress: Progress) -> None:
         stop = Event()
@@ -138,8 +156,17 @@ def _prepare(there: Catalogue) -> None:
     there.sweep()
 
 
-def _has(there: Catalogue, manifest: Manifest) -> bool:
-    """Tell whether the very same backup is there; raises ChecksumMismatchError for another one."""
+def _has_whole(there: Catalogue, manifest: Manifest) -> bool:
+    """
+    Tell whether the very same backup is there; a manifest whose data is gone is removed.
+
+    Returns:
+        False when nothing of it is there any more.
+
+    Raises:
+        ChecksumMismatchError: Another one is there.
+        TruncatedFileError: Its data is of another size; single tables of it may still be of use.
+    """
     try:
         known = there.manifest(manifest.backup_id)
     except BackupNotFoundError:
@@ -149,4 +176,17 @@ def _has(there: Catalogue, manifest: Manifest) -> bool:
             f"{manifest.backup_id} is in both places, with other bytes",
             hint="Verify both, and delete the one that is damaged.",
         )
+    try:
+        there.open(manifest.backup_id).close()
+    except BackupNotFoundError:
+        there.delete(manifest.backup_id, refreshes=False)
+        return False
+    return True
+
+
+def _is_whole(there: Catalogue, backup_id: str) -> bool:
+    try:
+        there.open(backup_id).close()
+    except (BackupNotFoundError, TruncatedFileError):
+        return False
     return True

@@ -1,11 +1,8 @@
 """The doctor: checks for what would make a backup or a restore fail, before one does."""
 
 import asyncio
-import os
-import stat
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
@@ -33,25 +30,18 @@ from app.errors import (
     AppError,
     InvalidRequestError,
     PermissionDeniedError,
-    StorageDeniedError,
-    StorageFullError,
-    StorageUnavailableError,
 )
 from app.mysql.channel import Channel
 from app.sandbox.server import find_program
 from app.security.servers import SERVERS_FILE
+from app.services.monitoring.directory import directory_checks
 from app.services.monitoring.interrupted import journal_checks, restore_checks
+from app.services.monitoring.stores import StoreChecks
 from app.storage.journals import FoundJournals, Journals
-from app.storage.layout import PARTIAL, REBUILD
-from app.storage.local import LocalDirectory
-from app.storage.schedules import ScheduleFile
 
 
 # Servers before 10.2 had 16 MiB; rows wider than half of the packet are common with blobs.
 _GOOD_PACKET_BYTES: Final = 16 << 20
-# No codec makes typical SQL smaller than a tenth; two backups should fit.
-_LEAST_FREE_SHARE: Final = 0.1
-_GOOD_FREE_SHARE: Final = 1.0
 _SHOWN_DATABASES: Final = 5
 _PROGRAMS: Final = ("mariadbd", "mariadb-install-db", "mariadb-dump")
 _ENCRYPTION: Final = "encryption"
@@ -68,11 +58,13 @@ class DoctorService:
         catalogue: Catalogue,
         journals: Journals,
         control: ControlDatabase | None = None,
+        stores: StoreChecks | None = None,
     ) -> None:
         self._server = server
         self._control = control
         self._catalogue = catalogue
         self._journals = journals
+        self._stores = stores
 
     async def examine(self) -> tuple[DoctorCheck, ...]:
         """Return every finding, server first; never raises an error of this program."""
@@ -86,7 +78,8 @@ class DoctorService:
             checks.insert(0, _address_check(self._server.source))
         checks += journals
         checks += await self._control_checks()
-        checks += await asyncio.to_thread(_directory_checks, self._catalogue, data_bytes)
+        checks += await asyncio.to_thread(directory_checks, self._catalogue, data_bytes)
+        checks += await self._stores.examine() if self._stores else ()
         return (*checks, *_settings_checks(), *_program_checks(), _codec_check())
 
     async def examine_server(self, server: Server) -> tuple[DoctorCheck, ...]:
@@ -251,108 +244,6 @@ async def _data_bytes(session: Session) -> int:
         "SELECT SUM(DATA_LENGTH) FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'"
     )
     return int(str(answer or 0))
-
-
-def _directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck]:
-    disk = catalogue.disk
-    try:
-        if disk is None:
-            return [_leftovers_check(catalogue), *_survey_checks(catalogue)]
-        if not disk.is_there():
-            return [_absent(disk.path)]
-        return [
-            _access_check(disk.path),
-            _mode_check(disk.path),
-            _space_check(disk, data_bytes),
-            _leftovers_check(catalogue),
-            *_survey_checks(catalogue),
-            _schedules_check(disk),
-        ]
-    except AppError as exc:
-        return [failed("backup directory", exc)]
-
-
-def _schedules_check(disk: LocalDirectory) -> DoctorCheck:
-    try:
-        schedules = ScheduleFile(disk).read()
-    except AppError as exc:
-        return failed("schedules", exc)
-    names = ", ".join(schedule.name for schedule in schedules if schedule.enabled)
-    return DoctorCheck("schedules", CheckState.OK, f"enabled: {names}" if names else "none enabled")
-
-
-def _absent(path: Path) -> DoctorCheck:
-    """Tell whether the first backup could make the directory."""
-    parent = next(folder for folder in path.parents if folder.exists())
-    if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
-        detail = f"{path} is not there; the first backup makes it"
-        remedy = "If it should be there, check whether its file system is mounted."
-        return DoctorCheck("backup directory", CheckState.WARN, detail, remedy)
-    if parent.is_dir():
-        denied = StorageDeniedError(
-            f"{path} cannot be made", hint=f"Make it, or give this user write access to {parent}."
-        )
-        return failed("backup directory", denied)
-    return failed("backup directory", StorageUnavailableError(f"{parent} is not a directory"))
-
-
-def _access_check(path: Path) -> DoctorCheck:
-    if not path.is_dir():
-        return failed("backup directory", StorageUnavailableError(f"{path} is not a directory"))
-    if os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        return DoctorCheck("backup directory", CheckState.OK, f"{path} is writable")
-    hint = "Give the user that runs this program read and write access to it."
-    return failed("backup directory", StorageDeniedError(f"{path}: no access", hint=hint))
-
-
-def _mode_check(path: Path) -> DoctorCheck:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        detail = f"mode {mode:04o}: others may read the directory"
-        return DoctorCheck("directory mode", CheckState.WARN, detail, f"chmod 700 {path}")
-    return DoctorCheck("directory mode", CheckState.OK, f"mode {mode:04o}")
-
-
-def _space_check(disk: LocalDirectory, data_bytes: int) -> DoctorCheck:
-    free = disk.free_bytes()
-    detail = f"{free >> 20:,} MiB free, about {data_bytes >> 20:,} MiB of data on the server"
-    if free < data_bytes * _LEAST_FREE_SHARE:
-        return failed(
-            "disk", StorageFullError(detail, hint="Free some space, or use a larger disk.")
-        )
-    if free < data_bytes * _GOOD_FREE_SHARE:
-        return DoctorCheck(
-            "disk", CheckState.WARN, detail, "Free some space, or use a larger disk."
-        )
-    return DoctorCheck("disk", CheckState.OK, detail)
-
-
-def _leftovers_check(catalogue: Catalogue) -> DoctorCheck:
-    found = [name for name in catalogue.directory.names() if name.endswith((PARTIAL, REBUILD))]
-    if not found:
-        return DoctorCheck("leftovers", CheckState.OK, "none")
-    return DoctorCheck(
-        "leftovers",
-        CheckState.WARN,
-        f"{len(found)} unfinished: {', '.join(sorted(found)[:_SHOWN_DATABASES])}",
-        "Nothing to do: the next backup removes what no run holds any more.",
-    )
-
-
-def _survey_checks(catalogue: Catalogue) -> list[DoctorCheck]:
-    survey = catalogue.survey()
-    checks = [DoctorCheck("backups", CheckState.OK, f"{len(survey.entries)} listed")]
-    checks += [failed("damaged backup", problem.error) for problem in survey.problems]
-    checks += [
-        DoctorCheck(
-            "lost manifest",
-            CheckState.WARN,
-            f"{orphan} has none, so it is not listed",
-            "backstay catalog rebuild",
-        )
-        for orphan in survey.orphans
-    ]
-    return checks
 
 
 def _settings_checks() -> list[DoctorCheck]:

@@ -46,6 +46,10 @@ class StoreService:
         definitions = await run_in_thread(self._read)
         return tuple(_facts(name, definition) for name, definition in definitions.items())
 
+    async def names(self) -> tuple[str, ...]:
+        """Return the names of all stores; raises as `list` does."""
+        return tuple(await run_in_thread(self._read))
+
     async def test(self, name: str) -> StoreTrial:
         """
         Try everything that backups need of a store.

@@ -4,6 +4,7 @@ Secrets of stores: read when a store is opened, from where its definition says, 
 A file that others may read is refused: it is no secret any more.
 """
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -73,9 +74,15 @@ def read_certificates(store: str, path: Path | None) -> str:
 
 def read_file(store: str, path: Path) -> str:
     """Read a file; raises InvalidRequestError when it is empty, or no secret."""
-    with translated(path.name), path.open("rb") as file:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        data = file.read(_MOST_BYTES)
+    with translated(path.name):
+        # Nobody waits for whoever writes to a pipe.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(fd, "rb") as file:  # noqa: PTH123 - of a descriptor
+            facts = os.fstat(fd)
+            if not stat.S_ISREG(facts.st_mode):
+                raise InvalidRequestError(f"store {store}: {path.name} is no regular file")
+            data = file.read(_MOST_BYTES)
+    mode = stat.S_IMODE(facts.st_mode)
     if mode & stat.S_IRWXO:
         raise InvalidRequestError(
             f"store {store}: others may read {path.name}, mode {mode:04o}",

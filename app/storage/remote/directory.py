@@ -9,11 +9,10 @@ Not guaranteed: that a backup is not deleted by one machine while another one re
 an error then.
 """
 
-import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
@@ -22,13 +21,15 @@ from app.storage import layout
 from app.storage.files import FileFacts, ReadFile
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
+from app.storage.remote.claims import Claim, owner_of
 from app.storage.remote.files import StoreDataFile, StoreFile, StoreManifest
 from app.storage.remote.store import Store, StoredObject, part_bytes_for
 
 
 # One list serves a survey, which asks for each of its names.
 _LISTED_SECONDS: Final = 2.0
-_MOST_CLAIM_BYTES: Final = 4096
+# What the name of each file of a backup begins with.
+_OURS: Final = "backup_"
 
 
 class StoreDirectory:
@@ -42,6 +43,7 @@ class StoreDirectory:
         locks: A directory of this machine; nothing else is in it.
         owner: Names this installation in its claims.
         append_only: Whether nothing can be removed or replaced there.
+        lock_days: How long the store shall keep what is published from deletion; 0 = not.
 
     Attributes:
         store: As given.
@@ -56,11 +58,13 @@ class StoreDirectory:
         *,
         owner: str = "",
         append_only: bool = False,
+        lock_days: int = 0,
     ) -> None:
         self.name = name
         self.store = store
         self.owner = owner
         self.append_only = append_only
+        self._lock_days = lock_days
         self._place = place
         self._locks = locks
         self._listed: tuple[float, dict[str, StoredObject]] = (0.0, {})
@@ -85,10 +89,11 @@ class StoreDirectory:
         return 0, 0, self._changes
 
     def names(self) -> list[str]:
-        """List what is there, in no order; raises StorageError."""
-        found = {each.name: each for each in self.store.list() if "/" not in each.name}
+        """List what is there and of ours, in no order; raises StorageError."""
+        # Others may keep millions of objects beside ours.
+        found = {each.name: each for each in self.store.list(_OURS) if "/" not in each.name}
         self._listed = (monotonic(), found)
-        return list(found)
+        return [*found, layout.METADATA] if self.exists(layout.METADATA) else list(found)
 
     def describe(self, name: str) -> FileFacts | None:
         """Describe an object, by the last list when that was a moment ago; None when there is none."""
@@ -192,6 +197,19 @@ class StoreDirectory:
 
     # -- backups ----------------------------------------------------------------------------------
 
+    def claim(self, name: BackupName) -> Claim:
+        """
+        Prepare the claim of a backup; nothing is written yet.
+
+        Returns:
+            It, locked against others of this machine; release it.
+
+        Raises:
+            BackupInUseError: Another process of this machine has it.
+            StorageError: The state directory refused.
+        """
+        return Claim(self.store, name.partial, self.owner, self._locks)
+
     def begin(self, name: BackupName, estimate_bytes: int) -> StoreDataFile:
         """
         Claim the name of a new backup, and begin its object.
@@ -201,43 +219,43 @@ class StoreDirectory:
 
         Raises:
             AlreadyThereError: A backup of this name exists, or somebody writes one.
+            BackupInUseError: The same, on this machine.
             StorageError: The store refused.
         """
-        lock = self._locks.create(name.partial)
-        claim = json.dumps({"owner": self.owner}).encode()
+        claim = self.claim(name)
         try:
-            self.store.put(name.partial, claim, create=True)
+            claim.take()
             self._changed()
             try:
                 upload = self.store.begin(name.file, part_bytes_for(estimate_bytes))
             except BaseException:
-                self.store.delete(name.partial)
+                claim.remove()
                 raise
         except BaseException:
-            lock.discard()
+            claim.release()
             raise
-        return StoreDataFile(self.store, name.file, upload, (name.partial, claim), lock)
+        return StoreDataFile(self.store, name.file, upload, claim)
 
-    def create(self, name: str, data: bytes) -> StoreManifest:
+    def retain_until(self) -> datetime | None:
+        """Say until when the store shall keep what is published now; None = it is not asked to."""
+        return self.store.now() + timedelta(days=self._lock_days) if self._lock_days else None
+
+    def create(
+        self, name: str, data: bytes, *, retain_until: datetime | None = None
+    ) -> StoreManifest:
         """Write a small object that nobody has written; raises AlreadyThereError, StorageError."""
-        self.store.put(name, data, create=True)
+        self.store.put(name, data, create=True, retain_until=retain_until)
         self._changed()
         return StoreManifest(self.store, name)
 
     def claim_of(self, name: BackupName) -> tuple[str, datetime] | None:
         """Tell which installation writes a backup, and since when at most; None = nobody has claimed it."""
-        facts = self.store.stat(name.partial)
-        if facts is None:
-            return None
-        owner = ""
-        with suppress(ObjectNotFoundError, ValueError, KeyError, TypeError):
-            owner = str(json.loads(self.read(name.partial, _MOST_CLAIM_BYTES))["owner"])
-        return owner, facts.modified_at
+        return owner_of(self.store, name.partial)
 
-    def is_written_here(self, name: BackupName) -> bool:
-        """Tell whether a process of this machine writes a backup."""
+    def is_written_here(self, name: BackupName) -> bool | None:
+        """Tell whether a process of this machine writes a backup; None = none ever did, as far as is known."""
         if not self._locks.exists(name.partial):
-            return False
+            return None
         try:
             self._locks.open(name.partial, exclusive=True).close()
         except BackupInUseError:

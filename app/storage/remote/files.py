@@ -1,19 +1,12 @@
 """Objects of a store as files of a backup directory: one kind to read, one kind that is being written."""
 
-import logging
-from time import monotonic
-from typing import Final, Self
+from typing import Self
 
-from app.errors import AppError, TruncatedFileError
-from app.storage.files import ReadFile, WriteFile
+from app.errors import TruncatedFileError
+from app.storage.files import ReadFile
+from app.storage.remote.claims import Claim
 from app.storage.remote.read_ahead import ReadAhead
 from app.storage.remote.store import Store, Upload
-
-
-_log: Final = logging.getLogger(__name__)
-# A claim that is older than `LEASE_SECONDS` has no owner any more; it is renewed well before that.
-LEASE_SECONDS: Final = 2 * 60 * 60
-_RENEWAL_SECONDS: Final = 10 * 60
 
 
 class StoreFile:
@@ -73,32 +66,23 @@ class StoreDataFile:
 
     Nothing is there under its name before `sync`; until it is published its claim says that somebody writes it.
 
-    Args:
-        claim: Name of the object that says so; it is there.
-        claim_data: What it holds.
-        lock: Tells the processes of this machine that its writer lives.
-
     Attributes:
+        claim: Ours, as long as nobody has taken it over.
         size: Bytes written so far.
     """
 
-    def __init__(
-        self, store: Store, name: str, upload: Upload, claim: tuple[str, bytes], lock: WriteFile
-    ) -> None:
+    def __init__(self, store: Store, name: str, upload: Upload, claim: Claim) -> None:
         self.name = name
         self.size = 0
+        self.claim = claim
         self._store = store
         self._upload: Upload | None = upload
-        self._claim, self._claim_data = claim
-        self._lock = lock
-        self._renewed = monotonic()
         self._ahead: ReadAhead | None = None
         self._is_open = True
 
     def write(self, data: bytes | memoryview) -> None:
         """Append all of `data`; raises StorageError."""
         assert self._upload is not None  # noqa: S101 - nothing is written after `sync`
-        self._renew()
         self._upload.write(bytes(data))
         self.size += len(data)
 
@@ -113,11 +97,15 @@ class StoreDataFile:
         assert self._upload is not None  # noqa: S101 - once
         self._upload.complete()
         self._upload = None
+        self.require_whole()
+        self._ahead = ReadAhead(self._fetch, self.size)
+
+    def require_whole(self) -> None:
+        """Raise TruncatedFileError when the object is gone, or of another size."""
         facts = self._store.stat(self.name)
         size = facts.size if facts else 0
         if size != self.size:
             raise TruncatedFileError(f"{self.name}: {size} bytes in the store, wrote {self.size}")
-        self._ahead = ReadAhead(self._fetch, self.size)
 
     def read(self, offset: int, size: int) -> bytes:
         """Read a range back from the store."""
@@ -139,6 +127,8 @@ class StoreDataFile:
         """
         Remove the object, then its claim; again is harmless.
 
+        What somebody else has taken over is theirs.
+
         Raises:
             StorageError: The store refused; the claim is still there, and the next sweep removes both.
         """
@@ -147,9 +137,10 @@ class StoreDataFile:
         try:
             if self._upload is not None:
                 self._upload.abort()
-            # Also where the answer to `complete` was lost, and it is there.
-            self._store.delete(self.name)
-            self._store.delete(self._claim)
+            if self.claim.is_ours():
+                # Also where the answer to `complete` was lost, and it is there.
+                self._store.delete(self.name)
+                self.claim.remove()
         finally:
             self._close()
 
@@ -157,16 +148,7 @@ class StoreDataFile:
         self._is_open = False
         if self._ahead is not None:
             self._ahead.close()
-        self._lock.discard()
-
-    def _renew(self) -> None:
-        if monotonic() - self._renewed < _RENEWAL_SECONDS:
-            return
-        self._renewed = monotonic()
-        try:
-            self._store.put(self._claim, self._claim_data)
-        except AppError as exc:  # it is good for several more of these
-            _log.warning("Claim could not be renewed", extra={"facts": {"error": str(exc)}})
+        self.claim.release()
 
     def _fetch(self, offset: int, size: int) -> bytes:
         return self._store.read(self.name, offset, size)

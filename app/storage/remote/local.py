@@ -33,6 +33,8 @@ from app.storage.remote.store import (
     StoredObject,
     UnfinishedUpload,
     is_name,
+    is_unfinished,
+    may_lead_to,
     require_name,
 )
 
@@ -58,7 +60,7 @@ class LocalStore:
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """See `Store.list`."""
-        for name, facts in self._walk():
+        for name, facts in self._walk(prefix):
             if is_name(name) and name.startswith(prefix):
                 yield StoredObject(name, facts.st_size, _instant(facts))
 
@@ -121,13 +123,13 @@ class LocalStore:
 
     def unfinished(self, older_than: datetime) -> Iterator[UnfinishedUpload]:
         """See `Store.unfinished`."""
-        for name, facts in self._walk():
-            if name.rpartition("/")[2].startswith(UNFINISHED) and _instant(facts) < older_than:
+        for name, facts in self._walk(UNFINISHED):
+            if is_unfinished(name) and _instant(facts) < older_than:
                 yield UnfinishedUpload("", name, _instant(facts))
 
     def abort_unfinished(self, upload: UnfinishedUpload) -> None:
         """See `Store.abort_unfinished`."""
-        if not upload.upload_id.rpartition("/")[2].startswith(UNFINISHED):
+        if not is_unfinished(upload.upload_id):
             raise ObjectNotFoundError("no unfinished upload is called so")
         self._remove(upload.upload_id)
 
@@ -176,8 +178,8 @@ class LocalStore:
                 hint="Mount its file system, or make the directory; it is never made here.",
             )
 
-    def _walk(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield the names of all files; those that go meanwhile are left out."""
+    def _walk(self, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield names, of folders where some with a prefix may be; those that go meanwhile are left out."""
         self._require_directory()
         folders = [""]
         while folders:
@@ -188,7 +190,7 @@ class LocalStore:
                         facts = entry.stat(follow_symlinks=False)
                         name = f"{folder}/{entry.name}" if folder else entry.name
                         if stat.S_ISDIR(facts.st_mode):
-                            folders.append(name)
+                            folders += [name] if may_lead_to(name, prefix) else []
                         elif _is_file(facts):
                             yield name, facts
 

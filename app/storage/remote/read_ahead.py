@@ -72,14 +72,14 @@ class ReadAhead:
         return data
 
     def close(self) -> None:
-        """Drop what was fetched ahead; no read may be under way."""
+        """Drop what was fetched ahead, without waiting for requests on their way; no read may be under way."""
         with self._lock:
             pool, self._pool = self._pool, None
             for series in self._series.values():
                 series.drop()
             self._series.clear()
         if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _keep(self, end: int, series: _Series) -> None:
         with self._lock:

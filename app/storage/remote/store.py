@@ -34,6 +34,7 @@ _MOST_PART_BYTES: Final = 5 << 30
 _PART_STEP_BYTES: Final = 1 << 20
 # Begins the names of what is unfinished where a store has no uploads of its own.
 UNFINISHED: Final = ".upload-"
+_UNFINISHED: Final = re.compile(r"\.upload-[0-9a-f]{16}")
 _MOST_NAME: Final = 512
 # Letters that need no escaping anywhere; a leading dot is for what is hidden.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]*(?:/[A-Za-z0-9][A-Za-z0-9._=-]*)*")
@@ -254,6 +255,17 @@ def part_bytes_for(estimate_bytes: int) -> int:
 def is_name(text: str) -> bool:
     """Tell whether an object of ours may be called so."""
     return len(text) <= _MOST_NAME and _NAME.fullmatch(text) is not None
+
+
+def is_unfinished(text: str) -> bool:
+    """Tell whether a file of a directory is what this program writes to; others may have such names, too."""
+    return _UNFINISHED.fullmatch(text) is not None
+
+
+def may_lead_to(folder: str, prefix: str) -> bool:
+    """Tell whether names with a prefix may be in a folder; nobody looks into those that are not ours."""
+    below = f"{folder}/"
+    return is_name(folder) and (below.startswith(prefix) or prefix.startswith(below))
 
 
 def require_name(text: str) -> str:

@@ -146,7 +146,7 @@ async def repeat_run(
     """Do once more what a backup or a verification was asked for, as a run of its own."""
     run = await service.program.runs.get(run_id)
     jobs = service.program.jobs
-    if run.kind is RunKind.VERIFICATION:
+    if run.kind is RunKind.VERIFICATION and not run.store:
         return await launch(request, await jobs.verification_again(run), login, form)
     return await launch(request, jobs.backup_again(run), login, form)
 
@@ -208,8 +208,11 @@ async def _known(service: Service, login: BrowserLogin, run: Run) -> dict[str, o
     return {
         "run": run,
         "steps": steps_of(run),
-        "may_repeat": run.kind in _REPEATED and may(login.identity.role, Effect.BACK_UP),
-        "chosen_again": run.kind in _CHOSEN_AGAIN,
+        # What lies in a store is for commands.
+        "may_repeat": run.kind in _REPEATED
+        and not run.store
+        and may(login.identity.role, Effect.BACK_UP),
+        "chosen_again": run.kind in _CHOSEN_AGAIN and not run.store,
         "may_stop": may_stop(login.identity.role, run.kind),
         "undoable": can_undo,
     }

@@ -197,3 +197,41 @@ async def test_reconciling_is_repeated_until_it_is_cancelled(installation):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.fixture
+async def stored(installation, tmp_path):
+    """The id of a backup that lies in the store `offsite`, and nowhere else."""
+    place = tmp_path / "offsite"
+    place.mkdir()
+    text = f'[offsite]\nkind = "local"\npath = "{place}"\n'
+    (tmp_path / "state" / "stores.toml").write_text(text)
+    directory = installation.service.program.catalogue_of("offsite").directory
+    directory.prepare()
+    return (await write_backup(directory)).backup_id
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_of"),
+    [(RunKind.BACKUP, {"store": "offsite"}), (RunKind.COPY, {"to": "offsite"})],
+)
+async def test_what_went_to_a_store_is_looked_for_there(kind, request_of, installation, stored):
+    """Not in the backup directory, where nothing of it ever was."""
+    made = await installation.judged(kind, backup_id=stored, request=request_of)
+    not_made = await installation.judged(kind, backup_id=NEVER, request=request_of)
+
+    assert (made.state, made.error) == (RunState.SUCCEEDED, None)
+    assert not_made.error is not None
+    assert not_made.error.code == "run-interrupted"
+
+
+async def test_a_deletion_in_a_store_is_judged_by_what_is_there(installation, stored, tmp_path):
+    """What is still there was not deleted; of a store that does not answer nobody knows."""
+    asked = {"store": "offsite"}
+    kept = await installation.judged(RunKind.DELETION, backup_id=stored, request=asked)
+    (tmp_path / "offsite").rename(tmp_path / "away")
+    unknown = await installation.judged(RunKind.DELETION, backup_id=stored, request=asked)
+
+    require_interrupted(kept, "still there")
+    require_interrupted(unknown, "nobody knows")
+    assert "--store offsite" in unknown.error.hint

@@ -42,7 +42,7 @@ class Buggy:
 def reconciling(buggy):
     """Reconcile, where the history has a bug."""
     runs: Any = SimpleNamespace(write_ends=buggy, orphans=buggy)
-    return Reconciler(runs, NOBODY, NOBODY, NOBODY, NOBODY).run_forever()
+    return Reconciler(runs, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY).run_forever()
 
 
 def delivering(buggy):

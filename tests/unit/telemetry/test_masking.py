@@ -28,6 +28,7 @@ SECRETS = {
     "identity": "AGE-SECRET-KEY-1HUNTER2HUNTER2 AGE-SECRET-KEY-1ANOTHER2ANOTHER2",
     "identity_passphrase": "a phrase that opens",
     "identity_command": "vault read -token=Vault7Token8",
+    "stores": "vault=sftp://keeper:StorePw5@vault.example/x disk=local:///mnt/backups",
 }
 # What of it must never be read, as written or decoded.
 HIDDEN = [
@@ -36,6 +37,7 @@ HIDDEN = [
     "T1JJ3T3L2", "A1BRTD4JD", "TIiajkdnlazkcOXrIdevi7FQ", "js0nPass", "Hook0Path9",
     "5c1f8a7e-0000-4d2b-9d1e-1f2e3d4c5b6a", "AbCdEfGh", "metrics-Token-123",
     SECRETS["audit_key"], "AGE-SECRET-KEY-1HUNTER2HUNTER2", "AGE-SECRET-KEY-1ANOTHER2ANOTHER2", "a phrase that opens", "Vault7Token8",
+    "StorePw5",
 ]  # fmt: skip
 
 

@@ -108,7 +108,13 @@ class S3ObjectStore(ObjectStore):
         self._request(name, Act.KEEP, "put_object", Key=self._key(name), **arguments)
 
     def delete(self, name: str) -> bool:
-        """See `Store.delete`; where object lock is used, the version goes, not only the name."""
+        """See `Store.delete`; where object lock is used, all versions go, not only the name."""
+        removed = False
+        while self._delete_newest(name):
+            removed = True
+        return removed
+
+    def _delete_newest(self, name: str) -> bool:
         head = self._head(name)
         if head is None:
             return False
@@ -119,7 +125,8 @@ class S3ObjectStore(ObjectStore):
             raise _locked(name, "as long as there is a legal hold on it")
         version = head.get("VersionId")
         if not self.keeps_objects or version in {None, "null"}:
-            return super().delete(name)
+            super().delete(name)
+            return True
         arguments = {"Key": self._key(name), "VersionId": version}
         self._ask(name, Act.DELETE, "delete_object", **arguments)
         return True

@@ -45,6 +45,8 @@ from app.storage.remote.store import (
     StoredObject,
     UnfinishedUpload,
     is_name,
+    is_unfinished,
+    may_lead_to,
     require_name,
 )
 
@@ -72,7 +74,7 @@ class SftpStore:
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """See `Store.list`."""
-        for name, facts in self._walk():
+        for name, facts in self._walk(prefix):
             if is_name(name) and name.startswith(prefix):
                 yield _described(name, facts)
 
@@ -151,13 +153,13 @@ class SftpStore:
 
     def unfinished(self, older_than: datetime) -> Iterator[UnfinishedUpload]:
         """See `Store.unfinished`."""
-        for name, facts in self._walk():
-            if name.rpartition("/")[2].startswith(UNFINISHED) and _instant(facts) < older_than:
+        for name, facts in self._walk(UNFINISHED):
+            if is_unfinished(name) and _instant(facts) < older_than:
                 yield UnfinishedUpload("", name, _instant(facts))
 
     def abort_unfinished(self, upload: UnfinishedUpload) -> None:
         """See `Store.abort_unfinished`."""
-        if not upload.upload_id.rpartition("/")[2].startswith(UNFINISHED):
+        if not is_unfinished(upload.upload_id):
             raise ObjectNotFoundError("no unfinished upload is called so")
         self.remove(upload.upload_id)
 
@@ -214,8 +216,8 @@ class SftpStore:
                 hint="Mount its file system there, or make the directory; it is never made here.",
             ) from exc
 
-    def _walk(self) -> Iterator[tuple[str, asyncssh.SFTPAttrs]]:
-        """Yield the names of all files, folder by folder; those that go meanwhile are left out."""
+    def _walk(self, prefix: str) -> Iterator[tuple[str, asyncssh.SFTPAttrs]]:
+        """Yield names, of folders where some with a prefix may be; those that go meanwhile are left out."""
         self._require_directory()
         folders = [""]
         while folders:
@@ -225,7 +227,7 @@ class SftpStore:
                 for entry, facts in page:
                     name = f"{folder}/{entry}" if folder else entry
                     if _is_folder(facts):
-                        folders.append(name)
+                        folders += [name] if may_lead_to(name, prefix) else []
                     elif _is_file(facts):
                         yield name, facts
 

@@ -10,14 +10,16 @@ import pytest
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.copying import copy_archive
+from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.check_notes import VerifyLevel
-from app.errors import AppError, BackupInUseError, StorageError
+from app.domain.backups.manifest import Codec
+from app.errors import AppError, BackupInUseError, StorageError, StorageUnavailableError
 from app.storage import layout
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
 from app.storage.remote.directory import StoreDirectory
 from app.storage.remote.local import LocalStore
-from tests.fixtures.archives import TABLES, backup_id_of, make_backup, write_backup
+from tests.fixtures.archives import TABLES, backup_id_of, draft_of, fill, make_backup, write_backup
 from tests.fixtures.dying_store import Died, DyingStore
 
 
@@ -215,3 +217,44 @@ async def test_a_truncated_object_is_a_damaged_backup(place, directory_of):
     assert problem.error.code == "truncated-file"
     with pytest.raises((AppError, StorageError)):
         Catalogue(directory_of()).open(manifest.backup_id)
+
+
+async def test_a_writer_that_was_taken_for_dead_publishes_nothing(
+    place, directory_of, tmp_path, monkeypatch
+):
+    """Another machine sweeps right before it would: what is listed afterwards is nothing, and it is told."""
+    monkeypatch.setattr("app.archive.file.store_publication._LEASE", timedelta(seconds=-9))
+    locks = LocalDirectory(tmp_path / "other locks")
+    other = StoreDirectory("offsite", str(place), LocalStore(place), locks, owner="there")
+    other.prepare()
+
+    def swept():
+        removed = Catalogue(other).sweep()
+        assert len(removed) == 2
+        return 1.0
+
+    directory = directory_of()
+    directory.prepare()
+    writer = ArchiveWriter(directory, backup_id_of(0), Codec.GZIP)
+    async with writer:
+        await fill(writer, TABLES)
+        draft = draft_of(backup_id_of(0), Codec.GZIP, TABLES)
+        with pytest.raises(StorageUnavailableError, match="another installation"):
+            await writer.finish(draft, duration=swept)
+
+    assert verified(directory_of()) == []
+    assert names_in(place) == set()
+
+
+async def test_a_copied_state_directory_buries_nothing(place, directory_of, tmp_path):
+    """It has the same name in its claims, and no lock file of a writer that was there."""
+    locks = LocalDirectory(tmp_path / "cloned locks")
+    clone = StoreDirectory("offsite", str(place), LocalStore(place), locks, owner="here")
+    clone.prepare()
+    directory = directory_of()
+    directory.prepare()
+    file = directory.begin(BackupName(backup_id_of(0), Codec.GZIP), 0)
+    file.write(b"half")
+
+    assert Catalogue(clone).sweep() == ()
+    file.discard()

@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from app.errors import StorageUnavailableError
 from app.storage.remote.read_ahead import ReadAhead
+from tests.fixtures.cli import wait_until
 
 
 DATA = bytes(number * 7 % 251 for number in range(1 << 20)) * 8
@@ -125,11 +126,19 @@ def test_an_error_reaches_who_reads_and_only_them():
 
 
 def test_nothing_goes_on_after_the_end():
-    """Its threads are gone, and what they fetched."""
-    before = threading.active_count()
-    ahead = ReadAhead(Source(seconds=0.01), len(DATA))
+    """Whoever closes it does not wait for what is on its way, and its threads end with that."""
+    source = Source()
+    ahead = ReadAhead(source, len(DATA))
     for offset in range(0, 1_000_000, 100_000):
         ahead.read(offset, 100_000)
+    source.seconds = 1.0
+    ahead.read(1_000_000, 100_000)
+    began = time.monotonic()
     ahead.close()
 
-    assert threading.active_count() == before
+    assert time.monotonic() - began < 0.5
+    wait_until(lambda: not _reading(), "the threads are gone")
+
+
+def _reading():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("read-ahead")]

@@ -1,0 +1,131 @@
+"""The doctor's checks of the backup directory: access, room, and what lies in it."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.monitoring import CheckState, DoctorCheck, failed
+from app.errors import AppError, StorageDeniedError, StorageFullError, StorageUnavailableError
+from app.storage.layout import PARTIAL, REBUILD
+from app.storage.local import LocalDirectory
+from app.storage.schedules import ScheduleFile
+
+
+# No codec makes typical SQL smaller than a tenth; two backups should fit.
+_LEAST_FREE_SHARE: Final = 0.1
+_GOOD_FREE_SHARE: Final = 1.0
+_SHOWN: Final = 5
+
+
+def directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck]:
+    """
+    Examine the backup directory; blocks.
+
+    Args:
+        catalogue: Of the directory.
+        data_bytes: On the server; the next backups need room.
+
+    Returns:
+        Every finding; nothing raises an error of this program.
+    """
+    disk = catalogue.disk
+    try:
+        if disk is None:
+            return [_leftovers_check(catalogue), *_survey_checks(catalogue)]
+        if not disk.is_there():
+            return [_absent(disk.path)]
+        return [
+            _access_check(disk.path),
+            _mode_check(disk.path),
+            _space_check(disk, data_bytes),
+            _leftovers_check(catalogue),
+            *_survey_checks(catalogue),
+            _schedules_check(disk),
+        ]
+    except AppError as exc:
+        return [failed("backup directory", exc)]
+
+
+def _schedules_check(disk: LocalDirectory) -> DoctorCheck:
+    try:
+        schedules = ScheduleFile(disk).read()
+    except AppError as exc:
+        return failed("schedules", exc)
+    names = ", ".join(schedule.name for schedule in schedules if schedule.enabled)
+    return DoctorCheck("schedules", CheckState.OK, f"enabled: {names}" if names else "none enabled")
+
+
+def _absent(path: Path) -> DoctorCheck:
+    """Tell whether the first backup could make the directory."""
+    parent = next(folder for folder in path.parents if folder.exists())
+    if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK):
+        detail = f"{path} is not there; the first backup makes it"
+        remedy = "If it should be there, check whether its file system is mounted."
+        return DoctorCheck("backup directory", CheckState.WARN, detail, remedy)
+    if parent.is_dir():
+        denied = StorageDeniedError(
+            f"{path} cannot be made", hint=f"Make it, or give this user write access to {parent}."
+        )
+        return failed("backup directory", denied)
+    return failed("backup directory", StorageUnavailableError(f"{parent} is not a directory"))
+
+
+def _access_check(path: Path) -> DoctorCheck:
+    if not path.is_dir():
+        return failed("backup directory", StorageUnavailableError(f"{path} is not a directory"))
+    if os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return DoctorCheck("backup directory", CheckState.OK, f"{path} is writable")
+    hint = "Give the user that runs this program read and write access to it."
+    return failed("backup directory", StorageDeniedError(f"{path}: no access", hint=hint))
+
+
+def _mode_check(path: Path) -> DoctorCheck:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        detail = f"mode {mode:04o}: others may read the directory"
+        return DoctorCheck("directory mode", CheckState.WARN, detail, f"chmod 700 {path}")
+    return DoctorCheck("directory mode", CheckState.OK, f"mode {mode:04o}")
+
+
+def _space_check(disk: LocalDirectory, data_bytes: int) -> DoctorCheck:
+    free = disk.free_bytes()
+    detail = f"{free >> 20:,} MiB free, about {data_bytes >> 20:,} MiB of data on the server"
+    if free < data_bytes * _LEAST_FREE_SHARE:
+        return failed(
+            "disk", StorageFullError(detail, hint="Free some space, or use a larger disk.")
+        )
+    if free < data_bytes * _GOOD_FREE_SHARE:
+        return DoctorCheck(
+            "disk", CheckState.WARN, detail, "Free some space, or use a larger disk."
+        )
+    return DoctorCheck("disk", CheckState.OK, detail)
+
+
+def _leftovers_check(catalogue: Catalogue) -> DoctorCheck:
+    found = [name for name in catalogue.directory.names() if name.endswith((PARTIAL, REBUILD))]
+    if not found:
+        return DoctorCheck("leftovers", CheckState.OK, "none")
+    return DoctorCheck(
+        "leftovers",
+        CheckState.WARN,
+        f"{len(found)} unfinished: {', '.join(sorted(found)[:_SHOWN])}",
+        "Nothing to do: the next backup removes what no run holds any more.",
+    )
+
+
+def _survey_checks(catalogue: Catalogue) -> list[DoctorCheck]:
+    survey = catalogue.survey()
+    checks = [DoctorCheck("backups", CheckState.OK, f"{len(survey.entries)} listed")]
+    checks += [failed("damaged backup", problem.error) for problem in survey.problems]
+    checks += [
+        DoctorCheck(
+            "lost manifest",
+            CheckState.WARN,
+            f"{orphan} has none, so it is not listed",
+            "backstay catalog rebuild",
+        )
+        for orphan in survey.orphans
+    ]
+    return checks
