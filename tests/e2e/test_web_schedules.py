@@ -49,6 +49,26 @@ def words(page):
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
+@pytest.fixture
+def stores(web_api, tmp_path):
+    """Two stores that the service knows for the length of a test."""
+    definitions = web_api.state / "stores.toml"
+    tables = [f'[{name}]\nkind = "local"\npath = "{tmp_path}"\n' for name in ("offsite", "vault")]
+    definitions.write_text("".join(tables))
+    yield
+    definitions.unlink()
+
+
+def test_copies_in_stores_that_nobody_knows_are_refused(web_api, admin):
+    """With what there is; the schedule is not made."""
+    refused = save(admin, name="nowhere", when="daily", copies="nowhere", enabled="on")
+
+    assert refused.status_code == 422
+    assert "there is no store" in words(refused)
+    assert "nowhere" not in schedules(web_api)
+
+
+@pytest.mark.usefixtures("stores")
 def test_a_schedule_is_made_shown_changed_and_deleted(web_api, admin):
     """Every field arrives; its name must be typed before it goes."""
     made = save(
