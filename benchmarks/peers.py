@@ -118,7 +118,7 @@ def of_our_backup(arena: Arena, program: Path, codecs: Sequence[str] = CODECS) -
 
 def of_our_restore(arena: Arena, program: Path, codecs: Sequence[str] = CODECS) -> list[Contestant]:
     """List our own restores, one a codec; make their backups, untimed."""
-    empty(arena.work / "backstay")()
+    empty(arena.work / "backstay", arena.work / "state")()
     check = same_rows(arena.server, arena.server.row_counts(SOURCE))
     return [_our_restore(arena, program, codec, check) for codec in codecs]
 
