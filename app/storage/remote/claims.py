@@ -12,7 +12,6 @@ import secrets
 from contextlib import suppress
 from datetime import datetime
 from threading import Event, Thread
-from types import TracebackType
 from typing import Final, Self
 
 from app.errors import AlreadyThereError, AppError, ObjectNotFoundError, StorageUnavailableError
@@ -48,7 +47,7 @@ class Claim:
         self._store = store
         self._locks = locks
         self._data = json.dumps({"owner": owner, "number": secrets.token_hex(16)}).encode()
-        self._lock: ReadFile | None = _lock(locks, name)
+        self._lock: ReadFile | None = lock_name(locks, name, exclusive=True)
         # Whether it may be there: then its lock file stays, and says that its writer was here.
         self._may_be_there = False
         self._ended = Event()
@@ -56,12 +55,7 @@ class Claim:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.release()
 
     def take(self) -> None:
@@ -142,14 +136,28 @@ def _read(store: Store, name: str) -> bytes:
         return b""
 
 
-def _lock(locks: LocalDirectory, name: str) -> ReadFile:
-    """Lock the file of a claim, which a process that died may have left."""
+def lock_name(locks: LocalDirectory, name: str, *, exclusive: bool) -> ReadFile:
+    """
+    Lock a name among the processes of this machine.
+
+    Args:
+        locks: Where an empty file stands for it, which a process that died may have left.
+        name: What is locked.
+        exclusive: Whether nobody else may have it.
+
+    Returns:
+        The file; its lock lasts until it is closed.
+
+    Raises:
+        BackupInUseError: Somebody holds a lock that excludes this one.
+        StorageError: The state directory refused.
+    """
     locks.prepare()
     while True:
         if not locks.exists(name):
             with suppress(AppError):  # another one was faster
                 locks.create(name).keep()
-        lock = locks.open(name, exclusive=True)
+        lock = locks.open(name, exclusive=exclusive)
         if lock.is_current():
             return lock
         lock.close()

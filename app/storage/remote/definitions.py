@@ -5,6 +5,7 @@ No secret stands in it, only where it is: a variable (`secret_env`) or a file (`
 describes every key; a test keeps that complete.
 """
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -33,9 +34,9 @@ class Definition(BaseModel):
     append_only: bool = False
 
     @property
+    @abstractmethod
     def place(self) -> str:
         """Where it is, for people; holds no secret."""
-        raise NotImplementedError
 
 
 class WithPrefix(Definition):

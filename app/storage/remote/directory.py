@@ -11,17 +11,17 @@ an error then.
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
-from app.errors import BackupInUseError, ObjectNotFoundError, StorageError, StorageUnavailableError
+from app.errors import BackupInUseError, ObjectNotFoundError, StorageUnavailableError
 from app.storage import layout
 from app.storage.files import FileFacts, ReadFile
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
-from app.storage.remote.claims import Claim, owner_of
+from app.storage.remote.claims import Claim, lock_name, owner_of
 from app.storage.remote.files import StoreDataFile, StoreFile, StoreManifest
 from app.storage.remote.store import Store, StoredObject, part_bytes_for
 
@@ -137,7 +137,7 @@ class StoreDirectory:
             ObjectNotFoundError: There is none.
             StorageError: The store does not answer.
         """
-        lock = self._hold(name, exclusive=exclusive)
+        lock = lock_name(self._locks, name, exclusive=exclusive)
         try:
             facts = self._require(name)
             return StoreFile(self.store, name, facts.size, self.full_path(name), lock)
@@ -147,7 +147,7 @@ class StoreDirectory:
 
     def hold(self, name: str) -> ReadFile:
         """Lock a name against others of this machine; raises BackupInUseError."""
-        return self._hold(name, exclusive=True)
+        return lock_name(self._locks, name, exclusive=True)
 
     def read(self, name: str, limit: int) -> bytes:
         """Read a small object; raises StorageUnavailableError when it has more than `limit` bytes."""
@@ -261,13 +261,6 @@ class StoreDirectory:
         except BackupInUseError:
             return True
         return False
-
-    def _hold(self, name: str, *, exclusive: bool) -> ReadFile:
-        self._locks.prepare()
-        if not self._locks.exists(name):
-            with suppress(StorageError):  # another one was faster
-                self._locks.create(name).keep()
-        return self._locks.open(name, exclusive=exclusive)
 
     def _require(self, name: str) -> StoredObject:
         facts = self.store.stat(name)

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
-from types import TracebackType
 from typing import Final, Protocol, Self
 
 from app.errors import InvalidRequestError
@@ -107,12 +106,7 @@ class Upload(Protocol):
         """Return it."""
         ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         """Abort it unless it is complete."""
         ...
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from secrets import token_hex
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 import obstore
@@ -346,12 +345,7 @@ class ObjectUpload:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.abort()
 
     def _is_whole(self) -> bool:

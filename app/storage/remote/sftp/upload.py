@@ -2,7 +2,6 @@
 
 from concurrent.futures import Future
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 import asyncssh
@@ -81,12 +80,7 @@ class SftpUpload:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.abort()
 
     def _send(self) -> None:
