@@ -207,6 +207,12 @@ class PruneBody(Body):
     retention: Annotated[
         RetentionBody | None, Field(description="Of `schedule`; null: as the settings say.")
     ] = None
+    store: Annotated[
+        StoreName,
+        Field(
+            description="What lies in this store, by its own rules; empty: the backup directory."
+        ),
+    ] = ""
 
     def require_tried(self) -> None:
         """Refuse rules that are not saved for what deletes; raises InvalidRequestError."""
@@ -214,6 +220,8 @@ class PruneBody(Body):
             raise InvalidRequestError("schedule and retention are for a dry run")
         if self.retention and not self.schedule:
             raise InvalidRequestError("retention is that of a schedule, which is not named")
+        if self.schedule and self.store:
+            raise InvalidRequestError("schedule and store: a store has rules of its own")
 
 
 class ScheduleBody(Body):

@@ -257,8 +257,7 @@ class Program:
             self.catalogue,
             self.backups,
             self.recoveries,
-            # What lies in a store is deleted by whoever says so.
-            None if self.store else self.retention,
+            self.retention_of,
             self.copies,
             store=self.store,
         )
@@ -303,23 +302,14 @@ class Program:
 
     @cached_property
     def retention(self) -> "RetentionService":
-        """Deletes the backups that no rule keeps."""
-        from app.services.backups.retention import RetentionService
-        from app.storage.clock_witness import ClockWitness
-        from app.storage.run_locks import RunLocks
-        from app.storage.schedules import ScheduleFile
+        """Deletes the backups that no rule keeps, where everything here is about."""
+        return self.retention_of(self.store)
 
-        clock = SystemClock()
-        return RetentionService(
-            settings=self.settings,
-            catalogue=self.local,
-            schedules=ScheduleFile(self.directory),
-            clock=clock,
-            witness=ClockWitness(self.settings.state_dir, clock.now),
-            locks=RunLocks(self.settings.state_dir),
-            alarm=self.alerts,
-            audit=self.audit,
-        )
+    def retention_of(self, store: str) -> "RetentionService":
+        """Return that of a store, or of the directory for an empty name; blocks, raises StoreNotFoundError."""
+        from app.bootstrap.retention import build_retention
+
+        return build_retention(self, store)
 
     @cached_property
     def pins(self) -> "PinService":

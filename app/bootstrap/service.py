@@ -34,7 +34,7 @@ from app.services.access.browser_logins import BrowserLogins
 from app.services.access.first_admin import FirstAdminService
 from app.services.access.sign_ins import SignInService
 from app.services.access.users import UserService
-from app.services.backups.retention import policy_of
+from app.services.backups.retention_rules import policy_of
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.overview import OverviewService

@@ -64,3 +64,17 @@ class Document(BaseModel):
         """
         missing = cls.model_fields.keys() - others.keys()
         return cls.model_validate({**{name: getattr(source, name) for name in missing}, **others})
+
+
+class RetentionFacts(Document):
+    """What is kept of the backups of each schedule, or of one; 0 = no such rule."""
+
+    count: int
+    days: float
+    hourly: int
+    daily: int
+    weekly: int
+    monthly: int
+    yearly: int
+    max_days: float
+    max_bytes: int

@@ -7,22 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from app.documents.base import Document, Success
+from app.documents.base import Document, RetentionFacts, Success
 from app.domain.schedule import Frequency, Schedule
-
-
-class RetentionFacts(Document):
-    """What is kept of the backups of a schedule; 0 = no such rule."""
-
-    count: int
-    days: float
-    hourly: int
-    daily: int
-    weekly: int
-    monthly: int
-    yearly: int
-    max_days: float
-    max_bytes: int
 
 
 class ScheduleFacts(Document):

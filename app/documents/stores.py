@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from app.documents.base import Document, Success
+from app.documents.base import Document, RetentionFacts, Success
 from app.domain.monitoring import CheckState
 from app.domain.store_trial import StoreCheck, StoreFacts, StoreTrial
 
@@ -21,6 +21,9 @@ class StoreDocument(Document):
     append_only: Annotated[bool, Field(description="Nothing is ever deleted there.")]
     object_lock_days: Annotated[
         int, Field(description="How long the store keeps each object from deletion; 0 = not.")
+    ]
+    retention: Annotated[
+        RetentionFacts | None, Field(description="null = nothing is deleted there by itself.")
     ]
 
 

@@ -80,6 +80,11 @@ class ScheduleOptions:
     verify: bool | None = None
     copies: tuple[str, ...] = ()
 
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Names of all stores that its backups come to."""
+        return self.copies
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:

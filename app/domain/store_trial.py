@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.monitoring import CheckState
 from app.errors import AppError
 
@@ -18,6 +19,7 @@ class StoreFacts:
         append_only: Whether nothing is ever deleted there.
         object_lock_days: How long the store keeps each object from deletion; 0 = it does not.
         is_in_clear: Whether others on the way can read what is sent there.
+        retention: What is kept there; None = nothing is deleted there by rules.
     """
 
     name: str
@@ -26,6 +28,7 @@ class StoreFacts:
     append_only: bool
     object_lock_days: int
     is_in_clear: bool = False
+    retention: RetentionPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

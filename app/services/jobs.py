@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Final
@@ -29,7 +29,7 @@ from app.domain.runs.progress import Progress
 from app.domain.runs.run import Run, RunKind
 from app.errors import AppError, InvalidRequestError, RefusedError
 from app.services.backups.copies import CopyService
-from app.services.backups.retention import ACTOR, PRUNING, RetentionService
+from app.services.backups.retention import ACTOR, RetentionService
 from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
 from app.services.runs.job import Job
@@ -96,7 +96,8 @@ class Jobs:
     Makes jobs and does their work; whatever can be refused before a run begins is refused here.
 
     Args:
-        retention: None = nothing is ever pruned.
+        retention_of: Finds what prunes a store, or the directory for an empty name; blocks. None = nothing is
+            ever pruned.
         copies: Makes the copies that are asked for.
         store: Where the backups of the catalogue lie; empty = in the backup directory.
     """
@@ -107,7 +108,7 @@ class Jobs:
         catalogue: Catalogue,
         backups: BackupService,
         recoveries: RecoveryService,
-        retention: RetentionService | None = None,
+        retention_of: Callable[[str], RetentionService] | None = None,
         copies: CopyService | None = None,
         *,
         store: str = "",
@@ -116,7 +117,7 @@ class Jobs:
         self._catalogue = catalogue
         self._backups = backups
         self._recoveries = recoveries
-        self._retention = retention
+        self._retention_of = retention_of
         self._copies = copies
         self._store = store
 
@@ -147,8 +148,7 @@ class Jobs:
         """Back up, delete the backups that are kept no longer, and drop expired tables of restores."""
         try:
             manifest = await self._backups.create(request, progress)
-            if self._retention is not None:
-                await self._retention.after_backup(manifest)
+            await self._prune_after(manifest, self._store)
             await self._recoveries.drop_expired()
         except (AppError, asyncio.CancelledError) as exc:
             # What comes after the publication cannot take it back.
@@ -159,6 +159,12 @@ class Jobs:
             _log.warning("Backup completed, its follow-up failed", extra={"facts": facts})
             return published
         return manifest
+
+    async def _prune_after(self, made: Manifest, store: str) -> None:
+        """Delete what is kept no longer where a backup was made; raises what a definition of a store does."""
+        if self._retention_of is not None:
+            retention = await asyncio.to_thread(self._retention_of, store)
+            await retention.after_backup(made)
 
     async def verification(
         self, backup_id: str, level: VerifyLevel = VerifyLevel.CONTENT
@@ -222,12 +228,26 @@ class Jobs:
         found = await copies.find(backup_id, source)
         return Job(
             kind=RunKind.COPY,
-            work=lambda progress: copies.copy(found, source, target, progress),
+            work=lambda progress: self._copy(copies, found, (source, target), progress),
             document=BackupCreated.of,
             resources=(Resource(f"copy {target} {found}", f"the copy of {found} in {target!r}"),),
             backup_id=found,
             request={"from": source, "to": target},
         )
+
+    async def _copy(
+        self, copies: CopyService, found: BackupId, way: tuple[str, str], progress: Progress
+    ) -> Manifest:
+        """Copy from a place to another, and delete the copies that are kept there no longer."""
+        source, target = way
+        manifest = await copies.copy(found, source, target, progress)
+        try:
+            if target:  # what came back to the directory is no newer than what is there
+                await self._prune_after(manifest, target)
+        except (AppError, asyncio.CancelledError) as exc:
+            facts = {"backup_id": found, "error": str(exc)}
+            _log.warning("Copy completed, its follow-up failed", extra={"facts": facts})
+        return manifest
 
     async def deletion(self, backup_id: str) -> Job[BackupId]:
         """Make the job of a deletion; raises BackupNotFoundError."""
@@ -245,17 +265,32 @@ class Jobs:
             request=self._asked({}),
         )
 
-    def prune(self, by: str = ACTOR, *, accept_clock: bool = False) -> Job[PruneResult]:
-        """Make the job of a prune; `by` is who wants it, for the audit of each deletion."""
-        retention = self._retention
-        assert retention is not None  # noqa: S101 - whoever makes such a job has given it
+    async def prune(
+        self, by: str = ACTOR, *, accept_clock: bool = False, store: str = ""
+    ) -> Job[PruneResult]:
+        """
+        Make the job of a prune.
 
+        Args:
+            by: Who wants it, for the audit of each deletion.
+            accept_clock: Whether what the clock says is right.
+            store: Name of the store; empty = where the backups of this program are.
+
+        Returns:
+            The job.
+
+        Raises:
+            StoreNotFoundError: There is no such store.
+        """
+        assert self._retention_of is not None  # noqa: S101 - whoever makes such a job has given it
+        store = store or self._store
+        retention = await asyncio.to_thread(self._retention_of, store)
         return Job(
             kind=RunKind.PRUNE,
             work=lambda _progress: retention.prune(by, accept_clock=accept_clock),
             document=Pruned.of,
-            resources=(PRUNING,),
-            request={"accept_clock": accept_clock},
+            resources=(retention.resource,),
+            request={"accept_clock": accept_clock, **({"store": store} if store else {})},
         )
 
     async def restore(self, request: RestoreRequest) -> Job[RestoreResult]:

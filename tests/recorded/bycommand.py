@@ -206,6 +206,18 @@ def _stores(calls: _Calls) -> None:
     calls("store test", "store", "test", "disk", **address)
     calls("backup copy", "backup", "copy", "latest", "--to", "disk", **address)
     calls("backup list, of a store", "backup", "list", "--store", "disk", **address)
+    kept = {"STORES": f"{address['STORES']}?retention=count=1"}
+    calls(
+        "backup prune --dry-run, of a store",
+        "backup",
+        "prune",
+        "--dry-run",
+        "--store",
+        "disk",
+        **kept,
+    )
+    calls("backup prune, of a store", "backup", "prune", "--store", "disk", **kept)
+    calls("store list, with rules", "store", "list", **kept)
     calls("store test, no such store", "store", "test", "nothing")
     calls("store list, no such kind", "store", "list", STORES="disk=ftp://nowhere")
 

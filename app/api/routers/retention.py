@@ -1,5 +1,6 @@
 """Which backups are kept: pins, and the deletion of old ones."""
 
+import asyncio
 from dataclasses import replace
 
 from fastapi import APIRouter
@@ -36,14 +37,17 @@ async def prune_backups(
     """
     Delete the backups that no rule keeps; as a dry run, say which would go, and why.
 
-    The last good backup of what it holds never goes, nor one that is pinned or in use.
+    The last good backup of what it holds never goes, nor one that is pinned or in use. In a store its own
+    rules count; a prune that is no dry run lets them delete by themselves from then on.
     """
     body = body or PruneBody()
     body.require_tried()
+    program = service.program
     if body.dry_run:
-        plan = PrunePlan.of(await service.program.retention.plan(await _wanted(service, body)))
+        retention = await asyncio.to_thread(program.retention_of, body.store)
+        plan = PrunePlan.of(await retention.plan(await _wanted(service, body)))
         return JSONResponse(plan.model_dump(mode="json"))
-    job = service.program.jobs.prune(identity.name, accept_clock=body.accept_clock)
+    job = await program.jobs.prune(identity.name, accept_clock=body.accept_clock, store=body.store)
     return await launch(job, identity)
 
 

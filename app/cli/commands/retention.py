@@ -10,7 +10,7 @@ from app.bootstrap.program import Program
 from app.cli.backup_names import named
 from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
-from app.cli.options import AsJson, BackupIdArgument
+from app.cli.options import AsJson, BackupIdArgument, InStore
 from app.cli.output import (
     CommandResult,
     minute,
@@ -37,6 +37,7 @@ def pin(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Free text, one line.")
     ] = "",
+    store: InStore = "",
     as_json: AsJson = False,
 ) -> None:
     """Keep a backup: nobody can delete it until it is unpinned; needs no server."""
@@ -45,17 +46,19 @@ def pin(
         "pin_backup",
         lambda pins, found, note: pins.pin(found, actor(), reason, note),
         result="is pinned",
+        store=store,
         as_json=as_json,
     )
 
 
-def unpin(backup_id: BackupIdArgument, as_json: AsJson = False) -> None:
+def unpin(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = False) -> None:
     """Unpin a backup, so that it can be deleted; needs no server."""
     _change_pin(
         backup_id,
         "unpin_backup",
         lambda pins, found, note: pins.unpin(found, note),
         result="is not pinned",
+        store=store,
         as_json=as_json,
     )
 
@@ -66,6 +69,7 @@ def _change_pin(
     change: Callable[[PinService, str, ChangeNote], Awaitable[Notes]],
     *,
     result: str,
+    store: str,
     as_json: bool,
 ) -> None:
     async def work(program: Program) -> CommandResult:
@@ -76,7 +80,7 @@ def _change_pin(
             PrintedPinChanged.of(found, notes), lambda: print_line(f"Backup {found} {result}.")
         )
 
-    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True)
+    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True, store=store)
 
 
 def prune(
@@ -96,6 +100,7 @@ def prune(
         ),
     ] = "",
     keep: KeepOption = None,
+    store: InStore = "",
     as_json: AsJson = False,
 ) -> None:
     """Delete the backups that no rule keeps; needs no server."""
@@ -103,10 +108,15 @@ def prune(
     async def work(program: Program) -> CommandResult:
         if (schedule or keep) and not dry_run:
             raise InvalidRequestError("--schedule and --keep are for --dry-run")
+        if (schedule or keep) and store:
+            raise InvalidRequestError(
+                "--schedule and --keep are for the backup directory",
+                hint="The rules of a store stand where it is defined.",
+            )
         if dry_run:
             plan = await program.retention.plan(await _wanted(program, schedule, keep))
             return CommandResult(PrunePlan.of(plan), lambda: _show_plan(plan))
-        job = program.jobs.prune(actor(), accept_clock=accept_clock)
+        job = await program.jobs.prune(actor(), accept_clock=accept_clock)
         result = await run_job(program, job, silent=as_json)
         failures = [error for _, error in result.unexpected]
         return CommandResult(
@@ -115,7 +125,9 @@ def prune(
             exit_code_of(failures),
         )
 
-    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=not dry_run)
+    execute_with_program(
+        work, as_json=as_json, needs_server=False, records_runs=not dry_run, store=store
+    )
 
 
 async def _wanted(program: Program, name: str, keep: Sequence[str] | None) -> Schedule | None:

@@ -1,5 +1,6 @@
 """Commands about stores; they need no database server, and no service."""
 
+from dataclasses import asdict
 from typing import Annotated, Final
 
 import typer
@@ -11,6 +12,7 @@ from app.cli.options import AsJson
 from app.cli.output import CommandResult, plural, print_line
 from app.cli.tables import print_table
 from app.documents.stores import StoreList, StoreTested
+from app.domain.backups.retention import RetentionPolicy
 from app.domain.store_trial import StoreFacts, StoreTrial
 
 
@@ -31,8 +33,13 @@ def _show_stores(stores: tuple[StoreFacts, ...]) -> None:
     if not stores:
         print_line("No stores. docs/stores.md says how to define one.")
         return
-    rows = [(store.name, store.kind, store.place, _rules(store)) for store in stores]
-    print_table(("Name", "Kind", "Place", "Deletion"), rows)
+    rows = [(store.name, store.kind, store.place, _kept(store), _rules(store)) for store in stores]
+    print_table(("Name", "Kind", "Place", "Keeps", "Deletion"), rows)
+
+
+def _kept(store: StoreFacts) -> str:
+    rules = asdict(store.retention or RetentionPolicy())
+    return " ".join(f"{name}={count:g}" for name, count in rules.items() if count) or "everything"
 
 
 def _rules(store: StoreFacts) -> str:

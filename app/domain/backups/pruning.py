@@ -10,11 +10,12 @@ from app.errors import (
     BackupNotFoundError,
     BackupPinnedError,
     ClockJumpedError,
+    ObjectLockedError,
 )
 
 
 # What came between a look at a backup and its deletion; the next prune looks again.
-_HARMLESS: Final = (BackupInUseError, BackupNotFoundError, BackupPinnedError)
+_HARMLESS: Final = (BackupInUseError, BackupNotFoundError, BackupPinnedError, ObjectLockedError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """
-Retention: old backups are deleted by the rules of their schedules.
+Retention: old backups of one place, the backup directory or a store, are deleted by its rules.
 
 1. The clock is asked whether it can be right; when it cannot, nothing is deleted and an alert is sent.
 2. All backups are read and judged. 3. Those that go are deleted one by one, the oldest first:
@@ -13,7 +13,7 @@ Not guaranteed: an entry in the audit for a backup whose deletion the process di
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,8 +22,7 @@ from typing import Final
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.catalogue.readings import Reading
 from app.concurrency import shielded
-from app.config import Settings
-from app.domain.access.audit import AuditEvent
+from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
@@ -34,9 +33,8 @@ from app.domain.backups.retention import (
     Holdings,
     RetentionDecision,
     RetentionItem,
-    RetentionPolicy,
-    plan_retention,
 )
+from app.domain.backups.rules import RetentionRules
 from app.domain.ports import Clock
 from app.domain.restores.proofs import Proof, proven_at
 from app.domain.schedule import Schedule
@@ -46,19 +44,18 @@ from app.errors import (
     BackupNotFoundError,
     ChecksumMismatchError,
     ClockJumpedError,
+    InvalidRequestError,
     ManifestError,
     StorageError,
     TruncatedFileError,
 )
 from app.services.access.audit import AuditService
+from app.services.backups.retention_rules import Rules
 from app.storage.clock_witness import ClockWitness
 from app.storage.run_locks import HeldLocks, Resource, RunLocks
-from app.storage.schedules import ScheduleFile
 
 
 _log: Final = logging.getLogger(__name__)
-# Two prunes would count the same backups twice.
-PRUNING: Final = Resource("prune", "the retention of these backups")
 # Who deletes when nobody asked for it.
 ACTOR: Final = "retention"
 _READ_BACK: Final = ("hashes", "inflate", "content")
@@ -72,29 +69,37 @@ class RetentionService:
     Deletes what is not kept any more.
 
     Args:
+        catalogue: The backups of the place.
+        rules: Those of the place.
         audit: None where nothing can be written down; then nothing is deleted after a backup.
     """
 
     def __init__(
         self,
         *,
-        settings: Settings,
         catalogue: Catalogue,
-        schedules: ScheduleFile,
+        rules: Rules,
         clock: Clock,
         witness: ClockWitness,
         locks: RunLocks,
         alarm: Alarm,
         audit: AuditService | None,
     ) -> None:
-        self._settings = settings
         self._catalogue = catalogue
-        self._schedules = schedules
+        self._rules = rules
         self._clock = clock
         self._witness = witness
         self._locks = locks
         self._alarm = alarm
         self._audit = audit
+
+    @property
+    def resource(self) -> Resource:
+        """What no other run may have meanwhile: two prunes would count the same backups twice."""
+        store = self._rules.store
+        if not store:
+            return Resource("prune", "the retention of these backups")
+        return Resource(f"prune {store}", f"the retention of the backups in {store!r}")
 
     async def plan(self, wanted: Schedule | None = None) -> RetentionPlan:
         """
@@ -107,14 +112,14 @@ class RetentionService:
             All backups.
 
         Raises:
-            StorageError: The backup directory cannot be read.
+            StorageError: The place cannot be read.
             IntegrityError: `schedule.json` is damaged: nobody knows what is to be kept.
         """
         return await asyncio.to_thread(self._plan, wanted)
 
     async def prune(self, by: str = ACTOR, *, accept_clock: bool = False) -> PruneResult:
         """
-        Delete what the rules let go.
+        Delete what the rules let go; rules that were changed are approved by it.
 
         Args:
             by: Who wants it, for the audit.
@@ -125,11 +130,16 @@ class RetentionService:
 
         Raises:
             ClockJumpedError: The clock cannot be right; nothing was deleted, and an alert is sent.
-            StorageError: The backup directory or the state directory cannot be used.
+            InvalidRequestError: Nothing is deleted there by rules.
+            StorageError: The place or the state directory cannot be used.
             IntegrityError: `schedule.json` is damaged; nothing was deleted.
         """
+        await asyncio.to_thread(self._require_rules)
         await self._require_clock(accept_clock=accept_clock)
-        decisions = (await self.plan()).decisions
+        await asyncio.to_thread(self._rules.approve)
+        return await self._prune((await self.plan()).decisions, by)
+
+    async def _prune(self, decisions: Sequence[RetentionDecision], by: str) -> PruneResult:
         deleted: list[RetentionDecision] = []
         failed: list[tuple[RetentionDecision, AppError]] = []
         try:
@@ -155,10 +165,12 @@ class RetentionService:
         """
         if not made.options.verify or made.options.recovery_point:
             return
-        if self._audit is None:  # nobody would see what has gone
-            await self._raise_alert("old backups are not deleted: the audit cannot be written")
-            return
         try:
+            if (await asyncio.to_thread(self._rules.read)).off:
+                return
+            if self._audit is None:  # nobody would see what has gone
+                await self._raise_alert("old backups are not deleted: the audit cannot be written")
+                return
             async with self._alone():
                 await self._prune_and_report()
         except AlreadyRunningError:
@@ -176,7 +188,9 @@ class RetentionService:
         name, locks = f"prune_{secrets.token_hex(8)}", self._locks
         held: list[HeldLocks] = []
         try:
-            await shielded(asyncio.to_thread(lambda: held.append(locks.acquire(name, (PRUNING,)))))
+            await shielded(
+                asyncio.to_thread(lambda: held.append(locks.acquire(name, (self.resource,))))
+            )
             yield
         finally:
             for taken in held:
@@ -184,6 +198,14 @@ class RetentionService:
                 await shielded(asyncio.to_thread(locks.delete, name))
 
     # -- the steps --------------------------------------------------------------------------------
+
+    def _require_rules(self) -> None:
+        off = self._rules.read().off
+        if off:
+            raise InvalidRequestError(
+                f"nothing is deleted there by rules: {off}",
+                hint="Write 'retention' where it is defined; docs/stores.md says how.",
+            )
 
     async def _require_clock(self, *, accept_clock: bool) -> None:
         try:
@@ -205,33 +227,17 @@ class RetentionService:
             self._witness.check(_made(reading))
         except ClockJumpedError as exc:
             clock = exc
+        rules, now = self._rules.read(wanted), self._clock.now()
         items = [_item(entry, reading) for entry in reading.survey.entries]
-        schedules = {schedule.name: schedule for schedule in self._schedules.read()}
-        if wanted is not None:
-            schedules[wanted.name] = wanted
-        decisions = self._judge(items, schedules.values())
+        decisions = rules.judge(items, now)
         # Only those that would go are asked for: a lock for a moment is in nobody's way then.
-        used = {
-            decision.item.backup_id
-            for decision in decisions
-            if not decision.is_kept and self._is_in_use(decision.item.backup_id)
-        }
-        if used:
-            items = [replace(item, is_in_use=item.backup_id in used) for item in items]
-            decisions = self._judge(items, schedules.values())
-        return RetentionPlan(decisions, clock)
+        going = {decision.item.backup_id for decision in decisions if not decision.is_kept}
+        held = [self._hold(item, rules, now) if item.backup_id in going else item for item in items]
+        return RetentionPlan(decisions if held == items else rules.judge(held, now), clock)
 
-    def _judge(
-        self, items: list[RetentionItem], schedules: Collection[Schedule]
-    ) -> tuple[RetentionDecision, ...]:
-        own = {schedule.name: schedule.retention for schedule in schedules if schedule.retention}
-        return plan_retention(
-            items,
-            {**own, "": policy_of(self._settings)},
-            self._settings.recovery_point_days,
-            self._clock.now(),
-            {schedule.name: schedule.pace for schedule in schedules},
-        )
+    def _hold(self, item: RetentionItem, rules: RetentionRules, now: datetime) -> RetentionItem:
+        """Hold what is read right now, or what the place keeps itself."""
+        return replace(rules.lock(item, now), is_in_use=self._is_in_use(item.backup_id))
 
     def _read(self, *, anew: bool) -> Reading:
         catalogue = self._catalogue
@@ -262,10 +268,17 @@ class RetentionService:
                 raise
             failed = exc  # without its manifest it is no backup any more; the rest is swept later
         deleted.append(decision)
-        facts = {"backup_id": item.backup_id, "reason": decision.reason, "size": item.size}
+        facts = {
+            "backup_id": item.backup_id,
+            "reason": decision.reason,
+            "size": item.size,
+            "store": self._rules.store,
+        }
         _log.info("Old backup deleted", extra={"facts": facts})
         if self._audit is not None:
-            at, result = self._clock.now(), failed.code if failed else "ok"
+            at, result, note = self._clock.now(), failed.code if failed else "ok", ChangeNote()
+            if self._rules.store:
+                note.take({"store": self._rules.store}, None)
             event = AuditEvent(
                 at=at,
                 actor=by,
@@ -275,6 +288,7 @@ class RetentionService:
                 target=item.backup_id,
                 status=0,
                 result=result,
+                changes=note.text,
             )
             await self._audit.record(event)
         if failed:
@@ -294,17 +308,44 @@ class RetentionService:
             _log.warning("metadata.json is old", extra={"facts": {"error": str(exc)}})
 
     async def _prune_and_report(self) -> None:
-        result = await self.prune()
+        await self._require_clock(accept_clock=False)
+        plan = await self.plan()
+        if plan.deleted and not await asyncio.to_thread(self._rules.are_approved):
+            await self._raise_alert(*_unapproved(self._rules.store, plan.deleted))
+            return
+        await asyncio.to_thread(self._rules.approve)
+        result = await self._prune(plan.decisions, ACTOR)
         if result.unexpected:
             decision, error = result.unexpected[0]
             await self._raise_alert(
                 f"{decision.item.backup_id} is not deleted: {error}", error.hint
             )
         else:
-            await self._alarm.resolve(AlertKind.FAILURE, ACTOR, "old backups are deleted again")
+            await self._alarm.resolve(
+                AlertKind.FAILURE, self._about, "old backups are deleted again"
+            )
+
+    @property
+    def _about(self) -> str:
+        """Name the condition; with a space, so that no schedule has this name."""
+        return f"{ACTOR} in {self._rules.store}" if self._rules.store else ACTOR
 
     async def _raise_alert(self, message: str, hint: str = "") -> None:
-        await self._alarm.raise_alert(Alert(AlertKind.FAILURE, ACTOR, message, hint))
+        await self._alarm.raise_alert(Alert(AlertKind.FAILURE, self._about, message, hint))
+
+
+def _unapproved(store: str, going: Sequence[RetentionDecision]) -> tuple[str, str]:
+    """Say what changed rules would delete, and how somebody lets them."""
+    count = "1 backup" if len(going) == 1 else f"{len(going)} backups"
+    message = (
+        f"the rules of the store {store} are new or changed, and {count} would go by them;"
+        " nothing is deleted there until somebody lets them"
+    )
+    hint = (
+        f"'backstay backup prune --store {store} --dry-run' names them; without --dry-run they go,"
+        " and what comes after them goes by itself."
+    )
+    return message, hint
 
 
 def _made(reading: Reading) -> dict[str, datetime]:
@@ -314,21 +355,6 @@ def _made(reading: Reading) -> dict[str, datetime]:
 def _item(entry: CatalogueEntry, reading: Reading) -> RetentionItem:
     beside = reading.beside[entry.backup_id]
     return item_of(entry, None if beside.error else beside.notes, beside.proofs)
-
-
-def policy_of(settings: Settings) -> RetentionPolicy:
-    """Return the policy of the settings, for all backups whose schedule has none of its own."""
-    return RetentionPolicy(
-        count=settings.max_backups,
-        days=settings.keep_days,
-        hourly=settings.keep_hourly,
-        daily=settings.keep_daily,
-        weekly=settings.keep_weekly,
-        monthly=settings.keep_monthly,
-        yearly=settings.keep_yearly,
-        max_days=settings.max_days,
-        max_bytes=settings.max_total_bytes,
-    )
 
 
 def item_of(entry: CatalogueEntry, notes: Notes | None, proofs: tuple[Proof, ...]) -> RetentionItem:

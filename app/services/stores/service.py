@@ -75,6 +75,10 @@ class StoreService:
         finally:
             self._trials.release()
 
+    def find(self, name: str) -> StoreFacts:
+        """Return one store; blocks, raises StoreNotFoundError and as `list` does."""
+        return _facts(name, find_definition(self._read(), name))
+
     def open(self, name: str) -> Store:
         """Open a store, which the caller closes; blocks, and raises as `test` does."""
         return self._opened(name, find_definition(self._read(), name))
@@ -116,4 +120,5 @@ def _facts(name: str, definition: AnyDefinition) -> StoreFacts:
         append_only=definition.append_only,
         object_lock_days=definition.object_lock_days if isinstance(definition, S3Definition) else 0,
         is_in_clear=_is_in_clear(definition),
+        retention=definition.retention,
     )

@@ -6,16 +6,19 @@ describes every key; a test keeps that complete.
 """
 
 from abc import abstractmethod
+from dataclasses import astuple
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from app.domain.backups.retention import RetentionPolicy
 from app.storage.remote.store import is_name
 
 
 _MOST_DAYS: Final = 36_500
+_RULES: Final = f"rules and numbers, such as daily=7; rules are {', '.join(RetentionPolicy.__dataclass_fields__)}"
 _Port = Annotated[int, Field(ge=1, le=65_535)]
 _Text = Annotated[str, Field(min_length=1, max_length=1024)]
 _Variable = Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$", max_length=128)]
@@ -27,11 +30,40 @@ class Definition(BaseModel):
 
     Attributes:
         append_only: Whether the key may not delete: nothing is ever deleted there by this program.
+        retention: What is kept there; None = nothing is deleted there by rules.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     append_only: bool = False
+    retention: RetentionPolicy | None = None
+
+    @field_validator("retention", mode="before")
+    @classmethod
+    def _rules(cls, rules: object) -> object:
+        """Read rules that were written in a line, such as `daily=7,monthly=12`; raises ValueError."""
+        if isinstance(rules, str):
+            rules = dict(rule.partition("=")[::2] for rule in rules.replace(",", " ").split())
+        if isinstance(rules, dict):
+            strange = sorted(set(map(str, rules)) - set(RetentionPolicy.__dataclass_fields__))
+            if strange or not rules:
+                raise ValueError(_RULES)
+        return rules
+
+    @field_validator("retention")
+    @classmethod
+    def _possible(cls, policy: RetentionPolicy | None) -> RetentionPolicy | None:
+        if policy is not None and min(astuple(policy)) < 0:
+            raise ValueError(_RULES)
+        return policy
+
+    @model_validator(mode="after")
+    def _may_delete(self) -> Self:
+        if self.retention and self.append_only:
+            raise ValueError(
+                "retention and append_only: nothing is deleted in such a store; give it a rule of its own"
+            )
+        return self
 
     @property
     @abstractmethod

@@ -9,7 +9,7 @@ from app.api.access import CurrentService
 from app.bootstrap.service import Service
 from app.domain.backups.pruning import RetentionPlan
 from app.errors import InvalidRequestError
-from app.services.backups.retention import policy_of
+from app.services.backups.retention_rules import policy_of
 from app.web.access import SentForm, Viewer
 from app.web.launching import launch
 from app.web.paging import PER_PAGE
@@ -46,7 +46,7 @@ async def prune(
     if errors:
         request.state.code = InvalidRequestError.code
         return await _plan_page(request, service, plan, typed, errors)
-    job = service.program.jobs.prune(login.identity.name, accept_clock=accepts_clock)
+    job = await service.program.jobs.prune(login.identity.name, accept_clock=accepts_clock)
     return await launch(request, job, login, form)
 
 

@@ -24,7 +24,7 @@ from app.errors import (
     NotDueError,
 )
 from app.services.access.browser_logins import BrowserLogin
-from app.services.backups.retention import policy_of
+from app.services.backups.retention_rules import policy_of
 from app.web.access import SentForm, Viewer
 from app.web.launching import launch
 from app.web.rendering import path_for, render, render_as, view_of

@@ -13,7 +13,6 @@ from app.errors import (
     StorageUnavailableError,
 )
 from app.services.access.audit import AuditService
-from app.services.backups.retention import PRUNING
 from app.services.jobs import Jobs
 from app.storage.kernel import Kernel
 from app.storage.run_locks import RunLocks
@@ -55,7 +54,9 @@ async def test_without_an_audit_nothing_goes_by_itself(backup_store):
 async def test_two_prunes_never_run_at_once(backup_store):
     """What a backup brings waits for the next one; nothing is wrong."""
     made = await backup_store.days(4)
-    held = RunLocks(backup_store.state).acquire("run_1f6a0c9d2b7e4f83", (PRUNING,))
+    held = RunLocks(backup_store.state).acquire(
+        "run_1f6a0c9d2b7e4f83", (backup_store.retention.resource,)
+    )
     await backup_store.retention.after_backup(made[0])
     assert len(backup_store.ids()) == 4
     held.release()
@@ -86,11 +87,11 @@ async def test_a_prune_is_a_run_that_excludes_others(tmp_path):
         backup_store.catalogue,
         there.backups,
         there.recoveries,
-        backup_store.retention,
+        lambda _store: backup_store.retention,
     )
-    job = jobs.prune("os:ann")
+    job = await jobs.prune("os:ann")
 
-    assert (job.kind, job.resources) == (RunKind.PRUNE, (PRUNING,))
+    assert (job.kind, job.resources) == (RunKind.PRUNE, (backup_store.retention.resource,))
     assert job.document(await job.work(Progress())).model_dump()["kept"] == 1
     await there.close()
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from app.domain.backups.retention import RetentionPolicy
 from app.errors import InvalidRequestError, StoreNotFoundError
 from app.storage.remote.definitions import KINDS
 from app.storage.remote.reading import find_definition, read_definitions
@@ -77,6 +78,20 @@ def test_a_table_and_an_address_say_the_same(tmp_path):
     ]
 
 
+def test_rules_of_retention_are_written_in_a_table_in_a_line_or_in_an_address(tmp_path):
+    """The words are those of a schedule's."""
+    policy = RetentionPolicy(daily=7, monthly=12, max_days=400.5)
+    texts = (
+        "retention = { daily = 7, monthly = 12, max_days = 400.5 }",
+        'retention = "daily=7 monthly=12, max_days=400.5"',
+    )
+    for text in texts:
+        assert read(tmp_path, f"{S3}{text}")["x"].retention == policy
+    address = "x=s3://b?retention=daily=7,monthly=12,max_days=400.5"
+    assert read(tmp_path / "other", addresses=address)["x"].retention == policy
+    assert read(tmp_path, S3)["x"].retention is None
+
+
 def test_without_a_definition_there_are_no_stores(tmp_path):
     """Not even where there is no directory yet."""
     assert read(tmp_path / "nothing") == {}
@@ -100,6 +115,11 @@ SFTP = '[x]\nkind = "sftp"\nhost = "h"\nuser = "u"\npath = "/p"\n'
         (f'{S3}password = "hush"', "store x: password is no key of this kind"),
         (f"{S3}object_lock_days = -1", "store x: object_lock_days: "),
         (f'{S3}append_only = "hush"', "store x: append_only: "),
+        (f'{S3}retention = "dayly=7"', "store x: retention: rules and numbers, such as daily=7"),
+        (f'{S3}retention = "daily"', "store x: retention."),
+        (f"{S3}retention = {{ daily = -1 }}", "store x: retention: rules and numbers"),
+        (f"{S3}retention = {{}}", "store x: retention: rules and numbers"),
+        (f"{S3}append_only = true\nretention.daily = 7", "store x: retention and append_only"),
         (f'{S3}endpoint = "hush"', "store x: endpoint: is no address"),
         (f'{S3}endpoint = "http://u:hush@h"', "store x: endpoint: holds more than"),
         (f'{S3}prefix = "../hush"', "store x: prefix: has characters"),

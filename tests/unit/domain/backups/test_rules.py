@@ -1,0 +1,59 @@
+"""The rules of a place: what they leave alone."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.domain.backups.retention import Holdings, RetentionItem, RetentionPolicy
+from app.domain.backups.rules import RetentionRules
+
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def items(schedule="nightly", count=4):
+    """Backups, one a day, the newest first."""
+    return [
+        RetentionItem(
+            backup_id=f"backup_{count - number:013x}",
+            created_at=NOW - timedelta(days=number),
+            size=10,
+            schedule=schedule,
+            holdings=Holdings(frozenset({"shop"}), frozenset()),
+            is_good=True,
+        )
+        for number in range(count)
+    ]
+
+
+def reasons(rules, schedule="nightly"):
+    """Whether each stays, and why."""
+    return [(decision.is_kept, decision.reason) for decision in rules.judge(items(schedule), NOW)]
+
+
+def test_only_backups_of_schedules_that_write_to_a_place_go_there():
+    """What an older schedule has left there stays; what has no schedule goes by the rules too."""
+    rules = RetentionRules({"": RetentionPolicy(count=1)}, writers=frozenset({"nightly"}))
+
+    assert [kept for kept, _ in reasons(rules)] == [True, False, False, False]
+    assert [kept for kept, _ in reasons(rules, "")] == [True, False, False, False]
+    assert reasons(rules, "weekly") == [(True, "its schedule weekly does not write here")] * 4
+
+
+def test_without_rules_nothing_goes():
+    """And it is said."""
+    rules = RetentionRules({"": RetentionPolicy()}, off="the store has no retention")
+
+    assert reasons(rules) == [(True, "the store has no retention")] * 4
+
+
+@pytest.mark.parametrize(("days", "locked"), [(0, 0), (2, 2), (30, 4)])
+def test_what_a_place_keeps_itself_is_not_asked_for(days, locked):
+    """Of a backup the lock begins when it is published, so not before it was begun."""
+    rules = RetentionRules({"": RetentionPolicy(count=1)}, locked_for=timedelta(days=days))
+    held = [rules.lock(item, NOW) for item in items()]
+
+    assert [bool(item.pinned) for item in held] == [True] * locked + [False] * (4 - locked)
+    assert all(
+        item.pinned.startswith("locked by the store until 2026-03-") for item in held[:locked]
+    )
