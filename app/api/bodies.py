@@ -169,6 +169,10 @@ class ScheduleOptionsBody(Body):
         tuple[ScheduleName, ...],
         Field(max_length=20, description="Stores that get a copy of each backup."),
     ] = ()
+    store: Annotated[
+        StoreName,
+        Field(description="Store that its backups are made in; empty: the backup directory."),
+    ] = ""
 
 
 class RetentionBody(Body):

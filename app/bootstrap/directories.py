@@ -9,6 +9,7 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.config import Settings, find_variable
 from app.errors import InvalidRequestError
 from app.storage.local import LocalDirectory
+from app.storage.remote.credentials import stamp_of
 from app.storage.remote.definitions import AnyDefinition, LocalDefinition
 from app.storage.remote.directory import StoreDirectory
 from app.storage.remote.opening import open_store
@@ -18,16 +19,16 @@ from app.storage.run_locks import RunLocks
 
 class StoreCatalogues:
     """
-    The catalogues of stores, each opened when it is first asked for, and anew when its definition was changed.
+    The catalogues of stores, each opened when it is first asked for.
 
-    All calls block; they may come from several threads.
+    It is opened anew when its definition or a secret was changed. All calls block; they may come from several threads.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._turn = Lock()
-        self._open: dict[str, tuple[AnyDefinition, Catalogue]] = {}
-        # Of definitions that were changed: somebody may still read there.
+        self._open: dict[str, tuple[tuple[AnyDefinition, str], Catalogue]] = {}
+        # Of what was changed: somebody may still read there.
         self._former: list[Catalogue] = []
 
     def get(self, name: str) -> Catalogue:
@@ -44,14 +45,15 @@ class StoreCatalogues:
         """
         state, addresses = self._settings.state_dir, self._settings.stores.get_secret_value()
         definition = find_definition(read_definitions(state, addresses), name)
+        current = (definition, stamp_of(definition, find_variable))
         with self._turn:
             known = self._open.get(name)
-            if known is not None and known[0] == definition:
+            if known is not None and known[0] == current:
                 return known[1]
             if known is not None:
                 self._former.append(known[1])
             catalogue = Catalogue(self._directory(name, definition))
-            self._open[name] = (definition, catalogue)
+            self._open[name] = (current, catalogue)
             return catalogue
 
     def close(self) -> None:

@@ -194,27 +194,29 @@ class Program:
     @cached_property
     def backups(self) -> "BackupService":
         """Makes, shows, proves and deletes backups."""
+        return self.backups_of(self.store)
+
+    def backups_of(self, store: str) -> "BackupService":
+        """Return that of a store, or of the directory for an empty name; blocks, raises StoreNotFoundError."""
         from app.services.backups.service import BackupService
 
-        return BackupService(self.server, self.catalogue, SystemClock())
+        return BackupService(self.server, self.catalogue_of(store), SystemClock())
 
     @cached_property
     def recoveries(self) -> "RecoveryService":
         """Restores backups, and undoes restores."""
         from app.bootstrap.history import newest_run
         from app.engine.load.target import OwnDatabase
-        from app.services.backups.service import BackupService
         from app.services.restores.service import RecoveryService
         from app.storage.journals import Journals
 
-        local = BackupService(self.server, self.local, SystemClock())
         return RecoveryService(
             server=self.server,
             catalogue=self.catalogue,
             clock=SystemClock(),
             journals=Journals(self.settings.state_dir),
             # What is made to go back to is at hand.
-            backups=local if self.store else self.backups,
+            backups=self.backups_of("") if self.store else self.backups,
             undo_minutes=self.settings.undo_minutes,
             own=OwnDatabase(self.control.schema, partial(newest_run, self.history)),
         )
@@ -234,6 +236,7 @@ class Program:
     def runs(self) -> "RunService":
         """Starts, watches and cancels runs."""
         from app.services.runs.service import RunService
+        from app.services.stores.run_alerts import StoreRunMonitor
         from app.storage.run_ends import RunEndFiles
         from app.storage.run_locks import RunLocks
 
@@ -242,7 +245,12 @@ class Program:
             self.history,
             RunLocks(state),
             SystemClock(),
-            (self.alerts, self.pings, self.backup_monitor),
+            (
+                self.alerts,
+                self.pings,
+                self.backup_monitor,
+                StoreRunMonitor(self.alerts, self.alerts.raised),
+            ),
             RunEndFiles(state),
             self.bounds.runs,
         )
@@ -260,6 +268,7 @@ class Program:
             self.retention_of,
             self.copies,
             store=self.store,
+            backups_of=self.backups_of,
         )
 
     @cached_property

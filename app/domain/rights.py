@@ -206,6 +206,7 @@ def _lost(known: ScheduleOptions, wanted: ScheduleOptions) -> str:
         "include_data": wanted.include_data or not known.include_data,
         "verify": wanted.verify in {known.verify, True},
         "copies": set(wanted.copies) >= set(known.copies),
+        "store": wanted.store == known.store,
     }
     return next((name for name, is_held in held.items() if not is_held), "")
 

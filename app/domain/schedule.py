@@ -69,6 +69,7 @@ class ScheduleOptions:
     Attributes:
         compress: None = as the settings say, like `verify`.
         copies: Names of the stores that get a copy of each backup.
+        store: Name of the store that its backups are made in; empty = in the backup directory.
     """
 
     databases: tuple[str, ...] = ()
@@ -79,11 +80,12 @@ class ScheduleOptions:
     compress: bool | None = None
     verify: bool | None = None
     copies: tuple[str, ...] = ()
+    store: str = ""
 
     @property
     def stores(self) -> tuple[str, ...]:
         """Names of all stores that its backups come to."""
-        return self.copies
+        return (self.store, *self.copies) if self.store else self.copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,7 @@ class ScheduleChange:
             considered_at=now,
         )
         require_cron(wanted.expression, wanted.timezone)
+        _require_places(wanted)
         return wanted
 
 
@@ -301,6 +304,20 @@ def pace_of(expression: str) -> timedelta:
     times = list(islice(due_times(expression, "UTC", _ANY_DAY), _MOST_PACED))
     gaps = (later - earlier for earlier, later in pairwise(times))
     return min(gaps, default=timedelta(days=1))
+
+
+def _require_places(schedule: Schedule) -> None:
+    """Refuse places that do not go together; raises InvalidScheduleError."""
+    store = schedule.options.store
+    if store and store in schedule.options.copies:
+        raise InvalidScheduleError(
+            f"copies: the backups are in {store} already", hint="Name other stores, or none."
+        )
+    if store and schedule.retention is not None:
+        raise InvalidScheduleError(
+            f"retention: what is kept in {store} is said where that store is defined",
+            hint="Leave the rules of the schedule out, and give the store 'retention'.",
+        )
 
 
 @lru_cache(maxsize=256)

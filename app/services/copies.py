@@ -1,8 +1,8 @@
 """
 Copies that schedules want: of the newest backup of each, in each of its stores.
 
-1. The newest backup of a schedule in the backup directory is looked for in each of its stores. 2. Where it is
-not, it is copied by a run of its own, one after another, and the copy is read back from there. 3. What failed is tried
+1. The newest backup of a schedule, in the backup directory or the store that it goes to, is looked for in each
+of the stores that get copies. 2. Where it is not, it is copied by a run of its own, one after another, and the copy is read back from there. 3. What failed is tried
 again after a pause that grows, and an alert tells of it until it is there.
 
 No backup waits for any of this, and what was missed is found by what is there, so a restart loses nothing.
@@ -21,7 +21,7 @@ from app.domain.ids import BackupId
 from app.domain.ports import Clock
 from app.domain.runs.run import Origin, Requester
 from app.domain.schedule import Schedule
-from app.errors import AlreadyRunningError, AppError
+from app.errors import AlreadyRunningError, AppError, BackupNotFoundError
 from app.services.backups.copies import CopyService
 from app.services.jobs import Jobs
 from app.services.runs.service import RunService
@@ -102,7 +102,7 @@ class ScheduledCopies:
             return ()
         async with self._turn:
             results = [
-                await self._make(schedule.name, newest, store)
+                await self._make(schedule, newest, store)
                 for schedule in await self._schedules.list()
                 if (newest := await asyncio.to_thread(self._newest, schedule)) is not None
                 for store in schedule.options.copies
@@ -110,30 +110,38 @@ class ScheduledCopies:
         return tuple(result for result in results if result is not None)
 
     def _newest(self, schedule: Schedule) -> BackupId | None:
-        if not schedule.options.copies or not self._local.directory.is_there():
+        if not schedule.options.copies:
+            return None
+        if schedule.options.store:  # it need not be asked every minute
+            return BackupId(schedule.last_backup_id) if schedule.last_backup_id else None
+        if not self._local.directory.is_there():
             return None
         entries = self._local.read().survey.entries
         return next((entry.backup_id for entry in entries if entry.schedule == schedule.name), None)
 
-    async def _make(self, schedule: str, backup_id: BackupId, store: str) -> CopyResult | None:
+    async def _make(self, schedule: Schedule, backup_id: BackupId, store: str) -> CopyResult | None:
         """Make a copy; None = it is there already, or it is too early to try again."""
         trouble = self._troubles.get(store)
         if trouble is not None and self._clock.monotonic() < trouble.next_try:
             return None
-        if self._there.get((schedule, store)) == backup_id:
+        if self._there.get((schedule.name, store)) == backup_id:
             return None
         try:
             if await self._copies.is_whole(backup_id, store):
                 result = None
             else:
-                job = await self._jobs.copy(backup_id, "", store)
+                job = await self._jobs.copy(backup_id, schedule.options.store, store)
                 await self._runs.perform(job, _REQUESTER)
                 result = CopyResult(backup_id, store)
+        except (
+            BackupNotFoundError
+        ):  # it was deleted, or was never in the store that its schedule names now
+            result = None
         except AlreadyRunningError:  # somebody else is at it, or the service is stopping
             return None
         except AppError as exc:
             return await self._failed(backup_id, store, exc)
-        self._there[schedule, store] = backup_id
+        self._there[schedule.name, store] = backup_id
         self._troubles.pop(store, None)
         await self._alarm.resolve(AlertKind.FAILURE, _about(store), "the newest copy is there")
         return result

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Final
 
@@ -17,7 +17,7 @@ from app.documents.restores import DrillPassed, DryRun, Restored
 from app.documents.retention import Pruned
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
-from app.domain.backups.manifest import Codec, Manifest
+from app.domain.backups.manifest import Manifest
 from app.domain.backups.pruning import PruneResult
 from app.domain.document import JsonObject
 from app.domain.ids import BackupId
@@ -29,6 +29,7 @@ from app.domain.runs.progress import Progress
 from app.domain.runs.run import Run, RunKind
 from app.errors import AppError, InvalidRequestError, RefusedError
 from app.services.backups.copies import CopyService
+from app.services.backups.options import BackupOptions
 from app.services.backups.retention import ACTOR, RetentionService
 from app.services.backups.service import BackupService
 from app.services.restores.service import RecoveryService
@@ -45,48 +46,6 @@ _TOO_LATE: Final = "it was stopped when it was done already"
 _NOT_REQUESTED: Final = frozenset({"threads", "chunk_bytes", "recovery_point", "backup_id"})
 
 
-@dataclass(frozen=True, slots=True)
-class BackupOptions:
-    """
-    What somebody wants backed up; what they leave open, the settings decide.
-
-    Attributes:
-        compress: False means plain SQL, whatever the codec.
-    """
-
-    databases: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ()
-    exclude_tables: tuple[str, ...] = ()
-    include_data: bool = True
-    description: str = ""
-    codec: Codec | None = None
-    compress: bool | None = None
-    verify: bool | None = None
-    accounts: bool = False
-    recovery_point: bool = False
-    threads: int | None = None
-    schedule: str = ""
-
-    def request(self, settings: Settings) -> BackupRequest:
-        """Fill in what was left open."""
-        compressed = settings.compress if self.compress is None else self.compress
-        codec = self.codec or Codec(settings.codec if compressed else Codec.NONE)
-        return BackupRequest(
-            databases=self.databases,
-            tables=self.tables,
-            exclude_tables=self.exclude_tables,
-            include_data=self.include_data,
-            description=" ".join(self.description.split()),
-            codec=Codec.NONE if self.compress is False else codec,
-            verify=settings.verify_integrity if self.verify is None else self.verify,
-            threads=self.threads or settings.threads,
-            chunk_bytes=settings.chunk_bytes,
-            accounts=self.accounts,
-            recovery_point=self.recovery_point,
-            schedule=self.schedule,
-        )
-
-
 # What a backup was asked for, as `requested` keeps it.
 _OPTIONS: Final = TypeAdapter(BackupOptions)
 
@@ -100,6 +59,7 @@ class Jobs:
             ever pruned.
         copies: Makes the copies that are asked for.
         store: Where the backups of the catalogue lie; empty = in the backup directory.
+        backups_of: Finds what makes backups in a store; blocks. None = only those of the catalogue are made.
     """
 
     def __init__(
@@ -112,6 +72,7 @@ class Jobs:
         copies: CopyService | None = None,
         *,
         store: str = "",
+        backups_of: Callable[[str], BackupService] | None = None,
     ) -> None:
         self._settings = settings
         self._catalogue = catalogue
@@ -120,14 +81,29 @@ class Jobs:
         self._retention_of = retention_of
         self._copies = copies
         self._store = store
+        self._backups_of = backups_of
 
     @property
     def has_server(self) -> bool:
         """Whether there is a server to back up and to restore into."""
         return self._backups.server.is_set
 
-    def backup(self, options: BackupOptions) -> Job[Manifest]:
-        """Make the job of a backup or a recovery point; raises NoServerError, RefusedError."""
+    def backup(self, options: BackupOptions, store: str = "") -> Job[Manifest]:
+        """
+        Make the job of a backup or a recovery point.
+
+        Args:
+            options: What and how.
+            store: Name of the store that it goes to; empty = where the backups of this program are.
+
+        Returns:
+            The job; whether there is such a store its run will tell.
+
+        Raises:
+            NoServerError: There is no server to back up.
+            RefusedError: It would not be as it should.
+        """
+        store = store or self._store
         self._backups.server.require_set()
         if self._settings.encrypt_to.split():
             # Never in the clear where somebody believes it to be encrypted.
@@ -138,27 +114,34 @@ class Jobs:
         request = options.request(self._settings)
         return Job(
             kind=RunKind.RECOVERY_POINT if request.recovery_point else RunKind.BACKUP,
-            work=partial(self._back_up, request),
+            work=partial(self._back_up, request, store),
             document=BackupCreated.of,
             resources=(_THIS_SERVER,),
-            request=self._asked(requested(request)),
+            request=_asked(requested(request), store),
         )
 
-    async def _back_up(self, request: BackupRequest, progress: Progress) -> Manifest:
+    async def _back_up(self, request: BackupRequest, store: str, progress: Progress) -> Manifest:
         """Back up, delete the backups that are kept no longer, and drop expired tables of restores."""
+        backups = await asyncio.to_thread(self._find_backups, store)
         try:
-            manifest = await self._backups.create(request, progress)
-            await self._prune_after(manifest, self._store)
+            manifest = await backups.create(request, progress)
+            await self._prune_after(manifest, store)
             await self._recoveries.drop_expired()
         except (AppError, asyncio.CancelledError) as exc:
             # What comes after the publication cannot take it back.
-            published = await shielded(self._find_manifest(progress.backup_id))
+            published = await shielded(_find_manifest(backups, progress.backup_id))
             if published is None:
                 raise
             facts = {"backup_id": published.backup_id, "error": str(exc)}
             _log.warning("Backup completed, its follow-up failed", extra={"facts": facts})
             return published
         return manifest
+
+    def _find_backups(self, store: str) -> BackupService:
+        if store == self._store:
+            return self._backups
+        assert self._backups_of is not None  # noqa: S101 - whoever makes such a job has given it
+        return self._backups_of(store)
 
     async def _prune_after(self, made: Manifest, store: str) -> None:
         """Delete what is kept no longer where a backup was made; raises what a definition of a store does."""
@@ -187,15 +170,14 @@ class Jobs:
             One that is asked for the same.
 
         Raises:
-            InvalidRequestError: It was something else, whose effect is shown before it is asked for, or
-                went to a store, as only commands do.
+            InvalidRequestError: It was something else, whose effect is shown before it is asked for.
             NoServerError: There is no server to back up.
         """
-        if run.store or run.kind not in {RunKind.BACKUP, RunKind.RECOVERY_POINT}:
+        if run.kind not in {RunKind.BACKUP, RunKind.RECOVERY_POINT}:
             raise InvalidRequestError(f"a {run.kind} is not made again as it was")
         is_point = run.kind is RunKind.RECOVERY_POINT
         asked = {**run.request, "recovery_point": is_point}
-        return self.backup(_OPTIONS.validate_python(asked))
+        return self.backup(_OPTIONS.validate_python(asked), run.store)
 
     async def verification_again(self, run: Run) -> Job[VerifyReport]:
         """Make the job of a verification once more; raises BackupNotFoundError."""
@@ -290,7 +272,7 @@ class Jobs:
             work=lambda _progress: retention.prune(by, accept_clock=accept_clock),
             document=Pruned.of,
             resources=(retention.resource,),
-            request={"accept_clock": accept_clock, **({"store": store} if store else {})},
+            request=_asked({"accept_clock": accept_clock}, store),
         )
 
     async def restore(self, request: RestoreRequest) -> Job[RestoreResult]:
@@ -363,8 +345,7 @@ class Jobs:
         )
 
     def _asked(self, request: JsonObject) -> JsonObject:
-        """Say what was asked for, and of which store; nothing of the backup directory."""
-        return {**request, "store": self._store} if self._store else request
+        return _asked(request, self._store)
 
     async def _done_after_all(
         self, restore_id: RestoreId, targets: Sequence[str], error: BaseException
@@ -380,14 +361,20 @@ class Jobs:
             raise error
         return replace(result, databases=tuple(targets))
 
-    async def _find_manifest(self, backup_id: str) -> Manifest | None:
-        try:
-            return await self._manifest(backup_id)
-        except AppError:
-            return None
-
     async def _manifest(self, backup_id: str) -> Manifest:
         return await asyncio.to_thread(self._catalogue.manifest, backup_id)
+
+
+def _asked(request: JsonObject, store: str) -> JsonObject:
+    """Say what was asked for, and of which store; nothing of the backup directory."""
+    return {**request, "store": store} if store else request
+
+
+async def _find_manifest(backups: BackupService, backup_id: str) -> Manifest | None:
+    try:
+        return await backups.info(backup_id)
+    except AppError:
+        return None
 
 
 def _databases(*names: str) -> tuple[Resource, ...]:

@@ -8,7 +8,7 @@ So a due time begins one backup, however many processes find it at once.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -27,9 +27,11 @@ from app.domain.schedule import (
     Frequency,
     Schedule,
     ScheduleChange,
+    ScheduleOptions,
 )
 from app.errors import AppError, InvalidScheduleError, NotDueError, ScheduleNotFoundError
-from app.services.jobs import BackupOptions, Jobs
+from app.services.backups.options import BackupOptions
+from app.services.jobs import Jobs
 from app.services.runs.job import Job
 from app.storage.schedules import ScheduleFile
 
@@ -134,7 +136,7 @@ class ScheduleService:
             StorageError: The backup directory refused.
         """
         fresh = requested.applied(None, self._clock.now(), self._timezone)
-        await self._require_stores(requested.options.copies)
+        await self._require_stores(requested.options)
         return await self._change(
             fresh,
             lambda known: self._wanted(requested, None if known is fresh else known, role),
@@ -152,19 +154,20 @@ class ScheduleService:
             InvalidScheduleError: As for `set`.
             NotAuthorizedError: As for `set`.
         """
-        await self._require_stores(requested.options.copies)
+        await self._require_stores(requested.options)
         known = {schedule.name: schedule for schedule in await self.list()}
         return self._wanted(requested, known.get(requested.name), role)
 
-    async def _require_stores(self, names: Sequence[str]) -> None:
-        """Refuse copies to stores that nobody has defined; raises InvalidScheduleError."""
-        if not names or self._list_stores is None:
+    async def _require_stores(self, options: ScheduleOptions) -> None:
+        """Refuse stores that nobody has defined; raises InvalidScheduleError."""
+        if not options.stores or self._list_stores is None:
             return
         known = await self._list_stores()
-        for name in names:
+        for name in options.stores:
             if name not in known:
+                where = "store" if name == options.store else "copies"
                 raise InvalidScheduleError(
-                    f"copies: there is no store {name[:80]!r}",
+                    f"{where}: there is no store {name[:80]!r}",
                     hint=f"There is {', '.join(sorted(known)) or 'none'}; docs/stores.md says how one is defined.",
                 )
 
@@ -301,7 +304,8 @@ class ScheduleService:
                 compress=options.compress,
                 verify=options.verify,
                 schedule=schedule.name,
-            )
+            ),
+            options.store,
         )
         return replace(
             job,

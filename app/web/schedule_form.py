@@ -10,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import ValidationError
+from starlette.datastructures import ImmutableMultiDict
 
 from app.api.bodies import ScheduleBody
 from app.domain.backups.pruning import RetentionPlan
@@ -34,9 +35,11 @@ _DAYS: Final = ("days", "max_days")
 # An answer that the settings may give instead.
 _CHOICES: Final = {"": None, "yes": True, "no": False}
 _FIELDS: Final = (
-    "name", "when", _CRON, "timezone", "enabled", "external", *_LISTS, "schema_only", "description",
+    "name", "when", _CRON, "timezone", "enabled", "external", *_LISTS, "schema_only", "description", "store",
     "compress", "verify", "keeping", *(f"keep_{rule}" for rule in (*_COUNTS, *_DAYS, "max_bytes")),
 )  # fmt: skip
+# Which field is to be changed, by what an error is about.
+_PLACES: Final = {"copies": "copies", "store": "store", "retention": "store"}
 _NAME_RULE: Final = "1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit."
 _COUNT_RULE: Final = "A whole number from 0 to 100 000."
 _DAYS_RULE: Final = "A number of days, from 0 to 36 500."
@@ -52,7 +55,10 @@ def zones() -> Sequence[str]:
 
 def typed_in(form: Mapping[str, object]) -> dict[str, str]:
     """Return what was typed into the form, by field; what was not sent is empty."""
-    return {name: str(form.get(name, "")) for name in _FIELDS}
+    typed = {name: str(form.get(name, "")) for name in _FIELDS}
+    if isinstance(form, ImmutableMultiDict):  # a tick each
+        typed["copies"] = "\n".join(map(str, form.getlist("copies")))
+    return typed
 
 
 def typed_anew(timezone: str) -> dict[str, str]:
@@ -72,6 +78,7 @@ def typed_of(schedule: Schedule) -> dict[str, str]:
         "external": "on" if schedule.external else "",
         "schema_only": "" if options.include_data else "on",
         "description": options.description,
+        "store": options.store,
         "compress": _chosen(options.compress),
         "verify": _chosen(options.verify),
         "keeping": "own" if policy else "settings",
@@ -113,6 +120,7 @@ def change_of(typed: Mapping[str, str], *, may_keep_less: bool) -> ScheduleChang
             **{name: _lines(typed[name]) for name in _LISTS},
             "include_data": not typed["schema_only"],
             "description": " ".join(typed["description"].split()),
+            "store": typed["store"].strip(),
             "compress": _CHOICES.get(typed["compress"]),
             "verify": _CHOICES.get(typed["verify"]),
         },
@@ -178,7 +186,10 @@ def _words(parts: Sequence[str], message: str) -> str:
 
 
 def field_of(error: InvalidScheduleError) -> str:
-    """Return which field is wrong when a schedule has no due times."""
+    """Return which field is wrong when a schedule has no due times, or places that do not go together."""
+    about = str(error).partition(":")[0]
+    if about in _PLACES:
+        return _PLACES[about]
     return "timezone" if "time zone" in str(error) else _CRON
 
 

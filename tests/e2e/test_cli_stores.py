@@ -292,3 +292,89 @@ def test_a_schedule_has_no_copies_in_stores_that_nobody_knows(cli, shop, offsite
 
     assert error["code"] == "invalid-schedule"
     assert STORE in error["hint"]
+
+
+def test_what_is_said_of_a_backup_in_a_store_is_about_the_store(cli, sql, shop, offsite):
+    """Commands that are shown name it, and a check there warns of nothing in the directory."""
+    made = cli.json("backup", "create", "--database", shop, "--store", STORE)
+    shown = cli("restore", "options", "latest", "--store", STORE).out
+    checked = cli("backup", "verify", "latest", "--store", STORE)
+
+    assert f"restore run {made['backup_id']} --store {STORE} --drill" in shown
+    assert (checked.code, checked.err) == (0, "")
+
+
+def test_a_check_of_a_store_raises_an_alert_until_the_next_one_is_well(cli, shop, offsite):
+    """It names the store; the backup directory has nothing to say about it."""
+    made = cli.json("backup", "create", "--database", shop, "--store", STORE)
+    file = offsite / made["file"]
+    good = file.read_bytes()
+    file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    cli.error("backup", "verify", "latest", "--store", STORE, code=22)
+    cli.json("backup", "create", "--database", shop)
+    alerts = cli.json("alert", "list")["alerts"]
+    assert [alert["about"] for alert in alerts if alert["closed_at"] is None] == [
+        f"{made['backup_id']} in {STORE}"
+    ]
+    file.write_bytes(good)
+    cli.json("backup", "verify", "latest", "--store", STORE)
+
+    assert all(alert["closed_at"] for alert in cli.json("alert", "list")["alerts"])
+
+
+def test_a_schedule_makes_its_backups_in_a_store(cli, sql, shop, offsite):
+    """By cron: nothing here, and what is due, done and failed is known as of any schedule."""
+    cli.json("schedule", "set", "--cron", "0 2 * * *", "--database", shop, "--store", STORE)
+    made = cli.json("cron")
+    (schedule,) = cli.json("schedule", "show")["schedules"]
+
+    assert cli.files() == {"schedule.json"}
+    listed = cli.json("backup", "list", "--store", STORE)["backups"]
+    assert [entry["backup_id"] for entry in listed] == [made["backup_id"]]
+    assert schedule["last_backup_id"] == made["backup_id"]
+    assert cli.json("cron")["due"] is False
+    drilled = cli.json("restore", "run", "latest", "--drill", "--store", STORE)
+    assert drilled["success"]
+    offsite.rename(offsite.with_name("away"))
+    failed = cli("cron", "--force", "--json")
+    assert failed.code == 21
+    assert (
+        cli.json("schedule", "show")["schedules"][0]["last_error"]
+        == failed.document["error"]["code"]
+    )
+    assert cli.files() == {"schedule.json"}
+    alerts = cli.json("alert", "list")["alerts"]
+    assert [alert["about"] for alert in alerts if alert["closed_at"] is None] == ["default"]
+
+
+def test_a_schedule_of_a_store_has_copies_in_others(cli, sql, shop, offsite, tmp_path):
+    """They come from there; a backup that was never there is not waited for."""
+    second = tmp_path / "second"
+    second.mkdir()
+    stores = {"STORES": f"second=local://{second}"}
+    schedule = ("schedule", "set", "--cron", "0 2 * * *", "--database", shop)
+    cli.json(*schedule, "--copies", "second", **stores)
+    cli.json("cron", "--force", **stores)
+    cli.json(*schedule, "--store", STORE, "--copies", "second", **stores)
+    quiet = cli("cron", "--json", **stores)
+    made = cli.json("cron", "--force", **stores)
+
+    assert quiet.err == ""
+    assert made["file"] in names_in(second)
+    assert made["file"] in names_in(offsite)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--store", "ofsite"), "store: there is no store"),
+        (("--store", STORE, "--copies", STORE), "copies: the backups are in offsite already"),
+        (("--store", STORE, "--keep", "count=3"), "retention: what is kept in offsite"),
+    ],
+)
+def test_places_that_do_not_go_together_are_refused(cli, shop, offsite, options, message):
+    """With a sentence each."""
+    error = cli.error("schedule", "set", "--cron", "0 2 * * *", *options, code=12)
+
+    assert error["code"] == "invalid-schedule"
+    assert message in error["message"]

@@ -93,6 +93,7 @@ def test_a_schedule_is_made_shown_changed_and_deleted(web_api, admin):
         "compress": False,
         "verify": True,
         "copies": ["offsite", "vault"],
+        "store": "",
     }
     kept = {name: value for name, value in shop["retention"].items() if value}
     assert kept == {"count": 3, "days": 0.5, "max_bytes": 1_500_000_000}

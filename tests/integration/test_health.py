@@ -13,7 +13,7 @@ from app.domain.restores.proofs import proven_at
 from app.domain.runs.run import Origin, Requester, RunKind, RunState
 from app.domain.schedule import Frequency, Schedule, ScheduleOptions
 from app.errors import StorageFullError
-from app.services.jobs import BackupOptions
+from app.services.backups.options import BackupOptions
 from tests.fixtures.accounts import READER, account, login, refused_login
 from tests.fixtures.cli import Frozen
 from tests.fixtures.clocks import SystemClock

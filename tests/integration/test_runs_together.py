@@ -15,7 +15,7 @@ from app.config import Settings
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import Origin, Requester, Run, RunState
 from app.errors import NotCancellableError
-from app.services.jobs import BackupOptions
+from app.services.backups.options import BackupOptions
 from tests.fixtures.api import Api, finished
 from tests.fixtures.cli import PROGRAM, SECONDS, wait_until
 from tests.fixtures.servers import Server, Sql

@@ -144,6 +144,7 @@ def _schedules(calls: _Calls) -> None:
         "--exclude-table", "nothing", "--no-data", "--description", "words", "--no-verify",
         "--keep", "daily=7", "--keep", "max_days=30.5",
     )  # fmt: skip
+    calls("schedule set, nowhere", "schedule", "set", *frequency, "--store", "nowhere")
     calls("cron, due", "cron")
     calls("cron, not due", "cron")
     rules = {"MAX_BACKUPS": "1", "RECOVERY_POINT_DAYS": "0"}

@@ -17,7 +17,7 @@ from app.domain.backups.backup import BackupFilter
 from app.domain.restores.proofs import proven_at
 from app.domain.stores import Page
 from app.services.backups.check_notes import read_checks
-from app.services.jobs import BackupOptions
+from app.services.backups.options import BackupOptions
 
 
 router = APIRouter(prefix="/api/admin/backup", tags=["backups"])

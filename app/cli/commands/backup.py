@@ -35,7 +35,7 @@ from app.documents.backups import (
     PrintedBackupCreated,
 )
 from app.domain.backups.manifest import Codec, Manifest
-from app.services.jobs import BackupOptions
+from app.services.backups.options import BackupOptions
 
 
 CodecName = Literal["gzip", "zstd", "none"]

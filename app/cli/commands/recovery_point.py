@@ -6,7 +6,7 @@ import typer
 
 from app.cli.commands.backup import create_backup
 from app.cli.options import AsJson, Databases, Threads
-from app.services.jobs import BackupOptions
+from app.services.backups.options import BackupOptions
 
 
 def create(

@@ -127,7 +127,9 @@ def options(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = 
     """Show what this backup can do here: tables, time, space, proofs, what is in the way."""
 
     async def work(program: Program) -> CommandResult:
-        return options_result(await program.recoveries.options(await named(program, backup_id)))
+        return options_result(
+            await program.recoveries.options(await named(program, backup_id)), store
+        )
 
     execute_with_program(work, as_json=as_json, store=store)
 

@@ -124,12 +124,12 @@ def _show_drill(result: DrillResult) -> None:
     print_warnings(result.warnings)
 
 
-def options_result(options: RestoreOptions) -> CommandResult:
-    """Make the result that says what can be done with a backup."""
-    return CommandResult(RecoveryOptions.of(options), lambda: _show_options(options))
+def options_result(options: RestoreOptions, store: str) -> CommandResult:
+    """Make the result that says what can be done with a backup, of a store if one is named."""
+    return CommandResult(RecoveryOptions.of(options), lambda: _show_options(options, store))
 
 
-def _show_options(options: RestoreOptions) -> None:
+def _show_options(options: RestoreOptions, store: str) -> None:
     manifest = options.manifest
     rows = [
         (f"{database.name}.{table.name}", f"{table.rows:,}", size(table.raw_size))
@@ -150,7 +150,8 @@ def _show_options(options: RestoreOptions) -> None:
         ),
     ])
     print_line("What you can do:")
-    run = f"backstay restore run {manifest.backup_id}"
+    where = f" --store {store}" if store else ""
+    run = f"backstay restore run {manifest.backup_id}{where}"
     ways = [
         (f"{run} --dry-run", "what would change"),
         (f"{run} --drill", "prove it"),

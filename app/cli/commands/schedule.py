@@ -44,6 +44,21 @@ ZoneOption = Annotated[
 ExternalOption = Annotated[
     bool, typer.Option("--external", help="The service leaves it to 'backstay cron'.")
 ]
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        metavar="NAME",
+        help="The store that its backups are made in. Default: BACKSTAY_BACKUP_DIR.",
+        show_default=False,
+    ),
+]
+CopiesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--copies", metavar="NAME", help="A store that gets a copy of each backup. Repeatable."
+    ),
+]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.")]
 
 
@@ -72,12 +87,8 @@ def set_(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not read backups back before publishing them.")
     ] = False,
-    copies: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--copies", metavar="NAME", help="A store that gets a copy of each backup. Repeatable."
-        ),
-    ] = None,
+    store: StoreOption = "",
+    copies: CopiesOption = None,
     keep: KeepOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -97,6 +108,7 @@ def set_(
             description=description,
             verify=False if no_verify else None,
             copies=tuple(copies or ()),
+            store=store,
         ),
         retention=policy_of(keep) if keep else None,
     )
@@ -167,12 +179,15 @@ def _show(schedules: Sequence[Schedule]) -> None:
             schedule.frequency or schedule.cron,
             schedule.timezone,
             ", ".join(schedule.options.databases) or "all",
+            schedule.options.store or "-",
             minute(schedule.last_success_at, "never"),
             _next(schedule),
         )
         for schedule in schedules
     ]
-    print_table(("Name", "When", "Zone", "Databases", "Last success (UTC)", "Next due (UTC)"), rows)
+    print_table(
+        ("Name", "When", "Zone", "Databases", "Store", "Last success (UTC)", "Next due (UTC)"), rows
+    )
 
 
 def _next(schedule: Schedule) -> str:

@@ -18,6 +18,7 @@ from app.domain.ids import BackupId
 from app.domain.runs.run import Run, RunKind, RunState
 from app.errors import AppError, ChecksumMismatchError, ManifestError, TruncatedFileError
 from app.services.monitoring.health import BackupHealth, HealthService, fault_of
+from app.services.stores.run_alerts import is_in_store
 from app.storage import layout
 
 
@@ -72,7 +73,9 @@ class BackupMonitor:
         """Do nothing: a run that works has shown nothing yet."""
 
     async def ended(self, run: Run) -> None:
-        """Raise or resolve alerts by what a run has shown."""
+        """Raise or resolve alerts by what a run has shown of the backup directory."""
+        if run.store:  # see `app.services.stores.run_alerts`
+            return
         if run.kind is RunKind.VERIFICATION:
             self._keep_unrecorded(run)
             await self._check_one(run)
@@ -158,7 +161,7 @@ class BackupMonitor:
         before = self._current.get(kind, set())
         self._current[kind] = current
         known = await self._raised(kind) if self._raised is not None else None
-        return {*before, *(known or ())} - current
+        return {about for about in {*before, *(known or ())} if not is_in_store(about)} - current
 
     async def _report_size(self, run: Run) -> None:
         """Raise an alert when a new backup is far from those before it."""

@@ -7,17 +7,39 @@ A file that others may read is refused: it is no secret any more.
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from app.errors import InvalidRequestError
 from app.storage.failures import translated
-from app.storage.remote.definitions import WithSecret
+from app.storage.remote.definitions import AnyDefinition, WithSecret
 
 
 # By name; None or empty = it is not set.
 FindVariable = Callable[[str], str | None]
 _MOST_BYTES: Final = 64 << 10
+
+
+def stamp_of(definition: AnyDefinition, find_variable: FindVariable) -> str:
+    """
+    Tell one set of what a definition refers to from another: secrets, keys and certificates.
+
+    Returns:
+        A digest, which tells nothing of them; what cannot be read is told from what can.
+    """
+    digest = sha256()
+    for key in ("secret_file", "key_file", "ca_file"):
+        path: Path | None = getattr(definition, key, None)
+        facts = None
+        with suppress(OSError):
+            facts = path.stat() if path else None
+        digest.update(repr(facts and (facts.st_ino, facts.st_mtime_ns, facts.st_size)).encode())
+    for key in ("secret_env", "session_token_env"):
+        variable: str = getattr(definition, key, "")
+        digest.update(repr(find_variable(variable) if variable else None).encode())
+    return digest.hexdigest()
 
 
 def read_secret(store: str, definition: WithSecret, find_variable: FindVariable) -> str:

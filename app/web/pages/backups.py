@@ -21,7 +21,7 @@ from app.domain.runs.run import RunFilter
 from app.domain.stores import Page
 from app.errors import AppError, InvalidRequestError
 from app.services.backups.check_notes import read_checks
-from app.services.jobs import BackupOptions
+from app.services.backups.options import BackupOptions
 from app.web.access import SentForm, Viewer
 from app.web.days import DayText, span_of
 from app.web.launching import launch

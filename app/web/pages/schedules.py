@@ -198,8 +198,22 @@ async def _form(
         usual=usual,
         kept=preview.schedule.retention if preview.schedule else None,
         may_keep_less=_may_keep_less(login),
+        stores=await _stores(service, typed),
         command_text=_command(typed),
     )
+
+
+async def _stores(service: Service, typed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Name the stores that can be chosen, and what was chosen that nobody defines any more."""
+    try:
+        known = await service.program.stores.names()
+    except AppError:  # its page says why
+        known = ()
+    chosen = {*typed["copies"].split(), typed["store"].strip()} - {"", *known}
+    return [
+        *((name, name) for name in known),
+        *((name, f"{name}, not defined") for name in sorted(chosen)),
+    ]
 
 
 def _is_sent(request: Request) -> bool:
@@ -255,11 +269,14 @@ def _may_keep_less(login: BrowserLogin) -> bool:
 
 
 def _command(typed: Mapping[str, str]) -> str:
-    """Return the command that does the same, as far as it is about times."""
+    """Return the command that does the same, as far as it is about times and places."""
     when = typed["when"]
     times = ["--cron", typed["cron"]] if when == "cron" else ["--frequency", when]
     zone = ["--timezone", typed["timezone"]] if typed["timezone"] else []
-    return shlex.join(["backstay", "schedule", "set", typed["name"] or "default", *times, *zone])
+    places = ["--store", typed["store"]] if typed["store"] else []
+    places += [word for name in typed["copies"].split() for word in ("--copies", name)]
+    name = typed["name"] or "default"
+    return shlex.join(["backstay", "schedule", "set", name, *times, *zone, *places])
 
 
 def _to_list(request: Request) -> Response:

@@ -22,7 +22,8 @@ from app.errors import (
     TableNotFoundError,
     UndoExpiredError,
 )
-from app.services.jobs import BackupOptions, Jobs
+from app.services.backups.options import BackupOptions
+from app.services.jobs import Jobs
 from tests.fixtures.archives import forge, make_backup
 from tests.fixtures.backstay import Backstay
 
