@@ -28,10 +28,10 @@ from app.api.routers import (
     users,
 )
 from app.bootstrap.bounds import Bounds
-from app.bootstrap.program import SystemClock
 from app.bootstrap.service import Service, open_service
 from app.concurrency import Bound
 from app.config import Settings, load_settings
+from app.scheduling.clock import SystemClock
 from app.web import application
 from app.web.errors import answer_unhandled
 

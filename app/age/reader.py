@@ -128,10 +128,17 @@ def open_file(
         DecryptionFailedError: Not such a file, or it was changed or cut.
         NoIdentityError: It is encrypted for others.
     """
+    opening = open_header(read, stored_size, identities, source=source)
+    return DecryptedFile(read, stored_size, opening, source=source)
+
+
+def open_header(
+    read: ReadStored, stored_size: int, identities: Sequence[Unwrapper], *, source: str
+) -> Opening:
+    """Return what opens the payload of an encrypted file; takes and raises what `open_file` does."""
     with translated(source):
         head = _exactly(read, 0, min(stored_size, HEAD_BYTES))
-        opening = open_head(head, identities, source=source)
-    return DecryptedFile(read, stored_size, opening, source=source)
+        return open_head(head, identities, source=source)
 
 
 def decrypt(data: bytes, identities: Sequence[Unwrapper], *, source: str) -> bytes:

@@ -145,6 +145,12 @@ class CopyBody(Body):
     source: Annotated[
         StoreName, Field(description="Store that has it; empty: the backup directory.")
     ] = ""
+    rewrap: Annotated[
+        bool,
+        Field(
+            description="Whether the copy is encrypted for the recipients of now; needs an identity."
+        ),
+    ] = False
 
 
 class PinBody(Body):

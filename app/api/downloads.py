@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
 from app.api.openapi_responses import READS_ONE, Responses
-from app.archive.file.reader import ArchiveReader
+from app.archive.file.stored import StoredArchive
 from app.bootstrap.program import Program
 from app.concurrency import Bound, shielded
 from app.errors import TooManyRequestsError
@@ -31,24 +31,24 @@ class Download(FileResponse):
     The data file of a backup, which nobody can delete until the answer is over.
 
     Args:
-        reader: Of the backup; closed at the end.
+        archive: The backup; closed at the end.
         places: One of them was taken, and is given back at the end.
         seconds: How long it may take.
     """
 
-    def __init__(self, reader: ArchiveReader, places: Bound, seconds: float) -> None:
-        manifest = reader.manifest
-        digest = base64.b64encode(bytes.fromhex(manifest.checksum)).decode()
+    def __init__(self, archive: StoredArchive, places: Bound, seconds: float) -> None:
+        published = archive.published
+        digest = base64.b64encode(bytes.fromhex(published.checksum)).decode()
         super().__init__(
-            reader.full_path,
+            archive.full_path,
             media_type="application/octet-stream",
-            filename=manifest.file,
+            filename=published.name.file,
             headers={
-                "ETag": f'"{manifest.checksum}"',
+                "ETag": f'"{published.checksum}"',
                 "Repr-Digest": f"sha-256=:{digest}:",
             },
         )
-        self._reader = reader
+        self._archive = archive
         self._places = places
         self._seconds = seconds
 
@@ -70,7 +70,7 @@ class Download(FileResponse):
 
     async def _finish(self, *tasks: "asyncio.Task[None]") -> None:
         await asyncio.wait(tasks)
-        await asyncio.to_thread(self._reader.close)
+        await asyncio.to_thread(self._archive.close)
         self._places.release()
 
 
@@ -99,8 +99,8 @@ async def open_download(program: Program, backup_id: str) -> Download:
             hint="Wait until one is over; BACKSTAY_MAX_DOWNLOADS says how many there may be.",
         )
     try:
-        reader = await asyncio.to_thread(program.catalogue.open, backup_id)
+        archive = await asyncio.to_thread(program.catalogue.stored, backup_id)
     except BaseException:
         places.release()
         raise
-    return Download(reader, places, program.settings.download_hours * 3600)
+    return Download(archive, places, program.settings.download_hours * 3600)

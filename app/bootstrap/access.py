@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from app.bootstrap.auditing import build_audit
-from app.bootstrap.program import SystemClock
 from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.users import UserRecords
+from app.scheduling.clock import SystemClock
 from app.security.passwords import Passwords
 from app.services.access.audit import AuditService
 from app.services.access.users import UserService

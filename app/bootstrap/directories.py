@@ -6,6 +6,8 @@ from pathlib import Path
 from threading import Lock
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.archive.catalogue.known_lines import known_lines
+from app.archive.file.keys import ArchiveKeys
 from app.config import Settings, find_variable
 from app.errors import InvalidRequestError
 from app.storage.local import LocalDirectory
@@ -24,8 +26,9 @@ class StoreCatalogues:
     It is opened anew when its definition or a secret was changed. All calls block; they may come from several threads.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keys: ArchiveKeys) -> None:
         self._settings = settings
+        self._keys = keys
         self._turn = Lock()
         self._open: dict[str, tuple[tuple[AnyDefinition, str], Catalogue]] = {}
         # Of what was changed: somebody may still read there.
@@ -52,7 +55,11 @@ class StoreCatalogues:
                 return known[1]
             if known is not None:
                 self._former.append(known[1])
-            catalogue = Catalogue(self._directory(name, definition))
+            catalogue = Catalogue(
+                self._directory(name, definition),
+                self._keys,
+                known_lines(state, _locks_of(definition)),
+            )
             self._open[name] = (current, catalogue)
             return catalogue
 

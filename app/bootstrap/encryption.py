@@ -1,8 +1,16 @@
 """The keys of backups, put together."""
 
+from collections.abc import Sequence
+
 from app.config import Settings
+from app.security.archive_keys import InstallationKeys
 from app.security.backup_keys import BackupKeys, IdentitySources
 from app.security.signers import Signers
+
+
+def build_archive_keys(settings: Settings, accepted: Sequence[str] = ()) -> InstallationKeys:
+    """Make the keys that archives are made and read with; `accepted` signers are believed as well."""
+    return InstallationKeys(build_backup_keys(settings), build_signers(settings), accepted)
 
 
 def build_backup_keys(settings: Settings) -> BackupKeys:

@@ -5,13 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from app.bootstrap.program import Program, SystemClock
+from app.bootstrap.program import Program
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.domain.schedule import require_cron
 from app.domain.stores import AlertFilter, Page
 from app.errors import InvalidRequestError, InvalidScheduleError
+from app.scheduling.clock import SystemClock
 from app.scheduling.scheduler import PeriodicJob
 from app.scheduling.trigger import DueTrigger, Every
 from app.services.access.audit_upkeep import AuditUpkeep

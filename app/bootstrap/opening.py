@@ -19,7 +19,12 @@ _NOTIFY_SECONDS: Final = 10.0
 
 @asynccontextmanager
 async def open_program(
-    settings: Settings, *, needs_server: bool = True, remembers: bool = False, store: str = ""
+    settings: Settings,
+    *,
+    needs_server: bool = True,
+    remembers: bool = False,
+    store: str = "",
+    accepted_signers: tuple[str, ...] = (),
 ) -> AsyncIterator[Program]:
     """
     Put the program together for the length of a block.
@@ -29,6 +34,7 @@ async def open_program(
         needs_server: False for work on the backup directory alone.
         remembers: Whether runs are written down; where that is not possible, work goes on without.
         store: Name of the store that it is about; empty = the backup directory.
+        accepted_signers: Ids of signers that are believed besides those of the settings.
 
     Yields:
         The program.
@@ -36,7 +42,7 @@ async def open_program(
     Raises:
         InvalidRequestError: The server's URL is missing or makes no sense.
     """
-    program = Program(settings, store=store)
+    program = Program(settings, store=store, accepted_signers=accepted_signers)
     if needs_server:
         program.require_server()  # what makes no sense is said before anything is done
     try:

@@ -7,15 +7,15 @@ waits for no database driver. `access` and `service` put together what only some
 
 # ruff: noqa: PLC0415 - see above
 import asyncio
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.archive.catalogue.known_lines import known_lines
 from app.config import Settings
 from app.errors import AppError, InvalidRequestError
+from app.scheduling.clock import SystemClock
 from app.storage.known_directories import KnownDirectories
 from app.storage.local import LocalDirectory
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from app.domain.stores import RunStore
     from app.engine.server.server import Server
     from app.notices.pings import Pings
+    from app.security.archive_keys import InstallationKeys
     from app.security.servers import ServersFile
     from app.services.access.audit import AuditService
     from app.services.alerts.service import AlertService
@@ -46,18 +47,6 @@ if TYPE_CHECKING:
     from app.services.stores.service import StoreService
 
 
-class SystemClock:
-    """The machine's clocks."""
-
-    def now(self) -> datetime:
-        """Return the aware UTC instant."""
-        return datetime.now(UTC)  # noqa: TID251 - this is the clock
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
-
-
 @dataclass
 class Program:
     """
@@ -66,12 +55,14 @@ class Program:
     Attributes:
         settings: Of this installation.
         store: Where backups lie that everything here is about; empty = the directory of the settings.
+        accepted_signers: Ids of signers that are believed besides those of the settings.
         unwritten: Why history and audit are not written; None when they are, or nobody asked for them.
     """
 
     settings: Settings
     unwritten: AppError | None = None
     store: str = ""
+    accepted_signers: tuple[str, ...] = ()
 
     async def close(self) -> None:
         """Close the connections of what was asked for."""
@@ -150,7 +141,14 @@ class Program:
     @cached_property
     def local(self) -> Catalogue:
         """The backups of the directory: what the service makes, prunes, checks and watches."""
-        return Catalogue(self.directory)
+        return Catalogue(self.directory, self.keys, known_lines(self.settings.state_dir, "local"))
+
+    @cached_property
+    def keys(self) -> "InstallationKeys":
+        """For whom backups are encrypted, who reads them here, and who signs them."""
+        from app.bootstrap.encryption import build_archive_keys
+
+        return build_archive_keys(self.settings, self.accepted_signers)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -167,7 +165,7 @@ class Program:
     def _store_catalogues(self) -> "StoreCatalogues":
         from app.bootstrap.directories import StoreCatalogues
 
-        return StoreCatalogues(self.settings)
+        return StoreCatalogues(self.settings, self.keys)
 
     @cached_property
     def control(self) -> "ControlDatabase":
@@ -292,7 +290,7 @@ class Program:
         """Copies backups to stores, and looks for copies."""
         from app.services.backups.copies import CopyService
 
-        return CopyService(self.catalogue_of, self.settings.threads)
+        return CopyService(self.catalogue_of)
 
     @cached_property
     def scheduled_copies(self) -> "ScheduledCopies":

@@ -1,6 +1,7 @@
 """The deletion of old backups, put together."""
 
-from app.bootstrap.program import Program, SystemClock
+from app.bootstrap.program import Program
+from app.scheduling.clock import SystemClock
 from app.services.backups.retention import RetentionService
 from app.services.backups.retention_rules import DirectoryRules, StoreRules
 from app.storage.clock_witness import ClockWitness

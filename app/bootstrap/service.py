@@ -17,13 +17,14 @@ from app.bootstrap.monitoring import (
     build_metrics,
     build_periodic_jobs,
 )
-from app.bootstrap.program import Program, SystemClock
+from app.bootstrap.program import Program
 from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.users import UserRecords
 from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.ports import Clock
 from app.errors import AppError, InvalidRequestError
+from app.scheduling.clock import SystemClock
 from app.scheduling.scheduler import Scheduler
 from app.security.attempts import Attempts
 from app.security.keys import load_key_ring

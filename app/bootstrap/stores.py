@@ -1,7 +1,7 @@
 """The stores, put together."""
 
-from app.bootstrap.program import SystemClock
 from app.config import Settings, find_variable
+from app.scheduling.clock import SystemClock
 from app.services.stores.service import StoreService
 
 

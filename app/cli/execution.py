@@ -7,7 +7,7 @@ nothing, so an impatient second Ctrl-C cannot interrupt the cleaning.
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn
@@ -103,6 +103,7 @@ def execute_with_program(
     needs_server: bool = True,
     records_runs: bool = False,
     store: str = "",
+    accepted_signers: Sequence[str] | None = None,
 ) -> NoReturn:
     """
     Run a command that uses the program, as the settings describe it.
@@ -113,11 +114,16 @@ def execute_with_program(
         needs_server: False for work on the backup directory alone.
         records_runs: Whether history and audit are written, where that is possible.
         store: Name of the store that it is about; empty = the backup directory.
+        accepted_signers: Ids of signers that are believed besides those of the settings.
     """
 
     async def opened() -> CommandResult:
         async with open_program(
-            read_settings(), needs_server=needs_server, remembers=records_runs, store=store
+            read_settings(),
+            needs_server=needs_server,
+            remembers=records_runs,
+            store=store,
+            accepted_signers=tuple(accepted_signers or ()),
         ) as program:
             return await work(program)
 

@@ -51,5 +51,14 @@ InStore = Annotated[
         show_default=False,
     ),
 ]
+AcceptSigner = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-signer",
+        metavar="ID",
+        help="Believe this signer, too; compare its key with the recovery sheet first. Repeatable.",
+        show_default=False,
+    ),
+]
 FrequencyName = Literal["hourly", "daily", "weekly"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, nothing else.")]

@@ -96,6 +96,9 @@ _COMMANDS: Final = (
             LazyCommand(
                 "copy", "backup:copy", "Copy a backup to another store, and prove the copy."
             ),
+            LazyCommand(
+                "rewrap", "backup:rewrap", "Copy an encrypted backup for other recipients."
+            ),
             LazyCommand("delete", "backup:delete", "Delete a backup."),
             LazyCommand("check", "check:check", "Check the stored backups that are due."),
             LazyCommand("pin", "retention:pin", "Keep a backup: nobody can delete it."),

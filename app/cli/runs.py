@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from app.bootstrap.program import Program, SystemClock
+from app.bootstrap.program import Program
 from app.cli import exits
 from app.cli.output import print_warnings
 from app.cli.progress import shown
 from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.runs.run import Origin, Requester
 from app.errors import AppError
+from app.scheduling.clock import SystemClock
 from app.services.access.audit import AuditService
 from app.services.runs.job import Job
 

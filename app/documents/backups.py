@@ -54,6 +54,7 @@ class BackupFacts(Document):
     raw_size: Annotated[int, Field(description="Bytes of SQL before compression.")]
     databases: tuple[str, ...]
     server: Annotated[str, Field(examples=["MariaDB 10.11.6"])]
+    encrypted: bool
     warnings_count: int
     recovery_point: bool
     proven_at: Annotated[
@@ -68,6 +69,7 @@ class BackupFacts(Document):
         """Describe a backup by its entry, by its proofs, and by the pins there are."""
         return cls.taken(
             entry,
+            encrypted=entry.is_encrypted,
             options=UsedOptions.taken(entry),
             proven_at=proven_at,
             pin=PinFacts.find(pins, entry.backup_id),
@@ -79,6 +81,19 @@ class PrintedBackup(BackupFacts):
 
     pin: PrintedPin | None
     full_path: str
+
+
+class LockedFacts(Document):
+    """A backup that is encrypted for others: nobody here knows what is in it."""
+
+    backup_id: BackupIdText
+    file: str
+    size: Bytes
+    created_at: Moment
+    checksum: Annotated[str, Field(description="SHA-256 of the file, hexadecimal.")]
+    server_id: Annotated[str, Field(description="The same for backups of the same server.")]
+    recipients: Annotated[tuple[str, ...], Field(description="Ids of those who can read it.")]
+    signer: Annotated[str, Field(description="Id of who has signed it.")]
 
 
 class Damage(Document):
@@ -101,12 +116,16 @@ class _Backups(Document):
     backups: tuple[BackupFacts, ...]
     problems: Annotated[tuple[Damage, ...], Field(description="Backups that are damaged.")]
     orphans: Annotated[tuple[str, ...], Field(description="Data files without a manifest.")]
+    locked: Annotated[
+        tuple[LockedFacts, ...], Field(description="Backups that nobody here can read.")
+    ]
 
     @classmethod
     def _found(cls, survey: Survey, **others: object) -> Self:
         """Take what is damaged from a survey."""
         problems = [Damage.of(problem) for problem in survey.problems]
-        return cls.taken(survey, success=True, problems=problems, **others)
+        locked = [LockedFacts.taken(backup) for backup in survey.locked]
+        return cls.taken(survey, success=True, problems=problems, locked=locked, **others)
 
 
 class BackupList(_Backups):
@@ -237,6 +256,10 @@ class _BackupSummary(Document):
     codec: str
     verified: bool
     recovery_point: bool
+    recipients: Annotated[
+        tuple[str, ...],
+        Field(description="Ids of those for whom it is encrypted; none = it is not."),
+    ]
     consistency: Consistency
 
     @classmethod

@@ -59,6 +59,7 @@ class StoredBackup:
         read_back: Whether it was read back when it was made.
         recovery_point: Whether it was made to go back to.
         has_rows: Whether it has more than definitions.
+        readable: Whether it can be decrypted here, as far as it is encrypted.
         notes: What checks have shown.
         proofs: What restores have shown, newest first.
     """
@@ -70,6 +71,7 @@ class StoredBackup:
     has_rows: bool
     notes: Notes
     proofs: tuple[Proof, ...]
+    readable: bool = True
 
     def checked_at(self, level: VerifyLevel, now: datetime) -> datetime | None:
         """Return when it was last checked as far, whatever was found; None = never."""
@@ -117,7 +119,12 @@ def due_checks(
     ):
         if not days:
             continue
-        open_still = [backup for backup in stored if backup.backup_id not in taken]
+        open_still = [
+            backup
+            for backup in stored
+            if backup.backup_id not in taken
+            and (backup.readable or level is not VerifyLevel.CONTENT)
+        ]
         due = _due(open_still, level, timedelta(days=days), now, period or timedelta())
         share = len(stored)
         if period is not None and level is not VerifyLevel.SIZE:
@@ -147,12 +154,16 @@ def due_drill(
     Choose the backup that is to be restored for proof.
 
     Returns:
-        The newest that is whole and no recovery point, one with rows where there is one; None when
+        The newest that can be read, is whole and no recovery point, one with rows where there is one; None when
         there is none, or when a drill or a restore of any backup is recent enough.
     """
     drills = [trial.at for trial in _trials(stored) if trial.at <= now + _CLOCK_TOLERANCE]
     recent = now - timedelta(days=intervals.drill)
-    fit = [backup for backup in stored if not backup.recovery_point and not backup.notes.is_damaged]
+    fit = [
+        backup
+        for backup in stored
+        if backup.readable and not backup.recovery_point and not backup.notes.is_damaged
+    ]
     if not intervals.drill or not fit or max(drills, default=_NEVER) > recent:
         return None
     newest = max(fit, key=lambda backup: (backup.has_rows, backup.created_at, backup.backup_id))

@@ -1,1 +1,1 @@
-"""What happens by itself, at its time: APScheduler behind one small class."""
+"""What happens by itself, at its time: the clocks of this machine, and APScheduler behind one small class."""

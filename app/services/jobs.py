@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Final
@@ -13,10 +13,12 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.concurrency import shielded
 from app.config import Settings
 from app.documents.backups import BackupCreated, BackupDeleted, BackupVerified
+from app.documents.copies import document_of_copy
 from app.documents.restores import DrillPassed, DryRun, Restored
 from app.documents.retention import Pruned
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
+from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.pruning import PruneResult
 from app.domain.document import JsonObject
@@ -27,7 +29,7 @@ from app.domain.restores.proofs import DrillResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
 from app.domain.runs.progress import Progress
 from app.domain.runs.run import Run, RunKind
-from app.errors import AppError, InvalidRequestError, RefusedError
+from app.errors import AppError, InvalidRequestError
 from app.services.backups.copies import CopyService
 from app.services.backups.options import BackupOptions
 from app.services.backups.retention import ACTOR, RetentionService
@@ -101,16 +103,9 @@ class Jobs:
 
         Raises:
             NoServerError: There is no server to back up.
-            RefusedError: It would not be as it should.
         """
         store = store or self._store
         self._backups.server.require_set()
-        if self._settings.encrypt_to.split():
-            # Never in the clear where somebody believes it to be encrypted.
-            raise RefusedError(
-                "BACKSTAY_ENCRYPT_TO is set, and this release does not encrypt backups yet",
-                hint="Leave it unset until a release does, and encrypt the disk or the copies.",
-            )
         request = options.request(self._settings)
         return Job(
             kind=RunKind.RECOVERY_POINT if request.recovery_point else RunKind.BACKUP,
@@ -153,12 +148,13 @@ class Jobs:
         self, backup_id: str, level: VerifyLevel = VerifyLevel.CONTENT
     ) -> Job[VerifyReport]:
         """Make the job of a verification; raises BackupNotFoundError."""
-        manifest = await self._manifest(backup_id)
+        published = await asyncio.to_thread(self._catalogue.published, backup_id)
+        found = published.name.backup_id
         return Job(
             kind=RunKind.VERIFICATION,
             work=lambda progress: self._backups.verify(backup_id, level, progress),
-            document=lambda report: BackupVerified.of(manifest.backup_id, report),
-            backup_id=manifest.backup_id,
+            document=lambda report: BackupVerified.of(found, report),
+            backup_id=found,
             request=self._asked({"level": level}),
         )
 
@@ -183,7 +179,9 @@ class Jobs:
         """Make the job of a verification once more; raises BackupNotFoundError."""
         return await self.verification(run.backup_id, VerifyLevel(str(run.request["level"])))
 
-    async def copy(self, backup_id: str, source: str, target: str) -> Job[Manifest]:
+    async def copy(
+        self, backup_id: str, source: str, target: str, *, rewrap: bool = False
+    ) -> Job[CopiedBackup]:
         """
         Make the job of a copy.
 
@@ -191,6 +189,7 @@ class Jobs:
             backup_id: Of the backup.
             source: Name of the store in which it is; empty = the backup directory.
             target: Where it shall be too.
+            rewrap: Whether it is encrypted there for the recipients of now.
 
         Returns:
             The job.
@@ -208,28 +207,29 @@ class Jobs:
             )
         await copies.require_place(target)
         found = await copies.find(backup_id, source)
+        make = partial(copies.rewrap if rewrap else copies.copy, found, source, target)
         return Job(
             kind=RunKind.COPY,
-            work=lambda progress: self._copy(copies, found, (source, target), progress),
-            document=BackupCreated.of,
+            work=partial(self._copy, make, target),
+            document=document_of_copy,
             resources=(Resource(f"copy {target} {found}", f"the copy of {found} in {target!r}"),),
             backup_id=found,
-            request={"from": source, "to": target},
+            request={"from": source, "to": target} | ({"rewrap": True} if rewrap else {}),
         )
 
     async def _copy(
-        self, copies: CopyService, found: BackupId, way: tuple[str, str], progress: Progress
-    ) -> Manifest:
-        """Copy from a place to another, and delete the copies that are kept there no longer."""
-        source, target = way
-        manifest = await copies.copy(found, source, target, progress)
+        self, make: Callable[[Progress], Awaitable[CopiedBackup]], target: str, progress: Progress
+    ) -> CopiedBackup:
+        """Copy, and delete the copies that are kept there no longer."""
+        copied = await make(progress)
         try:
-            if target:  # what came back to the directory is no newer than what is there
-                await self._prune_after(manifest, target)
+            # What came back is no newer than what is there; of what cannot be read nobody knows the rules.
+            if target and copied.manifest is not None:
+                await self._prune_after(copied.manifest, target)
         except (AppError, asyncio.CancelledError) as exc:
-            facts = {"backup_id": found, "error": str(exc)}
+            facts = {"backup_id": copied.backup_id, "error": str(exc)}
             _log.warning("Copy completed, its follow-up failed", extra={"facts": facts})
-        return manifest
+        return copied
 
     async def deletion(self, backup_id: str) -> Job[BackupId]:
         """Make the job of a deletion; raises BackupNotFoundError."""

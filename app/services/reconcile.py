@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.documents.backups import BackupCreated, BackupDeleted
+from app.documents.backups import BackupDeleted
 from app.documents.base import Document
+from app.documents.copies import document_of_copy
 from app.documents.restores import Restored
+from app.domain.backups.copies import CopiedBackup
 from app.domain.runs.failures import failure
 from app.domain.runs.run import Run, RunKind, RunState
 from app.errors import (
@@ -17,6 +19,7 @@ from app.errors import (
     BackupNotFoundError,
     IntegrityError,
     JournalDamagedError,
+    NoIdentityError,
     RunInterruptedError,
 )
 from app.services.access.sign_ins import SignInService
@@ -179,10 +182,9 @@ class Reconciler:
     async def _made(self, run: Run) -> Document | None:
         try:
             catalogue = await asyncio.to_thread(self._open_catalogue, run.store)
-            manifest = await asyncio.to_thread(catalogue.manifest, run.backup_id)
+            return await asyncio.to_thread(_document_of, catalogue, run.backup_id)
         except (BackupNotFoundError, IntegrityError):
             return None
-        return BackupCreated.of(manifest)
 
     async def _deleted(self, run: Run) -> Document | None:
         try:
@@ -214,6 +216,19 @@ class Reconciler:
         except JournalDamagedError:
             return False
         return True
+
+
+def _document_of(catalogue: Catalogue, backup_id: str) -> Document:
+    """Describe a backup that is there, as far as it can be read here; blocks."""
+    published = catalogue.published(backup_id)
+    try:
+        manifest = catalogue.manifest(backup_id)
+    except NoIdentityError:
+        manifest = None
+    name = published.name
+    return document_of_copy(
+        CopiedBackup(name.backup_id, name.file, published.size, published.checksum, manifest)
+    )
 
 
 def _interrupted(run: Run) -> RunInterruptedError:

@@ -1,7 +1,7 @@
 """
 Names of files in a backup directory.
 
-A name is a function of the backup id and the codec alone, and only names made by these functions
+A name is a function of the backup id, the codec and whether it is encrypted, and only names made by these functions
 are ever joined to a path: text of a user is parsed into an id first, or it names nothing.
 """
 
@@ -27,14 +27,17 @@ HTACCESS: Final = ".htaccess"
 REPLACED: Final = (METADATA, SCHEDULE, HTACCESS)
 
 SUFFIXES: Final = {Codec.GZIP: ".sql.gz", Codec.ZSTD: ".sql.zst", Codec.NONE: ".sql"}
+# Behind the suffix of the codec, as `age` does it.
+ENCRYPTED: Final = ".age"
 _ID_BYTES: Final = len("backup_65ba1f2f3d4e5")
 
 
 # Every survey of a directory asks for the same names, several times each.
 @lru_cache(maxsize=1 << 15)
-def _file_of(backup_id: BackupId, codec: Codec) -> str:
+def _file_of(backup_id: BackupId, codec: Codec, *, is_encrypted: bool) -> str:
     moment = instant_of(backup_id)
-    return f"backup_{moment:%Y-%m-%d_%H-%M-%S}_{backup_id}{SUFFIXES[codec]}"
+    ending = SUFFIXES[codec] + (ENCRYPTED if is_encrypted else "")
+    return f"backup_{moment:%Y-%m-%d_%H-%M-%S}_{backup_id}{ending}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +48,17 @@ class BackupName:
     Attributes:
         file: Such as `backup_2024-01-31_10-22-07_backup_65ba1f2f3d4e5.sql.gz`.
         manifest: Name of the manifest beside it.
+        is_encrypted: Whether it is a file of age around that of the codec.
     """
 
     backup_id: BackupId
     codec: Codec
+    is_encrypted: bool = False
 
     @property
     def file(self) -> str:
         """Name of the data file."""
-        return _file_of(self.backup_id, self.codec)
+        return _file_of(self.backup_id, self.codec, is_encrypted=self.is_encrypted)
 
     @property
     def manifest(self) -> str:
@@ -93,21 +98,26 @@ def parse(file: str) -> BackupName | None:
     Returns:
         None for every name that we would not have given.
     """
+    stem = file.removesuffix(ENCRYPTED)
     for codec, suffix in SUFFIXES.items():
-        if not file.endswith(suffix):
+        if not stem.endswith(suffix):
             continue
         try:
-            backup_id = parse_backup_id(file.removesuffix(suffix)[-_ID_BYTES:])
+            backup_id = parse_backup_id(stem.removesuffix(suffix)[-_ID_BYTES:])
         except BackupNotFoundError:
             return None
-        name = BackupName(backup_id, codec)
+        name = BackupName(backup_id, codec, is_encrypted=stem != file)
         return name if name.file == file else None
     return None
 
 
 def candidates(backup_id: BackupId) -> tuple[BackupName, ...]:
-    """Return the names that a backup may have, one a codec."""
-    return tuple(BackupName(backup_id, codec) for codec in Codec)
+    """Return the names that a backup may have, two a codec."""
+    return tuple(
+        BackupName(backup_id, codec, is_encrypted=is_encrypted)
+        for codec in Codec
+        for is_encrypted in (False, True)
+    )
 
 
 def join(directory: str, name: str) -> str:

@@ -17,9 +17,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.bootstrap.program import SystemClock
 from app.domain.access.user import Role
 from app.domain.rights import OPERATIONS, PAGES, may
+from app.scheduling.clock import SystemClock
 from app.services.access.browser_logins import BrowserLogin
 from app.services.monitoring.overview import Counts
 from app.web import csrf, filters

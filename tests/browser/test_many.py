@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import expect
 
-from app.bootstrap.program import SystemClock
+from app.scheduling.clock import SystemClock
 from tests.fixtures.browser import PASSWORD
 from tests.fixtures.many_backups import make_many
 from tests.fixtures.series import series

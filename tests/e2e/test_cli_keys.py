@@ -173,12 +173,3 @@ def test_what_makes_no_sense_is_refused_without_being_told(alone):
     recipient = alone.json("key", "new", "--out", "new")["recipient"]
     sheet = ("key", "show", "--sheet", "--secret")
     assert alone.error(*sheet, code=11, ENCRYPT_TO=recipient)["code"] == "no-identity"
-
-
-def test_a_backup_is_refused_rather_than_made_in_the_clear(cli):
-    """As long as this release cannot encrypt it."""
-    recipient = cli.json("key", "new", "--out", "key")["recipient"]
-
-    error = cli.error("backup", "create", code=12, ENCRYPT_TO=recipient)
-    assert "does not encrypt backups yet" in error["message"]
-    assert cli.files() == set()

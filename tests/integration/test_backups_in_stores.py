@@ -81,16 +81,16 @@ async def test_a_backup_in_a_store_is_as_good_as_one_on_a_disk(directory):
 async def test_a_copy_in_a_store_and_back_is_the_same_file(directory, tmp_path):
     """Through any kind of store, byte for byte; a rebuilt manifest proves the same."""
     catalogue, manifest = await asyncio.to_thread(make_backup, tmp_path / "here")
-    with catalogue.open(manifest.backup_id) as reader:
-        await asyncio.to_thread(copy_archive, reader, directory, threads=2, stop=Event())
+    with catalogue.stored(manifest.backup_id) as archive:
+        await asyncio.to_thread(copy_archive, archive, directory, stop=Event())
     directory.remove(manifest.file + layout.MANIFEST)
     there = Catalogue(directory)
     assert await asyncio.to_thread(there.orphans) == (manifest.file,)
     assert (await asyncio.to_thread(there.rebuild)).rebuilt == (manifest.backup_id,)
     back = LocalDirectory(tmp_path / "back")
     back.prepare()
-    with there.open(manifest.backup_id) as reader:
-        await asyncio.to_thread(copy_archive, reader, back, threads=2, stop=Event())
+    with there.stored(manifest.backup_id) as archive:
+        await asyncio.to_thread(copy_archive, archive, back, stop=Event())
 
     files = [(tmp_path / name / manifest.file).read_bytes() for name in ("here", "back")]
     assert files[0] == files[1]

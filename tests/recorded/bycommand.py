@@ -194,7 +194,10 @@ def _keys(calls: _Calls) -> None:
     calls("key check, no recipient", "key", "check")
     calls("key show --sheet --secret", "key", "show", "--sheet", "--secret", **keys)
     calls("key show", "key", "show", **keys)
-    calls("backup create, to be encrypted", "backup", "create", **keys)
+    made = calls("backup create, encrypted", "backup", "create", **keys)
+    calls("backup verify --stored", "backup", "verify", "latest", "--stored")
+    calls("backup verify, encrypted for others", "backup", "verify", "latest")
+    calls("backup delete, encrypted", "backup", "delete", str(made["backup_id"]))
 
 
 def _stores(calls: _Calls) -> None:
@@ -206,6 +209,7 @@ def _stores(calls: _Calls) -> None:
     path.mkdir()
     calls("store test", "store", "test", "disk", **address)
     calls("backup copy", "backup", "copy", "latest", "--to", "disk", **address)
+    calls("backup rewrap, not encrypted", "backup", "rewrap", "latest", "--to", "disk", **address)
     calls("backup list, of a store", "backup", "list", "--store", "disk", **address)
     kept = {"STORES": f"{address['STORES']}?retention=count=1"}
     calls(

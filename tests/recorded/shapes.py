@@ -58,7 +58,7 @@ _FORMS: Final = {
     "instant": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     "precise instant": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|\+00:00)",
     "moment": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
-    "file of a backup": r"backup_[^/]*\.sql(?:\.gz|\.zst)?",
+    "file of a backup": r"backup_[^/]*\.sql(?:\.gz|\.zst)?(?:\.age)?",
     "person of this machine": r"os:.+",
 }
 

@@ -111,7 +111,7 @@ async def copy_backup(
     backup_id: str, body: CopyBody, identity: Caller, service: CurrentService, launch: Launch
 ) -> RunFacts | JSONResponse:
     """Copy a backup to a store, or from one, and read the copy back from where it lies."""
-    job = await service.program.jobs.copy(backup_id, body.source, body.to)
+    job = await service.program.jobs.copy(backup_id, body.source, body.to, rewrap=body.rewrap)
     return await launch(job, identity)
 
 

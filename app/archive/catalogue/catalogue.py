@@ -9,27 +9,23 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from app.archive.catalogue.metadata import (
-    MAX_METADATA_BYTES,
-    CachedEntry,
-    Metadata,
-    Stamp,
-    decode_metadata,
-    encode_metadata,
-)
+from app.archive.catalogue.known_lines import KnownLines
 from app.archive.catalogue.readings import Reading, Readings
 from app.archive.catalogue.rebuilding import Rebuilder, RebuildReport
 from app.archive.catalogue.sidecars import Beside, Sidecars
+from app.archive.catalogue.surveying import Surveyor
 from app.archive.catalogue.sweeping import names_of, sweep
-from app.archive.file import places
-from app.archive.file.codec import DAMAGED_HINT
-from app.archive.file.places import BackupDirectory
+from app.archive.file.keys import NO_KEYS, ArchiveKeys
 from app.archive.file.reader import ArchiveReader
+from app.archive.file.sealing import read_envelope, read_manifest
+from app.archive.file.stored import Published, StoredArchive
+from app.archive.publishing import places
+from app.archive.publishing.places import BackupDirectory
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import DamagedFile, Survey
 from app.domain.backups.check_notes import Notes
 from app.domain.backups.manifest import Manifest
-from app.domain.backups.seal import MAX_MANIFEST_BYTES, check_seal, from_json
+from app.domain.backups.seal import MAX_MANIFEST_BYTES, check_seal
 from app.domain.ids import BackupId, parse_backup_id
 from app.domain.restores.proofs import Proof
 from app.errors import (
@@ -37,11 +33,8 @@ from app.errors import (
     BackupInUseError,
     BackupNotFoundError,
     BackupPinnedError,
-    IntegrityError,
-    ManifestError,
-    StorageDeniedError,
+    NoIdentityError,
     StorageError,
-    TruncatedFileError,
 )
 from app.storage import layout
 from app.storage.layout import BackupName
@@ -54,17 +47,25 @@ class Catalogue:
 
     Attributes:
         directory: Where they lie.
+        keys: For whom new ones are encrypted, and who reads them here.
     """
 
-    def __init__(self, directory: BackupDirectory | Path) -> None:
+    def __init__(
+        self,
+        directory: BackupDirectory | Path,
+        keys: ArchiveKeys = NO_KEYS,
+        known: KnownLines | None = None,
+    ) -> None:
+        """Take where backups lie, the keys to them, and where lines of encrypted ones are kept."""
         if isinstance(directory, Path):
             directory = LocalDirectory(directory)
         self.directory = directory
+        self.keys = keys
+        self._surveyor = Surveyor(directory, known or KnownLines(None), keys, self._read)
         self._sidecars = Sidecars(directory)
         self._readings = Readings(directory, self._sidecars, self.survey)
-        # What `metadata.json` held when it was last decoded: with many backups that takes longer than
-        # the survey. Replaced as a whole, as threads share it.
-        self._decoded: tuple[bytes, Metadata] = (b"", decode_metadata(b""))
+        # With no identity here, nobody could read it again.
+        self._made: Manifest | None = None
 
     @property
     def disk(self) -> LocalDirectory | None:
@@ -86,11 +87,7 @@ class Catalogue:
         Raises:
             StorageError: The directory cannot be read.
         """
-        survey, cached, _ = self._read_all()
-        if not self._decoded[1].holds(cached):
-            with suppress(StorageError):  # a cache; the manifests have been read
-                self.refresh()
-        return survey
+        return self._surveyor.survey()
 
     def read(self, *, anew: bool = False) -> Reading:
         """
@@ -121,13 +118,21 @@ class Catalogue:
 
     def refresh(self, written: Manifest | None = None) -> None:
         """Write `metadata.json` anew, without decoding what was `written` now; raises StorageError."""
-        with self.directory.locked():
-            _, cached, before = self._read_all(written)
-            data = encode_metadata(cached)
-            if data != before:
-                self.directory.replace(layout.METADATA, data)
-                known = {item.entry.file: item for item in cached}
-                self._decoded = (data, Metadata(known, whole=True))
+        self._surveyor.refresh(written)
+
+    def learn(self, entry: CatalogueEntry) -> None:
+        """
+        Take the line of an encrypted backup from another place, where the same one lies.
+
+        Raises:
+            BackupNotFoundError: It is not here.
+            StorageError: It cannot be kept.
+        """
+        self._surveyor.learn(self._find(entry.backup_id), entry)
+
+    def remember(self, made: Manifest) -> None:
+        """Keep the manifest of the backup that was made last."""
+        self._made = made
 
     def newest_id(self) -> BackupId | None:
         """Return the largest id in use, also by unfinished, damaged and orphaned backups."""
@@ -147,9 +152,40 @@ class Catalogue:
             BackupNotFoundError: No such backup; also for every attempt at a path.
             ChecksumMismatchError: The manifest is damaged.
             ManifestError: It is of a newer format, or of another backup.
+            NoIdentityError: It is encrypted for others.
+            SignatureMismatchError: It was changed.
             StorageError: It cannot be read.
+            UnknownSignerError: It is encrypted, and nobody here knows who made it.
         """
-        return self._read(self._find(backup_id))
+        name = self._find(backup_id)
+        try:
+            return self._read(name)
+        except NoIdentityError:
+            made = self._made
+            if made is None or made.file != name.file:
+                raise
+            return made
+
+    def published(self, backup_id: str) -> Published:
+        """
+        Read what is published of one backup; of an encrypted one that needs no identity.
+
+        Returns:
+            Size, digest, and the bytes of its manifest's file.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            IntegrityError: It is damaged, or was changed.
+            StorageError: It cannot be read.
+            UnknownSignerError: Nobody here knows who made it.
+        """
+        name = self._find(backup_id)
+        data = self.directory.read(name.manifest, MAX_MANIFEST_BYTES)
+        if name.is_encrypted:
+            envelope, _ = read_envelope(data, name, self.keys)
+            return Published(name, envelope.size, envelope.checksum, data)
+        manifest = read_manifest(data, name, self.keys)
+        return Published(name, manifest.size, manifest.checksum, data)
 
     def find(self, backup_id: str) -> BackupId:
         """Tell whether there is such a backup, even a damaged one; raises BackupNotFoundError."""
@@ -157,7 +193,15 @@ class Catalogue:
 
     def open(self, backup_id: str) -> ArchiveReader:
         """Open one backup for reading; raises what `manifest` and `ArchiveReader.open` raise."""
-        return ArchiveReader.open(self.directory, self.manifest(backup_id))
+        return self.reader(self.manifest(backup_id))
+
+    def reader(self, manifest: Manifest) -> ArchiveReader:
+        """Open the backup of a manifest for reading; raises what `ArchiveReader.open` raises."""
+        return ArchiveReader.open(self.directory, manifest, self.keys)
+
+    def stored(self, backup_id: str) -> StoredArchive:
+        """Open one backup as it is stored; raises what `published` and `StoredArchive.open` raise."""
+        return StoredArchive.open(self.directory, self.published(backup_id))
 
     def beside(self, backup_id: str) -> Beside:
         """Read what lies beside one backup; raises BackupNotFoundError."""
@@ -304,9 +348,12 @@ class Catalogue:
         """
         return sweep(self.directory)
 
-    def rebuild(self) -> RebuildReport:
+    def rebuild(self, *, unsigned: bool = False) -> RebuildReport:
         """
         Make the manifests of orphans and of damaged ones again, and `metadata.json` from nothing.
+
+        Args:
+            unsigned: Whether encrypted files are believed whose signature is lost with their manifest.
 
         Returns:
             What was done; a file that cannot be proven keeps its state and is reported.
@@ -316,7 +363,7 @@ class Catalogue:
         """
         with self.directory.locked():
             self.directory.remove(layout.METADATA)
-        report = Rebuilder(self.directory, self._read).rebuild()
+        report = Rebuilder(self.directory, self.keys, self._read, unsigned=unsigned).rebuild()
         self.refresh()
         return report
 
@@ -339,62 +386,4 @@ class Catalogue:
         if written is not None and written.file == name.file:
             check_seal(data, source=name.manifest)
             return written
-        manifest = from_json(data, source=name.manifest)
-        if (manifest.file, manifest.backup_id) != (name.file, name.backup_id):
-            raise ManifestError(f"{name.manifest}: is the manifest of {manifest.file[:120]!r}")
-        return manifest
-
-    def _read_all(self, written: Manifest | None = None) -> tuple[Survey, list[CachedEntry], bytes]:
-        """Return the survey, what `metadata.json` should hold, and what it holds."""
-        names = set(self.directory.names())
-        before = self._metadata() if layout.METADATA in names else b""
-        if before != self._decoded[0]:
-            self._decoded = (before, decode_metadata(before))
-        cache = self._decoded[1].entries
-        cached: list[CachedEntry] = []
-        problems: list[DamagedFile] = []
-        orphans: list[str] = []
-        for name in names_of(names):
-            if name.manifest in names:
-                try:
-                    cached.append(self._examine(name, cache.get(name.file), written))
-                except (IntegrityError, StorageError, BackupNotFoundError) as exc:
-                    problems.append(DamagedFile(name.file, exc))
-            elif name.file in names and not {name.tombstone, name.partial} & names:
-                orphans.append(name.file)
-        entries = tuple(item.entry for item in cached)
-        return Survey(entries, tuple(problems), tuple(orphans)), cached, before
-
-    def _metadata(self) -> bytes:
-        try:
-            return self.directory.read(layout.METADATA, MAX_METADATA_BYTES)
-        except StorageError:
-            return b""
-
-    def _examine(
-        self, name: BackupName, known: CachedEntry | None, written: Manifest | None
-    ) -> CachedEntry:
-        """Return the line of one backup, from the cache when its manifest did not change."""
-        manifest_file, data = (
-            self.directory.describe(name.manifest),
-            self.directory.describe(name.file),
-        )
-        if manifest_file is None or data is None:
-            raise BackupNotFoundError(
-                name.backup_id, hint="Its data file is gone; put it back, or delete the backup."
-            )
-        if not data.is_regular:
-            raise StorageDeniedError(
-                f"{name.file}: not a regular file",
-                hint="Symbolic links in a backup directory are never followed; remove it.",
-            )
-        stamp = Stamp(manifest_file.size, manifest_file.changed_ns)
-        full_path = self.directory.full_path(name.file)
-        if known is None or (known.stamp, known.entry.full_path) != (stamp, full_path):
-            known = CachedEntry(CatalogueEntry.of(self._read(name, written), full_path), stamp)
-        if known.entry.size != data.size:
-            raise TruncatedFileError(
-                f"{name.file}: {data.size} bytes, the manifest says {known.entry.size}",
-                hint=DAMAGED_HINT,
-            )
-        return known
+        return read_manifest(data, name, self.keys)

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from app.archive.catalogue.sidecars import Beside, Sidecars
-from app.archive.file.places import BackupDirectory
+from app.archive.publishing.places import BackupDirectory
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
 from app.domain.backups.check_notes import Pin

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 
 from app.archive.catalogue.salvage import salvage
 from app.archive.catalogue.sweeping import names_of
-from app.archive.file.places import BackupDirectory
+from app.archive.file.keys import ArchiveKeys
+from app.archive.file.reader import open_content
+from app.archive.file.sealing import write_manifest
+from app.archive.publishing.places import BackupDirectory
 from app.domain.backups.catalogue import DamagedFile
 from app.domain.backups.manifest import Manifest
-from app.domain.backups.seal import to_json
 from app.domain.ids import BackupId
-from app.errors import AppError, BackupInUseError, IntegrityError
+from app.errors import (
+    AppError,
+    BackupInUseError,
+    IntegrityError,
+    NoIdentityError,
+    UnknownSignerError,
+)
 from app.storage.layout import BackupName
 
 
@@ -27,12 +35,23 @@ class Rebuilder:
     Makes the manifests of one directory again.
 
     Args:
+        keys: Decrypt what is encrypted, and sign what is made.
         read: Reads a manifest that is there, and raises IntegrityError when it is damaged.
+        unsigned: Whether encrypted files are believed whose signature is lost with their manifest.
     """
 
-    def __init__(self, directory: BackupDirectory, read: Callable[[BackupName], Manifest]) -> None:
+    def __init__(
+        self,
+        directory: BackupDirectory,
+        keys: ArchiveKeys,
+        read: Callable[[BackupName], Manifest],
+        *,
+        unsigned: bool,
+    ) -> None:
         self._directory = directory
+        self._keys = keys
         self._read = read
+        self._unsigned = unsigned
 
     def rebuild(self) -> RebuildReport:
         """Make them again where that can be proven; raises StorageError."""
@@ -68,13 +87,23 @@ class Rebuilder:
             self._read(name)
         except IntegrityError:
             return True
+        except (NoIdentityError, UnknownSignerError):  # whole, for all that is known here
+            return False
         return False
 
     def _rebuild_manifest(self, name: BackupName) -> None:
+        if name.is_encrypted and not self._unsigned:
+            # Anybody who knows a recipient can make such a file, and we would sign it.
+            raise UnknownSignerError(
+                f"{name.file}: nobody can tell who made it, as its manifest is lost or damaged",
+                hint="Copy its manifest back from another place; or, if nobody else could write here, run"
+                " 'backstay catalog rebuild --unsigned'.",
+            )
         with self._directory.open(name.file) as file:
-            manifest = salvage(file, name)
+            manifest = salvage(open_content(file, name, self._keys), name)
+            data = write_manifest(manifest, self._keys)
             with self._directory.locked():
-                self._directory.replace(name.manifest, to_json(manifest), through=name.rebuild)
+                self._directory.replace(name.manifest, data, through=name.rebuild)
 
 
 def _claimed(name: BackupName) -> BackupInUseError:

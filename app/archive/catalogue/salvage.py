@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.archive.file import codec as codecs
+from app.archive.file.content import Content
 from app.archive.file.footer import TRAILER_BYTES, footer_size, read_footer
 from app.archive.file.index import check_index, compressed_members
 from app.archive.file.verification import verify_file
@@ -49,12 +50,12 @@ class _Found:
     sha256: str
 
 
-def salvage(file: RangedFile, name: BackupName) -> Manifest:
+def salvage(file: Content, name: BackupName) -> Manifest:
     """
     Rebuild the manifest of a data file and prove the file with it.
 
     Args:
-        file: Locked, its size known.
+        file: Of a locked file.
         name: What its name says.
 
     Returns:
@@ -75,7 +76,7 @@ def salvage(file: RangedFile, name: BackupName) -> Manifest:
     draft = read_footer(raw, source=file.name)
     if name.codec is not Codec.NONE:
         _compare(draft, found[:-1], file.name)
-    manifest = _complete(draft, last, raw, _digest_of(file))
+    manifest = _complete(draft, last, raw, file)
     if (manifest.file, manifest.backup_id) != (name.file, name.backup_id):
         raise ManifestError(f"{file.name}: holds the footer of {manifest.file[:120]!r}")
     check_index(manifest)
@@ -83,7 +84,7 @@ def salvage(file: RangedFile, name: BackupName) -> Manifest:
     return manifest
 
 
-def _walk(file: RangedFile, codec: Codec) -> Iterator[_Found]:
+def _walk(file: Content, codec: Codec) -> Iterator[_Found]:
     offset = 0
     while offset < file.size:
         found = _walk_member(file, codec, offset)
@@ -93,7 +94,7 @@ def _walk(file: RangedFile, codec: Codec) -> Iterator[_Found]:
         raise TruncatedFileError(f"{file.name}: is empty", hint=_HINT)
 
 
-def _walk_member(file: RangedFile, codec: Codec, offset: int) -> _Found:
+def _walk_member(file: Content, codec: Codec, offset: int) -> _Found:
     source = f"{file.name}: member at byte {offset}"
     stream = codecs.MemberStream(codec)
     digest = hashlib.sha256()
@@ -109,7 +110,7 @@ def _walk_member(file: RangedFile, codec: Codec, offset: int) -> _Found:
     return _Found(offset, position - offset, raw_size, digest.hexdigest())
 
 
-def _walk_plain(file: RangedFile) -> Iterator[_Found]:
+def _walk_plain(file: Content) -> Iterator[_Found]:
     """Find the footer of a plain file by its last line."""
     start = max(file.size - TRAILER_BYTES, 0)
     tail = file.read(start, file.size - start)
@@ -138,7 +139,7 @@ def _compare(draft: Manifest, found: list[_Found], source: str) -> None:
             )
 
 
-def _complete(draft: Manifest, last: _Found, raw: bytes, checksum: str) -> Manifest:
+def _complete(draft: Manifest, last: _Found, raw: bytes, file: Content) -> Manifest:
     """Add the footer's own member, and the facts of the whole file."""
     footer = MemberEntry(
         kind=MemberKind.FOOTER,
@@ -152,8 +153,8 @@ def _complete(draft: Manifest, last: _Found, raw: bytes, checksum: str) -> Manif
         draft,
         members=(*draft.members, footer),
         raw_size=draft.raw_size + last.raw_size,
-        size=last.offset + last.size,
-        checksum=checksum,
+        size=file.stored.size,
+        checksum=_digest_of(file.stored),
     )
 
 

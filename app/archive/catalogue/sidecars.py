@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.archive.catalogue.metadata import MAX_METADATA_BYTES
-from app.archive.file.places import BackupDirectory
+from app.archive.publishing.places import BackupDirectory
 from app.domain.backups.check_notes import Notes, decode_notes, encode_notes
 from app.domain.restores.proofs import MAX_PROOFS, Proof, decode_proofs, encode_proofs
 from app.errors import AppError, ChecksumMismatchError

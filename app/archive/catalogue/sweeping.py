@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from operator import attrgetter
 
-from app.archive.file import publication, store_publication
-from app.archive.file.places import BackupDirectory
+from app.archive.publishing import publication, store_publication
+from app.archive.publishing.places import BackupDirectory
 from app.errors import BackupInUseError
 from app.storage import layout
 from app.storage.layout import BackupName

@@ -70,8 +70,10 @@ def check_index(manifest: Manifest) -> None:
         _check_place(manifest, member, before, f"member {number}")
         _check_member(manifest, member, number)
         before = member
-    end = members[-1].offset + members[-1].size
-    _require(end == manifest.size, "the members", f"end at {end}, the file at {manifest.size}")
+    end, size = manifest.content_size, manifest.size
+    # Of an encrypted file the exact size is proven when it is opened.
+    fits = end < size if manifest.recipients else end == size
+    _require(fits, "the members", f"end at {end}, the file at {size}")
     raw_size = sum(member.raw_size for member in members)
     _require(raw_size == manifest.raw_size, "raw_size", f"{manifest.raw_size}, members {raw_size}")
     statements = sum(len(member.statements) for member in members)
@@ -106,6 +108,9 @@ def _check_name(manifest: Manifest) -> None:
         raise ManifestError(f"not the name of a backup file: {manifest.file[:120]!r}")
     _require(name.backup_id == manifest.backup_id, "file", "of another backup_id")
     _require(name.codec is manifest.options.codec, "file", "of another codec")
+    _require(
+        name.is_encrypted == bool(manifest.recipients), "file", "encrypted, or not, by its name"
+    )
 
 
 def _check_place(

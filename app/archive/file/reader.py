@@ -11,24 +11,28 @@ from functools import partial
 from threading import Event, Lock
 from typing import Final, Self
 
+from app.age.reader import open_header
 from app.archive.file import codec as codecs
+from app.archive.file.content import Content, require_digest
 from app.archive.file.index import check_index, compressed_members
-from app.archive.file.places import BackupDirectory, OpenFile
+from app.archive.file.keys import NO_KEYS, ArchiveKeys
+from app.archive.file.stored import open_data_file
 from app.archive.file.verification import (
     Listener,
     blocks_of,
-    check_digest,
-    check_size,
+    check_content,
     name_member,
     split,
     text_of,
     until,
     verify_file,
 )
+from app.archive.publishing.places import BackupDirectory, OpenFile
 from app.concurrency import run_in_thread
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
 from app.domain.backups.manifest import Manifest, MemberEntry
-from app.errors import BackupNotFoundError
+from app.storage import layout
+from app.storage.layout import BackupName
 
 
 # Texts of shared members that are kept inflated: tables are mostly read in the order of the file.
@@ -43,9 +47,10 @@ class ArchiveReader:
         manifest: As given; its index passed `check_index`.
     """
 
-    def __init__(self, file: OpenFile, manifest: Manifest) -> None:
+    def __init__(self, file: OpenFile, content: Content, manifest: Manifest) -> None:
         self.manifest = manifest
-        self._file = file
+        self._stored = file
+        self._file = content
         self._shared = {
             parts[0].offset: sum(part.raw_size for part in parts)
             for parts in compressed_members(manifest.members)
@@ -56,7 +61,12 @@ class ArchiveReader:
 
     @classmethod
     def open(
-        cls, directory: BackupDirectory, manifest: Manifest, *, whole: bool = True
+        cls,
+        directory: BackupDirectory,
+        manifest: Manifest,
+        keys: ArchiveKeys = NO_KEYS,
+        *,
+        whole: bool = True,
     ) -> "ArchiveReader":
         """
         Open the data file of a manifest and lock it against deletion.
@@ -64,6 +74,7 @@ class ArchiveReader:
         Args:
             directory: Where it lies.
             manifest: Not trusted.
+            keys: Decrypt what is encrypted.
             whole: Whether a file of another size is refused at once.
 
         Returns:
@@ -72,23 +83,24 @@ class ArchiveReader:
         Raises:
             BackupNotFoundError: The data file is gone.
             BackupInUseError: It is being deleted.
+            DecryptionFailedError: It was changed at its beginning or its end.
+            NoIdentityError: It is encrypted for others.
             ManifestError: The index contradicts itself.
             TruncatedFileError: The file is shorter or longer than the manifest says.
             StorageError: The medium does not answer, or the file is a symbolic link.
         """
         check_index(manifest)
-        if not directory.exists(manifest.file):
-            raise BackupNotFoundError(manifest.backup_id)
-        file = directory.open(manifest.file)
-        reader = cls(file, manifest)
+        name = layout.parse(manifest.file)
+        assert name is not None  # noqa: S101 - the index was checked
+        file = open_data_file(directory, name, manifest.size, whole=whole)
         try:
-            reader._check_current()
+            content = open_content(file, name, keys)
             if whole:
-                check_size(file, manifest)
+                check_content(content, manifest)
+            return cls(file, content, manifest)
         except BaseException:
             file.close()
             raise
-        return reader
 
     def __enter__(self) -> Self:
         return self
@@ -99,20 +111,16 @@ class ArchiveReader:
     @property
     def full_path(self) -> str:
         """Where the data file lies; nobody deletes it before `close`."""
-        return self._file.full_path
+        return self._stored.full_path
 
     def close(self) -> None:
         """Release the lock; no read may be under way."""
-        self._file.close()
+        self._stored.close()
 
     def check_index(self) -> None:
         """Check the index and the size of the file; raises IntegrityError."""
         check_index(self.manifest)
-        check_size(self._file, self.manifest)
-
-    def read_bytes(self, offset: int, size: int) -> bytes:
-        """Read bytes of the file as they are, unproven; blocks, and raises StorageError, TruncatedFileError."""
-        return self._file.read(offset, size)
+        check_content(self._file, self.manifest)
 
     def read_now(self, member: MemberEntry) -> list[bytes]:
         """
@@ -138,7 +146,7 @@ class ArchiveReader:
 
     def _inflate(self, member: MemberEntry, raw_size: int, source: str) -> bytes:
         data = self._file.read(member.offset, member.size)
-        check_digest(hashlib.sha256(data).hexdigest(), member.sha256, source=source)
+        require_digest(hashlib.sha256(data).hexdigest(), member.sha256, source=source)
         return codecs.inflate(self.manifest.options.codec, data, raw_size=raw_size, source=source)
 
     def _shared_text(self, member: MemberEntry, source: str) -> bytes:
@@ -186,7 +194,7 @@ class ArchiveReader:
         raw = codecs.inflated(codec, hashed(), raw_size=member.raw_size, source=source)
         for _, sql in split(raw, member, source=source):
             yield sql
-        check_digest(digest.hexdigest(), member.sha256, source=source)
+        require_digest(digest.hexdigest(), member.sha256, source=source)
 
     async def iter_statements(self, member: MemberEntry) -> AsyncIterator[bytes]:
         """Do `iter_now`, each step in a thread."""
@@ -223,7 +231,21 @@ class ArchiveReader:
         )
         return await run_in_thread(work, stop=stop)
 
-    def _check_current(self) -> None:
-        """Notice a deletion between looking the name up and locking the file."""
-        if not self._file.is_current():
-            raise BackupNotFoundError(self.manifest.backup_id)
+
+def open_content(file: OpenFile, name: BackupName, keys: ArchiveKeys) -> Content:
+    """
+    Open what a data file holds; blocks.
+
+    Returns:
+        Its content, decrypted as it is read.
+
+    Raises:
+        DecryptionFailedError: It is no file of age, or was changed at its beginning or its end.
+        InvalidRequestError: The identities here make no sense.
+        NoIdentityError: It is encrypted for others.
+        StorageError: The medium does not answer.
+    """
+    if not name.is_encrypted:
+        return Content(file)
+    opening = open_header(file.read, file.size, keys.identities(), source=file.name)
+    return Content(file, opening)

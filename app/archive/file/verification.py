@@ -1,8 +1,8 @@
 """
 Proof that a file is what its manifest says, in four levels, each including those before it.
 
-The file is read once, in order, in one thread, which makes the digest of the whole; members are
-hashed, inflated and scanned by a pool behind it.
+The file is read once, in order, in one thread, which makes the digest of the whole and decrypts it;
+members are hashed, inflated and scanned by a pool behind it.
 """
 
 import hashlib
@@ -16,8 +16,10 @@ from threading import Event
 from typing import Final
 
 from app.archive.file import codec as codecs
+from app.archive.file.content import Content, require_digest
 from app.archive.file.index import check_index, compressed_members
 from app.archive.file.rows import count_rows
+from app.archive.file.stored import require_size
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
 from app.domain.backups.manifest import Codec, Manifest, MemberEntry, StatementEntry, StatementKind
 from app.errors import ChecksumMismatchError, TruncatedFileError
@@ -38,7 +40,6 @@ class _Task:
     file: RangedFile
     manifest: Manifest
     level: VerifyLevel
-    checksum: bool
 
     @property
     def codec(self) -> Codec:
@@ -52,7 +53,7 @@ class _Task:
 
 
 def verify_file(
-    file: RangedFile,
+    file: Content,
     manifest: Manifest,
     level: VerifyLevel,
     *,
@@ -64,12 +65,12 @@ def verify_file(
     Check an open file against its manifest.
 
     Args:
-        file: The data file; its size known.
+        file: What the data file holds.
         manifest: Not trusted either.
         level: How far to look.
         threads: Members that are checked side by side.
         checksum: Whether the digest of the whole file is made, too. Who made it and the members'
-            digests of the same bytes needs only the latter: members tile the file.
+            digests of the same bytes needs only the latter: members tile a file that is not encrypted.
         listener: Told of each member; what it raises ends the verification.
 
     Returns:
@@ -83,8 +84,9 @@ def verify_file(
     """
     began = time.monotonic()
     check_index(manifest)
-    check_size(file, manifest)
-    task = _Task(file, manifest, level, checksum)
+    check_content(file, manifest)
+    hashed = file.hashed() if checksum else None
+    task = _Task(hashed or file, manifest, level)
     rows = 0
     if task.includes(VerifyLevel.HASHES):
         with closing(_walk(task, threads)) as walk:
@@ -92,6 +94,8 @@ def verify_file(
                 if listener is not None:
                     listener(member)
                 rows += found
+        if hashed is not None:
+            hashed.require_digest(manifest.checksum)
     return _report(task, rows, time.monotonic() - began)
 
 
@@ -127,11 +131,12 @@ def name_member(file: RangedFile, member: MemberEntry, *, is_shared: bool = Fals
     return f"{file.name}: {kind} member at byte {member.offset}"
 
 
-def check_size(file: RangedFile, manifest: Manifest) -> None:
-    """Compare sizes; raises TruncatedFileError."""
-    if file.size != manifest.size:
+def check_content(file: Content, manifest: Manifest) -> None:
+    """Compare the sizes of the file and of what it holds; raises TruncatedFileError."""
+    require_size(file.stored, manifest.size)
+    if file.size != manifest.content_size:
         raise TruncatedFileError(
-            f"{file.name}: {file.size} bytes, the manifest says {manifest.size}",
+            f"{file.name}: {file.size} bytes decrypted, the manifest says {manifest.content_size}",
             hint=codecs.DAMAGED_HINT,
         )
 
@@ -185,34 +190,20 @@ def split(
     deque(pieces, maxlen=0)
 
 
-def check_digest(digest: str, expected: str, *, source: str) -> None:
-    """Compare digests; raises ChecksumMismatchError."""
-    if digest != expected:
-        raise ChecksumMismatchError(
-            f"{source}: SHA-256 is {digest[:16]}..., the manifest says {expected[:16]}...",
-            hint=codecs.DAMAGED_HINT,
-        )
-
-
 def _walk(task: _Task, threads: int) -> Generator[tuple[MemberEntry, int], None, None]:
     """Yield each member, checked, with the rows counted in it, in file order."""
-    whole = hashlib.sha256()
     ahead: deque[tuple[list[MemberEntry], Future[list[int]]]] = deque()
     with ThreadPoolExecutor(threads, thread_name_prefix="verify") as pool:
         for parts in compressed_members(task.manifest.members):
             first = parts[0]
             if len(parts) == 1 and is_large(first):
                 yield from _results(ahead, 0)
-                yield first, _check_streamed(task, first, whole)
+                yield first, _check_streamed(task, first)
                 continue
             data = task.file.read(first.offset, first.size)
             ahead.append((parts, pool.submit(_check_held, task, parts, data)))
-            if task.checksum:
-                whole.update(data)
             yield from _results(ahead, 2 * threads)
         yield from _results(ahead, 0)
-    if task.checksum:
-        check_digest(whole.hexdigest(), task.manifest.checksum, source=task.file.name)
 
 
 def _results(
@@ -227,7 +218,7 @@ def _results(
 def _check_held(task: _Task, parts: list[MemberEntry], data: bytes) -> list[int]:
     first = parts[0]
     source = task.source(first, is_shared=len(parts) > 1)
-    check_digest(hashlib.sha256(data).hexdigest(), first.sha256, source=source)
+    require_digest(hashlib.sha256(data).hexdigest(), first.sha256, source=source)
     if not task.includes(VerifyLevel.INFLATE):
         return [0] * len(parts)
     raw_size = sum(part.raw_size for part in parts)
@@ -240,13 +231,12 @@ def text_of(part: MemberEntry, raw: bytes) -> memoryview:
     return memoryview(raw)[part.within : part.within + part.raw_size]
 
 
-def _check_streamed(task: _Task, member: MemberEntry, whole: "hashlib._Hash") -> int:
+def _check_streamed(task: _Task, member: MemberEntry) -> int:
     source = task.source(member)
     digest = hashlib.sha256()
 
     def hashed() -> Iterator[bytes]:
         for block in blocks_of(task.file, member):
-            whole.update(block)
             digest.update(block)
             yield block
 
@@ -256,7 +246,7 @@ def _check_streamed(task: _Task, member: MemberEntry, whole: "hashlib._Hash") ->
         rows = _check_content(task, member, raw)
     else:
         deque(hashed(), maxlen=0)
-    check_digest(digest.hexdigest(), member.sha256, source=source)
+    require_digest(digest.hexdigest(), member.sha256, source=source)
     return rows
 
 

@@ -12,7 +12,6 @@ stays in order, but for rows: they may overtake other tables that wait for a sha
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +21,16 @@ from itertools import chain
 from threading import Event
 from typing import Final, Self
 
-from app.archive.file import places
+from app.archive.file.content import WrittenContent
 from app.archive.file.footer import write_footer
 from app.archive.file.index import check_index
+from app.archive.file.keys import NO_KEYS, ArchiveKeys
 from app.archive.file.packing import Label, MemberPacker, Part, pack
-from app.archive.file.places import BackupDirectory, DataFile, ManifestFile
+from app.archive.file.sealing import write_manifest
 from app.archive.file.sharing import SharedParts, can_share
 from app.archive.file.verification import Listener, until, verify_file
+from app.archive.publishing import places
+from app.archive.publishing.places import BackupDirectory, ManifestFile
 from app.concurrency import run_in_thread
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import (
@@ -37,7 +39,6 @@ from app.domain.backups.manifest import (
     MemberEntry,
     MemberKind,
 )
-from app.domain.backups.seal import to_json
 from app.domain.ids import BackupId
 from app.domain.ports import Statement
 from app.errors import AppError, StorageError
@@ -59,11 +60,12 @@ class ArchiveWriter:
     Leaving the context without `finish` having returned removes everything that was written.
 
     Args:
+        keys: For whom it is encrypted, and who signs it.
         estimate_bytes: How large the file will be at most, about.
 
     Attributes:
         name: Names of the files of this backup.
-        size: Bytes in the file so far, those that wait to be written included.
+        size: Bytes of content so far, those that wait to be written included.
         raw_size: Bytes of SQL in it so far.
     """
 
@@ -72,11 +74,14 @@ class ArchiveWriter:
         directory: BackupDirectory,
         backup_id: BackupId,
         codec: Codec,
+        keys: ArchiveKeys = NO_KEYS,
         *,
         threads: int = 2,
         estimate_bytes: int = 0,
     ) -> None:
-        self.name = BackupName(backup_id, codec)
+        self._keys = keys
+        self._recipients = keys.recipients()
+        self.name = BackupName(backup_id, codec, is_encrypted=bool(self._recipients))
         self.size = 0
         self.raw_size = 0
         self._directory = directory
@@ -84,12 +89,11 @@ class ArchiveWriter:
         self._estimate_bytes = estimate_bytes
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="archive")
         self._turn = asyncio.Lock()
-        self._digest = hashlib.sha256()
         self._members: list[MemberEntry] = []
         self._shared = SharedParts()
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
-        self._data: DataFile | None = None
+        self._data: WrittenContent | None = None
         self._manifest_file: ManifestFile | None = None
         self._usable = False
         self._failure: StorageError | None = None
@@ -206,7 +210,8 @@ class ArchiveWriter:
             self._pool.shutdown(wait=False)
 
     def _open(self) -> None:
-        self._data = places.begin(self._directory, self.name, self._estimate_bytes)
+        file = places.begin(self._directory, self.name, self._estimate_bytes)
+        self._data = WrittenContent(file, self._recipients)
         self._usable = True
 
     def _begin_change(self) -> None:
@@ -236,7 +241,7 @@ class ArchiveWriter:
         self._members += packer.entries(self.size)
         self.size += packer.size
 
-    def _file(self) -> DataFile:
+    def _file(self) -> WrittenContent:
         if self._data is None:
             raise RuntimeError("the archive is not open")
         return self._data
@@ -246,7 +251,6 @@ class ArchiveWriter:
         try:
             for piece in pieces:
                 file.write(piece)
-                self._digest.update(piece)
         except StorageError as exc:
             self._failure = exc
             raise
@@ -268,7 +272,7 @@ class ArchiveWriter:
                 self._put([piece])
         self._put([packer.end()])
         self._note(packer)
-        self._file().sync()
+        self._file().finish()
         manifest = self._with_file_facts(draft)
         check_index(manifest)
         return manifest
@@ -281,33 +285,38 @@ class ArchiveWriter:
             file=self.name.file,
             members=members,
             raw_size=sum(member.raw_size for member in members),
-            size=self.size,
-            checksum=self._digest.hexdigest(),
+            size=self._file().stored.size,
+            checksum=self._file().checksum,
+            recipients=self._keys.recipient_ids(),
         )
 
     async def _read_back(self, manifest: Manifest, listener: Listener | None) -> None:
         stop = Event()
         file = self._file()
-        work = partial(
-            verify_file,
-            file,
-            manifest,
-            VerifyLevel.INFLATE,
-            threads=self._threads,
-            checksum=False,  # made of the bytes whose members are compared
-            listener=until(stop, listener),
-        )
-        await run_in_thread(file.drop_cache, executor=self._pool)
+
+        def work() -> None:
+            verify_file(
+                file.reopened(),
+                manifest,
+                VerifyLevel.INFLATE,
+                threads=self._threads,
+                # Else made of the bytes whose members are compared.
+                checksum=self.name.is_encrypted,
+                listener=until(stop, listener),
+            )
+
+        await run_in_thread(file.stored.drop_cache, executor=self._pool)
         await run_in_thread(work, stop=stop)
 
     def _publish(self, manifest: Manifest) -> None:
-        data = to_json(manifest)
-        self._manifest_file = places.publish(self._directory, self.name, self._file(), data)
+        data = write_manifest(manifest, self._keys)
+        file = self._file().stored
+        self._manifest_file = places.publish(self._directory, self.name, file, data)
 
     def _keep(self) -> None:
         data, manifest_file = self._data, self._manifest_file
         self._data = self._manifest_file = None
-        for file in (manifest_file, data):
+        for file in (manifest_file, data.stored if data else None):
             if file is None:
                 continue
             try:
@@ -323,7 +332,7 @@ class ArchiveWriter:
         if data is None:
             return
         try:
-            places.withdraw(self._directory, self.name, data, manifest_file)
+            places.withdraw(self._directory, self.name, data.stored, manifest_file)
         except AppError as exc:
             _log.warning(
                 "Removing an unfinished backup failed; the next sweep tries again: %s", exc

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from app.bootstrap.alerting import open_alerts
-from app.bootstrap.program import SystemClock
 from app.cli.execution import execute, read_settings
 from app.cli.exits import exit_code
 from app.cli.options import AsJson
@@ -16,6 +15,7 @@ from app.documents.alerts import AlertList, AlertTest, FailedAlertTest
 from app.domain.alerts.notice import AlertRecord, Delivery
 from app.domain.stores import AlertFilter, Page
 from app.errors import DeliveryError
+from app.scheduling.clock import SystemClock
 
 
 def send_test(as_json: AsJson = False) -> None:

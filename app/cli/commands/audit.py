@@ -5,7 +5,6 @@ from typing import Annotated, Final
 import typer
 
 from app.bootstrap.access import Access
-from app.bootstrap.program import SystemClock
 from app.cli.access import execute_with_access
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, plural, print_line
@@ -13,6 +12,7 @@ from app.cli.runs import actor
 from app.documents.access import AuditAccepted, AuditVerified
 from app.domain.access.audit import AuditEvent, AuditHead, AuditProof, CutKind
 from app.errors import InvalidRequestError
+from app.scheduling.clock import SystemClock
 
 
 # Of a number that a database can hold.

@@ -9,6 +9,7 @@ from app.cli.backup_names import named
 from app.cli.commands.listing import contents_of, kind_of
 from app.cli.execution import execute_with_program
 from app.cli.options import (
+    AcceptSigner,
     AsJson,
     BackupIdArgument,
     Databases,
@@ -34,11 +35,32 @@ from app.documents.backups import (
     BackupVerified,
     PrintedBackupCreated,
 )
+from app.documents.copies import printed_copy
+from app.domain.backups.check_notes import VerifyLevel, VerifyReport
+from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Codec, Manifest
 from app.services.backups.options import BackupOptions
 
 
 CodecName = Literal["gzip", "zstd", "none"]
+_To = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="NAME",
+        help="Store that gets the copy. Default: the backup directory.",
+        show_default=False,
+    ),
+]
+_From = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="NAME",
+        help="Store that has the backup. Default: the backup directory.",
+        show_default=False,
+    ),
+]
 
 
 def create(
@@ -101,21 +123,46 @@ def _show_created(manifest: Manifest, full_path: str) -> None:
     print_warnings(manifest.warnings)
 
 
-def verify(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = False) -> None:
+def verify(
+    backup_id: BackupIdArgument,
+    stored: Annotated[
+        bool,
+        typer.Option(
+            "--stored", help="Only compare the bytes with their SHA-256; needs no identity."
+        ),
+    ] = False,
+    store: InStore = "",
+    accept_signer: AcceptSigner = None,
+    as_json: AsJson = False,
+) -> None:
     """Prove that a backup is what was written, to the last byte and row; needs no server."""
 
     async def work(program: Program) -> CommandResult:
         found = await named(program, backup_id)
-        job = await program.jobs.verification(found)
+        level = VerifyLevel.HASHES if stored else VerifyLevel.CONTENT
+        job = await program.jobs.verification(found, level)
         report = await run_job(program, job, silent=as_json)
-        counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
-        took = duration(report.seconds)
         return CommandResult(
-            BackupVerified.of(found, report),
-            lambda: print_line(f"Backup {found} is whole: {size(report.size)}, {counted}, {took}."),
+            BackupVerified.of(found, report), lambda: _show_verified(found, report)
         )
 
-    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True, store=store)
+    execute_with_program(
+        work,
+        as_json=as_json,
+        needs_server=False,
+        records_runs=True,
+        store=store,
+        accepted_signers=accept_signer,
+    )
+
+
+def _show_verified(backup_id: str, report: VerifyReport) -> None:
+    took = duration(report.seconds)
+    if report.level is not VerifyLevel.CONTENT:
+        print_line(f"The bytes of backup {backup_id} are whole: {size(report.size)}, {took}.")
+        return
+    counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
+    print_line(f"Backup {backup_id} is whole: {size(report.size)}, {counted}, {took}.")
 
 
 def delete(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = False) -> None:
@@ -133,42 +180,59 @@ def delete(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = F
 
 def copy(
     backup_id: BackupIdArgument,
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            metavar="NAME",
-            help="Store that gets the copy. Default: the backup directory.",
-            show_default=False,
-        ),
-    ] = "",
-    source: Annotated[
-        str,
-        typer.Option(
-            "--from",
-            metavar="NAME",
-            help="Store that has the backup. Default: the backup directory.",
-            show_default=False,
-        ),
-    ] = "",
+    to: _To = "",
+    source: _From = "",
+    accept_signer: AcceptSigner = None,
     as_json: AsJson = False,
 ) -> None:
     """Copy a backup to another store, and read the copy back from there; needs no server."""
+    _copy(backup_id, to, source, rewrap=False, signers=accept_signer, as_json=as_json)
 
+
+def rewrap(
+    backup_id: BackupIdArgument,
+    to: _To = "",
+    source: _From = "",
+    accept_signer: AcceptSigner = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy an encrypted backup for the recipients of now; the old copy stays as it is. Needs an identity."""
+    _copy(backup_id, to, source, rewrap=True, signers=accept_signer, as_json=as_json)
+
+
+def _copy(
+    backup_id: str,
+    to: str,
+    source: str,
+    *,
+    rewrap: bool,
+    signers: list[str] | None,
+    as_json: bool,
+) -> None:
     async def work(program: Program) -> CommandResult:
-        job = await program.jobs.copy(await named(program, backup_id), source, to)
-        manifest = await run_job(program, job, silent=as_json)
-        full_path = program.catalogue_of(to).directory.full_path(manifest.file)
-        document = PrintedBackupCreated.of(manifest, full_path=full_path)
-        return CommandResult(document, lambda: _show_copied(manifest, full_path))
+        found = await named(program, backup_id)
+        job = await program.jobs.copy(found, source, to, rewrap=rewrap)
+        copied = await run_job(program, job, silent=as_json)
+        full_path = program.catalogue_of(to).directory.full_path(copied.file)
+        return CommandResult(
+            printed_copy(copied, full_path), lambda: _show_copied(copied, full_path)
+        )
 
-    execute_with_program(work, as_json=as_json, needs_server=False, records_runs=True, store=source)
+    execute_with_program(
+        work,
+        as_json=as_json,
+        needs_server=False,
+        records_runs=True,
+        store=source,
+        accepted_signers=signers,
+    )
 
 
-def _show_copied(manifest: Manifest, full_path: str) -> None:
-    print_line(f"{kind_of(manifest)} {manifest.backup_id} copied, and the copy read back.")
+def _show_copied(copied: CopiedBackup, full_path: str) -> None:
+    kind = kind_of(copied.manifest) if copied.manifest else "Backup"
+    print_line(f"{kind} {copied.backup_id} copied, and the copy read back.")
     print_pairs([
         ("File", full_path),
-        ("Size", size(manifest.size)),
-        ("SHA-256", manifest.checksum),
+        ("Size", size(copied.size)),
+        ("SHA-256", copied.checksum),
     ])

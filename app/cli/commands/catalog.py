@@ -1,21 +1,35 @@
 """The command that makes the catalogue of a backup directory again."""
 
 import asyncio
+from typing import Annotated
+
+import typer
 
 from app.archive.catalogue.rebuilding import RebuildReport
 from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
-from app.cli.options import AsJson, InStore
+from app.cli.options import AcceptSigner, AsJson, InStore
 from app.cli.output import CommandResult, plural, print_line, print_status
 from app.documents.backups import CatalogueRebuilt
 
 
-def rebuild(store: InStore = "", as_json: AsJson = False) -> None:
+def rebuild(
+    store: InStore = "",
+    unsigned: Annotated[
+        bool,
+        typer.Option(
+            "--unsigned",
+            help="Believe encrypted files whose signature is lost with their manifest.",
+        ),
+    ] = False,
+    accept_signer: AcceptSigner = None,
+    as_json: AsJson = False,
+) -> None:
     """Make metadata.json and lost or damaged manifests again from the files; needs no server."""
 
     async def work(program: Program) -> CommandResult:
-        report = await asyncio.to_thread(program.catalogue.rebuild)
+        report = await asyncio.to_thread(program.catalogue.rebuild, unsigned=unsigned)
         count = len(await asyncio.to_thread(program.catalogue.entries))
         document = CatalogueRebuilt.of(count, report.rebuilt, report.problems)
         return CommandResult(
@@ -24,7 +38,9 @@ def rebuild(store: InStore = "", as_json: AsJson = False) -> None:
             exit_code_of([problem.error for problem in report.problems]),
         )
 
-    execute_with_program(work, as_json=as_json, needs_server=False, store=store)
+    execute_with_program(
+        work, as_json=as_json, needs_server=False, store=store, accepted_signers=accept_signer
+    )
 
 
 def _show(report: RebuildReport, count: int) -> None:

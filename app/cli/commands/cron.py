@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from app.bootstrap.program import Program, SystemClock
+from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program
 from app.cli.options import AsJson, FrequencyName
 from app.cli.output import CommandResult, print_line, print_warnings
@@ -19,6 +19,7 @@ from app.documents.schedules import NotDue
 from app.domain.backups.manifest import Manifest
 from app.domain.schedule import Frequency
 from app.errors import AlreadyRunningError, AppError, NotDueError
+from app.scheduling.clock import SystemClock
 from app.services.schedules import DueStatus
 
 

@@ -10,7 +10,6 @@ import typer
 from app.age.identity_file import protected, write_identity
 from app.age.x25519 import Identity
 from app.bootstrap.encryption import build_backup_keys, build_signers
-from app.bootstrap.program import SystemClock
 from app.cli.execution import execute, read_settings
 from app.cli.exits import exit_code
 from app.cli.options import AsJson
@@ -20,6 +19,7 @@ from app.documents.keys import KeyMade, KeysFailed, KeysProven, KeysShown
 from app.documents.recovery_sheet import recovery_sheet
 from app.domain.keys import IdentityPlace, KeyProof, Signer
 from app.errors import InvalidRequestError, NoIdentityError
+from app.scheduling.clock import SystemClock
 from app.security.backup_keys import RECIPIENTS, create_identity_file
 
 

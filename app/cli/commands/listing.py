@@ -1,7 +1,7 @@
 """Commands that show backups."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
@@ -11,7 +11,7 @@ import typer
 from app.bootstrap.program import Program
 from app.cli.backup_names import named
 from app.cli.execution import execute_with_program
-from app.cli.options import AsJson, BackupIdArgument, InStore
+from app.cli.options import AcceptSigner, AsJson, BackupIdArgument, InStore
 from app.cli.output import (
     CommandResult,
     day,
@@ -28,7 +28,7 @@ from app.cli.output import (
 from app.cli.tables import print_table
 from app.documents.backups import PrintedBackupInfo, PrintedBackupList
 from app.domain.backups.backup import CatalogueEntry
-from app.domain.backups.catalogue import Survey
+from app.domain.backups.catalogue import LockedBackup, Survey
 from app.domain.backups.check_notes import Check, Pin
 from app.domain.backups.manifest import Manifest
 from app.domain.ids import BackupId
@@ -74,22 +74,42 @@ def _show_survey(
             for entry in survey.entries
         ]
         print_table(headings, rows, right=1)
-    else:
+    elif not survey.locked:
         print_line("No backups.")
+    if survey.locked:
+        _show_locked(survey.locked)
     for problem in survey.problems:
         print_status(f"Damaged: {problem.error.title}: {problem.error}")
     for orphan in survey.orphans:
         print_status(f"Without a manifest: {orphan}; try 'backstay catalog rebuild'")
 
 
+def _show_locked(locked: Sequence[LockedBackup]) -> None:
+    """Show the backups that nobody here can read."""
+    print_table(
+        ("Encrypted for others", "Created (UTC)", "Signed by", "Size"),
+        [
+            (backup.backup_id, minute(backup.created_at), backup.signer[:12], size(backup.size))
+            for backup in locked
+        ],
+        right=1,
+    )
+
+
 def _holds(entry: CatalogueEntry, *, is_pinned: bool) -> str:
     """Say what a backup holds, and below it what somebody wanted to be known of it."""
     kinds = ["recovery point"] * entry.recovery_point + ["pinned"] * is_pinned
+    kinds += ["encrypted"] * entry.is_encrypted
     notes = [", ".join(kinds)] * bool(kinds) + [entry.description] * bool(entry.description)
     return "\n".join([", ".join(entry.databases), ": ".join(notes)]).rstrip()
 
 
-def info(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = False) -> None:
+def info(
+    backup_id: BackupIdArgument,
+    store: InStore = "",
+    accept_signer: AcceptSigner = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what a backup holds and how it was made; needs no server."""
 
     async def work(program: Program) -> CommandResult:
@@ -102,7 +122,9 @@ def info(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = Fal
         document = PrintedBackupInfo.of(manifest, proven, pins, checks, full_path=full_path)
         return CommandResult(document, lambda: _show_info(manifest, document, proven, checks))
 
-    execute_with_program(work, as_json=as_json, needs_server=False, store=store)
+    execute_with_program(
+        work, as_json=as_json, needs_server=False, store=store, accepted_signers=accept_signer
+    )
 
 
 def _show_info(

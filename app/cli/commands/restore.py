@@ -14,7 +14,15 @@ from app.cli.commands.restore_output import (
     undo_result,
 )
 from app.cli.execution import execute_with_program
-from app.cli.options import AsJson, BackupIdArgument, Databases, InStore, Tables, Threads
+from app.cli.options import (
+    AcceptSigner,
+    AsJson,
+    BackupIdArgument,
+    Databases,
+    InStore,
+    Tables,
+    Threads,
+)
 from app.cli.output import CommandResult
 from app.cli.runs import run_job
 from app.domain.restores.restore import RestoreRequest
@@ -79,6 +87,7 @@ def run(
     drill: _Drill = False,
     threads: Threads = None,
     store: InStore = "",
+    accept_signer: AcceptSigner = None,
     as_json: AsJson = False,
 ) -> None:
     """Restore a backup beside the live data, prove it, and swap it in by one statement."""
@@ -105,7 +114,13 @@ def run(
         perform = _dry_run if dry_run else _drill if drill else _restore
         return await perform(program, request, silent=as_json)
 
-    execute_with_program(work, as_json=as_json, records_runs=True, store=store)
+    execute_with_program(
+        work,
+        as_json=as_json,
+        records_runs=True,
+        store=store,
+        accepted_signers=accept_signer,
+    )
 
 
 async def _restore(program: Program, request: RestoreRequest, *, silent: bool) -> CommandResult:

@@ -87,6 +87,11 @@ class CatalogueEntry:
     requested: tuple[str, ...] | None
 
     @property
+    def is_encrypted(self) -> bool:
+        """Whether its file is one of age, by its name."""
+        return self.file.endswith(".age")
+
+    @property
     def is_whole(self) -> bool:
         """Whether all tables of its databases are in it, with their rows."""
         return self.include_data and not self.tables and not self.exclude_tables

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.backups.backup import CatalogueEntry
+from app.domain.ids import BackupId
 from app.errors import AppError
 
 
@@ -16,6 +17,31 @@ class DamagedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedBackup:
+    """
+    A backup that is encrypted for others, and was not made or read here: nobody here knows what is in it.
+
+    Attributes:
+        created_at: Aware UTC instant.
+        size: Bytes of its file.
+        checksum: SHA-256 of its file.
+        server_id: The same for backups of the same server; empty = not noted.
+        recipients: Ids of those who can read it.
+        signer: Id of who has signed it, which was verified.
+    """
+
+    backup_id: BackupId
+    file: str
+    full_path: str
+    created_at: datetime
+    size: int
+    checksum: str
+    server_id: str
+    recipients: tuple[str, ...]
+    signer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """
     Everything in the directory that is ours.
@@ -24,11 +50,13 @@ class Survey:
         entries: Backups, newest first; each has a readable manifest and a file of the right size.
         problems: Backups that are damaged, by name.
         orphans: Data files without a manifest; `rebuild` can make it again.
+        locked: Backups that nobody here can read, newest first; they are not damaged, and they stay.
     """
 
     entries: tuple[CatalogueEntry, ...]
     problems: tuple[DamagedFile, ...]
     orphans: tuple[str, ...]
+    locked: tuple[LockedBackup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from app.errors import ManifestError
 
 FORMAT: Final = "backstay"
 FORMAT_VERSION: Final = 2
+# Of the envelope around an encrypted manifest.
+ENVELOPE_FORMAT: Final = "backstay-encrypted"
+ENVELOPE_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,17 @@ class _Head:
 _ADAPTER: Final = TypeAdapter(_Head)
 
 
-def require_format(body: bytes, *, source: str) -> None:
+def require_format(
+    body: bytes, *, source: str, name: str = FORMAT, newest: int = FORMAT_VERSION
+) -> None:
     """
     Refuse what this program cannot understand; other keys are passed over.
+
+    Args:
+        body: JSON of an object.
+        source: Name for messages.
+        name: Format that is expected.
+        newest: The last version of it that is understood.
 
     Raises:
         ManifestError: Not JSON, not a manifest of ours, or of a newer format.
@@ -33,11 +44,11 @@ def require_format(body: bytes, *, source: str) -> None:
         head = _ADAPTER.validate_json(body)
     except ValidationError as exc:
         raise ManifestError(f"{source}: not a manifest of this program") from exc
-    if head.format != FORMAT:
+    if head.format != name:
         raise ManifestError(f"{source}: not a manifest of this program")
     version = head.format_version
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if not isinstance(version, int) or version > newest:
         raise ManifestError(
-            f"{source}: format version {version!r} is newer than {FORMAT_VERSION}",
+            f"{source}: format version {version!r} is newer than {newest}",
             hint="Use the version of this program that wrote it, or a newer one.",
         )

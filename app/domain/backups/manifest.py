@@ -270,6 +270,7 @@ class ServerEntry:
         lower_case_table_names: 0, 1 or 2.
         max_allowed_packet: Bytes.
         time_zone: Global time zone.
+        server_id: The same for backups of the same address: 12 hex digits; empty = not noted.
     """
 
     vendor: str
@@ -280,6 +281,7 @@ class ServerEntry:
     lower_case_table_names: int
     max_allowed_packet: int
     time_zone: str
+    server_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,12 +339,13 @@ class Manifest:
     Attributes:
         created_at: Aware UTC instant at which the run began.
         duration: Seconds from begin to publication.
-        size: Bytes of the file.
-        checksum: SHA-256 of the whole file, 64 lower-case hex digits.
+        size: Bytes of the file, as it is stored.
+        checksum: SHA-256 of the whole file as it is stored, 64 lower-case hex digits.
         raw_size: Bytes of SQL after decompression.
-        members: In file order; they tile the file.
+        members: In file order; they tile what the file holds, decrypted where it is encrypted.
         covers: What the proof of a restore covers besides rows and definitions; earlier versions
             listed nothing.
+        recipients: Ids of those for whom the file is encrypted; empty = it is not.
     """
 
     backup_id: BackupId
@@ -363,5 +366,12 @@ class Manifest:
     checksum: str
     warnings: tuple[str, ...] = ()
     covers: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
+
+    @property
+    def content_size(self) -> int:
+        """Bytes that the members tile: those of the file, or of what it holds decrypted."""
+        last = self.members[-1]
+        return last.offset + last.size

@@ -1,4 +1,4 @@
-"""The manifest as JSON, sealed by its own checksum."""
+"""The manifest as JSON, sealed by its own checksum; what else is published beside a data file is sealed alike."""
 
 import hashlib
 from typing import Final
@@ -26,9 +26,20 @@ def to_json(manifest: Manifest) -> bytes:
         UTF-8 JSON, one object, one line break at the end. `manifest_sha256` is the digest of every
         byte before its own separating comma, so that a single flipped byte anywhere is seen.
     """
-    body = memoryview(_ADAPTER.dump_json(manifest))[:-1]
+    return seal(_ADAPTER.dump_json(manifest))
+
+
+def seal(document: bytes) -> bytes:
+    """Put the checksum of a JSON object into it, as its last key."""
+    body = memoryview(document)[:-1]
     digest = hashlib.sha256(body).hexdigest().encode()
     return b"".join((body, _SEAL_PREFIX, digest, _SEAL_SUFFIX))
+
+
+def unseal(data: bytes, *, source: str) -> bytes:
+    """Return the JSON object that was sealed; raises ChecksumMismatchError."""
+    check_seal(data, source=source)
+    return b"".join((memoryview(data)[:-_SEAL_BYTES], b"}"))
 
 
 def from_json(data: bytes, *, source: str) -> Manifest:
@@ -46,9 +57,7 @@ def from_json(data: bytes, *, source: str) -> Manifest:
         ChecksumMismatchError: A byte of it was changed; raised before anything else is read.
         ManifestError: Of a newer format, or a key is missing or of the wrong type.
     """
-    check_seal(data, source=source)
-    body = memoryview(data)[:-_SEAL_BYTES]
-    return decode(b"".join((body, b"}")), source=source)
+    return decode(unseal(data, source=source), source=source)
 
 
 def check_seal(data: bytes, *, source: str) -> None:

@@ -23,6 +23,7 @@ from app.errors import (
     BackupNotFoundError,
     ChecksumMismatchError,
     IntegrityError,
+    NoIdentityError,
     StorageError,
 )
 
@@ -105,7 +106,14 @@ def _check(
 
 def _compare(catalogue: Catalogue, backup_id: BackupId) -> AppError | None:
     try:
-        catalogue.open(backup_id).close()  # it checks the manifest, its index and the size
+        _open(catalogue, backup_id)
     except AppError as exc:
         return exc
     return None
+
+
+def _open(catalogue: Catalogue, backup_id: BackupId) -> None:
+    try:
+        catalogue.open(backup_id).close()  # it checks the manifest, its index and the size
+    except NoIdentityError:
+        catalogue.stored(backup_id).close()  # the signature, and the size

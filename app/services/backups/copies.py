@@ -6,23 +6,28 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.archive.file.copying import copy_archive
-from app.archive.file.reader import ArchiveReader
+from app.archive.file.copying import copy_archive, rewrap_archive
+from app.archive.file.stored import ByteListener, Published
 from app.concurrency import run_in_thread
-from app.domain.backups.check_notes import VerifyLevel
-from app.domain.backups.manifest import Manifest, MemberEntry
+from app.domain.backups.copies import CopiedBackup
+from app.domain.backups.manifest import Manifest
 from app.domain.ids import BackupId
 from app.domain.runs.progress import Phase, Progress
 from app.errors import (
     AppError,
     BackupNotFoundError,
     ChecksumMismatchError,
+    InvalidRequestError,
+    NoIdentityError,
     TruncatedFileError,
 )
 
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _log: Final = logging.getLogger(__name__)
 # A page waits for it.
@@ -37,12 +42,10 @@ class CopyService:
     Args:
         open_catalogue: Opens the catalogue of a store by its name, or of the backup directory for an empty
             one; blocks.
-        threads: Members that are checked side by side.
     """
 
-    def __init__(self, open_catalogue: Callable[[str], Catalogue], threads: int) -> None:
+    def __init__(self, open_catalogue: Callable[[str], Catalogue]) -> None:
         self._open_catalogue = open_catalogue
-        self._threads = threads
         self._looks = ThreadPoolExecutor(_MOST_LOOKS, thread_name_prefix="look")
         self._looking: set[str] = set()
 
@@ -60,9 +63,9 @@ class CopyService:
 
     async def copy(
         self, backup_id: str, source: str, target: str, progress: Progress | None = None
-    ) -> Manifest:
+    ) -> CopiedBackup:
         """
-        Copy a backup; when this returns, the copy was read back from where it lies.
+        Copy a backup; when this returns, the copy was read back from where it lies. Nobody needs to read it.
 
         Args:
             backup_id: Which one.
@@ -71,8 +74,8 @@ class CopyService:
             progress: Written to as it goes.
 
         Returns:
-            Its manifest, the same in both places. One that is there already is only read back; one whose
-            data is gone is made anew.
+            What is the same in both places. A copy that is there already is only read back; one whose data
+            is gone is made anew.
 
         Raises:
             BackupNotFoundError: The source has no such backup.
@@ -82,19 +85,51 @@ class CopyService:
         """
         progress = progress or Progress()
         progress.enter(Phase.CONNECT)
+        here = await asyncio.to_thread(self._open_catalogue, source)
         there = await asyncio.to_thread(self._open_catalogue, target)
-        reader = await asyncio.to_thread(lambda: self._open_catalogue(source).open(backup_id))
-        with reader:
-            manifest = reader.manifest
+        with await asyncio.to_thread(here.stored, backup_id) as archive:
+            published = archive.published
+            manifest = await asyncio.to_thread(_find_manifest, here, backup_id)
             await asyncio.to_thread(_prepare, there)
-            if await asyncio.to_thread(_has_whole, there, manifest):
-                await self._prove(there, manifest, progress)
+            if await asyncio.to_thread(_has_whole, there, published):
+                await _prove(there, published, progress)
             else:
-                await self._copy(reader, there, progress)
+                await _in_thread(
+                    partial(copy_archive, archive, there.directory), published, progress
+                )
+                if manifest is None:
+                    await asyncio.to_thread(_pass_line, backup_id, here, there)
                 await asyncio.to_thread(there.refresh, manifest)
-        facts = {"backup_id": manifest.backup_id, "to": target or "backup directory"}
-        _log.info("Backup copied", extra={"facts": facts})
-        return manifest
+        _note(published, target)
+        return _copied(published, manifest)
+
+    async def rewrap(
+        self, backup_id: str, source: str, target: str, progress: Progress | None = None
+    ) -> CopiedBackup:
+        """
+        Copy an encrypted backup for the recipients of now; takes what `copy` takes.
+
+        Returns:
+            What is in the new place; the backup in the old one stays as it is.
+
+        Raises:
+            InvalidRequestError: It is not encrypted, nobody is set to encrypt for, or it is there already.
+            NoIdentityError: Nobody here can read it.
+            IntegrityError: It is damaged, or what was written is not what was read.
+            StorageError: A place refused, or does not answer; there is no copy.
+        """
+        progress = progress or Progress()
+        progress.enter(Phase.CONNECT)
+        here = await asyncio.to_thread(self._open_catalogue, source)
+        there = await asyncio.to_thread(self._open_catalogue, target)
+        with await asyncio.to_thread(here.stored, backup_id) as archive:
+            manifest = await asyncio.to_thread(here.manifest, backup_id)
+            await asyncio.to_thread(_require_rewrappable, archive.published, there)
+            work = partial(rewrap_archive, archive, manifest, there.directory, there.keys)
+            made = await _in_thread(work, archive.published, progress)
+            await asyncio.to_thread(there.refresh, made)
+        _note(archive.published, target)
+        return _copied(await asyncio.to_thread(there.published, backup_id), made)
 
     async def where(self, backup_id: str, stores: Sequence[str]) -> dict[str, bool | None]:
         """
@@ -120,35 +155,42 @@ class CopyService:
         except (AppError, TimeoutError):
             return None
 
-    async def _copy(self, reader: ArchiveReader, there: Catalogue, progress: Progress) -> None:
-        stop = Event()
 
-        def moved(member: MemberEntry) -> None:
-            if progress.phase is not Phase.VERIFY:
-                progress.enter(Phase.VERIFY)
-                progress.expect(tables=0, rows=0, size=reader.manifest.raw_size)
-            progress.moved(member.table, rows=0, size=member.raw_size)
+class _ThreadWork(Protocol[T_co]):
+    """Copies in a thread, until it is told to stop, and tells how many bytes more were read back."""
 
-        work = partial(
-            copy_archive,
-            reader,
-            there.directory,
-            threads=self._threads,
-            stop=stop,
-            listener=moved,
-        )
-        await run_in_thread(work, stop=stop)
+    def __call__(self, *, stop: Event, listener: ByteListener) -> T_co: ...
 
-    async def _prove(self, there: Catalogue, manifest: Manifest, progress: Progress) -> None:
-        """Read a copy back that was made before."""
-        progress.enter(Phase.VERIFY)
-        progress.expect(tables=0, rows=0, size=manifest.raw_size)
-        with await asyncio.to_thread(there.open, manifest.backup_id) as copy:
-            await copy.verify(
-                VerifyLevel.INFLATE,
-                threads=self._threads,
-                listener=lambda member: progress.moved(member.table, rows=0, size=member.raw_size),
-            )
+
+async def _in_thread(work: _ThreadWork[T], published: Published, progress: Progress) -> T:
+    """Copy in a thread that ends when this task is cancelled, and tell how much was read back."""
+    stop = Event()
+
+    def moved(size: int) -> None:
+        if progress.phase is not Phase.VERIFY:
+            progress.enter(Phase.VERIFY)
+            progress.expect(tables=0, rows=0, size=published.size)
+        progress.moved("", rows=0, size=size)
+
+    return await run_in_thread(partial(work, stop=stop, listener=moved), stop=stop)
+
+
+async def _prove(there: Catalogue, published: Published, progress: Progress) -> None:
+    """Read a copy back that was made before."""
+    progress.enter(Phase.VERIFY)
+    progress.expect(tables=0, rows=0, size=published.size)
+    with await asyncio.to_thread(there.stored, published.name.backup_id) as copy:
+        await copy.prove(lambda size: progress.moved("", rows=0, size=size))
+
+
+def _copied(published: Published, manifest: Manifest | None) -> CopiedBackup:
+    name = published.name
+    return CopiedBackup(name.backup_id, name.file, published.size, published.checksum, manifest)
+
+
+def _note(published: Published, target: str) -> None:
+    facts = {"backup_id": published.name.backup_id, "to": target or "backup directory"}
+    _log.info("Backup copied", extra={"facts": facts})
 
 
 def _prepare(there: Catalogue) -> None:
@@ -156,7 +198,36 @@ def _prepare(there: Catalogue) -> None:
     there.sweep()
 
 
-def _has_whole(there: Catalogue, manifest: Manifest) -> bool:
+def _find_manifest(here: Catalogue, backup_id: str) -> Manifest | None:
+    """Read a manifest; None when it is encrypted for others."""
+    try:
+        return here.manifest(backup_id)
+    except NoIdentityError:
+        return None
+
+
+def _pass_line(backup_id: str, here: Catalogue, there: Catalogue) -> None:
+    """Let the list of the other place know what is remembered of a backup that nobody here can read."""
+    for entry in here.entries():
+        if entry.backup_id == backup_id:
+            there.learn(entry)
+
+
+def _require_rewrappable(published: Published, there: Catalogue) -> None:
+    if not published.name.is_encrypted or not there.keys.recipients():
+        raise InvalidRequestError(
+            f"{published.name.backup_id}: only an encrypted backup is given other recipients",
+            hint="BACKSTAY_ENCRYPT_TO names them.",
+        )
+    _prepare(there)
+    if there.directory.exists(published.name.manifest):
+        raise InvalidRequestError(
+            f"{published.name.backup_id}: is in that place already",
+            hint="Name another place, or delete it there first.",
+        )
+
+
+def _has_whole(there: Catalogue, published: Published) -> bool:
     """
     Tell whether the very same backup is there; a manifest whose data is gone is removed.
 
@@ -167,26 +238,27 @@ def _has_whole(there: Catalogue, manifest: Manifest) -> bool:
         ChecksumMismatchError: Another one is there.
         TruncatedFileError: Its data is of another size; single tables of it may still be of use.
     """
+    backup_id = published.name.backup_id
     try:
-        known = there.manifest(manifest.backup_id)
+        known = there.published(backup_id)
     except BackupNotFoundError:
         return False
-    if known.checksum != manifest.checksum:
+    if known.checksum != published.checksum:
         raise ChecksumMismatchError(
-            f"{manifest.backup_id} is in both places, with other bytes",
-            hint="Verify both, and delete the one that is damaged.",
+            f"{backup_id} is in both places, with other bytes",
+            hint="Verify both, and delete the one that is damaged; one may be encrypted for others.",
         )
     try:
-        there.open(manifest.backup_id).close()
+        there.stored(backup_id).close()
     except BackupNotFoundError:
-        there.delete(manifest.backup_id, refreshes=False)
+        there.delete(backup_id, refreshes=False)
         return False
     return True
 
 
 def _is_whole(there: Catalogue, backup_id: str) -> bool:
     try:
-        there.open(backup_id).close()
+        there.stored(backup_id).close()
     except (BackupNotFoundError, TruncatedFileError):
         return False
     return True

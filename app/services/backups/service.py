@@ -1,13 +1,10 @@
 """Backups: made, listed, verified, deleted."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
-from importlib.metadata import version
 from operator import attrgetter
 from typing import Final
 
@@ -16,16 +13,9 @@ from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.backup import BackupFilter, BackupRequest
 from app.domain.backups.catalogue import BackupPage, Survey
 from app.domain.backups.check_notes import Check, VerifyLevel, VerifyReport
-from app.domain.backups.manifest import (
-    COVERS,
-    Codec,
-    DatabaseEntry,
-    Manifest,
-    MemberKind,
-    OptionsEntry,
-)
+from app.domain.backups.manifest import Manifest, MemberKind
 from app.domain.ids import BackupId, new_backup_id, parse_backup_id
-from app.domain.ports import Clock, Statement
+from app.domain.ports import Clock
 from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
 from app.engine.dump.changes import kept_snapshot
@@ -37,19 +27,19 @@ from app.engine.flavor import VIRTUAL_SCHEMAS
 from app.engine.schema.databases import folds_names, list_strays, read_schemas
 from app.engine.schema.tables import TableRef, read_refs, read_tables
 from app.engine.server.connection import Session
-from app.engine.server.description import read_server
 from app.engine.server.grants import missing_for_backup, read_grants, require
 from app.engine.server.server import Server
-from app.engine.sql.preludes import header
 from app.engine.sql.quoting import matches
 from app.errors import (
     BackupNotFoundError,
     IntegrityError,
     InvalidRequestError,
+    NoIdentityError,
     SnapshotError,
     StorageError,
 )
 from app.services.backups.check_notes import record_checks
+from app.services.backups.draft import counted, draft_manifest, header_of
 from app.services.backups.space import require_space
 
 
@@ -118,6 +108,7 @@ class BackupService:
         Raises:
             BackupNotFoundError: No such backup.
             IntegrityError: Its manifest is damaged or of a newer format.
+            NoIdentityError: It is encrypted for others.
         """
         return await asyncio.to_thread(self._catalogue.manifest, backup_id)
 
@@ -136,6 +127,7 @@ class BackupService:
         Raises:
             BackupNotFoundError: No such backup.
             IntegrityError: A byte differs, the file is shorter or longer, or the manifest is damaged.
+            NoIdentityError: It is encrypted for others, and more is asked for than its hashes.
             StorageError: The medium does not answer.
         """
         progress, began = progress or Progress(), self._clock.monotonic()
@@ -165,7 +157,12 @@ class BackupService:
         await asyncio.to_thread(self._catalogue.delete, parse_backup_id(backup_id))
 
     async def _verify(self, backup_id: str, level: VerifyLevel, progress: Progress) -> VerifyReport:
-        reader = await asyncio.to_thread(self._catalogue.open, backup_id)
+        try:
+            reader = await asyncio.to_thread(self._catalogue.open, backup_id)
+        except NoIdentityError:
+            if level.depth > VerifyLevel.HASHES.depth:
+                raise
+            return await self._prove_stored(backup_id, level, progress)
         with reader:
             progress.enter(Phase.VERIFY)
             progress.expect(tables=0, rows=0, size=reader.manifest.raw_size)
@@ -173,6 +170,27 @@ class BackupService:
                 level,
                 listener=lambda member: progress.moved(member.table, rows=0, size=member.raw_size),
             )
+
+    async def _prove_stored(
+        self, backup_id: str, level: VerifyLevel, progress: Progress
+    ) -> VerifyReport:
+        """Prove the bytes of a backup that nobody here can read."""
+        began = self._clock.monotonic()
+        with await asyncio.to_thread(self._catalogue.stored, backup_id) as archive:
+            size = archive.published.size if level is VerifyLevel.HASHES else 0
+            if size:
+                progress.enter(Phase.VERIFY)
+                progress.expect(tables=0, rows=0, size=size)
+                await archive.prove(lambda count: progress.moved("", rows=0, size=count))
+        return VerifyReport(
+            level=level,
+            size=size,
+            raw_size=0,
+            members=0,
+            statements=0,
+            rows=0,
+            seconds=self._clock.monotonic() - began,
+        )
 
     def _page(self, wanted: BackupFilter, page: Page) -> BackupPage:
         if not self._catalogue.directory.is_there():  # nothing was ever backed up
@@ -223,23 +241,30 @@ class BackupService:
             plan = await self._plan(snapshot.sessions[0], request, names)
             _require_all(refs, plan)
             await require_space(self._catalogue, request, plan)
-            draft = await self._draft(snapshot, request, plan, backup_id, began_at)
+            asked = replace(request, databases=self._wanted(request))
+            draft = await draft_manifest(self.server, snapshot, plan, asked, backup_id, began_at)
             async with ArchiveWriter(
-                self._catalogue.directory, backup_id, request.codec, threads=threads
+                self._catalogue.directory,
+                backup_id,
+                request.codec,
+                self._catalogue.keys,
+                threads=threads,
             ) as writer:
-                await writer.append(MemberKind.HEADER, _header(draft, plan))
+                await writer.append(MemberKind.HEADER, header_of(draft, plan))
                 dump = Dump(snapshot, plan, writer, progress)
                 databases = await dump.run()
                 await self._require_none_missed(snapshot, plan, request, names)
                 await snapshot.require_locks()
                 await snapshot.close()
                 progress.enter(Phase.VERIFY if request.verify else Phase.PUBLISH)
-                return await writer.finish(
-                    _counted(draft, databases, (*snapshot.warnings, *dump.warnings)),
+                manifest = await writer.finish(
+                    counted(draft, databases, (*snapshot.warnings, *dump.warnings)),
                     verify=request.verify,
                     closing=b"-- Backup completed\n",
                     duration=lambda: round(self._clock.monotonic() - began, 3),
                 )
+                self._catalogue.remember(manifest)
+                return manifest
 
     async def _names(self, request: BackupRequest) -> tuple[Sequence[str], BackupRequest]:
         """Find the databases that are meant, and refuse when a privilege for them is missing."""
@@ -296,49 +321,6 @@ class BackupService:
             strays=await list_strays(session, names, every=every),
         )
 
-    async def _draft(
-        self,
-        snapshot: Snapshot,
-        request: BackupRequest,
-        plan: DumpPlan,
-        backup_id: BackupId,
-        began_at: datetime,
-    ) -> Manifest:
-        return Manifest(
-            backup_id=backup_id,
-            file="",
-            created_at=began_at,
-            duration=0.0,
-            tool_version=version("backstay"),
-            server=await read_server(snapshot.sessions[0]),
-            position=snapshot.position,
-            consistency=snapshot.consistency,
-            options=OptionsEntry(
-                include_data=request.include_data,
-                compress=request.codec is not Codec.NONE,
-                verify=request.verify,
-                description=request.description,
-                codec=request.codec,
-                databases=tuple(schema.name for schema in plan.schemas),
-                tables=request.tables,
-                exclude_tables=request.exclude_tables,
-                threads=request.threads,
-                chunk_bytes=request.chunk_bytes,
-                accounts=request.accounts,
-                recovery_point=request.recovery_point,
-                schedule=request.schedule,
-                requested=tuple(sorted(self._wanted(request))),
-            ),
-            databases=(),
-            members=(),
-            tables_count=0,
-            rows_count=0,
-            raw_size=0,
-            size=0,
-            checksum="",
-            covers=COVERS,
-        )
-
 
 def _refuse_virtual(names: Sequence[str]) -> None:
     for name in names:
@@ -359,20 +341,6 @@ def _is_wanted(request: BackupRequest, database: str, name: str) -> bool:
     )
 
 
-def _counted(
-    draft: Manifest, databases: tuple[DatabaseEntry, ...], warnings: tuple[str, ...]
-) -> Manifest:
-    """Fill in what is known when all rows are written."""
-    tables = [table for database in databases for table in database.tables]
-    return replace(
-        draft,
-        databases=databases,
-        warnings=warnings,
-        tables_count=sum(not table.sequence for table in tables),
-        rows_count=sum(table.rows for table in tables),
-    )
-
-
 def _require_all(refs: Sequence[TableRef], plan: DumpPlan) -> None:
     """Refuse a snapshot that a table did not live to be read from."""
     if gone := sorted(set(refs) - {table.ref for table in plan.tables}, key=lambda ref: ref.label):
@@ -380,21 +348,3 @@ def _require_all(refs: Sequence[TableRef], plan: DumpPlan) -> None:
             f"{gone[0].label} was dropped, renamed or rebuilt while the backup began",
             hint="Keep ALTER, TRUNCATE, RENAME and DROP away from the time of the backup.",
         )
-
-
-def _header(draft: Manifest, plan: DumpPlan) -> list[Statement]:
-    """Begin the file with what a person wants to know."""
-    options = {
-        "include_data": draft.options.include_data,
-        "compress": draft.options.compress,
-        "verify": draft.options.verify,
-    }
-    lines = [
-        f"Backstay {draft.tool_version} database backup {draft.backup_id}",
-        f"Generated: {draft.created_at:%Y-%m-%d %H:%M:%S} UTC",
-        f"Description: {draft.options.description}",
-        f"Server: {draft.server.vendor} {draft.server.version}",
-        f"Options: {json.dumps(options, separators=(',', ':'))}",
-    ]
-    schemas = [] if plan.single else [(s.name, s.charset, s.collation) for s in plan.schemas]
-    return header(lines, schemas)

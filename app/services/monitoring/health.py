@@ -69,13 +69,17 @@ class HealthService:
             return BackupHealth(Survey((), (), ()), (), {}, None)
         reading, known = self.catalogue.read(anew=anew), self._known
         if known is None or known[0] is not reading:
-            self._known = known = (reading, _health_of(reading))
+            can_decrypt = self.catalogue.keys.can_read
+            self._known = known = (reading, _health_of(reading, can_decrypt=can_decrypt))
         return known[1]
 
 
-def _health_of(reading: Reading) -> BackupHealth:
+def _health_of(reading: Reading, *, can_decrypt: bool) -> BackupHealth:
     survey = reading.survey
-    stored = tuple(stored_of(entry, reading.beside[entry.backup_id]) for entry in survey.entries)
+    stored = tuple(
+        stored_of(entry, reading.beside[entry.backup_id], can_decrypt=can_decrypt)
+        for entry in survey.entries
+    )
     faults = {backup_id: fault_of(beside) for backup_id, beside in reading.beside.items()}
     return BackupHealth(
         survey=survey,
@@ -88,7 +92,7 @@ def _health_of(reading: Reading) -> BackupHealth:
     )
 
 
-def stored_of(entry: CatalogueEntry, beside: Beside) -> StoredBackup:
+def stored_of(entry: CatalogueEntry, beside: Beside, *, can_decrypt: bool) -> StoredBackup:
     """Put together what is known of one backup."""
     return StoredBackup(
         backup_id=entry.backup_id,
@@ -98,6 +102,7 @@ def stored_of(entry: CatalogueEntry, beside: Beside) -> StoredBackup:
         has_rows=entry.include_data,
         notes=beside.notes,
         proofs=beside.proofs,
+        readable=can_decrypt or not entry.is_encrypted,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.archive.file.places import BackupDirectory
+from app.archive.publishing.places import BackupDirectory
 from app.errors import AppError, StalledError
 
 

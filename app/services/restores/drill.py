@@ -82,8 +82,7 @@ class Drills:
         began = self._clock.monotonic()
         # Asked before anything is kept: a server that does not answer shows nothing of the backup.
         logged = not await self._may_skip_log()
-        directory = self._catalogue.directory
-        reader = await asyncio.to_thread(ArchiveReader.open, directory, plan.manifest)
+        reader = await asyncio.to_thread(self._catalogue.reader, plan.manifest)
         with reader:
             state = RestoreState(plan, reader, progress)
             try:

@@ -87,8 +87,7 @@ class DryRuns:
             DatabaseError: The server fails us.
         """
         began, manifest = self._clock.monotonic(), plan.manifest
-        directory = self._catalogue.directory
-        reader = await asyncio.to_thread(ArchiveReader.open, directory, manifest)
+        reader = await asyncio.to_thread(self._catalogue.reader, manifest)
         with reader:
             progress.enter(Phase.PREFLIGHT)
             report = await self._preflight.examine(reader, plan)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.archive.file.reader import ArchiveReader
 from app.concurrency import shielded
 from app.domain.ports import Clock
 from app.domain.restores.dry_run import Forecast, RestoreOptions
@@ -106,6 +105,7 @@ class RecoveryService:
             TableNotFoundError: A pattern matches nothing in the backup.
             InvalidRequestError: The options make no sense together, or for this backup.
             ManifestError: The manifest is damaged, or of a newer format.
+            NoIdentityError: It is encrypted for others.
         """
         manifest = await asyncio.to_thread(self._catalogue.manifest, request.backup_id)
         return plan_restore(manifest, request)
@@ -141,8 +141,7 @@ class RecoveryService:
         progress.enter(Phase.CONNECT)
         await self.repair()
         binary_log = await self._preflight.log_rule(skip=request.skip_binlog)
-        directory = self._catalogue.directory
-        reader = await asyncio.to_thread(ArchiveReader.open, directory, manifest)
+        reader = await asyncio.to_thread(self._catalogue.reader, manifest)
         with reader:
             progress.name(restore_id=plan.restore_id)
             facts = {"backup_id": manifest.backup_id, "restore_id": plan.restore_id}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.archive.file.keys import NO_KEYS
 from app.bootstrap.directories import StoreCatalogues
 from app.config import Settings
 
@@ -18,7 +19,7 @@ def secret(tmp_path):
 def test_a_store_is_opened_anew_with_another_secret(tmp_path, secret):
     """Whoever rotates it need not start the service again; an unchanged one stays open."""
     address = f"offsite=s3://backups?access_key=AKIAEXAMPLE&secret_file={secret}"
-    catalogues = StoreCatalogues(Settings(state_dir=tmp_path / "state", stores=address))
+    catalogues = StoreCatalogues(Settings(state_dir=tmp_path / "state", stores=address), NO_KEYS)
     first = catalogues.get("offsite")
     assert catalogues.get("offsite") is first
     fresh = secret.with_name("fresh")
@@ -36,7 +37,7 @@ def test_a_variable_with_a_secret_counts_like_a_file(tmp_path, monkeypatch):
     """As it is in the environment, or in `.env`."""
     monkeypatch.setenv("OFFSITE_SECRET", "first")
     address = "offsite=s3://backups?access_key=AKIAEXAMPLE&secret_env=OFFSITE_SECRET"
-    catalogues = StoreCatalogues(Settings(state_dir=tmp_path / "state", stores=address))
+    catalogues = StoreCatalogues(Settings(state_dir=tmp_path / "state", stores=address), NO_KEYS)
     first = catalogues.get("offsite")
     monkeypatch.setenv("OFFSITE_SECRET", "second")
 

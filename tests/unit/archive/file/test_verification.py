@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.archive.file import verification
+from app.archive.file.content import Content
 from app.archive.file.reader import ArchiveReader
 from app.archive.file.verification import until, verify_file
 from app.domain.backups.check_notes import VerifyLevel
@@ -105,7 +106,7 @@ def test_a_verification_can_be_stopped(tmp_path):
     stop = threading.Event()
     stop.set()
     with catalogue.directory.open(manifest.file) as file, pytest.raises(InterruptedError):
-        verify_file(file, manifest, VerifyLevel.HASHES, listener=until(stop, None))
+        verify_file(Content(file), manifest, VerifyLevel.HASHES, listener=until(stop, None))
 
 
 def test_a_damaged_file_can_be_opened_on_purpose(tmp_path):

@@ -1,0 +1,212 @@
+"""
+What there is in one directory, and the caches that make listing it cheap; all calls block.
+
+A line is derived from its manifest once, and kept as long as the manifest's file is the same: that of a plain
+backup in `metadata.json` beside it, that of an encrypted one in the state directory.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from app.archive.catalogue.known_lines import KnownLines
+from app.archive.catalogue.metadata import (
+    MAX_METADATA_BYTES,
+    CachedEntry,
+    Metadata,
+    Stamp,
+    decode_metadata,
+    encode_metadata,
+)
+from app.archive.catalogue.sweeping import names_of
+from app.archive.file.codec import DAMAGED_HINT
+from app.archive.file.keys import ArchiveKeys
+from app.archive.file.sealing import read_envelope
+from app.archive.publishing.places import BackupDirectory
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.catalogue import DamagedFile, LockedBackup, Survey
+from app.domain.backups.manifest import Manifest
+from app.domain.backups.seal import MAX_MANIFEST_BYTES
+from app.errors import (
+    AppError,
+    BackupNotFoundError,
+    IntegrityError,
+    NoIdentityError,
+    StorageDeniedError,
+    StorageError,
+    TruncatedFileError,
+    UnknownSignerError,
+)
+from app.storage import layout
+from app.storage.layout import BackupName
+
+
+class Surveyor:
+    """
+    Surveys one directory.
+
+    Args:
+        known: Lines of encrypted backups.
+        keys: Say who signed what nobody here can read.
+        read: Reads a manifest, or takes the one that was just written.
+    """
+
+    def __init__(
+        self,
+        directory: BackupDirectory,
+        known: KnownLines,
+        keys: ArchiveKeys,
+        read: Callable[[BackupName, Manifest | None], Manifest],
+    ) -> None:
+        self._directory = directory
+        self._known = known
+        self._read = read
+        self._keys = keys
+        # What `metadata.json` held when it was last decoded: with many backups that takes longer than
+        # the survey. Replaced as a whole, as threads share it; so are the locked ones.
+        self._decoded: tuple[bytes, Metadata] = (b"", decode_metadata(b""))
+        self._locked: dict[str, tuple[Stamp, LockedBackup]] = {}
+
+    def survey(self) -> Survey:
+        """List everything, and bring the caches up to date where they may be written; raises StorageError."""
+        survey, cached, _ = self._read_all(None)
+        plain, encrypted = _parted(cached)
+        if not self._decoded[1].holds(plain):
+            with suppress(StorageError):  # a cache; the manifests have been read
+                self.refresh(None)
+        else:
+            with suppress(StorageError):
+                self._known.write(encrypted)
+        return survey
+
+    def refresh(self, written: Manifest | None) -> None:
+        """Write the caches anew, without decoding what was `written` now; raises StorageError."""
+        with self._directory.locked():
+            _, cached, before = self._read_all(written)
+            plain, encrypted = _parted(cached)
+            data = encode_metadata(plain)
+            if data != before:
+                self._directory.replace(layout.METADATA, data)
+                self._decoded = (
+                    data,
+                    Metadata({item.entry.file: item for item in plain}, whole=True),
+                )
+        with suppress(StorageError):
+            self._known.write(encrypted)
+
+    def learn(self, name: BackupName, entry: CatalogueEntry) -> None:
+        """Take the line of an encrypted backup from another place, where the same one lies; raises StorageError."""
+        facts = self._directory.describe(name.manifest)
+        if facts is None:
+            return
+        stamp = Stamp(facts.size, facts.changed_ns)
+        line = CachedEntry(replace(entry, full_path=self._directory.full_path(name.file)), stamp)
+        self._known.write([*self._known.read().values(), line])
+
+    def _read_all(self, written: Manifest | None) -> tuple[Survey, list[CachedEntry], bytes]:
+        """Return the survey, what the caches should hold, and what `metadata.json` holds."""
+        names = set(self._directory.names())
+        before = self._metadata() if layout.METADATA in names else b""
+        if before != self._decoded[0]:
+            self._decoded = (before, decode_metadata(before))
+        cache = {**self._decoded[1].entries, **self._known.read()}
+        cached: list[CachedEntry] = []
+        locked: list[LockedBackup] = []
+        problems: list[DamagedFile] = []
+        orphans: list[str] = []
+        for name in names_of(names):
+            if name.manifest in names:
+                try:
+                    found = self._examine(name, cache.get(name.file), written)
+                except _PROBLEMS as exc:
+                    problems.append(DamagedFile(name.file, exc))
+                    continue
+                if isinstance(found, CachedEntry):
+                    cached.append(found)
+                else:
+                    locked.append(found)
+            elif name.file in names and not {name.tombstone, name.partial} & names:
+                orphans.append(name.file)
+        entries = tuple(item.entry for item in cached)
+        survey = Survey(entries, tuple(problems), tuple(orphans), tuple(locked))
+        return survey, cached, before
+
+    def _metadata(self) -> bytes:
+        try:
+            return self._directory.read(layout.METADATA, MAX_METADATA_BYTES)
+        except StorageError:
+            return b""
+
+    def _examine(
+        self, name: BackupName, known: CachedEntry | None, written: Manifest | None
+    ) -> CachedEntry | LockedBackup:
+        """Return the line of one backup, from the cache when its manifest did not change."""
+        manifest_file, data = (
+            self._directory.describe(name.manifest),
+            self._directory.describe(name.file),
+        )
+        if manifest_file is None or data is None:
+            raise BackupNotFoundError(
+                name.backup_id, hint="Its data file is gone; put it back, or delete the backup."
+            )
+        if not data.is_regular:
+            raise StorageDeniedError(
+                f"{name.file}: not a regular file",
+                hint="Symbolic links in a backup directory are never followed; remove it.",
+            )
+        stamp = Stamp(manifest_file.size, manifest_file.changed_ns)
+        full_path = self._directory.full_path(name.file)
+        line: CachedEntry | LockedBackup
+        if known is not None and (known.stamp, known.entry.full_path) == (stamp, full_path):
+            line, size = known, known.entry.size
+        else:
+            line, size = self._line(name, written, stamp, full_path)
+        if size != data.size:
+            raise TruncatedFileError(
+                f"{name.file}: {data.size} bytes, the manifest says {size}", hint=DAMAGED_HINT
+            )
+        return line
+
+    def _line(
+        self, name: BackupName, written: Manifest | None, stamp: Stamp, full_path: str
+    ) -> tuple[CachedEntry | LockedBackup, int]:
+        """Read the line of one backup, or what is known of it without an identity, and its size."""
+        seen = self._locked.get(name.file)
+        try:
+            manifest = self._read(name, written)
+        except NoIdentityError:
+            if seen is None or seen[0] != stamp:
+                seen = (stamp, self._look(name, full_path))
+                self._locked = {**self._locked, name.file: seen}
+            return seen[1], seen[1].size
+        return CachedEntry(CatalogueEntry.of(manifest, full_path), stamp), manifest.size
+
+    def _look(self, name: BackupName, full_path: str) -> LockedBackup:
+        """Read what is known of an encrypted backup without an identity."""
+        data = self._directory.read(name.manifest, MAX_MANIFEST_BYTES)
+        envelope, signer = read_envelope(data, name, self._keys)
+        return LockedBackup(
+            backup_id=envelope.backup_id,
+            file=envelope.file,
+            full_path=full_path,
+            created_at=envelope.created_at,
+            size=envelope.size,
+            checksum=envelope.checksum,
+            server_id=envelope.server_id,
+            recipients=envelope.recipients,
+            signer=signer,
+        )
+
+
+_PROBLEMS: tuple[type[AppError], ...] = (
+    IntegrityError,
+    StorageError,
+    BackupNotFoundError,
+    UnknownSignerError,
+)
+
+
+def _parted(cached: list[CachedEntry]) -> tuple[list[CachedEntry], list[CachedEntry]]:
+    """Part plain backups from encrypted ones."""
+    encrypted = [item for item in cached if item.entry.is_encrypted]
+    return [item for item in cached if not item.entry.is_encrypted], encrypted

@@ -1,0 +1,83 @@
+"""Where backups lie, a directory or a store, and the steps by which they begin and cease to exist there."""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from app.archive.publishing import publication, store_publication
+from app.storage.files import ReadFile, WriteFile
+from app.storage.layout import BackupName
+from app.storage.local import LocalDirectory
+from app.storage.remote.directory import StoreDirectory
+from app.storage.remote.files import StoreDataFile, StoreFile, StoreManifest
+
+
+BackupDirectory = LocalDirectory | StoreDirectory
+OpenFile = ReadFile | StoreFile
+DataFile = WriteFile | StoreDataFile
+ManifestFile = WriteFile | StoreManifest
+
+
+def begin(directory: BackupDirectory, name: BackupName, estimate_bytes: int = 0) -> DataFile:
+    """
+    Begin the data file of a new backup, which nobody else writes.
+
+    Args:
+        directory: Where.
+        name: Its names.
+        estimate_bytes: How large it will be at most, about; a store wants to know.
+
+    Returns:
+        An empty file; the caller publishes or withdraws it.
+
+    Raises:
+        ConflictError: Somebody else writes it, in a store.
+        StorageError: A file of this backup exists already, or the medium refused.
+    """
+    match directory:
+        case LocalDirectory():
+            return publication.begin(directory, name)
+        case StoreDirectory():
+            return store_publication.begin(directory, name, estimate_bytes)
+        case _:
+            assert_never(directory)
+
+
+def publish(
+    directory: BackupDirectory, name: BackupName, data: DataFile, manifest: bytes
+) -> ManifestFile:
+    """Make a complete and synced data file a backup; see `publication.publish`."""
+    match directory, data:
+        case LocalDirectory(), WriteFile():
+            return publication.publish(directory, name, data, manifest)
+        case StoreDirectory(), StoreDataFile():
+            return store_publication.publish(directory, name, data, manifest)
+        case _:
+            raise TypeError("a data file of another directory")
+
+
+def withdraw(
+    directory: BackupDirectory,
+    name: BackupName,
+    data: DataFile,
+    manifest_file: ManifestFile | None,
+) -> None:
+    """Remove what a failed or cancelled run has written; see `publication.withdraw`."""
+    match directory, data:
+        case LocalDirectory(), WriteFile():
+            local = manifest_file if isinstance(manifest_file, WriteFile) else None
+            publication.withdraw(directory, data, local)
+        case StoreDirectory(), StoreDataFile():
+            store_publication.withdraw(directory, name, data)
+        case _:
+            raise TypeError("a data file of another directory")
+
+
+def delete(directory: BackupDirectory, name: BackupName, permit: Callable[[], None]) -> None:
+    """Remove a backup, and see that it is gone; see `publication.delete`."""
+    match directory:
+        case LocalDirectory():
+            publication.delete(directory, name, permit)
+        case StoreDirectory():
+            store_publication.delete(directory, name, permit)
+        case _:
+            assert_never(directory)

@@ -1,1 +1,0 @@
-"""What stands in a binary log: pure functions and values over bytes."""
