@@ -67,6 +67,7 @@ Everything that can go wrong, as one tree.
     - AuditBrokenError
     - DecryptionFailedError
     - SignatureMismatchError
+    - BinlogDamagedError
   x DeliveryError
 
 The edges translate: `app.cli.exits` to exit codes, `app.api.problems` to HTTP statuses.
@@ -112,6 +113,7 @@ from app.errors.database import (
 from app.errors.delivery import DeliveryError
 from app.errors.integrity import (
     AuditBrokenError,
+    BinlogDamagedError,
     ChecksumMismatchError,
     DecryptionFailedError,
     IntegrityError,
@@ -164,6 +166,7 @@ __all__ = [
     "BackupInUseError",
     "BackupNotFoundError",
     "BackupPinnedError",
+    "BinlogDamagedError",
     "ChecksumMismatchError",
     "ClockJumpedError",
     "ConflictError",

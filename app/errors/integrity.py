@@ -63,3 +63,10 @@ class SignatureMismatchError(IntegrityError):
 
     code = "signature-mismatch"
     title = "Signature does not match"
+
+
+class BinlogDamagedError(IntegrityError):
+    """The archive of the binary log is not what was written."""
+
+    code = "binlog-damaged"
+    title = "Archive of the binary log damaged"

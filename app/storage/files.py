@@ -188,6 +188,12 @@ class WriteFile(ReadFile):
         if size != self.size:
             raise TruncatedFileError(f"{self.name}: {size} bytes on disk, wrote {self.size}")
 
+    def cut(self, size: int) -> None:
+        """Let the file end after `size` bytes; durable after `sync`."""
+        with translated(self.name):
+            uninterrupted(self._kernel.truncate, self._fd, size)
+        self.size = size
+
     def rename(self, name: str) -> None:
         """Give the file another name; its lock stays. Durable after the directory's `sync`."""
         with translated(self.name):

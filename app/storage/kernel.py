@@ -35,9 +35,9 @@ class Kernel:
         """Write some bytes at the end, or where the descriptor stands; may be fewer than given."""
         return os.write(fd, data)
 
-    def truncate(self, fd: int) -> None:
-        """Make an open file empty."""
-        os.ftruncate(fd, 0)
+    def truncate(self, fd: int, size: int = 0) -> None:
+        """Cut an open file."""
+        os.ftruncate(fd, size)
 
     def pread(self, fd: int, size: int, offset: int) -> bytes:
         """Read some bytes at an offset; may be fewer than asked."""

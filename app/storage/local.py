@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from app.errors import BackupInUseError, StorageFullError, StorageUnavailableError
 from app.storage import layout
@@ -25,6 +25,8 @@ from app.storage.failures import translated
 from app.storage.files import FileFacts, ReadFile, WriteFile
 from app.storage.kernel import KERNEL, Kernel, close, uninterrupted
 
+
+Opened = TypeVar("Opened", bound=ReadFile)
 
 # Catalogue updates take milliseconds; a lock held for longer belongs to a stuck process.
 LOCK_SECONDS: Final = 30.0
@@ -258,6 +260,27 @@ class LocalDirectory:
             except BaseException:
                 file.close()
                 raise
+        return file
+
+    def reopen(self, name: str) -> WriteFile:
+        """Open a regular file to write at its end, its size known; raises StorageError."""
+        with translated(name):
+            flags = os.O_RDWR | os.O_APPEND | os.O_NONBLOCK
+            fd = uninterrupted(self.kernel.open, self.full_path(name), flags)
+        return self._checked(WriteFile(self.kernel, str(self.path), name, fd))
+
+    def watch(self, name: str) -> ReadFile:
+        """Open a regular file that somebody writes; nothing is locked, its size is of now. Raises StorageError."""
+        with translated(name):
+            fd = uninterrupted(self.kernel.open, self.full_path(name), os.O_RDONLY | os.O_NONBLOCK)
+        return self._checked(ReadFile(self.kernel, str(self.path), name, fd))
+
+    def _checked(self, file: Opened) -> Opened:
+        try:
+            file.check_regular()
+        except BaseException:
+            ReadFile.close(file)  # that of a file to write would remove it
+            raise
         return file
 
     def read(self, name: str, limit: int) -> bytes:

@@ -1,0 +1,226 @@
+"""
+What the archive says of itself, as JSON.
+
+Every document is `{"sha256": "...", "content": {...}}` and a line end; the sum is that of the bytes of the
+content, so that a changed document is told from one that was written so.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final, Generic, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.domain.backups.manifest import Codec
+from app.errors import BinlogDamagedError
+
+
+VERSION: Final = 1
+# A segment's document has a line a second at most, and the names of its tables.
+MOST_BYTES: Final = 64 << 20
+_BEFORE: Final = b'{"sha256": "'
+_BETWEEN: Final = b'", "content": '
+_AFTER: Final = b"}\n"
+_CONTENT: Final = slice(len(_BEFORE) + 64 + len(_BETWEEN), -len(_AFTER))
+HINT: Final = "The archive of the binary log is damaged there: points behind it need a backup that was made later."
+
+# Position in a file, and milliseconds since 1970 when everything before it had come from the server.
+Received = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """
+    What a server says of itself; hints for people, and never a proof that two are the same.
+
+    Attributes:
+        vendor: `mariadb` or `mysql`.
+        version: As in `VERSION()`.
+        server_id: Its setting.
+        server_uuid: Of MySQL; empty for MariaDB.
+        address: Where it was reached.
+    """
+
+    vendor: Literal["mariadb", "mysql"]
+    version: str
+    server_id: int
+    server_uuid: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """
+    A change of the data that the log does not have: points behind it need a backup that was made later.
+
+    Attributes:
+        at: When, ISO 8601 in UTC.
+        number: File and position at which the log stood then.
+        reason: For people.
+    """
+
+    at: str
+    number: int
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDocument:
+    """
+    A stream: the log of one server without a gap.
+
+    Attributes:
+        stream: Its id, 12 hexadecimal digits.
+        began_at: ISO 8601 in UTC.
+        settings: Variables of the server by name, which a replay depends on.
+        first_file: The server's name of the file that the first kept segment is of.
+        first_number: Number of that file, and the position in it.
+        breaks: In the order in which they were noted.
+        ended_at: Empty while it goes on.
+        ended_because: For people; empty while it goes on.
+    """
+
+    stream: str
+    began_at: str
+    identity: Identity
+    settings: dict[str, str]
+    first_file: str
+    first_number: int
+    first_start: int = 0
+    breaks: tuple[Break, ...] = ()
+    ended_at: str = ""
+    ended_because: str = ""
+    format: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """
+    What was known when a segment began.
+
+    Attributes:
+        stream: The stream.
+        file: The server's name of the file.
+        number: Its number.
+        start: Position at which the segment begins.
+        gtids: What the log had there; None when only the file's own list says it.
+        format_event: The file's format description, base64; empty when the segment begins with it.
+    """
+
+    stream: str
+    file: str
+    number: int
+    start: int
+    gtids: str | None
+    format_event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """
+    A sealed part of a file.
+
+    Attributes:
+        head: What was known when it began.
+        end: Position behind its last byte.
+        border: Position behind its last whole transaction, before `end` only where the server died in one.
+        next: The file that follows; an empty name after a stop of the server, None while more of this one does.
+        has_checksums: Whether its events have CRC-32.
+        codec: How it is compressed.
+        size: Bytes on disk.
+        raw_size: Bytes of the log.
+        sha256: Of the bytes on disk.
+        raw_sha256: Of the bytes of the log.
+        previous: SHA-256 of the document of the segment before; empty for the first.
+        gtids_before: What the log had at its start.
+        gtids: What the log has at its end.
+        format_event: The format description of its file, base64.
+        events: How many events.
+        transactions: How many whole transactions.
+        last_file: File of the last transaction in it or before it; empty when there is none.
+        last_start: Where that begins.
+        committed_ms: Commit time of that transaction.
+        tables: Databases and tables that its transactions opened.
+        has_statement_dml: Whether rows come of statements that are executed again.
+        clock: When its bytes were received.
+    """
+
+    head: Head
+    end: int
+    border: int
+    next: str | None
+    has_checksums: bool
+    codec: Codec
+    size: int
+    raw_size: int
+    sha256: str
+    raw_sha256: str
+    previous: str
+    gtids_before: str
+    gtids: str
+    format_event: str
+    events: int
+    transactions: int
+    last_file: str
+    last_start: int
+    committed_ms: int
+    tables: tuple[tuple[str, str], ...]
+    has_statement_dml: bool
+    clock: tuple[Received, ...] = field(default=())
+    format: int = VERSION
+
+
+Document = TypeVar("Document", StreamDocument, Head, Segment)
+
+
+class Form(Generic[Document]):
+    """How one kind of document is written and read."""
+
+    _adapter: TypeAdapter[Document]
+
+    def __init__(self, adapter: "TypeAdapter[Document]") -> None:
+        self._adapter = adapter
+
+    def dump(self, document: Document) -> bytes:
+        """Return the bytes of a document."""
+        return _framed(self._adapter.dump_json(document))
+
+    def parse(self, data: bytes, name: str) -> Document:
+        """
+        Read a document.
+
+        Args:
+            data: All its bytes.
+            name: Of its file, for messages.
+
+        Returns:
+            It, understood as a whole.
+
+        Raises:
+            BinlogDamagedError: It is not what was written, or of a newer version.
+        """
+        content = data[_CONTENT]
+        if data != _framed(content):
+            raise BinlogDamagedError(f"{name}: it is not what was written", hint=HINT)
+        try:
+            document: Document = self._adapter.validate_json(content)
+        except ValidationError:
+            raise BinlogDamagedError(
+                f"{name}: it cannot be understood", hint="A newer Backstay may have written it."
+            ) from None
+        if getattr(document, "format", VERSION) != VERSION:
+            raise BinlogDamagedError(
+                f"{name}: it is of a newer format", hint="Read it with the Backstay that wrote it."
+            )
+        return document
+
+
+def _framed(content: bytes) -> bytes:
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return b"".join((_BEFORE, digest, _BETWEEN, content, _AFTER))
+
+
+STREAMS: Final = Form(TypeAdapter(StreamDocument))
+HEADS: Final = Form(TypeAdapter(Head))
+SEGMENTS: Final = Form(TypeAdapter(Segment))

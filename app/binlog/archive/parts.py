@@ -1,0 +1,242 @@
+"""Parts of files as they are read back: sealed segments and the tail, behind one face."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from app.binlog.archive.documents import HINT, Received
+from app.binlog.archive.layout import TAIL, Stem
+from app.binlog.archive.sealed import Sealed, located, read_document, sealed_blocks
+from app.binlog.archive.streams import StoredStream
+from app.binlog.archive.tail import KnownTail, tail_blocks
+from app.binlog.archive.times import commit_ms, received_ms
+from app.binlog.archive.walk import Walked, scan_from, walk
+from app.binlog.events.contents import Contents, TableChange
+from app.binlog.events.gtids import GtidState, parsed_state
+from app.binlog.events.headers import Malformed
+from app.binlog.events.scan import Scan
+from app.errors import BinlogDamagedError, StorageUnavailableError
+from app.storage.local import LocalDirectory
+
+
+class Border(NamedTuple):
+    """
+    A place where no transaction is open.
+
+    Attributes:
+        gtids: What the log has there; None before the first file has said it.
+        committed_ms: Commit time of the last transaction before it, milliseconds since 1970; 0 before the first.
+    """
+
+    gtids: GtidState | None
+    committed_ms: int
+
+
+class Transaction(NamedTuple):
+    """
+    A transaction of the archive.
+
+    Attributes:
+        file: The server's name of its file.
+        number: Number of the file.
+        start: Position of its first byte: "just before this".
+        end: Position behind its last byte.
+        gtid: Empty where it has none.
+        committed_ms: When it was committed, milliseconds since 1970, never falling; see `times`.
+        tables: What it did to each table; empty for definitions.
+        database: That of its first statement; empty when the log does not say it.
+        statement: The first one without values; empty when the log does not have it.
+    """
+
+    file: str
+    number: int
+    start: int
+    end: int
+    gtid: str
+    committed_ms: int
+    tables: tuple[TableChange, ...]
+    database: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    A segment or a tail.
+
+    Attributes:
+        file: The server's name of its file.
+        number: Number of the file.
+        start: Position of its first byte.
+        border: Position behind its last whole transaction.
+        size: Position behind its last byte that counts.
+        is_closed: Whether the next file follows.
+        before: What the log has at its start.
+        after: What it has at its border.
+        format_event: The format description of its file, base64; empty when the part begins with it.
+        clock: When its bytes were received.
+        latest_ms: When the last of them were, at most.
+        sealed: None for a tail.
+    """
+
+    directory: LocalDirectory
+    file: str
+    number: int
+    start: int
+    border: int
+    size: int
+    is_closed: bool
+    before: Border
+    after: Border
+    format_event: str
+    clock: tuple[Received, ...]
+    latest_ms: int
+    sealed: Sealed | None
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.sealed.data_name if self.sealed else f"{Stem(self.number, self.start)}{TAIL}"
+
+    def raw(self) -> Iterator[bytes]:
+        """Yield its bytes, proven when it ends; raises BinlogDamagedError, StorageError."""
+        if self.sealed is not None:
+            yield from sealed_blocks(self.directory, self.sealed)
+            return
+        length = self.size - self.start
+        stem = Stem(self.number, self.start)
+        try:
+            file = self.directory.watch(f"{stem}{TAIL}")
+        except StorageUnavailableError:
+            # It was sealed meanwhile, and may have grown before.
+            yield from _first(
+                length, sealed_blocks(self.directory, read_document(self.directory, stem))
+            )
+            return
+        with file:
+            yield from tail_blocks(file, 0, length)
+
+    def walked(self) -> Iterator[tuple[Scan, Walked]]:
+        """Go through its events; raises BinlogDamagedError, StorageError."""
+        scan = scan_from(self.start, self.before.gtids, self.format_event)
+        with located(self.label, scan):
+            for event in walk(scan, self.raw(), has_magic=not self.start and self.size > 0):
+                yield scan, event
+
+    def transactions(self, *, counts: bool) -> Iterator[Transaction]:
+        """Go through its whole transactions; raises BinlogDamagedError, StorageError."""
+        committed = self.before.committed_ms
+        contents = Contents(counts=counts)
+        for _, (kind, body, group) in self.walked():
+            if counts:
+                contents.accept(kind, body)
+            if group is None:
+                continue
+            received = received_ms(self.clock, group.end, self.latest_ms)
+            committed = commit_ms(group, received, committed)
+            yield Transaction(
+                file=self.file,
+                number=self.number,
+                start=group.start,
+                end=group.end,
+                gtid=group.gtid,
+                committed_ms=committed,
+                tables=contents.tables,
+                database=contents.database,
+                statement=contents.statement,
+            )
+            contents = Contents(counts=counts)
+
+    def border_at(self, position: int) -> Border | None:
+        """Tell what the log has at a place in it; None when that is in a transaction or in an event."""
+        if position in {self.start, self.border}:
+            return self.before if position == self.start else self.after
+        committed = self.before.committed_ms
+        for scan, (_, _, group) in self.walked():
+            if group is not None:
+                received = received_ms(self.clock, group.end, self.latest_ms)
+                committed = commit_ms(group, received, committed)
+            if scan.position >= position:
+                is_border = scan.position == scan.border == position
+                return Border(scan.gtids and scan.gtids.copy(), committed) if is_border else None
+        return None
+
+
+def _first(length: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield so many bytes, and read the others all the same: what proves them comes last."""
+    for block in blocks:
+        if length:
+            yield block[:length]
+        length -= min(length, len(block))
+
+
+def parts_of(stored: StoredStream) -> tuple[Part, ...]:
+    """Return the parts of a stream in order; raises BinlogDamagedError, StorageError."""
+    parts: list[Part] = []
+    committed = 0
+    for sealed in stored.segments:
+        parts.append(_sealed_part(stored, sealed, committed))
+        committed = sealed.segment.committed_ms
+    if stored.tail is not None and stored.tail_size:
+        parts.append(_tail_part(stored, stored.tail, committed))
+    return tuple(parts)
+
+
+def _sealed_part(stored: StoredStream, sealed: Sealed, committed_ms: int) -> Part:
+    segment, head = sealed.segment, sealed.segment.head
+    before = _state(head.gtids, stored)
+    return Part(
+        directory=stored.directory,
+        file=head.file,
+        number=head.number,
+        start=head.start,
+        border=segment.border,
+        size=segment.end,
+        is_closed=segment.next is not None,
+        before=Border(before, committed_ms),
+        after=Border(_state(segment.gtids, stored), segment.committed_ms),
+        format_event=head.format_event,
+        clock=segment.clock,
+        latest_ms=segment.clock[-1][1] if segment.clock else 0,
+        sealed=sealed,
+    )
+
+
+def _tail_part(stored: StoredStream, known: KnownTail, committed_ms: int) -> Part:
+    """Scan the tail up to what is torn; that is damage where it was synced before."""
+    head, name = known.head, f"{known.stem}{TAIL}"
+    before = Border(_state(head.gtids, stored), committed_ms)
+    latest = stored.tail_changed_ms
+    whole = Part(
+        directory=stored.directory,
+        file=head.file,
+        number=head.number,
+        start=head.start,
+        border=head.start,
+        size=head.start + stored.tail_size,
+        is_closed=False,
+        before=before,
+        after=before,
+        format_event=head.format_event,
+        clock=known.clock,
+        latest_ms=latest,
+        sealed=None,
+    )
+    scan = scan_from(head.start, before.gtids, head.format_event)
+    try:
+        for event in walk(scan, whole.raw(), has_magic=not head.start):
+            if event.group is not None:
+                received = received_ms(known.clock, event.group.end, latest)
+                committed_ms = commit_ms(event.group, received, committed_ms)
+    except Malformed as exc:
+        if scan.position < known.synced:
+            raise BinlogDamagedError(
+                f"{name}: at position {scan.position}: {exc}", hint=HINT
+            ) from exc
+    end = scan.border if scan.has_begun or head.start else head.start
+    after = Border(scan.at_border().gtids, committed_ms)
+    return replace(whole, border=end, size=end, after=after)
+
+
+def _state(text: str | None, stored: StoredStream) -> GtidState | None:
+    return None if text is None else parsed_state(text, is_mariadb=stored.is_mariadb)

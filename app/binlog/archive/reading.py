@@ -1,0 +1,284 @@
+"""
+The archive for those who read it: streams, their files, bytes and transactions.
+
+Everything is proven while it is read: documents by their sums and their chain, bytes by their SHA-256 and by
+the rules of a log. What lies in a tail counts up to the last whole transaction. All calls block.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from app.binlog.archive.documents import HINT, Break, Identity, StreamDocument
+from app.binlog.archive.layout import (
+    STREAM,
+    file_number,
+    parse_name,
+    root_of,
+    stream_directory,
+    stream_ids,
+)
+from app.binlog.archive.parts import Border, Transaction, parts_of
+from app.binlog.archive.streams import StoredStream, load_stream
+from app.binlog.events.headers import Place
+from app.errors import BinlogDamagedError
+from app.storage.local import LocalDirectory
+
+
+_BEHIND_ALL: Final = (1 << 62, 0)
+
+
+class ArchivedFile(NamedTuple):
+    """
+    One file of the server in the archive.
+
+    Attributes:
+        name: As the server calls it.
+        number: Its number, which rises by one from file to file.
+        start: Position at which the archive of it begins; 0 but for the first file after a pruning.
+        end: Position behind its last whole transaction.
+        size: Bytes behind which nothing of it is archived; above `end` only where the server died in a transaction.
+        is_closed: Whether the next file follows.
+    """
+
+    name: str
+    number: int
+    start: int
+    end: int
+    size: int
+    is_closed: bool
+
+
+class ArchivedStream:
+    """
+    One stream, as it was when it was opened.
+
+    Attributes:
+        document: Identity, settings, breaks.
+    """
+
+    def __init__(self, stored: StoredStream) -> None:
+        self.document: StreamDocument = stored.document
+        self._stored = stored
+        self._parts = parts_of(stored)
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.document.stream
+
+    @property
+    def identity(self) -> Identity:
+        """What the server said of itself."""
+        return self.document.identity
+
+    @property
+    def is_mariadb(self) -> bool:
+        """Tell whose log it is."""
+        return self._stored.is_mariadb
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Variables of the server that a replay depends on, by name."""
+        return self.document.settings
+
+    @property
+    def breaks(self) -> tuple[Break, ...]:
+        """Changes that the log does not have."""
+        return self.document.breaks
+
+    @cached_property
+    def files(self) -> tuple[ArchivedFile, ...]:
+        """The files, by rising numbers."""
+        found: dict[int, ArchivedFile] = {}
+        for part in self._parts:
+            start = found[part.number].start if part.number in found else part.start
+            found[part.number] = ArchivedFile(
+                part.file, part.number, start, part.border, part.size, part.is_closed
+            )
+        return tuple(found.values())
+
+    @property
+    def window(self) -> tuple[Place, Place] | None:
+        """First and last place that the archive has; None while it is empty."""
+        if not self.files or (len(self.files) == 1 and self.files[0].size <= self.files[0].start):
+            return None
+        first, last = self.files[0], self.files[-1]
+        return Place(first.name, first.start), Place(last.name, last.end)
+
+    @property
+    def committed_ms(self) -> int:
+        """Commit time of the last transaction, milliseconds since 1970; 0 when there is none."""
+        return self._parts[-1].after.committed_ms if self._parts else 0
+
+    @property
+    def received_ms(self) -> int:
+        """When the newest bytes were synced, milliseconds since 1970; 0 when there are none."""
+        return max((part.clock[-1][1] for part in self._parts if part.clock), default=0)
+
+    def file(self, number: int) -> ArchivedFile | None:
+        """Find a file by its number."""
+        return next((file for file in self.files if file.number == number), None)
+
+    def file_named(self, name: str) -> ArchivedFile | None:
+        """Find a file by the server's name of it."""
+        number = file_number(name)
+        found = None if number is None else self.file(number)
+        return found if found and found.name == name else None
+
+    def copy(self, number: int, start: int, end: int, into: Callable[[bytes], object]) -> None:
+        """
+        Copy a part of a file of the server.
+
+        Args:
+            number: Of the file.
+            start: Position of the first byte.
+            end: Position behind the last one; at most the file's `size`.
+            into: Takes blocks in order; they are proven only when this returns.
+
+        Raises:
+            BinlogDamagedError: Something is missing, or is not what was archived.
+            StorageError: The medium does not answer.
+        """
+        for block in self.blocks(number, start, end):
+            into(block)
+
+    def blocks(self, number: int, start: int, end: int) -> Iterator[bytes]:
+        """Yield what `copy` copies; a block is proven when the iterator has come to its end."""
+        position = start
+        for part in self._parts:
+            if part.number != number or part.size <= start or part.start >= end:
+                continue
+            offset = part.start
+            for block in part.raw():
+                piece = block[max(0, start - offset) : max(0, end - offset)]
+                offset += len(block)
+                position += len(piece)
+                if piece:
+                    yield piece
+        if position < end:
+            raise BinlogDamagedError(
+                f"{self.id}: the archive has no byte {position} of file {number}", hint=HINT
+            )
+
+    def border_at(self, number: int, position: int) -> Border | None:
+        """
+        Tell what the log has at a place; raises what `copy` raises.
+
+        Returns:
+            None when the place lies in a transaction, in an event, or not in the archive.
+        """
+        for part in self._parts:
+            if part.number == number and part.start <= position <= part.border:
+                return part.border_at(position)
+        return None
+
+    def transactions(
+        self, start: Place | None = None, end: Place | None = None, *, counts: bool = True
+    ) -> Iterator[Transaction]:
+        """
+        Go through whole transactions.
+
+        Args:
+            start: Those that begin there or later; None = from the first.
+            end: Those that end there or earlier; None = to the last.
+            counts: Whether rows are counted and statements shown, which takes most of the time.
+
+        Yields:
+            Each, in the order of the log.
+
+        Raises:
+            BinlogDamagedError: Something is missing, or is not what was archived.
+            StorageError: The medium does not answer.
+        """
+        first = _key(start) if start else (0, 0)
+        last = _key(end) if end else _BEHIND_ALL
+        for part in self._parts:
+            if (part.number, part.border) <= first:
+                continue
+            if (part.number, part.start) >= last:
+                return
+            for found in part.transactions(counts=counts):
+                if (found.number, found.end) > last:
+                    return
+                if (found.number, found.start) >= first:
+                    yield found
+
+    def committed_between(
+        self, since_ms: int, until_ms: int, *, counts: bool = True
+    ) -> Iterator[Transaction]:
+        """Go through what was committed from one moment to another, in milliseconds since 1970; as `transactions`."""
+        for part in self._parts:
+            if part.after.committed_ms < since_ms:
+                continue
+            if part.before.committed_ms > until_ms:
+                return
+            for found in part.transactions(counts=counts):
+                if found.committed_ms > until_ms:
+                    return
+                if found.committed_ms >= since_ms:
+                    yield found
+
+    def last_committed(self, until_ms: int) -> Transaction | None:
+        """
+        Find the last transaction that was committed at or before a moment, in milliseconds since 1970.
+
+        Returns:
+            It, without tables and statement; None when there is none. Raises what `transactions` raises.
+        """
+        for part in reversed(self._parts):
+            found = None
+            if part.before.committed_ms <= until_ms:
+                for transaction in part.transactions(counts=False):
+                    if transaction.committed_ms > until_ms:
+                        break
+                    found = transaction
+            if found is not None:
+                return found
+        return None
+
+    def verify(self) -> int:
+        """Read all that the archive has of the stream; returns its bytes, raises what `copy` raises."""
+        for part in self._parts:
+            position, gtids = part.start, part.before.gtids
+            for scan, _ in part.walked():
+                position, gtids = scan.position, scan.gtids
+            expected = part.after.gtids.text if part.after.gtids else ""
+            if position != max(part.size, part.start) or (gtids.text if gtids else "") != expected:
+                raise BinlogDamagedError(f"{part.label}: it is not what was archived", hint=HINT)
+        return sum(part.size - part.start for part in self._parts)
+
+
+def _key(place: Place) -> tuple[int, int]:
+    return file_number(place.name) or 0, place.position
+
+
+def open_stream(directory: LocalDirectory) -> ArchivedStream:
+    """Open one stream; raises BinlogDamagedError, StorageError."""
+    return ArchivedStream(load_stream(directory))
+
+
+def open_streams(backups: Path) -> list[ArchivedStream]:
+    """
+    Open the streams of a backup directory.
+
+    Args:
+        backups: The directory; the archive is the folder `binlog` in it.
+
+    Returns:
+        The oldest first; none where there is no archive.
+
+    Raises:
+        BinlogDamagedError: Something is missing, or is not what was written.
+        StorageError: The medium does not answer.
+    """
+    root = LocalDirectory(root_of(backups))
+    found = [stream_directory(root.path, name) for name in stream_ids(root)]
+    # What a crash left of a stream that had not begun is none.
+    streams = [open_stream(directory) for directory in found if _has_begun(directory)]
+    return sorted(streams, key=lambda stream: (stream.document.began_at, stream.id))
+
+
+def _has_begun(directory: LocalDirectory) -> bool:
+    return directory.exists(STREAM) or any(map(parse_name, directory.names()))

@@ -1,0 +1,1 @@
+"""What stands in a binary log: pure functions and values over bytes."""

@@ -1,0 +1,194 @@
+"""
+Where transactions begin and end.
+
+MariaDB begins each with a GTID event that says whether one statement follows or several; MySQL with one that
+does not, so its first statement tells. A prepared XA transaction and its COMMIT are two transactions of a log.
+
+Source: https://mariadb.com/docs/server/reference/clientserver-protocol/replication-protocol/gtid_event,
+https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Gtid__event.html
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from app.binlog.events.headers import HEADER_BYTES, Header, Kind, Malformed
+
+
+QUERIES: Final = frozenset({Kind.QUERY, Kind.QUERY_COMPRESSED})
+_BEGINNINGS: Final = frozenset({Kind.MARIA_GTID, Kind.GTID, Kind.ANONYMOUS_GTID})
+_ENDINGS: Final = frozenset({Kind.XID, Kind.XA_PREPARE, Kind.PAYLOAD})
+# Of whole statements and rows: none may stand outside a transaction.
+_INNER: Final = frozenset(
+    {Kind.TABLE_MAP, Kind.PARTIAL_UPDATE_ROWS, *range(Kind.WRITE_ROWS_1, Kind.DELETE_ROWS_1 + 1)}
+    | {*range(Kind.WRITE_ROWS, Kind.DELETE_ROWS + 1), Kind.EXECUTE_LOAD_QUERY}
+    | {*range(Kind.WRITE_ROWS_COMPRESSED_1, Kind.DELETE_ROWS_COMPRESSED + 1)}
+    | QUERIES
+    | _ENDINGS
+)
+_MARIA: Final = struct.Struct("<QIB")
+_STANDALONE: Final = 0x01
+_MYSQL: Final = struct.Struct("<B16sqBqq")
+_COMMIT_TIME: Final = HEADER_BYTES + _MYSQL.size
+_COMMIT_TIME_BYTES: Final = 7
+_QUERY: Final = struct.Struct("<IIBHH")
+# Behind them nothing but the text of a name.
+_OPENING: Final = (b"BEGIN", b"XA START ", b"XA BEGIN ")
+_CLOSING: Final = (b"COMMIT", b"ROLLBACK")
+_XA_CLOSING: Final = (b"XA COMMIT ", b"XA ROLLBACK ")
+# MySQL's CREATE TABLE ... SELECT: rows follow it.
+_GOES_ON: Final = b" START TRANSACTION"
+
+
+class Group(NamedTuple):
+    """
+    A whole transaction in a file.
+
+    Attributes:
+        start: Position of its GTID event.
+        end: Behind its last event.
+        gtid: Empty where it has none.
+        timestamp: When the statement that ended it began, seconds since 1970 by its session's clock.
+        commit_us: Microseconds since 1970 of its commit by the server; None where only MySQL would say it.
+    """
+
+    start: int
+    end: int
+    gtid: str
+    timestamp: int
+    commit_us: int | None
+
+
+class Groups:
+    """
+    The transactions of one file, event by event.
+
+    Attributes:
+        is_open: Whether a transaction has begun and not ended.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self._start = 0
+        self._gtid = ""
+        self._commit_us: int | None = None
+        # None until MySQL's first statement has told.
+        self._is_alone: bool | None = False
+
+    def accept(self, header: Header, event: bytes, start: int, end: int) -> Group | None:
+        """
+        Take the next event.
+
+        Args:
+            header: Of it.
+            event: All of it, without its checksum.
+            start: Its position in the file, of 64 bits.
+            end: Where it ends.
+
+        Returns:
+            The transaction that it ends, if it does.
+
+        Raises:
+            Malformed: It cannot stand here.
+        """
+        if header.kind in _BEGINNINGS:
+            self._begin(header, event, start)
+            return None
+        if header.kind not in _INNER:
+            return None
+        if not self.is_open:
+            raise Malformed(f"an event of type {header.kind} stands outside any transaction")
+        if header.kind not in _ENDINGS and not self._is_end(header.kind, event):
+            return None
+        self.is_open = False
+        return Group(self._start, end, self._gtid, header.timestamp, self._commit_us)
+
+    def _begin(self, header: Header, event: bytes, start: int) -> None:
+        if self.is_open:
+            raise Malformed("a transaction begins inside another one")
+        try:
+            if header.kind == Kind.MARIA_GTID:
+                sequence, domain, flags = _MARIA.unpack_from(event, HEADER_BYTES)
+                self._gtid = f"{domain}-{header.server_id}-{sequence}"
+                self._is_alone = bool(flags & _STANDALONE)
+            else:
+                self._begin_mysql(header, event)
+        except struct.error:
+            raise Malformed("a GTID is cut short") from None
+        self.is_open = True
+        self._start = start
+
+    def _begin_mysql(self, header: Header, event: bytes) -> None:
+        _, source, number, *_ = _MYSQL.unpack_from(event, HEADER_BYTES)
+        has_gtid = header.kind == Kind.GTID
+        self._gtid = f"{UUID(bytes=source)}:{number}" if has_gtid else ""
+        packed = event[_COMMIT_TIME : _COMMIT_TIME + _COMMIT_TIME_BYTES]
+        # The topmost bit says that the time on the first server follows.
+        self._commit_us = int.from_bytes(packed, "little") & ((1 << 55) - 1)
+        self._is_alone = None
+
+    def _is_end(self, kind: int, event: bytes) -> bool:
+        if kind not in QUERIES:
+            if self._is_alone is None:
+                self._is_alone = False
+            return False
+        if self._is_alone:
+            return True
+        text = b"" if kind == Kind.QUERY_COMPRESSED else query_text(event)
+        if self._is_alone is None:
+            goes_on = text.startswith(_OPENING) or text.endswith(_GOES_ON)
+            self._is_alone = not goes_on
+            return not goes_on
+        return text in _CLOSING or text.startswith(_XA_CLOSING)
+
+
+def query_parts(event: bytes) -> tuple[bytes, bytes]:
+    """Return database and text of a Query event without its checksum; compressed texts as they are."""
+    try:
+        _, _, database, _, variables = _QUERY.unpack_from(event, HEADER_BYTES)
+    except struct.error:
+        raise Malformed("a statement is cut short") from None
+    start = HEADER_BYTES + _QUERY.size + variables
+    return event[start : start + database], event[start + database + 1 :]
+
+
+def query_text(event: bytes) -> bytes:
+    """Return the text of a Query event without its checksum."""
+    return query_parts(event)[1]
+
+
+def split_events(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """
+    Cut bytes of a log, from any event on, into events.
+
+    Args:
+        blocks: The bytes in order; consumed once.
+
+    Yields:
+        Whole events; what is left at the end and is none is given as the last one, if it is a part of one.
+
+    Raises:
+        Malformed: The size of an event makes no sense.
+    """
+    rest = bytearray()
+    for block in blocks:
+        rest += block
+        offset = 0
+        # The size of the next event is known from its first bytes: a large one is gathered, not looked at again.
+        while (size := _whole_size(rest, offset)) is not None:
+            yield bytes(rest[offset : offset + size])
+            offset += size
+        if offset:
+            del rest[:offset]
+    if rest:
+        yield bytes(rest)
+
+
+def _whole_size(data: bytearray, offset: int) -> int | None:
+    if len(data) - offset < HEADER_BYTES:
+        return None
+    size = int.from_bytes(data[offset + 9 : offset + 13], "little")
+    if size < HEADER_BYTES:
+        raise Malformed(f"an event says that it has {size} bytes")
+    return size if offset + size <= len(data) else None

@@ -1,0 +1,67 @@
+"""Statements as people may see them: without any value, and of accounts without anything but the verb."""
+
+import re
+from typing import Final
+
+from app.binlog.events.groups import query_parts
+from app.binlog.events.rows import inflate
+
+
+_SHOWN: Final = 240
+# A statement is looked at only so far: the first row of a long INSERT says as much as all of them.
+_READ: Final = 4096
+_COMMENT: Final = r"/\*(?!!)(?:[^*]|\*(?!/))*(?:\*/|$)|(?:--[ \t]|\#)[^\n]*"
+# What names are made of comes before numbers, which may stand in them.
+_TOKEN: Final = re.compile(
+    rf"(?P<comment>{_COMMENT})"
+    r"|(?P<name>`(?:[^`]|``)*(?:`|$)|(?!(?:[xXbBnN]'|0[xX]|[0-9]+(?:[eE.]|\b)))[\w$@]+)"
+    r"|(?P<value>[xXbBnN]?'(?:[^'\\]|\\.|'')*(?:'|$)|\"(?:[^\"\\]|\\.|\"\")*(?:\"|$)"
+    r"|0[xX][0-9a-fA-F]+|[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)",
+    re.DOTALL,
+)
+_VALUES: Final = re.compile(r"\?(?:\s*,\s*\?)+")
+_ROWS: Final = re.compile(r"\(\?\)(?:\s*,\s*\(\?\)?)+.*", re.DOTALL)
+_ACCOUNTS: Final = re.compile(
+    r"\s*(?:(?:CREATE|ALTER|DROP|RENAME)(?:\s+OR\s+REPLACE)?\s+(?:USER|ROLE|SERVER)\b"
+    r"|(?:GRANT|REVOKE)\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b|CHANGE\s+(?:MASTER|REPLICATION)\b)",
+    re.IGNORECASE,
+)
+_CHANGES_ROWS: Final = re.compile(
+    rf"(?:\s|\(|{_COMMENT})*(?:INSERT|UPDATE|DELETE|REPLACE|LOAD|CALL|WITH|SELECT|DO|VALUES|TABLE)\b",
+    re.IGNORECASE,
+)
+
+
+def masked(text: str) -> str:
+    """
+    Return a statement without its values, on one line of at most 240 characters.
+
+    What is quoted by `"` counts as a value, and comments are left out.
+
+    Returns:
+        Of statements about accounts the verb alone.
+    """
+    text = text[:_READ]
+    if found := _ACCOUNTS.match(text):
+        return " ".join(found.group().upper().split()) + " ..."
+    shown = _TOKEN.sub(_masked_token, text)
+    shown = " ".join(_ROWS.sub("(?), ...", _VALUES.sub("?", shown)).split())
+    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
+
+
+def _masked_token(found: re.Match[str]) -> str:
+    if found["comment"] is not None:
+        return " "
+    return "?" if found["value"] is not None else found.group()
+
+
+def changes_rows(text: str) -> bool:
+    """Tell whether a statement of the log changes rows by being executed again, as none of DDL does."""
+    return bool(_CHANGES_ROWS.match(text[:_READ]))
+
+
+def query_of(event: bytes, *, is_compressed: bool) -> tuple[str, str]:
+    """Return database and text of a Query event without its checksum; raises Malformed."""
+    database, text = query_parts(event)
+    raw = inflate(text) if is_compressed else text
+    return database.decode("utf-8", "replace"), raw.decode("utf-8", "replace")
