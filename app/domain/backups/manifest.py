@@ -286,11 +286,19 @@ class ServerEntry:
 
 @dataclass(frozen=True, slots=True)
 class PositionEntry:
-    """Where in the binary log the snapshot stands; empty and 0 when the server writes none."""
+    """
+    Where in the binary log the snapshot stands; empty and 0 when the server writes none.
+
+    Attributes:
+        gtid: Transactions that are included.
+        prepared: XA transactions that were prepared and not ended there: a later end of one means
+            nothing to who has only this backup. None = not known, as in backups of earlier versions.
+    """
 
     binlog_file: str = ""
     binlog_position: int = 0
     gtid: str = ""
+    prepared: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +354,8 @@ class Manifest:
         covers: What the proof of a restore covers besides rows and definitions; earlier versions
             listed nothing.
         recipients: Ids of those for whom the file is encrypted; empty = it is not.
+        recovered_from: Backup that this one was recovered from, with what the binary log holds since;
+            empty = it was made of the server itself.
     """
 
     backup_id: BackupId
@@ -367,6 +377,7 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     covers: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
+    recovered_from: str = ""
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 

@@ -303,7 +303,10 @@ async def _lock_free(attempt: _Attempt) -> None:
                 raise SnapshotError("the server writes no binary log")
             call = f"SELECT BINLOG_GTID_POS({quote_text(file)}, {position})"
             gtid = await attempt.locker.scalar(call)
-            attempt.position = PositionEntry(file, position, gtid)
+            prepared = await _count_prepared(attempt.locker)
+            if await _snapshot_position(attempt.locker) != (file, position):
+                prepared = None  # whoever committed meanwhile may have ended one
+            attempt.position = PositionEntry(file, position, gtid, prepared)
             return
     raise SnapshotError(f"commits were faster than {_LOCK_FREE_TRIES} tries to meet between them")
 
@@ -361,4 +364,12 @@ async def _read_position(session: Session) -> PositionEntry:
     if not rows:
         return PositionEntry()
     gtid = (await session.scalar(f"SELECT {session.flavor.gtid}")).replace("\n", "")
-    return PositionEntry(rows[0][0], int(rows[0][1]), gtid)
+    return PositionEntry(rows[0][0], int(rows[0][1]), gtid, await _count_prepared(session))
+
+
+async def _count_prepared(session: Session) -> int | None:
+    """Count the XA transactions that are prepared and not ended; None where that may not be seen."""
+    try:
+        return len((await session.query("XA RECOVER")).rows)
+    except (PermissionDeniedError, StatementError):  # MySQL has a right for it, XA_RECOVER_ADMIN
+        return None
