@@ -118,6 +118,9 @@ class Settings(BaseSettings):
         max_drills: The same for drills.
         max_dry_runs: The same for dry runs.
         max_restores: The same for restores, of different databases.
+        scratch_bin: Directory of the server programs for recoveries to a point in time; None = where
+            this machine has them.
+        server_time_zone: Zone of the server's machine, an IANA name; empty = UTC, or it does not matter.
         metrics_token: Who reads `/metrics` must send it; empty = everybody may.
         log_level: The least that is logged.
         log_format: `line`, `json`, or `auto`: lines on a terminal, JSON otherwise.
@@ -204,6 +207,8 @@ class Settings(BaseSettings):
     max_drills: Annotated[int, Field(ge=1, le=100)] = 1
     max_dry_runs: Annotated[int, Field(ge=1, le=100)] = 2
     max_restores: Annotated[int, Field(ge=1, le=100)] = 2
+    scratch_bin: Path | None = None
+    server_time_zone: str = ""
     metrics_token: SecretStr = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "line", "json"] = "auto"
@@ -219,7 +224,7 @@ class Settings(BaseSettings):
             raise ValueError("holds a private key, where public ones belong")
         return text
 
-    @field_validator("identity_file", mode="before")
+    @field_validator("identity_file", "scratch_bin", mode="before")
     @classmethod
     def _perhaps(cls, path: object) -> object:
         return path or None
@@ -231,10 +236,15 @@ class Settings(BaseSettings):
             raise ValueError("is empty")
         return path
 
-    @field_validator("backup_dir", "state_dir", "identity_file")
+    @field_validator("backup_dir", "state_dir", "identity_file", "scratch_bin")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path and path.expanduser().absolute()
+
+    @field_validator("server_time_zone")
+    @classmethod
+    def _perhaps_existing(cls, name: str) -> str:
+        return name and cls._existing(name)
 
     @field_validator("timezone")
     @classmethod

@@ -1,19 +1,16 @@
 """What requests may hold; anything else is refused."""
 
-import re
-from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     StrictBool,
 )
 
+from app.api.instants import Instant
 from app.domain.access.user import MAX_PASSWORD, MIN_PASSWORD, Role
 from app.domain.alerts.alert import AlertKind
 from app.domain.backups.check_notes import VerifyLevel
@@ -35,31 +32,7 @@ StoreName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")]
 # Strict: true is no number, nor is a text of digits; what is kept must be what was meant.
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
 Days = Annotated[float, Field(strict=True, ge=0, le=36_500)]
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 Password = Annotated[SecretStr, Field(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
-
-
-def _utc(at: datetime) -> datetime:
-    """Take an instant without a zone as UTC, which is how lists show theirs."""
-    try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError as exc:
-        raise ValueError("out of the range of years") from exc
-
-
-def _written(at: object) -> object:
-    """Refuse a number, which would be taken for seconds since 1970, or for milliseconds."""
-    if isinstance(at, str) and _DATE.match(at) is None:
-        raise ValueError("an instant begins with a date, such as 2024-01-31T14:30:15Z")
-    return at
-
-
-Instant = Annotated[
-    datetime,
-    BeforeValidator(_written),
-    AfterValidator(_utc),
-    Field(description="Without a zone: UTC.", examples=["2024-01-31T14:30:15Z"]),
-]
 
 
 class Body(BaseModel):
@@ -124,6 +97,19 @@ class TestRestoreBody(RestoreBody):
     drill: Annotated[
         StrictBool, Field(description="Restore into scratch schemas, prove, and drop them.")
     ] = False
+
+
+class RecoverBody(Body):
+    """A point in time of which a backup is wanted: exactly one of the first four."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"to_time": "2024-01-31T14:30:15Z"}]})
+
+    to_time: Instant | None = None
+    to_gtid: Glob | None = None
+    before_gtid: Glob | None = None
+    to_position: Glob | None = None
+    databases: Annotated[Names, Field(description="Empty: all that the base holds.")] = ()
+    dry_run: StrictBool = False
 
 
 class VerifyBody(Body):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from app.services.monitoring.backups import BackupMonitor
     from app.services.monitoring.doctor import DoctorService
     from app.services.monitoring.health import HealthService
+    from app.services.point_in_time.jobs import RecoveryJobs
     from app.services.restores.service import RecoveryService
     from app.services.runs.service import RunService
     from app.services.schedules import ScheduleService
@@ -203,7 +204,7 @@ class Program:
     @cached_property
     def recoveries(self) -> "RecoveryService":
         """Restores backups, and undoes restores."""
-        from app.bootstrap.history import newest_run
+        from app.bootstrap.restores import newest_run
         from app.engine.load.target import OwnDatabase
         from app.services.restores.service import RecoveryService
         from app.storage.journals import Journals
@@ -270,6 +271,13 @@ class Program:
         )
 
     @cached_property
+    def recovery_jobs(self) -> "RecoveryJobs":
+        """What runs do that recover to a point in time."""
+        from app.bootstrap.restores import build_recovery_jobs
+
+        return build_recovery_jobs(self.settings, self.local, SystemClock())
+
+    @cached_property
     def schedules(self) -> "ScheduleService":
         """Keeps the schedules, and tells what is due."""
         from app.services.schedules import ScheduleService
@@ -295,17 +303,9 @@ class Program:
     @cached_property
     def scheduled_copies(self) -> "ScheduledCopies":
         """Makes the copies that schedules want."""
-        from app.services.copies import ScheduledCopies
+        from app.bootstrap.stores import build_scheduled_copies
 
-        return ScheduledCopies(
-            schedules=self.schedules,
-            local=self.local,
-            copies=self.copies,
-            jobs=self.jobs,
-            runs=self.runs,
-            clock=SystemClock(),
-            alarm=self.alerts,
-        )
+        return build_scheduled_copies(self, SystemClock())
 
     @cached_property
     def retention(self) -> "RetentionService":

@@ -1,5 +1,6 @@
 """The service behind the API, put together."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,12 +19,14 @@ from app.bootstrap.monitoring import (
     build_periodic_jobs,
 )
 from app.bootstrap.program import Program
+from app.bootstrap.restores import SCRATCH
 from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.users import UserRecords
 from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.ports import Clock
 from app.errors import AppError, InvalidRequestError
+from app.sandbox.scratch import sweep
 from app.scheduling.clock import SystemClock
 from app.scheduling.scheduler import Scheduler
 from app.security.attempts import Attempts
@@ -92,6 +95,7 @@ async def open_service(
     program = Program(settings)
     try:
         await program.control.prepare()
+        await asyncio.to_thread(sweep, settings.state_dir / SCRATCH)
         yield await _build(program, certificate, announce)
     finally:
         await program.close()

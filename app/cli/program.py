@@ -115,6 +115,7 @@ _COMMANDS: Final = (
             LazyCommand("undo", "restore:undo", "Undo a restore by one statement."),
         ),
     ),
+    LazyCommand("recover", "recover:recover", "Make a backup of a point in time."),
     _group(
         "recovery-point",
         "Make recovery points: backups to go back to.",

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from app.engine import replication
+from app.engine.replication import Replication
 from app.errors import IncompatibleServerError
 
 
@@ -77,6 +79,7 @@ class Flavor:
             as compiled code does; else the server formats them.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
             our character set.
+        replication: How it replays binary logs.
     """
 
     vendor: str
@@ -118,6 +121,7 @@ class Flavor:
     flush_bars: bool
     long_doubles: bool
     spoils_expressions: bool
+    replication: Replication
 
     @property
     def has_schema_comments(self) -> bool:
@@ -174,6 +178,7 @@ _MARIADB_10_6 = Flavor(
     flush_bars=False,
     long_doubles=True,
     spoils_expressions=False,
+    replication=replication.MARIADB,
 )
 _MARIADB_10_11 = replace(
     _MARIADB_10_6, minimum=(10, 11, 0), fence_rights=("READ_ONLY ADMIN",), history=True
@@ -231,6 +236,7 @@ _MYSQL_8_0 = Flavor(
     # Without an exponent they have at most 24 characters; a FLOAT by way of an expression fewer.
     long_doubles=False,
     spoils_expressions=True,
+    replication=replication.MYSQL,
 )
 _MYSQL_8_2 = replace(
     _MYSQL_8_0,

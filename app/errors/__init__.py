@@ -43,6 +43,10 @@ Everything that can go wrong, as one tree.
     - IncompatibleServerError
     - UnsupportedObjectError
     - SandboxError
+    - ScratchUnavailableError
+    - BaseUnfitError
+    - PointNotCoveredError
+    - PointInsideTransactionError
     - UnknownSignerError
   x DatabaseError
     - ConnectionFailedError
@@ -52,6 +56,7 @@ Everything that can go wrong, as one tree.
     - SnapshotError
     - StatementError
     - StalledError
+    - ReplayFailedError
   x StorageError
     - StorageFullError
     - StorageDeniedError
@@ -64,6 +69,7 @@ Everything that can go wrong, as one tree.
     - ManifestError
     - JournalDamagedError
     - ProofFailedError
+    - RecoverMismatchError
     - AuditBrokenError
     - DecryptionFailedError
     - SignatureMismatchError
@@ -106,6 +112,7 @@ from app.errors.database import (
     DatabaseError,
     NoConnectionLeftError,
     PermissionDeniedError,
+    ReplayFailedError,
     SnapshotError,
     StalledError,
     StatementError,
@@ -120,6 +127,7 @@ from app.errors.integrity import (
     JournalDamagedError,
     ManifestError,
     ProofFailedError,
+    RecoverMismatchError,
     SignatureMismatchError,
     TruncatedFileError,
 )
@@ -136,12 +144,16 @@ from app.errors.not_found import (
     UserNotFoundError,
 )
 from app.errors.refused import (
+    BaseUnfitError,
     IncompatibleServerError,
     InvalidRequestError,
     InvalidScheduleError,
     KeyReusedError,
+    PointInsideTransactionError,
+    PointNotCoveredError,
     RefusedError,
     SandboxError,
+    ScratchUnavailableError,
     TooLargeError,
     UnknownSignerError,
     UnsupportedObjectError,
@@ -166,6 +178,7 @@ __all__ = [
     "BackupInUseError",
     "BackupNotFoundError",
     "BackupPinnedError",
+    "BaseUnfitError",
     "BinlogDamagedError",
     "ChecksumMismatchError",
     "ClockJumpedError",
@@ -196,13 +209,18 @@ __all__ = [
     "ObjectLockedError",
     "ObjectNotFoundError",
     "PermissionDeniedError",
+    "PointInsideTransactionError",
+    "PointNotCoveredError",
     "ProofFailedError",
+    "RecoverMismatchError",
     "RefusedError",
+    "ReplayFailedError",
     "RestoreNotFoundError",
     "RunInterruptedError",
     "RunNotFoundError",
     "SandboxError",
     "ScheduleNotFoundError",
+    "ScratchUnavailableError",
     "SignatureMismatchError",
     "SnapshotError",
     "StagingChangedError",

@@ -71,3 +71,10 @@ class StalledError(DatabaseError):
     code = "stalled"
     title = "No progress"
     retryable = True
+
+
+class ReplayFailedError(DatabaseError):
+    """The scratch server did not take a transaction of the binary log; none is ever left out."""
+
+    code = "replay-failed"
+    title = "Replay failed"

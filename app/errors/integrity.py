@@ -44,6 +44,13 @@ class ProofFailedError(IntegrityError):
     title = "Restore not proven"
 
 
+class RecoverMismatchError(IntegrityError):
+    """What was replayed is not what the binary log holds up to the point."""
+
+    code = "recover-mismatch"
+    title = "Recovered state differs"
+
+
 class AuditBrokenError(IntegrityError):
     """A line of the audit is missing, or is not what was written."""
 

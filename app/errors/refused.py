@@ -59,6 +59,34 @@ class SandboxError(RefusedError):
     title = "Private server failed"
 
 
+class ScratchUnavailableError(RefusedError):
+    """The scratch server that a recovery needs could not be made or started."""
+
+    code = "scratch-unavailable"
+    title = "Scratch server unavailable"
+
+
+class BaseUnfitError(RefusedError):
+    """No backup can be the base of a recovery to that point."""
+
+    code = "base-unfit"
+    title = "No base to recover from"
+
+
+class PointNotCoveredError(RefusedError):
+    """The archived binary log does not lead from a backup to that point."""
+
+    code = "point-not-covered"
+    title = "Point not covered"
+
+
+class PointInsideTransactionError(RefusedError):
+    """A position lies inside a transaction."""
+
+    code = "point-inside-transaction"
+    title = "Point inside a transaction"
+
+
 class UnknownSignerError(RefusedError):
     """A backup is signed by an installation that this one does not know."""
 

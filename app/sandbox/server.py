@@ -2,7 +2,7 @@
 A private MariaDB server in one directory: made, started, killed and stopped at will.
 
 It listens on 127.0.0.1 and on a Unix socket, has no passwords, and reads no configuration file, so
-neither the user's settings nor the server on port 3306 can meet it.
+neither the user's settings nor the server on port 3306 can meet it. One that is alone has the socket only.
 
 Not guaranteed: durability beyond what the options ask for, and protection from other users of the
 machine, who can connect to the port.
@@ -14,10 +14,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Final, Self
 
 from app.errors import SandboxError
 
@@ -35,6 +35,8 @@ SOCKET_PATH_BYTES = 107
 REDO_LOG = "--innodb-log-file-size=16M"
 # Debian keeps servers in /usr/sbin, which is not on the search path of ordinary users.
 EXTRA_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/mysql/bin")
+# Of what the server must be told when it is made, and ever after.
+FROM_THE_FIRST: Final = ("--lower-case-table-names=", "--innodb-page-size=")
 # Runs until our end of its standard input closes, which the kernel does however we die, SIGKILL
 # included; then it ends the server whose id is $1, kindly first. Source: man 7 pipe
 WATCHDOG = """
@@ -58,11 +60,36 @@ class PrivateServer:
         socket: Unix socket; read it after the start, which puts it into a short temporary directory
             when `directory` is too deep for one.
         log: The server's error log, appended by every start.
+        alone: Whether nobody can reach it but by the socket, which is in the directory then.
     """
 
-    def __init__(self, directory: Path, *, options: Sequence[str] = ()) -> None:
+    # Its program, and how to get that.
+    program: ClassVar = "mariadbd"
+    remedy: ClassVar = (
+        "Install the MariaDB server; on Debian and Ubuntu: apt-get install mariadb-server."
+    )
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        options: Sequence[str] = (),
+        programs: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        alone: bool = False,
+    ) -> None:
+        """
+        Make the way to a server; nothing is done yet.
+
+        Args are the attributes above, and:
+            programs: Directory of the server's programs; None = where this machine has them.
+            environment: Variables of the program beside ours, such as `TZ`.
+        """
         self.directory = directory.absolute()
         self.options = tuple(options)
+        self.alone = alone
+        self._programs = programs
+        self._environment = _own_environment() | dict(environment or {})
         self.port = 0
         self.socket = self.directory / "mariadb.sock"
         self.log = self.directory / "error.log"
@@ -90,12 +117,16 @@ class PrivateServer:
             SandboxError: No server program, or it could not make its system tables.
         """
         server = cls(directory, options=options)
-        (server.directory / "tmp").mkdir(parents=True)
-        if template is None:
-            server._install()
-        else:
-            shutil.copytree(template / "data", server.data)
+        server.install(template)
         return server
+
+    def install(self, template: Path | None = None) -> None:
+        """Make the data directory; raises as `create` does."""
+        (self.directory / "tmp").mkdir(parents=True)
+        if template is None:
+            self._install()
+        else:
+            shutil.copytree(template / "data", self.data)
 
     @property
     def data(self) -> Path:
@@ -201,14 +232,15 @@ class PrivateServer:
             link.symlink_to(self.directory)
             done = subprocess.run(
                 [
-                    _program("mariadb-install-db"),
+                    self._find("mariadb-install-db"),
                     "--no-defaults",
-                    *_as_root(),
+                    *as_root(),
                     f"--datadir={link / self.data.name}",
                     f"--tmpdir={link / 'tmp'}",
                     "--auth-root-authentication-method=normal",
                     "--skip-test-db",
                     REDO_LOG,
+                    *self._lasting(),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -221,16 +253,15 @@ class PrivateServer:
 
     def _command(self) -> list[str]:
         return [
-            _program("mariadbd"),
+            self._find(self.program),
             "--no-defaults",
-            *_as_root(),
+            *as_root(),
             f"--datadir={self.data}",
             # A starting server deletes the temporary tables it finds here, any server's: in a shared
             # directory it would break its neighbours, the user's own server among them.
             f"--tmpdir={self.directory / 'tmp'}",
             f"--socket={self.socket}",
-            f"--port={self.port}",
-            "--bind-address=127.0.0.1",
+            *self._ports(),
             f"--pid-file={self.directory / 'mariadb.pid'}",
             f"--log-error={self.log}",
             "--log-bin=binlog",
@@ -243,6 +274,20 @@ class PrivateServer:
             *self.options,
         ]
 
+    def _ports(self) -> list[str]:
+        if self.alone:
+            return ["--skip-networking"]
+        return [f"--port={self.port}", "--bind-address=127.0.0.1"]
+
+    def _lasting(self) -> list[str]:
+        return [option for option in self.options if option.startswith(FROM_THE_FIRST)]
+
+    def _find(self, name: str) -> str:
+        found = find_program(name, self._programs)
+        if found is None:
+            raise SandboxError(f"no {name} program found", hint=self.remedy)
+        return found
+
     def _spawn(self) -> None:
         """Start the program and what ends it when we die."""
         # Sessions of their own: Ctrl-C on our terminal must reach us alone, so that we can end the
@@ -254,6 +299,7 @@ class PrivateServer:
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,
+                env=self._environment,
                 start_new_session=True,
             )
         # Not prctl(PR_SET_PDEATHSIG): that fires when the THREAD that started the server ends, and
@@ -274,7 +320,7 @@ class PrivateServer:
         while self.is_running() and time.monotonic() < deadline:
             # The socket first: only our server has it, and it is opened after the port, so the
             # one that then answers on the port is ours too.
-            if _greets(str(self.socket)) and _greets(("127.0.0.1", self.port)):
+            if _greets(str(self.socket)) and (self.alone or _greets(("127.0.0.1", self.port))):
                 return True
             time.sleep(POLL_SECONDS)
         return False
@@ -300,22 +346,19 @@ class PrivateServer:
             self.socket = self.directory / "mariadb.sock"
 
 
-def find_program(name: str) -> str | None:
-    """Find a server program, also where the search path of ordinary users does not lead."""
-    return shutil.which(name, path=os.pathsep.join([*os.get_exec_path(), *EXTRA_PATH]))
+def find_program(name: str, programs: Path | None = None) -> str | None:
+    """Find a server program, also where the search path of ordinary users does not lead; or in one directory."""
+    places = [str(programs)] if programs else [*os.get_exec_path(), *EXTRA_PATH]
+    return shutil.which(name, path=os.pathsep.join(places))
 
 
-def _program(name: str) -> str:
-    found = find_program(name)
-    if found is None:
-        raise SandboxError(
-            f"no {name} program found",
-            hint="Install the MariaDB server; on Debian and Ubuntu: apt-get install mariadb-server.",
-        )
-    return found
+def _own_environment() -> dict[str, str]:
+    """Return our own variables, without settings: they hold passwords."""
+    found = os.environ.items()  # noqa: TID251 - handed on
+    return {name: value for name, value in found if not name.startswith("BACKSTAY_")}
 
 
-def _as_root() -> list[str]:
+def as_root() -> list[str]:
     """The server refuses to run as root unless told by name."""
     return ["--user=root"] if os.geteuid() == 0 else []
 

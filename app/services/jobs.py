@@ -13,7 +13,7 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.concurrency import shielded
 from app.config import Settings
 from app.documents.backups import BackupCreated, BackupDeleted, BackupVerified
-from app.documents.copies import document_of_copy
+from app.documents.derived import document_of_copy
 from app.documents.restores import DrillPassed, DryRun, Restored
 from app.documents.retention import Pruned
 from app.domain.backups.backup import BackupRequest

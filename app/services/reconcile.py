@@ -9,7 +9,7 @@ from typing import Final
 from app.archive.catalogue.catalogue import Catalogue
 from app.documents.backups import BackupDeleted
 from app.documents.base import Document
-from app.documents.copies import document_of_copy
+from app.documents.derived import document_of_copy
 from app.documents.restores import Restored
 from app.domain.backups.copies import CopiedBackup
 from app.domain.runs.failures import failure
@@ -43,6 +43,8 @@ _PROVEN: Final = (
 _LEFT: Final = {
     RunKind.BACKUP: "what it had written was removed",
     RunKind.RECOVERY_POINT: "what it had written was removed",
+    RunKind.RECOVERY: "its scratch server is gone, and what it had written was removed",
+    RunKind.RECOVERY_DRILL: "its scratch server is gone",
     RunKind.COPY: "what it had written is not listed, and goes with the next copy to there",
     RunKind.DELETION: "the backup is still there",
     RunKind.PRUNE: "what it had deleted is gone, the rest is still there",

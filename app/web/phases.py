@@ -23,6 +23,22 @@ _LOADED: Final[_Steps] = (
     ("Build indexes and foreign keys", frozenset({Phase.INDEX})),
 )
 _CHECKED: Final = ("Check what a restore needs", frozenset({Phase.CONNECT, Phase.PREFLIGHT}))
+_REPLAYED: Final[_Steps] = (
+    ("Start a scratch server", frozenset({Phase.CONNECT, Phase.SCRATCH})),
+    (
+        "Restore the base there",
+        frozenset({
+            Phase.PREFLIGHT,
+            Phase.VERIFY,
+            Phase.LOAD,
+            Phase.INDEX,
+            Phase.PROVE,
+            Phase.OBJECTS,
+            Phase.SWAP,
+        }),
+    ),
+    ("Replay the binary log", frozenset({Phase.REPLAY})),
+)
 _STEPS: Final[dict[RunKind, _Steps]] = {
     RunKind.BACKUP: _BACKUP,
     RunKind.RECOVERY_POINT: _BACKUP,
@@ -57,6 +73,17 @@ _STEPS: Final[dict[RunKind, _Steps]] = {
         ("Swap it back", frozenset({Phase.SWAP})),
     ),
     RunKind.VERIFICATION: (("Read the backup", frozenset({Phase.VERIFY})),),
+    RunKind.RECOVERY: (
+        *_REPLAYED,
+        (
+            "Back up what came of it",
+            frozenset({Phase.SNAPSHOT, Phase.INSPECT, Phase.DUMP, Phase.PUBLISH}),
+        ),
+    ),
+    RunKind.RECOVERY_DRILL: (
+        *_REPLAYED,
+        ("Compare with the newer backup", frozenset({Phase.COMPARE})),
+    ),
     RunKind.COPY: (
         ("Copy the file", frozenset({Phase.CONNECT})),
         ("Read the copy back, and publish it", frozenset({Phase.VERIFY})),

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.fixtures.cli import PROGRAM, SECONDS, Cli
+from tests.fixtures.point_in_time import archive_log
+from tests.fixtures.servers import Sql
 from tests.recorded.rounds import DATABASE, Round, change_shop, listener, make_shop
 from tests.recorded.shapes import shape
 
@@ -32,6 +34,7 @@ def by_command(url: str, home: Path) -> Round:
         make_shop(url)
         first = _backups(calls)
         _restores(calls, first)
+        _recoveries(calls)
         _schedules(calls)
         _people(calls)
         _alerts(calls, messages)
@@ -108,6 +111,27 @@ def _restores(calls: _Calls, backup_id: str) -> None:
     calls("restore undo", "restore", "undo", str(restored["restore_id"]))
     calls("restore run, no such backup", "restore", "run", _NO_BACKUP)
     calls("restore run, no such table", *run, "--table", "nothing*")
+
+
+def _recoveries(calls: _Calls) -> None:
+    """Recover to before and behind a transaction, and drill."""
+    calls("recover, no archive", "recover", "--to-time", "2024-01-31T14:30:15Z")
+    calls("recover, no point", "recover")
+    with Sql(calls.cli.url) as sql:
+        sql.run("FLUSH BINARY LOGS")
+        first = str(sql.run("SHOW BINARY LOGS")[-1][0])
+        make = ("backup", "create", "--database", DATABASE)
+        calls.cli.json(*make)
+        sql.run(f"CREATE TABLE {DATABASE}.later (id INT PRIMARY KEY)")
+        sql.run(f"DROP TABLE {DATABASE}.later")
+        position = calls.cli.json(*make)["backup_id"]
+        position = calls.cli.json("backup", "info", position)["position"]
+        archive_log(sql, calls.cli.backups, first=first)
+    point = ("--to-position", f"{position['binlog_file']}:{position['binlog_position']}")
+    calls("recover --dry-run", "recover", *point, "--dry-run")
+    calls("recover --drill", "recover", "--drill", "latest")
+    calls("recover", "recover", *point)
+    calls("recover, not archived", "recover", "--to-position", f"{position['binlog_file']}:1")
 
 
 def _damage(calls: _Calls) -> None:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.fixtures.api import Api, finished
 from tests.fixtures.api_requests import BACKUP, NO_BACKUP, NO_RUN, RUNS, WAIT, events, until
 from tests.fixtures.cli import wait_until
+from tests.fixtures.point_in_time import archive_log
 from tests.fixtures.servers import Sql
 from tests.recorded.rounds import DATABASE, Round, change_shop, listener, make_shop
 from tests.recorded.shapes import Shape, shape
@@ -90,6 +91,7 @@ def _ask(asked: "_Requests", url: str) -> None:
     _refusals(asked)
     backup_id = _backups(asked)
     _restores(asked, url, backup_id)
+    _recoveries(asked, url)
     _schedules(asked)
     _runs(asked, url)
     _files(asked, backup_id)
@@ -123,6 +125,7 @@ class _Requests:
     def __init__(self, made: Round, api: Api) -> None:
         self._made = made
         self.admin = api.client()
+        self.backups = api.backups
         self.viewer = api.client("viewer")
         self.nobody = api.client(None)
         self._usual = self._headers(self.nobody.get("/healthz"))
@@ -304,6 +307,23 @@ def _restores(asked: _Requests, url: str, backup_id: str) -> None:
     )
     clash = {"schema_only": True, "data_only": True}
     asked("restore_backup, senseless", admin.post(restore, json=clash, headers=WAIT))
+
+
+def _recoveries(asked: _Requests, url: str) -> None:
+    admin = asked.admin
+    place = "/api/admin/recoveries"
+    with Sql(url) as sql:
+        sql.run("FLUSH BINARY LOGS")
+        first = str(sql.run("SHOW BINARY LOGS")[-1][0])
+        made = asked.admin.post(f"{BACKUP}/create", json=_SHOP, headers=WAIT).json()
+        archive_log(sql, asked.backups, first=first)
+    position = admin.get(f"{BACKUP}/info/{made['backup_id']}").json()["position"]
+    point = {"to_position": f"{position['binlog_file']}:{position['binlog_position']}"}
+    asked("start_recovery", admin.post(place, json=point, headers=WAIT))
+    asked(
+        "start_recovery, dry run", admin.post(place, json={**point, "dry_run": True}, headers=WAIT)
+    )
+    asked("start_recovery, no point", admin.post(place, json={}))
 
 
 def _schedules(asked: _Requests) -> None:

@@ -5,6 +5,7 @@ Everything is proven while it is read: documents by their sums and their chain, 
 the rules of a log. What lies in a tail counts up to the last whole transaction. All calls block.
 """
 
+import base64
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from app.binlog.archive.layout import (
 )
 from app.binlog.archive.parts import Border, Transaction, parts_of
 from app.binlog.archive.streams import StoredStream, load_stream
-from app.binlog.events.headers import Place
+from app.binlog.events.headers import HEADER_BYTES, MAGIC, Place, read_header
 from app.errors import BinlogDamagedError
 from app.storage.local import LocalDirectory
 
@@ -161,6 +162,26 @@ class ArchivedStream:
             raise BinlogDamagedError(
                 f"{self.id}: the archive has no byte {position} of file {number}", hint=HINT
             )
+
+    def format_event(self, number: int) -> bytes:
+        """
+        Return the first event of a file.
+
+        Returns:
+            Its format description, with its checksum.
+
+        Raises:
+            BinlogDamagedError: The file is not archived, or not what was written.
+            StorageError: The medium does not answer.
+        """
+        for part in self._parts:
+            if part.number != number:
+                continue
+            if part.format_event:
+                return base64.b64decode(part.format_event)
+            head = b"".join(self.blocks(number, len(MAGIC), len(MAGIC) + HEADER_BYTES))
+            return b"".join(self.blocks(number, len(MAGIC), len(MAGIC) + read_header(head).size))
+        raise BinlogDamagedError(f"{self.id}: the archive has no file {number}", hint=HINT)
 
     def border_at(self, number: int, position: int) -> Border | None:
         """

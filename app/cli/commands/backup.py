@@ -35,7 +35,7 @@ from app.documents.backups import (
     BackupVerified,
     PrintedBackupCreated,
 )
-from app.documents.copies import printed_copy
+from app.documents.derived import printed_copy
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
 from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Codec, Manifest

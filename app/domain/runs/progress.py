@@ -23,6 +23,8 @@ class Phase(StrEnum):
     RECOVERY_POINT = "recovery point"
     SWAP = "swap"
     COMPARE = "compare"
+    SCRATCH = "scratch server"
+    REPLAY = "replay"
 
 
 # A rate over less time says nothing.
@@ -162,6 +164,22 @@ class Progress:
         """Say what the run is about, as soon as that has a name."""
         self.backup_id, self.restore_id = backup_id or self.backup_id, restore_id or self.restore_id
         self._changed()
+
+    def within(self) -> "Progress":
+        """Return counters for a part of the run, which show as its own; names that it gives do not."""
+        seen = 0
+
+        def follow(part: "Progress") -> None:
+            nonlocal seen
+            self.phase, self.table = part.phase, part.table
+            self.tables_done, self.tables_total = part.tables_done, part.tables_total
+            self.rows_done, self.rows_total = part.rows_done, part.rows_total
+            self.bytes_done, self.bytes_total = part.bytes_done, part.bytes_total
+            news, seen = part.journal[seen:], len(part.journal)
+            self.journal += news[: max(0, _MOST_LINES - len(self.journal))]
+            self._changed()
+
+        return Progress(listener=follow)
 
     def enter(self, phase: Phase) -> None:
         """Begin a step."""

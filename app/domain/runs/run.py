@@ -31,6 +31,8 @@ class RunKind(StrEnum):
     DRILL = "drill"
     DRY_RUN = "dry-run"
     COPY = "copy"
+    RECOVERY = "recovery"
+    RECOVERY_DRILL = "recovery-drill"
 
 
 class RunState(StrEnum):

@@ -97,6 +97,22 @@ def object_statements(
     return list(chain.from_iterable(phases))
 
 
+def status_statements(event: Definition, schema: Schema, *, enables: bool) -> list[Statement]:
+    """
+    Write what enables or disables an event that is there, and changes nothing else of it.
+
+    Args:
+        event: As it is.
+        schema: Its database, which is selected.
+        enables: Whether it fires afterwards.
+
+    Returns:
+        Statements in order.
+    """
+    write = _Writer(schema, plain_names=True, prepared=False)
+    return list(write.altered(event, "ENABLE" if enables else "DISABLE"))
+
+
 def _stub(routine: Definition, views: Sequence[Definition]) -> str:
     """
     Make a function that stands in for one that uses views.
@@ -204,6 +220,17 @@ class _Writer:
     def enabled(self, event: Definition) -> Iterator[Statement]:
         """Enable an event; whoever alters one becomes its definer and gives it a session."""
         yield from self._with_database_collation(event, self._enabled(event))
+
+    def altered(self, event: Definition, status: str) -> Iterator[Statement]:
+        """Alter the status of an event; its definer is named, or it would become the one who alters it."""
+        definer = f"DEFINER={event.entry.definer} " if event.entry.definer else ""
+        text = f"ALTER {definer}EVENT {quote(event.entry.name)} {status};\n"
+        statements = [
+            Statement(StatementKind.SESSION, _session(event).encode()),
+            Statement(StatementKind.ENABLE_EVENT, text.encode(), name=event.entry.name),
+            Statement(StatementKind.SESSION, RESET),
+        ]
+        return self._with_database_collation(event, statements)
 
     def _enabled(self, event: Definition) -> Iterator[Statement]:
         session = Statement(StatementKind.SESSION, _session(event).encode())

@@ -49,11 +49,13 @@ class Reply:
         rows: All rows, every value as the bytes that the server sent.
         affected: Rows changed, or the number of `rows`.
         warnings: Warnings it raised.
+        columns: Their names.
     """
 
     rows: tuple[Row, ...]
     affected: int
     warnings: int
+    columns: tuple[str, ...]
 
 
 class Driver:
@@ -173,4 +175,5 @@ class Driver:
         result = self._connection._result  # noqa: SLF001 - the only place that has the warning count
         rows = cast("tuple[Row, ...]", result.rows or ())
         result.rows = None  # the driver would keep them until the next statement
-        return Reply(rows, result.affected_rows or 0, result.warning_count)
+        columns = tuple(column[0] for column in result.description or ())
+        return Reply(rows, result.affected_rows or 0, result.warning_count, columns)

@@ -55,6 +55,8 @@ _REPORTED: Final = frozenset({
     RunKind.UNDO,
     RunKind.DRILL,
     RunKind.PRUNE,
+    RunKind.RECOVERY,
+    RunKind.RECOVERY_DRILL,
 })
 # A drill that fails is kept with its backup and has an alert as such; these leave nothing there.
 _UNKEPT: Final = frozenset(

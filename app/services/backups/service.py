@@ -11,6 +11,7 @@ from typing import Final
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.backup import BackupFilter, BackupRequest
+from app.domain.backups.base import Recovered
 from app.domain.backups.catalogue import BackupPage, Survey
 from app.domain.backups.check_notes import Check, VerifyLevel, VerifyReport
 from app.domain.backups.manifest import Manifest, MemberKind
@@ -50,8 +51,24 @@ _ATTEMPTS: Final = 3
 class BackupService:
     """Everything that is done with backups of one `server`, except restoring them."""
 
-    def __init__(self, server: Server, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(
+        self,
+        server: Server,
+        catalogue: Catalogue,
+        clock: Clock,
+        recovered: Recovered | None = None,
+    ) -> None:
+        """
+        Make the service.
+
+        Args:
+            server: Which is backed up.
+            catalogue: Where backups lie.
+            clock: Of this machine.
+            recovered: What the server holds, when that is a state of another one; None = its own data.
+        """
         self.server = server
+        self._recovered = recovered
         self._catalogue = catalogue
         self._clock = clock
 
@@ -243,6 +260,7 @@ class BackupService:
             await require_space(self._catalogue, request, plan)
             asked = replace(request, databases=self._wanted(request))
             draft = await draft_manifest(self.server, snapshot, plan, asked, backup_id, began_at)
+            draft = self._recovered.told(draft) if self._recovered else draft
             async with ArchiveWriter(
                 self._catalogue.directory,
                 backup_id,

@@ -1,0 +1,196 @@
+"""Points in time: what somebody wants to go back to, and what that means in the binary log."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from app.domain.backups.manifest import Manifest, PositionEntry
+from app.errors import InvalidRequestError
+
+
+class PointKind(StrEnum):
+    """How a point is named."""
+
+    TIME = "time"
+    GTID = "gtid"
+    BEFORE_GTID = "before-gtid"
+    POSITION = "position"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """
+    A point that somebody wants to go back to.
+
+    Attributes:
+        kind: How it is named.
+        text: As it was given; of a time ISO 8601 in UTC.
+        at: The instant, aware; None unless it is a time.
+        file: Server's name of a file; empty unless it is a position.
+        position: Offset in that.
+    """
+
+    kind: PointKind
+    text: str
+    at: datetime | None = None
+    file: str = ""
+    position: int = 0
+
+
+class Place(NamedTuple):
+    """
+    A place in the binary log; those of one stream are ordered.
+
+    Attributes:
+        number: Of the server's file, such as 12 of `binlog.000012`.
+        position: Offset in it.
+    """
+
+    number: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedTransaction:
+    """
+    A transaction of the binary log.
+
+    Attributes:
+        file: Server's name of the file it is in.
+        number: Number of that file.
+        start: Where it begins in it.
+        end: Behind its last event.
+        gtid: Empty where it has none.
+        committed_at: Aware UTC instant of its commit, as well as the log can say it.
+    """
+
+    file: str
+    number: int
+    start: int
+    end: int
+    gtid: str
+    committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """
+    Where a replay ends.
+
+    Attributes:
+        place: Behind the last transaction.
+        file: Server's name of that file.
+        last: The last transaction that is in; None when none follows the base.
+        following: The first one that is out; None at the end of what is archived.
+        transactions: How many there are from the base to the cut.
+        applied: GTIDs of these, as the vendor's applier tells them.
+        position: What a backup of that state has as its position.
+    """
+
+    place: Place
+    file: str
+    last: LoggedTransaction | None
+    following: LoggedTransaction | None
+    transactions: int
+    applied: str
+    position: PositionEntry
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverRequest:
+    """
+    What to recover, and how.
+
+    Attributes:
+        databases: Exact names; empty = all that the base holds.
+        threads: Connections.
+    """
+
+    point: Point
+    databases: tuple[str, ...] = ()
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverPlan:
+    """
+    What a recovery will do; nothing was changed yet.
+
+    Attributes:
+        request: What is asked for.
+        base: Backup that it starts from.
+        cut: Where it ends.
+        databases: Databases that are recovered; empty = all.
+        log_bytes: How much of the binary log is replayed.
+        passed_over: Newer backups that are no base, and why.
+    """
+
+    request: RecoverRequest
+    base: Manifest
+    cut: Cut
+    databases: tuple[str, ...]
+    log_bytes: int
+    passed_over: tuple[tuple[str, str], ...]
+
+
+_HINT: Final = "Give exactly one of --to-time, --to-gtid, --before-gtid and --to-position."
+
+
+def parse_point(time: datetime | None, gtid: str, before_gtid: str, position: str) -> Point:
+    """
+    Make a point of what a user gave.
+
+    Args:
+        time: Aware instant.
+        gtid: The last transaction that is to be in.
+        before_gtid: The first one that is not.
+        position: `FILE:OFFSET`.
+
+    Returns:
+        The one point; empty texts and None are not given.
+
+    Raises:
+        InvalidRequestError: None or several were given, or one makes no sense.
+    """
+    found = [
+        *([Point(PointKind.TIME, time.isoformat(), at=time)] if time else []),
+        *([Point(PointKind.GTID, gtid.strip())] if gtid else []),
+        *([Point(PointKind.BEFORE_GTID, before_gtid.strip())] if before_gtid else []),
+        *([_position(position)] if position else []),
+    ]
+    if len(found) != 1:
+        raise InvalidRequestError("a recovery has one point", hint=_HINT)
+    return found[0]
+
+
+def _position(text: str) -> Point:
+    file, _, offset = text.rpartition(":")
+    if not file or not (offset.isascii() and offset.isdigit()):
+        raise InvalidRequestError(
+            f"{text[:80]!r} is no position",
+            hint="Write it as FILE:OFFSET, such as binlog.000012:4711.",
+        )
+    return Point(PointKind.POSITION, text, file=file, position=int(offset))
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryDrill:
+    """
+    What a drill has shown: a backup is what an older one and the binary log between them give.
+
+    Attributes:
+        base: Id of the older one.
+        backup_id: Id of the newer one.
+        transactions: How many were replayed.
+        tables_count: How many tables were compared.
+        rows_count: How many rows are in them.
+        duration: Seconds.
+    """
+
+    base: str
+    backup_id: str
+    transactions: int
+    tables_count: int
+    rows_count: int
+    duration: float

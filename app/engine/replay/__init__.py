@@ -1,0 +1,1 @@
+"""Binary logs, given to a private server as relay logs, and applied by it."""

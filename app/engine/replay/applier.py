@@ -1,0 +1,93 @@
+"""The applier of a scratch server: started behind a base, watched to its end, asked what it has applied."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.engine.server.connection import Session
+from app.engine.sql.quoting import quote_text
+
+
+# Both vendors say so in the middle of a sentence, while the applier waits for what nobody will send.
+_ALL_READ: Final = "has read all relay log"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStart:
+    """
+    Behind which event an applier begins.
+
+    Attributes:
+        file: Name that the source gave to the file.
+        position: Where the first event stands in that file.
+        relay_position: Where it stands in the first relay log.
+    """
+
+    file: str
+    position: int
+    relay_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApplierStatus:
+    """
+    How far an applier is.
+
+    Attributes:
+        is_running: False when it has stopped, by an error or not.
+        has_read_all: Whether it waits for what will not come.
+        file: Of the source; empty while it is not known.
+        position: Behind the last transaction that was applied.
+        errno: Of the error that stopped it; 0 = none. Its text may hold values of rows, and is not told.
+    """
+
+    is_running: bool
+    has_read_all: bool
+    file: str
+    position: int
+    errno: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing happens any more: at the end of a truncated log either may be the case."""
+        return self.has_read_all or not self.is_running
+
+
+async def begin(session: Session, start: ReplayStart) -> None:
+    """Start the applier; relay logs and their index are in the data directory."""
+    words = session.flavor.replication
+    await session.query(
+        words.place.format(
+            file=quote_text(start.file),
+            position=start.position,
+            relay_position=start.relay_position,
+        )
+    )
+    await session.query(words.start)
+
+
+async def read_status(session: Session) -> ApplierStatus:
+    """Ask how far the applier is."""
+    words = session.flavor.replication
+    reply = await session.query(words.status)
+    values = (value or b"" for value in reply.rows[0])
+    row = dict(
+        zip(reply.columns, (value.decode("utf-8", "replace") for value in values), strict=True)
+    )
+    return ApplierStatus(
+        is_running=row[words.is_running] == "Yes",
+        has_read_all=_ALL_READ in row[words.state],
+        file=row[words.source_file],
+        position=int(row[words.source_position]),
+        errno=int(row["Last_SQL_Errno"]),
+    )
+
+
+async def read_applied(session: Session) -> str:
+    """Return the GTIDs that were applied, as the vendor prints them."""
+    words = session.flavor.replication
+    return (await session.scalar(f"SELECT {words.applied}")).replace("\n", "")
+
+
+async def end(session: Session) -> None:
+    """Stop the applier, so that it holds no lock that a backup waits for."""
+    await session.query(session.flavor.replication.end)

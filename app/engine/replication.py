@@ -1,0 +1,82 @@
+"""How a server replays binary logs that are given to it as relay logs: what differs between the vendors."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """
+    One vendor's words.
+
+    Attributes:
+        options: Of a server that replays and does nothing else.
+        place: Statement that says where the applier begins; `{file}`, a quoted name, `{position}` and
+            `{relay_position}` are filled in.
+        start: Statement that starts it.
+        status: Statement whose one row describes the applier.
+        is_running: Its column that says `Yes` while the applier works or waits.
+        state: Its column with what the applier does in words.
+        source_file: Its column with the file that the applier is in, as the source named it.
+        source_position: Its column with the position there, behind the last transaction.
+        applied: Expression for the GTIDs that the applier has applied.
+        end: Statement that stops the applier.
+    """
+
+    options: tuple[str, ...]
+    place: str
+    start: str
+    status: str
+    is_running: str
+    state: str
+    source_file: str
+    source_position: str
+    applied: str
+    end: str
+
+
+_ANY = (
+    "--event-scheduler=OFF",
+    # Else events of a source with the same server id are passed over, and the position looks right.
+    "--replicate-same-server-id=1",
+    # What is in the system schema is the scratch server's own.
+    "--replicate-wild-ignore-table=mysql.%",
+    "--relay-log=relay",
+    "--relay-log-index=relay.index",
+    "--relay-log-purge=0",  # they are read once more when events were replayed
+)
+# Sources: https://mariadb.com/kb/en/change-master-to, /show-replica-status, /gtid#gtid_slave_pos.
+# Without MASTER_LOG_FILE a parallel applier of 10.11 crashes; it is one applier, and named all the same.
+MARIADB: Final = Replication(
+    options=(*_ANY, "--skip-slave-start", "--slave-parallel-threads=0"),
+    place=(
+        "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_USER = 'nobody',"
+        " MASTER_LOG_FILE = {file}, MASTER_LOG_POS = {position}, MASTER_USE_GTID = no,"
+        " RELAY_LOG_FILE = 'relay.000001', RELAY_LOG_POS = {relay_position}"
+    ),
+    start="START SLAVE SQL_THREAD",
+    status="SHOW SLAVE STATUS",
+    is_running="Slave_SQL_Running",
+    state="Slave_SQL_Running_State",
+    source_file="Relay_Master_Log_File",
+    source_position="Exec_Master_Log_Pos",
+    applied="@@GLOBAL.gtid_slave_pos",
+    end="STOP SLAVE SQL_THREAD",
+)
+# Sources: https://dev.mysql.com/doc/refman/8.4/en/change-replication-source-to.html,
+# /replication-mode-change-online-concepts.html: OFF_PERMISSIVE takes transactions with and without a GTID.
+MYSQL: Final = Replication(
+    options=(*_ANY, "--skip-replica-start", "--gtid-mode=OFF_PERMISSIVE"),
+    place=(
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_USER = 'nobody',"
+        " RELAY_LOG_FILE = 'relay.000001', RELAY_LOG_POS = {relay_position}"
+    ),
+    start="START REPLICA SQL_THREAD",
+    status="SHOW REPLICA STATUS",
+    is_running="Replica_SQL_Running",
+    state="Replica_SQL_Running_State",
+    source_file="Relay_Source_Log_File",
+    source_position="Exec_Source_Log_Pos",
+    applied="@@GLOBAL.gtid_executed",
+    end="STOP REPLICA SQL_THREAD",
+)

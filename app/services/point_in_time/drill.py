@@ -1,0 +1,132 @@
+"""Recovery drills: an older backup and the binary log, compared with what a newer backup holds."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.binlog.archive.reading import ArchivedStream
+from app.domain.backups.base import databases_of, unfitness
+from app.domain.backups.manifest import Manifest
+from app.domain.ports import Clock
+from app.domain.restores.dry_run import Action, Forecast
+from app.domain.restores.points import Point, PointKind, RecoverPlan, RecoverRequest
+from app.domain.restores.restore import RestoreRequest
+from app.errors import BaseUnfitError, RecoverMismatchError
+from app.services.backups.service import BackupService
+from app.services.point_in_time.plan import plan_recovery
+from app.services.point_in_time.scratch import Scratch
+from app.services.restores.service import RecoveryService
+from app.storage.journals import Journals
+
+
+_SHOWN: Final = 10
+_HINT: Final = (
+    "Something changed them past the binary log, such as a session with sql_log_bin=0; points since the older"
+    " backup are not what was there, points since the newer one are."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DrillPlan:
+    """
+    What a drill will do.
+
+    Attributes:
+        recovery: To the position of the newer backup.
+        backup: The newer one.
+    """
+
+    recovery: RecoverPlan
+    backup: Manifest
+
+
+def plan_drill(
+    stream: ArchivedStream, backups: Iterator[Manifest], wanted: Manifest | None, threads: int
+) -> DrillPlan:
+    """
+    Choose two backups; blocks.
+
+    Args:
+        stream: The archived binary log.
+        backups: Manifests, newest first; consumed.
+        wanted: The newer one; None = the newest that can be a base.
+        threads: Connections.
+
+    Returns:
+        The plan.
+
+    Raises:
+        BaseUnfitError: There is no such backup, or none older.
+        PointNotCoveredError: The archive does not reach.
+    """
+    newer = wanted or next((backup for backup in backups if not unfitness(backup)), None)
+    if newer is None or (reason := unfitness(newer)):
+        what = f"backup {newer.backup_id}: {reason}" if newer else "no backup has a position"
+        raise BaseUnfitError(f"a drill cannot end with it: {what}")
+    position = newer.position
+    point = Point(
+        PointKind.POSITION,
+        f"{position.binlog_file}:{position.binlog_position}",
+        file=position.binlog_file,
+        position=position.binlog_position,
+    )
+    older = (
+        backup
+        for backup in backups
+        if backup.backup_id < newer.backup_id and not backup.recovered_from
+    )
+    databases = databases_of(newer)
+    return DrillPlan(plan_recovery(stream, older, RecoverRequest(point, databases, threads)), newer)
+
+
+async def require_equal(
+    scratch: Scratch, plan: DrillPlan, catalogue: Catalogue, clock: Clock
+) -> None:
+    """
+    Compare a scratch server with a backup, chunk by chunk and object by object.
+
+    Raises:
+        RecoverMismatchError: Something is another one; named.
+    """
+    forecast = await _dry_run(scratch, plan, catalogue, clock)
+    if forecast.problems:
+        raise forecast.problems[0]
+    tables = [
+        f"{table.database}.{table.name}"
+        for table in forecast.tables
+        if table.action is not Action.REPLACE
+        or table.chunks_changed
+        or table.rows_now != table.rows_then
+        or not table.same_definition
+    ]
+    objects = [
+        f"{item.kind} {item.database}.{item.name}"
+        for item in forecast.objects
+        if item.action is not Action.KEEP
+    ]
+    if differing := [*tables, *objects]:
+        shown = ", ".join(differing[:_SHOWN])
+        raise RecoverMismatchError(
+            f"{len(differing)} of {len(forecast.tables) + len(forecast.objects)} tables and objects are not"
+            f" those of backup {plan.backup.backup_id}: {shown}",
+            hint=_HINT,
+        )
+
+
+async def _dry_run(
+    scratch: Scratch, plan: DrillPlan, catalogue: Catalogue, clock: Clock
+) -> Forecast:
+    """Ask what a restore of the backup would change there."""
+    journals = scratch.directory / "comparison"
+    await asyncio.to_thread(journals.mkdir, mode=0o700)
+    restores = RecoveryService(
+        server=scratch.server,
+        catalogue=catalogue,
+        clock=clock,
+        journals=Journals(journals),
+        backups=BackupService(scratch.server, catalogue, clock),
+    )
+    request = RestoreRequest(plan.backup.backup_id, verify_before=False, create_backup=False)
+    return await restores.dry_run(await restores.plan(request))

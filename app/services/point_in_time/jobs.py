@@ -1,0 +1,75 @@
+"""Recoveries and their drills as runs."""
+
+from typing import Final
+
+from app.documents.derived import Recovered, RecoveryDrilled, RecoveryPlanned
+from app.domain.backups.manifest import Manifest
+from app.domain.document import JsonObject
+from app.domain.restores.points import RecoverPlan, RecoverRequest, RecoveryDrill
+from app.domain.runs.progress import Phase, Progress
+from app.domain.runs.run import RunKind
+from app.services.point_in_time.service import PointInTimeService
+from app.services.runs.job import Job
+from app.storage.run_locks import Resource
+
+
+# Each takes the memory and the disk of a server.
+_SCRATCH: Final = Resource("scratch", "the scratch server of recoveries")
+
+
+class RecoveryJobs:
+    """Makes the jobs; all of a run is read and planned within it, for the archive may be large."""
+
+    def __init__(self, service: PointInTimeService) -> None:
+        self._service = service
+
+    def recovery(self, request: RecoverRequest) -> Job[Manifest]:
+        """Make the job of a recovery."""
+
+        async def work(progress: Progress) -> Manifest:
+            progress.enter(Phase.INSPECT)
+            return await self._service.recover(await self._service.plan(request), progress)
+
+        return Job(
+            kind=RunKind.RECOVERY,
+            work=work,
+            document=Recovered.of,
+            resources=(_SCRATCH,),
+            request=_requested(request, dry_run=False),
+        )
+
+    def dry_run(self, request: RecoverRequest) -> Job[RecoverPlan]:
+        """Make the job that only plans a recovery."""
+
+        async def work(progress: Progress) -> RecoverPlan:
+            progress.enter(Phase.INSPECT)
+            return await self._service.plan(request)
+
+        return Job(
+            kind=RunKind.RECOVERY,
+            work=work,
+            document=RecoveryPlanned.of,
+            request=_requested(request, dry_run=True),
+        )
+
+    def drill(self, backup_id: str, threads: int) -> Job[RecoveryDrill]:
+        """Make the job of a drill; `backup_id` is the newer backup, empty for the newest."""
+
+        async def work(progress: Progress) -> RecoveryDrill:
+            progress.enter(Phase.INSPECT)
+            plan = await self._service.plan_drill(backup_id, threads=threads)
+            return await self._service.drill(plan, progress)
+
+        return Job(
+            kind=RunKind.RECOVERY_DRILL,
+            work=work,
+            document=RecoveryDrilled.of,
+            resources=(_SCRATCH,),
+            backup_id=backup_id,
+            request={"backup_id": backup_id},
+        )
+
+
+def _requested(request: RecoverRequest, *, dry_run: bool) -> JsonObject:
+    point = request.point
+    return {"to": {point.kind: point.text}, "databases": request.databases, "dry_run": dry_run}

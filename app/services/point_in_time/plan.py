@@ -1,0 +1,317 @@
+"""
+Which backup a recovery begins with, and where in the binary log it ends.
+
+1. Backups are tried from the newest on. One that was made after the point is passed over in silence, one
+   that is no base with the reason.
+2. A base stands in the stream: its GTIDs are what the archive has at its position, and nothing between it
+   and the point was kept out of the log.
+3. From the base on transactions are read until the first one that is out; the cut is behind the one before.
+
+A recovery never begins inside a transaction and never ends there.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from app.binlog.archive.parts import Transaction
+from app.binlog.archive.reading import ArchivedStream
+from app.binlog.events import headers
+from app.binlog.events.gtids import GtidState, parsed_state
+from app.binlog.events.headers import Malformed
+from app.domain.backups.base import databases_of, unfitness
+from app.domain.backups.manifest import Manifest, PositionEntry
+from app.domain.restores.points import (
+    Cut,
+    LoggedTransaction,
+    Place,
+    Point,
+    PointKind,
+    RecoverPlan,
+    RecoverRequest,
+)
+from app.errors import (
+    BaseUnfitError,
+    DatabaseNotFoundError,
+    InvalidRequestError,
+    PointInsideTransactionError,
+    PointNotCoveredError,
+)
+
+
+_MARIADB: Final = "mariadb"
+_SHOWN: Final = 3
+
+
+def plan_recovery(
+    stream: ArchivedStream, backups: Iterator[Manifest], request: RecoverRequest
+) -> RecoverPlan:
+    """
+    Choose a base and find the cut; blocks.
+
+    Args:
+        stream: The archived binary log.
+        backups: Manifests, newest first; consumed until one is a base.
+        request: What is asked for.
+
+    Returns:
+        The plan.
+
+    Raises:
+        PointNotCoveredError: The archive does not reach to the point, or no backup before it.
+        PointInsideTransactionError: A position lies inside a transaction.
+        BaseUnfitError: Backups are old enough, and none is a base.
+        BinlogDamagedError: The archive is not what was written.
+        DatabaseNotFoundError: The base is limited to other databases.
+    """
+    _require_known(stream, request.point)
+    passed_over: list[tuple[str, str]] = []
+    for manifest in backups:
+        place = place_of(stream, manifest)
+        if place is not None and _is_later(manifest, place, stream, request.point):
+            continue
+        reason = unfitness(manifest) or _foreignness(stream, manifest, place)
+        cut = None if reason or place is None else find_cut(stream, manifest, place, request.point)
+        if not reason and cut is None:
+            continue
+        reason = reason or (_broken(stream, manifest, place, cut) if place and cut else "")
+        if reason or place is None or cut is None:
+            passed_over.append((manifest.backup_id, reason))
+            continue
+        return RecoverPlan(
+            request=request,
+            base=manifest,
+            cut=cut,
+            databases=_chosen(manifest, request),
+            log_bytes=_size_between(stream, place, cut.place),
+            passed_over=tuple(passed_over),
+        )
+    error = _without_base(stream, request.point, passed_over)
+    raise error
+
+
+def find_cut(stream: ArchivedStream, base: Manifest, place: Place, point: Point) -> Cut | None:
+    """
+    Read transactions from a base on until one is out.
+
+    Args:
+        stream: The archived binary log.
+        base: The backup.
+        place: Where it stands.
+        point: What is asked for.
+
+    Returns:
+        The cut; None when the transaction that is named does not follow the base.
+
+    Raises:
+        PointInsideTransactionError: A position lies inside a transaction.
+    """
+    state = parsed_state(base.position.gtid, is_mariadb=stream.is_mariadb)
+    applied = parsed_state("", is_mariadb=stream.is_mariadb)
+    last: LoggedTransaction | None = None
+    following: LoggedTransaction | None = None
+    count = 0
+    begin = headers.Place(base.position.binlog_file, place.position)
+    for transaction in map(_logged, stream.transactions(begin, counts=False)):
+        if last and _ends_with(last, point):
+            following = transaction
+            break
+        if _is_out(transaction, stream, point):
+            following = transaction
+            break
+        last, count = transaction, count + 1
+        state.add(transaction.gtid)
+        applied.add(transaction.gtid)
+    if not _is_found(last, following, point):
+        return None
+    end = Place(last.number, last.end) if last else place
+    file = last.file if last else base.position.binlog_file
+    return Cut(
+        place=end,
+        file=file,
+        last=last,
+        following=following,
+        transactions=count,
+        applied=applied.position,
+        position=PositionEntry(file, end.position, state.position),
+    )
+
+
+def _is_out(transaction: LoggedTransaction, stream: ArchivedStream, point: Point) -> bool:
+    """Tell whether a transaction is the first one that is not wanted."""
+    match point.kind:
+        case PointKind.TIME:
+            return point.at is not None and transaction.committed_at > point.at
+        case PointKind.BEFORE_GTID:
+            return transaction.gtid == _gtid(point)
+        case PointKind.GTID:
+            return False
+        case PointKind.POSITION:
+            place = _placed(stream, point.file, point.position) or Place(0, 0)
+            if Place(transaction.number, transaction.start) >= place:
+                return True
+            if Place(transaction.number, transaction.end) > place:
+                raise PointInsideTransactionError(
+                    f"{point.text} lies inside the transaction from {transaction.start} to"
+                    f" {transaction.end}",
+                    hint=f"Give {point.file}:{transaction.start} for the state before it, or"
+                    f" {point.file}:{transaction.end} for that behind it.",
+                )
+            return False
+
+
+def _ends_with(last: LoggedTransaction, point: Point) -> bool:
+    return point.kind is PointKind.GTID and last.gtid == _gtid(point)
+
+
+def _is_found(
+    last: LoggedTransaction | None, following: LoggedTransaction | None, point: Point
+) -> bool:
+    if point.kind is PointKind.GTID:
+        return last is not None and last.gtid == _gtid(point)
+    if point.kind is PointKind.BEFORE_GTID:
+        return following is not None
+    return True
+
+
+def _gtid(point: Point) -> str:
+    return point.text.lower()
+
+
+def _require_known(stream: ArchivedStream, point: Point) -> None:
+    """Refuse a point that the archive does not reach."""
+    is_covered = False
+    match point.kind:
+        case PointKind.TIME:
+            is_covered = point.at is not None and point.at <= current_at(stream)
+        case PointKind.POSITION:
+            place = _placed(stream, point.file, point.position)
+            is_covered = place is not None and _first(stream) <= place <= _end(stream)
+        case PointKind.GTID | PointKind.BEFORE_GTID:
+            try:
+                state = _gtids_at(stream, _end(stream))
+                is_covered = state is not None and state.has(_gtid(point))
+            except (Malformed, ValueError) as exc:
+                raise InvalidRequestError(f"{point.text[:80]!r} is no GTID") from exc
+    if not is_covered:
+        raise PointNotCoveredError(
+            f"the archive of the binary log does not hold {point.text[:80]}: {_window(stream)}",
+            hint="'backstay binlog status' shows what can be recovered.",
+        )
+
+
+def current_at(stream: ArchivedStream) -> datetime:
+    """Return until when everything is archived, as far as the archive itself can tell."""
+    return datetime.fromtimestamp(max(stream.committed_ms, stream.received_ms) / 1000, UTC)
+
+
+def _window(stream: ArchivedStream) -> str:
+    if stream.window is None:
+        return "it is empty"
+    first, last = (f"{place.name}:{place.position}" for place in stream.window)
+    at = current_at(stream).isoformat(timespec="milliseconds")
+    return f"it reaches from {first} to {last}, of {at}"
+
+
+def _first(stream: ArchivedStream) -> Place:
+    return Place(stream.files[0].number, stream.files[0].start) if stream.files else Place(0, 0)
+
+
+def _end(stream: ArchivedStream) -> Place:
+    return Place(stream.files[-1].number, stream.files[-1].end) if stream.files else Place(0, 0)
+
+
+def _gtids_at(stream: ArchivedStream, place: Place) -> GtidState | None:
+    border = stream.border_at(place.number, place.position)
+    return border and border.gtids
+
+
+def _placed(stream: ArchivedStream, file: str, position: int) -> Place | None:
+    found = stream.file_named(file)
+    return Place(found.number, position) if found else None
+
+
+def _logged(found: Transaction) -> LoggedTransaction:
+    at = datetime.fromtimestamp(found.committed_ms / 1000, UTC)
+    return LoggedTransaction(found.file, found.number, found.start, found.end, found.gtid, at)
+
+
+def place_of(stream: ArchivedStream, manifest: Manifest) -> Place | None:
+    """Return where a backup stands in a stream; None when that has not the file."""
+    return _placed(stream, manifest.position.binlog_file, manifest.position.binlog_position)
+
+
+def _is_later(manifest: Manifest, place: Place, stream: ArchivedStream, point: Point) -> bool:
+    """Tell whether a backup holds more than is wanted; of a time all that its run may have seen counts."""
+    match point.kind:
+        case PointKind.TIME:
+            done = manifest.created_at + timedelta(seconds=manifest.duration)
+            return point.at is not None and done > point.at
+        case PointKind.POSITION:
+            return place > (_placed(stream, point.file, point.position) or place)
+        case PointKind.GTID | PointKind.BEFORE_GTID:
+            return _state(manifest).has(_gtid(point))
+
+
+def _state(manifest: Manifest) -> GtidState:
+    return parsed_state(manifest.position.gtid, is_mariadb=manifest.server.vendor == _MARIADB)
+
+
+def _foreignness(stream: ArchivedStream, manifest: Manifest, place: Place | None) -> str:
+    """Say why a backup does not stand in the stream."""
+    if manifest.server.vendor != stream.identity.vendor:
+        return f"it is of {manifest.server.vendor}, the binary log of {stream.identity.vendor}"
+    if place is None or not _first(stream) <= place <= _end(stream):
+        return "the archive of the binary log does not hold its position"
+    gtids = _gtids_at(stream, place)
+    if gtids is None or gtids.position != _state(manifest).position:
+        return (
+            "its GTIDs are not those that the archive has at its position: it is of another history"
+        )
+    return ""
+
+
+def _broken(stream: ArchivedStream, manifest: Manifest, place: Place, cut: Cut) -> str:
+    """Say what was changed past the log between a base and the cut."""
+    for found in stream.breaks:
+        here = Place(found.number, found.position)
+        is_later = datetime.fromisoformat(found.at) > manifest.created_at
+        if is_later and place <= here < cut.place:
+            return f"the binary log since it lacks something: {found.reason}"
+    return ""
+
+
+def _chosen(manifest: Manifest, request: RecoverRequest) -> tuple[str, ...]:
+    """Return the databases that are recovered; empty = all."""
+    limited = databases_of(manifest)
+    there = {database.name for database in manifest.databases}
+    for name in request.databases:
+        if name not in there:
+            raise DatabaseNotFoundError(
+                f"backup {manifest.backup_id}, from which it would be recovered, holds no database {name!r}"
+            )
+    return request.databases or tuple(limited)
+
+
+def _size_between(stream: ArchivedStream, start: Place, end: Place) -> int:
+    return sum(
+        (end.position if file.number == end.number else file.end)
+        - (start.position if file.number == start.number else file.start)
+        for file in stream.files
+        if start.number <= file.number <= end.number
+    )
+
+
+def _without_base(
+    stream: ArchivedStream, point: Point, passed_over: Sequence[tuple[str, str]]
+) -> PointNotCoveredError | BaseUnfitError:
+    if not passed_over:
+        return PointNotCoveredError(
+            f"no backup was made before {point.text[:80]}, from which it could be recovered",
+            hint=f"A point needs a backup between it and the begin of the archive: {_window(stream)}.",
+        )
+    reasons = "; ".join(f"{backup_id}: {reason}" for backup_id, reason in passed_over[:_SHOWN])
+    return BaseUnfitError(
+        f"no backup can be the base of a recovery to {point.text[:80]}: {reasons}",
+        hint="Make a backup of all databases now: points from then on can be recovered.",
+    )

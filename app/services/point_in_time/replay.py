@@ -1,0 +1,96 @@
+"""Relay logs applied by a scratch server, and what it has applied compared with what the log holds."""
+
+import asyncio
+from typing import Final
+
+from app.binlog.events.gtids import parsed_state
+from app.domain.restores.points import Cut, Place
+from app.domain.runs.progress import Progress
+from app.engine.replay import applier
+from app.engine.replay.applier import ApplierStatus, ReplayStart
+from app.engine.server.connection import Session
+from app.engine.server.server import Server
+from app.errors import RecoverMismatchError, ReplayFailedError, StalledError
+from app.sandbox.zones import zone_statements
+
+
+_POLL_SECONDS: Final = 0.1
+# Of both vendors. It may name a zone that only the tables of the source hold.
+_UNKNOWN_ZONE: Final = 1298
+_NOT_TAKEN: Final = (
+    "Something changed the data past the binary log, or it needs what the base has not. Recover to before it,"
+    " from a newer backup, or all databases where some were chosen; 'backstay recover --drill' finds such changes in time."
+)
+_DIFFERS: Final = "Nothing was published; keep the archive and the base for whoever looks into it."
+
+
+async def fill_zones(session: Session) -> None:
+    """Let a scratch server know zones by name."""
+    for statement in await asyncio.to_thread(lambda: list(zone_statements())):
+        await session.query(statement)
+
+
+async def replay(server: Server, start: ReplayStart, cut: Cut, progress: Progress) -> None:
+    """
+    Apply the relay logs of a scratch server to their end.
+
+    Args:
+        server: The scratch server.
+        start: Where it begins.
+        cut: Where it ends.
+        progress: Written to as it goes.
+
+    Raises:
+        ReplayFailedError: A transaction was not taken; none is ever left out.
+        RecoverMismatchError: Other transactions were applied than the log holds.
+        StalledError: It did not go on for as long as a statement may take.
+    """
+    async with server.session() as session:
+        await applier.begin(session, start)
+        status = await _watch(session, server.timeout_seconds, progress)
+        if status.errno == _UNKNOWN_ZONE:
+            await fill_zones(session)
+            await session.query(session.flavor.replication.start)
+            status = await _watch(session, server.timeout_seconds, progress)
+        if status.errno:
+            raise ReplayFailedError(
+                f"the transaction behind {status.file}:{status.position} was not taken:"
+                f" error {status.errno}",
+                hint=_NOT_TAKEN,
+            )
+        await _compare(session, cut)
+        await applier.end(session)
+
+
+async def _watch(session: Session, timeout_seconds: float, progress: Progress) -> ApplierStatus:
+    """Wait until nothing happens any more."""
+    loop = asyncio.get_running_loop()
+    seen, moved_at = Place(0, 0), loop.time()
+    while True:
+        status = await applier.read_status(session)
+        if status.is_over:
+            return status
+        here = Place(len(status.file), status.position)
+        if here != seen:
+            progress.moved(status.file, rows=0, size=max(0, here.position - seen.position))
+            seen, moved_at = here, loop.time()
+        elif loop.time() - moved_at > timeout_seconds:
+            raise StalledError(
+                f"the replay has not gone on for {timeout_seconds:g} seconds behind"
+                f" {status.file}:{status.position}",
+                hint="A single transaction may be that large: raise BACKSTAY_TIMEOUT.",
+            )
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _compare(session: Session, cut: Cut) -> None:
+    """Prove that every transaction was applied, and no other: a position alone would look right."""
+    is_mariadb = session.flavor.vendor == "mariadb"
+    applied = parsed_state(await applier.read_applied(session), is_mariadb=is_mariadb).position
+    expected = parsed_state(cut.applied, is_mariadb=is_mariadb).position
+    if applied != expected:
+        raise RecoverMismatchError(
+            f"the scratch server has applied {applied or 'nothing'}, the binary log holds"
+            f" {expected or 'nothing'}",
+            hint=_DIFFERS,
+        )

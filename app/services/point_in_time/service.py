@@ -1,0 +1,273 @@
+"""Recoveries to a point in time: from a backup and the binary log to another backup."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.binlog.archive.reading import ArchivedStream, open_streams
+from app.domain.backups.backup import BackupRequest
+from app.domain.backups.base import Recovered
+from app.domain.backups.manifest import Codec, Manifest
+from app.domain.ports import Clock
+from app.domain.restores.points import RecoverPlan, RecoverRequest, RecoveryDrill
+from app.domain.runs.progress import Phase, Progress
+from app.engine.replay.databases import create_missing, require_no_key_outside
+from app.engine.replay.event_changes import EventStatuses
+from app.engine.replay.events import read_statuses, set_statuses
+from app.engine.replay.prepared import roll_back_prepared
+from app.engine.schema.databases import read_schemas
+from app.errors import (
+    AppError,
+    BaseUnfitError,
+    PointNotCoveredError,
+    RefusedError,
+    StatementError,
+)
+from app.services.backups.service import BackupService
+from app.services.point_in_time.drill import DrillPlan, plan_drill, require_equal
+from app.services.point_in_time.plan import place_of, plan_recovery
+from app.services.point_in_time.relay_logs import lay_relay_logs, read_statements
+from app.services.point_in_time.replay import replay
+from app.services.point_in_time.scratch import Scratch, ScratchPlace, scratch_for
+
+
+_log: Final = logging.getLogger(__name__)
+_NO_ARCHIVE: Final = "Set BACKSTAY_BINLOG=true for the service, or run 'backstay binlog run'."
+
+
+class PointInTimeService:
+    """
+    Makes backups of points in time; the server itself is not asked and not touched.
+
+    Args:
+        backup_dir: Where the archive of the binary log is.
+        codec: How recovered backups are compressed.
+        chunk_bytes: Target size of their statements.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        clock: Clock,
+        place: ScratchPlace,
+        backup_dir: Path,
+        codec: Codec,
+        chunk_bytes: int,
+    ) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._place = place
+        self._backup_dir = backup_dir
+        self._codec = codec
+        self._chunk_bytes = chunk_bytes
+
+    async def plan(self, request: RecoverRequest) -> RecoverPlan:
+        """
+        Plan a recovery; reads the archive, changes nothing.
+
+        Args:
+            request: What is asked for.
+
+        Returns:
+            The base, the cut and its neighbours.
+
+        Raises:
+            PointNotCoveredError: The archive does not reach to the point, or no backup before it.
+            PointInsideTransactionError: A position lies inside a transaction.
+            BaseUnfitError: Backups are old enough, and none is a base.
+            DatabaseNotFoundError: The base does not hold a database.
+            BinlogDamagedError: The archive is not what was written.
+        """
+        return await asyncio.to_thread(self._plan, request)
+
+    async def recover(self, plan: RecoverPlan, progress: Progress | None = None) -> Manifest:
+        """
+        Recover; when this returns, the recovered backup exists and was read back.
+
+        Args:
+            plan: Of this service.
+            progress: Written to as it goes.
+
+        Returns:
+            The manifest of the recovered backup.
+
+        Raises:
+            ScratchUnavailableError: No scratch server can be had.
+            ReplayFailedError: A transaction was not taken.
+            RecoverMismatchError: What was applied is not what the log holds.
+            AppError: What a restore, a backup or the archive may raise. Nothing is left behind.
+        """
+        progress = progress or Progress()
+        facts = {"base": plan.base.backup_id, "point": plan.request.point.text}
+        _log.info("Starting recovery to a point in time", extra={"facts": facts})
+        stream = await asyncio.to_thread(self._stream)
+        progress.enter(Phase.SCRATCH)
+        async with scratch_for(plan, stream, self._place) as scratch:
+            await self.bring(scratch, plan, stream, progress)
+            manifest = await self._back_up(scratch, plan, progress)
+        facts["backup_id"] = manifest.backup_id
+        _log.info("Recovery completed successfully", extra={"facts": facts})
+        return manifest
+
+    async def plan_drill(self, backup_id: str = "", *, threads: int = 2) -> DrillPlan:
+        """
+        Plan a drill; reads the archive, changes nothing.
+
+        Args:
+            backup_id: The newer of the two backups; empty = the newest that can be a base.
+            threads: Connections.
+
+        Returns:
+            The plan.
+
+        Raises:
+            BackupNotFoundError: No such backup.
+            BaseUnfitError: It has no place in the archive, or no older one can be a base.
+            PointNotCoveredError: There is no archive, or it does not reach.
+            BinlogDamagedError: The archive is not what was written.
+        """
+        return await asyncio.to_thread(self._plan_drill, backup_id, threads)
+
+    async def drill(self, plan: DrillPlan, progress: Progress | None = None) -> RecoveryDrill:
+        """
+        Prove that a backup is what an older one and the binary log between them give.
+
+        Nothing else finds what was changed past the log. Nothing of it stays but its result.
+
+        Args:
+            plan: Of this service.
+            progress: Written to as it goes.
+
+        Returns:
+            What was shown.
+
+        Raises:
+            RecoverMismatchError: A table or an object is another one.
+            ReplayFailedError: A transaction was not taken.
+            AppError: As `recover`.
+        """
+        progress, began = progress or Progress(), self._clock.monotonic()
+        stream = await asyncio.to_thread(self._stream)
+        progress.enter(Phase.SCRATCH)
+        async with scratch_for(plan.recovery, stream, self._place) as scratch:
+            await self.bring(scratch, plan.recovery, stream, progress)
+            progress.enter(Phase.COMPARE)
+            await require_equal(scratch, plan, self._catalogue, self._clock)
+        return RecoveryDrill(
+            base=plan.recovery.base.backup_id,
+            backup_id=plan.backup.backup_id,
+            transactions=plan.recovery.cut.transactions,
+            tables_count=plan.backup.tables_count,
+            rows_count=plan.backup.rows_count,
+            duration=round(self._clock.monotonic() - began, 3),
+        )
+
+    async def bring(
+        self, scratch: Scratch, plan: RecoverPlan, stream: ArchivedStream, progress: Progress
+    ) -> None:
+        """Bring a scratch server to the point: base, logs, replay, comparison; raises as `recover`."""
+        await self._restore_base(scratch, plan, progress.within())
+        async with scratch.server.session() as session:
+            await require_no_key_outside(session, plan.databases)
+            statuses = EventStatuses(await read_statuses(session))
+        progress.enter(Phase.REPLAY)
+        progress.expect(tables=0, rows=0, size=plan.log_bytes)
+        base = place_of(stream, plan.base)
+        if base is None:
+            raise PointNotCoveredError("the archive of the binary log was pruned meanwhile")
+        start = await asyncio.to_thread(lay_relay_logs, stream, base, plan.cut.place, scratch.data)
+        async with scratch.server.session() as session:
+            if plan.databases:
+                used = await asyncio.to_thread(_databases_used, scratch)
+                await create_missing(session, used - {*plan.databases})
+        await replay(scratch.server, start, plan.cut, progress)
+        async with scratch.server.session() as session:
+            await require_no_key_outside(session, plan.databases)
+            await self._settle_events(scratch, statuses, progress)
+
+    async def _restore_base(self, scratch: Scratch, plan: RecoverPlan, progress: Progress) -> None:
+        """Restore the base; some databases alone may need what was left out."""
+        try:
+            await scratch.restore(plan, self._catalogue, self._clock, progress)
+        except (RefusedError, StatementError) as exc:
+            if not plan.databases:
+                raise
+            chosen = ", ".join(plan.databases)
+            raise BaseUnfitError(
+                f"backup {plan.base.backup_id} cannot be restored with no other database than {chosen}:"
+                f" {exc}",
+                hint="Recover all databases.",
+            ) from exc
+
+    async def _settle_events(
+        self, scratch: Scratch, statuses: EventStatuses, progress: Progress
+    ) -> None:
+        """Give events the status that the log says: a replay disables what it makes and alters."""
+        async with scratch.server.session() as session:
+            if not await read_statuses(session):
+                return
+            await asyncio.to_thread(_take_statements, scratch, statuses)
+            for label in await set_statuses(session, statuses):
+                progress.note(f"event {label} stays disabled: the log does not say what it was")
+
+    async def _back_up(self, scratch: Scratch, plan: RecoverPlan, progress: Progress) -> Manifest:
+        """Back up the scratch server as what it is: the source at another time."""
+        async with scratch.server.session() as session:
+            prepared = await roll_back_prepared(session)
+            there = {schema.name for schema in await read_schemas(session, ())}
+        position = replace(plan.cut.position, prepared=prepared)
+        backups = BackupService(
+            scratch.server,
+            self._catalogue,
+            self._clock,
+            Recovered(plan.base.backup_id, position, plan.base.server.server_id),
+        )
+        request = BackupRequest(
+            databases=tuple(name for name in plan.databases if name in there),
+            description=f"Recovered to {plan.request.point.kind} {plan.request.point.text}",
+            codec=self._codec,
+            threads=plan.request.threads,
+            chunk_bytes=self._chunk_bytes,
+        )
+        return await backups.create(request, progress)
+
+    # -- the archive and the backups beside it -----------------------------------------------------
+
+    def _plan(self, request: RecoverRequest) -> RecoverPlan:
+        return plan_recovery(self._stream(), self._manifests(), request)
+
+    def _plan_drill(self, backup_id: str, threads: int) -> DrillPlan:
+        stream = self._stream()
+        wanted = self._catalogue.manifest(backup_id) if backup_id else None
+        return plan_drill(stream, self._manifests(), wanted, threads)
+
+    def _stream(self) -> ArchivedStream:
+        """Open the newest stream: of an older one nothing is asked for but what was before it."""
+        streams = open_streams(self._backup_dir)
+        if not streams:
+            raise PointNotCoveredError("there is no archive of the binary log", hint=_NO_ARCHIVE)
+        return streams[-1]
+
+    def _manifests(self) -> Iterator[Manifest]:
+        """Read manifests, newest first; a damaged one is no base, and whoever lists backups is told."""
+        for entry in self._catalogue.entries():
+            try:
+                yield self._catalogue.manifest(entry.backup_id)
+            except AppError as exc:
+                facts = {"backup_id": entry.backup_id, "error": str(exc)}
+                _log.warning("Backup cannot be a base", extra={"facts": facts})
+
+
+def _take_statements(scratch: Scratch, statuses: EventStatuses) -> None:
+    for database, text in read_statements(scratch.data):
+        statuses.accept(database, text)
+
+
+def _databases_used(scratch: Scratch) -> set[str]:
+    """Return the databases in which statements were executed: they must be there, empty or not."""
+    return {database for database, _ in read_statements(scratch.data) if database}

@@ -1,0 +1,172 @@
+"""Recoveries to a point in time: what a backup and the binary log give is what was there."""
+
+import asyncio
+from contextlib import closing
+
+import pytest
+import pytest_asyncio
+
+from app.domain.restores.points import Point, PointKind
+from app.errors import (
+    BaseUnfitError,
+    PointInsideTransactionError,
+    PointNotCoveredError,
+)
+from tests.fixtures.point_in_time import PointsInTime, Witness
+from tests.fixtures.series import series
+from tests.fixtures.servers import Sql
+from tests.oracle.snapshots import assert_same, snapshot
+
+
+SHOP = [
+    "CREATE DATABASE shop CHARACTER SET utf8mb4",
+    "CREATE DATABASE log",
+    "USE shop",
+    "CREATE TABLE orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(60), at DATETIME)",
+    """CREATE TABLE items (id INT PRIMARY KEY AUTO_INCREMENT, order_id INT NOT NULL, n INT,
+ CONSTRAINT item_order FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE CASCADE)""",
+    "CREATE TABLE log.entries (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(60))",
+    "INSERT INTO orders (note, at) VALUES ('one', '2024-01-01 00:00:00'), ('two', NULL), ('three', NULL)",
+    "INSERT INTO items (order_id, n) VALUES (1, 1), (1, 2), (2, 3), (3, 4)",
+]  # fmt: skip
+
+
+@pytest_asyncio.fixture
+async def points(own_server, server_template, tmp_path):
+    """A source with a shop, and no archive yet."""
+    found = PointsInTime(own_server(), tmp_path, server_template)
+    found.sql.script(SHOP)
+    yield found
+    await found.close()
+
+
+@pytest_asyncio.fixture
+async def witness(own_server, points):
+    """Another server to look at what was recovered."""
+    found = Witness(own_server(), points)
+    yield found
+    await found.close()
+
+
+def shop_and_log(points):
+    return {name: snapshot(points.sql, name) for name in ("shop", "log")}
+
+
+def require_same(found, expected):
+    assert found.keys() == expected.keys()
+    for name in expected:
+        assert_same(found[name], expected[name])
+
+
+@pytest.mark.long
+async def test_every_point_is_what_was_there(points, witness):
+    """DDL, XA, cascades, transactions over databases, temporary tables, rollbacks, rotations."""
+    sql = points.sql
+    await points.backup()
+    steps = [
+        ["INSERT INTO shop.orders (note, at) VALUES ('four', NOW())"],
+        ["BEGIN", "UPDATE shop.orders SET note = 'x' WHERE id = 1", "INSERT INTO log.entries (text) VALUES ('changed')", "COMMIT"],
+        ["DELETE FROM shop.orders WHERE id = 1"],
+        ["FLUSH BINARY LOGS", "ALTER TABLE shop.items ADD COLUMN extra TIMESTAMP NULL, ADD KEY by_n (n)"],
+        ["XA START 'one'", "INSERT INTO log.entries (text) VALUES ('prepared')", "XA END 'one'", "XA PREPARE 'one'", "XA COMMIT 'one'"],
+        ["CREATE TEMPORARY TABLE shop.scratch AS SELECT * FROM shop.orders", "INSERT INTO log.entries (text) SELECT note FROM shop.scratch"],
+        ["CREATE TABLE log.copied AS SELECT * FROM shop.items", "RENAME TABLE log.copied TO shop.moved"],
+        ["USE shop", "CREATE VIEW seen AS SELECT note FROM orders", "CREATE TRIGGER noted BEFORE INSERT ON orders FOR EACH ROW SET NEW.note = UPPER(NEW.note)"],
+        ["INSERT INTO shop.orders (note) VALUES ('by trigger')", "FLUSH BINARY LOGS"],
+        ["BEGIN", "INSERT INTO log.entries (text) VALUES ('undone')", "ROLLBACK", "TRUNCATE log.entries"],
+        ["DROP TABLE shop.moved", "CREATE DATABASE later", "CREATE TABLE later.t (i INT PRIMARY KEY)", "DROP DATABASE later"],
+    ]  # fmt: skip
+    seen = []
+    for step in steps:
+        sql.script(step)
+        seen.append((points.position(), shop_and_log(points)))
+
+    for point, expected in series([seen[4], seen[-1]], seen):
+        found = await witness.look(await points.recover(point), "shop", "log")
+        require_same(found, expected)
+
+
+async def test_a_dropped_table_comes_back_alone(points):
+    """P3: just before the DROP by its GTID; one table of it in place, and then the whole is as before."""
+    sql = points.sql
+    base = await points.backup()
+    sql.script(["INSERT INTO shop.items (order_id, n) VALUES (1, 9)", "FLUSH BINARY LOGS"])
+    expected = shop_and_log(points)
+    sql.script(["DROP TABLE shop.items"])
+    points.archive()
+    gtid = points.last_gtid()
+
+    recovered = await points.recover(Point(PointKind.BEFORE_GTID, gtid))
+    await points.restore(recovered, tables=("shop.items",))
+
+    assert recovered.recovered_from == base.backup_id
+    assert recovered.position.prepared == 0
+    require_same(shop_and_log(points), expected)
+    # P11: what was restored in place is in the log, and a point behind it is what is there.
+    again = await points.recover(points.position())
+    assert again.recovered_from == recovered.backup_id
+
+
+async def test_positions_are_borders(points):
+    """P6: inside a transaction, before the base, beyond the end; and the base itself."""
+    sql = points.sql
+    early = points.position()
+    await points.backup()
+    at_base = points.position()
+    sql.run("INSERT INTO shop.orders (note) VALUES ('four')")
+    points.archive()
+    service = points.service
+
+    with pytest.raises(PointInsideTransactionError):
+        await points.plan(points.moved(at_base, 50))
+    with pytest.raises(PointNotCoveredError):
+        await points.plan(points.moved(points.position(), 1))
+    with pytest.raises(PointNotCoveredError):
+        await points.plan(points.moved(early, -200))
+    plan = await points.plan(at_base)
+    assert (plan.cut.transactions, plan.cut.last) == (0, None)
+    assert plan.cut.following is not None
+    assert (await service.recover(plan)).rows_count == 7
+
+
+async def test_times_that_run_backwards_are_cut_right(points):
+    """P16: event times may be long ago; a commit is never before the one it follows."""
+    sql = points.sql
+    await points.backup()
+    first = points.now()
+    sql.script(["INSERT INTO shop.orders (note) VALUES ('a')"])
+    await asyncio.sleep(1.1)  # the log has whole seconds
+    second = points.now()
+    await asyncio.sleep(1.1)
+    sql.script([
+        "SET timestamp = 978307200",
+        "INSERT INTO shop.orders (note) VALUES ('in 2001')",
+        "SET timestamp = DEFAULT",
+    ])
+    sql.run("INSERT INTO shop.orders (note) VALUES ('b')")
+    points.archive()
+
+    plans = [
+        await points.plan(Point(PointKind.TIME, at.isoformat(), at=at))
+        for at in (first, second, points.now())[:2]
+    ]
+
+    assert plans[1].cut.transactions >= plans[0].cut.transactions
+    assert plans[1].cut.following is not None
+
+
+async def test_a_base_with_prepared_transactions_is_unfit(points):
+    """P9."""
+    with closing(Sql(points.source.url)) as other:
+        other.script([
+            "XA START 'p'",
+            "INSERT INTO log.entries (text) VALUES ('p')",
+            "XA END 'p'",
+            "XA PREPARE 'p'",
+        ])
+    await asyncio.sleep(0.2)
+    await points.backup()
+    points.sql.run("XA COMMIT 'p'")
+
+    with pytest.raises(BaseUnfitError, match="XA"):
+        await points.recover(points.position())

@@ -1,0 +1,168 @@
+"""Recoveries of sources that are set up otherwise, of some databases, and of what was changed past the log."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from app.errors import BaseUnfitError, RecoverMismatchError, ScratchUnavailableError
+from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.point_in_time import PointsInTime, Witness
+from tests.oracle.snapshots import assert_same, snapshot
+
+
+ZONE = "Europe/Moscow"
+ENGINE = "MyISAM" if IS_MYSQL else "Aria"
+
+
+@pytest_asyncio.fixture
+async def moscow(own_server, server_template, tmp_path, monkeypatch) -> AsyncIterator[PointsInTime]:
+    """A source in another time zone, with another engine by default and an ordinary server id."""
+    monkeypatch.setenv("TZ", ZONE)
+    source = own_server(
+        f"--default-storage-engine={ENGINE}", "--character-set-server=latin1", "--server-id=1"
+    )
+    monkeypatch.delenv("TZ")
+    found = PointsInTime(source, tmp_path, server_template, zone=ZONE)
+    yield found
+    await found.close()
+
+
+@pytest_asyncio.fixture
+async def points(own_server, server_template, tmp_path) -> AsyncIterator[PointsInTime]:
+    """A source with two databases."""
+    found = PointsInTime(own_server(), tmp_path, server_template)
+    found.sql.script([
+        "CREATE DATABASE shop",
+        "CREATE DATABASE log",
+        "CREATE TABLE shop.orders (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(60))",
+        "CREATE TABLE log.entries (id INT PRIMARY KEY AUTO_INCREMENT, text VARCHAR(60))",
+        "INSERT INTO shop.orders (note) VALUES ('one'), ('two')",
+    ])
+    yield found
+    await found.close()
+
+
+async def test_another_zone_engine_charset_and_the_same_server_id_change_nothing(
+    moscow, own_server
+):
+    """P7, P8, P12: what the log does not say is as on the source; events keep status and definer."""
+    sql = moscow.sql
+    sql.script([
+        "CREATE DATABASE shop",
+        "USE shop",
+        "CREATE USER 'definer'@'%' IDENTIFIED BY 'Passw0rd-of-a-definer'",
+        "CREATE EVENT old ON SCHEDULE EVERY 1 DAY DO DO 1",
+        "CREATE EVENT kept ON SCHEDULE EVERY 1 DAY DISABLE DO DO 2",
+    ])
+    await moscow.backup()
+    sql.script([
+        "SET time_zone = 'SYSTEM'",
+        "CREATE TABLE moments (id INT PRIMARY KEY AUTO_INCREMENT, d DATETIME, t TIMESTAMP NULL, name VARCHAR(20))",
+        "INSERT INTO moments (d, t, name) VALUES (NOW(), NOW(), 'ä')",
+        "SET binlog_format = 'STATEMENT'",
+        "SET timestamp = 1700000000",
+        "INSERT INTO moments (d, t) VALUES (FROM_UNIXTIME(1700000000), '2024-05-06 07:08:09')",
+        "SET timestamp = DEFAULT",
+        "ALTER TABLE moments ADD COLUMN made DATETIME DEFAULT '2020-01-01 00:00:00'",
+        "CREATE DEFINER = 'definer'@'%' EVENT fires ON SCHEDULE EVERY 1 HOUR DO DO 3",
+        "CREATE EVENT silent ON SCHEDULE EVERY 1 HOUR DISABLE COMMENT 'ENABLE' DO DO 4",
+        "ALTER EVENT old DISABLE",
+        "ALTER EVENT kept ENABLE",
+        "ALTER EVENT silent RENAME TO still",
+    ])
+    expected = snapshot(sql, "shop")
+
+    recovered = await moscow.recover(moscow.position())
+
+    witness = Witness(own_server(f"--default-storage-engine={ENGINE}"), moscow)
+    try:
+        # The zone of the witness is another one: what it shows of TIMESTAMPs is in UTC.
+        found = await witness.look(recovered, "shop")
+        assert_same(found["shop"], expected)
+    finally:
+        await witness.close()
+
+
+async def test_a_zone_that_nobody_named_is_refused(moscow):
+    """A wrong guess would change values in silence."""
+    await moscow.backup()
+    moscow.sql.run("CREATE DATABASE shop")
+    nameless = PointsInTime(moscow.source, moscow.backups.parent)
+    try:
+        with pytest.raises(ScratchUnavailableError, match="time zone"):
+            await nameless.recover(nameless.position())
+    finally:
+        await nameless.close()
+
+
+async def test_one_database_is_recovered_alone(points):
+    """P15: statements in and on the others change nothing of it; a key that leaves it is refused."""
+    sql = points.sql
+    await points.backup()
+    sql.script([
+        "USE log",
+        "INSERT INTO shop.orders (note) VALUES ('three')",
+        "INSERT INTO log.entries (text) VALUES ('x')",
+        "CREATE DATABASE other",
+        "USE other",
+        "UPDATE shop.orders SET note = 'changed' WHERE id = 1",
+        "CREATE TABLE shop.more AS SELECT * FROM shop.orders",
+        "DROP DATABASE other",
+        "USE log",
+    ])
+    expected = snapshot(sql, "shop")
+
+    recovered = await points.recover(points.position(), ["shop"])
+    await points.restore(recovered, into="copy")
+
+    assert [database.name for database in recovered.databases] == ["shop"]
+    assert_same(snapshot(sql, "copy"), expected)
+
+    sql.run(
+        "CREATE TABLE shop.child (id INT PRIMARY KEY,"
+        " FOREIGN KEY (id) REFERENCES log.entries (id) ON DELETE CASCADE)"
+    )
+    await points.backup()
+    with pytest.raises(BaseUnfitError, match="log"):
+        await points.recover(points.position(), ["shop"])
+
+
+async def test_a_drill_finds_what_was_changed_past_the_log(points):
+    """P10: equal without it, refused with it, and named."""
+    sql = points.sql
+    await points.backup()
+    sql.run("INSERT INTO shop.orders (note) VALUES ('three')")
+    second = await points.backup()
+    points.archive()
+    service = points.service
+
+    plan = await service.plan_drill()
+    shown = await service.drill(plan)
+    assert (shown.backup_id, shown.transactions, shown.tables_count) == (second.backup_id, 1, 2)
+
+    sql.script([
+        "SET sql_log_bin = 0",
+        "INSERT INTO shop.orders (note) VALUES ('unlogged')",
+        "SET sql_log_bin = 1",
+    ])
+    third = await points.backup()
+    points.archive()
+    with pytest.raises(RecoverMismatchError, match=r"shop\.orders"):
+        await service.drill(await service.plan_drill(third.backup_id))
+
+
+async def test_a_break_needs_a_later_base(points):
+    """What was kept out of the log is named; a backup made since then is a base."""
+    sql = points.sql
+    await points.backup()
+    points.note_break("restore kept out of the binary log")
+    sql.run("INSERT INTO shop.orders (note) VALUES ('three')")
+    points.archive()
+    with pytest.raises(BaseUnfitError, match="kept out"):
+        await points.plan(points.position())
+
+    later = await points.backup()
+    sql.run("INSERT INTO shop.orders (note) VALUES ('four')")
+    points.archive()
+    assert (await points.plan(points.position())).base == later
