@@ -33,7 +33,7 @@ def _complete(line):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("backstay re", ["restore", "recovery-point"]),
+        ("backstay re", ["restore", "recover", "recovery-point"]),
         ("backstay backup p", ["pin", "prune"]),
         ("backstay restore ", ["run", "options", "undo"]),
         ("backstay restore run --d", ["--database", "--data-only", "--dry-run", "--drill"]),

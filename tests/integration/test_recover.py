@@ -101,6 +101,9 @@ async def test_a_dropped_table_comes_back_alone(points):
 
     assert recovered.recovered_from == base.backup_id
     assert recovered.position.prepared == 0
+    # It is of the server that its base is of, and of all databases.
+    assert recovered.server.server_id == base.server.server_id
+    assert recovered.options.requested == ()
     require_same(shop_and_log(points), expected)
     # P11: what was restored in place is in the log, and a point behind it is what is there.
     again = await points.recover(points.position())

@@ -5,7 +5,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from app.errors import BaseUnfitError, RecoverMismatchError, ScratchUnavailableError
+from app.errors import (
+    BaseUnfitError,
+    BinlogDamagedError,
+    RecoverMismatchError,
+    ReplayFailedError,
+    ScratchUnavailableError,
+)
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.point_in_time import PointsInTime, Witness
 from tests.oracle.snapshots import assert_same, snapshot
@@ -151,6 +157,17 @@ async def test_a_drill_finds_what_was_changed_past_the_log(points):
     with pytest.raises(RecoverMismatchError, match=r"shop\.orders"):
         await service.drill(await service.plan_drill(third.backup_id))
 
+    # A transaction that needs it is named without any value, and nothing is published.
+    sql.run("UPDATE shop.orders SET note = 'secret' WHERE note = 'unlogged'")
+    points.remove(third)
+    points.archive()
+    gtid = points.last_gtid()
+    with pytest.raises(ReplayFailedError, match=f"{gtid} .*error 1032") as caught:
+        await points.recover(points.position())
+    assert "secret" not in str(caught.value)
+    assert "unlogged" not in str(caught.value)
+    assert len(points.catalogue.entries()) == 2
+
 
 async def test_a_break_needs_a_later_base(points):
     """What was kept out of the log is named; a backup made since then is a base."""
@@ -166,3 +183,19 @@ async def test_a_break_needs_a_later_base(points):
     sql.run("INSERT INTO shop.orders (note) VALUES ('four')")
     points.archive()
     assert (await points.plan(points.position())).base == later
+
+
+async def test_a_damaged_archive_is_refused(points):
+    """P5: a byte that is not what was archived ends the planning, before any server starts."""
+    await points.backup()
+    points.sql.run("INSERT INTO shop.orders (note) VALUES ('three')")
+    points.archive()
+    (tail,) = points.backups.glob("binlog/*/*.tail")
+    data = bytearray(tail.read_bytes())
+    data[-40] ^= 1
+    tail.write_bytes(data)
+
+    with pytest.raises(BinlogDamagedError):
+        await points.plan(points.position())
+
+    assert not (points.state / "scratch").exists()

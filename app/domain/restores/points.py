@@ -119,6 +119,7 @@ class RecoverPlan:
 
     Attributes:
         request: What is asked for.
+        stream: Id of the archived binary log.
         base: Backup that it starts from.
         cut: Where it ends.
         databases: Databases that are recovered; empty = all.
@@ -127,6 +128,7 @@ class RecoverPlan:
     """
 
     request: RecoverRequest
+    stream: str
     base: Manifest
     cut: Cut
     databases: tuple[str, ...]

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from app.binlog.archive.layout import file_number
 from app.binlog.archive.parts import Transaction
 from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events import headers
@@ -41,6 +42,10 @@ from app.errors import (
 
 _MARIADB: Final = "mariadb"
 _SHOWN: Final = 3
+_OTHER_HISTORY: Final = (
+    "its GTIDs are not those that the archive has at its position, or there are none and it is older than the"
+    " archive: it is of another history"
+)
 
 
 def plan_recovery(
@@ -80,6 +85,7 @@ def plan_recovery(
             continue
         return RecoverPlan(
             request=request,
+            stream=stream.id,
             base=manifest,
             cut=cut,
             databases=_chosen(manifest, request),
@@ -135,6 +141,32 @@ def find_cut(stream: ArchivedStream, base: Manifest, place: Place, point: Point)
         applied=applied.position,
         position=PositionEntry(file, end.position, state.position),
     )
+
+
+def describe_failed(
+    stream: ArchivedStream, base: Manifest, file: str, position: int, applied: str
+) -> str:
+    """
+    Name the transaction that an applier did not take; blocks.
+
+    Args:
+        stream: The archived binary log.
+        base: Where the replay began.
+        file: Where it has ended, by the applier; MariaDB's is exact.
+        position: Offset in it.
+        applied: GTIDs that were applied; MySQL's are exact.
+
+    Returns:
+        GTID, place and what it did, without any value.
+    """
+    state = parsed_state(applied, is_mariadb=stream.is_mariadb)
+    begin = headers.Place(base.position.binlog_file, base.position.binlog_position)
+    for found in stream.transactions(begin):
+        here = (found.number, found.start) >= (file_number(file) or 0, position)
+        if here if stream.is_mariadb else found.gtid and not state.has(found.gtid):
+            did = found.statement or ", ".join(f"{t.database}.{t.table}" for t in found.tables)
+            return f"transaction {found.gtid} at {found.file}:{found.start} ({did})"
+    return f"the transaction behind {file}:{position}"
 
 
 def _is_out(transaction: LoggedTransaction, stream: ArchivedStream, point: Point) -> bool:
@@ -259,16 +291,18 @@ def _state(manifest: Manifest) -> GtidState:
 
 def _foreignness(stream: ArchivedStream, manifest: Manifest, place: Place | None) -> str:
     """Say why a backup does not stand in the stream."""
+    document = stream.document
     if manifest.server.vendor != stream.identity.vendor:
         return f"it is of {manifest.server.vendor}, the binary log of {stream.identity.vendor}"
     if place is None or not _first(stream) <= place <= _end(stream):
         return "the archive of the binary log does not hold its position"
+    if document.ended_at and manifest.created_at > datetime.fromisoformat(document.ended_at):
+        return "it was made after this archive of the binary log had ended"
     gtids = _gtids_at(stream, place)
-    if gtids is None or gtids.position != _state(manifest).position:
-        return (
-            "its GTIDs are not those that the archive has at its position: it is of another history"
-        )
-    return ""
+    is_same = gtids is not None and gtids.position == _state(manifest).position
+    if is_same and not manifest.position.gtid:  # two histories may both have none
+        is_same = manifest.created_at >= datetime.fromisoformat(document.began_at)
+    return "" if is_same else _OTHER_HISTORY
 
 
 def _broken(stream: ArchivedStream, manifest: Manifest, place: Place, cut: Cut) -> str:

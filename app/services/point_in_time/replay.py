@@ -1,7 +1,8 @@
 """Relay logs applied by a scratch server, and what it has applied compared with what the log holds."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from app.binlog.events.gtids import parsed_state
 from app.domain.restores.points import Cut, Place
@@ -14,6 +15,8 @@ from app.errors import RecoverMismatchError, ReplayFailedError, StalledError
 from app.sandbox.zones import zone_statements
 
 
+# Takes the file and the position where an applier has ended, and the GTIDs that it has applied.
+Describe: TypeAlias = Callable[[str, int, str], str]
 _POLL_SECONDS: Final = 0.1
 # Of both vendors. It may name a zone that only the tables of the source hold.
 _UNKNOWN_ZONE: Final = 1298
@@ -30,7 +33,9 @@ async def fill_zones(session: Session) -> None:
         await session.query(statement)
 
 
-async def replay(server: Server, start: ReplayStart, cut: Cut, progress: Progress) -> None:
+async def replay(
+    server: Server, start: ReplayStart, cut: Cut, progress: Progress, describe: Describe
+) -> None:
     """
     Apply the relay logs of a scratch server to their end.
 
@@ -39,6 +44,7 @@ async def replay(server: Server, start: ReplayStart, cut: Cut, progress: Progres
         start: Where it begins.
         cut: Where it ends.
         progress: Written to as it goes.
+        describe: Names the transaction that was not taken; blocks.
 
     Raises:
         ReplayFailedError: A transaction was not taken; none is ever left out.
@@ -53,10 +59,10 @@ async def replay(server: Server, start: ReplayStart, cut: Cut, progress: Progres
             await session.query(session.flavor.replication.start)
             status = await _watch(session, server.timeout_seconds, progress)
         if status.errno:
+            applied = await applier.read_applied(session)
+            failed = await asyncio.to_thread(describe, status.file, status.position, applied)
             raise ReplayFailedError(
-                f"the transaction behind {status.file}:{status.position} was not taken:"
-                f" error {status.errno}",
-                hint=_NOT_TAKEN,
+                f"{failed} was not taken: error {status.errno}", hint=_NOT_TAKEN
             )
         await _compare(session, cut)
         await applier.end(session)

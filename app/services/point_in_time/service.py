@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.binlog.archive.reading import ArchivedStream, open_streams
@@ -29,11 +30,13 @@ from app.errors import (
 )
 from app.services.backups.service import BackupService
 from app.services.point_in_time.drill import DrillPlan, plan_drill, require_equal
-from app.services.point_in_time.plan import place_of, plan_recovery
+from app.services.point_in_time.plan import describe_failed, place_of, plan_recovery
 from app.services.point_in_time.relay_logs import lay_relay_logs, read_statements
 from app.services.point_in_time.replay import replay
 from app.services.point_in_time.scratch import Scratch, ScratchPlace, scratch_for
 
+
+Plan = TypeVar("Plan")
 
 _log: Final = logging.getLogger(__name__)
 _NO_ARCHIVE: Final = "Set BACKSTAY_BINLOG=true for the service, or run 'backstay binlog run'."
@@ -105,7 +108,7 @@ class PointInTimeService:
         progress = progress or Progress()
         facts = {"base": plan.base.backup_id, "point": plan.request.point.text}
         _log.info("Starting recovery to a point in time", extra={"facts": facts})
-        stream = await asyncio.to_thread(self._stream)
+        stream = await asyncio.to_thread(self._stream, plan.stream)
         progress.enter(Phase.SCRATCH)
         async with scratch_for(plan, stream, self._place) as scratch:
             await self.bring(scratch, plan, stream, progress)
@@ -152,7 +155,7 @@ class PointInTimeService:
             AppError: As `recover`.
         """
         progress, began = progress or Progress(), self._clock.monotonic()
-        stream = await asyncio.to_thread(self._stream)
+        stream = await asyncio.to_thread(self._stream, plan.recovery.stream)
         progress.enter(Phase.SCRATCH)
         async with scratch_for(plan.recovery, stream, self._place) as scratch:
             await self.bring(scratch, plan.recovery, stream, progress)
@@ -185,7 +188,8 @@ class PointInTimeService:
             if plan.databases:
                 used = await asyncio.to_thread(_databases_used, scratch)
                 await create_missing(session, used - {*plan.databases})
-        await replay(scratch.server, start, plan.cut, progress)
+        describe = partial(describe_failed, stream, plan.base)
+        await replay(scratch.server, start, plan.cut, progress, describe)
         async with scratch.server.session() as session:
             await require_no_key_outside(session, plan.databases)
             await self._settle_events(scratch, statuses, progress)
@@ -239,19 +243,29 @@ class PointInTimeService:
     # -- the archive and the backups beside it -----------------------------------------------------
 
     def _plan(self, request: RecoverRequest) -> RecoverPlan:
-        return plan_recovery(self._stream(), self._manifests(), request)
+        return self._first(lambda stream: plan_recovery(stream, self._manifests(), request))
 
     def _plan_drill(self, backup_id: str, threads: int) -> DrillPlan:
-        stream = self._stream()
         wanted = self._catalogue.manifest(backup_id) if backup_id else None
-        return plan_drill(stream, self._manifests(), wanted, threads)
+        return self._first(lambda stream: plan_drill(stream, self._manifests(), wanted, threads))
 
-    def _stream(self) -> ArchivedStream:
-        """Open the newest stream: of an older one nothing is asked for but what was before it."""
-        streams = open_streams(self._backup_dir)
-        if not streams:
-            raise PointNotCoveredError("there is no archive of the binary log", hint=_NO_ARCHIVE)
-        return streams[-1]
+    def _first(self, plan: Callable[[ArchivedStream], Plan]) -> Plan:
+        """Plan with the newest stream that reaches to the point; the newest says why when none does."""
+        error: AppError | None = None
+        for stream in reversed(open_streams(self._backup_dir)):
+            try:
+                return plan(stream)
+            except (PointNotCoveredError, BaseUnfitError) as exc:
+                error = error or exc
+        raise error or PointNotCoveredError(
+            "there is no archive of the binary log", hint=_NO_ARCHIVE
+        )
+
+    def _stream(self, stream_id: str) -> ArchivedStream:
+        for stream in open_streams(self._backup_dir):
+            if stream.id == stream_id:
+                return stream
+        raise PointNotCoveredError("the archive of the binary log was deleted meanwhile")
 
     def _manifests(self) -> Iterator[Manifest]:
         """Read manifests, newest first; a damaged one is no base, and whoever lists backups is told."""

@@ -19,7 +19,8 @@ def _services(root: object) -> Counter[str]:
         known = owner.startswith("app.") or owner in {"builtins", "functools"}
         if id(found) in seen or not known or isinstance(found, type):
             continue
-        if type(found).__name__ == "module" or "__builtins__" in getattr(found, "keys", tuple)():
+        is_global = isinstance(found, dict) and "__builtins__" in found
+        if is_global or type(found).__name__ == "module":
             continue
         seen[id(found)] = found
         waiting += gc.get_referents(found)
