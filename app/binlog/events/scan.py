@@ -2,7 +2,8 @@
 The rules that the events of one file must keep, one after the other.
 
 1. A file begins with its format description, then a list of the GTIDs before it, equal to what is known of them.
-2. An event begins where the one before it ended, and says so: `log_pos` is its end, modulo 2^32.
+2. An event begins where the one before it ended, and says so: `log_pos` is its end, modulo 2^32, or 0 inside
+   of a transaction.
 3. Its checksum is right where the file has some.
 4. Transactions are whole, and none begins inside another one.
 
@@ -94,7 +95,9 @@ class Scan:
         end = self.position + header.size
         if header.size != len(event):
             raise Malformed(f"{len(event)} bytes instead of {header.size}")
-        if header.log_pos != end % POSITIONS:
+        # MariaDB from 11.4 on leaves it out inside of transactions (binlog_legacy_event_pos).
+        is_left_out = header.log_pos == 0 and self._groups.is_open
+        if header.log_pos != end % POSITIONS and not is_left_out:
             raise Malformed(f"it says that it ends at {header.log_pos}, and ends at {end}")
         if self.next is not None:
             raise Malformed("an event stands behind the end of its file")
