@@ -50,6 +50,7 @@ class Settings(BaseSettings):
         state_dir: Where the program keeps its own state.
         control_url: The control database; empty = SQLite in `state_dir`.
         codec: How backups are compressed.
+        level: How much time that may take: gzip 1 to 9, zstd 1 to 19; None = the codec's default.
         compress: False writes plain SQL whatever `codec` says.
         verify_integrity: Whether a new backup is read back before it counts.
         encrypt_to: For whom new backups are encrypted: recipients of age, separated by white space;
@@ -139,6 +140,7 @@ class Settings(BaseSettings):
     state_dir: Path = Path("state")
     control_url: SecretStr = SecretStr("")
     codec: Literal["gzip", "zstd", "none"] = "gzip"
+    level: Annotated[int | None, Field(ge=1, le=19)] = None
     compress: bool = True
     verify_integrity: bool = True
     encrypt_to: str = ""
@@ -224,10 +226,10 @@ class Settings(BaseSettings):
             raise ValueError("holds a private key, where public ones belong")
         return text
 
-    @field_validator("identity_file", "scratch_bin", mode="before")
+    @field_validator("identity_file", "scratch_bin", "level", mode="before")
     @classmethod
-    def _perhaps(cls, path: object) -> object:
-        return path or None
+    def _perhaps(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("backup_dir", "state_dir", mode="before")
     @classmethod

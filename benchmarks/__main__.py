@@ -59,6 +59,11 @@ def measure(options: cli.Options, report: Report, name: str, megabytes: int) -> 
             scores = contest.compete(arena.server, contestants, options.rounds)
             report.add(Contest(data, "restore", arena.raw_bytes, scores))
             contest.fresh_target(arena.server, create=False)()
+        if options.only == "levels" and arena.backstay is not None:
+            scores = contest.compete(
+                arena.server, peers.of_our_levels(arena, arena.backstay), options.rounds
+            )
+            report.add(Contest(data, "backup by level", arena.raw_bytes, scores))
         if options.only == "stores" and arena.backstay is not None:
             _stores(options, report, arena, data)
         if name == "shop" and options.only in {None, "api"} and arena.backstay is not None:

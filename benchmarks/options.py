@@ -10,8 +10,8 @@ from .shapes import DATA_SETS
 LEAST_MEGABYTES = 50
 MOST_MEGABYTES = 10_000
 # Measured on the shop, with our program.
-_SHOP_PARTS = ("api", "scale", "stores")
-PARTS = ("backup", "restore", "api", "scale", "stores", "micro")
+_SHOP_PARTS = ("api", "levels", "scale", "stores")
+PARTS = ("backup", "restore", "api", "levels", "scale", "stores", "micro")
 _HERE = Path(__file__)
 
 
@@ -58,7 +58,11 @@ def parse(arguments: list[str] | None = None) -> Options:
         help="megabytes of the shops for --only scale (default %(default)s)",
     )
     add("--rounds", type=rounds, default=3, help="runs of each program (default 3)")
-    add("--only", choices=PARTS, help="one part; all but scale, stores and micro when absent")
+    add(
+        "--only",
+        choices=PARTS,
+        help="one part; all but levels, scale, stores and micro when absent",
+    )
     add("--keep", action="store_true", help="keep the data directory and print its path")
     add("--datadir", type=Path, help="reuse this directory, or make and keep it")
     add(

@@ -27,6 +27,9 @@ THREADS = 2
 LEAST_RATIO = 0.03
 _PLAIN_DUMP = "dump.sql"
 CODECS = ("gzip", "zstd")
+# Both ends of each codec's range, the usual ones, and those between which much changes.
+LEVELS = {"gzip": (1, 3, 4, 6, 9), "zstd": (1, 3, 6, 9, 12, 15, 19)}
+OUR_DEFAULT = "gzip"
 # mariadb-backup holds every file of the server open; it says so itself when this is too few.
 _OPEN_FILES = 65_536
 
@@ -114,6 +117,15 @@ def of_restore(arena: Arena) -> list[Contestant]:
 def of_our_backup(arena: Arena, program: Path, codecs: Sequence[str] = CODECS) -> list[Contestant]:
     """List our own backups, one a codec."""
     return [_our_backup(arena, program, codec) for codec in codecs]
+
+
+def of_our_levels(arena: Arena, program: Path) -> list[Contestant]:
+    """List our own backups by the default, and by each level that is worth a look."""
+    chosen = [(codec, level) for codec, levels in LEVELS.items() for level in levels]
+    return [
+        _our_backup(arena, program, OUR_DEFAULT),
+        *(_our_backup(arena, program, codec, level) for codec, level in chosen),
+    ]
 
 
 def of_our_restore(arena: Arena, program: Path, codecs: Sequence[str] = CODECS) -> list[Contestant]:
@@ -204,11 +216,13 @@ def backstay(arena: Arena, program: Path, *words: str, settings: Sequence[str] =
     return quoted("env", *usual, *settings, program, *words)
 
 
-def _our_backup(arena: Arena, program: Path, codec: str) -> Contestant:
+def _our_backup(arena: Arena, program: Path, codec: str, level: int | None = None) -> Contestant:
     output = arena.work / "backstay"
     words = ["backup", "create", "--database", SOURCE, "--codec", codec, "--json"]
+    if level is not None:
+        words += ["--level", str(level)]
     return Contestant(
-        name=f"backstay {codec}",
+        name=f"backstay {codec}" + (f" {level}" if level is not None else ""),
         command=backstay(arena, program, *words),
         # What it knows of the directory goes, too: one that was lost is refused.
         prepare=empty(output, arena.work / "state"),

@@ -31,6 +31,7 @@ ScheduleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 StoreName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")]
 # Strict: true is no number, nor is a text of digits; what is kept must be what was meant.
 Count = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+Level = Annotated[int, Field(strict=True, ge=1, le=19)]
 Days = Annotated[float, Field(strict=True, ge=0, le=36_500)]
 Password = Annotated[SecretStr, Field(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]
 
@@ -56,6 +57,9 @@ class CreateBody(Body):
     tables: Annotated[Globs, Field(description="Globs on `table` or `database.table`.")] = ()
     exclude_tables: Globs = ()
     codec: Codec | None = None
+    level: Annotated[
+        Level | None, Field(description="Of compression: gzip 1 to 9, zstd 1 to 19.")
+    ] = None
     accounts: Annotated[StrictBool, Field(description="Users, roles and grants as well.")] = False
 
 

@@ -98,6 +98,8 @@ class Program:
             InvalidRequestError: Settings or the address make no sense.
             StorageError: Nobody knows whether one was connected.
         """
+        from app.domain.backups.backup import require_level
+        from app.domain.backups.manifest import Codec
         from app.engine.native import IS_BUILT
         from app.engine.server.address import STORED, VARIABLE
         from app.engine.server.connection import RowSource
@@ -108,6 +110,7 @@ class Program:
                 "BACKSTAY_ROWS is native, but this installation has no compiled module",
                 hint="Set it to auto, or install from source where there is a C++ compiler.",
             )
+        require_level(Codec(self.settings.codec), self.settings.level, name="BACKSTAY_LEVEL")
         given = self.settings.database_url.get_secret_value()
         url = given or self.servers_file.find()
         return Server(

@@ -37,6 +37,7 @@ class AllUsedOptions(UsedOptions):
 
     tables: tuple[str, ...]
     exclude_tables: tuple[str, ...]
+    level: Annotated[int | None, Field(description="Of compression; null: the codec's default.")]
 
 
 class BackupFacts(Document):

@@ -38,6 +38,8 @@ def three(shared_api, server):
         ({}, ".sql.gz", ["ant", "bee", "cow"], 6),
         ({"compress": False}, ".sql", ["ant", "bee", "cow"], 6),
         ({"codec": "zstd"}, ".sql.zst", ["ant", "bee", "cow"], 6),
+        ({"codec": "zstd", "level": 19}, ".sql.zst", ["ant", "bee", "cow"], 6),
+        ({"level": 9}, ".sql.gz", ["ant", "bee", "cow"], 6),
         ({"codec": "zstd", "compress": False}, ".sql", ["ant", "bee", "cow"], 6),
         ({"include_data": False}, ".sql.gz", ["ant", "bee", "cow"], 0),
         ({"tables": ["a*", "*.cow"]}, ".sql.gz", ["ant", "cow"], 4),
@@ -61,6 +63,7 @@ def test_every_option_of_create_shows_in_its_result(admin, tables, options, suff
         "description": "",
         "tables": options.get("tables", []),
         "exclude_tables": options.get("exclude_tables", []),
+        "level": options.get("level"),
     }
     assert info["verified"] is options.get("verify", True)
     shared = set(result) & set(info)
@@ -69,6 +72,17 @@ def test_every_option_of_create_shows_in_its_result(admin, tables, options, suff
     assert {key: run["request"][key] for key in asked if key not in {"compress", "codec"}} == {
         key: value for key, value in asked.items() if key not in {"compress", "codec"}
     }
+
+
+@pytest.mark.parametrize("body", [{"level": 10}, {"compress": False, "level": 1}])
+def test_a_level_that_the_codec_has_not_is_refused(admin, body):
+    """422 with the reason, and no run."""
+    before = admin.get(RUNS).json()["total"]
+
+    found = problem(admin.post(f"{BACKUP}/create", json=body), 422, "invalid-request")
+
+    assert "level" in found["detail"]
+    assert admin.get(RUNS).json()["total"] == before
 
 
 def test_accounts_are_in_the_file_when_wanted(admin, shared_api, tables, sql):
@@ -112,6 +126,8 @@ def test_no_body_means_the_defaults(admin, tables):
         ({"databases": "shop"}, "body.databases"),
         ({"databases": ["x" * 65]}, "body.databases.0"),
         ({"codec": "lzma"}, "body.codec"),
+        ({"level": 20}, "body.level"),
+        ({"level": True}, "body.level"),
         ({"table_names": ["a"]}, "body.table_names"),
         ([], "body"),
     ],

@@ -51,7 +51,7 @@ VALUES: list[object] = [
     [], [None], [[]], ["\ud800"], ["a\0b"], [""], ["x" * 300], ["x"] * 2000, {}, {"a": {"b": []}},
 ]  # fmt: skip
 FIELDS = {
-    "create_backup": ["description", "compress", "verify", "include_data", "databases", "tables", "exclude_tables", "codec", "accounts"],
+    "create_backup": ["description", "compress", "verify", "include_data", "databases", "tables", "exclude_tables", "codec", "level", "accounts"],
     "restore_backup": ["verify_before", "databases", "tables", "into", "schema_only", "skip_binlog"],
     "set_schedule": ["frequency", "name", "enabled", "options"],
     "run_scheduled": ["frequency", "name", "force"],

@@ -173,6 +173,26 @@ def test_an_argument_that_is_no_text_is_refused(cli):
     assert cli.error("backup", "create", "--database", raw, code=12)["code"] == "invalid-request"
 
 
+@pytest.mark.parametrize(
+    ("words", "settings", "message"),
+    [
+        (("--level", "10"), {}, "level: gzip has the levels 1 to 9, not 10"),
+        (("--level", "0"), {}, "level: gzip has the levels 1 to 9, not 0"),
+        (("--codec", "zstd", "--level", "20"), {}, "level: zstd has the levels 1 to 19, not 20"),
+        (("--codec", "none", "--level", "1"), {}, "level: what is not compressed has no level"),
+        ((), {"LEVEL": "12"}, "BACKSTAY_LEVEL: gzip has the levels 1 to 9, not 12"),
+    ],
+)
+def test_a_level_that_there_is_not_is_refused_before_anything_is_made(
+    cli, sql, database, words, settings, message
+):
+    """One sentence that says which there are, of the option or of the setting; exit 12."""
+    error = cli.error("backup", "create", "--database", database, *words, code=12, **settings)
+
+    assert (error["code"], error["message"]) == ("invalid-request", message)
+    assert not cli.backups.exists()
+
+
 def test_an_empty_or_impossible_target_is_refused(cli, sql, database):
     """An unset shell variable must not mean the live database."""
     backup_id, _ = _make(cli, sql, database)

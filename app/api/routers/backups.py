@@ -71,6 +71,7 @@ async def create_backup(
         include_data=body.include_data,
         description=body.description,
         codec=body.codec,
+        level=body.level,
         compress=body.compress,
         verify=body.verify,
         accounts=body.accounts,

@@ -7,6 +7,7 @@ Decompression never makes more bytes than it was told to expect.
 """
 
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol, assert_never, cast
 
@@ -25,13 +26,19 @@ else:
 # isal level 2 with the largest blocks: 350 to 490 MB/s a core on our SQL, a tenth faster than level 1
 # and smaller by 0.5 %; level 3 would be smaller by 1.4 % more, at 260 MB/s.
 _GZIP_LEVEL: Final = 2
+# Above it zlib compresses. Its levels 1 to 3 would make larger members, in three times the time of isal's.
+_MOST_OF_ISAL: Final = 3
 _GZIP_WBITS: Final = 31
 _GZIP_MEMORY: Final = 9
 # zstd level 1: 445 MB/s a core, ratio 2.6.
-_ZSTD_OPTIONS: Final[Mapping[int, int]] = {
-    zstd.CompressionParameter.compression_level: 1,
-    zstd.CompressionParameter.checksum_flag: 1,
-}
+_ZSTD_LEVEL: Final = 1
+# A member is mostly a chunk of 1 MiB: nothing is won by looking back further.
+_ZSTD_WINDOW_LOG: Final = 20
+# From here on tables for up to 8 MiB would take up to 80 MB a thread; these, as large as that window
+# can use them, take 12 MiB. zstd would make them so itself if it knew how long a member becomes.
+_ZSTD_FAR_LEVEL: Final = 9
+_ZSTD_HASH_LOG: Final = 20
+_ZSTD_CHAIN_LOG: Final = 21
 
 # What the formats themselves can reach at most: a larger claim is a lie, told before any byte is
 # inflated. Deflate: 258 bytes in 2 bits. zstd: a block of 128 KiB in 3 bytes of header and 1 byte.
@@ -90,23 +97,51 @@ class _Plain:
         return b""
 
 
-def compressor(codec: Codec) -> Compressor:
-    """Begin one member."""
+def compressor(codec: Codec, level: int | None = None) -> Compressor:
+    """
+    Begin one member.
+
+    Args:
+        codec: How it is compressed.
+        level: One of `LEVELS`; None = the default.
+
+    Returns:
+        What its bytes go through, in memory that does not grow with them.
+    """
     match codec:
         case Codec.GZIP:
-            # isal writes mtime 0: equal statements give equal members.
-            return isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, _GZIP_WBITS, _GZIP_MEMORY)
+            return _gzip(_GZIP_LEVEL if level is None else level)
         case Codec.ZSTD:
-            return zstd.ZstdCompressor(options=_ZSTD_OPTIONS)
+            return zstd.ZstdCompressor(options=_zstd_options(level or _ZSTD_LEVEL))
         case Codec.NONE:
             return _Plain()
         case _:
             assert_never(codec)
 
 
-def compress(codec: Codec, pieces: Iterable[bytes]) -> bytes:
+def _gzip(level: int) -> Compressor:
+    # Both write mtime 0: equal statements give equal members.
+    if level <= _MOST_OF_ISAL:
+        return isal_zlib.compressobj(level, isal_zlib.DEFLATED, _GZIP_WBITS, _GZIP_MEMORY)
+    return zlib.compressobj(level, zlib.DEFLATED, _GZIP_WBITS, _GZIP_MEMORY)
+
+
+def _zstd_options(level: int) -> Mapping[int, int]:
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: level,
+        zstd.CompressionParameter.checksum_flag: 1,
+    }
+    if level != _ZSTD_LEVEL:
+        options[zstd.CompressionParameter.window_log] = _ZSTD_WINDOW_LOG
+    if level >= _ZSTD_FAR_LEVEL:
+        options[zstd.CompressionParameter.hash_log] = _ZSTD_HASH_LOG
+        options[zstd.CompressionParameter.chain_log] = _ZSTD_CHAIN_LOG
+    return options
+
+
+def compress(codec: Codec, pieces: Iterable[bytes], level: int | None = None) -> bytes:
     """Compress the pieces, one after the other, into one member; releases the GIL."""
-    press = compressor(codec)
+    press = compressor(codec, level)
     out = [press.compress(piece) for piece in pieces]
     out.append(press.flush())
     return b"".join(out)

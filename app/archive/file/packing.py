@@ -1,7 +1,7 @@
 """From statements to the bytes of a member and its entry in the index; no I/O."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -48,10 +48,10 @@ class MemberPacker:
         raw_size: Bytes before compression so far.
     """
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, level: int | None = None) -> None:
         self.size = 0
         self.raw_size = 0
-        self._press = codecs.compressor(codec)
+        self._press = codecs.compressor(codec, level)
         self._digest = hashlib.sha256()
         self._parts: list[tuple[Label, int, list[StatementEntry]]] = []
 
@@ -78,7 +78,9 @@ class MemberPacker:
 
     def end(self) -> bytes:
         """End the member; returns its last bytes."""
-        return self._measured(self._press.flush())
+        data = self._measured(self._press.flush())
+        del self._press  # it holds megabytes, and the member may wait to be written
+        return data
 
     def entries(self, offset: int) -> list[MemberEntry]:
         """Describe the parts of the member once it is ended."""
@@ -107,9 +109,11 @@ class MemberPacker:
         return data
 
 
-def pack(codec: Codec, parts: Iterable[Part]) -> tuple[list[bytes], MemberPacker]:
+def pack(
+    new_packer: Callable[[], MemberPacker], parts: Iterable[Part]
+) -> tuple[list[bytes], MemberPacker]:
     """Compress and hash a whole member; compression and digests release the GIL."""
-    packer = MemberPacker(codec)
+    packer = new_packer()
     pieces: list[bytes] = []
     for part in parts:
         packer.begin(part.label)

@@ -61,6 +61,7 @@ class ArchiveWriter:
 
     Args:
         keys: For whom it is encrypted, and who signs it.
+        level: How much time compression may take, one of the codec's; None = its default.
         estimate_bytes: How large the file will be at most, about.
 
     Attributes:
@@ -76,6 +77,7 @@ class ArchiveWriter:
         codec: Codec,
         keys: ArchiveKeys = NO_KEYS,
         *,
+        level: int | None = None,
         threads: int = 2,
         estimate_bytes: int = 0,
     ) -> None:
@@ -84,6 +86,9 @@ class ArchiveWriter:
         self.name = BackupName(backup_id, codec, is_encrypted=bool(self._recipients))
         self.size = 0
         self.raw_size = 0
+        self._new_packer = partial(MemberPacker, codec, level)
+        # A level that somebody has chosen may be slow: nothing of it runs in the event loop.
+        self._small_bytes = _SMALL_BYTES if level is None else -1
         self._directory = directory
         self._threads = threads
         self._estimate_bytes = estimate_bytes
@@ -128,8 +133,8 @@ class ArchiveWriter:
                     await self._put_shared()
                 self._usable = True
             return
-        work = partial(pack, self.name.codec, [part])
-        small = part.raw_size <= _SMALL_BYTES
+        work = partial(pack, self._new_packer, [part])
+        small = part.raw_size <= self._small_bytes
         pieces, packer = work() if small else await run_in_thread(work, executor=self._pool)
         async with self._turn:
             self._begin_change()
@@ -152,7 +157,7 @@ class ArchiveWriter:
             label = Label(kind, database, table)
             if self._shared.must_precede(label):
                 await self._put_shared()
-            packer = MemberPacker(self.name.codec)
+            packer = self._new_packer()
             packer.begin(label)
             await run_in_thread(self._put_waiting, executor=self._pool)
             async for statement in statements:
@@ -226,7 +231,7 @@ class ArchiveWriter:
         """Write the member of the small tables that wait for one."""
         parts = self._shared.take()
         if parts:
-            work = partial(pack, self.name.codec, parts)
+            work = partial(pack, self._new_packer, parts)
             await self._put_member(*await run_in_thread(work, executor=self._pool))
 
     async def _put_member(self, pieces: Sequence[bytes], packer: MemberPacker) -> None:
@@ -265,7 +270,7 @@ class ArchiveWriter:
     def _seal(self, draft: Manifest, closing: bytes) -> Manifest:
         self._put_waiting()
         draft = self._with_file_facts(draft)
-        packer = MemberPacker(self.name.codec)
+        packer = self._new_packer()
         packer.begin(Label(MemberKind.FOOTER))
         for piece in packer.add_text(chain([closing], write_footer(draft, before=len(closing)))):
             if piece:

@@ -73,6 +73,15 @@ def create(
         CodecName | None,
         typer.Option("--codec", help="Compression. Default: BACKSTAY_CODEC.", show_default=False),
     ] = None,
+    level: Annotated[
+        int | None,
+        typer.Option(
+            "--level",
+            metavar="N",
+            help="Of compression: gzip 1 to 9, zstd 1 to 19. Default: BACKSTAY_LEVEL.",
+            show_default=False,
+        ),
+    ] = None,
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not read the file back before publishing it.")
     ] = False,
@@ -91,6 +100,7 @@ def create(
         include_data=not no_data,
         description=description,
         codec=Codec(codec) if codec else None,
+        level=level,
         verify=False if no_verify else None,
         accounts=accounts,
         threads=threads,

@@ -1,10 +1,21 @@
 """What is asked of a backup, and what the catalogue says about one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from app.domain.backups.manifest import Codec, Manifest
 from app.domain.ids import BackupId
+from app.errors import InvalidRequestError
+
+
+# Levels of compression. Those of zstd above 19 need its `--ultra`, also where a file is read.
+LEVELS: Final[Mapping[Codec, range]] = {
+    Codec.GZIP: range(1, 10),
+    Codec.ZSTD: range(1, 20),
+    Codec.NONE: range(0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +30,7 @@ class BackupRequest:
         include_data: Whether rows are included; definitions always are.
         description: Free text for people, one line.
         codec: How to compress.
+        level: How much time that may take, one of the codec's `LEVELS`; None = its default.
         verify: Whether the file is read back before it is published.
         threads: Connections, at least 1.
         chunk_bytes: Target size of one statement.
@@ -33,6 +45,7 @@ class BackupRequest:
     include_data: bool = True
     description: str = ""
     codec: Codec = Codec.GZIP
+    level: int | None = None
     verify: bool = True
     threads: int = 2
     chunk_bytes: int = 1 << 20
@@ -47,6 +60,32 @@ class BackupRequest:
             tables=tuple(pattern.lower() for pattern in self.tables),
             exclude_tables=tuple(pattern.lower() for pattern in self.exclude_tables),
         )
+
+
+def require_level(codec: Codec, level: int | None, *, name: str = "level") -> None:
+    """
+    Refuse a level that a codec does not have.
+
+    Args:
+        codec: That it is for.
+        level: None = its default, which every codec has.
+        name: Of the option or setting, for the message.
+
+    Raises:
+        InvalidRequestError: There is no such level.
+    """
+    known = LEVELS[codec]
+    if level is None or level in known:
+        return
+    if not known:
+        raise InvalidRequestError(
+            f"{name}: what is not compressed has no level",
+            hint="Leave it out, or choose gzip or zstd.",
+        )
+    raise InvalidRequestError(
+        f"{name}: {codec} has the levels {known[0]} to {known[-1]}, not {level}",
+        hint="Choose one of them, or leave it out for the default.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ The classes are the keys of docs/format.md, one to one; `app.domain.backups.seal
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from app.domain.backups.formats import FORMAT, FORMAT_VERSION
 from app.domain.ids import BackupId
@@ -321,7 +323,13 @@ class ConsistencyEntry:
 
 @dataclass(frozen=True, slots=True)
 class OptionsEntry:
-    """What was asked for, under the names that `docs/format.md` gives."""
+    """
+    What was asked for, under the names that `docs/format.md` gives.
+
+    Attributes:
+        requested: Databases that were asked for; empty = all; None = not noted.
+        level: Of compression; None = the codec's default, and not written.
+    """
 
     include_data: bool
     compress: bool
@@ -336,7 +344,8 @@ class OptionsEntry:
     accounts: bool = False
     recovery_point: bool = False
     schedule: str = ""
-    requested: tuple[str, ...] | None = None  # databases; empty = all; None = not noted
+    requested: tuple[str, ...] | None = None
+    level: Annotated[int | None, Field(exclude_if=lambda level: level is None)] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _options(request: BackupRequest, plan: DumpPlan) -> OptionsEntry:
         recovery_point=request.recovery_point,
         schedule=request.schedule,
         requested=tuple(sorted(request.databases)),
+        level=request.level,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.config import Settings
-from app.domain.backups.backup import BackupRequest
+from app.domain.backups.backup import BackupRequest, require_level
 from app.domain.backups.manifest import Codec
 
 
@@ -14,6 +14,7 @@ class BackupOptions:
 
     Attributes:
         compress: False means plain SQL, whatever the codec.
+        level: Of compression; where none is given, that of the settings goes with their codec.
     """
 
     databases: tuple[str, ...] = ()
@@ -22,6 +23,7 @@ class BackupOptions:
     include_data: bool = True
     description: str = ""
     codec: Codec | None = None
+    level: int | None = None
     compress: bool | None = None
     verify: bool | None = None
     accounts: bool = False
@@ -30,16 +32,20 @@ class BackupOptions:
     schedule: str = ""
 
     def request(self, settings: Settings) -> BackupRequest:
-        """Fill in what was left open."""
-        compressed = settings.compress if self.compress is None else self.compress
-        codec = self.codec or Codec(settings.codec if compressed else Codec.NONE)
+        """Fill in what was left open; raises InvalidRequestError for a level that there is not."""
+        codec = self._codec(settings)
+        level = self.level
+        if level is None and codec == settings.codec:
+            level = settings.level
+        require_level(codec, level)
         return BackupRequest(
             databases=self.databases,
             tables=self.tables,
             exclude_tables=self.exclude_tables,
             include_data=self.include_data,
             description=" ".join(self.description.split()),
-            codec=Codec.NONE if self.compress is False else codec,
+            codec=codec,
+            level=level,
             verify=settings.verify_integrity if self.verify is None else self.verify,
             threads=self.threads or settings.threads,
             chunk_bytes=settings.chunk_bytes,
@@ -47,3 +53,9 @@ class BackupOptions:
             recovery_point=self.recovery_point,
             schedule=self.schedule,
         )
+
+    def _codec(self, settings: Settings) -> Codec:
+        if self.compress is False:
+            return Codec.NONE
+        compressed = self.compress or settings.compress
+        return self.codec or Codec(settings.codec if compressed else Codec.NONE)

@@ -266,6 +266,7 @@ class BackupService:
                 backup_id,
                 request.codec,
                 self._catalogue.keys,
+                level=request.level,
                 threads=threads,
             ) as writer:
                 await writer.append(MemberKind.HEADER, header_of(draft, plan))

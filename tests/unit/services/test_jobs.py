@@ -227,6 +227,36 @@ def test_options_of_a_request_go_before_the_settings(set_compress, set_codec):
     assert codec_of(None, None, **set_to) is (set_codec if set_compress else Codec.NONE)
 
 
+def test_the_level_of_the_settings_goes_with_their_codec_only():
+    """One that is asked for goes before it; other codecs have their default, plain SQL has none."""
+    settings = Settings(codec="zstd", level=7)
+
+    def level_of(**options) -> int | None:
+        return BackupOptions(**options).request(settings).level
+
+    assert level_of() == 7
+    assert level_of(codec=Codec.ZSTD) == 7
+    assert level_of(level=3) == 3
+    assert level_of(codec=Codec.GZIP) is None
+    assert level_of(compress=False) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"codec": Codec.GZIP, "level": 10}, "gzip has the levels 1 to 9, not 10"),
+        ({"codec": Codec.ZSTD, "level": 20}, "zstd has the levels 1 to 19, not 20"),
+        ({"codec": Codec.ZSTD, "level": -1}, "zstd has the levels 1 to 19, not -1"),
+        ({"codec": Codec.NONE, "level": 1}, "what is not compressed has no level"),
+        ({"compress": False, "level": 1}, "what is not compressed has no level"),
+    ],
+)
+def test_a_level_that_the_codec_has_not_is_refused(options, words):
+    """In a sentence that says which there are."""
+    with pytest.raises(InvalidRequestError, match=words):
+        BackupOptions(**options).request(Settings())
+
+
 def test_options_that_are_left_open_come_from_the_settings():
     """And what is not, they do not."""
     settings = Settings(threads=3, verify_integrity=False, chunk_bytes=1 << 16)

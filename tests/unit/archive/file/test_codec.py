@@ -1,16 +1,22 @@
 """Compression of single members."""
 
 import contextlib
+import subprocess
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from app.archive.file import codec as codecs
+from app.domain.backups.backup import LEVELS
 from app.domain.backups.manifest import Codec
 from app.errors import ChecksumMismatchError, TruncatedFileError
 
 
 CODECS = st.sampled_from(Codec)
+CHOICES = st.sampled_from([(codec, level) for codec in LEVELS for level in (None, *LEVELS[codec])])
+ENDS = [(codec, known[end]) for codec, known in LEVELS.items() if known for end in (0, -1)]
+# What compresses as rows do: words that come back, and numbers that do not.
+ROWS = b"".join(b"(%d,'word %d of many',X'%x'),\n" % (n, n % 7, n**5) for n in range(20_000))
 COMPRESSED = st.sampled_from([Codec.GZIP, Codec.ZSTD])
 
 
@@ -25,6 +31,53 @@ def test_every_codec_gives_the_bytes_back(codec, pieces, cut):
     parts = list(codecs.inflated(codec, blocks, raw_size=len(raw), source="x", block=997))
     assert b"".join(parts) == raw
     assert codec is Codec.NONE or all(0 < len(part) <= 997 for part in parts)
+
+
+@settings(deadline=None)
+@given(choice=CHOICES, pieces=st.lists(st.binary(max_size=5000)))
+def test_every_level_gives_the_bytes_back(choice, pieces):
+    """Whoever reads needs to know of no level."""
+    codec, level = choice
+    raw = b"".join(pieces)
+    data = codecs.compress(codec, pieces, level)
+
+    assert codecs.inflate(codec, data, raw_size=len(raw), source="x") == raw
+    assert codecs.compress(codec, pieces, level) == data
+
+
+@pytest.mark.parametrize(("codec", "level"), ENDS)
+def test_members_of_the_ends_of_each_range_are_read_by_everybody(codec, level, tmp_path):
+    """The ordinary tools give the rows back, without an option."""
+    path = tmp_path / "member"
+    path.write_bytes(codecs.compress(codec, [ROWS], level))
+
+    command = [str(codec), "-dc"]
+    with path.open("rb") as file:
+        done = subprocess.run(command, stdin=file, check=True, capture_output=True)
+
+    assert done.stdout == ROWS
+
+
+def test_the_highest_level_is_smaller_than_the_default():
+    """In between nothing is promised: not every level is smaller than the one below it."""
+    for codec in (Codec.GZIP, Codec.ZSTD):
+        highest = LEVELS[codec][-1]
+        assert len(codecs.compress(codec, [ROWS], highest)) < len(codecs.compress(codec, [ROWS]))
+
+
+def test_the_default_is_a_level_of_its_codec():
+    """Level 2 of gzip and level 1 of zstd, byte for byte."""
+    for codec, level in ((Codec.GZIP, 2), (Codec.ZSTD, 1)):
+        assert codecs.compress(codec, [ROWS]) == codecs.compress(codec, [ROWS], level)
+
+
+@pytest.mark.parametrize("level", LEVELS[Codec.ZSTD])
+def test_no_level_of_zstd_needs_a_large_window(level):
+    """Neither who writes nor who reads holds more than 1 MiB of it (RFC 8878, 3.1.1.1.2)."""
+    member = codecs.compress(Codec.ZSTD, [bytes(8 << 20)], level)
+
+    assert not member[4] & 0b10_0000  # not a single segment, which has no window of its own
+    assert 1 << 10 + (member[5] >> 3) <= 1 << 20
 
 
 @given(codec=COMPRESSED, raw=st.binary(min_size=1, max_size=3000), data=st.data())
