@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.sandbox import shop
-from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.chosen_server import CLIENT, IS_MYSQL
 from tests.fixtures.cli import PROGRAM
 from tests.fixtures.pages import ROOT
 
@@ -127,3 +127,27 @@ def test_samples_fit_a_terminal():
 
     assert len(blocks) > 10
     assert [line for line in lines if len(line) > 80] == []
+
+
+def test_the_encrypted_schedule_makes_a_backup_that_comes_back_without_us(cli, sql, database):
+    """Three lines make it; `age`, `zcat` and the client read it."""
+    section = README.partition("## Encrypted, and elsewhere\n")[2].partition("\n## ")[0]
+    setting_up, by_hand = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    sql.script(["CREATE TABLE users (id INT PRIMARY KEY)", "INSERT INTO users VALUES (1), (2)"])
+    (cli.home / "offsite").mkdir()
+    settings = {"STORES": f"offsite=local://{cli.home}/offsite"}
+    for command in setting_up.splitlines():
+        assert cli(*_arguments(command), **settings).code == 0
+    recipient = re.findall(r"public key: (age1\w+)", (cli.home / "key.txt").read_text())[0]
+
+    made = cli.json("cron", "--frequency=daily", "--force", **settings, ENCRYPT_TO=recipient)
+    assert made["databases"] == [database]
+    (file,) = (cli.home / "offsite").glob("backup_*.age")
+    sql.script(["DROP TABLE users", f"CREATE DATABASE {database}_check"])
+    port = cli.url.rsplit(":", 1)[1].partition("/")[0]
+    client = f"{CLIENT} --no-defaults --protocol=tcp --host=127.0.0.1 --user=root --port={port}"
+    line = by_hand.strip().replace("mariadb", client).replace("shop_check", f"{database}_check")
+    line = line.replace("FILE", str(file))
+    subprocess.run(["sh", "-ec", line], check=True, cwd=cli.home)
+    assert sql.run(f"SELECT COUNT(*) FROM {database}_check.users") == [(2,)]
+    sql.script([f"DROP DATABASE {database}_check"])

@@ -19,7 +19,7 @@ from app.domain.restores.proofs import proven_at
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import RunFilter
 from app.domain.stores import Page
-from app.errors import AppError, InvalidRequestError
+from app.errors import AppError, InvalidRequestError, NoIdentityError
 from app.services.backups.check_notes import read_checks
 from app.services.backups.options import BackupOptions
 from app.web.access import SentForm, Viewer
@@ -108,7 +108,10 @@ async def create_backup(
 async def show_backup(request: Request, service: CurrentService, backup_id: str) -> Response:
     """Show what a backup holds, how it was made, and what has shown that it is good."""
     program = service.program
-    manifest = await program.backups.info(backup_id)
+    try:
+        manifest = await program.backups.info(backup_id)
+    except NoIdentityError:
+        return await _show_locked(request, program, backup_id)
     known = manifest.backup_id
     beside = await asyncio.to_thread(program.catalogue.beside, known)
     health = await program.health.read()
@@ -126,6 +129,24 @@ async def show_backup(request: Request, service: CurrentService, backup_id: str)
         copies=await _copies(program, known),
         typed=known[-TYPED_DIGITS:],
         by_hand=by_hand(manifest),
+    )
+
+
+async def _show_locked(request: Request, program: Program, backup_id: str) -> Response:
+    """Show what is known of a backup that nobody here can read."""
+    published = await asyncio.to_thread(program.catalogue.published, backup_id)
+    known = published.name.backup_id
+    survey = (await program.health.read()).survey
+    runs, _ = await program.runs.list(RunFilter(backup_id=known), Page(limit=_RUNS_SHOWN))
+    return render(
+        request,
+        "backup_locked.html",
+        published=published,
+        entry=next((entry for entry in survey.entries if entry.backup_id == known), None),
+        locked=next((backup for backup in survey.locked if backup.backup_id == known), None),
+        runs=runs,
+        copies=await _copies(program, known),
+        typed=known[-TYPED_DIGITS:],
     )
 
 
@@ -152,7 +173,8 @@ async def verify_backup(
     request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
 ) -> Response:
     """Read a backup to its end, and count what is in it."""
-    job = await service.program.jobs.verification(backup_id, VerifyLevel.CONTENT)
+    level = VerifyLevel.HASHES if "stored" in form else VerifyLevel.CONTENT
+    job = await service.program.jobs.verification(backup_id, level)
     return await launch(request, job, login, form)
 
 
@@ -209,7 +231,9 @@ def by_hand(manifest: Manifest) -> str:
     """Return the commands that restore a backup with the vendor's client alone."""
     readers = {Codec.GZIP: "gzip -dc", Codec.ZSTD: "zstd -dc", Codec.NONE: "cat"}
     client = "mysql" if manifest.server.vendor == "mysql" else "mariadb"
-    return f"sha256sum {manifest.file}\n{readers[manifest.options.codec]} {manifest.file} | {client} -u root -p"
+    reader, file = readers[manifest.options.codec], manifest.file
+    text = f"age -d -i key.txt {file} | {reader}" if manifest.recipients else f"{reader} {file}"
+    return f"sha256sum {file}\n{text} | {client} -u root -p"
 
 
 def _require_typed(form: SentForm, backup_id: str) -> None:
