@@ -1,13 +1,13 @@
 """Stores as backup directories, put together."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.archive.catalogue.known_lines import known_lines
-from app.archive.file.keys import ArchiveKeys
+from app.archive.catalogue.known_lines import KnownLines
+from app.archive.file.keys import NO_KEYS, ArchiveKeys
 from app.config import Settings, find_variable
 from app.errors import InvalidRequestError
 from app.storage.local import LocalDirectory
@@ -26,9 +26,15 @@ class StoreCatalogues:
     It is opened anew when its definition or a secret was changed. All calls block; they may come from several threads.
     """
 
-    def __init__(self, settings: Settings, keys: ArchiveKeys) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        keys: ArchiveKeys = NO_KEYS,
+        remember: Callable[[str], KnownLines] = lambda _: KnownLines(None),
+    ) -> None:
         self._settings = settings
         self._keys = keys
+        self._remember = remember
         self._turn = Lock()
         self._open: dict[str, tuple[tuple[AnyDefinition, str], Catalogue]] = {}
         # Of what was changed: somebody may still read there.
@@ -58,7 +64,7 @@ class StoreCatalogues:
             catalogue = Catalogue(
                 self._directory(name, definition),
                 self._keys,
-                known_lines(state, _locks_of(definition)),
+                self._remember(_locks_of(definition)),
             )
             self._open[name] = (current, catalogue)
             return catalogue

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.archive.catalogue.known_lines import known_lines
+from app.archive.catalogue.known_lines import KnownLines, known_lines
 from app.config import Settings
 from app.errors import AppError, InvalidRequestError
 from app.scheduling.clock import SystemClock
@@ -145,7 +145,11 @@ class Program:
     @cached_property
     def local(self) -> Catalogue:
         """The backups of the directory: what the service makes, prunes, checks and watches."""
-        return Catalogue(self.directory, self.keys, known_lines(self.settings.state_dir, "local"))
+        return Catalogue(self.directory, self.keys, self.known_lines("local"))
+
+    def known_lines(self, place: str) -> KnownLines:
+        """Return what is remembered of encrypted backups; nothing of it where somebody is believed for once."""
+        return known_lines(None if self.accepted_signers else self.settings.state_dir, place)
 
     @cached_property
     def keys(self) -> "InstallationKeys":
@@ -169,7 +173,7 @@ class Program:
     def _store_catalogues(self) -> "StoreCatalogues":
         from app.bootstrap.directories import StoreCatalogues
 
-        return StoreCatalogues(self.settings, self.keys)
+        return StoreCatalogues(self.settings, self.keys, self.known_lines)
 
     @cached_property
     def control(self) -> "ControlDatabase":

@@ -1,16 +1,19 @@
 """The keys of backups and the signatures of an installation, as archives need them."""
 
 import hashlib
+import time
 from collections.abc import Collection
 from typing import Final
 
 from app.age.x25519 import Identity, Recipient
 from app.domain.keys import Signature
+from app.errors import AppError
 from app.security.backup_keys import BackupKeys
 from app.security.signers import Signers
 
 
 _ID_DIGITS: Final = 16
+_RETRY_SECONDS: Final = 60.0
 
 
 class InstallationKeys:
@@ -29,6 +32,8 @@ class InstallationKeys:
         self._backup_keys = backup_keys
         self._signers = signers
         self._accepted = frozenset(accepted)
+        # A place of identities that does not answer keeps nobody waiting twice.
+        self._failure: tuple[float, AppError] | None = None
 
     @property
     def can_read(self) -> bool:
@@ -44,8 +49,14 @@ class InstallationKeys:
         return tuple(map(recipient_id, self.recipients()))
 
     def identities(self) -> tuple[Identity, ...]:
-        """See `ArchiveKeys.identities`."""
-        return self._backup_keys.identities()
+        """See `ArchiveKeys.identities`; what has failed a moment ago is not tried again."""
+        if self._failure is not None and time.monotonic() < self._failure[0]:
+            raise self._failure[1]
+        try:
+            return self._backup_keys.identities()
+        except AppError as exc:
+            self._failure = (time.monotonic() + _RETRY_SECONDS, exc)
+            raise
 
     def sign(self, data: bytes) -> Signature:
         """See `ArchiveKeys.sign`."""

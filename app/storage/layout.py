@@ -112,11 +112,17 @@ def parse(file: str) -> BackupName | None:
 
 
 def candidates(backup_id: BackupId) -> tuple[BackupName, ...]:
-    """Return the names that a backup may have, two a codec."""
+    """
+    Return the names that a backup may have.
+
+    Returns:
+        Two a codec. Those of encrypted ones come first: they are signed, and nobody is to slip a plain one
+        in before them.
+    """
     return tuple(
         BackupName(backup_id, codec, is_encrypted=is_encrypted)
+        for is_encrypted in (True, False)
         for codec in Codec
-        for is_encrypted in (False, True)
     )
 
 

@@ -221,6 +221,9 @@ def _keys(calls: _Calls) -> None:
     made = calls("backup create, encrypted", "backup", "create", **keys)
     calls("backup verify --stored", "backup", "verify", "latest", "--stored")
     calls("backup verify, encrypted for others", "backup", "verify", "latest")
+    (calls.cli.home / "wrapped").mkdir()
+    address = {"STORES": f"wrapped=local://{calls.cli.home}/wrapped"}
+    calls("backup rewrap", "backup", "rewrap", "latest", "--to", "wrapped", **keys, **address)
     calls("backup delete, encrypted", "backup", "delete", str(made["backup_id"]))
 
 

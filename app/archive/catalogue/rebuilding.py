@@ -1,14 +1,16 @@
 """Manifests that are lost or damaged, made again from the data files; all calls block."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from app.age.header import Unwrapper
+from app.age.opening import HEAD_BYTES, open_head
 from app.archive.catalogue.salvage import salvage
 from app.archive.catalogue.sweeping import names_of
 from app.archive.file.keys import ArchiveKeys
 from app.archive.file.reader import open_content
-from app.archive.file.sealing import write_manifest
-from app.archive.publishing.places import BackupDirectory
+from app.archive.file.sealing import read_envelope, write_manifest
+from app.archive.publishing.places import BackupDirectory, OpenFile
 from app.domain.backups.catalogue import DamagedFile
 from app.domain.backups.manifest import Manifest
 from app.domain.ids import BackupId
@@ -16,6 +18,7 @@ from app.errors import (
     AppError,
     BackupInUseError,
     IntegrityError,
+    InvalidRequestError,
     NoIdentityError,
     UnknownSignerError,
 )
@@ -91,6 +94,17 @@ class Rebuilder:
             return False
         return False
 
+    def _require_same_readers(self, name: BackupName, file: OpenFile, data: bytes) -> None:
+        """Refuse a manifest that others can read than its file: that of a copy for other recipients."""
+        if not name.is_encrypted:
+            return
+        envelope, _ = read_envelope(data, name, self._keys)
+        note = envelope.encrypted_manifest(source=name.manifest)
+        head = file.read(0, min(file.size, HEAD_BYTES))
+        for identity in self._keys.identities():
+            if _opens(head, identity) != _opens(note[:HEAD_BYTES], identity):
+                raise _other_recipients(name, envelope.recipients)
+
     def _rebuild_manifest(self, name: BackupName) -> None:
         if name.is_encrypted and not self._unsigned:
             # Anybody who knows a recipient can make such a file, and we would sign it.
@@ -101,9 +115,20 @@ class Rebuilder:
             )
         with self._directory.open(name.file) as file:
             manifest = salvage(open_content(file, name, self._keys), name)
+            if manifest.recipients != self._keys.recipient_ids():
+                raise _other_recipients(name, manifest.recipients)
             data = write_manifest(manifest, self._keys)
+            self._require_same_readers(name, file, data)
             with self._directory.locked():
                 self._directory.replace(name.manifest, data, through=name.rebuild)
+
+
+def _other_recipients(name: BackupName, recipients: Sequence[str]) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"{name.file}: is encrypted for {', '.join(recipients) or 'nobody'}, and its manifest would not be",
+        hint="Let BACKSTAY_ENCRYPT_TO name its recipients while its manifest is made again; their ids are"
+        " explained in docs/encryption.md. Of a copy that was rewrapped, take the manifest of another copy.",
+    )
 
 
 def _claimed(name: BackupName) -> BackupInUseError:
@@ -111,3 +136,11 @@ def _claimed(name: BackupName) -> BackupInUseError:
         f"{name.file}: somebody writes it, by its claim",
         hint=f"If nobody does, and it is to be made again: remove {name.partial} from the store.",
     )
+
+
+def _opens(head: bytes, identity: Unwrapper) -> bool:
+    try:
+        open_head(head, [identity], source="it")
+    except NoIdentityError:
+        return False
+    return True

@@ -31,6 +31,7 @@ from app.errors import (
     AppError,
     BackupNotFoundError,
     IntegrityError,
+    ManifestError,
     NoIdentityError,
     StorageDeniedError,
     StorageError,
@@ -76,7 +77,7 @@ class Surveyor:
                 self.refresh(None)
         else:
             with suppress(StorageError):
-                self._known.write(encrypted)
+                self._known.keep(encrypted, self._directory.exists)
         return survey
 
     def refresh(self, written: Manifest | None) -> None:
@@ -92,7 +93,7 @@ class Surveyor:
                     Metadata({item.entry.file: item for item in plain}, whole=True),
                 )
         with suppress(StorageError):
-            self._known.write(encrypted)
+            self._known.keep(encrypted, self._directory.exists)
 
     def learn(self, name: BackupName, entry: CatalogueEntry) -> None:
         """Take the line of an encrypted backup from another place, where the same one lies; raises StorageError."""
@@ -101,7 +102,7 @@ class Surveyor:
             return
         stamp = Stamp(facts.size, facts.changed_ns)
         line = CachedEntry(replace(entry, full_path=self._directory.full_path(name.file)), stamp)
-        self._known.write([*self._known.read().values(), line])
+        self._known.keep([line], self._directory.exists)
 
     def _read_all(self, written: Manifest | None) -> tuple[Survey, list[CachedEntry], bytes]:
         """Return the survey, what the caches should hold, and what `metadata.json` holds."""
@@ -114,9 +115,11 @@ class Surveyor:
         locked: list[LockedBackup] = []
         problems: list[DamagedFile] = []
         orphans: list[str] = []
+        listed: set[str] = set()
         for name in names_of(names):
             if name.manifest in names:
                 try:
+                    _require_alone(name, listed)
                     found = self._examine(name, cache.get(name.file), written)
                 except _PROBLEMS as exc:
                     problems.append(DamagedFile(name.file, exc))
@@ -160,7 +163,7 @@ class Surveyor:
         if known is not None and (known.stamp, known.entry.full_path) == (stamp, full_path):
             line, size = known, known.entry.size
         else:
-            line, size = self._line(name, written, stamp, full_path)
+            line, size = self._line(name, written, stamp, full_path, known)
         if size != data.size:
             raise TruncatedFileError(
                 f"{name.file}: {data.size} bytes, the manifest says {size}", hint=DAMAGED_HINT
@@ -168,7 +171,12 @@ class Surveyor:
         return line
 
     def _line(
-        self, name: BackupName, written: Manifest | None, stamp: Stamp, full_path: str
+        self,
+        name: BackupName,
+        written: Manifest | None,
+        stamp: Stamp,
+        full_path: str,
+        known: CachedEntry | None,
     ) -> tuple[CachedEntry | LockedBackup, int]:
         """Read the line of one backup, or what is known of it without an identity, and its size."""
         seen = self._locked.get(name.file)
@@ -178,7 +186,12 @@ class Surveyor:
             if seen is None or seen[0] != stamp:
                 seen = (stamp, self._look(name, full_path))
                 self._locked = {**self._locked, name.file: seen}
-            return seen[1], seen[1].size
+            locked = seen[1]
+            if known is not None and known.entry.checksum == locked.checksum:
+                # Touched or moved, and the same: its envelope is signed.
+                entry = replace(known.entry, full_path=full_path)
+                return CachedEntry(entry, stamp), locked.size
+            return locked, locked.size
         return CachedEntry(CatalogueEntry.of(manifest, full_path), stamp), manifest.size
 
     def _look(self, name: BackupName, full_path: str) -> LockedBackup:
@@ -204,6 +217,16 @@ _PROBLEMS: tuple[type[AppError], ...] = (
     BackupNotFoundError,
     UnknownSignerError,
 )
+
+
+def _require_alone(name: BackupName, listed: set[str]) -> None:
+    """Refuse a second backup of one id: nobody made it, and which of both is meant, nobody can say."""
+    if name.backup_id in listed:
+        raise ManifestError(
+            f"{name.file}: another file has the same id",
+            hint="Find out who has put it there, and remove it, its manifest first.",
+        )
+    listed.add(name.backup_id)
 
 
 def _parted(cached: list[CachedEntry]) -> tuple[list[CachedEntry], list[CachedEntry]]:

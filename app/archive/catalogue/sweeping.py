@@ -88,4 +88,4 @@ def names_of(names: Iterable[str]) -> list[BackupName]:
         name = layout.parse(stem)
         if name is not None:
             found.add(name)
-    return sorted(found, key=attrgetter("backup_id", "codec"), reverse=True)
+    return sorted(found, key=attrgetter("backup_id", "is_encrypted", "codec"), reverse=True)

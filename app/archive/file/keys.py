@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from app.age.header import Unwrapper, Wrapper
 from app.domain.keys import Signature
-from app.errors import NoIdentityError
+from app.errors import AppError, NoIdentityError
 
 
 class ArchiveKeys(Protocol):
@@ -35,6 +35,30 @@ class ArchiveKeys(Protocol):
     def verify(self, data: bytes, signature: Signature) -> str:
         """Return the id of the signer; raises SignatureMismatchError, UnknownSignerError, StorageError."""
         ...
+
+
+def identities_of(keys: ArchiveKeys, *, source: str) -> Sequence[Unwrapper]:
+    """
+    Return who can read encrypted archives here.
+
+    Args:
+        keys: Of this installation.
+        source: What is to be read, for messages.
+
+    Returns:
+        They; nobody where none is set.
+
+    Raises:
+        NoIdentityError: Those that are set cannot be had.
+    """
+    try:
+        return keys.identities()
+    except NoIdentityError:
+        raise
+    except AppError as exc:
+        raise NoIdentityError(
+            f"{source}: it is encrypted, and no identity can be had here: {exc}", hint=exc.hint
+        ) from exc
 
 
 class NoKeys:

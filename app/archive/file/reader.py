@@ -15,7 +15,7 @@ from app.age.reader import open_header
 from app.archive.file import codec as codecs
 from app.archive.file.content import Content, require_digest
 from app.archive.file.index import check_index, compressed_members
-from app.archive.file.keys import NO_KEYS, ArchiveKeys
+from app.archive.file.keys import NO_KEYS, ArchiveKeys, identities_of
 from app.archive.file.stored import open_data_file
 from app.archive.file.verification import (
     Listener,
@@ -241,11 +241,11 @@ def open_content(file: OpenFile, name: BackupName, keys: ArchiveKeys) -> Content
 
     Raises:
         DecryptionFailedError: It is no file of age, or was changed at its beginning or its end.
-        InvalidRequestError: The identities here make no sense.
-        NoIdentityError: It is encrypted for others.
+        NoIdentityError: It is encrypted for others, or the identities here cannot be had.
         StorageError: The medium does not answer.
     """
     if not name.is_encrypted:
         return Content(file)
-    opening = open_header(file.read, file.size, keys.identities(), source=file.name)
+    identities = identities_of(keys, source=file.name)
+    opening = open_header(file.read, file.size, identities, source=file.name)
     return Content(file, opening)

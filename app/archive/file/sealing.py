@@ -6,7 +6,7 @@ Which of both is told by the name of the data file alone. All calls block.
 
 from app.age.encryptor import encrypt
 from app.age.reader import decrypt
-from app.archive.file.keys import ArchiveKeys
+from app.archive.file.keys import ArchiveKeys, identities_of
 from app.domain.backups import envelope as envelopes
 from app.domain.backups.envelope import Envelope
 from app.domain.backups.manifest import Manifest
@@ -61,7 +61,7 @@ def read_manifest(data: bytes, name: BackupName, keys: ArchiveKeys) -> Manifest:
         return _of(name, from_json(data, source=name.manifest))
     envelope, _ = read_envelope(data, name, keys)
     stored = envelope.encrypted_manifest(source=name.manifest)
-    plain = decrypt(stored, keys.identities(), source=name.manifest)
+    plain = decrypt(stored, identities_of(keys, source=name.manifest), source=name.manifest)
     manifest = _of(name, from_json(plain, source=name.manifest))
     if not envelope.describes(manifest):
         raise ManifestError(f"{name.manifest}: its envelope describes another backup")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from contextlib import suppress
 from dataclasses import replace
@@ -20,11 +21,15 @@ from app.domain.backups.manifest import Codec
 from app.errors import (
     AppError,
     IntegrityError,
+    InvalidRequestError,
     ManifestError,
     NoIdentityError,
     SignatureMismatchError,
     UnknownSignerError,
 )
+from app.security.archive_keys import InstallationKeys
+from app.security.backup_keys import BackupKeys, IdentitySources
+from app.security.signers import Signers
 from app.storage.local import LocalDirectory
 from tests.fixtures.archive_keys import keys_of
 from tests.fixtures.archives import TABLES, backup_id_of, leftovers, write_backup
@@ -289,6 +294,75 @@ def test_it_is_deleted_by_somebody_who_cannot_read_it(backup, place, state):
     _, manifest = backup
     Catalogue(place, keys_of(state)).delete(manifest.backup_id)
     assert leftovers(place.path) == []
+
+
+def test_a_manifest_is_not_made_again_for_others_than_its_file(backup, place, state, tmp_path):
+    """Else neither of both could restore alone; nor for nobody, nor of a copy that was rewrapped."""
+    catalogue, manifest = backup
+    note_of(place, manifest).unlink()
+    for keys in (keys_of(state, STRANGER, reader=MINE), keys_of(state, reader=MINE)):
+        report = Catalogue(place, keys).rebuild(unsigned=True)
+        assert [type(each.error) for each in report.problems] == [InvalidRequestError]
+    assert catalogue.rebuild(unsigned=True).rebuilt == (manifest.backup_id,)
+
+    target = LocalDirectory(tmp_path / "copies")
+    target.prepare()
+    new = keys_of(state, STRANGER, reader=MINE)
+    with catalogue.stored(manifest.backup_id) as archive:
+        rewrap_archive(archive, catalogue.manifest(manifest.backup_id), target, new, stop=Event())
+    note_of(target, manifest).unlink()
+    mixed = Catalogue(target, keys_of(state, MINE, SAFE, reader=STRANGER))
+    assert [type(each.error) for each in mixed.rebuild(unsigned=True).problems] == [
+        InvalidRequestError
+    ]
+    assert leftovers(target.path) == [manifest.file]
+
+
+def test_two_processes_remember_what_each_has_made(place, state, tmp_path):
+    """Whichever writes last; what is deleted is forgotten."""
+    service, command = (writer_of(place, state, tmp_path) for _ in range(2))
+    keys = keys_of(state, MINE, SAFE)
+    first = asyncio.run(write_backup(place, 0, keys=keys))
+    service.refresh(first)
+    command.refresh(asyncio.run(write_backup(place, 1, keys=keys)))
+    service.refresh(asyncio.run(write_backup(place, 2, keys=keys)))
+    for catalogue in (service, command, writer_of(place, state, tmp_path)):
+        assert (len(catalogue.survey().entries), catalogue.survey().locked) == (3, ())
+    service.delete(first.backup_id)
+    assert len(writer_of(place, state, tmp_path).survey().entries) == 2
+
+
+def test_what_was_touched_or_moved_is_still_known(place, state, tmp_path):
+    """Its signed envelope says that it is the same."""
+    manifest = asyncio.run(write_backup(place, keys=keys_of(state, MINE, SAFE)))
+    writer_of(place, state, tmp_path).refresh(manifest)
+    os.utime(note_of(place, manifest), (1, 1))
+    writer = writer_of(place, state, tmp_path)
+    assert (len(writer.survey().entries), writer.survey().locked) == (1, ())
+    assert len(writer_of(place, state, tmp_path).survey().entries) == 1
+
+
+def test_identities_that_cannot_be_had_cost_no_list(backup, place, state):
+    """Neither a file that is gone nor a command that fails: what they would read is locked."""
+    _, manifest = backup
+    sources = IdentitySources(file=place.path / "nothing")
+    keys = InstallationKeys(BackupKeys(str(MINE.recipient), sources), Signers(state, ""))
+    survey = Catalogue(place, keys).survey()
+    assert [locked.backup_id for locked in survey.locked] == [manifest.backup_id]
+    with pytest.raises(NoIdentityError, match="BACKSTAY_IDENTITY_FILE"):
+        Catalogue(place, keys).open(manifest.backup_id)
+
+
+def test_a_plain_file_of_the_same_id_is_a_problem_and_nobody_reads_it(backup, place):
+    """It is not listed, and the encrypted one is still what its id means."""
+    catalogue, manifest = backup
+    plain = asyncio.run(write_backup(place))
+    survey = catalogue.survey()
+    assert [entry.file for entry in survey.entries] == [manifest.file]
+    assert [(each.file, type(each.error)) for each in survey.problems] == [
+        (plain.file, ManifestError)
+    ]
+    assert catalogue.manifest(manifest.backup_id) == manifest
 
 
 def test_chunks_cannot_change_places(place, state):
