@@ -98,6 +98,8 @@ class Settings(BaseSettings):
         check_content_days: The same for decompressing and counting the rows.
         drill_days: How often the newest backup is restored into scratch schemas.
         stores: Stores besides those of `stores.toml`: `name=kind://...`, separated by white space.
+        binlog: Whether the service archives the binary log of its server.
+        binlog_lag_seconds: How far that archive may be behind the server before an alert is sent.
         alert_urls: Where alerts go: addresses of apprise, separated by white space; `kind,kind=URL`
             takes only those.
         alert_schemes: Which schemes of addresses are allowed, separated by commas.
@@ -188,6 +190,8 @@ class Settings(BaseSettings):
     check_content_days: _Days = 30.0
     drill_days: _Days = 30.0
     stores: SecretStr = SecretStr("")
+    binlog: bool = False
+    binlog_lag_seconds: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] = 300.0
     alert_urls: SecretStr = SecretStr("")
     alert_schemes: str = (
         "mailto,mailtos,slack,workflows,discord,mmost,mmosts,rocket,rockets,json,jsons"

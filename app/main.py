@@ -18,6 +18,7 @@ from app.api.routers import (
     audit,
     auth,
     backups,
+    binlog,
     health,
     metrics,
     points,
@@ -46,6 +47,7 @@ _ROUTERS: Final = (
     schedules,
     runs,
     alerts,
+    binlog,
     stores,
     users,
     audit,
@@ -126,16 +128,23 @@ async def _working(service: Service) -> AsyncIterator[None]:
     program = service.program
     reconciler = asyncio.create_task(service.reconciler.run_forever(), name="reconciler")
     alerts = asyncio.create_task(program.alerts.run_forever(), name="alerts")
+    archiver = asyncio.create_task(_archive_log(service), name="binlog")
     try:
         await service.environment_monitor.begin()
         await service.scheduler.open()
         yield
     finally:
         await service.scheduler.close()
-        reconciler.cancel()
-        await asyncio.wait([reconciler])
+        for task in (reconciler, archiver):
+            task.cancel()
+        await asyncio.wait([reconciler, archiver])
         await program.runs.close(program.settings.shutdown_seconds)
         await service.access.audit.flush()
         alerts.cancel()
         await asyncio.wait([alerts])
         await program.send_notices(_NOTIFY_SECONDS)
+
+
+async def _archive_log(service: Service) -> None:
+    if service.program.settings.binlog:
+        await service.binlog.run_forever()

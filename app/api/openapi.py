@@ -32,6 +32,7 @@ TAGS: Final = [
     {"name": "schedules", "description": "What is backed up by itself, and how that goes."},
     {"name": "runs", "description": "Everything that was and is being done."},
     {"name": "alerts", "description": "What is wrong, and who was told."},
+    {"name": "binlog", "description": "The archive of the binary log: what happened when."},
     {"name": "stores", "description": "Where backups can be kept elsewhere."},
     {"name": "users", "description": "Who may log in."},
     {"name": "audit", "description": "Who changed what."},

@@ -1,4 +1,4 @@
-"""What monitors backups, put together."""
+"""What watches over backups, and what goes on beside them, put together."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -9,6 +9,8 @@ from app.bootstrap.program import Program
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
+from app.domain.backups.manifest import Codec
+from app.domain.runs.run import Origin, Requester
 from app.domain.schedule import require_cron
 from app.domain.stores import AlertFilter, Page
 from app.errors import InvalidRequestError, InvalidScheduleError
@@ -16,6 +18,8 @@ from app.scheduling.clock import SystemClock
 from app.scheduling.scheduler import PeriodicJob
 from app.scheduling.trigger import DueTrigger, Every
 from app.services.access.audit_upkeep import AuditUpkeep
+from app.services.backups.options import BackupOptions
+from app.services.binlog.service import BinlogService
 from app.services.monitoring.checks import CheckService
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
@@ -23,6 +27,7 @@ from app.storage.clock_witness import ClockWitness
 from app.storage.schedules import ScheduleFile
 
 
+_AFTER_BREAK: Final = "After the binary log was broken off"
 _ENVIRONMENT_SECONDS: Final = 300.0
 _COUNTS_SECONDS: Final = 60.0
 _COPIES_SECONDS: Final = 15.0
@@ -113,4 +118,23 @@ def build_metrics(
         disk_floor_bytes=settings.disk_floor_bytes,
         lag_seconds=lag_seconds,
         count_open_alerts=count_open_alerts,
+    )
+
+
+def build_binlog(program: Program) -> BinlogService:
+    """Make what archives the log of the server, and asks for a full backup when that was broken off."""
+    settings = program.settings
+
+    async def ask_for_backup(_reason: str) -> None:
+        job = program.jobs.backup(BackupOptions(description=_AFTER_BREAK))
+        await program.runs.start(job, Requester("binlog", Origin.SCHEDULE), needs_history=False)
+
+    return BinlogService(
+        server=program.server,
+        backups=settings.backup_dir,
+        clock=SystemClock(),
+        codec=Codec(settings.codec if settings.compress else Codec.NONE),
+        alarm=program.alerts,
+        lag_seconds=settings.binlog_lag_seconds,
+        ask_for_backup=ask_for_backup,
     )

@@ -80,8 +80,6 @@ class Program:
         await self.pings.close(seconds)
         await self.alerts.flush(seconds)
 
-    # -- what services stand on -------------------------------------------------------------------
-
     @cached_property
     def bounds(self) -> "Bounds":
         """How much of everything there may be at once."""
@@ -194,8 +192,6 @@ class Program:
         from app.control.runs import RunRecords
 
         return UnwrittenHistory() if self.unwritten else RunRecords(self.control)
-
-    # -- services ---------------------------------------------------------------------------------
 
     @cached_property
     def backups(self) -> "BackupService":

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from app.bootstrap.access import Access, build_access
 from app.bootstrap.monitoring import (
+    build_binlog,
     build_environment_monitor,
     build_metrics,
     build_periodic_jobs,
@@ -39,6 +40,7 @@ from app.services.access.first_admin import FirstAdminService
 from app.services.access.sign_ins import SignInService
 from app.services.access.users import UserService
 from app.services.backups.retention_rules import policy_of
+from app.services.binlog.service import BinlogService
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.overview import OverviewService
@@ -68,6 +70,7 @@ class Service:
     scheduler: Scheduler
     environment_monitor: EnvironmentMonitor
     metrics: MetricsService
+    binlog: BinlogService
 
 
 @asynccontextmanager
@@ -128,6 +131,7 @@ async def _build(
         reconciler=_build_reconciler(program, sign_ins),
         scheduler=scheduler,
         environment_monitor=environment_monitor,
+        binlog=build_binlog(program),
         metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),
     )
 

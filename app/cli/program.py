@@ -179,6 +179,15 @@ _COMMANDS: Final = (
         ),
     ),
     _group(
+        "binlog",
+        "Archive the binary log, and look into it.",
+        (
+            LazyCommand("run", "binlog:run", "Archive the binary log until a signal stops it."),
+            LazyCommand("status", "binlog:status", "Tell which points in time can be reached."),
+            LazyCommand("transactions", "binlog:transactions", "List transactions of the archive."),
+        ),
+    ),
+    _group(
         "audit",
         "Verify the audit.",
         (

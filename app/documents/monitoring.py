@@ -1,4 +1,4 @@
-"""How the installation is doing: state, readiness, checks, and what the doctor has found."""
+"""How the installation is doing: state, readiness, checks, the doctor, and the archive of the binary log."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,6 +12,7 @@ from app.documents.runs import RunFacts
 from app.domain.backups.check_notes import Pin
 from app.domain.checks import CheckResult
 from app.domain.monitoring import DoctorCheck, Readiness, Status
+from app.domain.restores.log_archive import ArchiverState, BinlogOverview, FoundTransactions
 from app.domain.restores.repair import RepairResult
 
 
@@ -158,3 +159,118 @@ class DoctorReport(Document):
             repairs=tuple(map(RepairFacts.of, repairs)),
             checks=tuple(map(FindingFacts.taken, checks)),
         )
+
+
+class LogPlaceFacts(Document):
+    """A place in the server's binary log."""
+
+    file: Annotated[str, Field(examples=["mysql-bin.000012"])]
+    position: int
+
+
+class LogBreakFacts(Document):
+    """A change of the data that the log does not have; points behind it need a later backup."""
+
+    at: Annotated[str, Field(description="ISO 8601, UTC.")]
+    number: Annotated[int, Field(description="Of the server's file.")]
+    position: int
+    reason: str
+
+
+class LogFindingFacts(Document):
+    """What makes the archive less than it could be."""
+
+    severity: Annotated[str, Field(description="`refused` or `warning`.")]
+    message: str
+    hint: str
+
+
+class LogStream(Document):
+    """The log of one server without a gap."""
+
+    id: Annotated[str, Field(examples=["4f0c2a9e11b7"])]
+    began_at: Annotated[str, Field(description="ISO 8601, UTC; empty when it is damaged.")]
+    vendor: str
+    version: str
+    address: str
+    first: Annotated[LogPlaceFacts | None, Field(description="null while it is empty.")]
+    last: Annotated[LogPlaceFacts | None, Field(description="Behind its last whole transaction.")]
+    committed_at: Annotated[
+        datetime | None, Field(description="When that was committed; null when there is none.")
+    ]
+    files: int
+    size: Bytes
+    breaks: tuple[LogBreakFacts, ...]
+    ended_at: Annotated[str, Field(description="ISO 8601, UTC; empty while it goes on.")]
+    ended_because: str
+    damage: Annotated[str, Field(description="Empty when none was seen.")]
+
+
+class BinlogStatus(Document):
+    """What the archiver does, and what the archive has."""
+
+    success: Success
+    state: ArchiverState
+    stream: Annotated[str, Field(description="Id of the stream that grows; empty when none does.")]
+    archived_end: Annotated[
+        LogPlaceFacts | None,
+        Field(description="Behind the last transaction that is on the medium; null = not known."),
+    ]
+    current_as_of: Annotated[
+        datetime | None,
+        Field(description="What was committed before is archived; null = not known."),
+    ]
+    lag_seconds: Annotated[float | None, Field(description="How long ago that is.")]
+    code: Annotated[
+        str, Field(description="Of the error that keeps it from going on; empty when none does.")
+    ]
+    message: str
+    hint: str
+    broken_at: Annotated[str, Field(description="When a stream ended last; empty when none did.")]
+    broken_because: str
+    findings: tuple[LogFindingFacts, ...]
+    streams: Annotated[tuple[LogStream, ...], Field(description="The oldest first.")]
+
+    @classmethod
+    def of(cls, overview: BinlogOverview) -> Self:
+        """Describe them."""
+        return cls.taken(overview, success=True)
+
+
+class LoggedRowsFacts(Document):
+    """What a transaction did to one table; null for what cannot be counted."""
+
+    database: str
+    table: str
+    inserted: int | None
+    updated: int | None
+    deleted: int | None
+
+
+class LogTransaction(Document):
+    """A transaction of the archive; `file` and `start` are the place just before it."""
+
+    stream: str
+    file: str
+    start: int
+    end: int
+    gtid: Annotated[str, Field(description="Empty where it has none.")]
+    committed_at: datetime
+    tables: tuple[LoggedRowsFacts, ...]
+    database: Annotated[str, Field(description="That of its first statement; may be empty.")]
+    statement: Annotated[
+        str, Field(description="The first one, without values; empty when the log lacks it.")
+    ]
+
+
+class BinlogTransactions(Document):
+    """Transactions in the order of the log."""
+
+    success: Success
+    transactions: tuple[LogTransaction, ...]
+    is_cut: Annotated[bool, Field(description="Whether more of them match.")]
+
+    @classmethod
+    def of(cls, found: FoundTransactions) -> Self:
+        """Describe them."""
+        return cls.taken(found, success=True)

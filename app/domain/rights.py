@@ -103,6 +103,8 @@ OPERATIONS: Final[Mapping[str, Effect]] = {
     "send_test_alert": Effect.GOVERN,
     "list_stores": Effect.GOVERN,
     "test_store": Effect.GOVERN,
+    "get_binlog_status": Effect.READ,
+    "list_binlog_transactions": Effect.READ,
     "list_users": Effect.GOVERN,
     "create_user": Effect.GOVERN,
     "get_user": Effect.GOVERN,

@@ -56,6 +56,7 @@ class Flavor:
         snapshot_rights: Global privileges without which the snapshot takes a lower rung, or lacks its
             position.
         skip_log_rights: Privileges of which one keeps a session out of the binary log; the first is advised.
+        log_rights: Privileges without which the binary log cannot be read.
         session_right: Privilege to set the session variables that not everybody may; empty = none.
         definer_right: Privilege to make objects that run as somebody else.
         fence_rights: Privileges of which one lets set read_only, and write all the same.
@@ -103,6 +104,7 @@ class Flavor:
     routine_right: str
     snapshot_rights: tuple[str, ...]
     skip_log_rights: tuple[str, ...]
+    log_rights: tuple[str, ...]
     session_right: str
     definer_right: str
     fence_rights: tuple[str, ...]
@@ -155,6 +157,7 @@ _MARIADB_10_6 = Flavor(
     routine_right="SELECT ON `mysql`.`proc`",
     snapshot_rights=("RELOAD", "BINLOG MONITOR", "PROCESS"),
     skip_log_rights=("BINLOG ADMIN", "SUPER"),
+    log_rights=("REPLICATION SLAVE", "BINLOG MONITOR"),
     session_right="",
     definer_right="SET USER",
     fence_rights=("READ_ONLY ADMIN", "SUPER"),
@@ -210,6 +213,7 @@ _MYSQL_8_0 = Flavor(
     routine_right="SHOW_ROUTINE ON *.*",
     snapshot_rights=("BACKUP_ADMIN", "RELOAD", "REPLICATION CLIENT", "PROCESS"),
     skip_log_rights=("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"),
+    log_rights=("REPLICATION SLAVE", "REPLICATION CLIENT"),
     session_right="SESSION_VARIABLES_ADMIN",
     definer_right="SET_USER_ID",
     fence_rights=("SUPER",),

@@ -17,6 +17,8 @@ Everything that can go wrong, as one tree.
       + TooManyRunsError
     - NoServerError
     - NoIdentityError
+    - BinlogBrokenError
+    - BinlogDuplicateReaderError
     - NotCancellableError
     - RunInterruptedError
     - UserExistsError
@@ -48,11 +50,13 @@ Everything that can go wrong, as one tree.
     - PointNotCoveredError
     - PointInsideTransactionError
     - UnknownSignerError
+    - BinlogOffError
   x DatabaseError
     - ConnectionFailedError
     - NoConnectionLeftError
     - ConnectionLostError
     - PermissionDeniedError
+      + BinlogRightsError
     - SnapshotError
     - StatementError
     - StalledError
@@ -91,6 +95,8 @@ from app.errors.conflict import (
     AlreadyThereError,
     BackupInUseError,
     BackupPinnedError,
+    BinlogBrokenError,
+    BinlogDuplicateReaderError,
     ClockJumpedError,
     ConflictError,
     NoIdentityError,
@@ -107,6 +113,7 @@ from app.errors.conflict import (
     UserExistsError,
 )
 from app.errors.database import (
+    BinlogRightsError,
     ConnectionFailedError,
     ConnectionLostError,
     DatabaseError,
@@ -145,6 +152,7 @@ from app.errors.not_found import (
 )
 from app.errors.refused import (
     BaseUnfitError,
+    BinlogOffError,
     IncompatibleServerError,
     InvalidRequestError,
     InvalidScheduleError,
@@ -179,7 +187,11 @@ __all__ = [
     "BackupNotFoundError",
     "BackupPinnedError",
     "BaseUnfitError",
+    "BinlogBrokenError",
     "BinlogDamagedError",
+    "BinlogDuplicateReaderError",
+    "BinlogOffError",
+    "BinlogRightsError",
     "ChecksumMismatchError",
     "ClockJumpedError",
     "ConflictError",

@@ -47,6 +47,21 @@ class NoServerError(ConflictError):
         )
 
 
+class BinlogBrokenError(ConflictError):
+    """The server's binary log does not go on where its archive ends."""
+
+    code = "binlog-broken"
+    title = "Binary log broken off"
+
+
+class BinlogDuplicateReaderError(ConflictError):
+    """Another reader of the server's binary log has the same server id."""
+
+    code = "binlog-duplicate-reader"
+    title = "Another reader of the binary log"
+    retryable = True
+
+
 class NoIdentityError(ConflictError):
     """Something is encrypted, and no identity that is here opens it."""
 

@@ -41,6 +41,13 @@ class PermissionDeniedError(DatabaseError):
     title = "Permission denied"
 
 
+class BinlogRightsError(PermissionDeniedError):
+    """The database user may not read the binary log; the hint holds the GRANT."""
+
+    code = "binlog-rights"
+    title = "Binary log not permitted"
+
+
 class SnapshotError(DatabaseError):
     """No consistent view could be opened or kept."""
 

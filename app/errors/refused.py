@@ -87,6 +87,13 @@ class PointInsideTransactionError(RefusedError):
     title = "Point inside a transaction"
 
 
+class BinlogOffError(RefusedError):
+    """The server writes no binary log, or one that lacks changes."""
+
+    code = "binlog-off"
+    title = "No usable binary log"
+
+
 class UnknownSignerError(RefusedError):
     """A backup is signed by an installation that this one does not know."""
 

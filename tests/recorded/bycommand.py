@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from tests.fixtures.cli import PROGRAM, SECONDS, Cli
+from tests.fixtures.cli import PROGRAM, SECONDS, Cli, wait_until
 from tests.fixtures.point_in_time import archive_log
 from tests.fixtures.servers import Sql
 from tests.recorded.rounds import DATABASE, Round, change_shop, listener, make_shop
@@ -40,6 +40,7 @@ def by_command(url: str, home: Path) -> Round:
         _alerts(calls, messages)
         _keys(calls)
         _stores(calls)
+        _binlog(calls)
         _damage(calls)
         _failures(calls)
         calls("demo", "demo", DATABASE_URL="")
@@ -56,7 +57,7 @@ class _Calls:
     def __call__(self, name: str, *arguments: str, **settings: str) -> dict[str, Any]:
         """Call a command, keep its answer under a name, and return its document."""
         result = self.cli(*arguments, "--json", **settings)
-        return self._keep(name, result.code, result.out)
+        return self.keep(name, result.code, result.out)
 
     def typing(self, name: str, *arguments: str) -> dict[str, Any]:
         """Call a command that reads a password."""
@@ -70,9 +71,9 @@ class _Calls:
             cwd=self.cli.home,
             env={"PATH": self.cli.path, "HOME": str(self.cli.home)},
         )
-        return self._keep(name, done.returncode, done.stdout)
+        return self.keep(name, done.returncode, done.stdout)
 
-    def _keep(self, name: str, code: int, out: str) -> dict[str, Any]:
+    def keep(self, name: str, code: int, out: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(out)
         self._made.add(name, {"exit": code, "document": shape(document)})
         return document
@@ -225,6 +226,32 @@ def _keys(calls: _Calls) -> None:
     address = {"STORES": f"wrapped=local://{calls.cli.home}/wrapped"}
     calls("backup rewrap", "backup", "rewrap", "latest", "--to", "wrapped", **keys, **address)
     calls("backup delete, encrypted", "backup", "delete", str(made["backup_id"]))
+
+
+def _binlog(calls: _Calls) -> None:
+    calls("binlog status, no archive", "binlog", "status")
+    with calls.cli.start("binlog", "run", "--json") as archiver:
+        try:
+            wait_until(lambda: _is_live(calls.cli), "the log is archived")
+            with Sql(calls.cli.url) as sql:
+                sql.script(["CREATE DATABASE logged", "DROP DATABASE logged"])
+            wait_until(lambda: _has_transactions(calls.cli), "a change is archived")
+            calls("binlog run, another one runs", "binlog", "run")
+            calls("binlog status", "binlog", "status")
+            calls("binlog transactions", "binlog", "transactions", "--limit", "1")
+            calls("binlog transactions, no time", "binlog", "transactions", "--from", "yesterday")
+        finally:
+            archiver.terminate()
+            out, _ = archiver.communicate(timeout=SECONDS)
+    calls.keep("binlog run, stopped", archiver.returncode, out)
+
+
+def _is_live(cli: Cli) -> bool:
+    return bool(cli.json("binlog", "status")["state"] == "live")
+
+
+def _has_transactions(cli: Cli) -> bool:
+    return bool(cli.json("binlog", "transactions")["transactions"])
 
 
 def _stores(calls: _Calls) -> None:

@@ -21,6 +21,7 @@ from tests.recorded.shapes import Shape, shape
 ALERTS: Final = "/api/admin/alerts"
 AUDIT: Final = "/api/admin/audit"
 SCHEDULE: Final = f"{BACKUP}/schedule"
+BINLOG: Final = "/api/admin/binlog"
 STORES: Final = "/api/admin/stores"
 USERS: Final = "/api/admin/users"
 _PASSWORD: Final = "correct horse battery"
@@ -96,6 +97,10 @@ def _ask(asked: "_Requests", url: str) -> None:
     _runs(asked, url)
     _files(asked, backup_id)
     _people(asked)
+    asked("get_binlog_status", asked.admin.get(f"{BINLOG}/status"))
+    asked("list_binlog_transactions", asked.admin.get(f"{BINLOG}/transactions"))
+    limit = {"limit": 0}
+    asked("list_binlog_transactions, none", asked.admin.get(f"{BINLOG}/transactions", params=limit))
     asked("list_stores", asked.admin.get(STORES))
     asked("test_store", asked.admin.post(f"{STORES}/disk/test"))
     asked("test_store, no such store", asked.admin.post(f"{STORES}/nothing/test"))

@@ -14,6 +14,7 @@ from app.binlog.archive.sealed import remove_tail, seal
 from app.binlog.archive.streams import StoredStream, load_stream, write_stream_document
 from app.binlog.archive.tail import KnownTail, Tail, tail_blocks
 from app.binlog.archive.walk import scan_from, walk
+from app.binlog.events.groups import Group
 from app.binlog.events.gtids import parsed_state
 from app.binlog.events.headers import MAGIC, Malformed, Place
 from app.binlog.events.scan import Scan
@@ -98,12 +99,12 @@ class StreamWriter:
         """Bytes in the tail, written or not."""
         return self._tail.size + self.pending_bytes
 
-    def accept(self, event: bytes) -> bool:
+    def accept(self, event: bytes) -> Group | None:
         """
         Take the next event of the file; it is written by the next `flush`.
 
         Returns:
-            Whether it ended a transaction.
+            The transaction that it ends, if it does.
 
         Raises:
             Malformed: It cannot be the next one; the stream is at its end.
@@ -113,7 +114,7 @@ class StreamWriter:
             self.last = Place(self.file, group.start)
         self._pending.append(event)
         self.pending_bytes += len(event)
-        return group is not None
+        return group
 
     def flush(self) -> None:
         """Write what was accepted; raises StorageError, after which the writer is of no use."""
@@ -127,14 +128,15 @@ class StreamWriter:
         self._tail.sync(received_ms)
         self.synced = Place(self.file, self.scan.border)
 
-    def roll(self, received_ms: int) -> None:
-        """Seal the tail where a transaction has ended, and begin the next one in the same file."""
+    def roll(self, received_ms: int) -> bool:
+        """Seal the tail if no transaction is open, and go on in the same file; returns whether it did."""
         if self.scan.border != self.scan.position or not self.scan.has_begun:
-            return
+            return False
         self.sync(received_ms)
         self._seal(None)
         head = self._head(self.file, self.scan.position)
         self._tail = Tail.begin(self._directory, head)
+        return True
 
     def change_file(self, name: str, received_ms: int) -> None:
         """

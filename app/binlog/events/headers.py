@@ -76,6 +76,9 @@ class Kind(IntEnum):
     DELETE_ROWS_COMPRESSED = 171
 
 
+_OF_FILES: Final = frozenset({Kind.ROTATE, Kind.FORMAT, Kind.MARIA_GTID_LIST, Kind.PREVIOUS_GTIDS})
+
+
 class Malformed(Exception):  # noqa: N818 - no error of the program: whoever reads says where it was
     """Bytes that are no event, or not the one that must stand there; the text says why."""
 
@@ -103,7 +106,8 @@ class Header(NamedTuple):
     @property
     def is_artificial(self) -> bool:
         """Tell whether the server made it for the reader: it stands in no file."""
-        return bool(self.flags & _ARTIFICIAL) or self.log_pos == 0
+        # Inside of transactions MariaDB from 11.4 on leaves out where an event ends, so 0 alone says nothing.
+        return bool(self.flags & _ARTIFICIAL) or (self.log_pos == 0 and self.kind in _OF_FILES)
 
 
 class Place(NamedTuple):

@@ -18,6 +18,7 @@ class AlertKind(StrEnum):
     CREDENTIAL = "credential"  # the server does not answer, or refuses the login or a right
     CERTIFICATE = "certificate"  # one is about to expire
     CLOCK = "clock"  # the clock has jumped; nothing is deleted until it is right
+    BINLOG = "binlog"  # the binary log is not archived, or was broken off
     TEST = "test"  # somebody wanted to see one
     AUDIT_HEAD = (
         "audit-head"  # which entry of the audit is the newest, for who keeps that elsewhere

@@ -321,6 +321,11 @@ class Session:
         """Return the first column of the first row as text, empty when there is none."""
         return rows[0][0] if (rows := await self.texts(sql)) else ""
 
+    @property
+    def driver(self) -> Driver:
+        """Return what is behind it, for another protocol than that of statements; nothing else can be asked then."""
+        return self._driver
+
     async def stream(self, sql: str) -> AsyncGenerator[list[Value]]:
         """
         Run a query of one column and any size, in constant memory.

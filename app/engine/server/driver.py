@@ -140,6 +140,17 @@ class Driver:
         number = prepared.number.to_bytes(4, "little")
         await self._connection._execute_command(CLOSE, number)  # noqa: SLF001
 
+    async def ask(self, command: int, payload: bytes) -> None:
+        """Run a command that is no statement, and is answered by one packet."""
+        await self.send(command, payload)
+        await self._packet()
+
+    async def send(self, command: int, payload: bytes) -> int:
+        """Send a command whose answer comes out of `next_bytes`; returns the number of its first packet."""
+        await self._connection._execute_command(command, payload)  # noqa: SLF001
+        sequence: int = self._connection._next_seq_id  # noqa: SLF001
+        return sequence
+
     async def _definitions(self, count: int) -> list[Wire]:
         found = [read_wire(await self._packet()) for _ in range(count)]
         if count:

@@ -262,6 +262,16 @@ def missing_on_children(grants: Grants, databases: Iterable[str]) -> list[Missin
     ]
 
 
+def missing_for_log(grants: Grants) -> list[Missing]:
+    """Find what a reader of the binary log lacks."""
+    return [
+        _missing(grants, right, "*.*")
+        for right in grants.flavor.log_rights
+        if not grants.allows(right)
+        and not (right == "BINLOG MONITOR" and grants.allows("REPLICATION CLIENT"))
+    ]
+
+
 def may_skip_log(grants: Grants) -> bool:
     """Tell whether this user may keep statements out of the binary log."""
     return any(grants.allows(right) for right in grants.flavor.skip_log_rights)

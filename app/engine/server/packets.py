@@ -1,5 +1,5 @@
 """
-Rows taken out of the bytes that a server sends: no I/O.
+Rows, and events of the binary log, taken out of the bytes that a server sends: no I/O.
 
 The driver needs some ten microseconds a row, the server one or two. A result of one column is simple
 enough to be read here: each packet is a row, its length before it (MariaDB and MySQL, text protocol).
@@ -17,6 +17,7 @@ from app.mysql.refusals import MOST_BYTES, malformed, raise_error, too_large
 # A packet of this many bytes goes on in the next one.
 _WHOLE: Final = 0xFFFFFF
 _NULL, _ERROR, _LAST = 0xFB, 0xFF, 0xFE
+_EVENT = 0x00
 # Bytes before the value, by the first one; anything below 251 is itself the length.
 _PREFIX: Final = {0xFC: 3, 0xFD: 4, 0xFE: 9}
 # A packet that begins as a value of 8 bytes of length, and is shorter than that, ends the rows.
@@ -102,3 +103,77 @@ class RowPackets:
             rows.append(None)
         else:
             rows.append(whole[_PREFIX.get(first, 1) :])
+
+
+class EventPackets:
+    """Events taken out of the bytes that a server sends: no I/O."""
+
+    def __init__(self, sequence: int) -> None:
+        """Take the number that the next packet must have, 0 to 255."""
+        self._sequence = sequence
+        self._rest = bytearray()
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
+
+    @property
+    def missing(self) -> int:
+        """Return how many bytes are needed at least, before there is one packet more."""
+        if len(self._rest) < _HEADER.size:
+            return _HEADER.size - len(self._rest)
+        size = int.from_bytes(self._rest[:3], "little")
+        return max(1, _HEADER.size + size - len(self._rest))
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """
+        Take the next bytes, however they were cut.
+
+        Returns:
+            The events that are whole by now; may be empty.
+
+        Raises:
+            EOFError: The server has ended the log.
+            malformed: What it sends is none of the protocol; a Refusal.
+            Error: Another one of the driver's, for what the server reports.
+        """
+        rest = self._rest
+        rest += data
+        events: list[bytes] = []
+        offset, length = 0, len(rest)
+        while length - offset >= _HEADER.size:
+            size = int.from_bytes(rest[offset : offset + 3], "little")
+            end = offset + _HEADER.size + size
+            if end > length:
+                break
+            if rest[offset + 3] != self._sequence:
+                raise malformed("the server's packets are out of order")
+            self._sequence = (self._sequence + 1) & 0xFF
+            self._take(bytes(rest[offset + _HEADER.size : end]), events)
+            offset = end
+        del rest[:offset]
+        return events
+
+    def _take(self, packet: bytes, events: list[bytes]) -> None:
+        if not self._parts:
+            packet = _event_in(packet)
+            if len(packet) + 1 < _WHOLE:
+                events.append(packet)
+                return
+        self._parts.append(packet)
+        self._parts_bytes += len(packet)
+        if self._parts_bytes > MOST_BYTES:
+            raise too_large()
+        # The first of them has lost the byte that says what it is.
+        if len(packet) + (len(self._parts) == 1) < _WHOLE:
+            events.append(b"".join(self._parts))
+            self._parts, self._parts_bytes = [], 0
+
+
+def _event_in(packet: bytes) -> bytes:
+    kind = packet[0] if packet else _LAST
+    if kind == _EVENT:
+        return packet[1:]
+    if kind == _ERROR:
+        raise_error(packet)
+    if kind == _LAST:
+        raise EOFError("the server has ended the log")
+    raise malformed()

@@ -1,0 +1,119 @@
+"""Who archives into a directory: one process at a time, under one server id for ever."""
+
+import fcntl
+import json
+import os
+import secrets
+import time
+from contextlib import suppress
+from typing import Final, Self
+
+from app.binlog.archive.documents import StreamDocument
+from app.binlog.archive.layout import LOCK, READER, stream_directory, stream_ids
+from app.binlog.archive.streams import read_stream_document
+from app.errors import AlreadyRunningError, BinlogDamagedError
+from app.storage.failures import translated
+from app.storage.kernel import close, uninterrupted
+from app.storage.local import LocalDirectory
+
+
+# Far from those that people give to their servers.
+_FIRST_ID: Final = 1 << 31
+_IDS: Final = (1 << 31) - 1
+_LOOKS: Final = 5
+_LOOK_SECONDS: Final = 0.05
+_MOST_BYTES: Final = 4096
+
+
+class Ownership:
+    """
+    A directory that is archived into, until it is closed or this process dies.
+
+    Attributes:
+        server_id: Under which its archiver registers as a replica.
+    """
+
+    def __init__(self, root: LocalDirectory, fd: int, server_id: int) -> None:
+        self.server_id = server_id
+        self._root = root
+        self._fd = fd
+
+    @classmethod
+    def take(cls, root: LocalDirectory) -> Self:
+        """
+        Take a directory, and make it where there is none; blocks.
+
+        Returns:
+            It, locked.
+
+        Raises:
+            AlreadyRunningError: Another archiver has it.
+            StorageError: The medium refused.
+        """
+        LocalDirectory(root.path.parent, root.kernel).prepare()
+        with translated(root.path.name), suppress(FileExistsError):
+            uninterrupted(root.kernel.mkdir, str(root.path))
+        with translated(LOCK):
+            path = root.full_path(LOCK)
+            fd = uninterrupted(root.kernel.open, path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                _lock(root, fd)
+                return cls(root, fd, _server_id(root))
+            except BlockingIOError as exc:
+                close(root.kernel, fd)
+                raise AlreadyRunningError(
+                    "another process archives the binary log into this directory",
+                    hint="The service does it with BACKSTAY_BINLOG=true; nothing else has to.",
+                ) from exc
+            except BaseException:
+                close(root.kernel, fd)
+                raise
+
+    def close(self) -> None:
+        """Let others take it."""
+        close(self._root.kernel, self._fd)
+
+
+def _lock(root: LocalDirectory, fd: int) -> None:
+    for _ in range(_LOOKS):
+        # Who asks whether an archiver runs has the lock for a moment.
+        with suppress(BlockingIOError):
+            return uninterrupted(root.kernel.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_LOOK_SECONDS)
+    return uninterrupted(root.kernel.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_owned(root: LocalDirectory) -> bool:
+    """Tell whether an archiver runs; raises StorageError."""
+    if not root.is_there() or not root.exists(LOCK):
+        return False
+    with translated(LOCK):
+        fd = uninterrupted(root.kernel.open, root.full_path(LOCK), os.O_RDWR)
+        try:
+            uninterrupted(root.kernel.flock, fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            close(root.kernel, fd)
+    return False
+
+
+def _server_id(root: LocalDirectory) -> int:
+    saved = root.find(READER, _MOST_BYTES)
+    if saved:
+        with suppress(ValueError, KeyError, TypeError):
+            return int(json.loads(saved)["server_id"])
+    chosen = _FIRST_ID + secrets.randbelow(_IDS)
+    root.replace(READER, json.dumps({"server_id": chosen}).encode() + b"\n")
+    return chosen
+
+
+def current_stream(root: LocalDirectory) -> StreamDocument | None:
+    """Find the newest stream that has not ended; raises StorageError."""
+    found = []
+    for directory in (stream_directory(root.path, name) for name in stream_ids(root)):
+        # A stream whose document is damaged cannot go on.
+        with suppress(BinlogDamagedError):
+            found.append(read_stream_document(directory))
+    going_on = [document for document in found if not document.ended_at]
+    return max(going_on, key=lambda document: document.began_at, default=None)

@@ -1,0 +1,72 @@
+"""What an archiver does, as a value."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.binlog.archive.layout import ARCHIVER
+from app.binlog.events.headers import Place
+from app.domain.restores.log_archive import ArchiverState, LogFinding
+from app.storage.local import LocalDirectory
+
+
+_MOST_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiverStatus:
+    """
+    What an archiver does.
+
+    Attributes:
+        state: In a word.
+        stream: Id of the stream that grows; empty before the first.
+        archived_end: Behind the last transaction that is on the medium; None while nobody knows.
+        current_as_of_ms: Everything that was committed before is archived, milliseconds since 1970; 0 while
+            nobody knows.
+        code: Of the error that keeps it from going on; empty when none does.
+        message: What happened.
+        hint: What to do.
+        broken_at: When the last stream ended, ISO 8601; empty when none did.
+        broken_because: Why.
+        findings: What makes the archive less than it could be.
+    """
+
+    state: ArchiverState
+    stream: str = ""
+    archived_end: Place | None = None
+    current_as_of_ms: int = 0
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+    broken_at: str = ""
+    broken_because: str = ""
+    findings: tuple[LogFinding, ...] = ()
+
+    def lag_seconds(self, now: datetime) -> float | None:
+        """Return how old what is archived is; None while nobody knows."""
+        if not self.current_as_of_ms:
+            return None
+        return max(0.0, now.timestamp() - self.current_as_of_ms / 1000)
+
+
+_ADAPTER: Final = TypeAdapter(ArchiverStatus)
+
+
+def write_status(root: LocalDirectory, status: ArchiverStatus) -> None:
+    """Tell other processes what an archiver does; raises StorageError."""
+    data = _ADAPTER.dump_json(status) + b"\n"
+    if root.is_there() and root.find(ARCHIVER, _MOST_BYTES) != data:
+        root.replace(ARCHIVER, data)
+
+
+def read_status(root: LocalDirectory) -> ArchiverStatus:
+    """Read what an archiver has told last; raises StorageError."""
+    data = root.find(ARCHIVER, _MOST_BYTES)
+    if data is not None:
+        with suppress(ValidationError):  # of another version
+            return _ADAPTER.validate_json(data)
+    return ArchiverStatus(ArchiverState.CONNECTING)

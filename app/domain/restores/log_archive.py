@@ -1,0 +1,223 @@
+"""The archive of the binary log, as people see it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+
+class ArchiverState(StrEnum):
+    """What an archiver does."""
+
+    OFF = "off"
+    CONNECTING = "connecting"
+    CATCHING_UP = "catching_up"
+    LIVE = "live"
+    STALLED = "stalled"
+    BROKEN = "broken"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class LogFinding:
+    """
+    Something that makes an archive less than it could be.
+
+    Attributes:
+        severity: `refused` where nothing is archived because of it.
+        message: What is so.
+        hint: What to do.
+    """
+
+    severity: Literal["refused", "warning"]
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """
+    A place in the binary log of a server.
+
+    Attributes:
+        file: As the server calls it.
+        position: Bytes before it.
+    """
+
+    file: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogBreak:
+    """
+    A change of the data that the log does not have.
+
+    Attributes:
+        at: When.
+        number: Number of the file in which the log stood then.
+        position: Where in it.
+        reason: For people.
+    """
+
+    at: str
+    number: int
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogStreamFacts:
+    """
+    A stream: the log of one server without a gap.
+
+    Attributes:
+        id: Twelve hexadecimal digits.
+        began_at: ISO 8601; empty when it is damaged.
+        vendor: Of the server.
+        version: Of the server.
+        address: Where it was reached.
+        first: Where it begins; None while it is empty.
+        last: Behind its last whole transaction.
+        committed_at: When that was committed; None when there is none.
+        files: How many files of the server.
+        size: Bytes of the log.
+        breaks: Changes that it does not have.
+        ended_at: ISO 8601; empty while it goes on.
+        ended_because: For people.
+        damage: What is wrong with it; empty when nothing was seen.
+    """
+
+    id: str
+    began_at: str = ""
+    vendor: str = ""
+    version: str = ""
+    address: str = ""
+    first: LogPlace | None = None
+    last: LogPlace | None = None
+    committed_at: datetime | None = None
+    files: int = 0
+    size: int = 0
+    breaks: tuple[LogBreak, ...] = ()
+    ended_at: str = ""
+    ended_because: str = ""
+    damage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BinlogOverview:
+    """
+    What the archiver does, of whichever process, and what the archive has.
+
+    Attributes:
+        state: In a word.
+        stream: Id of the stream that grows; empty when none does.
+        archived_end: Behind the last transaction that is on the medium; None while nobody knows.
+        current_as_of: Everything that was committed before is archived; None while nobody knows.
+        lag_seconds: How long ago that is.
+        code: Of the error that keeps it from going on; empty when none does.
+        message: What happened.
+        hint: What to do.
+        broken_at: When a stream ended last, ISO 8601; empty when none did while this archiver ran.
+        broken_because: Why.
+        findings: What makes the archive less than it could be.
+        streams: The oldest first.
+    """
+
+    state: ArchiverState
+    stream: str
+    archived_end: LogPlace | None
+    current_as_of: datetime | None
+    lag_seconds: float | None
+    code: str
+    message: str
+    hint: str
+    broken_at: str
+    broken_because: str
+    findings: tuple[LogFinding, ...]
+    streams: tuple[LogStreamFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRows:
+    """What a transaction did to one table; None for what cannot be counted."""
+
+    database: str
+    table: str
+    inserted: int | None
+    updated: int | None
+    deleted: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedTransaction:
+    """
+    A transaction of the archive.
+
+    Attributes:
+        stream: Id of its stream.
+        file: The server's name of its file.
+        start: Position of its first byte: the place just before it.
+        end: Position behind its last byte.
+        gtid: Empty where it has none.
+        committed_at: When it was committed.
+        tables: What it did to each table; empty for definitions.
+        database: That of its first statement; empty when the log does not say it.
+        statement: The first one without values; empty when the log does not have it.
+    """
+
+    stream: str
+    file: str
+    start: int
+    end: int
+    gtid: str
+    committed_at: datetime
+    tables: tuple[LoggedRows, ...]
+    database: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionQuery:
+    """
+    What is looked for; what is left open matches everything.
+
+    Attributes:
+        since: Committed then or later.
+        until: Committed then or before.
+        database: One that it changed, or that it was executed in.
+        table: One that it changed, or that stands in its statement.
+        match: Text in its statement, whatever its case.
+        limit: At most so many are found.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    database: str = ""
+    table: str = ""
+    match: str = ""
+    limit: int = 100
+
+    def takes(self, found: LoggedTransaction) -> bool:
+        """Tell whether a transaction is one of them."""
+        databases = {found.database, *(rows.database for rows in found.tables)}
+        if self.database and self.database not in databases:
+            return False
+        is_changed = self.table in {rows.table for rows in found.tables}
+        if self.table and not is_changed and self.table not in found.statement:
+            return False
+        return self.match.casefold() in found.statement.casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTransactions:
+    """
+    What was found.
+
+    Attributes:
+        transactions: In the order of the log.
+        is_cut: Whether there are more.
+    """
+
+    transactions: tuple[LoggedTransaction, ...]
+    is_cut: bool

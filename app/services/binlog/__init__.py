@@ -1,0 +1,1 @@
+"""The archive of the binary log: run, watched, and searched."""

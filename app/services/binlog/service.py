@@ -1,0 +1,214 @@
+"""The archive of the binary log as commands and requests use it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from app.binlog.archive.layout import root_of, stream_directory, stream_ids
+from app.binlog.archive.reading import ArchivedStream, open_stream
+from app.binlog.archiver import Archiver, Pace
+from app.binlog.ownership import is_owned
+from app.binlog.status import ArchiverStatus, read_status, write_status
+from app.concurrency import run_in_thread, shielded
+from app.domain.alerts.alert import Alarm, Alert, AlertKind
+from app.domain.backups.manifest import Codec
+from app.domain.ports import Clock
+from app.domain.restores.log_archive import (
+    ArchiverState,
+    BinlogOverview,
+    FoundTransactions,
+    LogStreamFacts,
+    TransactionQuery,
+)
+from app.engine.server.server import Server
+from app.errors import AppError, BinlogDamagedError
+from app.services.binlog.overview import describe, describe_stream
+from app.services.binlog.search import search
+from app.storage.local import LocalDirectory
+
+
+_log: Final = logging.getLogger(__name__)
+# What others read of an archiver is at most so old.
+_PUBLISH_SECONDS: Final = 2.0
+_ABOUT: Final = "binary log"
+# A restart of the server or a short cut of the network is nothing to wake anybody for.
+_PATIENCE_SECONDS: Final = 60.0
+
+
+class BinlogService:
+    """
+    Archives the binary log, and tells what the archive has.
+
+    Args:
+        server: Whose log it is.
+        backups: The backup directory.
+        clock: The time.
+        codec: How segments are compressed.
+        alarm: Where what is wrong is reported.
+        lag_seconds: How far the archive may be behind before an alert is sent.
+        ask_for_backup: Asks for a full backup after a break.
+    """
+
+    def __init__(
+        self,
+        *,
+        server: Server,
+        backups: Path,
+        clock: Clock,
+        codec: Codec,
+        alarm: Alarm,
+        lag_seconds: float,
+        ask_for_backup: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._backups = backups
+        self._root = LocalDirectory(root_of(backups))
+        self._clock = clock
+        self._alarm = alarm
+        self._lag_seconds = lag_seconds
+        self._ask_for_backup = ask_for_backup
+        self._backups_asked: list[asyncio.Task[None]] = []
+        self._archiver = Archiver(
+            server, self._root, clock, codec=codec, pace=Pace(), on_break=self._answer_break
+        )
+
+    async def run(self, tell: Callable[[ArchiverStatus], None] = lambda _: None) -> None:
+        """
+        Archive until this task is cancelled.
+
+        Args:
+            tell: Called with what the archiver does, whenever that changes.
+
+        Raises:
+            AlreadyRunningError: Another archiver has the directory.
+            StorageError: The directory cannot be made.
+        """
+        archiver = asyncio.create_task(self._archiver.run(), name="binlog archiver")
+        watch = _Watch(self._alarm, self._clock, self._lag_seconds)
+        try:
+            while not archiver.done():
+                status = self._archiver.status
+                tell(status)
+                await self._publish(status)
+                await watch.look(status)
+                await asyncio.wait({archiver}, timeout=_PUBLISH_SECONDS)
+            archiver.result()
+        finally:
+            for task in (archiver, *self._backups_asked):
+                task.cancel()
+            await asyncio.gather(archiver, *self._backups_asked, return_exceptions=True)
+            if archiver.cancelled():
+                await shielded(self._publish(self._archiver.status))
+
+    async def run_forever(self) -> None:
+        """Archive as a part of the service: whatever ends an archiver, another one begins a minute later."""
+        while True:
+            try:
+                await self.run()
+            except AppError as exc:
+                facts = {"code": exc.code, "reason": str(exc)}
+                _log.warning("Archiver of the binary log cannot run", extra={"facts": facts})
+            await asyncio.sleep(_PATIENCE_SECONDS)
+
+    async def _publish(self, status: ArchiverStatus) -> None:
+        with suppress(AppError):  # what is wrong with the medium, the archiver finds out itself
+            await run_in_thread(lambda: write_status(self._root, status))
+
+    async def _answer_break(self, reason: str) -> None:
+        await self._alarm.raise_alert(
+            Alert(
+                AlertKind.BINLOG,
+                f"{_ABOUT} broken off",
+                f"the archive of the binary log was broken off: {reason}",
+                "A new stream and a full backup have begun; points in time before the break stay.",
+            )
+        )
+        self._backups_asked.append(asyncio.create_task(self._back_up(reason)))
+
+    async def _back_up(self, reason: str) -> None:
+        """Ask for a backup until one has begun; one that runs already began before the break."""
+        while True:
+            try:
+                return await self._ask_for_backup(reason)
+            except AppError as exc:
+                facts = {"code": exc.code, "reason": str(exc)}
+                _log.warning("Backup after a break cannot begin", extra={"facts": facts})
+            await asyncio.sleep(_PATIENCE_SECONDS)
+
+    async def status(self) -> BinlogOverview:
+        """
+        Tell what the archiver does, and what the archive has.
+
+        Returns:
+            Also where another process archives, or none.
+
+        Raises:
+            StorageError: The medium does not answer.
+        """
+        return await run_in_thread(self._look)
+
+    def _look(self) -> BinlogOverview:
+        runs = is_owned(self._root)
+        status = read_status(self._root) if runs else ArchiverStatus(ArchiverState.OFF)
+        return describe(status, self._clock.now(), tuple(self._streams()))
+
+    def _streams(self) -> list[LogStreamFacts]:
+        found = []
+        for name in stream_ids(self._root):
+            directory = stream_directory(self._root.path, name)
+            try:
+                found.append(describe_stream(open_stream(directory)))
+            except BinlogDamagedError as exc:
+                found.append(LogStreamFacts(id=name, damage=str(exc)))
+        return sorted(found, key=lambda stream: (stream.began_at, stream.id))
+
+    async def transactions(self, query: TransactionQuery) -> FoundTransactions:
+        """
+        Find transactions in the archive.
+
+        Returns:
+            Those that match, in the order of the log, at most as many as were asked for.
+
+        Raises:
+            BinlogDamagedError: What would have to be read is damaged.
+            StorageError: The medium does not answer.
+        """
+        return await search(self._open_streams, query)
+
+    def _open_streams(self) -> list[ArchivedStream]:
+        streams = [
+            open_stream(stream_directory(self._root.path, name)) for name in stream_ids(self._root)
+        ]
+        return sorted(streams, key=lambda stream: stream.document.began_at)
+
+
+class _Watch:
+    """Reports an archive that does not go on, or is behind."""
+
+    def __init__(self, alarm: Alarm, clock: Clock, lag_seconds: float) -> None:
+        self._alarm = alarm
+        self._clock = clock
+        self._lag_seconds = lag_seconds
+        self._well_at = clock.monotonic()
+
+    async def look(self, status: ArchiverStatus) -> None:
+        """Look at what an archiver does."""
+        if not status.code and status.state in {ArchiverState.LIVE, ArchiverState.CATCHING_UP}:
+            self._well_at = self._clock.monotonic()
+            await self._alarm.resolve(AlertKind.BINLOG, _ABOUT, "the binary log is archived again")
+            await self._look_at_lag(status)
+        elif status.code and self._clock.monotonic() - self._well_at > _PATIENCE_SECONDS:
+            message = f"the binary log is not archived: {status.message}"
+            await self._alarm.raise_alert(Alert(AlertKind.BINLOG, _ABOUT, message, status.hint))
+
+    async def _look_at_lag(self, status: ArchiverStatus) -> None:
+        about = f"{_ABOUT} lag"
+        lag = status.lag_seconds(self._clock.now())
+        if lag is not None and lag > self._lag_seconds:
+            message = f"the archive of the binary log is {lag:.0f} s behind the server"
+            hint = "Look at the network and at the disk where backups are kept."
+            await self._alarm.raise_alert(Alert(AlertKind.BINLOG, about, message, hint))
+        else:
+            await self._alarm.resolve(AlertKind.BINLOG, about, "the archive is up to date")

@@ -1,0 +1,100 @@
+"""Archivers and servers killed while the binary log is written: what is archived stays the server's own bytes."""
+
+import random
+import signal
+import threading
+import time
+from contextlib import contextmanager, suppress
+from functools import partial
+
+import pymysql
+
+from app.binlog.archive.reading import open_streams
+from tests.fixtures.cli import Cli, wait_until
+from tests.fixtures.log_archive import end_of_log, require_equal
+from tests.fixtures.servers import Sql
+
+
+# With a seed of its own each run of the tests kills at the same moments, as far as machines are alike.
+MOMENTS = random.Random(18)  # noqa: S311 - for moments, not for secrets
+
+
+@contextmanager
+def load(server):
+    """Write into a server, through its restarts, with rotations."""
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            with suppress(pymysql.err.Error, OSError), Sql(server.url, "d") as sql:
+                for number in range(10_000):
+                    if stop.is_set():
+                        return
+                    sql.run(f"INSERT INTO t (b) VALUES (REPEAT('x', {number % 50 * 100}))")
+                    if number % 200 == 199:
+                        sql.run("FLUSH BINARY LOGS")
+            time.sleep(0.05)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
+
+
+def archived_end(cli):
+    """Return where the archive ends, while somebody writes it."""
+    streams = open_streams(cli.backups)
+    return streams[-1].window[1] if streams and streams[-1].window else None
+
+
+def bytes_in(cli):
+    """Count the bytes of the tail."""
+    return sum(path.stat().st_size for path in cli.backups.glob("binlog/*/*.tail") if path.exists())
+
+
+def has_changed(cli, before):
+    """Tell whether something was written."""
+    time.sleep(0.05)
+    return bytes_in(cli) != before
+
+
+def is_at(cli, sql):
+    """Tell whether all of the log is archived."""
+    time.sleep(0.3)
+    return archived_end(cli) == end_of_log(sql)
+
+
+def test_an_archiver_that_is_killed_under_load_loses_and_doubles_nothing(own_server, tmp_path):
+    """Its successor goes on in the middle of the log; the server dies twice meanwhile."""
+    server = own_server("--sync-binlog=1")
+    with Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (b LONGTEXT)"])
+    cli = Cli(server.url, tmp_path)
+    with load(server):
+        for number in range(5):
+            before = bytes_in(cli)
+            with cli.start("binlog", "run") as archiver:
+                wait_until(partial(has_changed, cli, before), "something is archived")
+                if number in {1, 3}:
+                    server.kill()
+                    server.start()
+                    cli.url = server.url
+                time.sleep(MOMENTS.uniform(0, 0.4))
+                archiver.send_signal(signal.SIGKILL)
+                archiver.communicate()
+    with cli.start("binlog", "run") as archiver, Sql(server.url) as sql:
+        wait_until(partial(is_at, cli, sql), "all of it is archived")
+        archiver.terminate()
+        archiver.communicate()
+    streams = cli.json("binlog", "status")["streams"]
+    assert [each["ended_because"] for each in streams] == [""]
+    (stream,) = streams
+
+    assert archiver.returncode == 0
+    assert stream["ended_because"] == ""
+    assert stream["files"] > 3
+    found = require_equal(cli.backups, server).transactions()
+    assert sum(change.inserted or 0 for each in found for change in each.tables) > 100
