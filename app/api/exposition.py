@@ -5,7 +5,7 @@ docs/monitoring/README.md explains each of them; a test keeps it complete.
 Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from importlib.metadata import version
 from typing import Final
@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from app.concurrency import Bound
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.document import Json
+from app.domain.places.report import CopiesReport, PlaceState
 from app.domain.runs.run import RunKind, RunState, RunTally
 from app.services.monitoring.metrics import HistoryNumbers, Metrics, ScheduleNumbers
 
@@ -80,6 +81,8 @@ def _families(metrics: Metrics) -> Iterator[Metric]:
     )
     if metrics.schedules is not None:
         yield from _of_schedules(metrics.schedules, metrics.at)
+    if metrics.copies is not None:
+        yield from _of_stores(metrics.copies)
     if metrics.disk is not None:
         yield _single("disk_free_bytes", "Free where backups are kept.", metrics.disk.free_bytes)
         yield _single("disk_total_bytes", "Size of that file system.", metrics.disk.total_bytes)
@@ -247,6 +250,55 @@ _OF_SCHEDULE: Final = (
         "overdue",
         "Whether that is longer ago than BACKSTAY_OVERDUE_MINUTES.",
         lambda numbers: float(numbers.is_overdue),
+    ),
+)
+
+
+def _of_stores(report: CopiesReport) -> Iterator[Metric]:
+    """Tell of each store what was so at the last look; nothing of what nobody has seen yet."""
+    stores = [place for place in report.places if place.name]
+    # Right after a start nobody has looked yet, which is no loss of copies.
+    if all(place.looked_at or place.error for place in stores):
+        yield _single("copies", "Copies of the data, the live data among them.", report.copies)
+        yield _single("copies_offsite", "Copies of them that are off-site.", report.offsite)
+    tried = [
+        ((place.name,), float(place.is_known)) for place in stores if place.looked_at or place.error
+    ]
+    yield _gauge("store_up", "Whether the last look at a store was well.", tried, "store")
+    seen = [place for place in stores if place.looked_at]
+    for name, text, value in _OF_STORE:
+        yield _gauge(
+            f"store_{name}", text, [((place.name,), value(place)) for place in seen], "store"
+        )
+    lags = [
+        ((place.name,), lag.total_seconds())
+        for place in seen
+        if (lag := report.lag(place)) is not None
+    ]
+    yield _gauge(
+        "store_lag_seconds", "How far it is behind the newest backup anywhere.", lags, "store"
+    )
+
+
+_OF_STORE: Final[tuple[tuple[str, str, Callable[[PlaceState], float | None]], ...]] = (
+    ("looked_timestamp_seconds", "When that was so.", lambda place: _seconds(place.looked_at)),
+    ("backups", "Backups in a store.", lambda place: float(place.count)),
+    ("stored_bytes", "Size of their files.", lambda place: float(place.size_bytes)),
+    ("damaged", "Backups there that are not whole.", lambda place: float(place.damaged)),
+    (
+        "last_backup_timestamp_seconds",
+        "When the newest backup there began.",
+        lambda place: _seconds(place.newest.created_at) if place.newest else None,
+    ),
+    (
+        "last_check_timestamp_seconds",
+        "When the newest was last read back to its last byte.",
+        lambda place: _seconds(place.checked_at),
+    ),
+    (
+        "last_proven_restore_timestamp_seconds",
+        "When all of a backup there was last restored and equal.",
+        lambda place: _seconds(place.proven_at),
     ),
 )
 

@@ -1,13 +1,13 @@
 """Stores as backup directories, put together."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.archive.catalogue.known_lines import KnownLines
 from app.archive.file.keys import NO_KEYS, ArchiveKeys
+from app.bootstrap.encryption import build_known_lines
 from app.config import Settings, find_variable
 from app.errors import InvalidRequestError
 from app.storage.local import LocalDirectory
@@ -30,11 +30,11 @@ class StoreCatalogues:
         self,
         settings: Settings,
         keys: ArchiveKeys = NO_KEYS,
-        remember: Callable[[str], KnownLines] = lambda _: KnownLines(None),
+        accepted: Sequence[str] = (),
     ) -> None:
         self._settings = settings
         self._keys = keys
-        self._remember = remember
+        self._accepted = accepted
         self._turn = Lock()
         self._open: dict[str, tuple[tuple[AnyDefinition, str], Catalogue]] = {}
         # Of what was changed: somebody may still read there.
@@ -64,7 +64,7 @@ class StoreCatalogues:
             catalogue = Catalogue(
                 self._directory(name, definition),
                 self._keys,
-                self._remember(_locks_of(definition)),
+                build_known_lines(self._settings, self._accepted, _locks_of(definition)),
             )
             self._open[name] = (current, catalogue)
             return catalogue

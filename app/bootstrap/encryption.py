@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.archive.catalogue.known_lines import KnownLines, known_lines
 from app.config import Settings
 from app.security.archive_keys import InstallationKeys
 from app.security.backup_keys import BackupKeys, IdentitySources
@@ -11,6 +12,11 @@ from app.security.signers import Signers
 def build_archive_keys(settings: Settings, accepted: Sequence[str] = ()) -> InstallationKeys:
     """Make the keys that archives are made and read with; `accepted` signers are believed as well."""
     return InstallationKeys(build_backup_keys(settings), build_signers(settings), accepted)
+
+
+def build_known_lines(settings: Settings, accepted: Sequence[str], place: str) -> KnownLines:
+    """Open what is remembered of encrypted backups; nothing of it where somebody is believed for once."""
+    return known_lines(None if accepted else settings.state_dir, place)
 
 
 def build_backup_keys(settings: Settings) -> BackupKeys:

@@ -31,6 +31,7 @@ _AFTER_BREAK: Final = "After the binary log was broken off"
 _ENVIRONMENT_SECONDS: Final = 300.0
 _COUNTS_SECONDS: Final = 60.0
 _COPIES_SECONDS: Final = 15.0
+_STORES_SECONDS: Final = 5.0
 # When nothing else is likely to be done.
 _AUDIT_CRON: Final = "30 3 * * *"
 
@@ -65,8 +66,8 @@ def build_periodic_jobs(
     Say what the service does by itself besides scheduled backups.
 
     Returns:
-        The upkeep of the audit, the checks of stored backups, their copies, and the checks of the
-        environment.
+        The upkeep of the audit, the checks of stored backups, their copies, looks at stores, and the checks
+        of the environment.
 
     Raises:
         InvalidRequestError: The settings name no times for the checks.
@@ -81,6 +82,7 @@ def build_periodic_jobs(
         *_audit_jobs(program),
         PeriodicJob("checks", at, build_checks(program).run_due),
         PeriodicJob("copies", Every(_COPIES_SECONDS), program.scheduled_copies.run_due),
+        PeriodicJob("stores", Every(_STORES_SECONDS), program.store_watch.refresh),
         PeriodicJob("watch", Every(_ENVIRONMENT_SECONDS), environment_monitor.check),
     )
 
@@ -112,6 +114,7 @@ def build_metrics(
     return MetricsService(
         runs=RunRecords(control),
         health=program.health,
+        store_watch=program.store_watch,
         schedules=program.schedules,
         clock=SystemClock(),
         overdue_after=timedelta(minutes=settings.overdue_minutes),

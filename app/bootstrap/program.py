@@ -12,7 +12,6 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.archive.catalogue.known_lines import KnownLines, known_lines
 from app.config import Settings
 from app.errors import AppError, InvalidRequestError
 from app.scheduling.clock import SystemClock
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from app.services.schedules import ScheduleService
     from app.services.settlement import Settlement
     from app.services.stores.service import StoreService
+    from app.services.stores.watch import StoreWatch
 
 
 @dataclass
@@ -68,12 +68,10 @@ class Program:
     async def close(self) -> None:
         """Close the connections of what was asked for."""
         made = vars(self)
-        if "server" in made:
-            await self.server.close()
-        if "control" in made:
-            await self.control.close()
-        if "_store_catalogues" in made:
-            await asyncio.to_thread(self._store_catalogues.close)
+        for name in made.keys() & {"server", "control"}:
+            await made[name].close()
+        for name in made.keys() & {"store_watch", "_store_catalogues"}:
+            await asyncio.to_thread(made[name].close)
 
     async def send_notices(self, seconds: float) -> None:
         """Send the pings and alerts that wait; what takes longer than this, others send."""
@@ -143,11 +141,10 @@ class Program:
     @cached_property
     def local(self) -> Catalogue:
         """The backups of the directory: what the service makes, prunes, checks and watches."""
-        return Catalogue(self.directory, self.keys, self.known_lines("local"))
+        from app.bootstrap.encryption import build_known_lines
 
-    def known_lines(self, place: str) -> KnownLines:
-        """Return what is remembered of encrypted backups; nothing of it where somebody is believed for once."""
-        return known_lines(None if self.accepted_signers else self.settings.state_dir, place)
+        known = build_known_lines(self.settings, self.accepted_signers, "local")
+        return Catalogue(self.directory, self.keys, known)
 
     @cached_property
     def keys(self) -> "InstallationKeys":
@@ -171,7 +168,7 @@ class Program:
     def _store_catalogues(self) -> "StoreCatalogues":
         from app.bootstrap.directories import StoreCatalogues
 
-        return StoreCatalogues(self.settings, self.keys, self.known_lines)
+        return StoreCatalogues(self.settings, self.keys, self.accepted_signers)
 
     @cached_property
     def control(self) -> "ControlDatabase":
@@ -231,7 +228,7 @@ class Program:
         from app.storage.journals import Journals
 
         journals = Journals(self.settings.state_dir)
-        stores = StoreChecks(self.stores, self.catalogue_of)
+        stores = StoreChecks(self.stores, self.catalogue_of, SystemClock())
         return DoctorService(self.server, self.local, journals, self.usable_control, stores)
 
     @cached_property
@@ -252,6 +249,7 @@ class Program:
                 self.pings,
                 self.backup_monitor,
                 StoreRunMonitor(self.alerts, self.alerts.raised),
+                self.store_watch,
             ),
             RunEndFiles(state),
             self.bounds.runs,
@@ -348,6 +346,13 @@ class Program:
         from app.bootstrap.stores import build_stores
 
         return build_stores(self.settings)
+
+    @cached_property
+    def store_watch(self) -> "StoreWatch":
+        """Knows what lies in stores, as of a moment ago."""
+        from app.bootstrap.stores import build_store_watch
+
+        return build_store_watch(self)
 
     @cached_property
     def settlement(self) -> "Settlement":

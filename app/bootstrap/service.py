@@ -173,12 +173,13 @@ def _build_overview(program: Program, status: StatusService) -> OverviewService:
 
 def _build_status(program: Program) -> StatusService:
     return StatusService(
-        program.server,
-        program.health,
-        program.runs,
-        program.schedules,
-        SystemClock(),
-        LocalDirectory(program.settings.state_dir / "runs"),
+        server=program.server,
+        health=program.health,
+        runs=program.runs,
+        schedules=program.schedules,
+        clock=SystemClock(),
+        state=LocalDirectory(program.settings.state_dir / "runs"),
+        store_watch=program.store_watch,
     )
 
 

@@ -11,6 +11,7 @@ from app.services.stores.service import StoreService
 if TYPE_CHECKING:
     from app.bootstrap.program import Program
     from app.services.copies import ScheduledCopies
+    from app.services.stores.watch import StoreWatch
 
 
 def build_stores(settings: Settings) -> StoreService:
@@ -33,3 +34,10 @@ def build_scheduled_copies(program: "Program", clock: Clock) -> "ScheduledCopies
         clock=clock,
         alarm=program.alerts,
     )
+
+
+def build_store_watch(program: "Program") -> "StoreWatch":
+    """Make what knows what lies in stores."""
+    from app.services.stores.watch import StoreWatch  # noqa: PLC0415 - as above
+
+    return StoreWatch(program.stores, program.catalogue_of, SystemClock(), program.alerts)

@@ -12,8 +12,78 @@ from app.documents.runs import RunFacts
 from app.domain.backups.check_notes import Pin
 from app.domain.checks import CheckResult
 from app.domain.monitoring import DoctorCheck, Readiness, Status
+from app.domain.places.report import CopiesReport, PlaceState
 from app.domain.restores.log_archive import ArchiverState, BinlogOverview, FoundTransactions
 from app.domain.restores.repair import RepairResult
+
+
+class PlaceFacts(Document):
+    """What is known of a place of backups."""
+
+    store: Annotated[str | None, Field(description="null = the backup directory.")]
+    kind: str
+    offsite: Annotated[
+        bool, Field(description="It is reached over a network, and not on this machine.")
+    ]
+    counts: Annotated[bool, Field(description="It is a copy of the data, as 3-2-1 counts them.")]
+    looked_at: Annotated[
+        datetime | None,
+        Field(description="When what follows was so; null = nobody has looked yet."),
+    ]
+    error: Annotated[str | None, Field(description="Code of why the last look failed.")]
+    backups_count: int
+    size: Bytes
+    damaged: int
+    newest_backup_id: str | None
+    newest_at: datetime | None
+    lag_seconds: Annotated[
+        float | None, Field(description="How far it is behind the newest backup anywhere.")
+    ]
+    checked_at: Annotated[
+        datetime | None, Field(description="When the newest was last read back to its last byte.")
+    ]
+    proven_at: Annotated[
+        datetime | None,
+        Field(description="When all of a backup there was last restored and equal."),
+    ]
+
+    @classmethod
+    def of(cls, report: CopiesReport, place: PlaceState) -> Self:
+        """Describe a place, as of its last look."""
+        lag, newest = report.lag(place), place.newest
+        return cls.taken(
+            place,
+            store=place.name or None,
+            offsite=place.is_offsite,
+            counts=report.counts(place),
+            error=place.error.code if place.error else None,
+            backups_count=place.count,
+            size=place.size_bytes,
+            newest_backup_id=newest.backup_id if newest else None,
+            newest_at=newest.created_at if newest else None,
+            lag_seconds=None if lag is None else lag.total_seconds(),
+        )
+
+
+class CopiesFacts(Document):
+    """Whether there are three copies, in two kinds of places, one of them off-site."""
+
+    met: bool
+    copies: Annotated[int, Field(description="With the live data, which is one.")]
+    kinds: Annotated[tuple[str, ...], Field(description="With the disk of the live data.")]
+    offsite: int
+    missing: Annotated[tuple[str, ...], Field(description="What is missing, in words.")]
+    places: tuple[PlaceFacts, ...]
+
+    @classmethod
+    def of(cls, report: CopiesReport) -> Self:
+        """Tell of all places, the backup directory first."""
+        return cls.taken(
+            report,
+            met=report.is_met,
+            kinds=report.media,
+            places=tuple(PlaceFacts.of(report, place) for place in report.places),
+        )
 
 
 class StatusDocument(Document):
@@ -35,6 +105,7 @@ class StatusDocument(Document):
         datetime | None,
         Field(description="When all of a backup, of any, was last restored and equal."),
     ]
+    copies: CopiesFacts
 
     @classmethod
     def of(cls, status: Status, pins: Mapping[str, Pin | None]) -> Self:
@@ -50,6 +121,7 @@ class StatusDocument(Document):
             disk_total=status.disk.total_bytes if status.disk else None,
             running=tuple(map(RunFacts.of, status.running)),
             last_failures=tuple(map(RunFacts.of, status.last_failures)),
+            copies=CopiesFacts.of(status.copies),
         )
 
 

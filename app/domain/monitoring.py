@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.domain.backups.backup import CatalogueEntry
+from app.domain.places.report import CopiesReport
 from app.domain.runs.run import Run
 from app.errors import AppError
 
@@ -33,6 +34,7 @@ class Status:
         damaged: Backups that are not whole, with data files that lack a manifest.
         checks_failing: Backups of which the last check failed.
         last_proven_at: When any backup was last restored and equal, all of it; None = never.
+        copies: Where backups lie, and whether in enough places.
     """
 
     last_backup: CatalogueEntry | None
@@ -47,6 +49,7 @@ class Status:
     damaged: int
     checks_failing: int
     last_proven_at: datetime | None
+    copies: CopiesReport
 
 
 class FirstStep(StrEnum):

@@ -103,7 +103,7 @@ def _causes(
     for kind, message in alerts:
         if kind in _BAD_ALERTS:
             yield Verdict(Outlook.BAD, message)
-    if status.last_backup is None:
+    if status.last_backup is None and status.copies.newest_at is None:
         yield Verdict(Outlook.BAD, "there is no backup yet", "Make the first one, then a schedule.")
     for _kind, message in alerts:
         yield Verdict(Outlook.DOUBTFUL, message)

@@ -19,6 +19,7 @@ class StoreFacts:
         append_only: Whether nothing is ever deleted there.
         object_lock_days: How long the store keeps each object from deletion; 0 = it does not.
         is_in_clear: Whether others on the way can read what is sent there.
+        is_offsite: Whether it is reached over a network, and not on this machine.
         retention: What is kept there; None = nothing is deleted there by rules.
     """
 
@@ -28,6 +29,7 @@ class StoreFacts:
     append_only: bool
     object_lock_days: int
     is_in_clear: bool = False
+    is_offsite: bool = False
     retention: RetentionPolicy | None = None
 
 

@@ -92,3 +92,16 @@ def test_the_service_makes_the_copies_of_a_schedule_by_itself(web_api, place, da
             admin.delete(f"{BACKUP}/schedule/copied").raise_for_status()
 
     assert (runs[0]["asked_by"], runs[0]["origin"]) == ("copies", "schedule")
+
+
+def test_the_page_of_stores_and_overview_say_what_lies_there(web_api, place, made):
+    """How many, how large, how old; and what is missing of three copies."""
+    with web_api.client() as admin:
+        done(admin.post(f"{BACKUP}/copy/{made['backup_id']}", json={"to": STORE}, headers=WAIT))
+    web = WebClient(web_api, "admin")
+    wait_until(lambda: "1 backup" in web.get("/stores").text, "a look at the store")
+    overview = web.get("/").text
+
+    assert "not 3-2-1" in overview
+    assert STORE in overview
+    assert "a copy off-site" in overview

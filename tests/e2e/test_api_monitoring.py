@@ -11,6 +11,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.archive.catalogue.catalogue import Catalogue
+from app.domain.restores.proofs import Proof
+from app.scheduling.clock import SystemClock
 from tests.fixtures.api import Api, finished
 from tests.fixtures.api_requests import BACKUP, WAIT, done, problem
 from tests.fixtures.cli import SECONDS
@@ -23,6 +26,7 @@ NOWHERE = "mysql://root@127.0.0.1:1/"
 TOKEN = "a-token-of-the-scraper"
 DATABASE = "monitored"
 SCHEDULE = "nightly"
+STORE = "disk"
 
 
 def numbers_of(text):
@@ -77,27 +81,39 @@ def monitored(server, tmp_path_factory):
         ])
         try:
             # Tables that are kept for an undo would be somebody else's surprise.
-            api.start(METRICS_TOKEN=TOKEN, UNDO_MINUTES="0")
+            store = api.home / "store"
+            store.mkdir()
+            stores = {"STORES": f"{STORE}=local://{store}"}
+            api.start(METRICS_TOKEN=TOKEN, UNDO_MINUTES="0", **stores)
             before = scrape(api)
-            run = _work(api.client())
+            run = _work(api.client(), store)
             after = _once(
-                api, lambda numbers: numbers("runs_total", kind="drill", result="succeeded") == 1
+                api,
+                lambda numbers: (
+                    numbers("runs_total", kind="drill", result="succeeded") == 1
+                    and numbers("store_last_proven_restore_timestamp_seconds", store=STORE)
+                ),
             )
             api.stop()
-            yield Monitored(api, before, after, scrape(api.start()), run)
+            yield Monitored(api, before, after, scrape(api.start(**stores)), run)
         finally:
             api.close()
             sql.run(f"DROP DATABASE {DATABASE}")
 
 
-def _work(admin):
-    """Make a scheduled backup, one that fails, a restore and a drill; returns the run of the first."""
+def _work(admin, store):
+    """Make a scheduled backup with a copy, one that fails, a restore and a drill; returns the run of the first."""
     schedule = {"name": SCHEDULE, "frequency": "daily"}
     assert admin.post(f"{BACKUP}/schedule", json=schedule).status_code == 200
     force = {"name": SCHEDULE, "force": True}
     run = done(admin.post(f"{BACKUP}/run-scheduled", json=force, headers=WAIT))
     failing = admin.post(f"{BACKUP}/create", json={"databases": ["is-not-there"]})
     assert finished(admin, failing.json()["run_id"])["state"] == "failed"
+    copy = f"{BACKUP}/copy/{run['backup_id']}"
+    done(admin.post(copy, json={"to": STORE}, headers=WAIT))
+    proof = Proof(SystemClock().now(), "drill", True, 1, "MariaDB", 1, 500, 1, True)
+    Catalogue(store).add_proof(run["backup_id"], proof)
+    done(admin.post(copy, json={"to": STORE}, headers=WAIT))  # and it is looked at again
     path = f"{BACKUP}/restore/{run['backup_id']}"
     done(admin.post(path, json={"create_backup": False}, headers=WAIT))
     path = f"{BACKUP}/test-restore/{run['backup_id']}"
@@ -128,6 +144,16 @@ def test_a_new_service_has_numbers(monitored):
     assert (found("disk_free_bytes") or 0) > 0
     assert found("last_proven_restore_timestamp_seconds") is None
     assert "backstay_last_backup_rows{" not in found.text
+
+
+def test_a_copy_is_in_the_numbers_and_in_the_status(monitored):
+    """As of the last look at its store; two disks are no 3-2-1, and it is said what is missing."""
+    found = monitored.after
+    assert [found("copies"), found("copies_offsite"), found("store_up", store=STORE)] == [3, 0, 1]
+    assert found("store_stored_bytes", store=STORE) == monitored.run["result"]["size"]
+    copies = monitored.api.client("viewer").get(f"{BACKUP}/status").json()["copies"]
+    assert [place["store"] for place in copies["places"]] == [None, STORE]
+    assert (copies["met"], copies["missing"][-1]) == (False, "a copy off-site")
 
 
 def test_a_backup_is_in_the_numbers(monitored):
@@ -192,7 +218,9 @@ def test_the_numbers_are_there_right_after_a_restart(monitored):
     }
 
     def lasting(found):
-        return {key: number for key, number in found.numbers.items() if key[0] not in changing}
+        # Stores are looked at anew by each process.
+        anew = {key[0] for key in found.numbers if re.match("backstay_(store|copies)", key[0])}
+        return {key: n for key, n in found.numbers.items() if key[0] not in changing | anew}
 
     assert lasting(monitored.restarted) == lasting(monitored.after)
 

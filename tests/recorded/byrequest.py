@@ -107,6 +107,7 @@ def _ask(asked: "_Requests", url: str) -> None:
     asked("send_test_alert", asked.admin.post(f"{ALERTS}/test"))
     wait_until(lambda: _are_told(asked.admin), "everybody is told")
     asked("list_alerts", asked.admin.get(ALERTS))
+    wait_until(lambda: _is_seen(asked.admin, 1), "the copy is seen")
     asked("get_status", asked.admin.get(f"{BACKUP}/status"))
     asked("list_audit", asked.admin.get(AUDIT, params={"limit": 500}))
     asked("verify_audit", asked.admin.get(f"{AUDIT}/verify"))
@@ -115,6 +116,12 @@ def _ask(asked: "_Requests", url: str) -> None:
 def _are_told(client: httpx.Client) -> bool:
     alerts = client.get(ALERTS).json()["alerts"]
     return all(attempt["at"] for alert in alerts for attempt in alert["deliveries"])
+
+
+def _is_seen(client: httpx.Client, count: int) -> bool:
+    """Tell whether the last look at the store has found so many backups."""
+    _, store = client.get(f"{BACKUP}/status").json()["copies"]["places"]
+    return store["looked_at"] is not None and store["backups_count"] == count
 
 
 def _stop(made: Round, api: Api) -> None:
@@ -344,6 +351,7 @@ def _schedules(asked: _Requests) -> None:
     others = {"name": "others", "cron": _NEVER, "enabled": False, "external": True}
     asked("set_schedule, of others", admin.post(SCHEDULE, json=others))
     asked("get_schedule", admin.get(SCHEDULE))
+    wait_until(lambda: _is_seen(asked.admin, 0), "the store is looked at")
     asked.metrics()
     asked("delete_schedule", admin.delete(f"{SCHEDULE}/default"))
     asked("delete_schedule, not there", admin.delete(f"{SCHEDULE}/default"))

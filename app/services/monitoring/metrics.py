@@ -2,7 +2,8 @@
 How the backups are doing, in numbers, for monitoring.
 
 Everything comes from what is kept - the history, the catalogue, `schedule.json` - and nothing from
-memory, so that the numbers are there right after a restart, and are those of other processes too. What
+memory, so that the numbers are there right after a restart, and are those of other processes too; but for
+those of stores, which are of the last look of this process. What
 cannot be read is left out, and named: the rest is worth more then than an error.
 """
 
@@ -16,6 +17,7 @@ from typing import Final, TypeVar
 
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.monitoring import DiskUsage
+from app.domain.places.report import CopiesReport
 from app.domain.ports import Clock
 from app.domain.runs.run import Run, RunFilter, RunKind, RunState, RunTally
 from app.domain.schedule import Schedule
@@ -23,6 +25,7 @@ from app.domain.stores import Page, RunStore
 from app.errors import AppError
 from app.services.monitoring.health import BackupHealth, HealthService
 from app.services.schedules import ScheduleService
+from app.services.stores.watch import StoreWatch
 from app.storage import layout
 
 
@@ -79,6 +82,7 @@ class Metrics:
         proven_at: When a whole backup was last restored and equal; None when none ever was.
         disk_floor_bytes: What should be free there; below it an alert is sent.
         alerts_open: Conditions with an alert that last.
+        copies: Where backups lie.
     """
 
     at: datetime
@@ -91,6 +95,7 @@ class Metrics:
     disk: DiskUsage | None
     disk_floor_bytes: int
     alerts_open: int | None
+    copies: CopiesReport | None
 
 
 class MetricsService:
@@ -109,6 +114,7 @@ class MetricsService:
         *,
         runs: RunStore,
         health: HealthService,
+        store_watch: StoreWatch,
         schedules: ScheduleService,
         clock: Clock,
         overdue_after: timedelta,
@@ -118,6 +124,7 @@ class MetricsService:
     ) -> None:
         self._runs = runs
         self._health = health
+        self._store_watch = store_watch
         self._schedules = schedules
         self._clock = clock
         self._overdue_after = overdue_after
@@ -136,12 +143,13 @@ class MetricsService:
             return self._known[1]
 
     async def _read(self) -> Metrics:
-        history, health, schedules, (disk, is_there), alerts = await asyncio.gather(
+        history, health, schedules, (disk, is_there), alerts, copies = await asyncio.gather(
             _or_none(self._history()),
             _or_none(self._health.read(anew=True)),
             _or_none(self._schedules.list()),
             asyncio.to_thread(self._place),
             _or_none(self._count_open_alerts()),
+            _or_none(self._store_watch.report()),
         )
         if not is_there and _was_made(history):
             # Not mounted, most likely: an empty directory would say that nothing is late.
@@ -161,6 +169,7 @@ class MetricsService:
             disk=disk,
             disk_floor_bytes=self._disk_floor_bytes,
             alerts_open=alerts,
+            copies=copies,
         )
 
     async def _history(self) -> HistoryNumbers:

@@ -16,6 +16,7 @@ from app.services.monitoring.health import BackupHealth, HealthService
 from app.services.monitoring.probes import Probes
 from app.services.runs.service import RunService
 from app.services.schedules import ScheduleService
+from app.services.stores.watch import StoreWatch
 from app.storage.local import LocalDirectory
 
 
@@ -30,12 +31,14 @@ class StatusService:
 
     def __init__(
         self,
+        *,
         server: Server,
         health: HealthService,
         runs: RunService,
         schedules: ScheduleService,
         clock: Clock,
         state: LocalDirectory,
+        store_watch: StoreWatch,
     ) -> None:
         self._server = server
         self._health = health
@@ -44,6 +47,7 @@ class StatusService:
         self._schedules = schedules
         self._clock = clock
         self._state = state
+        self._store_watch = store_watch
         self._directories = Probes(_REACH_SECONDS)
         self._turn = asyncio.Lock()
         self._ready: tuple[float, Readiness] | None = None
@@ -59,11 +63,12 @@ class StatusService:
             StorageError: The backup directory cannot be read.
             ControlUnavailableError: The history cannot be read.
         """
-        (health, disk), dues, running, failures = await asyncio.gather(
+        (health, disk), dues, running, failures, copies = await asyncio.gather(
             asyncio.to_thread(self._read_backups),
             self._dues(),
             self._runs.unfinished(),
             self._runs.failures(_FAILURES),
+            self._store_watch.report(),
         )
         survey, last = health.survey, _last(health.survey)
         proofs = {backup.backup_id: backup.proofs for backup in health.stored}
@@ -79,7 +84,8 @@ class StatusService:
             last_failures=tuple(failures),
             damaged=len(survey.problems) + len(survey.orphans),
             checks_failing=sum(backup.notes.is_damaged for backup in health.stored),
-            last_proven_at=health.proven_at,
+            last_proven_at=_latest(health.proven_at, *(place.proven_at for place in copies.places)),
+            copies=copies,
         )
 
     async def ready(self) -> Readiness:
@@ -123,6 +129,10 @@ class StatusService:
         except TimeoutError:
             return "connection-failed"
         return ""
+
+
+def _latest(*instants: datetime | None) -> datetime | None:
+    return max((at for at in instants if at is not None), default=None)
 
 
 def _last(survey: Survey) -> CatalogueEntry | None:

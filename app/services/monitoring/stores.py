@@ -1,13 +1,18 @@
-"""The doctor's checks of stores: whether each answers, and what is there."""
+"""The doctor's checks of stores: whether each answers, what is there, and whether that is enough."""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.domain.backups.catalogue import Survey
 from app.domain.monitoring import CheckState, DoctorCheck, failed
+from app.domain.places.report import CopiesReport, PlaceState
+from app.domain.ports import Clock
+from app.domain.store_trial import StoreFacts
 from app.errors import AppError, StalledError
+from app.services.stores.places import state_of, state_of_directory
 from app.services.stores.service import StoreService
 
 
@@ -21,40 +26,65 @@ class StoreChecks:
 
     Args:
         stores: Knows their names.
-        open_catalogue: Opens the catalogue of a store by its name; blocks.
+        open_catalogue: Opens the catalogue of a store by its name, or of the backup directory for an empty
+            one; blocks.
+        clock: Of this machine.
     """
 
-    def __init__(self, stores: StoreService, open_catalogue: Callable[[str], Catalogue]) -> None:
+    def __init__(
+        self, stores: StoreService, open_catalogue: Callable[[str], Catalogue], clock: Clock
+    ) -> None:
         self._stores = stores
         self._open_catalogue = open_catalogue
+        self._clock = clock
 
     async def examine(self) -> Sequence[DoctorCheck]:
-        """Return a finding a store; raises no error of this program."""
+        """Return a finding a store, and one of all together; raises no error of this program."""
         try:
-            names = [store.name for store in await self._stores.list()]
+            stores = await self._stores.list()
         except AppError as exc:
             return [failed("stores", exc)]
-        return await asyncio.gather(*map(self._examine, names))
+        if not stores:
+            return []
+        now = self._clock.now()
+        here, *there = await asyncio.gather(
+            asyncio.to_thread(lambda: state_of_directory(self._open_catalogue(""), now)),
+            *(self._look(store, now) for store in stores),
+        )
+        return [*map(_judged, there), _judged_copies(CopiesReport.of((here, *there)))]
 
-    async def _examine(self, name: str) -> DoctorCheck:
-        what = f"store {name}"
+    async def _look(self, store: StoreFacts, now: datetime) -> PlaceState:
+        place = PlaceState(store.name, store.kind, store.place, store.is_offsite)
         try:
             async with asyncio.timeout(_SECONDS):
-                survey = await asyncio.to_thread(lambda: self._open_catalogue(name).survey())
+                read = lambda: self._open_catalogue(store.name).read(anew=True)  # noqa: E731 - for a thread
+                return state_of(place, await asyncio.to_thread(read), now)
         except AppError as exc:
-            return failed(what, exc)
+            return replace(place, error=exc)
         except TimeoutError:
-            return failed(what, StalledError(f"no answer within {_SECONDS:.0f} seconds"))
-        return _judged(name, what, survey)
+            late = StalledError(f"no answer within {_SECONDS:.0f} seconds")
+            return replace(place, error=late)
 
 
-def _judged(name: str, what: str, survey: Survey) -> DoctorCheck:
-    count = len(survey.entries)
-    detail = "1 backup" if count == 1 else f"{count} backups"
-    if survey.entries:
-        detail += f", the newest of {survey.entries[0].created_at:%Y-%m-%d %H:%M} UTC"
-    if survey.problems or survey.orphans:
-        detail += f"; {len(survey.problems) + len(survey.orphans)} damaged or without a manifest"
-        remedy = f"'backstay backup list --store {name}' names them."
+def _judged(place: PlaceState) -> DoctorCheck:
+    what = f"store {place.name}"
+    if place.error is not None:
+        return failed(what, place.error)
+    detail = "1 backup" if place.count == 1 else f"{place.count} backups"
+    if place.newest:
+        detail += f", the newest of {place.newest.created_at:%Y-%m-%d %H:%M} UTC"
+    if place.damaged:
+        detail += f"; {place.damaged} damaged or without a manifest"
+        remedy = f"'backstay backup list --store {place.name}' names them."
         return DoctorCheck(what, CheckState.WARN, detail, remedy)
     return DoctorCheck(what, CheckState.OK, detail)
+
+
+def _judged_copies(report: CopiesReport) -> DoctorCheck:
+    names = ["the live data", *(place.name or "the backup directory" for place in report.counted)]
+    detail = f"{report.copies} of 3 copies: {', '.join(names)}; {report.offsite} off-site"
+    if report.is_met:
+        return DoctorCheck("copies", CheckState.OK, detail)
+    missing = "; ".join(report.missing)
+    remedy = "'backstay schedule set NAME --copies STORE' makes copies by itself; docs/stores.md says what counts."
+    return DoctorCheck("copies", CheckState.WARN, f"{detail}; missing: {missing}", remedy)

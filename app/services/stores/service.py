@@ -10,7 +10,13 @@ from app.domain.ports import Clock
 from app.domain.store_trial import StoreFacts, StoreTrial
 from app.errors import AlreadyRunningError
 from app.services.stores.trial import Trial
-from app.storage.remote.definitions import AnyDefinition, S3Definition, WithEndpoint
+from app.storage.remote.definitions import (
+    AnyDefinition,
+    LocalDefinition,
+    S3Definition,
+    SftpDefinition,
+    WithEndpoint,
+)
 from app.storage.remote.opening import open_store
 from app.storage.remote.reading import Definitions, find_definition, read_definitions
 from app.storage.remote.store import Store
@@ -105,6 +111,19 @@ def _is_in_clear(definition: AnyDefinition) -> bool:
     return address.scheme == "http" and not _is_loopback(address.hostname or "")
 
 
+def _is_offsite(definition: AnyDefinition) -> bool:
+    """Tell whether a store is reached over a network, and not on this machine."""
+    match definition:
+        case LocalDefinition():
+            return False
+        case SftpDefinition():
+            return not _is_loopback(definition.host)
+        case WithEndpoint():
+            return not _is_loopback(urlsplit(definition.endpoint).hostname or "")
+        case _:
+            return True
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
@@ -120,5 +139,6 @@ def _facts(name: str, definition: AnyDefinition) -> StoreFacts:
         append_only=definition.append_only,
         object_lock_days=definition.object_lock_days if isinstance(definition, S3Definition) else 0,
         is_in_clear=_is_in_clear(definition),
+        is_offsite=_is_offsite(definition),
         retention=definition.retention,
     )

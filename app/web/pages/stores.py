@@ -43,11 +43,14 @@ async def _page(
         stores = await service.program.stores.list()
     except (InvalidRequestError, StorageError) as exc:
         stores, refusal = (), exc
+    report = await service.program.store_watch.report()
     return render_as(
         status_of(type(refusal)) if refusal else HTTPStatus.OK,
         request,
         "stores.html",
         stores=stores,
+        report=report,
+        places={place.name: place for place in report.places},
         trial=trial,
         refusal=refusal,
     )

@@ -7,6 +7,7 @@ import pytest
 from app.domain.alerts.alert import AlertKind
 from app.domain.monitoring import Status
 from app.domain.outlook import Outlook, by_database, judge
+from app.domain.places.report import CopiesReport
 from tests.unit.domain.backups.test_size_anomaly import entry
 
 
@@ -28,6 +29,7 @@ def status(**facts):
         "damaged": 0,
         "checks_failing": 0,
         "last_proven_at": NOW,
+        "copies": CopiesReport.of(()),
     }
     return Status(**{**known, **facts})
 

@@ -7,6 +7,9 @@ import pytest
 
 from app.api.exposition import exposition
 from app.archive.catalogue.catalogue import Catalogue
+from app.archive.file.keys import NO_KEYS
+from app.bootstrap.directories import StoreCatalogues
+from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.domain.backups.manifest import Codec
@@ -16,10 +19,13 @@ from app.domain.schedule import Frequency, Schedule, encode_schedules
 from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
 from app.services.schedules import ScheduleService
+from app.services.stores.service import StoreService
+from app.services.stores.watch import StoreWatch
 from app.storage.layout import BackupName
 from app.storage.schedules import ScheduleFile
-from tests.fixtures.archives import disk_of
+from tests.fixtures.archives import disk_of, write_backup
 from tests.fixtures.clocks import SetClock
+from tests.fixtures.monitored_installation import RaisedAlerts
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -35,9 +41,22 @@ class MeasuredInstallation:
         self.file = ScheduleFile(disk_of(catalogue))
         self.lag = 0.0
         self.asked = 0
+        self.home = disk_of(catalogue).path.parent
+        self.alerts = RaisedAlerts()
+        stores = StoreService(self.home / "state", "", lambda _: None, self.clock)
+        self.catalogues = StoreCatalogues(
+            Settings(state_dir=self.home / "state", backup_dir=self.home / "none"), NO_KEYS
+        )
+        self.watch = StoreWatch(
+            stores,
+            lambda name: self.catalogues.get(name) if name else catalogue,
+            self.clock,
+            self.alerts,
+        )
         self.service = MetricsService(
             runs=runs,
             health=HealthService(catalogue),
+            store_watch=self.watch,
             schedules=ScheduleService(self.file, None, self.clock),  # type: ignore[arg-type]  # makes no job
             clock=self.clock,
             overdue_after=timedelta(minutes=90),
@@ -195,3 +214,32 @@ async def test_numbers_are_gathered_once_in_two_seconds(installation):
     assert (await installation.service.gather()).lag_seconds == 7.5
     assert installation.asked == 2
     assert (await installation.numbers())["alerts_open"] == "3.0"
+
+
+async def test_a_store_has_numbers_as_of_its_last_look(installation):
+    """None before that; and of one that is away those of then, and that it is."""
+    place = installation.home / "store"
+    place.mkdir()
+    (installation.home / "state" / "stores.toml").write_text(
+        f'[disk]\nkind = "local"\npath = "{place}"\n'
+    )
+    assert not [name for name in await installation.numbers() if name.startswith("store_")]
+    directory = installation.catalogues.get("disk").directory
+    directory.prepare()
+    made = await write_backup(directory)
+    await installation.watch.refresh()
+    numbers = await installation.numbers()
+
+    assert numbers["copies"] == "2.0"
+    assert numbers["copies_offsite"] == "0.0"
+    assert numbers['store_up{store="disk"}'] == "1.0"
+    assert numbers['store_backups{store="disk"}'] == "1.0"
+    assert float(numbers['store_stored_bytes{store="disk"}']) == made.size
+    assert numbers['store_lag_seconds{store="disk"}'] == "0.0"
+    place.rename(place.with_name("away"))
+    installation.clock.advance(minutes=16)
+    await installation.watch.refresh()
+    numbers = await installation.numbers()
+    assert numbers['store_up{store="disk"}'] == "0.0"
+    assert numbers['store_backups{store="disk"}'] == "1.0"
+    assert numbers["copies"] == "1.0"

@@ -1,0 +1,1 @@
+"""Places of backups: what is known of each, and whether they are enough."""

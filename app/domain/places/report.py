@@ -1,0 +1,144 @@
+"""
+Whether what is backed up lies in enough places: three copies, in two kinds of places, one of them off-site.
+
+The live data is one copy, on a disk. A place counts as another when its last look was well and it holds a
+backup that is at most a day older than the newest there is anywhere. Directories of this machine are disks,
+whatever is mounted there; off-site is what is reached over a network, and not on this machine.
+
+Not guaranteed: that what calls itself another place burns down apart from this one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from app.domain.backups.backup import CatalogueEntry
+from app.errors import AppError
+
+
+# Copies are made at once; what is further behind is not the data that somebody would miss.
+MOST_LAG: Final = timedelta(days=1)
+COPIES_WANTED: Final = 3
+KINDS_WANTED: Final = 2
+_DISK: Final = "disk"
+_MEDIA: Final = {
+    "local": _DISK,
+    "s3": "object store",
+    "gcs": "object store",
+    "azure": "object store",
+    "sftp": "SSH server",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceState:
+    """
+    What is known of a place of backups.
+
+    Attributes:
+        name: Of the store; empty = the backup directory.
+        kind: As its definition says; `local` for the backup directory.
+        place: Where it is; holds no secret.
+        is_offsite: Whether it is reached over a network, and not on this machine.
+        looked_at: When it was last looked through, and what follows was so; None = never.
+        error: Why the last look failed; None = it did not, or there was none.
+        count: Backups there.
+        size_bytes: Of their files.
+        damaged: Backups that are not whole, with data files that lack a manifest.
+        newest: Newest backup that is no recovery point.
+        checked_at: When the newest was last read back to its last byte, or restored; None = never.
+        proven_at: When all of a backup there, of any, was last restored and equal; None = never.
+    """
+
+    name: str
+    kind: str
+    place: str
+    is_offsite: bool
+    looked_at: datetime | None = None
+    error: AppError | None = None
+    count: int = 0
+    size_bytes: int = 0
+    damaged: int = 0
+    newest: CatalogueEntry | None = None
+    checked_at: datetime | None = None
+    proven_at: datetime | None = None
+
+    @property
+    def medium(self) -> str:
+        """What kind of place it is."""
+        return _MEDIA[self.kind]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether what is said of it was so at the last look."""
+        return self.looked_at is not None and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesReport:
+    """
+    How many copies there are, and where.
+
+    Attributes:
+        places: All, the backup directory first.
+        newest_at: When the newest backup anywhere was begun; None = there is none.
+    """
+
+    places: tuple[PlaceState, ...]
+    newest_at: datetime | None
+
+    @classmethod
+    def of(cls, places: Sequence[PlaceState]) -> "CopiesReport":
+        """Judge places."""
+        made = [place.newest.created_at for place in places if place.newest]
+        return cls(tuple(places), max(made, default=None))
+
+    def lag(self, place: PlaceState) -> timedelta | None:
+        """Tell how far the newest backup of a place is behind the newest there is; None = it has none."""
+        if place.newest is None or self.newest_at is None:
+            return None
+        return self.newest_at - place.newest.created_at
+
+    def counts(self, place: PlaceState) -> bool:
+        """Tell whether a place is a copy of the data."""
+        lag = self.lag(place)
+        return place.is_known and lag is not None and lag <= MOST_LAG
+
+    @property
+    def counted(self) -> tuple[PlaceState, ...]:
+        """The places that are copies."""
+        return tuple(filter(self.counts, self.places))
+
+    @property
+    def copies(self) -> int:
+        """How many copies there are, with the live data."""
+        return 1 + len(self.counted)
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Kinds of places, with that of the live data."""
+        return tuple(sorted({_DISK, *(place.medium for place in self.counted)}))
+
+    @property
+    def offsite(self) -> int:
+        """How many copies are off-site."""
+        return sum(place.is_offsite for place in self.counted)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is missing of 3-2-1, in words; nothing when it is met."""
+        return tuple(self._missing())
+
+    @property
+    def is_met(self) -> bool:
+        """Whether there are three copies, in two kinds of places, one off-site."""
+        return not self.missing
+
+    def _missing(self) -> Iterator[str]:
+        if self.copies < COPIES_WANTED:
+            yield f"{COPIES_WANTED} copies, there are {self.copies} with the live data"
+        if len(self.media) < KINDS_WANTED:
+            yield f"{KINDS_WANTED} kinds of places, there is only {self.media[0]}"
+        if not self.offsite:
+            yield "a copy off-site"

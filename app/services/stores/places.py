@@ -1,0 +1,52 @@
+"""What a look at a place of backups has shown."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.archive.catalogue.readings import Reading
+from app.archive.catalogue.sidecars import Beside
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.places.report import PlaceState
+from app.domain.restores.proofs import proven_at
+from app.errors import AppError
+
+
+# Checks that read every byte of the file.
+_READ_BACK = ("hashes", "inflate", "content")
+
+
+def state_of(place: PlaceState, reading: Reading, now: datetime) -> PlaceState:
+    """Tell what a reading shows of a place."""
+    survey = reading.survey
+    newest = next((entry for entry in survey.entries if not entry.recovery_point), None)
+    proofs = [found for beside in reading.beside.values() if (found := proven_at(beside.proofs))]
+    failing = sum(beside.notes.is_damaged for beside in reading.beside.values())
+    return replace(
+        place,
+        looked_at=now,
+        error=None,
+        count=len(survey.entries),
+        size_bytes=sum(entry.size for entry in survey.entries),
+        damaged=len(survey.problems) + len(survey.orphans) + failing,
+        newest=newest,
+        checked_at=_checked_at(newest, reading.beside[newest.backup_id]) if newest else None,
+        proven_at=max(proofs, default=None),
+    )
+
+
+def state_of_directory(catalogue: Catalogue, now: datetime) -> PlaceState:
+    """Look at the backup directory; one that cannot be read is none that is empty. Blocks."""
+    here = PlaceState("", "local", "", is_offsite=False)
+    try:
+        if not catalogue.directory.is_there():
+            return here
+        return state_of(here, catalogue.read(), now)
+    except AppError as exc:
+        return replace(here, error=exc)
+
+
+def _checked_at(entry: CatalogueEntry, beside: Beside) -> datetime | None:
+    made = entry.created_at if entry.verify else None
+    found = (made, beside.notes.checked_at(*_READ_BACK), proven_at(beside.proofs))
+    return max((at for at in found if at is not None), default=None)
