@@ -136,7 +136,7 @@ class CopyBody(Body):
         StoreName, Field(description="Store that has it; empty: the backup directory.")
     ] = ""
     rewrap: Annotated[
-        bool,
+        StrictBool,
         Field(
             description="Whether the copy is encrypted for the recipients of now; needs an identity."
         ),

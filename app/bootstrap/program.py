@@ -214,10 +214,10 @@ class Program:
             catalogue=self.catalogue,
             clock=SystemClock(),
             journals=Journals(self.settings.state_dir),
-            # What is made to go back to is at hand.
-            backups=self.backups_of("") if self.store else self.backups,
+            backups=self.backups_of("") if self.store else self.backups,  # to go back to, at hand
             undo_minutes=self.settings.undo_minutes,
             own=OwnDatabase(self.control.schema, partial(newest_run, self.history)),
+            log_archive=self.settings.backup_dir,
         )
 
     @cached_property

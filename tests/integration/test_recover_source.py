@@ -185,6 +185,23 @@ async def test_a_break_needs_a_later_base(points):
     assert (await points.plan(points.position())).base == later
 
 
+async def test_a_restore_past_the_log_is_a_break(points):
+    """`--skip-binlog` notes it before and after; a logged one notes nothing."""
+    sql = points.sql
+    manifest = await points.backup()
+    points.archive()
+    await points.restore(manifest)
+    assert points.take_breaks() == []
+    sql.run("INSERT INTO shop.orders (note) VALUES ('lost')")
+    await points.restore(manifest, skip_binlog=True)
+    reasons = points.take_breaks()
+    assert [reason.partition("_")[0] for reason in reasons] == ["restore restore"] * 2
+    sql.run("INSERT INTO shop.orders (note) VALUES ('three')")
+    points.archive()
+    with pytest.raises(BaseUnfitError, match="restore restore_"):
+        await points.plan(points.position())
+
+
 async def test_a_damaged_archive_is_refused(points):
     """P5: a byte that is not what was archived ends the planning, before any server starts."""
     await points.backup()

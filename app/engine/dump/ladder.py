@@ -342,7 +342,7 @@ async def _ids_at_rest(session: Session) -> Ids | None:
 async def _position(attempt: _Attempt) -> PositionEntry:
     """Read the position while commits wait; a backup without it is still a backup."""
     try:
-        return await _read_position(attempt.locker)
+        return await read_position(attempt.locker)
     except PermissionDeniedError as exc:
         attempt.notes.append(f"the binary log position is not known: {exc}")
         return PositionEntry()
@@ -358,8 +358,8 @@ _RUNGS: Final[dict[Rung, Callable[[_Attempt], Awaitable[None]]]] = {
 }
 
 
-async def _read_position(session: Session) -> PositionEntry:
-    """Read where the binary log stands; empty when the server writes none."""
+async def read_position(session: Session) -> PositionEntry:
+    """Read where the binary log stands; empty when the server writes none. Raises PermissionDeniedError."""
     rows = await session.texts(session.flavor.position)
     if not rows:
         return PositionEntry()

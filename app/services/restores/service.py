@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
@@ -33,6 +34,7 @@ from app.services.restores.restore import Restorer, RestoreState, point_to_repai
 from app.services.restores.results import counted, result_of
 from app.services.restores.swap import SwapReport, Swaps
 from app.services.restores.undo_guard import UndoGuard
+from app.services.restores.unlogged import UnloggedChanges
 from app.storage.journals import Journals
 
 
@@ -53,6 +55,7 @@ class RecoveryService:
         backups: BackupService,
         undo_minutes: float = 60.0,
         own: OwnDatabase | None = None,
+        log_archive: Path | None = None,
     ) -> None:
         self._server = server
         self._catalogue = catalogue
@@ -62,6 +65,7 @@ class RecoveryService:
         # No run, so no place: whoever asks may do so often, and each asks the server a lot.
         self._looks = asyncio.Semaphore(2)
         self._swaps = Swaps(server, journals, clock)
+        self._unlogged = UnloggedChanges(server, log_archive, clock)
         self._preflight = Preflight(server, own)
         self._restorer = Restorer(
             server=server,
@@ -148,7 +152,9 @@ class RecoveryService:
             _log.info("Starting restore", extra={"facts": facts})
             state = RestoreState(plan, reader, progress)
             await self._drills.rehearse(plan, reader)
-            journal, report = await self._restorer.run(state, logged=binary_log != _SKIP)
+            logged = binary_log != _SKIP
+            async with self._unlogged.noted(f"restore {plan.restore_id}", logged=logged):
+                journal, report = await self._restorer.run(state, logged=logged)
             seconds = round(self._clock.monotonic() - began, 3)
             await self._restorer.record_proof(state, seconds)
             _log.info("Restore completed successfully", extra={"facts": facts})
@@ -201,7 +207,10 @@ class RecoveryService:
         journal = await self.find_undoable(name)
         binary_log = await self._preflight.log_rule(skip=False)
         swaps = self._swaps
-        async with swaps.locked(journal.targets, logged=journal.logged) as session:
+        async with (
+            self._unlogged.noted(f"undo of {journal.restore_id}", logged=journal.logged),
+            swaps.locked(journal.targets, logged=journal.logged) as session,
+        ):
             undo = await swaps.plan_undo(session, journal, undo_id)
             await prove_owners(session, undo.swaps)
             progress.name(backup_id=undo.backup_id, restore_id=undo.restore_id)
