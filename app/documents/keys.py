@@ -36,7 +36,7 @@ class SignerFacts(Document):
     is_own: bool
 
 
-class PlaceFacts(Document):
+class IdentityPlaceFacts(Document):
     """Where identities come from."""
 
     variable: Annotated[str, Field(examples=["BACKSTAY_IDENTITY_FILE"])]
@@ -49,7 +49,7 @@ class KeysShown(Document):
     success: Success
     recipients: tuple[RecipientText, ...]
     signers: Annotated[tuple[SignerFacts, ...], Field(description="This installation first.")]
-    identities: tuple[PlaceFacts, ...]
+    identities: tuple[IdentityPlaceFacts, ...]
     sheet: Annotated[str | None, Field(description="To be printed; null = not asked for.")]
 
     @classmethod
@@ -65,7 +65,7 @@ class KeysShown(Document):
             success=True,
             recipients=tuple(recipients),
             signers=tuple(map(SignerFacts.taken, signers)),
-            identities=tuple(map(PlaceFacts.taken, places)),
+            identities=tuple(map(IdentityPlaceFacts.taken, places)),
             sheet=sheet,
         )
 

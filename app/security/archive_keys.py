@@ -36,6 +36,11 @@ class InstallationKeys:
         self._failure: tuple[float, AppError] | None = None
 
     @property
+    def are_set(self) -> bool:
+        """See `ArchiveKeys.are_set`; raises InvalidRequestError."""
+        return self._backup_keys.encrypts or self.can_read
+
+    @property
     def can_read(self) -> bool:
         """Whether any identity is set here; none is read. Raises InvalidRequestError."""
         return bool(self._backup_keys.places)

@@ -111,17 +111,20 @@ def parse(file: str) -> BackupName | None:
     return None
 
 
-def candidates(backup_id: BackupId) -> tuple[BackupName, ...]:
+def candidates(backup_id: BackupId, *, encrypted_first: bool = False) -> tuple[BackupName, ...]:
     """
     Return the names that a backup may have.
 
+    Args:
+        backup_id: Of the backup.
+        encrypted_first: Where backups are encrypted nobody is to slip a plain one in before a signed one.
+
     Returns:
-        Two a codec. Those of encrypted ones come first: they are signed, and nobody is to slip a plain one
-        in before them.
+        Two a codec, likely ones first: each is looked for.
     """
     return tuple(
         BackupName(backup_id, codec, is_encrypted=is_encrypted)
-        for is_encrypted in (True, False)
+        for is_encrypted in (encrypted_first, not encrypted_first)
         for codec in Codec
     )
 

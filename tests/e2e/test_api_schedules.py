@@ -93,6 +93,7 @@ def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
         "compress": False,
         "verify": None,
         "copies": [],
+        "store": "",
     }
     assert (schedule["last_run_at"], schedule["last_backup_id"]) == (None, None)
 

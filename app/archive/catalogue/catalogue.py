@@ -369,7 +369,7 @@ class Catalogue:
 
     def _find(self, backup_id: str) -> BackupName:
         wanted = parse_backup_id(backup_id)
-        for name in layout.candidates(wanted):
+        for name in layout.candidates(wanted, encrypted_first=self.keys.are_set):
             if self.directory.exists(name.manifest):
                 return name
         raise BackupNotFoundError(wanted)

@@ -12,6 +12,11 @@ class ArchiveKeys(Protocol):
     """The keys of an installation. All calls block."""
 
     @property
+    def are_set(self) -> bool:
+        """Whether archives are encrypted here, or read."""
+        ...
+
+    @property
     def can_read(self) -> bool:
         """Whether any identity is set here; none is read."""
         ...
@@ -63,6 +68,11 @@ def identities_of(keys: ArchiveKeys, *, source: str) -> Sequence[Unwrapper]:
 
 class NoKeys:
     """Makes archives that are not encrypted, and reads no others."""
+
+    @property
+    def are_set(self) -> bool:
+        """False."""
+        return False
 
     @property
     def can_read(self) -> bool:

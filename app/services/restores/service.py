@@ -24,6 +24,7 @@ from app.engine.server.server import Server
 from app.engine.swap.plan import prove_owners
 from app.errors import JournalDamagedError, RestoreNotFoundError, UndoExpiredError
 from app.services.backups.service import BackupService
+from app.services.binlog.breaks import UnloggedChanges
 from app.services.restores.connections import load_sessions
 from app.services.restores.crash_recovery import CrashRecovery
 from app.services.restores.drill import Drills
@@ -34,7 +35,6 @@ from app.services.restores.restore import Restorer, RestoreState, point_to_repai
 from app.services.restores.results import counted, result_of
 from app.services.restores.swap import SwapReport, Swaps
 from app.services.restores.undo_guard import UndoGuard
-from app.services.restores.unlogged import UnloggedChanges
 from app.storage.journals import Journals
 
 
@@ -218,14 +218,11 @@ class RecoveryService:
             guard = await UndoGuard.of(self._server, session, journal)
             try:
                 undo, report = await swaps.swap(session, undo, guard)
-                minutes = self._undo_minutes
-                # Half completed, it could neither be finished nor undone.
-                undo = await shielded(swaps.complete(session, undo, minutes=minutes))
+                completing = swaps.complete(session, undo, minutes=self._undo_minutes)
+                undo = await shielded(completing)  # half of it could be neither finished nor undone
             except BaseException as exc:
                 await session.close()
-                repair = await shielded(self._crash_recovery.recover(undo, forward=False))
-                if repair.outcome in {"failed", "running"}:
-                    await point_to_repair(swaps, undo.restore_id, exc)
+                await shielded(self._take_back(undo, exc))
                 raise
             finally:
                 await guard.close()
@@ -233,6 +230,12 @@ class RecoveryService:
             result_of(undo, report, round(self._clock.monotonic() - began, 3)),
             binary_log=binary_log if journal.logged else _SKIP,
         )
+
+    async def _take_back(self, undo: Journal, error: BaseException) -> None:
+        """Put back what an undo has begun; where that fails, the error says how to go on."""
+        repair = await self._crash_recovery.recover(undo, forward=False)
+        if repair.outcome in {"failed", "running"}:
+            await point_to_repair(self._swaps, undo.restore_id, error)
 
     async def repair(self) -> list[RepairResult]:
         """Finish or undo what was interrupted, and drop old tables whose time is over."""
