@@ -7,23 +7,10 @@ from fastapi.routing import APIRoute
 
 from app.web import errors
 from app.web.access import guard
-from app.web.pages import (
-    account,
-    alerts,
-    audit,
-    backups,
-    overview,
-    restores,
-    retention,
-    runs,
-    schedules,
-    server,
-    session,
-    settings,
-    setup,
-    stores,
-    users,
-)
+from app.web.pages.backups import backups, retention, schedules, stores
+from app.web.pages.people import account, audit, session, setup, users
+from app.web.pages.recovery import restores
+from app.web.pages.watch import alerts, overview, runs, server, settings
 
 
 _PAGES: Final = (

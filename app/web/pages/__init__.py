@@ -1,1 +1,1 @@
-"""One router for each group of pages; each page reads services and renders one template."""
+"""One router for each kind of page; each page reads services and renders one template."""

@@ -11,7 +11,7 @@ from app.api.bodies import RestoreBody
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import RunKind, RunState
 from app.services.jobs import requested
-from app.web.restore_form import body_of, dry_run_problem, fields_of, request_again, request_of
+from app.web.forms.restore import body_of, dry_run_problem, fields_of, request_again, request_of
 from tests.fixtures.records import NOON, run
 
 

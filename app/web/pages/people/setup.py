@@ -24,7 +24,7 @@ from app.errors import (
 from app.mysql.tls import TlsMode
 from app.services.access.users import FIRST_ADMIN
 from app.web.access import SentForm, keep_login
-from app.web.pages.users import said
+from app.web.pages.people.users import said
 from app.web.rendering import path_for, render_as
 
 

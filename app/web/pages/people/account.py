@@ -11,7 +11,7 @@ from app.domain.access.user import MIN_PASSWORD, require_password
 from app.errors import InvalidRequestError, NotAuthenticatedError, TooManyAttemptsError
 from app.services.access.browser_logins import BrowserLogin
 from app.web.access import SentForm, Viewer, keep_login
-from app.web.pages.users import said
+from app.web.pages.people.users import said
 from app.web.rendering import path_for, render_as
 
 

@@ -26,9 +26,7 @@ from app.errors import (
 from app.services.access.browser_logins import BrowserLogin
 from app.services.backups.retention_rules import policy_of
 from app.web.access import SentForm, Viewer
-from app.web.launching import launch
-from app.web.rendering import path_for, render, render_as, view_of
-from app.web.schedule_form import (
+from app.web.forms.schedule import (
     DueTime,
     RetentionPreview,
     change_of,
@@ -41,6 +39,8 @@ from app.web.schedule_form import (
     typed_of,
     zones,
 )
+from app.web.launching import launch
+from app.web.rendering import path_for, render, render_as, view_of
 
 
 router = APIRouter(prefix="/schedules")

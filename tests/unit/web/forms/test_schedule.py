@@ -14,7 +14,7 @@ from app.domain.backups.retention import (
     RetentionPolicy,
 )
 from app.domain.schedule import Frequency, Schedule, ScheduleOptions
-from app.web.schedule_form import (
+from app.web.forms.schedule import (
     change_of,
     compare,
     errors_of,

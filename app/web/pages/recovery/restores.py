@@ -25,10 +25,7 @@ from app.errors import (
 )
 from app.services.access.browser_logins import BrowserLogin
 from app.web.access import SentForm, Viewer
-from app.web.launching import find_launched, launch
-from app.web.paging import Part, page_of
-from app.web.rendering import path_for, render, render_as, view_of
-from app.web.restore_form import (
+from app.web.forms.restore import (
     ambiguity,
     body_of,
     choices_of,
@@ -41,6 +38,9 @@ from app.web.restore_form import (
     sentence_of,
     word_to_type,
 )
+from app.web.launching import find_launched, launch
+from app.web.paging import Part, page_of
+from app.web.rendering import path_for, render, render_as, view_of
 
 
 router = APIRouter()

@@ -1,0 +1,1 @@
+"""Pages about who may log in, and what they did."""
