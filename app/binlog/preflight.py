@@ -9,27 +9,13 @@ from typing import Final
 
 from app.binlog.archive.documents import Identity
 from app.binlog.events.headers import Place
+from app.binlog.replayed import REPLAYED
 from app.domain.restores.log_archive import LogFinding
 from app.engine.server.connection import Session
 from app.engine.server.grants import Missing, missing_for_log, read_grants
 from app.errors import BinlogOffError, BinlogRightsError, PermissionDeniedError
 
 
-# What a scratch server must have in common with the one whose log it replays.
-_REPLAYED: Final[tuple[str, ...]] = (
-    "lower_case_table_names",
-    "innodb_page_size",
-    "default_storage_engine",
-    "character_set_server",
-    "collation_server",
-    "explicit_defaults_for_timestamp",
-    "innodb_default_row_format",
-    "innodb_strict_mode",
-    "sql_mode",
-    "max_allowed_packet",
-    "time_zone",
-    "system_time_zone",
-)
 # What says of which kind a log is.
 _OF_THE_LOG: Final[tuple[str, ...]] = (
     "binlog_format",
@@ -105,7 +91,7 @@ async def inspect(session: Session, address: str) -> Inspection:
             f"the database user lacks {', '.join(right.right for right in missing)}",
             hint=" ".join(right.grant for right in missing),
         )
-    names = ", ".join(f"'{name}'" for name in (*_REPLAYED, *_OF_THE_LOG))
+    names = ", ".join(f"'{name}'" for name in (*REPLAYED, *_OF_THE_LOG))
     listing = f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"
     found = {row[0].lower(): row[1] for row in await session.texts(listing)}
     rows = await session.texts(session.flavor.position)
@@ -129,7 +115,7 @@ async def inspect(session: Session, address: str) -> Inspection:
         found.get("server_uuid", ""),
         address,
     )
-    settings = {name: found[name] for name in (*_REPLAYED, *_OF_THE_LOG) if name in found}
+    settings = {name: found[name] for name in (*REPLAYED, *_OF_THE_LOG) if name in found}
     return Inspection(identity, settings, Place(file, int(position)), tuple(findings))
 
 

@@ -12,6 +12,7 @@ from typing import Final, Generic, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain.backups.manifest import Codec
+from app.domain.restores.log_archive import LogBreak
 from app.errors import BinlogDamagedError
 
 
@@ -49,23 +50,6 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
-    """
-    A change of the data that the log does not have: points behind it need a backup that was made later.
-
-    Attributes:
-        at: When, ISO 8601 in UTC.
-        number: File and position at which the log stood then.
-        reason: For people.
-    """
-
-    at: str
-    number: int
-    position: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class StreamDocument:
     """
     A stream: the log of one server without a gap.
@@ -88,7 +72,7 @@ class StreamDocument:
     first_file: str
     first_number: int
     first_start: int = 0
-    breaks: tuple[Break, ...] = ()
+    breaks: tuple[LogBreak, ...] = ()
     ended_at: str = ""
     ended_because: str = ""
     format: int = VERSION

@@ -11,10 +11,11 @@ from app.binlog.archive.streams import StoredStream
 from app.binlog.archive.tail import KnownTail, tail_blocks
 from app.binlog.archive.times import commit_ms, received_ms
 from app.binlog.archive.walk import Walked, scan_from, walk
-from app.binlog.events.contents import Contents, TableChange
+from app.binlog.events.contents import Contents
 from app.binlog.events.gtids import GtidState, parsed_state
 from app.binlog.events.headers import Malformed
 from app.binlog.events.scan import Scan
+from app.domain.restores.log_archive import LoggedTransaction
 from app.errors import BinlogDamagedError, StorageUnavailableError
 from app.storage.local import LocalDirectory
 
@@ -32,39 +33,13 @@ class Border(NamedTuple):
     committed_ms: int
 
 
-class Transaction(NamedTuple):
-    """
-    A transaction of the archive.
-
-    Attributes:
-        file: The server's name of its file.
-        number: Number of the file.
-        start: Position of its first byte: "just before this".
-        end: Position behind its last byte.
-        gtid: Empty where it has none.
-        committed_ms: When it was committed, milliseconds since 1970, never falling; see `times`.
-        tables: What it did to each table; empty for definitions.
-        database: That of its first statement; empty when the log does not say it.
-        statement: The first one without values; empty when the log does not have it.
-    """
-
-    file: str
-    number: int
-    start: int
-    end: int
-    gtid: str
-    committed_ms: int
-    tables: tuple[TableChange, ...]
-    database: str
-    statement: str
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """
     A segment or a tail.
 
     Attributes:
+        stream: Id of its stream.
         file: The server's name of its file.
         number: Number of the file.
         start: Position of its first byte.
@@ -80,6 +55,7 @@ class Part:
     """
 
     directory: LocalDirectory
+    stream: str
     file: str
     number: int
     start: int
@@ -123,7 +99,7 @@ class Part:
             for event in walk(scan, self.raw(), has_magic=not self.start and self.size > 0):
                 yield scan, event
 
-    def transactions(self, *, counts: bool) -> Iterator[Transaction]:
+    def transactions(self, *, counts: bool) -> Iterator[LoggedTransaction]:
         """Go through its whole transactions; raises BinlogDamagedError, StorageError."""
         committed = self.before.committed_ms
         contents = Contents(counts=counts)
@@ -134,7 +110,8 @@ class Part:
                 continue
             received = received_ms(self.clock, group.end, self.latest_ms)
             committed = commit_ms(group, received, committed)
-            yield Transaction(
+            yield LoggedTransaction(
+                stream=self.stream,
                 file=self.file,
                 number=self.number,
                 start=group.start,
@@ -187,6 +164,7 @@ def _sealed_part(stored: StoredStream, sealed: Sealed, committed_ms: int) -> Par
     before = _state(head.gtids, stored)
     return Part(
         directory=stored.directory,
+        stream=stored.document.stream,
         file=head.file,
         number=head.number,
         start=head.start,
@@ -209,6 +187,7 @@ def _tail_part(stored: StoredStream, known: KnownTail, committed_ms: int) -> Par
     latest = stored.tail_changed_ms
     whole = Part(
         directory=stored.directory,
+        stream=stored.document.stream,
         file=head.file,
         number=head.number,
         start=head.start,

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from app.binlog.archive.documents import HINT, Break, Identity, StreamDocument
+from app.binlog.archive.documents import HINT, Identity, StreamDocument
 from app.binlog.archive.layout import (
     STREAM,
     file_number,
@@ -20,9 +20,10 @@ from app.binlog.archive.layout import (
     stream_directory,
     stream_ids,
 )
-from app.binlog.archive.parts import Border, Transaction, parts_of
+from app.binlog.archive.parts import Border, parts_of
 from app.binlog.archive.streams import StoredStream, load_stream
 from app.binlog.events.headers import HEADER_BYTES, MAGIC, Place, read_header
+from app.domain.restores.log_archive import LogBreak, LoggedTransaction
 from app.errors import BinlogDamagedError
 from app.storage.local import LocalDirectory
 
@@ -85,7 +86,7 @@ class ArchivedStream:
         return self.document.settings
 
     @property
-    def breaks(self) -> tuple[Break, ...]:
+    def breaks(self) -> tuple[LogBreak, ...]:
         """Changes that the log does not have."""
         return self.document.breaks
 
@@ -197,7 +198,7 @@ class ArchivedStream:
 
     def transactions(
         self, start: Place | None = None, end: Place | None = None, *, counts: bool = True
-    ) -> Iterator[Transaction]:
+    ) -> Iterator[LoggedTransaction]:
         """
         Go through whole transactions.
 
@@ -228,7 +229,7 @@ class ArchivedStream:
 
     def committed_between(
         self, since_ms: int, until_ms: int, *, counts: bool = True
-    ) -> Iterator[Transaction]:
+    ) -> Iterator[LoggedTransaction]:
         """Go through what was committed from one moment to another, in milliseconds since 1970; as `transactions`."""
         for part in self._parts:
             if part.after.committed_ms < since_ms:
@@ -241,7 +242,7 @@ class ArchivedStream:
                 if found.committed_ms >= since_ms:
                     yield found
 
-    def last_committed(self, until_ms: int) -> Transaction | None:
+    def last_committed(self, until_ms: int) -> LoggedTransaction | None:
         """
         Find the last transaction that was committed at or before a moment, in milliseconds since 1970.
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.binlog.archive import layout
-from app.binlog.archive.documents import HINT, MOST_BYTES, STREAMS, Break, StreamDocument
+from app.binlog.archive.documents import HINT, MOST_BYTES, STREAMS, StreamDocument
 from app.binlog.archive.layout import DOCUMENT, HEAD, TAIL, Stem, parse_name
 from app.binlog.archive.sealed import Sealed, read_document
 from app.binlog.archive.tail import KnownTail, read_head
+from app.domain.restores.log_archive import LogBreak
 from app.errors import BinlogDamagedError, StorageUnavailableError
 from app.storage.local import LocalDirectory
 
@@ -72,7 +73,7 @@ def change_stream_document(
     return document
 
 
-def note_break(directory: LocalDirectory, found: Break) -> None:
+def note_break(directory: LocalDirectory, found: LogBreak) -> None:
     """Note a change of the data that the log does not have; raises BinlogDamagedError, StorageError."""
     change_stream_document(
         directory, lambda document: replace(document, breaks=(*document.breaks, found))

@@ -6,6 +6,7 @@ when it is large or old enough. All calls but `accept` block; not for two thread
 """
 
 import base64
+from collections import deque
 from typing import Self
 
 from app.binlog.archive.documents import HINT, Head, StreamDocument
@@ -231,8 +232,7 @@ def _scan_tail(stored: StoredStream, known: KnownTail) -> Scan:
     with stored.directory.watch(name) as file:
         blocks = tail_blocks(file, 0, stored.tail_size)
         try:
-            for _ in walk(scan, blocks, has_magic=not known.stem.start):
-                pass
+            deque(walk(scan, blocks, has_magic=not known.stem.start), maxlen=0)
         except Malformed as exc:
             if scan.position < known.synced:
                 raise BinlogDamagedError(

@@ -1,12 +1,13 @@
 """What a transaction did: its tables, how many rows of each, and the statement it began with."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from app.binlog.events.groups import split_events
 from app.binlog.events.headers import HEADER_BYTES, Kind
 from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.rows import ROWS, Counts, TableMap, count_rows, read_table_map, table_number
 from app.binlog.events.statements import changes_rows, masked, query_of
+from app.domain.restores.log_archive import LoggedRows
 
 
 _TEXTS: Final = frozenset({Kind.ANNOTATE_ROWS, Kind.ROWS_QUERY})
@@ -14,20 +15,6 @@ _QUERIES: Final = frozenset({Kind.QUERY, Kind.QUERY_COMPRESSED})
 _LOADS: Final = frozenset({Kind.EXECUTE_LOAD_QUERY, Kind.BEGIN_LOAD_QUERY, Kind.APPEND_BLOCK})
 # What the server writes around statements.
 _AROUND: Final = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT ", "XA ", "ROLLBACK TO ")
-
-
-class TableChange(NamedTuple):
-    """
-    What a transaction did to one table; None for what cannot be counted.
-
-    No rows at all: the table was only opened, such as for a cascade that the server does not log.
-    """
-
-    database: str
-    table: str
-    inserted: int | None
-    updated: int | None
-    deleted: int | None
 
 
 class Contents:
@@ -49,9 +36,9 @@ class Contents:
         self._changed: dict[tuple[str, str], Counts] = {}
 
     @property
-    def tables(self) -> tuple[TableChange, ...]:
+    def tables(self) -> tuple[LoggedRows, ...]:
         """What it did to each table, in the order of their first use."""
-        return tuple(TableChange(*name, *counts) for name, counts in self._changed.items())
+        return tuple(LoggedRows(*name, *counts) for name, counts in self._changed.items())
 
     def accept(self, kind: int, event: bytes) -> None:
         """

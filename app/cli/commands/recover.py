@@ -22,8 +22,8 @@ from app.cli.output import (
 from app.cli.runs import run_job
 from app.documents.derived import Recovered, RecoveryDrilled, RecoveryPlanned
 from app.domain.backups.manifest import Manifest
+from app.domain.restores.log_archive import LoggedTransaction
 from app.domain.restores.points import (
-    LoggedTransaction,
     RecoverPlan,
     RecoverRequest,
     RecoveryDrill,

@@ -1,9 +1,9 @@
 """The archive of the binary log, as people see it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 class ArchiverState(StrEnum):
@@ -51,10 +51,10 @@ class LogPlace:
 @dataclass(frozen=True, slots=True)
 class LogBreak:
     """
-    A change of the data that the log does not have.
+    A change of the data that the log does not have: points behind it need a backup that was made later.
 
     Attributes:
-        at: When.
+        at: When, ISO 8601 in UTC.
         number: Number of the file in which the log stood then.
         position: Where in it.
         reason: For people.
@@ -138,9 +138,12 @@ class BinlogOverview:
     streams: tuple[LogStreamFacts, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedRows:
-    """What a transaction did to one table; None for what cannot be counted."""
+class LoggedRows(NamedTuple):
+    """
+    What a transaction did to one table; None for what cannot be counted.
+
+    No rows at all: the table was only opened, such as for a cascade that the server does not log.
+    """
 
     database: str
     table: str
@@ -157,10 +160,11 @@ class LoggedTransaction:
     Attributes:
         stream: Id of its stream.
         file: The server's name of its file.
+        number: Number of the file.
         start: Position of its first byte: the place just before it.
         end: Position behind its last byte.
         gtid: Empty where it has none.
-        committed_at: When it was committed.
+        committed_ms: When it was committed, milliseconds since 1970, never falling from one to the next.
         tables: What it did to each table; empty for definitions.
         database: That of its first statement; empty when the log does not say it.
         statement: The first one without values; empty when the log does not have it.
@@ -168,13 +172,19 @@ class LoggedTransaction:
 
     stream: str
     file: str
+    number: int
     start: int
     end: int
     gtid: str
-    committed_at: datetime
+    committed_ms: int
     tables: tuple[LoggedRows, ...]
     database: str
     statement: str
+
+    @property
+    def committed_at(self) -> datetime:
+        """When it was committed, aware and in UTC."""
+        return datetime.fromtimestamp(self.committed_ms / 1000, UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from app.domain.backups.manifest import Manifest, PositionEntry
+from app.domain.restores.log_archive import LoggedTransaction
 from app.errors import InvalidRequestError
 
 
@@ -49,28 +50,6 @@ class Place(NamedTuple):
 
     number: int
     position: int
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedTransaction:
-    """
-    A transaction of the binary log.
-
-    Attributes:
-        file: Server's name of the file it is in.
-        number: Number of that file.
-        start: Where it begins in it.
-        end: Behind its last event.
-        gtid: Empty where it has none.
-        committed_at: Aware UTC instant of its commit, as well as the log can say it.
-    """
-
-    file: str
-    number: int
-    start: int
-    end: int
-    gtid: str
-    committed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

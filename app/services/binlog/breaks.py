@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from app.binlog.archive import layout
-from app.binlog.archive.documents import Break
 from app.binlog.archive.streams import note_break, read_stream_document
 from app.concurrency import shielded
 from app.domain.ports import Clock
+from app.domain.restores.log_archive import LogBreak
 from app.engine.dump.ladder import read_position
 from app.engine.server.server import Server
 from app.errors import AppError
@@ -76,7 +76,7 @@ class UnloggedChanges:
         if number is None:  # it writes none, and no stream goes on
             return
         at = self._clock.now().isoformat()
-        found = Break(at, number, position.binlog_position, reason)
+        found = LogBreak(at, number, position.binlog_position, reason)
         for stream in streams:
             await asyncio.to_thread(note_break, stream, found)
 

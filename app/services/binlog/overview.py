@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events.headers import Place
 from app.binlog.status import ArchiverStatus
-from app.domain.restores.log_archive import BinlogOverview, LogBreak, LogPlace, LogStreamFacts
+from app.domain.restores.log_archive import BinlogOverview, LogPlace, LogStreamFacts
 
 
 def describe_stream(stream: ArchivedStream) -> LogStreamFacts:
@@ -24,10 +24,7 @@ def describe_stream(stream: ArchivedStream) -> LogStreamFacts:
         committed_at=_moment(moment),
         files=len(stream.files),
         size=sum(file.size - file.start for file in stream.files),
-        breaks=tuple(
-            LogBreak(found.at, found.number, found.position, found.reason)
-            for found in stream.breaks
-        ),
+        breaks=stream.breaks,
         ended_at=document.ended_at,
         ended_because=document.ended_because,
     )

@@ -1,16 +1,14 @@
 """Transactions of the archive, found by time, table and statement."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Event
 from typing import Final
 
-from app.binlog.archive.parts import Transaction
 from app.binlog.archive.reading import ArchivedStream
 from app.concurrency import run_in_thread
 from app.domain.restores.log_archive import (
     FoundTransactions,
-    LoggedRows,
     LoggedTransaction,
     TransactionQuery,
 )
@@ -62,22 +60,7 @@ def _between(
     since = _ms(query.since) if query.since else 0
     until = _ms(query.until) if query.until else _END_MS
     for stream in streams:
-        for transaction in stream.committed_between(since, until):
-            yield _told(stream.id, transaction)
-
-
-def _told(stream_id: str, found: Transaction) -> LoggedTransaction:
-    return LoggedTransaction(
-        stream=stream_id,
-        file=found.file,
-        start=found.start,
-        end=found.end,
-        gtid=found.gtid,
-        committed_at=datetime.fromtimestamp(found.committed_ms / 1000, UTC),
-        tables=tuple(LoggedRows(*change) for change in found.tables),
-        database=found.database,
-        statement=found.statement,
-    )
+        yield from stream.committed_between(since, until)
 
 
 def _ms(moment: datetime) -> int:

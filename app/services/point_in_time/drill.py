@@ -1,6 +1,5 @@
 """Recovery drills: an older backup and the binary log, compared with what a newer backup holds."""
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,11 +13,8 @@ from app.domain.restores.dry_run import Action, Forecast
 from app.domain.restores.points import Point, PointKind, RecoverPlan, RecoverRequest
 from app.domain.restores.restore import RestoreRequest
 from app.errors import BaseUnfitError, RecoverMismatchError
-from app.services.backups.service import BackupService
 from app.services.point_in_time.plan import plan_recovery
 from app.services.point_in_time.scratch import Scratch
-from app.services.restores.service import RecoveryService
-from app.storage.journals import Journals
 
 
 _SHOWN: Final = 10
@@ -119,14 +115,6 @@ async def _dry_run(
     scratch: Scratch, plan: DrillPlan, catalogue: Catalogue, clock: Clock
 ) -> Forecast:
     """Ask what a restore of the backup would change there."""
-    journals = scratch.directory / "comparison"
-    await asyncio.to_thread(journals.mkdir, mode=0o700)
-    restores = RecoveryService(
-        server=scratch.server,
-        catalogue=catalogue,
-        clock=clock,
-        journals=Journals(journals),
-        backups=BackupService(scratch.server, catalogue, clock),
-    )
+    restores = await scratch.recoveries(catalogue, clock)
     request = RestoreRequest(plan.backup.backup_id, verify_before=False, create_backup=False)
     return await restores.dry_run(await restores.plan(request))

@@ -15,16 +15,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from app.binlog.archive.layout import file_number
-from app.binlog.archive.parts import Transaction
 from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events import headers
 from app.binlog.events.gtids import GtidState, parsed_state
 from app.binlog.events.headers import Malformed
 from app.domain.backups.base import databases_of, unfitness
 from app.domain.backups.manifest import Manifest, PositionEntry
+from app.domain.restores.log_archive import LoggedTransaction
 from app.domain.restores.points import (
     Cut,
-    LoggedTransaction,
     Place,
     Point,
     PointKind,
@@ -118,7 +117,7 @@ def find_cut(stream: ArchivedStream, base: Manifest, place: Place, point: Point)
     following: LoggedTransaction | None = None
     count = 0
     begin = headers.Place(base.position.binlog_file, place.position)
-    for transaction in map(_logged, stream.transactions(begin, counts=False)):
+    for transaction in stream.transactions(begin, counts=False):
         if last and _ends_with(last, point):
             following = transaction
             break
@@ -261,11 +260,6 @@ def _gtids_at(stream: ArchivedStream, place: Place) -> GtidState | None:
 def _placed(stream: ArchivedStream, file: str, position: int) -> Place | None:
     found = stream.file_named(file)
     return Place(found.number, position) if found else None
-
-
-def _logged(found: Transaction) -> LoggedTransaction:
-    at = datetime.fromtimestamp(found.committed_ms / 1000, UTC)
-    return LoggedTransaction(found.file, found.number, found.start, found.end, found.gtid, at)
 
 
 def place_of(stream: ArchivedStream, manifest: Manifest) -> Place | None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.binlog.archive.reading import ArchivedStream
+from app.binlog.replayed import ZONE
 from app.domain.backups.manifest import Manifest
 from app.domain.ports import Clock
 from app.domain.restores.points import RecoverPlan
@@ -73,16 +74,7 @@ class Scratch:
         self, plan: RecoverPlan, catalogue: Catalogue, clock: Clock, progress: Progress
     ) -> None:
         """Restore the base of a recovery, and prove it; raises what any restore raises."""
-        state = self.directory / "state"
-        await asyncio.to_thread(state.mkdir, mode=0o700)
-        restores = RecoveryService(
-            server=self.server,
-            catalogue=catalogue,
-            clock=clock,
-            journals=Journals(state),
-            backups=BackupService(self.server, catalogue, clock),
-            undo_minutes=0.0,
-        )
+        restores = await self.recoveries(catalogue, clock)
         request = RestoreRequest(
             plan.base.backup_id,
             databases=plan.databases,
@@ -90,6 +82,19 @@ class Scratch:
             threads=plan.request.threads,
         )
         await restores.restore(await restores.plan(request), progress)
+
+    async def recoveries(self, catalogue: Catalogue, clock: Clock) -> RecoveryService:
+        """Return what restores into the server; its journals go with it."""
+        state = self.directory / "state"
+        await asyncio.to_thread(state.mkdir, mode=0o700, exist_ok=True)
+        return RecoveryService(
+            server=self.server,
+            catalogue=catalogue,
+            clock=clock,
+            journals=Journals(state),
+            backups=BackupService(self.server, catalogue, clock),
+            undo_minutes=0.0,
+        )
 
 
 @asynccontextmanager
@@ -142,7 +147,7 @@ async def _prepare(
                 f"the programs here are of {version}, the server was {base.server.version}",
                 hint="Name the directory of programs of that series with BACKSTAY_SCRATCH_BIN.",
             )
-        zone = stream.settings.get("time_zone", _SYSTEM)
+        zone = stream.settings.get(ZONE, _SYSTEM)
         has_events = any(
             entry.kind == "event" for database in base.databases for entry in database.objects
         )

@@ -2,10 +2,11 @@
 
 import pytest
 
-from app.binlog.events.contents import Contents, TableChange
+from app.binlog.events.contents import Contents
 from app.binlog.events.groups import query_text
 from app.binlog.events.headers import Kind
 from app.binlog.events.scan import Scan
+from app.domain.restores.log_archive import LoggedRows
 from tests.fixtures.binlog import VARIANTS, corpus, events_of
 
 
@@ -30,13 +31,13 @@ def test_rows_are_counted_by_table_and_kind(variant):
     assert changes[:6] == [
         (),
         (),
-        (TableChange("d", "t", 2, 0, 0),),
-        (TableChange("d", "t", 0, 2, 0),),
-        (TableChange("d", "t", 0, 0, 1),),
-        (TableChange("d", "t", 2, 0, 0),),
+        (LoggedRows("d", "t", 2, 0, 0),),
+        (LoggedRows("d", "t", 0, 2, 0),),
+        (LoggedRows("d", "t", 0, 0, 1),),
+        (LoggedRows("d", "t", 2, 0, 0),),
     ]
-    assert changes[9] == (TableChange("d", "u", 5, 0, 0),)
-    assert changes[12] == (TableChange("d", "t", 6, 0, 0),)
+    assert changes[9] == (LoggedRows("d", "u", 5, 0, 0),)
+    assert changes[12] == (LoggedRows("d", "t", 6, 0, 0),)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
