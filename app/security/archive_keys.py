@@ -37,13 +37,13 @@ class InstallationKeys:
 
     @property
     def are_set(self) -> bool:
-        """See `ArchiveKeys.are_set`; raises InvalidRequestError."""
+        """See `ArchiveKeys.are_set`."""
         return self._backup_keys.encrypts or self.can_read
 
     @property
     def can_read(self) -> bool:
-        """Whether any identity is set here; none is read. Raises InvalidRequestError."""
-        return bool(self._backup_keys.places)
+        """See `ArchiveKeys.can_read`."""
+        return self._backup_keys.can_read
 
     def recipients(self) -> tuple[Recipient, ...]:
         """See `ArchiveKeys.recipients`."""

@@ -60,6 +60,11 @@ class IdentitySources:
     command: SecretStr = _UNSET
 
     @property
+    def are_set(self) -> bool:
+        """Whether there is any, even one that makes no sense."""
+        return bool(self.text or self.file or self.command)
+
+    @property
     def places(self) -> tuple[IdentityPlace, ...]:
         """Those that are set, in the order in which they are tried."""
         words = self.command.get_secret_value()
@@ -99,6 +104,11 @@ class BackupKeys:
     def encrypts(self) -> bool:
         """Whether new backups are to be encrypted."""
         return bool(self._recipients.split())
+
+    @property
+    def can_read(self) -> bool:
+        """Whether any identity is set here, for all that is known without asking for it."""
+        return self._sources.are_set
 
     @property
     def places(self) -> tuple[IdentityPlace, ...]:

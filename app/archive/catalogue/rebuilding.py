@@ -96,8 +96,6 @@ class Rebuilder:
 
     def _require_same_readers(self, name: BackupName, file: OpenFile, data: bytes) -> None:
         """Refuse a manifest that others can read than its file: that of a copy for other recipients."""
-        if not name.is_encrypted:
-            return
         envelope, _ = read_envelope(data, name, self._keys)
         note = envelope.encrypted_manifest(source=name.manifest)
         head = file.read(0, min(file.size, HEAD_BYTES))
@@ -115,10 +113,11 @@ class Rebuilder:
             )
         with self._directory.open(name.file) as file:
             manifest = salvage(open_content(file, name, self._keys), name)
-            if manifest.recipients != self._keys.recipient_ids():
+            if name.is_encrypted and manifest.recipients != self._keys.recipient_ids():
                 raise _other_recipients(name, manifest.recipients)
             data = write_manifest(manifest, self._keys)
-            self._require_same_readers(name, file, data)
+            if name.is_encrypted:
+                self._require_same_readers(name, file, data)
             with self._directory.locked():
                 self._directory.replace(name.manifest, data, through=name.rebuild)
 

@@ -5,9 +5,11 @@ A line is derived from its manifest once, and kept as long as the manifest's fil
 backup in `metadata.json` beside it, that of an encrypted one in the state directory.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 from app.archive.catalogue.known_lines import KnownLines
 from app.archive.catalogue.metadata import (
@@ -42,6 +44,31 @@ from app.storage import layout
 from app.storage.layout import BackupName
 
 
+_PROBLEMS: Final[tuple[type[AppError], ...]] = (
+    IntegrityError,
+    StorageError,
+    BackupNotFoundError,
+    UnknownSignerError,
+)
+# An identity that cannot be had just now is had again some day.
+_LOCKED_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """
+    What is known of a backup that nobody here could read.
+
+    Attributes:
+        stamp: Of its manifest.
+        until: When it is tried again, by a clock that never goes back.
+    """
+
+    stamp: Stamp
+    backup: LockedBackup
+    until: float
+
+
 class Surveyor:
     """
     Surveys one directory.
@@ -66,7 +93,7 @@ class Surveyor:
         # What `metadata.json` held when it was last decoded: with many backups that takes longer than
         # the survey. Replaced as a whole, as threads share it; so are the locked ones.
         self._decoded: tuple[bytes, Metadata] = (b"", decode_metadata(b""))
-        self._locked: dict[str, tuple[Stamp, LockedBackup]] = {}
+        self._locked: dict[str, _Locked] = {}
 
     def survey(self) -> Survey:
         """List everything, and bring the caches up to date where they may be written; raises StorageError."""
@@ -179,20 +206,24 @@ class Surveyor:
         known: CachedEntry | None,
     ) -> tuple[CachedEntry | LockedBackup, int]:
         """Read the line of one backup, or what is known of it without an identity, and its size."""
+        is_written = written is not None and written.file == name.file
         seen = self._locked.get(name.file)
-        try:
-            manifest = self._read(name, written)
-        except NoIdentityError:
-            if seen is None or seen[0] != stamp:
-                seen = (stamp, self._look(name, full_path))
+        if is_written or seen is None or seen.stamp != stamp or seen.until < time.monotonic():
+            try:
+                manifest = self._read(name, written)
+            except NoIdentityError:
+                again_at = time.monotonic() + _LOCKED_SECONDS
+                seen = _Locked(stamp, self._look(name, full_path), again_at)
                 self._locked = {**self._locked, name.file: seen}
-            locked = seen[1]
-            if known is not None and known.entry.checksum == locked.checksum:
-                # Touched or moved, and the same: its envelope is signed.
-                entry = replace(known.entry, full_path=full_path)
-                return CachedEntry(entry, stamp), locked.size
-            return locked, locked.size
-        return CachedEntry(CatalogueEntry.of(manifest, full_path), stamp), manifest.size
+            else:
+                line = CachedEntry(CatalogueEntry.of(manifest, full_path), stamp)
+                return line, manifest.size
+        locked = seen.backup
+        if known is not None and known.entry.checksum == locked.checksum:
+            # Touched or moved, and the same: its envelope is signed.
+            entry = replace(known.entry, full_path=full_path)
+            return CachedEntry(entry, stamp), locked.size
+        return locked, locked.size
 
     def _look(self, name: BackupName, full_path: str) -> LockedBackup:
         """Read what is known of an encrypted backup without an identity."""
@@ -209,14 +240,6 @@ class Surveyor:
             recipients=envelope.recipients,
             signer=signer,
         )
-
-
-_PROBLEMS: tuple[type[AppError], ...] = (
-    IntegrityError,
-    StorageError,
-    BackupNotFoundError,
-    UnknownSignerError,
-)
 
 
 def _require_alone(name: BackupName, listed: set[str]) -> None:

@@ -9,14 +9,14 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from threading import Event, Lock
-from typing import Final, Self
+from typing import Final
 
 from app.age.reader import open_header
 from app.archive.file import codec as codecs
 from app.archive.file.content import Content, require_digest
 from app.archive.file.index import check_index, compressed_members
 from app.archive.file.keys import NO_KEYS, ArchiveKeys, identities_of
-from app.archive.file.stored import open_data_file
+from app.archive.file.stored import OpenArchive, open_data_file
 from app.archive.file.verification import (
     Listener,
     blocks_of,
@@ -39,7 +39,7 @@ from app.storage.layout import BackupName
 _KEPT_TEXTS: Final = 8
 
 
-class ArchiveReader:
+class ArchiveReader(OpenArchive):
     """
     One open archive; safe to read from several tasks and threads at once.
 
@@ -47,9 +47,9 @@ class ArchiveReader:
         manifest: As given; its index passed `check_index`.
     """
 
-    def __init__(self, file: OpenFile, content: Content, manifest: Manifest) -> None:
+    def __init__(self, stored: OpenFile, content: Content, manifest: Manifest) -> None:
+        super().__init__(stored)
         self.manifest = manifest
-        self._stored = file
         self._file = content
         self._shared = {
             parts[0].offset: sum(part.raw_size for part in parts)
@@ -101,21 +101,6 @@ class ArchiveReader:
         except BaseException:
             file.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
-
-    @property
-    def full_path(self) -> str:
-        """Where the data file lies; nobody deletes it before `close`."""
-        return self._stored.full_path
-
-    def close(self) -> None:
-        """Release the lock; no read may be under way."""
-        self._stored.close()
 
     def check_index(self) -> None:
         """Check the index and the size of the file; raises IntegrityError."""

@@ -41,23 +41,11 @@ class Published:
     manifest: bytes
 
 
-class StoredArchive:
-    """
-    One open archive; safe to read from several threads at once.
+class OpenArchive:
+    """An archive whose data file is open: until `close`, nobody deletes it."""
 
-    Attributes:
-        published: What stands beside it.
-    """
-
-    def __init__(self, file: OpenFile, published: Published) -> None:
-        self.published = published
-        self._file = file
-
-    @classmethod
-    def open(cls, directory: BackupDirectory, published: Published) -> Self:
-        """Open the data file and lock it against deletion; raises what `open_data_file` raises."""
-        file = open_data_file(directory, published.name, published.size)
-        return cls(file, published)
+    def __init__(self, stored: OpenFile) -> None:
+        self._stored = stored
 
     def __enter__(self) -> Self:
         return self
@@ -67,16 +55,35 @@ class StoredArchive:
 
     @property
     def full_path(self) -> str:
-        """Where the data file lies; nobody deletes it before `close`."""
-        return self._file.full_path
+        """Where the data file lies."""
+        return self._stored.full_path
 
     def close(self) -> None:
         """Release the lock; no read may be under way."""
-        self._file.close()
+        self._stored.close()
+
+
+class StoredArchive(OpenArchive):
+    """
+    One open archive; safe to read from several threads at once.
+
+    Attributes:
+        published: What stands beside it.
+    """
+
+    def __init__(self, stored: OpenFile, published: Published) -> None:
+        super().__init__(stored)
+        self.published = published
+
+    @classmethod
+    def open(cls, directory: BackupDirectory, published: Published) -> Self:
+        """Open the data file and lock it against deletion; raises what `open_data_file` raises."""
+        file = open_data_file(directory, published.name, published.size)
+        return cls(file, published)
 
     def read(self, offset: int, size: int) -> bytes:
         """Read bytes as they are stored, unproven; raises StorageError, TruncatedFileError."""
-        return self._file.read(offset, size)
+        return self._stored.read(offset, size)
 
     async def prove(self, listener: ByteListener | None = None) -> None:
         """
@@ -87,7 +94,7 @@ class StoredArchive:
             StorageError: The medium does not answer.
         """
         stop = Event()
-        work = partial(prove_stored, self._file, self.published, stop=stop, listener=listener)
+        work = partial(prove_stored, self._stored, self.published, stop=stop, listener=listener)
         await run_in_thread(work, stop=stop)
 
 

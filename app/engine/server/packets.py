@@ -7,12 +7,14 @@ Source: mariadb.com/kb/en/result-set-packets, dev.mysql.com/doc/dev/mysql-server
 """
 
 import struct
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import pymysql
 
 from app.mysql.refusals import MOST_BYTES, malformed, raise_error, too_large
 
+
+Rest = TypeVar("Rest", bytes, bytearray)
 
 # A packet of this many bytes goes on in the next one.
 _WHOLE: Final = 0xFFFFFF
@@ -25,19 +27,13 @@ _END_BYTES: Final = 9
 _HEADER: Final = struct.Struct("<I")
 
 
-class RowPackets:
-    """
-    The rows of one query with one column.
+class _Packets(Generic[Rest]):
+    """What a server sends, up to where it was cut."""
 
-    Attributes:
-        over: Whether the end was seen.
-    """
-
-    def __init__(self, sequence: int) -> None:
-        """Take the number that the next packet must have, 0 to 255."""
-        self.over = False
+    def __init__(self, sequence: int, rest: Rest) -> None:
+        """Take the number that the next packet must have, 0 to 255, and where bytes are kept."""
         self._sequence = sequence
-        self._rest = b""
+        self._rest: Rest = rest
         self._parts: list[bytes] = []
         self._parts_bytes = 0
 
@@ -48,6 +44,32 @@ class RowPackets:
             return _HEADER.size - len(self._rest)
         size: int = _HEADER.unpack_from(self._rest)[0] & _WHOLE
         return _HEADER.size + size - len(self._rest)
+
+    def _joined(self, payload: bytes) -> bytes | None:
+        """Take what is in a packet; return all that belongs together, or None while more follows."""
+        self._parts.append(payload)
+        self._parts_bytes += len(payload)
+        if self._parts_bytes > MOST_BYTES:
+            raise too_large()
+        if len(payload) == _WHOLE:
+            return None
+        whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        self._parts_bytes = 0
+        return whole
+
+
+class RowPackets(_Packets[bytes]):
+    """
+    The rows of one query with one column.
+
+    Attributes:
+        over: Whether the end was seen.
+    """
+
+    def __init__(self, sequence: int) -> None:
+        super().__init__(sequence, b"")
+        self.over = False
 
     def feed(self, data: bytes) -> list[bytes | None]:
         """
@@ -83,15 +105,9 @@ class RowPackets:
 
     def _take(self, payload: bytes, rows: list[bytes | None]) -> None:
         """Take a packet that is not simply a short value."""
-        self._parts.append(payload)
-        self._parts_bytes += len(payload)
-        if self._parts_bytes > MOST_BYTES:
-            raise too_large()
-        if len(payload) == _WHOLE:
+        whole = self._joined(payload)
+        if whole is None:
             return
-        whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts.clear()
-        self._parts_bytes = 0
         if not whole:
             raise malformed()
         first = whole[0]
@@ -105,23 +121,11 @@ class RowPackets:
             rows.append(whole[_PREFIX.get(first, 1) :])
 
 
-class EventPackets:
-    """Events taken out of the bytes that a server sends: no I/O."""
+class EventPackets(_Packets[bytearray]):
+    """The events of a binary log."""
 
     def __init__(self, sequence: int) -> None:
-        """Take the number that the next packet must have, 0 to 255."""
-        self._sequence = sequence
-        self._rest = bytearray()
-        self._parts: list[bytes] = []
-        self._parts_bytes = 0
-
-    @property
-    def missing(self) -> int:
-        """Return how many bytes are needed at least, before there is one packet more."""
-        if len(self._rest) < _HEADER.size:
-            return _HEADER.size - len(self._rest)
-        size = int.from_bytes(self._rest[:3], "little")
-        return max(1, _HEADER.size + size - len(self._rest))
+        super().__init__(sequence, bytearray())
 
     def feed(self, data: bytes) -> list[bytes]:
         """
@@ -152,28 +156,20 @@ class EventPackets:
         del rest[:offset]
         return events
 
-    def _take(self, packet: bytes, events: list[bytes]) -> None:
+    def _take(self, payload: bytes, events: list[bytes]) -> None:
         if not self._parts:
-            packet = _event_in(packet)
-            if len(packet) + 1 < _WHOLE:
-                events.append(packet)
-                return
-        self._parts.append(packet)
-        self._parts_bytes += len(packet)
-        if self._parts_bytes > MOST_BYTES:
-            raise too_large()
-        # The first of them has lost the byte that says what it is.
-        if len(packet) + (len(self._parts) == 1) < _WHOLE:
-            events.append(b"".join(self._parts))
-            self._parts, self._parts_bytes = [], 0
+            _require_event(payload)
+        whole = self._joined(payload)
+        if whole is not None:
+            events.append(whole[1:])
 
 
-def _event_in(packet: bytes) -> bytes:
-    kind = packet[0] if packet else _LAST
+def _require_event(payload: bytes) -> None:
+    kind = payload[0] if payload else _LAST
     if kind == _EVENT:
-        return packet[1:]
+        return
     if kind == _ERROR:
-        raise_error(packet)
+        raise_error(payload)
     if kind == _LAST:
         raise EOFError("the server has ended the log")
     raise malformed()

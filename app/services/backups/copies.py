@@ -84,9 +84,7 @@ class CopyService:
             StorageError: A place refused, or does not answer; there is no copy.
         """
         progress = progress or Progress()
-        progress.enter(Phase.CONNECT)
-        here = await asyncio.to_thread(self._open_catalogue, source)
-        there = await asyncio.to_thread(self._open_catalogue, target)
+        here, there = await self._open_both(source, target, progress)
         with await asyncio.to_thread(here.stored, backup_id) as archive:
             published = archive.published
             manifest = await asyncio.to_thread(_find_manifest, here, backup_id)
@@ -119,9 +117,7 @@ class CopyService:
             StorageError: A place refused, or does not answer; there is no copy.
         """
         progress = progress or Progress()
-        progress.enter(Phase.CONNECT)
-        here = await asyncio.to_thread(self._open_catalogue, source)
-        there = await asyncio.to_thread(self._open_catalogue, target)
+        here, there = await self._open_both(source, target, progress)
         with await asyncio.to_thread(here.stored, backup_id) as archive:
             manifest = await asyncio.to_thread(here.manifest, backup_id)
             await asyncio.to_thread(_require_rewrappable, archive.published, there)
@@ -141,6 +137,13 @@ class CopyService:
         """
         found = await asyncio.gather(*(self._look(backup_id, store) for store in stores))
         return dict(zip(stores, found, strict=True))
+
+    async def _open_both(
+        self, source: str, target: str, progress: Progress
+    ) -> tuple[Catalogue, Catalogue]:
+        progress.enter(Phase.CONNECT)
+        here = await asyncio.to_thread(self._open_catalogue, source)
+        return here, await asyncio.to_thread(self._open_catalogue, target)
 
     async def _look(self, backup_id: str, store: str) -> bool | None:
         if store in self._looking:

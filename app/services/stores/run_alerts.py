@@ -55,8 +55,8 @@ class StoreRunMonitor:
                 await self._resolve_drills(run.store)
             case RunKind.DRILL if run.state is RunState.FAILED:
                 await self._raise_drill(run)
-            case _:
-                pass
+            case _:  # nothing is learned of a backup in a store
+                return
 
     async def _raise_damage(self, run: Run) -> None:
         found = run.error.code if run.error else ""

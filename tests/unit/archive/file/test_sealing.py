@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 import subprocess
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from threading import Event
 
 import pytest
+from pydantic import SecretStr
 
 from app.age.stream import SEALED_BYTES
 from app.age.x25519 import Identity
@@ -318,6 +320,15 @@ def test_a_manifest_is_not_made_again_for_others_than_its_file(backup, place, st
     assert leftovers(target.path) == [manifest.file]
 
 
+def test_a_plain_manifest_is_made_again_where_others_are_encrypted(place, state):
+    """For whom new backups are encrypted says nothing of one that was made before."""
+    manifest = asyncio.run(write_backup(place))
+    note_of(place, manifest).unlink()
+    catalogue = Catalogue(place, keys_of(state, MINE, reader=MINE))
+    assert catalogue.rebuild().rebuilt == (manifest.backup_id,)
+    assert catalogue.manifest(manifest.backup_id).checksum == manifest.checksum
+
+
 def test_two_processes_remember_what_each_has_made(place, state, tmp_path):
     """Whichever writes last; what is deleted is forgotten."""
     service, command = (writer_of(place, state, tmp_path) for _ in range(2))
@@ -351,6 +362,50 @@ def test_identities_that_cannot_be_had_cost_no_list(backup, place, state):
     assert [locked.backup_id for locked in survey.locked] == [manifest.backup_id]
     with pytest.raises(NoIdentityError, match="BACKSTAY_IDENTITY_FILE"):
         Catalogue(place, keys).open(manifest.backup_id)
+
+
+def test_an_identity_command_that_makes_no_sense_is_in_the_way_of_nothing_plain(place, state):
+    """It is told where something encrypted is to be read, and in no other place."""
+    sources = IdentitySources(command=SecretStr("'"))
+    keys = InstallationKeys(BackupKeys("", sources), Signers(state, ""))
+    assert keys.can_read
+    assert keys.are_set
+    plain = asyncio.run(write_backup(place, 0))
+    sealed = asyncio.run(write_backup(place, 1, keys=keys_of(state, MINE)))
+    catalogue = Catalogue(place, keys)
+    survey = catalogue.survey()
+    assert [entry.backup_id for entry in survey.entries] == [plain.backup_id]
+    assert [locked.backup_id for locked in survey.locked] == [sealed.backup_id]
+    assert read_all(catalogue, plain.backup_id)
+    with pytest.raises(NoIdentityError, match="BACKSTAY_IDENTITY_COMMAND"):
+        catalogue.open(sealed.backup_id)
+
+
+class CountedReads(LocalDirectory):
+    """Counts how often each file is read whole."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.counts: Counter[str] = Counter()
+
+    def read(self, name, limit):
+        self.counts[name] += 1
+        return super().read(name, limit)
+
+
+def test_what_nobody_can_read_is_not_read_at_every_look(place, state, tmp_path):
+    """Its stamp says that it is the same; one that was just written is taken as what it is."""
+    manifest = asyncio.run(write_backup(place, keys=keys_of(state, MINE)))
+    counted = CountedReads(place.path)
+    catalogue = Catalogue(counted, keys_of(state, MINE), known_lines(tmp_path, "local"))
+    note = f"{manifest.file}.manifest.json"
+    for _ in range(5):
+        assert [each.backup_id for each in catalogue.survey().locked] == [manifest.backup_id]
+    assert counted.counts[note] <= 2
+    catalogue.refresh(manifest)
+    survey = catalogue.survey()
+    assert [entry.backup_id for entry in survey.entries] == [manifest.backup_id]
+    assert survey.locked == ()
 
 
 def test_a_plain_file_of_the_same_id_is_a_problem_and_nobody_reads_it(backup, place):

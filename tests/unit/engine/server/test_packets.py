@@ -4,7 +4,7 @@ import pymysql
 import pytest
 from hypothesis import given, strategies as st
 
-from app.engine.server.packets import RowPackets
+from app.engine.server.packets import EventPackets, RowPackets
 from tests.fixtures.wire import sized
 
 
@@ -94,3 +94,23 @@ def test_a_packet_out_of_order_is_refused():
     """Something was lost between, or this is not an answer."""
     with pytest.raises(pymysql.err.InternalError):
         RowPackets(1).feed(packets([payload(b"1")], 2))
+
+
+@pytest.mark.parametrize("sizes", [[], [3, 4, 5, 6, WHOLE, 7], [1 << 22] * 5])
+def test_events_are_what_was_sent(sizes):
+    """Short ones, those that fill a packet, and those that need two; however they were cut."""
+    sent = [b"", b"short", b"e" * (WHOLE - 2), b"e" * (WHOLE - 1), b"e" * (WHOLE + 10), b"last"]
+    events = EventPackets(254)
+    found = []
+    for data in cut(packets([b"\0" + event for event in sent], 254), sizes):
+        found += events.feed(data)
+
+    assert found == sent
+
+
+def test_the_end_of_a_log_and_errors_are_no_events():
+    """Neither is taken for one."""
+    with pytest.raises(EOFError):
+        EventPackets(0).feed(packets([b"\0event", END], 0))
+    with pytest.raises(pymysql.err.Error):
+        EventPackets(0).feed(packets([b"\xff\x69\x05#70100gone"], 0))
