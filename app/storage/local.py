@@ -294,16 +294,15 @@ class LocalDirectory:
             StorageError: Missing, unreadable, or a symbolic link.
             StorageUnavailableError: Larger than `limit` bytes.
         """
-        with translated(name):
-            fd = uninterrupted(self.kernel.open, self.full_path(name), os.O_RDONLY | os.O_NONBLOCK)
-            file = ReadFile(self.kernel, str(self.path), name, fd)
-            try:
-                file.check_regular()
-                if file.size > limit:
-                    raise StorageUnavailableError(f"{name}: {file.size} bytes, too large")
-                return file.read(0, file.size)
-            finally:
-                file.close()
+        with self.watch(name) as file:
+            if file.size > limit:
+                raise StorageUnavailableError(f"{name}: {file.size} bytes, too large")
+            return file.read(0, file.size)
+
+    def head(self, name: str, limit: int) -> bytes:
+        """Read the first bytes of a file as `read` does, however large it is; raises StorageError."""
+        with self.watch(name) as file:
+            return file.read(0, min(limit, file.size))
 
     def find(self, name: str, limit: int) -> bytes | None:
         """Read a small file as `read` does; None when there is none, or no directory."""

@@ -17,7 +17,7 @@ from app.archive.catalogue.surveying import Surveyor
 from app.archive.catalogue.sweeping import names_of, sweep
 from app.archive.file.keys import NO_KEYS, ArchiveKeys
 from app.archive.file.reader import ArchiveReader
-from app.archive.file.sealing import read_envelope, read_manifest
+from app.archive.file.sealing import decode_manifest, read_envelope, read_manifest
 from app.archive.file.stored import Published, StoredArchive
 from app.archive.publishing import places
 from app.archive.publishing.places import BackupDirectory
@@ -180,11 +180,11 @@ class Catalogue:
             UnknownSignerError: Nobody here knows who made it.
         """
         name = self._find(backup_id)
-        data = self.directory.read(name.manifest, MAX_MANIFEST_BYTES)
         if name.is_encrypted:
-            envelope, _ = read_envelope(data, name, self.keys)
-            return Published(name, envelope.size, envelope.checksum, data)
-        manifest = read_manifest(data, name, self.keys)
+            sealed = read_envelope(self.directory, name, self.keys)
+            return Published(name, sealed.envelope.size, sealed.envelope.checksum, sealed.data)
+        data = self.directory.read(name.manifest, MAX_MANIFEST_BYTES)
+        manifest = decode_manifest(data, name)
         return Published(name, manifest.size, manifest.checksum, data)
 
     def find(self, backup_id: str) -> BackupId:
@@ -382,8 +382,7 @@ class Catalogue:
         return True
 
     def _read(self, name: BackupName, written: Manifest | None = None) -> Manifest:
-        data = self.directory.read(name.manifest, MAX_MANIFEST_BYTES)
         if written is not None and written.file == name.file:
-            check_seal(data, source=name.manifest)
+            check_seal(self.directory.read(name.manifest, MAX_MANIFEST_BYTES), source=name.manifest)
             return written
-        return read_manifest(data, name, self.keys)
+        return read_manifest(self.directory, name, self.keys)

@@ -9,9 +9,10 @@ from app.archive.catalogue.salvage import salvage
 from app.archive.catalogue.sweeping import names_of
 from app.archive.file.keys import ArchiveKeys
 from app.archive.file.reader import open_content
-from app.archive.file.sealing import read_envelope, write_manifest
+from app.archive.file.sealing import write_manifest
 from app.archive.publishing.places import BackupDirectory, OpenFile
 from app.domain.backups.catalogue import DamagedFile
+from app.domain.backups.envelope import read_head
 from app.domain.backups.manifest import Manifest
 from app.domain.ids import BackupId
 from app.errors import (
@@ -96,12 +97,12 @@ class Rebuilder:
 
     def _require_same_readers(self, name: BackupName, file: OpenFile, data: bytes) -> None:
         """Refuse a manifest that others can read than its file: that of a copy for other recipients."""
-        envelope, _ = read_envelope(data, name, self._keys)
-        note = envelope.encrypted_manifest(source=name.manifest)
+        made = read_head(data, source=name.manifest)
+        note = made.encrypted_manifest(data, source=name.manifest)
         head = file.read(0, min(file.size, HEAD_BYTES))
         for identity in self._keys.identities():
             if _opens(head, identity) != _opens(note[:HEAD_BYTES], identity):
-                raise _other_recipients(name, envelope.recipients)
+                raise _other_recipients(name, made.envelope.recipients)
 
     def _rebuild_manifest(self, name: BackupName) -> None:
         if name.is_encrypted and not self._unsigned:

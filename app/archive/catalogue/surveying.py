@@ -28,7 +28,6 @@ from app.archive.publishing.places import BackupDirectory
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import DamagedFile, LockedBackup, Survey
 from app.domain.backups.manifest import Manifest
-from app.domain.backups.seal import MAX_MANIFEST_BYTES
 from app.errors import (
     AppError,
     BackupNotFoundError,
@@ -227,8 +226,8 @@ class Surveyor:
 
     def _look(self, name: BackupName, full_path: str) -> LockedBackup:
         """Read what is known of an encrypted backup without an identity."""
-        data = self._directory.read(name.manifest, MAX_MANIFEST_BYTES)
-        envelope, signer = read_envelope(data, name, self._keys)
+        sealed = read_envelope(self._directory, name, self._keys)
+        envelope = sealed.envelope
         return LockedBackup(
             backup_id=envelope.backup_id,
             file=envelope.file,
@@ -238,7 +237,7 @@ class Surveyor:
             checksum=envelope.checksum,
             server_id=envelope.server_id,
             recipients=envelope.recipients,
-            signer=signer,
+            signer=sealed.signer,
         )
 
 

@@ -4,15 +4,35 @@ Manifests as they are published: as they are, or encrypted and signed in an enve
 Which of both is told by the name of the data file alone. All calls block.
 """
 
+from dataclasses import dataclass
+
 from app.age.encryptor import encrypt
 from app.age.reader import decrypt
 from app.archive.file.keys import ArchiveKeys, identities_of
+from app.archive.publishing.places import BackupDirectory
 from app.domain.backups import envelope as envelopes
-from app.domain.backups.envelope import Envelope
+from app.domain.backups.envelope import ENVELOPE_HEAD_BYTES, Envelope
 from app.domain.backups.manifest import Manifest
-from app.domain.backups.seal import from_json, to_json
+from app.domain.backups.seal import MAX_MANIFEST_BYTES, from_json, to_json
 from app.errors import ManifestError
 from app.storage.layout import BackupName
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """
+    An envelope whose signature is right, and whose manifest is the one that was signed.
+
+    Attributes:
+        signer: Id of who has signed it.
+        encrypted: The manifest in it.
+        data: The bytes of its file.
+    """
+
+    envelope: Envelope
+    signer: str
+    encrypted: bytes
+    data: bytes
 
 
 def write_manifest(manifest: Manifest, keys: ArchiveKeys) -> bytes:
@@ -33,16 +53,17 @@ def write_manifest(manifest: Manifest, keys: ArchiveKeys) -> bytes:
     data = to_json(manifest)
     if not manifest.recipients:
         return data
-    signed = envelopes.signed_bytes(Envelope.around(manifest, encrypt(data, keys.recipients())))
-    return envelopes.write_envelope(signed, keys.sign(signed))
+    encrypted = encrypt(data, keys.recipients())
+    signed = envelopes.signed_bytes(Envelope.around(manifest, encrypted))
+    return envelopes.write_envelope(signed, keys.sign(signed), encrypted)
 
 
-def read_manifest(data: bytes, name: BackupName, keys: ArchiveKeys) -> Manifest:
+def read_manifest(directory: BackupDirectory, name: BackupName, keys: ArchiveKeys) -> Manifest:
     """
-    Decode what is published beside a data file.
+    Read what is published beside a data file.
 
     Args:
-        data: The bytes of its file.
+        directory: Where it lies.
         name: Of the backup.
         keys: Verify and decrypt.
 
@@ -55,39 +76,48 @@ def read_manifest(data: bytes, name: BackupName, keys: ArchiveKeys) -> Manifest:
         ManifestError: Of a newer format, or of another backup.
         NoIdentityError: It is encrypted for others.
         SignatureMismatchError: Somebody has changed it.
+        StorageError: It cannot be read.
         UnknownSignerError: Nobody here knows who made it.
     """
     if not name.is_encrypted:
-        return _of(name, from_json(data, source=name.manifest))
-    envelope, _ = read_envelope(data, name, keys)
-    stored = envelope.encrypted_manifest(source=name.manifest)
-    plain = decrypt(stored, identities_of(keys, source=name.manifest), source=name.manifest)
-    manifest = _of(name, from_json(plain, source=name.manifest))
-    if not envelope.describes(manifest):
+        return decode_manifest(directory.read(name.manifest, MAX_MANIFEST_BYTES), name)
+    sealed = read_envelope(directory, name, keys)
+    identities = identities_of(keys, source=name.manifest)
+    plain = decrypt(sealed.encrypted, identities, source=name.manifest)
+    manifest = decode_manifest(plain, name)
+    if not sealed.envelope.describes(manifest):
         raise ManifestError(f"{name.manifest}: its envelope describes another backup")
     return manifest
 
 
-def read_envelope(data: bytes, name: BackupName, keys: ArchiveKeys) -> tuple[Envelope, str]:
+def read_envelope(directory: BackupDirectory, name: BackupName, keys: ArchiveKeys) -> Sealed:
     """
-    Decode the envelope of an encrypted backup, and verify it; needs no identity.
+    Read the envelope of an encrypted backup, and verify it; needs no identity.
 
     Returns:
-        It, and the id of its signer.
+        It. Whoever can write there cannot make us read more than its beginning: the signature is proven by
+        that, and says how long the rest is.
 
     Raises:
         ChecksumMismatchError: A byte of it was changed.
         ManifestError: Of a newer format, or of another backup.
         SignatureMismatchError: Somebody has changed it.
+        StorageError: It cannot be read.
         UnknownSignerError: Nobody here knows who made it.
     """
-    found = envelopes.read_envelope(data, source=name.manifest)
+    data = directory.head(name.manifest, ENVELOPE_HEAD_BYTES)
+    found = envelopes.read_head(data, source=name.manifest)
     signer = keys.verify(found.signed, found.signature)
     _require_name(name, found.envelope.file, found.envelope.backup_id)
-    return found.envelope, signer
+    if len(data) == ENVELOPE_HEAD_BYTES:
+        data = directory.head(name.manifest, found.total_bytes + 1)
+    encrypted = found.encrypted_manifest(data, source=name.manifest)
+    return Sealed(found.envelope, signer, encrypted, data)
 
 
-def _of(name: BackupName, manifest: Manifest) -> Manifest:
+def decode_manifest(data: bytes, name: BackupName) -> Manifest:
+    """Decode the manifest of a backup; raises ChecksumMismatchError, ManifestError."""
+    manifest = from_json(data, source=name.manifest)
     _require_name(name, manifest.file, manifest.backup_id)
     return manifest
 

@@ -1,15 +1,18 @@
 """
 The envelope: what lies beside an encrypted data file in the place of its manifest.
 
-    {"format":"backstay-encrypted", ... ,"manifest":"<age, base64>"      line 1: what was signed, and a comma
-    "signature":{"signer":"...","value":"..."},                          line 2
-    "manifest_sha256":"..."}                                             line 3
+    {"format":"backstay-encrypted", ...          line 1: what is signed, and a comma
+    "signature":{"signer":"...","value":"..."},  line 2
+    "manifest":"<age, base64>",                  line 3
+    "manifest_sha256":"..."}                     line 4
 
 The manifest is encrypted, since key ranges and names are data. In the clear stands what somebody needs who
-looks after backups that he cannot read: which, when, how large, for whom, and who has signed it.
+looks after backups that he cannot read: which, when, how large, for whom, and who has signed it. The signature
+covers size and digest of the manifest too, so that no more than the beginning is read of what is not signed.
 """
 
 import binascii
+import hashlib
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,13 +22,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.domain.backups.formats import ENVELOPE_FORMAT, ENVELOPE_VERSION, require_format
 from app.domain.backups.manifest import Manifest
-from app.domain.backups.seal import seal, unseal
+from app.domain.backups.seal import SEAL_BYTES, check_seal, seal
 from app.domain.ids import BackupId
 from app.domain.keys import Signature
-from app.errors import ManifestError
+from app.errors import ChecksumMismatchError, ManifestError
 
 
+# Both first lines are in it, with the ids of a hundred recipients; most envelopes are, as a whole.
+ENVELOPE_HEAD_BYTES: Final = 64 << 10
 _SIGNATURE: Final = b',\n"signature":'
+_MANIFEST: Final = b',\n"manifest":"'
+_END: Final = b'"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,8 @@ class Envelope:
         checksum: SHA-256 of these bytes.
         server_id: The same for backups of the same server; empty = not noted.
         recipients: Ids of those for whom it is encrypted.
-        manifest: The manifest, encrypted for the same, in base64.
+        manifest_size: Bytes of the manifest, encrypted for the same.
+        manifest_checksum: SHA-256 of these bytes.
     """
 
     backup_id: BackupId
@@ -50,13 +58,14 @@ class Envelope:
     checksum: str
     server_id: str
     recipients: tuple[str, ...]
-    manifest: str
+    manifest_size: int
+    manifest_checksum: str
     format: str = ENVELOPE_FORMAT
     format_version: int = ENVELOPE_VERSION
 
     @classmethod
     def around(cls, manifest: Manifest, encrypted: bytes) -> "Envelope":
-        """Take from a manifest what may be known, and put its encrypted bytes in."""
+        """Take from a manifest what may be known, and note its encrypted bytes."""
         return cls(
             backup_id=manifest.backup_id,
             file=manifest.file,
@@ -65,19 +74,15 @@ class Envelope:
             checksum=manifest.checksum,
             server_id=manifest.server.server_id,
             recipients=manifest.recipients,
-            manifest=b64encode(encrypted).decode(),
+            manifest_size=len(encrypted),
+            manifest_checksum=hashlib.sha256(encrypted).hexdigest(),
         )
-
-    def encrypted_manifest(self, *, source: str) -> bytes:
-        """Return the encrypted bytes of the manifest; raises ManifestError."""
-        try:
-            return b64decode(self.manifest, validate=True)
-        except (binascii.Error, ValueError) as exc:
-            raise ManifestError(f"{source}: manifest: not base64") from exc
 
     def describes(self, manifest: Manifest) -> bool:
         """Tell whether it is the envelope of this manifest."""
-        return replace(Envelope.around(manifest, b""), manifest=self.manifest) == self
+        size, checksum = self.manifest_size, self.manifest_checksum
+        described = Envelope.around(manifest, b"")
+        return replace(described, manifest_size=size, manifest_checksum=checksum) == self
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +92,50 @@ class SignedEnvelope:
 
     Attributes:
         signed: The bytes that were signed.
+        start: Bytes before the base64 of the manifest.
     """
 
     envelope: Envelope
     signed: bytes
     signature: Signature
+    start: int
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of the whole file."""
+        return self.start + self._text_bytes + len(_END) - 1 + SEAL_BYTES
+
+    @property
+    def _text_bytes(self) -> int:
+        return (self.envelope.manifest_size + 2) // 3 * 4
+
+    def encrypted_manifest(self, data: bytes, *, source: str) -> bytes:
+        """
+        Take the encrypted bytes of the manifest out of the whole file.
+
+        Args:
+            data: The whole file.
+            source: Name for messages.
+
+        Returns:
+            The bytes that were signed by their size and digest.
+
+        Raises:
+            ChecksumMismatchError: It is another file, or a byte of it was changed.
+        """
+        check_seal(data, source=source)
+        try:
+            text = memoryview(data)[self.start : self.start + self._text_bytes]
+            encrypted = b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            encrypted = b""
+        is_same = data.startswith(self.signed) and len(data) == self.total_bytes
+        if not is_same or hashlib.sha256(encrypted).hexdigest() != self.envelope.manifest_checksum:
+            raise ChecksumMismatchError(
+                f"{source}: the manifest in it is not the one that was signed",
+                hint="It was damaged or changed; take it from another copy.",
+            )
+        return encrypted
 
 
 _ADAPTER: Final = TypeAdapter(Envelope)
@@ -103,34 +147,36 @@ def signed_bytes(envelope: Envelope) -> bytes:
     return _ADAPTER.dump_json(envelope)[:-1]
 
 
-def write_envelope(signed: bytes, signature: Signature) -> bytes:
-    """Encode an envelope with its signature, sealed by its own checksum."""
-    return seal(signed + _SIGNATURE + _SIGNATURE_ADAPTER.dump_json(signature) + b"}")
+def write_envelope(signed: bytes, signature: Signature, encrypted: bytes) -> bytes:
+    """Encode an envelope with its signature and the manifest in it, sealed by its own checksum."""
+    parts = (_SIGNATURE, _SIGNATURE_ADAPTER.dump_json(signature), _MANIFEST, b64encode(encrypted))
+    return seal(b"".join((signed, *parts, _END)))
 
 
-def read_envelope(data: bytes, *, source: str) -> SignedEnvelope:
+def read_head(data: bytes, *, source: str) -> SignedEnvelope:
     """
-    Decode an envelope; its signature is not verified yet.
+    Decode the beginning of an envelope; its signature is not verified yet.
 
     Args:
-        data: What `write_envelope` made, byte for byte.
+        data: The first bytes of what `write_envelope` made, `ENVELOPE_HEAD_BYTES` or all.
         source: Name for messages.
 
     Returns:
         It, with what is to be verified.
 
     Raises:
-        ChecksumMismatchError: A byte of it was changed.
         ManifestError: Of a newer format, or a key is missing or of the wrong type.
     """
-    signed, found, signature = unseal(data, source=source).rpartition(_SIGNATURE)
+    head, _, _ = data.partition(_MANIFEST)
+    signed, found, signature = head.partition(_SIGNATURE)
     body = signed + b"}"
     require_format(body, source=source, name=ENVELOPE_FORMAT, newest=ENVELOPE_VERSION)
     try:
         return SignedEnvelope(
             _ADAPTER.validate_json(body),
             signed,
-            _SIGNATURE_ADAPTER.validate_json(signature[:-1]),
+            _SIGNATURE_ADAPTER.validate_json(signature),
+            len(head) + len(_MANIFEST),
         )
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]

@@ -15,7 +15,7 @@ MAX_MANIFEST_BYTES: Final = 1 << 30
 _ADAPTER = TypeAdapter(Manifest)
 _SEAL_PREFIX = b',\n"manifest_sha256":"'
 _SEAL_SUFFIX = b'"}\n'
-_SEAL_BYTES = len(_SEAL_PREFIX) + 64 + len(_SEAL_SUFFIX)
+SEAL_BYTES: Final = len(_SEAL_PREFIX) + 64 + len(_SEAL_SUFFIX)
 
 
 def to_json(manifest: Manifest) -> bytes:
@@ -39,7 +39,7 @@ def seal(document: bytes) -> bytes:
 def unseal(data: bytes, *, source: str) -> bytes:
     """Return the JSON object that was sealed; raises ChecksumMismatchError."""
     check_seal(data, source=source)
-    return b"".join((memoryview(data)[:-_SEAL_BYTES], b"}"))
+    return b"".join((memoryview(data)[:-SEAL_BYTES], b"}"))
 
 
 def from_json(data: bytes, *, source: str) -> Manifest:
@@ -67,7 +67,7 @@ def check_seal(data: bytes, *, source: str) -> None:
     Raises:
         ChecksumMismatchError: A byte of it was changed.
     """
-    body, seal = memoryview(data)[:-_SEAL_BYTES], data[-_SEAL_BYTES:]
+    body, seal = memoryview(data)[:-SEAL_BYTES], data[-SEAL_BYTES:]
     expected = _SEAL_PREFIX + hashlib.sha256(body).hexdigest().encode() + _SEAL_SUFFIX
     if seal != expected:
         raise ChecksumMismatchError(

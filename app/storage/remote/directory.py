@@ -160,6 +160,11 @@ class StoreDirectory:
             self._cached = (facts, self.store.read(name, 0, facts.size) if facts.size else b"")
         return self._cached[1]
 
+    def head(self, name: str, limit: int) -> bytes:
+        """Read the first bytes of an object, however large it is; raises StorageError."""
+        size = min(limit, self._require(name).size)
+        return self.store.read(name, 0, size) if size else b""
+
     def find(self, name: str, limit: int) -> bytes | None:
         """Read a small object as `read` does; None when there is none."""
         try:

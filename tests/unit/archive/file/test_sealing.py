@@ -7,7 +7,9 @@ import subprocess
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Event
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -17,11 +19,14 @@ from app.age.x25519 import Identity
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.catalogue.known_lines import known_lines
 from app.archive.file.copying import copy_archive, rewrap_archive
+from app.archive.file.sealing import write_manifest
 from app.domain.backups import envelope as envelopes
 from app.domain.backups.check_notes import VerifyLevel
+from app.domain.backups.envelope import ENVELOPE_HEAD_BYTES
 from app.domain.backups.manifest import Codec
 from app.errors import (
     AppError,
+    ChecksumMismatchError,
     IntegrityError,
     InvalidRequestError,
     ManifestError,
@@ -38,6 +43,15 @@ from tests.fixtures.archives import TABLES, backup_id_of, leftovers, write_backu
 
 
 MINE, SAFE, STRANGER = (Identity.new() for _ in range(3))
+CHANGES: dict[str, Any] = {
+    "size": 1,
+    "created_at": datetime(2001, 1, 1, tzinfo=UTC),
+    "recipients": ("0" * 16,),
+    "server_id": "else",
+    "checksum": "0" * 64,
+    "manifest_size": 1 << 40,
+    "manifest_checksum": "0" * 64,
+}
 PROGRAM = {Codec.GZIP: ["zcat"], Codec.ZSTD: ["zstd", "-dc"], Codec.NONE: ["cat"]}
 
 
@@ -118,7 +132,8 @@ def test_nothing_in_the_directory_tells_what_is_in_it(backup, place):
     envelope = json.loads(note_of(place, manifest).read_bytes())
     assert sorted(envelope) == [
         "backup_id", "checksum", "created_at", "file", "format", "format_version", "manifest",
-        "manifest_sha256", "recipients", "server_id", "signature", "size",
+        "manifest_checksum", "manifest_sha256", "manifest_size", "recipients", "server_id",
+        "signature", "size",
     ]  # fmt: skip
 
 
@@ -179,21 +194,16 @@ def test_its_bytes_are_proven_without_an_identity_and_no_change_passes(backup, p
         writer.stored(manifest.backup_id)
 
 
-@pytest.mark.parametrize("key", ["size", "created_at", "recipients", "server_id", "checksum"])
+@pytest.mark.parametrize("key", list(CHANGES))
 def test_no_word_in_the_clear_can_be_changed(key, backup, place, state):
     """Not even by somebody who makes its checksum anew: the signature covers all of them."""
     catalogue, manifest = backup
     note = note_of(place, manifest)
-    found = envelopes.read_envelope(note.read_bytes(), source="note")
-    changes = {
-        "size": 1,
-        "created_at": manifest.created_at.replace(year=2001),
-        "recipients": ("0" * 16,),
-        "server_id": "else",
-        "checksum": "0" * 64,
-    }
-    forged = envelopes.signed_bytes(replace(found.envelope, **{key: changes[key]}))
-    note.write_bytes(envelopes.write_envelope(forged, found.signature))
+    data = note.read_bytes()
+    found = envelopes.read_head(data, source="note")
+    encrypted = found.encrypted_manifest(data, source="note")
+    forged = envelopes.signed_bytes(replace(found.envelope, **{key: CHANGES[key]}))
+    note.write_bytes(envelopes.write_envelope(forged, found.signature, encrypted))
     for reader in (catalogue, Catalogue(place, keys_of(state))):
         with pytest.raises(SignatureMismatchError):
             reader.published(manifest.backup_id)
@@ -226,10 +236,13 @@ def test_the_manifest_of_another_backup_is_not_taken_for_its_own(place, state):
     note_of(place, first).write_bytes(note_of(place, second).read_bytes())
     with pytest.raises(ManifestError):
         Catalogue(place, keys).published(first.backup_id)
-    signed = envelopes.read_envelope(note_of(place, second).read_bytes(), source="it")
-    mixed = replace(signed.envelope, backup_id=first.backup_id, file=first.file)
-    body = envelopes.signed_bytes(mixed)
-    note_of(place, first).write_bytes(envelopes.write_envelope(body, keys.sign(body)))
+    data = note_of(place, second).read_bytes()
+    found = envelopes.read_head(data, source="it")
+    encrypted = found.encrypted_manifest(data, source="it")
+    body = envelopes.signed_bytes(
+        replace(found.envelope, backup_id=first.backup_id, file=first.file)
+    )
+    note_of(place, first).write_bytes(envelopes.write_envelope(body, keys.sign(body), encrypted))
     with pytest.raises(ManifestError):
         Catalogue(place, keys).manifest(first.backup_id)
 
@@ -382,15 +395,22 @@ def test_an_identity_command_that_makes_no_sense_is_in_the_way_of_nothing_plain(
 
 
 class CountedReads(LocalDirectory):
-    """Counts how often each file is read whole."""
+    """Counts the bytes of each small file that were read, and how often."""
 
     def __init__(self, path):
         super().__init__(path)
         self.counts: Counter[str] = Counter()
+        self.bytes = 0
 
     def read(self, name, limit):
         self.counts[name] += 1
         return super().read(name, limit)
+
+    def head(self, name, limit):
+        self.counts[name] += 1
+        data = super().head(name, limit)
+        self.bytes += len(data)
+        return data
 
 
 def test_what_nobody_can_read_is_not_read_at_every_look(place, state, tmp_path):
@@ -406,6 +426,50 @@ def test_what_nobody_can_read_is_not_read_at_every_look(place, state, tmp_path):
     survey = catalogue.survey()
     assert [entry.backup_id for entry in survey.entries] == [manifest.backup_id]
     assert survey.locked == ()
+
+
+@pytest.mark.parametrize("key", ["nothing", *CHANGES])
+def test_of_what_nobody_has_signed_the_beginning_is_read_and_no_more(key, backup, place, state):
+    """However large somebody has made it; what is signed is read up to the size that was signed."""
+    _, manifest = backup
+    note = note_of(place, manifest)
+    data = note.read_bytes()
+    if key != "nothing":
+        found = envelopes.read_head(data, source="note")
+        forged = envelopes.signed_bytes(replace(found.envelope, **{key: CHANGES[key]}))
+        data = forged + data[len(found.signed) :]
+    note.write_bytes(data)
+    os.truncate(note, 1 << 40)
+    counted = CountedReads(place.path)
+    catalogue = Catalogue(counted, keys_of(state))
+    with pytest.raises(IntegrityError):
+        catalogue.published(manifest.backup_id)
+    assert [each.file for each in catalogue.survey().problems] == [manifest.file]
+    assert counted.bytes <= 4 * ENVELOPE_HEAD_BYTES
+
+
+def test_a_large_manifest_is_read_whole(place, state):
+    """One that does not fit into the beginning; and none of its bytes can be changed or left out."""
+    keys = keys_of(state, MINE, reader=MINE)
+    manifest = asyncio.run(write_backup(place, keys=keys))
+    large = replace(manifest, warnings=("w" * 1000,) * 200)
+    note = note_of(place, manifest)
+    whole = write_manifest(large, keys)
+    note.write_bytes(whole)
+    assert len(whole) > 3 * ENVELOPE_HEAD_BYTES
+    catalogue = Catalogue(place, keys)
+    assert catalogue.manifest(manifest.backup_id) == large
+    assert catalogue.published(manifest.backup_id).manifest == whole
+    middle = len(whole) // 2
+    for changed in (
+        whole[:-1],
+        whole + b"\n",
+        whole[:middle] + whole[middle + 4 :],
+        whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
+    ):
+        note.write_bytes(changed)
+        with pytest.raises(ChecksumMismatchError):
+            catalogue.manifest(manifest.backup_id)
 
 
 def test_a_plain_file_of_the_same_id_is_a_problem_and_nobody_reads_it(backup, place):
