@@ -89,6 +89,13 @@ async def shielded(work: Coroutine[object, object, T]) -> T:
     return task.result()
 
 
+def heed_cancellation() -> None:
+    """Raise the CancelledError in whose place another error was raised while this task wound up."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 def leading(failure: BaseException) -> BaseException:
     """Return the first exception of a group that is no group."""
     while isinstance(failure, BaseExceptionGroup):

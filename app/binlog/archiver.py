@@ -10,10 +10,10 @@ Archives the binary log of one server for as long as it runs.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from app.binlog.archive.documents import StreamDocument
 from app.binlog.archive.layout import file_number, new_stream_id, stream_directory
@@ -27,7 +27,7 @@ from app.binlog.ownership import Ownership, current_stream
 from app.binlog.preflight import Inspection, inspect
 from app.binlog.session import LogStream, begin_dump
 from app.binlog.status import ArchiverStatus
-from app.concurrency import run_in_thread, shielded
+from app.concurrency import heed_cancellation, run_in_thread, shielded
 from app.domain.backups.manifest import Codec
 from app.domain.ports import Clock
 from app.domain.restores.log_archive import ArchiverState
@@ -45,6 +45,8 @@ from app.errors import (
 )
 from app.storage.local import LocalDirectory
 
+
+T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 # Whatever its text: the server cannot send what follows.
@@ -65,6 +67,7 @@ class Pace:
         segment_seconds: How old a tail may get before it is sealed.
         segment_bytes: How large.
         retry_seconds: How long the first wait after a failure is; doubled up to `longest_retry_seconds`.
+        answer_seconds: How long a server may take to let itself be inspected, and to begin with its log.
     """
 
     heartbeat_seconds: float = 5.0
@@ -74,6 +77,7 @@ class Pace:
     segment_bytes: int = 16 << 20
     retry_seconds: float = 1.0
     longest_retry_seconds: float = 60.0
+    answer_seconds: float = 30.0
 
     @property
     def silence_seconds(self) -> float:
@@ -131,6 +135,7 @@ class Archiver:
         try:
             while True:
                 await self._attempt(ownership)
+                heed_cancellation()
         finally:
             self.status = replace(self.status, state=ArchiverState.OFF)
             await shielded(run_in_thread(ownership.close))
@@ -159,9 +164,9 @@ class Archiver:
     async def _connect(self, ownership: Ownership) -> None:
         if self.status.state is ArchiverState.OFF:
             self.status = replace(self.status, state=ArchiverState.CONNECTING)
-        session = await self._server.open()
+        session = await self._answered(self._server.open())
         try:
-            inspection = await inspect(session, self._server.where)
+            inspection = await self._answered(inspect(session, self._server.where))
             self.status = replace(self.status, findings=inspection.findings)
             inspection.require()
             writer, overlap = await self._open(inspection)
@@ -171,6 +176,17 @@ class Archiver:
                 await shielded(run_in_thread(lambda: self._close(writer)))
         finally:
             await session.close()
+
+    async def _answered(self, work: Coroutine[object, object, T]) -> T:
+        """Wait for what a server that is there does at once; raises StalledError for one that is not."""
+        try:
+            async with asyncio.timeout(self._pace.answer_seconds):
+                return await work
+        except TimeoutError as exc:
+            raise StalledError(
+                f"no answer from the server for {self._pace.answer_seconds:g} s",
+                hint="Look at the network between here and the server.",
+            ) from exc
 
     def _close(self, writer: StreamWriter) -> None:
         """Keep what was received; an error that was raised before is the one to be told."""
@@ -230,7 +246,8 @@ class Archiver:
             )
         intake = Intake(writer, overlap, self._clock)
         try:
-            stream = await begin_dump(session, server_id, start, self._pace.heartbeat_seconds)
+            heartbeat = self._pace.heartbeat_seconds
+            stream = await self._answered(begin_dump(session, server_id, start, heartbeat))
             await self._take_all(stream, writer, intake)
         except StatementError as exc:
             if exc.errno == _CANNOT_GO_ON:

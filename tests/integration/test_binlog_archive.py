@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from app.domain.restores.log_archive import ArchiverState
 from app.errors import AlreadyRunningError
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.log_archive import (
+    QUICK,
     RESET,
     archiving,
     caught_up,
@@ -19,6 +21,7 @@ from tests.fixtures.log_archive import (
     require_equal,
     until,
 )
+from tests.fixtures.proxy import Fault, proxy
 from tests.fixtures.servers import Sql
 
 
@@ -163,6 +166,25 @@ async def test_a_log_that_is_read_while_others_write_is_whole(own_server, tmp_pa
             await caught_up(archiver, sql)
             assert archiver.status.broken_because == ""
     require_equal(tmp_path, server)
+
+
+@pytest.mark.parametrize("portion", [0.1, 0.5, 0.9])
+async def test_a_server_that_falls_silent_before_its_log_begins_is_given_up(
+    own_server, tmp_path, portion
+):
+    """Wherever that is: at the login, while it is looked at, or when it is asked for its log."""
+    server = own_server()
+    with proxy(server.url, Fault.STALL, 1 << 30) as way:
+        async with archiving(way.url, tmp_path) as archiver:
+            await in_state(archiver, ArchiverState.LIVE)
+            needed = way.passed
+    quick = replace(QUICK, answer_seconds=1.0)
+    with proxy(server.url, Fault.STALL, int(needed * portion)) as way:
+        async with archiving(way.url, tmp_path, pace=quick) as archiver:
+            await in_state(archiver, ArchiverState.STALLED)
+            assert archiver.status.code == "stalled"
+            way.limit = 1 << 30
+            await in_state(archiver, ArchiverState.LIVE)
 
 
 async def test_only_one_archiver_has_a_directory(own_server, tmp_path):

@@ -1,10 +1,11 @@
 """What several tasks do as one, and one that is cancelled."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
-from app.concurrency import Bound, share, shielded, together
+from app.concurrency import Bound, heed_cancellation, share, shielded, together
 
 
 async def fail(seconds: float, words: str) -> None:
@@ -152,3 +153,28 @@ async def test_whoever_is_cancelled_keeps_no_place(was_given):
 
     assert bound.used == 0
     assert await bound.wait(0.01)
+
+
+async def test_a_cancellation_that_was_lost_while_a_task_wound_up_is_heeded():
+    """An error of what is closed on the way takes its place; whoever catches that must not go on."""
+    turns = 0
+
+    async def work():
+        nonlocal turns
+        while True:
+            turns += 1
+            with suppress(OSError):
+                try:
+                    await asyncio.sleep(60)
+                finally:
+                    raise OSError
+            heed_cancellation()
+
+    heed_cancellation()
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+
+    assert turns == 1
