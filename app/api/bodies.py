@@ -17,7 +17,13 @@ from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.runs.run import RunKind, RunState
-from app.domain.schedule import DEFAULT_NAME, Frequency, ScheduleChange, ScheduleOptions
+from app.domain.schedule import (
+    DEFAULT_NAME,
+    Frequency,
+    ScheduleChange,
+    ScheduleKind,
+    ScheduleOptions,
+)
 from app.errors import InvalidRequestError
 
 
@@ -160,6 +166,7 @@ class ScheduleOptionsBody(Body):
     include_data: StrictBool = True
     description: Description = ""
     compress: StrictBool | None = None
+    level: Annotated[Level | None, Field(description="As for a backup.")] = None
     verify: StrictBool | None = None
     copies: Annotated[
         tuple[ScheduleName, ...],
@@ -253,6 +260,9 @@ class ScheduleBody(Body):
         str, Field(max_length=64, description="IANA name; empty: as the settings say.")
     ] = ""
     name: ScheduleName = DEFAULT_NAME
+    kind: Annotated[
+        ScheduleKind, Field(description="synthetic: recovered, not read; left out: as it was.")
+    ] = ScheduleKind.BACKUP
     enabled: StrictBool = True
     external: Annotated[
         StrictBool, Field(description="Others begin its backups, such as cron.")
@@ -265,9 +275,10 @@ class ScheduleBody(Body):
     ] = None
 
     def as_change(self) -> ScheduleChange:
-        """Return what is wanted; options and retention that were left out stay as they were."""
+        """Return what is wanted; kind, options and retention that were left out stay as they were."""
         return ScheduleChange(
             name=self.name,
+            kind=self.kind,
             frequency=self.frequency,
             cron=self.cron,
             timezone=self.timezone,
@@ -275,7 +286,7 @@ class ScheduleBody(Body):
             external=self.external,
             options=ScheduleOptions(**self.options.model_dump()),
             retention=self.retention.as_policy() if self.retention else None,
-            keeps=frozenset({"options", "retention"} - self.model_fields_set),
+            keeps=frozenset({"kind", "options", "retention"} - self.model_fields_set),
         )
 
 

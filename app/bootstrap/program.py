@@ -281,18 +281,9 @@ class Program:
     @cached_property
     def schedules(self) -> "ScheduleService":
         """Keeps the schedules, and tells what is due."""
-        from app.services.schedules import ScheduleService
-        from app.storage.schedules import ScheduleFile
+        from app.bootstrap.retention import build_schedules
 
-        return ScheduleService(
-            ScheduleFile(self.directory),
-            self.jobs,
-            SystemClock(),
-            timezone=self.settings.timezone,
-            catch_up=self.settings.catch_up,
-            alarm=self.alerts,
-            list_stores=self.stores.names,
-        )
+        return build_schedules(self, SystemClock())
 
     @cached_property
     def copies(self) -> "CopyService":

@@ -38,5 +38,6 @@ def build_recovery_jobs(settings: Settings, catalogue: Catalogue, clock: Clock) 
         backup_dir=settings.backup_dir,
         codec=Codec(settings.codec if settings.compress else Codec.NONE),
         chunk_bytes=settings.chunk_bytes,
+        lag_seconds=settings.binlog_lag_seconds,
     )
     return RecoveryJobs(service)

@@ -1,9 +1,12 @@
-"""The deletion of old backups, put together."""
+"""Schedules, and the deletion of old backups, put together."""
 
 from app.bootstrap.program import Program
+from app.domain.ports import Clock
 from app.scheduling.clock import SystemClock
 from app.services.backups.retention import RetentionService
 from app.services.backups.retention_rules import DirectoryRules, StoreRules
+from app.services.scheduled import ScheduledJobs
+from app.services.schedules import ScheduleService
 from app.storage.clock_witness import ClockWitness
 from app.storage.remote.approved_rules import ApprovedRules
 from app.storage.run_locks import RunLocks
@@ -27,4 +30,18 @@ def build_retention(program: Program, store: str) -> RetentionService:
         locks=RunLocks(state),
         alarm=program.alerts,
         audit=program.audit,
+    )
+
+
+def build_schedules(program: Program, clock: Clock) -> ScheduleService:
+    """Make what keeps the schedules and tells what is due."""
+    settings = program.settings
+    return ScheduleService(
+        ScheduleFile(program.directory),
+        ScheduledJobs(program.jobs, lambda: program.recovery_jobs, settings),
+        clock,
+        timezone=settings.timezone,
+        catch_up=settings.catch_up,
+        alarm=program.alerts,
+        list_stores=program.stores.names,
     )

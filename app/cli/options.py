@@ -31,6 +31,15 @@ NoData = Annotated[bool, typer.Option("--no-data", help="Definitions only, no ro
 DescriptionText = Annotated[
     str, typer.Option("--description", metavar="TEXT", help="Free text, one line.")
 ]
+Level = Annotated[
+    int | None,
+    typer.Option(
+        "--level",
+        metavar="N",
+        help="Of compression: gzip 1 to 9, zstd 1 to 19. Default: BACKSTAY_LEVEL.",
+        show_default=False,
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -8,20 +8,24 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from app.documents.base import Document, RetentionFacts, Success
-from app.domain.schedule import Frequency, Schedule
+from app.domain.schedule import Frequency, Schedule, ScheduleKind
 
 
 class ScheduleFacts(Document):
     """One schedule."""
 
     name: Annotated[str, Field(examples=["default"])]
+    kind: Annotated[
+        ScheduleKind,
+        Field(description="`synthetic`: of an older backup and the archive of the binary log."),
+    ]
     frequency: Annotated[Frequency | None, Field(description="null = `cron` says when.")]
     updated_at: datetime
     cron: str
     timezone: Annotated[str, Field(examples=["Europe/Berlin"])]
     enabled: bool
     external: Annotated[bool, Field(description="Others begin its backups, such as cron.")]
-    options: dict[str, list[str] | bool | str | None]
+    options: dict[str, list[str] | bool | int | str | None]
     retention: Annotated[RetentionFacts | None, Field(description="null = as the settings say.")]
     last_run_at: datetime | None
     last_success_at: datetime | None

@@ -16,7 +16,7 @@ from typing import Final
 
 from app.domain.access.user import Role
 from app.domain.runs.run import RunKind
-from app.domain.schedule import Schedule, ScheduleOptions
+from app.domain.schedule import Schedule, ScheduleKind, ScheduleOptions
 from app.errors import NotAuthorizedError
 
 
@@ -198,6 +198,9 @@ def require_schedule(role: Role, known: Schedule | None, wanted: Schedule) -> No
     """
     if wanted.retention != (known.retention if known else None):
         require(role, Effect.KEEP_LESS, "to change what a schedule keeps")
+    # Where the archive ends, it makes nothing more.
+    if wanted.kind is ScheduleKind.SYNTHETIC and known and known.kind is not wanted.kind:
+        require(role, Effect.KEEP_LESS, "for a schedule that reads the server no more")
     if known and (lost := _lost(known.options, wanted.options)):
         require(role, Effect.KEEP_LESS, f"for a schedule that backs up less: {lost}")
 

@@ -22,11 +22,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import AwareDatetime
 
 from app.domain.backups.retention import RetentionPolicy
-from app.domain.sealed import seal, unseal
-from app.errors import IntegrityError, InvalidScheduleError
+from app.errors import InvalidScheduleError
 
 
 DEFAULT_NAME: Final = "default"
@@ -61,13 +60,21 @@ _CRON: Final = {
 }
 
 
+class ScheduleKind(StrEnum):
+    """What a schedule makes: of the server, or of an older backup and the archive of the binary log."""
+
+    BACKUP = "backup"
+    SYNTHETIC = "synthetic"
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduleOptions:
     """
     What a schedule backs up, and how; the fields mean what they mean in a `BackupRequest`.
 
     Attributes:
-        compress: None = as the settings say, like `verify`.
+        compress: None = as the settings say, like `verify` and `level`.
+        level: Of compression.
         copies: Names of the stores that get a copy of each backup.
         store: Name of the store that its backups are made in; empty = in the backup directory.
     """
@@ -78,6 +85,7 @@ class ScheduleOptions:
     include_data: bool = True
     description: str = ""
     compress: bool | None = None
+    level: int | None = None
     verify: bool | None = None
     copies: tuple[str, ...] = ()
     store: str = ""
@@ -97,6 +105,7 @@ class Schedule:
         name: Tells it from others.
         frequency: None with a cron expression of its own.
         cron: Five fields; empty with a frequency.
+        kind: What it makes.
         timezone: IANA name of the zone that its due times are in.
         external: Whether others than the service's scheduler begin its backups, such as cron.
         retention: What is kept of its backups; None = as the settings say.
@@ -116,6 +125,7 @@ class Schedule:
     frequency: Frequency | None
     updated_at: AwareDatetime
     cron: str = ""
+    kind: ScheduleKind = ScheduleKind.BACKUP
     timezone: str = "UTC"
     enabled: bool = True
     external: bool = False
@@ -196,7 +206,8 @@ class ScheduleChange:
         timezone: IANA name; empty = that of the settings.
         external: Whether the service leaves it to others to begin its backups, such as cron.
         retention: None = as the settings say.
-        keeps: Which of `options` and `retention` stay as they are, of a schedule that is there.
+        kind: What it makes.
+        keeps: Which of `kind`, `options` and `retention` stay as they are, of a schedule that is there.
     """
 
     name: str = DEFAULT_NAME
@@ -207,6 +218,7 @@ class ScheduleChange:
     external: bool = False
     options: ScheduleOptions = field(default_factory=ScheduleOptions)
     retention: RetentionPolicy | None = None
+    kind: ScheduleKind = ScheduleKind.BACKUP
     keeps: frozenset[str] = frozenset()
 
     def applied(self, known: Schedule | None, now: datetime, timezone: str) -> Schedule:
@@ -234,6 +246,7 @@ class ScheduleChange:
             base,
             frequency=self.frequency,
             cron=" ".join(self.cron.split()),
+            kind=base.kind if known and "kind" in self.keeps else self.kind,
             timezone=self.timezone or timezone,
             enabled=self.enabled,
             external=self.external,
@@ -244,6 +257,7 @@ class ScheduleChange:
         )
         require_cron(wanted.expression, wanted.timezone)
         _require_places(wanted)
+        _require_whole(wanted)
         return wanted
 
 
@@ -320,6 +334,17 @@ def _require_places(schedule: Schedule) -> None:
         )
 
 
+def _require_whole(schedule: Schedule) -> None:
+    """Refuse of a synthetic backup what no replay gives; raises InvalidScheduleError."""
+    options = schedule.options
+    is_part = options.tables or options.exclude_tables or not options.include_data
+    if schedule.kind is ScheduleKind.SYNTHETIC and (is_part or options.store):
+        raise InvalidScheduleError(
+            "kind: a synthetic backup holds whole databases, and is made in the backup directory",
+            hint="Leave out tables, definitions only and the store; copies may be in stores.",
+        )
+
+
 @lru_cache(maxsize=256)
 def require_cron(expression: str, timezone: str) -> None:
     """Refuse what has no due times; raises InvalidScheduleError."""
@@ -337,50 +362,3 @@ def require_cron(expression: str, timezone: str) -> None:
     except CronSimError as exc:
         reason = str(exc)[:1].lower() + str(exc)[1:]
         raise InvalidScheduleError(f"{expression[:80]!r}: {reason}", hint=hint) from exc
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    schedules: tuple[Schedule, ...]
-    version: int = 1
-
-
-_FILE: Final = TypeAdapter(_File)
-_DAMAGED: Final = "Remove it and set the schedules anew; or, when it was changed on purpose, take out its last key, 'seal'."
-
-
-def encode_schedules(schedules: tuple[Schedule, ...]) -> bytes:
-    """Encode `schedule.json`, sealed."""
-    return seal(_FILE.dump_json(_File(schedules), indent=2))
-
-
-def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
-    """
-    Decode `schedule.json`.
-
-    Returns:
-        Its schedules, which have due times; names unique or not.
-
-    Raises:
-        IntegrityError: It is damaged, or of a newer version, or a schedule in it makes no sense.
-    """
-    body = unseal(data, _File.__dataclass_fields__)
-    if body is None:
-        raise IntegrityError("schedule.json: is damaged, or was changed by hand", hint=_DAMAGED)
-    try:
-        file = _FILE.validate_json(body)
-    except ValidationError as exc:
-        raise IntegrityError("schedule.json: cannot be understood", hint=_DAMAGED) from exc
-    if file.version != 1:
-        raise IntegrityError(
-            f"schedule.json: is of version {file.version}", hint="Use a newer release."
-        )
-    for schedule in file.schedules:
-        try:
-            require_cron(schedule.expression, schedule.timezone)
-            require_cron(schedule.paced_by or schedule.expression, schedule.timezone)
-        except InvalidScheduleError as exc:
-            raise IntegrityError(
-                f"schedule.json: {schedule.name[:32]}: {exc}", hint=_DAMAGED
-            ) from exc
-    return file.schedules

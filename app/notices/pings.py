@@ -32,6 +32,7 @@ SECONDS: Final = 5.0
 PAUSES: Final = (1.0, 5.0)
 # Of each address; with an endpoint that hangs and a backup each minute, this is half an hour.
 _MOST_WAITING: Final = 50
+_SCHEDULED: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY})
 
 
 class Pings:
@@ -84,7 +85,7 @@ class Pings:
     def _begin(self, run: Run, *, suffix: str) -> None:
         """Begin the pings of a run in tasks of their own."""
         schedule = run.request.get("schedule")
-        if run.kind is not RunKind.BACKUP or not isinstance(schedule, str) or not schedule:
+        if run.kind not in _SCHEDULED or not isinstance(schedule, str) or not schedule:
             return
         for address in self._addresses:
             if address.tags and schedule not in address.tags:

@@ -138,6 +138,10 @@ class Jobs:
         assert self._backups_of is not None  # noqa: S101 - whoever makes such a job has given it
         return self._backups_of(store)
 
+    async def follow_up(self, made: Manifest) -> None:
+        """Delete what is kept no longer after a backup that was recovered; raises AppError."""
+        await self._prune_after(made, "")
+
     async def _prune_after(self, made: Manifest, store: str) -> None:
         """Delete what is kept no longer where a backup was made; raises what a definition of a store does."""
         if self._retention_of is not None:

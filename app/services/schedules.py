@@ -30,15 +30,15 @@ from app.domain.schedule import (
     ScheduleOptions,
 )
 from app.errors import AppError, InvalidScheduleError, NotDueError, ScheduleNotFoundError
-from app.services.backups.options import BackupOptions
-from app.services.jobs import Jobs
 from app.services.runs.job import Job
+from app.services.scheduled import ScheduledJobs
 from app.storage.schedules import ScheduleFile
 
 
 _log: Final = logging.getLogger(__name__)
 _SET: Final = (
     "name",
+    "kind",
     "frequency",
     "cron",
     "timezone",
@@ -84,7 +84,7 @@ class ScheduleService:
     def __init__(
         self,
         file: ScheduleFile,
-        jobs: Jobs,
+        jobs: ScheduledJobs,
         clock: Clock,
         *,
         timezone: str = "UTC",
@@ -175,6 +175,7 @@ class ScheduleService:
         wanted = requested.applied(known, self._clock.now(), self._timezone)
         if known is not None:
             wanted = replace(wanted, paced_by=_pace(known, role))
+        self._jobs.require(wanted)
         require_schedule(role, known, wanted)
         return wanted
 
@@ -292,21 +293,7 @@ class ScheduleService:
         claim: Callable[[Schedule], Schedule],
         frequency: Frequency | None = None,
     ) -> Job[Manifest]:
-        options = schedule.options
-        when = frequency or schedule.frequency or schedule.cron
-        job = self._jobs.backup(
-            BackupOptions(
-                databases=options.databases,
-                tables=options.tables,
-                exclude_tables=options.exclude_tables,
-                include_data=options.include_data,
-                description=options.description or f"Scheduled backup ({when})",
-                compress=options.compress,
-                verify=options.verify,
-                schedule=schedule.name,
-            ),
-            options.store,
-        )
+        job = self._jobs.make(schedule, frequency)
         return replace(
             job,
             work=partial(self._back_up, schedule, job),

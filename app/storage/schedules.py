@@ -1,9 +1,14 @@
 """`schedule.json` in the backup directory; all calls block, async callers use threads."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from app.domain.schedule import Schedule, decode_schedules, encode_schedules
+from pydantic import TypeAdapter, ValidationError
+
+from app.domain.schedule import Schedule, require_cron
+from app.domain.sealed import seal, unseal
+from app.errors import IntegrityError, InvalidScheduleError
 from app.storage import layout
 from app.storage.local import LocalDirectory
 
@@ -49,3 +54,50 @@ class ScheduleFile:
             schedules = change(self.read())
             self._directory.replace(layout.SCHEDULE, encode_schedules(schedules))
         return schedules
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    schedules: tuple[Schedule, ...]
+    version: int = 1
+
+
+_FILE: Final = TypeAdapter(_File)
+_DAMAGED: Final = "Remove it and set the schedules anew; or, when it was changed on purpose, take out its last key, 'seal'."
+
+
+def encode_schedules(schedules: tuple[Schedule, ...]) -> bytes:
+    """Encode `schedule.json`, sealed."""
+    return seal(_FILE.dump_json(_File(schedules), indent=2))
+
+
+def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
+    """
+    Decode `schedule.json`.
+
+    Returns:
+        Its schedules, which have due times; names unique or not.
+
+    Raises:
+        IntegrityError: It is damaged, or of a newer version, or a schedule in it makes no sense.
+    """
+    body = unseal(data, _File.__dataclass_fields__)
+    if body is None:
+        raise IntegrityError("schedule.json: is damaged, or was changed by hand", hint=_DAMAGED)
+    try:
+        file = _FILE.validate_json(body)
+    except ValidationError as exc:
+        raise IntegrityError("schedule.json: cannot be understood", hint=_DAMAGED) from exc
+    if file.version != 1:
+        raise IntegrityError(
+            f"schedule.json: is of version {file.version}", hint="Use a newer release."
+        )
+    for schedule in file.schedules:
+        try:
+            require_cron(schedule.expression, schedule.timezone)
+            require_cron(schedule.paced_by or schedule.expression, schedule.timezone)
+        except InvalidScheduleError as exc:
+            raise IntegrityError(
+                f"schedule.json: {schedule.name[:32]}: {exc}", hint=_DAMAGED
+            ) from exc
+    return file.schedules

@@ -21,11 +21,12 @@ from app.domain.restores.journal import (
     encode_journal,
 )
 from app.domain.restores.proofs import Proof, decode_proofs, encode_proofs
-from app.domain.schedule import Frequency, Schedule, decode_schedules, encode_schedules
+from app.domain.schedule import Frequency, Schedule
 from app.errors import AppError, BackupPinnedError, ChecksumMismatchError, ClockJumpedError
 from app.storage.clock_witness import ClockWitness
 from app.storage.kernel import Kernel
 from app.storage.known_directories import KnownDirectories
+from app.storage.schedules import decode_schedules, encode_schedules
 from tests.fixtures.archives import NOON, make_backup
 from tests.fixtures.kernels import RelaxedKernel
 from tests.fixtures.mutations import mutations

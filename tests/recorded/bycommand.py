@@ -82,7 +82,9 @@ class _Calls:
 def _backups(calls: _Calls) -> str:
     """Make backups and look at them; returns the id of one that is whole."""
     calls("backup list, no directory", "backup", "list")
-    made = calls("backup create", "backup", "create", "--database", DATABASE, "--accounts")
+    made = calls(
+        "backup create", "backup", "create", "--database", DATABASE, "--accounts", "--level", "1"
+    )
     backup_id = str(made["backup_id"])
     calls("backup info, new", "backup", "info", backup_id)
     calls("restore options, new", "restore", "options", backup_id)
@@ -167,8 +169,12 @@ def _schedules(calls: _Calls) -> None:
         "schedule set, all options", "schedule", "set", "all", "--cron", "30 2 1 1 *",
         "--timezone", "Europe/Berlin", "--disabled", "--external", "--table", "*",
         "--exclude-table", "nothing", "--no-data", "--description", "words", "--no-verify",
+        "--level", "3",
         "--keep", "daily=7", "--keep", "max_days=30.5",
     )  # fmt: skip
+    synthetic = ("schedule", "set", "synthetic", "--kind", "synthetic", "--disabled", *frequency)
+    calls("schedule set, synthetic", *synthetic)
+    calls("schedule set, synthetic of tables", *synthetic, "--table", "t")
     calls("schedule set, nowhere", "schedule", "set", *frequency, "--store", "nowhere")
     calls("cron, due", "cron")
     calls("cron, not due", "cron")
@@ -230,6 +236,7 @@ def _keys(calls: _Calls) -> None:
 
 def _binlog(calls: _Calls) -> None:
     calls("binlog status, no archive", "binlog", "status")
+    calls("cron, synthetic", "cron", "--name", "synthetic", "--force")
     with calls.cli.start("binlog", "run", "--json") as archiver:
         try:
             wait_until(lambda: _is_live(calls.cli), "the log is archived")

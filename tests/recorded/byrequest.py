@@ -350,6 +350,10 @@ def _schedules(asked: _Requests) -> None:
     asked("run_scheduled, no such schedule", admin.post(run, json={"name": "nothing"}))
     others = {"name": "others", "cron": _NEVER, "enabled": False, "external": True}
     asked("set_schedule, of others", admin.post(SCHEDULE, json=others))
+    synthetic = {"name": "synthetic", "kind": "synthetic", "cron": _NEVER, "enabled": False}
+    asked("set_schedule, synthetic", admin.post(SCHEDULE, json=synthetic))
+    wanted = {**synthetic, "options": {"tables": ["t"]}}
+    asked("set_schedule, synthetic of tables", admin.post(SCHEDULE, json=wanted))
     asked("get_schedule", admin.get(SCHEDULE))
     wait_until(lambda: _is_seen(asked.admin, 0), "the store is looked at")
     asked.metrics()

@@ -16,6 +16,7 @@ from app.cli.options import (
     DescriptionText,
     ExcludeTables,
     InStore,
+    Level,
     NoData,
     Tables,
     Threads,
@@ -73,15 +74,7 @@ def create(
         CodecName | None,
         typer.Option("--codec", help="Compression. Default: BACKSTAY_CODEC.", show_default=False),
     ] = None,
-    level: Annotated[
-        int | None,
-        typer.Option(
-            "--level",
-            metavar="N",
-            help="Of compression: gzip 1 to 9, zstd 1 to 19. Default: BACKSTAY_LEVEL.",
-            show_default=False,
-        ),
-    ] = None,
+    level: Level = None,
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not read the file back before publishing it.")
     ] = False,

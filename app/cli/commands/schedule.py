@@ -1,7 +1,7 @@
 """Commands that show and set schedules."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from app.cli.options import (
     DescriptionText,
     ExcludeTables,
     FrequencyName,
+    Level,
     NoData,
     Tables,
 )
@@ -22,7 +23,13 @@ from app.cli.runs import audited
 from app.cli.tables import print_table
 from app.documents.schedules import ScheduleChanged, ScheduleDeleted, ScheduleList
 from app.domain.access.audit import ChangeNote
-from app.domain.schedule import Frequency, Schedule, ScheduleChange, ScheduleOptions
+from app.domain.schedule import (
+    Frequency,
+    Schedule,
+    ScheduleChange,
+    ScheduleKind,
+    ScheduleOptions,
+)
 from app.services.schedules import ScheduleService
 
 
@@ -59,6 +66,14 @@ CopiesOption = Annotated[
         "--copies", metavar="NAME", help="A store that gets a copy of each backup. Repeatable."
     ),
 ]
+KindOption = Annotated[
+    Literal["backup", "synthetic"],
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help="backup reads the server; synthetic recovers an older backup up to now.",
+    ),
+]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.")]
 
 
@@ -74,6 +89,7 @@ def show(as_json: AsJson = False) -> None:
 
 def set_(
     name: NameArgument = "default",
+    kind: KindOption = "backup",
     frequency: FrequencyOption = None,
     cron: CronOption = "",
     timezone: ZoneOption = "",
@@ -84,6 +100,7 @@ def set_(
     exclude_table: ExcludeTables = None,
     no_data: NoData = False,
     description: DescriptionText = "",
+    level: Level = None,
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not read backups back before publishing them.")
     ] = False,
@@ -95,6 +112,7 @@ def set_(
     """Make a schedule, or change the one of that name as a whole; needs no server."""
     change = ScheduleChange(
         name=name,
+        kind=ScheduleKind(kind),
         frequency=Frequency(frequency) if frequency else None,
         cron=cron,
         timezone=timezone,
@@ -106,6 +124,7 @@ def set_(
             exclude_tables=tuple(exclude_table or ()),
             include_data=not no_data,
             description=description,
+            level=level,
             verify=False if no_verify else None,
             copies=tuple(copies or ()),
             store=store,
@@ -176,6 +195,7 @@ def _show(schedules: Sequence[Schedule]) -> None:
     rows = [
         (
             schedule.name,
+            schedule.kind.value,
             schedule.frequency or schedule.cron,
             schedule.timezone,
             ", ".join(schedule.options.databases) or "all",
@@ -186,7 +206,17 @@ def _show(schedules: Sequence[Schedule]) -> None:
         for schedule in schedules
     ]
     print_table(
-        ("Name", "When", "Zone", "Databases", "Store", "Last success (UTC)", "Next due (UTC)"), rows
+        (
+            "Name",
+            "Kind",
+            "When",
+            "Zone",
+            "Databases",
+            "Store",
+            "Last success (UTC)",
+            "Next due (UTC)",
+        ),
+        rows,
     )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from app.domain.backups.backup import BackupRequest
 from app.domain.backups.manifest import Manifest, PositionEntry
 from app.domain.restores.log_archive import LoggedTransaction
 from app.errors import InvalidRequestError
@@ -84,11 +85,13 @@ class RecoverRequest:
     Attributes:
         databases: Exact names; empty = all that the base holds.
         threads: Connections.
+        backup: How the recovered backup is made; None = as any.
     """
 
     point: Point
     databases: tuple[str, ...] = ()
     threads: int = 2
+    backup: BackupRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ _REPORTED: Final = frozenset({
     RunKind.RECOVERY,
     RunKind.RECOVERY_DRILL,
 })
+_SCHEDULED: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY})
 # A drill that fails is kept with its backup and has an alert as such; these leave nothing there.
 _UNKEPT: Final = frozenset(
     kind.code
@@ -308,7 +309,7 @@ def _is_unwatched(run: Run) -> bool:
 
 def _schedule_of(run: Run) -> str:
     schedule = run.request.get("schedule")
-    return schedule if run.kind is RunKind.BACKUP and isinstance(schedule, str) else ""
+    return schedule if run.kind in _SCHEDULED and isinstance(schedule, str) else ""
 
 
 def _record_of(alert: Alert, at: datetime) -> AlertRecord:

@@ -91,7 +91,9 @@ class BinlogService:
             while not archiver.done():
                 status = self._archiver.status
                 tell(status)
-                await self._publish(status)
+                # One that has not begun may be in vain: another process's status stands there.
+                if status.state is not ArchiverState.OFF:
+                    await self._publish(status)
                 await watch.look(status)
                 await asyncio.wait({archiver}, timeout=_PUBLISH_SECONDS)
             archiver.result()

@@ -25,11 +25,13 @@ from app.storage import layout
 _log: Final = logging.getLogger(__name__)
 _CHECK_AFTER: Final = frozenset({
     RunKind.BACKUP,  # it prunes
+    RunKind.RECOVERY,
     RunKind.DRILL,
     RunKind.RESTORE,
     RunKind.DELETION,
     RunKind.PRUNE,
 })
+_MAKING: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY})
 _DAMAGED: Final = frozenset(
     kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
 )
@@ -81,7 +83,7 @@ class BackupMonitor:
             await self._check_one(run)
         if run.kind in _CHECK_AFTER:
             await self.check()
-        if run.kind is RunKind.BACKUP and run.state is RunState.SUCCEEDED:
+        if run.kind in _MAKING and run.state is RunState.SUCCEEDED and run.backup_id:
             await self._report_size(run)
 
     async def check(self) -> None:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from app.config import Settings
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.ports import Clock
-from app.domain.schedule import Schedule
+from app.domain.schedule import Schedule, ScheduleKind
 from app.engine.schema.databases import read_schemas
 from app.engine.server.grants import missing_for_backup, read_grants, require
 from app.engine.server.server import Server
@@ -226,7 +226,7 @@ class EnvironmentMonitor:
         found = {
             (schedule.options.databases or default, bool(schedule.options.tables))
             for schedule in schedules
-            if schedule.enabled
+            if schedule.enabled and schedule.kind is ScheduleKind.BACKUP
         }
         return sorted(found) or [(default, False)]
 

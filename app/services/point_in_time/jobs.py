@@ -1,18 +1,24 @@
 """Recoveries and their drills as runs."""
 
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from app.documents.derived import Recovered, RecoveryDrilled, RecoveryPlanned
+from app.domain.backups.backup import BackupRequest
 from app.domain.backups.manifest import Manifest
 from app.domain.document import JsonObject
 from app.domain.restores.points import RecoverPlan, RecoverRequest, RecoveryDrill
 from app.domain.runs.progress import Phase, Progress
 from app.domain.runs.run import RunKind
+from app.errors import AppError
 from app.services.point_in_time.service import PointInTimeService
 from app.services.runs.job import Job
 from app.storage.run_locks import Resource
 
 
+_log: Final = logging.getLogger(__name__)
 # Each takes the memory and the disk of a server.
 _SCRATCH: Final = Resource("scratch", "the scratch server of recoveries")
 
@@ -36,6 +42,44 @@ class RecoveryJobs:
             document=Recovered.of,
             resources=(_SCRATCH,),
             request=_requested(request, dry_run=False),
+        )
+
+    def synthetic(
+        self, backup: BackupRequest, follow_up: Callable[[Manifest], Awaitable[None]]
+    ) -> Job[Manifest]:
+        """
+        Make the job of a backup of now that is recovered, not read from the server.
+
+        Args:
+            backup: What is wanted, and how it is made.
+            follow_up: Done once it is published; what fails there takes nothing back.
+
+        Returns:
+            The job; whether there is a base and an archive its run will tell.
+        """
+
+        async def work(progress: Progress) -> Manifest:
+            progress.enter(Phase.INSPECT)
+            plan = await self._service.plan_newest(backup)
+            manifest = await self._service.recover(plan, progress)
+            try:
+                await follow_up(manifest)
+            except (AppError, asyncio.CancelledError) as exc:
+                facts = {"backup_id": manifest.backup_id, "error": str(exc)}
+                _log.warning("Backup completed, its follow-up failed", extra={"facts": facts})
+            return manifest
+
+        return Job(
+            kind=RunKind.RECOVERY,
+            work=work,
+            document=Recovered.of,
+            resources=(_SCRATCH,),
+            request={
+                "to": "end",
+                "databases": backup.databases,
+                "dry_run": False,
+                "schedule": backup.schedule,
+            },
         )
 
     def dry_run(self, request: RecoverRequest) -> Job[RecoverPlan]:

@@ -29,6 +29,7 @@ from app.errors import (
     StatementError,
 )
 from app.services.backups.service import BackupService
+from app.services.point_in_time.archive_end import NO_ARCHIVE, end_of, require_current
 from app.services.point_in_time.drill import DrillPlan, plan_drill, require_equal
 from app.services.point_in_time.plan import describe_failed, place_of, plan_recovery
 from app.services.point_in_time.relay_logs import lay_relay_logs, read_statements
@@ -39,7 +40,6 @@ from app.services.point_in_time.scratch import Scratch, ScratchPlace, scratch_fo
 Plan = TypeVar("Plan")
 
 _log: Final = logging.getLogger(__name__)
-_NO_ARCHIVE: Final = "Set BACKSTAY_BINLOG=true for the service, or run 'backstay binlog run'."
 
 
 class PointInTimeService:
@@ -50,6 +50,7 @@ class PointInTimeService:
         backup_dir: Where the archive of the binary log is.
         codec: How recovered backups are compressed.
         chunk_bytes: Target size of their statements.
+        lag_seconds: How far the archive may be behind the server for its end to count as now.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class PointInTimeService:
         backup_dir: Path,
         codec: Codec,
         chunk_bytes: int,
+        lag_seconds: float = 300.0,
     ) -> None:
         self._catalogue = catalogue
         self._clock = clock
@@ -68,6 +70,7 @@ class PointInTimeService:
         self._backup_dir = backup_dir
         self._codec = codec
         self._chunk_bytes = chunk_bytes
+        self._lag_seconds = lag_seconds
 
     async def plan(self, request: RecoverRequest) -> RecoverPlan:
         """
@@ -87,6 +90,22 @@ class PointInTimeService:
             BinlogDamagedError: The archive is not what was written.
         """
         return await asyncio.to_thread(self._plan, request)
+
+    async def plan_newest(self, backup: BackupRequest) -> RecoverPlan:
+        """
+        Plan a recovery up to the end of the archive; reads the archive, changes nothing.
+
+        Args:
+            backup: What is wanted, and how it is made.
+
+        Returns:
+            The plan.
+
+        Raises:
+            PointNotCoveredError: There is no archive, nobody keeps it up to date, or no backup is in it.
+            AppError: As `plan`.
+        """
+        return await asyncio.to_thread(self._plan_newest, backup)
 
     async def recover(self, plan: RecoverPlan, progress: Progress | None = None) -> Manifest:
         """
@@ -231,19 +250,26 @@ class PointInTimeService:
             self._clock,
             Recovered(plan.base.backup_id, position, plan.base.server.server_id),
         )
-        request = BackupRequest(
-            databases=tuple(name for name in plan.databases if name in there),
+        asked = plan.request.backup or BackupRequest(
             description=f"Recovered to {plan.request.point.kind} {plan.request.point.text}",
             codec=self._codec,
-            threads=plan.request.threads,
             chunk_bytes=self._chunk_bytes,
         )
+        databases = tuple(name for name in plan.databases if name in there)
+        request = replace(asked, databases=databases, threads=plan.request.threads)
         return await backups.create(request, progress)
 
     # -- the archive and the backups beside it -----------------------------------------------------
 
     def _plan(self, request: RecoverRequest) -> RecoverPlan:
         return self._first(lambda stream: plan_recovery(stream, self._manifests(), request))
+
+    def _plan_newest(self, backup: BackupRequest) -> RecoverPlan:
+        require_current(self._backup_dir, self._clock.now(), self._lag_seconds)
+        # An older stream ends in the past: what comes of it would look newer than it is.
+        stream = open_streams(self._backup_dir)[-1]
+        request = RecoverRequest(end_of(stream), backup.databases, backup.threads, backup)
+        return plan_recovery(stream, self._manifests(), request)
 
     def _plan_drill(self, backup_id: str, threads: int) -> DrillPlan:
         wanted = self._catalogue.manifest(backup_id) if backup_id else None
@@ -258,7 +284,7 @@ class PointInTimeService:
             except (PointNotCoveredError, BaseUnfitError) as exc:
                 error = error or exc
         raise error or PointNotCoveredError(
-            "there is no archive of the binary log", hint=_NO_ARCHIVE
+            "there is no archive of the binary log", hint=NO_ARCHIVE
         )
 
     def _stream(self, stream_id: str) -> ArchivedStream:

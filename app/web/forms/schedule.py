@@ -35,12 +35,19 @@ _DAYS: Final = ("days", "max_days")
 # An answer that the settings may give instead.
 _CHOICES: Final = {"": None, "yes": True, "no": False}
 _FIELDS: Final = (
-    "name", "when", _CRON, "timezone", "enabled", "external", *_LISTS, "schema_only", "description", "store",
-    "compress", "verify", "keeping", *(f"keep_{rule}" for rule in (*_COUNTS, *_DAYS, "max_bytes")),
+    "name", "kind", "when", _CRON, "timezone", "enabled", "external", *_LISTS, "schema_only", "description", "store",
+    "compress", "level", "verify", "keeping", *(f"keep_{rule}" for rule in (*_COUNTS, *_DAYS, "max_bytes")),
 )  # fmt: skip
 # Which field is to be changed, by what an error is about.
-_PLACES: Final = {"copies": "copies", "store": "store", "retention": "store"}
+_PLACES: Final = {
+    "copies": "copies",
+    "kind": "kind",
+    "level": "level",
+    "retention": "store",
+    "store": "store",
+}
 _NAME_RULE: Final = "1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit."
+_LEVEL_RULE: Final = "A whole number: gzip has the levels 1 to 9, zstd 1 to 19."
 _COUNT_RULE: Final = "A whole number from 0 to 100 000."
 _DAYS_RULE: Final = "A number of days, from 0 to 36 500."
 _BYTES_RULE: Final = "A number of gigabytes, 0 or more."
@@ -64,7 +71,8 @@ def typed_in(form: Mapping[str, object]) -> dict[str, str]:
 def typed_anew(timezone: str) -> dict[str, str]:
     """Return what the form of a new schedule holds."""
     empty = typed_in({})
-    return {**empty, "when": "daily", "timezone": timezone, "enabled": "on", "keeping": "settings"}
+    first = {"kind": "backup", "when": "daily", "enabled": "on", "keeping": "settings"}
+    return {**empty, **first, "timezone": timezone}
 
 
 def typed_of(schedule: Schedule) -> dict[str, str]:
@@ -72,6 +80,7 @@ def typed_of(schedule: Schedule) -> dict[str, str]:
     options, policy = schedule.options, schedule.retention
     typed = typed_anew(schedule.timezone) | {
         "name": schedule.name,
+        "kind": schedule.kind.value,
         "when": schedule.frequency.value if schedule.frequency else _CRON,
         "cron": schedule.cron,
         "enabled": "on" if schedule.enabled else "",
@@ -80,6 +89,7 @@ def typed_of(schedule: Schedule) -> dict[str, str]:
         "description": options.description,
         "store": options.store,
         "compress": _chosen(options.compress),
+        "level": "" if options.level is None else str(options.level),
         "verify": _chosen(options.verify),
         "keeping": "own" if policy else "settings",
     }
@@ -111,6 +121,7 @@ def change_of(typed: Mapping[str, str], *, may_keep_less: bool) -> ScheduleChang
     when = typed["when"]
     wanted: dict[str, object] = {
         "name": typed["name"].strip(),
+        "kind": typed["kind"] or "backup",
         "frequency": None if when == _CRON else when,
         "cron": typed["cron"].strip() if when == _CRON else "",
         "timezone": typed["timezone"].strip(),
@@ -122,6 +133,7 @@ def change_of(typed: Mapping[str, str], *, may_keep_less: bool) -> ScheduleChang
             "description": " ".join(typed["description"].split()),
             "store": typed["store"].strip(),
             "compress": _CHOICES.get(typed["compress"]),
+            "level": _whole(typed["level"]) if typed["level"].strip() else None,
             "verify": _CHOICES.get(typed["verify"]),
         },
     }
@@ -175,8 +187,8 @@ def _words(parts: Sequence[str], message: str) -> str:
     match parts:
         case ["name"]:
             return _NAME_RULE
-        case ["frequency"]:
-            return "Choose how often."
+        case ["frequency" | "level" as field] | ["options", "level" as field]:
+            return _LEVEL_RULE if field == "level" else "Choose how often."
         case ["retention", "max_bytes"]:
             return _BYTES_RULE
         case ["retention", rule]:

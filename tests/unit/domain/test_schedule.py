@@ -9,17 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from app.domain.backups.retention import RetentionPolicy
-from app.domain.schedule import (
-    GRACE,
-    Frequency,
-    Schedule,
-    ScheduleOptions,
-    decode_schedules,
-    due_after,
-    encode_schedules,
-    require_cron,
-)
+from app.domain.schedule import GRACE, Frequency, Schedule, ScheduleOptions, due_after, require_cron
 from app.errors import IntegrityError, InvalidScheduleError
+from app.storage.schedules import decode_schedules, encode_schedules
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -15,6 +15,7 @@ from app.domain.schedule import Frequency, ScheduleChange
 from app.errors import AlreadyRunningError, NotDueError
 from app.scheduling.scheduler import Scheduler
 from app.services.jobs import Jobs
+from app.services.scheduled import ScheduledJobs
 from app.services.schedules import ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
@@ -63,7 +64,11 @@ class Process:
         jobs = Jobs(configured, backstay.catalogue, backstay.backups, backstay.recoveries)
         file = ScheduleFile(LocalDirectory(directory, RelaxedKernel()))
         self.schedules = ScheduleService(
-            file, jobs, VirtualClock(), timezone="Europe/Berlin", **settings
+            file,
+            ScheduledJobs(jobs, pytest.fail, configured),
+            VirtualClock(),
+            timezone="Europe/Berlin",
+            **settings,
         )
         # Looks are rare here, so that it is the jobs that fire.
         self.scheduler = Scheduler(

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.domain.schedule import Frequency, Schedule, ScheduleOptions, encode_schedules
+from app.domain.schedule import Frequency, Schedule, ScheduleOptions
 from app.errors import IntegrityError, StorageError
 from app.storage.local import LocalDirectory
-from app.storage.schedules import ScheduleFile
+from app.storage.schedules import ScheduleFile, encode_schedules
 from tests.fixtures.kernels import CountingKernel, FailingKernel
 
 

@@ -271,12 +271,13 @@ def _may_keep_less(login: BrowserLogin) -> bool:
 def _command(typed: Mapping[str, str]) -> str:
     """Return the command that does the same, as far as it is about times and places."""
     when = typed["when"]
+    kind = ["--kind", typed["kind"]] if typed["kind"] == "synthetic" else []
     times = ["--cron", typed["cron"]] if when == "cron" else ["--frequency", when]
     zone = ["--timezone", typed["timezone"]] if typed["timezone"] else []
     places = ["--store", typed["store"]] if typed["store"] else []
     places += [word for name in typed["copies"].split() for word in ("--copies", name)]
     name = typed["name"] or "default"
-    return shlex.join(["backstay", "schedule", "set", name, *times, *zone, *places])
+    return shlex.join(["backstay", "schedule", "set", name, *kind, *times, *zone, *places])
 
 
 def _to_list(request: Request) -> Response:

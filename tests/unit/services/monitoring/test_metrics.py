@@ -15,14 +15,14 @@ from app.control.runs import RunRecords
 from app.domain.backups.manifest import Codec
 from app.domain.ids import parse_backup_id
 from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
-from app.domain.schedule import Frequency, Schedule, encode_schedules
+from app.domain.schedule import Frequency, Schedule
 from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
 from app.services.schedules import ScheduleService
 from app.services.stores.service import StoreService
 from app.services.stores.watch import StoreWatch
 from app.storage.layout import BackupName
-from app.storage.schedules import ScheduleFile
+from app.storage.schedules import ScheduleFile, encode_schedules
 from tests.fixtures.archives import disk_of, write_backup
 from tests.fixtures.clocks import SetClock
 from tests.fixtures.monitored_installation import RaisedAlerts

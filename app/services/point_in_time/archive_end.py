@@ -1,0 +1,59 @@
+"""The end of the archive of the binary log: where it is, and whether that is now."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from app.binlog.archive.layout import root_of, stream_ids
+from app.binlog.archive.reading import ArchivedStream
+from app.binlog.ownership import is_owned
+from app.binlog.status import read_status
+from app.domain.restores.points import Point, PointKind
+from app.errors import PointNotCoveredError
+from app.storage.local import LocalDirectory
+
+
+NO_ARCHIVE: Final = "Set BACKSTAY_BINLOG=true for the service, or run 'backstay binlog run'."
+_LOOK: Final = "'backstay binlog status' says what keeps it from going on."
+
+
+def require_current(backup_dir: Path, now: datetime, most_seconds: float) -> None:
+    """
+    Require that the archive is kept up to date; blocks.
+
+    Args:
+        backup_dir: Where it is.
+        now: Aware instant.
+        most_seconds: How far it may be behind the server.
+
+    Raises:
+        PointNotCoveredError: There is none, nobody archives, or it is further behind.
+        StorageError: The medium does not answer.
+    """
+    root = LocalDirectory(root_of(backup_dir))
+    if not root.is_there() or not stream_ids(root):
+        raise PointNotCoveredError("there is no archive of the binary log", hint=NO_ARCHIVE)
+    if not is_owned(root):
+        raise PointNotCoveredError(
+            "nothing archives the binary log, so its end is not what the server holds now",
+            hint=NO_ARCHIVE,
+        )
+    lag = read_status(root).lag_seconds(now)
+    if lag is None:
+        raise PointNotCoveredError(
+            "the archiver of the binary log has not reached the server yet", hint=_LOOK
+        )
+    if lag > most_seconds:
+        raise PointNotCoveredError(
+            f"the archive of the binary log is {lag:.0f} s behind the server, more than {most_seconds:g} s",
+            hint=_LOOK,
+        )
+
+
+def end_of(stream: ArchivedStream) -> Point:
+    """Return the point behind the last transaction of a stream; raises PointNotCoveredError for an empty one."""
+    if stream.window is None:
+        raise PointNotCoveredError("the archive of the binary log is empty", hint=_LOOK)
+    _, last = stream.window
+    text = f"{last.name}:{last.position}"
+    return Point(PointKind.POSITION, text, file=last.name, position=last.position)
