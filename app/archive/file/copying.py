@@ -147,8 +147,7 @@ def _make(
         with suppress(AppError):
             places.withdraw(target, source.name, data, None)
         raise
-    manifest_file.keep()
-    data.keep()
+    places.keep(data, manifest_file)
 
 
 def _pour(

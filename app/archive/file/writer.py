@@ -321,13 +321,9 @@ class ArchiveWriter:
     def _keep(self) -> None:
         data, manifest_file = self._data, self._manifest_file
         self._data = self._manifest_file = None
-        for file in (manifest_file, data.stored if data else None):
-            if file is None:
-                continue
-            try:
-                file.keep()
-            except StorageError as exc:  # all of it was synced before; a close cannot undo that
-                _log.warning("Closing a file of a published backup failed: %s", exc)
+        assert data is not None  # noqa: S101 - it was published
+        assert manifest_file is not None  # noqa: S101 - so was this
+        places.keep(data.stored, manifest_file)
 
     def _withdraw(self) -> None:
         self._pool.shutdown(wait=True)

@@ -1,9 +1,11 @@
 """Where backups lie, a directory or a store, and the steps by which they begin and cease to exist there."""
 
+import logging
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
 
 from app.archive.publishing import publication, store_publication
+from app.errors import StorageError
 from app.storage.files import ReadFile, WriteFile
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
@@ -15,6 +17,8 @@ BackupDirectory = LocalDirectory | StoreDirectory
 OpenFile = ReadFile | StoreFile
 DataFile = WriteFile | StoreDataFile
 ManifestFile = WriteFile | StoreManifest
+
+_log: Final = logging.getLogger(__name__)
 
 
 def begin(directory: BackupDirectory, name: BackupName, estimate_bytes: int = 0) -> DataFile:
@@ -53,6 +57,15 @@ def publish(
             return store_publication.publish(directory, name, data, manifest)
         case _:
             raise TypeError("a data file of another directory")
+
+
+def keep(data: DataFile, manifest_file: ManifestFile) -> None:
+    """Close the files of a backup that was published; others may have it from here on."""
+    for file in (manifest_file, data):
+        try:
+            file.keep()
+        except StorageError as exc:  # all of it was synced before; a close cannot undo that
+            _log.warning("Closing a file of a published backup failed: %s", exc)
 
 
 def withdraw(
