@@ -20,7 +20,8 @@ from typing import Final
 from playwright.async_api import Page, async_playwright
 
 from app.bootstrap.access import open_access
-from app.bootstrap.program import Program, open_program
+from app.bootstrap.opening import open_program
+from app.bootstrap.program import Program
 from app.cli.commands.demo import Report, make_shop, private_server
 from app.config import Settings
 from app.domain.access.user import Role

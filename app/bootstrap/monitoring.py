@@ -23,6 +23,7 @@ from app.services.binlog.service import BinlogService
 from app.services.monitoring.checks import CheckService
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
+from app.services.point_in_time.reach import ReachService
 from app.storage.clock_witness import ClockWitness
 from app.storage.schedules import ScheduleFile
 
@@ -140,4 +141,14 @@ def build_binlog(program: Program) -> BinlogService:
         alarm=program.alerts,
         lag_seconds=settings.binlog_lag_seconds,
         ask_for_backup=ask_for_backup,
+    )
+
+
+def build_reach(program: Program, binlog: BinlogService) -> ReachService:
+    """Make what tells which moments can be reached."""
+    return ReachService(
+        binlog=binlog,
+        catalogue=program.local,
+        backup_dir=program.settings.backup_dir,
+        clock=SystemClock(),
     )

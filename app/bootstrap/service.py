@@ -18,6 +18,7 @@ from app.bootstrap.monitoring import (
     build_environment_monitor,
     build_metrics,
     build_periodic_jobs,
+    build_reach,
 )
 from app.bootstrap.program import Program
 from app.bootstrap.restores import SCRATCH
@@ -45,6 +46,7 @@ from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.overview import OverviewService
 from app.services.monitoring.status import StatusService
+from app.services.point_in_time.reach import ReachService
 from app.services.reconcile import Reconciler
 from app.services.server_address import ServerAddressService
 from app.storage.free_space import FreeSpaceFile
@@ -71,6 +73,7 @@ class Service:
     environment_monitor: EnvironmentMonitor
     metrics: MetricsService
     binlog: BinlogService
+    reach: ReachService
 
 
 @asynccontextmanager
@@ -118,7 +121,8 @@ async def _build(
     await program.alerts.load()
     environment_monitor = build_environment_monitor(program, certificate)
     scheduler = _build_scheduler(program, environment_monitor)
-    status = _build_status(program)
+    status, binlog = _build_status(program), build_binlog(program)
+    reach = build_reach(program, binlog)
     return Service(
         program=program,
         access=access,
@@ -127,11 +131,12 @@ async def _build(
         first_admin=FirstAdminService(access.users, logins, attempts, clock, announce),
         server_address=_build_server_address(program),
         status=status,
-        overview=_build_overview(program, status),
+        overview=_build_overview(program, status, reach),
         reconciler=_build_reconciler(program, sign_ins),
         scheduler=scheduler,
         environment_monitor=environment_monitor,
-        binlog=build_binlog(program),
+        binlog=binlog,
+        reach=reach,
         metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),
     )
 
@@ -157,7 +162,9 @@ def _build_reconciler(program: Program, sign_ins: SignInService) -> Reconciler:
     )
 
 
-def _build_overview(program: Program, status: StatusService) -> OverviewService:
+def _build_overview(
+    program: Program, status: StatusService, reach: ReachService
+) -> OverviewService:
     return OverviewService(
         server=program.server,
         status=status,
@@ -166,6 +173,7 @@ def _build_overview(program: Program, status: StatusService) -> OverviewService:
         alerts=program.alerts,
         history=program.history,
         free_space=FreeSpaceFile(program.settings.state_dir),
+        reach=reach,
         clock=SystemClock(),
         zone=ZoneInfo(program.settings.timezone),
     )

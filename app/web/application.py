@@ -9,7 +9,7 @@ from app.web import errors
 from app.web.access import guard
 from app.web.pages.backups import backups, retention, schedules, stores
 from app.web.pages.people import account, audit, session, setup, users
-from app.web.pages.recovery import restores
+from app.web.pages.recovery import points, restores
 from app.web.pages.watch import alerts, overview, runs, server, settings
 
 
@@ -20,6 +20,7 @@ _PAGES: Final = (
     backups,
     runs,
     restores,
+    points,
     schedules,
     retention,
     alerts,

@@ -1,5 +1,6 @@
 """How templates show values: sizes, instants, spans, names that somebody else has chosen."""
 
+import math
 import shlex
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -55,9 +56,19 @@ def span(seconds: float | timedelta | None) -> str:
     return " ".join(parts[:2])
 
 
+def lag(seconds: float) -> str:
+    """Show how far something is behind, never less than it is: `4 s`."""
+    return span(whole) if (whole := max(math.ceil(seconds), 1)) >= _TEN else f"{whole} s"
+
+
 def plural(count: int, word: str, many: str = "") -> str:
     """Show a count with its noun: `1 backup`, `2 backups`."""
     return f"{number(count)} {word if count == 1 else many or word + 's'}"
+
+
+def instant(text: datetime | str) -> datetime:
+    """Read the instant of a document."""
+    return text if isinstance(text, datetime) else datetime.fromisoformat(text)
 
 
 def moment(at: datetime | None, style: str = "short") -> Markup:
@@ -131,6 +142,8 @@ FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit
     "size": size,
     "number": number,
     "span": span,
+    "lag": lag,
+    "instant": instant,
     "plural": plural,
     "moment": moment,
     "foreign": foreign,

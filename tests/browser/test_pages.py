@@ -1,12 +1,16 @@
 """Every page, as different people see it: bright or dark, wide or narrow, with hostile names in it."""
 
 import re
+from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 from playwright.sync_api import expect
 
+from app.binlog.archive.layout import file_number
+from app.domain.restores.log_archive import LogBreak
 from tests.fixtures.barriers import SMALL, barriers, is_scrolled_sideways
+from tests.fixtures.point_in_time import STATUS, archive_log
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 
@@ -42,6 +46,7 @@ def paths(web_api, server):
     name = "ho`st<i>le"
     with Sql(server.url) as sql:
         sql.script([
+            "FLUSH BINARY LOGS",
             "CREATE DATABASE `ho``st<i>le` CHARACTER SET utf8mb4",
             *(f"CREATE TABLE `ho``st<i>le`.`t{number}{text}` (i INT PRIMARY KEY)"
               for number, text in enumerate(HOSTILE[:4])),
@@ -62,6 +67,8 @@ def paths(web_api, server):
             failed = admin.post(
                 f"{base}/create", json={"databases": [HOSTILE[0]]}, headers=wait
             ).json()
+            sql.run(f"DROP TABLE `ho``st<i>le`.`t0{HOSTILE[0]}`")
+            planned = recovery_planned(web_api, admin, sql)
         yield {
             "login": "/login",
             "overview": "/",
@@ -94,15 +101,30 @@ def paths(web_api, server):
             "proof": "/audit/proof",
             "settings": "/settings",
             "stores": "/stores",
+            "points": "/point-in-time",
+            "moments": "/point-in-time/recover",
+            "no-moments": "/point-in-time/recover?at=2001-01-01T00:00&within=1h&match=<b>",
+            "recovery": f"/point-in-time/dry-run/{planned}",
         }
         sql.run("DROP DATABASE `ho``st<i>le`")
+
+
+def recovery_planned(api, admin, sql):
+    """Archive the newest file of the log, to which something was done that it lacks; returns a dry run."""
+    file, position, *_ = sql.run(STATUS)[0]
+    at = datetime.now(UTC).isoformat()  # noqa: TID251 - of a break, which a server's clock tells
+    unlogged = LogBreak(at, file_number(file) or 0, position, " ".join(HOSTILE))
+    archive_log(sql, api.backups, first=file, breaks=[unlogged])
+    asked = {"to_position": f"{file}:{position}", "dry_run": True}
+    wait = {"Prefer": "wait=60"}
+    return admin.post("/api/admin/recoveries", json=asked, headers=wait).json()["run_id"]
 
 
 PAGES = (
     "login", "overview", "backups", "no-backups", "backup", "new", "runs", "failed", "restore", "dry-run",
     "restores", "which", "what", "undo", "nothing", "schedules", "schedule", "new-schedule", "wrong-schedule",
     "retention", "alerts", "server", "users", "user", "new-user", "account", "audit", "no-audit", "proof",
-    "settings", "stores",
+    "settings", "stores", "points", "moments", "no-moments", "recovery",
 )  # fmt: skip
 
 
@@ -144,15 +166,18 @@ def test_hostile_names_are_text(visitors, web_api, paths):
     """They are shown as they are; what has no glyph is shown by its number."""
     visitor = visitors(web_api)
     page = visitor.log_in()
-    for name in ("backups", "backup", "which", "what", "dry-run"):
+    for name in ("backups", "backup", "which", "what", "dry-run", "moments"):
         visitor.go(paths[name])
         text = page.locator("main").inner_text()
         assert "ho`st<i>le" in text
         assert page.locator("main img, main b[hx-get]").count() == 0
     visitor.go(paths["backup"])
     text = page.locator("main").inner_text()
+    visitor.go(paths["points"])
+    told = page.locator("main").inner_text()
     for hostile in HOSTILE:
         assert hostile.replace("\u202e", "\\u202e") in text
+        assert hostile.replace("\u202e", "\\u202e") in told
 
 
 def test_a_page_is_light(visitors, web_api, paths):

@@ -231,3 +231,19 @@ class FoundTransactions:
 
     transactions: tuple[LoggedTransaction, ...]
     is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NearTransactions:
+    """
+    What was found around a moment.
+
+    Attributes:
+        before: Committed at it or before, the nearest last.
+        after: Committed later, the nearest first.
+        is_whole: Whether there was time to look everywhere.
+    """
+
+    before: tuple[LoggedTransaction, ...]
+    after: tuple[LoggedTransaction, ...]
+    is_whole: bool

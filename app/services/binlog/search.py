@@ -1,8 +1,10 @@
 """Transactions of the archive, found by time, table and statement."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
-from threading import Event
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import Event, Timer
 from typing import Final
 
 from app.binlog.archive.reading import ArchivedStream
@@ -10,12 +12,18 @@ from app.concurrency import run_in_thread
 from app.domain.restores.log_archive import (
     FoundTransactions,
     LoggedTransaction,
+    NearTransactions,
     TransactionQuery,
 )
 
 
 # As late as the calendar of the program goes.
 _END_MS: Final = 253_402_300_799_000
+# Whoever looks around a moment waits no longer.
+_LOOK_SECONDS: Final = 8.0
+# Times in the archive are of milliseconds.
+_TICK: Final = timedelta(milliseconds=1)
+_SPANS: Final = tuple(timedelta(seconds=count) for count in (1, 10, 100, 1000, 10_000, 100_000))
 
 
 async def search(
@@ -37,6 +45,64 @@ async def search(
     """
     stop = Event()
     return await run_in_thread(lambda: _search(open_streams(), query, stop), stop=stop)
+
+
+async def search_around(
+    open_streams: Callable[[], Sequence[ArchivedStream]],
+    query: TransactionQuery,
+    moment: datetime,
+    within: timedelta,
+) -> NearTransactions:
+    """
+    Look for transactions around a moment; reads no longer than some seconds.
+
+    Args:
+        open_streams: Opens the streams, the oldest first; blocks.
+        query: What is looked for; its times are passed over, and its limit is that of either side.
+        moment: It.
+        within: How far from it they may be.
+
+    Returns:
+        Those next to it on both sides.
+
+    Raises:
+        BinlogDamagedError: What would have to be read is damaged.
+        StorageError: The medium does not answer.
+    """
+    stop = Event()
+    timer = Timer(_LOOK_SECONDS, stop.set)
+    timer.start()
+    try:
+        return await run_in_thread(
+            lambda: _around(open_streams(), query, moment, within, stop), stop=stop
+        )
+    finally:
+        timer.cancel()
+
+
+def _around(
+    streams: Sequence[ArchivedStream],
+    query: TransactionQuery,
+    moment: datetime,
+    within: timedelta,
+    stop: Event,
+) -> NearTransactions:
+    after = _search(
+        streams, replace(query, since=moment + _TICK, until=moment + within), stop
+    ).transactions
+    before: tuple[LoggedTransaction, ...] = ()
+    # The nearest are at the end of what is read: begin close to the moment, so that it is little.
+    for span in (*(span for span in _SPANS if span < within), within):
+        nearer: deque[LoggedTransaction] = deque(maxlen=query.limit)
+        for found in _between(streams, replace(query, since=moment - span, until=moment)):
+            if stop.is_set():
+                return NearTransactions(before, after, is_whole=False)
+            if query.takes(found):
+                nearer.append(found)
+        before = tuple(nearer)
+        if len(before) == query.limit:
+            break
+    return NearTransactions(before, after, is_whole=not stop.is_set())
 
 
 def _search(

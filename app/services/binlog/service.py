@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +22,13 @@ from app.domain.restores.log_archive import (
     BinlogOverview,
     FoundTransactions,
     LogStreamFacts,
+    NearTransactions,
     TransactionQuery,
 )
 from app.engine.server.server import Server
 from app.errors import AppError, BinlogDamagedError
 from app.services.binlog.overview import describe, describe_stream
-from app.services.binlog.search import search
+from app.services.binlog.search import search, search_around
 from app.storage.local import LocalDirectory
 
 
@@ -178,6 +180,17 @@ class BinlogService:
             StorageError: The medium does not answer.
         """
         return await search(self._open_streams, query)
+
+    async def transactions_around(
+        self, query: TransactionQuery, moment: datetime, within: timedelta
+    ) -> NearTransactions:
+        """
+        Find transactions next to a moment, at most `query.limit` on either side; raises as `transactions`.
+
+        Returns:
+            Those that match, as far as there was time to look.
+        """
+        return await search_around(self._open_streams, query, moment, within)
 
     def _open_streams(self) -> list[ArchivedStream]:
         streams = [

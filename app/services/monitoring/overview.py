@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -14,14 +15,17 @@ from app.domain.ids import BackupId
 from app.domain.monitoring import FirstStep, Status
 from app.domain.outlook import DatabaseOutlook, Verdict, by_database, judge
 from app.domain.ports import Clock
+from app.domain.restores.reach import Exposure, Reach, exposure_of
 from app.domain.runs.run import RunKind
 from app.domain.schedule import Schedule
 from app.domain.stores import AlertFilter, Page, RunStore
 from app.domain.year import DAYS, Day, by_day
 from app.engine.server.server import Server
+from app.errors import AppError
 from app.services.alerts.service import AlertService
-from app.services.monitoring.health import HealthService
+from app.services.monitoring.health import BackupHealth, HealthService
 from app.services.monitoring.status import StatusService
+from app.services.point_in_time.reach import ReachService
 from app.services.schedules import ScheduleService
 from app.storage.free_space import FreeSpaceFile
 
@@ -42,6 +46,8 @@ class Overview:
         days: The last year by day, oldest first.
         days_until_full: How long the disk of the backups lasts; None = nobody knows, or for ever.
         first_steps: Which of them are done.
+        reach: Which moments can be recovered.
+        exposure: How much would be lost.
     """
 
     status: Status
@@ -52,6 +58,8 @@ class Overview:
     days: tuple[Day, ...]
     days_until_full: float | None
     first_steps: Mapping[FirstStep, bool]
+    reach: Reach
+    exposure: Exposure
 
     @property
     def is_fresh(self) -> bool:
@@ -86,6 +94,7 @@ class OverviewService:
         alerts: AlertService,
         history: RunStore,
         free_space: FreeSpaceFile,
+        reach: ReachService,
         clock: Clock,
         zone: ZoneInfo,
     ) -> None:
@@ -96,6 +105,7 @@ class OverviewService:
         self._alerts = alerts
         self._history = history
         self._free_space = free_space
+        self._reach = reach
         self._clock = clock
         self._zone = zone
         self._counts: tuple[float, Counts] | None = None
@@ -122,12 +132,13 @@ class OverviewService:
             ControlUnavailableError: History or alerts cannot be read.
         """
         now = self._clock.now()
-        status, health, schedules, runs, free, (alerts, _) = await asyncio.gather(
+        free = await asyncio.to_thread(self._free_space.read)
+        status, health, schedules, runs, reach, (alerts, _) = await asyncio.gather(
             self._status.read(),
             self._health.read(),
             self._schedules.list(),
             self._history.outcomes(RunKind.BACKUP, now - timedelta(days=DAYS)),
-            asyncio.to_thread(self._free_space.read),
+            self._reach.read(),
             self._alerts.list(
                 AlertFilter(is_open=True), Page(limit=_ALERTS_READ, sort="-opened_at")
             ),
@@ -155,7 +166,19 @@ class OverviewService:
                 FirstStep.SCHEDULE: any(schedule.enabled for schedule in schedules),
                 FirstStep.ALERT: await self._is_alert_tested(),
             },
+            reach=reach,
+            exposure=exposure_of(reach, await asyncio.to_thread(self._newest_good, health)),
         )
+
+    def _newest_good(self, health: BackupHealth) -> datetime | None:
+        """Return of when the newest good backup is; one that was recovered is older than it looks."""
+        for entry in health.survey.entries:
+            if entry.is_first_choice and entry.backup_id not in health.faults:
+                with suppress(AppError):  # for keys that are not here: it was not made here either
+                    if self._health.catalogue.manifest(entry.backup_id).recovered_from:
+                        continue
+                return entry.created_at
+        return None
 
     async def _is_alert_tested(self) -> bool:
         """Tell whether the newest test alert has reached anybody."""

@@ -267,6 +267,17 @@ def place_of(stream: ArchivedStream, manifest: Manifest) -> Place | None:
     return _placed(stream, manifest.position.binlog_file, manifest.position.binlog_position)
 
 
+def unfit_in(stream: ArchivedStream, manifest: Manifest) -> str:
+    """Say why a recovery from a stream cannot begin with a backup; empty = it can. Raises what reading raises."""
+    return unfitness(manifest) or _foreignness(stream, manifest, place_of(stream, manifest))
+
+
+def holds_position(stream: ArchivedStream, manifest: Manifest) -> bool:
+    """Tell whether a stream holds the position of a backup, of whatever history that is."""
+    place = place_of(stream, manifest)
+    return place is not None and _first(stream) <= place <= _end(stream)
+
+
 def _is_later(manifest: Manifest, place: Place, stream: ArchivedStream, point: Point) -> bool:
     """Tell whether a backup holds more than is wanted; of a time all that its run may have seen counts."""
     match point.kind:

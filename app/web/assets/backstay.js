@@ -15,6 +15,16 @@ function localize(root) {
   }
 }
 
+// A field of a moment, in the zone in which all the others are shown.
+function takeZone(field) {
+  const at = new Date(field.dataset.instant);
+  const two = (count) => String(count).padStart(2, "0");
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  field.value = `${day}T${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  field.form.querySelector("[data-zone-field]").value = zone;
+  field.form.querySelector("[data-zone]").textContent = zone;
+}
+
 function announce(text) {
   document.getElementById("announcer")?.replaceChildren(text);
 }
@@ -120,6 +130,7 @@ document.addEventListener("done", (event) => {
   if (event.target.dataset.thenReload !== undefined) location.reload();
 });
 
+document.querySelectorAll("[data-instant]").forEach(takeZone);
 document.querySelectorAll("[data-from-fragment]").forEach(takeFragment);
 addEventListener("hashchange", () =>
   document.querySelectorAll("[data-from-fragment]").forEach(takeFragment),

@@ -1,0 +1,162 @@
+"""How far points in time reach, and how much would be lost if the server were gone now."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from app.domain.restores.log_archive import BinlogOverview, LogStreamFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """
+    A backup that a recovery can begin with.
+
+    Attributes:
+        backup_id: Its id.
+        stream: Id of the stream it stands in.
+        at: From when on points can be reached by it: everything that its run has seen was committed before.
+        is_recovered: Whether it was itself recovered.
+    """
+
+    backup_id: str
+    stream: str
+    at: datetime
+    is_recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """All the moments between two can be reached."""
+
+    begin: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """
+    What can be recovered.
+
+    Attributes:
+        overview: Archiver and archive.
+        bases: The oldest first.
+        spans: The oldest first; no two touch.
+        is_all: Whether every backup was looked at; of many only the newest are.
+    """
+
+    overview: BinlogOverview
+    bases: tuple[Base, ...]
+    spans: tuple[Span, ...]
+    is_all: bool = True
+
+    @property
+    def until(self) -> datetime | None:
+        """The newest moment that can be reached; None = none can."""
+        return self.spans[-1].end if self.spans else None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """
+    What would be lost if the server were gone now.
+
+    Attributes:
+        since: Everything that was committed after it; None = everything there is.
+        by_log: Whether the archive of the binary log holds what was before, and not a backup alone.
+    """
+
+    since: datetime | None
+    by_log: bool
+
+
+def end_of(stream: LogStreamFacts, overview: BinlogOverview) -> datetime | None:
+    """Return until when all of a stream is archived; None while it is empty."""
+    if stream.id == overview.stream and overview.current_as_of:
+        return overview.current_as_of
+    return stream.committed_at
+
+
+def reach_of(overview: BinlogOverview, bases: Sequence[Base], *, is_all: bool = True) -> Reach:
+    """
+    Say which moments can be reached.
+
+    A base reaches to the end of its stream, or to the first change that the log of it lacks.
+
+    Args:
+        overview: Archiver and archive.
+        bases: In any order.
+        is_all: Whether there are no others.
+
+    Returns:
+        Bases and spans in order.
+    """
+    ordered = tuple(sorted(bases, key=lambda base: base.at))
+    spans: list[Span] = []
+    for span in sorted(_reached(overview, ordered), key=lambda span: span.begin):
+        if spans and span.begin <= spans[-1].end:
+            spans[-1] = Span(spans[-1].begin, max(spans[-1].end, span.end))
+        else:
+            spans.append(span)
+    return Reach(overview, ordered, tuple(spans), is_all)
+
+
+def _reached(overview: BinlogOverview, bases: Sequence[Base]) -> Iterator[Span]:
+    streams = {stream.id: stream for stream in overview.streams}
+    for base in bases:
+        stream = streams.get(base.stream)
+        end = end_of(stream, overview) if stream else None
+        if stream is None or end is None:
+            continue
+        lacks = (datetime.fromisoformat(found.at) for found in stream.breaks)
+        end = min([end, *(at for at in lacks if at > base.at)])
+        if base.at <= end:
+            yield Span(base.at, end)
+
+
+def exposure_of(reach: Reach, newest_backup: datetime | None) -> Exposure:
+    """
+    Say how much would be lost, by the archive or by the newest backup, whichever holds more.
+
+    Args:
+        reach: What can be recovered.
+        newest_backup: When the newest good backup was made; None = there is none.
+
+    Returns:
+        From when on nothing would be left.
+    """
+    until = reach.until
+    if until is not None and (newest_backup is None or until >= newest_backup):
+        return Exposure(until, by_log=True)
+    return Exposure(newest_backup, by_log=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """
+    Moments between two spans, which cannot be reached.
+
+    Attributes:
+        reason: Why; empty where no backup was made to begin with.
+    """
+
+    begin: datetime
+    end: datetime
+    reason: str
+
+
+def gaps_of(reach: Reach) -> tuple[Gap, ...]:
+    """Say what lies between the spans, and why it cannot be reached."""
+    reasons = {
+        datetime.fromisoformat(found.at): found.reason
+        for stream in reach.overview.streams
+        for found in stream.breaks
+    }
+    ended = {
+        end_of(stream, reach.overview): stream.ended_because for stream in reach.overview.streams
+    }
+    return tuple(
+        Gap(span.end, following.begin, reasons.get(span.end) or ended.get(span.end) or "")
+        for span, following in pairwise(reach.spans)
+    )

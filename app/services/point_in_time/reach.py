@@ -1,0 +1,97 @@
+"""Which moments can be reached now: the archive of the binary log, and the backups that stand in it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from app.archive.catalogue.catalogue import Catalogue
+from app.binlog.archive.layout import root_of, stream_directory
+from app.binlog.archive.reading import ArchivedStream, open_stream
+from app.concurrency import run_in_thread
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.ports import Clock
+from app.domain.restores.log_archive import BinlogOverview
+from app.domain.restores.reach import Base, Reach, reach_of
+from app.errors import AppError, BinlogDamagedError
+from app.services.binlog.service import BinlogService
+from app.services.point_in_time.plan import holds_position, unfit_in
+
+
+# To prove one reads a segment of the log, once.
+_MOST_BASES: Final = 50
+_FRESH_SECONDS: Final = 2.0
+
+
+class ReachService:
+    """
+    Tells which moments can be reached.
+
+    Args:
+        binlog: Tells what archiver and archive are.
+        catalogue: The backups.
+        backup_dir: Where the archive is.
+        clock: The time.
+    """
+
+    def __init__(
+        self, *, binlog: BinlogService, catalogue: Catalogue, backup_dir: Path, clock: Clock
+    ) -> None:
+        self._binlog = binlog
+        self._catalogue = catalogue
+        self._root = root_of(backup_dir)
+        self._clock = clock
+        self._proven: dict[str, Base] = {}
+        self._known: tuple[float, Reach] | None = None
+
+    async def read(self) -> Reach:
+        """
+        Look at archive and backups; what was seen less than two seconds ago serves once more.
+
+        Returns:
+            What can be recovered; a damaged stream is told in the overview, and reaches nowhere.
+
+        Raises:
+            StorageError: The medium does not answer.
+        """
+        now = self._clock.monotonic()
+        if self._known is None or now - self._known[0] > _FRESH_SECONDS:
+            overview = await self._binlog.status()
+            self._known = (now, await run_in_thread(lambda: self._look(overview)))
+        return self._known[1]
+
+    def _look(self, overview: BinlogOverview) -> Reach:
+        streams = self._streams(overview)
+        if not streams:
+            return reach_of(overview, ())
+        entries = [entry for entry in self._catalogue.entries() if entry.is_whole]
+        found = (self._base(entry, streams) for entry in entries[:_MOST_BASES])
+        is_all = len(entries) <= _MOST_BASES
+        return reach_of(overview, [base for base in found if base], is_all=is_all)
+
+    def _streams(self, overview: BinlogOverview) -> dict[str, ArchivedStream]:
+        """Open the streams that are not damaged, the newest first."""
+        found = {}
+        for facts in reversed(overview.streams):
+            try:
+                found[facts.id] = open_stream(stream_directory(self._root, facts.id))
+            except BinlogDamagedError:
+                continue  # what has begun it since the overview, or has damaged it, the next one tells
+        return found
+
+    def _base(self, entry: CatalogueEntry, streams: Mapping[str, ArchivedStream]) -> Base | None:
+        """Tell what a backup reaches; what was proven of it stays so while its place is archived."""
+        try:
+            manifest = self._catalogue.manifest(entry.backup_id)
+        except AppError:
+            return None  # damaged, or for keys that are not here: lists of backups tell it
+        proven = self._proven.get(manifest.backup_id)
+        if proven and proven.stream in streams and holds_position(streams[proven.stream], manifest):
+            return proven
+        stream = next((found for found in streams.values() if not unfit_in(found, manifest)), None)
+        if stream is None:
+            return None
+        done = manifest.created_at + timedelta(seconds=manifest.duration)
+        base = Base(manifest.backup_id, stream.id, done, bool(manifest.recovered_from))
+        self._proven[manifest.backup_id] = base
+        return base

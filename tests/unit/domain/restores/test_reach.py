@@ -1,0 +1,94 @@
+"""How far points in time reach, and how much would be lost."""
+
+from datetime import UTC, datetime, timedelta
+
+from app.domain.restores.log_archive import (
+    ArchiverState,
+    BinlogOverview,
+    LogBreak,
+    LogPlace,
+    LogStreamFacts,
+)
+from app.domain.restores.reach import Base, Exposure, Gap, Span, exposure_of, gaps_of, reach_of
+
+
+BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def at(hours):
+    return BEGIN + timedelta(hours=hours)
+
+
+def base(hours, stream="new"):
+    return Base(f"backup_{hours}", stream, at(hours), is_recovered=False)
+
+
+def stream(name="new", *, until=10, breaks=(), ended_because=""):
+    return LogStreamFacts(
+        id=name,
+        began_at=BEGIN.isoformat(),
+        last=LogPlace("binlog.000001", 4),
+        committed_at=at(until),
+        breaks=tuple(LogBreak(at(hours).isoformat(), 1, 4, f"past {hours}") for hours in breaks),
+        ended_at=at(until).isoformat() if ended_because else "",
+        ended_because=ended_because,
+    )
+
+
+def overview(*streams, current=None):
+    return BinlogOverview(
+        state=ArchiverState.LIVE,
+        stream="new",
+        archived_end=None,
+        current_as_of=current,
+        lag_seconds=None,
+        code="",
+        message="",
+        hint="",
+        broken_at="",
+        broken_because="",
+        findings=(),
+        streams=streams,
+    )
+
+
+def test_a_base_reaches_to_the_end_of_what_is_archived():
+    """That is later than the last transaction while an archiver says that nothing came since."""
+    assert reach_of(overview(stream()), [base(2)]).spans == (Span(at(2), at(10)),)
+    current = overview(stream(), current=at(12))
+    assert reach_of(current, [base(5), base(2)]).spans == (Span(at(2), at(12)),)
+    assert reach_of(current, [base(2)]).until == at(12)
+
+
+def test_without_a_base_or_an_archive_nothing_is_reached():
+    """Nor by a backup of a stream that is gone, or one that is newer than the archive."""
+    assert reach_of(overview(stream()), []).spans == ()
+    assert reach_of(overview(), [base(2)]).until is None
+    assert reach_of(overview(stream()), [base(2, "gone"), base(11)]).spans == ()
+
+
+def test_behind_a_change_past_the_log_a_later_backup_is_needed():
+    """The gap between says what was changed."""
+    reach = reach_of(overview(stream(breaks=[4])), [base(2), base(6)])
+
+    assert reach.spans == (Span(at(2), at(4)), Span(at(6), at(10)))
+    assert gaps_of(reach) == (Gap(at(4), at(6), "past 4"),)
+
+
+def test_between_two_streams_lies_a_gap():
+    """With the reason why the first one has ended."""
+    ended = stream("old", until=3, ended_because="the log was reset")
+    reach = reach_of(overview(ended, stream(until=9)), [base(1, "old"), base(5)])
+
+    assert reach.spans == (Span(at(1), at(3)), Span(at(5), at(9)))
+    assert gaps_of(reach) == (Gap(at(3), at(5), "the log was reset"),)
+
+
+def test_what_would_be_lost_is_what_neither_archive_nor_backup_has():
+    """Whichever holds more."""
+    reach = reach_of(overview(stream()), [base(2)])
+
+    assert exposure_of(reach, at(2)) == Exposure(at(10), by_log=True)
+    assert exposure_of(reach, None) == Exposure(at(10), by_log=True)
+    assert exposure_of(reach, at(11)) == Exposure(at(11), by_log=False)
+    assert exposure_of(reach_of(overview(), []), None) == Exposure(None, by_log=False)
