@@ -97,6 +97,7 @@ class Settings(BaseSettings):
         check_hashes_days: The same for the SHA-256 of every byte.
         check_content_days: The same for decompressing and counting the rows.
         drill_days: How often the newest backup is restored into scratch schemas.
+        recovery_drill_days: How often a recovery to a point in time is drilled, where the log is archived.
         stores: Stores besides those of `stores.toml`: `name=kind://...`, separated by white space.
         binlog: Whether the service archives the binary log of its server.
         binlog_lag_seconds: How far that archive may be behind the server before an alert is sent.
@@ -189,6 +190,7 @@ class Settings(BaseSettings):
     check_hashes_days: _Days = 7.0
     check_content_days: _Days = 30.0
     drill_days: _Days = 30.0
+    recovery_drill_days: _Days = 30.0
     stores: SecretStr = SecretStr("")
     binlog: bool = False
     binlog_lag_seconds: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] = 300.0

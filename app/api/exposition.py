@@ -79,6 +79,11 @@ def _families(metrics: Metrics) -> Iterator[Metric]:
         "When a whole backup was last restored and equal.",
         _seconds(metrics.proven_at),
     )
+    yield _single(
+        "last_proven_recovery_timestamp_seconds",
+        "When an older backup and the binary log last gave what a newer backup holds.",
+        _seconds(metrics.recovery_proven_at),
+    )
     if metrics.schedules is not None:
         yield from _of_schedules(metrics.schedules, metrics.at)
     if metrics.copies is not None:

@@ -45,6 +45,7 @@ def build_checks(program: Program) -> CheckService:
         program.jobs,
         program.runs,
         SystemClock(),
+        lambda: program.recovery_jobs,
     )
 
 

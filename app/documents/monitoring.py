@@ -105,6 +105,12 @@ class StatusDocument(Document):
         datetime | None,
         Field(description="When all of a backup, of any, was last restored and equal."),
     ]
+    last_recovery_proven_at: Annotated[
+        datetime | None,
+        Field(
+            description="When an older backup and the binary log last gave what a newer one holds."
+        ),
+    ]
     copies: CopiesFacts
 
     @classmethod

@@ -200,7 +200,9 @@ class ProofFacts(Document):
 
     at: SecondText
     # What lies beside a backup may be of a newer release.
-    by: Annotated[str, WithJsonSchema({"type": "string", "enum": ["drill", "restore"]})]
+    by: Annotated[
+        str, WithJsonSchema({"type": "string", "enum": ["drill", "restore", "recovery-drill"]})
+    ]
     success: bool
     duration: float
     server: str

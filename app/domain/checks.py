@@ -22,7 +22,7 @@ from typing import Final
 
 from app.domain.backups.check_notes import Check, Notes, VerifyLevel, depth_of
 from app.domain.ids import BackupId
-from app.domain.restores.proofs import Proof
+from app.domain.restores.proofs import RECOVERY_DRILL, Proof
 from app.errors import AppError
 
 
@@ -41,12 +41,14 @@ class Intervals:
         hashes: For `hashes`.
         content: For `content`.
         drill: Between two restores for proof, of any backup.
+        recovery: Between two drills of recoveries to a point in time.
     """
 
     sizes: float
     hashes: float
     content: float
     drill: float
+    recovery: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,18 @@ def due_drill(
     return newest.backup_id
 
 
+def is_recovery_due(stored: Sequence[StoredBackup], intervals: Intervals, now: datetime) -> bool:
+    """Tell whether a recovery to a point in time is to be drilled: none was for its interval, with whatever result."""
+    drills = [
+        proof.at
+        for backup in stored
+        for proof in backup.proofs
+        if proof.by == RECOVERY_DRILL and proof.at <= now + _CLOCK_TOLERANCE
+    ]
+    recent = now - timedelta(days=intervals.recovery)
+    return bool(intervals.recovery) and max(drills, default=_NEVER) <= recent
+
+
 def _trials(stored: Sequence[StoredBackup]) -> list[Proof]:
     """Return what has shown whether backups can be restored: drills, and restores of all of one."""
     return [
@@ -213,7 +227,7 @@ class CheckResult:
     One check that was made.
 
     Attributes:
-        what: A level, or `drill`.
+        what: A level, `drill` or `recovery-drill`.
         failure: What was wrong; None when nothing.
     """
 

@@ -34,6 +34,7 @@ class Status:
         damaged: Backups that are not whole, with data files that lack a manifest.
         checks_failing: Backups of which the last check failed.
         last_proven_at: When any backup was last restored and equal, all of it; None = never.
+        last_recovery_proven_at: When an older backup and the binary log last gave what a newer backup holds.
         copies: Where backups lie, and whether in enough places.
     """
 
@@ -49,6 +50,7 @@ class Status:
     damaged: int
     checks_failing: int
     last_proven_at: datetime | None
+    last_recovery_proven_at: datetime | None
     copies: CopiesReport
 
 

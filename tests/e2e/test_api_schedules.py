@@ -91,6 +91,7 @@ def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
         "include_data": True,
         "description": "By night",
         "compress": False,
+        "level": None,
         "verify": None,
         "copies": [],
         "store": "",

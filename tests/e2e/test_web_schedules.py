@@ -91,6 +91,7 @@ def test_a_schedule_is_made_shown_changed_and_deleted(web_api, admin):
         "include_data": False,
         "description": "By <night>",
         "compress": False,
+        "level": None,
         "verify": True,
         "copies": ["offsite", "vault"],
         "store": "",

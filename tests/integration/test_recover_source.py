@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from app.domain.restores.proofs import proven_at, recovery_proven_at
 from app.errors import (
     BaseUnfitError,
     BinlogDamagedError,
@@ -146,6 +147,9 @@ async def test_a_drill_finds_what_was_changed_past_the_log(points):
     plan = await service.plan_drill()
     shown = await service.drill(plan)
     assert (shown.backup_id, shown.transactions, shown.tables_count) == (second.backup_id, 1, 2)
+    # It says that points in time are right, not that this backup can be restored.
+    proofs = points.catalogue.proofs(second.backup_id)
+    assert (proven_at(proofs), recovery_proven_at(proofs) is None) == (None, False)
 
     sql.script([
         "SET sql_log_bin = 0",
@@ -156,6 +160,8 @@ async def test_a_drill_finds_what_was_changed_past_the_log(points):
     points.archive()
     with pytest.raises(RecoverMismatchError, match=r"shop\.orders"):
         await service.drill(await service.plan_drill(third.backup_id))
+    (proof,) = points.catalogue.proofs(third.backup_id)
+    assert (proof.by, proof.error, proof.success) == ("recovery-drill", "recover-mismatch", False)
 
     # A transaction that needs it is named without any value, and nothing is published.
     sql.run("UPDATE shop.orders SET note = 'secret' WHERE note = 'unlogged'")

@@ -1,4 +1,4 @@
-"""What drills and restores have shown of a backup, kept beside it."""
+"""What drills, restores and drills of recoveries have shown of a backup, kept beside it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,17 +13,17 @@ from app.domain.sealed import seal, unseal
 @dataclass(frozen=True, slots=True)
 class Proof:
     """
-    One time that a backup was restored, or could not be; kept beside it.
+    One time that a backup was restored, or compared with what an older one and the log give; kept beside it.
 
     Attributes:
         at: Aware UTC instant of the end.
-        by: `drill` or `restore`.
+        by: `drill`, `restore` or `recovery-drill`.
         success: Whether everything was read back and equal.
         seconds: How long it took.
         server: Vendor and version.
         tables: How many tables.
         rows: How many rows.
-        raw_size: Bytes of SQL.
+        raw_size: Bytes of SQL; 0 of a drill of a recovery, as `whole` is false: nothing of the backup was loaded.
         whole: Whether all of the backup was restored.
         error: Code of what went wrong; empty when nothing.
     """
@@ -41,6 +41,7 @@ class Proof:
 
 
 MAX_PROOFS: Final = 50
+RECOVERY_DRILL: Final = "recovery-drill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,13 @@ def decode_proofs(data: bytes) -> tuple[Proof, ...]:
 def proven_at(proofs: tuple[Proof, ...]) -> datetime | None:
     """Return when all of a backup was last restored and equal."""
     return max((proof.at for proof in proofs if proof.success and proof.whole), default=None)
+
+
+def recovery_proven_at(proofs: tuple[Proof, ...]) -> datetime | None:
+    """Return when an older backup and the binary log last gave what this backup holds."""
+    return max(
+        (proof.at for proof in proofs if proof.success and proof.by == RECOVERY_DRILL), default=None
+    )
 
 
 @dataclass(frozen=True, slots=True)

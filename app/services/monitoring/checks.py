@@ -2,8 +2,8 @@
 Checks: stored backups are read, and one is restored for proof, when that is due.
 
 1. What is due is chosen (`app.domain.checks`). 2. Sizes are compared, without runs: that is as cheap
-as a survey of the catalogue. 3. Files are read, one run after another. 4. One backup is drilled. 5. Alerts are
-raised for what was found.
+as a survey of the catalogue. 3. Files are read, one run after another. 4. One backup is drilled, and one recovery
+to a point in time. 5. Alerts are raised for what was found.
 
 Whatever fails is recorded with its backup, and the pass goes on. One that is interrupted loses
 nothing: what was not checked is still due in the next one.
@@ -13,7 +13,7 @@ Not guaranteed: that two processes never compare the same sizes; files are read 
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -27,6 +27,7 @@ from app.domain.checks import (
     StoredBackup,
     due_checks,
     due_drill,
+    is_recovery_due,
 )
 from app.domain.ids import BackupId
 from app.domain.ports import Clock
@@ -38,6 +39,7 @@ from app.services.backups.check_notes import check_sizes
 from app.services.jobs import Jobs
 from app.services.monitoring.backups import BackupMonitor
 from app.services.monitoring.health import BackupHealth
+from app.services.point_in_time.jobs import RecoveryJobs
 from app.services.runs.job import Job
 from app.services.runs.service import RunService
 from app.storage import layout
@@ -62,17 +64,31 @@ class CheckService:
         jobs: Jobs,
         runs: RunService,
         clock: Clock,
+        recoveries: Callable[[], RecoveryJobs] | None = None,
     ) -> None:
+        """
+        Make the service.
+
+        Args:
+            settings: When, and how often.
+            backup_monitor: Reads what is known of backups, and raises alerts.
+            jobs: Of verifications and drills.
+            runs: Runs them.
+            clock: The time.
+            recoveries: Finds the jobs of recoveries; None = there are none.
+        """
         self._settings = settings
         self._intervals = Intervals(
             settings.check_sizes_days,
             settings.check_hashes_days,
             settings.check_content_days,
             settings.drill_days,
+            settings.recovery_drill_days if recoveries else 0.0,
         )
         self._backup_monitor = backup_monitor
         self._catalogue = backup_monitor.health.catalogue
         self._jobs = jobs
+        self._recoveries = recoveries
         self._runs = runs
         self._clock = clock
         self._pass = asyncio.Lock()
@@ -116,6 +132,7 @@ class CheckService:
             drill = due_drill(health.stored, self._intervals, now)
             if drill is not None:
                 results += await _result(drill, RunKind.DRILL, self._drill(drill))
+            results += await self._drill_recovery(health.stored)
         except AlreadyRunningError as exc:  # another process is at it, or the service is stopping
             _log.info("Checks postponed to their next time", extra={"facts": {"reason": str(exc)}})
         return results
@@ -151,9 +168,29 @@ class CheckService:
         job = await self._jobs.drill(RestoreRequest(backup_id))
         await self._perform(replace(job, claim=claim))
 
+    async def _drill_recovery(self, stored: Sequence[StoredBackup]) -> list[CheckResult]:
+        """Drill a recovery when that is due, and there are two backups with the log between them."""
+        if self._recoveries is None or not self._is_recovery_due(stored):
+            return []
+        recoveries = self._recoveries()
+        found = await recoveries.find_drill()
+        if found is None:
+            return []
+
+        async def claim() -> None:
+            if not self._is_recovery_due((await self._backup_monitor.health.read()).stored):
+                raise NotDueError("a recovery was drilled meanwhile")
+
+        job = recoveries.drill(found, self._settings.threads)
+        work = self._perform(replace(job, claim=claim))
+        return await _result(BackupId(found), RunKind.RECOVERY_DRILL, work)
+
+    def _is_recovery_due(self, stored: Sequence[StoredBackup]) -> bool:
+        return is_recovery_due(stored, self._intervals, self._clock.now())
+
     async def _perform(self, job: Job[T]) -> None:
         # One at a time, and nobody else can keep them waiting by taking all places.
-        own = replace(job, resources=(_CHECKS,), takes_place=False)
+        own = replace(job, resources=(*job.resources, _CHECKS), takes_place=False)
         await self._runs.perform(own, _REQUESTER)
 
     def _period(self) -> timedelta:

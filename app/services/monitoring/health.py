@@ -12,7 +12,7 @@ from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
 from app.domain.checks import StoredBackup
 from app.domain.ids import BackupId
-from app.domain.restores.proofs import proven_at
+from app.domain.restores.proofs import proven_at, recovery_proven_at
 from app.errors import IntegrityError
 from app.storage import layout
 
@@ -27,12 +27,14 @@ class BackupHealth:
         stored: What is known of each backup of the survey, newest first.
         faults: What is wrong with a backup, in words, whether the survey or a check has found it.
         proven_at: When all of a backup, of any, was last restored and equal; None = never.
+        recovery_proven_at: When an older backup and the binary log last gave what a newer one holds; None = never.
     """
 
     survey: Survey
     stored: tuple[StoredBackup, ...]
     faults: Mapping[BackupId, str]
     proven_at: datetime | None
+    recovery_proven_at: datetime | None = None
 
 
 class HealthService:
@@ -87,6 +89,10 @@ def _health_of(reading: Reading, *, can_decrypt: bool) -> BackupHealth:
         faults={**{key: fault for key, fault in faults.items() if fault}, **_surveyed(survey)},
         proven_at=max(
             filter(None, (proven_at(backup.proofs) for backup in stored)),
+            default=None,
+        ),
+        recovery_proven_at=max(
+            filter(None, (recovery_proven_at(backup.proofs) for backup in stored)),
             default=None,
         ),
     )

@@ -47,11 +47,13 @@ class HistoryNumbers:
         tallies: How many runs there are, by kind, origin and state.
         last_restore: The newest restore that succeeded.
         last_drill: The newest drill of a whole backup that succeeded.
+        last_recovery_drill: The newest drill of a recovery that succeeded.
     """
 
     tallies: tuple[RunTally, ...]
     last_restore: Run | None
     last_drill: Run | None
+    last_recovery_drill: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Metrics:
         newest: By schedule, its newest backup that is no recovery point; the key of backups without
             a schedule is empty.
         proven_at: When a whole backup was last restored and equal; None when none ever was.
+        recovery_proven_at: When a recovery to a point in time last gave what was there.
         disk_floor_bytes: What should be free there; below it an alert is sent.
         alerts_open: Conditions with an alert that last.
         copies: Where backups lie.
@@ -91,6 +94,7 @@ class Metrics:
     health: BackupHealth | None
     newest: dict[str, CatalogueEntry]
     proven_at: datetime | None
+    recovery_proven_at: datetime | None
     schedules: tuple[ScheduleNumbers, ...] | None
     disk: DiskUsage | None
     disk_floor_bytes: int
@@ -163,6 +167,7 @@ class MetricsService:
             health=health,
             newest=newest,
             proven_at=_proven_at(health, history),
+            recovery_proven_at=_recovery_proven_at(health, history),
             schedules=None
             if schedules is None
             else tuple(self._numbers(schedule, newest, now) for schedule in schedules),
@@ -175,16 +180,19 @@ class MetricsService:
     async def _history(self) -> HistoryNumbers:
         restore = RunFilter(kinds=(RunKind.RESTORE,), states=(RunState.SUCCEEDED,))
         drill = RunFilter(kinds=(RunKind.DRILL,), states=(RunState.SUCCEEDED,))
-        tallies, (restores, _), (drills, _) = await asyncio.gather(
+        recovery = RunFilter(kinds=(RunKind.RECOVERY_DRILL,), states=(RunState.SUCCEEDED,))
+        tallies, (restores, _), (drills, _), (recoveries, _) = await asyncio.gather(
             self._runs.tally(),
             self._runs.list(restore, Page(1, sort="-finished_at")),
             self._runs.list(drill, Page(_MOST_DRILLS, sort="-finished_at")),
+            self._runs.list(recovery, Page(1, sort="-finished_at")),
         )
         whole = (run for run in drills if not any(run.request.get(key) for key in _PARTIAL))
         return HistoryNumbers(
             tallies=tuple(tallies),
             last_restore=restores[0] if restores else None,
             last_drill=next(whole, None),
+            last_recovery_drill=recoveries[0] if recoveries else None,
         )
 
     def _numbers(
@@ -249,6 +257,15 @@ def _proven_at(health: BackupHealth | None, history: HistoryNumbers | None) -> d
     """Return when a backup was last proven; its proofs are deleted with it, the run of it is not."""
     drill = history.last_drill if history else None
     return _latest(health.proven_at if health else None, drill.finished_at if drill else None)
+
+
+def _recovery_proven_at(
+    health: BackupHealth | None, history: HistoryNumbers | None
+) -> datetime | None:
+    """Return when a recovery was last proven, as above."""
+    drill = history.last_recovery_drill if history else None
+    found = health.recovery_proven_at if health else None
+    return _latest(found, drill.finished_at if drill else None)
 
 
 def _latest(*instants: datetime | None) -> datetime | None:

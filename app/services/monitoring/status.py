@@ -85,6 +85,7 @@ class StatusService:
             damaged=len(survey.problems) + len(survey.orphans),
             checks_failing=sum(backup.notes.is_damaged for backup in health.stored),
             last_proven_at=_latest(health.proven_at, *(place.proven_at for place in copies.places)),
+            last_recovery_proven_at=health.recovery_proven_at,
             copies=copies,
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
@@ -11,6 +12,7 @@ from app.domain.backups.manifest import Manifest
 from app.domain.ports import Clock
 from app.domain.restores.dry_run import Action, Forecast
 from app.domain.restores.points import Point, PointKind, RecoverPlan, RecoverRequest
+from app.domain.restores.proofs import RECOVERY_DRILL, Proof
 from app.domain.restores.restore import RestoreRequest
 from app.errors import BaseUnfitError, RecoverMismatchError
 from app.services.point_in_time.plan import plan_recovery
@@ -57,8 +59,8 @@ def plan_drill(
         BaseUnfitError: There is no such backup, or none older.
         PointNotCoveredError: The archive does not reach.
     """
-    newer = wanted or next((backup for backup in backups if not unfitness(backup)), None)
-    if newer is None or (reason := unfitness(newer)):
+    newer = wanted or next((backup for backup in backups if not _unfitness(backup)), None)
+    if newer is None or (reason := _unfitness(newer)):
         what = f"backup {newer.backup_id}: {reason}" if newer else "no backup has a position"
         raise BaseUnfitError(f"a drill cannot end with it: {what}")
     position = newer.position
@@ -75,6 +77,41 @@ def plan_drill(
     )
     databases = databases_of(newer)
     return DrillPlan(plan_recovery(stream, older, RecoverRequest(point, databases, threads)), newer)
+
+
+def _unfitness(backup: Manifest) -> str:
+    """Say why a backup cannot be what a replay is compared with; empty = it can."""
+    if backup.recovered_from:  # it would be compared with itself
+        return "it was itself recovered from the binary log, and shows nothing of the server"
+    return unfitness(backup)
+
+
+def proof_of(plan: DrillPlan, at: datetime, seconds: float, server: str, error: str = "") -> Proof:
+    """
+    Describe what a drill has shown of the newer backup.
+
+    Args:
+        plan: What was done.
+        at: Aware UTC instant of the end.
+        seconds: How long it took.
+        server: Vendor and version of the scratch server.
+        error: Code of what went wrong; empty when nothing.
+
+    Returns:
+        What is kept beside the backup; none of it was restored.
+    """
+    return Proof(
+        at=at,
+        by=RECOVERY_DRILL,
+        success=not error,
+        seconds=seconds,
+        server=server,
+        tables=plan.backup.tables_count,
+        rows=plan.backup.rows_count,
+        raw_size=0,
+        whole=False,
+        error=error,
+    )
 
 
 async def require_equal(

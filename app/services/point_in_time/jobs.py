@@ -12,7 +12,7 @@ from app.domain.document import JsonObject
 from app.domain.restores.points import RecoverPlan, RecoverRequest, RecoveryDrill
 from app.domain.runs.progress import Phase, Progress
 from app.domain.runs.run import RunKind
-from app.errors import AppError
+from app.errors import AppError, BaseUnfitError, BinlogDamagedError, PointNotCoveredError
 from app.services.point_in_time.service import PointInTimeService
 from app.services.runs.job import Job
 from app.storage.run_locks import Resource
@@ -95,6 +95,22 @@ class RecoveryJobs:
             document=RecoveryPlanned.of,
             request=_requested(request, dry_run=True),
         )
+
+    async def find_drill(self) -> str | None:
+        """
+        Find what a drill would end with.
+
+        Returns:
+            Id of the newest backup that an older one and the log lead to; None when nothing does, or there is no
+            archive; empty when the archive is damaged: a drill says so.
+        """
+        try:
+            plan = await self._service.plan_drill()
+        except (PointNotCoveredError, BaseUnfitError):
+            return None
+        except BinlogDamagedError:
+            return ""
+        return plan.backup.backup_id
 
     def drill(self, backup_id: str, threads: int) -> Job[RecoveryDrill]:
         """Make the job of a drill; `backup_id` is the newer backup, empty for the newest."""

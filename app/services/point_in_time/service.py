@@ -25,12 +25,14 @@ from app.errors import (
     AppError,
     BaseUnfitError,
     PointNotCoveredError,
+    RecoverMismatchError,
     RefusedError,
+    ReplayFailedError,
     StatementError,
 )
 from app.services.backups.service import BackupService
 from app.services.point_in_time.archive_end import NO_ARCHIVE, end_of, require_current
-from app.services.point_in_time.drill import DrillPlan, plan_drill, require_equal
+from app.services.point_in_time.drill import DrillPlan, plan_drill, proof_of, require_equal
 from app.services.point_in_time.plan import describe_failed, place_of, plan_recovery
 from app.services.point_in_time.relay_logs import lay_relay_logs, read_statements
 from app.services.point_in_time.replay import replay
@@ -159,7 +161,7 @@ class PointInTimeService:
         """
         Prove that a backup is what an older one and the binary log between them give.
 
-        Nothing else finds what was changed past the log. Nothing of it stays but its result.
+        Nothing else finds what was changed past the log. Nothing of it stays but its result, beside the backup.
 
         Args:
             plan: Of this service.
@@ -174,20 +176,40 @@ class PointInTimeService:
             AppError: As `recover`.
         """
         progress, began = progress or Progress(), self._clock.monotonic()
-        stream = await asyncio.to_thread(self._stream, plan.recovery.stream)
-        progress.enter(Phase.SCRATCH)
-        async with scratch_for(plan.recovery, stream, self._place) as scratch:
-            await self.bring(scratch, plan.recovery, stream, progress)
-            progress.enter(Phase.COMPARE)
-            await require_equal(scratch, plan, self._catalogue, self._clock)
+        try:
+            await self._drill(plan, progress)
+        except (RecoverMismatchError, ReplayFailedError) as exc:
+            await self._keep(plan, began, exc.code)
+            raise
+        seconds = await self._keep(plan, began)
         return RecoveryDrill(
             base=plan.recovery.base.backup_id,
             backup_id=plan.backup.backup_id,
             transactions=plan.recovery.cut.transactions,
             tables_count=plan.backup.tables_count,
             rows_count=plan.backup.rows_count,
-            duration=round(self._clock.monotonic() - began, 3),
+            duration=seconds,
         )
+
+    async def _drill(self, plan: DrillPlan, progress: Progress) -> None:
+        stream = await asyncio.to_thread(self._stream, plan.recovery.stream)
+        progress.enter(Phase.SCRATCH)
+        async with scratch_for(plan.recovery, stream, self._place) as scratch:
+            await self.bring(scratch, plan.recovery, stream, progress)
+            progress.enter(Phase.COMPARE)
+            await require_equal(scratch, plan, self._catalogue, self._clock)
+
+    async def _keep(self, plan: DrillPlan, began: float, error: str = "") -> float:
+        """Keep what a drill has shown beside its backup; a medium that refuses hides no result."""
+        seconds = round(self._clock.monotonic() - began, 3)
+        server = f"{plan.backup.server.vendor} {plan.backup.server.version}"
+        proof = proof_of(plan, self._clock.now(), seconds, server, error)
+        try:
+            await asyncio.to_thread(self._catalogue.add_proof, plan.backup.backup_id, proof)
+        except AppError as exc:
+            facts = {"backup_id": plan.backup.backup_id, "error": str(exc)}
+            _log.warning("Result of a drill could not be kept", extra={"facts": facts})
+        return seconds
 
     async def bring(
         self, scratch: Scratch, plan: RecoverPlan, stream: ArchivedStream, progress: Progress

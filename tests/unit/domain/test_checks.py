@@ -15,9 +15,10 @@ from app.domain.checks import (
     due_checks,
     due_drill,
     failed_drill,
+    is_recovery_due,
 )
 from app.domain.ids import BackupId, new_backup_id
-from app.domain.restores.proofs import Proof
+from app.domain.restores.proofs import RECOVERY_DRILL, Proof
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -241,3 +242,17 @@ def test_reading_back_is_shown_as_a_look_until_somebody_looked_as_far():
     assert list(checks_of(notes, NOON, read_back=True)) == ["size", "inflate", "content"]
     assert list(checks_of(notes, NOON, read_back=False)) == ["size", "content"]
     assert checks_of(Notes(), NOON, read_back=True)["inflate"].at == NOON
+
+
+def test_a_recovery_is_due_when_none_was_drilled_for_its_interval():
+    """With whatever result; drills of backups and restores do not count, and 0 means never."""
+    every = Intervals(0, 0, 0, 0, recovery=30)
+    failed = replace(PROOF, by=RECOVERY_DRILL, success=False, error="recover-mismatch")
+
+    assert is_recovery_due((), every, NOON)
+    assert not is_recovery_due((), Intervals(0, 0, 0, 0), NOON)
+    for at, due in ((NOON - 29 * DAY, False), (NOON - 31 * DAY, True)):
+        for proof in (failed, replace(failed, success=True, error="")):
+            stored = (backup(1, proofs=(replace(proof, at=at),)),)
+            assert is_recovery_due(stored, every, NOON) is due
+    assert is_recovery_due((backup(1, proofs=(PROOF,)),), every, NOON)

@@ -29,6 +29,7 @@ def status(**facts):
         "damaged": 0,
         "checks_failing": 0,
         "last_proven_at": NOW,
+        "last_recovery_proven_at": None,
         "copies": CopiesReport.of(()),
     }
     return Status(**{**known, **facts})

@@ -168,9 +168,13 @@ async def test_a_proof_outlives_its_backup(installation):
     )
     await installation.ran(2, kind=RunKind.DRILL, finished_at=NOON, request={"tables": ["orders"]})
     await installation.ran(3, kind=RunKind.DRILL, state=RunState.FAILED)
+    await installation.ran(4, kind=RunKind.RECOVERY_DRILL, state=RunState.FAILED)
+    await installation.ran(5, kind=RunKind.RECOVERY_DRILL, finished_at=at + timedelta(hours=1))
     found = await installation.numbers()
 
     assert float(found["last_proven_restore_timestamp_seconds"]) == at.timestamp()
+    recovered = float(found["last_proven_recovery_timestamp_seconds"])
+    assert recovered == at.timestamp() + 3600
 
 
 async def test_a_directory_that_is_gone_is_not_an_empty_one(installation):

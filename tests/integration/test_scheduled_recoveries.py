@@ -1,4 +1,6 @@
-"""Synthetic backups of schedules: the server is not read, and what they hold is what it holds now."""
+"""Recoveries by schedule: synthetic backups hold what the server holds now, and drills prove points in time."""
+
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -6,9 +8,11 @@ from pydantic import SecretStr
 
 from app.binlog.archive.layout import root_of
 from app.binlog.status import write_status
+from app.bootstrap.monitoring import build_checks
 from app.bootstrap.program import Program
 from app.config import Settings
 from app.domain.backups.retention import RetentionPolicy
+from app.domain.checks import CheckResult
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Progress
 from app.domain.schedule import Frequency, ScheduleChange, ScheduleKind, ScheduleOptions
@@ -20,6 +24,9 @@ from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
 
+NO_OTHER_CHECKS: dict[str, Any] = {
+    f"{check}_days": 0.0 for check in ("check_sizes", "check_hashes", "check_content", "drill")
+}
 NIGHTLY = ScheduleChange(
     "nightly",
     Frequency.DAILY,
@@ -40,7 +47,10 @@ async def program(own_server, tmp_path):
             "INSERT INTO shop.orders (note) VALUES ('one'), ('two')",
         ])
     settings = Settings(
-        database_url=SecretStr(url), backup_dir=tmp_path / "backups", state_dir=tmp_path / "state"
+        database_url=SecretStr(url),
+        backup_dir=tmp_path / "backups",
+        state_dir=tmp_path / "state",
+        **NO_OTHER_CHECKS,
     )
     settings.state_dir.mkdir()
     made = Program(settings)
@@ -54,6 +64,34 @@ async def run_nightly(program):
     due = await program.schedules.due(name="nightly", force=True)
     await due.job.claim()
     return await due.job.work(Progress())
+
+
+async def test_a_recovery_is_drilled_when_that_is_due(program):
+    """With two backups that read the server, and the log between them; a synthetic one is none of them."""
+    url = program.settings.database_url.get_secret_value()
+    checks = build_checks(program)
+    await program.schedules.set(NIGHTLY)
+    with Sql(url) as sql:
+        assert await checks.run_due() == ()
+        async with archiving(url, program.settings.backup_dir) as archiver:
+            await publish(program, archiver, sql)
+            await program.jobs.backup(BackupOptions()).work(Progress())
+            sql.run("INSERT INTO shop.orders (note) VALUES ('three')")
+            await publish(program, archiver, sql)
+            await run_nightly(program)
+            assert await checks.run_due() == ()
+            second = await program.jobs.backup(BackupOptions()).work(Progress())
+            await publish(program, archiver, sql)
+        (found,) = await checks.run_due()
+    again = await build_checks(program).run_due()
+
+    assert found == CheckResult(second.backup_id, "recovery-drill")
+    assert again == ()
+    health = await program.health.read(anew=True)
+    proofs = {backup.backup_id: backup.proofs for backup in health.stored}
+    assert [(proof.by, proof.at) for proof in proofs[second.backup_id]] == [
+        ("recovery-drill", health.recovery_proven_at)
+    ]
 
 
 async def publish(program, archiver, sql):
