@@ -12,10 +12,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from app.binlog.archive.documents import StreamDocument
+from app.binlog.archive.keys import PLAIN, LogKeys
 from app.binlog.archive.layout import file_number, new_stream_id, stream_directory
 from app.binlog.archive.reading import open_stream
 from app.binlog.archive.streams import change_stream_document
@@ -25,6 +26,7 @@ from app.binlog.intake import Intake
 from app.binlog.overlap import Overlap
 from app.binlog.ownership import Ownership, current_stream
 from app.binlog.preflight import Inspection, inspect
+from app.binlog.rhythm import Pace, Rhythm
 from app.binlog.session import LogStream, begin_dump
 from app.binlog.status import ArchiverStatus
 from app.concurrency import heed_cancellation, run_in_thread, shielded
@@ -40,8 +42,11 @@ from app.errors import (
     BinlogDuplicateReaderError,
     BinlogOffError,
     BinlogRightsError,
+    NoIdentityError,
+    SignatureMismatchError,
     StalledError,
     StatementError,
+    UnknownSignerError,
 )
 from app.storage.local import LocalDirectory
 
@@ -53,36 +58,14 @@ _log: Final = logging.getLogger(__name__)
 _CANNOT_GO_ON: Final = 1236
 _SAME_ID: Final = 4052
 _REFUSALS: Final = (BinlogOffError, BinlogRightsError)
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """
-    How fast things happen.
-
-    Attributes:
-        heartbeat_seconds: How often a server without news says so.
-        sync_seconds: How old bytes may get before they are synced.
-        sync_bytes: How many may wait for that.
-        segment_seconds: How old a tail may get before it is sealed.
-        segment_bytes: How large.
-        retry_seconds: How long the first wait after a failure is; doubled up to `longest_retry_seconds`.
-        answer_seconds: How long a server may take to let itself be inspected, and to begin with its log.
-    """
-
-    heartbeat_seconds: float = 5.0
-    sync_seconds: float = 1.0
-    sync_bytes: int = 4 << 20
-    segment_seconds: float = 300.0
-    segment_bytes: int = 16 << 20
-    retry_seconds: float = 1.0
-    longest_retry_seconds: float = 60.0
-    answer_seconds: float = 30.0
-
-    @property
-    def silence_seconds(self) -> float:
-        """After how long without a byte a connection is given up."""
-        return 3 * self.heartbeat_seconds
+# Nothing can be proven to follow: the log is another one, or the archive, or the keys of this installation are.
+_BREAKS: Final = (
+    BinlogBrokenError,
+    BinlogDamagedError,
+    NoIdentityError,
+    SignatureMismatchError,
+    UnknownSignerError,
+)
 
 
 class Archiver:
@@ -100,6 +83,7 @@ class Archiver:
         clock: Clock,
         *,
         codec: Codec = Codec.GZIP,
+        keys: LogKeys = PLAIN,
         pace: Pace | None = None,
         on_break: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
@@ -111,6 +95,7 @@ class Archiver:
             root: The folder of the archive.
             clock: The time.
             codec: How segments are compressed.
+            keys: For whom it is encrypted.
             pace: How fast things happen.
             on_break: Called with a reason when a stream has ended and the next one begins.
         """
@@ -119,6 +104,7 @@ class Archiver:
         self._root = root
         self._clock = clock
         self._codec = codec
+        self._keys = keys
         self._pace = pace or Pace()
         self._on_break = on_break
         self._failures = 0
@@ -143,7 +129,7 @@ class Archiver:
     async def _attempt(self, ownership: Ownership) -> None:
         try:
             await self._connect(ownership)
-        except (BinlogBrokenError, BinlogDamagedError) as exc:
+        except _BREAKS as exc:
             await self._break_off(exc)
         except AppError as exc:
             self._note(
@@ -166,7 +152,9 @@ class Archiver:
             self.status = replace(self.status, state=ArchiverState.CONNECTING)
         session = await self._answered(self._server.open())
         try:
-            inspection = await self._answered(inspect(session, self._server.where))
+            encrypts = bool(await run_in_thread(self._keys.backups.recipients))
+            inspecting = inspect(session, self._server.where, encrypts=encrypts)
+            inspection = await self._answered(inspecting)
             self.status = replace(self.status, findings=inspection.findings)
             inspection.require()
             writer, overlap = await self._open(inspection)
@@ -207,15 +195,15 @@ class Archiver:
         if found is None:
             document = self._new_document(inspection)
             directory = stream_directory(self._root.path, document.stream)
-            return StreamWriter.begin(directory, document, self._codec), None
+            return StreamWriter.begin(directory, document, self._codec, self._keys), None
         directory = stream_directory(self._root.path, found.stream)
-        writer = StreamWriter.resume(directory, self._codec)
+        writer = StreamWriter.resume(directory, self._codec, self._keys)
         end = Place(writer.file, writer.scan.position)
         self._show(writer, 0)
         if writer.last is None and not writer.scan.header and not writer.size:
             return writer, None
         try:
-            overlap = Overlap(open_stream(directory), writer.last, end)
+            overlap = Overlap(open_stream(directory, self._keys), writer.last, end)
         except BaseException:
             writer.close()
             raise
@@ -263,7 +251,7 @@ class Archiver:
 
     async def _take_all(self, stream: LogStream, writer: StreamWriter, intake: Intake) -> None:
         """Take what comes until the connection ends."""
-        rhythm = _Rhythm(self._pace)
+        rhythm = Rhythm(self._pace)
         reading: asyncio.Task[list[bytes]] | None = None
         try:
             while True:
@@ -285,7 +273,7 @@ class Archiver:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
 
-    async def _keep(self, writer: StreamWriter, intake: Intake, rhythm: "_Rhythm") -> None:
+    async def _keep(self, writer: StreamWriter, intake: Intake, rhythm: Rhythm) -> None:
         """Write what was received, sync it when it is time, seal it when it is large or old."""
         moment = self._now_ms
         if writer.pending_bytes:
@@ -340,56 +328,9 @@ class Archiver:
             return
         directory = stream_directory(self._root.path, found.stream)
         with suppress(AppError):  # of a damaged one nothing more can be sealed
-            StreamWriter.resume(directory, self._codec).end(self._now_ms)
+            StreamWriter.resume(directory, self._codec, self._keys).end(self._now_ms)
         ended_at = self._clock.now().isoformat()
         change_stream_document(
             directory,
             lambda document: replace(document, ended_at=ended_at, ended_because=reason),
         )
-
-
-class _Rhythm:
-    """When what is due on one connection."""
-
-    def __init__(self, pace: Pace) -> None:
-        self.unsynced_bytes = 0
-        self._pace = pace
-        self._time = asyncio.get_running_loop().time
-        self._heard = self._synced = self._rolled = self._time()
-
-    @property
-    def wait_seconds(self) -> float:
-        """How long to wait for bytes before something else is due."""
-        return self._pace.sync_seconds if self.unsynced_bytes else self._pace.heartbeat_seconds
-
-    def hear(self) -> None:
-        """Note that bytes have come."""
-        self._heard = self._time()
-
-    @property
-    def is_silent(self) -> bool:
-        """Tell whether the connection must be given up."""
-        return self._time() - self._heard > self._pace.silence_seconds
-
-    @property
-    def must_sync(self) -> bool:
-        """Tell whether bytes have waited for long enough."""
-        is_late = self._time() - self._synced >= self._pace.sync_seconds
-        return bool(self.unsynced_bytes) and (
-            is_late or self.unsynced_bytes >= self._pace.sync_bytes
-        )
-
-    def note_sync(self) -> None:
-        """Note that everything is on the medium."""
-        self.unsynced_bytes = 0
-        self._synced = self._time()
-
-    @property
-    def is_old(self) -> bool:
-        """Tell whether the tail is due to be sealed by its age."""
-        return self._time() - self._rolled >= self._pace.segment_seconds
-
-    def note_roll(self) -> None:
-        """Note that a tail has begun."""
-        self.note_sync()
-        self._rolled = self._time()

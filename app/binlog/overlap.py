@@ -1,14 +1,18 @@
 """
 The proof that a log goes on where the archive ends: its last transaction must come again, byte for byte.
 
-UUIDs, names and times prove nothing: a server that was reset, or put back from a copy, keeps them all.
+UUIDs, names and times prove nothing: a server that was reset, or put back from a copy, keeps them all. Of
+encrypted segments, which an archiver need not be able to read, the SHA-256 must come out.
 """
 
+import hashlib
 from collections.abc import Iterator
 from typing import Final
 
 from app.binlog.archive.layout import file_number
+from app.binlog.archive.parts import Part
 from app.binlog.archive.reading import ArchivedFile, ArchivedStream
+from app.binlog.archive.sealed import echo_of
 from app.binlog.events.headers import MAGIC, Place
 from app.concurrency import run_in_thread
 from app.errors import BinlogBrokenError
@@ -38,9 +42,9 @@ class Overlap:
         self._stream = stream
         self._end = end
         self._file = self.place.name
-        self._expected = bytearray()
-        self._blocks = self._begin(self.place.position)
         self._left = self._size_of(self._file) - self.place.position
+        self._parts = self._begin(self.place.position)
+        self._expected: _Expected | None = None
 
     def _archived(self, name: str) -> ArchivedFile:
         found = self._stream.file_named(name)
@@ -51,9 +55,10 @@ class Overlap:
     def _size_of(self, name: str) -> int:
         return self._end.position if name == self._end.name else self._archived(name).size
 
-    def _begin(self, position: int) -> Iterator[bytes]:
+    def _begin(self, position: int) -> Iterator["_Expected"]:
         size = self._size_of(self._file)
-        return self._stream.blocks(self._archived(self._file).number, position, size)
+        for part in self._stream.parts(self._archived(self._file).number, position, size):
+            yield _Expected(self._stream, part, max(part.start, position), min(part.size, size))
 
     @property
     def is_over(self) -> bool:
@@ -67,15 +72,12 @@ class Overlap:
         Raises:
             BinlogBrokenError: It is not what is in the archive.
             BinlogDamagedError: The archive cannot be read.
+            NoIdentityError: Nobody here can tell any more what must come.
         """
-        while len(self._expected) < min(len(event), self._left):
-            block = await run_in_thread(lambda: next(self._blocks, b""))
-            if not block:
-                break
-            self._expected += block
-        if self._expected[: len(event)] != event:
+        if self._expected is None or self._expected.is_over:
+            self._expected = await run_in_thread(lambda: next(self._parts, None))
+        if self._expected is None or not await self._expected.is_next(event):
             raise BinlogBrokenError(f"{_OTHER}: it differs from the archive in {self._file}")
-        del self._expected[: len(event)]
         self._left -= len(event)
 
     def change_file(self, name: str) -> None:
@@ -89,6 +91,48 @@ class Overlap:
         if name != expected or file_number(name) != number:
             raise BinlogBrokenError(f"{_OTHER}: {name} follows {self._file}")
         self._file = name
-        self._expected.clear()
+        self._expected = None
         self._left = self._size_of(name) - len(MAGIC)
-        self._blocks = self._begin(len(MAGIC)) if self._left > 0 else iter(())
+        self._parts = self._begin(len(MAGIC)) if self._left > 0 else iter(())
+
+
+class _Expected:
+    """
+    What must come again of one part of a file.
+
+    Args:
+        stream: The archive.
+        part: A segment or the tail.
+        start: Where in the file it begins; of an encrypted segment where its echo does.
+        end: Where it ends.
+    """
+
+    def __init__(self, stream: ArchivedStream, part: Part, start: int, end: int) -> None:
+        self._left = end - start
+        is_hidden = part.sealed is not None and part.sealed.is_encrypted
+        self._digest = echo_of(part.sealed, part.keys) if part.sealed and is_hidden else ""
+        self._come = hashlib.sha256()
+        self._blocks = iter(()) if is_hidden else stream.blocks(part.number, start, end)
+        self._bytes = bytearray()
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether all of it has come again."""
+        return self._left <= 0
+
+    async def is_next(self, event: bytes) -> bool:
+        """Take the next event, and tell whether it can be the one that is expected."""
+        self._left -= len(event)
+        if self._left < 0:
+            return False
+        if self._digest:
+            self._come.update(event)
+            return self._left > 0 or self._come.hexdigest() == self._digest
+        while len(self._bytes) < len(event):
+            block = await run_in_thread(lambda: next(self._blocks, b""))
+            if not block:
+                return False
+            self._bytes += block
+        is_same = self._bytes[: len(event)] == event
+        del self._bytes[: len(event)]
+        return is_same

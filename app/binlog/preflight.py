@@ -70,13 +70,14 @@ async def missing_rights(session: Session) -> list[Missing]:
     return missing_for_log(await read_grants(session))
 
 
-async def inspect(session: Session, address: str) -> Inspection:
+async def inspect(session: Session, address: str, *, encrypts: bool = False) -> Inspection:
     """
     Ask a server about its log.
 
     Args:
         session: Of the account that will read it.
         address: Of the server, for people.
+        encrypts: Whether the archive of its log is encrypted.
 
     Returns:
         What it says.
@@ -107,7 +108,7 @@ async def inspect(session: Session, address: str) -> Inspection:
                 "Set log_slave_updates = ON (MySQL: log_replica_updates), or archive the source.",
             )
         )
-    findings += _warnings(found)
+    findings += _warnings(found, encrypts=encrypts)
     identity = Identity(
         "mariadb" if session.flavor.vendor == "mariadb" else "mysql",
         await session.scalar("SELECT VERSION()"),
@@ -154,7 +155,7 @@ async def _is_replica(session: Session) -> bool:
         return False
 
 
-def _warnings(found: dict[str, str]) -> list[LogFinding]:
+def _warnings(found: dict[str, str], *, encrypts: bool) -> list[LogFinding]:
     findings = []
     if found.get("binlog_format", "ROW") != "ROW":
         findings.append(
@@ -181,12 +182,12 @@ def _warnings(found: dict[str, str]) -> list[LogFinding]:
                 "Set binlog_expire_logs_seconds to a day or more.",
             )
         )
-    if "ON" in {found.get(name) for name in _ENCRYPTION}:
+    if not encrypts and "ON" in {found.get(name) for name in _ENCRYPTION}:
         findings.append(
             LogFinding(
                 "warning",
                 "the server encrypts its log, and the archive of it is not encrypted",
-                "Keep the backup directory on an encrypted disk.",
+                "Set BACKSTAY_ENCRYPT_TO, or keep the backup directory on an encrypted disk.",
             )
         )
     return findings

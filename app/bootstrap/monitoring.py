@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from app.bootstrap.encryption import build_log_keys
 from app.bootstrap.program import Program
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
@@ -139,6 +140,7 @@ def build_binlog(program: Program) -> BinlogService:
         backups=settings.backup_dir,
         clock=SystemClock(),
         codec=Codec(settings.codec if settings.compress else Codec.NONE),
+        keys=build_log_keys(settings, program.keys),
         alarm=program.alerts,
         lag_seconds=settings.binlog_lag_seconds,
         ask_for_backup=ask_for_backup,

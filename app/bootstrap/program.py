@@ -276,7 +276,7 @@ class Program:
         """What runs do that recover to a point in time."""
         from app.bootstrap.restores import build_recovery_jobs
 
-        return build_recovery_jobs(self.settings, self.local, SystemClock())
+        return build_recovery_jobs(self.settings, self.local, self.keys, SystemClock())
 
     @cached_property
     def schedules(self) -> "ScheduleService":

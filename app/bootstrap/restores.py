@@ -3,11 +3,13 @@
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.bootstrap.encryption import build_log_keys
 from app.config import Settings
 from app.domain.backups.manifest import Codec
 from app.domain.ports import Clock
 from app.domain.runs.run import RunFilter
 from app.domain.stores import Page, RunStore
+from app.security.archive_keys import InstallationKeys
 from app.services.point_in_time.jobs import RecoveryJobs
 from app.services.point_in_time.scratch import ScratchPlace
 from app.services.point_in_time.service import PointInTimeService
@@ -23,7 +25,9 @@ async def newest_run(history: RunStore) -> str:
     return runs[0].run_id if runs else ""
 
 
-def build_recovery_jobs(settings: Settings, catalogue: Catalogue, clock: Clock) -> RecoveryJobs:
+def build_recovery_jobs(
+    settings: Settings, catalogue: Catalogue, keys: InstallationKeys, clock: Clock
+) -> RecoveryJobs:
     """Put recoveries together over the backup directory, where the archive of the binary log is."""
     place = ScratchPlace(
         root=settings.state_dir / SCRATCH,
@@ -36,6 +40,7 @@ def build_recovery_jobs(settings: Settings, catalogue: Catalogue, clock: Clock) 
         clock=clock,
         place=place,
         backup_dir=settings.backup_dir,
+        log_keys=build_log_keys(settings, keys),
         codec=Codec(settings.codec if settings.compress else Codec.NONE),
         chunk_bytes=settings.chunk_bytes,
         lag_seconds=settings.binlog_lag_seconds,

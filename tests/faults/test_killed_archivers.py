@@ -6,11 +6,14 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import Any
 
 import pymysql
 import pytest
 
+from app.age.x25519 import Identity
 from app.binlog.archive.reading import open_streams
+from tests.fixtures.archive_keys import log_keys_of
 from tests.fixtures.cli import Cli, wait_until
 from tests.fixtures.log_archive import end_of_log, require_equal
 from tests.fixtures.series import series
@@ -25,6 +28,13 @@ SERVER_KILLS = series({1}, {9, 19})
 # What is written meanwhile must not depend on how slow the machine is: all of it is compared at the end.
 PAUSE_SECONDS = 0.004
 SECONDS = 60
+SOMEBODY = Identity.new()
+
+
+def settings(number) -> dict[str, Any]:
+    """Return those of the archiver of a number: two of three encrypt."""
+    recipient = str(SOMEBODY.recipient)
+    return {"STATE_DIR": "state", **({"ENCRYPT_TO": recipient} if number % 3 != 1 else {})}
 
 
 @contextmanager
@@ -55,7 +65,7 @@ def load(server):
 
 def archived_end(cli):
     """Return where the archive ends, while somebody writes it."""
-    streams = open_streams(cli.backups)
+    streams = open_streams(cli.backups, log_keys_of(cli.home / "state"))
     return streams[-1].window[1] if streams and streams[-1].window else None
 
 
@@ -82,7 +92,7 @@ def is_at(cli, sql):
 
 @pytest.mark.long
 def test_an_archiver_that_is_killed_under_load_loses_and_doubles_nothing(own_server, tmp_path):
-    """Its successor goes on in the middle of the log; the server dies meanwhile, too."""
+    """Its successor goes on in the middle of the log, encrypted or not; the server dies meanwhile, too."""
     server = own_server("--sync-binlog=1")
     with Sql(server.url) as sql:
         sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (b LONGTEXT)"])
@@ -90,7 +100,7 @@ def test_an_archiver_that_is_killed_under_load_loses_and_doubles_nothing(own_ser
     with load(server):
         for number in range(KILLS):
             before = bytes_in(cli)
-            with cli.start("binlog", "run") as archiver:
+            with cli.start("binlog", "run", **settings(number)) as archiver:
                 wait_until(partial(has_changed, cli, before), "something is archived")
                 if number in SERVER_KILLS:
                     server.kill()
@@ -99,16 +109,17 @@ def test_an_archiver_that_is_killed_under_load_loses_and_doubles_nothing(own_ser
                 time.sleep(MOMENTS.uniform(0, 0.4))
                 archiver.send_signal(signal.SIGKILL)
                 archiver.communicate(timeout=SECONDS)
-    with cli.start("binlog", "run") as archiver, Sql(server.url) as sql:
+    with cli.start("binlog", "run", **settings(0)) as archiver, Sql(server.url) as sql:
         wait_until(partial(is_at, cli, sql), "all of it is archived")
         archiver.terminate()
         archiver.communicate(timeout=SECONDS)
-    streams = cli.json("binlog", "status")["streams"]
+    streams = cli.json("binlog", "status", STATE_DIR="state")["streams"]
     assert [each["ended_because"] for each in streams] == [""]
     (stream,) = streams
 
     assert archiver.returncode == 0
     assert stream["ended_because"] == ""
     assert stream["files"] > 3
-    found = require_equal(cli.backups, server).transactions()
+    keys = log_keys_of(cli.home / "state", reader=SOMEBODY)
+    found = require_equal(cli.backups, server, keys).transactions()
     assert sum(change.inserted or 0 for each in found for change in each.tables) > 100

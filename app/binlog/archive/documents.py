@@ -2,18 +2,21 @@
 What the archive says of itself, as JSON.
 
 Every document is `{"sha256": "...", "content": {...}}` and a line end; the sum is that of the bytes of the
-content, so that a changed document is told from one that was written so.
+content, so that a changed document is told from one that was written so. That of an encrypted segment has
+`, "signature": {...}` before the last brace: of the bytes of the content, by the installation that wrote it.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain.backups.manifest import Codec
+from app.domain.keys import Signature
 from app.domain.restores.log_archive import LogBreak
-from app.errors import BinlogDamagedError
+from app.errors import BinlogDamagedError, SignatureMismatchError
 
 
 VERSION: Final = 1
@@ -21,7 +24,9 @@ VERSION: Final = 1
 MOST_BYTES: Final = 64 << 20
 _BEFORE: Final = b'{"sha256": "'
 _BETWEEN: Final = b'", "content": '
+_SIGNATURE: Final = b', "signature": '
 _AFTER: Final = b"}\n"
+_SIGNATURES: Final = TypeAdapter(Signature)
 _CONTENT: Final = slice(len(_BEFORE) + 64 + len(_BETWEEN), -len(_AFTER))
 HINT: Final = "The archive of the binary log is damaged there: points behind it need a backup that was made later."
 
@@ -90,6 +95,7 @@ class Head:
         start: Position at which the segment begins.
         gtids: What the log had there; None when only the file's own list says it.
         format_event: The file's format description, base64; empty when the segment begins with it.
+        is_framed: Whether the tail behind it is encrypted, and lies in frames.
     """
 
     stream: str
@@ -98,6 +104,7 @@ class Head:
     start: int
     gtids: str | None
     format_event: str
+    is_framed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,10 @@ class Segment:
         tables: Databases and tables that its transactions opened.
         has_statement_dml: Whether rows come of statements that are executed again.
         clock: When its bytes were received.
+        recipients: Ids of those for whom it is encrypted; none = it is not.
+        hidden: Where it is encrypted, `Hidden` for the same, in base64; what that tells is left out here.
+        echo: Where it is encrypted, for the archiver alone and in base64: the SHA-256 of its bytes from its last
+            transaction on, or of all when it has none; by it the archiver proves that a log goes on.
     """
 
     head: Head
@@ -152,10 +163,22 @@ class Segment:
     tables: tuple[tuple[str, str], ...]
     has_statement_dml: bool
     clock: tuple[Received, ...] = field(default=())
+    recipients: tuple[str, ...] = ()
+    hidden: str = ""
+    echo: str = ""
     format: int = VERSION
 
 
-Document = TypeVar("Document", StreamDocument, Head, Segment)
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What nobody may know of an encrypted segment without an identity; see `Segment`."""
+
+    raw_sha256: str
+    tables: tuple[tuple[str, str], ...]
+    has_statement_dml: bool
+
+
+Document = TypeVar("Document", StreamDocument, Head, Segment, Hidden)
 
 
 class Form(Generic[Document]):
@@ -166,9 +189,10 @@ class Form(Generic[Document]):
     def __init__(self, adapter: "TypeAdapter[Document]") -> None:
         self._adapter = adapter
 
-    def dump(self, document: Document) -> bytes:
-        """Return the bytes of a document."""
-        return _framed(self._adapter.dump_json(document))
+    def dump(self, document: Document, sign: Callable[[bytes], Signature] | None = None) -> bytes:
+        """Return the bytes of a document; with `sign` they are signed."""
+        content = self._adapter.dump_json(document)
+        return _framed(content, _SIGNATURES.dump_json(sign(content)) if sign else b"")
 
     def parse(self, data: bytes, name: str) -> Document:
         """
@@ -184,8 +208,8 @@ class Form(Generic[Document]):
         Raises:
             BinlogDamagedError: It is not what was written, or of a newer version.
         """
-        content = data[_CONTENT]
-        if data != _framed(content):
+        content, signature = _parts(data)
+        if data != _framed(content, signature):
             raise BinlogDamagedError(f"{name}: it is not what was written", hint=HINT)
         try:
             document: Document = self._adapter.validate_json(content)
@@ -200,11 +224,39 @@ class Form(Generic[Document]):
         return document
 
 
-def _framed(content: bytes) -> bytes:
+def signature_of(data: bytes, name: str) -> tuple[bytes, Signature]:
+    """
+    Take a document apart whose signature is to be verified.
+
+    Returns:
+        What was signed of it, and the signature.
+
+    Raises:
+        SignatureMismatchError: It has none.
+    """
+    content, signature = _parts(data)
+    try:
+        return content, _SIGNATURES.validate_json(signature)
+    except ValidationError:
+        raise SignatureMismatchError(
+            f"{name}: it is encrypted, and not signed", hint="Somebody has changed it."
+        ) from None
+
+
+def _parts(data: bytes) -> tuple[bytes, bytes]:
+    """Return content and signature; in JSON of ours the mark stands nowhere else."""
+    body = data[_CONTENT]
+    content, mark, signature = body.rpartition(_SIGNATURE)
+    return (content, signature) if mark else (body, b"")
+
+
+def _framed(content: bytes, signature: bytes = b"") -> bytes:
     digest = hashlib.sha256(content).hexdigest().encode()
-    return b"".join((_BEFORE, digest, _BETWEEN, content, _AFTER))
+    signed = _SIGNATURE + signature if signature else b""
+    return b"".join((_BEFORE, digest, _BETWEEN, content, signed, _AFTER))
 
 
 STREAMS: Final = Form(TypeAdapter(StreamDocument))
 HEADS: Final = Form(TypeAdapter(Head))
 SEGMENTS: Final = Form(TypeAdapter(Segment))
+HIDDEN: Final = Form(TypeAdapter(Hidden))

@@ -2,8 +2,8 @@
 Names in the archive; of the server's own names none becomes one of ours.
 
 `binlog/<stream>/`: `stream.json`, and of each segment `<file number>_<start>` with `.binlog.gz`, `.binlog.zst`
-or `.binlog` for its bytes and `.json` for what is known of them, which is published last. While it grows it is
-`.tail`, and `.head` is what was known when it began.
+or `.binlog` for its bytes, and `.age` behind that where they are encrypted, and `.json` for what is known of
+them, which is published last. While it grows it is `.tail`, and `.head` is what was known when it began.
 """
 
 import re
@@ -23,6 +23,7 @@ ARCHIVER: Final = "archiver.json"
 HEAD: Final = ".head"
 TAIL: Final = ".tail"
 DOCUMENT: Final = ".json"
+ENCRYPTED: Final = ".age"
 DATA: Final = {Codec.GZIP: ".binlog.gz", Codec.ZSTD: ".binlog.zst", Codec.NONE: ".binlog"}
 _STREAM_ID: Final = re.compile(r"[0-9a-f]{12}")
 _NAME: Final = re.compile(r"(?P<number>[0-9]{10})_(?P<start>[0-9]{12})(?P<kind>\.[a-z.]+)")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from app.binlog.archive.documents import HINT, Received
+from app.binlog.archive.documents import HINT, Head, Received
+from app.binlog.archive.keys import LogKeys
 from app.binlog.archive.layout import TAIL, Stem
 from app.binlog.archive.sealed import Sealed, located, read_document, sealed_blocks
 from app.binlog.archive.streams import StoredStream
@@ -52,6 +53,8 @@ class Part:
         clock: When its bytes were received.
         latest_ms: When the last of them were, at most.
         sealed: None for a tail.
+        head: Of a tail; None for a segment.
+        keys: Who reads it.
     """
 
     directory: LocalDirectory
@@ -68,6 +71,8 @@ class Part:
     clock: tuple[Received, ...]
     latest_ms: int
     sealed: Sealed | None
+    head: Head | None
+    keys: LogKeys
 
     @property
     def label(self) -> str:
@@ -75,22 +80,32 @@ class Part:
         return self.sealed.data_name if self.sealed else f"{Stem(self.number, self.start)}{TAIL}"
 
     def raw(self) -> Iterator[bytes]:
-        """Yield its bytes, proven when it ends; raises BinlogDamagedError, StorageError."""
+        """
+        Read its bytes.
+
+        Yields:
+            Blocks in order, proven when it ends.
+
+        Raises:
+            BinlogDamagedError: They are not what was archived.
+            NoIdentityError: They are encrypted for others.
+            StorageError: The medium does not answer.
+        """
         if self.sealed is not None:
-            yield from sealed_blocks(self.directory, self.sealed)
+            yield from sealed_blocks(self.directory, self.sealed, self.keys)
             return
+        assert self.head is not None  # noqa: S101 - it is one or the other
         length = self.size - self.start
         stem = Stem(self.number, self.start)
         try:
             file = self.directory.watch(f"{stem}{TAIL}")
         except StorageUnavailableError:
             # It was sealed meanwhile, and may have grown before.
-            yield from _first(
-                length, sealed_blocks(self.directory, read_document(self.directory, stem))
-            )
+            sealed = read_document(self.directory, stem)
+            yield from _first(length, sealed_blocks(self.directory, sealed, self.keys))
             return
         with file:
-            yield from tail_blocks(file, 0, length)
+            yield from tail_blocks(file, self.head, 0, length, self.keys)
 
     def walked(self) -> Iterator[tuple[Scan, Walked]]:
         """Go through its events; raises BinlogDamagedError, StorageError."""
@@ -177,6 +192,8 @@ def _sealed_part(stored: StoredStream, sealed: Sealed, committed_ms: int) -> Par
         clock=segment.clock,
         latest_ms=segment.clock[-1][1] if segment.clock else 0,
         sealed=sealed,
+        head=None,
+        keys=stored.keys,
     )
 
 
@@ -200,6 +217,8 @@ def _tail_part(stored: StoredStream, known: KnownTail, committed_ms: int) -> Par
         clock=known.clock,
         latest_ms=latest,
         sealed=None,
+        head=head,
+        keys=stored.keys,
     )
     scan = scan_from(head.start, before.gtids, head.format_event)
     try:

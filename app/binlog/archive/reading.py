@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from app.binlog.archive.documents import HINT, Identity, StreamDocument
+from app.binlog.archive.keys import PLAIN, LogKeys
 from app.binlog.archive.layout import (
     STREAM,
     file_number,
@@ -20,7 +21,7 @@ from app.binlog.archive.layout import (
     stream_directory,
     stream_ids,
 )
-from app.binlog.archive.parts import Border, parts_of
+from app.binlog.archive.parts import Border, Part, parts_of
 from app.binlog.archive.streams import StoredStream, load_stream
 from app.binlog.events.headers import HEADER_BYTES, MAGIC, Place, read_header
 from app.domain.restores.log_archive import LogBreak, LoggedTransaction
@@ -149,9 +150,7 @@ class ArchivedStream:
     def blocks(self, number: int, start: int, end: int) -> Iterator[bytes]:
         """Yield what `copy` copies; a block is proven when the iterator has come to its end."""
         position = start
-        for part in self._parts:
-            if part.number != number or part.size <= start or part.start >= end:
-                continue
+        for part in self.parts(number, start, end):
             offset = part.start
             for block in part.raw():
                 piece = block[max(0, start - offset) : max(0, end - offset)]
@@ -163,6 +162,12 @@ class ArchivedStream:
             raise BinlogDamagedError(
                 f"{self.id}: the archive has no byte {position} of file {number}", hint=HINT
             )
+
+    def parts(self, number: int, start: int, end: int) -> Iterator[Part]:
+        """Yield the parts that have bytes of a file from one position to another."""
+        for part in self._parts:
+            if part.number == number and part.size > start and part.start < end:
+                yield part
 
     def format_event(self, number: int) -> bytes:
         """
@@ -276,29 +281,33 @@ def _key(place: Place) -> tuple[int, int]:
     return file_number(place.name) or 0, place.position
 
 
-def open_stream(directory: LocalDirectory) -> ArchivedStream:
-    """Open one stream; raises BinlogDamagedError, StorageError."""
-    return ArchivedStream(load_stream(directory))
+def open_stream(directory: LocalDirectory, keys: LogKeys = PLAIN) -> ArchivedStream:
+    """Open one stream; raises as `open_streams`."""
+    return ArchivedStream(load_stream(directory, keys))
 
 
-def open_streams(backups: Path) -> list[ArchivedStream]:
+def open_streams(backups: Path, keys: LogKeys = PLAIN) -> list[ArchivedStream]:
     """
     Open the streams of a backup directory.
 
     Args:
         backups: The directory; the archive is the folder `binlog` in it.
+        keys: Who reads what is encrypted of it.
 
     Returns:
         The oldest first; none where there is no archive.
 
     Raises:
         BinlogDamagedError: Something is missing, or is not what was written.
+        NoIdentityError: The tail is encrypted for others.
+        SignatureMismatchError: An encrypted segment was changed by somebody.
+        UnknownSignerError: Nobody here knows who has written it.
         StorageError: The medium does not answer.
     """
     root = LocalDirectory(root_of(backups))
     found = [stream_directory(root.path, name) for name in stream_ids(root)]
     # What a crash left of a stream that had not begun is none.
-    streams = [open_stream(directory) for directory in found if _has_begun(directory)]
+    streams = [open_stream(directory, keys) for directory in found if _has_begun(directory)]
     return sorted(streams, key=lambda stream: (stream.document.began_at, stream.id))
 
 

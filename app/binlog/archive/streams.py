@@ -12,9 +12,10 @@ from typing import Final
 
 from app.binlog.archive import layout
 from app.binlog.archive.documents import HINT, MOST_BYTES, STREAMS, StreamDocument
+from app.binlog.archive.keys import LogKeys
 from app.binlog.archive.layout import DOCUMENT, HEAD, TAIL, Stem, parse_name
-from app.binlog.archive.sealed import Sealed, read_document
-from app.binlog.archive.tail import KnownTail, read_head
+from app.binlog.archive.sealed import Sealed, read_document, require_signature
+from app.binlog.archive.tail import KnownTail, read_head, tail_size
 from app.domain.restores.log_archive import LogBreak
 from app.errors import BinlogDamagedError, StorageUnavailableError
 from app.storage.local import LocalDirectory
@@ -33,7 +34,8 @@ class StoredStream:
         segments: Sealed, in order, proven to follow each other.
         tail: The segment that grows; None when there is none.
         leftovers: Tails that are sealed.
-        tail_size: Bytes in the tail at that moment.
+        keys: Who reads it.
+        tail_size: Bytes of the log in the tail at that moment.
         tail_changed_ms: When it was written last, milliseconds since 1970.
     """
 
@@ -44,6 +46,7 @@ class StoredStream:
     tail_size: int
     tail_changed_ms: int
     leftovers: tuple[Stem, ...]
+    keys: LogKeys
 
     @property
     def is_mariadb(self) -> bool:
@@ -80,7 +83,7 @@ def note_break(directory: LocalDirectory, found: LogBreak) -> None:
     )
 
 
-def load_stream(directory: LocalDirectory) -> StoredStream:
+def load_stream(directory: LocalDirectory, keys: LogKeys) -> StoredStream:
     """
     Look at a stream, which may be written meanwhile; blocks.
 
@@ -89,16 +92,18 @@ def load_stream(directory: LocalDirectory) -> StoredStream:
 
     Raises:
         BinlogDamagedError: Something is missing, or is not what was written.
+        SignatureMismatchError: An encrypted segment was changed by somebody.
+        UnknownSignerError: Nobody here knows who has written them.
         StorageError: The medium does not answer.
     """
     for _ in range(_LOOKS - 1):
         # A tail that was sealed in the middle of the look, or segments that were pruned, look like damage.
         with suppress(BinlogDamagedError, StorageUnavailableError):
-            return _look(directory)
-    return _look(directory)
+            return _look(directory, keys)
+    return _look(directory, keys)
 
 
-def _look(directory: LocalDirectory) -> StoredStream:
+def _look(directory: LocalDirectory, keys: LogKeys) -> StoredStream:
     document = read_stream_document(directory)
     names = sorted(filter(None, map(parse_name, directory.names())))
     first = Stem(document.first_number, document.first_start)
@@ -107,21 +112,22 @@ def _look(directory: LocalDirectory) -> StoredStream:
     stems = [stem for stem, kind in found if kind == DOCUMENT]
     heads = [stem for stem, kind in found if kind == HEAD]
     segments = tuple(_chain(directory, stems, document))
+    signed = next((sealed for sealed in reversed(segments) if sealed.is_encrypted), None)
+    if signed is not None:
+        require_signature(directory, signed, keys)
     growing = [stem for stem in heads if not stems or stem > stems[-1]]
     tail, size, changed_ms = None, 0, 0
     if growing:
         if len(growing) > 1:
             raise BinlogDamagedError(f"{growing[0]}{DOCUMENT}: it is missing", hint=HINT)
         tail = read_head(directory, growing[0])
-        facts = directory.stat(f"{growing[0]}{TAIL}")
-        if facts:
-            size, changed_ms = facts.st_size, facts.st_mtime_ns // 1_000_000
+        size, changed_ms = tail_size(directory, growing[0], tail.head)
         _require_next(segments[-1] if segments else None, growing[0], first)
         if growing[0].start + size < tail.synced:
             message = f"{growing[0]}{TAIL}: it ends before position {tail.synced}, which was synced"
             raise BinlogDamagedError(message, hint=HINT)
     leftovers = tuple(stem for stem in heads if stem in set(stems))
-    return StoredStream(directory, document, segments, tail, size, changed_ms, leftovers)
+    return StoredStream(directory, document, segments, tail, size, changed_ms, leftovers, keys)
 
 
 def _chain(directory: LocalDirectory, stems: list[Stem], document: StreamDocument) -> list[Sealed]:

@@ -10,8 +10,10 @@ from collections import deque
 from typing import Self
 
 from app.binlog.archive.documents import HINT, Head, StreamDocument
+from app.binlog.archive.keys import PLAIN, LogKeys
 from app.binlog.archive.layout import TAIL, file_number
-from app.binlog.archive.sealed import remove_tail, seal
+from app.binlog.archive.sealed import remove_tail
+from app.binlog.archive.sealing import seal
 from app.binlog.archive.streams import StoredStream, load_stream, write_stream_document
 from app.binlog.archive.tail import KnownTail, Tail, tail_blocks
 from app.binlog.archive.walk import scan_from, walk
@@ -51,6 +53,7 @@ class StreamWriter:
         self._directory = stored.directory
         self._is_mariadb = stored.is_mariadb
         self._codec = codec
+        self._keys = stored.keys
         self._newest = stored.segments[-1] if stored.segments else None
         self._tail = tail
         self._pending: list[bytes] = []
@@ -61,16 +64,22 @@ class StreamWriter:
         self.synced = Place(self.file, scan.border)
 
     @classmethod
-    def begin(cls, directory: LocalDirectory, document: StreamDocument, codec: Codec) -> Self:
+    def begin(
+        cls,
+        directory: LocalDirectory,
+        document: StreamDocument,
+        codec: Codec,
+        keys: LogKeys = PLAIN,
+    ) -> Self:
         """Begin a stream with the first byte of its first file; raises StorageError."""
         directory.path.mkdir(mode=0o700, exist_ok=True)
         write_stream_document(directory, document)
-        stored = StoredStream(directory, document, (), None, 0, 0, ())
+        stored = StoredStream(directory, document, (), None, 0, 0, (), keys)
         head = Head(document.stream, document.first_file, document.first_number, 0, None, "")
-        return cls(stored, Tail.begin(directory, head), scan_from(0, None, ""), codec)
+        return cls(stored, Tail.begin(directory, head, keys), scan_from(0, None, ""), codec)
 
     @classmethod
-    def resume(cls, directory: LocalDirectory, codec: Codec) -> Self:
+    def resume(cls, directory: LocalDirectory, codec: Codec, keys: LogKeys = PLAIN) -> Self:
         """
         Go on with a stream: what is torn at its end is cut off, and what was being sealed is put right.
 
@@ -79,9 +88,10 @@ class StreamWriter:
 
         Raises:
             BinlogDamagedError: Something that was synced is not what was written.
+            NoIdentityError: Its tail is encrypted for others.
             StorageError: The medium refused.
         """
-        stored = load_stream(directory)
+        stored = load_stream(directory, keys)
         for stem in stored.leftovers:
             remove_tail(directory, stem)
         if stored.tail is None:
@@ -89,10 +99,10 @@ class StreamWriter:
         scan = _scan_tail(stored, stored.tail)
         # The file of a tail whose head was published and no more.
         if not directory.exists(f"{stored.tail.stem}{TAIL}"):
-            tail = Tail.begin(directory, stored.tail.head)
+            tail = Tail.begin(directory, stored.tail.head, keys)
         else:
             has_magic = scan.border > len(MAGIC) or stored.tail.stem.start
-            tail = Tail.resume(directory, stored.tail, scan.border if has_magic else 0)
+            tail = Tail.resume(directory, stored.tail, scan.border if has_magic else 0, keys)
         return cls(stored, tail, scan.at_border(), codec)
 
     @property
@@ -136,7 +146,7 @@ class StreamWriter:
         self.sync(received_ms)
         self._seal(None)
         head = self._head(self.file, self.scan.position)
-        self._tail = Tail.begin(self._directory, head)
+        self._tail = Tail.begin(self._directory, head, self._keys)
         return True
 
     def change_file(self, name: str, received_ms: int) -> None:
@@ -162,7 +172,7 @@ class StreamWriter:
         gtids = self.scan.gtids
         self.scan = scan_from(0, gtids, "")
         head = Head(self.document.stream, name, number, 0, gtids.text if gtids else None, "")
-        self._tail = Tail.begin(self._directory, head)
+        self._tail = Tail.begin(self._directory, head, self._keys)
         self.synced = Place(name, 0)
 
     def end(self, received_ms: int) -> None:
@@ -187,6 +197,7 @@ class StreamWriter:
             codec=self._codec,
             is_mariadb=self._is_mariadb,
             next_file=next_file,
+            keys=self._keys,
         )
 
     def _head(self, file: str, start: int) -> Head:
@@ -202,7 +213,7 @@ def _continued(stored: StoredStream) -> tuple[Tail, Scan]:
     document = stored.document
     if not stored.segments:
         head = Head(document.stream, document.first_file, document.first_number, 0, None, "")
-        return Tail.begin(stored.directory, head), scan_from(0, None, "")
+        return Tail.begin(stored.directory, head, stored.keys), scan_from(0, None, "")
     segment = stored.segments[-1].segment
     head = segment.head
     if segment.next is None:
@@ -218,7 +229,7 @@ def _continued(stored: StoredStream) -> tuple[Tail, Scan]:
         following = Head(document.stream, segment.next, head.number + 1, 0, segment.gtids, "")
     gtids = parsed_state(segment.gtids, is_mariadb=stored.is_mariadb)
     scan = scan_from(following.start, gtids, following.format_event)
-    return Tail.begin(stored.directory, following), scan
+    return Tail.begin(stored.directory, following, stored.keys), scan
 
 
 def _scan_tail(stored: StoredStream, known: KnownTail) -> Scan:
@@ -230,7 +241,7 @@ def _scan_tail(stored: StoredStream, known: KnownTail) -> Scan:
         return scan
     name = f"{known.stem}{TAIL}"
     with stored.directory.watch(name) as file:
-        blocks = tail_blocks(file, 0, stored.tail_size)
+        blocks = tail_blocks(file, known.head, 0, stored.tail_size, stored.keys)
         try:
             deque(walk(scan, blocks, has_magic=not known.stem.start), maxlen=0)
         except Malformed as exc:

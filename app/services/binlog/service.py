@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from app.binlog.archive.keys import LogKeys
 from app.binlog.archive.layout import root_of, stream_directory, stream_ids
-from app.binlog.archive.reading import ArchivedStream, open_stream
-from app.binlog.archiver import Archiver, Pace
+from app.binlog.archive.reading import ArchivedStream, open_stream, open_streams
+from app.binlog.archiver import Archiver
 from app.binlog.ownership import is_owned
+from app.binlog.rhythm import Pace
 from app.binlog.status import ArchiverStatus, read_status, write_status
 from app.concurrency import run_in_thread, shielded
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
@@ -26,7 +28,7 @@ from app.domain.restores.log_archive import (
     TransactionQuery,
 )
 from app.engine.server.server import Server
-from app.errors import AppError, BinlogDamagedError
+from app.errors import AppError, IntegrityError, NoIdentityError, UnknownSignerError
 from app.services.binlog.overview import describe, describe_stream
 from app.services.binlog.search import search, search_around
 from app.storage.local import LocalDirectory
@@ -49,6 +51,7 @@ class BinlogService:
         backups: The backup directory.
         clock: The time.
         codec: How segments are compressed.
+        keys: For whom the archive is encrypted, and who reads it.
         alarm: Where what is wrong is reported.
         lag_seconds: How far the archive may be behind before an alert is sent.
         ask_for_backup: Asks for a full backup after a break.
@@ -61,6 +64,7 @@ class BinlogService:
         backups: Path,
         clock: Clock,
         codec: Codec,
+        keys: LogKeys,
         alarm: Alarm,
         lag_seconds: float,
         ask_for_backup: Callable[[str], Awaitable[None]],
@@ -68,12 +72,19 @@ class BinlogService:
         self._backups = backups
         self._root = LocalDirectory(root_of(backups))
         self._clock = clock
+        self._keys = keys
         self._alarm = alarm
         self._lag_seconds = lag_seconds
         self._ask_for_backup = ask_for_backup
         self._backups_asked: list[asyncio.Task[None]] = []
         self._archiver = Archiver(
-            server, self._root, clock, codec=codec, pace=Pace(), on_break=self._answer_break
+            server,
+            self._root,
+            clock,
+            codec=codec,
+            keys=keys,
+            pace=Pace(),
+            on_break=self._answer_break,
         )
 
     async def run(self, tell: Callable[[ArchiverStatus], None] = lambda _: None) -> None:
@@ -163,8 +174,8 @@ class BinlogService:
         for name in stream_ids(self._root):
             directory = stream_directory(self._root.path, name)
             try:
-                found.append(describe_stream(open_stream(directory)))
-            except BinlogDamagedError as exc:
+                found.append(describe_stream(open_stream(directory, self._keys)))
+            except (IntegrityError, NoIdentityError, UnknownSignerError) as exc:
                 found.append(LogStreamFacts(id=name, damage=str(exc)))
         return sorted(found, key=lambda stream: (stream.began_at, stream.id))
 
@@ -177,6 +188,7 @@ class BinlogService:
 
         Raises:
             BinlogDamagedError: What would have to be read is damaged.
+            NoIdentityError: It is encrypted for others.
             StorageError: The medium does not answer.
         """
         return await search(self._open_streams, query)
@@ -193,10 +205,7 @@ class BinlogService:
         return await search_around(self._open_streams, query, moment, within)
 
     def _open_streams(self) -> list[ArchivedStream]:
-        streams = [
-            open_stream(stream_directory(self._root.path, name)) for name in stream_ids(self._root)
-        ]
-        return sorted(streams, key=lambda stream: stream.document.began_at)
+        return open_streams(self._backups, self._keys)
 
 
 class _Watch:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.binlog.archive.keys import PLAIN, LogKeys
 from app.binlog.archive.reading import ArchivedStream, open_streams
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.base import Recovered
@@ -24,6 +25,7 @@ from app.engine.schema.databases import read_schemas
 from app.errors import (
     AppError,
     BaseUnfitError,
+    NoIdentityError,
     PointNotCoveredError,
     RecoverMismatchError,
     RefusedError,
@@ -50,6 +52,7 @@ class PointInTimeService:
 
     Args:
         backup_dir: Where the archive of the binary log is.
+        log_keys: Who reads it.
         codec: How recovered backups are compressed.
         chunk_bytes: Target size of their statements.
         lag_seconds: How far the archive may be behind the server for its end to count as now.
@@ -62,6 +65,7 @@ class PointInTimeService:
         clock: Clock,
         place: ScratchPlace,
         backup_dir: Path,
+        log_keys: LogKeys = PLAIN,
         codec: Codec,
         chunk_bytes: int,
         lag_seconds: float = 300.0,
@@ -70,6 +74,7 @@ class PointInTimeService:
         self._clock = clock
         self._place = place
         self._backup_dir = backup_dir
+        self._log_keys = log_keys
         self._codec = codec
         self._chunk_bytes = chunk_bytes
         self._lag_seconds = lag_seconds
@@ -90,6 +95,7 @@ class PointInTimeService:
             BaseUnfitError: Backups are old enough, and none is a base.
             DatabaseNotFoundError: The base does not hold a database.
             BinlogDamagedError: The archive is not what was written.
+            NoIdentityError: The archive is encrypted for others.
         """
         return await asyncio.to_thread(self._plan, request)
 
@@ -300,7 +306,7 @@ class PointInTimeService:
     def _first(self, plan: Callable[[ArchivedStream], Plan]) -> Plan:
         """Plan with the newest stream that reaches to the point; the newest says why when none does."""
         error: AppError | None = None
-        for stream in reversed(open_streams(self._backup_dir)):
+        for stream in reversed(open_streams(self._backup_dir, self._log_keys)):
             try:
                 return plan(stream)
             except (PointNotCoveredError, BaseUnfitError) as exc:
@@ -310,19 +316,32 @@ class PointInTimeService:
         )
 
     def _stream(self, stream_id: str) -> ArchivedStream:
-        for stream in open_streams(self._backup_dir):
+        for stream in open_streams(self._backup_dir, self._log_keys):
             if stream.id == stream_id:
                 return stream
         raise PointNotCoveredError("the archive of the binary log was deleted meanwhile")
 
     def _manifests(self) -> Iterator[Manifest]:
-        """Read manifests, newest first; a damaged one is no base, and whoever lists backups is told."""
+        """
+        Read manifests; a damaged one is no base, and whoever lists backups is told.
+
+        Yields:
+            They, newest first.
+
+        Raises:
+            NoIdentityError: None was a base, and one is encrypted for others.
+        """
+        locked: NoIdentityError | None = None
         for entry in self._catalogue.entries():
             try:
                 yield self._catalogue.manifest(entry.backup_id)
+            except NoIdentityError as exc:
+                locked = locked or exc
             except AppError as exc:
                 facts = {"backup_id": entry.backup_id, "error": str(exc)}
                 _log.warning("Backup cannot be a base", extra={"facts": facts})
+        if locked is not None:
+            raise locked
 
 
 def _take_statements(scratch: Scratch, statuses: EventStatuses) -> None:

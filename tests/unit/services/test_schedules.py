@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from app.bootstrap.encryption import build_archive_keys
 from app.bootstrap.restores import build_recovery_jobs
 from app.config import Settings
 from app.domain.access.user import Role
@@ -67,7 +68,8 @@ class ScheduleProcesses:
         backstay = Backstay(self.url, self.directory)
         settings = Settings(database_url=SecretStr(self.url), backup_dir=self.directory)
         jobs = Jobs(settings, backstay.catalogue, backstay.backups, backstay.recoveries)
-        recoveries = build_recovery_jobs(settings, backstay.catalogue, self.clock)
+        keys = build_archive_keys(settings)
+        recoveries = build_recovery_jobs(settings, backstay.catalogue, keys, self.clock)
         scheduled = ScheduledJobs(jobs, lambda: recoveries, settings)
         return ScheduleService(ScheduleFile(LocalDirectory(self.directory)), scheduled, self.clock)
 

@@ -1,0 +1,137 @@
+"""An encrypted archive of a real server's log, written by an archiver that cannot read it."""
+
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.age.x25519 import Identity
+from app.binlog.archive.reading import open_streams
+from app.binlog.rhythm import Pace
+from tests.fixtures.archive_keys import log_keys_of
+from tests.fixtures.cli import Cli, wait_until
+from tests.fixtures.log_archive import (
+    QUICK,
+    RESET,
+    archiving,
+    caught_up,
+    end_of_log,
+    require_equal,
+    until,
+)
+from tests.fixtures.servers import OwnServers, Sql
+
+
+SOMEBODY = Identity.new()
+# Nothing is sealed by age.
+SLOW = Pace(heartbeat_seconds=0.2, sync_seconds=0.1, retry_seconds=0.1)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory, server_template):
+    """Make one server for all of this module."""
+    with closing(OwnServers(tmp_path_factory.mktemp("servers"), server_template)) as servers:
+        server = servers()
+        with Sql(server.url) as sql:
+            sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (a SERIAL, b TEXT)"])
+        yield server
+
+
+@pytest.fixture
+def sql(source):
+    """Connect to it, whose log begins anew."""
+    with closing(Sql(source.url)) as found:
+        found.run(RESET)
+        yield found
+
+
+def change(sql, rows=20):
+    """Change some rows."""
+    for _ in range(rows):
+        sql.run("INSERT INTO d.t (b) VALUES (REPEAT('secret', 40))")
+
+
+def is_sealed(backups: Path) -> bool:
+    """Tell whether everything that was archived lies in segments."""
+    tails = list(backups.glob("binlog/*/*.tail"))
+    return bool(tails) and not any(tail.stat().st_size for tail in tails)
+
+
+async def test_an_archiver_without_an_identity_goes_on(source, sql, tmp_path):
+    """With its last transaction in a segment, or some files before; the rows are nowhere in the clear."""
+    backups, breaks = tmp_path / "backups", list[str]()
+    backups.mkdir()
+    keys = log_keys_of(tmp_path / "state", SOMEBODY)
+    for pace in (QUICK, SLOW, QUICK, QUICK):
+        async with archiving(source.url, backups, pace=pace, breaks=breaks, keys=keys) as archiver:
+            await caught_up(archiver, sql)
+            if pace is SLOW:
+                sql.script(["FLUSH BINARY LOGS", "FLUSH BINARY LOGS"])
+            else:
+                change(sql)
+            await caught_up(archiver, sql)
+            if pace is QUICK:
+                await until(lambda: is_sealed(backups), "nothing is sealed")
+    stream = require_equal(backups, source, log_keys_of(tmp_path / "state", reader=SOMEBODY))
+
+    assert breaks == []
+    assert len(stream.files) == 3
+    assert sum(len(found.tables) for found in stream.transactions()) == 60
+    assert not any(b"secret" in path.read_bytes() for path in backups.glob("binlog/*/*"))
+
+
+async def test_another_log_or_a_lost_key_ends_the_stream(source, sql, tmp_path):
+    """Both are noticed by an archiver that cannot read what it has; an identity still reads it."""
+    backups, breaks = tmp_path / "backups", list[str]()
+    backups.mkdir()
+    keys = log_keys_of(tmp_path / "state", SOMEBODY)
+    async with archiving(source.url, backups, keys=keys) as archiver:
+        change(sql)
+        await caught_up(archiver, sql)
+        await until(lambda: is_sealed(backups), "nothing is sealed")
+    sql.run(RESET)
+    change(sql, 80)
+    async with archiving(source.url, backups, breaks=breaks, keys=keys) as archiver:
+        await until(lambda: len(breaks) == 1, f"no break: {archiver.status}")
+        change(sql)
+        await caught_up(archiver, sql)
+    (tmp_path / "state" / "binlog.key").unlink()
+    keys = log_keys_of(tmp_path / "state", SOMEBODY)
+    async with archiving(source.url, backups, breaks=breaks, keys=keys) as archiver:
+        await until(lambda: len(breaks) == 2, f"no break: {archiver.status}")
+        await caught_up(archiver, sql)
+    streams = open_streams(backups, log_keys_of(tmp_path / "state", reader=SOMEBODY))
+
+    assert [bool(stream.document.ended_at) for stream in streams] == [True, True, False]
+    assert all(stream.verify() for stream in streams[:2])
+
+
+def is_at(cli, sql) -> bool:
+    """Tell whether all of the log is archived."""
+    time.sleep(0.2)
+    streams = open_streams(cli.backups, log_keys_of(cli.home / "state"))
+    window = streams[-1].window if streams else None
+    return window is not None and window[1] == end_of_log(sql)
+
+
+def test_only_an_identity_reads(source, sql, tmp_path):
+    """Recoveries and searches end with `no-identity` without one; what the archive reaches to is told."""
+    cli = Cli(source.url, tmp_path)
+    to, secret = str(SOMEBODY.recipient), SOMEBODY.secret_text()
+    archiver = cli.start("binlog", "run", ENCRYPT_TO=to, STATE_DIR="state")
+    cli.json("backup", "create", "--database", "d", ENCRYPT_TO=to, STATE_DIR="state")
+    change(sql)
+    wait_until(partial(is_at, cli, sql), "all of it is archived")
+    archiver.terminate()
+    archiver.communicate()
+    file, position = end_of_log(sql)
+    point = ("recover", "--to-position", f"{file}:{position}", "--dry-run")
+
+    assert cli.error(*point, code=11, STATE_DIR="state")["code"] == "no-identity"
+    assert cli.json(*point, IDENTITY=secret, STATE_DIR="state")["transactions"] == 20
+    (stream,) = cli.json("binlog", "status", STATE_DIR="state")["streams"]
+    assert stream["last"] == {"file": file, "position": position}
+    search = ("binlog", "transactions", "--table", "t")
+    assert len(cli.json(*search, IDENTITY=secret, STATE_DIR="state")["transactions"]) == 20
