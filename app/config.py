@@ -101,6 +101,7 @@ class Settings(BaseSettings):
         stores: Stores besides those of `stores.toml`: `name=kind://...`, separated by white space.
         binlog: Whether the service archives the binary log of its server.
         binlog_lag_seconds: How far that archive may be behind the server before an alert is sent.
+        binlog_stores: Stores that it is copied to, separated by white space.
         alert_urls: Where alerts go: addresses of apprise, separated by white space; `kind,kind=URL`
             takes only those.
         alert_schemes: Which schemes of addresses are allowed, separated by commas.
@@ -194,6 +195,7 @@ class Settings(BaseSettings):
     stores: SecretStr = SecretStr("")
     binlog: bool = False
     binlog_lag_seconds: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] = 300.0
+    binlog_stores: str = ""
     alert_urls: SecretStr = SecretStr("")
     alert_schemes: str = (
         "mailto,mailtos,slack,workflows,discord,mmost,mmosts,rocket,rockets,json,jsons"

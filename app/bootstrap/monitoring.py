@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from app.binlog.archive.layout import root_of
 from app.bootstrap.encryption import build_log_keys
 from app.bootstrap.program import Program
 from app.control.alerts import AlertRecords
@@ -20,12 +21,14 @@ from app.scheduling.scheduler import PeriodicJob
 from app.scheduling.trigger import DueTrigger, Every
 from app.services.access.audit_upkeep import AuditUpkeep
 from app.services.backups.options import BackupOptions
+from app.services.binlog.copies import LogCopies
 from app.services.binlog.service import BinlogService
 from app.services.monitoring.checks import CheckService
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.metrics import MetricsService
 from app.services.point_in_time.reach import ReachService
 from app.storage.clock_witness import ClockWitness
+from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 
 
@@ -141,6 +144,14 @@ def build_binlog(program: Program) -> BinlogService:
         clock=SystemClock(),
         codec=Codec(settings.codec if settings.compress else Codec.NONE),
         keys=build_log_keys(settings, program.keys),
+        copies=LogCopies(
+            LocalDirectory(root_of(settings.backup_dir)),
+            settings.binlog_stores.split(),
+            program.stores.find,
+            program.stores.open,
+            SystemClock(),
+            program.alerts,
+        ),
         alarm=program.alerts,
         lag_seconds=settings.binlog_lag_seconds,
         ask_for_backup=ask_for_backup,

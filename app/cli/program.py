@@ -185,6 +185,7 @@ _COMMANDS: Final = (
             LazyCommand("run", "binlog:run", "Archive the binary log until a signal stops it."),
             LazyCommand("status", "binlog:status", "Tell which points in time can be reached."),
             LazyCommand("transactions", "binlog:transactions", "List transactions of the archive."),
+            LazyCommand("fetch", "binlog:fetch", "Bring the archive back from a store."),
         ),
     ),
     _group(

@@ -284,6 +284,29 @@ class LogStream(Document):
     damage: Annotated[str, Field(description="Empty when none was seen.")]
 
 
+class LogCopyFacts(Document):
+    """The copy of the archive in a store."""
+
+    store: str
+    current_as_of: Annotated[
+        datetime | None,
+        Field(description="What was archived then is there; null = not known."),
+    ]
+    code: Annotated[
+        str, Field(description="Of the error because of which it is not copied; empty when it is.")
+    ]
+    message: str
+    hint: str
+
+
+class BinlogFetched(Document):
+    """What was brought back from a store."""
+
+    success: Success
+    store: str
+    streams: Annotated[tuple[str, ...], Field(description="Ids of those that were not here.")]
+
+
 class BinlogStatus(Document):
     """What the archiver does, and what the archive has."""
 
@@ -308,6 +331,9 @@ class BinlogStatus(Document):
     broken_because: str
     findings: tuple[LogFindingFacts, ...]
     streams: Annotated[tuple[LogStream, ...], Field(description="The oldest first.")]
+    copies: Annotated[
+        tuple[LogCopyFacts, ...], Field(description="Of each store that gets copies.")
+    ]
 
     @classmethod
     def of(cls, overview: BinlogOverview) -> Self:

@@ -1,15 +1,20 @@
 """An encrypted archive of a real server's log, written by an archiver that cannot read it."""
 
+import shutil
 import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from app.age.x25519 import Identity
 from app.binlog.archive.reading import open_streams
+from app.binlog.copying import StreamCopy
 from app.binlog.rhythm import Pace
+from app.storage.local import LocalDirectory
+from app.storage.remote.local import LocalStore
 from tests.fixtures.archive_keys import log_keys_of
 from tests.fixtures.cli import Cli, wait_until
 from tests.fixtures.log_archive import (
@@ -117,7 +122,7 @@ def is_at(cli, sql) -> bool:
 
 
 def test_only_an_identity_reads(source, sql, tmp_path):
-    """Recoveries and searches end with `no-identity` without one; what the archive reaches to is told."""
+    """Recoveries and searches end with `no-identity` without one, and go on from a store when the archive is lost."""
     cli = Cli(source.url, tmp_path)
     to, secret = str(SOMEBODY.recipient), SOMEBODY.secret_text()
     archiver = cli.start("binlog", "run", ENCRYPT_TO=to, STATE_DIR="state")
@@ -133,5 +138,16 @@ def test_only_an_identity_reads(source, sql, tmp_path):
     assert cli.json(*point, IDENTITY=secret, STATE_DIR="state")["transactions"] == 20
     (stream,) = cli.json("binlog", "status", STATE_DIR="state")["streams"]
     assert stream["last"] == {"file": file, "position": position}
+    store = tmp_path / "store"
+    store.mkdir()
+    directory = LocalDirectory(cli.backups / "binlog" / stream["id"])
+    copy = StreamCopy(directory, append_only=True)
+    assert copy.run(LocalStore(store), lambda: None, Event())
+    shutil.rmtree(cli.backups / "binlog")
+    fetched = cli.json(
+        "binlog", "fetch", "there", STORES=f"there=local://{store}", STATE_DIR="state"
+    )
+    assert fetched["streams"] == [stream["id"]]
+    assert cli.json(*point, IDENTITY=secret, STATE_DIR="state")["transactions"] == 20
     search = ("binlog", "transactions", "--table", "t")
     assert len(cli.json(*search, IDENTITY=secret, STATE_DIR="state")["transactions"]) == 20

@@ -236,6 +236,7 @@ def _keys(calls: _Calls) -> None:
 
 def _binlog(calls: _Calls) -> None:
     calls("binlog status, no archive", "binlog", "status")
+    calls("binlog fetch, no such store", "binlog", "fetch", "nowhere")
     calls("cron, synthetic", "cron", "--name", "synthetic", "--force")
     with calls.cli.start("binlog", "run", "--json") as archiver:
         try:
@@ -251,6 +252,10 @@ def _binlog(calls: _Calls) -> None:
             archiver.terminate()
             out, _ = archiver.communicate(timeout=SECONDS)
     calls.keep("binlog run, stopped", archiver.returncode, out)
+    (calls.cli.home / "logs").mkdir()
+    address = {"STORES": f"logs=local://{calls.cli.home}/logs"}
+    calls("binlog fetch", "binlog", "fetch", "logs", **address)
+    calls("binlog status, never copied", "binlog", "status", BINLOG_STORES="logs", **address)
 
 
 def _is_live(cli: Cli) -> bool:

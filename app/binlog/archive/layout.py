@@ -69,13 +69,18 @@ def root_of(backups: Path) -> Path:
     return backups / FOLDER
 
 
+def is_stream_id(text: str) -> bool:
+    """Tell whether a folder is that of a stream."""
+    return _STREAM_ID.fullmatch(text) is not None
+
+
 def stream_directory(root: Path, stream_id: str) -> LocalDirectory:
     """Return the directory of a stream."""
-    if not _STREAM_ID.fullmatch(stream_id):
+    if not is_stream_id(stream_id):
         raise ValueError(stream_id)
     return LocalDirectory(root / stream_id)
 
 
 def stream_ids(root: LocalDirectory) -> list[str]:
     """List the streams in no order; raises StorageError."""
-    return [name for name in root.names() if _STREAM_ID.fullmatch(name)] if root.is_there() else []
+    return [name for name in root.names() if is_stream_id(name)] if root.is_there() else []

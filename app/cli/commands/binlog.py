@@ -14,7 +14,7 @@ from app.cli.execution import execute_with_program, stop_on_signals
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, plural, print_line, print_status
 from app.cli.tables import print_table
-from app.documents.monitoring import BinlogStatus, BinlogTransactions
+from app.documents.monitoring import BinlogFetched, BinlogStatus, BinlogTransactions
 from app.domain.restores.log_archive import (
     ArchiverState,
     BinlogOverview,
@@ -96,6 +96,10 @@ def _show(overview: BinlogOverview) -> None:
     if not overview.streams:
         print_line("No archive. Set BACKSTAY_BINLOG=true, or run 'backstay binlog run'.")
         return
+    for copy in overview.copies:
+        print_line(f"Copied to {copy.store}: all until {_time(copy.current_as_of)}")
+        if copy.message:
+            print_line(f"{copy.message}\n-> {copy.hint}")
     rows = [
         (
             stream.id,
@@ -123,6 +127,18 @@ def _end(stream: LogStreamFacts) -> str:
     if stream.ended_at:
         return f"{stream.ended_at[:19]} {stream.ended_because}"
     return plural(len(stream.breaks), "break") if stream.breaks else "-"
+
+
+def fetch(store: Annotated[str, typer.Argument(metavar="NAME")], as_json: AsJson = False) -> None:
+    """Bring the archive back from a store that has copies of it; streams that are here stay as they are."""
+
+    async def work(program: Program) -> CommandResult:
+        streams = await build_binlog(program).fetch(program.stores.open, store)
+        told = ", ".join(streams) or "nothing: all that is there is here"
+        fetched = BinlogFetched(success=True, store=store, streams=streams)
+        return CommandResult(fetched, lambda: print_line(f"Fetched {told}."))
+
+    execute_with_program(work, as_json=as_json, needs_server=False)
 
 
 def transactions(

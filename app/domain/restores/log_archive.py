@@ -105,6 +105,26 @@ class LogStreamFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LogCopy:
+    """
+    The copy of an archive in a store.
+
+    Attributes:
+        store: Its name.
+        current_as_of: Everything that was archived then is there; None while nobody knows.
+        code: Of the error because of which it is not copied; empty when it is.
+        message: What happened.
+        hint: What to do.
+    """
+
+    store: str
+    current_as_of: datetime | None = None
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BinlogOverview:
     """
     What the archiver does, of whichever process, and what the archive has.
@@ -122,6 +142,7 @@ class BinlogOverview:
         broken_because: Why.
         findings: What makes the archive less than it could be.
         streams: The oldest first.
+        copies: Of each store that gets copies.
     """
 
     state: ArchiverState
@@ -136,6 +157,7 @@ class BinlogOverview:
     broken_because: str
     findings: tuple[LogFinding, ...]
     streams: tuple[LogStreamFacts, ...]
+    copies: tuple[LogCopy, ...] = ()
 
 
 class LoggedRows(NamedTuple):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events.headers import Place
 from app.binlog.status import ArchiverStatus
-from app.domain.restores.log_archive import BinlogOverview, LogPlace, LogStreamFacts
+from app.domain.restores.log_archive import BinlogOverview, LogCopy, LogPlace, LogStreamFacts
 
 
 def describe_stream(stream: ArchivedStream) -> LogStreamFacts:
@@ -31,7 +31,10 @@ def describe_stream(stream: ArchivedStream) -> LogStreamFacts:
 
 
 def describe(
-    status: ArchiverStatus, now: datetime, streams: tuple[LogStreamFacts, ...]
+    status: ArchiverStatus,
+    now: datetime,
+    streams: tuple[LogStreamFacts, ...],
+    copies: tuple[LogCopy, ...],
 ) -> BinlogOverview:
     """
     Describe an archiver and its archive.
@@ -40,6 +43,7 @@ def describe(
         status: Of the archiver.
         now: When it was so.
         streams: The oldest first.
+        copies: Of each store.
 
     Returns:
         All of it.
@@ -57,6 +61,7 @@ def describe(
         broken_because=status.broken_because,
         findings=status.findings,
         streams=streams,
+        copies=copies,
     )
 
 

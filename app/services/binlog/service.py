@@ -12,6 +12,7 @@ from app.binlog.archive.keys import LogKeys
 from app.binlog.archive.layout import root_of, stream_directory, stream_ids
 from app.binlog.archive.reading import ArchivedStream, open_stream, open_streams
 from app.binlog.archiver import Archiver
+from app.binlog.fetching import fetch_streams
 from app.binlog.ownership import is_owned
 from app.binlog.rhythm import Pace
 from app.binlog.status import ArchiverStatus, read_status, write_status
@@ -29,9 +30,11 @@ from app.domain.restores.log_archive import (
 )
 from app.engine.server.server import Server
 from app.errors import AppError, IntegrityError, NoIdentityError, UnknownSignerError
+from app.services.binlog.copies import LogCopies
 from app.services.binlog.overview import describe, describe_stream
 from app.services.binlog.search import search, search_around
 from app.storage.local import LocalDirectory
+from app.storage.remote.store import Store
 
 
 _log: Final = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class BinlogService:
         clock: The time.
         codec: How segments are compressed.
         keys: For whom the archive is encrypted, and who reads it.
+        copies: Of the archive, in stores.
         alarm: Where what is wrong is reported.
         lag_seconds: How far the archive may be behind before an alert is sent.
         ask_for_backup: Asks for a full backup after a break.
@@ -65,6 +69,7 @@ class BinlogService:
         clock: Clock,
         codec: Codec,
         keys: LogKeys,
+        copies: LogCopies,
         alarm: Alarm,
         lag_seconds: float,
         ask_for_backup: Callable[[str], Awaitable[None]],
@@ -73,6 +78,7 @@ class BinlogService:
         self._root = LocalDirectory(root_of(backups))
         self._clock = clock
         self._keys = keys
+        self._copies = copies
         self._alarm = alarm
         self._lag_seconds = lag_seconds
         self._ask_for_backup = ask_for_backup
@@ -100,6 +106,7 @@ class BinlogService:
         """
         archiver = asyncio.create_task(self._archiver.run(), name="binlog archiver")
         watch = _Watch(self._alarm, self._clock, self._lag_seconds)
+        copying: asyncio.Task[None] | None = None
         try:
             while not archiver.done():
                 status = self._archiver.status
@@ -107,13 +114,15 @@ class BinlogService:
                 # One that has not begun may be in vain: another process's status stands there.
                 if status.state is not ArchiverState.OFF:
                     await self._publish(status)
+                    copying = copying or asyncio.create_task(self._copies.run_forever())
                 await watch.look(status)
                 await asyncio.wait({archiver}, timeout=_PUBLISH_SECONDS)
             archiver.result()
         finally:
-            for task in (archiver, *self._backups_asked):
+            tasks = (archiver, *self._backups_asked, *filter(None, [copying]))
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(archiver, *self._backups_asked, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             if archiver.cancelled():
                 await shielded(self._publish(self._archiver.status))
 
@@ -167,7 +176,8 @@ class BinlogService:
     def _look(self) -> BinlogOverview:
         runs = is_owned(self._root)
         status = read_status(self._root) if runs else ArchiverStatus(ArchiverState.OFF)
-        return describe(status, self._clock.now(), tuple(self._streams()))
+        streams = tuple(self._streams())
+        return describe(status, self._clock.now(), streams, self._copies.read())
 
     def _streams(self) -> list[LogStreamFacts]:
         found = []
@@ -178,6 +188,34 @@ class BinlogService:
             except (IntegrityError, NoIdentityError, UnknownSignerError) as exc:
                 found.append(LogStreamFacts(id=name, damage=str(exc)))
         return sorted(found, key=lambda stream: (stream.began_at, stream.id))
+
+    async def fetch(self, open_store: Callable[[str], Store], name: str) -> tuple[str, ...]:
+        """
+        Bring the archive back from a store; streams that are here stay as they are.
+
+        Args:
+            open_store: Opens a store, which is closed again; blocks.
+            name: Of the store.
+
+        Returns:
+            Ids of the streams that were not here.
+
+        Raises:
+            BinlogDamagedError: What lies there is not what was written; nothing of that stream is here.
+            StoreNotFoundError: There is no such store.
+            UnknownSignerError: Nobody here knows who has written it.
+            StorageError: Store or disk does not answer.
+        """
+
+        def work() -> tuple[str, ...]:
+            LocalDirectory(self._backups).prepare()
+            store = open_store(name)
+            try:
+                return fetch_streams(store, self._root, self._keys)
+            finally:
+                store.close()
+
+        return await run_in_thread(work)
 
     async def transactions(self, query: TransactionQuery) -> FoundTransactions:
         """

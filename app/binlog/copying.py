@@ -1,0 +1,240 @@
+"""
+The archive in a store, as it lies on disk; nothing that is there is ever replaced.
+
+    binlog_<stream>_stream.000003.json         what the stream is; the highest number counts
+    binlog_<stream>_<segment>.binlog.gz[.age]  read back from there, and only then
+    binlog_<stream>_<segment>.json             is written
+    binlog_<stream>_<segment>.<end>.tail       the tail, at least up to a position, and then
+    binlog_<stream>_<segment>.<end>.head       what was known of it; the highest position counts
+
+Copies of a tail go when a newer one, or the segment, is there. All calls block.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from threading import Event
+from typing import Final, NamedTuple
+
+from app.binlog.archive.documents import MOST_BYTES
+from app.binlog.archive.layout import DOCUMENT, FOLDER, HEAD, STREAM, TAIL, Stem, parse_name
+from app.binlog.archive.sealed import read_document
+from app.binlog.archive.streams import read_stream_document
+from app.binlog.archive.tail import file_blocks, read_head
+from app.errors import AlreadyThereError, ChecksumMismatchError, StorageUnavailableError
+from app.storage.local import LocalDirectory
+from app.storage.remote.store import Store, part_bytes_for
+
+
+# What a store takes in one step.
+_SMALL_BYTES: Final = 4 << 20
+# A tail is larger only within a transaction, and nothing of that can be recovered before it is sealed.
+_MOST_TAIL_BYTES: Final = 64 << 20
+_TAIL: Final = re.compile(r"([0-9]{10}_[0-9]{12})\.([0-9]{12})(\.head|\.tail)")
+_STREAM: Final = re.compile(r"stream\.([0-9]{6})\.json")
+
+
+class CopiedTail(NamedTuple):
+    """
+    A copy of a tail.
+
+    Attributes:
+        stem: Of the segment that it grows into.
+        end: Position up to which it reaches at least.
+        kind: `.head` or `.tail`.
+    """
+
+    stem: str
+    end: int
+    kind: str
+
+
+def parse_tail(name: str) -> CopiedTail | None:
+    """Take the name of a copy of a tail apart; None when it is none."""
+    found = _TAIL.fullmatch(name)
+    return found and CopiedTail(found[1], int(found[2]), found[3])
+
+
+def newest_document(names: Iterable[str]) -> int:
+    """Return the highest number of a copy of `stream.json`; 0 when there is none."""
+    found = filter(None, map(_STREAM.fullmatch, names))
+    return max((int(match[1]) for match in found), default=0)
+
+
+def document_name(number: int) -> str:
+    """Return what a copy of `stream.json` is called."""
+    return f"stream.{number:06}.json"
+
+
+def prefix_of(stream: str = "") -> str:
+    """Return what the names of a stream, or of all, begin with in a store."""
+    return f"{FOLDER}_{stream}_" if stream else f"{FOLDER}_"
+
+
+def read_object(store: Store, name: str, size: int) -> Iterator[bytes]:
+    """Read an object in blocks; raises ObjectNotFoundError, StorageError."""
+    for offset in range(0, size, _SMALL_BYTES):
+        yield store.read(name, offset, min(_SMALL_BYTES, size - offset))
+
+
+class StreamCopy:
+    """
+    The copy of one stream in one store; knows what is there, so that nobody is asked for it again.
+
+    Args:
+        directory: Of the stream.
+        append_only: Whether nothing can be deleted in the store.
+    """
+
+    def __init__(self, directory: LocalDirectory, *, append_only: bool) -> None:
+        self._directory = directory
+        self._append_only = append_only
+        self._prefix = prefix_of(directory.path.name)
+        self._there: set[str] | None = None
+        self._document = b""
+
+    def run(self, store: Store, retain_until: Callable[[], datetime | None], stop: Event) -> bool:
+        """
+        Copy what is missing.
+
+        Args:
+            store: Where to.
+            retain_until: How long the store shall keep what is written now; None = no time.
+            stop: Ends it between two objects.
+
+        Returns:
+            Whether all is there that was archived when this began.
+
+        Raises:
+            BinlogDamagedError: The archive is not what was written.
+            ChecksumMismatchError: What came back from the store is not what is here.
+            InterruptedError: `stop` was set.
+            StorageError: Store or disk does not answer.
+        """
+        if self._there is None:
+            listed = store.list(self._prefix)
+            self._there = {found.name.removeprefix(self._prefix) for found in listed}
+        step = _Step(store, self._prefix, self._there, retain_until)
+        self._copy_document(step)
+        document = read_stream_document(self._directory)
+        first = Stem(document.first_number, document.first_start)
+        names = sorted(filter(None, map(parse_name, self._directory.names())))
+        for stem, kind in names:
+            if stop.is_set():
+                raise InterruptedError("the copy was cancelled")
+            if kind == DOCUMENT and stem >= first:
+                self._copy_segment(step, stem)
+        sealed = {stem for stem, kind in names if kind == DOCUMENT}
+        growing = [stem for stem, kind in names if kind == HEAD and stem not in sealed]
+        is_whole = all(self._copy_tail(step, stem) for stem in growing)
+        if not self._append_only:
+            _clear(step)
+        return is_whole
+
+    def _copy_document(self, step: "_Step") -> None:
+        data = self._directory.read(STREAM, MOST_BYTES)
+        number = newest_document(step.there)
+        if not self._document and number:
+            name = document_name(number)
+            found = step.store.stat(self._prefix + name)
+            blocks = read_object(step.store, self._prefix + name, found.size) if found else ()
+            self._document = b"".join(blocks)
+        if data != self._document:
+            step.write(document_name(number + 1), len(data), [data])
+        self._document = data
+
+    def _copy_segment(self, step: "_Step", stem: Stem) -> None:
+        name = f"{stem}{DOCUMENT}"
+        if name in step.there:
+            return
+        sealed = read_document(self._directory, stem)
+        size = sealed.segment.size
+        with self._directory.open(sealed.data_name) as file:
+            step.write(sealed.data_name, size, file_blocks(file, 0, size))
+        step.prove(sealed.data_name, size, sealed.segment.sha256)
+        data = self._directory.read(name, MOST_BYTES)
+        step.write(name, len(data), [data])
+
+    def _copy_tail(self, step: "_Step", stem: Stem) -> bool:
+        """Copy a tail, and tell whether the store has all of it."""
+        try:
+            synced, head, tail = self._read_tail(stem)
+        except StorageUnavailableError as exc:
+            if isinstance(exc.__cause__, FileNotFoundError):  # it was sealed meanwhile
+                return False
+            raise
+        name = f"{stem}.{synced:012}"
+        if tail and f"{name}{HEAD}" not in step.there:
+            step.write(f"{name}{TAIL}", len(tail), [tail], retains=False)
+            step.write(f"{name}{HEAD}", len(head), [head], retains=False)
+        return bool(tail) or synced == stem.start
+
+    def _read_tail(self, stem: Stem) -> tuple[int, bytes, bytes]:
+        """Read position, head and bytes; no bytes where it is empty, too large, or being cut."""
+        head = self._directory.read(f"{stem}{HEAD}", MOST_BYTES)
+        synced = read_head(self._directory, stem).synced
+        with self._directory.watch(f"{stem}{TAIL}") as file:
+            fits = synced > stem.start and file.size <= _MOST_TAIL_BYTES
+            tail = file.read(0, file.size) if fits else b""
+        # What was read first must still be promised, and what was read later reaches at least as far.
+        is_cut = not self._directory.read(f"{stem}{HEAD}", MOST_BYTES).startswith(head)
+        return synced, head, b"" if is_cut else tail
+
+
+def _clear(step: "_Step") -> None:
+    """Delete copies of tails that something newer stands for; a head goes before its tail."""
+    tails = sorted(filter(None, map(parse_tail, step.there)))
+    whole = [tail for tail in tails if tail.kind == HEAD]
+    for tail in tails:
+        is_sealed = f"{tail.stem}{DOCUMENT}" in step.there
+        if is_sealed or (whole and tail[:2] < whole[-1][:2]):
+            step.remove(f"{tail.stem}.{tail.end:012}{tail.kind}")
+
+
+class _Step:
+    """One look at a store, and what is done there."""
+
+    def __init__(
+        self,
+        store: Store,
+        prefix: str,
+        there: set[str],
+        retain_until: Callable[[], datetime | None],
+    ) -> None:
+        self.store = store
+        self.there = there
+        self._prefix = prefix
+        self._retain_until = retain_until
+
+    def write(self, name: str, size: int, blocks: Iterable[bytes], *, retains: bool = True) -> None:
+        """Write an object; one that is there already stays."""
+        until = self._retain_until() if retains else None
+        with suppress(AlreadyThereError):
+            if size <= _SMALL_BYTES:
+                data = b"".join(blocks)
+                self.store.put(self._prefix + name, data, create=True, retain_until=until)
+            else:
+                part_bytes = part_bytes_for(size)
+                with self.store.begin(self._prefix + name, part_bytes, retain_until=until) as to:
+                    for block in blocks:
+                        to.write(block)
+                    to.complete()
+        self.there.add(name)
+
+    def prove(self, name: str, size: int, sha256: str) -> None:
+        """Read an object back; raises ChecksumMismatchError."""
+        digest = hashlib.sha256()
+        for block in read_object(self.store, self._prefix + name, size):
+            digest.update(block)
+        if digest.hexdigest() != sha256:
+            raise ChecksumMismatchError(
+                f"{self._prefix}{name}: in the store lies something else than here",
+                hint="Another installation may write to the same place; give each a prefix of its own.",
+            )
+
+    def remove(self, name: str) -> None:
+        """Delete an object."""
+        self.store.delete(self._prefix + name)
+        self.there.discard(name)

@@ -1,0 +1,114 @@
+"""The archive in a store: copied as it grows, and brought back whole or not at all."""
+
+from threading import Event
+
+import pytest
+
+from app.age.x25519 import Identity
+from app.binlog.archive.layout import FOLDER
+from app.binlog.archive.reading import open_streams
+from app.binlog.archive.streams import note_break
+from app.binlog.archive.writing import StreamWriter
+from app.binlog.copying import StreamCopy
+from app.binlog.fetching import fetch_streams
+from app.domain.backups.manifest import Codec
+from app.domain.restores.log_archive import LogBreak
+from app.errors import BinlogDamagedError, ChecksumMismatchError, UnknownSignerError
+from app.storage.local import LocalDirectory
+from app.storage.remote.local import LocalStore
+from tests.fixtures.archive_keys import log_keys_of
+from tests.fixtures.binlog import archive, corpus, directory_in, document_of, events_of, served
+from tests.fixtures.log_archive import joined
+
+
+SOMEBODY = Identity.new()
+
+
+def copy_now(copy, store):
+    """Make one pass."""
+    return copy.run(store, lambda: None, Event())
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Make a store in a directory."""
+    (tmp_path / "store").mkdir()
+    return LocalStore(tmp_path / "store")
+
+
+def names_in(store):
+    """List what is there without its folder."""
+    return sorted(found.name.split("_", 2)[2] for found in store.list("binlog_"))
+
+
+@pytest.mark.parametrize("append_only", [False, True])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_an_archive_that_is_lost_comes_back_from_its_store(tmp_path, store, keyed, append_only):
+    """After a copy at each of its transactions: segments, the newest tail, the newest document."""
+    keys = log_keys_of(tmp_path / "state", *[SOMEBODY] * keyed, reader=SOMEBODY)
+    first, second = corpus("mariadb-10.11")
+    directory = directory_in(tmp_path)
+    writer = StreamWriter.begin(directory, document_of(first), Codec.GZIP, keys)
+    copy = StreamCopy(directory, append_only=append_only)
+    for path in (first, second):
+        if path is second:
+            writer.change_file(path.name, 1)
+        for number, event in enumerate(events_of(path)):
+            writer.accept(event)
+            writer.sync(number)
+            if path is first and number % 5 == 0:
+                writer.roll(number)
+            if number % 3 == 0:
+                assert copy_now(copy, store)
+    note_break(directory, LogBreak("2024-01-01", 1, 4, "somebody"))
+    writer.close()
+    assert copy_now(copy, store)
+    assert copy_now(StreamCopy(directory, append_only=append_only), store)
+    tails = [name for name in names_in(store) if name.endswith(".tail")]
+    assert (len(tails) == 1) is not append_only
+    back = LocalDirectory(tmp_path / "back" / FOLDER)
+
+    assert fetch_streams(store, back, keys) == (directory.path.name,)
+    (stream,) = open_streams(tmp_path / "back", keys)
+    assert joined(stream) == {path.name: served(path) for path in (first, second)}
+    assert [found.reason for found in stream.breaks] == ["somebody"]
+    assert fetch_streams(store, back, keys) == ()
+
+
+def test_what_is_not_what_was_written_is_not_brought_back(tmp_path, store):
+    """A changed or missing object, and one of somebody whom nobody knows; nothing is left of a try."""
+    keys = log_keys_of(tmp_path / "state", SOMEBODY)
+    directory = directory_in(tmp_path)
+    archive(directory, corpus("mysql-9.7"), keys=keys).close()
+    copy_now(StreamCopy(directory, append_only=False), store)
+    back = LocalDirectory(tmp_path / "back" / FOLDER)
+    segment = min((tmp_path / "store").glob("binlog_*.age"))
+    data = segment.read_bytes()
+
+    segment.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(BinlogDamagedError, match="changed"):
+        fetch_streams(store, back, keys)
+    segment.unlink()
+    with pytest.raises(BinlogDamagedError, match="missing"):
+        fetch_streams(store, back, keys)
+    segment.write_bytes(data)
+    with pytest.raises(UnknownSignerError):
+        fetch_streams(store, back, log_keys_of(tmp_path / "other", reader=SOMEBODY))
+    assert open_streams(tmp_path / "back", keys) == []
+    assert fetch_streams(store, back, keys)
+
+
+def test_a_copy_that_comes_back_otherwise_is_none(tmp_path, store):
+    """Its document is not written, so nobody takes it for one."""
+    directory = directory_in(tmp_path)
+    archive(directory, corpus("mysql-9.7")).close()
+    first = min(directory.path.glob("*.binlog.gz"))
+    there = tmp_path / "store" / f"binlog_{directory.path.name}_{first.name}"
+    there.write_bytes(bytes(first.stat().st_size))
+    copy = StreamCopy(directory, append_only=False)
+
+    with pytest.raises(ChecksumMismatchError):
+        copy_now(copy, store)
+    assert not [name for name in names_in(store) if name.endswith(".json") and name[0] == "0"]
+    there.write_bytes(first.read_bytes())
+    assert copy_now(copy, store)
