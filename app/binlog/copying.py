@@ -147,7 +147,7 @@ class StreamCopy:
 
     def _copy_segment(self, step: "_Step", stem: Stem) -> None:
         name = f"{stem}{DOCUMENT}"
-        if name in step.there:
+        if name in step.there or not self._directory.exists(name):  # pruned meanwhile
             return
         sealed = read_document(self._directory, stem)
         size = sealed.segment.size

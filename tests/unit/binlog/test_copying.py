@@ -5,7 +5,7 @@ from threading import Event
 import pytest
 
 from app.age.x25519 import Identity
-from app.binlog.archive.layout import FOLDER
+from app.binlog.archive.layout import FOLDER, stream_directory
 from app.binlog.archive.reading import open_streams
 from app.binlog.archive.streams import note_break
 from app.binlog.archive.writing import StreamWriter
@@ -44,7 +44,7 @@ def names_in(store):
 @pytest.mark.parametrize("append_only", [False, True])
 @pytest.mark.parametrize("keyed", [False, True])
 def test_an_archive_that_is_lost_comes_back_from_its_store(tmp_path, store, keyed, append_only):
-    """After a copy at each of its transactions: segments, the newest tail, the newest document."""
+    """After a copy at each of its transactions: segments, the newest tail, the newest document; and goes on."""
     keys = log_keys_of(tmp_path / "state", *[SOMEBODY] * keyed, reader=SOMEBODY)
     first, second = corpus("mariadb-10.11")
     directory = directory_in(tmp_path)
@@ -73,6 +73,9 @@ def test_an_archive_that_is_lost_comes_back_from_its_store(tmp_path, store, keye
     assert joined(stream) == {path.name: served(path) for path in (first, second)}
     assert [found.reason for found in stream.breaks] == ["somebody"]
     assert fetch_streams(store, back, keys) == ()
+    went_on = StreamWriter.resume(stream_directory(back.path, stream.id), Codec.GZIP, keys)
+    assert (went_on.file, went_on.scan.position) == (second.name, second.stat().st_size)
+    went_on.close()
 
 
 def test_what_is_not_what_was_written_is_not_brought_back(tmp_path, store):
