@@ -1,19 +1,24 @@
 """What watches over backups, and what goes on beside them, put together."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from app.binlog.archive.layout import root_of
 from app.bootstrap.encryption import build_log_keys
 from app.bootstrap.program import Program
+from app.bootstrap.restores import build_recoveries
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.domain.backups.manifest import Codec
+from app.domain.checks import Intervals
 from app.domain.runs.run import Origin, Requester
 from app.domain.schedule import require_cron
+from app.domain.store_trial import StoreFacts
 from app.domain.stores import AlertFilter, Page
 from app.errors import InvalidRequestError, InvalidScheduleError
 from app.scheduling.clock import SystemClock
@@ -23,8 +28,9 @@ from app.services.access.audit_upkeep import AuditUpkeep
 from app.services.backups.options import BackupOptions
 from app.services.binlog.copies import LogCopies
 from app.services.binlog.service import BinlogService
-from app.services.monitoring.checks import CheckService
+from app.services.monitoring.checks import CheckedPlace, CheckService
 from app.services.monitoring.environment import EnvironmentMonitor
+from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
 from app.services.point_in_time.reach import ReachService
 from app.storage.clock_witness import ClockWitness
@@ -50,7 +56,22 @@ def build_checks(program: Program) -> CheckService:
         program.runs,
         SystemClock(),
         lambda: program.recovery_jobs,
+        stores=partial(_checked_stores, program),
     )
+
+
+async def _checked_stores(program: Program) -> Sequence[CheckedPlace]:
+    """Find the stores whose definitions ask for checks; raises what a definition that makes no sense does."""
+    asked = [facts for facts in await program.stores.list() if facts.check_days or facts.drill_days]
+
+    def place_of(facts: StoreFacts) -> CheckedPlace:
+        # Sizes are looked at by whoever looks at stores; and to read the rows takes an identity.
+        intervals = Intervals(0, facts.check_days, 0, facts.drill_days)
+        jobs = program.jobs_of(facts.name, build_recoveries(program, facts.name))
+        health = HealthService(program.catalogue_of(facts.name))
+        return CheckedPlace(facts.name, health, jobs, intervals)
+
+    return await asyncio.to_thread(lambda: [place_of(facts) for facts in asked])
 
 
 def build_environment_monitor(program: Program, certificate: Path | None) -> EnvironmentMonitor:

@@ -8,7 +8,7 @@ waits for no database driver. `access` and `service` put together what only some
 # ruff: noqa: PLC0415 - see above
 import asyncio
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from app.archive.catalogue.catalogue import Catalogue
@@ -204,21 +204,9 @@ class Program:
     @cached_property
     def recoveries(self) -> "RecoveryService":
         """Restores backups, and undoes restores."""
-        from app.bootstrap.restores import newest_run
-        from app.engine.load.target import OwnDatabase
-        from app.services.restores.service import RecoveryService
-        from app.storage.journals import Journals
+        from app.bootstrap.restores import build_recoveries
 
-        return RecoveryService(
-            server=self.server,
-            catalogue=self.catalogue,
-            clock=SystemClock(),
-            journals=Journals(self.settings.state_dir),
-            backups=self.backups_of("") if self.store else self.backups,  # to go back to, at hand
-            undo_minutes=self.settings.undo_minutes,
-            own=OwnDatabase(self.control.schema, partial(newest_run, self.history)),
-            log_archive=self.settings.backup_dir,
-        )
+        return build_recoveries(self, self.store)
 
     @cached_property
     def doctor(self) -> "DoctorService":
@@ -258,16 +246,20 @@ class Program:
     @cached_property
     def jobs(self) -> "Jobs":
         """What a run of each kind does."""
+        return self.jobs_of(self.store, self.recoveries)
+
+    def jobs_of(self, store: str, recoveries: "RecoveryService") -> "Jobs":
+        """Return what runs do with the backups of a store; blocks, raises StoreNotFoundError."""
         from app.services.jobs import Jobs
 
         return Jobs(
             self.settings,
-            self.catalogue,
-            self.backups,
-            self.recoveries,
+            self.catalogue_of(store),
+            self.backups if store == self.store else self.backups_of(store),
+            recoveries,
             self.retention_of,
             self.copies,
-            store=self.store,
+            store=store,
             backups_of=self.backups_of,
         )
 

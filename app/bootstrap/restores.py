@@ -1,6 +1,7 @@
 """What restores ask of the history, and recoveries to a point in time put together."""
 
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.bootstrap.encryption import build_log_keys
@@ -9,11 +10,18 @@ from app.domain.backups.manifest import Codec
 from app.domain.ports import Clock
 from app.domain.runs.run import RunFilter
 from app.domain.stores import Page, RunStore
+from app.engine.load.target import OwnDatabase
+from app.scheduling.clock import SystemClock
 from app.security.archive_keys import InstallationKeys
 from app.services.point_in_time.jobs import RecoveryJobs
 from app.services.point_in_time.scratch import ScratchPlace
 from app.services.point_in_time.service import PointInTimeService
+from app.services.restores.service import RecoveryService
+from app.storage.journals import Journals
 
+
+if TYPE_CHECKING:
+    from app.bootstrap.program import Program
 
 # In the state directory.
 SCRATCH: Final = "scratch"
@@ -23,6 +31,21 @@ async def newest_run(history: RunStore) -> str:
     """Return the id of the newest run; empty when there is none."""
     runs, _ = await history.list(RunFilter(), Page(limit=1))
     return runs[0].run_id if runs else ""
+
+
+def build_recoveries(program: "Program", store: str) -> RecoveryService:
+    """Make what restores from a store, or from the backup directory for an empty name; blocks."""
+    settings = program.settings
+    return RecoveryService(
+        server=program.server,
+        catalogue=program.catalogue_of(store),
+        clock=SystemClock(),
+        journals=Journals(settings.state_dir),
+        backups=program.backups_of(""),  # to go back to, at hand
+        undo_minutes=settings.undo_minutes,
+        own=OwnDatabase(program.control.schema, partial(newest_run, program.history)),
+        log_archive=settings.backup_dir,
+    )
 
 
 def build_recovery_jobs(

@@ -165,9 +165,10 @@ class Served(Document):
 
 
 class MadeCheck(Document):
-    """A look at a stored backup, and what it has shown."""
+    """A look at a stored backup, and what it has shown; `store` is empty for the backup directory."""
 
     backup_id: str
+    store: str
     what: str
     success: bool
     error: str | None

@@ -229,8 +229,10 @@ class CheckResult:
     Attributes:
         what: A level, `drill` or `recovery-drill`.
         failure: What was wrong; None when nothing.
+        store: Where the backup lies; empty = in the backup directory.
     """
 
     backup_id: BackupId
     what: str
     failure: AppError | None = None
+    store: str = ""

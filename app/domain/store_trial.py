@@ -21,6 +21,8 @@ class StoreFacts:
         is_in_clear: Whether others on the way can read what is sent there.
         is_offsite: Whether it is reached over a network, and not on this machine.
         retention: What is kept there; None = nothing is deleted there by rules.
+        check_days: How often each backup there is read back; 0 = only when somebody asks for it.
+        drill_days: How often one of them is restored for proof; 0 = the same.
     """
 
     name: str
@@ -31,6 +33,8 @@ class StoreFacts:
     is_in_clear: bool = False
     is_offsite: bool = False
     retention: RetentionPolicy | None = None
+    check_days: float = 0.0
+    drill_days: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,9 @@ async def _run_due(program: Program, *, everything: bool) -> CommandResult:
 def _show(results: Sequence[CheckResult]) -> None:
     for result in results:
         if result.failure is not None:
+            place = f" in {result.store}" if result.store else ""
             print_status(
-                f"Damaged: {result.backup_id}: {result.what}:"
+                f"Damaged: {result.backup_id}{place}: {result.what}:"
                 f" {result.failure.title}: {result.failure}"
             )
     good = sum(result.failure is None for result in results)

@@ -3,7 +3,8 @@ Checks: stored backups are read, and one is restored for proof, when that is due
 
 1. What is due is chosen (`app.domain.checks`). 2. Sizes are compared, without runs: that is as cheap
 as a survey of the catalogue. 3. Files are read, one run after another. 4. One backup is drilled, and one recovery
-to a point in time. 5. Alerts are raised for what was found.
+to a point in time. 5. Backups are read and drilled in each store whose definition asks for it. 6. Alerts are raised
+for what was found.
 
 Whatever fails is recorded with its backup, and the pass goes on. One that is interrupted loses
 nothing: what was not checked is still due in the next one.
@@ -13,8 +14,8 @@ Not guaranteed: that two processes never compare the same sizes; files are read 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -34,11 +35,17 @@ from app.domain.ports import Clock
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import Origin, Requester, RunKind
 from app.domain.schedule import due_after
-from app.errors import AlreadyRunningError, AppError, BackupNotFoundError, NotDueError
+from app.errors import (
+    AlreadyRunningError,
+    AppError,
+    BackupNotFoundError,
+    NotDueError,
+    StorageError,
+)
 from app.services.backups.check_notes import check_sizes
 from app.services.jobs import Jobs
 from app.services.monitoring.backups import BackupMonitor
-from app.services.monitoring.health import BackupHealth
+from app.services.monitoring.health import BackupHealth, HealthService
 from app.services.point_in_time.jobs import RecoveryJobs
 from app.services.runs.job import Job
 from app.services.runs.service import RunService
@@ -54,6 +61,28 @@ _CHECKS: Final = Resource("checks", "the checks of stored backups")
 _DAY: Final = timedelta(days=1)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedPlace:
+    """
+    A place whose backups are checked.
+
+    Attributes:
+        store: Its name; empty = the backup directory.
+        health: Of the backups there.
+        jobs: Make the runs that read them.
+        intervals: How often.
+    """
+
+    store: str
+    health: HealthService
+    jobs: Jobs
+    intervals: Intervals
+
+
+# Finds the stores whose definitions ask for checks.
+CheckedStores = Callable[[], Awaitable[Sequence[CheckedPlace]]]
+
+
 class CheckService:
     """Runs the checks that are due."""
 
@@ -65,6 +94,8 @@ class CheckService:
         runs: RunService,
         clock: Clock,
         recoveries: Callable[[], RecoveryJobs] | None = None,
+        *,
+        stores: CheckedStores | None = None,
     ) -> None:
         """
         Make the service.
@@ -76,18 +107,19 @@ class CheckService:
             runs: Runs them.
             clock: The time.
             recoveries: Finds the jobs of recoveries; None = there are none.
+            stores: Finds the stores that are checked, too; None = there are none.
         """
         self._settings = settings
-        self._intervals = Intervals(
+        intervals = Intervals(
             settings.check_sizes_days,
             settings.check_hashes_days,
             settings.check_content_days,
             settings.drill_days,
             settings.recovery_drill_days if recoveries else 0.0,
         )
+        self._here = CheckedPlace("", backup_monitor.health, jobs, intervals)
+        self._stores = stores
         self._backup_monitor = backup_monitor
-        self._catalogue = backup_monitor.health.catalogue
-        self._jobs = jobs
         self._recoveries = recoveries
         self._runs = runs
         self._clock = clock
@@ -115,62 +147,74 @@ class CheckService:
                 await self._backup_monitor.check()
 
     async def _run(self, period: timedelta | None) -> list[CheckResult]:
-        health = await self._backup_monitor.health.read(anew=True)
-        now = self._clock.now()
-        stored = {backup.backup_id: backup for backup in health.stored}
-        due = due_checks(health.stored, self._intervals, now, period)
-        sizes = await check_sizes(self._catalogue, self._sizes(health, due), self._clock)
-        results = [CheckResult(backup_id, VerifyLevel.SIZE, error) for backup_id, error in sizes]
+        results: list[CheckResult] = []
         try:
-            for check in due:
-                if check.level is not VerifyLevel.SIZE:
-                    results += await _result(
-                        check.backup_id, check.level, self._read(check, stored[check.backup_id])
-                    )
-            # What was found to be damaged just now is not to be restored.
-            health = await self._backup_monitor.health.read(anew=True)
-            drill = due_drill(health.stored, self._intervals, now)
-            if drill is not None:
-                results += await _result(drill, RunKind.DRILL, self._drill(drill))
-            results += await self._drill_recovery(health.stored)
+            await self._check(self._here, period, results)
+            results += await self._drill_recovery()
+            for place in await self._checked_stores():
+                try:
+                    await self._check(place, period, results)
+                except StorageError as exc:  # it is told by whoever looks at stores
+                    facts = {"store": place.store, "error": exc.code}
+                    _log.warning("Checks of a store postponed", extra={"facts": facts})
         except AlreadyRunningError as exc:  # another process is at it, or the service is stopping
             _log.info("Checks postponed to their next time", extra={"facts": {"reason": str(exc)}})
         return results
 
-    def _sizes(self, health: BackupHealth, due: Sequence[DueCheck]) -> list[BackupId]:
-        """Name the backups whose sizes are due, with those that a survey has shown to be damaged."""
-        if not self._intervals.sizes:
-            return []
-        names = [layout.parse(problem.file) for problem in health.survey.problems]
-        damaged = [name.backup_id for name in names if name is not None]
-        return [*damaged, *(check.backup_id for check in due if check.level is VerifyLevel.SIZE)]
+    async def _checked_stores(self) -> Sequence[CheckedPlace]:
+        try:
+            return await self._stores() if self._stores else ()
+        except AppError as exc:  # the page of stores says why
+            _log.warning("Stores are not checked", extra={"facts": {"error": str(exc)}})
+            return ()
 
-    async def _read(self, due: DueCheck, backup: StoredBackup) -> None:
+    async def _check(
+        self, place: CheckedPlace, period: timedelta | None, results: list[CheckResult]
+    ) -> None:
+        """Do what is due in one place, and add what was found to the results."""
+        health = await place.health.read(anew=True)
+        now = self._clock.now()
+        stored = {backup.backup_id: backup for backup in health.stored}
+        due = due_checks(health.stored, place.intervals, now, period)
+        sizes = _sizes(place, health, due)
+        for backup_id, error in await check_sizes(place.health.catalogue, sizes, self._clock):
+            results.append(CheckResult(backup_id, VerifyLevel.SIZE, error, place.store))
+        for check in due:
+            if check.level is not VerifyLevel.SIZE:
+                work = self._read(place, check, stored[check.backup_id])
+                results += await _result(place, check.backup_id, check.level, work)
+        # What was found to be damaged just now is not to be restored.
+        health = await place.health.read(anew=True)
+        drill = due_drill(health.stored, place.intervals, now)
+        if drill is not None:
+            results += await _result(place, drill, RunKind.DRILL, self._drill(place, drill))
+
+    async def _read(self, place: CheckedPlace, due: DueCheck, backup: StoredBackup) -> None:
         async def claim() -> None:
             # This one alone: a pass over many backups reads all of them once.
             try:
-                beside = await asyncio.to_thread(self._catalogue.beside, due.backup_id)
+                beside = await asyncio.to_thread(place.health.catalogue.beside, due.backup_id)
             except BackupNotFoundError as exc:
                 raise NotDueError(f"{due.backup_id} is gone") from exc
             now = replace(backup, notes=beside.notes, proofs=beside.proofs)
             if now.checked_at(due.level, self._clock.now()) != due.last:
                 raise NotDueError(f"{due.backup_id} was checked meanwhile")
 
-        job = await self._jobs.verification(due.backup_id, due.level)
+        job = await place.jobs.verification(due.backup_id, due.level)
         await self._perform(replace(job, claim=claim))
 
-    async def _drill(self, backup_id: BackupId) -> None:
+    async def _drill(self, place: CheckedPlace, backup_id: BackupId) -> None:
         async def claim() -> None:
-            stored = (await self._backup_monitor.health.read()).stored
-            if due_drill(stored, self._intervals, self._clock.now()) != backup_id:
+            stored = (await place.health.read()).stored
+            if due_drill(stored, place.intervals, self._clock.now()) != backup_id:
                 raise NotDueError(f"{backup_id} need not be drilled any more")
 
-        job = await self._jobs.drill(RestoreRequest(backup_id))
+        job = await place.jobs.drill(RestoreRequest(backup_id))
         await self._perform(replace(job, claim=claim))
 
-    async def _drill_recovery(self, stored: Sequence[StoredBackup]) -> list[CheckResult]:
+    async def _drill_recovery(self) -> list[CheckResult]:
         """Drill a recovery when that is due, and there are two backups with the log between them."""
-        if self._recoveries is None or not self._is_recovery_due(stored):
+        if self._recoveries is None or not await self._is_recovery_due():
             return []
         recoveries = self._recoveries()
         found = await recoveries.find_drill()
@@ -178,15 +222,16 @@ class CheckService:
             return []
 
         async def claim() -> None:
-            if not self._is_recovery_due((await self._backup_monitor.health.read()).stored):
+            if not await self._is_recovery_due():
                 raise NotDueError("a recovery was drilled meanwhile")
 
         job = recoveries.drill(found, self._settings.threads)
         work = self._perform(replace(job, claim=claim))
-        return await _result(BackupId(found), RunKind.RECOVERY_DRILL, work)
+        return await _result(self._here, BackupId(found), RunKind.RECOVERY_DRILL, work)
 
-    def _is_recovery_due(self, stored: Sequence[StoredBackup]) -> bool:
-        return is_recovery_due(stored, self._intervals, self._clock.now())
+    async def _is_recovery_due(self) -> bool:
+        stored = (await self._here.health.read()).stored
+        return is_recovery_due(stored, self._here.intervals, self._clock.now())
 
     async def _perform(self, job: Job[T]) -> None:
         # One at a time, and nobody else can keep them waiting by taking all places.
@@ -205,8 +250,17 @@ class CheckService:
         return max(following - now, after - following)
 
 
+def _sizes(place: CheckedPlace, health: BackupHealth, due: Sequence[DueCheck]) -> list[BackupId]:
+    """Name the backups whose sizes are due, with those that a survey has shown to be damaged."""
+    if not place.intervals.sizes:
+        return []
+    names = [layout.parse(problem.file) for problem in health.survey.problems]
+    damaged = [name.backup_id for name in names if name is not None]
+    return [*damaged, *(check.backup_id for check in due if check.level is VerifyLevel.SIZE)]
+
+
 async def _result(
-    backup_id: BackupId, what: str, work: Coroutine[object, object, object]
+    place: CheckedPlace, backup_id: BackupId, what: str, work: Coroutine[object, object, object]
 ) -> list[CheckResult]:
     """Wait for a check; what it found is recorded and logged where it was found."""
     try:
@@ -216,10 +270,10 @@ async def _result(
     except NotDueError:
         return []
     except AppError as exc:
-        return [CheckResult(backup_id, what, exc)]
+        return [CheckResult(backup_id, what, exc, place.store)]
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
         return []  # somebody has cancelled the run, and nothing was found
-    return [CheckResult(backup_id, what)]
+    return [CheckResult(backup_id, what, store=place.store)]

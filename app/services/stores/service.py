@@ -141,4 +141,6 @@ def _facts(name: str, definition: AnyDefinition) -> StoreFacts:
         is_in_clear=_is_in_clear(definition),
         is_offsite=_is_offsite(definition),
         retention=definition.retention,
+        check_days=definition.check_days,
+        drill_days=definition.drill_days,
     )

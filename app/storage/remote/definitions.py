@@ -19,6 +19,7 @@ from app.storage.remote.store import is_name
 
 _MOST_DAYS: Final = 36_500
 _RULES: Final = f"rules and numbers, such as daily=7; rules are {', '.join(RetentionPolicy.__dataclass_fields__)}"
+_Days = Annotated[float, Field(ge=0, le=_MOST_DAYS)]
 _Port = Annotated[int, Field(ge=1, le=65_535)]
 _Text = Annotated[str, Field(min_length=1, max_length=1024)]
 _Variable = Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$", max_length=128)]
@@ -31,12 +32,16 @@ class Definition(BaseModel):
     Attributes:
         append_only: Whether the key may not delete: nothing is ever deleted there by this program.
         retention: What is kept there; None = nothing is deleted there by rules.
+        check_days: How often each backup there is read back; 0 = only when somebody asks for it.
+        drill_days: How often one of them is restored for proof; 0 = the same.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     append_only: bool = False
     retention: RetentionPolicy | None = None
+    check_days: _Days = 0
+    drill_days: _Days = 0
 
     @field_validator("retention", mode="before")
     @classmethod
