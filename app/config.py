@@ -100,6 +100,7 @@ class Settings(BaseSettings):
         recovery_drill_days: How often a recovery to a point in time is drilled, where the log is archived.
         stores: Stores besides those of `stores.toml`: `name=kind://...`, separated by white space.
         binlog: Whether the service archives the binary log of its server.
+        binlog_days: For how long points in time are wanted; 0 = as far back as backups reach.
         binlog_lag_seconds: How far that archive may be behind the server before an alert is sent.
         binlog_stores: Stores that it is copied to, separated by white space.
         alert_urls: Where alerts go: addresses of apprise, separated by white space; `kind,kind=URL`
@@ -194,6 +195,7 @@ class Settings(BaseSettings):
     recovery_drill_days: _Days = 30.0
     stores: SecretStr = SecretStr("")
     binlog: bool = False
+    binlog_days: _Days = 0.0
     binlog_lag_seconds: Annotated[float, Field(gt=0, le=_MOST_SECONDS)] = 300.0
     binlog_stores: str = ""
     alert_urls: SecretStr = SecretStr("")

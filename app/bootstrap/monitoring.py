@@ -185,5 +185,6 @@ def build_reach(program: Program, binlog: BinlogService) -> ReachService:
         binlog=binlog,
         catalogue=program.local,
         backup_dir=program.settings.backup_dir,
+        keys=build_log_keys(program.settings, program.keys),
         clock=SystemClock(),
     )

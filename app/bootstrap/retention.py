@@ -1,10 +1,12 @@
 """Schedules, and the deletion of old backups, put together."""
 
+from app.bootstrap.encryption import build_log_keys
 from app.bootstrap.program import Program
 from app.domain.ports import Clock
 from app.scheduling.clock import SystemClock
 from app.services.backups.retention import RetentionService
 from app.services.backups.retention_rules import DirectoryRules, StoreRules
+from app.services.point_in_time.kept_log import KeptLog
 from app.services.scheduled import ScheduledJobs
 from app.services.schedules import ScheduleService
 from app.storage.clock_witness import ClockWitness
@@ -22,14 +24,27 @@ def build_retention(program: Program, store: str) -> RetentionService:
         if store
         else DirectoryRules(settings, schedules)
     )
+    catalogue = program.catalogue_of(store)
+    log = (
+        None
+        if store
+        else KeptLog(
+            catalogue,
+            clock,
+            settings.backup_dir,
+            build_log_keys(settings, program.keys),
+            days=settings.binlog_days,
+        )
+    )
     return RetentionService(
-        catalogue=program.catalogue_of(store),
+        catalogue=catalogue,
         rules=rules,
         clock=clock,
         witness=ClockWitness(state, clock.now),
         locks=RunLocks(state),
         alarm=program.alerts,
         audit=program.audit,
+        log=log,
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, PlainSerializer
 
 from app.documents.base import BackupIdText, Bytes, Document, Moment, Success
 from app.domain.backups.check_notes import UNREADABLE, Notes, Pin
-from app.domain.backups.pruning import PruneResult, RetentionPlan
+from app.domain.backups.pruning import LogPruning, PruneResult, RetentionPlan
 from app.domain.backups.retention import RetentionDecision
 from app.domain.runs.failures import without_paths
 from app.errors import AppError
@@ -86,6 +86,27 @@ class PlannedBackup(Document):
         )
 
 
+class PrunedLog(Document):
+    """What goes of a stream of the archived binary log, or why nothing does."""
+
+    stream: Annotated[str, Field(examples=["4f0c2a9e11b7"])]
+    is_whole: Annotated[bool, Field(description="Whether nothing of it stays.")]
+    begins_at: Annotated[
+        str, Field(description="Where it begins then.", examples=["mysql-bin.000012:0"])
+    ]
+    segments: int
+    size: Bytes
+    code: Annotated[str, Field(description="Of what came between; empty when nothing did.")]
+    message: str
+
+    @classmethod
+    def of(cls, pruning: LogPruning) -> Self:
+        """Describe it."""
+        error = pruning.error
+        message = without_paths(str(error)) if error else ""
+        return cls.taken(pruning, code=error.code if error else "", message=message)
+
+
 class PrunePlan(Document):
     """What a prune would do now; nothing was changed."""
 
@@ -96,6 +117,9 @@ class PrunePlan(Document):
     freed_bytes: Bytes
     clock: Annotated[
         str | None, Field(description="Why nothing would be deleted now; null = it would.")
+    ]
+    binlog: Annotated[
+        tuple[PrunedLog, ...], Field(description="What would go of the archived binary log.")
     ]
 
     @classmethod
@@ -108,6 +132,7 @@ class PrunePlan(Document):
             keep=tuple(map(PlannedBackup.of, plan.kept)),
             freed_bytes=sum(decision.item.size for decision in plan.deleted),
             clock=str(plan.clock) if plan.clock else None,
+            binlog=tuple(map(PrunedLog.of, plan.log)),
         )
 
 
@@ -146,14 +171,16 @@ class Pruned(Document):
     kept: int
     freed_bytes: int
     failed: tuple[FailedDeletion, ...]
+    binlog: tuple[PrunedLog, ...]
 
     @classmethod
     def of(cls, result: PruneResult) -> Self:
         """Tell what a prune has done."""
         return cls(
-            success=not result.unexpected,
+            success=result.error is None,
             deleted=tuple(map(DeletedBackup.of, result.deleted)),
             kept=result.kept,
             freed_bytes=sum(decision.item.size for decision in result.deleted),
             failed=tuple(FailedDeletion.of(*failure) for failure in result.failed),
+            binlog=tuple(map(PrunedLog.of, result.log)),
         )

@@ -75,6 +75,10 @@ class Kernel:
         """Make a directory for its owner only."""
         os.mkdir(path, 0o700)  # noqa: PTH102 - one function, one system call
 
+    def rmdir(self, path: str) -> None:
+        """Remove an empty directory."""
+        os.rmdir(path)  # noqa: PTH106 - one function, one system call
+
     def listdir(self, path: str) -> list[str]:
         """List the names in a directory."""
         return os.listdir(path)  # noqa: PTH208 - one function, one system call

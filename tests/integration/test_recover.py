@@ -12,7 +12,10 @@ from app.errors import (
     PointInsideTransactionError,
     PointNotCoveredError,
 )
+from app.services.backups.retention_items import item_in
+from app.services.point_in_time.kept_log import KeptLog
 from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.clocks import SystemClock
 from tests.fixtures.point_in_time import PointsInTime, Witness
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
@@ -109,6 +112,28 @@ async def test_a_dropped_table_comes_back_alone(points):
     # P11: what was restored in place is in the log, and a point behind it is what is there.
     again = await points.recover(points.position())
     assert again.recovered_from == recovered.backup_id
+
+
+async def test_after_a_prune_what_is_left_of_the_window_is_what_was_there(points, witness):
+    """P17: an older backup goes, and the log before the newer one with it; every later point is as before."""
+    first = await points.backup()
+    points.sql.script(["INSERT INTO shop.orders (note) VALUES ('early')", "FLUSH BINARY LOGS"])
+    points.sql.script(["INSERT INTO shop.orders (note) VALUES ('late')", "FLUSH BINARY LOGS"])
+    second = await points.backup()
+    points.sql.script(["UPDATE shop.orders SET note = 'changed' WHERE id = 1", "FLUSH BINARY LOGS"])
+    expected, point = shop_and_log(points), points.position()
+    points.sql.script(["DELETE FROM shop.items"])
+    points.archive()
+    points.remove(first)
+
+    kept = KeptLog(points.catalogue, SystemClock(), points.backups)
+    reading = points.catalogue.read(anew=True)
+    (log,) = kept.prune([item_in(reading, entry) for entry in reading.survey.entries])
+    assert (log.error, log.segments >= 2) == (None, True)
+    plan = await points.plan(point)
+    assert plan.base.backup_id == second.backup_id
+    recovered = await points.service.recover(plan)
+    require_same(await witness.look(recovered, "shop", "log"), expected)
 
 
 async def test_positions_are_borders(points):

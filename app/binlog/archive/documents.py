@@ -65,6 +65,7 @@ class StreamDocument:
         settings: Variables of the server by name, which a replay depends on.
         first_file: The server's name of the file that the first kept segment is of.
         first_number: Number of that file, and the position in it.
+        first_committed_ms: Commit time of the last transaction before that; 0 when there is none.
         breaks: In the order in which they were noted.
         ended_at: Empty while it goes on.
         ended_because: For people; empty while it goes on.
@@ -77,6 +78,7 @@ class StreamDocument:
     first_file: str
     first_number: int
     first_start: int = 0
+    first_committed_ms: int = 0
     breaks: tuple[LogBreak, ...] = ()
     ended_at: str = ""
     ended_because: str = ""

@@ -18,6 +18,7 @@ from app.storage.local import LocalDirectory
 FOLDER: Final = "binlog"
 STREAM: Final = "stream.json"
 LOCK: Final = ".archiver.lock"
+LEASE: Final = ".reading.lock"
 READER: Final = "reader.json"
 ARCHIVER: Final = "archiver.json"
 HEAD: Final = ".head"

@@ -165,7 +165,7 @@ def _first(length: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
 def parts_of(stored: StoredStream) -> tuple[Part, ...]:
     """Return the parts of a stream in order; raises BinlogDamagedError, StorageError."""
     parts: list[Part] = []
-    committed = 0
+    committed = stored.document.first_committed_ms
     for sealed in stored.segments:
         parts.append(_sealed_part(stored, sealed, committed))
         committed = sealed.segment.committed_ms

@@ -22,6 +22,7 @@ from app.binlog.archive.layout import (
     stream_ids,
 )
 from app.binlog.archive.parts import Border, Part, parts_of
+from app.binlog.archive.sealed import Sealed
 from app.binlog.archive.streams import StoredStream, load_stream
 from app.binlog.events.headers import HEADER_BYTES, MAGIC, Place, read_header
 from app.domain.restores.log_archive import LogBreak, LoggedTransaction
@@ -101,6 +102,11 @@ class ArchivedStream:
                 part.file, part.number, start, part.border, part.size, part.is_closed
             )
         return tuple(found.values())
+
+    @property
+    def segments(self) -> tuple[Sealed, ...]:
+        """What is sealed of it, in order."""
+        return self._stored.segments
 
     @property
     def window(self) -> tuple[Place, Place] | None:
@@ -304,11 +310,15 @@ def open_streams(backups: Path, keys: LogKeys = PLAIN) -> list[ArchivedStream]:
         UnknownSignerError: Nobody here knows who has written it.
         StorageError: The medium does not answer.
     """
-    root = LocalDirectory(root_of(backups))
-    found = [stream_directory(root.path, name) for name in stream_ids(root)]
-    # What a crash left of a stream that had not begun is none.
-    streams = [open_stream(directory, keys) for directory in found if _has_begun(directory)]
+    directories = stream_directories(LocalDirectory(root_of(backups)))
+    streams = [open_stream(directory, keys) for directory in directories]
     return sorted(streams, key=lambda stream: (stream.document.began_at, stream.id))
+
+
+def stream_directories(root: LocalDirectory) -> list[LocalDirectory]:
+    """Return the directories of streams, in no order; what a crash left of one that is none is not among them."""
+    found = [stream_directory(root.path, name) for name in stream_ids(root)]
+    return [directory for directory in found if _has_begun(directory)]
 
 
 def _has_begun(directory: LocalDirectory) -> bool:

@@ -26,7 +26,7 @@ from app.cli.tables import print_table
 from app.documents.retention import PrintedPinChanged, Pruned, PrunePlan
 from app.domain.access.audit import ChangeNote
 from app.domain.backups.check_notes import Notes
-from app.domain.backups.pruning import PruneResult, RetentionPlan
+from app.domain.backups.pruning import LogPruning, PruneResult, RetentionPlan
 from app.domain.schedule import Schedule
 from app.errors import InvalidRequestError
 from app.services.backups.pins import PinService
@@ -118,11 +118,10 @@ def prune(
             return CommandResult(PrunePlan.of(plan), lambda: _show_plan(plan))
         job = await program.jobs.prune(actor(), accept_clock=accept_clock)
         result = await run_job(program, job, silent=as_json)
-        failures = [error for _, error in result.unexpected]
         return CommandResult(
             Pruned.of(result),
             lambda: _show_result(result),
-            exit_code_of(failures),
+            exit_code_of([result.error] if result.error else []),
         )
 
     execute_with_program(
@@ -166,6 +165,7 @@ def _show_plan(plan: RetentionPlan) -> None:
     gone = [decision.item.size for decision in plan.decisions if not decision.is_kept]
     stays = len(plan.decisions) - len(gone)
     print_line(f"{plural(len(gone), 'backup')} would go ({size(sum(gone))}), {stays:,} would stay.")
+    _show_log(plan.log, "would go")
     if plan.clock is not None:
         print_error("Warning: nothing would be deleted", str(plan.clock), plan.clock.hint)
 
@@ -176,5 +176,17 @@ def _show_result(result: PruneResult) -> None:
         print_line(f"Deleted: {item.backup_id}, {size(item.size)}: {decision.reason}")
     freed = size(sum(decision.item.size for decision in result.deleted))
     print_line(f"{plural(len(result.deleted), 'backup')} deleted ({freed}), {result.kept:,} kept.")
+    _show_log(result.log, "deleted")
     for decision, error in result.failed:
         print_status(f"Not deleted: {decision.item.backup_id}: {error.title}: {error}")
+
+
+def _show_log(log: Sequence[LogPruning], verb: str) -> None:
+    for each in log:
+        what = f"Binary log {each.stream}"
+        if each.error is not None:
+            print_status(f"{what}: nothing goes: {each.error}")
+            continue
+        rest = f"begins at {each.begins_at} then" if each.begins_at else "nothing of it stays"
+        gone = f"{plural(each.segments, 'segment')} {verb} ({size(each.size)})"
+        print_line(f"{what}: {gone}, {rest}.")

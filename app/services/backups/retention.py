@@ -6,6 +6,7 @@ Retention: old backups of one place, the backup directory or a store, are delete
 under the lock of the directory it is seen once more that nobody has pinned it, that nobody reads it,
 and that the newer backup because of which it may go is there. 4. Each deletion is in the audit
 before the next one begins; where the audit cannot be written, no further backup is deleted.
+5. Of the archived binary log goes what none of the backups that stay needs.
 
 Not guaranteed: an entry in the audit for a backup whose deletion the process did not survive.
 """
@@ -13,43 +14,34 @@ Not guaranteed: an entry in the audit for a backup whose deletion the process di
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.catalogue.readings import Reading
 from app.concurrency import shielded
 from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
-from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
-from app.domain.backups.check_notes import UNREADABLE, Notes
 from app.domain.backups.manifest import Manifest
-from app.domain.backups.pruning import PruneResult, RetentionPlan
-from app.domain.backups.retention import (
-    Holdings,
-    RetentionDecision,
-    RetentionItem,
-)
+from app.domain.backups.pruning import LogPruning, PruneResult, RetentionPlan
+from app.domain.backups.retention import RetentionDecision, RetentionItem
 from app.domain.backups.rules import RetentionRules
 from app.domain.ports import Clock
-from app.domain.restores.proofs import Proof, proven_at
 from app.domain.schedule import Schedule
 from app.errors import (
     AlreadyRunningError,
     AppError,
     BackupNotFoundError,
-    ChecksumMismatchError,
     ClockJumpedError,
     InvalidRequestError,
-    ManifestError,
     StorageError,
-    TruncatedFileError,
 )
 from app.services.access.audit import AuditService
+from app.services.backups.retention_items import item_in, made_at
 from app.services.backups.retention_rules import Rules
 from app.storage.clock_witness import ClockWitness
 from app.storage.run_locks import HeldLocks, Resource, RunLocks
@@ -58,10 +50,22 @@ from app.storage.run_locks import HeldLocks, Resource, RunLocks
 _log: Final = logging.getLogger(__name__)
 # Who deletes when nobody asked for it.
 ACTOR: Final = "retention"
-_READ_BACK: Final = ("hashes", "inflate", "content")
-_DAMAGED: Final = frozenset(
-    kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
-)
+
+
+class KeptLog(Protocol):
+    """The archived binary log beside the backups of a place; all calls block and raise StorageError."""
+
+    def hold(self, items: Sequence[RetentionItem]) -> Mapping[str, str]:
+        """Say which backups are kept for it, and why, by their ids."""
+        ...
+
+    def plan(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
+        """Say what of it would go when these backups stay."""
+        ...
+
+    def prune(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
+        """Remove what none of these backups needs."""
+        ...
 
 
 class RetentionService:
@@ -72,6 +76,7 @@ class RetentionService:
         catalogue: The backups of the place.
         rules: Those of the place.
         audit: None where nothing can be written down; then nothing is deleted after a backup.
+        log: The archived binary log of the place; None where there never is one.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class RetentionService:
         locks: RunLocks,
         alarm: Alarm,
         audit: AuditService | None,
+        log: KeptLog | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._rules = rules
@@ -92,6 +98,7 @@ class RetentionService:
         self._locks = locks
         self._alarm = alarm
         self._audit = audit
+        self._log = log
 
     @property
     def resource(self) -> Resource:
@@ -155,7 +162,9 @@ class RetentionService:
         finally:
             if deleted:
                 await shielded(asyncio.to_thread(self._refresh))
-        return PruneResult(tuple(deleted), tuple(failed), len(decisions) - len(deleted))
+        kept = [decision.item for decision in decisions if decision not in deleted]
+        log = await shielded(asyncio.to_thread(self._log.prune, kept)) if self._log else ()
+        return PruneResult(tuple(deleted), tuple(failed), len(kept), log)
 
     async def after_backup(self, made: Manifest) -> None:
         """
@@ -216,7 +225,7 @@ class RetentionService:
         await self._alarm.resolve(AlertKind.CLOCK, "clock", "the clock is right")
 
     def _check_clock(self, *, accept_clock: bool) -> None:
-        made = _made(self._read(anew=True))
+        made = made_at(self._read(anew=True))
         if accept_clock:
             self._witness.accept(made)
         self._witness.record(made)
@@ -224,20 +233,30 @@ class RetentionService:
     def _plan(self, wanted: Schedule | None) -> RetentionPlan:
         reading, clock = self._read(anew=False), None
         try:
-            self._witness.check(_made(reading))
+            self._witness.check(made_at(reading))
         except ClockJumpedError as exc:
             clock = exc
         rules, now = self._rules.read(wanted), self._clock.now()
-        items = [_item(entry, reading) for entry in reading.survey.entries]
+        items = [item_in(reading, entry) for entry in reading.survey.entries]
         decisions = rules.judge(items, now)
         # Only those that would go are asked for: a lock for a moment is in nobody's way then.
         going = {decision.item.backup_id for decision in decisions if not decision.is_kept}
-        held = [self._hold(item, rules, now) if item.backup_id in going else item for item in items]
-        return RetentionPlan(decisions if held == items else rules.judge(held, now), clock)
+        bases = self._log.hold(items) if going and self._log else {}
+        held = [
+            self._hold(item, rules, now, bases) if item.backup_id in going else item
+            for item in items
+        ]
+        decisions = decisions if held == items else rules.judge(held, now)
+        log = self._log.plan([each.item for each in decisions if each.is_kept]) if self._log else ()
+        return RetentionPlan(decisions, clock, log)
 
-    def _hold(self, item: RetentionItem, rules: RetentionRules, now: datetime) -> RetentionItem:
-        """Hold what is read right now, or what the place keeps itself."""
-        return replace(rules.lock(item, now), is_in_use=self._is_in_use(item.backup_id))
+    def _hold(
+        self, item: RetentionItem, rules: RetentionRules, now: datetime, bases: Mapping[str, str]
+    ) -> RetentionItem:
+        """Hold what is read right now, what the place keeps itself, and what the binary log needs."""
+        locked = rules.lock(item, now)
+        pinned = locked.pinned or bases.get(item.backup_id, "")
+        return replace(locked, pinned=pinned, is_in_use=self._is_in_use(item.backup_id))
 
     def _read(self, *, anew: bool) -> Reading:
         catalogue = self._catalogue
@@ -320,6 +339,9 @@ class RetentionService:
             await self._raise_alert(
                 f"{decision.item.backup_id} is not deleted: {error}", error.hint
             )
+        elif result.error:
+            message = f"old binary log is not deleted: {result.error}"
+            await self._raise_alert(message, result.error.hint)
         else:
             await self._alarm.resolve(
                 AlertKind.FAILURE, self._about, "old backups are deleted again"
@@ -346,50 +368,3 @@ def _unapproved(store: str, going: Sequence[RetentionDecision]) -> tuple[str, st
         " and what comes after them goes by itself."
     )
     return message, hint
-
-
-def _made(reading: Reading) -> dict[str, datetime]:
-    return {str(entry.backup_id): entry.created_at for entry in reading.survey.entries}
-
-
-def _item(entry: CatalogueEntry, reading: Reading) -> RetentionItem:
-    beside = reading.beside[entry.backup_id]
-    return item_of(entry, None if beside.error else beside.notes, beside.proofs)
-
-
-def item_of(entry: CatalogueEntry, notes: Notes | None, proofs: tuple[Proof, ...]) -> RetentionItem:
-    """Make what retention sees of a backup; None = its notes cannot be understood."""
-    return RetentionItem(
-        backup_id=entry.backup_id,
-        created_at=entry.created_at.astimezone(UTC),
-        size=entry.size,
-        schedule=entry.schedule,
-        holdings=Holdings(
-            databases=frozenset(entry.databases),
-            requested=None if entry.requested is None else frozenset(entry.requested),
-            tables=frozenset(entry.tables),
-            exclude_tables=frozenset(entry.exclude_tables),
-            include_data=entry.include_data,
-        ),
-        is_good=notes is not None and is_good(entry, notes, proofs),
-        pinned=_pinned(notes),
-        is_recovery_point=entry.recovery_point,
-    )
-
-
-def is_good(entry: CatalogueEntry, notes: Notes, proofs: tuple[Proof, ...]) -> bool:
-    """Tell whether a backup was read back and found whole, and no later check says otherwise."""
-    read_at = notes.checked_at(*_READ_BACK)
-    shown = [at for at in (read_at, proven_at(proofs)) if at is not None]
-    known_at = max(shown, default=entry.created_at if entry.verify else None)
-    if known_at is None or notes.is_damaged:
-        return False
-    return not any(proof.error in _DAMAGED and proof.at > known_at for proof in proofs)
-
-
-def _pinned(notes: Notes | None) -> str:
-    if notes is None:
-        return UNREADABLE
-    if notes.pin is None:
-        return ""
-    return f"pinned by {notes.pin.by}" + (f": {notes.pin.reason}" if notes.pin.reason else "")

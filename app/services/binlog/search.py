@@ -1,12 +1,15 @@
 """Transactions of the archive, found by time, table and statement."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Event, Timer
 from typing import Final
 
+from app.binlog.archive.keys import LogKeys
+from app.binlog.archive.pruning import leased_streams
 from app.binlog.archive.reading import ArchivedStream
 from app.concurrency import run_in_thread
 from app.domain.restores.log_archive import (
@@ -26,14 +29,13 @@ _TICK: Final = timedelta(milliseconds=1)
 _SPANS: Final = tuple(timedelta(seconds=count) for count in (1, 10, 100, 1000, 10_000, 100_000))
 
 
-async def search(
-    open_streams: Callable[[], Sequence[ArchivedStream]], query: TransactionQuery
-) -> FoundTransactions:
+async def search(backups: Path, keys: LogKeys, query: TransactionQuery) -> FoundTransactions:
     """
     Look for transactions.
 
     Args:
-        open_streams: Opens the streams, the oldest first; blocks.
+        backups: The backup directory.
+        keys: Who reads the archive in it.
         query: What is looked for.
 
     Returns:
@@ -44,20 +46,23 @@ async def search(
         StorageError: The medium does not answer.
     """
     stop = Event()
-    return await run_in_thread(lambda: _search(open_streams(), query, stop), stop=stop)
+
+    def look() -> FoundTransactions:
+        with leased_streams(backups, keys) as streams:
+            return _search(streams, query, stop)
+
+    return await run_in_thread(look, stop=stop)
 
 
 async def search_around(
-    open_streams: Callable[[], Sequence[ArchivedStream]],
-    query: TransactionQuery,
-    moment: datetime,
-    within: timedelta,
+    backups: Path, keys: LogKeys, query: TransactionQuery, moment: datetime, within: timedelta
 ) -> NearTransactions:
     """
     Look for transactions around a moment; reads no longer than some seconds.
 
     Args:
-        open_streams: Opens the streams, the oldest first; blocks.
+        backups: The backup directory.
+        keys: Who reads the archive in it.
         query: What is looked for; its times are passed over, and its limit is that of either side.
         moment: It.
         within: How far from it they may be.
@@ -72,10 +77,13 @@ async def search_around(
     stop = Event()
     timer = Timer(_LOOK_SECONDS, stop.set)
     timer.start()
+
+    def look() -> NearTransactions:
+        with leased_streams(backups, keys) as streams:
+            return _around(streams, query, moment, within, stop)
+
     try:
-        return await run_in_thread(
-            lambda: _around(open_streams(), query, moment, within, stop), stop=stop
-        )
+        return await run_in_thread(look, stop=stop)
     finally:
         timer.cancel()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from app.binlog.archive.keys import LogKeys
-from app.binlog.archive.layout import root_of, stream_directory, stream_ids
-from app.binlog.archive.reading import ArchivedStream, open_stream, open_streams
+from app.binlog.archive.layout import root_of
+from app.binlog.archive.reading import open_stream, stream_directories
 from app.binlog.archiver import Archiver
 from app.binlog.fetching import fetch_streams
 from app.binlog.ownership import is_owned
@@ -181,12 +181,11 @@ class BinlogService:
 
     def _streams(self) -> list[LogStreamFacts]:
         found = []
-        for name in stream_ids(self._root):
-            directory = stream_directory(self._root.path, name)
+        for directory in stream_directories(self._root):
             try:
                 found.append(describe_stream(open_stream(directory, self._keys)))
             except (IntegrityError, NoIdentityError, UnknownSignerError) as exc:
-                found.append(LogStreamFacts(id=name, damage=str(exc)))
+                found.append(LogStreamFacts(id=directory.path.name, damage=str(exc)))
         return sorted(found, key=lambda stream: (stream.began_at, stream.id))
 
     async def fetch(self, open_store: Callable[[str], Store], name: str) -> tuple[str, ...]:
@@ -229,7 +228,7 @@ class BinlogService:
             NoIdentityError: It is encrypted for others.
             StorageError: The medium does not answer.
         """
-        return await search(self._open_streams, query)
+        return await search(self._backups, self._keys, query)
 
     async def transactions_around(
         self, query: TransactionQuery, moment: datetime, within: timedelta
@@ -240,10 +239,7 @@ class BinlogService:
         Returns:
             Those that match, as far as there was time to look.
         """
-        return await search_around(self._open_streams, query, moment, within)
-
-    def _open_streams(self) -> list[ArchivedStream]:
-        return open_streams(self._backups, self._keys)
+        return await search_around(self._backups, self._keys, query, moment, within)
 
 
 class _Watch:

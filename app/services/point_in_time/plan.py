@@ -74,7 +74,7 @@ def plan_recovery(
         place = place_of(stream, manifest)
         if place is not None and _is_later(manifest, place, stream, request.point):
             continue
-        reason = unfitness(manifest) or _foreignness(stream, manifest, place)
+        reason = unfitness(manifest) or foreignness(stream, manifest, place)
         cut = None if reason or place is None else find_cut(stream, manifest, place, request.point)
         if not reason and cut is None:
             continue
@@ -269,7 +269,7 @@ def place_of(stream: ArchivedStream, manifest: Manifest) -> Place | None:
 
 def unfit_in(stream: ArchivedStream, manifest: Manifest) -> str:
     """Say why a recovery from a stream cannot begin with a backup; empty = it can. Raises what reading raises."""
-    return unfitness(manifest) or _foreignness(stream, manifest, place_of(stream, manifest))
+    return unfitness(manifest) or foreignness(stream, manifest, place_of(stream, manifest))
 
 
 def holds_position(stream: ArchivedStream, manifest: Manifest) -> bool:
@@ -294,8 +294,16 @@ def _state(manifest: Manifest) -> GtidState:
     return parsed_state(manifest.position.gtid, is_mariadb=manifest.server.vendor == _MARIADB)
 
 
-def _foreignness(stream: ArchivedStream, manifest: Manifest, place: Place | None) -> str:
-    """Say why a backup does not stand in the stream."""
+def foreignness(stream: ArchivedStream, manifest: Manifest, place: Place | None) -> str:
+    """
+    Say why a backup does not stand in a stream; blocks.
+
+    Returns:
+        The reason; empty = it does.
+
+    Raises:
+        BinlogDamagedError: The archive is not what was written.
+    """
     document = stream.document
     if manifest.server.vendor != stream.identity.vendor:
         return f"it is of {manifest.server.vendor}, the binary log of {stream.identity.vendor}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.binlog.archive.keys import LogKeys
 from app.binlog.archive.layout import root_of, stream_directory
 from app.binlog.archive.reading import ArchivedStream, open_stream
 from app.concurrency import run_in_thread
@@ -13,7 +14,7 @@ from app.domain.backups.backup import CatalogueEntry
 from app.domain.ports import Clock
 from app.domain.restores.log_archive import BinlogOverview
 from app.domain.restores.reach import Base, Reach, reach_of
-from app.errors import AppError, BinlogDamagedError
+from app.errors import AppError, IntegrityError, NoIdentityError, UnknownSignerError
 from app.services.binlog.service import BinlogService
 from app.services.point_in_time.plan import holds_position, unfit_in
 
@@ -31,15 +32,23 @@ class ReachService:
         binlog: Tells what archiver and archive are.
         catalogue: The backups.
         backup_dir: Where the archive is.
+        keys: Who reads it.
         clock: The time.
     """
 
     def __init__(
-        self, *, binlog: BinlogService, catalogue: Catalogue, backup_dir: Path, clock: Clock
+        self,
+        *,
+        binlog: BinlogService,
+        catalogue: Catalogue,
+        backup_dir: Path,
+        keys: LogKeys,
+        clock: Clock,
     ) -> None:
         self._binlog = binlog
         self._catalogue = catalogue
         self._root = root_of(backup_dir)
+        self._keys = keys
         self._clock = clock
         self._proven: dict[str, Base] = {}
         self._known: tuple[float, Reach] | None = None
@@ -74,8 +83,8 @@ class ReachService:
         found = {}
         for facts in reversed(overview.streams):
             try:
-                found[facts.id] = open_stream(stream_directory(self._root, facts.id))
-            except BinlogDamagedError:
+                found[facts.id] = open_stream(stream_directory(self._root, facts.id), self._keys)
+            except (IntegrityError, NoIdentityError, UnknownSignerError):
                 continue  # what has begun it since the overview, or has damaged it, the next one tells
         return found
 
@@ -88,7 +97,11 @@ class ReachService:
         proven = self._proven.get(manifest.backup_id)
         if proven and proven.stream in streams and holds_position(streams[proven.stream], manifest):
             return proven
-        stream = next((found for found in streams.values() if not unfit_in(found, manifest)), None)
+        try:
+            stands = (found for found in streams.values() if not unfit_in(found, manifest))
+            stream = next(stands, None)
+        except (IntegrityError, NoIdentityError):
+            return None  # what would prove it is damaged, or for keys that are not here
         if stream is None:
             return None
         done = manifest.created_at + timedelta(seconds=manifest.duration)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Final, TypeVar
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.binlog.archive.keys import PLAIN, LogKeys
-from app.binlog.archive.reading import ArchivedStream, open_streams
+from app.binlog.archive.layout import root_of, stream_directory
+from app.binlog.archive.pruning import leased, leased_streams
+from app.binlog.archive.reading import ArchivedStream, open_stream
+from app.concurrency import shielded
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.base import Recovered
 from app.domain.backups.manifest import Codec, Manifest
@@ -35,7 +39,12 @@ from app.errors import (
 from app.services.backups.service import BackupService
 from app.services.point_in_time.archive_end import NO_ARCHIVE, end_of, require_current
 from app.services.point_in_time.drill import DrillPlan, plan_drill, proof_of, require_equal
-from app.services.point_in_time.plan import describe_failed, place_of, plan_recovery
+from app.services.point_in_time.plan import (
+    describe_failed,
+    holds_position,
+    place_of,
+    plan_recovery,
+)
 from app.services.point_in_time.relay_logs import lay_relay_logs, read_statements
 from app.services.point_in_time.replay import replay
 from app.services.point_in_time.scratch import Scratch, ScratchPlace, scratch_for
@@ -44,6 +53,7 @@ from app.services.point_in_time.scratch import Scratch, ScratchPlace, scratch_fo
 Plan = TypeVar("Plan")
 
 _log: Final = logging.getLogger(__name__)
+_PRUNED: Final = "what it needs of the archive of the binary log was deleted meanwhile"
 
 
 class PointInTimeService:
@@ -135,11 +145,11 @@ class PointInTimeService:
         progress = progress or Progress()
         facts = {"base": plan.base.backup_id, "point": plan.request.point.text}
         _log.info("Starting recovery to a point in time", extra={"facts": facts})
-        stream = await asyncio.to_thread(self._stream, plan.stream)
-        progress.enter(Phase.SCRATCH)
-        async with scratch_for(plan, stream, self._place) as scratch:
-            await self.bring(scratch, plan, stream, progress)
-            manifest = await self._back_up(scratch, plan, progress)
+        async with self._leased(plan.stream) as stream:
+            progress.enter(Phase.SCRATCH)
+            async with scratch_for(plan, stream, self._place) as scratch:
+                await self.bring(scratch, plan, stream, progress)
+                manifest = await self._back_up(scratch, plan, progress)
         facts["backup_id"] = manifest.backup_id
         _log.info("Recovery completed successfully", extra={"facts": facts})
         return manifest
@@ -198,12 +208,12 @@ class PointInTimeService:
         )
 
     async def _drill(self, plan: DrillPlan, progress: Progress) -> None:
-        stream = await asyncio.to_thread(self._stream, plan.recovery.stream)
-        progress.enter(Phase.SCRATCH)
-        async with scratch_for(plan.recovery, stream, self._place) as scratch:
-            await self.bring(scratch, plan.recovery, stream, progress)
-            progress.enter(Phase.COMPARE)
-            await require_equal(scratch, plan, self._catalogue, self._clock)
+        async with self._leased(plan.recovery.stream) as stream:
+            progress.enter(Phase.SCRATCH)
+            async with scratch_for(plan.recovery, stream, self._place) as scratch:
+                await self.bring(scratch, plan.recovery, stream, progress)
+                progress.enter(Phase.COMPARE)
+                await require_equal(scratch, plan, self._catalogue, self._clock)
 
     async def _keep(self, plan: DrillPlan, began: float, error: str = "") -> float:
         """Keep what a drill has shown beside its backup; a medium that refuses hides no result."""
@@ -228,8 +238,8 @@ class PointInTimeService:
         progress.enter(Phase.REPLAY)
         progress.expect(tables=0, rows=0, size=plan.log_bytes)
         base = place_of(stream, plan.base)
-        if base is None:
-            raise PointNotCoveredError("the archive of the binary log was pruned meanwhile")
+        if base is None or not holds_position(stream, plan.base):
+            raise PointNotCoveredError(_PRUNED)
         start = await asyncio.to_thread(lay_relay_logs, stream, base, plan.cut.place, scratch.data)
         async with scratch.server.session() as session:
             if plan.databases:
@@ -295,9 +305,10 @@ class PointInTimeService:
     def _plan_newest(self, backup: BackupRequest) -> RecoverPlan:
         require_current(self._backup_dir, self._clock.now(), self._lag_seconds)
         # An older stream ends in the past: what comes of it would look newer than it is.
-        stream = open_streams(self._backup_dir)[-1]
-        request = RecoverRequest(end_of(stream), backup.databases, backup.threads, backup)
-        return plan_recovery(stream, self._manifests(), request)
+        with leased_streams(self._backup_dir, self._log_keys) as streams:
+            stream = streams[-1]
+            request = RecoverRequest(end_of(stream), backup.databases, backup.threads, backup)
+            return plan_recovery(stream, self._manifests(), request)
 
     def _plan_drill(self, backup_id: str, threads: int) -> DrillPlan:
         wanted = self._catalogue.manifest(backup_id) if backup_id else None
@@ -306,20 +317,29 @@ class PointInTimeService:
     def _first(self, plan: Callable[[ArchivedStream], Plan]) -> Plan:
         """Plan with the newest stream that reaches to the point; the newest says why when none does."""
         error: AppError | None = None
-        for stream in reversed(open_streams(self._backup_dir, self._log_keys)):
-            try:
-                return plan(stream)
-            except (PointNotCoveredError, BaseUnfitError) as exc:
-                error = error or exc
+        with leased_streams(self._backup_dir, self._log_keys) as streams:
+            for stream in reversed(streams):
+                try:
+                    return plan(stream)
+                except (PointNotCoveredError, BaseUnfitError) as exc:
+                    error = error or exc
         raise error or PointNotCoveredError(
             "there is no archive of the binary log", hint=NO_ARCHIVE
         )
 
-    def _stream(self, stream_id: str) -> ArchivedStream:
-        for stream in open_streams(self._backup_dir, self._log_keys):
-            if stream.id == stream_id:
-                return stream
-        raise PointNotCoveredError("the archive of the binary log was deleted meanwhile")
+    @asynccontextmanager
+    async def _leased(self, stream_id: str) -> AsyncIterator[ArchivedStream]:
+        """Open a stream, of which nothing is removed for the length of the block."""
+        directory = stream_directory(root_of(self._backup_dir), stream_id)
+        with ExitStack() as lease:
+
+            def take() -> ArchivedStream:
+                if not directory.is_there():
+                    raise PointNotCoveredError(_PRUNED)
+                lease.enter_context(leased(directory))
+                return open_stream(directory, self._log_keys)
+
+            yield await shielded(asyncio.to_thread(take))
 
     def _manifests(self) -> Iterator[Manifest]:
         """

@@ -21,7 +21,8 @@ from app.errors import (
     ClockJumpedError,
     IntegrityError,
 )
-from app.services.backups.retention import RetentionService, is_good
+from app.services.backups.retention import RetentionService
+from app.services.backups.retention_items import is_good
 from app.storage.schedules import ScheduleFile
 from tests.fixtures.archives import NOON, leftovers
 from tests.fixtures.backup_store import BackupStore

@@ -5,7 +5,7 @@ from threading import Timer
 
 import pytest
 
-from app.binlog.archive.reading import open_streams
+from app.binlog.archive.keys import PLAIN
 from app.domain.restores.log_archive import TransactionQuery
 from app.services.binlog import search as module
 from app.services.binlog.search import search, search_around
@@ -16,48 +16,48 @@ WEEK = timedelta(days=7)
 
 
 @pytest.fixture
-def streams(tmp_path):
-    """Opens an archive of 14 transactions, in tail, sealed segments and two files."""
+def backups(tmp_path):
+    """A directory with an archive of 14 transactions, in tail, sealed segments and two files."""
     archive(directory_in(tmp_path), corpus("mariadb-10.11")).close()
-    return lambda: open_streams(tmp_path)
+    return tmp_path
 
 
-async def test_the_nearest_on_both_sides_are_found(streams):
+async def test_the_nearest_on_both_sides_are_found(backups):
     """In the order of the log; those of the moment itself are before it."""
-    everything = (await search(streams, TransactionQuery())).transactions
+    everything = (await search(backups, PLAIN, TransactionQuery())).transactions
     at = everything[6].committed_at
     before = [found for found in everything if found.committed_at <= at]
     after = [found for found in everything if found.committed_at > at]
 
-    near = await search_around(streams, TransactionQuery(limit=3), at, WEEK)
+    near = await search_around(backups, PLAIN, TransactionQuery(limit=3), at, WEEK)
 
     assert list(near.before) == before[-3:]
     assert list(near.after) == after[:3]
     assert near.is_whole
 
 
-async def test_far_away_from_everything_the_last_are_found_that_are_near_enough(streams):
+async def test_far_away_from_everything_the_last_are_found_that_are_near_enough(backups):
     """A day later within a week, and none within an hour."""
-    everything = (await search(streams, TransactionQuery())).transactions
+    everything = (await search(backups, PLAIN, TransactionQuery())).transactions
     later = everything[-1].committed_at + timedelta(days=1)
 
-    near = await search_around(streams, TransactionQuery(limit=2), later, WEEK)
-    none = await search_around(streams, TransactionQuery(limit=2), later, timedelta(hours=1))
+    near = await search_around(backups, PLAIN, TransactionQuery(limit=2), later, WEEK)
+    none = await search_around(backups, PLAIN, TransactionQuery(limit=2), later, timedelta(hours=1))
 
     assert (near.before, near.after) == (everything[-2:], ())
     assert (none.before, none.after, none.is_whole) == ((), (), True)
 
 
-async def test_conditions_hold_on_both_sides(streams):
+async def test_conditions_hold_on_both_sides(backups):
     """Those of the list of transactions."""
-    everything = (await search(streams, TransactionQuery(match="create"))).transactions
+    everything = (await search(backups, PLAIN, TransactionQuery(match="create"))).transactions
     query = TransactionQuery(match="create", limit=100)
-    near = await search_around(streams, query, everything[0].committed_at, WEEK)
+    near = await search_around(backups, PLAIN, query, everything[0].committed_at, WEEK)
 
     assert near.before + near.after == everything != ()
 
 
-async def test_when_there_is_no_time_it_says_so(streams, monkeypatch):
+async def test_when_there_is_no_time_it_says_so(backups, monkeypatch):
     """Whoever waits for a page does not wait for ever."""
 
     class Impatient(Timer):
@@ -67,4 +67,4 @@ async def test_when_there_is_no_time_it_says_so(streams, monkeypatch):
     monkeypatch.setattr(module, "Timer", Impatient)
     at = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
-    assert not (await search_around(streams, TransactionQuery(), at, WEEK)).is_whole
+    assert not (await search_around(backups, PLAIN, TransactionQuery(), at, WEEK)).is_whole

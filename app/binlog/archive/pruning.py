@@ -1,0 +1,180 @@
+"""
+The beginning of streams, removed when nobody needs it any more.
+
+1. `stream.json` says where the stream begins from now on; that is the moment at which the rest has gone.
+2. The files before it are removed. What a crash leaves of them counts for nobody, and goes the next time.
+
+Who reads a stream has a lease of it, and step 1 waits for no reader: it is refused. All calls block.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from app.binlog.archive.documents import StreamDocument
+from app.binlog.archive.keys import PLAIN, LogKeys
+from app.binlog.archive.layout import (
+    LEASE,
+    STREAM,
+    Stem,
+    file_number,
+    parse_name,
+    root_of,
+)
+from app.binlog.archive.reading import ArchivedStream, open_streams, stream_directories
+from app.binlog.archive.sealed import Sealed
+from app.binlog.archive.streams import change_stream_document, read_stream_document
+from app.domain.restores.points import Place
+from app.errors import StorageUnavailableError
+from app.storage.files import ReadFile
+from app.storage.layout import LOCK
+from app.storage.local import LocalDirectory
+
+
+# In it and before it nothing lies.
+_BEHIND_ALL: Final = Stem(10**10 - 1, 0)
+
+
+class Beginning(NamedTuple):
+    """
+    Where a stream begins when what is before it has gone.
+
+    Attributes:
+        stem: Of its first segment; None when the whole stream goes.
+        file: The server's name of the file of that; empty when the whole stream goes.
+        segments: How many go.
+        size: Bytes that they take.
+        committed_ms: Commit time of the last transaction that goes.
+    """
+
+    stem: Stem | None
+    file: str
+    segments: int
+    size: int
+    committed_ms: int
+
+
+@contextmanager
+def leased(directory: LocalDirectory) -> Iterator[None]:
+    """
+    Keep the beginning of a stream for the length of a block.
+
+    Raises:
+        BackupInUseError: It is being removed right now, which takes moments.
+        StorageError: The medium refused.
+    """
+    with _open_lease(directory, exclusive=False):
+        yield
+
+
+@contextmanager
+def leased_streams(backups: Path, keys: LogKeys = PLAIN) -> Iterator[list[ArchivedStream]]:
+    """
+    Open the streams of a backup directory, and keep the beginnings of all for the length of a block.
+
+    Yields:
+        The oldest first.
+
+    Raises:
+        BackupInUseError: As `leased`.
+        AppError: As `open_streams`.
+    """
+    with ExitStack() as leases:
+        for directory in stream_directories(LocalDirectory(root_of(backups))):
+            leases.enter_context(leased(directory))
+        yield open_streams(backups, keys)
+
+
+def _open_lease(directory: LocalDirectory, *, exclusive: bool) -> ReadFile:
+    if not directory.exists(LEASE):
+        with suppress(StorageUnavailableError), directory.create(LEASE) as file:  # or another has
+            file.keep()
+    return directory.open(LEASE, exclusive=exclusive)
+
+
+def beginning_at(stream: ArchivedStream, place: Place | None) -> Beginning | None:
+    """
+    Find where a stream can begin so that a place and all that follows stay.
+
+    Where some of it is needed, its last transaction stays: the archiver proves by it that the log goes on.
+
+    Args:
+        stream: The stream.
+        place: In it; None = nothing of it is needed, and it goes whole.
+
+    Returns:
+        The beginning; None when nothing can go.
+    """
+    segments = stream.segments
+    if place is None:
+        return _going(segments, None)
+    newest = segments[-1].segment if segments else None
+    number = file_number(newest.last_file) if newest else None
+    if newest is None or number is None:
+        return None
+    needed = min(place, Place(number, newest.last_start))
+    for index, sealed in enumerate(segments):
+        if Place(sealed.segment.head.number, sealed.segment.end) >= needed:
+            return _going(segments[:index], sealed) if index else None
+    return None
+
+
+def _going(segments: tuple[Sealed, ...], first: Sealed | None) -> Beginning:
+    return Beginning(
+        first and first.stem,
+        first.segment.head.file if first else "",
+        len(segments),
+        sum(sealed.segment.size for sealed in segments),
+        segments[-1].segment.committed_ms if segments else 0,
+    )
+
+
+def prune(directory: LocalDirectory, beginning: Beginning | None) -> None:
+    """
+    Remove what lies before a beginning; again is harmless.
+
+    Raises:
+        BackupInUseError: Somebody reads the stream; nothing was removed.
+        BinlogDamagedError: Its document is not what was written; the same.
+        StorageError: The medium refused; the next time removes the rest.
+    """
+    if beginning is not None:
+        with _open_lease(directory, exclusive=True):
+            change_stream_document(directory, lambda document: _begun_at(document, beginning))
+    _sweep(directory)
+
+
+def _begun_at(document: StreamDocument, beginning: Beginning) -> StreamDocument:
+    stem = beginning.stem or _BEHIND_ALL
+    if stem <= Stem(document.first_number, document.first_start):  # another prune was faster
+        return document
+    return replace(
+        document,
+        first_file=beginning.file,
+        first_number=stem.number,
+        first_start=stem.start,
+        first_committed_ms=beginning.committed_ms,
+    )
+
+
+def _sweep(directory: LocalDirectory) -> None:
+    """Remove the files before the beginning of a stream, and all of one that has none."""
+    document = read_stream_document(directory)
+    first = Stem(document.first_number, document.first_start)
+    names = [name for name in directory.names() if (found := parse_name(name)) and found[0] < first]
+    for name in sorted(names):
+        directory.remove(name)
+    if names:
+        directory.sync()
+    if first == _BEHIND_ALL:
+        _remove_empty(directory)
+
+
+def _remove_empty(directory: LocalDirectory) -> None:
+    for name in (STREAM, LEASE, LOCK):
+        directory.remove(name)
+        directory.sync()
+    with suppress(OSError):  # what somebody else has put there stays
+        directory.kernel.rmdir(str(directory.path))

@@ -1,0 +1,66 @@
+"""Backups as retention sees them, made of what the catalogue reads."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from app.archive.catalogue.readings import Reading
+from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.check_notes import UNREADABLE, Notes
+from app.domain.backups.retention import Holdings, RetentionItem
+from app.domain.restores.proofs import Proof, proven_at
+from app.errors import ChecksumMismatchError, ManifestError, TruncatedFileError
+
+
+_READ_BACK: Final = ("hashes", "inflate", "content")
+_DAMAGED: Final = frozenset(
+    kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
+)
+
+
+def made_at(reading: Reading) -> dict[str, datetime]:
+    """Return when each backup was made, by its id."""
+    return {str(entry.backup_id): entry.created_at for entry in reading.survey.entries}
+
+
+def item_in(reading: Reading, entry: CatalogueEntry) -> RetentionItem:
+    """Make what retention sees of a backup that was read with others."""
+    beside = reading.beside[entry.backup_id]
+    return item_of(entry, None if beside.error else beside.notes, beside.proofs)
+
+
+def item_of(entry: CatalogueEntry, notes: Notes | None, proofs: tuple[Proof, ...]) -> RetentionItem:
+    """Make what retention sees of a backup; None = its notes cannot be understood."""
+    return RetentionItem(
+        backup_id=entry.backup_id,
+        created_at=entry.created_at.astimezone(UTC),
+        size=entry.size,
+        schedule=entry.schedule,
+        holdings=Holdings(
+            databases=frozenset(entry.databases),
+            requested=None if entry.requested is None else frozenset(entry.requested),
+            tables=frozenset(entry.tables),
+            exclude_tables=frozenset(entry.exclude_tables),
+            include_data=entry.include_data,
+        ),
+        is_good=notes is not None and is_good(entry, notes, proofs),
+        pinned=_pinned(notes),
+        is_recovery_point=entry.recovery_point,
+    )
+
+
+def is_good(entry: CatalogueEntry, notes: Notes, proofs: tuple[Proof, ...]) -> bool:
+    """Tell whether a backup was read back and found whole, and no later check says otherwise."""
+    read_at = notes.checked_at(*_READ_BACK)
+    shown = [at for at in (read_at, proven_at(proofs)) if at is not None]
+    known_at = max(shown, default=entry.created_at if entry.verify else None)
+    if known_at is None or notes.is_damaged:
+        return False
+    return not any(proof.error in _DAMAGED and proof.at > known_at for proof in proofs)
+
+
+def _pinned(notes: Notes | None) -> str:
+    if notes is None:
+        return UNREADABLE
+    if notes.pin is None:
+        return ""
+    return f"pinned by {notes.pin.by}" + (f": {notes.pin.reason}" if notes.pin.reason else "")
