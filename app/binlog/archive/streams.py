@@ -21,7 +21,7 @@ from app.errors import BinlogDamagedError, StorageUnavailableError
 from app.storage.local import LocalDirectory
 
 
-# A tail may be sealed while others look for it; each look takes less time than a seal.
+# A tail may be sealed while others look for it.
 _LOOKS: Final = 5
 
 
@@ -111,21 +111,23 @@ def _look(directory: LocalDirectory, keys: LogKeys) -> StoredStream:
     found = [(stem, kind) for stem, kind in names if stem >= first]
     stems = [stem for stem, kind in found if kind == DOCUMENT]
     heads = [stem for stem, kind in found if kind == HEAD]
-    segments = tuple(_chain(directory, stems, document))
-    signed = next((sealed for sealed in reversed(segments) if sealed.is_encrypted), None)
-    if signed is not None:
-        require_signature(directory, signed, keys)
     growing = [stem for stem in heads if not stems or stem > stems[-1]]
+    # Before all the segments: that takes long where there are many, and what lives shortest is the tail.
     tail, size, changed_ms = None, 0, 0
     if growing:
         if len(growing) > 1:
             raise BinlogDamagedError(f"{growing[0]}{DOCUMENT}: it is missing", hint=HINT)
         tail = read_head(directory, growing[0])
         size, changed_ms = tail_size(directory, growing[0], tail.head)
-        _require_next(segments[-1] if segments else None, growing[0], first)
         if growing[0].start + size < tail.synced:
             message = f"{growing[0]}{TAIL}: it ends before position {tail.synced}, which was synced"
             raise BinlogDamagedError(message, hint=HINT)
+    segments = tuple(_chain(directory, stems, document))
+    signed = next((sealed for sealed in reversed(segments) if sealed.is_encrypted), None)
+    if signed is not None:
+        require_signature(directory, signed, keys)
+    if tail is not None:
+        _require_next(segments[-1] if segments else None, tail.stem, first)
     leftovers = tuple(stem for stem in heads if stem in set(stems))
     return StoredStream(directory, document, segments, tail, size, changed_ms, leftovers, keys)
 
