@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from app.cli.program import build_program
+from tests.fixtures import forked_program
 from tests.fixtures.cli import PROGRAM
 
 
@@ -20,11 +21,11 @@ def _run(*command, **environment):
     )  # fmt: skip
 
 
-def _complete(line):
+def _complete(line, home):
     words = line.split(" ")
-    completed = _run(
-        PROGRAM, _BACKSTAY_COMPLETE="complete_bash",
-        COMP_WORDS=line, COMP_CWORD=str(len(words) - 1),
+    completed = forked_program.call(
+        [], home, {"_BACKSTAY_COMPLETE": "complete_bash",
+                   "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)},
     )  # fmt: skip
     assert (completed.returncode, completed.stderr) == (0, "")
     return completed.stdout.split()
@@ -42,9 +43,9 @@ def _complete(line):
         ("backstay --v", ["--version", "--verbose"]),
     ],
 )
-def test_bash_completes_commands_options_and_choices(line, words):
+def test_bash_completes_commands_options_and_choices(line, words, tmp_path):
     """Bash asks by COMP_WORDS and COMP_CWORD."""
-    assert _complete(line) == words
+    assert _complete(line, tmp_path) == words
 
 
 @pytest.mark.parametrize(
@@ -113,18 +114,16 @@ def _commands(command, *path):
 COMMANDS = list(_commands(build_program(), "backstay"))
 
 
-def test_a_list_of_commands_has_one_line_for_each():
+def test_a_list_of_commands_has_one_line_for_each(tmp_path):
     """On a terminal of 80 columns, in full."""
     for path, group in COMMANDS:
-        shown = _run(PROGRAM, *path[1:], "-h", COLUMNS="80").stdout if _is_group(group) else ""
+        if not hasattr(group, "commands"):
+            continue
+        shown = forked_program.call([*path[1:], "-h"], tmp_path, {"COLUMNS": "80"}).stdout
         lines = [line.split(maxsplit=1) for line in shown.partition("Commands:\n")[2].splitlines()]
 
-        assert [name for name, _ in lines] == list(getattr(group, "commands", {}))
+        assert [name for name, _ in lines] == list(group.commands)
         assert all(summary.endswith(".") for _, summary in lines)
-
-
-def _is_group(command):
-    return hasattr(command, "commands")
 
 
 def test_every_command_has_help_and_a_short_option_for_it(cli):

@@ -10,16 +10,24 @@ import pytest
 
 from tests.corpora.shops import BIG
 from tests.fixtures.cli import Cli, Frozen, wait_until
+from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 
 
-@pytest.fixture
-def busy(own_server, tmp_path):
-    """A server with a table large enough to be caught in the middle, and the program for it."""
-    server = own_server()
-    with Sql(server.url) as sql:
+@pytest.fixture(scope="module")
+def big(module_server):
+    """A server with a table large enough to be caught in the middle."""
+    with Sql(module_server.url) as sql:
         sql.script(BIG)
-        yield Cli(server.url, tmp_path), server, sql
+    return module_server
+
+
+@pytest.fixture
+def busy(big, tmp_path):
+    """That server, and the program for it."""
+    with Sql(big.url) as sql:
+        yield Cli(big.url, tmp_path), big, sql
+        sql.run("DROP DATABASE IF EXISTS target")
 
 
 def _stop(process, server, *signals):
@@ -55,7 +63,8 @@ def test_a_cancelled_backup_leaves_nothing(busy, signals):
     assert cli.json("backup", "list")["backups"] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.long
+@pytest.mark.parametrize("number", series([signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]))
 def test_a_cancelled_restore_leaves_no_database(busy, number):
     """Exit 130 with one document; the target is not there, the backup is whole."""
     cli, server, sql = busy

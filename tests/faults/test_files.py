@@ -43,6 +43,11 @@ from tests.fixtures.kernels import (
 )
 from tests.fixtures.offline_backups import verified
 from tests.fixtures.power_loss import RecordingKernel, states
+from tests.fixtures.series import series
+
+
+# Tests kill at every so manieth system call.
+STRIDE = series(3, 1)
 
 
 def prepared(path: Path) -> Path:
@@ -237,6 +242,7 @@ def die_in(path: Path, at: int, work) -> bool:
     return os.WIFSIGNALED(status)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_backup_killed_anywhere_is_whole_or_swept(tmp_path):
     """Kill -9 after each system call: the next start lists whole backups and removes the rest."""
@@ -244,10 +250,9 @@ def test_a_backup_killed_anywhere_is_whole_or_swept(tmp_path):
     def work(directory: LocalDirectory) -> None:
         asyncio.run(write_backup(directory))
 
-    at = 0
-    whole = 0
+    at = whole = 0
     while True:
-        at += 1
+        at += STRIDE
         path = prepared(tmp_path / str(at))
         if not die_in(path, at, work):
             break
@@ -261,6 +266,7 @@ def test_a_backup_killed_anywhere_is_whole_or_swept(tmp_path):
     assert 0 < whole < at
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_deletion_killed_anywhere_is_undone_or_finished(tmp_path):
     """Kill -9 after each system call of a deletion: the backup is whole, or no byte is left."""
@@ -268,11 +274,13 @@ def test_a_deletion_killed_anywhere_is_undone_or_finished(tmp_path):
     def work(directory: LocalDirectory) -> None:
         Catalogue(directory).delete(backup_id_of(0))
 
+    make_backup(tmp_path / "whole")
     at = 0
     while True:
-        at += 1
+        at += STRIDE
         path = tmp_path / str(at)
-        catalogue, _ = make_backup(path)
+        shutil.copytree(tmp_path / "whole", path)
+        catalogue = Catalogue(path)
         if not die_in(path, at, work):
             break
         catalogue.sweep()
@@ -280,6 +288,7 @@ def test_a_deletion_killed_anywhere_is_undone_or_finished(tmp_path):
     assert at > 10
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_rebuild_killed_anywhere_keeps_the_only_copy(tmp_path):
     """Kill -9 after each system call of a rebuild: the data file is still there."""
@@ -287,12 +296,14 @@ def test_a_rebuild_killed_anywhere_keeps_the_only_copy(tmp_path):
     def work(directory: LocalDirectory) -> None:
         Catalogue(directory).rebuild()
 
+    _, manifest = make_backup(tmp_path / "whole")
+    (tmp_path / "whole" / f"{manifest.file}.manifest.json").unlink()
     at = 0
     while True:
-        at += 1
+        at += STRIDE
         path = tmp_path / str(at)
-        catalogue, manifest = make_backup(path)
-        (path / f"{manifest.file}.manifest.json").unlink()
+        shutil.copytree(tmp_path / "whole", path)
+        catalogue = Catalogue(path)
         if not die_in(path, at, work):
             break
         catalogue.sweep()

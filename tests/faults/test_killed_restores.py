@@ -21,17 +21,17 @@ from tests.fixtures.accounts import databases
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.cli import Cli
-from tests.fixtures.killed_restores import ForkedRestores, forked_restores
+from tests.fixtures.killed_restores import ForkedRestores
 from tests.fixtures.series import series
-from tests.fixtures.servers import OwnServers, Sql
+from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import Snapshot, assert_same, snapshot
 
 
 # How many tests share the steps of one restore, so that several processes can run them.
-SLICES = series(6, 3)
+SLICES = series(13, 3)
 SOME_SLICES = series([3], [1, 2, 3])
 # Some tests kill at every so manieth step.
-STRIDE = series(2, 1)
+STRIDE = series(3, 1)
 # Statements whose effect depends on what others do at that moment.
 WAITING = ("ALTER ", "RENAME ", "SET GLOBAL ")
 RENAME = ("RENAME ",)
@@ -54,15 +54,21 @@ class Shop:
 
     def __init__(self, url: str, backups: Path) -> None:
         self.url = url
-        self.drive: ForkedRestores
         self.backstay = Backstay(url, backups)
+        self.drive = ForkedRestores(self.backstay)
         self._resetting = Backstay(url, backups, undo_minutes=0)
         self.sql = Sql(url)
         self.guarded = False
 
     async def open(self) -> None:
-        """Make it, and find out what it looks like before and after a restore."""
-        self.sql.script(SHOP)
+        """Make it anew, and find out what it looks like before and after a restore."""
+        self.sql.script(["SET GLOBAL read_only = 0", "SET foreign_key_checks = 0"])
+        self.sql.script(
+            f"DROP DATABASE `{name}`"
+            for name in databases(self.sql)
+            if name.startswith(("shop", "beside"))
+        )
+        self.sql.script(["SET foreign_key_checks = 1", *SHOP])
         self.backup_id = (await self.backstay.backup("shop")).backup_id
         self.sql.script(CHANGES)
         self.old, self._beside = self.snapshot("shop"), self.snapshot("beside")
@@ -141,19 +147,12 @@ class Shop:
         return "new"
 
 
-@pytest.fixture
-def server_of_its_own(own_server: OwnServers) -> PrivateServer:
-    """A server that the test has for itself."""
-    return own_server()
-
-
 @pytest_asyncio.fixture
-async def shop(server_of_its_own: PrivateServer, tmp_path: Path) -> AsyncIterator[Shop]:
+async def shop(module_server: PrivateServer, tmp_path: Path) -> AsyncIterator[Shop]:
     """A shop, changed after its backup."""
-    made = Shop(server_of_its_own.url, tmp_path / "backups")
-    with forked_restores(made.backstay) as made.drive:
-        await made.open()
-        yield made
+    made = Shop(module_server.url, tmp_path / "backups")
+    await made.open()
+    yield made
     await made.close()
 
 
@@ -194,9 +193,10 @@ async def test_a_restore_killed_before_any_step_leaves_old_or_new(first, shop):
     assert seen.total() > 60 // SLICES
 
 
+@pytest.mark.long
 async def test_a_restore_killed_in_a_statement_leaves_old_or_new(shop):
     """What the server does with a statement whose sender has died is found out, not assumed."""
-    seen = await restores(shop, 1, 1, statements=WAITING, sent=True)
+    seen = await restores(shop, 1, STRIDE, statements=WAITING, sent=True)
 
     assert set(seen) == {"old", "new"}
 
@@ -211,6 +211,7 @@ async def test_an_undo_killed_before_any_step_leaves_old_or_new(first, shop):
     assert seen.total() > 36 // SLICES
 
 
+@pytest.mark.long
 async def test_an_undo_killed_in_a_statement_leaves_old_or_new(shop):
     """An undo whose last statement nobody waits for leaves old or new."""
     seen = await undos(shop, 1, STRIDE, statements=WAITING, sent=True)
@@ -218,6 +219,7 @@ async def test_an_undo_killed_in_a_statement_leaves_old_or_new(shop):
     assert set(seen) == {"old", "new"}
 
 
+@pytest.mark.long
 async def test_a_killed_restore_of_some_tables_leaves_others_alone(shop):
     """A restore of some tables that dies leaves all other tables, views and routines alone."""
     tables = ["customers", "orders"]
@@ -227,6 +229,7 @@ async def test_a_killed_restore_of_some_tables_leaves_others_alone(shop):
     assert set(seen) == {"old", "new"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("sent", "state"), [(False, "old"), (True, "new")])
 async def test_a_killed_repair_is_repaired(sent, state, shop):
     """A repair that dies is itself repaired, whichever way it went."""
@@ -242,6 +245,7 @@ async def test_a_killed_repair_is_repaired(sent, state, shop):
     assert at > 30
 
 
+@pytest.mark.long
 async def test_a_way_back_that_is_killed_leaves_old_or_new(shop):
     """A restore that fails after the RENAME and dies on its way back leaves old or new."""
     at, seen = 1, Counter[str]()

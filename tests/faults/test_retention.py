@@ -14,6 +14,11 @@ from app.storage.local import LocalDirectory
 from tests.fixtures.archives import leftovers
 from tests.fixtures.backup_store import BackupStore
 from tests.fixtures.kernels import CountingKernel, FailingKernel, KillingKernel
+from tests.fixtures.series import series
+
+
+# Of so many system calls one fails, or is the last.
+STRIDE = series(11, 5)
 
 
 async def _readable(backup_store: BackupStore) -> list[str]:
@@ -61,12 +66,13 @@ def _checked(backup_store: BackupStore, newest: str) -> None:
     assert len(leftovers(backup_store.path)) == 2
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_prune_killed_anywhere_loses_nothing_that_is_kept(three, tmp_path):
     """Kill -9 after system calls all over it: the newest is whole, the rest whole or swept."""
     total = _calls(three, tmp_path / "count")
     survived = set()
-    for at in range(1, total + 1, 5):
+    for at in range(1, total + 1, STRIDE):
         backup_store = _made(three, tmp_path / str(at))
         newest = backup_store.ids()[0]
         child = os.fork()
@@ -83,11 +89,12 @@ def test_a_prune_killed_anywhere_loses_nothing_that_is_kept(three, tmp_path):
     assert survived == {1, 2, 3}
 
 
+@pytest.mark.long
 def test_a_failing_system_call_costs_nothing_that_is_kept(three, tmp_path):
     """Whichever call fails: told or harmless, and the next prune does the rest."""
     total = _calls(three, tmp_path / "count")
     told = 0
-    for at in range(1, total + 1, 5):
+    for at in range(1, total + 1, STRIDE):
         backup_store = _made(three, tmp_path / str(at))
         newest = backup_store.ids()[0]
         backup_store.kernel = FailingKernel(at, errno.EIO)
@@ -97,4 +104,4 @@ def test_a_failing_system_call_costs_nothing_that_is_kept(three, tmp_path):
             told += 1
         _checked(backup_store, newest)
 
-    assert told > total / 15
+    assert told > total / STRIDE / 3

@@ -6,7 +6,7 @@ from app.domain.restores.journal import RestorePhase, SchemaSwap
 from app.engine.schema.marks import with_identities
 from app.engine.swap.rename import Move, find_standing
 from tests.fixtures.backstay import Backstay
-from tests.fixtures.killed_restores import forked_restores
+from tests.fixtures.killed_restores import ForkedRestores
 from tests.fixtures.restored_shop import drop, scratch
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
@@ -135,8 +135,8 @@ async def test_a_forged_table_after_a_lost_answer_is_swapped_back(backstay, sql,
     manifest = await backstay.backup(shop)
     sql.run("UPDATE a SET amount = 0")
     before = snapshot(backstay.url, shop)
-    with forked_restores(backstay) as child:
-        end = child("restore", manifest.backup_id, at=1, statements=("RENAME",), sent=True)
+    drive = ForkedRestores(backstay)
+    end = drive("restore", manifest.backup_id, at=1, statements=("RENAME",), sent=True)
     assert end.killed
     wait_for_rename(sql, shop)
     sql.script([statement.format(t="a") for statement in FORGE])
@@ -154,8 +154,8 @@ async def test_a_staging_table_that_was_dropped_after_a_crash_is_no_swap(backsta
     manifest = await backstay.backup(shop)
     sql.run("UPDATE a SET amount = 0")
     before = snapshot(backstay.url, shop)
-    with forked_restores(backstay) as child:
-        assert child("restore", manifest.backup_id, at=1, statements=("RENAME",)).killed
+    drive = ForkedRestores(backstay)
+    assert drive("restore", manifest.backup_id, at=1, statements=("RENAME",)).killed
     (journal,) = backstay.journals.all()
     assert journal.phase is RestorePhase.SWAPPING
     sql.run(f"DROP TABLE {journal.swaps[0].source}.a")
@@ -172,8 +172,8 @@ async def test_what_came_whole_is_finished_after_a_crash(backstay, sql, shop):
     before = snapshot(backstay.url, shop)
     manifest = await backstay.backup(shop)
     sql.run("UPDATE a SET amount = 0")
-    with forked_restores(backstay) as child:
-        assert child("restore", manifest.backup_id, at=1, statements=("RENAME",), sent=True).killed
+    drive = ForkedRestores(backstay)
+    assert drive("restore", manifest.backup_id, at=1, statements=("RENAME",), sent=True).killed
     wait_for_rename(sql, shop)
 
     results = await backstay.recoveries.repair()
