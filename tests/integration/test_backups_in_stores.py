@@ -6,6 +6,7 @@ from threading import Event
 
 import pytest
 
+from app.age.x25519 import Identity
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.copying import copy_archive
 from app.archive.file.writer import ArchiveWriter
@@ -16,6 +17,8 @@ from app.errors import AppError, ObjectLockedError
 from app.storage import layout
 from app.storage.local import LocalDirectory
 from app.storage.remote.directory import StoreDirectory
+from app.storage.remote.local import LocalStore
+from tests.fixtures.archive_keys import keys_of
 from tests.fixtures.archives import (
     HEADER,
     TABLES,
@@ -29,6 +32,7 @@ from tests.fixtures.stores import KIND_NAMES, LOCKED_BUCKET, StoreServers
 
 # Of one table, and how many: some megabytes, more than one request holds.
 CHUNKS, CHUNK_BYTES = 24, 400_000
+ENCRYPTED_CHUNKS = 100
 
 
 class CountingStore:
@@ -133,6 +137,32 @@ async def test_one_small_table_of_a_large_backup_costs_little_more_than_itself(d
         for each in large:
             await reader.read(each)
     assert store.bytes_read - before < 1.2 * manifest.size
+
+
+@pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP])
+async def test_one_hundredth_of_an_encrypted_store_costs_three_hundredths(codec, tmp_path):
+    """Everything counted: manifest, header, and the chunks that are cut at both ends."""
+    place = tmp_path / "store"
+    place.mkdir()
+    store = CountingStore(LocalStore(place))
+    there = StoreDirectory("tried", str(place), store, LocalDirectory(tmp_path / "locks"))
+    there.prepare()
+    reader = Identity.new()
+    keys = keys_of(tmp_path / "state", reader, reader=reader)
+    tables, backup_id = {"large": ENCRYPTED_CHUNKS - 1, "small": 1}, backup_id_of(0)
+    async with ArchiveWriter(there, backup_id, codec, keys) as writer:
+        await writer.append(MemberKind.HEADER, [HEADER])
+        for number in range(ENCRYPTED_CHUNKS):
+            table = "small" if number == ENCRYPTED_CHUNKS // 2 else "large"
+            await writer.append(MemberKind.DATA, [_chunk(number)], database="shop", table=table)
+        manifest = await writer.finish(draft_of(backup_id, codec, tables))
+    store.bytes_read = 0
+    with Catalogue(there, keys).open(backup_id) as opened:
+        (member,) = [each for each in opened.manifest.members if each.table == "small"]
+        assert await opened.read(member) == [_chunk(ENCRYPTED_CHUNKS // 2).sql]
+
+    assert member.size < 0.011 * manifest.size
+    assert store.bytes_read <= 0.03 * manifest.size
 
 
 def _chunk(number):
