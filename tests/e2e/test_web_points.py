@@ -2,6 +2,7 @@
 
 import html
 import re
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -34,6 +35,7 @@ def archived(server, tmp_path_factory):
                 .post("/api/admin/backup/create", json=body, headers={"Prefer": "wait=60"})
                 .json()
             )
+            time.sleep(1.1)  # what the log says of a time has whole seconds
             sql.script(["INSERT INTO t VALUES (1), (2)", "DROP TABLE t"])
             archive_log(sql, api.backups, first=first)
             yield api, made["backup_id"]

@@ -171,12 +171,13 @@ class BinlogService:
         Raises:
             StorageError: The medium does not answer.
         """
-        return await run_in_thread(self._look)
+        return await run_in_thread(self.look)
 
-    def _look(self) -> BinlogOverview:
+    def look(self, known: tuple[LogStreamFacts, ...] | None = None) -> BinlogOverview:
+        """Tell the same; blocks. To open every stream takes its time: `known` are those of before."""
         runs = is_owned(self._root)
         status = read_status(self._root) if runs else ArchiverStatus(ArchiverState.OFF)
-        streams = tuple(self._streams())
+        streams = tuple(self._streams()) if known is None else known
         return describe(status, self._clock.now(), streams, self._copies.read())
 
     def _streams(self) -> list[LogStreamFacts]:

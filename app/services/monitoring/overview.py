@@ -138,7 +138,7 @@ class OverviewService:
             self._health.read(),
             self._schedules.list(),
             self._history.outcomes(RunKind.BACKUP, now - timedelta(days=DAYS)),
-            self._reach.read(),
+            self._reach.glance(),
             self._alerts.list(
                 AlertFilter(is_open=True), Page(limit=_ALERTS_READ, sort="-opened_at")
             ),

@@ -7,8 +7,9 @@ from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.binlog.archive.keys import LogKeys
-from app.binlog.archive.layout import root_of, stream_directory
-from app.binlog.archive.reading import ArchivedStream, open_stream
+from app.binlog.archive.layout import STREAM, root_of, stream_directory
+from app.binlog.archive.reading import ArchivedStream, open_stream, stream_directories
+from app.binlog.ownership import is_owned
 from app.concurrency import run_in_thread
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.ports import Clock
@@ -17,11 +18,15 @@ from app.domain.restores.reach import Base, Reach, reach_of
 from app.errors import AppError, IntegrityError, NoIdentityError, UnknownSignerError
 from app.services.binlog.service import BinlogService
 from app.services.point_in_time.plan import holds_position, unfit_in
+from app.storage.local import LocalDirectory
 
 
 # To prove one reads a segment of the log, once.
 _MOST_BASES: Final = 50
 _FRESH_SECONDS: Final = 2.0
+# What is damaged meanwhile is seen by then.
+_KNOWN_SECONDS: Final = 600.0
+_UNSETTLED_SECONDS: Final = 10.0
 
 
 class ReachService:
@@ -51,7 +56,7 @@ class ReachService:
         self._keys = keys
         self._clock = clock
         self._proven: dict[str, Base] = {}
-        self._known: tuple[float, Reach] | None = None
+        self._known: tuple[float, object, Reach] | None = None
 
     async def read(self) -> Reach:
         """
@@ -63,17 +68,62 @@ class ReachService:
         Raises:
             StorageError: The medium does not answer.
         """
-        now = self._clock.monotonic()
-        if self._known is None or now - self._known[0] > _FRESH_SECONDS:
-            overview = await self._binlog.status()
-            self._known = (now, await run_in_thread(lambda: self._look(overview)))
-        return self._known[1]
+        return await run_in_thread(self._read)
+
+    async def glance(self) -> Reach:
+        """
+        Tell the same, without opening streams of which nothing has changed but that they have grown.
+
+        Returns:
+            As `read`; places in the log, and what was committed last, may be those of before.
+
+        Raises:
+            StorageError: The medium does not answer.
+        """
+        return await run_in_thread(self._glance)
+
+    def _glance(self) -> Reach:
+        known = self._known
+        if known is None or self._is_old(*known):
+            return self._read()
+        overview = self._binlog.look(known[2].overview.streams)
+        return reach_of(overview, known[2].bases, is_all=known[2].is_all)
+
+    def _is_old(self, seen: float, basis: object, reach: Reach) -> bool:
+        age = self._clock.monotonic() - seen
+        newest = next((entry.backup_id for entry in self._entries()), "")
+        # The archive may soon hold the position of the newest backup.
+        is_settled = not newest or any(base.backup_id == newest for base in reach.bases)
+        return (
+            age > (_KNOWN_SECONDS if is_settled else _UNSETTLED_SECONDS) or basis != self._basis()
+        )
+
+    def _read(self) -> Reach:
+        now, known = self._clock.monotonic(), self._known
+        if known is None or now - known[0] > _FRESH_SECONDS:
+            basis = self._basis()  # before, so that what changes meanwhile is read once more
+            self._known = known = (now, basis, self._look(self._binlog.look()))
+        return known[2]
+
+    def _basis(self) -> object:
+        """Return what is another one when bases, breaks or ends of streams may be others."""
+        root = LocalDirectory(self._root)
+        streams = [
+            (directory.path.name, directory.describe(STREAM))
+            for directory in stream_directories(root)
+        ]
+        return is_owned(root), streams, [entry.backup_id for entry in self._entries()]
+
+    def _entries(self) -> list[CatalogueEntry]:
+        if not self._catalogue.directory.is_there():
+            return []
+        return [entry for entry in self._catalogue.entries() if entry.is_whole]
 
     def _look(self, overview: BinlogOverview) -> Reach:
         streams = self._streams(overview)
         if not streams:
             return reach_of(overview, ())
-        entries = [entry for entry in self._catalogue.entries() if entry.is_whole]
+        entries = self._entries()
         found = (self._base(entry, streams) for entry in entries[:_MOST_BASES])
         is_all = len(entries) <= _MOST_BASES
         return reach_of(overview, [base for base in found if base], is_all=is_all)
