@@ -23,6 +23,8 @@ from app.concurrency import Bound
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.document import Json
 from app.domain.places.report import CopiesReport, PlaceState
+from app.domain.restores.log_archive import ArchiverState
+from app.domain.restores.reach import Reach
 from app.domain.runs.run import RunKind, RunState, RunTally
 from app.services.monitoring.metrics import HistoryNumbers, Metrics, ScheduleNumbers
 
@@ -88,6 +90,8 @@ def _families(metrics: Metrics) -> Iterator[Metric]:
         yield from _of_schedules(metrics.schedules, metrics.at)
     if metrics.copies is not None:
         yield from _of_stores(metrics.copies)
+    if metrics.reach is not None:
+        yield from _of_log(metrics.reach)
     if metrics.disk is not None:
         yield _single("disk_free_bytes", "Free where backups are kept.", metrics.disk.free_bytes)
         yield _single("disk_total_bytes", "Size of that file system.", metrics.disk.total_bytes)
@@ -306,6 +310,26 @@ _OF_STORE: Final[tuple[tuple[str, str, Callable[[PlaceState], float | None]], ..
         lambda place: _seconds(place.proven_at),
     ),
 )
+
+
+def _of_log(reach: Reach) -> Iterator[Metric]:
+    """Tell of the archive of the binary log."""
+    overview = reach.overview
+    states = [((state.value,), float(state is overview.state)) for state in ArchiverState]
+    yield _gauge("binlog_state", "What the archiver of the binary log does.", states, "state")
+    yield _single("binlog_lag_seconds", "How far it is behind the server.", overview.lag_seconds)
+    size = sum(stream.size for stream in overview.streams)
+    yield _single("binlog_archived_bytes", "Size of the archived log, uncompressed.", size)
+    yield _single(
+        "binlog_window_oldest_timestamp_seconds",
+        "From when on every point in time can be recovered.",
+        _seconds(reach.spans[-1].begin if reach.spans else None),
+    )
+    yield _single(
+        "binlog_window_newest_timestamp_seconds",
+        "Until when points in time can be recovered.",
+        _seconds(reach.until),
+    )
 
 
 def _gauge(name: str, text: str, values: Values, *labels: str) -> Metric:

@@ -28,6 +28,7 @@ from app.services.access.audit_upkeep import AuditUpkeep
 from app.services.backups.options import BackupOptions
 from app.services.binlog.copies import LogCopies
 from app.services.binlog.service import BinlogService
+from app.services.log_watch import BinlogChecks, BinlogMonitor
 from app.services.monitoring.checks import CheckedPlace, CheckService
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.health import HealthService
@@ -128,7 +129,10 @@ def _audit_jobs(program: Program) -> Sequence[PeriodicJob]:
 
 
 def build_metrics(
-    program: Program, control: ControlDatabase, lag_seconds: Callable[[], float]
+    program: Program,
+    control: ControlDatabase,
+    lag_seconds: Callable[[], float],
+    reach: ReachService,
 ) -> MetricsService:
     """Make the numbers; `lag_seconds` tells how late the scheduler was last."""
     settings = program.settings
@@ -148,6 +152,7 @@ def build_metrics(
         disk_floor_bytes=settings.disk_floor_bytes,
         lag_seconds=lag_seconds,
         count_open_alerts=count_open_alerts,
+        reach=reach,
     )
 
 
@@ -188,3 +193,23 @@ def build_reach(program: Program, binlog: BinlogService) -> ReachService:
         keys=build_log_keys(program.settings, program.keys),
         clock=SystemClock(),
     )
+
+
+def build_binlog_checks(program: Program) -> BinlogChecks:
+    """Make the doctor's checks of the archive of the binary log."""
+    settings = program.settings
+    return BinlogChecks(
+        program.server,
+        build_reach(program, build_binlog(program)),
+        SystemClock(),
+        directory=root_of(settings.backup_dir),
+        is_wanted=settings.binlog,
+        days=settings.binlog_days,
+    )
+
+
+def build_binlog_job(program: Program, reach: ReachService) -> PeriodicJob:
+    """Make what looks whether points in time go back as far as is wanted."""
+    days = program.settings.binlog_days
+    monitor = BinlogMonitor(reach, program.alerts, SystemClock(), days)
+    return PeriodicJob("binlog window", Every(_ENVIRONMENT_SECONDS), monitor.check)

@@ -211,13 +211,15 @@ class Program:
     @cached_property
     def doctor(self) -> "DoctorService":
         """Finds what would make a backup fail, and repairs what a crash left."""
+        from app.bootstrap.monitoring import build_binlog_checks
         from app.services.monitoring.doctor import DoctorService
         from app.services.monitoring.stores import StoreChecks
         from app.storage.journals import Journals
 
         journals = Journals(self.settings.state_dir)
         stores = StoreChecks(self.stores, self.catalogue_of, SystemClock())
-        return DoctorService(self.server, self.local, journals, self.usable_control, stores)
+        binlog = build_binlog_checks(self)
+        return DoctorService(self.server, self.local, journals, self.usable_control, stores, binlog)
 
     @cached_property
     def runs(self) -> "RunService":

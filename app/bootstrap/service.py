@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from app.bootstrap.access import Access, build_access
 from app.bootstrap.monitoring import (
     build_binlog,
+    build_binlog_job,
     build_environment_monitor,
     build_metrics,
     build_periodic_jobs,
@@ -120,9 +121,9 @@ async def _build(
     await _record_start(settings, access.audit, clock)
     await program.alerts.load()
     environment_monitor = build_environment_monitor(program, certificate)
-    scheduler = _build_scheduler(program, environment_monitor)
     status, binlog = _build_status(program), build_binlog(program)
     reach = build_reach(program, binlog)
+    scheduler = _build_scheduler(program, environment_monitor, reach)
     return Service(
         program=program,
         access=access,
@@ -137,13 +138,18 @@ async def _build(
         environment_monitor=environment_monitor,
         binlog=binlog,
         reach=reach,
-        metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),
+        metrics=build_metrics(program, control, lambda: scheduler.lag_seconds, reach),
     )
 
 
-def _build_scheduler(program: Program, environment_monitor: EnvironmentMonitor) -> Scheduler:
+def _build_scheduler(
+    program: Program, environment_monitor: EnvironmentMonitor, reach: ReachService
+) -> Scheduler:
     start = partial(program.runs.start, needs_history=False)
-    periodic_jobs = build_periodic_jobs(program, environment_monitor)
+    periodic_jobs = (
+        *build_periodic_jobs(program, environment_monitor),
+        build_binlog_job(program, reach),
+    )
     return Scheduler(program.schedules, start, SystemClock(), periodic_jobs)
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from app.documents.backups import BackupCreated, Position, PrintedBackupCreated
 from app.documents.base import BackupIdText, Bytes, Document, Seconds, Success
+from app.documents.restores import Refusal, SpaceFacts
 from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Manifest
 from app.domain.restores.points import RecoverPlan, RecoveryDrill
@@ -65,9 +66,9 @@ class PassedOver(Document):
 
 
 class RecoveryPlanned(Document):
-    """What a recovery would do; nothing was changed."""
+    """What a recovery would do, a success when it would be one; nothing was changed."""
 
-    success: Success
+    success: bool
     dry_run: Literal[True]
     base: Annotated[BackupIdText, Field(description="Backup that it would start from.")]
     base_created_at: datetime
@@ -80,6 +81,8 @@ class RecoveryPlanned(Document):
         LoggedTransactionFacts | None, Field(description="The first one that is out.")
     ]
     passed_over: tuple[PassedOver, ...]
+    problems: Annotated[tuple[Refusal, ...], Field(description="Why it would be refused.")]
+    disk: Annotated[SpaceFacts | None, Field(description="Where the scratch server would lie.")]
 
     @classmethod
     def of(cls, plan: RecoverPlan) -> Self:
@@ -89,8 +92,10 @@ class RecoveryPlanned(Document):
         ]
         return cls.taken(
             plan.cut,
-            success=True,
+            success=not plan.problems,
             dry_run=True,
+            problems=tuple(map(Refusal.of, plan.problems)),
+            disk=plan.space,
             base=plan.base.backup_id,
             base_created_at=plan.base.created_at,
             databases=plan.databases,

@@ -135,3 +135,33 @@ def test_a_directory_may_begin_anew_on_purpose(cli, database):
     Path(hint.rpartition("remove ")[2].removesuffix(".")).unlink()
 
     assert cli.json(*create)["success"]
+
+
+def test_the_archive_of_the_binary_log_is_looked_at_where_it_is_wanted(cli, sql, database):
+    """Nobody archives, no backup stands in it; rights and settings of the server are named."""
+    made = cli.json("backup", "create", "--database", database)
+    plain = _states(cli.json("doctor"))
+    document = cli.json("doctor", BINLOG="true", BINLOG_DAYS="7")
+    details = {check["name"]: check["detail"] for check in document["checks"]}
+
+    assert made["backup_id"]
+    assert not [name for name in plain if name.startswith("log ")]
+    assert details["log archive"] == "no process archives the binary log"
+    assert details["log window"] == "no backup stands in the archive yet"
+    assert "log source" in details
+    assert details["log archive size"] == "0 MiB on disk"
+
+
+def test_a_right_for_the_binary_log_that_is_missing_fails_with_its_grant(cli, sql, database):
+    """The statement is the one to run."""
+    user = f"{database}_r"
+    sql.run(f"CREATE USER '{user}'@'%' IDENTIFIED BY 'secret'")
+    try:
+        login, _, place = cli.url.partition("://")[2].partition("@")
+        url = f"mysql://{user}:secret@{place or login}"
+        document = cli("doctor", "--json", BINLOG="true", DATABASE_URL=url).document
+    finally:
+        sql.run(f"DROP USER '{user}'@'%'")
+    (found,) = [check for check in document["checks"] if check["name"] == "log source"]
+    assert found["state"] == "fail"
+    assert "GRANT REPLICATION SLAVE ON *.*" in found["remedy"]

@@ -7,13 +7,16 @@ import typer
 
 from app.bootstrap.program import Program
 from app.cli.backup_names import named
+from app.cli.commands.restore_output import disk_text
 from app.cli.execution import execute_with_program
+from app.cli.exits import exit_code_of
 from app.cli.options import AsJson, Databases, Threads
 from app.cli.output import (
     CommandResult,
     duration,
     minute,
     plural,
+    print_error,
     print_line,
     print_pairs,
     print_warnings,
@@ -101,7 +104,8 @@ async def _recover(program: Program, request: RecoverRequest, *, silent: bool) -
 
 async def _plan(program: Program, request: RecoverRequest, *, silent: bool) -> CommandResult:
     plan = await run_job(program, program.recovery_jobs.dry_run(request), silent=silent)
-    return CommandResult(RecoveryPlanned.of(plan), lambda: _show_plan(plan))
+    code = exit_code_of(plan.problems)
+    return CommandResult(RecoveryPlanned.of(plan), lambda: _show_plan(plan), code)
 
 
 async def _drill(program: Program, name: str, connections: int, *, silent: bool) -> CommandResult:
@@ -147,8 +151,11 @@ def _show_plan(plan: RecoverPlan) -> None:
         ("Ends at", f"{cut.file}:{cut.place.position} {cut.position.gtid}".rstrip()),
         ("Last in", _transaction(cut.last)),
         ("First out", _transaction(cut.following)),
+        *([("Disk", disk_text(plan.space, "in the state directory"))] if plan.space else []),
     ])
     print_warnings([f"backup {name} is no base: {reason}" for name, reason in plan.passed_over])
+    for problem in plan.problems:
+        print_error(f"Would be refused: {problem.title}", str(problem), problem.hint)
 
 
 def _transaction(found: LoggedTransaction | None) -> str:

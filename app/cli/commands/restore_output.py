@@ -100,7 +100,7 @@ def _show_forecast(forecast: Forecast) -> None:
     print_pairs([
         ("Backup file", {None: "not checked", True: "whole", False: "DAMAGED"}[forecast.verified]),
         ("Time", _time(forecast.estimate)),
-        ("Disk", _disk(forecast.space)),
+        ("Disk", disk_text(forecast.space)),
         ("Binary log", forecast.binary_log),
         ("Keys from outside", ", ".join(forecast.incoming_foreign_keys) or "none"),
         ("Restore", "would be refused, see below" if forecast.problems else "would pass"),
@@ -141,7 +141,7 @@ def _show_options(options: RestoreOptions, store: str) -> None:
     print_pairs([
         ("Restore all", "refused, see below" if options.problems else "possible here"),
         ("Time", _time(options.estimate)),
-        ("Disk", _disk(options.space)),
+        ("Disk", disk_text(options.space)),
         ("Last proven", f"{moment(proven)} UTC" if proven else "never; try --drill"),
         *(
             ("Undo", f"{restore.restore_id} until {minute(restore.keep_until)} UTC")
@@ -179,9 +179,10 @@ def _time(estimate: Estimate) -> str:
     return f"about {duration(estimate.seconds)} ({measured.get(estimate.by, 'at a typical rate')})"
 
 
-def _disk(space: Space) -> str:
+def disk_text(space: Space, where: str = "on the server") -> str:
+    """Say how much disk is needed and free somewhere."""
     free = "unknown" if space.free is None else size(space.free)
-    return f"about {size(space.needed)} needed, {free} free on the server"
+    return f"about {size(space.needed)} needed, {free} free {where}"
 
 
 def _number(count: int | None) -> str:

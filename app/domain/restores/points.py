@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.manifest import Manifest, PositionEntry
+from app.domain.restores.dry_run import Space
 from app.domain.restores.log_archive import LoggedTransaction
-from app.errors import InvalidRequestError
+from app.errors import AppError, InvalidRequestError
 
 
 class PointKind(StrEnum):
@@ -107,6 +108,8 @@ class RecoverPlan:
         databases: Databases that are recovered; empty = all.
         log_bytes: How much of the binary log is replayed.
         passed_over: Newer backups that are no base, and why.
+        space: Disk that it needs here; None while nobody has looked.
+        problems: Why it would be refused.
     """
 
     request: RecoverRequest
@@ -116,6 +119,13 @@ class RecoverPlan:
     databases: tuple[str, ...]
     log_bytes: int
     passed_over: tuple[tuple[str, str], ...]
+    space: Space | None = None
+    problems: tuple[AppError, ...] = ()
+
+    def require_possible(self) -> None:
+        """Raise what it would be refused with."""
+        for problem in self.problems:
+            raise problem
 
 
 _HINT: Final = "Give exactly one of --to-time, --to-gtid, --before-gtid and --to-position."

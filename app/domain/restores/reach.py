@@ -52,6 +52,13 @@ class Reach:
     is_all: bool = True
 
     @property
+    def is_current(self) -> bool:
+        """Whether a base stands in the stream that goes on, and nothing was changed past its log since then."""
+        goes_on = [each.id for each in self.overview.streams if each.began_at and not each.ended_at]
+        ends = {end_of(each, self.overview) for each in self.overview.streams if each.id in goes_on}
+        return bool(self.spans) and self.spans[-1].end in ends
+
+    @property
     def until(self) -> datetime | None:
         """The newest moment that can be reached; None = none can."""
         return self.spans[-1].end if self.spans else None

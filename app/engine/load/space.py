@@ -13,7 +13,7 @@ from app.errors import AppError, StorageFullError
 
 
 # Bytes of InnoDB for a byte of SQL, indexes included; the shop of the benchmarks takes a little less.
-_DISK_PER_SQL: Final = 1.5
+DISK_PER_SQL: Final = 1.5
 
 
 async def estimate_space(session: Session, loads: Sequence[DatabaseLoad]) -> Space:
@@ -21,7 +21,7 @@ async def estimate_space(session: Session, loads: Sequence[DatabaseLoad]) -> Spa
     size = sum(table.raw_size for load in loads for table in load.entry.tables)
     directory, host = (await session.texts("SELECT @@GLOBAL.datadir, @@GLOBAL.hostname"))[0]
     free = await asyncio.to_thread(_free_bytes, directory) if host == socket.gethostname() else None
-    return Space(int(size * _DISK_PER_SQL), free)
+    return Space(int(size * DISK_PER_SQL), free)
 
 
 def _free_bytes(directory: str) -> int | None:

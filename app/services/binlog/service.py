@@ -41,6 +41,8 @@ _log: Final = logging.getLogger(__name__)
 # What others read of an archiver is at most so old.
 _PUBLISH_SECONDS: Final = 2.0
 _ABOUT: Final = "binary log"
+# A condition that is over when a full backup stands in the new stream.
+BROKEN_OFF: Final = f"{_ABOUT} broken off"
 # A restart of the server or a short cut of the network is nothing to wake anybody for.
 _PATIENCE_SECONDS: Final = 60.0
 
@@ -144,7 +146,7 @@ class BinlogService:
         await self._alarm.raise_alert(
             Alert(
                 AlertKind.BINLOG,
-                f"{_ABOUT} broken off",
+                BROKEN_OFF,
                 f"the archive of the binary log was broken off: {reason}",
                 "A new stream and a full backup have begun; points in time before the break stay.",
             )

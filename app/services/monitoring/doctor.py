@@ -34,6 +34,7 @@ from app.errors import (
 from app.mysql.channel import Channel
 from app.sandbox.server import find_program
 from app.security.servers import SERVERS_FILE
+from app.services.log_watch import BinlogChecks
 from app.services.monitoring.directory import directory_checks
 from app.services.monitoring.interrupted import journal_checks, restore_checks
 from app.services.monitoring.stores import StoreChecks
@@ -59,12 +60,14 @@ class DoctorService:
         journals: Journals,
         control: ControlDatabase | None = None,
         stores: StoreChecks | None = None,
+        binlog: BinlogChecks | None = None,
     ) -> None:
         self._server = server
         self._control = control
         self._catalogue = catalogue
         self._journals = journals
         self._stores = stores
+        self._binlog = binlog
 
     async def examine(self) -> tuple[DoctorCheck, ...]:
         """Return every finding, server first; never raises an error of this program."""
@@ -80,6 +83,7 @@ class DoctorService:
         checks += await self._control_checks()
         checks += await asyncio.to_thread(directory_checks, self._catalogue, data_bytes)
         checks += await self._stores.examine() if self._stores else ()
+        checks += await self._binlog.examine() if self._binlog else ()
         return (*checks, *_settings_checks(), *_program_checks(), _codec_check())
 
     async def examine_server(self, server: Server) -> tuple[DoctorCheck, ...]:

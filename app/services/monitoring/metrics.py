@@ -19,11 +19,13 @@ from app.domain.backups.backup import CatalogueEntry
 from app.domain.monitoring import DiskUsage
 from app.domain.places.report import CopiesReport
 from app.domain.ports import Clock
+from app.domain.restores.reach import Reach
 from app.domain.runs.run import Run, RunFilter, RunKind, RunState, RunTally
 from app.domain.schedule import Schedule
 from app.domain.stores import Page, RunStore
 from app.errors import AppError
 from app.services.monitoring.health import BackupHealth, HealthService
+from app.services.point_in_time.reach import ReachService
 from app.services.schedules import ScheduleService
 from app.services.stores.watch import StoreWatch
 from app.storage import layout
@@ -86,6 +88,7 @@ class Metrics:
         disk_floor_bytes: What should be free there; below it an alert is sent.
         alerts_open: Conditions with an alert that last.
         copies: Where backups lie.
+        reach: Which points in time can be recovered; None also where nobody archives a binary log.
     """
 
     at: datetime
@@ -100,6 +103,7 @@ class Metrics:
     disk_floor_bytes: int
     alerts_open: int | None
     copies: CopiesReport | None
+    reach: Reach | None
 
 
 class MetricsService:
@@ -111,6 +115,7 @@ class MetricsService:
         disk_floor_bytes: What must be free; 0 = anything will do.
         lag_seconds: Tells how late the scheduler was last.
         count_open_alerts: Counts the conditions with an alert that last.
+        reach: Tells which points in time can be recovered.
     """
 
     def __init__(
@@ -125,6 +130,7 @@ class MetricsService:
         disk_floor_bytes: int,
         lag_seconds: Callable[[], float],
         count_open_alerts: Callable[[], Awaitable[int]],
+        reach: ReachService | None = None,
     ) -> None:
         self._runs = runs
         self._health = health
@@ -135,6 +141,7 @@ class MetricsService:
         self._disk_floor_bytes = disk_floor_bytes
         self._lag_seconds = lag_seconds
         self._count_open_alerts = count_open_alerts
+        self._reach = reach
         self._turn = asyncio.Lock()
         self._known: tuple[float, Metrics] | None = None
 
@@ -175,7 +182,12 @@ class MetricsService:
             disk_floor_bytes=self._disk_floor_bytes,
             alerts_open=alerts,
             copies=copies,
+            reach=await _or_none(self._read_reach()),
         )
+
+    async def _read_reach(self) -> Reach | None:
+        reach = await self._reach.read() if self._reach else None
+        return reach if reach and reach.overview.streams else None
 
     async def _history(self) -> HistoryNumbers:
         restore = RunFilter(kinds=(RunKind.RESTORE,), states=(RunState.SUCCEEDED,))

@@ -38,6 +38,7 @@ from app.errors import (
 )
 from app.services.backups.service import BackupService
 from app.services.point_in_time.archive_end import NO_ARCHIVE, end_of, require_current
+from app.services.point_in_time.disk import measured
 from app.services.point_in_time.drill import DrillPlan, plan_drill, proof_of, require_equal
 from app.services.point_in_time.plan import (
     describe_failed,
@@ -138,6 +139,7 @@ class PointInTimeService:
 
         Raises:
             ScratchUnavailableError: No scratch server can be had.
+            StorageFullError: There is too little room for it.
             ReplayFailedError: A transaction was not taken.
             RecoverMismatchError: What was applied is not what the log holds.
             AppError: What a restore, a backup or the archive may raise. Nothing is left behind.
@@ -145,6 +147,7 @@ class PointInTimeService:
         progress = progress or Progress()
         facts = {"base": plan.base.backup_id, "point": plan.request.point.text}
         _log.info("Starting recovery to a point in time", extra={"facts": facts})
+        plan.require_possible()
         async with self._leased(plan.stream) as stream:
             progress.enter(Phase.SCRATCH)
             async with scratch_for(plan, stream, self._place) as scratch:
@@ -192,6 +195,7 @@ class PointInTimeService:
             AppError: As `recover`.
         """
         progress, began = progress or Progress(), self._clock.monotonic()
+        plan.recovery.require_possible()
         try:
             await self._drill(plan, progress)
         except (RecoverMismatchError, ReplayFailedError) as exc:
@@ -300,7 +304,8 @@ class PointInTimeService:
     # -- the archive and the backups beside it -----------------------------------------------------
 
     def _plan(self, request: RecoverRequest) -> RecoverPlan:
-        return self._first(lambda stream: plan_recovery(stream, self._manifests(), request))
+        plan = self._first(lambda stream: plan_recovery(stream, self._manifests(), request))
+        return measured(plan, self._place.root)
 
     def _plan_newest(self, backup: BackupRequest) -> RecoverPlan:
         require_current(self._backup_dir, self._clock.now(), self._lag_seconds)
@@ -308,11 +313,13 @@ class PointInTimeService:
         with leased_streams(self._backup_dir, self._log_keys) as streams:
             stream = streams[-1]
             request = RecoverRequest(end_of(stream), backup.databases, backup.threads, backup)
-            return plan_recovery(stream, self._manifests(), request)
+            plan = plan_recovery(stream, self._manifests(), request)
+        return measured(plan, self._place.root)
 
     def _plan_drill(self, backup_id: str, threads: int) -> DrillPlan:
         wanted = self._catalogue.manifest(backup_id) if backup_id else None
-        return self._first(lambda stream: plan_drill(stream, self._manifests(), wanted, threads))
+        plan = self._first(lambda stream: plan_drill(stream, self._manifests(), wanted, threads))
+        return replace(plan, recovery=measured(plan.recovery, self._place.root))
 
     def _first(self, plan: Callable[[ArchivedStream], Plan]) -> Plan:
         """Plan with the newest stream that reaches to the point; the newest says why when none does."""

@@ -1,0 +1,185 @@
+"""How well the archive of the binary log does: its window against what is wanted, and what the doctor finds."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from app.binlog.preflight import inspect
+from app.domain.alerts.alert import Alarm, Alert, AlertKind
+from app.domain.monitoring import CheckState, DoctorCheck, failed
+from app.domain.ports import Clock
+from app.domain.restores.log_archive import ArchiverState
+from app.domain.restores.reach import Reach
+from app.engine.server.server import Server
+from app.errors import AppError
+from app.services.binlog.service import BROKEN_OFF
+from app.services.point_in_time.reach import ReachService
+
+
+_log: Final = logging.getLogger(__name__)
+_ABOUT: Final = "binary log window"
+# A base has to be made first.
+_GRACE: Final = timedelta(days=1)
+_WELL: Final = frozenset({ArchiverState.LIVE, ArchiverState.CATCHING_UP})
+_SINCE: Final = "%Y-%m-%d %H:%M UTC"
+_MORE: Final = "Make a full backup now; what was kept for less cannot be made up for."
+
+
+def shortfall(reach: Reach, days: float, now: datetime) -> str:
+    """
+    Say what is lacking of the points in time that are wanted.
+
+    Args:
+        reach: What can be recovered.
+        days: For how long points are wanted; 0 = for as long as there are.
+        now: Aware instant.
+
+    Returns:
+        For people; empty = nothing is, or the archive is younger than what is wanted.
+    """
+    began = [
+        datetime.fromisoformat(each.began_at) for each in reach.overview.streams if each.began_at
+    ]
+    if not days or not began:
+        return ""
+    since = reach.spans[-1].begin if reach.is_current else None
+    if since is None and now > min(began) + _GRACE:
+        return (
+            f"points in time of the last {days:g} days are wanted, and none of now can be recovered"
+        )
+    if since and since > max(now - timedelta(days=days), min(began) + _GRACE):
+        return (
+            f"points in time of the last {days:g} days are wanted, and without a gap they go back to"
+            f" {since:{_SINCE}} only"
+        )
+    return ""
+
+
+class BinlogMonitor:
+    """
+    Alerts people when fewer points in time can be recovered than are wanted.
+
+    Args:
+        days: For how long they are wanted.
+    """
+
+    def __init__(self, reach: ReachService, alarm: Alarm, clock: Clock, days: float) -> None:
+        self._reach = reach
+        self._alarm = alarm
+        self._clock = clock
+        self._days = days
+
+    async def check(self) -> None:
+        """Check once; never raises an error of this program."""
+        try:
+            reach = await self._reach.read()
+        except AppError as exc:
+            _log.warning("Binary log could not be checked", extra={"facts": {"error": str(exc)}})
+            return
+        if lacking := shortfall(reach, self._days, self._clock.now()):
+            await self._alarm.raise_alert(Alert(AlertKind.BINLOG, _ABOUT, lacking, _MORE))
+        else:
+            await self._alarm.resolve(AlertKind.BINLOG, _ABOUT, "points in time go back far enough")
+        if reach.is_current:
+            message = "points in time since the newest full backup can be recovered again"
+            await self._alarm.resolve(AlertKind.BINLOG, BROKEN_OFF, message)
+
+
+class BinlogChecks:
+    """
+    The doctor's checks of the archive; nothing where there is none and none is wanted.
+
+    Args:
+        directory: Of the archive.
+        is_wanted: Whether the service shall archive.
+        days: For how long points in time are wanted.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        reach: ReachService,
+        clock: Clock,
+        *,
+        directory: Path,
+        is_wanted: bool,
+        days: float,
+    ) -> None:
+        self._server = server
+        self._reach = reach
+        self._clock = clock
+        self._directory = directory
+        self._is_wanted = is_wanted
+        self._days = days
+
+    async def examine(self) -> Sequence[DoctorCheck]:
+        """Return the findings; raises no error of this program."""
+        try:
+            reach = await self._reach.read()
+        except AppError as exc:
+            return [failed("log archive", exc)]
+        if not self._is_wanted and not reach.overview.streams:
+            return []
+        size = await asyncio.to_thread(_size_of, self._directory)
+        return [
+            *(await self._source() if self._server.is_set else ()),
+            _state_of(reach),
+            *_damage_of(reach),
+            self._window(reach),
+            DoctorCheck("log archive size", CheckState.OK, f"{size >> 20:,} MiB on disk"),
+        ]
+
+    async def _source(self) -> Sequence[DoctorCheck]:
+        """Look at rights and settings of the server, as the archiver does."""
+        try:
+            async with self._server.session() as session:
+                inspection = await inspect(session, self._server.where)
+            inspection.require()
+        except AppError as exc:
+            return [failed("log source", exc)]
+        warnings = [each for each in inspection.findings if each.severity == "warning"]
+        if not warnings:
+            return [DoctorCheck("log source", CheckState.OK, "rights and settings are complete")]
+        return [DoctorCheck("log source", CheckState.WARN, w.message, w.hint) for w in warnings]
+
+    def _window(self, reach: Reach) -> DoctorCheck:
+        if lacking := shortfall(reach, self._days, self._clock.now()):
+            return DoctorCheck("log window", CheckState.WARN, lacking, _MORE)
+        if not reach.spans:
+            detail = "no backup stands in the archive yet"
+            return DoctorCheck("log window", CheckState.WARN, detail, "Make a full backup now.")
+        span = reach.spans[-1]
+        detail = f"every point from {span.begin:{_SINCE}} to {span.end:{_SINCE}}"
+        return DoctorCheck("log window", CheckState.OK, detail)
+
+
+def _state_of(reach: Reach) -> DoctorCheck:
+    overview = reach.overview
+    lag = (
+        "" if overview.lag_seconds is None else f", {overview.lag_seconds:.0f} s behind the server"
+    )
+    detail = f"{overview.state}{lag}"
+    if overview.state in _WELL and not overview.code:
+        return DoctorCheck("log archive", CheckState.OK, detail)
+    if overview.state is ArchiverState.OFF:
+        detail = "no process archives the binary log"
+        remedy = "Set BACKSTAY_BINLOG=true and start the service, or run 'backstay binlog run'."
+        return DoctorCheck("log archive", CheckState.WARN, detail, remedy)
+    detail = f"{detail}: {overview.message}" if overview.message else detail
+    return DoctorCheck("log archive", CheckState.WARN, detail, overview.hint)
+
+
+def _damage_of(reach: Reach) -> Sequence[DoctorCheck]:
+    remedy = "Points in time of it need a whole copy; 'backstay binlog status' shows the streams."
+    return [
+        DoctorCheck("log archive", CheckState.WARN, f"stream {each.id}: {each.damage}", remedy)
+        for each in reach.overview.streams
+        if each.damage
+    ]
+
+
+def _size_of(directory: Path) -> int:
+    return sum(path.lstat().st_size for path in directory.rglob("*") if path.is_file())
