@@ -7,6 +7,8 @@ import signal
 import hypothesis
 import pytest
 
+from tests.fixtures.series import series
+
 
 pytest_plugins = [
     "tests.fixtures.chosen_server",
@@ -15,9 +17,9 @@ pytest_plugins = [
     "tests.fixtures.backstay",
     "tests.fixtures.cli",
     "tests.fixtures.restored_shop",
+    "tests.fixtures.control",  # before those that fill its databases
     "tests.fixtures.api",
     "tests.fixtures.raw_requests",
-    "tests.fixtures.control",
     "tests.fixtures.endpoints",
     "tests.fixtures.alerting",
     "tests.fixtures.browser",
@@ -26,17 +28,29 @@ pytest_plugins = [
 
 # How long an example takes says how busy the machine is, not whether the program is right.
 hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "unhurried",
+    deadline=None,
+    max_examples=series(25, 250),
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("unhurried")
 
 
+# Nothing that collecting makes is garbage, and the collector would look through it again and again.
+gc.disable()
 # Under `nohup` a run ignores hang-ups, and so would every command that it starts.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what waits: one worker does it beside the others' work, and none is left with it at the end."""
+    """
+    Begin with what waits: one worker does it beside the others' work, and none is left with it at the end.
+
+    Whatever draws examples has a longer form: it draws more of them.
+    """
+    for item in items:
+        if hypothesis.is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker("long")
     items.sort(key=lambda item: item.get_closest_marker("waits") is None)
 
 
@@ -44,6 +58,7 @@ def pytest_collection_finish() -> None:
     """Let the collector pass over thousands of tests and modules, which stay to the end."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

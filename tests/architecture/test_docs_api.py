@@ -18,11 +18,11 @@ from app.domain.rights import OPERATIONS, RIGHTS
 from app.domain.runs.run import RunKind, RunState
 from app.main import create_app
 from app.security.keys import kid_of
+from tests.fixtures.operations import DOCUMENT
 from tests.fixtures.pages import DOCS, ROOT, rows, section
 
 
 TEXT = (DOCS / "api.md").read_text()
-DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 ROUTES: dict[str, dict[str, Any]] = {
     f"{method.upper()} {path}": operation
     for path, operations in DOCUMENT["paths"].items()

@@ -24,7 +24,7 @@ from tests.fixtures.series import drawn, series
 from tests.fixtures.servers import Sql
 
 
-EXAMPLES = series(25, 2000)
+EXAMPLES = series(10, 2000)
 CORPORA = [
     types.extreme_values,
     types.lossy_floats,

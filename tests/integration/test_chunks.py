@@ -11,25 +11,31 @@ from app.domain.backups.manifest import MemberKind
 from tests.corpora import sizes
 from tests.corpora.session import PRELUDE
 from tests.fixtures.chosen_server import IS_MYSQL, NO_ARIA
+from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
 
 # A few bytes, a few rows, a few hundred rows, everything at once.
 CUTS = [(300, 1), (900, 4), (20_000, 2), (1 << 20, 4)]
-
-
-@pytest.mark.parametrize(("chunk_bytes", "threads"), CUTS)
-@pytest.mark.parametrize(
-    "keys",
-    [sizes.sparse_keys, sizes.collated_keys, sizes.unusual_keys],
-    ids=lambda keys: keys.__name__,
+KEYS = [sizes.sparse_keys, sizes.collated_keys, sizes.unusual_keys]
+# Every kind of key, and every cut.
+KEYS_AND_CUTS = series(
+    [*zip(KEYS, CUTS, strict=False), (sizes.sparse_keys, CUTS[3])], [*itertools.product(KEYS, CUTS)]
 )
-async def test_no_kind_of_key_loses_or_repeats_a_row(
-    keys, chunk_bytes, threads, backstay, sql, database
-):
+COUNTS = [0, 1, 2, 3, 999, 1000, 1001]
+THREADS = [1, 2, 4]
+COUNTS_AND_THREADS = series(
+    [*zip(COUNTS, itertools.cycle(THREADS), strict=False)], [*itertools.product(COUNTS, THREADS)]
+)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("keys", "cut"), KEYS_AND_CUTS)
+async def test_no_kind_of_key_loses_or_repeats_a_row(keys, cut, backstay, sql, database):
     """Sparse, composite, textual, binary and unusable keys lose no row and repeat none."""
     sql.script(keys())
+    chunk_bytes, threads = cut
 
     await assert_whole(backstay, sql, database, chunk_bytes=chunk_bytes, threads=threads)
 
@@ -45,8 +51,8 @@ async def test_the_vendors_program_reads_tables_cut_into_ranges(backstay, sql, d
     assert ranges(manifest, "unusual_binary") > (5 if IS_MYSQL else 10)  # which guesses fewer rows
 
 
-@pytest.mark.parametrize("threads", [1, 2, 4])
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 999, 1000, 1001])
+@pytest.mark.long
+@pytest.mark.parametrize(("count", "threads"), COUNTS_AND_THREADS)
 async def test_any_number_of_rows_comes_back(count, threads, backstay, sql, database):
     """Tables of no row, one row, and one less, as many and one more than the first chunk asks for."""
     sql.script(sizes.counted_rows(count))
@@ -104,7 +110,8 @@ if IS_MYSQL:  # whose types and collations these are not
         del FILLED[kind]
 
 
-@pytest.mark.parametrize(("chunk_bytes", "threads"), [(200, 2), (3000, 4)])
+@pytest.mark.long
+@pytest.mark.parametrize(("chunk_bytes", "threads"), series([(200, 4)], [(200, 2), (3000, 4)]))
 async def test_bounds_of_every_type_of_key_are_exact(chunk_bytes, threads, backstay, sql, database):
     """Bounds of each type that may be one mean the same rows to the server as the values they came from."""
     sql.script(PRELUDE)
@@ -183,7 +190,8 @@ async def test_partitioned_tables_are_cut_by_their_key(by, backstay, sql, databa
     assert ranges(manifest, "t") > 5
 
 
-@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.long
+@pytest.mark.parametrize("threads", series([4], [1, 4]))
 async def test_ranges_planned_by_short_rows_are_split_at_long_ones(
     threads, backstay, sql, database
 ):

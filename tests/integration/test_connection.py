@@ -203,15 +203,19 @@ NOT_BY_CLIENT = frozenset({
 })
 
 
+# Several chunks of each table.
+ROWS = series(4_000, 12_000)
+
+
 def strange(sql: Sql) -> None:
     """Make what the hostile settings would spoil."""
     sql.script([
         "CREATE TABLE c (id INT AUTO_INCREMENT PRIMARY KEY, c CHAR(10), t TEXT, KEY (c))",
         "ALTER TABLE c ADD COLUMN ts TIMESTAMP NOT NULL, ADD COLUMN dt DATETIME NULL",
         "INSERT INTO c VALUES (0, 'a', 'back\\\\slash ''q'' \"d\"', '2020-01-01 12:00', NULL)",
-        "INSERT INTO c SELECT NULL, seq % 10, REPEAT('\\\\', seq % 9), 20210601, 0 FROM seq_1_to_12000",
+        f"INSERT INTO c SELECT NULL, seq % 10, REPEAT('\\\\', seq % 9), 20210601, 0 FROM seq_1_to_{ROWS}",
         "CREATE TABLE k (s VARCHAR(200) PRIMARY KEY)",
-        "INSERT INTO k SELECT CONCAT(REPEAT('long ', 30), seq) FROM seq_1_to_3000",
+        f"INSERT INTO k SELECT CONCAT(REPEAT('long ', 30), seq) FROM seq_1_to_{ROWS // 4}",
         f"CREATE TABLE h (id INT PRIMARY KEY) {'' if IS_MYSQL else 'WITH SYSTEM VERSIONING'}",
         "INSERT INTO h VALUES (1), (2)",
         "DELETE FROM h WHERE id = 1",

@@ -1,6 +1,7 @@
 """Backups and restores whose network fails, that are cancelled, or whose query takes too long."""
 
 import asyncio
+import itertools
 import threading
 import time
 from contextlib import suppress
@@ -25,6 +26,7 @@ from tests.fixtures.backstay import Backstay
 from tests.fixtures.clocks import SystemClock
 from tests.fixtures.dry_runs import left_over
 from tests.fixtures.proxy import Fault, proxy
+from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -32,6 +34,8 @@ from tests.oracle.snapshots import assert_same, snapshot
 TIMEOUT_SECONDS = 2.0
 # After less than this a connection on which nothing moves is asked something.
 QUIET_SECONDS = 6.0
+# Bytes that a network takes before it fails: in the middle of the work, and near its end.
+LIMITS = (200_000, 2_000_000)
 
 
 def wide_table(sql: Sql) -> None:
@@ -41,8 +45,11 @@ def wide_table(sql: Sql) -> None:
     sql.run("INSERT INTO big SELECT seq, REPEAT('x', 300) FROM seq_1_to_20000")
 
 
-@pytest.mark.parametrize("fault", Fault)
-@pytest.mark.parametrize("limit", [200_000, 2_000_000])
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("fault", "limit"),
+    series([*zip(Fault, LIMITS, strict=True)], [*itertools.product(Fault, LIMITS)]),
+)
 async def test_a_broken_network_ends_a_backup_in_time(fault, limit, own_server, tmp_path):
     """A network that goes silent or away ends the backup in time; nothing is left."""
     with own_server() as server, Sql(server.url) as sql:
@@ -109,16 +116,18 @@ async def test_a_broken_network_ends_a_drill_in_time(fault, own_server, tmp_path
             await backstay.target.close()
 
 
+@pytest.mark.long
 @pytest.mark.waits
 @pytest.mark.parametrize("fault", Fault)
 async def test_a_broken_network_leaves_an_undo_old_or_new(fault, own_server, tmp_path):
     """Wherever it fails: it ends in time, and after a repair the database is all of the one or the other."""
-    points = range(500, 60_000, 7_000)
-    # Most of the time is waiting, so four servers share the points.
+    points = range(500, 60_000, series(14_000, 7_000))
+    # Most of the time is waiting, so some servers share the points.
+    servers = series(2, 4)
     undone = await asyncio.gather(
         *(
-            count_undone(own_server(), tmp_path / str(part), fault, points[part::4])
-            for part in range(4)
+            count_undone(own_server(), tmp_path / str(part), fault, points[part::servers])
+            for part in range(servers)
         )
     )
     assert 0 < sum(undone) < len(points)
@@ -185,7 +194,8 @@ class Cancel:
         return True
 
 
-@pytest.mark.parametrize("events", [range(1, 8), range(8, 120, 7)])
+@pytest.mark.long
+@pytest.mark.parametrize("events", [range(1, 8), range(8, 120, series(21, 7))])
 async def test_a_backup_cancelled_at_any_event_leaves_nothing(events, own_server, tmp_path):
     """A backup cancelled at any event leaves no file and no query of ours on the server."""
     with own_server() as server, Sql(server.url) as sql:
@@ -204,6 +214,7 @@ async def test_a_backup_cancelled_at_any_event_leaves_nothing(events, own_server
         await backstay.target.close()
 
 
+@pytest.mark.long
 async def test_a_restore_cancelled_at_any_event_leaves_nothing(own_server, tmp_path):
     """A restore cancelled at any event leaves no database and no query of ours on the server."""
     with own_server() as server, Sql(server.url) as sql:
@@ -211,7 +222,7 @@ async def test_a_restore_cancelled_at_any_event_leaves_nothing(own_server, tmp_p
         backstay = Backstay(server.url, tmp_path / "backups")
         manifest = await backstay.backup("d", chunk_bytes=1 << 16)
         before = databases(sql)
-        for event in (1, 2, 3, 4, 5, 6, 9, 20, 50, 90, 100, 110, 115):
+        for event in series((1, 3, 6, 20, 90, 110, 115), (*range(1, 10), *range(10, 120, 5))):
             cancel = Cancel(event)
             request = RestoreRequest(manifest.backup_id, into="copy")
             if await cancel.run(

@@ -35,7 +35,7 @@ TABLES = {
     "a table in memory that is larger than the server's limit": [
         "SET max_heap_table_size = 67108864",
         "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(2000)) ENGINE=MEMORY CHARSET=ascii",
-        "INSERT INTO t SELECT seq, REPEAT('x', 1500) FROM seq_1_to_9000",
+        "INSERT INTO t SELECT seq, REPEAT('x', 15) FROM seq_1_to_9000",
         "SET max_heap_table_size = DEFAULT",
     ],
     "a counter that takes rows in ascending order only": [

@@ -24,7 +24,7 @@ from tests.oracle.snapshots import Snapshot, assert_same, quote, snapshot
 
 
 # About a second and a half for each.
-EXAMPLES = series(6, 200)
+EXAMPLES = series(3, 200)
 # Parts of a snapshot whose keys are names of tables, or of sequences.
 BY_NAME = ("content", "sequence")
 # Whether a view can be written to depends on its tables, a foreign key's index on its parent.

@@ -18,7 +18,7 @@ from tests.fixtures.servers import Sql
 
 
 # About a second for ten of them, three times that where the outside judges look too.
-EXAMPLES = series(20, 500)
+EXAMPLES = series(8, 500)
 # The vendor's programs take longer than the round trip itself.
 JUDGED_EVERY = 6
 

@@ -19,6 +19,7 @@ from app.domain.checks import (
 )
 from app.domain.ids import BackupId, new_backup_id
 from app.domain.restores.proofs import RECOVERY_DRILL, Proof
+from tests.fixtures.series import series
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -169,7 +170,7 @@ class Half:
             self.waited[level] = max(self.waited[level], now - last)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=series(2, 20), deadline=None)
 @given(
     hashes=st.integers(2, 10),
     content=st.integers(10, 40),

@@ -24,6 +24,7 @@ from tests.fixtures.archives import (
     write_backup,
 )
 from tests.fixtures.kernels import CountingKernel, FullKernel, WaitingKernel
+from tests.fixtures.series import series
 
 
 BACKUP = backup_id_of(0)
@@ -64,7 +65,7 @@ STATEMENTS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=series(10, 100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(codec=st.sampled_from(Codec), members=st.lists(STATEMENTS.filter(bool), max_size=6))
 def test_any_members_come_back(tmp_path_factory, codec, members):
     """Random members, appended or streamed, over every codec, read both ways."""

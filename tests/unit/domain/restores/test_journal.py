@@ -22,6 +22,7 @@ from app.domain.restores.journal import (
     encode_journal,
 )
 from app.errors import JournalDamagedError
+from tests.fixtures.series import series
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -88,7 +89,7 @@ JOURNAL = Journal(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=series(40, 400))
 @given(JOURNALS)
 def test_a_journal_comes_back(journal):
     """Writing and reading lose nothing, whatever the names."""

@@ -17,6 +17,7 @@ from app.services.access.first_admin import FirstAdminService
 from app.services.access.sign_ins import SignInService
 from app.services.access.users import UserService
 from tests.fixtures.clocks import SetClock
+from tests.fixtures.control import furnish
 
 
 PASSWORD = "correct horse battery staple"
@@ -38,6 +39,7 @@ def told():
 @pytest.fixture
 async def first_admin(tmp_path, clock, told):
     """The service, on an empty control database."""
+    furnish(tmp_path)
     control = ControlDatabase(f"sqlite+aiosqlite:///{tmp_path}/control.db", tmp_path)
     await control.prepare()
     store, passwords = UserRecords(control), Passwords(Cost(1, 8, 1))

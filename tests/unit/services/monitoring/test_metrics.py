@@ -25,6 +25,7 @@ from app.storage.layout import BackupName
 from app.storage.schedules import ScheduleFile, encode_schedules
 from tests.fixtures.archives import disk_of, write_backup
 from tests.fixtures.clocks import SetClock
+from tests.fixtures.control import furnish
 from tests.fixtures.monitored_installation import RaisedAlerts
 
 
@@ -101,6 +102,7 @@ class MeasuredInstallation:
 @pytest.fixture
 async def installation(tmp_path):
     """An empty one."""
+    furnish(tmp_path / "state")
     control = ControlDatabase(f"sqlite+aiosqlite:///{tmp_path}/state/control.db", tmp_path)
     await control.prepare()
     yield MeasuredInstallation(Catalogue(tmp_path / "backups"), RunRecords(control))

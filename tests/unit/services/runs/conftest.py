@@ -8,6 +8,7 @@ import pytest
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.services.runs.service import RunService
+from tests.fixtures.control import furnish
 from tests.fixtures.run_installation import RunInstallation
 
 
@@ -15,6 +16,7 @@ from tests.fixtures.run_installation import RunInstallation
 async def installation(tmp_path: Path) -> AsyncIterator[RunInstallation]:
     """An installation with an empty history."""
     home = tmp_path / "state"
+    furnish(home)
     database = ControlDatabase(f"sqlite+aiosqlite:///{home / 'control.db'}", home)
     await database.prepare()
     installation = RunInstallation(home, database, RunRecords(database))
