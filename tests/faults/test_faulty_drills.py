@@ -11,12 +11,13 @@ from app.domain.alerts.alert import AlertKind
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
 from app.errors import ConnectionFailedError, ConnectionLostError
-from tests.faults.test_server_faults import Killer, fill
+from tests.faults.test_server_faults import ROWS, Killer, fill
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.cli import Cli
 from tests.fixtures.dry_runs import left_over
 from tests.fixtures.kernels import CountingKernel, FullKernel, KillingKernel
 from tests.fixtures.monitored_installation import MonitoredInstallation
+from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -44,7 +45,7 @@ async def test_a_server_that_dies_in_a_drill_proves_nothing(phase, event, own_se
             assert left_over(sql) == []
         assert_same(before, snapshot(server.url, "d"))
         plan = await again.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
-        assert (await again.recoveries.drill(plan)).rows_count == 20_000
+        assert (await again.recoveries.drill(plan)).rows_count == ROWS
         for services in (backstay, again):
             await services.target.close()
 
@@ -112,6 +113,7 @@ async def checked(installation):
     return results
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_checks_killed_anywhere_are_due_again(tmp_path):
     """Kill -9 after system calls all over them: what is noted was found, and the next pass does the rest."""
@@ -120,7 +122,7 @@ def test_checks_killed_anywhere_are_due_again(tmp_path):
     begin = kernel.count
     assert len(asyncio.run(checked(whole))) == 3
     left = set()
-    for at in range(1, kernel.count - begin, 7):
+    for at in range(1, kernel.count - begin, series(20, 7)):
         home = tmp_path / str(at)
         to_check(home, CountingKernel(), count=3)
         child = os.fork()

@@ -1,5 +1,5 @@
 """
-Servers that are killed while hundreds of tables change places: all of them moved, or none.
+Servers that are killed while many tables change places: all of them moved, or none.
 
 The server gets SIGKILL at some moment after the RENAME was sent to it. Whoever waits for the answer
 gets one clear error; after the server's next start, `repair` leaves exactly old or exactly new.
@@ -27,11 +27,13 @@ from app.storage.journals import Journals
 from tests.fixtures.accounts import databases
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.clocks import SystemClock
+from tests.fixtures.series import series
 from tests.fixtures.servers import OwnServers, Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
 
-TABLES = 200
+TABLES = series(50, 200)
+KILLS = series(3, 6)
 LATE = 60.0  # later than any answer
 LOST = (ConnectionLostError, ConnectionFailedError)
 
@@ -186,6 +188,7 @@ async def store(own_server: OwnServers, tmp_path: Path) -> AsyncIterator[Store]:
     await made.close()
 
 
+@pytest.mark.long
 async def test_a_server_killed_in_the_rename_leaves_old_or_new(store):
     """The restore ends with the first error and names the remedy, which leaves old or new."""
     for delay, states in ((0, {"old", "new"}), (LATE, {"new"})):
@@ -201,13 +204,14 @@ async def test_a_server_killed_in_the_rename_leaves_old_or_new(store):
             assert store.state() == "old"
 
 
+@pytest.mark.long
 async def test_undos_whose_server_dies_leave_old_or_new(store):
     """Undos whose server dies at any moment of the RENAME leave old or new, and can go on from there."""
     await store.recoveries.restore(await store.recoveries.plan(store.request))
     state, length = "new", store.executioner.took
     dice = random.Random(20)  # noqa: S311 - moments, not secrets
-    for number in range(6):
-        store.executioner.delay = length * (number + dice.random()) / 6
+    for number in range(KILLS):
+        store.executioner.delay = length * (number + dice.random()) / KILLS
         with pytest.raises(LOST) as caught:
             await store.undo()
 
