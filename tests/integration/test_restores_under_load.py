@@ -19,6 +19,7 @@ from app.services.restores.service import RecoveryService
 from tests.fixtures.accounts import account, login, wait_until
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.restored_shop import LATER, scratch
+from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -103,6 +104,7 @@ def generation(sql: Sql, number: int) -> None:
     ])
 
 
+@pytest.mark.long
 async def test_readers_see_all_or_nothing(own_server, tmp_path):
     """Readers of all tables see the old database or the new one, never a mix and never a gap."""
     seen: set[tuple[int, ...]] = set()
@@ -124,10 +126,10 @@ async def test_readers_see_all_or_nothing(own_server, tmp_path):
         manifest = await backstay.backup("d")
         generation(sql, 2)
         with (
-            crowd(server.url, 3, in_one_statement) as some,
-            crowd(server.url, 3, in_one_transaction) as others,
+            crowd(server.url, series(1, 3), in_one_statement) as some,
+            crowd(server.url, series(2, 3), in_one_transaction) as others,
         ):
-            for _ in range(2):
+            for _ in range(series(1, 2)):
                 result = await backstay.restore(manifest, create_backup=False)
                 undo = await backstay.recoveries.undo(result.restore_id)
                 await backstay.recoveries.undo(undo.restore_id)
@@ -217,6 +219,7 @@ async def restores(backstay: Backstay, manifest: Manifest, writers: Crowd) -> li
     return results
 
 
+@pytest.mark.long
 async def test_writers_lose_nothing(own_server, tmp_path):
     """Under writers without a pause a restore ends in time; no commit is lost, no trigger is missed."""
     committed: set[str] = set()
@@ -237,7 +240,7 @@ async def test_writers_lose_nothing(own_server, tmp_path):
         manifest = await backstay.backup("bank")
         with (
             account(sql, "ALL ON bank.*") as name,
-            crowd(login(server.url, name), 8, transfer) as writers,
+            crowd(login(server.url, name), series(4, 8), transfer) as writers,
         ):
             results = await restores(backstay, manifest, writers)
         await backstay.target.close()
