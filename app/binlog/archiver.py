@@ -285,7 +285,9 @@ class Archiver:
         is_due = writer.size >= self._pace.segment_bytes or (writer.size and rhythm.is_old)
         if is_due and await run_in_thread(lambda: writer.roll(moment)):
             rhythm.note_roll()
-        if intake.overlap is None:
+        if (
+            intake.overlap is None and not rhythm.unsynced_bytes
+        ):  # or it would tell of more than a power cut leaves
             self._show(writer, intake.current_as_of_ms)
 
     def _show(self, writer: StreamWriter, current_as_of_ms: int) -> None:

@@ -1,13 +1,13 @@
 """The end of the archive of the binary log: where it is, and whether that is now."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from app.binlog.archive.layout import root_of, stream_ids
+from app.binlog.archive.layout import file_number, root_of, stream_ids
 from app.binlog.archive.reading import ArchivedStream
 from app.binlog.ownership import is_owned
-from app.binlog.status import read_status
+from app.binlog.status import ArchiverStatus, read_status
 from app.domain.restores.points import Point, PointKind
 from app.errors import PointNotCoveredError
 from app.storage.local import LocalDirectory
@@ -48,6 +48,34 @@ def require_current(backup_dir: Path, now: datetime, most_seconds: float) -> Non
             f"the archive of the binary log is {lag:.0f} s behind the server, more than {most_seconds:g} s",
             hint=_LOOK,
         )
+
+
+def told_by_archiver(backup_dir: Path) -> ArchiverStatus:
+    """Return what the archiver has told last; blocks. Ask before a stream is opened, which then holds as much."""
+    return read_status(LocalDirectory(root_of(backup_dir)))
+
+
+def current_until(stream: ArchivedStream, told: ArchiverStatus | None = None) -> datetime:
+    """
+    Return until when everything that was committed is in a stream.
+
+    The archive itself knows when its last bytes came. An archiver hears from a server that has nothing to
+    write, too; it is believed as long as the stream holds all that it had then.
+
+    Args:
+        stream: Opened after `told` was read.
+        told: By whoever archives; None = nobody was asked.
+
+    Returns:
+        Aware instant; of an empty stream 1970.
+    """
+    known_ms = max(stream.committed_ms, stream.received_ms)
+    if told and told.stream == stream.id and told.archived_end and stream.window:
+        last, end = stream.window[1], told.archived_end
+        reached = (file_number(last.name) or 0, last.position)
+        if reached >= (file_number(end.name) or 0, end.position):
+            known_ms = max(known_ms, told.current_as_of_ms)
+    return datetime.fromtimestamp(known_ms / 1000, UTC)
 
 
 def end_of(stream: ArchivedStream) -> Point:

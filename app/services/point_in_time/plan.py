@@ -11,7 +11,7 @@ A recovery never begins inside a transaction and never ends there.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from app.binlog.archive.layout import file_number
@@ -19,6 +19,7 @@ from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events import headers
 from app.binlog.events.gtids import GtidState, parsed_state
 from app.binlog.events.headers import Malformed
+from app.binlog.status import ArchiverStatus
 from app.domain.backups.base import databases_of, unfitness
 from app.domain.backups.manifest import Manifest, PositionEntry
 from app.domain.restores.log_archive import LoggedTransaction
@@ -37,6 +38,7 @@ from app.errors import (
     PointInsideTransactionError,
     PointNotCoveredError,
 )
+from app.services.point_in_time.archive_end import current_until
 
 
 _MARIADB: Final = "mariadb"
@@ -48,7 +50,10 @@ _OTHER_HISTORY: Final = (
 
 
 def plan_recovery(
-    stream: ArchivedStream, backups: Iterator[Manifest], request: RecoverRequest
+    stream: ArchivedStream,
+    backups: Iterator[Manifest],
+    request: RecoverRequest,
+    told: ArchiverStatus | None = None,
 ) -> RecoverPlan:
     """
     Choose a base and find the cut; blocks.
@@ -57,6 +62,7 @@ def plan_recovery(
         stream: The archived binary log.
         backups: Manifests, newest first; consumed until one is a base.
         request: What is asked for.
+        told: By whoever archives, before the stream was opened; None = nobody was asked.
 
     Returns:
         The plan.
@@ -68,7 +74,7 @@ def plan_recovery(
         BinlogDamagedError: The archive is not what was written.
         DatabaseNotFoundError: The base is limited to other databases.
     """
-    _require_known(stream, request.point)
+    _require_known(stream, request.point, until := current_until(stream, told))
     passed_over: list[tuple[str, str]] = []
     for manifest in backups:
         place = place_of(stream, manifest)
@@ -91,7 +97,7 @@ def plan_recovery(
             log_bytes=_size_between(stream, place, cut.place),
             passed_over=tuple(passed_over),
         )
-    error = _without_base(stream, request.point, passed_over)
+    error = _without_base(stream, request.point, passed_over, until)
     raise error
 
 
@@ -209,12 +215,12 @@ def _gtid(point: Point) -> str:
     return point.text.lower()
 
 
-def _require_known(stream: ArchivedStream, point: Point) -> None:
+def _require_known(stream: ArchivedStream, point: Point, until: datetime) -> None:
     """Refuse a point that the archive does not reach."""
     is_covered = False
     match point.kind:
         case PointKind.TIME:
-            is_covered = point.at is not None and point.at <= current_at(stream)
+            is_covered = point.at is not None and point.at <= until
         case PointKind.POSITION:
             place = _placed(stream, point.file, point.position)
             is_covered = place is not None and _first(stream) <= place <= _end(stream)
@@ -226,21 +232,16 @@ def _require_known(stream: ArchivedStream, point: Point) -> None:
                 raise InvalidRequestError(f"{point.text[:80]!r} is no GTID") from exc
     if not is_covered:
         raise PointNotCoveredError(
-            f"the archive of the binary log does not hold {point.text[:80]}: {_window(stream)}",
+            f"the archive of the binary log does not hold {point.text[:80]}: {_window(stream, until)}",
             hint="'backstay binlog status' shows what can be recovered.",
         )
 
 
-def current_at(stream: ArchivedStream) -> datetime:
-    """Return until when everything is archived, as far as the archive itself can tell."""
-    return datetime.fromtimestamp(max(stream.committed_ms, stream.received_ms) / 1000, UTC)
-
-
-def _window(stream: ArchivedStream) -> str:
+def _window(stream: ArchivedStream, until: datetime) -> str:
     if stream.window is None:
         return "it is empty"
     first, last = (f"{place.name}:{place.position}" for place in stream.window)
-    at = current_at(stream).isoformat(timespec="milliseconds")
+    at = until.isoformat(timespec="milliseconds")
     return f"it reaches from {first} to {last}, of {at}"
 
 
@@ -350,12 +351,12 @@ def _size_between(stream: ArchivedStream, start: Place, end: Place) -> int:
 
 
 def _without_base(
-    stream: ArchivedStream, point: Point, passed_over: Sequence[tuple[str, str]]
+    stream: ArchivedStream, point: Point, passed_over: Sequence[tuple[str, str]], until: datetime
 ) -> PointNotCoveredError | BaseUnfitError:
     if not passed_over:
         return PointNotCoveredError(
             f"no backup was made before {point.text[:80]}, from which it could be recovered",
-            hint=f"A point needs a backup between it and the begin of the archive: {_window(stream)}.",
+            hint=f"A point needs a backup between it and the begin of the archive: {_window(stream, until)}.",
         )
     reasons = "; ".join(f"{backup_id}: {reason}" for backup_id, reason in passed_over[:_SHOWN])
     return BaseUnfitError(

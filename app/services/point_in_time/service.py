@@ -37,7 +37,12 @@ from app.errors import (
     StatementError,
 )
 from app.services.backups.service import BackupService
-from app.services.point_in_time.archive_end import NO_ARCHIVE, end_of, require_current
+from app.services.point_in_time.archive_end import (
+    NO_ARCHIVE,
+    end_of,
+    require_current,
+    told_by_archiver,
+)
 from app.services.point_in_time.disk import measured
 from app.services.point_in_time.drill import DrillPlan, plan_drill, proof_of, require_equal
 from app.services.point_in_time.plan import (
@@ -304,7 +309,8 @@ class PointInTimeService:
     # -- the archive and the backups beside it -----------------------------------------------------
 
     def _plan(self, request: RecoverRequest) -> RecoverPlan:
-        plan = self._first(lambda stream: plan_recovery(stream, self._manifests(), request))
+        told = told_by_archiver(self._backup_dir)
+        plan = self._first(lambda stream: plan_recovery(stream, self._manifests(), request, told))
         return measured(plan, self._place.root)
 
     def _plan_newest(self, backup: BackupRequest) -> RecoverPlan:
