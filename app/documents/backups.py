@@ -6,15 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from app.documents.base import (
-    BACKUP_ID,
-    BackupIdText,
-    Bytes,
-    Document,
-    Moment,
-    Seconds,
-    Success,
-)
+from app.documents.base import BACKUP_ID, BackupIdText, Bytes, Document, Moment, Seconds, Success
 from app.documents.retention import PinFacts, PrintedPin
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import BackupPage, DamagedFile, Survey
@@ -58,6 +50,7 @@ class BackupFacts(Document):
     encrypted: bool
     warnings_count: int
     recovery_point: bool
+    recovered_from: BackupIdText | None
     proven_at: Annotated[
         Moment | None, Field(description="When all of it was last restored and equal.")
     ]
@@ -72,6 +65,7 @@ class BackupFacts(Document):
             entry,
             encrypted=entry.is_encrypted,
             options=UsedOptions.taken(entry),
+            recovered_from=entry.recovered_from or None,
             proven_at=proven_at,
             pin=PinFacts.find(pins, entry.backup_id),
         )

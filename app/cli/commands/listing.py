@@ -99,7 +99,7 @@ def _show_locked(locked: Sequence[LockedBackup]) -> None:
 def _holds(entry: CatalogueEntry, *, is_pinned: bool) -> str:
     """Say what a backup holds, and below it what somebody wanted to be known of it."""
     kinds = ["recovery point"] * entry.recovery_point + ["pinned"] * is_pinned
-    kinds += ["encrypted"] * entry.is_encrypted
+    kinds += ["recovered"] * bool(entry.recovered_from) + ["encrypted"] * entry.is_encrypted
     notes = [", ".join(kinds)] * bool(kinds) + [entry.description] * bool(entry.description)
     return "\n".join([", ".join(entry.databases), ": ".join(notes)]).rstrip()
 

@@ -100,6 +100,7 @@ class CatalogueEntry:
         tables: Globs of what was asked for; empty = all.
         exclude_tables: Globs of what was left out.
         requested: Databases that were asked for; empty = all; None = not recorded.
+        recovered_from: Backup from which it was recovered, with the binary log since; empty = it is of the server.
     """
 
     backup_id: BackupId
@@ -124,6 +125,21 @@ class CatalogueEntry:
     tables: tuple[str, ...]
     exclude_tables: tuple[str, ...]
     requested: tuple[str, ...] | None
+    recovered_from: str
+
+    @property
+    def is_of_the_past(self) -> bool:
+        """
+        Whether it holds another moment than the one at which it was made.
+
+        Somebody has recovered it to a point; what a schedule recovers is up to now.
+        """
+        return bool(self.recovered_from) and not self.schedule
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it counts where people ask how old the newest backup is."""
+        return not self.recovery_point and not self.is_of_the_past
 
     @property
     def is_encrypted(self) -> bool:
@@ -138,7 +154,7 @@ class CatalogueEntry:
     @property
     def is_first_choice(self) -> bool:
         """Whether somebody who wants a database back is likely to mean such a backup."""
-        return self.is_whole and not self.recovery_point
+        return self.is_whole and self.is_current
 
     @classmethod
     def of(cls, manifest: Manifest, full_path: str) -> "CatalogueEntry":
@@ -166,6 +182,7 @@ class CatalogueEntry:
             tables=manifest.options.tables,
             exclude_tables=manifest.options.exclude_tables,
             requested=manifest.options.requested,
+            recovered_from=manifest.recovered_from,
         )
 
 

@@ -115,6 +115,7 @@ class RetentionItem:
         pinned: Who or what holds it; empty = it is not pinned.
         is_in_use: Whether a restore, a verification or a download reads it.
         is_recovery_point: Whether it was made to go back to.
+        is_of_the_past: Whether it holds an older moment than the one at which it was made.
     """
 
     backup_id: str
@@ -126,6 +127,12 @@ class RetentionItem:
     pinned: str = ""
     is_in_use: bool = False
     is_recovery_point: bool = False
+    is_of_the_past: bool = False
+
+    @property
+    def rank(self) -> int:
+        """What it stands for: an ordinary one for all others, each other kind for no higher one."""
+        return 2 if self.is_recovery_point else int(self.is_of_the_past)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,23 +235,23 @@ class _Staying:
 
     def __init__(self) -> None:
         # Backups of one plan hold the same, so there are few to compare; by each database in them.
-        self._found: dict[str, dict[tuple[Holdings, bool], str]] = {}
+        self._found: dict[str, dict[tuple[Holdings, int], str]] = {}
 
     def add(self, item: RetentionItem) -> None:
         """Add the next older one; what it holds is covered by the newest that holds the same."""
         if item.is_good:
             for database in (_ANY, *item.holdings.databases):
                 known = self._found.setdefault(database, {})
-                known.setdefault((item.holdings, item.is_recovery_point), item.backup_id)
+                known.setdefault((item.holdings, item.rank), item.backup_id)
 
     def find_cover(self, item: RetentionItem) -> str:
-        """Return the newest that covers a backup; a recovery point covers only such."""
+        """Return the newest that covers a backup; one of a higher rank covers none of a lower."""
         # One that shares no database covers only what holds none.
         covers = (
             backup_id
             for database in item.holdings.databases or {_ANY}
-            for (holdings, is_recovery_point), backup_id in self._found.get(database, {}).items()
-            if is_recovery_point <= item.is_recovery_point and holdings.covers(item.holdings)
+            for (holdings, rank), backup_id in self._found.get(database, {}).items()
+            if rank <= item.rank and holdings.covers(item.holdings)
         )
         return max(covers, default="")
 

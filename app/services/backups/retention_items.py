@@ -45,6 +45,7 @@ def item_of(entry: CatalogueEntry, notes: Notes | None, proofs: tuple[Proof, ...
         is_good=notes is not None and is_good(entry, notes, proofs),
         pinned=_pinned(notes),
         is_recovery_point=entry.recovery_point,
+        is_of_the_past=entry.is_of_the_past,
     )
 
 

@@ -102,7 +102,7 @@ class EnvironmentMonitor:
         if free is None:  # no store tells
             return
         survey = (await self._backup_monitor.health.read()).survey
-        last = next((entry for entry in survey.entries if not entry.recovery_point), None)
+        last = next((entry for entry in survey.entries if entry.is_current), None)
         needed = round(last.size * GROWTH) if last else 0
         if floor and free < max(floor, needed):
             why = f"the floor is {floor}" if free < floor else f"the next backup may need {needed}"

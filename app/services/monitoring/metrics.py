@@ -262,7 +262,7 @@ def _was_made(history: HistoryNumbers | None) -> bool:
 def _newest(health: BackupHealth | None) -> dict[str, CatalogueEntry]:
     """Return the newest backup of each schedule."""
     entries = health.survey.entries if health else ()
-    return {entry.schedule: entry for entry in reversed(entries) if not entry.recovery_point}
+    return {entry.schedule: entry for entry in reversed(entries) if entry.is_current}
 
 
 def _proven_at(health: BackupHealth | None, history: HistoryNumbers | None) -> datetime | None:

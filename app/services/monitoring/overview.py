@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,7 +20,6 @@ from app.domain.schedule import Schedule
 from app.domain.stores import AlertFilter, Page, RunStore
 from app.domain.year import DAYS, Day, by_day
 from app.engine.server.server import Server
-from app.errors import AppError
 from app.services.alerts.service import AlertService
 from app.services.monitoring.health import BackupHealth, HealthService
 from app.services.monitoring.status import StatusService
@@ -173,10 +171,8 @@ class OverviewService:
     def _newest_good(self, health: BackupHealth) -> datetime | None:
         """Return of when the newest good backup is; one that was recovered is older than it looks."""
         for entry in health.survey.entries:
-            if entry.is_first_choice and entry.backup_id not in health.faults:
-                with suppress(AppError):  # for keys that are not here: it was not made here either
-                    if self._health.catalogue.manifest(entry.backup_id).recovered_from:
-                        continue
+            is_seen = entry.is_first_choice and not entry.recovered_from
+            if is_seen and entry.backup_id not in health.faults:
                 return entry.created_at
         return None
 

@@ -137,5 +137,5 @@ def _latest(*instants: datetime | None) -> datetime | None:
 
 
 def _last(survey: Survey) -> CatalogueEntry | None:
-    """Return the newest backup that is no recovery point."""
-    return next((entry for entry in survey.entries if not entry.recovery_point), None)
+    """Return the newest backup that is neither a recovery point nor of an older moment."""
+    return next((entry for entry in survey.entries if entry.is_current), None)

@@ -19,7 +19,7 @@ _READ_BACK = ("hashes", "inflate", "content")
 def state_of(place: PlaceState, reading: Reading, now: datetime) -> PlaceState:
     """Tell what a reading shows of a place."""
     survey = reading.survey
-    newest = next((entry for entry in survey.entries if not entry.recovery_point), None)
+    newest = next((entry for entry in survey.entries if entry.is_current), None)
     proofs = [found for beside in reading.beside.values() if (found := proven_at(beside.proofs))]
     failing = sum(beside.notes.is_damaged for beside in reading.beside.values())
     return replace(

@@ -182,6 +182,16 @@ def test_what_never_goes_says_why():
     assert all(verdict.is_kept for verdict in found.values())
 
 
+def test_what_was_recovered_of_an_older_moment_stands_for_no_backup_of_the_server():
+    """Made last, it holds what was there before; it covers others like it, and recovery points."""
+    past = [item(NOON - number * DAY / 24, is_of_the_past=True) for number in range(3)]
+    real, older = item(NOON - DAY), item(NOON - 2 * DAY)
+    point = item(NOON - 30 * DAY, is_recovery_point=True)
+
+    assert gone([*past, real], RetentionPolicy(count=1)) == past[1:]
+    assert gone([*past, real, older, point], RetentionPolicy(count=1)) == [*past[1:], older, point]
+
+
 def test_recovery_points_go_after_their_age_when_something_newer_covers_them():
     """A newer recovery point is enough for one, but never for a backup that is none."""
     backup = item(NOON - 30 * DAY)
