@@ -30,11 +30,14 @@ from app.services.binlog.copies import LogCopies
 from app.services.binlog.service import BinlogService
 from app.services.log_watch import BinlogChecks, BinlogMonitor
 from app.services.monitoring.checks import CheckedPlace, CheckService
+from app.services.monitoring.doctor import DoctorService
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
+from app.services.monitoring.stores import StoreChecks
 from app.services.point_in_time.reach import ReachService
 from app.storage.clock_witness import ClockWitness
+from app.storage.journals import Journals
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
 
@@ -132,7 +135,6 @@ def build_metrics(
     program: Program,
     control: ControlDatabase,
     lag_seconds: Callable[[], float],
-    reach: ReachService,
 ) -> MetricsService:
     """Make the numbers; `lag_seconds` tells how late the scheduler was last."""
     settings = program.settings
@@ -152,7 +154,7 @@ def build_metrics(
         disk_floor_bytes=settings.disk_floor_bytes,
         lag_seconds=lag_seconds,
         count_open_alerts=count_open_alerts,
-        reach=reach,
+        reach=program.reach,
     )
 
 
@@ -184,10 +186,10 @@ def build_binlog(program: Program) -> BinlogService:
     )
 
 
-def build_reach(program: Program, binlog: BinlogService) -> ReachService:
+def build_reach(program: Program) -> ReachService:
     """Make what tells which moments can be reached."""
     return ReachService(
-        binlog=binlog,
+        binlog=program.binlog,
         catalogue=program.local,
         backup_dir=program.settings.backup_dir,
         keys=build_log_keys(program.settings, program.keys),
@@ -195,21 +197,26 @@ def build_reach(program: Program, binlog: BinlogService) -> ReachService:
     )
 
 
-def build_binlog_checks(program: Program) -> BinlogChecks:
-    """Make the doctor's checks of the archive of the binary log."""
+def build_doctor(program: Program) -> DoctorService:
+    """Make what finds what would make a backup fail."""
     settings = program.settings
-    return BinlogChecks(
+    binlog = BinlogChecks(
         program.server,
-        build_reach(program, build_binlog(program)),
+        program.reach,
         SystemClock(),
         directory=root_of(settings.backup_dir),
         is_wanted=settings.binlog,
         days=settings.binlog_days,
     )
+    stores = StoreChecks(program.stores, program.catalogue_of, SystemClock())
+    journals = Journals(settings.state_dir)
+    return DoctorService(
+        program.server, program.local, journals, program.usable_control, stores, binlog
+    )
 
 
-def build_binlog_job(program: Program, reach: ReachService) -> PeriodicJob:
+def build_binlog_job(program: Program) -> PeriodicJob:
     """Make what looks whether points in time go back as far as is wanted."""
     days = program.settings.binlog_days
-    monitor = BinlogMonitor(reach, program.alerts, SystemClock(), days)
+    monitor = BinlogMonitor(program.reach, program.alerts, SystemClock(), days)
     return PeriodicJob("binlog window", Every(_ENVIRONMENT_SECONDS), monitor.check)

@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from app.services.backups.pins import PinService
     from app.services.backups.retention import RetentionService
     from app.services.backups.service import BackupService
+    from app.services.binlog.service import BinlogService
     from app.services.copies import ScheduledCopies
     from app.services.jobs import Jobs
     from app.services.monitoring.backups import BackupMonitor
     from app.services.monitoring.doctor import DoctorService
     from app.services.monitoring.health import HealthService
     from app.services.point_in_time.jobs import RecoveryJobs
+    from app.services.point_in_time.reach import ReachService
     from app.services.restores.service import RecoveryService
     from app.services.runs.service import RunService
     from app.services.schedules import ScheduleService
@@ -193,10 +195,13 @@ class Program:
     @cached_property
     def backups(self) -> "BackupService":
         """Makes, shows, proves and deletes backups."""
-        return self.backups_of(self.store)
+        return self._backups_in(self.store)
 
     def backups_of(self, store: str) -> "BackupService":
         """Return that of a store, or of the directory for an empty name; blocks, raises StoreNotFoundError."""
+        return self.backups if store == self.store else self._backups_in(store)
+
+    def _backups_in(self, store: str) -> "BackupService":
         from app.services.backups.service import BackupService
 
         return BackupService(self.server, self.catalogue_of(store), SystemClock())
@@ -211,15 +216,23 @@ class Program:
     @cached_property
     def doctor(self) -> "DoctorService":
         """Finds what would make a backup fail, and repairs what a crash left."""
-        from app.bootstrap.monitoring import build_binlog_checks
-        from app.services.monitoring.doctor import DoctorService
-        from app.services.monitoring.stores import StoreChecks
-        from app.storage.journals import Journals
+        from app.bootstrap.monitoring import build_doctor
 
-        journals = Journals(self.settings.state_dir)
-        stores = StoreChecks(self.stores, self.catalogue_of, SystemClock())
-        binlog = build_binlog_checks(self)
-        return DoctorService(self.server, self.local, journals, self.usable_control, stores, binlog)
+        return build_doctor(self)
+
+    @cached_property
+    def binlog(self) -> "BinlogService":
+        """Archives the binary log, and looks into the archive."""
+        from app.bootstrap.monitoring import build_binlog
+
+        return build_binlog(self)
+
+    @cached_property
+    def reach(self) -> "ReachService":
+        """Tells which moments can be reached."""
+        from app.bootstrap.monitoring import build_reach
+
+        return build_reach(self)
 
     @cached_property
     def runs(self) -> "RunService":
@@ -257,7 +270,7 @@ class Program:
         return Jobs(
             self.settings,
             self.catalogue_of(store),
-            self.backups if store == self.store else self.backups_of(store),
+            self.backups_of(store),
             recoveries,
             self.retention_of,
             self.copies,

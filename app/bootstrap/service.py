@@ -14,12 +14,10 @@ from zoneinfo import ZoneInfo
 
 from app.bootstrap.access import Access, build_access
 from app.bootstrap.monitoring import (
-    build_binlog,
     build_binlog_job,
     build_environment_monitor,
     build_metrics,
     build_periodic_jobs,
-    build_reach,
 )
 from app.bootstrap.program import Program
 from app.bootstrap.restores import SCRATCH
@@ -121,9 +119,8 @@ async def _build(
     await _record_start(settings, access.audit, clock)
     await program.alerts.load()
     environment_monitor = build_environment_monitor(program, certificate)
-    status, binlog = _build_status(program), build_binlog(program)
-    reach = build_reach(program, binlog)
-    scheduler = _build_scheduler(program, environment_monitor, reach)
+    status = _build_status(program)
+    scheduler = _build_scheduler(program, environment_monitor)
     return Service(
         program=program,
         access=access,
@@ -132,23 +129,21 @@ async def _build(
         first_admin=FirstAdminService(access.users, logins, attempts, clock, announce),
         server_address=_build_server_address(program),
         status=status,
-        overview=_build_overview(program, status, reach),
+        overview=_build_overview(program, status),
         reconciler=_build_reconciler(program, sign_ins),
         scheduler=scheduler,
         environment_monitor=environment_monitor,
-        binlog=binlog,
-        reach=reach,
-        metrics=build_metrics(program, control, lambda: scheduler.lag_seconds, reach),
+        binlog=program.binlog,
+        reach=program.reach,
+        metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),
     )
 
 
-def _build_scheduler(
-    program: Program, environment_monitor: EnvironmentMonitor, reach: ReachService
-) -> Scheduler:
+def _build_scheduler(program: Program, environment_monitor: EnvironmentMonitor) -> Scheduler:
     start = partial(program.runs.start, needs_history=False)
     periodic_jobs = (
         *build_periodic_jobs(program, environment_monitor),
-        build_binlog_job(program, reach),
+        build_binlog_job(program),
     )
     return Scheduler(program.schedules, start, SystemClock(), periodic_jobs)
 
@@ -168,9 +163,7 @@ def _build_reconciler(program: Program, sign_ins: SignInService) -> Reconciler:
     )
 
 
-def _build_overview(
-    program: Program, status: StatusService, reach: ReachService
-) -> OverviewService:
+def _build_overview(program: Program, status: StatusService) -> OverviewService:
     return OverviewService(
         server=program.server,
         status=status,
@@ -179,7 +172,7 @@ def _build_overview(
         alerts=program.alerts,
         history=program.history,
         free_space=FreeSpaceFile(program.settings.state_dir),
-        reach=reach,
+        reach=program.reach,
         clock=SystemClock(),
         zone=ZoneInfo(program.settings.timezone),
     )

@@ -48,7 +48,11 @@ _KEPT: Final = frozenset({
     "what",
 })
 # How they come out depends on how fast a machine is.
-_CHANCE: Final = {"seconds_left": "null | number"}
+_CHANCE: Final = {
+    "seconds_left": "null | number",
+    "current_as_of": "instant | null | precise instant",  # a heartbeat or a whole second of the log
+    "last_error": "null | string",
+}
 _FORMS: Final = {
     "backup id": r"backup_[0-9a-f]{13}",
     "restore id": r"restore_[0-9a-f]+",

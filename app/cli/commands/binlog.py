@@ -8,7 +8,6 @@ from typing import Annotated, Final
 import typer
 
 from app.binlog.status import ArchiverStatus
-from app.bootstrap.monitoring import build_binlog
 from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program, stop_on_signals
 from app.cli.options import AsJson
@@ -38,7 +37,7 @@ def run(as_json: AsJson = False) -> None:
     """
 
     async def work(program: Program) -> CommandResult:
-        teller, service = _Teller(), build_binlog(program)
+        teller, service = _Teller(), program.binlog
         archiving = asyncio.create_task(service.run(teller.tell))
 
         def stop() -> None:
@@ -77,7 +76,7 @@ def status(as_json: AsJson = False) -> None:
     """Tell what the archiver does, and which points in time can be reached."""
 
     async def work(program: Program) -> CommandResult:
-        overview = await build_binlog(program).status()
+        overview = await program.binlog.status()
         return CommandResult(BinlogStatus.of(overview), lambda: _show(overview))
 
     execute_with_program(work, as_json=as_json, needs_server=False)
@@ -133,7 +132,7 @@ def fetch(store: Annotated[str, typer.Argument(metavar="NAME")], as_json: AsJson
     """Bring the archive back from a store that has copies of it; streams that are here stay as they are."""
 
     async def work(program: Program) -> CommandResult:
-        streams = await build_binlog(program).fetch(program.stores.open, store)
+        streams = await program.binlog.fetch(program.stores.open, store)
         told = ", ".join(streams) or "nothing: all that is there is here"
         fetched = BinlogFetched(success=True, store=store, streams=streams)
         return CommandResult(fetched, lambda: print_line(f"Fetched {told}."))
@@ -168,7 +167,7 @@ def transactions(
         query = TransactionQuery(
             _moment("--from", since), _moment("--to", until), database, table, match, limit
         )
-        found = await build_binlog(program).transactions(query)
+        found = await program.binlog.transactions(query)
         return CommandResult(BinlogTransactions.of(found), lambda: _show_transactions(found))
 
     execute_with_program(work, as_json=as_json, needs_server=False)

@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.manifest import Codec
+from app.domain.ids import BackupId
 from tests.fixtures.archives import TABLES, draft_of
 
 
@@ -21,7 +22,7 @@ from tests.fixtures.archives import TABLES, draft_of
 )
 def test_the_newest_backup_is_one_of_now(options, recovered_from, is_current):
     """Whoever asks how old it is wants to know what would be lost."""
-    draft = draft_of("backup_65ba1f2f3d4e6", Codec.GZIP, TABLES)
+    draft = draft_of(BackupId("backup_65ba1f2f3d4e6"), Codec.GZIP, TABLES)
     made = replace(draft, options=replace(draft.options, **options), recovered_from=recovered_from)
     entry = CatalogueEntry.of(made, "")
 
