@@ -27,6 +27,7 @@ from app.errors import (
     StorageUnavailableError,
     TruncatedFileError,
 )
+from app.storage.remote.cloud.memory import give_memory_back
 from app.storage.remote.cloud.translation import configured, translated
 from app.storage.remote.codes import Act, Rights
 from app.storage.remote.limits import USUAL, Limits
@@ -88,6 +89,7 @@ class ObjectStore:
         self._open = open_cloud
         self.rights = rights
         self.limits = limits
+        give_memory_back()
         self._cloud = self.opened(_BLOCK_BYTES)
         # For what carries next to nothing, and so need not be waited for as long.
         self._asking = self.opened(0)

@@ -24,6 +24,7 @@ from app.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from app.storage.remote.cloud.memory import descriptions
 from app.storage.remote.cloud.objects import ObjectStore, for_endpoint
 from app.storage.remote.cloud.translation import NO_CREDENTIALS, translated
 from app.storage.remote.codes import Act, Rights
@@ -218,7 +219,9 @@ class S3ObjectStore(ObjectStore):
 
     @cached_property
     def _session(self) -> Session:
-        return Session()
+        session = Session()
+        session.register_component("data_loader", descriptions())
+        return session
 
     # Its methods are made at run time, from a description of the service.
     @cached_property
