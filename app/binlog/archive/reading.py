@@ -121,11 +121,6 @@ class ArchivedStream:
         """Commit time of the last transaction, milliseconds since 1970; 0 when there is none."""
         return self._parts[-1].after.committed_ms if self._parts else 0
 
-    @property
-    def received_ms(self) -> int:
-        """When the newest bytes were synced, milliseconds since 1970; 0 when there are none."""
-        return max((part.clock[-1][1] for part in self._parts if part.clock), default=0)
-
     def file(self, number: int) -> ArchivedFile | None:
         """Find a file by its number."""
         return next((file for file in self.files if file.number == number), None)

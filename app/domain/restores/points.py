@@ -29,7 +29,7 @@ class Point:
     Attributes:
         kind: How it is named.
         text: As it was given; of a time ISO 8601 in UTC.
-        at: The instant, aware; None unless it is a time.
+        at: The instant, aware; of a position that of what is wanted there, None where any will do.
         file: Server's name of a file; empty unless it is a position.
         position: Offset in that.
     """

@@ -18,12 +18,15 @@ class Base:
         stream: Id of the stream it stands in.
         at: From when on points can be reached by it: everything that its run has seen was committed before.
         is_recovered: Whether it was itself recovered.
+        until: Aware instant at which something was changed past the log, first since what it holds; None = nothing
+            was. Before `at` where it holds what was there before that, and serves no moment.
     """
 
     backup_id: str
     stream: str
     at: datetime
     is_recovered: bool
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def _reached(overview: BinlogOverview, bases: Sequence[Base]) -> Iterator[Span]:
         if stream is None or end is None:
             continue
         lacks = (datetime.fromisoformat(found.at) for found in stream.breaks)
-        end = min([end, *(at for at in lacks if at > base.at)])
+        end = min([end, base.until or end, *(at for at in lacks if at > base.at)])
         if base.at <= end:
             yield Span(base.at, end)
 

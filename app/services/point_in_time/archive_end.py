@@ -17,7 +17,7 @@ NO_ARCHIVE: Final = "Set BACKSTAY_BINLOG=true for the service, or run 'backstay 
 _LOOK: Final = "'backstay binlog status' says what keeps it from going on."
 
 
-def require_current(backup_dir: Path, now: datetime, most_seconds: float) -> None:
+def require_current(backup_dir: Path, now: datetime, most_seconds: float) -> str:
     """
     Require that the archive is kept up to date; blocks.
 
@@ -25,6 +25,9 @@ def require_current(backup_dir: Path, now: datetime, most_seconds: float) -> Non
         backup_dir: Where it is.
         now: Aware instant.
         most_seconds: How far it may be behind the server.
+
+    Returns:
+        Id of the stream that grows; by its times another one may be newer.
 
     Raises:
         PointNotCoveredError: There is none, nobody archives, or it is further behind.
@@ -38,7 +41,8 @@ def require_current(backup_dir: Path, now: datetime, most_seconds: float) -> Non
             "nothing archives the binary log, so its end is not what the server holds now",
             hint=NO_ARCHIVE,
         )
-    lag = read_status(root).lag_seconds(now)
+    status = read_status(root)
+    lag = status.lag_seconds(now)
     if lag is None:
         raise PointNotCoveredError(
             "the archiver of the binary log has not reached the server yet", hint=_LOOK
@@ -48,6 +52,7 @@ def require_current(backup_dir: Path, now: datetime, most_seconds: float) -> Non
             f"the archive of the binary log is {lag:.0f} s behind the server, more than {most_seconds:g} s",
             hint=_LOOK,
         )
+    return status.stream
 
 
 def told_by_archiver(backup_dir: Path) -> ArchiverStatus:
@@ -59,8 +64,9 @@ def current_until(stream: ArchivedStream, told: ArchiverStatus | None = None) ->
     """
     Return until when everything that was committed is in a stream.
 
-    The archive itself knows when its last bytes came. An archiver hears from a server that has nothing to
-    write, too; it is believed as long as the stream holds all that it had then.
+    The archive itself knows its last commit alone: bytes that came later may be of long before it, where an
+    archiver was catching up. That one hears from a server that has nothing to write, too, and is believed as
+    long as the stream holds all that it had then.
 
     Args:
         stream: Opened after `told` was read.
@@ -69,7 +75,7 @@ def current_until(stream: ArchivedStream, told: ArchiverStatus | None = None) ->
     Returns:
         Aware instant; of an empty stream 1970.
     """
-    known_ms = max(stream.committed_ms, stream.received_ms)
+    known_ms = stream.committed_ms
     if told and told.stream == stream.id and told.archived_end and stream.window:
         last, end = stream.window[1], told.archived_end
         reached = (file_number(last.name) or 0, last.position)
@@ -78,10 +84,10 @@ def current_until(stream: ArchivedStream, told: ArchiverStatus | None = None) ->
     return datetime.fromtimestamp(known_ms / 1000, UTC)
 
 
-def end_of(stream: ArchivedStream) -> Point:
-    """Return the point behind the last transaction of a stream; raises PointNotCoveredError for an empty one."""
+def end_of(stream: ArchivedStream, now: datetime) -> Point:
+    """Return where a stream ends, as what is wanted now; raises PointNotCoveredError for an empty one."""
     if stream.window is None:
         raise PointNotCoveredError("the archive of the binary log is empty", hint=_LOOK)
     _, last = stream.window
     text = f"{last.name}:{last.position}"
-    return Point(PointKind.POSITION, text, file=last.name, position=last.position)
+    return Point(PointKind.POSITION, text, at=now, file=last.name, position=last.position)

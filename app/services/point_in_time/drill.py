@@ -69,6 +69,7 @@ def plan_drill(
         f"{position.binlog_file}:{position.binlog_position}",
         file=position.binlog_file,
         position=position.binlog_position,
+        at=newer.created_at,
     )
     older = (
         backup

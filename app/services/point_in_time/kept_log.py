@@ -7,7 +7,7 @@ about a stream that cannot be read, and nothing goes while somebody reads it. Al
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -24,6 +24,7 @@ from app.domain.backups.manifest import Manifest
 from app.domain.backups.pruning import LogPruning
 from app.domain.backups.retention import RetentionItem
 from app.domain.ports import Clock
+from app.domain.restores.log_archive import LogBreak
 from app.domain.restores.log_window import LogBase, needed_bases
 from app.domain.restores.points import Place
 from app.errors import (
@@ -34,7 +35,7 @@ from app.errors import (
     StorageError,
     UnknownSignerError,
 )
-from app.services.point_in_time.plan import foreignness, place_of
+from app.services.point_in_time.plan import breaks_since, foreignness, place_of
 from app.storage.local import LocalDirectory
 
 
@@ -230,12 +231,14 @@ def _base(
     except NoIdentityError:
         place = _place_at(stream, item.created_at) if stream else _NOWHERE
         requested = item.holdings.requested or frozenset()
-        return _described(item, stream, place, item.created_at + _LONGEST, requested)
+        until = _until(stream, _breaks_behind(stream, place, item)) if stream and place else None
+        return _described(item, stream, place, (item.created_at + _LONGEST, until), requested)
     if manifest is None or unfitness(manifest):
         return None
     place = place_of(stream, manifest) if stream else _NOWHERE
     done = manifest.created_at + timedelta(seconds=manifest.duration)
-    return _described(item, stream, place, done, frozenset(databases_of(manifest)))
+    until = _until(stream, breaks_since(stream, manifest)) if stream else None
+    return _described(item, stream, place, (done, until), frozenset(databases_of(manifest)))
 
 
 def _place_at(stream: ArchivedStream, moment: datetime) -> Place | None:
@@ -256,7 +259,7 @@ def _described(
     item: RetentionItem,
     stream: ArchivedStream | None,
     place: Place | None,
-    done: datetime,
+    serves: tuple[datetime, datetime | None],
     databases: frozenset[str],
 ) -> LogBase | None:
     if place is None:
@@ -265,24 +268,31 @@ def _described(
         backup_id=item.backup_id,
         stream=stream.id if stream else "",
         place=place,
-        done=done,
-        until=_end_of_service(stream, item, place) if stream else None,
+        done=serves[0],
+        until=serves[1],
         databases=databases,
         is_good=item.is_good,
     )
 
 
-def _end_of_service(stream: ArchivedStream, item: RetentionItem, place: Place) -> datetime | None:
-    """Return when points could not be recovered from a base any more; None = they can."""
-    breaks = [
-        datetime.fromisoformat(found.at)
+def _breaks_behind(
+    stream: ArchivedStream, place: Place, item: RetentionItem
+) -> tuple[LogBreak, ...]:
+    """Return the breaks behind a backup of which the place is not known exactly."""
+    return tuple(
+        found
         for found in stream.breaks
         if place <= Place(found.number, found.position)
-    ]
-    ends = [at for at in breaks if at > item.created_at]
+        and datetime.fromisoformat(found.at) > item.created_at
+    )
+
+
+def _until(stream: ArchivedStream, breaks: Iterable[LogBreak]) -> datetime | None:
+    """Return when points could not be recovered from a base any more; None = they can."""
+    ends = [found.at for found in breaks]
     if stream.document.ended_at:
-        ends.append(datetime.fromisoformat(stream.document.ended_at))
-    return min(ends, default=None)
+        ends.append(stream.document.ended_at)
+    return min(map(datetime.fromisoformat, ends), default=None)
 
 
 def _told(stream: str, beginning: Beginning | None) -> LogPruning:

@@ -4,7 +4,7 @@ Which backup a recovery begins with, and where in the binary log it ends.
 1. Backups are tried from the newest on. One that was made after the point is passed over in silence, one
    that is no base with the reason.
 2. A base stands in the stream: its GTIDs are what the archive has at its position, and nothing between it
-   and the point was kept out of the log.
+   and the point was kept out of the log. Where breaks lie is told by positions, which no clock moves.
 3. From the base on transactions are read until the first one that is out; the cut is behind the one before.
 
 A recovery never begins inside a transaction and never ends there.
@@ -22,7 +22,7 @@ from app.binlog.events.headers import Malformed
 from app.binlog.status import ArchiverStatus
 from app.domain.backups.base import databases_of, unfitness
 from app.domain.backups.manifest import Manifest, PositionEntry
-from app.domain.restores.log_archive import LoggedTransaction
+from app.domain.restores.log_archive import LogBreak, LoggedTransaction
 from app.domain.restores.points import (
     Cut,
     Place,
@@ -84,7 +84,7 @@ def plan_recovery(
         cut = None if reason or place is None else find_cut(stream, manifest, place, request.point)
         if not reason and cut is None:
             continue
-        reason = reason or (_broken(stream, manifest, place, cut) if place and cut else "")
+        reason = reason or (_broken(stream, manifest, cut, request.point) if cut else "")
         if reason or place is None or cut is None:
             passed_over.append((manifest.backup_id, reason))
             continue
@@ -319,12 +319,33 @@ def foreignness(stream: ArchivedStream, manifest: Manifest, place: Place | None)
     return "" if is_same else _OTHER_HISTORY
 
 
-def _broken(stream: ArchivedStream, manifest: Manifest, place: Place, cut: Cut) -> str:
-    """Say what was changed past the log between a base and the cut."""
-    for found in stream.breaks:
-        here = Place(found.number, found.position)
-        is_later = datetime.fromisoformat(found.at) > manifest.created_at
-        if is_later and place <= here < cut.place:
+def breaks_since(stream: ArchivedStream, manifest: Manifest) -> tuple[LogBreak, ...]:
+    """Return what was changed past the log since what a backup holds; where it was recovered, that is old."""
+    place = place_of(stream, manifest)
+    return tuple(
+        found
+        for found in stream.breaks
+        if place is not None
+        and (
+            place < _break_place(found)
+            or (place == _break_place(found) and _may_lack(manifest, found))
+        )
+    )
+
+
+def _break_place(found: LogBreak) -> Place:
+    return Place(found.number, found.position)
+
+
+def _may_lack(manifest: Manifest, found: LogBreak) -> bool:
+    return bool(manifest.recovered_from) or datetime.fromisoformat(found.at) > manifest.created_at
+
+
+def _broken(stream: ArchivedStream, manifest: Manifest, cut: Cut, point: Point) -> str:
+    """Say what was changed past the log between a base and the cut, or at the cut before the moment wanted."""
+    for found in breaks_since(stream, manifest):
+        is_wanted = point.at is not None and datetime.fromisoformat(found.at) <= point.at
+        if _break_place(found) < cut.place or (_break_place(found) == cut.place and is_wanted):
             return f"the binary log since it lacks something: {found.reason}"
     return ""
 

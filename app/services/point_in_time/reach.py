@@ -1,7 +1,8 @@
 """Which moments can be reached now: the archive of the binary log, and the backups that stand in it."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +13,13 @@ from app.binlog.archive.reading import ArchivedStream, open_stream, stream_direc
 from app.binlog.ownership import is_owned
 from app.concurrency import run_in_thread
 from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.manifest import Manifest
 from app.domain.ports import Clock
 from app.domain.restores.log_archive import BinlogOverview
 from app.domain.restores.reach import Base, Reach, reach_of
 from app.errors import AppError, IntegrityError, NoIdentityError, UnknownSignerError
 from app.services.binlog.service import BinlogService
-from app.services.point_in_time.plan import holds_position, unfit_in
+from app.services.point_in_time.plan import breaks_since, holds_position, unfit_in
 from app.storage.local import LocalDirectory
 
 
@@ -146,7 +148,7 @@ class ReachService:
             return None  # damaged, or for keys that are not here: lists of backups tell it
         proven = self._proven.get(manifest.backup_id)
         if proven and proven.stream in streams and holds_position(streams[proven.stream], manifest):
-            return proven
+            return replace(proven, until=_until(streams[proven.stream], manifest))
         try:
             stands = (found for found in streams.values() if not unfit_in(found, manifest))
             stream = next(stands, None)
@@ -156,5 +158,12 @@ class ReachService:
             return None
         done = manifest.created_at + timedelta(seconds=manifest.duration)
         base = Base(manifest.backup_id, stream.id, done, bool(manifest.recovered_from))
+        base = replace(base, until=_until(stream, manifest))
         self._proven[manifest.backup_id] = base
         return base
+
+
+def _until(stream: ArchivedStream, manifest: Manifest) -> datetime | None:
+    """Return when something was changed past the log, first since what a backup holds."""
+    found = breaks_since(stream, manifest)
+    return min((datetime.fromisoformat(each.at) for each in found), default=None)

@@ -314,11 +314,14 @@ class PointInTimeService:
         return measured(plan, self._place.root)
 
     def _plan_newest(self, backup: BackupRequest) -> RecoverPlan:
-        require_current(self._backup_dir, self._clock.now(), self._lag_seconds)
-        # An older stream ends in the past: what comes of it would look newer than it is.
+        now = self._clock.now()
+        growing = require_current(self._backup_dir, now, self._lag_seconds)
+        # Another stream ends in the past: what comes of it would look newer than it is.
         with leased_streams(self._backup_dir, self._log_keys) as streams:
-            stream = streams[-1]
-            request = RecoverRequest(end_of(stream), backup.databases, backup.threads, backup)
+            stream = next((each for each in streams if each.id == growing), None)
+            if stream is None or stream.document.ended_at:
+                raise PointNotCoveredError("the archive of the binary log has just been broken off")
+            request = RecoverRequest(end_of(stream, now), backup.databases, backup.threads, backup)
             plan = plan_recovery(stream, self._manifests(), request)
         return measured(plan, self._place.root)
 

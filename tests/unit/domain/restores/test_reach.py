@@ -92,3 +92,12 @@ def test_what_would_be_lost_is_what_neither_archive_nor_backup_has():
     assert exposure_of(reach, None) == Exposure(at(10), by_log=True)
     assert exposure_of(reach, at(11)) == Exposure(at(11), by_log=False)
     assert exposure_of(reach_of(overview(), []), None) == Exposure(None, by_log=False)
+
+
+def test_a_base_that_holds_what_was_before_a_break_reaches_to_it_whenever_it_was_made():
+    """One that was recovered to before it, after it, serves no moment."""
+    facts = overview(stream(breaks=(4,)))
+    recovered = Base("recovered", "new", at(6), is_recovered=True, until=at(4))
+    assert reach_of(facts, [recovered]).spans == ()
+    assert reach_of(facts, [base(2), recovered]).spans == (Span(at(2), at(4)),)
+    assert not reach_of(facts, [base(2), recovered]).is_current

@@ -1,82 +1,14 @@
 """Retention of the binary log and of its bases, on real files: no point of the window is ever lost."""
 
 import random
-from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from app.binlog.archive.pruning import leased
 from app.binlog.archive.reading import open_stream, open_streams
-from app.binlog.archive.streams import change_stream_document, note_break
-from app.domain.backups.manifest import PositionEntry
-from app.domain.restores.log_archive import LogBreak
-from app.domain.restores.points import Point, PointKind, RecoverRequest
-from app.errors import AppError, BackupInUseError
-from app.services.point_in_time.plan import plan_recovery
-from tests.fixtures.backup_store import BackupStore
-from tests.fixtures.binlog import archive, corpus, directory_in
-from tests.fixtures.kernels import RelaxedKernel
+from app.errors import BackupInUseError
+from tests.fixtures.logged_installation import LoggedInstallation
 from tests.fixtures.series import series
-
-
-class Installation:
-    """Backups and the log of one server; every day one more of its transactions is committed."""
-
-    def __init__(self, home, **settings):
-        self.store = BackupStore(home, **settings)
-        self.directory = directory_in(self.store.path, RelaxedKernel())
-        archive(self.directory, corpus("mariadb-10.11"), roll_after=1).close()
-        stream = open_stream(self.directory)
-        self.borders = [
-            (found.file, found.end, _gtids(stream, found)) for found in stream.transactions()
-        ]
-        self.born = self.store.clock.now() - timedelta(minutes=1)
-        self._change(began_at=self.born.isoformat())
-
-    def _change(self, **values):
-        change_stream_document(self.directory, lambda document: replace(document, **values))
-
-    async def back_up(self, day, *, gtid=None, **options):
-        """Make a backup of the day."""
-        file, position, gtids = self.borders[day]
-        place = PositionEntry(file, position, gtids if gtid is None else gtid)
-        return await self.store.make(position=place, **options)
-
-    def note_break(self, day):
-        """Note that something was changed past the log on that day."""
-        file, position, _ = self.borders[day]
-        at = (self.store.clock.now() + timedelta(minutes=1)).isoformat()
-        note_break(self.directory, LogBreak(at, int(file[-6:]), position, "of a test"))
-
-    def end(self):
-        """End the stream now."""
-        self._change(ended_at=self.store.clock.now().isoformat(), ended_because="of a test")
-
-    def recoverable(self, day, last):
-        """List the days until now of which the last point can be recovered, by what a recovery itself says."""
-        streams = open_streams(self.store.path)
-        return {
-            other
-            for other in range(day, last + 1)
-            if any(self._is_planned(stream, other) for stream in streams)
-        }
-
-    def _is_planned(self, stream, day):
-        file, position, _ = self.borders[day]
-        point = Point(PointKind.POSITION, f"{file}:{position}", file=file, position=position)
-        end = self.born + timedelta(days=day, hours=1)
-        manifests = (self.store.catalogue.manifest(backup_id) for backup_id in self.store.ids())
-        those = (manifest for manifest in manifests if manifest.created_at < end)
-        try:
-            return bool(plan_recovery(stream, those, RecoverRequest(point, (), 1)))
-        except AppError:
-            return False
-
-
-def _gtids(stream, transaction):
-    border = stream.border_at(transaction.number, transaction.end)
-    return border.gtids.position
 
 
 @pytest.mark.parametrize("seed", range(series(6, 200)))
@@ -84,7 +16,7 @@ async def test_retention_never_removes_a_segment_or_a_base_of_the_window(tmp_pat
     """P17: whatever is made, fails, is broken and pruned, what could be recovered of the window still can be."""
     draw = random.Random(seed)  # noqa: S311 - of a test
     days = draw.choice([0, 1, 2.5, 4])
-    made = Installation(tmp_path, max_backups=draw.randint(1, 3), binlog_days=days)
+    made = LoggedInstallation(tmp_path, max_backups=draw.randint(1, 3), binlog_days=days)
     for day in range(len(made.borders)):
         if draw.random() < 0.75:
             gtid = "0-1-99999" if draw.random() < 0.2 else None
@@ -111,7 +43,7 @@ async def test_retention_never_removes_a_segment_or_a_base_of_the_window(tmp_pat
 
 async def test_a_base_of_the_window_stays_with_its_reason_and_the_log_from_it_on(tmp_path):
     """Without a window the rules alone count, and the log begins at the oldest backup that stays."""
-    made = Installation(tmp_path, max_backups=1, binlog_days=3)
+    made = LoggedInstallation(tmp_path, max_backups=1, binlog_days=3)
     for day in range(6):
         await made.back_up(day)
         made.store.passes(days=1)
@@ -140,7 +72,7 @@ async def test_a_base_of_the_window_stays_with_its_reason_and_the_log_from_it_on
 
 async def test_nothing_of_the_log_goes_while_a_recovery_reads_it(tmp_path):
     """The next prune takes it; that one is no failure."""
-    made = Installation(tmp_path, max_backups=1)
+    made = LoggedInstallation(tmp_path, max_backups=1)
     for day in range(6):
         await made.back_up(day)
         made.store.passes(days=1)
@@ -155,7 +87,7 @@ async def test_nothing_of_the_log_goes_while_a_recovery_reads_it(tmp_path):
 
 async def test_a_stream_that_ended_goes_when_no_backup_needs_it(tmp_path):
     """A day later at the earliest: a backup that was running then may still be its base."""
-    made = Installation(tmp_path, max_backups=1)
+    made = LoggedInstallation(tmp_path, max_backups=1)
     made.end()
     await made.store.make()
     assert (await made.store.retention.prune()).log == ()
@@ -167,7 +99,7 @@ async def test_a_stream_that_ended_goes_when_no_backup_needs_it(tmp_path):
 
 async def test_without_a_base_nothing_of_a_running_log_goes(tmp_path):
     """Also when there are backups, and none of them stands in it."""
-    made = Installation(tmp_path, max_backups=1, binlog_days=1)
+    made = LoggedInstallation(tmp_path, max_backups=1, binlog_days=1)
     for day in range(4):
         await made.back_up(day, gtid="0-1-99999")
         made.store.passes(days=3)
@@ -176,7 +108,7 @@ async def test_without_a_base_nothing_of_a_running_log_goes(tmp_path):
 
 async def test_of_a_damaged_log_nothing_goes_and_what_may_be_a_base_stays(tmp_path):
     """It is told; somebody may put back what is missing."""
-    made = Installation(tmp_path, max_backups=1, binlog_days=3)
+    made = LoggedInstallation(tmp_path, max_backups=1, binlog_days=3)
     for day in range(6):
         await made.back_up(day)
         made.store.passes(days=1)
