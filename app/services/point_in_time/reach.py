@@ -119,7 +119,7 @@ class ReachService:
     def _entries(self) -> list[CatalogueEntry]:
         if not self._catalogue.directory.is_there():
             return []
-        return [entry for entry in self._catalogue.entries() if entry.is_whole]
+        return [entry for entry in self._catalogue.read().survey.entries if entry.is_whole]
 
     def _look(self, overview: BinlogOverview) -> Reach:
         streams = self._streams(overview)
