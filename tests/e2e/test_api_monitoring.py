@@ -4,7 +4,7 @@ import json
 import re
 import sqlite3
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.domain.restores.proofs import Proof
+from app.domain.restores.proofs import RECOVERY_DRILL, Proof
 from app.scheduling.clock import SystemClock
 from tests.fixtures.api import Api, finished
 from tests.fixtures.api_requests import BACKUP, WAIT, done, problem
@@ -83,15 +83,16 @@ def monitored(server, tmp_path_factory):
             # Tables that are kept for an undo would be somebody else's surprise.
             store = api.home / "store"
             store.mkdir()
-            stores = {"STORES": f"{STORE}=local://{store}"}
+            stores = {"STORES": f"{STORE}=local://{store}", "BINLOG": "true"}
             api.start(METRICS_TOKEN=TOKEN, UNDO_MINUTES="0", **stores)
             before = scrape(api)
-            run = _work(api.client(), store)
+            run = _work(api, store)
             after = _once(
                 api,
                 lambda numbers: (
                     numbers("runs_total", kind="drill", result="succeeded") == 1
                     and numbers("store_last_proven_restore_timestamp_seconds", store=STORE)
+                    and numbers("binlog_window_oldest_timestamp_seconds")
                 ),
             )
             api.stop()
@@ -101,8 +102,9 @@ def monitored(server, tmp_path_factory):
             sql.run(f"DROP DATABASE {DATABASE}")
 
 
-def _work(admin, store):
+def _work(api, store):
     """Make a scheduled backup with a copy, one that fails, a restore and a drill; returns the run of the first."""
+    admin = api.client()
     schedule = {"name": SCHEDULE, "frequency": "daily"}
     assert admin.post(f"{BACKUP}/schedule", json=schedule).status_code == 200
     force = {"name": SCHEDULE, "force": True}
@@ -113,6 +115,8 @@ def _work(admin, store):
     done(admin.post(copy, json={"to": STORE}, headers=WAIT))
     proof = Proof(SystemClock().now(), "drill", True, 1, "MariaDB", 1, 500, 1, True)
     Catalogue(store).add_proof(run["backup_id"], proof)
+    recovery = replace(proof, by=RECOVERY_DRILL, whole=False)
+    Catalogue(api.backups).add_proof(run["backup_id"], recovery)
     done(admin.post(copy, json={"to": STORE}, headers=WAIT))  # and it is looked at again
     path = f"{BACKUP}/restore/{run['backup_id']}"
     done(admin.post(path, json={"create_backup": False}, headers=WAIT))
@@ -218,8 +222,10 @@ def test_the_numbers_are_there_right_after_a_restart(monitored):
     }
 
     def lasting(found):
-        # Stores are looked at anew by each process.
-        anew = {key[0] for key in found.numbers if re.match("backstay_(store|copies)", key[0])}
+        # Stores are looked at anew by each process, and each archives by itself.
+        anew = {
+            key[0] for key in found.numbers if re.match("backstay_(store|copies|binlog)", key[0])
+        }
         return {key: n for key, n in found.numbers.items() if key[0] not in changing | anew}
 
     assert lasting(monitored.restarted) == lasting(monitored.after)
