@@ -12,7 +12,7 @@ Copies of a tail go when a newer one, or the segment, is there. All calls block.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from threading import Event
@@ -109,13 +109,15 @@ class StreamCopy:
 
         Raises:
             BinlogDamagedError: The archive is not what was written.
-            ChecksumMismatchError: What came back from the store is not what is here.
+            ChecksumMismatchError: What came back from the store, or is there of before, is not what is here.
             InterruptedError: `stop` was set.
             StorageError: Store or disk does not answer.
         """
         if self._there is None:
             listed = store.list(self._prefix)
-            self._there = {found.name.removeprefix(self._prefix) for found in listed}
+            there = {found.name.removeprefix(self._prefix): found.size for found in listed}
+            self._require_same(store, there)
+            self._there = set(there)
         step = _Step(store, self._prefix, self._there, retain_until)
         self._copy_document(step)
         document = read_stream_document(self._directory)
@@ -132,6 +134,21 @@ class StreamCopy:
         if not self._append_only:
             _clear(step)
         return is_whole
+
+    def _require_same(self, store: Store, there: Mapping[str, int]) -> None:
+        """Refuse a store that has another history of the stream; each document proves all before it."""
+        stems = [stem for stem, kind in filter(None, map(parse_name, there)) if kind == DOCUMENT]
+        document = read_stream_document(self._directory)
+        if not stems or max(stems) < Stem(document.first_number, document.first_start):
+            return
+        name = f"{max(stems)}{DOCUMENT}"
+        theirs = b"".join(read_object(store, self._prefix + name, there[name]))
+        if not self._directory.exists(name) or self._directory.read(name, MOST_BYTES) != theirs:
+            raise ChecksumMismatchError(
+                f"{self._prefix}{name}: the store has another history of this stream than is here",
+                hint="Here an older state of the archive may go on. Give the store another prefix, or delete"
+                f" what begins with {self._prefix} there once it is not needed any more.",
+            )
 
     def _copy_document(self, step: "_Step") -> None:
         data = self._directory.read(STREAM, MOST_BYTES)

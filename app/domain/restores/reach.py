@@ -57,7 +57,12 @@ class Reach:
     @property
     def is_current(self) -> bool:
         """Whether a base stands in the stream that goes on, and nothing was changed past its log since then."""
-        goes_on = [each.id for each in self.overview.streams if each.began_at and not each.ended_at]
+        growing = self.overview.stream
+        goes_on = [
+            each.id
+            for each in self.overview.streams
+            if each.began_at and not each.ended_at and growing in {"", each.id}
+        ]
         ends = {end_of(each, self.overview) for each in self.overview.streams if each.id in goes_on}
         return bool(self.spans) and self.spans[-1].end in ends
 

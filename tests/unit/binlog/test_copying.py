@@ -17,7 +17,14 @@ from app.errors import BinlogDamagedError, ChecksumMismatchError, UnknownSignerE
 from app.storage.local import LocalDirectory
 from app.storage.remote.local import LocalStore
 from tests.fixtures.archive_keys import log_keys_of
-from tests.fixtures.binlog import archive, corpus, directory_in, document_of, events_of, served
+from tests.fixtures.binlog import (
+    archive,
+    corpus,
+    directory_in,
+    document_of,
+    events_of,
+    served,
+)
 from tests.fixtures.log_archive import joined
 
 
@@ -115,3 +122,21 @@ def test_a_copy_that_comes_back_otherwise_is_none(tmp_path, store):
     assert not [name for name in names_in(store) if name.endswith(".json") and name[0] == "0"]
     there.write_bytes(first.read_bytes())
     assert copy_now(copy, store)
+
+
+@pytest.mark.parametrize("roll_after", [3, 5])
+def test_an_older_state_of_an_archive_does_not_go_on_in_its_store(tmp_path, store, roll_after):
+    """It seals other segments of the same log; with both the store would have none that can be brought back."""
+    directory, older = directory_in(tmp_path), directory_in(tmp_path / "older")
+    archive(directory, corpus("mariadb-10.11")).close()
+    assert copy_now(StreamCopy(directory, append_only=False), store)
+    before = names_in(store)
+    archive(older, corpus("mariadb-10.11"), roll_after=roll_after).close()
+    copy = StreamCopy(older, append_only=False)
+
+    for _ in range(2):
+        with pytest.raises(ChecksumMismatchError, match="another history"):
+            copy_now(copy, store)
+
+    assert names_in(store) == before
+    assert copy_now(StreamCopy(directory, append_only=False), store)

@@ -101,3 +101,10 @@ def test_a_base_that_holds_what_was_before_a_break_reaches_to_it_whenever_it_was
     assert reach_of(facts, [recovered]).spans == ()
     assert reach_of(facts, [base(2), recovered]).spans == (Span(at(2), at(4)),)
     assert not reach_of(facts, [base(2), recovered]).is_current
+
+
+def test_a_stream_that_rests_beside_the_one_that_grows_is_not_of_now():
+    """It was fetched from a store, or belongs to another server; nobody will ever end it."""
+    facts = overview(stream("rests", until=8), stream(until=10))
+    assert not reach_of(facts, [base(2, "rests")]).is_current
+    assert reach_of(facts, [base(2, "rests"), base(9)]).is_current
