@@ -293,6 +293,11 @@ _OF_STORE: Final[tuple[tuple[str, str, Callable[[PlaceState], float | None]], ..
     ("looked_timestamp_seconds", "When that was so.", lambda place: _seconds(place.looked_at)),
     ("backups", "Backups in a store.", lambda place: float(place.count)),
     ("stored_bytes", "Size of their files.", lambda place: float(place.size_bytes)),
+    (
+        "free_bytes",
+        "What may still be written there.",
+        lambda place: None if place.free_bytes is None else float(place.free_bytes),
+    ),
     ("damaged", "Backups there that are not whole.", lambda place: float(place.damaged)),
     (
         "last_backup_timestamp_seconds",

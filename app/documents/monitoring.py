@@ -33,6 +33,10 @@ class PlaceFacts(Document):
     error: Annotated[str | None, Field(description="Code of why the last look failed.")]
     backups_count: int
     size: Bytes
+    free: Annotated[
+        Bytes | None,
+        Field(description="What may still be written there; null = the place does not tell."),
+    ]
     damaged: int
     newest_backup_id: str | None
     newest_at: datetime | None
@@ -59,6 +63,7 @@ class PlaceFacts(Document):
             error=place.error.code if place.error else None,
             backups_count=place.count,
             size=place.size_bytes,
+            free=place.free_bytes,
             newest_backup_id=newest.backup_id if newest else None,
             newest_at=newest.created_at if newest else None,
             lag_seconds=None if lag is None else lag.total_seconds(),

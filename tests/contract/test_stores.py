@@ -1,5 +1,6 @@
 """What every store promises, on each kind: a directory, S3, Google, Azure and SFTP, with real servers."""
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -48,6 +49,16 @@ def test_what_was_put_is_there(store):
     assert (found.name, found.size) == ("a.sql.gz", len(DATA))
     assert abs(found.modified_at - SystemClock().now()) < timedelta(minutes=1)
     assert list(store.list()) == [found]
+
+
+def test_free_space_is_told_where_the_store_knows_it(store, kind, tmp_path):
+    """As the file system says; a bucket has none."""
+    free = store.free_bytes()
+
+    if kind in {"local", "sftp"}:
+        assert abs(free - shutil.disk_usage(tmp_path).free) < 1 << 30
+    else:
+        assert free is None
 
 
 def test_nothing_is_there_at_first(store):

@@ -69,6 +69,33 @@ def test_a_prune_wants_to_know_how_many_go(installed, sql, database):
     assert "Nothing would go" in words(admin.get("/retention"))
 
 
+def test_a_store_has_its_own_retention_there(installed, sql, database, tmp_path):
+    """What would go from it, under its rules; the directory keeps what its own rules keep."""
+    sql.run("CREATE TABLE t AS SELECT 1 AS a")
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    definition = f'[disk]\nkind = "local"\npath = "{place}"\n'
+    (installed.state / "stores.toml").write_text(definition)
+    admin, api = WebClient(installed), installed.client()
+    made = []
+    for _ in range(2):
+        made.append(created(api, databases=[database])["backup_id"])
+        done(api.post(f"{BACKUP}/copy/{made[-1]}", json={"to": "disk"}, headers=WAIT))
+    (installed.state / "stores.toml").write_text(f"{definition}retention = {{ count = 1 }}\n")
+    assert "Store disk" in words(admin.get("/retention"))
+    page = words(admin.get("/retention?store=disk"))
+    refused = admin.post("/retention", typed="2", store="disk")
+
+    assert "1 backup would go" in page
+    assert made[0] in page
+    assert (refused.status_code, "nothing was deleted" in refused.text) == (422, True)
+    sent = admin.post("/retention", typed="1", store="disk", key="6123456789abcdef")
+    run = finished(api, sent.headers["Location"].rpartition("/")[2])
+    assert [backup["backup_id"] for backup in run["result"]["deleted"]] == [made[0]]
+    assert "Nothing would go" in words(admin.get("/retention?store=disk"))
+    assert admin.get("/retention?store=nowhere").status_code == 404
+
+
 def test_a_clock_that_cannot_be_right_is_told_and_must_be_accepted(installed, sql, database):
     """Nothing is deleted before somebody says that it is."""
     sql.run("CREATE TABLE t AS SELECT 1 AS a")

@@ -45,6 +45,7 @@ class PlaceState:
         error: Why the last look failed; None = it did not, or there was none.
         count: Backups there.
         size_bytes: Of their files.
+        free_bytes: What may still be written there; None = the place does not tell.
         damaged: Backups that are not whole, with data files that lack a manifest.
         newest: Newest backup that is no recovery point.
         checked_at: When the newest was last read back to its last byte, or restored; None = never.
@@ -59,6 +60,7 @@ class PlaceState:
     error: AppError | None = None
     count: int = 0
     size_bytes: int = 0
+    free_bytes: int | None = None
     damaged: int = 0
     newest: CatalogueEntry | None = None
     checked_at: datetime | None = None

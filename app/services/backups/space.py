@@ -43,7 +43,9 @@ async def require_space(catalogue: Catalogue, request: BackupRequest, plan: Dump
         raise StorageFullError(
             f"{free} bytes are free where backups are kept, and the next one needs about"
             f" {needed:.0f}: {by}",
-            hint="Free some space, or set BACKSTAY_BACKUP_DIR to a larger disk.",
+            hint="Free some space, or set BACKSTAY_BACKUP_DIR to a larger disk."
+            if catalogue.disk
+            else "Free some space there, or name another store.",
         )
 
 

@@ -12,7 +12,7 @@ from app.domain.places.report import CopiesReport, PlaceState
 from app.domain.ports import Clock
 from app.domain.store_trial import StoreFacts
 from app.errors import AppError, StalledError
-from app.services.stores.places import state_of, state_of_directory
+from app.services.stores.places import look_at, state_of_directory
 from app.services.stores.service import StoreService
 
 
@@ -57,8 +57,8 @@ class StoreChecks:
         place = PlaceState(store.name, store.kind, store.place, store.is_offsite)
         try:
             async with asyncio.timeout(_SECONDS):
-                read = lambda: self._open_catalogue(store.name).read(anew=True)  # noqa: E731 - for a thread
-                return state_of(place, await asyncio.to_thread(read), now)
+                look = lambda: look_at(place, self._open_catalogue(store.name), now)  # noqa: E731 - for a thread
+                return await asyncio.to_thread(look)
         except AppError as exc:
             return replace(place, error=exc)
         except TimeoutError:
@@ -73,6 +73,8 @@ def _judged(place: PlaceState) -> DoctorCheck:
     detail = "1 backup" if place.count == 1 else f"{place.count} backups"
     if place.newest:
         detail += f", the newest of {place.newest.created_at:%Y-%m-%d %H:%M} UTC"
+    if place.free_bytes is not None:
+        detail += f"; {place.free_bytes >> 20} MiB free"
     if place.damaged:
         detail += f"; {place.damaged} damaged or without a manifest"
         remedy = f"'backstay backup list --store {place.name}' names them."

@@ -16,8 +16,15 @@ from app.errors import AppError
 _READ_BACK = ("hashes", "inflate", "content")
 
 
-def state_of(place: PlaceState, reading: Reading, now: datetime) -> PlaceState:
-    """Tell what a reading shows of a place."""
+def look_at(place: PlaceState, catalogue: Catalogue, now: datetime) -> PlaceState:
+    """Look at a place, which may be far away, anew. Blocks, and raises StorageError."""
+    reading = catalogue.read(anew=True)
+    return _state_of(place, reading, catalogue.directory.free_bytes(), now)
+
+
+def _state_of(
+    place: PlaceState, reading: Reading, free_bytes: int | None, now: datetime
+) -> PlaceState:
     survey = reading.survey
     newest = next((entry for entry in survey.entries if entry.is_current), None)
     proofs = [found for beside in reading.beside.values() if (found := proven_at(beside.proofs))]
@@ -28,6 +35,7 @@ def state_of(place: PlaceState, reading: Reading, now: datetime) -> PlaceState:
         error=None,
         count=len(survey.entries),
         size_bytes=sum(entry.size for entry in survey.entries),
+        free_bytes=free_bytes,
         damaged=len(survey.problems) + len(survey.orphans) + failing,
         newest=newest,
         checked_at=_checked_at(newest, reading.beside[newest.backup_id]) if newest else None,
@@ -41,7 +49,7 @@ def state_of_directory(catalogue: Catalogue, now: datetime) -> PlaceState:
     try:
         if not catalogue.directory.is_there():
             return here
-        return state_of(here, catalogue.read(), now)
+        return _state_of(here, catalogue.read(), catalogue.directory.free_bytes(), now)
     except AppError as exc:
         return replace(here, error=exc)
 

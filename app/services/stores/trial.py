@@ -83,6 +83,7 @@ class Trial:
                 self._made(self._create, "write once")
                 self._made(self._read, "read")
                 self._made(self._find, "find")
+                self._made(self._measure, "space")
                 self._made(self._compare_clocks, "clock")
                 self._made(self._send, "send in parts")
                 self._made(self._abort, "abort")
@@ -145,6 +146,11 @@ class Trial:
                 hint="Look what stands between: a proxy that changes answers, or a cache.",
             )
         self._found("read", "a range came back as it was written")
+
+    def _measure(self) -> None:
+        free = self._store.free_bytes()
+        if free is not None:
+            self._found("space", f"{free >> 20} MiB are free")
 
     def _find(self) -> None:
         found = {stored.name: stored.size for stored in self._store.list(self._name)}

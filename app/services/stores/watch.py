@@ -15,14 +15,13 @@ from datetime import datetime
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.archive.catalogue.readings import Reading
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
 from app.domain.places.report import CopiesReport, PlaceState
 from app.domain.ports import Clock
 from app.domain.runs.run import Run
 from app.domain.store_trial import StoreFacts
 from app.errors import AppError, StalledError
-from app.services.stores.places import state_of, state_of_directory
+from app.services.stores.places import look_at, state_of_directory
 from app.services.stores.service import StoreService
 
 
@@ -106,17 +105,18 @@ class StoreWatch:
             return
         self._looking.add(name)
         self._looked[name] = self._clock.monotonic()
-        look = self._looks.submit(lambda: self._open_catalogue(name).read(anew=True))
+        state = self._state(store)
+        look = self._looks.submit(lambda: look_at(state, self._open_catalogue(name), self._now()))
         look.add_done_callback(lambda _: self._looking.discard(name))
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
-                reading: Reading = await asyncio.shield(asyncio.wrap_future(look))
+                found = await asyncio.shield(asyncio.wrap_future(look))
         except AppError as exc:
             await self._fail(store, exc)
         except TimeoutError:
             await self._fail(store, StalledError(f"no answer within {_LOOK_SECONDS:.0f} seconds"))
         else:
-            self._known[name] = state_of(self._state(store), reading, self._now())
+            self._known[name] = found
             await self._alarm.resolve(AlertKind.FAILURE, _about(name), f"store {name} answers")
 
     async def _fail(self, store: StoreFacts, error: AppError) -> None:

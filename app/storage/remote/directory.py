@@ -109,8 +109,9 @@ class StoreDirectory:
         """Tell whether a name is taken, now."""
         return self.store.stat(name) is not None
 
-    def free_bytes(self) -> None:
-        """Say nothing: no store tells how much it still takes."""
+    def free_bytes(self) -> int | None:
+        """Return how much may still be written; None where the store does not tell. Raises StorageError."""
+        return self.store.free_bytes()
 
     def probe(self) -> None:
         """Prove that something can be written, or read where nothing can be removed; raises StorageError."""

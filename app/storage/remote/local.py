@@ -120,6 +120,12 @@ class LocalStore:
         with self._begin("now") as upload:
             return upload.modified_at()
 
+    def free_bytes(self) -> int:
+        """Return the space that this user may still fill."""
+        with translated(str(self._path)):
+            facts = uninterrupted(self._kernel.statvfs, str(self._path))
+        return facts.f_bavail * facts.f_frsize
+
     def unfinished(self, older_than: datetime) -> Iterator[UnfinishedUpload]:
         """See `Store.unfinished`."""
         for name, facts in self._walk(UNFINISHED):

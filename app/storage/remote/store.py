@@ -219,6 +219,10 @@ class Store(Protocol):
         """Return the store's own clock; where it shows it only on objects, one is written for that."""
         ...
 
+    def free_bytes(self) -> int | None:
+        """Return how much may still be written there; None where the store does not tell."""
+        ...
+
     def unfinished(self, older_than: datetime) -> Iterator[UnfinishedUpload]:
         """Read uploads that were begun before a time of the store's clock, by anybody."""
         ...

@@ -194,6 +194,9 @@ class ObjectStore:
             raise StorageUnavailableError(f"{name}: the store does not show what was written")
         return found.modified_at
 
+    def free_bytes(self) -> None:
+        """Say nothing: no bucket tells how much it still takes."""
+
     def unfinished(self, older_than: datetime) -> Iterator[UnfinishedUpload]:
         """Find none: this kind of store does not show the uploads of others."""
         del older_than

@@ -53,6 +53,11 @@ from app.storage.remote.store import (
 
 # What one round of requests carries; more only costs memory.
 _BLOCK_BYTES: Final = 16 << 20
+_TELLS_NOTHING: Final = (
+    asyncssh.SFTPOpUnsupported,
+    asyncssh.SFTPFailure,
+    asyncssh.SFTPPermissionDenied,
+)
 
 
 class SftpStore:
@@ -150,6 +155,18 @@ class SftpStore:
             return facts
 
         return _instant(self.connection.ask_once("the clock", Act.WRITE, read_clock))
+
+    def free_bytes(self) -> int | None:
+        """See `Store.free_bytes`; a server tells by an extension of OpenSSH's, if at all."""
+
+        async def ask(sftp: Sftp) -> int | None:
+            try:
+                facts = await sftp.statvfs(self._root)
+            except _TELLS_NOTHING:
+                return None
+            return facts.bavail * facts.frsize
+
+        return self.connection.ask("the free space", Act.READ, ask)
 
     def unfinished(self, older_than: datetime) -> Iterator[UnfinishedUpload]:
         """See `Store.unfinished`."""

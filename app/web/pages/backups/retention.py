@@ -1,5 +1,12 @@
-"""Retention: which backups would go now, and why the others stay; and the prune that lets them go."""
+"""
+Retention: which backups would go now, and why the others stay; and the prune that lets them go.
 
+Of the backup directory, or of a store where one is named.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
@@ -8,7 +15,8 @@ from fastapi.responses import Response
 from app.api.access import CurrentService
 from app.bootstrap.service import Service
 from app.domain.backups.pruning import RetentionPlan
-from app.errors import InvalidRequestError
+from app.domain.store_trial import StoreFacts
+from app.errors import AppError, InvalidRequestError, StoreNotFoundError
 from app.services.backups.retention_rules import policy_of
 from app.web.access import SentForm, Viewer
 from app.web.launching import launch
@@ -23,9 +31,9 @@ _SHOWN = PER_PAGE
 
 
 @router.get("", name="web:prune_backups.plan")
-async def show_plan(request: Request, service: CurrentService) -> Response:
-    """Show what a prune would do now."""
-    return await _plan_page(request, service, await service.program.retention.plan())
+async def show_plan(request: Request, service: CurrentService, store: str = "") -> Response:
+    """Show what a prune would do now, in a store where one is named."""
+    return await _plan_page(request, service, await _plan(service, store), store)
 
 
 @router.post("", name="web:prune_backups")
@@ -33,7 +41,8 @@ async def prune(
     request: Request, service: CurrentService, login: Viewer, form: SentForm
 ) -> Response:
     """Delete what no rule keeps, once somebody has typed how many that are."""
-    plan = await service.program.retention.plan()
+    store = str(form.get("store", ""))
+    plan = await _plan(service, store)
     accepts_clock = "accept_clock" in form
     typed = str(form.get("typed", "")).strip()
     errors: dict[str, str] = {}
@@ -45,19 +54,36 @@ async def prune(
         )
     if errors:
         request.state.code = InvalidRequestError.code
-        return await _plan_page(request, service, plan, typed, errors)
-    job = await service.program.jobs.prune(login.identity.name, accept_clock=accepts_clock)
+        return await _plan_page(request, service, plan, store, typed, errors)
+    name = login.identity.name
+    job = await service.program.jobs.prune(name, accept_clock=accepts_clock, store=store)
     return await launch(request, job, login, form)
+
+
+async def _plan(service: Service, store: str) -> RetentionPlan:
+    retention = await asyncio.to_thread(service.program.retention_of, store)
+    return await retention.plan()
+
+
+async def _stores(service: Service, wanted: str) -> Sequence[StoreFacts]:
+    """List the stores; where they cannot be read that is no fault of the backup directory's."""
+    with suppress(AppError):
+        return await service.program.stores.list()
+    if wanted:
+        raise StoreNotFoundError(wanted)
+    return ()
 
 
 async def _plan_page(
     request: Request,
     service: Service,
     plan: RetentionPlan,
+    store: str,
     typed: str = "",
     errors: dict[str, str] | None = None,
 ) -> Response:
     schedules = await service.program.schedules.list()
+    stores = await _stores(service, store)
     settings = service.program.settings
     return render_as(
         HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
@@ -68,6 +94,8 @@ async def _plan_page(
         staying=plan.kept[:_SHOWN],
         freed_bytes=sum(decision.item.size for decision in plan.deleted),
         kept_bytes=sum(decision.item.size for decision in plan.kept),
+        store=next((found for found in stores if found.name == store), None),
+        stores=stores,
         own=[schedule for schedule in schedules if schedule.retention],
         usual=policy_of(settings),
         point_days=settings.recovery_point_days,

@@ -241,6 +241,7 @@ async def test_a_store_has_numbers_as_of_its_last_look(installation):
     assert numbers['store_up{store="disk"}'] == "1.0"
     assert numbers['store_backups{store="disk"}'] == "1.0"
     assert float(numbers['store_stored_bytes{store="disk"}']) == made.size
+    assert float(numbers['store_free_bytes{store="disk"}']) > 0
     assert numbers['store_lag_seconds{store="disk"}'] == "0.0"
     place.rename(place.with_name("away"))
     installation.clock.advance(minutes=16)

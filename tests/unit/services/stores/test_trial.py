@@ -28,7 +28,7 @@ def test_a_good_store_passes_and_is_empty_again(tmp_path):
 
     assert trial.is_fit
     assert list(checks) == [
-        "list", "write", "write once", "read", "find", "clock", "send in parts", "abort", "delete",
+        "list", "write", "write once", "read", "find", "space", "clock", "send in parts", "abort", "delete",
     ]  # fmt: skip
     assert {check.state for check in checks.values()} == {CheckState.OK}
     assert abs(trial.clock_skew_seconds) < 5
