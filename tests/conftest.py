@@ -7,7 +7,7 @@ import signal
 import hypothesis
 import pytest
 
-from tests.fixtures.series import series
+from tests.fixtures.series import IS_LONG, series
 
 
 pytest_plugins = [
@@ -42,16 +42,24 @@ gc.disable()
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     Begin with what waits: one worker does it beside the others' work, and none is left with it at the end.
 
-    Whatever draws examples has a longer form: it draws more of them.
+    Whatever draws examples has a longer form: it draws more of them. What has a long form only is left to it.
     """
+    left = [] if IS_LONG else [item for item in items if _is_long_only(item)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     for item in items:
         if hypothesis.is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("long")
     items.sort(key=lambda item: item.get_closest_marker("waits") is None)
+
+
+def _is_long_only(item: pytest.Item) -> bool:
+    return any(mark.kwargs.get("only") for mark in item.iter_markers("long"))
 
 
 def pytest_collection_finish() -> None:

@@ -19,7 +19,6 @@ from tests.fixtures.cli import Cli, wait_until
 from tests.fixtures.log_archive import end_of_log, require_equal
 from tests.fixtures.point_in_time import PointsInTime, Witness
 from tests.fixtures.random_load import DATABASES, random_load, schema
-from tests.fixtures.series import IS_LONG
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import Snapshot, assert_same, snapshot
 
@@ -173,8 +172,7 @@ async def soak(own_server, template, home, seconds, count):
     return found.figures
 
 
-@pytest.mark.long
-@pytest.mark.skipif(not IS_LONG, reason="half an hour; what it joins has short tests of its own")
+@pytest.mark.long(only=True)  # half an hour; what it joins has short tests of its own
 @pytest.mark.timeout(7200)
 async def test_every_point_is_what_was_there_however_often_either_side_dies(
     own_server, server_template, tmp_path

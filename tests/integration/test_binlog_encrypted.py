@@ -126,6 +126,7 @@ def test_only_an_identity_reads(source, sql, tmp_path):
     cli = Cli(source.url, tmp_path)
     to, secret = str(SOMEBODY.recipient), SOMEBODY.secret_text()
     archiver = cli.start("binlog", "run", ENCRYPT_TO=to, STATE_DIR="state")
+    wait_until(lambda: any(cli.backups.glob("binlog/*/*.tail")), "an archive begins")
     cli.json("backup", "create", "--database", "d", ENCRYPT_TO=to, STATE_DIR="state")
     change(sql)
     wait_until(partial(is_at, cli, sql), "all of it is archived")
