@@ -13,9 +13,9 @@ from typing import Self
 
 from app.archive.file.codec import BLOCK_BYTES, DAMAGED_HINT
 from app.archive.file.content import require_digest
-from app.archive.publishing.places import BackupDirectory, OpenFile
+from app.archive.publishing.places import BackupDirectory, OpenFile, open_data
 from app.concurrency import run_in_thread
-from app.errors import BackupNotFoundError, TruncatedFileError
+from app.errors import TruncatedFileError
 from app.storage.files import RangedFile
 from app.storage.layout import BackupName
 
@@ -119,23 +119,14 @@ def open_data_file(
         TruncatedFileError: It is shorter or longer.
         StorageError: The medium does not answer, or it is a symbolic link.
     """
-    if not directory.exists(name.file):
-        raise BackupNotFoundError(name.backup_id)
-    file = directory.open(name.file)
+    file = open_data(directory, name)
     try:
-        _require_current(file, name)
         if whole:
             require_size(file, size)
     except BaseException:
         file.close()
         raise
     return file
-
-
-def _require_current(file: OpenFile, name: BackupName) -> None:
-    """Notice a deletion between looking the name up and locking the file."""
-    if not file.is_current():
-        raise BackupNotFoundError(name.backup_id)
 
 
 def require_size(file: RangedFile, size: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, assert_never
 
 from app.archive.publishing import publication, store_publication
-from app.errors import StorageError
+from app.errors import BackupNotFoundError, ObjectNotFoundError, StorageError
 from app.storage.files import ReadFile, WriteFile
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
@@ -44,6 +44,51 @@ def begin(directory: BackupDirectory, name: BackupName, estimate_bytes: int = 0)
             return store_publication.begin(directory, name, estimate_bytes)
         case _:
             assert_never(directory)
+
+
+def open_data(directory: BackupDirectory, name: BackupName) -> OpenFile:
+    """
+    Open the data file of a backup and lock it against deletion.
+
+    Args:
+        directory: Where it lies.
+        name: Of the backup.
+
+    Returns:
+        The file; close it.
+
+    Raises:
+        BackupNotFoundError: It is gone.
+        BackupInUseError: It is being deleted.
+        StorageError: The medium does not answer, or it is a symbolic link.
+    """
+    match directory:
+        case LocalDirectory():
+            return _open_locally(directory, name)
+        case StoreDirectory():
+            # The name is locked before the store is asked, once: it may be far away.
+            try:
+                return directory.open(name.file)
+            except ObjectNotFoundError:
+                raise BackupNotFoundError(name.backup_id) from None
+        case _:
+            assert_never(directory)
+
+
+def _open_locally(directory: LocalDirectory, name: BackupName) -> ReadFile:
+    if not directory.exists(name.file):
+        raise BackupNotFoundError(name.backup_id)
+    file = directory.open(name.file)
+    try:
+        is_current = file.is_current()
+    except BaseException:
+        file.close()
+        raise
+    # A deletion may have come between looking the name up and locking the file.
+    if not is_current:
+        file.close()
+        raise BackupNotFoundError(name.backup_id)
+    return file
 
 
 def publish(

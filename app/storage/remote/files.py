@@ -46,11 +46,6 @@ class StoreFile:
         """Read up to `size` bytes; empty only at the end."""
         return self.read(offset, max(0, min(size, self.size - offset)))
 
-    def is_current(self) -> bool:
-        """Tell whether the name still names something of this size."""
-        facts = self._store.stat(self.name)
-        return facts is not None and facts.size == self.size
-
     def close(self) -> None:
         """Drop what was read ahead, and release the lock; again is harmless."""
         self._ahead.close()
