@@ -217,6 +217,12 @@ def build_doctor(program: Program) -> DoctorService:
 
 def build_binlog_job(program: Program) -> PeriodicJob:
     """Make what looks whether points in time go back as far as is wanted."""
-    days = program.settings.binlog_days
-    monitor = BinlogMonitor(program.reach, program.alerts, SystemClock(), days)
+    settings = program.settings
+    monitor = BinlogMonitor(
+        program.reach,
+        program.alerts,
+        SystemClock(),
+        days=settings.binlog_days,
+        lag_seconds=settings.binlog_lag_seconds,
+    )
     return PeriodicJob("binlog window", Every(_ENVIRONMENT_SECONDS), monitor.check)

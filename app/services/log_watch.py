@@ -21,6 +21,11 @@ from app.services.point_in_time.reach import ReachService
 
 _log: Final = logging.getLogger(__name__)
 _ABOUT: Final = "binary log window"
+_ABANDONED: Final = "binary log archiver"
+_GO_ON: Final = (
+    "Run 'backstay binlog run' under a supervisor, or set BACKSTAY_BINLOG=true for the service. Where points in time"
+    " are not wanted any more, move the folder 'binlog' away from the backup directory."
+)
 # A base has to be made first.
 _GRACE: Final = timedelta(days=1)
 _WELL: Final = frozenset({ArchiverState.LIVE, ArchiverState.CATCHING_UP})
@@ -60,17 +65,22 @@ def shortfall(reach: Reach, days: float, now: datetime) -> str:
 
 class BinlogMonitor:
     """
-    Alerts people when fewer points in time can be recovered than are wanted.
+    Alerts people when fewer points in time can be recovered than are wanted, or when nothing archives any more.
 
     Args:
         days: For how long they are wanted.
+        lag_seconds: How long nobody may archive a stream that has not ended.
     """
 
-    def __init__(self, reach: ReachService, alarm: Alarm, clock: Clock, days: float) -> None:
+    def __init__(
+        self, reach: ReachService, alarm: Alarm, clock: Clock, *, days: float, lag_seconds: float
+    ) -> None:
         self._reach = reach
         self._alarm = alarm
         self._clock = clock
         self._days = days
+        self._lag_seconds = lag_seconds
+        self._archived_at = clock.monotonic()
 
     async def check(self) -> None:
         """Check once; never raises an error of this program."""
@@ -83,9 +93,23 @@ class BinlogMonitor:
             await self._alarm.raise_alert(Alert(AlertKind.BINLOG, _ABOUT, lacking, _MORE))
         else:
             await self._alarm.resolve(AlertKind.BINLOG, _ABOUT, "points in time go back far enough")
+        await self._look_for_archiver(reach)
         if reach.is_current:
             message = "points in time since the newest full backup can be recovered again"
             await self._alarm.resolve(AlertKind.BINLOG, BROKEN_OFF, message)
+
+    async def _look_for_archiver(self, reach: Reach) -> None:
+        """Tell of an archiver that is gone: one that is dead tells nothing itself."""
+        now = self._clock.monotonic()
+        grows = any(each.began_at and not each.ended_at for each in reach.overview.streams)
+        if reach.overview.state is not ArchiverState.OFF or not grows:
+            self._archived_at = now
+            await self._alarm.resolve(AlertKind.BINLOG, _ABANDONED, "the binary log is archived")
+        elif now - self._archived_at > self._lag_seconds:
+            message = (
+                "nothing archives the binary log: points in time from now on cannot be recovered"
+            )
+            await self._alarm.raise_alert(Alert(AlertKind.BINLOG, _ABANDONED, message, _GO_ON))
 
 
 class BinlogChecks:

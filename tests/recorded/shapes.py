@@ -50,7 +50,9 @@ _KEPT: Final = frozenset({
 # How they come out depends on how fast a machine is.
 _CHANCE: Final = {
     "seconds_left": "null | number",
-    "current_as_of": "instant | null | precise instant",  # a heartbeat or a whole second of the log
+    # Whole seconds of MariaDB's log, finer ones of MySQL's and of heartbeats.
+    "committed_at": "instant | null | precise instant",
+    "current_as_of": "instant | null | precise instant",
     "last_error": "null | string",
 }
 _FORMS: Final = {

@@ -1,12 +1,26 @@
 """Whether points in time go back as far as is wanted, and what is told where they do not."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 
+from app.binlog.archive.keys import PLAIN
+from app.binlog.archive.layout import root_of
+from app.binlog.ownership import Ownership
+from app.bootstrap.program import Program
+from app.config import Settings
+from app.domain.alerts.alert import AlertKind
 from app.domain.restores.log_archive import ArchiverState, BinlogOverview, LogBreak, LogStreamFacts
 from app.domain.restores.reach import Base, reach_of
-from app.services.log_watch import shortfall
+from app.services.log_watch import BinlogMonitor, shortfall
+from app.services.point_in_time.reach import ReachService
+from app.storage.local import LocalDirectory
+from tests.fixtures.binlog import archive, corpus, directory_in
+from tests.fixtures.clocks import SetClock
+from tests.fixtures.kernels import RelaxedKernel
+from tests.fixtures.monitored_installation import NOWHERE, RaisedAlerts
 
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -16,7 +30,7 @@ def ago(days):
     return NOW - timedelta(days=days)
 
 
-def reach(*, began=30.0, bases=(), breaks=(), ended=None):
+def reached(*, began=30.0, bases=(), breaks=(), ended=None):
     """Make the reach of one stream by days ago; `bases` and `breaks` are such."""
     stream = LogStreamFacts(
         id="s",
@@ -47,6 +61,33 @@ def reach(*, began=30.0, bases=(), breaks=(), ended=None):
 )
 def test_a_window_that_is_shorter_than_wished_is_told(facts, lacking):
     """Gaps count, and what an archive cannot hold yet that is younger does not."""
-    found = shortfall(reach(**facts), 7, NOW)
+    found = shortfall(reached(**facts), 7, NOW)
     assert (lacking in found) if lacking else not found
-    assert not shortfall(reach(**facts), 0, NOW)
+    assert not shortfall(reached(**facts), 0, NOW)
+
+
+async def test_an_archive_that_nobody_goes_on_with_is_told(tmp_path):
+    """An archiver that is dead tells nothing itself; one that ends and comes back within its time is no alert."""
+    archive(directory_in(tmp_path, RelaxedKernel()), corpus("mariadb-10.11"), roll_after=1).close()
+    program = Program(
+        Settings(database_url=SecretStr(NOWHERE), backup_dir=tmp_path, state_dir=tmp_path / "s")
+    )
+    alerts, clock = RaisedAlerts(), SetClock()
+    reach = ReachService(
+        binlog=program.binlog, catalogue=program.local, backup_dir=tmp_path, keys=PLAIN, clock=clock
+    )
+    monitor = BinlogMonitor(reach, alerts, clock, days=0, lag_seconds=300)
+    told = []
+
+    async def look(seconds):
+        clock.advance(seconds=seconds)
+        await monitor.check()
+        told.append(alerts.about(AlertKind.BINLOG))
+
+    await look(299)
+    await look(2)
+    with closing(Ownership.take(LocalDirectory(root_of(tmp_path)))):
+        await look(3)
+    await program.close()
+
+    assert told == [[], ["binary log archiver"], []]
