@@ -119,7 +119,12 @@ class ReachService:
     def _entries(self) -> list[CatalogueEntry]:
         if not self._catalogue.directory.is_there():
             return []
-        return [entry for entry in self._catalogue.read().survey.entries if entry.is_whole]
+        reading = self._catalogue.read()
+        return [
+            entry
+            for entry in reading.survey.entries
+            if entry.is_whole and not reading.beside[entry.backup_id].notes.is_damaged
+        ]
 
     def _look(self, overview: BinlogOverview) -> Reach:
         streams = self._streams(overview)

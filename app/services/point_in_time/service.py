@@ -368,14 +368,21 @@ class PointInTimeService:
             NoIdentityError: None was a base, and one is encrypted for others.
         """
         locked: NoIdentityError | None = None
-        for entry in self._catalogue.entries():
+        reading = self._catalogue.read(anew=True)
+        for entry in reading.survey.entries:
+            facts = {"backup_id": str(entry.backup_id)}
+            if failed := reading.beside[entry.backup_id].notes.failure:
+                facts["error"] = f"a check found {failed.error}"
+                _log.warning("Backup cannot be a base", extra={"facts": facts})
+                continue
             try:
                 yield self._catalogue.manifest(entry.backup_id)
             except NoIdentityError as exc:
                 locked = locked or exc
             except AppError as exc:
-                facts = {"backup_id": entry.backup_id, "error": str(exc)}
-                _log.warning("Backup cannot be a base", extra={"facts": facts})
+                _log.warning(
+                    "Backup cannot be a base", extra={"facts": facts | {"error": str(exc)}}
+                )
         if locked is not None:
             raise locked
 
