@@ -1,7 +1,7 @@
 """The applier of a scratch server: started behind a base, watched to its end, asked what it has applied."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote_text
@@ -9,6 +9,19 @@ from app.engine.sql.quoting import quote_text
 
 # Both vendors say so in the middle of a sentence, while the applier waits for what nobody will send.
 _ALL_READ: Final = "has read all relay log"
+
+
+class RelayPlace(NamedTuple):
+    """
+    A place in the relay logs; their names sort by their numbers.
+
+    Attributes:
+        file: Name of the relay log.
+        position: Offset in it.
+    """
+
+    file: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +33,13 @@ class ReplayStart:
         file: Name that the source gave to the file.
         position: Where the first event stands in that file.
         relay_position: Where it stands in the first relay log.
+        relay_end: Behind the last byte of the last one.
     """
 
     file: str
     position: int
     relay_position: int
+    relay_end: RelayPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,7 @@ class ApplierStatus:
         has_read_all: Whether it waits for what will not come.
         file: Of the source; empty while it is not known.
         position: Behind the last transaction that was applied.
+        relay: Up to where everything in the relay logs was applied; of MySQL some time ago.
         errno: Of the error that stopped it; 0 = none. Its text may hold values of rows, and is not told.
     """
 
@@ -44,12 +60,21 @@ class ApplierStatus:
     has_read_all: bool
     file: str
     position: int
+    relay: RelayPlace
     errno: int
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing happens any more: at the end of a truncated log either may be the case."""
-        return self.has_read_all or not self.is_running
+    def is_over(self, end: RelayPlace) -> bool:
+        """
+        Tell whether nothing happens any more: at the end of a truncated log either may be the case.
+
+        Args:
+            end: Of the relay logs.
+
+        Returns:
+            True not before everything was applied: MySQL says that it has read all while its workers still
+            apply it, and only the place tells what is behind.
+        """
+        return not self.is_running or (self.has_read_all and self.relay >= end)
 
 
 async def begin(session: Session, start: ReplayStart) -> None:
@@ -78,6 +103,7 @@ async def read_status(session: Session) -> ApplierStatus:
         has_read_all=_ALL_READ in row[words.state],
         file=row[words.source_file],
         position=int(row[words.source_position]),
+        relay=RelayPlace(row["Relay_Log_File"], int(row["Relay_Log_Pos"])),
         errno=int(row["Last_SQL_Errno"]),
     )
 

@@ -18,7 +18,7 @@ from app.binlog.events.headers import (
 from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.statements import query_of
 from app.domain.restores.points import Place
-from app.engine.replay.applier import ReplayStart
+from app.engine.replay.applier import RelayPlace, ReplayStart
 
 
 _INDEX: Final = "relay.index"
@@ -63,7 +63,8 @@ def lay_relay_logs(stream: ArchivedStream, base: Place, end: Place, data: Path) 
             if start < stop:
                 stream.copy(found.number, start, stop, file.write)
     (data / _INDEX).write_text("".join(f"./{name}\n" for name in names))
-    return ReplayStart(archived[0].name, base.position, len(head))
+    last = RelayPlace(names[-1], (data / names[-1]).stat().st_size)
+    return ReplayStart(archived[0].name, base.position, len(head), last)
 
 
 def _head(stream: ArchivedStream, file: ArchivedFile) -> bytes:

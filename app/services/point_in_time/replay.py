@@ -8,7 +8,7 @@ from app.binlog.events.gtids import parsed_state
 from app.domain.restores.points import Cut, Place
 from app.domain.runs.progress import Progress
 from app.engine.replay import applier
-from app.engine.replay.applier import ApplierStatus, ReplayStart
+from app.engine.replay.applier import ApplierStatus, RelayPlace, ReplayStart
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
 from app.errors import RecoverMismatchError, ReplayFailedError, StalledError
@@ -53,11 +53,11 @@ async def replay(
     """
     async with server.session() as session:
         await applier.begin(session, start)
-        status = await _watch(session, server.timeout_seconds, progress)
+        status = await _watch(session, start.relay_end, server.timeout_seconds, progress)
         if status.errno == _UNKNOWN_ZONE:
             await fill_zones(session)
             await session.query(session.flavor.replication.start)
-            status = await _watch(session, server.timeout_seconds, progress)
+            status = await _watch(session, start.relay_end, server.timeout_seconds, progress)
         if status.errno:
             applied = await applier.read_applied(session)
             failed = await asyncio.to_thread(describe, status.file, status.position, applied)
@@ -68,13 +68,15 @@ async def replay(
         await applier.end(session)
 
 
-async def _watch(session: Session, timeout_seconds: float, progress: Progress) -> ApplierStatus:
+async def _watch(
+    session: Session, end: RelayPlace, timeout_seconds: float, progress: Progress
+) -> ApplierStatus:
     """Wait until nothing happens any more."""
     loop = asyncio.get_running_loop()
     seen, moved_at = Place(0, 0), loop.time()
     while True:
         status = await applier.read_status(session)
-        if status.is_over:
+        if status.is_over(end):
             return status
         here = Place(len(status.file), status.position)
         if here != seen:
