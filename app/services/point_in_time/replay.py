@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from app.binlog.events.gtids import parsed_state
-from app.domain.restores.points import Cut, Place
+from app.domain.restores.points import Cut
 from app.domain.runs.progress import Progress
 from app.engine.replay import applier
 from app.engine.replay.applier import ApplierStatus, RelayPlace, ReplayStart
@@ -73,14 +73,14 @@ async def _watch(
 ) -> ApplierStatus:
     """Wait until nothing happens any more."""
     loop = asyncio.get_running_loop()
-    seen, moved_at = Place(0, 0), loop.time()
+    seen, moved_at = ("", 0), loop.time()
     while True:
         status = await applier.read_status(session)
         if status.is_over(end):
             return status
-        here = Place(len(status.file), status.position)
+        here = (status.file, status.position)
         if here != seen:
-            progress.moved(status.file, rows=0, size=max(0, here.position - seen.position))
+            progress.moved(status.file, rows=0, size=max(0, here[1] - seen[1]))
             seen, moved_at = here, loop.time()
         elif loop.time() - moved_at > timeout_seconds:
             raise StalledError(

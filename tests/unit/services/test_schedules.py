@@ -3,75 +3,29 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from app.bootstrap.encryption import build_archive_keys
-from app.bootstrap.restores import build_recovery_jobs
-from app.config import Settings
 from app.domain.access.user import Role
-from app.domain.backups.manifest import Manifest
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.runs.progress import Phase, Progress
-from app.domain.runs.run import RunKind
-from app.domain.schedule import GRACE, Frequency, ScheduleChange, ScheduleKind, ScheduleOptions
+from app.domain.schedule import GRACE, Frequency, ScheduleChange, ScheduleOptions
 from app.errors import (
     ConnectionFailedError,
     IntegrityError,
     InvalidScheduleError,
     NotAuthorizedError,
     NotDueError,
-    PointNotCoveredError,
     ScheduleNotFoundError,
 )
-from app.services.jobs import Jobs
-from app.services.scheduled import ScheduledJobs
-from app.services.schedules import DueStatus, ScheduleService
-from app.storage.local import LocalDirectory
-from app.storage.schedules import ScheduleFile
-from tests.fixtures.backstay import Backstay
-from tests.fixtures.clocks import SetClock
-
-
-NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
-OPTIONS = ScheduleOptions(
-    ("shop",), ("t*",), ("tmp*",), include_data=False, description="Nightly", compress=False
+from tests.fixtures.schedule_processes import (
+    DAY,
+    NOON,
+    OPTIONS,
+    ScheduleProcesses,
+    change,
+    perform,
 )
-
-
-def change(often: Frequency, options: ScheduleOptions = OPTIONS, **changes: Any) -> ScheduleChange:
-    """Ask for a schedule."""
-    return replace(ScheduleChange(frequency=often, options=options), **changes)
-
-
-async def perform(due: DueStatus) -> Manifest:
-    """Do what is due, as a run does."""
-    assert due.job is not None
-    assert due.job.claim is not None
-    await due.job.claim()
-    return await due.job.work(Progress())
-
-
-class ScheduleProcesses:
-    """One backup directory, and services of as many processes as are wanted."""
-
-    def __init__(self, directory, url: str = "mysql://nobody@127.0.0.1:1/") -> None:
-        self.directory = directory
-        self.clock = SetClock()
-        self.url = url
-
-    def service(self) -> ScheduleService:
-        """Make the service as another process would."""
-        backstay = Backstay(self.url, self.directory)
-        settings = Settings(database_url=SecretStr(self.url), backup_dir=self.directory)
-        jobs = Jobs(settings, backstay.catalogue, backstay.backups, backstay.recoveries)
-        keys = build_archive_keys(settings)
-        recoveries = build_recovery_jobs(settings, backstay.catalogue, keys, self.clock)
-        scheduled = ScheduledJobs(jobs, lambda: recoveries, settings)
-        return ScheduleService(ScheduleFile(LocalDirectory(self.directory)), scheduled, self.clock)
 
 
 @pytest.fixture
@@ -395,70 +349,3 @@ async def test_a_backup_counts_though_its_schedule_cannot_be_written(
 
     assert manifest.tables_count == 1
     assert file.read_text() == "{"
-
-
-async def test_a_synthetic_schedule_without_an_archive_fails_by_name(processes):
-    """Nothing is read from the server in its place; what is due stays due."""
-    service = processes.service()
-    await service.set(change(Frequency.WEEKLY, ScheduleOptions(), kind=ScheduleKind.SYNTHETIC))
-    due = await service.due()
-    assert due.job is not None
-    assert due.job.kind is RunKind.RECOVERY
-    with pytest.raises(PointNotCoveredError, match="no archive"):
-        await perform(due)
-
-    (schedule,) = await service.list()
-    assert schedule.last_error == "point-not-covered"
-    assert schedule.last_success_at is None
-    assert due.job.request["schedule"] == "default"
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ScheduleOptions(tables=("t",)),
-        ScheduleOptions(exclude_tables=("t",)),
-        ScheduleOptions(include_data=False),
-        ScheduleOptions(store="offsite"),
-    ],
-)
-async def test_a_synthetic_schedule_holds_whole_databases(processes, options):
-    """A part of one, or another place, is refused; databases and copies are not."""
-    service = processes.service()
-    whole = ScheduleOptions(databases=("shop",), copies=("offsite",))
-    await service.set(change(Frequency.WEEKLY, whole, kind=ScheduleKind.SYNTHETIC))
-    with pytest.raises(InvalidScheduleError, match="kind: "):
-        await service.set(change(Frequency.WEEKLY, options, kind=ScheduleKind.SYNTHETIC))
-    with pytest.raises(InvalidScheduleError, match="kind: "):
-        await service.set(change(Frequency.WEEKLY, options, keeps=frozenset({"kind"})))
-
-
-async def test_only_an_admin_lets_a_schedule_read_the_server_no_more(processes):
-    """The other way is free, and who does not speak of it changes nothing."""
-    service = processes.service()
-    options = ScheduleOptions()
-    synthetic = change(Frequency.WEEKLY, options, kind=ScheduleKind.SYNTHETIC)
-    await service.set(change(Frequency.WEEKLY, options), Role.OPERATOR)
-    with pytest.raises(NotAuthorizedError):
-        await service.set(synthetic, Role.OPERATOR)
-    await service.set(synthetic)
-    kept = await service.set(
-        change(Frequency.DAILY, options, keeps=frozenset({"kind"})), Role.OPERATOR
-    )
-    back = await service.set(change(Frequency.DAILY, options), Role.OPERATOR)
-
-    assert (kept.kind, back.kind) == (ScheduleKind.SYNTHETIC, ScheduleKind.BACKUP)
-
-
-async def test_levels_of_schedules_are_those_of_their_codec(processes):
-    """As for a single backup; what is not compressed has none."""
-    service = processes.service()
-    made = await service.set(change(Frequency.DAILY, ScheduleOptions(level=9)))
-    for options in (ScheduleOptions(level=12), ScheduleOptions(level=3, compress=False)):
-        with pytest.raises(InvalidScheduleError, match="level: "):
-            await service.set(change(Frequency.DAILY, options))
-    due = await service.due()
-
-    assert made.options.level == 9
-    assert due.job is not None
-    assert due.job.request["level"] == 9
