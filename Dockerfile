@@ -11,6 +11,7 @@ RUN /opt/backstay/bin/pip install --no-cache-dir --require-hashes -r requirement
  && python -m pip install --no-cache-dir --require-hashes -r requirements-dev.lock
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY app app
+COPY docs/runbook.md docs/runbook.md
 RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/backstay/bin/pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
 

@@ -3,9 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
-from threading import Event
+from threading import Event, Lock
 from typing import TypeVar
 
 
@@ -77,14 +78,7 @@ async def shielded(work: Coroutine[object, object, T]) -> T:
         BaseException: What it raised.
     """
     task = asyncio.ensure_future(work)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        task.exception()  # looked at, so that nobody warns of it
+    if await _wait_until_over(task):
         raise asyncio.CancelledError
     return task.result()
 
@@ -132,21 +126,66 @@ async def run_in_thread(
         raise
 
 
-async def _wait_until_over(future: "asyncio.Future[T]") -> None:
+async def on_own_loop(work: Coroutine[object, object, T]) -> T:
+    """
+    Run work on an event loop and in a thread of its own, so that its steps hold up nobody here.
+
+    Args:
+        work: Uses nothing that belongs to another loop, and closes what it opens.
+
+    Returns:
+        What it returned.
+
+    Raises:
+        CancelledError: This task was cancelled; so was the work, which has ended, even if it was done.
+        BaseException: What it raised.
+    """
+    runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+    loop = runner.get_loop()
+    task = loop.create_task(work, context=copy_context())
+
+    async def end() -> T:
+        return await task
+
+    def run() -> T:
+        with runner:
+            return runner.run(end())
+
+    # Not a thread of the pool that others share: the work may take hours.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="own-loop")
+    future = asyncio.get_running_loop().run_in_executor(thread, run)
+    thread.shutdown(wait=False)
+
+    def cancel() -> None:
+        with suppress(RuntimeError):  # its loop was closed this moment
+            loop.call_soon_threadsafe(task.cancel)
+
+    cancelled = await _wait_until_over(future, cancel)
+    result = future.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return result
+
+
+async def _wait_until_over(
+    future: "asyncio.Future[T]", hear: Callable[[], None] = lambda: None
+) -> bool:
+    """Wait for the end of what goes on when this task is cancelled; `hear` is called then, and True returned."""
+    cancelled = False
     while not future.done():
         try:
             await asyncio.wait([future])
         except asyncio.CancelledError:
-            continue  # asked again; the thread still runs
+            cancelled = True
+            hear()
     if not future.cancelled():
         future.exception()  # seen, so that asyncio does not report it
+    return cancelled
 
 
 class Bound:
     """
     So many of a thing at once; what is beyond that waits, or is refused and counted.
-
-    For one event loop, not for threads.
 
     Attributes:
         name: Of the setting that says how many, without its prefix.
@@ -162,38 +201,49 @@ class Bound:
         self.counts = counts
         self.used = 0
         self.hits = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Future[None]] = deque()
+        self._lock = Lock()  # whoever waits and whoever releases may have other loops
 
     def take(self) -> bool:
         """Take a place at once; returns whether there was one."""
-        if self.used >= self.limit or self._waiting:
-            self.hits += 1
-            return False
-        self.used += 1
-        return True
+        with self._lock:
+            is_free = self._is_free()
+            self.used += is_free
+            self.hits += not is_free
+            return is_free
 
     async def wait(self, seconds: float) -> bool:
         """Take a place, and wait for one for some seconds; whoever came first gets it first."""
-        if self.used < self.limit and not self._waiting:
-            self.used += 1
-            return True
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        place: Future[None] = Future()
+        with self._lock:
+            if self._is_free():
+                self.used += 1
+                return True
+            self._waiting.append(place)
         try:
-            await asyncio.wait([place], timeout=seconds)
+            await asyncio.wait([asyncio.wrap_future(place)], timeout=seconds)
         except asyncio.CancelledError:
-            if place.done():
+            if self._is_given(place):
                 self.release()
             raise
-        finally:
-            if not place.done():
-                self._waiting.remove(place)
-        self.hits += not place.done()
-        return place.done()
+        is_given = self._is_given(place)
+        self.hits += not is_given
+        return is_given
 
     def release(self) -> None:
         """Give a place back, to whoever waits for one."""
-        if self._waiting:
-            self._waiting.popleft().set_result(None)
-        else:
-            self.used -= 1
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set_result(None)
+            else:
+                self.used -= 1
+
+    def _is_free(self) -> bool:
+        return self.used < self.limit and not self._waiting
+
+    def _is_given(self, place: "Future[None]") -> bool:
+        """Tell whether somebody got their place, and let them wait no longer."""
+        with self._lock:
+            if not place.done():
+                self._waiting.remove(place)
+            return place.done()

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
-from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.env_file import ENV_FILE, read_env_file, require_env_file
 from app.errors import InvalidRequestError
 
 
-# More connections than cores of a typical server only queue up there; but one more than cores keeps
-# all of them busy while a connection waits for its socket: a tenth faster on two cores.
+# More than a server has cores only queue up; one more than ours keeps all busy while it waits: a tenth faster on two.
 _MOST_THREADS = 4
 # A century: what is longer is a mistake, and ends where the calendar of the program does.
 _MOST_DAYS = 36_500
@@ -31,7 +30,6 @@ _MOST_SECONDS = 366 * 24 * 60 * 60
 _PREFIX: Final = "BACKSTAY_"
 # What Kubernetes tells every program of a service of this name.
 _OF_OTHERS: Final = ("BACKSTAY_SERVICE_", "BACKSTAY_PORT")
-_ENV_FILE: Final = ".env"
 _SHOWN: Final = 80
 # Empty, or an address of a browser without anything that could break a message or hide a secret.
 _WEB_ADDRESS: Final = r"^(https?://[^\s@?#]+)?$"
@@ -44,8 +42,7 @@ class Settings(BaseSettings):
     What an installation sets.
 
     Attributes:
-        database_url: The server to back up: `mysql://user:password@host:3306/database`; without a
-            database all of them.
+        database_url: The server: `mysql://user:password@host:3306/database`; without a database all of them.
         backup_dir: Where backups are kept.
         state_dir: Where the program keeps its own state.
         control_url: The control database; empty = SQLite in `state_dir`.
@@ -77,6 +74,7 @@ class Settings(BaseSettings):
         audit_days: Older entries of the audit are removed; 0 = none.
         audit_refused_rows: Most entries an hour that refused requests add to the audit.
         shutdown_seconds: How long running work may go on when the service is stopped.
+        installation_name: What pages call this one, such as `production`; at most 40 characters.
         public_url: Where people find the pages, such as `https://backups.example.com`; messages lead there.
         trusted_proxies: Addresses whose `X-Forwarded-For` is believed, separated by commas.
         timezone: Zone of schedules that name none, and of the checks; an IANA name.
@@ -124,8 +122,7 @@ class Settings(BaseSettings):
         max_drills: The same for drills.
         max_dry_runs: The same for dry runs.
         max_restores: The same for restores, of different databases.
-        scratch_bin: Directory of the server programs for recoveries to a point in time; None = where
-            this machine has them.
+        scratch_bin: Directory of the server programs for recoveries; None = where this machine has them.
         server_time_zone: Zone of the server's machine, an IANA name; empty = UTC, or it does not matter.
         metrics_token: Who reads `/metrics` must send it; empty = everybody may.
         log_level: The least that is logged.
@@ -137,7 +134,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_file=_ENV_FILE, extra="ignore", frozen=True
+        env_prefix=_PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True
     )
 
     database_url: SecretStr = SecretStr("")
@@ -172,6 +169,7 @@ class Settings(BaseSettings):
     audit_days: _Days = 400.0
     audit_refused_rows: Annotated[int, Field(ge=4, le=100_000)] = 120
     shutdown_seconds: Annotated[float, Field(ge=0, le=_MOST_SECONDS)] = 0.0
+    installation_name: Annotated[str, Field(max_length=40)] = ""
     public_url: Annotated[str, Field(pattern=_WEB_ADDRESS)] = ""
     trusted_proxies: str = ""
     timezone: str = "UTC"
@@ -285,22 +283,24 @@ def load_settings() -> Settings:
         InvalidRequestError: A value makes no sense; named by its variable, never shown.
     """
     try:
+        require_env_file()
         return Settings()
     except (OSError, UnicodeError) as exc:
+        reason = getattr(exc, "strerror", None) or type(exc).__name__
         raise InvalidRequestError(
-            f"{_ENV_FILE}: it cannot be read as text in UTF-8 ({type(exc).__name__})",
+            f"{ENV_FILE}: it cannot be read as text in UTF-8 ({reason})",
             hint="It is read from the directory that the program is started in.",
         ) from exc
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
-        name = _PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        told = first["msg"].removeprefix("Value error, ")
-        raise InvalidRequestError(f"{name}: {told}", hint="See docs/settings.md.") from exc
+        name = _PREFIX + "_".join(map(str, first["loc"])).upper()
+        told = f"{name}: {first['msg'].removeprefix('Value error, ')}"
+        raise InvalidRequestError(told, hint="See docs/settings.md.") from exc
 
 
 def find_variable(name: str) -> str | None:
     """Find a variable that a setting or a file names, in the environment or in `.env`; None = not set."""
-    return os.environ.get(name) or dotenv_values(_ENV_FILE).get(name)  # noqa: TID251 - here
+    return os.environ.get(name) or read_env_file().get(name)  # noqa: TID251 - here
 
 
 class SettingSource(StrEnum):
@@ -341,7 +341,7 @@ def describe_settings(settings: Settings) -> tuple[SettingFacts, ...]:
         One each, in the order of the class.
     """
     environment = {name.upper() for name in os.environ}  # noqa: TID251 - here
-    file = {name.upper() for name in dotenv_values(_ENV_FILE)}
+    file = {name.upper() for name in read_env_file()}
 
     def source(field: str) -> SettingSource:
         name = (_PREFIX + field).upper()
@@ -382,7 +382,7 @@ def misspelt_settings() -> Sequence[str]:
     Returns:
         One sentence each, by name; no value is in it.
     """
-    given = {name.upper() for name in (*os.environ, *dotenv_values(_ENV_FILE))}  # noqa: TID251 - here
+    given = {name.upper() for name in (*os.environ, *read_env_file())}  # noqa: TID251 - here
     known = {name.upper() for name in Settings.model_fields}
     strange = sorted(
         name.removeprefix(_PREFIX)

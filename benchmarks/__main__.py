@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import api, contest, dataset, machine, microbench, options as cli, peers, scale
+from . import api, contest, dataset, machine, microbench, options as cli, peers, recovery, scale
 from .report import Report, progress
 from .scores import Contest
 from .server import BenchServer
@@ -66,6 +66,8 @@ def measure(options: cli.Options, report: Report, name: str, megabytes: int) -> 
             report.add(Contest(data, "backup by level", arena.raw_bytes, scores))
         if options.only == "stores" and arena.backstay is not None:
             _stores(options, report, arena, data)
+        if options.only == "recovery" and arena.backstay is not None:
+            _recovery(options, report, arena)
         if name == "shop" and options.only in {None, "api"} and arena.backstay is not None:
             found = api.measure(arena.server, arena.backstay, options.rounds)
             report.note("api", api.table(found), api.as_json(found))
@@ -75,11 +77,20 @@ def _stores(options: cli.Options, report: Report, arena: peers.Arena, data: str)
     from . import stores  # noqa: PLC0415 - its servers are those of the tests
 
     assert arena.backstay is not None  # noqa: S101 - whoever calls has looked
-    with stores.serving(arena.work) as settings:
+    ratios: dict[str, dict[str, float]] = {}
+    with stores.serving(arena.work) as places:
         for part, contestants in (("backup", stores.of_backup), ("restore", stores.of_restore)):
-            found = contestants(arena, arena.backstay, settings)
+            found = contestants(arena, arena.backstay, places)
             scores = contest.compete(arena.server, found, options.rounds)
             report.add(Contest(data, f"{part} by a store", arena.raw_bytes, scores))
+            ratios[part] = stores.ratios(scores)
+    report.note("stores", stores.table(ratios), ratios)
+
+
+def _recovery(options: cli.Options, report: Report, arena: peers.Arena) -> None:
+    assert arena.backstay is not None  # noqa: S101 - whoever calls has looked
+    found = recovery.measure(arena, arena.backstay, options.rounds, options.log_megabytes)
+    report.note("recovery", recovery.table(found), recovery.as_json(found))
 
 
 def _scale(options: cli.Options, report: Report) -> None:

@@ -10,8 +10,8 @@ from .shapes import DATA_SETS
 LEAST_MEGABYTES = 50
 MOST_MEGABYTES = 10_000
 # Measured on the shop, with our program.
-_SHOP_PARTS = ("api", "levels", "scale", "stores")
-PARTS = ("backup", "restore", "api", "levels", "scale", "stores", "micro")
+_SHOP_PARTS = ("api", "levels", "recovery", "scale", "stores")
+PARTS = ("backup", "restore", "api", "levels", "recovery", "scale", "stores", "micro")
 _HERE = Path(__file__)
 
 
@@ -21,6 +21,7 @@ class Options(argparse.Namespace):
     shape: str
     megabytes: int | None
     sizes: list[int]
+    log_megabytes: int
     rounds: int
     only: str | None
     keep: bool
@@ -57,11 +58,17 @@ def parse(arguments: list[str] | None = None) -> Options:
         default="400,800,1600,3200",
         help="megabytes of the shops for --only scale (default %(default)s)",
     )
+    add(
+        "--log-megabytes",
+        type=megabytes,
+        default=1000,
+        help="size of the binary log for --only recovery (default %(default)s)",
+    )
     add("--rounds", type=rounds, default=3, help="runs of each program (default 3)")
     add(
         "--only",
         choices=PARTS,
-        help="one part; all but levels, scale, stores and micro when absent",
+        help="one part; all but levels, recovery, scale, stores and micro when absent",
     )
     add("--keep", action="store_true", help="keep the data directory and print its path")
     add("--datadir", type=Path, help="reuse this directory, or make and keep it")

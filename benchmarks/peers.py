@@ -116,15 +116,15 @@ def of_restore(arena: Arena) -> list[Contestant]:
 
 def of_our_backup(arena: Arena, program: Path, codecs: Sequence[str] = CODECS) -> list[Contestant]:
     """List our own backups, one a codec."""
-    return [_our_backup(arena, program, codec) for codec in codecs]
+    return [our_backup(arena, program, codec) for codec in codecs]
 
 
 def of_our_levels(arena: Arena, program: Path) -> list[Contestant]:
     """List our own backups by the default, and by each level that is worth a look."""
     chosen = [(codec, level) for codec, levels in LEVELS.items() for level in levels]
     return [
-        _our_backup(arena, program, OUR_DEFAULT),
-        *(_our_backup(arena, program, codec, level) for codec, level in chosen),
+        our_backup(arena, program, OUR_DEFAULT),
+        *(our_backup(arena, program, codec, level) for codec, level in chosen),
     ]
 
 
@@ -132,7 +132,7 @@ def of_our_restore(arena: Arena, program: Path, codecs: Sequence[str] = CODECS) 
     """List our own restores, one a codec; make their backups, untimed."""
     empty(arena.work / "backstay", arena.work / "state")()
     check = same_rows(arena.server, arena.server.row_counts(SOURCE))
-    return [_our_restore(arena, program, codec, check) for codec in codecs]
+    return [our_restore(arena, program, codec, check) for codec in codecs]
 
 
 def _client(program: str, server: BenchServer) -> list[str]:
@@ -216,14 +216,23 @@ def backstay(arena: Arena, program: Path, *words: str, settings: Sequence[str] =
     return quoted("env", *usual, *settings, program, *words)
 
 
-def _our_backup(arena: Arena, program: Path, codec: str, level: int | None = None) -> Contestant:
+def our_backup(
+    arena: Arena,
+    program: Path,
+    codec: str,
+    level: int | None = None,
+    *,
+    settings: Sequence[str] = (),
+    suffix: str = "",
+) -> Contestant:
+    """Describe a backup of ours on the disk, with more settings and what they make of its name."""
     output = arena.work / "backstay"
     words = ["backup", "create", "--database", SOURCE, "--codec", codec, "--json"]
     if level is not None:
         words += ["--level", str(level)]
     return Contestant(
-        name=f"backstay {codec}" + (f" {level}" if level is not None else ""),
-        command=backstay(arena, program, *words),
+        name=f"backstay {codec}" + (f" {level}" if level is not None else "") + suffix,
+        command=backstay(arena, program, *words, settings=settings),
         # What it knows of the directory goes, too: one that was lost is refused.
         prepare=empty(output, arena.work / "state"),
         check=has_output(output, arena.least_bytes),
@@ -231,13 +240,23 @@ def _our_backup(arena: Arena, program: Path, codec: str, level: int | None = Non
     )
 
 
-def _our_restore(arena: Arena, program: Path, codec: str, check: Callable[[], None]) -> Contestant:
+def our_restore(
+    arena: Arena,
+    program: Path,
+    codec: str,
+    check: Callable[[], None],
+    *,
+    settings: Sequence[str] = (),
+    suffix: str = "",
+) -> Contestant:
+    """Describe a restore of ours from the disk, as `our_backup`; makes its backup, untimed."""
     words = ["backup", "create", "--database", SOURCE, "--codec", codec, "--json"]
-    said, failure = run(shlex.split(backstay(arena, program, *words)))
+    said, failure = run(shlex.split(backstay(arena, program, *words, settings=settings)))
     backup_id = "" if failure else str(json.loads(said)["backup_id"])
+    words = ["restore", "run", backup_id, "--into", TARGET, "--json"]
     return Contestant(
-        name=f"backstay {codec}",
-        command=backstay(arena, program, "restore", "run", backup_id, "--into", TARGET, "--json"),
+        name=f"backstay {codec}{suffix}",
+        command=backstay(arena, program, *words, settings=settings),
         prepare=_refused(failure) if failure else fresh_target(arena.server, create=False),
         check=check,
     )

@@ -20,6 +20,7 @@ SETTINGS = (
     "--innodb-log-file-size=512M",
     "--max-allowed-packet=64M",
     "--character-set-server=utf8mb4",
+    "--default-time-zone=+00:00",  # else a recovery must be told the zone of this machine
 )
 # One query for so many tables: 10,000 are counted in seconds.
 _TABLES_PER_COUNT = 500
@@ -67,15 +68,17 @@ class BenchServer:
         return self._private.url
 
     @contextmanager
-    def connect(self, schema: str | None = None) -> Iterator[pymysql.Connection]:
-        """Open one connection as root over the socket, outside the binary log."""
+    def connect(
+        self, schema: str | None = None, *, logged: bool = False
+    ) -> Iterator[pymysql.Connection]:
+        """Open one connection as root over the socket, outside the binary log unless it is to be logged."""
         connection = pymysql.connect(
             unix_socket=str(self.socket),
             user="root",
             database=schema,
             charset="utf8mb4",
             autocommit=True,
-            init_command="SET sql_log_bin=0",
+            init_command=f"SET sql_log_bin={int(logged)}",
             # The driver would load all authorities' certificates first, 25 ms each time.
             ssl_disabled=True,
         )
@@ -112,8 +115,7 @@ class BenchServer:
 
     def cpu_seconds(self) -> float:
         """Return user and system time of the server since it started."""
-        fields = Path(f"/proc/{self._private.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        return process_cpu_seconds(self._private.pid)
 
     def settle(self, limit_seconds: float = 20) -> None:
         """Wait until background work (purge, page flushing) is done, so the next run starts quiet."""
@@ -123,3 +125,9 @@ class BenchServer:
             time.sleep(0.5)
             if self.cpu_seconds() - before <= 2 / _TICKS_PER_SECOND:
                 return
+
+
+def process_cpu_seconds(pid: int) -> float:
+    """Return user and system time of a process since it started; it must not have been reaped."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND

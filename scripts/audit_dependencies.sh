@@ -19,7 +19,7 @@ case $found in
     *)
         echo "$found" | tail -n 1 >&2
         echo "make audit: nothing was audited, for the vulnerability service does not answer;" \
-            "https://pypi.org/pypi/NAME/VERSION/json must be reachable" >&2
+            "what your index of packages says of each version must be reachable" >&2
         exit 2
         ;;
 esac

@@ -4,7 +4,10 @@
 set -eu
 
 missing=''
-for tool in zstd chromium age openssl; do
+# The browser without windows takes half of the time; not every release has it, then the whole one does.
+browser=chromium-headless-shell
+command -v "$browser" >/dev/null 2>&1 || "$(dirname "$0")/apt_install.sh" "$browser" 2>/dev/null || browser=chromium
+for tool in zstd "$browser" age openssl; do
   command -v "$tool" >/dev/null 2>&1 && continue
   echo "$tool not found: trying to install it with apt." >&2
   "$(dirname "$0")/apt_install.sh" "$tool" || true

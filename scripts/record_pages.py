@@ -125,7 +125,7 @@ async def _served(settings: Settings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _browser() -> AsyncIterator[Page]:
-    program = shutil.which("chromium")
+    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=_BROWSER)
         try:

@@ -30,7 +30,7 @@ pytest_plugins = [
 hypothesis.settings.register_profile(
     "unhurried",
     deadline=None,
-    max_examples=series(25, 250),
+    max_examples=series(12, 250),
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("unhurried")
@@ -38,8 +38,11 @@ hypothesis.settings.load_profile("unhurried")
 
 # Nothing that collecting makes is garbage, and the collector would look through it again and again.
 gc.disable()
-# Under `nohup` a run ignores hang-ups, and so would every command that it starts.
+# Under `nohup` a run ignores hang-ups, in the background of a script Ctrl-C, and so would every command that it starts.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# For one test in its long form: what takes an hour hangs.
+_LONG_SECONDS = 3600
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -47,6 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Begin with what waits: one worker does it beside the others' work, and none is left with it at the end.
 
     Whatever draws examples has a longer form: it draws more of them. What has a long form only is left to it.
+    A long form has more time than any other test.
     """
     left = [] if IS_LONG else [item for item in items if _is_long_only(item)]
     if left:
@@ -55,6 +59,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if hypothesis.is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("long")
+        if IS_LONG and item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_LONG_SECONDS))
     items.sort(key=lambda item: item.get_closest_marker("waits") is None)
 
 

@@ -2,13 +2,17 @@
 Reads any part of an encrypted file, by the chunks that it lies in.
 
 1. The last chunk is authenticated when the file is opened, so that its end is known: a file that was
-cut, or lengthened, is never read. 2. Each other chunk is authenticated before a byte of it is given.
+cut, or lengthened, is never read. 2. Each other chunk is authenticated before a byte of it is given. 3. A chunk
+that a range ends in is kept for the next one, so what is read in order is read once, and without a gap: whoever
+fetches the encrypted file can see what comes next.
 
 Not guaranteed: that it is the file it should be. Whoever knows a recipient can make another one.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Final, TypeAlias
 
 from app.age.header import Unwrapper
@@ -21,6 +25,8 @@ from app.errors import DecryptionFailedError
 
 # Reads exactly so many bytes of the encrypted file from an offset on.
 ReadStored: TypeAlias = Callable[[int, int], bytes]
+# As many read in order side by side: twice the tables that are restored at once, which all begin somewhere.
+_MOST_KEPT: Final = 8
 _HINT: Final = "The file was damaged or changed; restore from another backup or copy."
 
 
@@ -28,7 +34,7 @@ class DecryptedFile:
     """
     An encrypted file as its plain text; any number of threads may read it at once.
 
-    It keeps the last chunk, and nothing else.
+    It keeps its last chunk, and eight others at most.
 
     Attributes:
         size: Bytes of plain text.
@@ -59,6 +65,9 @@ class DecryptedFile:
             last = bytearray(len(stored) - TAG_BYTES)
             self._key.open_into(number, stored, memoryview(last), is_last=True)
         self._last = bytes(last)
+        # By number; those that ranges ended in last.
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._lock = Lock()
         self.size = self._layout.size
 
     def read(self, offset: int, size: int) -> bytes:
@@ -89,20 +98,33 @@ class DecryptedFile:
             chunks = self._chunks(first, min(last + 1, self._layout.count - 1))
         if last == self._layout.count - 1:
             chunks += self._last
+        elif end % CHUNK_BYTES:
+            self._keep(last, bytes(memoryview(chunks)[-CHUNK_BYTES:]))
         return bytes(memoryview(chunks)[skipped : skipped + end - offset])
 
     def _chunks(self, first: int, end: int) -> bytearray:
         """Decrypt the chunks from `first` to before `end`, of which none is the last one of the file."""
-        stored = memoryview(self._stored(first, end))
-        plain = bytearray((end - first) * CHUNK_BYTES)
-        for place, number in enumerate(range(first, end)):
+        kept = self._kept.get(first, b"")
+        plain = bytearray(kept).ljust((end - first) * CHUNK_BYTES, b"\0")
+        begin = first + bool(kept)
+        stored = memoryview(self._stored(begin, end)) if begin < end else memoryview(b"")
+        for place, number in enumerate(range(begin, end)):
             self._key.open_into(
                 number,
                 stored[place * SEALED_BYTES : (place + 1) * SEALED_BYTES],
-                memoryview(plain)[place * CHUNK_BYTES : (place + 1) * CHUNK_BYTES],
+                memoryview(plain)[
+                    (number - first) * CHUNK_BYTES : (number - first + 1) * CHUNK_BYTES
+                ],
                 is_last=False,
             )
         return plain
+
+    def _keep(self, number: int, chunk: bytes) -> None:
+        with self._lock:
+            self._kept[number] = chunk
+            self._kept.move_to_end(number)
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
 
     def _stored(self, first: int, end: int) -> bytes:
         begin, size = self._layout.stored(first, end)

@@ -35,6 +35,9 @@ MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 UNSCHEDULED: Final = "(none)"
 _OVER: Final = tuple(state for state in RunState if state.is_over)
 _PREFIX: Final = "backstay_"
+_UNKNOWN: Final = (
+    "Encrypted backups of a signer that is not known here, of which nobody here can tell."
+)
 
 Values = Iterable[tuple[tuple[str, ...], float | None]]
 
@@ -190,6 +193,7 @@ def _of_catalogue(metrics: Metrics) -> Iterator[Metric]:
         "Backups that are not whole, by a look at them or by their last check.",
         len(metrics.health.faults),
     )
+    yield _single("catalogue_unknown", _UNKNOWN, len(metrics.health.survey.unknown))
     newest = {name or UNSCHEDULED: entry for name, entry in metrics.newest.items()}
     for name, text, value in _OF_BACKUP:
         values = [((schedule,), value(entry)) for schedule, entry in newest.items()]
@@ -299,6 +303,7 @@ _OF_STORE: Final[tuple[tuple[str, str, Callable[[PlaceState], float | None]], ..
         lambda place: None if place.free_bytes is None else float(place.free_bytes),
     ),
     ("damaged", "Backups there that are not whole.", lambda place: float(place.damaged)),
+    ("unknown", _UNKNOWN, lambda place: float(place.unknown)),
     (
         "last_backup_timestamp_seconds",
         "When the newest backup there began.",

@@ -2,7 +2,7 @@
 The audit of requests: what changed something or was refused.
 
 It is written before the answer goes out: what could not be written down is not confirmed. Refused requests
-change nothing, and are collapsed.
+change nothing, whoever sends them, and are collapsed.
 """
 
 import logging
@@ -34,6 +34,8 @@ _REFUSED: Final = frozenset({
 _MAX_TARGET: Final = 500
 # What is stopped is confirmed, also on a full disk: nobody must have to kill the service for it.
 _ALWAYS_POSSIBLE: Final = frozenset({"cancel_run"})
+# Of the browser alone, as how bright its pages are: whoever may look at pages could fill the audit with it.
+_OF_NO_EFFECT: Final = frozenset({"who_am_i"})
 _NO_ROUTE: Final = "(no such path)"
 
 
@@ -94,6 +96,8 @@ class Recorder:
         if scope["method"] in _SAFE and not is_refused:
             return
         event = self._event(scope, status, is_refused=is_refused)
+        if event.action in _OF_NO_EFFECT and not is_refused:
+            return
         if is_refused:
             about = scope["state"].get("known_about", "")
             await self._audit().refuse(Refusal(event, network_of(event.address), about))
@@ -111,7 +115,7 @@ class Recorder:
         identity, noted = state.get("identity"), state.get("changes")
         known = isinstance(identity, Identity)
         path = scope["path"]
-        if is_refused:  # whatever stands in it, perhaps a password, was sent by anybody
+        if is_refused and not known:  # whatever stands in it, perhaps a password
             path = route.path if isinstance(route, APIRoute) else _NO_ROUTE
         return AuditEvent(
             at=self._now(),
@@ -128,10 +132,15 @@ class Recorder:
 
 
 def _is_refused(scope: Scope, status: HTTPStatus) -> bool:
-    """Tell whether a request has had no effect, and anybody can send as many."""
-    is_unknown = not isinstance(scope["state"].get("identity"), Identity)
+    """Tell whether a request has had no effect, so that whoever sends it can send as many."""
+    if status in _REFUSED:
+        return True
     is_wrong = status >= HTTPStatus.BAD_REQUEST and scope["method"] not in _SAFE
-    return status in _REFUSED or (is_unknown and is_wrong)
+    if not isinstance(scope["state"].get("identity"), Identity):
+        return is_wrong
+    # A run is in the history however it ends, and of a failure of ours nobody knows what it has done before.
+    is_theirs = status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_wrong and is_theirs and "run_id" not in scope["state"]
 
 
 def _short(text: str) -> str:

@@ -5,7 +5,8 @@ Archives the binary log of one server for as long as it runs.
 2. Connect, ask whether the log may be archived, and go on with the stream that has not ended.
 3. Let the last transaction come again, then take what follows; sync it every second, seal it by size and age.
 4. Without a byte for three heartbeats, or after any other failure of the connection: connect again.
-5. What cannot follow ends the stream. The next one begins, and a full backup is asked for.
+5. What cannot follow ends the stream. So does a log that must not be archived: it lacks what is changed until
+   it may be again. When the next one begins, a full backup is asked for.
 """
 
 import asyncio
@@ -19,20 +20,21 @@ from app.binlog.archive.documents import StreamDocument
 from app.binlog.archive.keys import PLAIN, LogKeys
 from app.binlog.archive.layout import file_number, new_stream_id, stream_directory
 from app.binlog.archive.reading import open_stream
-from app.binlog.archive.streams import change_stream_document
+from app.binlog.archive.streams import change_stream_document, note_break
 from app.binlog.archive.writing import StreamWriter
 from app.binlog.events.headers import POSITIONS, Place
 from app.binlog.intake import Intake
+from app.binlog.moments import NEVER, Moment, Moments
 from app.binlog.overlap import Overlap
-from app.binlog.ownership import Ownership, current_stream
+from app.binlog.ownership import Ownership, current_stream, newest_end
 from app.binlog.preflight import Inspection, inspect
 from app.binlog.rhythm import Pace, Rhythm
 from app.binlog.session import LogStream, begin_dump
 from app.binlog.status import ArchiverStatus
-from app.concurrency import heed_cancellation, run_in_thread, shielded
+from app.concurrency import heed_cancellation, run_in_thread, shielded, together
 from app.domain.backups.manifest import Codec
 from app.domain.ports import Clock
-from app.domain.restores.log_archive import ArchiverState
+from app.domain.restores.log_archive import ArchiverState, LogBreak
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
 from app.errors import (
@@ -57,10 +59,12 @@ _log: Final = logging.getLogger(__name__)
 # Whatever its text: the server cannot send what follows.
 _CANNOT_GO_ON: Final = 1236
 _SAME_ID: Final = 4052
-_REFUSALS: Final = (BinlogOffError, BinlogRightsError)
+# What is read sooner had been there before.
+_WAIT_SECONDS: Final = 0.05
 # Nothing can be proven to follow: the log is another one, or the archive, or the keys of this installation are.
 _BREAKS: Final = (
     BinlogBrokenError,
+    BinlogOffError,
     BinlogDamagedError,
     NoIdentityError,
     SignatureMismatchError,
@@ -88,7 +92,7 @@ class Archiver:
         on_break: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """
-        Make one that does nothing yet.
+        Make one that does nothing.
 
         Args:
             server: Whose log it is.
@@ -97,17 +101,23 @@ class Archiver:
             codec: How segments are compressed.
             keys: For whom it is encrypted.
             pace: How fast things happen.
-            on_break: Called with a reason when a stream has ended and the next one begins.
+            on_break: Called with a reason when a stream has begun because another one had ended.
         """
         self.status = ArchiverStatus(ArchiverState.OFF)
         self._server = server
         self._root = root
         self._clock = clock
+        self._moments = Moments(clock)
         self._codec = codec
         self._keys = keys
         self._pace = pace or Pace()
         self._on_break = on_break
         self._failures = 0
+        self._is_told = False
+        self._base_lacks_because = ""
+        # Where the archive ended when the server was asked last, and nothing was against it.
+        self._looked: Place | None = None
+        self._is_doubted = False
 
     async def run(self) -> None:
         """
@@ -132,9 +142,8 @@ class Archiver:
         except _BREAKS as exc:
             await self._break_off(exc)
         except AppError as exc:
-            self._note(
-                ArchiverState.REFUSED if isinstance(exc, _REFUSALS) else ArchiverState.STALLED, exc
-            )
+            is_refused = isinstance(exc, BinlogRightsError)
+            self._note(ArchiverState.REFUSED if is_refused else ArchiverState.STALLED, exc)
         wait = min(self._pace.retry_seconds * 2**self._failures, self._pace.longest_retry_seconds)
         self._failures = min(self._failures + 1, 16)
         await asyncio.sleep(wait)
@@ -150,20 +159,49 @@ class Archiver:
     async def _connect(self, ownership: Ownership) -> None:
         if self.status.state is ArchiverState.OFF:
             self.status = replace(self.status, state=ArchiverState.CONNECTING)
+        found, _ = await run_in_thread(lambda: current_stream(self._root, self._keys))
         session = await self._answered(self._server.open())
         try:
-            encrypts = bool(await run_in_thread(self._keys.backups.recipients))
-            inspecting = inspect(session, self._server.where, encrypts=encrypts)
-            inspection = await self._answered(inspecting)
-            self.status = replace(self.status, findings=inspection.findings)
-            inspection.require()
-            writer, overlap = await self._open(inspection)
+            inspection = await self._look(session, found)
+            writer, overlap = await run_in_thread(lambda: self._open(inspection))
             try:
-                await self._stream(session, ownership.server_id, writer, overlap)
+                self._looked = writer.synced
+                await self._ask_for_base()
+                await together(
+                    self._stream(session, ownership.server_id, writer, overlap),
+                    self._look_again(writer.document),
+                )
             finally:
                 await shielded(run_in_thread(lambda: self._close(writer)))
         finally:
             await session.close()
+
+    async def _look(self, session: Session, document: StreamDocument | None) -> Inspection:
+        """Ask whether the log may be archived, and is of what it was; raises BinlogOffError, BinlogBrokenError."""
+        encrypts = bool(await run_in_thread(self._keys.backups.recipients))
+        inspection = await self._answered(inspect(session, self._server.where, encrypts=encrypts))
+        self.status = replace(self.status, findings=inspection.findings)
+        self._is_doubted = True
+        inspection.require(document.settings if document else None)
+        self._is_doubted = False
+        return inspection
+
+    async def _look_again(self, document: StreamDocument) -> None:
+        """Ask so from time to time: a server may become a replica that logs nothing, or be set to something else."""
+        while True:
+            await asyncio.sleep(self._pace.look_seconds)
+            place = self.status.archived_end
+            try:
+                session = await self._answered(self._server.open())
+                try:
+                    await self._look(session, document)
+                finally:
+                    await session.close()
+            except _BREAKS:
+                raise
+            except AppError:  # whatever it is, the log itself comes
+                continue
+            self._looked = place
 
     async def _answered(self, work: Coroutine[object, object, T]) -> T:
         """Wait for what a server that is there does at once; raises StalledError for one that is not."""
@@ -184,22 +222,27 @@ class Archiver:
 
     @property
     def _now_ms(self) -> int:
-        return round(self._clock.now().timestamp() * 1000)
+        return self._moments.now().ms
 
-    async def _open(self, inspection: Inspection) -> tuple[StreamWriter, Overlap | None]:
-        return await run_in_thread(lambda: self._open_now(inspection))
-
-    def _open_now(self, inspection: Inspection) -> tuple[StreamWriter, Overlap | None]:
-        """Go on with the stream that has not ended, or begin one with the server's newest file."""
-        found = current_stream(self._root)
+    def _open(self, inspection: Inspection) -> tuple[StreamWriter, Overlap | None]:
+        """Go on with the stream that has not ended, or begin one with the server's newest file; blocks."""
+        found, wrong = current_stream(self._root, self._keys)
         if found is None:
+            if wrong is not None and not self._is_told:
+                raise wrong  # as after any other break, no base stands in what begins
             document = self._new_document(inspection)
+            self._base_lacks_because = self.status.broken_because or newest_end(self._root)
             directory = stream_directory(self._root.path, document.stream)
             return StreamWriter.begin(directory, document, self._codec, self._keys), None
         directory = stream_directory(self._root.path, found.stream)
         writer = StreamWriter.resume(directory, self._codec, self._keys)
+        try:
+            writer.settle(self._now_ms)
+        except BaseException:
+            writer.close()
+            raise
         end = Place(writer.file, writer.scan.position)
-        self._show(writer, 0)
+        self._show(writer, NEVER)
         if writer.last is None and not writer.scan.header and not writer.size:
             return writer, None
         try:
@@ -232,7 +275,7 @@ class Archiver:
             raise BinlogBrokenError(
                 f"{start.name} is larger than 4 GiB, and cannot be read on from there"
             )
-        intake = Intake(writer, overlap, self._clock)
+        intake = Intake(writer, overlap, self._moments)
         try:
             heartbeat = self._pace.heartbeat_seconds
             stream = await self._answered(begin_dump(session, server_id, start, heartbeat))
@@ -255,9 +298,11 @@ class Archiver:
         reading: asyncio.Task[list[bytes]] | None = None
         try:
             while True:
+                is_new, began = reading is None, rhythm.now
                 reading = reading or asyncio.create_task(stream.read())
                 await asyncio.wait({reading}, timeout=rhythm.wait_seconds)
                 if reading.done():
+                    intake.hear(waited=not is_new or rhythm.now - began >= _WAIT_SECONDS)
                     events, reading = reading.result(), None
                     rhythm.hear()
                     for event in events:
@@ -288,14 +333,13 @@ class Archiver:
         if (
             intake.overlap is None and not rhythm.unsynced_bytes
         ):  # or it would tell of more than a power cut leaves
-            self._show(writer, intake.current_as_of_ms)
+            self._show(writer, intake.current)
 
-    def _show(self, writer: StreamWriter, current_as_of_ms: int) -> None:
-        current = max(current_as_of_ms, self.status.current_as_of_ms)
-        lag_ms = self._now_ms - current
+    def _show(self, writer: StreamWriter, known: Moment) -> None:
+        current = self.status.current.later(known)
         state = self.status.state
-        if current_as_of_ms:
-            is_live = lag_ms <= 1000 * self._pace.silence_seconds
+        if known is not NEVER:
+            is_live = self._moments.age_seconds(current) <= self._pace.silence_seconds
             state = ArchiverState.LIVE if is_live else ArchiverState.CATCHING_UP
             if is_live:
                 self._failures = 0
@@ -304,35 +348,52 @@ class Archiver:
             state=state,
             stream=writer.document.stream,
             archived_end=writer.synced,
-            current_as_of_ms=current,
+            current_as_of_ms=current.ms,
+            boot_id=self._moments.boot_id,
+            boot_seconds=current.boot_seconds,
         )
         # Bytes that went in prove that whatever was wrong is over.
-        self.status = replace(status, code="", message="", hint="") if current_as_of_ms else status
+        self.status = (
+            replace(status, code="", message="", hint="") if known is not NEVER else status
+        )
+
+    async def _ask_for_base(self) -> None:
+        """Ask for a full backup where a stream has begun in which none can stand."""
+        if self._base_lacks_because and self._on_break is not None:
+            await self._on_break(self._base_lacks_because)
+        self._base_lacks_because = ""
 
     async def _break_off(self, error: AppError) -> None:
-        """End the stream; the next attempt begins another one."""
+        """End the stream, if one goes on; an attempt that may begins another one."""
         reason = str(error)
-        self._note(ArchiverState.BROKEN, error)
-        await run_in_thread(lambda: self._end_stream(reason))
+        is_refused = isinstance(error, BinlogOffError)
+        self._note(ArchiverState.REFUSED if is_refused else ArchiverState.BROKEN, error)
+        if not await run_in_thread(lambda: self._end_stream(reason)) and is_refused:
+            return
+        self._is_told = True
         self.status = replace(
             self.status,
             broken_at=self._clock.now().isoformat(),
             broken_because=reason,
             archived_end=None,
             current_as_of_ms=0,
+            boot_seconds=0.0,
         )
-        if self._on_break is not None:
-            await self._on_break(reason)
 
-    def _end_stream(self, reason: str) -> None:
-        found = current_stream(self._root)
+    def _end_stream(self, reason: str) -> bool:
+        found, _ = current_stream(self._root, self._keys)
         if found is None:
-            return
+            return False
         directory = stream_directory(self._root.path, found.stream)
+        now, place = self._clock.now().isoformat(), self._looked
+        if self._is_doubted and place is not None:  # what was logged since may lack something
+            number = file_number(place.name) or 0
+            note_break(directory, LogBreak(now, number, place.position, reason), self._keys)
         with suppress(AppError):  # of a damaged one nothing more can be sealed
             StreamWriter.resume(directory, self._codec, self._keys).end(self._now_ms)
-        ended_at = self._clock.now().isoformat()
         change_stream_document(
             directory,
-            lambda document: replace(document, ended_at=ended_at, ended_because=reason),
+            lambda document: replace(document, ended_at=now, ended_because=reason),
+            self._keys,
         )
+        return True

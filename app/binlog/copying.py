@@ -2,7 +2,8 @@
 The archive in a store, as it lies on disk; nothing that is there is ever replaced.
 
     binlog_<stream>_stream.000003.json         what the stream is; the highest number counts
-    binlog_<stream>_<segment>.binlog.gz[.age]  read back from there, and only then
+    binlog_<stream>_<segment>.binlog.gz[.age]  read back from there, and only then; with the beginning of its
+                                               SHA-256 in its name where somebody who died had left another
     binlog_<stream>_<segment>.json             is written
     binlog_<stream>_<segment>.<end>.tail       the tail, at least up to a position, and then
     binlog_<stream>_<segment>.<end>.head       what was known of it; the highest position counts
@@ -11,72 +12,38 @@ Copies of a tail go when a newer one, or the segment, is there. All calls block.
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from threading import Event
-from typing import Final, NamedTuple
+from typing import Final
 
 from app.binlog.archive.documents import MOST_BYTES
-from app.binlog.archive.layout import DOCUMENT, FOLDER, HEAD, STREAM, TAIL, Stem, parse_name
-from app.binlog.archive.sealed import read_document
+from app.binlog.archive.layout import DOCUMENT, HEAD, STREAM, TAIL, Stem, parse_name
+from app.binlog.archive.sealed import Sealed, read_document
 from app.binlog.archive.streams import read_stream_document
 from app.binlog.archive.tail import file_blocks, read_head
-from app.errors import AlreadyThereError, ChecksumMismatchError, StorageUnavailableError
+from app.binlog.copied import (
+    SMALL_BYTES,
+    document_name,
+    newest_document,
+    other_data_name,
+    parse_tail,
+    prefix_of,
+    read_object,
+)
+from app.errors import (
+    AlreadyThereError,
+    ChecksumMismatchError,
+    ObjectLockedError,
+    StorageUnavailableError,
+)
 from app.storage.local import LocalDirectory
 from app.storage.remote.store import Store, part_bytes_for
 
 
-# What a store takes in one step.
-_SMALL_BYTES: Final = 4 << 20
 # A tail is larger only within a transaction, and nothing of that can be recovered before it is sealed.
 _MOST_TAIL_BYTES: Final = 64 << 20
-_TAIL: Final = re.compile(r"([0-9]{10}_[0-9]{12})\.([0-9]{12})(\.head|\.tail)")
-_STREAM: Final = re.compile(r"stream\.([0-9]{6})\.json")
-
-
-class CopiedTail(NamedTuple):
-    """
-    A copy of a tail.
-
-    Attributes:
-        stem: Of the segment that it grows into.
-        end: Position up to which it reaches at least.
-        kind: `.head` or `.tail`.
-    """
-
-    stem: str
-    end: int
-    kind: str
-
-
-def parse_tail(name: str) -> CopiedTail | None:
-    """Take the name of a copy of a tail apart; None when it is none."""
-    found = _TAIL.fullmatch(name)
-    return found and CopiedTail(found[1], int(found[2]), found[3])
-
-
-def newest_document(names: Iterable[str]) -> int:
-    """Return the highest number of a copy of `stream.json`; 0 when there is none."""
-    found = filter(None, map(_STREAM.fullmatch, names))
-    return max((int(match[1]) for match in found), default=0)
-
-
-def document_name(number: int) -> str:
-    """Return what a copy of `stream.json` is called."""
-    return f"stream.{number:06}.json"
-
-
-def prefix_of(stream: str = "") -> str:
-    """Return what the names of a stream, or of all, begin with in a store."""
-    return f"{FOLDER}_{stream}_" if stream else f"{FOLDER}_"
-
-
-def read_object(store: Store, name: str, size: int) -> Iterator[bytes]:
-    """Read an object in blocks; raises ObjectNotFoundError, StorageError."""
-    for offset in range(0, size, _SMALL_BYTES):
-        yield store.read(name, offset, min(_SMALL_BYTES, size - offset))
 
 
 class StreamCopy:
@@ -119,10 +86,10 @@ class StreamCopy:
             self._require_same(store, there)
             self._there = set(there)
         step = _Step(store, self._prefix, self._there, retain_until)
-        self._copy_document(step)
+        names = sorted(filter(None, map(parse_name, self._directory.names())))
+        self._copy_document(step)  # behind the names: segments say what it has been
         document = read_stream_document(self._directory)
         first = Stem(document.first_number, document.first_start)
-        names = sorted(filter(None, map(parse_name, self._directory.names())))
         for stem, kind in names:
             if stop.is_set():
                 raise InterruptedError("the copy was cancelled")
@@ -144,11 +111,7 @@ class StreamCopy:
         name = f"{max(stems)}{DOCUMENT}"
         theirs = b"".join(read_object(store, self._prefix + name, there[name]))
         if not self._directory.exists(name) or self._directory.read(name, MOST_BYTES) != theirs:
-            raise ChecksumMismatchError(
-                f"{self._prefix}{name}: the store has another history of this stream than is here",
-                hint="Here an older state of the archive may go on. Give the store another prefix, or delete"
-                f" what begins with {self._prefix} there once it is not needed any more.",
-            )
+            raise _another_history(self._prefix, name)
 
     def _copy_document(self, step: "_Step") -> None:
         data = self._directory.read(STREAM, MOST_BYTES)
@@ -167,12 +130,26 @@ class StreamCopy:
         if name in step.there or not self._directory.exists(name):  # pruned meanwhile
             return
         sealed = read_document(self._directory, stem)
-        size = sealed.segment.size
-        with self._directory.open(sealed.data_name) as file:
-            step.write(sealed.data_name, size, file_blocks(file, 0, size))
-        step.prove(sealed.data_name, size, sealed.segment.sha256)
+        self._copy_data(step, sealed)
         data = self._directory.read(name, MOST_BYTES)
-        step.write(name, len(data), [data])
+        if not step.write(name, len(data), [data]) and not step.holds(name, data):
+            raise _another_history(self._prefix, name)
+        if other_data_name(sealed) in step.there and not self._append_only:
+            with suppress(ObjectLockedError):  # it goes with the segment
+                step.remove(sealed.data_name)
+
+    def _copy_data(self, step: "_Step", sealed: Sealed) -> None:
+        """Copy the bytes of a segment; what a machine left that died before its document is in nobody's way."""
+        size, sha256 = sealed.segment.size, sealed.segment.sha256
+        for name in (sealed.data_name, other_data_name(sealed)):
+            with self._directory.open(sealed.data_name) as file:
+                step.write(name, size, file_blocks(file, 0, size))
+            if step.proves(name, size, sha256):
+                return
+        raise ChecksumMismatchError(
+            f"{self._prefix}{sealed.data_name}: the store gives back other bytes than it was sent",
+            hint="'backstay store test' tries it; nothing that was copied there can be relied on.",
+        )
 
     def _copy_tail(self, step: "_Step", stem: Stem) -> bool:
         """Copy a tail, and tell whether the store has all of it."""
@@ -200,6 +177,14 @@ class StreamCopy:
         return synced, head, b"" if is_cut else tail
 
 
+def _another_history(prefix: str, name: str) -> ChecksumMismatchError:
+    return ChecksumMismatchError(
+        f"{prefix}{name}: the store has another history of this stream than is here",
+        hint="Here an older state of the archive may go on. Give the store another prefix, or delete"
+        f" what begins with {prefix} there once it is not needed any more.",
+    )
+
+
 def _clear(step: "_Step") -> None:
     """Delete copies of tails that something newer stands for; a head goes before its tail."""
     tails = sorted(filter(None, map(parse_tail, step.there)))
@@ -225,11 +210,11 @@ class _Step:
         self._prefix = prefix
         self._retain_until = retain_until
 
-    def write(self, name: str, size: int, blocks: Iterable[bytes], *, retains: bool = True) -> None:
-        """Write an object; one that is there already stays."""
+    def write(self, name: str, size: int, blocks: Iterable[bytes], *, retains: bool = True) -> bool:
+        """Write an object; one that is there already stays, and it is told that nothing was written."""
         until = self._retain_until() if retains else None
-        with suppress(AlreadyThereError):
-            if size <= _SMALL_BYTES:
+        try:
+            if size <= SMALL_BYTES:
                 data = b"".join(blocks)
                 self.store.put(self._prefix + name, data, create=True, retain_until=until)
             else:
@@ -238,18 +223,26 @@ class _Step:
                     for block in blocks:
                         to.write(block)
                     to.complete()
+        except AlreadyThereError:
+            is_new = False
+        else:
+            is_new = True
         self.there.add(name)
+        return is_new
 
-    def prove(self, name: str, size: int, sha256: str) -> None:
-        """Read an object back; raises ChecksumMismatchError."""
+    def holds(self, name: str, data: bytes) -> bool:
+        """Tell whether an object is these bytes."""
+        return self.proves(name, len(data), hashlib.sha256(data).hexdigest())
+
+    def proves(self, name: str, size: int, sha256: str) -> bool:
+        """Read an object back, and tell whether it is what was written."""
+        found = self.store.stat(self._prefix + name)
+        if found is None or found.size != size:
+            return False
         digest = hashlib.sha256()
         for block in read_object(self.store, self._prefix + name, size):
             digest.update(block)
-        if digest.hexdigest() != sha256:
-            raise ChecksumMismatchError(
-                f"{self._prefix}{name}: in the store lies something else than here",
-                hint="Another installation may write to the same place; give each a prefix of its own.",
-            )
+        return digest.hexdigest() == sha256
 
     def remove(self, name: str) -> None:
         """Delete an object."""

@@ -5,6 +5,8 @@ What a server sends, event by event, on its way into the archive.
 2. As long as the archive is ahead, events are compared with it.
 3. After that they go into the archive, by the rules of a log.
 4. A file follows another one by its number, and only after a rotation, a stop, or a start of the server.
+5. That there is nothing new is true of when the server said so, which is not when somebody comes to read it.
+   It says so after a pause of seconds only, so after what it said before had come.
 """
 
 from typing import Final
@@ -23,9 +25,9 @@ from app.binlog.events.headers import (
     read_header,
     read_rotate,
 )
+from app.binlog.moments import NEVER, Moments
 from app.binlog.overlap import Overlap
 from app.concurrency import run_in_thread
-from app.domain.ports import Clock
 from app.errors import BinlogBrokenError
 
 
@@ -40,14 +42,16 @@ class Intake:
 
     Attributes:
         overlap: What must come again; None once it has.
-        current_as_of_ms: Everything that was committed before this moment is here, milliseconds since 1970.
+        current: Everything that was committed before this moment is here.
     """
 
-    def __init__(self, writer: StreamWriter, overlap: Overlap | None, clock: Clock) -> None:
+    def __init__(self, writer: StreamWriter, overlap: Overlap | None, moments: Moments) -> None:
         self.overlap = overlap
-        self.current_as_of_ms = 0
+        self.current = NEVER
         self._writer = writer
-        self._clock = clock
+        self._moments = moments
+        # What is read now was sent after the first, if the way to here takes no longer than a heartbeat.
+        self._since = self._heard = moments.now()
         place = overlap.place if overlap else None
         self._file = place.name if place else writer.file
         self._position = place.position if place else len(MAGIC)
@@ -59,7 +63,12 @@ class Intake:
     @property
     def now_ms(self) -> int:
         """Milliseconds since 1970."""
-        return round(self._clock.now().timestamp() * 1000)
+        return self._moments.now().ms
+
+    def hear(self, *, waited: bool) -> None:
+        """Note that bytes have come; `waited` tells that none had been there, as they may have been for long."""
+        if waited:
+            self._since, self._heard = self._heard, self._moments.now()
 
     async def take(self, event: bytes) -> None:
         """
@@ -77,7 +86,7 @@ class Intake:
 
     async def _take(self, header: Header, event: bytes) -> None:
         if header.kind in _HEARTBEATS:
-            self._hear(header)
+            self._note_idle(header)
         elif header.is_artificial:
             if header.kind == Kind.ROTATE:
                 self._note_file(read_rotate(event, has_checksums=False).name)
@@ -87,12 +96,12 @@ class Intake:
             await self._fill(header, event)
             await self._put(event)
 
-    def _hear(self, header: Header) -> None:
+    def _note_idle(self, header: Header) -> None:
         """The server has nothing more to send: now the archive must not be ahead of it."""
         if self.overlap is not None:
             raise BinlogBrokenError("the server's log ends before the archive does")
         if header.log_pos == self._position % POSITIONS:
-            self.current_as_of_ms = max(self.current_as_of_ms, self.now_ms)
+            self.current = self.current.later(self._since)
 
     def _note_file(self, name: str) -> None:
         if not self._is_known and name != self._file:
@@ -133,7 +142,8 @@ class Intake:
         else:
             group = self._writer.accept(event)
             if group is not None:
-                self.current_as_of_ms = commit_ms(group, self.now_ms, self.current_as_of_ms)
+                committed = self._moments.of(commit_ms(group, self.now_ms, 0))
+                self.current = self.current.later(committed)
         self._may_have_gap = event[4] == Kind.FORMAT
         if self._may_have_gap:
             self._has_checksums = read_format(event).has_checksums

@@ -9,9 +9,17 @@ from contextlib import suppress
 from typing import Final, Self
 
 from app.binlog.archive.documents import StreamDocument
-from app.binlog.archive.layout import LOCK, READER, stream_directory, stream_ids
-from app.binlog.archive.streams import read_stream_document
-from app.errors import AlreadyRunningError, BinlogDamagedError
+from app.binlog.archive.keys import LogKeys
+from app.binlog.archive.layout import LOCK, READER
+from app.binlog.archive.reading import stream_directories
+from app.binlog.archive.streams import proven_stream_document, read_stream_document
+from app.errors import (
+    AlreadyRunningError,
+    AppError,
+    IntegrityError,
+    NoIdentityError,
+    UnknownSignerError,
+)
 from app.storage.failures import translated
 from app.storage.kernel import close, uninterrupted
 from app.storage.local import LocalDirectory
@@ -108,12 +116,34 @@ def _server_id(root: LocalDirectory) -> int:
     return chosen
 
 
-def current_stream(root: LocalDirectory) -> StreamDocument | None:
-    """Find the newest stream that has not ended; raises StorageError."""
-    found = []
-    for directory in (stream_directory(root.path, name) for name in stream_ids(root)):
-        # A stream whose document is damaged cannot go on.
-        with suppress(BinlogDamagedError):
-            found.append(read_stream_document(directory))
+def current_stream(
+    root: LocalDirectory, keys: LogKeys
+) -> tuple[StreamDocument | None, AppError | None]:
+    """
+    Find the newest stream that has not ended.
+
+    Returns:
+        It; and what is wrong with one that nobody can go on with, as its document is damaged or was changed.
+
+    Raises:
+        StorageError: The medium does not answer.
+    """
+    found: list[StreamDocument] = []
+    wrong: AppError | None = None
+    for directory in stream_directories(root) if root.is_there() else ():
+        try:
+            found.append(proven_stream_document(directory, keys))
+        except (IntegrityError, NoIdentityError, UnknownSignerError) as exc:
+            wrong = wrong or exc
     going_on = [document for document in found if not document.ended_at]
-    return max(going_on, key=lambda document: document.began_at, default=None)
+    return max(going_on, key=lambda document: document.began_at, default=None), wrong
+
+
+def newest_end(root: LocalDirectory) -> str:
+    """Return why the stream that ended last did; empty = none has, or nobody can read it any more."""
+    ended: list[StreamDocument] = []
+    for directory in stream_directories(root):
+        with suppress(AppError):
+            ended.append(read_stream_document(directory))
+    newest = max(ended, key=lambda document: document.ended_at, default=None)
+    return newest.ended_because if newest else ""

@@ -4,16 +4,22 @@ Whether the binary log of a server can be archived, and what a replay of it will
 Some settings make a log that lacks changes: those are refused. Others make it risky: those are findings.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from app.binlog.archive.documents import Identity
 from app.binlog.events.headers import Place
-from app.binlog.replayed import REPLAYED
+from app.binlog.replayed import REPLAYED, UNLOGGED
 from app.domain.restores.log_archive import LogFinding
 from app.engine.server.connection import Session
 from app.engine.server.grants import Missing, missing_for_log, read_grants
-from app.errors import BinlogOffError, BinlogRightsError, PermissionDeniedError
+from app.errors import (
+    BinlogBrokenError,
+    BinlogOffError,
+    BinlogRightsError,
+    PermissionDeniedError,
+)
 
 
 # What says of which kind a log is.
@@ -58,11 +64,30 @@ class Inspection:
     place: Place
     findings: tuple[LogFinding, ...]
 
-    def require(self) -> None:
-        """Raise BinlogOffError if the log must not be archived."""
+    def require(self, settings: Mapping[str, str] | None = None) -> None:
+        """
+        Refuse a log that must not be archived, or goes on as another one.
+
+        Args:
+            settings: What the server was set to when the stream began; None where none has.
+
+        Raises:
+            BinlogOffError: It lacks changes.
+            BinlogBrokenError: A replay of what follows would make other tables.
+        """
         refused = [finding for finding in self.findings if finding.severity == "refused"]
         if refused:
             raise BinlogOffError("; ".join(f.message for f in refused), hint=refused[0].hint)
+        then, now = settings or {}, self.settings
+        changed = [
+            f"{name} was {then[name]} and is {now[name]}"
+            for name in UNLOGGED
+            if name in then and name in now and then[name] != now[name]
+        ]
+        if changed:
+            raise BinlogBrokenError(
+                f"settings that the log does not hold were changed: {', '.join(changed)}"
+            )
 
 
 async def missing_rights(session: Session) -> list[Missing]:
@@ -151,8 +176,9 @@ async def _is_replica(session: Session) -> bool:
     )
     try:
         return bool(await session.texts(statement))
-    except PermissionDeniedError:  # nobody asks for this right, and few replicas are set up so
-        return False
+    except PermissionDeniedError:  # nobody asks for this right; that one runs everybody may know
+        running = await session.texts("SHOW GLOBAL STATUS LIKE 'Slaves_running'")
+        return any(count != "0" for _, count in running)
 
 
 def _warnings(found: dict[str, str], *, encrypts: bool) -> list[LogFinding]:
@@ -163,6 +189,15 @@ def _warnings(found: dict[str, str], *, encrypts: bool) -> list[LogFinding]:
                 "warning",
                 f"binlog_format is {found['binlog_format']}: statements are executed again, and may do something else",
                 "Set binlog_format = ROW.",
+            )
+        )
+    if "server_uuid" not in found and found.get("binlog_row_image", "FULL") != "FULL":
+        findings.append(
+            LogFinding(
+                "warning",
+                f"binlog_row_image is {found['binlog_row_image']}: MariaDB does not log what a REPLACE sets to its"
+                " default, so that nothing is recovered over an update",
+                "Set binlog_row_image = FULL.",
             )
         )
     if found.get("sync_binlog") != "1":

@@ -17,6 +17,12 @@ AS_OPTIONS: Final[tuple[str, ...]] = (
     "sql_mode",
     "max_allowed_packet",
 )
+# Of these nothing at all is in the log: where one is another than it was, the same log means something else.
+UNLOGGED: Final[tuple[str, ...]] = (
+    "default_storage_engine",
+    "explicit_defaults_for_timestamp",
+    "innodb_default_row_format",
+)
 ZONE: Final = "time_zone"
 # What the machine calls its zone, where that of the server is `SYSTEM`.
 MACHINE_ZONE: Final = "system_time_zone"

@@ -17,6 +17,7 @@ class Pace:
         segment_bytes: How large.
         retry_seconds: How long the first wait after a failure is; doubled up to `longest_retry_seconds`.
         answer_seconds: How long a server may take to let itself be inspected, and to begin with its log.
+        look_seconds: How often one that sends its log is inspected again.
     """
 
     heartbeat_seconds: float = 5.0
@@ -27,6 +28,7 @@ class Pace:
     retry_seconds: float = 1.0
     longest_retry_seconds: float = 60.0
     answer_seconds: float = 30.0
+    look_seconds: float = 60.0
 
     @property
     def silence_seconds(self) -> float:
@@ -42,6 +44,11 @@ class Rhythm:
         self._pace = pace
         self._time = asyncio.get_running_loop().time
         self._heard = self._synced = self._rolled = self._time()
+
+    @property
+    def now(self) -> float:
+        """Seconds that never go back."""
+        return self._time()
 
     @property
     def wait_seconds(self) -> float:

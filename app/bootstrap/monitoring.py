@@ -36,6 +36,7 @@ from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.stores import StoreChecks
 from app.services.point_in_time.reach import ReachService
+from app.services.synthetic_watch import SyntheticMonitor
 from app.storage.clock_witness import ClockWitness
 from app.storage.journals import Journals
 from app.storage.local import LocalDirectory
@@ -52,9 +53,22 @@ _AUDIT_CRON: Final = "30 3 * * *"
 
 
 def build_checks(program: Program) -> CheckService:
-    """Make what runs the checks of stored backups that are due."""
+    """
+    Make what runs the checks of stored backups that are due.
+
+    Returns:
+        It, for this directory and the stores whose definitions ask for checks.
+
+    Raises:
+        InvalidRequestError: The settings name no times for the checks.
+    """
+    settings = program.settings
+    try:
+        require_cron(settings.check_cron, settings.timezone)
+    except InvalidScheduleError as exc:
+        raise InvalidRequestError(f"BACKSTAY_CHECK_CRON: {exc}", hint=exc.hint) from exc
     return CheckService(
-        program.settings,
+        settings,
         program.backup_monitor,
         program.jobs,
         program.runs,
@@ -71,7 +85,8 @@ async def _checked_stores(program: Program) -> Sequence[CheckedPlace]:
     def place_of(facts: StoreFacts) -> CheckedPlace:
         # Sizes are looked at by whoever looks at stores; and to read the rows takes an identity.
         intervals = Intervals(0, facts.check_days, 0, facts.drill_days)
-        jobs = program.jobs_of(facts.name, build_recoveries(program, facts.name))
+        recoveries = build_recoveries(program, facts.name)
+        jobs = program.jobs_of(facts.name, lambda: recoveries)
         health = HealthService(program.catalogue_of(facts.name))
         return CheckedPlace(facts.name, health, jobs, intervals)
 
@@ -104,14 +119,11 @@ def build_periodic_jobs(
         InvalidRequestError: The settings name no times for the checks.
     """
     settings = program.settings
-    try:
-        require_cron(settings.check_cron, settings.timezone)
-    except InvalidScheduleError as exc:
-        raise InvalidRequestError(f"BACKSTAY_CHECK_CRON: {exc}", hint=exc.hint) from exc
+    checks = build_checks(program)
     at = DueTrigger(settings.check_cron, settings.timezone)
     return (
         *_audit_jobs(program),
-        PeriodicJob("checks", at, build_checks(program).run_due),
+        PeriodicJob("checks", at, checks.run_due),
         PeriodicJob("copies", Every(_COPIES_SECONDS), program.scheduled_copies.run_due),
         PeriodicJob("stores", Every(_STORES_SECONDS), program.store_watch.refresh),
         PeriodicJob("watch", Every(_ENVIRONMENT_SECONDS), environment_monitor.check),
@@ -166,6 +178,10 @@ def build_binlog(program: Program) -> BinlogService:
         job = program.jobs.backup(BackupOptions(description=_AFTER_BREAK))
         await program.runs.start(job, Requester("binlog", Origin.SCHEDULE), needs_history=False)
 
+    async def prune(store: str) -> None:
+        retention = await asyncio.to_thread(program.retention_of, store)
+        await retention.by_itself()
+
     return BinlogService(
         server=program.server,
         backups=settings.backup_dir,
@@ -179,6 +195,7 @@ def build_binlog(program: Program) -> BinlogService:
             program.stores.open,
             SystemClock(),
             program.alerts,
+            prune=prune,
         ),
         alarm=program.alerts,
         lag_seconds=settings.binlog_lag_seconds,
@@ -215,9 +232,16 @@ def build_doctor(program: Program) -> DoctorService:
     )
 
 
-def build_binlog_job(program: Program) -> PeriodicJob:
-    """Make what looks whether points in time go back as far as is wanted."""
+def build_binlog_jobs(program: Program) -> Sequence[PeriodicJob]:
+    """Make what looks whether points in time go back as far as is wanted, and what synthetic backups rest on."""
     settings = program.settings
+    synthetic = SyntheticMonitor(
+        program.schedules.list,
+        program.health,
+        program.alerts,
+        SystemClock(),
+        drill_days=settings.recovery_drill_days,
+    )
     monitor = BinlogMonitor(
         program.reach,
         program.alerts,
@@ -225,4 +249,7 @@ def build_binlog_job(program: Program) -> PeriodicJob:
         days=settings.binlog_days,
         lag_seconds=settings.binlog_lag_seconds,
     )
-    return PeriodicJob("binlog window", Every(_ENVIRONMENT_SECONDS), monitor.check)
+    return (
+        PeriodicJob("binlog window", Every(_ENVIRONMENT_SECONDS), monitor.check),
+        PeriodicJob("synthetic backups", Every(_ENVIRONMENT_SECONDS), synthetic.check),
+    )

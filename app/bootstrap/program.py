@@ -20,6 +20,8 @@ from app.storage.local import LocalDirectory
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.bootstrap.bounds import Bounds
     from app.bootstrap.directories import StoreCatalogues
     from app.control.database import ControlDatabase
@@ -100,7 +102,7 @@ class Program:
         from app.domain.backups.manifest import Codec
         from app.engine.native import IS_BUILT
         from app.engine.server.address import STORED, VARIABLE
-        from app.engine.server.connection import RowSource
+        from app.engine.server.row_reader import RowSource
         from app.engine.server.server import Server
 
         if self.settings.rows == "native" and not IS_BUILT:
@@ -261,9 +263,9 @@ class Program:
     @cached_property
     def jobs(self) -> "Jobs":
         """What a run of each kind does."""
-        return self.jobs_of(self.store, self.recoveries)
+        return self.jobs_of(self.store, lambda: self.recoveries)
 
-    def jobs_of(self, store: str, recoveries: "RecoveryService") -> "Jobs":
+    def jobs_of(self, store: str, recoveries: "Callable[[], RecoveryService]") -> "Jobs":
         """Return what runs do with the backups of a store; blocks, raises StoreNotFoundError."""
         from app.services.jobs import Jobs
 

@@ -13,15 +13,13 @@ from app.domain.stores import Page, RunStore
 from app.engine.load.target import OwnDatabase
 from app.scheduling.clock import SystemClock
 from app.security.archive_keys import InstallationKeys
-from app.services.point_in_time.jobs import RecoveryJobs
-from app.services.point_in_time.scratch import ScratchPlace
-from app.services.point_in_time.service import PointInTimeService
 from app.services.restores.service import RecoveryService
 from app.storage.journals import Journals
 
 
 if TYPE_CHECKING:
     from app.bootstrap.program import Program
+    from app.services.point_in_time.jobs import RecoveryJobs
 
 # In the state directory.
 SCRATCH: Final = "scratch"
@@ -44,14 +42,19 @@ def build_recoveries(program: "Program", store: str) -> RecoveryService:
         backups=program.backups_of(""),  # to go back to, at hand
         undo_minutes=settings.undo_minutes,
         own=OwnDatabase(program.control.schema, partial(newest_run, program.history)),
-        log_archive=settings.backup_dir,
+        log=(settings.backup_dir, build_log_keys(settings, program.keys)),
     )
 
 
 def build_recovery_jobs(
     settings: Settings, catalogue: Catalogue, keys: InstallationKeys, clock: Clock
-) -> RecoveryJobs:
+) -> "RecoveryJobs":
     """Put recoveries together over the backup directory, where the archive of the binary log is."""
+    # Here, because every backup and restore would import them: a tenth of its start.
+    from app.services.point_in_time.jobs import RecoveryJobs  # noqa: PLC0415
+    from app.services.point_in_time.scratch import ScratchPlace  # noqa: PLC0415
+    from app.services.point_in_time.service import PointInTimeService  # noqa: PLC0415
+
     place = ScratchPlace(
         root=settings.state_dir / SCRATCH,
         programs=settings.scratch_bin,

@@ -1,41 +1,39 @@
 """Schedules, and the deletion of old backups, put together."""
 
+# ruff: noqa: PLC0415 - every backup prunes, and needs neither schedules nor the log in stores
+from typing import TYPE_CHECKING
+
+from app.archive.catalogue.catalogue import Catalogue
 from app.bootstrap.encryption import build_log_keys
 from app.bootstrap.program import Program
 from app.domain.ports import Clock
 from app.scheduling.clock import SystemClock
-from app.services.backups.retention import RetentionService
+from app.services.backups.retention import KeptLog, RetentionService
 from app.services.backups.retention_rules import DirectoryRules, StoreRules
-from app.services.point_in_time.kept_log import KeptLog
-from app.services.scheduled import ScheduledJobs
-from app.services.schedules import ScheduleService
+from app.services.log_retention.kept_log import KeptLog as KeptLogHere
 from app.storage.clock_witness import ClockWitness
 from app.storage.remote.approved_rules import ApprovedRules
 from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
 
 
+if TYPE_CHECKING:
+    from app.services.schedules import ScheduleService
+
+
 def build_retention(program: Program, store: str) -> RetentionService:
     """Make that of a store, or of the backup directory for an empty name; blocks, raises StoreNotFoundError."""
     clock, settings, state = SystemClock(), program.settings, program.settings.state_dir
     schedules = ScheduleFile(program.directory)
+    has_log = store in settings.binlog_stores.split()
+    log_days = settings.binlog_days if has_log else None
+    approved = ApprovedRules(state)
     rules = (
-        StoreRules(store, program.stores.find, settings, schedules, ApprovedRules(state))
+        StoreRules(store, program.stores.find, settings, schedules, approved, log_days)
         if store
         else DirectoryRules(settings, schedules)
     )
     catalogue = program.catalogue_of(store)
-    log = (
-        None
-        if store
-        else KeptLog(
-            catalogue,
-            clock,
-            settings.backup_dir,
-            build_log_keys(settings, program.keys),
-            days=settings.binlog_days,
-        )
-    )
     return RetentionService(
         catalogue=catalogue,
         rules=rules,
@@ -44,12 +42,32 @@ def build_retention(program: Program, store: str) -> RetentionService:
         locks=RunLocks(state),
         alarm=program.alerts,
         audit=program.audit,
-        log=log,
+        log=_build_log(program, store, catalogue, clock) if has_log or not store else None,
     )
 
 
-def build_schedules(program: Program, clock: Clock) -> ScheduleService:
+def _build_log(program: Program, store: str, catalogue: Catalogue, clock: Clock) -> KeptLog:
+    """Make what decides about the binary log of a place."""
+    settings = program.settings
+    if store:
+        from app.services.log_retention.kept_copies import KeptCopies
+
+        return KeptCopies(
+            lambda: program.stores.open(store),
+            catalogue,
+            clock,
+            settings.backup_dir,
+            days=settings.binlog_days,
+        )
+    keys = build_log_keys(settings, program.keys)
+    return KeptLogHere(catalogue, clock, settings.backup_dir, keys, days=settings.binlog_days)
+
+
+def build_schedules(program: Program, clock: Clock) -> "ScheduleService":
     """Make what keeps the schedules and tells what is due."""
+    from app.services.scheduled import ScheduledJobs
+    from app.services.schedules import ScheduleService
+
     settings = program.settings
     return ScheduleService(
         ScheduleFile(program.directory),

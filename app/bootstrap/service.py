@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from app.bootstrap.access import Access, build_access
 from app.bootstrap.monitoring import (
-    build_binlog_job,
+    build_binlog_jobs,
     build_environment_monitor,
     build_metrics,
     build_periodic_jobs,
@@ -39,6 +39,7 @@ from app.services.access.browser_logins import BrowserLogins
 from app.services.access.first_admin import FirstAdminService
 from app.services.access.sign_ins import SignInService
 from app.services.access.users import UserService
+from app.services.backups.inventory import InventoryService
 from app.services.backups.retention_rules import policy_of
 from app.services.binlog.service import BinlogService
 from app.services.monitoring.environment import EnvironmentMonitor
@@ -73,6 +74,7 @@ class Service:
     metrics: MetricsService
     binlog: BinlogService
     reach: ReachService
+    inventory: InventoryService
 
 
 @asynccontextmanager
@@ -135,6 +137,7 @@ async def _build(
         environment_monitor=environment_monitor,
         binlog=program.binlog,
         reach=program.reach,
+        inventory=InventoryService(program.server, clock),
         metrics=build_metrics(program, control, lambda: scheduler.lag_seconds),
     )
 
@@ -143,7 +146,7 @@ def _build_scheduler(program: Program, environment_monitor: EnvironmentMonitor) 
     start = partial(program.runs.start, needs_history=False)
     periodic_jobs = (
         *build_periodic_jobs(program, environment_monitor),
-        build_binlog_job(program),
+        *build_binlog_jobs(program),
     )
     return Scheduler(program.schedules, start, SystemClock(), periodic_jobs)
 

@@ -6,11 +6,12 @@ nothing, so an impatient second Ctrl-C cannot interrupt the cleaning.
 """
 
 import asyncio
+import gc
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from app.bootstrap.opening import open_program
 from app.bootstrap.program import Program
@@ -19,6 +20,10 @@ from app.cli.output import CommandResult, print_warnings
 from app.cli.signals import call_on_signals, end_on_signals
 from app.config import Settings, load_settings, misspelt_settings
 from app.errors import AppError
+
+
+# Whatever is over sooner has imported and ended: it leaves no garbage worth a look at all that it made.
+_SHORT_SECONDS: Final = 2.0
 
 
 def execute(work: Callable[[], Awaitable[CommandResult]], *, as_json: bool) -> NoReturn:
@@ -73,7 +78,14 @@ async def _cancelled_by_signals(work: Callable[[], Awaitable[CommandResult]]) ->
         task.cancel()
 
     stop_on_signals(cancel)
+    asyncio.get_running_loop().call_later(_SHORT_SECONDS, _collect)
     return await work()
+
+
+def _collect() -> None:
+    """Collect garbage from now on, but never among what the start has made, which lives to the end."""
+    gc.freeze()
+    gc.enable()
 
 
 def _json_excepthook(

@@ -85,6 +85,12 @@ def print_pairs(facts: Sequence[tuple[str, str]]) -> None:
         print_line(f"{name:<{width}}  {value}")
 
 
+def print_bytes_read(count: int | None) -> None:
+    """Say what came from a store, which may ask money for it; nothing of a backup that lies here."""
+    if count is not None:
+        print_line(f"Read from the store: {size(count)}.")
+
+
 def report_failure(error: BaseException, *, as_json: bool) -> int:
     """
     Print why a command ended early, once: an error of the program, or a cancellation.

@@ -24,6 +24,7 @@ from app.cli import exits, output
 from app.cli.signals import end_on_signals, ignore_signals
 from app.cli.streams import lost_output, open_streams
 from app.errors import AppError, InvalidRequestError, StorageError
+from app.storage.kernel import share_freed_memory
 
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _group(name: str, summary: str, commands: Sequence[LazyCommand]) -> TyperGro
 
 # One line of help each, short enough for 80 columns; the whole of it is the function's docstring.
 _COMMANDS: Final = (
-    LazyCommand("serve", "serve:serve", "Run the API until a signal stops it."),
+    LazyCommand("serve", "serve:serve", "Run pages and API until a signal stops it."),
     LazyCommand("cron", "cron:cron", "Make a scheduled backup when it is due; for crontabs."),
     LazyCommand(
         "doctor", "doctor:doctor", "Find what would make a backup fail, and say what to do."
@@ -90,6 +91,9 @@ _COMMANDS: Final = (
         "Create, list, verify and delete backups.",
         (
             LazyCommand("create", "backup:create", "Back up databases in one consistent snapshot."),
+            LazyCommand(
+                "tables", "tables:tables", "List the server's tables, and which a backup takes."
+            ),
             LazyCommand("list", "listing:list_", "List the backups, newest first."),
             LazyCommand("info", "listing:info", "Show what a backup holds and how it was made."),
             LazyCommand("verify", "backup:verify", "Prove a backup to the last byte and row."),
@@ -249,6 +253,7 @@ def main() -> NoReturn:
     atexit.register(gc.freeze)
     # An umask that takes away the owner's own rights would make files that we could not open again.
     os.umask(os.umask(0) & ~stat.S_IRWXU)
+    share_freed_memory()
     open_streams()
     _leave(_run(sys.argv[1:]))
 

@@ -9,23 +9,10 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress as RichProgress,
-    TaskProgressColumn,
-    TextColumn,
-)
-from rich.table import Column
+from typing import Protocol
 
 from app.cli.output import duration, plural, print_status, printable, size
 from app.domain.runs.progress import Pace, Progress, ProgressReport
-
-
-_BAR_SECONDS: Final = 0.2
-_LINE_SECONDS: Final = 3.0
 
 
 class _Display(Protocol):
@@ -33,8 +20,8 @@ class _Display(Protocol):
 
     interval_seconds: float
 
-    def draw(self, progress: Progress) -> None:
-        """Show them as they are now."""
+    def draw(self, report: ProgressReport, text: str) -> None:
+        """Show them as they are now, and in words."""
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -65,22 +52,21 @@ async def shown(*, silent: bool) -> AsyncIterator[Progress]:
 
 
 async def _refresh(display: _Display, progress: Progress) -> None:
+    pace = Pace(time.monotonic())
     while True:
         await asyncio.sleep(display.interval_seconds)
-        display.draw(progress)
+        report = pace.report(progress, time.monotonic())
+        display.draw(report, describe(report))
 
 
 class _Lines:
     """Plain lines, for logs."""
 
-    interval_seconds = _LINE_SECONDS
+    interval_seconds = 3.0
 
-    def __init__(self) -> None:
-        self._pace = Pace(time.monotonic())
-
-    def draw(self, progress: Progress) -> None:
+    def draw(self, report: ProgressReport, text: str) -> None:  # noqa: ARG002 - as a bar needs it
         """Print a line."""
-        print_status(describe(self._pace.report(progress, time.monotonic())))
+        print_status(text)
 
     def close(self) -> None:
         """Nothing to do: every line is complete."""
@@ -89,10 +75,19 @@ class _Lines:
 class _Bar:
     """A bar on a terminal, gone when the run is over."""
 
-    interval_seconds = _BAR_SECONDS
+    interval_seconds = 0.2
 
     def __init__(self) -> None:
-        self._pace = Pace(time.monotonic())
+        # Here, because crontabs need none: it takes as long as a small table.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            Progress as RichProgress,
+            TaskProgressColumn,
+            TextColumn,
+        )
+        from rich.table import Column  # noqa: PLC0415
+
         self._bar = RichProgress(
             BarColumn(bar_width=24),
             TaskProgressColumn(),
@@ -106,13 +101,13 @@ class _Bar:
         self._task = self._bar.add_task("", total=None)
         self._bar.start()
 
-    def draw(self, progress: Progress) -> None:
+    def draw(self, report: ProgressReport, text: str) -> None:
         """Move the bar."""
         self._bar.update(
             self._task,
-            description=describe(self._pace.report(progress, time.monotonic())),
-            total=max(progress.bytes_total, progress.bytes_done) or None,
-            completed=progress.bytes_done,
+            description=text,
+            total=max(report.bytes_total, report.bytes_done) or None,
+            completed=report.bytes_done,
             refresh=True,
         )
 

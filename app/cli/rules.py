@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from app.domain.backups.retention import RetentionPolicy
+from app.domain.document import adapter_of
 from app.errors import InvalidRequestError
 
 
@@ -29,7 +30,7 @@ def policy_of(rules: Sequence[str]) -> RetentionPolicy:
         "--keep: a rule and a number, such as daily=7", hint=f"Rules: {', '.join(known)}."
     )
     try:
-        policy = TypeAdapter(RetentionPolicy).validate_strings(values)
+        policy = adapter_of(RetentionPolicy).validate_strings(values)
     except ValidationError as exc:
         raise wrong from exc
     if not values.keys() <= known.keys() or any(getattr(policy, name) < 0 for name in known):

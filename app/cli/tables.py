@@ -1,18 +1,20 @@
 """Tables for people, as wide as the terminal; where they would be wider, one block for each row."""
 
+# ruff: noqa: PLC0415 - rich is imported for terminals: whoever reads a pipe need not wait for it
 import itertools
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rich import box
 from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from app.cli.output import print_line, printable
 
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 # A column of words is folded to this, not below: it would be read letter by letter.
 _LEAST_WIDTH: Final = 10
@@ -35,9 +37,8 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = [_width_of(column) for column in zip(headings, *cells, strict=True)]
-    console = Console(highlight=False, markup=False)
-    whole = sum(widths) + _GAP * len(widths)
-    if not console.is_terminal or whole <= console.width:
+    console = _terminal()
+    if console is None or sum(widths) + _GAP * len(widths) <= console.width:
         _print_whole((headings, *cells), widths, right=right)
         return
     grid = _grid(headings, cells, widths, right=right)
@@ -46,6 +47,15 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
         console.print(grid)
     else:
         _print_blocks(headings, cells, console.width)
+
+
+def _terminal() -> "Console | None":
+    """Return the terminal that is printed on; None for a pipe or a file."""
+    if not sys.stdout.isatty():
+        return None
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False)
 
 
 def _width_of(column: Iterable[str]) -> int:
@@ -74,7 +84,11 @@ def _lines_of(row: Sequence[str], widths: Sequence[int], *, right: int) -> Itera
 
 def _grid(
     headings: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], *, right: int
-) -> Table:
+) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="")
     for number, (heading, width) in enumerate(zip(headings, widths, strict=True)):
         numeric = number >= len(headings) - right

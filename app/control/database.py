@@ -17,6 +17,7 @@ from contextlib import (
     nullcontext,
     suppress,
 )
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -32,6 +33,7 @@ from app.control.schema import HEAD, revision_of, upgrade
 from app.errors import ControlUnavailableError
 from app.mysql.channel import Exposure
 from app.mysql.connection import Connector
+from app.named_files import UnusableFileError
 
 
 T = TypeVar("T")
@@ -77,7 +79,8 @@ class ControlDatabase:
         self._connector = Connector(tls, VARIABLE) if tls else None
         self._directory = directory
         self._engine: AsyncEngine | None = None
-        self._reader = FileReader(self._url)
+        file = self._file
+        self._reader = FileReader(self._url, partial(_require_file, file)) if file else None
         # SQLite has one writer at a time and no queue: tasks of one process had better not race.
         turn: AbstractAsyncContextManager[None] = asyncio.Lock() if self._file else nullcontext()
         self._turn = turn
@@ -106,9 +109,8 @@ class ControlDatabase:
         Returns:
             All its rows.
         """
-        if self._file is not None:
+        if self._reader is not None:
             with translated():
-                _require_file(self._file)
                 return await self._reader.rows(query, parameters)
         async with self.reading() as connection:
             return (await connection.execute(query, parameters)).mappings().all()
@@ -208,7 +210,8 @@ class ControlDatabase:
 
     async def close(self) -> None:
         """Close all connections; the next use opens new ones."""
-        self._reader.close()
+        if self._reader is not None:
+            self._reader.close()
         engine, self._engine = self._engine, None
         if engine is not None:
             with translated():
@@ -295,22 +298,31 @@ def _begin(connection: Connection) -> None:
 
 def _require_file(file: Path) -> None:
     """Make an empty file that only its owner can read; SQLite gives its other files the same mode."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_directory(file.parent)
     # One that exists is not even opened: closing it would drop the locks that SQLite holds on it,
     # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     with suppress(FileExistsError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     # Checked here, because the driver's thread outlives an open that fails, and complains of a loop
     # that is closed by then.
-    wrong = errno.EISDIR if file.is_dir() else errno.EACCES
-    if not file.is_file() or not os.access(file, os.R_OK | os.W_OK):
-        raise OSError(wrong, os.strerror(wrong))
+    if not file.is_file():
+        raise UnusableFileError("not a regular file")
+    if not os.access(file, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _make_directory(path: Path) -> None:
+    """Make a directory for its owner alone, unless there is one."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
 @asynccontextmanager
 async def _flock(path: Path) -> AsyncIterator[None]:
     """Hold a lock on a file of ours, against other processes of this machine."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_directory(path.parent)
     fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         async with asyncio.timeout(_MIGRATION_SECONDS):

@@ -1,39 +1,87 @@
 """
-Queries of an SQLite file, each in one step of one thread.
+Queries of an SQLite file, each in one step of one thread, or in none.
 
 The asynchronous driver takes a step for every call of its cursor. A request of the API that waits for
-five steps behind a busy backup waits five times: at the 99th percentile that was a third of all.
+five steps behind a busy backup waits five times: at the 99th percentile that was a third of all. So few
+rows that were read serve again until anybody, of whatever process, has committed something: that costs
+a look at memory that all connections share, and no thread.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import URL, Engine, Executable, RowMapping, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 
-class FileReader:
-    """Reads the file of a control database; nothing can be written through it."""
+# Of a file that cannot be looked at.
+_UNKNOWN: Final = -1
+# What is asked again and again has a row or a few, and it is one login for each person; more is forgotten.
+_FEW_ROWS: Final = 8
+_MOST_KNOWN: Final = 64
+_Key = tuple[Executable, frozenset[tuple[str, object]]]
 
-    def __init__(self, url: URL) -> None:
+
+class FileReader:
+    """
+    Reads the file of a control database; nothing can be written through it.
+
+    Args:
+        url: Of the file.
+        prepare: Called before it is first opened, to make it or to refuse.
+    """
+
+    def __init__(self, url: URL, prepare: Callable[[], None]) -> None:
+        self._prepare = prepare
         self._url = url.set(drivername="sqlite")
         self._engine: Engine | None = None
+        self._watcher: sqlite3.Connection | None = None
+        self._known: dict[_Key, Sequence[RowMapping]] = {}
+        self._version = _UNKNOWN
 
     async def rows(
         self, query: Executable, parameters: Mapping[str, object] | None
     ) -> Sequence[RowMapping]:
         """Run one query; a task that is cancelled meanwhile leaves nothing open."""
         engine = self._engine or self._make_engine()
-        return await asyncio.to_thread(_read, engine, query, parameters)
+        version, key = self._look(), (query, frozenset((parameters or {}).items()))
+        if version != self._version or len(self._known) >= _MOST_KNOWN:
+            self._version, self._known = version, {}
+        if version != _UNKNOWN and (known := self._known.get(key)) is not None:
+            return known
+        kept = self._known
+        found = await asyncio.to_thread(_read, engine, query, parameters)
+        # Read after the look: what was committed in between shows at the next one.
+        if len(found) <= _FEW_ROWS:
+            kept[key] = found
+        return found
+
+    def _look(self) -> int:
+        """Return what is another number once somebody has committed something since the last look."""
+        try:
+            if self._watcher is None:
+                self._watcher = sqlite3.connect(
+                    self._url.database or "", timeout=0, check_same_thread=False
+                )
+            (version,) = self._watcher.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:  # locked this moment, or worse: the query itself tells
+            return _UNKNOWN
+        return int(version)
 
     def close(self) -> None:
         """Close all connections that nobody uses; the others close when they are given back."""
         engine, self._engine = self._engine, None
+        watcher, self._watcher, self._version = self._watcher, None, _UNKNOWN
+        if watcher is not None:
+            watcher.close()
         if engine is not None:
             engine.dispose()
 
     def _make_engine(self) -> Engine:
+        self._prepare()
         self._engine = create_engine(
             self._url,
             # None: no transaction is ever begun, so nothing is left to be undone.

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from pydantic import TypeAdapter
 from sqlalchemy import (
     ColumnElement,
     Integer,
@@ -24,7 +23,7 @@ from app.control.durations import seconds_between
 from app.control.failures import unreadable
 from app.control.pages import fetch_page
 from app.control.tables import runs
-from app.domain.document import JsonObject
+from app.domain.document import JsonObject, adapter_of
 from app.domain.runs.progress import ProgressReport
 from app.domain.runs.run import (
     Failure,
@@ -65,8 +64,6 @@ _TALLY: Final = select(
     func.sum(seconds_between(runs.c.started_at, runs.c.finished_at)).label("seconds"),
     func.max(runs.c.finished_at).label("last_at"),
 ).group_by(runs.c.kind, runs.c.origin, runs.c.state)
-_PROGRESS: Final = TypeAdapter(ProgressReport)
-_FAILURE: Final = TypeAdapter(Failure)
 
 Value = object
 
@@ -253,9 +250,9 @@ def _changing(run: Run) -> dict[str, Value]:
         "revision": run.revision,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "progress": run.progress and _PROGRESS.dump_json(run.progress).decode(),
+        "progress": run.progress and adapter_of(ProgressReport).dump_json(run.progress).decode(),
         "result": None if run.result is None else json.dumps(run.result),
-        "error": run.error and _FAILURE.dump_json(run.error).decode(),
+        "error": run.error and adapter_of(Failure).dump_json(run.error).decode(),
     }
 
 
@@ -276,9 +273,9 @@ def _run(row: RowMapping) -> Run:
             cancel_requested=row["cancel_requested"],
             started_at=row["started_at"],
             finished_at=row["finished_at"],
-            progress=row["progress"] and _PROGRESS.validate_json(row["progress"]),
+            progress=row["progress"] and adapter_of(ProgressReport).validate_json(row["progress"]),
             result=None if row["result"] is None else _document(row["result"]),
-            error=row["error"] and _FAILURE.validate_json(row["error"]),
+            error=row["error"] and adapter_of(Failure).validate_json(row["error"]),
         )
     except ValueError as exc:  # also what json and pydantic raise
         raise unreadable(f"run {row['run_id']!r}") from exc

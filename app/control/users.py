@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import RowMapping, Update, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.control.database import ControlDatabase
 from app.control.tables import sessions, users
 from app.domain.access.user import LoginSession, Role, SessionKind, User
+from app.domain.stores import EndedLogins
 from app.errors import UserExistsError, UserNotFoundError
 
 
@@ -90,24 +91,29 @@ class UserRecords:
             _user(row) for row in await self._database.rows(select(users).order_by(users.c.name))
         ]
 
-    async def save(self, user: User) -> None:
+    async def replace(self, before: User, after: User, ended: EndedLogins | None = None) -> bool:
         """
-        Write role, hash and `disabled_at` of a user.
+        Write role, hash and `disabled_at` of a user, and end logins by that, in one transaction.
 
-        Raises:
-            UserNotFoundError: There is none of this name.
+        Returns:
+            Whether the user still was as `before`; otherwise nothing was changed.
         """
-        statement = (
-            update(users)
-            .where(users.c.name == user.name)
-            .values(
-                role=user.role.value,
-                password_hash=user.password_hash,
-                disabled_at=user.disabled_at,
-            )
+        known = (
+            users.c.name == before.name,
+            users.c.role == before.role.value,
+            users.c.password_hash == before.password_hash,
+            users.c.disabled_at == before.disabled_at,  # IS NULL where it is None
         )
-        if not await self._database.execute(statement):
-            raise UserNotFoundError(f"no user {user.name!r}")
+        change = update(users).where(*known).values(_changeable(after))
+
+        async def work(connection: AsyncConnection) -> bool:
+            if not (await connection.execute(change)).rowcount:
+                return False
+            if ended is not None:
+                await connection.execute(_end_of(after.name, ended))
+            return True
+
+        return await self._database.write(work)
 
     async def open_session(self, session: LoginSession) -> None:
         """
@@ -183,26 +189,29 @@ class UserRecords:
             .values(revoked_at=at)
         )
 
-    async def revoke_all(self, user: str, at: datetime, kind: SessionKind | None = None) -> None:
-        """End all logins of a user, or those of one kind; those that are over keep their time."""
-        wanted = [sessions.c.user_name == user, sessions.c.revoked_at.is_(None)]
-        if kind is not None:
-            wanted.append(sessions.c.kind == kind.value)
-        await self._database.execute(update(sessions).where(*wanted).values(revoked_at=at))
-
     async def delete_sessions(self, before: datetime) -> None:
         """Delete logins that expired before an instant."""
         await self._database.execute(delete(sessions).where(sessions.c.expires_at < before))
 
 
 def _values(user: User) -> dict[str, object]:
+    return {"name": user.name, "created_at": user.created_at, **_changeable(user)}
+
+
+def _changeable(user: User) -> dict[str, object]:
     return {
-        "name": user.name,
         "role": user.role.value,
         "password_hash": user.password_hash,
-        "created_at": user.created_at,
         "disabled_at": user.disabled_at,
     }
+
+
+def _end_of(user: str, ended: EndedLogins) -> Update:
+    """Make the statement that ends logins; those that are over keep their time."""
+    wanted = [sessions.c.user_name == user, sessions.c.revoked_at.is_(None)]
+    if ended.kind is not None:
+        wanted.append(sessions.c.kind == ended.kind.value)
+    return update(sessions).where(*wanted).values(revoked_at=ended.at)
 
 
 def _user(row: RowMapping) -> User:

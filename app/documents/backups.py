@@ -92,7 +92,7 @@ class LockedFacts(Document):
 
 
 class Damage(Document):
-    """A backup that is not whole."""
+    """A backup that is not whole, or of which nobody here can tell."""
 
     file: str
     code: str
@@ -114,12 +114,17 @@ class _Backups(Document):
     locked: Annotated[
         tuple[LockedFacts, ...], Field(description="Backups that nobody here can read.")
     ]
+    unknown: Annotated[
+        tuple[Damage, ...],
+        Field(description="Backups of a signer that is not known here: nobody here can tell."),
+    ]
 
     @classmethod
     def _found(cls, survey: Survey, **others: object) -> Self:
         """Take what is damaged from a survey."""
         problems = [Damage.of(problem) for problem in survey.problems]
         locked = [LockedFacts.taken(backup) for backup in survey.locked]
+        others["unknown"] = [Damage.of(found) for found in survey.unknown]
         return cls.taken(survey, success=True, problems=problems, locked=locked, **others)
 
 
@@ -131,13 +136,11 @@ class BackupList(_Backups):
     offset: int
 
     @classmethod
-    def of(
-        cls, page: BackupPage, pins: Mapping[str, Pin | None], *, limit: int, offset: int
-    ) -> Self:
+    def of(cls, page: BackupPage, *, limit: int, offset: int) -> Self:
         """Describe the backups of a page, which part that is, and what is damaged in all."""
         return cls._found(
             page.survey,
-            backups=[BackupFacts.of(entry, proven, pins) for entry, proven in page.entries],
+            backups=[BackupFacts.of(entry, proven, page.pins) for entry, proven in page.entries],
             total=page.total,
             limit=limit,
             offset=offset,
@@ -349,6 +352,7 @@ class BackupVerified(Document):
     members: int
     statements: int
     rows_count: int
+    bytes_read: int | None
     duration: float
 
     @classmethod

@@ -1,6 +1,6 @@
 """How the installation is doing: state, readiness, checks, the doctor, and the archive of the binary log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -9,7 +9,6 @@ from pydantic import Field
 from app.documents.backups import BackupFacts
 from app.documents.base import Bytes, Document, Success
 from app.documents.runs import RunFacts
-from app.domain.backups.check_notes import Pin
 from app.domain.checks import CheckResult
 from app.domain.monitoring import DoctorCheck, Readiness, Status
 from app.domain.places.report import CopiesReport, PlaceState
@@ -38,6 +37,9 @@ class PlaceFacts(Document):
         Field(description="What may still be written there; null = the place does not tell."),
     ]
     damaged: int
+    unknown: Annotated[
+        int, Field(description="Backups of a signer that is not known here: nobody here can tell.")
+    ]
     newest_backup_id: str | None
     newest_at: datetime | None
     lag_seconds: Annotated[
@@ -105,6 +107,9 @@ class StatusDocument(Document):
     next_due_at: datetime | None
     last_failures: tuple[RunFacts, ...]
     damaged: Annotated[int, Field(description="Backups that are not whole.")]
+    unknown: Annotated[
+        int, Field(description="Backups of a signer that is not known here: nobody here can tell.")
+    ]
     checks_failing: Annotated[int, Field(description="Backups of which the last check failed.")]
     last_proven_at: Annotated[
         datetime | None,
@@ -119,13 +124,13 @@ class StatusDocument(Document):
     copies: CopiesFacts
 
     @classmethod
-    def of(cls, status: Status, pins: Mapping[str, Pin | None]) -> Self:
-        """Tell of the state of everything; the pins are those of its last backup."""
+    def of(cls, status: Status) -> Self:
+        """Tell of the state of everything."""
         last = status.last_backup
         return cls.taken(
             status,
             success=True,
-            last_backup=last and BackupFacts.of(last, status.last_backup_proven_at, pins),
+            last_backup=last and BackupFacts.of(last, status.last_backup_proven_at, status.pins),
             size=status.size_bytes,
             raw_size=status.raw_size_bytes,
             disk_free=status.disk.free_bytes if status.disk else None,
@@ -177,6 +182,7 @@ class MadeCheck(Document):
     what: str
     success: bool
     error: str | None
+    bytes_read: int | None
 
     @classmethod
     def of(cls, result: CheckResult) -> Self:

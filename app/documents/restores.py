@@ -37,6 +37,7 @@ class Restored(Document):
     undo_until: SecondText | None
     fence: str
     binary_log: str
+    bytes_read: int | None
     duration: float
     warnings: tuple[str, ...]
 
@@ -129,6 +130,7 @@ class DryRun(Document):
     estimated_duration: float
     estimated_by: str
     binary_log: str
+    bytes_read: int | None
     duration: float
     warnings: tuple[str, ...]
 
@@ -158,6 +160,7 @@ class DrillPassed(Document):
     tables_count: int
     rows_count: int
     verified: Literal[True]
+    bytes_read: int | None
     duration: float
     warnings: tuple[str, ...]
 
@@ -201,7 +204,11 @@ class ProofFacts(Document):
     at: SecondText
     # What lies beside a backup may be of a newer release.
     by: Annotated[
-        str, WithJsonSchema({"type": "string", "enum": ["drill", "restore", "recovery-drill"]})
+        str,
+        WithJsonSchema({
+            "type": "string",
+            "enum": ["drill", "restore", "recovery-drill", "recovery"],
+        }),
     ]
     success: bool
     duration: float

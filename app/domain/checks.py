@@ -22,7 +22,7 @@ from typing import Final
 
 from app.domain.backups.check_notes import Check, Notes, VerifyLevel, depth_of
 from app.domain.ids import BackupId
-from app.domain.restores.proofs import RECOVERY_DRILL, Proof
+from app.domain.restores.proofs import RECOVERY, RECOVERY_DRILL, Proof
 from app.errors import AppError
 
 
@@ -185,12 +185,12 @@ def is_recovery_due(stored: Sequence[StoredBackup], intervals: Intervals, now: d
 
 
 def _trials(stored: Sequence[StoredBackup]) -> list[Proof]:
-    """Return what has shown whether backups can be restored: drills, and restores of all of one."""
+    """Return what has shown whether the server takes a backup: drills, and restores there of all of one."""
     return [
         proof
         for backup in stored
         for proof in backup.proofs
-        if proof.by == "drill" or (proof.success and proof.whole)
+        if proof.by == "drill" or (proof.success and proof.whole and proof.by != RECOVERY)
     ]
 
 
@@ -230,9 +230,11 @@ class CheckResult:
         what: A level, `drill` or `recovery-drill`.
         failure: What was wrong; None when nothing.
         store: Where the backup lies; empty = in the backup directory.
+        bytes_read: Bytes that came from the store; None = it was not read to its end, or lies in the backup directory.
     """
 
     backup_id: BackupId
     what: str
     failure: AppError | None = None
     store: str = ""
+    bytes_read: int | None = None

@@ -1,10 +1,12 @@
 """What a look at the whole installation has found: how the backups are doing, and what is wrong."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.check_notes import Pin
 from app.domain.places.report import CopiesReport
 from app.domain.runs.run import Run
 from app.errors import AppError
@@ -26,12 +28,14 @@ class Status:
     Attributes:
         last_backup: Newest backup that is no recovery point.
         last_backup_proven_at: When that was last restored and equal.
+        pins: Which backups are pinned; None for one that may be, as nobody can read its notes.
         size_bytes: Of all backups, as stored.
         disk: None while there is no backup directory.
         running: Runs that are not over, oldest first.
         next_due_at: When the next scheduled backup is due; None when none is.
         last_failures: Runs that failed last, newest first.
         damaged: Backups that are not whole, with data files that lack a manifest.
+        unknown: Backups of a signer that is not known here, of which nobody here can tell.
         checks_failing: Backups of which the last check failed.
         last_proven_at: When any backup was last restored and equal, all of it; None = never.
         last_recovery_proven_at: When an older backup and the binary log last gave what a newer backup holds.
@@ -40,6 +44,7 @@ class Status:
 
     last_backup: CatalogueEntry | None
     last_backup_proven_at: datetime | None
+    pins: Mapping[str, Pin | None]
     backups_count: int
     size_bytes: int
     raw_size_bytes: int
@@ -48,6 +53,7 @@ class Status:
     next_due_at: datetime | None
     last_failures: tuple[Run, ...]
     damaged: int
+    unknown: int
     checks_failing: int
     last_proven_at: datetime | None
     last_recovery_proven_at: datetime | None

@@ -107,6 +107,15 @@ def _causes(
         yield Verdict(Outlook.BAD, "there is no backup yet", "Make the first one, then a schedule.")
     for _kind, message in alerts:
         yield Verdict(Outlook.DOUBTFUL, message)
+    if status.unknown:
+        is_single = status.unknown == 1
+        text = "1 backup is" if is_single else f"{status.unknown} backups are"
+        yield Verdict(
+            Outlook.DOUBTFUL,
+            f"{text} signed by an installation that is not known here, so nobody here can tell whether"
+            f" {'it is' if is_single else 'they are'} whole",
+            "Compare its public key with the recovery sheet, and name it in BACKSTAY_SIGNERS.",
+        )
     yield from _unproven(status, databases)
     if status.next_due_at is None:
         yield Verdict(Outlook.DOUBTFUL, "no schedule makes backups by itself", "Make a schedule.")

@@ -52,7 +52,8 @@ RIGHTS: Final[Mapping[Effect, Right]] = {
     Effect.ANSWER: Right(None, "proves who somebody is, or tells whether the service works"),
     Effect.READ: Right(Role.VIEWER, "reads everything but users, the audit and the files"),
     Effect.BACK_UP: Right(
-        Role.OPERATOR, "makes, verifies, drills and pins backups, and stops such runs"
+        Role.OPERATOR,
+        "makes, verifies, drills and pins backups, stops such runs, and sees what the server holds",
     ),
     Effect.SCHEDULE: Right(
         Role.OPERATOR, "says when backups are made by themselves, and that they hold more"
@@ -76,6 +77,7 @@ OPERATIONS: Final[Mapping[str, Effect]] = {
     "who_am_i": Effect.READ,
     "list_backups": Effect.READ,
     "get_backup": Effect.READ,
+    "list_tables": Effect.BACK_UP,
     "create_backup": Effect.BACK_UP,
     "create_recovery_point": Effect.BACK_UP,
     "verify_backup": Effect.BACK_UP,
@@ -125,6 +127,7 @@ PAGES: Final[Mapping[str, Effect]] = {
     "repair_restores": Effect.RESTORE,
     "change_password": Effect.READ,
     "get_settings": Effect.GOVERN,
+    "get_runbook": Effect.READ,
 }
 
 # To stop one is to decide about its effect.

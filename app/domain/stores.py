@@ -94,6 +94,20 @@ class RunStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EndedLogins:
+    """
+    Logins of a user that end with a change of the user.
+
+    Attributes:
+        at: When.
+        kind: Only those of this kind; None = all.
+    """
+
+    at: datetime
+    kind: SessionKind | None = None
+
+
 class UserStore(Protocol):
     """Users and their logins; every call may raise ControlUnavailableError."""
 
@@ -117,8 +131,13 @@ class UserStore(Protocol):
         """Return all users by name."""
         ...
 
-    async def save(self, user: User) -> None:
-        """Write role, hash and `disabled_at` of a user; raises UserNotFoundError."""
+    async def replace(self, before: User, after: User, ended: EndedLogins | None = None) -> bool:
+        """
+        Write role, hash and `disabled_at` of a user, and end logins by that, in one step.
+
+        Returns:
+            Whether the user still was as `before`; otherwise nothing was changed.
+        """
         ...
 
     async def open_session(self, session: LoginSession) -> None:
@@ -151,10 +170,6 @@ class UserStore(Protocol):
 
     async def revoke(self, session_id: str, at: datetime) -> None:
         """End a login; one that is over or unknown is fine."""
-        ...
-
-    async def revoke_all(self, user: str, at: datetime, kind: SessionKind | None = None) -> None:
-        """End all logins of a user, or those of one kind."""
         ...
 
     async def delete_sessions(self, before: datetime) -> None:

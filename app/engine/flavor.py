@@ -80,6 +80,9 @@ class Flavor:
             as compiled code does; else the server formats them.
         spoils_expressions: Whether SHOW CREATE TABLE loses characters of expressions on their way into
             our character set.
+        forgets_compression: Whether SHOW CREATE TABLE no longer says COMPRESSED of a table that was made though
+            no page can be compressed so.
+        needs_parents_database: Whether no foreign key is added whose parent's database is not there.
         replication: How it replays binary logs.
     """
 
@@ -123,6 +126,8 @@ class Flavor:
     flush_bars: bool
     long_doubles: bool
     spoils_expressions: bool
+    forgets_compression: bool
+    needs_parents_database: bool
     replication: Replication
 
     @property
@@ -181,6 +186,8 @@ _MARIADB_10_6 = Flavor(
     flush_bars=False,
     long_doubles=True,
     spoils_expressions=False,
+    forgets_compression=False,
+    needs_parents_database=False,
     replication=replication.MARIADB,
 )
 _MARIADB_10_11 = replace(
@@ -240,6 +247,8 @@ _MYSQL_8_0 = Flavor(
     # Without an exponent they have at most 24 characters; a FLOAT by way of an expression fewer.
     long_doubles=False,
     spoils_expressions=True,
+    forgets_compression=True,
+    needs_parents_database=True,
     replication=replication.MYSQL,
 )
 _MYSQL_8_2 = replace(

@@ -20,6 +20,10 @@ class Replication:
         source_file: Its column with the file that the applier is in, as the source named it.
         source_position: Its column with the position there, behind the last transaction.
         applied: Expression for the GTIDs that the applier has applied.
+        taken: Columns that count in all the transactions that the applier has begun since its server started, one
+            that it begins again each time; none where GTIDs tell every one.
+        retried: Column with how often it has begun one again by itself.
+        unnamed: Source of the GTIDs that it gives to transactions without one, counted from 1; empty where each has one.
         end: Statement that stops the applier.
     """
 
@@ -32,9 +36,14 @@ class Replication:
     source_file: str
     source_position: str
     applied: str
+    taken: tuple[str, ...]
+    retried: str
+    unnamed: str
     end: str
 
 
+# Of no server: what has it in a scratch server came without a GTID.
+_UNNAMED: Final = "6261636b-7374-6179-0000-000000000001"
 _ANY = (
     "--event-scheduler=OFF",
     # Else events of a source with the same server id are passed over, and the position looks right.
@@ -55,20 +64,26 @@ MARIADB: Final = Replication(
         " RELAY_LOG_FILE = 'relay.000001', RELAY_LOG_POS = {relay_position}"
     ),
     start="START SLAVE SQL_THREAD",
-    status="SHOW SLAVE STATUS",
+    status="SHOW ALL SLAVES STATUS",
     is_running="Slave_SQL_Running",
     state="Slave_SQL_Running_State",
     source_file="Relay_Master_Log_File",
     source_position="Exec_Master_Log_Pos",
     applied="@@GLOBAL.gtid_slave_pos",
+    # Of GTIDs it tells the newest, whatever came before it.
+    taken=("Slave_DDL_Groups", "Slave_Non_Transactional_Groups", "Slave_Transactional_Groups"),
+    retried="Retried_transactions",
+    unnamed="",
     end="STOP SLAVE SQL_THREAD",
 )
 # Sources: https://dev.mysql.com/doc/refman/8.4/en/change-replication-source-to.html,
-# /replication-mode-change-online-concepts.html: OFF_PERMISSIVE takes transactions with and without a GTID.
+# /replication-gtids-assign-anon.html: a transaction keeps its GTID, one without gets the next of our own; that
+# needs ON, which takes them only thus. Statements that a server with GTIDs refuses are replayed all the same.
 MYSQL: Final = Replication(
-    options=(*_ANY, "--skip-replica-start", "--gtid-mode=OFF_PERMISSIVE"),
+    options=(*_ANY, "--skip-replica-start", "--gtid-mode=ON", "--enforce-gtid-consistency=ON"),
     place=(
         "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_USER = 'nobody',"
+        f" ASSIGN_GTIDS_TO_ANONYMOUS_TRANSACTIONS = '{_UNNAMED}',"
         " RELAY_LOG_FILE = 'relay.000001', RELAY_LOG_POS = {relay_position}"
     ),
     start="START REPLICA SQL_THREAD",
@@ -78,5 +93,8 @@ MYSQL: Final = Replication(
     source_file="Relay_Source_Log_File",
     source_position="Exec_Source_Log_Pos",
     applied="@@GLOBAL.gtid_executed",
+    taken=(),
+    retried="",
+    unnamed=_UNNAMED,
     end="STOP REPLICA SQL_THREAD",
 )

@@ -8,12 +8,15 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from app.mysql.refusals import NO_TLS, Refusal
+from app.named_files import require_named
 
 
-OPTIONS: Final = frozenset({"ssl_mode", "ssl_ca", "ssl_cert", "ssl_key"})
+_FILES: Final = ("ssl_ca", "ssl_cert", "ssl_key")
+OPTIONS: Final = frozenset({"ssl_mode", *_FILES})
 
 
 class TlsMode(StrEnum):
@@ -98,10 +101,20 @@ def read_tls(options: Mapping[str, str]) -> Tls:
         raise ValueError("ssl_key without ssl_cert")
     if mode is TlsMode.DISABLED:
         return Tls(mode, None)
+    if mode is TlsMode.VERIFY_CA and "ssl_ca" not in options:
+        # Whoever has a certificate of any host, from any of the machine's authorities, would get the password.
+        raise ValueError("ssl_mode VERIFY_CA needs ssl_ca, the authority that is trusted")
+    named = [name for name in _FILES if name in options]
+    for name in named:
+        try:
+            # OpenSSL would wait for whoever writes to a pipe, and read a device to no end.
+            require_named(Path(options[name]))
+        except OSError as exc:
+            raise ValueError(f"TLS file {name}: {(exc.strerror or 'unreadable').lower()}") from exc
     try:
         return Tls(mode, _context(mode, options))
     except OSError as exc:  # SSLError is one
-        files = ", ".join(sorted(OPTIONS & set(options) - {"ssl_mode"}))
+        files = ", ".join(named)
         raise ValueError(f"TLS files ({files}): {exc.strerror or 'unreadable'}") from exc
 
 

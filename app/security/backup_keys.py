@@ -5,7 +5,6 @@ Whoever makes backups needs the recipients alone, which are public. Identities a
 something is to be read; files are read, passphrases tried and commands run then, once. All calls block.
 """
 
-import os
 import secrets
 import stat
 import threading
@@ -28,7 +27,9 @@ from app.age.reader import decrypt
 from app.age.x25519 import SECRET_MARK, Identity, Recipient
 from app.domain.keys import IdentityPlace, KeyProof, RecipientProof
 from app.errors import InvalidRequestError, NoIdentityError, StorageError
+from app.named_files import read_named
 from app.security import identity_command
+from app.storage.failures import translated
 from app.storage.local import LocalDirectory
 
 
@@ -249,19 +250,16 @@ def _read_file(path: Path) -> bytes:
     Raises:
         InvalidRequestError: It cannot be read; or others may read it, and no passphrase protects it.
     """
-    there = Path(os.path.realpath(path))
-    directory = LocalDirectory(there.parent)
     try:
-        data = directory.read(there.name, MAX_IDENTITY_FILE_BYTES)
-        facts = directory.stat(there.name)
+        with translated(path.name):
+            data, mode = read_named(path, MAX_IDENTITY_FILE_BYTES)
     except StorageError as exc:
         raise InvalidRequestError(
             f"{FILE}: {exc}", hint="Name a file that this program may read."
         ) from exc
-    is_open = facts is not None and stat.S_IMODE(facts.st_mode) & (stat.S_IRWXG | stat.S_IRWXO)
-    if is_open and not is_protected(data):
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) and not is_protected(data):
         raise InvalidRequestError(
-            f"{FILE}: others than its owner may read or write {there.name}",
+            f"{FILE}: others than its owner may read or write {path.name}",
             hint="Run 'chmod 600' on it. Where a secret is mounted with other rights, set"
             f" {identity_command.VARIABLE} to 'cat' and its path.",
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from cryptography import x509
 
 from app.errors import InvalidRequestError
+from app.named_files import read_named
 
 
 def expires_at(file: Path) -> datetime:
@@ -22,7 +23,7 @@ def expires_at(file: Path) -> datetime:
         InvalidRequestError: It cannot be read, or holds no certificate; named without its directory.
     """
     try:
-        certificates = x509.load_pem_x509_certificates(file.read_bytes())
+        certificates = x509.load_pem_x509_certificates(read_named(file).data)
     except (OSError, ValueError) as exc:
         raise InvalidRequestError(
             f"{file.name}: cannot be read as a certificate", hint="--tls-cert names a PEM file."

@@ -5,9 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Final
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.concurrency import shielded
@@ -21,7 +19,7 @@ from app.domain.backups.check_notes import VerifyLevel, VerifyReport
 from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.pruning import PruneResult
-from app.domain.document import JsonObject
+from app.domain.document import JsonObject, adapter_of
 from app.domain.ids import BackupId
 from app.domain.restores.dry_run import Forecast
 from app.domain.restores.journal import RestoreId
@@ -34,11 +32,13 @@ from app.services.backups.copies import CopyService
 from app.services.backups.options import BackupOptions
 from app.services.backups.retention import ACTOR, RetentionService
 from app.services.backups.service import BackupService
-from app.services.restores.service import RecoveryService
 from app.services.runs.job import Job
-from app.storage.journals import new_restore_id
+from app.storage.journals import Journals, new_restore_id
 from app.storage.run_locks import Resource
 
+
+if TYPE_CHECKING:  # most jobs need none, and it brings all that loads
+    from app.services.restores.service import RecoveryService
 
 _log: Final = logging.getLogger(__name__)
 # One state directory serves one server.
@@ -48,15 +48,12 @@ _TOO_LATE: Final = "it was stopped when it was done already"
 _NOT_REQUESTED: Final = frozenset({"threads", "chunk_bytes", "recovery_point", "backup_id"})
 
 
-# What a backup was asked for, as `requested` keeps it.
-_OPTIONS: Final = TypeAdapter(BackupOptions)
-
-
 class Jobs:
     """
     Makes jobs and does their work; whatever can be refused before a run begins is refused here.
 
     Args:
+        recoveries: Finds what restores; asked only by what needs it.
         retention_of: Finds what prunes a store, or the directory for an empty name; blocks. None = nothing is
             ever pruned.
         copies: Makes the copies that are asked for.
@@ -69,7 +66,7 @@ class Jobs:
         settings: Settings,
         catalogue: Catalogue,
         backups: BackupService,
-        recoveries: RecoveryService,
+        recoveries: "Callable[[], RecoveryService]",
         retention_of: Callable[[str], RetentionService] | None = None,
         copies: CopyService | None = None,
         *,
@@ -80,6 +77,7 @@ class Jobs:
         self._catalogue = catalogue
         self._backups = backups
         self._recoveries = recoveries
+        self._journals = Journals(settings.state_dir)
         self._retention_of = retention_of
         self._copies = copies
         self._store = store
@@ -121,7 +119,7 @@ class Jobs:
         try:
             manifest = await backups.create(request, progress)
             await self._prune_after(manifest, store)
-            await self._recoveries.drop_expired()
+            await self._drop_expired()
         except (AppError, asyncio.CancelledError) as exc:
             # What comes after the publication cannot take it back.
             published = await shielded(_find_manifest(backups, progress.backup_id))
@@ -131,6 +129,11 @@ class Jobs:
             _log.warning("Backup completed, its follow-up failed", extra={"facts": facts})
             return published
         return manifest
+
+    async def _drop_expired(self) -> None:
+        """Drop the tables that restores have kept for long enough; where nothing was restored there are none."""
+        if await asyncio.to_thread(self._journals.has_any):
+            await self._recoveries().drop_expired()
 
     def _find_backups(self, store: str) -> BackupService:
         if store == self._store:
@@ -177,7 +180,7 @@ class Jobs:
             raise InvalidRequestError(f"a {run.kind} is not made again as it was")
         is_point = run.kind is RunKind.RECOVERY_POINT
         asked = {**run.request, "recovery_point": is_point}
-        return self.backup(_OPTIONS.validate_python(asked), run.store)
+        return self.backup(adapter_of(BackupOptions).validate_python(asked), run.store)
 
     async def verification_again(self, run: Run) -> Job[VerifyReport]:
         """Make the job of a verification once more; raises BackupNotFoundError."""
@@ -282,7 +285,7 @@ class Jobs:
     async def restore(self, request: RestoreRequest) -> Job[RestoreResult]:
         """Make the job of a restore; raises NoServerError, and what a wrong request raises."""
         self._backups.server.require_set()
-        plan = await self._recoveries.plan(request)
+        plan = await self._recoveries().plan(request)
         return Job(
             kind=RunKind.RESTORE,
             work=partial(self._restore, plan),
@@ -296,14 +299,14 @@ class Jobs:
     async def _restore(self, plan: RestorePlan, progress: Progress) -> RestoreResult:
         """Restore; one that failed or was cancelled when it was done already has succeeded."""
         try:
-            return await self._recoveries.restore(plan, progress)
+            return await self._recoveries().restore(plan, progress)
         except (AppError, asyncio.CancelledError) as exc:
             return await self._done_after_all(plan.restore_id, plan.targets, exc)
 
     async def undo(self, name: str) -> Job[RestoreResult]:
         """Make the job of an undo; raises RestoreNotFoundError, UndoExpiredError, NoServerError."""
         self._backups.server.require_set()
-        journal = await self._recoveries.find_undoable(name)
+        journal = await self._recoveries().find_undoable(name)
         undo_id = new_restore_id()
         return Job(
             kind=RunKind.UNDO,
@@ -320,17 +323,17 @@ class Jobs:
     ) -> RestoreResult:
         """Undo; one that failed or was cancelled when it was done already has succeeded."""
         try:
-            return await self._recoveries.undo(name, progress, undo_id)
+            return await self._recoveries().undo(name, progress, undo_id)
         except (AppError, asyncio.CancelledError) as exc:
             return await self._done_after_all(undo_id, targets, exc)
 
     async def dry_run(self, request: RestoreRequest) -> Job[Forecast]:
         """Make the job of a dry run; raises NoServerError, and what a wrong request raises."""
         self._backups.server.require_set()
-        plan = await self._recoveries.plan(request)
+        plan = await self._recoveries().plan(request)
         return Job(
             kind=RunKind.DRY_RUN,
-            work=partial(self._recoveries.dry_run, plan),
+            work=partial(self._recoveries().dry_run, plan),
             document=DryRun.of,
             backup_id=plan.manifest.backup_id,
             request=self._asked(requested(request)),
@@ -339,10 +342,10 @@ class Jobs:
     async def drill(self, request: RestoreRequest) -> Job[DrillResult]:
         """Make the job of a drill; raises NoServerError, and what a wrong request raises."""
         self._backups.server.require_set()
-        plan = await self._recoveries.plan_drill(request)
+        plan = await self._recoveries().plan_drill(request)
         return Job(
             kind=RunKind.DRILL,
-            work=partial(self._recoveries.drill, plan),
+            work=partial(self._recoveries().drill, plan),
             document=DrillPassed.of,
             backup_id=plan.manifest.backup_id,
             request=self._asked(requested(request)),
@@ -358,7 +361,7 @@ class Jobs:
         what = f"what came after it failed ({error})" if isinstance(error, AppError) else _TOO_LATE
         note = f"{what}; what it had counted is lost"
         try:
-            result = await shielded(self._recoveries.find_result(restore_id, note))
+            result = await shielded(self._recoveries().find_result(restore_id, note))
         except AppError:  # the first error says more
             raise error from None
         if result is None:

@@ -102,7 +102,11 @@ class ScheduleService:
 
     async def list(self) -> tuple[Schedule, ...]:
         """Return all schedules."""
-        return await asyncio.to_thread(self._file.read)
+        return await asyncio.to_thread(self.list_now)
+
+    def list_now(self) -> tuple[Schedule, ...]:
+        """Return all schedules; blocks, for threads."""
+        return self._file.read()
 
     async def get(self, name: str) -> Schedule:
         """Return one schedule; raises ScheduleNotFoundError."""

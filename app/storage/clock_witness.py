@@ -18,8 +18,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
+from app.domain.document import adapter_of
 from app.errors import ClockJumpedError
 from app.storage.failures import translated
 from app.storage.kernel import KERNEL, Kernel
@@ -57,9 +58,6 @@ class ClockReading:
     boot_seconds: Annotated[float, Field(ge=0, le=_MOST_SECONDS)]
     at: AwareDatetime
     accepted: str = ""
-
-
-_READING: Final = TypeAdapter(ClockReading)
 
 
 def boot_id() -> str:
@@ -137,14 +135,14 @@ class ClockWitness:
         if data is None:
             return None
         try:
-            return _READING.validate_json(data)
+            return adapter_of(ClockReading).validate_json(data)
         except ValidationError as exc:
             raise ClockJumpedError(f"{_NAME}: cannot be understood", hint=_HINT) from exc
 
     def _write(self, reading: ClockReading) -> None:
         self._directory.prepare()
         with self._directory.locked():
-            self._directory.replace(_NAME, _READING.dump_json(reading))
+            self._directory.replace(_NAME, adapter_of(ClockReading).dump_json(reading))
 
 
 def _require_steady(known: ClockReading, reading: ClockReading) -> None:

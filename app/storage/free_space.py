@@ -4,8 +4,9 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
+from app.domain.document import adapter_of
 from app.errors import StorageError
 from app.storage.local import LocalDirectory
 
@@ -14,7 +15,7 @@ _NAME: Final = "free-space.json"
 _MAX_BYTES: Final = 64 << 10
 # A forecast looks at thirty of them.
 _MOST_DAYS: Final = 60
-_FILE: Final = TypeAdapter(dict[date, Annotated[int, Field(ge=0)]])
+_Days = dict[date, Annotated[int, Field(ge=0)]]
 
 
 class FreeSpaceFile:
@@ -32,7 +33,7 @@ class FreeSpaceFile:
         """Return free bytes by day; empty when nothing is known."""
         try:
             data = self._directory.find(_NAME, _MAX_BYTES)
-            return {} if data is None else _FILE.validate_json(data)
+            return {} if data is None else adapter_of(_Days).validate_json(data)
         except (StorageError, ValidationError):
             return {}
 
@@ -43,4 +44,4 @@ class FreeSpaceFile:
             return
         days = sorted({**known, day: free}.items())[-_MOST_DAYS:]
         self._directory.prepare()
-        self._directory.replace(_NAME, _FILE.dump_json(dict(days)))
+        self._directory.replace(_NAME, adapter_of(_Days).dump_json(dict(days)))

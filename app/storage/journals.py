@@ -95,6 +95,10 @@ class Journals:
             self._directory.remove(restore_id + _SUFFIX)
             self._directory.sync()
 
+    def has_any(self) -> bool:
+        """Tell whether there is a journal, readable or not; raises as `survey` does."""
+        return bool(self._restore_ids())
+
     def all(self) -> list[Journal]:
         """Read all journals that can be read, newest first; raises as `survey` does."""
         return self.survey().whole
@@ -110,12 +114,7 @@ class Journals:
             StorageError: The directory cannot be read.
         """
         found = FoundJournals([], [])
-        if not self._directory.is_there():
-            return found
-        for name in self._directory.names():
-            restore_id = name.removesuffix(_SUFFIX)
-            if not (_RESTORE_ID.fullmatch(restore_id) and name.endswith(_SUFFIX)):
-                continue
+        for restore_id in self._restore_ids():
             try:
                 journal = self.find(restore_id)
             except JournalDamagedError as exc:
@@ -125,6 +124,11 @@ class Journals:
                 found.whole.append(journal)
         found.whole.sort(key=attrgetter("began_at", "restore_id"), reverse=True)
         return found
+
+    def _restore_ids(self) -> list[str]:
+        names = self._directory.names() if self._directory.is_there() else []
+        ids = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+        return [restore_id for restore_id in ids if _RESTORE_ID.fullmatch(restore_id)]
 
     def find(self, restore_id: str) -> Journal | None:
         """

@@ -20,11 +20,12 @@ NOTES: Final = ".notes.json"
 PARTIAL: Final = ".partial"
 REBUILD: Final = ".rebuild"
 METADATA: Final = "metadata.json"
+SIZES: Final = "sizes.json"
 SCHEDULE: Final = "schedule.json"
 LOCK: Final = ".lock"
 HTACCESS: Final = ".htaccess"
 # Files that are replaced as a whole, under the directory's lock.
-REPLACED: Final = (METADATA, SCHEDULE, HTACCESS)
+REPLACED: Final = (METADATA, SIZES, SCHEDULE, HTACCESS)
 
 SUFFIXES: Final = {Codec.GZIP: ".sql.gz", Codec.ZSTD: ".sql.zst", Codec.NONE: ".sql"}
 # Behind the suffix of the codec, as `age` does it.
@@ -91,6 +92,7 @@ class BackupName:
         return self.manifest + REBUILD
 
 
+@lru_cache(maxsize=1 << 15)
 def parse(file: str) -> BackupName | None:
     """
     Take the name of a data file apart.

@@ -310,12 +310,12 @@ class LocalDirectory:
             return None
         return self.read(name, limit)
 
-    def replace(self, name: str, data: bytes, *, syncs: bool = True, through: str = "") -> None:
+    def replace(self, name: str, data: bytes, *, through: str = "") -> None:
         """
         Write a small file in one step: afterwards its name holds the old bytes or all the new ones.
 
-        The caller holds `locked`, so that the temporary name has one user; without `syncs` it syncs the
-        directory itself, once for many files. `through` is a temporary name for what others know by the usual.
+        The caller holds `locked`, so that the temporary name has one user. `through` is a temporary name for
+        what others know by the usual.
         """
         temporary = through or name + layout.PARTIAL
         self.remove(temporary)
@@ -324,8 +324,7 @@ class LocalDirectory:
             file.sync()
             file.rename(name)
             file.keep()
-        if syncs:
-            self.sync()
+        self.sync()
 
     def rename(self, source: str, target: str) -> None:
         """Give a file another name; not durable before `sync`."""

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from app.domain.document import adapter_of
 from app.domain.schedule import Schedule, require_cron
 from app.domain.sealed import seal, unseal
 from app.errors import IntegrityError, InvalidScheduleError
@@ -62,13 +63,12 @@ class _File:
     version: int = 1
 
 
-_FILE: Final = TypeAdapter(_File)
 _DAMAGED: Final = "Remove it and set the schedules anew; or, when it was changed on purpose, take out its last key, 'seal'."
 
 
 def encode_schedules(schedules: tuple[Schedule, ...]) -> bytes:
     """Encode `schedule.json`, sealed."""
-    return seal(_FILE.dump_json(_File(schedules), indent=2))
+    return seal(adapter_of(_File).dump_json(_File(schedules), indent=2))
 
 
 def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
@@ -85,7 +85,7 @@ def decode_schedules(data: bytes) -> tuple[Schedule, ...]:
     if body is None:
         raise IntegrityError("schedule.json: is damaged, or was changed by hand", hint=_DAMAGED)
     try:
-        file = _FILE.validate_json(body)
+        file = adapter_of(_File).validate_json(body)
     except ValidationError as exc:
         raise IntegrityError("schedule.json: cannot be understood", hint=_DAMAGED) from exc
     if file.version != 1:

@@ -80,7 +80,8 @@ class LogFile(RotatingFileHandler):
             "a",
             encoding=self.encoding,
             errors=self.errors,
-            opener=lambda path, flags: os.open(path, flags, _MODE),
+            # Nobody waits for whoever reads from a pipe: what it does not take is lost.
+            opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK, _MODE),
         )
         if is_torn:
             stream.write("\n")
@@ -110,6 +111,8 @@ class LogFile(RotatingFileHandler):
 
 def _is_torn(path: str) -> bool:
     """Tell whether a file ends within a line: a crash, or a disk that was full."""
+    if not Path(path).is_file():  # a terminal or a pipe
+        return False
     with suppress(OSError), Path(path).open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) != b"\n"

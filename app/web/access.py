@@ -1,10 +1,14 @@
 """Who looks at a page, and whether they may."""
 
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import quote
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app.api.access import CurrentService, operation_of
@@ -20,6 +24,7 @@ from app.web import csrf
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_FORM: Final = "application/x-www-form-urlencoded"
 # Longer forms are no forms of ours.
 _MAX_FIELDS: Final = 2000
 # Browsers take no longer headers than some kilobytes; quoting makes three characters of one.
@@ -43,24 +48,37 @@ async def guard(request: Request, service: CurrentService) -> None:
         NotAuthenticatedError: Nobody is logged in who sends a form.
         NotAuthorizedError: The role does not allow it, or a form comes from elsewhere.
     """
+    request.state.login = None
     is_change = request.method not in _SAFE
     if is_change:
         csrf.require_same_site(request)
     needed = least_role(operation_of(request))
-    request.state.login = None
     if needed is None:
         return
     login = await _login(request, service)
     request.state.login, request.state.identity = login, login.identity
     bind(user=login.identity.name)
     if is_change:
-        form = await request.form(max_fields=_MAX_FIELDS, max_files=0)
+        form = await _current_form(request)
         csrf.require_token(str(form.get(csrf.FIELD, "")), login.secret)
+    await _tell_menu(request, service)
+    if not login.identity.role.allows(needed):
+        raise NotAuthorizedError(f"the role {needed} is needed", hint="Ask an admin.")
+
+
+async def recognise(request: Request, service: Service) -> None:
+    """Tell who looks at what is no page, where nobody was asked, so that the way back is theirs."""
+    request.state.login = None
+    with suppress(AppError):
+        request.state.login = await _identify(request, service)
+        await _tell_menu(request, service)
+
+
+async def _tell_menu(request: Request, service: Service) -> None:
+    """Keep what is above and beside every page."""
     request.state.counts = await _counts(service)
     server = service.program.server
     request.state.where = server.where if server.is_set else ""
-    if not login.identity.role.allows(needed):
-        raise NotAuthorizedError(f"the role {needed} is needed", hint="Ask an admin.")
 
 
 async def _counts(service: Service) -> Counts | None:
@@ -73,13 +91,17 @@ async def _counts(service: Service) -> Counts | None:
 
 async def _login(request: Request, service: CurrentService) -> BrowserLogin:
     try:
-        return await service.browser_logins.identify(request.cookies.get(cookie_name(request), ""))
+        return await _identify(request, service)
     except NotAuthenticatedError as exc:
         # A part of a page that is there already leads nowhere: it says so in its place.
         if request.method not in _SAFE or request.headers.get("HX-Request"):
             raise
         query = f"?{request.url.query}" if request.url.query else ""
         raise LoginNeededError(request.url.path + query) from exc
+
+
+async def _identify(request: Request, service: Service) -> BrowserLogin:
+    return await service.browser_logins.identify(request.cookies.get(cookie_name(request), ""))
 
 
 def cookie_name(request: Request) -> str:
@@ -97,7 +119,14 @@ async def _current_login(request: Request) -> BrowserLogin:
 
 
 async def _current_form(request: Request) -> FormData:
-    return await request.form(max_fields=_MAX_FIELDS, max_files=0)
+    # As a browser sends those of our pages. In others the request names the codec of its text, such as `punycode`,
+    # whose errors the parser does not know.
+    if not request.headers.get("Content-Type", "").startswith(_FORM):
+        return FormData()
+    try:
+        return await request.form(max_fields=_MAX_FIELDS)
+    except ClientDisconnect as exc:  # as the framework answers for the API: nobody hears it
+        raise HTTPException(HTTPStatus.BAD_REQUEST) from exc
 
 
 # Of pages that are not for everybody.

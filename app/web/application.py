@@ -10,7 +10,8 @@ from app.web.access import guard
 from app.web.pages.backups import backups, retention, schedules, stores
 from app.web.pages.people import account, audit, session, setup, users
 from app.web.pages.recovery import points, restores
-from app.web.pages.watch import alerts, overview, runs, server, settings
+from app.web.pages.watch import alerts, overview, runbook, runs, server, settings
+from app.web.streams import Streams
 
 
 _PAGES: Final = (
@@ -30,6 +31,7 @@ _PAGES: Final = (
     account,
     audit,
     settings,
+    runbook,
 )
 PAGE_ROUTES: Final = tuple(
     route for module in _PAGES for route in module.router.routes if isinstance(route, APIRoute)
@@ -40,4 +42,5 @@ def install(app: FastAPI) -> None:
     """Add the pages; after the API's routes and errors."""
     for module in _PAGES:
         app.include_router(module.router, dependencies=[Depends(guard)], include_in_schema=False)
+    app.state.streams = Streams()
     errors.install(app)

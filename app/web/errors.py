@@ -24,15 +24,22 @@ from app.errors import (
     ControlUnavailableError,
     DatabaseError,
     InvalidRequestError,
+    NotAuthenticatedError,
     StorageError,
     TooManyAttemptsError,
 )
-from app.web.access import LoginNeededError
+from app.web.access import LoginNeededError, recognise
 from app.web.rendering import path_for, render_as
+from app.web.streams import LOGIN_OVER, MEDIA_TYPE
 
 
 # They say that a part of the service does not work, and nothing of the others.
 _PART_ERRORS: Final = (StorageError, ControlUnavailableError, DatabaseError)
+# Where the framework has a word for programs only.
+_TEXTS: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.NOT_FOUND: "there is no page at this address",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this page comes after a form, and cannot be opened by its address",
+}
 # Ours are all of this kind, as problems.install has made them.
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -48,6 +55,11 @@ def _handler(other: ExceptionHandler) -> ExceptionHandler:
     async def handle(request: Request, exc: Exception) -> Response:
         if not is_page(request):
             return await cast("_Handler", other)(request, exc)
+        if isinstance(exc, NotAuthenticatedError) and _is_stream(request):
+            # A page that was cut off asks again, and would do so for ever.
+            return Response(LOGIN_OVER, media_type=MEDIA_TYPE)
+        if not hasattr(request.state, "login"):
+            await recognise(request, await current_service(request))
         parts = await _parts(request) if isinstance(exc, _PART_ERRORS) else {}
         return error_page(request, exc, parts)
 
@@ -61,6 +73,10 @@ def is_page(request: Request) -> bool:
         return route.name.startswith(PAGE_PREFIX)
     wants_page = "text/html" in request.headers.get("Accept", "")
     return wants_page and not request.url.path.startswith("/api/")
+
+
+def _is_stream(request: Request) -> bool:
+    return MEDIA_TYPE in request.headers.get("Accept", "")
 
 
 def answer_unhandled(request: Request, exc: Exception) -> Response:
@@ -97,7 +113,8 @@ def _failure(exc: Exception) -> tuple[Failure, HTTPStatus]:
     if isinstance(exc, HTTPException):
         status = HTTPStatus(exc.status_code)
         code = status.phrase.lower().replace(" ", "-")
-        return Failure(code, status.phrase, str(exc.detail), "", retryable=False), status
+        text = _TEXTS.get(status, str(exc.detail))
+        return Failure(code, status.phrase.capitalize(), text, "", retryable=False), status
     if isinstance(exc, RequestValidationError):
         kind = InvalidRequestError
         text = "the address of this page holds a value that makes no sense"

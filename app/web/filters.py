@@ -1,5 +1,6 @@
 """How templates show values: sizes, instants, spans, names that somebody else has chosen."""
 
+import json
 import math
 import shlex
 import unicodedata
@@ -90,6 +91,13 @@ def moment(at: datetime | None, style: str = "short") -> Markup:
     )
 
 
+def ago(at: datetime, now: datetime) -> Markup:
+    """Show how long ago an instant was, which is told beside it: `2 h 5 min ago`."""
+    return Markup('<time datetime="{}" data-local title="{} UTC">{} ago</time>').format(
+        at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d %H:%M:%S}", span(now - at)
+    )
+
+
 def foreign(text: object) -> Markup:
     """Show a name or text that somebody else has chosen: apart from its surroundings, with nothing hidden."""
     return Markup('<bdi hx-ignore translate="no">{}</bdi>').format(plain(text))
@@ -105,6 +113,37 @@ def _visible(sign: str) -> str:
     if sign == " " or unicodedata.category(sign) not in {"Cc", "Cf", "Zl", "Zp", "Cs"}:
         return sign
     return f"\\u{ord(sign):04x}"
+
+
+def changes(found: Mapping[str, object]) -> str:
+    """
+    Show what was changed.
+
+    A page of the audit has hundreds of them, so they are one text: Unicode's isolates keep apart what
+    somebody else has chosen, as an element does for `foreign`.
+
+    Returns:
+        A line a field, such as `cron: nothing \u2192 30 2 * * *`.
+    """
+    return "\n".join(f"{_isolated(name)}: {_changed(pair)}" for name, pair in found.items())
+
+
+def _changed(pair: object) -> str:
+    if isinstance(pair, list) and len(pair) == len(("old", "new")):
+        return " \u2192 ".join(_value(found) for found in pair)
+    return _value(pair)
+
+
+def _value(found: object) -> str:
+    if found is None:
+        return "nothing"
+    if found == "":
+        return "empty"
+    return _isolated(found if isinstance(found, str) else json.dumps(found, ensure_ascii=False))
+
+
+def _isolated(text: str) -> str:
+    return f"\u2068{plain(text)}\u2069"
 
 
 def opening(text: str) -> str:
@@ -146,8 +185,10 @@ FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit
     "instant": instant,
     "plural": plural,
     "moment": moment,
+    "ago": ago,
     "foreign": foreign,
     "plain": plain,
+    "changes": changes,
     "opening": opening,
     "shell": shlex.quote,
     "rules": rules,

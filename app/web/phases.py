@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.runs.progress import Phase
+from app.domain.runs.progress import Phase, ProgressReport
 from app.domain.runs.run import Run, RunKind
 
 
@@ -99,20 +99,42 @@ class Step:
     Attributes:
         text: For people.
         state: `done`, `active` or `pending`.
+        seconds: How long it took, or has been at work; None = not known, or not begun.
     """
 
     text: str
     state: str
+    seconds: float | None
 
 
 def steps_of(run: Run) -> tuple[Step, ...]:
     """Return the steps of a run that is at work; none where they are not known, or it is over."""
-    steps = _STEPS.get(run.kind, ())
-    phase = run.progress.phase if run.progress else ""
-    at = next((index for index, (_, phases) in enumerate(steps) if phase in phases), None)
-    if run.state.is_over or at is None:
+    steps, progress = _STEPS.get(run.kind, ()), run.progress
+    if run.state.is_over or progress is None:
         return ()
+    at = _index(steps, progress.phase)
+    if at is None:
+        return ()
+    began = _beginnings(steps, progress)
+    ends = {**{index - 1: moment for index, moment in began.items()}, at: progress.elapsed}
     return tuple(
-        Step(text, "done" if index < at else "active" if index == at else "pending")
+        Step(
+            text,
+            "done" if index < at else "active" if index == at else "pending",
+            ends[index] - began[index] if index in began and index in ends else None,
+        )
         for index, (text, _) in enumerate(steps)
     )
+
+
+def _index(steps: _Steps, phase: str) -> int | None:
+    return next((index for index, (_, phases) in enumerate(steps) if phase in phases), None)
+
+
+def _beginnings(steps: _Steps, progress: ProgressReport) -> dict[int, float]:
+    """Tell when each step began, in seconds since the run did, by the phases in its journal."""
+    began: dict[int, float] = {}
+    for line in progress.journal:
+        if (index := _index(steps, line.text)) is not None:
+            began.setdefault(index, line.elapsed)
+    return began

@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 from tests.fixtures.barriers import SMALL, barriers, is_scrolled_sideways
 from tests.fixtures.browser import PASSWORD
 from tests.fixtures.chosen_server import NAME
+from tests.fixtures.series import series
 
 
 _LINK = re.compile(r"http://\S+(/setup#\S+)")
@@ -158,7 +159,10 @@ def test_an_empty_machine_becomes_a_proven_restore(visitors, own_api, server, sq
     assert sql.run("SELECT COUNT(*) FROM orders")[0][0] in {3, "3"}
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("scheme", "width"), series([("dark", 375)], [("light", 1280), ("dark", 375)])
+)
 def test_pages_of_the_first_run_keep_nobody_out(visitors, own_api, scheme, width):
     """Neither empty nor with errors in them; and nothing is wider than a small phone."""
     api = own_api("")

@@ -17,8 +17,9 @@ from tests.fixtures.servers import Sql
 
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 375)
-# In short each scheme and each width once.
+# In short each scheme and each width once, each at half of the pages.
 LOOKS = series([("light", 1280), ("dark", 375)], list(product(SCHEMES, WIDTHS)))
+SHARES = series(len(LOOKS), 1)
 # In databases, tables, descriptions and errors: nothing of it may be anything but text.
 HOSTILE = (
     '<img src=x onerror="alert(1)">',
@@ -68,6 +69,10 @@ def paths(web_api, server):
                 f"{base}/create", json={"databases": [HOSTILE[0]]}, headers=wait
             ).json()
             sql.run(f"DROP TABLE `ho``st<i>le`.`t0{HOSTILE[0]}`")
+            # A base from before that restore would lack the tables that came with it.
+            admin.post(
+                f"{base}/create", json={"databases": [name]}, headers=wait
+            ).raise_for_status()
             planned = recovery_planned(web_api, admin, sql)
         yield {
             "login": "/login",
@@ -119,7 +124,8 @@ def recovery_planned(api, admin, sql):
     archive_log(sql, api.backups, first=file, breaks=[unlogged])
     asked = {"to_position": f"{file}:{position}", "dry_run": True}
     wait = {"Prefer": "wait=60"}
-    return admin.post("/api/admin/recoveries", json=asked, headers=wait).json()["run_id"]
+    made = admin.post("/api/admin/recoveries", json=asked, headers=wait).raise_for_status()
+    return made.json()["run_id"]
 
 
 PAGES = (
@@ -137,7 +143,7 @@ def test_pages_keep_nobody_out(visitors, web_api, paths, scheme, width):
     visitor = visitors(web_api, color_scheme=scheme, viewport={"width": width, "height": 900})
     page = visitor.log_in()
     found = {}
-    for name in PAGES:
+    for name in PAGES[LOOKS.index((scheme, width)) % SHARES :: SHARES]:
         visitor.go(paths[name])
         if wrong := barriers(page):
             found[name] = wrong
@@ -226,3 +232,22 @@ def test_a_theme_stays(visitors, web_api):
     assert page.locator("html").get_attribute("data-bs-theme") == "dark"
     visitor.go("/runs")
     assert page.locator("html").get_attribute("data-bs-theme") == "dark"
+
+
+def test_a_time_tells_utc_while_it_has_the_focus(visitors, web_api, paths):
+    """Whether it is shown in the browser's zone or as how long ago it was; in a link the link says it."""
+    visitor = visitors(web_api, timezone_id="Pacific/Auckland")
+    page = visitor.log_in()
+    visitor.go(paths["backups"])
+    link = page.locator("tbody td a:has(time)").first
+    time = page.locator("tbody .why time").first
+    told = "e => getComputedStyle(e, '::after').content"
+    for element in (link, time):
+        assert element.evaluate(told) == "none"
+        page.keyboard.press("Tab")  # a focus by keyboard, which the next one stays
+        element.focus()
+        utc = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+        assert utc.search(element.evaluate(told))
+        expect(element).to_have_attribute("title", utc)
+    assert "Pacific/Auckland" in link.get_attribute("title")
+    assert not is_scrolled_sideways(page)

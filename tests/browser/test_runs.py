@@ -6,7 +6,10 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from tests.fixtures.api import finished
 from tests.fixtures.browser import PASSWORD
+from tests.fixtures.restored_shop import drop
+from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
 
 
@@ -26,15 +29,28 @@ NOTE = """() => {
 }"""
 
 
-@pytest.fixture
-def large(sql, database):
-    """A database that takes some seconds to back up and to restore."""
-    sql.run("CREATE TABLE t (id INT PRIMARY KEY, text VARCHAR(200))")
-    sql.run("INSERT INTO t SELECT seq, REPEAT(MD5(seq), 6) FROM seq_1_to_300000")
-    return database
+@pytest.fixture(scope="module")
+def large(server):
+    """A database that takes some seconds to back up and to restore, which leaves it as it is."""
+    name = "seen_running"
+    with Sql(server.url) as sql:
+        sql.script([
+            f"CREATE DATABASE {name} CHARACTER SET utf8mb4",
+            f"USE {name}",
+            "CREATE TABLE t (id INT PRIMARY KEY, text VARCHAR(200))",
+            "INSERT INTO t SELECT seq, REPEAT(MD5(seq), 6) FROM seq_1_to_300000",
+        ])
+        yield name
+        drop(sql, name)
 
 
 @pytest.fixture
+def rows(large, sql):
+    """A function that counts what is in it."""
+    return lambda: sql.run(f"SELECT COUNT(*) FROM {large}.t")
+
+
+@pytest.fixture(scope="module")
 def backed_up(web_api, large):
     """Its backup."""
     with web_api.client() as admin:
@@ -101,7 +117,8 @@ def test_who_is_disabled_sees_no_more(web_api, backed_up):
             began = time.monotonic()
             rest = "".join(pieces)
         assert time.monotonic() - began < 3
-        assert rest.endswith("event: done\ndata:\n\n")
+        finished(admin, run_id)  # the next restore of this database would be refused
+        assert rest.endswith("event: done\ndata: login\n\n")
 
 
 def test_a_double_click_is_one_run(visitors, web_api, large):
@@ -118,7 +135,7 @@ def test_a_double_click_is_one_run(visitors, web_api, large):
     assert after == before + 1
 
 
-def test_a_run_is_stopped_and_says_what_became_of_it(visitors, web_api, backed_up, sql):
+def test_a_run_is_stopped_and_says_what_became_of_it(visitors, web_api, backed_up, rows):
     """By a button; the live table is as it was."""
     visitor = visitors(web_api)
     page = visitor.log_in()
@@ -127,7 +144,7 @@ def test_a_run_is_stopped_and_says_what_became_of_it(visitors, web_api, backed_u
     page.get_by_role("button", name="Stop it").click()
     expect(page.locator("h2").get_by_text("cancelled")).to_be_visible(timeout=30_000)
 
-    assert sql.run("SELECT COUNT(*) FROM t") == [(300_000,)]
+    assert rows() == [(300_000,)]
     expect(page.get_by_text(re.compile("nothing was left behind"))).to_be_visible()
 
 
@@ -148,9 +165,9 @@ def test_back_and_reload_land_on_the_truth(visitors, web_api, backed_up):
 
 
 def test_a_service_that_starts_again_shows_what_became_of_a_restore(
-    visitors, own_api, server, backed_up, web_api, sql
+    visitors, own_api, server, backed_up, web_api, rows
 ):
-    """Killed in its midst: the page says so afterwards, and the live table is whole."""
+    """Killed in its midst: the page asks the next one by itself and says so, and the live table is whole."""
     api = own_api(server.url)
     api.settings.update(BACKUP_DIR=str(web_api.backups))
     api.start()
@@ -166,8 +183,23 @@ def test_a_service_that_starts_again_shows_what_became_of_a_restore(
     api.kill()
     port = api.url.rpartition(":")[2]
     api.start("--port", port)
+    expect(page.locator("h2").get_by_text("failed")).to_be_visible(timeout=60_000)
     page.reload()
     expect(page.locator("h2").get_by_text("failed")).to_be_visible(timeout=60_000)
-    assert sql.run("SELECT COUNT(*) FROM t") == [(300_000,)]
+    assert rows() == [(300_000,)]
     # That its stream broke off is what happened.
     visitor.complaints[:] = [text for text in visitor.complaints if "network error" not in text]
+
+
+def test_a_run_is_stopped_from_the_list(visitors, web_api, backed_up):
+    """By who may, and by nobody else; the page of the run says how it ended."""
+    run_id = start(web_api, f"restore/{backed_up}")
+    operator, admin = visitors(web_api), visitors(web_api)
+    operator.log_in("operator")
+    expect(operator.go("/runs").get_by_role("button", name="Stop")).to_have_count(0)
+    page = admin.log_in()
+    admin.go("/runs")
+    page.get_by_role("button", name=f"Stop the Restore {run_id[-6:]}").click()
+    expect(page).to_have_url(re.compile(f"/runs/{run_id}$"))
+    expect(page.get_by_text("cancelled").first).to_be_visible()
+    expect(admin.go("/runs").get_by_role("button", name="Stop")).to_have_count(0)

@@ -4,10 +4,16 @@ import asyncio
 import os
 import socket
 import stat
+import subprocess
+import sys
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import pymysql.err
 import pytest
 from sqlalchemy import text
 
@@ -15,6 +21,7 @@ from app.control.audit import AuditRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.control.users import UserRecords
+from app.domain.access.user import Role
 from app.domain.runs.run import (
     RunState,
 )
@@ -24,7 +31,7 @@ from app.errors import (
 )
 from tests.fixtures.accounts import refused_login
 from tests.fixtures.certificates import make_certificates
-from tests.fixtures.control import other_process
+from tests.fixtures.control import furnish, other_process
 from tests.fixtures.records import NOON, SEALS, assert_chain, event, run, user
 from tests.fixtures.servers import Sql
 
@@ -100,6 +107,69 @@ async def test_a_database_is_usable_after_close(control):
     assert await RunRecords(control).tally() == []
 
 
+async def test_what_anybody_has_committed_is_read_at_once(control, control_address, tmp_path):
+    """Though what was read serves again until then; here, and on other connections."""
+    users = UserRecords(control)
+    other = ControlDatabase(control_address, tmp_path / "state")
+    writers = (users, UserRecords(other))
+    known = user()
+    await users.add(known)
+    for number in range(20):
+        changed = user(password_hash=f"hash {number}")
+        seen = asyncio.gather(*(users.get("alice") for _ in range(5)))  # while it is written
+        assert await writers[number % 2].replace(known, changed)
+        known = changed
+        await seen
+        assert await users.get("alice") == changed
+        assert await users.get("alice") == changed
+
+    await other.close()
+
+
+async def test_what_nobody_has_changed_takes_no_thread(tmp_path):
+    """Of a file, whichever process may change it: each request of the API asks who it is from."""
+    furnish(tmp_path)
+    control = ControlDatabase(f"sqlite:///{tmp_path}/control.db", tmp_path)
+    users, counted = UserRecords(control), CountingThreads()
+    await users.add(user())
+    asyncio.get_running_loop().set_default_executor(counted)
+
+    found = [await users.find("alice") for _ in range(50)]
+    _change_in_another_process(tmp_path / "control.db", "UPDATE users SET role = 'viewer'")
+    changed = [await users.find("alice") for _ in range(50)]
+    await control.close()
+    again = await users.find("alice")
+
+    assert found == [user()] * 50
+    assert changed == [user(role=Role.VIEWER)] * 50
+    assert again == changed[0]
+    assert counted.taken == 3
+    await control.close()
+
+
+def _change_in_another_process(file: Path, statement: str) -> None:
+    code = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()"
+    )
+    subprocess.run([sys.executable, "-c", code, file, statement], check=True, timeout=60)
+
+
+class CountingThreads(ThreadPoolExecutor):
+    """
+    Threads, and how often one was taken.
+
+    Attributes:
+        taken: So often.
+    """
+
+    taken = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Count, and do it."""
+        self.taken += 1
+        return super().submit(*args, **kwargs)
+
+
 async def test_files_are_private(tmp_path):
     """The database, what SQLite lays beside it, and their directory, whatever the umask is."""
     directory = tmp_path / "new" / "state"
@@ -135,7 +205,8 @@ async def test_a_connection_that_died_is_replaced(server, sql, database, tmp_pat
     victims = [row[0] for row in sql.run(query)]
     assert victims
     for victim in victims:
-        sql.run(f"KILL {victim}")
+        with suppress(pymysql.err.OperationalError):  # it has gone by itself
+            sql.run(f"KILL {victim}")
 
     await control.ping()
     await control.close()

@@ -8,7 +8,8 @@ import pytest
 
 from tests.e2e.test_api_access import NOWHERE, PASSWORD, USERS, log_in
 from tests.fixtures.api import Api
-from tests.fixtures.api_requests import BACKUP, NO_BACKUP, WAIT, problem
+from tests.fixtures.api_requests import BACKUP, NO_BACKUP, RUNS, WAIT, problem
+from tests.fixtures.operations import OPERATIONS
 
 
 AUDIT = "/api/admin/audit"
@@ -61,7 +62,8 @@ def test_the_audit_tells_who_changed_or_was_refused_what(fresh):
     refused = _entries(fresh)[2]
     assert refused["target"].startswith("POST /api/auth/token as unknown ")
     assert "mallory" not in json.dumps(_entries(fresh))
-    assert _entries(fresh)[3]["target"] == f"DELETE {BACKUP}/delete/{{backup_id}}"
+    assert _entries(fresh)[3]["target"] == f"DELETE {BACKUP}/delete/{NO_BACKUP}"
+    assert _entries(fresh)[4]["target"] == f"GET {BACKUP}/list"
     last = _entries(fresh)[-1]
     assert (last["address"], last["target"]) == ("127.0.0.1", f"POST {BACKUP}/create")
     assert json.loads(fresh.cli("audit", "verify", "--json").stdout)["entries"] == len(found)
@@ -125,6 +127,36 @@ def test_an_audit_that_nobody_touched_is_whole(audited):
         found = control.execute("SELECT count FROM audit WHERE status = 401 ORDER BY number")
         assert [row[0] for row in found] == [1, 2]
     control.close()
+
+
+def test_refused_requests_are_collapsed_whoever_sends_them(fresh):
+    """Of all that an admin asks in vain, one entry of each kind and one with the count; runs and changes are single."""
+    admin = fresh.client()
+    changing = {
+        name: operation for name, operation in OPERATIONS.items() if operation.method != "GET"
+    }
+    for name in set(changing) - {"log_in", "refresh"}:
+        operation = changing[name]
+        for nothing in (NO_BACKUP, "nobody", "%00", "x" * 300):
+            found = admin.request(operation.method, operation.at(nothing), json=[])
+            assert 400 <= found.status_code < 500, (name, found.text)
+    run_id = admin.post(f"{BACKUP}/create", headers=WAIT).json()["run_id"]
+    for _ in range(3):
+        problem(admin.post(f"{BACKUP}/create", headers=WAIT), 502, "connection-failed")
+        problem(admin.post(f"{RUNS}/{run_id}/cancel"), 409, "not-cancellable")
+    fresh.stop()
+
+    with sqlite3.connect(fresh.state / "control.db") as control:
+        found = control.execute(
+            "SELECT action, status, SUM(count), COUNT(*) FROM audit WHERE status >= 400 GROUP BY 1, 2"
+        ).fetchall()
+    control.close()
+    rows = {(action, status): (told, rows) for action, status, told, rows in found}
+    assert {action for action, _ in rows} == set(changing) - {"log_in", "refresh"}
+    assert rows.pop(("create_backup", 502)) == (4, 4)
+    assert rows.pop(("cancel_run", 409)) == (3, 2)
+    assert {rows for _, rows in rows.values()} <= {1, 2}
+    assert sum(told for told, _ in rows.values()) == 4 * (len(changing) - 2)
 
 
 def test_old_and_new_values_are_in_the_audit(fresh):

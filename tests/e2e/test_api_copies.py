@@ -52,6 +52,28 @@ def test_a_copy_is_made_over_http(web_api, place, made):
     assert "nowhere" in nowhere["detail"]
 
 
+def test_what_a_run_has_read_of_a_store_is_told_by_its_page_and_document(web_api, place, made):
+    """Commands and checks there are runs as well; of what lies in the backup directory nothing is told."""
+    backup_id = made["backup_id"]
+    here = web_api.cli("backup", "verify", backup_id)
+    web_api.cli("backup", "copy", backup_id, "--to", STORE)
+    there = web_api.cli("backup", "verify", backup_id, "--store", STORE)
+    drilled = web_api.cli("restore", "run", backup_id, "--drill", "--store", STORE)
+    assert [here.returncode, there.returncode, drilled.returncode] == [0, 0, 0]
+    with web_api.client() as admin:
+        runs = admin.get("/api/admin/runs", params={"limit": 4}).json()["runs"]
+    web = WebClient(web_api, "operator")
+    told = [
+        (run["kind"], run["result"].get("bytes_read"), web.get(f"/runs/{run['run_id']}").text)
+        for run in runs
+        if run["kind"] != "copy"
+    ]
+
+    assert [kind for kind, *_ in told] == ["drill", "verification", "verification"]
+    assert [read is not None for _, read, _ in told] == [True, True, False]
+    assert ["Read from the store: " in page for *_, page in told] == [True, True, False]
+
+
 def test_the_page_of_a_backup_says_where_copies_are_and_makes_them(web_api, place, made):
     """None, then there; and unknown when the store is gone, which keeps nobody waiting."""
     web = WebClient(web_api, "operator")

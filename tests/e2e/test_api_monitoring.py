@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.archive.catalogue.catalogue import Catalogue
@@ -18,7 +17,7 @@ from tests.fixtures.api import Api, finished
 from tests.fixtures.api_requests import BACKUP, WAIT, done, problem
 from tests.fixtures.cli import SECONDS
 from tests.fixtures.pages import DOCS, rows
-from tests.fixtures.promql import OF_THE_SCRAPE, groupings, is_balanced, selectors
+from tests.fixtures.promql import OF_THE_SCRAPE, groupings, is_balanced, rules, selectors
 from tests.fixtures.servers import Sql
 
 
@@ -357,32 +356,10 @@ def test_the_dashboard_asks_for_what_is_there(monitored):
     assert {panel["datasource"]["uid"] for panel in panels} == {"${datasource}"}
 
 
-def test_no_panel_covers_another():
-    """Each has its place on the grid of 24 columns."""
-    board = json.loads((DOCS / "monitoring" / "grafana-dashboard.json").read_text())
-    taken: set[tuple[int, int]] = set()
-    for panel in board["panels"]:
-        at = panel["gridPos"]
-        cells = {
-            (x, y)
-            for x in range(at["x"], at["x"] + at["w"])
-            for y in range(at["y"], at["y"] + at["h"])
-        }
-        assert not cells & taken, panel["title"]
-        assert at["x"] + at["w"] <= 24
-        taken |= cells
-
-
-def _rules():
-    document = yaml.safe_load((DOCS / "monitoring" / "alert-rules.yml").read_text())
-    assert set(document) == {"groups"}
-    return [rule for group in document["groups"] for rule in group["rules"]]
-
-
 def test_the_rules_ask_for_what_is_there(monitored):
     """Every name and label, in expressions and in what people read."""
     real = _labels(monitored)
-    for rule in _rules():
+    for rule in rules():
         assert _unknown(rule["expr"], real) == set(), rule["alert"]
         assert is_balanced(rule["expr"]), rule["alert"]
         assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
@@ -394,11 +371,3 @@ def test_the_rules_ask_for_what_is_there(monitored):
             *(real.get(name, set()) for name, _ in selectors(rule["expr"]))
         )
         assert set(rule["annotations"]) == {"summary", "description"}
-
-
-def test_every_rule_is_in_the_table():
-    """docs/monitoring/README.md names each, in their order."""
-    page = (DOCS / "monitoring" / "README.md").read_text()
-    told = [row[0] for row in rows(page) if row[0].startswith("Backstay")]
-
-    assert told == [rule["alert"] for rule in _rules()]

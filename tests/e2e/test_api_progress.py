@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.corpora.shops import BIG as BIG_TABLE
-from tests.fixtures.api import Api, finished
+from tests.fixtures.api import Api, claims_of, encoded, finished
 from tests.fixtures.api_requests import (
     BACKUP,
     RUNS,
@@ -113,6 +113,29 @@ def test_events_come_each_second_with_growing_ids(busy):
     run = client.get(f"{RUNS}/{run_id}").json()
     assert rest[-1]["id"] == str(run["revision"])
     assert f'"run_id":"{run_id}"' in rest[-1]["data"]
+
+
+def test_events_end_with_the_login_and_not_with_the_token(busy):
+    """Who is disabled is told nothing more within two seconds, although the run goes on."""
+    api = busy[0]
+    with ExitStack() as stack:
+        admin = stack.enter_context(api.client())
+        body = {"name": "watcher", "password": "a long enough password", "role": "viewer"}
+        admin.post("/api/admin/users", json=body).raise_for_status()
+        watcher = stack.enter_context(api.client(None))
+        with _caught(busy, admin) as run_id:
+            soon = encoded(claims_of("viewer", sub="watcher", exp=int(time.time()) + 3))
+            watcher.headers["Authorization"] = f"Bearer {soon}"
+            response = stack.enter_context(watcher.stream("GET", f"{RUNS}/{run_id}/events"))
+            stream = events(response)
+            while next(stream)["event"] == "running" and watcher.get(RUNS).status_code == 200:
+                pass
+            assert next(stream)["event"] == "running"
+            admin.patch("/api/admin/users/watcher", json={"disabled": True}).raise_for_status()
+            began = time.monotonic()
+            assert {event["event"] for event in stream} <= {"running"}
+            assert time.monotonic() - began < 3
+        finished(admin, run_id)
 
 
 def test_events_go_on_where_they_ended(busy):

@@ -23,7 +23,7 @@ from tests.fixtures.servers import OwnServers, Sql
 
 
 # Each is sent so many requests that the document allows, and as many that it does not.
-EXAMPLES = series(10, 100)
+EXAMPLES = series(5, 100)
 # Most requests get past the door.
 ASKERS = ("admin", "admin", "admin", "operator", "viewer", "nobody")
 # Of endless or other than JSON answers; their own tests read them.

@@ -155,7 +155,9 @@ def test_a_list_shows_what_nobody_here_can_read(cli, shop, offsite):
     words = ("backup", "list", "--store", "offsite")
     other = {"STATE_DIR": "other", "STORES": f"offsite=local://{offsite}"}
     unknown = cli.json(*words, **other)
-    assert [problem["code"] for problem in unknown["problems"]] == ["unknown-signer"]
+    assert [found["code"] for found in unknown["unknown"]] == ["unknown-signer"]
+    assert (unknown["backups"], unknown["problems"]) == ([], [])
+    assert "Not known here" in cli(*words, **other).err
     key = cli.json("key", "show", ENCRYPT_TO=RECIPIENTS)["signers"][0]["key"]
     listed = cli.json(*words, **other, SIGNERS=key)
     assert (listed["backups"], listed["problems"]) == ([], [])

@@ -3,11 +3,10 @@
 import gzip
 import re
 import subprocess
-import sys
 from urllib.parse import quote
 
 from tests.fixtures.chosen_server import CLIENT
-from tests.fixtures.cli import PROGRAM, Cli
+from tests.fixtures.cli import Cli
 from tests.fixtures.servers import Sql
 
 
@@ -228,35 +227,6 @@ def test_verbose_logs_lines_of_time_level_and_facts(cli, sql, database):
         rf'"duration":[\d.]+{run}',
         last,
     )
-
-
-def test_help_and_version_are_there_at_once():
-    """They import nothing that a backup needs."""
-    version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True)
-    heavy = subprocess.run(
-        [sys.executable, "-c", "import sys, app.cli.program; print(sorted(sys.modules))"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-
-    assert version.stdout.startswith("backstay ")
-    for name in ("sqlalchemy", "pydantic", "aiomysql", "structlog", "fastapi", "app.documents"):
-        assert f"'{name}'" not in heavy.stdout
-
-
-def test_a_list_waits_for_no_driver(tmp_path):
-    """It reads files: neither SQLAlchemy nor the engine is imported for it."""
-    program = "import sys, atexit; from app.cli.entry import main;"
-    program += "atexit.register(lambda: print(sorted(sys.modules))); main()"
-    (tmp_path / "backups").mkdir(mode=0o700)
-
-    listed = subprocess.run(
-        [sys.executable, "-c", program, "backup", "list"],
-        cwd=tmp_path, capture_output=True, text=True, check=True, env={},
-    )  # fmt: skip
-
-    assert listed.stdout.startswith("No backups.")
-    for name in ("sqlalchemy", "aiomysql", "alembic", "apprise", "app.engine", "app.control"):
-        assert f"'{name}'" not in listed.stdout
 
 
 def test_a_reader_that_leaves_early_is_no_bug(cli):

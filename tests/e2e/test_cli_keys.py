@@ -33,11 +33,11 @@ def _typing(cli, line, *arguments):
 def test_an_identity_is_made_set_and_proven(alone):
     """From nothing to a proof in three commands, as docs/encryption.md has them."""
     made = alone("key", "new", "--out", "key")
-    line = made.out.splitlines()[2]
-    recipient = line.removeprefix("BACKSTAY_ENCRYPT_TO=")
+    recipient = made.out.removeprefix("BACKSTAY_ENCRYPT_TO=").strip()
     proven = alone("key", "check", ENCRYPT_TO=recipient, IDENTITY_FILE="key")
 
-    assert made.out.splitlines()[:2] == ["Identity written to key.", f"Recipient: {recipient}"]
+    assert made.out == f"BACKSTAY_ENCRYPT_TO={recipient}\n"
+    assert made.err.startswith("Identity written to key.\n")
     assert stat.S_IMODE((alone.home / "key").stat().st_mode) == 0o600
     assert proven.out == f"{recipient}: opened by BACKSTAY_IDENTITY_FILE\n"
     assert _secret(alone) not in made.out + made.err + proven.out + proven.err
@@ -59,7 +59,7 @@ def test_an_identity_is_printed_for_another_program(alone):
     made = alone("key", "new")
     (alone.home / "key").write_text(made.out)
     (alone.home / "key").chmod(0o600)
-    recipient = made.err.splitlines()[0].removeprefix("Recipient: ")
+    recipient = made.err.splitlines()[0].removeprefix("BACKSTAY_ENCRYPT_TO=")
     stored = subprocess.run(
         ["age", "-r", recipient], input=b"text", capture_output=True, check=True, timeout=SECONDS
     ).stdout
@@ -79,7 +79,7 @@ def test_an_identity_is_printed_for_another_program(alone):
 def test_an_identity_can_be_protected_by_a_passphrase(alone):
     """Read from stdin where nobody can be asked; an empty one is refused."""
     made = _typing(alone, b"hunter2\n", "key", "new", "--out", "key", "--passphrase-stdin")
-    recipient = made.stdout.decode().splitlines()[1].removeprefix("Recipient: ")
+    recipient = made.stdout.decode().strip().removeprefix("BACKSTAY_ENCRYPT_TO=")
     settings = {"ENCRYPT_TO": recipient, "IDENTITY_FILE": "key"}
     empty = _typing(alone, b"\n", "key", "new", "--out", "other", "--passphrase")
 

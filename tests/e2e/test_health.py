@@ -27,7 +27,8 @@ def test_the_backups_that_are_due_are_checked_by_command(cli, sql, database):
     shown = cli.json("backup", "info", backup_id)
 
     assert checked["checks"] == [
-        {"backup_id": backup_id, "store": "", "what": what, "success": True, "error": None}
+        {"backup_id": backup_id, "store": "", "what": what, "success": True}
+        | {"error": None, "bytes_read": None}
         for what in ("content", "drill")
     ]
     assert set(checked) == {"success", "checks"}

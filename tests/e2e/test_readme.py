@@ -130,17 +130,19 @@ def test_samples_fit_a_terminal():
 
 
 def test_the_encrypted_schedule_makes_a_backup_that_comes_back_without_us(cli, sql, database):
-    """Three lines make it; `age`, `zcat` and the client read it."""
+    """Three lines make it, as they stand there; `age`, `zcat` and the client read it."""
     section = README.partition("## Encrypted, and elsewhere\n")[2].partition("\n## ")[0]
     setting_up, by_hand = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     sql.script(["CREATE TABLE users (id INT PRIMARY KEY)", "INSERT INTO users VALUES (1), (2)"])
     (cli.home / "offsite").mkdir()
-    settings = {"STORES": f"offsite=local://{cli.home}/offsite"}
-    for command in setting_up.splitlines():
-        assert cli(*_arguments(command), **settings).code == 0
-    recipient = re.findall(r"public key: (age1\w+)", (cli.home / "key.txt").read_text())[0]
+    (cli.home / ".env").write_text(
+        f"BACKSTAY_DATABASE_URL={cli.url}\nBACKSTAY_BACKUP_DIR={cli.backups}\n"
+        f"BACKSTAY_STORES=offsite=local://{cli.home}/offsite\n"
+    )
+    path = {"PATH": f"{PROGRAM.parent}:{os.defpath}"}
+    subprocess.run(["sh", "-ec", setting_up], check=True, cwd=cli.home, env=path)
 
-    made = cli.json("cron", "--frequency=daily", "--force", **settings, ENCRYPT_TO=recipient)
+    made = cli.json("cron", "--force")
     assert made["databases"] == [database]
     (file,) = (cli.home / "offsite").glob("backup_*.age")
     sql.script(["DROP TABLE users", f"CREATE DATABASE {database}_check"])

@@ -1,10 +1,13 @@
 """Retention as its users meet it: by command and over HTTP, bytes on disk out."""
 
 import json
+import re
 
+from app.binlog.archive.reading import open_streams
 from tests.fixtures.api import finished
 from tests.fixtures.api_requests import BACKUP, WAIT, created, done, problem
 from tests.fixtures.cli import address
+from tests.fixtures.point_in_time import archive_log
 
 
 def test_commands_prune_what_no_pin_keeps(cli, sql, database):
@@ -47,6 +50,47 @@ def test_commands_prune_what_no_pin_keeps(cli, sql, database):
     assert cli("backup", "prune").out == "0 backups deleted (0 B), 1 kept.\n"
     assert len(cli.files() - {"schedule.json"}) == 2
     assert cli.json("audit", "verify")["entries"] > 5
+
+
+def test_commands_tell_what_goes_of_the_binary_log(cli, sql, database):
+    """Which segments, from where on the rest is, and why nothing goes of what is damaged."""
+    sql.script(["CREATE TABLE t (a INT PRIMARY KEY)", "FLUSH BINARY LOGS"])
+    begun = str(sql.run("SHOW BINARY LOGS")[-1][0])
+    for number in range(3):
+        if number != 1:
+            cli.json("backup", "create", "--database", database)
+        sql.script([f"INSERT INTO t VALUES ({number})", "FLUSH BINARY LOGS"])
+    archive_log(sql, cli.backups, first=begun)
+    (stream,) = open_streams(cli.backups)
+    third = stream.files[2]
+    place = re.escape(f"begins at {third.name}:") + r"\d+ then"
+
+    dry = cli("backup", "prune", "--dry-run", MAX_BACKUPS="1").out
+    assert re.search(
+        rf"^Binary log {stream.id}: 2 segments would go \([\d.]+ k?B\), {place}\.$",
+        dry,
+        re.MULTILINE,
+    )
+    (planned,) = cli.json("backup", "prune", "--dry-run", MAX_BACKUPS="1")["binlog"]
+    damaged = next((cli.backups / "binlog" / stream.id).glob(f"{third.number:010}_*.json"))
+    kept = damaged.read_bytes()
+    damaged.write_bytes(kept.replace(b'"', b"'", 1))
+    told = cli("backup", "prune", "--dry-run", MAX_BACKUPS="1").err
+    assert re.search(
+        rf"^Binary log {stream.id}: nothing goes: .*{damaged.stem}", told, re.MULTILINE
+    )
+    damaged.write_bytes(kept)
+
+    done = cli("backup", "prune", MAX_BACKUPS="1").out
+    assert re.search(
+        rf"^Binary log {stream.id}: 2 segments deleted \([\d.]+ k?B\), {place}\.$",
+        done,
+        re.MULTILINE,
+    )
+    assert planned["segments"] == 2
+    (stream,) = open_streams(cli.backups)
+    assert f"{stream.files[0].name}:{stream.files[0].start}" == planned["begins_at"]
+    assert "Binary log" not in cli("backup", "prune").out
 
 
 def test_a_clock_that_jumped_stops_the_command_until_it_is_accepted(cli, sql, database):

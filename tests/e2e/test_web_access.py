@@ -21,6 +21,7 @@ NOTHING = {
     "restore_id": "restore_000000000000",
     "run_id": "run_0000000000000000",
     "name": "nobody",
+    "code": "nothing",
     "file": "nothing.js",
     "session_id": "0" * 32,
 }
@@ -224,14 +225,14 @@ def test_a_cookie_does_not_rise_with_the_role_of_its_user(web_api):
 def test_what_is_done_in_pages_is_in_the_audit_under_the_same_names(web_api):
     """With who did it and from where; looking is not."""
     web = WebClient(web_api)
+    web.post("/users", name="noted", password=PASSWORD, role="viewer")
     web.get("/backups")
-    web.post("/backups/backup_0000000000000/verify")
     with web_api.client() as admin:
         entries = admin.get("/api/admin/audit", params={"limit": 5}).json()["entries"]
 
     newest = entries[0]
-    assert (newest["actor"], newest["action"]) == ("admin", "verify_backup")
-    assert newest["status"] == 404
+    assert (newest["actor"], newest["action"]) == ("admin", "create_user")
+    assert newest["status"] == 303
 
 
 def test_assets_are_kept_for_ever_and_come_compressed(web_api):
@@ -246,6 +247,18 @@ def test_assets_are_kept_for_ever_and_come_compressed(web_api):
         assert "immutable" in answer.headers["Cache-Control"]
         assert answer.headers["Content-Encoding"] == "gzip"
     assert client.get("/assets/nothing.css").status_code == 404
+
+
+def test_pages_come_compressed_to_who_takes_it(logged_in):
+    """A year of history is no reason to wait over a slow line."""
+    client = logged_in["viewer"].client
+    packed = client.get("/")
+    plain = client.get("/", headers={"Accept-Encoding": "identity"})
+
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert int(packed.headers["Content-Length"]) < len(plain.content) / 3
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
 
 
 def test_templates_have_nothing_that_the_policy_forbids():

@@ -56,6 +56,17 @@ def test_text_of_an_address_is_shown_with_nothing_hidden(web):
     assert "&lt;b&gt;" in shown
 
 
+def test_a_page_that_is_not_there_leads_back(web, web_api):
+    """Whoever is logged in gets the menu and the way to Overview; others the way to the login, and no name."""
+    page = web.get("/nothing")
+    stranger = web_api.client(None).get("/nothing", headers={"Accept": "text/html"})
+    assert (page.status_code, stranger.status_code) == (404, 404)
+    assert "Back to Overview" in page.text
+    assert "Log out" in page.text
+    assert ">Log in</a>" in stranger.text
+    assert "Log out" not in stranger.text
+
+
 def test_a_login_leads_to_no_address_that_no_browser_takes(web):
     """A header of many kilobytes would keep somebody out who has the right password."""
     answer = web.post("/theme", theme="auto", next="/" + "a" * 20_000)
@@ -98,7 +109,7 @@ def test_what_cannot_be_written_down_is_refused_as_a_page(broken):
     with sqlite3.connect(api.state / "control.db") as control:
         control.execute("DROP TABLE audit")
     control.close()
-    answer = web.post("/theme", theme="dark")
+    answer = web.post("/logout")
 
     assert answer.status_code == 503
     assert is_page(answer)

@@ -125,7 +125,7 @@ def test_a_server_is_connected_and_used_at_once_and_ever_after(lone_api, account
         ({"host": "no such host"}, 422, "host"),
         ({"user": ""}, 422, "Whose account is it?"),
         ({"ssl_mode": "SOMETIMES"}, 422, "One of these."),
-        ({"ssl_ca": "/nowhere/ca.pem"}, 422, "TLS files"),
+        ({"ssl_ca": "/nowhere/ca.pem"}, 422, "TLS file ssl_ca: no such file"),
     ],
 )
 def test_a_server_that_lets_nobody_in_changes_nothing(lone_api, account, changes, status, told):

@@ -45,6 +45,35 @@ def test_what_is_remembered_of_a_backup_is_shown_and_its_bytes_are_proven(
     assert (line["encrypted"], line["databases"]) == (True, [database])
 
 
+def test_a_backup_of_an_unknown_signer_is_unknown_and_not_damaged(
+    web_api, cli, sql, database, tmp_path
+):
+    """On Overview, in the list, by the API, among the metrics, and for the doctor."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    made = cli.json(
+        "backup", "create", "--database", database, ENCRYPT_TO=str(Identity.new().recipient),
+        BACKUP_DIR=str(web_api.backups), STATE_DIR=str(tmp_path / "other"),
+    )  # fmt: skip
+    try:
+        web = WebClient(web_api, "viewer")
+        listed, overview, checks = (web.get(path).text for path in ("/backups", "/", "/server"))
+        with web_api.client() as client:
+            status = client.get(f"{BACKUP}/status").json()
+            found = client.get(f"{BACKUP}/list").json()
+            metrics = client.get("/metrics").text
+    finally:
+        for path in web_api.backups.glob(f"{made['file']}*"):
+            path.unlink()
+
+    assert [unknown["code"] for unknown in found["unknown"]] == ["unknown-signer"]
+    assert made["file"] not in str(found["problems"])
+    assert status["unknown"] == 1
+    assert "backstay_catalogue_unknown 1.0" in metrics
+    assert "Of an unknown signer" in listed
+    assert "unknown backup" in checks
+    assert f"backup {made['backup_id']} is damaged" not in overview
+
+
 def test_a_foreign_backup_is_shown_as_locked(web_api, encrypted):
     """With who has signed it, for whom it is, and nothing of what is in it."""
     (web_api.home / "state" / "catalogue" / "local.json").unlink()

@@ -7,9 +7,11 @@ from html import unescape
 
 import pytest
 
+from app.web.application import PAGE_ROUTES
 from tests.fixtures.cli import wait_until
+from tests.fixtures.series import series, some
 from tests.fixtures.servers import Sql
-from tests.fixtures.web import WebClient
+from tests.fixtures.web import SAME_SITE, WebClient
 
 
 # Globs, separators and quotes in names; ends of lines, which forms change on their way.
@@ -128,7 +130,8 @@ def test_the_last_step_refuses_an_empty_choice_too(web_api, web, backup, fields)
     assert runs(web_api) == before
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.long
+@pytest.mark.parametrize("name", series(("a*b", "[x]", "back`tick", "a\nb"), NAMES))
 def test_a_table_is_restored_alone_whatever_its_name(web_api, web, backup, name):
     """What was ticked, as browsers send it, is what the dry run restores and the restore after it."""
     ticked = f"{DATABASE}.{name}".replace("\n", "\r\n")
@@ -225,3 +228,54 @@ def test_the_command_beside_a_restore_does_the_same(web, backup):
         "schema_only": True,
         "create_backup": False,
     }
+
+
+@pytest.mark.parametrize("codec", ["punycode", "undefined", "unicode_escape", "utf-8"])
+@pytest.mark.parametrize(("path", "status"), [("/login", 401), ("/setup", 404), ("/users", 403)])
+def test_a_form_in_parts_is_none(web_api, web, codec, path, status):
+    """With a login and without: whoever sends it does not choose how bytes become text."""
+    parts = (
+        f'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{web.token}\\ud800\r\n--x--\r\n'
+    )
+    kind = f"multipart/form-data; boundary=x; charset={codec}"
+    found = web.client.post(path, content=parts, headers={**SAME_SITE, "Content-Type": kind})
+
+    assert found.status_code == status
+    assert "a bug" not in web_api.log
+
+
+# In the place of an id or a name.
+STRANGE = (
+    "backup_65ba1f2f3d4e5", "run_0000000000000000", "%00", "%ff", "..%2f..%2fx", "-1", "%f0%9f%92%be",
+    "a%0d%0ab", "x" * 5000, "%22%3Cscript%3E",
+)  # fmt: skip
+QUERIES = (
+    "",
+    "?page=0&page=-1&q=%00%ff&since=x&store=..&next=//evil",
+    f"?page={'9' * 20}&text={'%F0' * 300}",
+)
+FIELDS = "name=%00&typed=%ff&page=%f0&table=%00&into=%00&at=9999-99-99&role=root&cron=*+*+*+*+*&where=other"
+# One ends the login, others do not end.
+PATHS = [
+    (method, route.path)
+    for route in PAGE_ROUTES
+    for method in sorted(route.methods or ())
+    if not route.path.endswith(("/stream", "/logout"))
+]
+
+
+@pytest.mark.long
+def test_no_page_fails_by_what_is_sent_to_it(web_api, web):
+    """Names, queries and fields that nobody means, in every page and form: no answer is a bug."""
+    kind = {**SAME_SITE, "Content-Type": "application/x-www-form-urlencoded"}
+    for method, path in PATHS:
+        for value in some(STRANGE, 2) if "{" in path else STRANGE[:1]:
+            target = re.sub("{[^}]*}", value, path)
+            if method == "POST":
+                form = f"csrf={web.token}&{FIELDS}"
+                answers = [web.client.post(target, content=form, headers=kind)]
+            else:
+                answers = [web.get(target + query) for query in some(QUERIES, 1)]
+            assert {answer.status_code for answer in answers}.isdisjoint({500}), (method, target)
+    assert len(PATHS) > 60
+    assert "a bug" not in web_api.log

@@ -73,9 +73,15 @@ def test_a_drill_that_failed_is_chosen_again_with_what_was_chosen(web_api, missi
         run_id = begun_by_form.headers["Location"].rpartition("/")[2]
         assert finished(client, run_id)["state"] == "failed"
     page = web.get(f"/runs/{run_id}").text
+    with web_api.client() as client:
+        client.post(f"/api/admin/backup/verify/{made['backup_id']}", headers={"Prefer": "wait=60"})
+    damaged = web.get(f"/restore/{made['backup_id']}").text
+    assert re.search(r'value="tables"[^>]* checked', damaged), "single tables may be whole"
 
     (link,) = re.findall(r'href="(/restore/[^"]+\?again=[^"]+)"', page)
     file.write_bytes(whole)
+    with web_api.client() as client:
+        client.post(f"/api/admin/backup/verify/{made['backup_id']}", headers={"Prefer": "wait=60"})
     choices = web.get(unescape(link)).text
     assert re.search(r'value="drill"[^>]* checked', choices)
     assert f"{NAME}.t" in choices

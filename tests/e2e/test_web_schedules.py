@@ -217,13 +217,13 @@ def test_a_schedule_runs_when_somebody_says_so(web_api, operator, sql, database)
 
 
 def test_a_failure_stands_in_the_list(web_api, operator):
-    """With its code; and the schedule is due still."""
+    """With its code and the way to its runs; and the schedule is due still."""
     save(operator, name="shop", databases="there-is-no-such-database")
     answer = operator.post("/schedules/shop/run", key="1123456789abcdef")
     finished(web_api.client(), answer.headers["Location"].rpartition("/")[2])
 
     listed = words(operator.get("/schedules"))
-    assert "last run failed database-not-found" in listed
+    assert "last run failed its failed runs database-not-found" in listed
 
 
 def test_a_preview_shows_times_and_what_would_go_and_saves_nothing(web_api, admin, sql, database):

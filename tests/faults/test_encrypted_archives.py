@@ -81,6 +81,7 @@ class Installation:
         reader = OTHER if kind == "rewrap" else MINE
         catalogue = Catalogue(directory, keys_of(self._state, reader=reader))
         catalogue.sweep()
+        catalogue.sweep_uploads()
         survey = catalogue.survey()
         assert (survey.problems, survey.orphans, survey.locked) == ((), (), ())
         for entry in survey.entries:

@@ -7,7 +7,7 @@ Whatever happens, nothing that is not whole can be seen, and nothing is left aft
 import subprocess
 import sys
 from datetime import timedelta
-from itertools import product
+from itertools import cycle, product
 from urllib.parse import unquote
 
 import pytest
@@ -123,21 +123,27 @@ def test_a_fault_at_any_request_passes_or_is_told(store_servers, proxies, kind, 
     assert len(told) <= 1, told
 
 
-@pytest.mark.parametrize(
-    ("fault", "error", "hint"),
-    [
-        (HttpFault.SLOW_DOWN, StorageUnavailableError, "higher limit"),
-        (HttpFault.ERROR, StorageUnavailableError, ""),
-        (HttpFault.CUT_BEFORE, StorageUnavailableError, "network"),
-        (HttpFault.EXPIRED, StorageDeniedError, "renew"),
-        (HttpFault.SKEWED, StorageDeniedError, "NTP"),
-    ],
+# What does not pass, what it means, and what is told to do.
+LASTING = (
+    (HttpFault.SLOW_DOWN, StorageUnavailableError, "higher limit"),
+    (HttpFault.ERROR, StorageUnavailableError, ""),
+    (HttpFault.CUT_BEFORE, StorageUnavailableError, "network"),
+    (HttpFault.EXPIRED, StorageDeniedError, "renew"),
+    (HttpFault.SKEWED, StorageDeniedError, "NTP"),
 )
-@pytest.mark.parametrize("kind", OF_HTTP)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("kind", "lasting"),
+    # In short each kind and each fault, but not each of them with each other.
+    series([*zip(cycle(OF_HTTP), LASTING, strict=False)], [*product(OF_HTTP, LASTING)]),
+)
 def test_what_does_not_pass_ends_in_an_error_that_says_what_to_do(
-    store_servers, proxies, kind, fault, error, hint
+    store_servers, proxies, kind, lasting
 ):
     """Every call, in time, and without a word of the key."""
+    fault, error, hint = lasting
     middle = proxies[kind]
     store = store_servers.open(store_servers.definition(kind, middle.url))
     middle.reset(lambda *_: fault)

@@ -28,10 +28,12 @@ from tests.oracle.snapshots import Snapshot, assert_same, snapshot
 
 
 # How many tests share the steps of one restore, so that several processes can run them.
-SLICES = series(13, 3)
+SLICES = series(20, 3)
 SOME_SLICES = series([3], [1, 2, 3])
 # Some tests kill at every so manieth step.
 STRIDE = series(3, 1)
+SOME_STRIDE = series(9, 2)
+REPAIR_STRIDE = series(15, 4)
 # Statements whose effect depends on what others do at that moment.
 WAITING = ("ALTER ", "RENAME ", "SET GLOBAL ")
 RENAME = ("RENAME ",)
@@ -224,7 +226,7 @@ async def test_a_killed_restore_of_some_tables_leaves_others_alone(shop):
     """A restore of some tables that dies leaves all other tables, views and routines alone."""
     tables = ["customers", "orders"]
     await shop.expect(*tables)
-    seen = await restores(shop, 1, 2 * STRIDE, options={"tables": tables})
+    seen = await restores(shop, 1, SOME_STRIDE, options={"tables": tables})
 
     assert set(seen) == {"old", "new"}
 
@@ -240,7 +242,7 @@ async def test_a_killed_repair_is_repaired(sent, state, shop):
         assert await shop.repair() == state
         if state == "new":
             assert await shop.undo() == "old"
-        at += 4 * STRIDE
+        at += REPAIR_STRIDE
 
     assert at > 30
 
@@ -254,7 +256,7 @@ async def test_a_way_back_that_is_killed_leaves_old_or_new(shop):
         seen[state := await shop.repair()] += 1
         if state == "new":
             assert await shop.undo() == "old"
-        at += 4 * STRIDE
+        at += REPAIR_STRIDE
 
     assert end.error.startswith("connection-lost")
     assert shop.state() == "old"

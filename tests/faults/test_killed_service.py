@@ -106,6 +106,7 @@ class Shop:
         deadline = time.monotonic() + 20
         while not moment(self.paths() - before):
             assert time.monotonic() < deadline
+            time.sleep(0.001)  # the service needs the processor
         self.api.kill()
         self.start()
         return finished(self.client, run["run_id"])

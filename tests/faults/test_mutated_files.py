@@ -7,7 +7,16 @@ import pytest
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.catalogue.metadata import decode_metadata
-from app.domain.backups.check_notes import Check, Notes, Pin, decode_notes, encode_notes
+from app.domain.backups.check_notes import (
+    Check,
+    Notes,
+    Pin,
+    SizeCheck,
+    decode_notes,
+    decode_size_checks,
+    encode_notes,
+    encode_size_checks,
+)
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.backups.seal import from_json, to_json
 from app.domain.ids import BackupId
@@ -38,6 +47,7 @@ NOTES = Notes(
     Pin(NOON, "os:root", "before the audit"),
     {"hashes": Check(NOON, success=False, seconds=1.5, error="checksum-mismatch")},
 )
+SIZES = {BackupId("backup_65ba1f2f3d4e5"): SizeCheck(NOON, 0.001, 1234, "ab" * 32)}
 PROOFS = (
     Proof(NOON, "drill", success=False, seconds=1.0, server="mariadb 10.11", tables=3, rows=8,
           raw_size=900, whole=True, error="statement"),
@@ -55,6 +65,7 @@ JOURNAL = Journal(
 )  # fmt: skip
 KINDS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
     "notes": (encode_notes(NOTES), decode_notes),
+    "sizes": (encode_size_checks(SIZES), decode_size_checks),
     "proofs": (encode_proofs(PROOFS), decode_proofs),
     "schedules": (encode_schedules(SCHEDULES), decode_schedules),
     "journal": (encode_journal(JOURNAL), lambda data: decode_journal(data, source="journal")),

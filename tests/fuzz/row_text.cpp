@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <random>
+#include <string>
 
 #include "row_text.h"
 
@@ -136,6 +137,49 @@ static bool same(const Reader& a, const Reader& b) {
          (a.text().size() == 0 || std::memcmp(a.text().data(), b.text().data(), a.text().size()) == 0);
 }
 
+// What a reader gives out in pieces, joined; nothing where a row is odd.
+static std::string joined(Reader& reader, const Bytes& bytes, bool cut, size_t full, State& state) {
+  std::string found;
+  bool is_odd = false;
+  auto take = [&] {
+    if (!found.empty() && reader.rows() != 0) found += "),\n(";
+    found.append(reader.text().data(), reader.text().size());
+  };
+  state = reader.state();
+  for (size_t at = 0; at < bytes.size() && state == State::more;) {
+    const size_t size = cut ? std::min<size_t>(1 + below(400), bytes.size() - at) : bytes.size() - at;
+    std::unique_ptr<uint8_t[]> piece(new uint8_t[size]);
+    std::memcpy(piece.get(), bytes.data() + at, size);
+    state = reader.feed(piece.get(), size);
+    at += reader.consumed();
+    if (state == State::full) {
+      require(reader.text().size() + 1 >= full, "a piece is not full");
+      take();
+      reader.resume();
+      state = State::more;
+    } else if (state == State::odd) {
+      require(!is_odd, "a row is odd behind another one");
+      is_odd = true;
+      reader.drain();
+      state = State::more;
+    }
+  }
+  if (state == State::over && !is_odd) take();
+  return is_odd ? std::string() : found;
+}
+
+static void run_in_pieces(const std::vector<Column>& columns, const Bytes& bytes, uint8_t sequence, const Reader& whole) {
+  const size_t full = 1 + below(below(2) ? 100 : 4000);
+  Reader one(columns, 1 << 20, full), other(columns, 1 << 20, full);
+  one.begin(sequence);
+  other.begin(sequence);
+  State first, second;
+  const std::string text = joined(one, bytes, false, full, first);
+  require(joined(other, bytes, true, full, second) == text && first == second, "pieces depend on how an answer was cut");
+  if (first != State::over || text.empty() || whole.is_cut()) return;
+  require(text == std::string(whole.text().data(), whole.text().size()), "pieces are not the whole");
+}
+
 static void run_once() {
   std::vector<Column> columns(1 + below(below(4) ? 6 : 40));
   for (Column& column : columns) {
@@ -145,7 +189,7 @@ static void run_once() {
   const size_t limit = limits[below(4)];
   const uint8_t sequence = static_cast<uint8_t>(source());
   Bytes bytes = answer(columns, sequence);
-  Reader whole(columns, limit), cut(columns, limit);
+  Reader whole(columns, limit, 0), cut(columns, limit, 0);
   for (int times = 0; times < 2; times++) {  // a reader is used again
     whole.begin(sequence);
     cut.begin(sequence);
@@ -154,7 +198,15 @@ static void run_once() {
     require(feed(cut, bytes, true) == state && same(whole, cut), "an answer depends on how it was cut");
     require(whole.text().size() <= limit + 3 * whole.rows() + 4, "there is more text than there may be");
   }
+  run_in_pieces(columns, bytes, sequence, whole);
   damage(bytes);
+  std::unique_ptr<uint8_t[]> exact(new uint8_t[bytes.size()]);  // what is read behind it is noticed
+  std::memcpy(exact.get(), bytes.data(), bytes.size());
+  is_utf8(exact.get(), bytes.size());
+  State state;
+  Reader pieces(columns, limit, 1 + below(200));
+  pieces.begin(sequence);
+  joined(pieces, bytes, true, 0, state);
   whole.begin(sequence);
   cut.begin(sequence);
   feed(whole, bytes, false);

@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+from datetime import timedelta
 from threading import Event
 
 import pytest
 
+from app.age.opening import HEAD_BYTES
 from app.age.x25519 import Identity
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.copying import copy_archive
@@ -13,7 +15,7 @@ from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec, MemberKind, StatementKind
 from app.domain.ports import Statement
-from app.errors import AppError, ObjectLockedError
+from app.errors import AppError, BackupNotFoundError, ObjectLockedError
 from app.storage import layout
 from app.storage.local import LocalDirectory
 from app.storage.remote.directory import StoreDirectory
@@ -136,6 +138,9 @@ async def test_one_small_table_of_a_large_backup_costs_little_more_than_itself(d
         large = [each for each in manifest.members if each.table == "large"]
         for each in large:
             await reader.read(each)
+        counted = reader.bytes_read
+    assert counted is not None
+    assert 0.9 * manifest.size < counted < 1.2 * manifest.size
     assert store.bytes_read - before < 1.2 * manifest.size
 
 
@@ -165,6 +170,37 @@ async def test_one_hundredth_of_an_encrypted_store_costs_three_hundredths(codec,
     assert store.bytes_read <= 0.03 * manifest.size
 
 
+async def test_an_encrypted_backup_is_read_once_and_ahead(tmp_path):
+    """Members begin and end inside of chunks: neither a restore in order nor a proof reads one twice for that."""
+    place = tmp_path / "store"
+    place.mkdir()
+    store = CountingStore(LocalStore(place))
+    there = StoreDirectory("tried", str(place), store, LocalDirectory(tmp_path / "locks"))
+    there.prepare()
+    identity = Identity.new()
+    keys = keys_of(tmp_path / "state", identity, reader=identity)
+    backup_id = backup_id_of(0)
+    async with ArchiveWriter(there, backup_id, Codec.GZIP, keys) as writer:
+        await writer.append(MemberKind.HEADER, [HEADER])
+        for number in range(CHUNKS):
+            await writer.append(MemberKind.DATA, [_chunk(number)], database="shop", table="large")
+        manifest = await writer.finish(draft_of(backup_id, Codec.GZIP, {"large": CHUNKS}))
+    # What was written was read back, and the head and the end of it are read to open it.
+    written, most = store.bytes_read, 1.03 * manifest.size + 3 * HEAD_BYTES
+    catalogue, seen = Catalogue(there, keys), []
+    for level in (VerifyLevel.HASHES, VerifyLevel.CONTENT):
+        with catalogue.open(backup_id) as reader:
+            await reader.verify(level)
+            seen.append(reader.bytes_read)
+    with catalogue.open(backup_id) as reader:
+        for member in manifest.members:
+            await reader.read(member)
+        seen.append(reader.bytes_read)
+
+    assert written <= most
+    assert all(read is not None and manifest.size <= read <= most for read in seen), seen
+
+
 def _chunk(number):
     text = random.Random(number).randbytes(CHUNK_BYTES // 2).hex()  # noqa: S311 - no secret
     sql = f"INSERT INTO `large` (`id`,`x`) VALUES\n({number},'{text}');\n".encode()
@@ -190,5 +226,27 @@ async def test_what_is_published_is_kept_by_the_store(store_servers, tmp_path):
         assert names_in(kept) == {manifest.file, manifest.file + layout.MANIFEST}
         with Catalogue(kept).open(manifest.backup_id) as reader:
             assert (await reader.verify(VerifyLevel.CONTENT)).rows == sum(TABLES.values())
+    finally:
+        kept.close()
+
+
+async def test_what_stays_is_locked_on_and_what_goes_is_not(store_servers, tmp_path):
+    """By a prune, months after it was published; twice is harmless, and a deletion is refused by the store."""
+    definition = store_servers.definition("s3", bucket=LOCKED_BUCKET, object_lock_days=1)
+    store = store_servers.open(definition)
+    kept = StoreDirectory(
+        "kept", definition.place, store, LocalDirectory(tmp_path / "locks"), lock_days=1
+    )
+    kept.prepare()
+    try:
+        manifest = await write_backup(kept)
+        until = store.now() + timedelta(days=3)
+        for _ in range(2):
+            Catalogue(kept).lock_on(manifest.backup_id, until)
+        for name in (manifest.file, manifest.file + layout.MANIFEST):
+            with pytest.raises(ObjectLockedError, match=f"{until:%Y-%m-%d}"):
+                store.delete(name)
+        with pytest.raises(BackupNotFoundError):
+            Catalogue(kept).lock_on(backup_id_of(7), until)
     finally:
         kept.close()

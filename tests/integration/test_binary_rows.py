@@ -14,7 +14,7 @@ from app.engine.rows import chunks
 from app.engine.rows.binary import read_binary
 from app.engine.rows.queries import TableSql
 from app.engine.schema.tables import read_tables
-from app.engine.server.connection import RowSource
+from app.engine.server.row_reader import RowSource
 from app.engine.server.server import Server as Target
 from app.engine.sql.key_ranges import Range
 from tests.corpora import sizes, types, types_more
@@ -67,6 +67,10 @@ class Readings:
             target = Target(self.url, row_source=source)
             async with target.session(chunks.reading_state(DUMP_SESSION, chunk_bytes)) as session:
                 for table in await read_tables(session, [self.database]):
+                    if table.has_rows:
+                        found[source, f"{table.name}, scan"] = await scanned(
+                            session, table, chunk_bytes
+                        )
                     if table.has_rows and table.entry.index:
                         sql = TableSql.of(table, session.flavor)
                         pieces = [piece async for piece in chunks.read_range(session, sql, Range())]
@@ -80,6 +84,12 @@ class Readings:
             assert found[RowSource.NATIVE, name] == found[RowSource.SERVER, name], name
 
 
+async def scanned(session, table, chunk_bytes):
+    """Return the pieces of a table as one without a key is read."""
+    sql = TableSql.of(table, session.flavor)
+    return [piece async for piece in chunks.read_stream(session, sql, chunk_bytes)]
+
+
 @pytest.mark.parametrize("corpus", CORPORA, ids=lambda corpus: corpus.__name__)
 async def test_every_type_reads_the_same(corpus, server, sql, database):
     """At its ends, in the middle, and where it is NULL or no value at all."""
@@ -89,10 +99,9 @@ async def test_every_type_reads_the_same(corpus, server, sql, database):
     await readings.compare(1 << 20)
     await readings.compare(300)
 
-    # MariaDB sends no sign of a zero, so the server formats a table that has such a one.
-    assert readings.native == (
-        0 if corpus is types.lossy_floats and not IS_MYSQL else readings.tables
-    )
+    # MariaDB sends no sign of a FLOAT's zero, so the server formats a table that has such a one.
+    has_sign = corpus is types.lossy_floats and not IS_MYSQL
+    assert readings.native == (readings.tables // 2 if has_sign else readings.tables)
     assert readings.tables > 0 or IS_MYSQL  # which has some of these types not at all
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 
 import pytest
 
@@ -11,11 +12,12 @@ from app.engine.rows import chunks
 from app.engine.rows.binary import read_binary
 from app.engine.rows.queries import TableSql
 from app.engine.schema.tables import read_tables
-from app.engine.server.connection import RowSource
+from app.engine.server.row_reader import RowSource
 from app.engine.server.server import Server as Target
 from app.engine.sql.key_ranges import Range
 from app.errors import ConnectionLostError, DatabaseError, StalledError, StatementError
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.log_archive import until
 from tests.fixtures.servers import Sql
 
 
@@ -164,6 +166,63 @@ async def test_a_row_larger_than_a_chunk_is_not_held(server, sql, database):
 
     assert found[0] == found[1]
     assert [type(piece) for piece in found[0]] == [chunks.Chunk, chunks.LargeRow, chunks.Chunk]
+
+
+ODD_ROWS = {
+    "none": [],
+    "no text": ["(700, X'FF00C3', 'a')"],
+    "large": ["(700, REPEAT('x', 90000), 'a')"],
+    "two": ["(300, REPEAT('y', 90000), 'a')", "(900, X'C328', 'b')"],
+    "first": ["(0, X'FF', 'a')"],
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ROWS.values(), ids=ODD_ROWS)
+async def test_a_table_without_a_key_is_read_until_a_row_is_odd(server, sql, database, odd):
+    """From there on the server formats the rows; all pieces are those that it would make of all."""
+    sql.run(
+        "CREATE TABLE log (n INT, t LONGTEXT CHARACTER SET utf8mb4, a VARCHAR(20) CHARACTER SET ascii)"
+    )
+    rows = {n: f"({n}, CONCAT('text ', {n}), 'a')" for n in range(1000)}
+    rows |= {int(row[1:].split(",")[0]): row for row in odd}
+    sql.run("SET sql_mode=''")  # takes bytes that are no text
+    sql.run(f"INSERT INTO log VALUES {','.join(rows[n] for n in sorted(rows))}")
+    found, executed = [], []
+    for source in (RowSource.NATIVE, RowSource.SERVER):
+        target = Target(server.url, row_source=source)
+        async with target.session(chunks.reading_state(DUMP_SESSION, 3000)) as session:
+            (table,) = await read_tables(session, [database])
+            queries = TableSql.of(table, session.flavor)
+            found.append([piece async for piece in chunks.read_stream(session, queries, 3000)])
+            status = await session.texts("SHOW SESSION STATUS LIKE 'Com_stmt_execute'")
+            executed.append(int(status[0][1]))
+        await target.close()
+
+    assert found[0] == found[1]
+    assert executed == [1, 0]
+    assert sum(piece.rows for piece in found[0] if isinstance(piece, chunks.Chunk)) > 990
+
+
+async def test_a_scan_that_nobody_reads_to_its_end_is_ended_on_the_server(server, sql, database):
+    """Its connection goes, and what comes after has another."""
+    sql.run("CREATE TABLE log (n INT, t TEXT) CHARACTER SET utf8mb4")
+    sql.run(
+        f"INSERT INTO log VALUES {','.join(f'({n}, {chr(39)}text{chr(39)})' for n in range(9000))}"
+    )
+    target = Target(server.url, row_source=RowSource.NATIVE)
+    session = await target.open(chunks.reading_state(DUMP_SESSION, 1000))
+    (table,) = await read_tables(session, [database])
+    queries = TableSql.of(table, session.flavor)
+    async with aclosing(chunks.read_stream(session, queries, 1000)) as pieces:
+        first = await anext(pieces)
+
+    assert isinstance(first, chunks.Chunk)
+    with pytest.raises(DatabaseError):
+        await session.query("SELECT 1")
+    await session.close()
+    await target.close()
+    alive = f"SELECT id FROM information_schema.processlist WHERE id = {session.connection_id}"
+    await until(lambda: not sql.run(alive), "the server ends the scan")
 
 
 async def test_a_table_of_many_columns_is_read(server, sql, database):

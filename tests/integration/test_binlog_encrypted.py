@@ -3,6 +3,7 @@
 import shutil
 import time
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -10,9 +11,12 @@ from threading import Event
 import pytest
 
 from app.age.x25519 import Identity
+from app.binlog.archive.documents import STREAMS
 from app.binlog.archive.reading import open_streams
+from app.binlog.archive.streams import read_stream_document
 from app.binlog.copying import StreamCopy
 from app.binlog.rhythm import Pace
+from app.errors import SignatureMismatchError
 from app.storage.local import LocalDirectory
 from app.storage.remote.local import LocalStore
 from tests.fixtures.archive_keys import log_keys_of
@@ -61,7 +65,10 @@ def change(sql, rows=20):
 def is_sealed(backups: Path) -> bool:
     """Tell whether everything that was archived lies in segments."""
     tails = list(backups.glob("binlog/*/*.tail"))
-    return bool(tails) and not any(tail.stat().st_size for tail in tails)
+    try:
+        return bool(tails) and not any(tail.stat().st_size for tail in tails)
+    except FileNotFoundError:  # the archiver took one away in between, and went on
+        return False
 
 
 async def test_an_archiver_without_an_identity_goes_on(source, sql, tmp_path):
@@ -111,6 +118,47 @@ async def test_another_log_or_a_lost_key_ends_the_stream(source, sql, tmp_path):
 
     assert [bool(stream.document.ended_at) for stream in streams] == [True, True, False]
     assert all(stream.verify() for stream in streams[:2])
+
+
+async def test_a_swapped_key_and_a_changed_document_each_end_the_stream_once(source, sql, tmp_path):
+    """Recipients may change in the middle of one; what was archived is read by whom it was encrypted for."""
+    backups, breaks, state = tmp_path / "backups", list[str](), tmp_path / "state"
+    backups.mkdir()
+    other = Identity.new()
+    for recipients in ((SOMEBODY,), (other, SOMEBODY), (), (SOMEBODY,)):
+        keys = log_keys_of(state, *recipients)
+        async with archiving(source.url, backups, breaks=breaks, keys=keys) as archiver:
+            change(sql, 3)
+            await caught_up(archiver, sql)
+    assert breaks == []
+    shutil.copy(_key_of(tmp_path / "elsewhere"), state / "binlog.key")
+    keys = log_keys_of(state, SOMEBODY)
+    for count in (1, 2):
+        async with archiving(source.url, backups, breaks=breaks, keys=keys) as archiver:
+            await until(lambda: bool(archiver.status.current_as_of_ms), f"never: {archiver.status}")
+            change(sql, 3)
+            await caught_up(archiver, sql)
+        assert len(breaks) == count
+        _forget_settings(LocalDirectory(backups / "binlog" / archiver.status.stream))
+    with pytest.raises(SignatureMismatchError):
+        open_streams(backups, log_keys_of(state, reader=SOMEBODY))
+    for path in backups.glob("binlog/*/stream.json"):
+        if b'"settings":{}' in path.read_bytes():
+            shutil.rmtree(path.parent)
+    (first,) = open_streams(backups, log_keys_of(state, reader=SOMEBODY))
+    assert first.document.ended_at
+    assert sum(len(found.tables) for found in first.transactions()) == 12
+
+
+def _key_of(state: Path) -> Path:
+    log_keys_of(state).own.make()
+    return state / "binlog.key"
+
+
+def _forget_settings(directory: LocalDirectory) -> None:
+    """Change what is said of a stream, as somebody does who can write there."""
+    document = replace(read_stream_document(directory), settings={})
+    directory.replace("stream.json", STREAMS.dump(document))
 
 
 def is_at(cli, sql) -> bool:

@@ -183,7 +183,7 @@ class Cancel:
     def __call__(self, _progress: Progress) -> None:
         self.left -= 1
         if self.left == 0 and self.task is not None:
-            self.task.cancel()
+            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
 
     async def run(self, work) -> bool:
         """Run to the end or to the cancellation; returns whether it was cancelled."""

@@ -223,3 +223,19 @@ async def test_rights_on_single_tables_are_enough_for_them(backstay, sql, databa
     copy = await backstay.copy(manifest)
     assert sql.run(f"SELECT * FROM {copy}.t ORDER BY id") == [(1, 1), (2, 2)]
     assert [item.name for item in manifest.databases[0].objects] == ["r"]
+
+
+async def test_bodies_that_are_hidden_keep_no_chosen_table_out(backstay, sql, database):
+    """A backup of tables holds no routine, so none is asked for; nor is one before a restore of tables."""
+    sql.script([
+        "CREATE TABLE t (i INT PRIMARY KEY)",
+        "CREATE PROCEDURE others() SELECT 1",
+    ])
+    scope = database.replace("_", r"\_")
+    with account(sql, f"ALL ON `{scope}%`.*") as name:
+        async with as_account(backstay, name) as limited:
+            manifest = await limited.backup(database, tables=("t",))
+            result = await limited.restore(manifest)
+
+    assert manifest.databases[0].objects == ()
+    assert result.verified

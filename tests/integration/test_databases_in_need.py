@@ -177,3 +177,24 @@ async def test_views_on_what_an_absent_account_owns_are_left_out_and_named(backs
         label = f"view {database}.{name} cannot be made here"
         assert any(label in warning for warning in forecast.warnings)
         assert any(label in warning for warning in result.warnings)
+
+
+async def test_a_foreign_key_on_an_absent_database(backstay, sql, database):
+    """MariaDB makes it all the same, MySQL is found to refuse it; a drill leaves it out, an empty database is enough."""
+    gone = backstay.new_name()
+    sql.script([
+        "SET foreign_key_checks = 0",
+        f"CREATE TABLE t (a INT, CONSTRAINT f FOREIGN KEY (a) REFERENCES {gone}.p (id))",
+    ])
+    manifest = await backstay.backup(database)
+    request = RestoreRequest(manifest.backup_id)
+
+    await backstay.recoveries.drill(await backstay.recoveries.plan_drill(request))
+    forecast = await ends_as_foretold(backstay, request)
+    sql.run(f"CREATE DATABASE {gone}")
+    result = await backstay.restore(manifest)
+
+    found = [str(problem).partition(" (")[0] for problem in forecast.problems]
+    said = f"foreign key f of {database}.t refers to database {gone!r}, which is not on this server"
+    assert found == ([said] if IS_MYSQL else [])
+    assert result.verified

@@ -43,7 +43,7 @@ async def test_a_restore_that_is_done_has_succeeded_whatever_comes_after(backsta
         undo_minutes=0,
     )
     settings = Settings(database_url=SecretStr(backstay.url))
-    jobs = Jobs(settings, backstay.catalogue, backstay.backups, recoveries)
+    jobs = Jobs(settings, backstay.catalogue, backstay.backups, lambda: recoveries)
     job = await jobs.restore(RestoreRequest(manifest.backup_id, create_backup=False))
 
     result = await job.work(Progress())

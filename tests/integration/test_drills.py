@@ -1,6 +1,7 @@
 """Drills: a backup is restored beside the live data, proven and dropped; what was shown stays with it."""
 
 import asyncio
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import pytest
@@ -223,10 +224,11 @@ async def test_a_cancelled_drill_leaves_nothing_and_proves_nothing(phase, here, 
     _shop(sql)
     manifest = await here.backup(database, chunk_bytes=1 << 14)
     task: asyncio.Task[object]
+    loop = asyncio.get_running_loop()
 
     def stop(progress: Progress) -> None:
         if progress.phase is phase:
-            task.cancel()
+            loop.call_soon_threadsafe(task.cancel)
 
     with untouched(here, sql, database):
         request = RestoreRequest(manifest.backup_id)
@@ -338,19 +340,20 @@ async def test_a_drill_runs_beside_a_restore_of_the_same_database(here, sql, dat
     _shop(sql)
     manifest = await here.backup(database, chunk_bytes=1 << 14)
     request = RestoreRequest(manifest.backup_id)
-    drills: list[asyncio.Task[object]] = []
+    drills: list[Future[object]] = []
+    loop = asyncio.get_running_loop()
 
     async def drill() -> object:
         return await here.recoveries.drill(await here.recoveries.plan_drill(request))
 
     def begin(progress: Progress) -> None:
         if progress.phase is Phase.LOAD and not drills:
-            drills.append(asyncio.create_task(drill()))
+            drills.append(asyncio.run_coroutine_threadsafe(drill(), loop))
 
     restored = await here.recoveries.restore(
         await here.recoveries.plan(request), Progress(listener=begin)
     )
-    await drills[0]
+    await asyncio.wrap_future(drills[0])
 
     assert restored.verified
     assert sorted(proof.by for proof in _proofs(here, manifest)) == ["drill", "restore"]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.domain.restores.restore import RestoreRequest
+from app.errors import ConflictError
 from tests.fixtures.backstay import Backstay
-from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.chosen_server import IS_MYSQL, NO_HISTORY
 from tests.fixtures.dry_runs import by_name, ends_as_foretold
 from tests.fixtures.servers import Sql
 
@@ -91,10 +92,11 @@ async def test_an_engine_that_makes_no_tables_is_named(server, own_server, tmp_p
 
 
 async def test_names_that_are_one_here_are_named(own_server, tmp_path):
-    """A server that takes two tables for one refuses them, and one of them alone passes."""
+    """A server that takes two tables or views for one refuses them, and one of them alone passes."""
     plain, folding = own_server(), own_server("--lower-case-table-names=1")
     with Sql(plain.url) as sql:
-        sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (i INT)", "CREATE TABLE d.T (i INT)"])
+        sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (i INT)", "CREATE VIEW d.V AS SELECT 1"])
+        sql.run("CREATE VIEW d.T AS SELECT i FROM d.t")
     there, here = (
         Backstay(plain.url, tmp_path / "backups"),
         Backstay(folding.url, tmp_path / "backups"),
@@ -107,7 +109,109 @@ async def test_names_that_are_one_here_are_named(own_server, tmp_path):
     assert set(both.compatibility.clashing_names) == {
         "'T' and 't' are one name on this server",
         "'T' would be 't' on this server",
+        "'V' would be 'v' on this server",
     }
     assert alone.problems == ()
+    for backstay in (there, here):
+        await backstay.target.close()
+
+
+async def test_a_time_zone_that_is_not_here_is_named(own_server, tmp_path):
+    """No session can be in it to make an event; a table alone passes, and so does all where it is known."""
+    source, target = own_server(), own_server()
+    zone = [
+        "INSERT INTO mysql.time_zone VALUES (77, 'N')",
+        "INSERT INTO mysql.time_zone_name VALUES ('Moon/Base', 77)",
+        "INSERT INTO mysql.time_zone_transition_type VALUES (77, 0, 3600, 0, 'MB')",
+    ]
+    with Sql(source.url) as sql:
+        sql.script(zone)
+    with Sql(source.url) as sql:
+        sql.script([
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (i INT)",
+            "SET time_zone = 'Moon/Base'",
+            "CREATE EVENT d.e ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01' DO SELECT 1",
+        ])
+    there, here = (Backstay(server.url, tmp_path / "backups") for server in (source, target))
+    manifest = await there.backup("d")
+
+    lacks = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+    alone = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("t",)))
+    home = await ends_as_foretold(there, RestoreRequest(manifest.backup_id))
+
+    (problem,) = lacks.problems
+    assert "does not know the time zone 'Moon/Base' of event d.e" in str(problem)
+    assert alone.problems == home.problems == ()
+    for backstay in (there, here):
+        await backstay.target.close()
+
+
+@NO_HISTORY
+async def test_a_server_whose_clock_nobody_may_set_takes_no_history(own_server, tmp_path):
+    """Rows of today alone pass."""
+    source, target = own_server(), own_server("--secure-timestamp=YES")
+    with Sql(source.url) as sql:
+        sql.script([
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (i INT)",
+            "CREATE TABLE d.v (i INT) WITH SYSTEM VERSIONING",
+        ])
+    there, here = (Backstay(server.url, tmp_path / "backups") for server in (source, target))
+    manifest = await there.backup("d")
+
+    lacks = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+    alone = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("t",)))
+
+    (problem,) = lacks.problems
+    assert "(secure_timestamp)" in str(problem)
+    assert alone.problems == ()
+    for backstay in (there, here):
+        await backstay.target.close()
+
+
+async def test_a_server_that_nobody_may_write_to_is_named(own_server, tmp_path):
+    """Not even an administrator; nothing is begun there."""
+    server = own_server()
+    here = Backstay(server.url, tmp_path / "backups")
+    with Sql(server.url) as sql:
+        sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (i INT PRIMARY KEY)"])
+    manifest = await here.backup("d")
+    await here.target.close()
+    option = "super-read-only" if IS_MYSQL else "innodb-read-only"
+    server.options = (*server.options, f"--{option}=ON")
+    server.restart()
+
+    plan = await here.recoveries.plan(RestoreRequest(manifest.backup_id, create_backup=False))
+    forecast = await here.recoveries.dry_run(plan)
+    with pytest.raises(ConflictError) as refused:
+        await here.restore(manifest, create_backup=False)
+
+    said = f"nobody may write to the server ({option.replace('-', '_')})"
+    assert [str(problem) for problem in forecast.problems] == [str(refused.value)] == [said]
+    await here.target.close()
+
+
+@pytest.mark.differs("mysql", reason="a role of MySQL is an account like others")
+async def test_a_role_that_owns_objects_and_is_not_here_is_named(own_server, tmp_path):
+    """Without it they would belong to a user of that name; it is enough that there is one."""
+    source, target = own_server(), own_server()
+    with Sql(source.url) as sql:
+        sql.script([
+            "CREATE DATABASE d",
+            "CREATE ROLE `owner's`",
+            "CREATE DEFINER=`owner's` PROCEDURE d.p() SELECT 1",
+        ])
+    there, here = (Backstay(server.url, tmp_path / "backups") for server in (source, target))
+    manifest = await there.backup("d")
+
+    lacks = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+    with Sql(target.url) as sql:
+        sql.run("CREATE ROLE `owner's`")
+    made = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+
+    (problem,) = lacks.problems
+    assert "procedure d.p belongs to role `owner's`, which is not on this server" in str(problem)
+    assert made.problems == ()
     for backstay in (there, here):
         await backstay.target.close()

@@ -1,12 +1,13 @@
-"""Dry runs where InnoDB takes less: the server itself says which tables it does not make."""
+"""Dry runs where a server takes less: it says itself which tables it does not make."""
 
 import pymysql
 import pytest
 
 from app.domain.restores.restore import RestoreRequest
+from app.errors import StatementError
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
-from tests.fixtures.dry_runs import ends_as_foretold
+from tests.fixtures.dry_runs import ends_as_foretold, left_over
 from tests.fixtures.servers import Sql
 
 
@@ -26,7 +27,12 @@ TABLES = {
     "wide": "a VARCHAR(700), b INT, KEY (b)",
     "packed": "a INT PRIMARY KEY) ROW_FORMAT=COMPRESSED; (x",
     "packed_too": "a INT PRIMARY KEY) KEY_BLOCK_SIZE=4; (x",
-    **({} if IS_MYSQL else {"aria": "a VARCHAR(240), KEY (a)) ENGINE=Aria; (x"}),
+    "unique": "a INT NOT NULL, UNIQUE KEY (a)",
+    **(
+        {"packed_more": "a INT PRIMARY KEY) KEY_BLOCK_SIZE=8; (x"}
+        if IS_MYSQL
+        else {"aria": "a VARCHAR(240), KEY (a)) ENGINE=Aria; (x"}
+    ),
 }
 
 
@@ -49,8 +55,12 @@ def remade(server, options):
             *(() if IS_MYSQL else ("--innodb-read-only-compressed=ON",)),
         ),
         ("--innodb-default-row-format=dynamic", "--innodb-page-size=4k"),
+        pytest.param(
+            ("--innodb-force-primary-key=ON",),
+            marks=pytest.mark.differs("mysql", reason="a session asks for no primary key there"),
+        ),
     ],
-    ids=["compact, nothing compressed", "pages of 4 KB"],
+    ids=["compact, nothing compressed", "pages of 4 KB", "primary keys"],
 )
 async def test_tables_that_a_server_refuses_are_foretold(
     options, server, own_server, tmp_path, sql
@@ -89,3 +99,94 @@ async def test_tables_that_a_server_refuses_are_foretold(
         assert len(result.restored_tables) == len(fitting)
         await made.close()
         await there.close()
+
+
+async def test_rows_that_may_not_fit_are_foretold(own_server, tmp_path):
+    """No empty table shows it, so a warning says it; rows come where they fit, and else nothing has changed."""
+    options = ("--innodb-page-size=4k",)
+    usual, small = own_server(), own_server(*(options if IS_MYSQL else ()))
+    if not IS_MYSQL:
+        remade(small, options)
+    columns = ", ".join(f"c{number} VARCHAR(200) CHARACTER SET latin1" for number in range(12))
+    values = ", ".join(["REPEAT('x', 200)"] * 12)
+    with Sql(usual.url) as sql:
+        sql.script([
+            "CREATE DATABASE w",
+            f"CREATE TABLE w.short ({columns})",
+            f"CREATE TABLE w.full ({columns})",
+            "INSERT INTO w.short (c0) VALUES ('fits')",
+            f"INSERT INTO w.full VALUES ({values})",
+        ])
+    there, here = (Backstay(server.url, tmp_path / "backups") for server in (usual, small))
+    manifest = await there.backup("w")
+
+    fits = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("short",)))
+    plan = await here.recoveries.plan(RestoreRequest(manifest.backup_id, tables=("full",)))
+    warned = await here.recoveries.dry_run(plan)
+    with pytest.raises(StatementError) as refused:
+        await here.restore(manifest, tables=("full",))
+
+    for forecast in (fits, warned):
+        assert forecast.problems == ()
+        (said,) = (text for text in forecast.warnings if text.startswith("rows of InnoDB"))
+        assert "(innodb_page_size is 4096, and was 16384)" in said
+    assert "w.full" in str(refused.value)
+    with Sql(small.url) as sql:
+        assert [row[0] for row in sql.run("SHOW TABLES IN w")] == ["short"]
+
+
+async def _schemas_made(backstay, request):
+    """Run dry; return how many schemas that made, of which none is left."""
+    with Sql(backstay.url) as sql:
+        count = "SHOW GLOBAL STATUS LIKE 'Com_create_db'"
+        ((_, before),) = sql.run(count)
+        forecast = await backstay.recoveries.dry_run(await backstay.recoveries.plan(request))
+        ((_, after),) = sql.run(count)
+        assert left_over(sql) == []
+    assert forecast.problems == ()
+    return int(after) - int(before)
+
+
+async def test_definitions_are_tried_where_the_server_is_another_or_set_otherwise(
+    own_server, tmp_path
+):
+    """The one that was backed up makes nothing twice while it is set as it was; an older backup says nothing."""
+    home, other = (Backstay(own_server().url, tmp_path / "backups") for _ in range(2))
+    with Sql(home.url) as sql:
+        sql.script(["CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY)"])
+        manifest = await home.backup("d")
+        request = RestoreRequest(manifest.backup_id)
+
+        assert await _schemas_made(home, request) == 0
+        assert await _schemas_made(other, request) == 1
+        sql.run("SET GLOBAL innodb_file_per_table = OFF")
+        assert await _schemas_made(home, request) == 1
+
+
+@pytest.mark.differs("mariadb", reason="no database encrypts by default")
+async def test_databases_that_encrypt_by_default_take_tables_as_they_were(own_server, tmp_path):
+    """Without a keyring, too; where the server asks for a right to mix them, the right is named."""
+    home, other = own_server(), own_server("--default-table-encryption=ON")
+    there, here = (Backstay(server.url, tmp_path / "backups") for server in (home, other))
+    user = Backstay(other.url.replace("//root", "//u:u", 1), tmp_path / "backups")
+    with Sql(home.url) as source, Sql(other.url) as target:
+        source.script([
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (id INT PRIMARY KEY) COMMENT 'with it'",
+            "CREATE TABLE d.parted (id INT) PARTITION BY HASH (id) PARTITIONS 2",
+        ])
+        target.script(["CREATE USER u@'%' IDENTIFIED BY 'u'", "GRANT ALL ON *.* TO u@'%'"])
+        manifest = await there.backup("d")
+        request = RestoreRequest(manifest.backup_id)
+
+        made = await ends_as_foretold(here, request)
+        replaced = await ends_as_foretold(here, request)
+        target.script([
+            "SET GLOBAL table_encryption_privilege_check = ON",
+            "REVOKE TABLE_ENCRYPTION_ADMIN ON *.* FROM u@'%'",
+        ])
+        barred = await ends_as_foretold(user, request, other.url)
+
+        assert made.problems == replaced.problems == ()
+        assert "ENCRYPTION='N'" in target.run("SHOW CREATE TABLE d.t")[0][1]
+        assert str(barred.problems[0]) == "the database user lacks TABLE_ENCRYPTION_ADMIN on *.*"

@@ -85,12 +85,14 @@ async def test_nothing_is_sent_in_the_clear_where_it_must_be_encrypted(mode, log
 
 
 @pytest.mark.parametrize("options", ["ssl_mode=VERIFY_CA&ssl_ca={}", "ssl_ca={}"])
-async def test_one_that_cannot_prove_who_it_is_hears_no_name(options, log_in, tmp_path):
-    """TLS comes before the login, and fails with a certificate of somebody else."""
+@pytest.mark.parametrize("whose", ["somebody else's", "over"])
+async def test_one_that_cannot_prove_who_it_is_hears_no_name(options, whose, log_in, tmp_path):
+    """TLS comes before the login, and fails with a certificate of somebody else, or one that was good once."""
     good = make_certificates(tmp_path / "good", "127.0.0.1")
-    other = make_certificates(tmp_path / "other", "127.0.0.1")
+    other = make_certificates(tmp_path / "other", "127.0.0.1", is_over=whose == "over")
+    trusted = other.ca if whose == "over" else good.ca
     async with FakeServer(tls=other).running() as fake:
-        await refused(log_in(fake.address, options.format(good.ca)))
+        await refused(log_in(fake.address, options.format(trusted)))
     assert len(fake.heard) == 1
     assert not fake.has_heard(USER.encode())
 

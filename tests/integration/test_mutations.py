@@ -11,6 +11,7 @@ from tests.corpora.session import PRELUDE
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.forged import with_rows_twice
+from tests.fixtures.series import some
 from tests.fixtures.servers import Sql
 
 
@@ -185,7 +186,8 @@ def objects(server, tmp_path_factory):
         yield backup
 
 
-@pytest.mark.parametrize("kind", list(damages()))
+@pytest.mark.long
+@pytest.mark.parametrize("kind", some(list(damages()), 22))
 async def test_a_damaged_object_fails_the_proof(kind, server, objects):
     """An object that is gone, or is defined otherwise, fails the proof."""
     assert await is_damage_refused(server.url, objects, [*PRELUDE, *DAMAGE[kind]])
@@ -307,7 +309,8 @@ def rows(request, server, tmp_path_factory):
         yield backup
 
 
-@pytest.mark.parametrize("what", ROWS)
+@pytest.mark.long
+@pytest.mark.parametrize("what", some(list(ROWS), 7))
 async def test_damaged_rows_fail_the_proof(what, server, rows):
     """A row too few, one too many, one in another place, and one byte of a sliced one fail the proof."""
     assert await is_damage_refused(server.url, rows, [ROWS[what].format("t")])

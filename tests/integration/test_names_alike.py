@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.restores.restore import RestoreRequest
 from app.errors import DatabaseNotFoundError
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.dry_runs import ends_as_foretold
 from tests.fixtures.servers import Sql
 
 
@@ -103,3 +105,33 @@ async def test_a_server_of_lower_case_names_is_asked_in_any_case(own_server, tmp
     assert [entry.name for entry in addressed.databases] == ["shop"]
     assert without.databases[0].tables == ()
     assert result.verified
+
+
+async def test_tables_and_aliases_go_to_lower_case_names_and_back(own_server, tmp_path):
+    """There an alias is printed in lower case, and a trigger's table as it was typed; both are proven."""
+    plain, folding = own_server(), own_server("--lower-case-table-names=1")
+    with Sql(plain.url) as sql, Sql(folding.url) as folded:
+        for client, orders in ((sql, "orders"), (folded, "Orders")):
+            client.script([
+                "CREATE DATABASE shop",
+                f"CREATE TABLE shop.{orders} (Id INT PRIMARY KEY)",
+                "INSERT INTO shop.orders VALUES (1)",
+                "CREATE DATABASE far",
+                "CREATE TABLE far.t (id INT)",
+                "CREATE VIEW shop.v AS SELECT O.Id AS Nr FROM shop.orders AS O JOIN far.t AS F ON O.Id = F.id",
+            ])
+        folded.run("CREATE TRIGGER shop.Noted BEFORE INSERT ON shop.Orders FOR EACH ROW SET @a = 1")
+        for source, target in ((folding, plain), (plain, folding)):
+            here, there = (
+                Backstay(server.url, tmp_path / str(source.port)) for server in (source, target)
+            )
+            manifest = await here.backup("shop", "far")
+            for backstay in (here, there):
+                await backstay.recoveries.drill(
+                    await backstay.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+                )
+                await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+                await backstay.recoveries.prove(manifest.backup_id)
+                await backstay.target.close()
+        assert sql.run("SELECT Nr FROM shop.v") == []
+        assert sql.run("SHOW TRIGGERS FROM shop")[0][:3] == ("Noted", "INSERT", "orders")

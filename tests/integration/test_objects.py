@@ -60,6 +60,40 @@ async def test_views_that_need_each_other_come_back(backstay, sql, database, oth
     assert any("cannot be used" in warning for warning in manifest.warnings)
 
 
+async def test_views_on_names_of_their_own_database_come_back(backstay, sql, database):
+    """A table, an alias and a query of WITH may be named like the database, which is then no qualifier."""
+    sql.script([
+        f"CREATE TABLE `{database}` (id INT PRIMARY KEY)",
+        "CREATE TABLE other (id INT PRIMARY KEY)",
+        f"INSERT INTO `{database}` VALUES (1), (2)",
+        "INSERT INTO other VALUES (1)",
+        f"CREATE FUNCTION `{database}`(a INT) RETURNS INT DETERMINISTIC RETURN a + 1",
+        (
+            f"CREATE VIEW joined AS SELECT `{database}`.id, `{database}`.`{database}`(other.id) AS f"
+            f" FROM `{database}` JOIN other ON `{database}`.`{database}`.id = other.id"
+        ),
+        # Without the qualifier it would be the id of the inner table.
+        (
+            f"CREATE VIEW nested AS SELECT (SELECT `{database}`.id + COUNT(*) FROM other) AS n"
+            f" FROM {database}.`{database}` AS `{database}`"
+        ),
+        (
+            f"CREATE VIEW named AS WITH `{database}` AS (SELECT id FROM other)"
+            f" SELECT `{database}`.id FROM `{database}` JOIN other USING (id)"
+        ),
+    ])
+    query = "SELECT n FROM {0}.nested UNION ALL SELECT id + f FROM {0}.joined ORDER BY 1"
+    manifest = await backstay.backup(database)
+    copy, by_hand = await backstay.copy(manifest), backstay.new_name()
+    sql.run(f"CREATE DATABASE {by_hand}")
+    backstay.plain_load(manifest, by_hand)
+    await backstay.restore(manifest)
+
+    for place in (database, copy, by_hand):
+        assert sql.run(query.format(place)) == [(2,), (3,), (3,)]
+        assert sql.run(f"SELECT id FROM {place}.named") == [(1,)]
+
+
 def drop_invalid_views(snap, manifest):
     """Leave out views that the source server itself cannot use."""
     invalid = {item.name for item in manifest.databases[0].objects if not item.valid}

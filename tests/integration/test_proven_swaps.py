@@ -19,7 +19,7 @@ from app.services.restores import restore as restorer
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import NO_ARIA
 from tests.fixtures.restored_shop import scratch, untouched
-from tests.fixtures.series import series
+from tests.fixtures.series import series, some
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -56,22 +56,22 @@ def cases(*lists: Collection[str]):
     ]
 
 
-# Every attack on InnoDB, and on the other engines what their files tell differently.
+# Half of the attacks on InnoDB, and on the other engines what their files tell differently.
 ATTACKED = series(
-    [*cases(ENGINES[:1], ATTACKS), *cases(ENGINES[1:], ("update", "replace"))],
+    [*cases(ENGINES[:1], [*ATTACKS][::2]), *cases(ENGINES[1:], ("replace",))],
     cases(ENGINES, ATTACKS),
 )
 # Later they are found by the same looks, which see rows, definitions and names.
 ATTACKED_LATER = series(
     [
-        *cases(ENGINES[:1], ("drop", "update", "replace", "add an index")),
-        *cases(ENGINES[1:], ("update",)),
+        *cases(ENGINES[:1], ("drop", "replace", "add an index")),
+        *cases(ENGINES[1:2], ("update",)),
     ],
     cases(ENGINES, ATTACKS),
 )
 # A RENAME that waits holds the locks of the tables before the one it waits for: `b`.
 ATTACKED_IN_THE_RENAME = series(
-    [("a", "update"), ("b", "replace"), ("b", "update"), ("c", "drop"), ("c", "update")],
+    [("a", "update"), ("b", "replace"), ("c", "drop")],
     [*itertools.product("abc", ("update", "replace", "drop", "change a default"))],
 )
 
@@ -324,7 +324,8 @@ async def test_an_undo_brings_back_what_was_kept(engine, backstay, database, cha
     assert_same(before, snapshot(backstay.url, database))
 
 
-@pytest.mark.parametrize("kind", ["drop", "update", "replace", "add an index", "rename"])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", some(["drop", "update", "replace", "add an index", "rename"], 3))
 async def test_kept_tables_that_change_right_before_the_rename_do_not_stay(
     kind, backstay, sql, database, changed, monkeypatch
 ):
@@ -341,7 +342,8 @@ async def test_kept_tables_that_change_right_before_the_rename_do_not_stay(
     assert_same(live, snapshot(backstay.url, database))
 
 
-@pytest.mark.parametrize("kind", ["drop", "update", "replace", "add an index"])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", some(["drop", "update", "replace", "add an index"], 2))
 async def test_a_drill_whose_tables_changed_shows_nothing(
     kind, backstay, sql, database, make, monkeypatch
 ):

@@ -30,7 +30,7 @@ def target(own_server):
 @pytest.mark.long
 # A drawn target has few hindrances already.
 @settings(
-    max_examples=series(4, 400),
+    max_examples=series(2, 400),
     deadline=None,
     derandomize=True,
     database=None,

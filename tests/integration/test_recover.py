@@ -2,18 +2,21 @@
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
-from app.domain.restores.points import Point, PointKind
+from app.binlog.archive.reading import open_streams
+from app.domain.restores.points import Point, PointKind, RecoverRequest
 from app.errors import (
     BaseUnfitError,
     PointInsideTransactionError,
     PointNotCoveredError,
 )
 from app.services.backups.retention_items import item_in
-from app.services.point_in_time.kept_log import KeptLog
+from app.services.log_retention.kept_log import KeptLog
+from app.services.point_in_time.plan import plan_recovery
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.clocks import SystemClock
 from tests.fixtures.point_in_time import PointsInTime, Witness
@@ -136,6 +139,27 @@ async def test_after_a_prune_what_is_left_of_the_window_is_what_was_there(points
     require_same(await witness.look(recovered, "shop", "log"), expected)
 
 
+async def test_a_base_that_may_hold_a_later_definition_is_one_where_there_is_no_other(points):
+    """A key that was added while it was made cannot be added again."""
+    older, newer = await points.backup(), await points.backup()
+    points.sql.run("ALTER TABLE shop.items ADD KEY by_n (n)")
+    end = points.position()
+    newer = replace(
+        newer, position=replace(newer.position, end_file=end.file, end_position=end.position)
+    )
+    points.archive()
+    (stream,) = open_streams(points.backups)
+    request = RecoverRequest(points.position())
+
+    plan = plan_recovery(stream, iter([newer, older]), request)
+
+    assert (plan.base, plan.cut.redefined) == (older, None)
+    ((backup_id, reason),) = plan.passed_over
+    assert (backup_id, "definition was changed" in reason) == (newer.backup_id, True)
+    alone = plan_recovery(stream, iter([newer]), request)
+    assert (alone.base, alone.cut.transactions) == (newer, 1)
+
+
 async def test_positions_are_borders(points):
     """P6: inside a transaction, before the base, beyond the end; and the base itself."""
     sql = points.sql
@@ -159,7 +183,7 @@ async def test_positions_are_borders(points):
 
 
 async def test_times_that_run_backwards_are_cut_right(points):
-    """P16: event times may be long ago; a commit is never before the one it follows."""
+    """P16: event times may be long ago; a moment that may be on either side of a commit is refused."""
     sql = points.sql
     await points.backup()
     moments = []
@@ -178,10 +202,16 @@ async def test_times_that_run_backwards_are_cut_right(points):
         await asyncio.sleep(1.1)
     points.archive()
 
-    cuts = [(await points.plan(Point(PointKind.TIME, at.isoformat(), at=at))).cut for at in moments]
+    first, *others = [Point(PointKind.TIME, at.isoformat(), at=at) for at in moments]
+    cuts = [(await points.plan(first)).cut]
+    if IS_MYSQL:  # it notes the commit itself
+        cuts += [(await points.plan(point)).cut for point in others]
+    else:  # all of it came later, so on which side of them one of 2001 lies nobody can say
+        for point in others:
+            with pytest.raises(PointNotCoveredError, match="its time in the log"):
+                await points.plan(point)
 
-    # MySQL notes the commit itself; of MariaDB's, one of 2001 counts as committed with the one before it.
-    assert [cut.transactions for cut in cuts] == ([0, 1, 2] if IS_MYSQL else [0, 2, 2])
+    assert [cut.transactions for cut in cuts] == ([0, 1, 2] if IS_MYSQL else [0])
     assert all(cut.following is not None for cut in cuts)
 
 

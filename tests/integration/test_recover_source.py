@@ -103,6 +103,26 @@ async def test_a_zone_that_nobody_named_is_refused(moscow):
         await nameless.close()
 
 
+async def test_a_recovery_point_of_one_database_stands_for_no_other(points):
+    """A restore of one database leaves its recovery point behind; what is lost of another comes back all the same."""
+    sql = points.sql
+    whole = await points.backup()
+    sql.run("INSERT INTO shop.orders (note) VALUES ('three')")
+    point = await points.backup(databases=("log",), recovery_point=True)
+    expected, end = snapshot(sql, "shop"), points.position()
+
+    recovered = await points.recover(end, ["shop"])
+    everything, its_own = await points.plan(end), await points.plan(end, ["log"])
+    await points.restore(recovered, into="copy")
+
+    assert_same(snapshot(sql, "copy"), expected)
+    assert (everything.base.backup_id, everything.databases) == (whole.backup_id, ())
+    assert its_own.base.backup_id == point.backup_id
+    for other in (whole, recovered):
+        points.remove(other)
+    assert (await points.plan(end)).databases == ("log",)
+
+
 async def test_one_database_is_recovered_alone(points):
     """P15: statements in and on the others change nothing of it; a key that leaves it is refused."""
     sql = points.sql
@@ -133,6 +153,28 @@ async def test_one_database_is_recovered_alone(points):
     await points.backup()
     with pytest.raises(BaseUnfitError, match="log"):
         await points.recover(points.position(), ["shop"])
+
+
+@pytest.mark.differs("mariadb", reason="it replays them all the same")
+async def test_xa_of_a_database_that_is_left_out_is_refused_before_anything_begins(points):
+    """MySQL ends a replay there (error 3898); that of the databases that are recovered is none of its concern."""
+    await points.backup()
+
+    def prepare(name, statement):
+        points.sql.script([
+            f"XA START '{name}'", statement, f"XA END '{name}'", f"XA PREPARE '{name}'", f"XA COMMIT '{name}'"
+        ])  # fmt: skip
+
+    prepare("one", "INSERT INTO shop.orders (note) VALUES ('xa')")
+    recovered = await points.recover(points.position(), ["shop"])
+    assert recovered.rows_count == 3
+    points.remove(recovered)
+    prepare("two", "INSERT INTO log.entries (text) VALUES ('xa')")
+    points.archive()
+    plan = await points.plan(points.position(), ["shop"])
+    with pytest.raises(BaseUnfitError, match="changes log"):
+        plan.require_possible()
+    assert (await points.recover(points.position())).rows_count == 4
 
 
 async def test_a_drill_finds_what_was_changed_past_the_log(points):

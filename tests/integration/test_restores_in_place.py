@@ -131,7 +131,7 @@ async def test_one_of_several_databases_leaves_the_others(backstay, sql, shop, o
     assert errno(sql, f"DELETE FROM {other}.fk_far") == errno(sql, "DELETE FROM fk_near") == 1451
     copy = backstay.new_name()
     with untouched(backstay, shop, other):
-        with pytest.raises(InvalidRequestError, match="names one database"):
+        with pytest.raises(InvalidRequestError, match="is for one database"):
             await backstay.restore(manifest, copy)
         with pytest.raises(TargetNotEmptyError):
             await backstay.restore(manifest, other, databases=(shop,))

@@ -16,6 +16,7 @@ from tests.fixtures.accounts import ROUTINE_RIGHT, account, as_account
 from tests.fixtures.backstay import Backstay, client_arguments
 from tests.fixtures.chosen_server import BINLOG, CLIENT, IS_MYSQL
 from tests.fixtures.restored_shop import LATER, SHOP, drop, scratch, untouched
+from tests.fixtures.series import some
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -47,22 +48,23 @@ class Cancelling(Progress):
         if self.left and phase is self.left[0]:
             self.left.pop()
             if not self.left and self.task:
-                self.task.cancel()
+                self.task.get_loop().call_soon_threadsafe(self.task.cancel)
 
 
-@pytest.mark.parametrize(
-    ("phase", "count"),
-    [
-        (Phase.PREFLIGHT, 1),
-        (Phase.VERIFY, 1),
-        (Phase.RECOVERY_POINT, 1),
-        (Phase.DUMP, 1),
-        (Phase.LOAD, 1),
-        (Phase.PROVE, 1),
-        (Phase.SWAP, 1),
-        (Phase.PROVE, 2),
-    ],
+PHASES = (
+    (Phase.PREFLIGHT, 1),
+    (Phase.VERIFY, 1),
+    (Phase.RECOVERY_POINT, 1),
+    (Phase.DUMP, 1),
+    (Phase.LOAD, 1),
+    (Phase.PROVE, 1),
+    (Phase.SWAP, 1),
+    (Phase.PROVE, 2),
 )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("phase", "count"), some(PHASES, 4))
 async def test_a_restore_cancelled_in_any_phase_changes_nothing(phase, count, backstay, sql, shop):
     """Whenever a restore is cancelled, the database is exactly as before, and nothing is left."""
     manifest = await backstay.backup(shop)

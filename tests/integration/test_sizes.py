@@ -82,6 +82,7 @@ def wide(own_server):
 CHILD = """
 import asyncio, json, sys
 from pathlib import Path
+from app.storage.kernel import share_freed_memory
 from tests.fixtures.backstay import Backstay
 
 async def main(url, directory, backup_id):
@@ -94,6 +95,7 @@ async def main(url, directory, backup_id):
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(json.dumps([backup_id, int(status["VmHWM"].split()[0]) // 1024]))
 
+share_freed_memory()  # as the program does
 asyncio.run(main(*sys.argv[1:]))
 """
 

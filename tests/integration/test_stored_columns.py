@@ -8,6 +8,7 @@ from app.errors import IncompatibleServerError, ProofFailedError
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.dry_runs import ends_as_foretold
 from tests.fixtures.forged import with_old_columns
+from tests.fixtures.series import some
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -72,16 +73,16 @@ SESSIONS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(name for name in SESSIONS if name != "history"),
-        pytest.param(
-            "history",
-            marks=pytest.mark.differs("mysql", reason="it has no system versioning"),
-        ),
-    ],
-)
+NAMES = [
+    *(name for name in SESSIONS if name != "history"),
+    pytest.param(
+        "history", marks=pytest.mark.differs("mysql", reason="it has no system versioning")
+    ),
+]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", some(NAMES, 5))
 async def test_they_are_computed_by_the_session_they_are_of(name, backstay, sql, database):
     """Whatever session wrote the rows, a restore and a load by hand bring their values back."""
     setting, table, rows = SESSIONS[name]

@@ -42,6 +42,10 @@ VIEWS = {
         "CREATE VIEW v AS SELECT a FROM t FOR SYSTEM_TIME ALL",
         "ALTER TABLE t DROP SYSTEM VERSIONING",
     ],
+    "times that are stored without their type (1525)": [
+        "CREATE TABLE t (a INT) WITH SYSTEM VERSIONING",
+        "CREATE VIEW v AS SELECT a FROM t FOR SYSTEM_TIME BETWEEN '2020-01-01' AND NOW()",
+    ],
     "a table is a sequence now (1347)": [
         "CREATE TABLE t (a INT)",
         "CREATE SEQUENCE s",
@@ -54,6 +58,7 @@ VIEWS = {
 
 VIEWS_OF_ONE_VENDOR = {
     "no history any more (4124)": NO_HISTORY,
+    "times that are stored without their type (1525)": NO_HISTORY,
     "a table is a sequence now (1347)": NO_SEQUENCES,
 }
 

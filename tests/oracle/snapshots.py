@@ -78,6 +78,7 @@ class Reader:
 
     def __init__(self, source: Source, names: Mapping[str, str]) -> None:
         self.names = dict(names)
+        self._qualifiers = [(_qualifier(name), marker) for name, marker in names.items()]
         self._connection = Connection(
             **{"ssl_disabled": True, **_parameters(source)},  # 35 ms for certificates otherwise
             charset="utf8mb4",
@@ -115,16 +116,20 @@ class Reader:
         """Replace every known database name that stands where a qualifier stands."""
         if text is None:
             return None
-        for name, marker in self.names.items():
-            quoted = re.escape("`" + name.replace("`", "``") + "`")
-            pattern = rf"(?:{quoted}|(?<![\w$`]){re.escape(name)}(?![\w$`]))(?=\s*\.)"
+        for pattern, marker in self._qualifiers:
             # A marker holds no backslash, so it needs no escape as a replacement.
-            text = re.sub(pattern, marker, text)
+            text = pattern.sub(marker, text)
         return text
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _qualifier(name: str) -> re.Pattern[str]:
+    """What finds a database's name where it qualifies another one."""
+    bare = rf"(?<![\w$`]){re.escape(name)}(?![\w$`])"
+    return re.compile(rf"(?:{re.escape(quote(name))}|{bare})(?=\s*\.)")
 
 
 def snapshot(

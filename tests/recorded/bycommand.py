@@ -96,6 +96,7 @@ def _backups(calls: _Calls) -> str:
     calls("recovery-point create", "recovery-point", "create", "--database", DATABASE)
     calls("backup info, checked and pinned", "backup", "info", backup_id)
     calls("backup list", "backup", "list")
+    calls("backup tables", "backup", "tables", "--database", DATABASE, "--exclude-table", "no*")
     calls("backup unpin", "backup", "unpin", backup_id)
     other = calls("backup create, plain", "backup", "create", "--codec", "none", "--no-verify")
     calls("backup delete", "backup", "delete", str(other["backup_id"]))

@@ -296,6 +296,8 @@ def _backups(asked: _Requests) -> str:
     asked("get_backup, pinned", admin.get(f"{BACKUP}/info/{backup_id}"))
     asked("get_backup, no such backup", admin.get(f"{BACKUP}/info/{NO_BACKUP}"))
     asked("list_backups", admin.get(f"{BACKUP}/list", params={"database": DATABASE}))
+    tables = {"database": DATABASE, "table": "*", "exclude_table": "no*"}
+    asked("list_tables", admin.get(f"{BACKUP}/tables", params=tables))
     asked("unpin_backup", admin.delete(f"{BACKUP}/pin/{backup_id}"))
     return backup_id
 

@@ -1,11 +1,14 @@
 """What several tasks do as one, and one that is cancelled."""
 
 import asyncio
+import time
 from contextlib import suppress
+from contextvars import ContextVar
+from threading import Event, current_thread
 
 import pytest
 
-from app.concurrency import Bound, heed_cancellation, share, shielded, together
+from app.concurrency import Bound, heed_cancellation, on_own_loop, share, shielded, together
 
 
 async def fail(seconds: float, words: str) -> None:
@@ -90,6 +93,119 @@ def test_nothing_to_do_is_done_at_once():
 
     with pytest.raises(StopIteration):
         work.send(None)
+
+
+# -- a loop of its own ----------------------------------------------------------------------------
+
+
+async def test_work_on_its_own_loop_holds_up_nobody():
+    """The loop here goes on while a step there blocks, for as long as it likes."""
+    seen = Event()
+
+    async def block() -> bool:
+        return seen.wait(60)
+
+    async def look() -> None:
+        await asyncio.sleep(0)
+        seen.set()
+
+    found, _ = await asyncio.gather(on_own_loop(block()), look())
+
+    assert found
+
+
+async def test_work_on_its_own_loop_is_as_if_it_was_here():
+    """What it returns and raises, and what the lines of its log are named by."""
+    name = ContextVar("name", default="")
+    name.set("run")
+
+    async def tell() -> tuple[str, bool]:
+        return name.get(), current_thread() is here
+
+    here = current_thread()
+    assert await on_own_loop(tell()) == ("run", False)
+    with pytest.raises(ValueError, match=r"^words$"):
+        await on_own_loop(fail(0.0, "words"))
+
+
+async def test_work_on_its_own_loop_ends_before_its_cancellation():
+    """It is cancelled there, winds up with all that it has begun, and only then is that seen here."""
+    begun, ended = Event(), []
+
+    async def part(name: str) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            ended.append(name)
+
+    async def work() -> None:
+        left = asyncio.create_task(part("left behind"))
+        await asyncio.sleep(0)
+        begun.set()
+        await part("work")
+        await left
+
+    task = asyncio.create_task(on_own_loop(work()))
+    await asyncio.to_thread(begun.wait, 60)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ended == ["work", "left behind"]
+
+
+async def test_work_that_was_done_when_it_was_cancelled_does_not_hide_that():
+    """What comes after it must not begin: a restore would go on with its swap."""
+    begun, goes_on = Event(), Event()
+
+    async def work() -> bool:
+        begun.set()
+        return goes_on.wait(60)
+
+    task = asyncio.create_task(on_own_loop(work()))
+    await asyncio.to_thread(begun.wait, 60)
+    task.cancel()
+    await asyncio.sleep(0)
+    goes_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_work_that_is_cancelled_at_once_is_begun_nowhere_else():
+    """Before its thread has taken the first step; nothing is left of it."""
+    steps = []
+
+    async def work() -> None:
+        steps.append("begun")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            steps.append("ended")
+
+    task = asyncio.create_task(on_own_loop(work()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert steps in ([], ["begun", "ended"])
+
+
+async def test_a_place_is_given_from_one_loop_to_another():
+    """Whoever waits is woken at once, though nothing else happens on their loop."""
+    bound = Bound("n", 1)
+    assert bound.take()
+
+    async def give() -> None:
+        time.sleep(0.05)  # noqa: ASYNC251 - on a loop of its own
+        bound.release()
+
+    given, _ = await asyncio.gather(bound.wait(60), on_own_loop(give()))
+
+    assert given
+    assert bound.used == 1
 
 
 # -- places ---------------------------------------------------------------------------------------

@@ -40,8 +40,7 @@ async def list_backups(
     )
     page = Page(query.limit, query.offset, query.sort)
     found = await service.program.backups.list(wanted, page)
-    pins = await service.program.pins.read([entry.backup_id for entry, _ in found.entries])
-    return BackupList.of(found, pins, limit=query.limit, offset=query.offset)
+    return BackupList.of(found, limit=query.limit, offset=query.offset)
 
 
 @router.get("/info/{backup_id}", responses=READS_ONE)

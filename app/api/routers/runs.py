@@ -1,7 +1,8 @@
 """The history of runs, those at work, and their events."""
 
 from collections.abc import AsyncIterable
-from typing import Annotated
+from time import monotonic
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -13,9 +14,13 @@ from app.documents.runs import RunFacts, RunList
 from app.domain.rights import require_run
 from app.domain.runs.run import Run, RunFilter
 from app.domain.stores import Page
+from app.errors import NotAuthenticatedError
 
 
 router = APIRouter(prefix="/api/admin/runs", tags=["runs"])
+
+# Events come at least once a second.
+_LOGIN_CHECK_SECONDS: Final = 1.0
 
 
 async def _existing(run_id: str, service: CurrentService) -> Run:
@@ -44,6 +49,7 @@ async def get_run(run_id: str, service: CurrentService) -> RunFacts:
 async def watch_run(
     service: CurrentService,
     request: Request,
+    identity: Caller,
     run: Annotated[Run, Depends(_existing)],
     last_event_id: Annotated[
         str | None, Header(description="Where to go on.", max_length=40)
@@ -53,8 +59,10 @@ async def watch_run(
     Follow a run as server-sent events, at least one a second, until it is over.
 
     Each event holds the whole run, so one that was missed is no loss; its `id` is the revision, and
-    `Last-Event-ID` goes on after it. The name of an event is the run's state.
+    `Last-Event-ID` goes on after it. The name of an event is the run's state. What has begun goes on
+    after its token is over, and ends within two seconds when the login does.
     """
+    checked = monotonic()
     known = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
     async for run_now in service.program.runs.watch(run.run_id, known):
         yield ServerSentEvent(
@@ -62,6 +70,12 @@ async def watch_run(
         )
         if request.app.state.is_stopping():
             return
+        if monotonic() - checked > _LOGIN_CHECK_SECONDS:
+            checked = monotonic()
+            try:
+                await service.sign_ins.confirm(identity)
+            except NotAuthenticatedError:
+                return
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=CHANGES)
@@ -74,7 +88,7 @@ async def cancel_run(
     Restores, undos and deletions are stopped by admins only.
     """
     runs = service.program.runs
-    run = await runs.get(run_id)
+    require_run(identity.role, (await runs.get(run_id)).kind)
+    run = await runs.cancel(run_id)
     request.state.run_id = run.run_id
-    require_run(identity.role, run.kind)
-    return RunFacts.of(await runs.cancel(run_id))
+    return RunFacts.of(run)

@@ -1,17 +1,24 @@
 """Schedules, and the state of everything."""
 
 from contextlib import suppress
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from app.api.access import Caller, CurrentService, Noted
-from app.api.bodies import RunScheduledBody, ScheduleBody
-from app.api.openapi_responses import CHANGES, READS, STARTS_RUN
+from app.api.bodies import Globs, Names, RunScheduledBody, ScheduleBody
+from app.api.openapi_responses import CHANGES, LOOKS, READS, STARTS_RUN
 from app.api.run_responses import Launch
 from app.documents.monitoring import StatusDocument
 from app.documents.runs import RunFacts
-from app.documents.schedules import NotDue, ScheduleChanged, ScheduleDeleted, ScheduleList
+from app.documents.schedules import (
+    NotDue,
+    ScheduleChanged,
+    ScheduleDeleted,
+    ScheduleList,
+    TableSelection,
+)
 from app.errors import NotDueError
 
 
@@ -42,6 +49,25 @@ async def delete_schedule(service: CurrentService, noted: Noted, name: str) -> S
     """Delete a schedule; its backups stay, and are kept like those of no schedule."""
     await service.program.schedules.delete(name, noted)
     return ScheduleDeleted.of(name)
+
+
+@router.get("/tables", responses=LOOKS)
+async def list_tables(
+    service: CurrentService,
+    *,
+    database: Annotated[Names, Query(description="None: as the settings say.")] = (),
+    table: Annotated[Globs, Query(description="Globs on `table` or `database.table`.")] = (),
+    exclude_table: Annotated[Globs, Query(description="The same, of what is left out.")] = (),
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    offset: Annotated[int, Query(ge=0, le=1 << 31)] = 0,
+) -> TableSelection:
+    """
+    List the tables of the server, and which of them a backup or a schedule would take now.
+
+    Rows and sizes are the server's guess.
+    """
+    found = await service.inventory.select(database, table, exclude_table)
+    return TableSelection.of(found, limit=limit, offset=offset)
 
 
 @router.post(
@@ -75,7 +101,4 @@ async def run_scheduled(
 @router.get("/status", responses=READS)
 async def get_status(service: CurrentService) -> StatusDocument:
     """Show how the backups are doing: the newest, space, what runs, what is due, what failed."""
-    status = await service.status.read()
-    last = status.last_backup
-    pins = await service.program.pins.read([last.backup_id] if last else [])
-    return StatusDocument.of(status, pins)
+    return StatusDocument.of(await service.status.read())

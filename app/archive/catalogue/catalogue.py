@@ -7,29 +7,30 @@ block; async callers use threads.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from app.archive.catalogue.known_lines import KnownLines
 from app.archive.catalogue.readings import Reading, Readings
 from app.archive.catalogue.rebuilding import Rebuilder, RebuildReport
 from app.archive.catalogue.sidecars import Beside, Sidecars
+from app.archive.catalogue.size_checks import Measured, measure
 from app.archive.catalogue.surveying import Surveyor
-from app.archive.catalogue.sweeping import names_of, sweep
+from app.archive.catalogue.sweeping import names_of, sweep, sweep_uploads
 from app.archive.file.keys import NO_KEYS, ArchiveKeys
 from app.archive.file.reader import ArchiveReader
 from app.archive.file.sealing import decode_manifest, read_envelope, read_manifest
-from app.archive.file.stored import Published, StoredArchive
+from app.archive.file.stored import OpenArchive, Published, StoredArchive
 from app.archive.publishing import places
 from app.archive.publishing.places import BackupDirectory
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import DamagedFile, Survey
-from app.domain.backups.check_notes import Notes
+from app.domain.backups.check_notes import Notes, SizeCheck
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.seal import MAX_MANIFEST_BYTES, check_seal
 from app.domain.ids import BackupId, parse_backup_id
 from app.domain.restores.proofs import Proof
 from app.errors import (
-    AppError,
     BackupInUseError,
     BackupNotFoundError,
     BackupPinnedError,
@@ -267,32 +268,38 @@ class Catalogue:
         with self.directory.locked():
             return self._sidecars.change_notes(self._find(backup_id), change)
 
-    def change_many_notes(
-        self, changes: Mapping[BackupId, Callable[[Notes], Notes]]
-    ) -> Mapping[BackupId, AppError]:
+    def check_size(self, backup_id: str, known: SizeCheck | None = None) -> Measured:
         """
-        Record something about each of many backups, with one sync of the directory.
+        Check the manifest of a backup, its index, and the size of its data file.
 
         Args:
-            changes: Not so many that others wait for the directory's lock for long.
+            backup_id: Which one.
+            known: What was found before.
 
         Returns:
-            Why it was not recorded, of those for which it was not; the others are safe.
+            What is to be known next time.
 
         Raises:
-            StorageError: The medium refused all of it.
+            AppError: As `open`, without the lock.
         """
-        refused: dict[BackupId, AppError] = {}
-        if not any(map(self._is_there, changes)):  # where nothing is, no lock is made
-            return {backup_id: BackupNotFoundError(backup_id) for backup_id in changes}
-        with self.directory.locked():
-            for backup_id, change in changes.items():
-                try:
-                    self._sidecars.change_notes(self._find(backup_id), change, syncs=False)
-                except AppError as exc:
-                    refused[backup_id] = exc
-            self.directory.sync()
-        return refused
+        name = self._find(backup_id)
+        if not name.is_encrypted:
+            return measure(self.directory, name, known)
+        try:
+            archive: OpenArchive = self.open(name.backup_id)
+        except NoIdentityError:
+            archive = self.stored(name.backup_id)  # the signature, and the size
+        with archive:
+            return Measured(archive.size, "")
+
+    def size_checks(self) -> Mapping[BackupId, SizeCheck]:
+        """Return when the size of each backup was last found right, of those that have no note of it."""
+        return self._sidecars.sizes.read()
+
+    def add_size_checks(self, found: Mapping[BackupId, SizeCheck]) -> None:
+        """Record sizes that are right, in one file; raises StorageError."""
+        if found:
+            self._readings.add_sizes(found)
 
     def delete(self, backup_id: str, *, covered_by: str = "", refreshes: bool = True) -> None:
         """
@@ -328,6 +335,12 @@ class Catalogue:
             with suppress(StorageError):
                 self.refresh()
 
+    def lock_on(self, backup_id: str, until: datetime) -> None:
+        """Have the place refuse the deletion of a backup until a time; raises AppError. A disk refuses none."""
+        name = self._find(backup_id)
+        if not isinstance(self.directory, LocalDirectory):
+            self.directory.lock_on(name, until)
+
     def is_in_use(self, backup_id: str) -> bool:
         """Tell whether a restore, a verification or a download reads a backup right now."""
         try:
@@ -337,16 +350,12 @@ class Catalogue:
         return False
 
     def sweep(self) -> tuple[str, ...]:
-        """
-        Remove what crashed runs left behind: files of ours whose owner's lock is free.
-
-        Returns:
-            Names that were removed.
-
-        Raises:
-            StorageError: The medium refused; the rest is still there.
-        """
+        """Remove what crashed runs left behind, but for uploads; returns names, raises StorageError."""
         return sweep(self.directory)
+
+    def sweep_uploads(self) -> tuple[str, ...]:
+        """Remove uploads to a store that nobody completes; returns names, raises StorageError."""
+        return sweep_uploads(self.directory)
 
     def rebuild(self, *, unsigned: bool = False) -> RebuildReport:
         """
@@ -373,13 +382,6 @@ class Catalogue:
             if self.directory.exists(name.manifest):
                 return name
         raise BackupNotFoundError(wanted)
-
-    def _is_there(self, backup_id: BackupId) -> bool:
-        try:
-            self._find(backup_id)
-        except BackupNotFoundError:
-            return False
-        return True
 
     def _read(self, name: BackupName, written: Manifest | None = None) -> Manifest:
         if written is not None and written.file == name.file:

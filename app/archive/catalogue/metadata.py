@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC
 from typing import Final
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from app.domain.backups.backup import CatalogueEntry
+from app.domain.document import adapter_of
 
 
 # 10,000 backups take about 10 MB.
@@ -61,8 +62,6 @@ class Metadata:
         return self.whole and list(self.entries.values()) == cached
 
 
-_ENTRY: Final = TypeAdapter(CatalogueEntry)
-_STAMP: Final = TypeAdapter(Stamp)
 # What stands under "options" in the file; all other fields stand beside it.
 _OPTIONS: Final = ("include_data", "compress", "verify", "description")
 
@@ -87,7 +86,7 @@ def decode_metadata(data: bytes) -> Metadata:
 
 
 def _value_of(item: CachedEntry) -> dict[str, JsonValue]:
-    fields: dict[str, JsonValue] = _ENTRY.dump_python(item.entry, mode="json")
+    fields: dict[str, JsonValue] = adapter_of(CatalogueEntry).dump_python(item.entry, mode="json")
     moment = item.entry.created_at.astimezone(UTC)
     value: dict[str, JsonValue] = {
         "backup_id": item.entry.backup_id,
@@ -118,8 +117,8 @@ def _item_of(value: JsonValue) -> CachedEntry | None:
     names = CatalogueEntry.__dataclass_fields__
     known = {key: field for key, field in {**fields, **options}.items() if key in names}
     try:
-        entry = _ENTRY.validate_json(json.dumps(known))
-        return CachedEntry(entry, _STAMP.validate_python(stamp))
+        entry = adapter_of(CatalogueEntry).validate_json(json.dumps(known))
+        return CachedEntry(entry, adapter_of(Stamp).validate_python(stamp))
     except ValidationError:
         return None
 

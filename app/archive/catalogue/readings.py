@@ -3,23 +3,26 @@ Readings of the catalogue: all backups with what lies beside them, read once for
 
 A reading serves again for `FRESH_SECONDS`, as long as the directory is the same and has the same names in
 it: whatever this program or another one publishes, replaces or deletes there changes a name. What lies
-beside a backup is decoded again only when its file is another one. All calls block.
+beside a backup is decoded again only when its file is another one. What a pass over all sizes has found is
+put into the reading that serves, so that noting it makes nobody take another one. All calls block.
 
-Not guaranteed: that bytes which were changed in place, which is damage, are seen any sooner than that.
+Not guaranteed: that bytes which were changed in place, which is damage, are seen any sooner than that; nor a
+file that somebody else puts in the place of another in the 20 ms in which sizes are noted.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from app.archive.catalogue.sidecars import Beside, Sidecars
+from app.archive.catalogue.sweeping import names_of
 from app.archive.publishing.places import BackupDirectory
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
-from app.domain.backups.check_notes import Pin
+from app.domain.backups.check_notes import Pin, SizeCheck
 from app.domain.ids import BackupId
 from app.domain.restores.proofs import proven_at
 from app.storage import layout
@@ -69,7 +72,7 @@ class _Stamp(NamedTuple):
 class _Known:
     """What lies beside a backup, as it was when the stamps of its files were these."""
 
-    stamps: tuple[_Stamp | None, _Stamp | None]
+    stamps: tuple[_Stamp | None, ...]
     beside: Beside
 
 
@@ -80,11 +83,13 @@ class _Taken:
 
     Attributes:
         began: When that was, by a clock that never goes back.
-        mark: Of the directory then; None when it had changed just before, and may change again unseen.
+        ended: When it was ready.
+        mark: Of the directory when it began; None when it had changed just before, and may change again unseen.
     """
 
     reading: Reading
     began: float
+    ended: float
     mark: tuple[int, int, int] | None
 
 
@@ -122,8 +127,29 @@ class Readings:
             self._last = self._take()
             return self._last.reading
 
+    def add_sizes(self, found: Mapping[BackupId, SizeCheck]) -> None:
+        """
+        Note sizes that are right, beside the backups and in the reading that serves.
+
+        Raises:
+            StorageError: The medium refused.
+        """
+        with self._turn, self._directory.locked():
+            last = self._last if self._last is not None and self._serves(self._last) else None
+            names = set(self._directory.names())
+            sizes = self._sidecars.sizes.add(found, {name.backup_id for name in names_of(names)})
+            if last is None:
+                return
+            mark = self._directory.mark()
+            time.sleep(_TICK_NS / 1e9)  # whatever changes a name from here on changes the mark
+            is_ours = set(self._directory.names()) == {*names, layout.SIZES}
+            if is_ours and self._directory.mark() == mark:
+                reading = replace(last.reading, beside=self._beside(sizes))
+                self._last = replace(last, reading=reading, mark=mark)
+
     def _serves(self, last: _Taken) -> bool:
-        is_fresh = time.monotonic() - last.began < FRESH_SECONDS
+        # Where one takes longer than that, the next would never be spared if it counted from the beginning.
+        is_fresh = time.monotonic() - last.ended < FRESH_SECONDS
         return is_fresh and last.mark is not None and last.mark == self._directory.mark()
 
     def _take(self) -> _Taken:
@@ -133,21 +159,25 @@ class Readings:
         survey = self._survey()
         names = set(self._directory.names())
         self._known = {entry.backup_id: self._look(entry, names) for entry in survey.entries}
-        beside = {backup_id: known.beside for backup_id, known in self._known.items()}
+        reading = Reading(survey, self._beside(self._sidecars.sizes.read()))
         is_settled = changed_ns < at_ns - _TICK_NS
-        return _Taken(Reading(survey, beside), began, mark if is_settled else None)
+        return _Taken(reading, began, time.monotonic(), mark if is_settled else None)
+
+    def _beside(self, sizes: Mapping[BackupId, SizeCheck]) -> Mapping[BackupId, Beside]:
+        return {key: known.beside.with_size(sizes.get(key)) for key, known in self._known.items()}
 
     def _look(self, entry: CatalogueEntry, names: set[str]) -> _Known:
         notes, proofs = entry.file + layout.NOTES, entry.file + layout.PROOFS
         if notes not in names and proofs not in names:
             return _Known((None, None), _NOTHING)
-        stamps = self._stamp(notes), self._stamp(proofs)
+        stamps = tuple(self._stamp(file) if file in names else None for file in (notes, proofs))
         known = self._known.get(entry.backup_id)
         if known is not None and known.stamps == stamps:
             return known
         name = layout.parse(entry.file)
         assert name is not None  # noqa: S101 - the survey lists no file of another name
-        return _Known(stamps, self._sidecars.beside(name))
+        noted, proven = (stamp is not None for stamp in stamps)
+        return _Known(stamps, self._sidecars.own(name, notes=noted, proofs=proven))
 
     def _stamp(self, name: str) -> _Stamp | None:
         fact = self._directory.describe(name)

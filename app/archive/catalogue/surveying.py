@@ -21,9 +21,9 @@ from app.archive.catalogue.metadata import (
     encode_metadata,
 )
 from app.archive.catalogue.sweeping import names_of
-from app.archive.file.codec import DAMAGED_HINT
 from app.archive.file.keys import ArchiveKeys
 from app.archive.file.sealing import read_envelope
+from app.archive.file.stored import require_bytes
 from app.archive.publishing.places import BackupDirectory
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import DamagedFile, LockedBackup, Survey
@@ -36,7 +36,6 @@ from app.errors import (
     NoIdentityError,
     StorageDeniedError,
     StorageError,
-    TruncatedFileError,
     UnknownSignerError,
 )
 from app.storage import layout
@@ -140,6 +139,7 @@ class Surveyor:
         cached: list[CachedEntry] = []
         locked: list[LockedBackup] = []
         problems: list[DamagedFile] = []
+        unknown: list[DamagedFile] = []
         orphans: list[str] = []
         listed: set[str] = set()
         for name in names_of(names):
@@ -148,7 +148,9 @@ class Surveyor:
                     _require_alone(name, listed)
                     found = self._examine(name, cache.get(name.file), written)
                 except _PROBLEMS as exc:
-                    problems.append(DamagedFile(name.file, exc))
+                    # What was known here before has been replaced by whoever has signed it now.
+                    is_unknown = isinstance(exc, UnknownSignerError) and name.file not in cache
+                    (unknown if is_unknown else problems).append(DamagedFile(name.file, exc))
                     continue
                 if isinstance(found, CachedEntry):
                     cached.append(found)
@@ -157,7 +159,7 @@ class Surveyor:
             elif name.file in names and not {name.tombstone, name.partial} & names:
                 orphans.append(name.file)
         entries = tuple(item.entry for item in cached)
-        survey = Survey(entries, tuple(problems), tuple(orphans), tuple(locked))
+        survey = Survey(entries, tuple(problems), tuple(orphans), tuple(locked), tuple(unknown))
         return survey, cached, before
 
     def _metadata(self) -> bytes:
@@ -190,10 +192,7 @@ class Surveyor:
             line, size = known, known.entry.size
         else:
             line, size = self._line(name, written, stamp, full_path, known)
-        if size != data.size:
-            raise TruncatedFileError(
-                f"{name.file}: {data.size} bytes, the manifest says {size}", hint=DAMAGED_HINT
-            )
+        require_bytes(name.file, data.size, size)
         return line
 
     def _line(

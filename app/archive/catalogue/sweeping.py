@@ -12,12 +12,20 @@ from app.storage.local import LocalDirectory
 
 
 def sweep(directory: BackupDirectory) -> tuple[str, ...]:
-    """Remove what has no owner any more; returns names, raises StorageError."""
+    """Remove what has no owner any more, but for uploads; returns names, raises StorageError."""
     if isinstance(directory, LocalDirectory):
         return _Sweeper(directory).sweep()
     with directory.locked():
         there = set(directory.names())
         return tuple(store_publication.sweep(directory, names_of(there), there))
+
+
+def sweep_uploads(directory: BackupDirectory) -> tuple[str, ...]:
+    """Remove uploads to a store that nobody completes; returns names, raises StorageError."""
+    if isinstance(directory, LocalDirectory):
+        return ()
+    with directory.locked():
+        return tuple(store_publication.sweep_uploads(directory))
 
 
 class _Sweeper:
@@ -80,12 +88,11 @@ class _Sweeper:
 def names_of(names: Iterable[str]) -> list[BackupName]:
     """Return the backups that any of the names belongs to, newest first, each once."""
     endings = (layout.PARTIAL, layout.REBUILD, layout.MANIFEST, layout.PROOFS, layout.NOTES)
-    found: set[BackupName] = set()
+    stems: set[str] = set()
     for file in names:
         stem = file
         for ending in endings:
             stem = stem.removesuffix(ending)
-        name = layout.parse(stem)
-        if name is not None:
-            found.add(name)
+        stems.add(stem)
+    found = filter(None, map(layout.parse, stems))
     return sorted(found, key=attrgetter("backup_id", "is_encrypted", "codec"), reverse=True)

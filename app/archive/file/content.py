@@ -85,6 +85,8 @@ class HashedContent(Content):
 
     def __init__(self, stored: RangedFile, opening: Opening | None) -> None:
         self._tap = _Tap(stored)
+        if opening is not None:
+            self._tap.read(0, opening.start)  # the header is of the file as well
         super().__init__(self._tap, opening)
 
     def require_digest(self, expected: str) -> None:

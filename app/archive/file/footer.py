@@ -16,10 +16,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pydantic import TypeAdapter
-
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.seal import decode
+from app.domain.document import adapter_of
 from app.errors import ChecksumMismatchError, ManifestError
 
 
@@ -27,7 +26,6 @@ from app.errors import ChecksumMismatchError, ManifestError
 LINE_BYTES: Final = 16 << 10
 TRAILER_BYTES: Final = len(b"-- footer bytes: ") + 20 + 1
 
-_ADAPTER: Final = TypeAdapter(Manifest)
 _PREFIX: Final = b"-- |"
 _PIECE_BYTES: Final = LINE_BYTES - len(_PREFIX) - 1
 _TRAILER: Final = re.compile(rb"-- footer bytes: ([0-9]{20})\n")
@@ -47,7 +45,7 @@ def write_footer(draft: Manifest, *, before: int = 0) -> Iterator[bytes]:
     Yields:
         Whole lines of at most `LINE_BYTES`, ASCII; in all, the JSON is in memory once.
     """
-    body = _ADAPTER.dump_json(draft, ensure_ascii=True)
+    body = adapter_of(Manifest).dump_json(draft, ensure_ascii=True)
     head = {
         "footer": 1,
         "json_bytes": len(body),

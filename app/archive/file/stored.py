@@ -18,6 +18,7 @@ from app.concurrency import run_in_thread
 from app.errors import TruncatedFileError
 from app.storage.files import RangedFile
 from app.storage.layout import BackupName
+from app.storage.remote.files import StoreFile
 
 
 # Called with how many bytes more were read; may raise.
@@ -57,6 +58,16 @@ class OpenArchive:
     def full_path(self) -> str:
         """Where the data file lies."""
         return self._stored.full_path
+
+    @property
+    def size(self) -> int:
+        """Bytes of the data file."""
+        return self._stored.size
+
+    @property
+    def bytes_read(self) -> int | None:
+        """Bytes of the data file that came from its store so far; None where it lies in a directory of its own."""
+        return self._stored.bytes_read if isinstance(self._stored, StoreFile) else None
 
     def close(self) -> None:
         """Release the lock; no read may be under way."""
@@ -131,9 +142,14 @@ def open_data_file(
 
 def require_size(file: RangedFile, size: int) -> None:
     """Compare the size of a stored file with what its manifest says; raises TruncatedFileError."""
-    if file.size != size:
+    require_bytes(file.name, file.size, size)
+
+
+def require_bytes(name: str, found: int, size: int) -> None:
+    """Compare a size with what the manifest says; raises TruncatedFileError."""
+    if found != size:
         raise TruncatedFileError(
-            f"{file.name}: {file.size} bytes, the manifest says {size}", hint=DAMAGED_HINT
+            f"{name}: {found} bytes, the manifest says {size}", hint=DAMAGED_HINT
         )
 
 

@@ -91,6 +91,26 @@ def _open_locally(directory: LocalDirectory, name: BackupName) -> ReadFile:
     return file
 
 
+def size_of(directory: BackupDirectory, name: BackupName) -> int:
+    """
+    Tell how long the data file of a backup is, which is opened and not locked.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        BackupNotFoundError: It is gone.
+        StorageError: It cannot be opened, or is a symbolic link.
+    """
+    facts = directory.describe(name.file)
+    if facts is None:
+        raise BackupNotFoundError(name.backup_id)
+    if not isinstance(directory, LocalDirectory):
+        return facts.size
+    with directory.watch(name.file) as file:
+        return file.size
+
+
 def publish(
     directory: BackupDirectory, name: BackupName, data: DataFile, manifest: bytes
 ) -> ManifestFile:

@@ -154,7 +154,7 @@ def _bury(directory: StoreDirectory, name: BackupName, claim: Claim) -> list[str
 
 def sweep(directory: StoreDirectory, names: Iterable[BackupName], there: set[str]) -> list[str]:
     """
-    Remove what crashed runs left behind in a store.
+    Remove what crashed runs left behind in a store, but for uploads.
 
     Args:
         directory: The store.
@@ -162,7 +162,7 @@ def sweep(directory: StoreDirectory, names: Iterable[BackupName], there: set[str
         there: All names that are there.
 
     Returns:
-        Names that were removed, and those of uploads that were never completed.
+        Names that were removed.
 
     Raises:
         StorageError: The store refused; the rest is still there.
@@ -174,7 +174,7 @@ def sweep(directory: StoreDirectory, names: Iterable[BackupName], there: set[str
         if name.partial in there and _is_abandoned(directory, name):
             with suppress(BackupInUseError):  # somebody here was faster
                 removed += _sweep_claim(directory, name)
-    return removed + _abort_uploads(directory)
+    return removed
 
 
 def _sweep_claim(directory: StoreDirectory, name: BackupName) -> list[str]:
@@ -198,7 +198,7 @@ def _is_abandoned(directory: StoreDirectory, name: BackupName) -> bool:
     return was_here or directory.store.now() - since > _LEASE
 
 
-def _abort_uploads(directory: StoreDirectory) -> list[str]:
+def sweep_uploads(directory: StoreDirectory) -> list[str]:
     """
     Remove uploads that nobody completes: a claim is there before its upload begins, and as long as it lasts.
 
@@ -207,9 +207,12 @@ def _abort_uploads(directory: StoreDirectory) -> list[str]:
 
     Returns:
         What they would have become, or what the store calls them.
+
+    Raises:
+        StorageError: The store refused; the rest is still there.
     """
     store = directory.store
-    if not store.lists_unfinished:
+    if directory.append_only or not store.lists_unfinished:
         return []
     now = store.now()
     removed: list[str] = []

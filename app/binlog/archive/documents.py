@@ -3,17 +3,20 @@ What the archive says of itself, as JSON.
 
 Every document is `{"sha256": "...", "content": {...}}` and a line end; the sum is that of the bytes of the
 content, so that a changed document is told from one that was written so. That of an encrypted segment has
-`, "signature": {...}` before the last brace: of the bytes of the content, by the installation that wrote it.
+`, "signature": {...}` before the last brace: of the bytes of the content, by the installation that wrote it;
+`stream.json` has one, too, from when on the archive is encrypted.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Generic, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from app.domain.backups.manifest import Codec
+from app.domain.document import adapter_of
 from app.domain.keys import Signature
 from app.domain.restores.log_archive import LogBreak
 from app.errors import BinlogDamagedError, SignatureMismatchError
@@ -26,7 +29,6 @@ _BEFORE: Final = b'{"sha256": "'
 _BETWEEN: Final = b'", "content": '
 _SIGNATURE: Final = b', "signature": '
 _AFTER: Final = b"}\n"
-_SIGNATURES: Final = TypeAdapter(Signature)
 _CONTENT: Final = slice(len(_BEFORE) + 64 + len(_BETWEEN), -len(_AFTER))
 HINT: Final = "The archive of the binary log is damaged there: points behind it need a backup that was made later."
 
@@ -137,6 +139,9 @@ class Segment:
         tables: Databases and tables that its transactions opened.
         has_statement_dml: Whether rows come of statements that are executed again.
         clock: When its bytes were received.
+        breaks: How many of the stream's breaks were known when it was sealed.
+        stream_sha256: SHA-256 of what `stream.json` said then and may never say otherwise, see `stream_digest`;
+            empty in those of before.
         recipients: Ids of those for whom it is encrypted; none = it is not.
         hidden: Where it is encrypted, `Hidden` for the same, in base64; what that tells is left out here.
         echo: Where it is encrypted, for the archiver alone and in base64: the SHA-256 of its bytes from its last
@@ -165,6 +170,8 @@ class Segment:
     tables: tuple[tuple[str, str], ...]
     has_statement_dml: bool
     clock: tuple[Received, ...] = field(default=())
+    breaks: int = 0
+    stream_sha256: str = ""
     recipients: tuple[str, ...] = ()
     hidden: str = ""
     echo: str = ""
@@ -186,15 +193,15 @@ Document = TypeVar("Document", StreamDocument, Head, Segment, Hidden)
 class Form(Generic[Document]):
     """How one kind of document is written and read."""
 
-    _adapter: TypeAdapter[Document]
+    _kind: type[Document]
 
-    def __init__(self, adapter: "TypeAdapter[Document]") -> None:
-        self._adapter = adapter
+    def __init__(self, kind: type[Document]) -> None:
+        self._kind = kind
 
     def dump(self, document: Document, sign: Callable[[bytes], Signature] | None = None) -> bytes:
         """Return the bytes of a document; with `sign` they are signed."""
-        content = self._adapter.dump_json(document)
-        return _framed(content, _SIGNATURES.dump_json(sign(content)) if sign else b"")
+        content = adapter_of(self._kind).dump_json(document)
+        return _framed(content, adapter_of(Signature).dump_json(sign(content)) if sign else b"")
 
     def parse(self, data: bytes, name: str) -> Document:
         """
@@ -214,7 +221,7 @@ class Form(Generic[Document]):
         if data != _framed(content, signature):
             raise BinlogDamagedError(f"{name}: it is not what was written", hint=HINT)
         try:
-            document: Document = self._adapter.validate_json(content)
+            document: Document = adapter_of(self._kind).validate_json(content)
         except ValidationError:
             raise BinlogDamagedError(
                 f"{name}: it cannot be understood", hint="A newer Backstay may have written it."
@@ -224,6 +231,32 @@ class Form(Generic[Document]):
                 f"{name}: it is of a newer format", hint="Read it with the Backstay that wrote it."
             )
         return document
+
+
+def stream_digest(document: StreamDocument, breaks: int) -> str:
+    """
+    Return the SHA-256 of what a stream's document may never say otherwise.
+
+    Args:
+        document: It.
+        breaks: How many of the first of its breaks count; others may follow.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    identity = document.identity
+    lasting = [
+        [document.stream, document.began_at],
+        [identity.vendor, identity.version, identity.server_id, identity.server_uuid, identity.address],
+        sorted(document.settings.items()),
+        [[each.at, each.number, each.position, each.reason] for each in document.breaks[:breaks]],
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(lasting, separators=(",", ":")).encode()).hexdigest()
+
+
+def is_signed(data: bytes) -> bool:
+    """Tell whether a document has a signature, whatever that is worth."""
+    return bool(_parts(data)[1])
 
 
 def signature_of(data: bytes, name: str) -> tuple[bytes, Signature]:
@@ -238,10 +271,10 @@ def signature_of(data: bytes, name: str) -> tuple[bytes, Signature]:
     """
     content, signature = _parts(data)
     try:
-        return content, _SIGNATURES.validate_json(signature)
+        return content, adapter_of(Signature).validate_json(signature)
     except ValidationError:
         raise SignatureMismatchError(
-            f"{name}: it is encrypted, and not signed", hint="Somebody has changed it."
+            f"{name}: it is not signed, as it was written", hint="Somebody has changed it."
         ) from None
 
 
@@ -258,7 +291,7 @@ def _framed(content: bytes, signature: bytes = b"") -> bytes:
     return b"".join((_BEFORE, digest, _BETWEEN, content, signed, _AFTER))
 
 
-STREAMS: Final = Form(TypeAdapter(StreamDocument))
-HEADS: Final = Form(TypeAdapter(Head))
-SEGMENTS: Final = Form(TypeAdapter(Segment))
-HIDDEN: Final = Form(TypeAdapter(Hidden))
+STREAMS: Final = Form(StreamDocument)
+HEADS: Final = Form(Head)
+SEGMENTS: Final = Form(Segment)
+HIDDEN: Final = Form(Hidden)

@@ -48,6 +48,10 @@ class Stem(NamedTuple):
         return f"{self.number:010}_{self.start:012}"
 
 
+# In it and before it nothing lies: where a stream begins of which nothing stays.
+BEHIND_ALL: Final = Stem(10**10 - 1, 0)
+
+
 def parse_name(name: str) -> tuple[Stem, str] | None:
     """Take a name apart into its stem and what follows; None when it is none of ours."""
     found = _NAME.fullmatch(name)

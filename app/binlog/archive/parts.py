@@ -10,7 +10,7 @@ from app.binlog.archive.layout import TAIL, Stem
 from app.binlog.archive.sealed import Sealed, located, read_document, sealed_blocks
 from app.binlog.archive.streams import StoredStream
 from app.binlog.archive.tail import KnownTail, tail_blocks
-from app.binlog.archive.times import commit_ms, received_ms
+from app.binlog.archive.times import commit_ms, latest_ms, received_ms
 from app.binlog.archive.walk import Walked, scan_from, walk
 from app.binlog.events.contents import Contents
 from app.binlog.events.gtids import GtidState, parsed_state
@@ -133,6 +133,10 @@ class Part:
                 end=group.end,
                 gtid=group.gtid,
                 committed_ms=committed,
+                latest_ms=latest_ms(group, received, committed),
+                redefines=group.redefines,
+                prepares=group.prepares,
+                caveats=group.caveats,
                 tables=contents.tables,
                 database=contents.database,
                 statement=contents.statement,

@@ -7,15 +7,18 @@ The beginning of streams, removed when nobody needs it any more.
 Who reads a stream has a lease of it, and step 1 waits for no reader: it is refused. All calls block.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from app.binlog.archive.documents import StreamDocument
 from app.binlog.archive.keys import PLAIN, LogKeys
 from app.binlog.archive.layout import (
+    BEHIND_ALL,
     LEASE,
     STREAM,
     Stem,
@@ -23,18 +26,18 @@ from app.binlog.archive.layout import (
     parse_name,
     root_of,
 )
-from app.binlog.archive.reading import ArchivedStream, open_streams, stream_directories
+from app.binlog.archive.reading import ArchivedStream, open_stream, stream_directories
 from app.binlog.archive.sealed import Sealed
 from app.binlog.archive.streams import change_stream_document, read_stream_document
 from app.domain.restores.points import Place
-from app.errors import StorageUnavailableError
+from app.errors import BinlogDamagedError, StorageUnavailableError
 from app.storage.files import ReadFile
 from app.storage.layout import LOCK
 from app.storage.local import LocalDirectory
 
 
-# In it and before it nothing lies.
-_BEHIND_ALL: Final = Stem(10**10 - 1, 0)
+# A stream that nobody knows the age of may be the newest, and no other answers for it.
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Beginning(NamedTuple):
@@ -56,6 +59,23 @@ class Beginning(NamedTuple):
     committed_ms: int
 
 
+class LeasedStream(NamedTuple):
+    """
+    A stream that nobody prunes.
+
+    Attributes:
+        began: Aware instant, as its document claims.
+        id: Its id.
+        ended: Aware instant; None when it goes on, or nobody knows.
+        open: Opens it, once; raises what `open_stream` does.
+    """
+
+    began: datetime
+    id: str
+    ended: datetime | None
+    open: Callable[[], ArchivedStream]
+
+
 @contextmanager
 def leased(directory: LocalDirectory) -> Iterator[None]:
     """
@@ -70,21 +90,38 @@ def leased(directory: LocalDirectory) -> Iterator[None]:
 
 
 @contextmanager
-def leased_streams(backups: Path, keys: LogKeys = PLAIN) -> Iterator[list[ArchivedStream]]:
+def leased_streams(backups: Path, keys: LogKeys = PLAIN) -> Iterator[list[LeasedStream]]:
     """
-    Open the streams of a backup directory, and keep the beginnings of all for the length of a block.
+    Find the streams of a backup directory, and keep the beginnings of all for the length of a block.
 
     Yields:
-        The oldest first.
+        The oldest first; each is opened when that is asked for, so that a damaged one is in the way of no other.
 
     Raises:
         BackupInUseError: As `leased`.
-        AppError: As `open_streams`.
+        StorageError: The medium does not answer.
     """
     with ExitStack() as leases:
-        for directory in stream_directories(LocalDirectory(root_of(backups))):
+        directories = stream_directories(LocalDirectory(root_of(backups)))
+        for directory in directories:
             leases.enter_context(leased(directory))
-        yield open_streams(backups, keys)
+        found = [_known(directory, keys) for directory in directories]
+        yield sorted(found, key=lambda stream: (stream.began, stream.id))
+
+
+def _known(directory: LocalDirectory, keys: LogKeys) -> LeasedStream:
+    """Tell what a stream claims to be; when one with a damaged document began, the file says at least."""
+    name, ended = directory.path.name, None
+    opened = cache(lambda: open_stream(directory, keys))
+    try:
+        document = read_stream_document(directory)
+    except BinlogDamagedError:
+        facts = directory.describe(STREAM)
+        began = datetime.fromtimestamp(facts.changed_ns / 1e9, UTC) if facts else _NEVER
+    else:
+        began = datetime.fromisoformat(document.began_at)
+        ended = datetime.fromisoformat(document.ended_at) if document.ended_at else None
+    return LeasedStream(began, name, ended, opened)
 
 
 def _open_lease(directory: LocalDirectory, *, exclusive: bool) -> ReadFile:
@@ -131,23 +168,24 @@ def _going(segments: tuple[Sealed, ...], first: Sealed | None) -> Beginning:
     )
 
 
-def prune(directory: LocalDirectory, beginning: Beginning | None) -> None:
+def prune(directory: LocalDirectory, beginning: Beginning | None, keys: LogKeys = PLAIN) -> None:
     """
     Remove what lies before a beginning; again is harmless.
 
     Raises:
         BackupInUseError: Somebody reads the stream; nothing was removed.
         BinlogDamagedError: Its document is not what was written; the same.
+        SignatureMismatchError: It was changed by somebody; the same.
         StorageError: The medium refused; the next time removes the rest.
     """
     if beginning is not None:
         with _open_lease(directory, exclusive=True):
-            change_stream_document(directory, lambda document: _begun_at(document, beginning))
+            change_stream_document(directory, lambda document: _begun_at(document, beginning), keys)
     _sweep(directory)
 
 
 def _begun_at(document: StreamDocument, beginning: Beginning) -> StreamDocument:
-    stem = beginning.stem or _BEHIND_ALL
+    stem = beginning.stem or BEHIND_ALL
     if stem <= Stem(document.first_number, document.first_start):  # another prune was faster
         return document
     return replace(
@@ -168,7 +206,7 @@ def _sweep(directory: LocalDirectory) -> None:
         directory.remove(name)
     if names:
         directory.sync()
-    if first == _BEHIND_ALL:
+    if first == BEHIND_ALL:
         _remove_empty(directory)
 
 

@@ -24,6 +24,7 @@ from app.binlog.archive.layout import (
 from app.binlog.archive.parts import Border, Part, parts_of
 from app.binlog.archive.sealed import Sealed
 from app.binlog.archive.streams import StoredStream, load_stream
+from app.binlog.archive.times import STEP_MS
 from app.binlog.events.headers import HEADER_BYTES, MAGIC, Place, read_header
 from app.domain.restores.log_archive import LogBreak, LoggedTransaction
 from app.errors import BinlogDamagedError
@@ -103,6 +104,10 @@ class ArchivedStream:
             )
         return tuple(found.values())
 
+    @cached_property
+    def _by_number(self) -> dict[int, ArchivedFile]:
+        return {file.number: file for file in self.files}
+
     @property
     def segments(self) -> tuple[Sealed, ...]:
         """What is sealed of it, in order."""
@@ -117,13 +122,41 @@ class ArchivedStream:
         return Place(first.name, first.start), Place(last.name, last.end)
 
     @property
+    def unsigned_from(self) -> Place | None:
+        """Where what is signed ends before an encrypted tail; None where that is empty, or not encrypted."""
+        last = self._parts[-1] if self._parts else None
+        if last is None or last.head is None or not last.head.is_framed:
+            return None
+        if not self.segments:
+            return Place(last.file, last.start)
+        sealed = self.segments[-1].segment
+        return Place(sealed.head.file, sealed.border)
+
+    @property
     def committed_ms(self) -> int:
         """Commit time of the last transaction, milliseconds since 1970; 0 when there is none."""
         return self._parts[-1].after.committed_ms if self._parts else 0
 
+    def went_back_over(self, moment_ms: int) -> bool:
+        """Tell whether the archiver's clock came to a moment more than once, in milliseconds since 1970."""
+        highest = 0
+        for received in self._received():
+            if received <= moment_ms < highest and highest - received > STEP_MS:
+                return True
+            highest = max(highest, received)
+        return False
+
+    def _received(self) -> Iterator[int]:
+        tail = self._stored.tail
+        for clock in (
+            *(sealed.segment.clock for sealed in self.segments),
+            tail.clock if tail else (),
+        ):
+            yield from (moment for _, moment in clock)
+
     def file(self, number: int) -> ArchivedFile | None:
         """Find a file by its number."""
-        return next((file for file in self.files if file.number == number), None)
+        return self._by_number.get(number)
 
     def file_named(self, name: str) -> ArchivedFile | None:
         """Find a file by the server's name of it."""

@@ -58,6 +58,13 @@ class Sealed(NamedTuple):
         return data_name(self.stem, self.segment.codec, is_encrypted=self.is_encrypted)
 
     @property
+    def follower(self) -> Stem:
+        """What the files of the segment behind it are called."""
+        if self.segment.next is None:
+            return Stem(self.segment.head.number, self.segment.end)
+        return Stem(self.segment.head.number + 1, 0)
+
+    @property
     def is_encrypted(self) -> bool:
         """Tell whether its bytes need an identity."""
         return bool(self.segment.recipients)

@@ -3,8 +3,9 @@ How a tail becomes a sealed segment.
 
 1. The bytes are scanned by the rules of a log, hashed, compressed, and encrypted where backups are, into a
    file, which is synced.
-2. Its document is published, and names the SHA-256 of the document before it. That of an encrypted segment is
-   signed; what only those may know who read it is encrypted in it.
+2. Its document is published, and names the SHA-256 of the document before it and of what the stream is, its
+   breaks included. That of an encrypted segment is signed; what only those may know who read it is encrypted
+   in it.
 3. Then the tail goes. After a crash the document says whether the segment is sealed.
 """
 
@@ -24,6 +25,8 @@ from app.binlog.archive.documents import (
     Head,
     Hidden,
     Segment,
+    StreamDocument,
+    stream_digest,
 )
 from app.binlog.archive.keys import LogKeys
 from app.binlog.archive.layout import DOCUMENT, TAIL, Stem
@@ -92,9 +95,9 @@ def seal(
     previous: Sealed | None,
     *,
     codec: Codec,
-    is_mariadb: bool,
     next_file: str | None,
     keys: LogKeys,
+    stream: StreamDocument,
 ) -> Sealed:
     """
     Seal a tail that nobody writes any more, and remove it; blocks.
@@ -104,9 +107,9 @@ def seal(
         known: The tail; all of it was synced.
         previous: The segment before it; None for the first.
         codec: How it is compressed.
-        is_mariadb: Whose GTIDs it has.
         next_file: As in the document.
         keys: For whom it is encrypted, and who reads the tail.
+        stream: What the stream is, with all breaks that are noted; proven.
 
     Returns:
         The segment, which is published.
@@ -117,9 +120,7 @@ def seal(
         NoIdentityError: The tail is encrypted for others.
         StorageError: The medium refused; the tail is as before.
     """
-    stem = known.stem
-    committed_ms = previous.segment.committed_ms if previous else 0
-    survey = Survey(_scan_of(known.head, is_mariadb=is_mariadb), known, committed_ms)
+    stem, survey = known.stem, _survey(known, previous, stream)
     scan, recipients = survey.scan, keys.backups.recipients()
     name = data_name(stem, codec, is_encrypted=bool(recipients))
     _remove_unfinished(directory, stem, codec)
@@ -133,6 +134,7 @@ def seal(
         target.rename(name)
         target.keep()
         segment = replace(_described(survey, known, packing, previous), next=next_file)
+        segment = _told(segment, stream)
         if recipients:
             segment = _concealed(segment, _echo(tail, known, scan.last_start, keys), keys)
     return _publish(directory, segment, keys)
@@ -143,7 +145,13 @@ def _remove_unfinished(directory: LocalDirectory, stem: Stem, codec: Codec) -> N
         directory.remove(data_name(stem, codec, is_encrypted=is_encrypted) + PARTIAL)
 
 
-def _scan_of(head: Head, *, is_mariadb: bool) -> Scan:
+def _survey(known: KnownTail, previous: Sealed | None, stream: StreamDocument) -> Survey:
+    committed_ms = previous.segment.committed_ms if previous else 0
+    return Survey(_scan_of(known.head, stream), known, committed_ms)
+
+
+def _scan_of(head: Head, stream: StreamDocument) -> Scan:
+    is_mariadb = stream.identity.vendor == "mariadb"
     gtids = None if head.gtids is None else parsed_state(head.gtids, is_mariadb=is_mariadb)
     return scan_from(head.start, gtids, head.format_event)
 
@@ -205,6 +213,11 @@ def _described(
         has_statement_dml=survey.has_statement_dml,
         clock=known.clock,
     )
+
+
+def _told(segment: Segment, stream: StreamDocument) -> Segment:
+    breaks = len(stream.breaks)
+    return replace(segment, breaks=breaks, stream_sha256=stream_digest(stream, breaks))
 
 
 def _echo(tail: RangedFile, known: KnownTail, last_start: int | None, keys: LogKeys) -> str:

@@ -2,7 +2,8 @@
 Streams on disk: their documents, and the chain of their segments.
 
 Segments follow each other without a gap, and each names the document before it; what is missing, or stands in
-another's place, is damage.
+another's place, is damage. So is what `stream.json` says otherwise than when a segment was sealed: each names
+the SHA-256 of it. What was noted since then is proven by its signature where the archive is encrypted.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from app.binlog.archive import layout
-from app.binlog.archive.documents import HINT, MOST_BYTES, STREAMS, StreamDocument
-from app.binlog.archive.keys import LogKeys
+from app.binlog.archive.documents import (
+    HINT,
+    MOST_BYTES,
+    STREAMS,
+    StreamDocument,
+    is_signed,
+    signature_of,
+    stream_digest,
+)
+from app.binlog.archive.keys import PLAIN, LogKeys
 from app.binlog.archive.layout import DOCUMENT, HEAD, TAIL, Stem, parse_name
 from app.binlog.archive.sealed import Sealed, read_document, require_signature
 from app.binlog.archive.tail import KnownTail, read_head, tail_size
@@ -55,31 +64,104 @@ class StoredStream:
 
 
 def read_stream_document(directory: LocalDirectory) -> StreamDocument:
-    """Read what a stream is; raises BinlogDamagedError, StorageError."""
+    """Read what a stream claims to be; raises BinlogDamagedError, StorageError."""
+    return STREAMS.parse(_read(directory), layout.STREAM)
+
+
+def _read(directory: LocalDirectory) -> bytes:
     if not directory.exists(layout.STREAM):
         raise BinlogDamagedError(f"{directory.path.name}: {layout.STREAM} is missing", hint=HINT)
-    return STREAMS.parse(directory.read(layout.STREAM, MOST_BYTES), layout.STREAM)
+    return directory.read(layout.STREAM, MOST_BYTES)
 
 
-def write_stream_document(directory: LocalDirectory, document: StreamDocument) -> None:
-    """Write what a new stream is; raises StorageError."""
-    directory.replace(layout.STREAM, STREAMS.dump(document))
-
-
-def change_stream_document(
-    directory: LocalDirectory, change: Callable[[StreamDocument], StreamDocument]
+def proven_stream_document(
+    directory: LocalDirectory, keys: LogKeys, *, must_be_signed: bool | None = None
 ) -> StreamDocument:
-    """Change what a stream is, one process at a time; raises BinlogDamagedError, StorageError."""
-    with directory.locked():
-        document = change(read_stream_document(directory))
-        write_stream_document(directory, document)
+    """
+    Read what a stream is, by whoever is known.
+
+    Args:
+        directory: Of the stream.
+        keys: Who is believed.
+        must_be_signed: Whether it is; None = where its newest segment says so.
+
+    Returns:
+        It; what segments say of it is not looked at.
+
+    Raises:
+        BinlogDamagedError: It is not what was written.
+        NoIdentityError: It is signed, and there are no keys here.
+        SignatureMismatchError: It was changed by somebody.
+        UnknownSignerError: Nobody here knows who has written it.
+        StorageError: The medium does not answer.
+    """
+    data = _read(directory)
+    document = STREAMS.parse(data, layout.STREAM)
+    if must_be_signed is None:
+        must_be_signed = not is_signed(data) and _newest_is_signed(directory)
+    if must_be_signed or is_signed(data):
+        keys.backups.verify(*signature_of(data, layout.STREAM))
     return document
 
 
-def note_break(directory: LocalDirectory, found: LogBreak) -> None:
-    """Note a change of the data that the log does not have; raises BinlogDamagedError, StorageError."""
+def _newest_is_signed(directory: LocalDirectory) -> bool:
+    names = [*filter(None, map(parse_name, directory.names()))]
+    newest = max((stem for stem, kind in names if kind == DOCUMENT), default=None)
+    if newest is not None:
+        return _signs(read_document(directory, newest))
+    # One that has just begun: its document was signed before its tail was encrypted.
+    return any(read_head(directory, stem).head.is_framed for stem, kind in names if kind == HEAD)
+
+
+def _signs(sealed: Sealed) -> bool:
+    """Tell whether the stream's document was signed when a segment was sealed."""
+    return sealed.is_encrypted and bool(sealed.segment.stream_sha256)
+
+
+def write_stream_document(
+    directory: LocalDirectory, document: StreamDocument, keys: LogKeys = PLAIN
+) -> None:
+    """Write what a new stream is, signed where it is encrypted; raises StorageError."""
+    _write(directory, document, keys, signs=bool(keys.backups.recipients()))
+
+
+def _write(
+    directory: LocalDirectory, document: StreamDocument, keys: LogKeys, *, signs: bool
+) -> None:
+    directory.replace(layout.STREAM, STREAMS.dump(document, keys.backups.sign if signs else None))
+
+
+def change_stream_document(
+    directory: LocalDirectory,
+    change: Callable[[StreamDocument], StreamDocument],
+    keys: LogKeys = PLAIN,
+) -> StreamDocument:
+    """
+    Change what a stream is, one process at a time; what was signed stays so.
+
+    Returns:
+        What it is now.
+
+    Raises:
+        AppError: As `proven_stream_document`; nothing was changed.
+    """
+    with directory.locked():
+        document = change(proven_stream_document(directory, keys))
+        signs = is_signed(_read(directory)) or bool(keys.backups.recipients())
+        _write(directory, document, keys, signs=signs)
+    return document
+
+
+def sign_stream_document(directory: LocalDirectory, keys: LogKeys) -> None:
+    """Sign what a stream is from when on it is encrypted; raises as `change_stream_document`."""
+    if keys.backups.recipients() and not is_signed(_read(directory)):
+        change_stream_document(directory, lambda document: document, keys)
+
+
+def note_break(directory: LocalDirectory, found: LogBreak, keys: LogKeys = PLAIN) -> None:
+    """Note a change of the data that the log does not have; raises as `change_stream_document`."""
     change_stream_document(
-        directory, lambda document: replace(document, breaks=(*document.breaks, found))
+        directory, lambda document: replace(document, breaks=(*document.breaks, found)), keys
     )
 
 
@@ -92,7 +174,7 @@ def load_stream(directory: LocalDirectory, keys: LogKeys) -> StoredStream:
 
     Raises:
         BinlogDamagedError: Something is missing, or is not what was written.
-        SignatureMismatchError: An encrypted segment was changed by somebody.
+        SignatureMismatchError: Something of an encrypted archive was changed by somebody.
         UnknownSignerError: Nobody here knows who has written them.
         StorageError: The medium does not answer.
     """
@@ -104,7 +186,8 @@ def load_stream(directory: LocalDirectory, keys: LogKeys) -> StoredStream:
 
 
 def _look(directory: LocalDirectory, keys: LogKeys) -> StoredStream:
-    document = read_stream_document(directory)
+    data = _read(directory)
+    document = STREAMS.parse(data, layout.STREAM)
     names = sorted(filter(None, map(parse_name, directory.names())))
     first = Stem(document.first_number, document.first_start)
     # What is before the first was pruned, whether or not its files have gone yet.
@@ -126,10 +209,30 @@ def _look(directory: LocalDirectory, keys: LogKeys) -> StoredStream:
     signed = next((sealed for sealed in reversed(segments) if sealed.is_encrypted), None)
     if signed is not None:
         require_signature(directory, signed, keys)
+    is_new = not segments and tail is not None and tail.head.is_framed
+    if is_signed(data) or is_new or (signed is not None and _signs(signed)):
+        keys.backups.verify(*signature_of(data, layout.STREAM))
+    for sealed in filter(None, (signed, segments[-1] if segments else None)):
+        require_same_stream(document, sealed)
     if tail is not None:
         _require_next(segments[-1] if segments else None, tail.stem, first)
     leftovers = tuple(stem for stem in heads if stem in set(stems))
     return StoredStream(directory, document, segments, tail, size, changed_ms, leftovers, keys)
+
+
+def require_same_stream(document: StreamDocument, sealed: Sealed) -> None:
+    """Refuse a document that says something else of a stream than when a segment was sealed; breaks may follow."""
+    known = sealed.segment.breaks
+    if not sealed.segment.stream_sha256:
+        return
+    if (
+        len(document.breaks) < known
+        or stream_digest(document, known) != sealed.segment.stream_sha256
+    ):
+        raise BinlogDamagedError(
+            f"{layout.STREAM}: it is not what it was when {sealed.stem}{DOCUMENT} was written",
+            hint=HINT,
+        )
 
 
 def _chain(directory: LocalDirectory, stems: list[Stem], document: StreamDocument) -> list[Sealed]:
@@ -154,11 +257,6 @@ def _chain(directory: LocalDirectory, stems: list[Stem], document: StreamDocumen
 
 def _require_next(before: Sealed | None, stem: Stem, first: Stem) -> None:
     """Refuse a segment that does not begin where the one before it ended."""
-    if before is None:
-        expected = first
-    elif before.segment.next is None:
-        expected = Stem(before.segment.head.number, before.segment.end)
-    else:
-        expected = Stem(before.segment.head.number + 1, 0)
+    expected = before.follower if before else first
     if stem != expected:
         raise BinlogDamagedError(f"{expected}{DOCUMENT}: it is missing", hint=HINT)

@@ -4,13 +4,21 @@ When transactions were committed, as well as a log can say it.
 Times of events are those at which statements began, can run backwards, and obey `SET timestamp`. So a commit
 is not later than its bytes were received, and not earlier than the commit before it. MySQL notes the time of
 the commit itself.
+
+Where a time is earlier than the commit before it, it was no clock's, or the clock was set back: then a commit
+lies anywhere up to when its bytes came.
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Final
 
 from app.binlog.archive.documents import Received
 from app.binlog.events.groups import Group
+
+
+# Clocks are corrected by less, and the log has whole seconds.
+STEP_MS: Final = 2000
 
 
 def commit_ms(group: Group, received_ms: int, previous_ms: int) -> int:
@@ -25,8 +33,17 @@ def commit_ms(group: Group, received_ms: int, previous_ms: int) -> int:
     Returns:
         Milliseconds since 1970, not before `previous_ms`.
     """
-    noted = group.timestamp * 1000 if group.commit_us is None else group.commit_us // 1000
-    return max(previous_ms, min(noted, received_ms))
+    return max(previous_ms, min(_noted_ms(group), received_ms))
+
+
+def latest_ms(group: Group, received_ms: int, committed_ms: int) -> int:
+    """Say until when a transaction was committed that counts as committed at a moment, at the latest."""
+    is_told = _noted_ms(group) + STEP_MS >= committed_ms
+    return committed_ms if is_told else max(committed_ms, received_ms)
+
+
+def _noted_ms(group: Group) -> int:
+    return group.timestamp * 1000 if group.commit_us is None else group.commit_us // 1000
 
 
 def received_ms(clock: Sequence[Received], position: int, latest_ms: int) -> int:

@@ -14,7 +14,14 @@ from app.binlog.archive.keys import PLAIN, LogKeys
 from app.binlog.archive.layout import TAIL, file_number
 from app.binlog.archive.sealed import remove_tail
 from app.binlog.archive.sealing import seal
-from app.binlog.archive.streams import StoredStream, load_stream, write_stream_document
+from app.binlog.archive.streams import (
+    StoredStream,
+    load_stream,
+    proven_stream_document,
+    require_same_stream,
+    sign_stream_document,
+    write_stream_document,
+)
 from app.binlog.archive.tail import KnownTail, Tail, tail_blocks
 from app.binlog.archive.walk import scan_from, walk
 from app.binlog.events.groups import Group
@@ -51,7 +58,6 @@ class StreamWriter:
         self.scan = scan
         self.pending_bytes = 0
         self._directory = stored.directory
-        self._is_mariadb = stored.is_mariadb
         self._codec = codec
         self._keys = stored.keys
         self._newest = stored.segments[-1] if stored.segments else None
@@ -73,7 +79,7 @@ class StreamWriter:
     ) -> Self:
         """Begin a stream with the first byte of its first file; raises StorageError."""
         directory.path.mkdir(mode=0o700, exist_ok=True)
-        write_stream_document(directory, document)
+        write_stream_document(directory, document, keys)
         stored = StoredStream(directory, document, (), None, 0, 0, (), keys)
         head = Head(document.stream, document.first_file, document.first_number, 0, None, "")
         return cls(stored, Tail.begin(directory, head, keys), scan_from(0, None, ""), codec)
@@ -91,6 +97,7 @@ class StreamWriter:
             NoIdentityError: Its tail is encrypted for others.
             StorageError: The medium refused.
         """
+        sign_stream_document(directory, keys)
         stored = load_stream(directory, keys)
         for stem in stored.leftovers:
             remove_tail(directory, stem)
@@ -109,6 +116,11 @@ class StreamWriter:
     def size(self) -> int:
         """Bytes in the tail, written or not."""
         return self._tail.size + self.pending_bytes
+
+    def settle(self, received_ms: int) -> None:
+        """Seal a tail that is encrypted where nothing is any more, or not where it is now; raises as `roll`."""
+        if self._tail.known.head.is_framed != bool(self._keys.backups.recipients()):
+            self.roll(received_ms)
 
     def accept(self, event: bytes) -> Group | None:
         """
@@ -190,14 +202,18 @@ class StreamWriter:
     def _seal(self, next_file: str | None) -> None:
         self._tail.close()
         known = self._tail.known
+        signs = True if self._keys.backups.recipients() else None
+        stream = proven_stream_document(self._directory, self._keys, must_be_signed=signs)
+        if self._newest is not None:
+            require_same_stream(stream, self._newest)
         self._newest = seal(
             self._directory,
             KnownTail(known.stem, known.head, tuple(self._tail.clock)),
             self._newest,
             codec=self._codec,
-            is_mariadb=self._is_mariadb,
             next_file=next_file,
             keys=self._keys,
+            stream=stream,
         )
 
     def _head(self, file: str, start: int) -> Head:

@@ -6,15 +6,12 @@ from app.binlog.events.groups import split_events
 from app.binlog.events.headers import HEADER_BYTES, Kind
 from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.rows import ROWS, Counts, TableMap, count_rows, read_table_map, table_number
-from app.binlog.events.statements import changes_rows, masked, query_of
+from app.binlog.events.statements import AROUND, QUERIES, changes_rows, masked, query_of
 from app.domain.restores.log_archive import LoggedRows
 
 
 _TEXTS: Final = frozenset({Kind.ANNOTATE_ROWS, Kind.ROWS_QUERY})
-_QUERIES: Final = frozenset({Kind.QUERY, Kind.QUERY_COMPRESSED})
 _LOADS: Final = frozenset({Kind.EXECUTE_LOAD_QUERY, Kind.BEGIN_LOAD_QUERY, Kind.APPEND_BLOCK})
-# What the server writes around statements.
-_AROUND: Final = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT ", "XA ", "ROLLBACK TO ")
 
 
 class Contents:
@@ -55,7 +52,7 @@ class Contents:
             self._open(read_table_map(event))
         elif kind in ROWS:
             self._count(kind, event)
-        elif kind in _QUERIES:
+        elif kind in QUERIES:
             self._take_query(*query_of(event, is_compressed=kind == Kind.QUERY_COMPRESSED))
         elif kind in _TEXTS:
             skipped = HEADER_BYTES + (kind == Kind.ROWS_QUERY)
@@ -80,7 +77,7 @@ class Contents:
         self._changed[name] = Counts(*map(_sum, self._changed[name], found))
 
     def _take_query(self, database: str, text: str) -> None:
-        if text.startswith(_AROUND):
+        if text.startswith(AROUND):
             return
         self.has_statement_dml |= changes_rows(text)
         self.database = self.database or database

@@ -8,15 +8,18 @@ Source: https://mariadb.com/docs/server/reference/clientserver-protocol/replicat
 https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Gtid__event.html
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from app.binlog.events.caveats import with_event
 from app.binlog.events.headers import HEADER_BYTES, Header, Kind, Malformed
+from app.binlog.events.statements import QUERIES, query_text
+from app.domain.restores.log_archive import NO_CAVEATS, Caveats
 
 
-QUERIES: Final = frozenset({Kind.QUERY, Kind.QUERY_COMPRESSED})
 _BEGINNINGS: Final = frozenset({Kind.MARIA_GTID, Kind.GTID, Kind.ANONYMOUS_GTID})
 _ENDINGS: Final = frozenset({Kind.XID, Kind.XA_PREPARE, Kind.PAYLOAD})
 # Of whole statements and rows: none may stand outside a transaction.
@@ -32,13 +35,18 @@ _STANDALONE: Final = 0x01
 _MYSQL: Final = struct.Struct("<B16sqBqq")
 _COMMIT_TIME: Final = HEADER_BYTES + _MYSQL.size
 _COMMIT_TIME_BYTES: Final = 7
-_QUERY: Final = struct.Struct("<IIBHH")
 # Behind them nothing but the text of a name.
 _OPENING: Final = (b"BEGIN", b"XA START ", b"XA BEGIN ")
 _CLOSING: Final = (b"COMMIT", b"ROLLBACK")
 _XA_CLOSING: Final = (b"XA COMMIT ", b"XA ROLLBACK ")
 # MySQL's CREATE TABLE ... SELECT: rows follow it.
 _GOES_ON: Final = b" START TRANSACTION"
+# Changes what is there: a table that is made, dropped or emptied is none of those of a snapshot.
+_REDEFINES: Final = re.compile(
+    rb"(?:\s|/\*.*?\*/)*(?:ALTER|RENAME|(?:CREATE|DROP)(?!\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?"
+    rb"(?:TABLE|SEQUENCE|DATABASE|SCHEMA|USER|ROLE)\b))\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class Group(NamedTuple):
@@ -51,6 +59,9 @@ class Group(NamedTuple):
         gtid: Empty where it has none.
         timestamp: When the statement that ended it began, seconds since 1970 by its session's clock.
         commit_us: Microseconds since 1970 of its commit by the server; None where only MySQL would say it.
+        redefines: Whether it changed the definition of something that was there.
+        prepares: Whether it is an XA transaction up to its PREPARE.
+        caveats: What a replay of it may do otherwise.
     """
 
     start: int
@@ -58,6 +69,9 @@ class Group(NamedTuple):
     gtid: str
     timestamp: int
     commit_us: int | None
+    redefines: bool
+    prepares: bool
+    caveats: Caveats
 
 
 class Groups:
@@ -75,6 +89,7 @@ class Groups:
         self._commit_us: int | None = None
         # None until MySQL's first statement has told.
         self._is_alone: bool | None = False
+        self._caveats = NO_CAVEATS
 
     def accept(self, header: Header, event: bytes, start: int, end: int) -> Group | None:
         """
@@ -99,10 +114,22 @@ class Groups:
             return None
         if not self.is_open:
             raise Malformed(f"an event of type {header.kind} stands outside any transaction")
+        self._caveats = with_event(self._caveats, header, event)
         if header.kind not in _ENDINGS and not self._is_end(header.kind, event):
             return None
         self.is_open = False
-        return Group(self._start, end, self._gtid, header.timestamp, self._commit_us)
+        redefines = self._is_alone is True and _redefines(header.kind, event)
+        prepares = header.kind == Kind.XA_PREPARE
+        return Group(
+            start=self._start,
+            end=end,
+            gtid=self._gtid,
+            timestamp=header.timestamp,
+            commit_us=self._commit_us,
+            redefines=redefines,
+            prepares=prepares,
+            caveats=self._caveats,
+        )
 
     def _begin(self, header: Header, event: bytes, start: int) -> None:
         if self.is_open:
@@ -118,6 +145,7 @@ class Groups:
             raise Malformed("a GTID is cut short") from None
         self.is_open = True
         self._start = start
+        self._caveats = NO_CAVEATS
 
     def _begin_mysql(self, header: Header, event: bytes) -> None:
         _, source, number, *_ = _MYSQL.unpack_from(event, HEADER_BYTES)
@@ -143,19 +171,11 @@ class Groups:
         return text in _CLOSING or text.startswith(_XA_CLOSING)
 
 
-def query_parts(event: bytes) -> tuple[bytes, bytes]:
-    """Return database and text of a Query event without its checksum; compressed texts as they are."""
-    try:
-        _, _, database, _, variables = _QUERY.unpack_from(event, HEADER_BYTES)
-    except struct.error:
-        raise Malformed("a statement is cut short") from None
-    start = HEADER_BYTES + _QUERY.size + variables
-    return event[start : start + database], event[start + database + 1 :]
-
-
-def query_text(event: bytes) -> bytes:
-    """Return the text of a Query event without its checksum."""
-    return query_parts(event)[1]
+def _redefines(kind: int, event: bytes) -> bool:
+    # A compressed text is long, and few definitions are: it may be one.
+    return kind == Kind.QUERY_COMPRESSED or bool(
+        kind == Kind.QUERY and _REDEFINES.match(query_text(event))
+    )
 
 
 def split_events(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -26,6 +26,12 @@ _UPDATES: Final = {
     Kind.UPDATE_ROWS_COMPRESSED,
     Kind.PARTIAL_UPDATE_ROWS,
 }
+# Of MySQL they have other types.
+_MARIADB_UPDATES: Final = frozenset({
+    Kind.UPDATE_ROWS_1,
+    Kind.UPDATE_ROWS_COMPRESSED_1,
+    Kind.UPDATE_ROWS_COMPRESSED,
+})
 _DELETES: Final = {
     Kind.DELETE_ROWS_1,
     Kind.DELETE_ROWS,
@@ -193,6 +199,22 @@ def count_rows(kind: int, event: bytes, table: TableMap) -> Counts:
     if kind in _INSERTS:
         return Counts(inserted=count)
     return Counts(updated=count) if kind in _UPDATES else Counts(deleted=count)
+
+
+def lacks_columns(kind: int, event: bytes) -> bool:
+    """Tell whether MariaDB has logged what rows have become without all of their columns; raises Malformed."""
+    if kind not in _MARIADB_UPDATES:
+        return False
+    offset = HEADER_BYTES + _ID_AND_FLAGS
+    try:
+        if kind in _WITH_EXTRA:
+            offset += int.from_bytes(event[offset : offset + 2], "little")
+        columns, offset = lenenc(event, offset)
+    except IndexError:
+        raise Malformed("an update is cut short") from None
+    size = (columns + 7) // 8
+    bits = int.from_bytes(event[offset + size : offset + 2 * size], "little")
+    return bits != (1 << columns) - 1
 
 
 def _count(kind: int, event: bytes, table: TableMap) -> int:

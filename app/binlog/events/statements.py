@@ -1,12 +1,17 @@
 """Statements as people may see them: without any value, and of accounts without anything but the verb."""
 
 import re
+import struct
 from typing import Final
 
-from app.binlog.events.groups import query_parts
+from app.binlog.events.headers import HEADER_BYTES, Kind, Malformed
 from app.binlog.events.rows import inflate
 
 
+QUERIES: Final = frozenset({Kind.QUERY, Kind.QUERY_COMPRESSED})
+# What the server writes around statements.
+AROUND: Final = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT ", "XA ", "ROLLBACK TO ")
+_QUERY: Final = struct.Struct("<IIBHH")
 _SHOWN: Final = 240
 # A statement is looked at only so far: the first row of a long INSERT says as much as all of them.
 _READ: Final = 4096
@@ -65,3 +70,18 @@ def query_of(event: bytes, *, is_compressed: bool) -> tuple[str, str]:
     database, text = query_parts(event)
     raw = inflate(text) if is_compressed else text
     return database.decode("utf-8", "replace"), raw.decode("utf-8", "replace")
+
+
+def query_parts(event: bytes) -> tuple[bytes, bytes]:
+    """Return database and text of a Query event without its checksum; compressed texts as they are."""
+    try:
+        _, _, database, _, variables = _QUERY.unpack_from(event, HEADER_BYTES)
+    except struct.error:
+        raise Malformed("a statement is cut short") from None
+    start = HEADER_BYTES + _QUERY.size + variables
+    return event[start : start + database], event[start + database + 1 :]
+
+
+def query_text(event: bytes) -> bytes:
+    """Return the text of a Query event without its checksum."""
+    return query_parts(event)[1]

@@ -6,7 +6,7 @@ import typer
 
 from app.bootstrap.program import Program
 from app.cli.backup_names import named
-from app.cli.commands.listing import contents_of, kind_of
+from app.cli.commands.backup_output import contents_of, kind_of
 from app.cli.execution import execute_with_program
 from app.cli.options import (
     AcceptSigner,
@@ -25,6 +25,7 @@ from app.cli.output import (
     CommandResult,
     duration,
     plural,
+    print_bytes_read,
     print_line,
     print_pairs,
     print_warnings,
@@ -163,9 +164,10 @@ def _show_verified(backup_id: str, report: VerifyReport) -> None:
     took = duration(report.seconds)
     if report.level is not VerifyLevel.CONTENT:
         print_line(f"The bytes of backup {backup_id} are whole: {size(report.size)}, {took}.")
-        return
-    counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
-    print_line(f"Backup {backup_id} is whole: {size(report.size)}, {counted}, {took}.")
+    else:
+        counted = f"{plural(report.statements, 'statement')}, {plural(report.rows, 'row')}"
+        print_line(f"Backup {backup_id} is whole: {size(report.size)}, {counted}, {took}.")
+    print_bytes_read(report.bytes_read)
 
 
 def delete(backup_id: BackupIdArgument, store: InStore = "", as_json: AsJson = False) -> None:

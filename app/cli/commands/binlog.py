@@ -128,11 +128,20 @@ def _end(stream: LogStreamFacts) -> str:
     return plural(len(stream.breaks), "break") if stream.breaks else "-"
 
 
-def fetch(store: Annotated[str, typer.Argument(metavar="NAME")], as_json: AsJson = False) -> None:
+def fetch(
+    store: Annotated[str, typer.Argument(metavar="NAME")],
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole", help="Also what retention has removed here and is still there; may be much."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Bring the archive back from a store that has copies of it; streams that are here stay as they are."""
 
     async def work(program: Program) -> CommandResult:
-        streams = await program.binlog.fetch(program.stores.open, store)
+        streams = await program.binlog.fetch(program.stores.open, store, is_whole=whole)
         told = ", ".join(streams) or "nothing: all that is there is here"
         fetched = BinlogFetched(success=True, store=store, streams=streams)
         return CommandResult(fetched, lambda: print_line(f"Fetched {told}."))

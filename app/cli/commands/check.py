@@ -11,7 +11,7 @@ from app.bootstrap.program import Program
 from app.cli.execution import execute, read_settings
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, plural, print_line, print_status
+from app.cli.output import CommandResult, plural, print_bytes_read, print_line, print_status
 from app.cli.runs import record, warn_without_history
 from app.documents.monitoring import ChecksMade
 from app.domain.checks import CheckResult
@@ -55,3 +55,5 @@ def _show(results: Sequence[CheckResult]) -> None:
     print_line(
         f"{plural(len(results), 'check')} made, {good:,} good." if results else "No check is due."
     )
+    read = [result.bytes_read for result in results if result.bytes_read is not None]
+    print_bytes_read(sum(read) if read else None)

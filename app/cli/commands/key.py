@@ -71,13 +71,12 @@ def new(
 
 
 def _show_new(made: KeyMade) -> None:
+    # Nothing else on stdout, so that it can be sent to a file: the identity, or the line for `.env`.
     if made.identity is None:
-        print_line(f"Identity written to {made.file}.")
-        print_line(f"Recipient: {made.recipient}")
+        print_status(f"Identity written to {made.file}.")
         print_line(made.setting)
-    else:  # nothing else on stdout, so that it can be sent to a file or to another program
+    else:
         print_line(made.identity.removesuffix("\n"))
-        print_status(f"Recipient: {made.recipient}")
         print_status(made.setting)
     print_status("Keep a copy where this machine cannot lose it: without it no backup can be read.")
 

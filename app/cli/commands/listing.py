@@ -10,6 +10,7 @@ import typer
 
 from app.bootstrap.program import Program
 from app.cli.backup_names import named
+from app.cli.commands.backup_output import contents_of, kind_of
 from app.cli.execution import execute_with_program
 from app.cli.options import AcceptSigner, AsJson, BackupIdArgument, InStore
 from app.cli.output import (
@@ -18,7 +19,6 @@ from app.cli.output import (
     duration,
     minute,
     moment,
-    plural,
     print_line,
     print_pairs,
     print_status,
@@ -74,12 +74,14 @@ def _show_survey(
             for entry in survey.entries
         ]
         print_table(headings, rows, right=1)
-    elif not survey.locked:
+    elif not (survey.locked or survey.unknown):
         print_line("No backups.")
     if survey.locked:
         _show_locked(survey.locked)
     for problem in survey.problems:
         print_status(f"Damaged: {problem.error.title}: {problem.error}")
+    for found in survey.unknown:
+        print_status(f"Not known here: {found.file}: {found.error}")
     for orphan in survey.orphans:
         print_status(f"Without a manifest: {orphan}; try 'backstay catalog rebuild'")
 
@@ -164,11 +166,6 @@ def _show_info(
     print_warnings(manifest.warnings)
 
 
-def kind_of(manifest: Manifest) -> str:
-    """Say what kind of backup it is."""
-    return "Recovery point" if manifest.options.recovery_point else "Backup"
-
-
 def _check(level: str, check: Check) -> str:
     return f"{level} {moment(check.at)}" + (f" ({check.error})" if check.error else "")
 
@@ -176,13 +173,3 @@ def _check(level: str, check: Check) -> str:
 def _snapshot(manifest: Manifest) -> str:
     consistent = "one point in time" if manifest.consistency.consistent else "not one point in time"
     return f"{consistent}, by {manifest.consistency.method}"
-
-
-def contents_of(manifest: Manifest) -> str:
-    """Count what is in a backup."""
-    counts = (
-        plural(len(manifest.databases), "database"),
-        plural(manifest.tables_count, "table"),
-        plural(manifest.rows_count, "row"),
-    )
-    return ", ".join(counts)

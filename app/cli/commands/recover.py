@@ -154,6 +154,7 @@ def _show_plan(plan: RecoverPlan) -> None:
         *([("Disk", disk_text(plan.space, "in the state directory"))] if plan.space else []),
     ])
     print_warnings([f"backup {name} is no base: {reason}" for name, reason in plan.passed_over])
+    print_warnings(plan.cautions)
     for problem in plan.problems:
         print_error(f"Would be refused: {problem.title}", str(problem), problem.hint)
 

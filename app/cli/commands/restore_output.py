@@ -9,6 +9,7 @@ from app.cli.output import (
     minute,
     moment,
     plural,
+    print_bytes_read,
     print_error,
     print_line,
     print_pairs,
@@ -39,6 +40,7 @@ def _show_restore(result: RestoreResult) -> None:
     print_line(f"Backup {result.backup_id} restored into {', '.join(result.databases)}.")
     rows = plural(result.rows_count, "row")
     print_line(f"{tables}, {rows} in {duration(result.duration)}; {proof}.")
+    print_bytes_read(result.bytes_read)
     if result.dropped_tables:
         print_line(f"Dropped, not in the backup: {', '.join(result.dropped_tables)}.")
     if result.recovery_point:
@@ -105,6 +107,7 @@ def _show_forecast(forecast: Forecast) -> None:
         ("Keys from outside", ", ".join(forecast.incoming_foreign_keys) or "none"),
         ("Restore", "would be refused, see below" if forecast.problems else "would pass"),
     ])
+    print_bytes_read(forecast.bytes_read)
     print_warnings(forecast.warnings)
     _show_problems(forecast.problems)
 
@@ -121,6 +124,7 @@ def _show_drill(result: DrillResult) -> None:
         f" {duration(result.duration)}."
     )
     print_line("Every row was read back and is equal. All of it was dropped again.")
+    print_bytes_read(result.bytes_read)
     print_warnings(result.warnings)
 
 

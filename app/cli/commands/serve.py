@@ -1,5 +1,6 @@
 """The command that runs pages and API."""
 
+import gc
 import secrets
 import socket
 import tempfile
@@ -27,6 +28,7 @@ from app.documents.monitoring import Served
 from app.domain.access.user import Role
 from app.errors import InvalidRequestError
 from app.main import create_app
+from app.named_files import require_named
 
 
 # For responses that are on their way when the service is stopped: downloads, requests that wait.
@@ -94,6 +96,7 @@ async def _serve(service: Service, config: Config, listening: socket.socket, url
         ) from exc
     print_status(f"Backstay listens on {url}; open it in a browser")
     await service.first_admin.invite()
+    gc.freeze()  # what lives as long as the service: a look at all of it would hold up everybody for 0.2 s
     await server.serve(sockets=[listening])
 
 
@@ -110,6 +113,8 @@ def _invite(url: str, token: str) -> None:
 def _config(program: Program, tls_cert: Path | None, tls_key: Path | None) -> Config:
     if tls_key is not None and tls_cert is None:
         raise InvalidRequestError("--tls-key without --tls-cert", hint="Name both files.")
+    _require("--tls-cert", tls_cert)
+    _require("--tls-key", tls_key)
     bounds, settings = program.bounds, program.settings
     patience = Patience(bounds.header_seconds, bounds.body_seconds, bounds.answer_seconds)
     return Config(
@@ -125,6 +130,16 @@ def _config(program: Program, tls_cert: Path | None, tls_key: Path | None) -> Co
         timeout_graceful_shutdown=_LAST_RESPONSES_SECONDS,
         lifespan="on",
     )
+
+
+def _require(option: str, file: Path | None) -> None:
+    """Refuse what is no file at once: OpenSSL would wait for a pipe."""
+    try:
+        if file is not None:
+            require_named(file)
+    except OSError as exc:
+        reason = (exc.strerror or "unreadable").lower()
+        raise InvalidRequestError(f"{option}: {reason}", hint="Name a file in PEM.") from exc
 
 
 class _PatientServer(Server):

@@ -1,6 +1,6 @@
 """What is asked of a backup, and what the catalogue says about one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -101,6 +101,8 @@ class CatalogueEntry:
         exclude_tables: Globs of what was left out.
         requested: Databases that were asked for; empty = all; None = not recorded.
         recovered_from: Backup from which it was recovered, with the binary log since; empty = it is of the server.
+        binlog_file: File of the server's binary log in which it stands; empty = none; None = not recorded.
+        binlog_position: Where in it.
     """
 
     backup_id: BackupId
@@ -126,6 +128,8 @@ class CatalogueEntry:
     exclude_tables: tuple[str, ...]
     requested: tuple[str, ...] | None
     recovered_from: str
+    binlog_file: str | None = None
+    binlog_position: int = 0
 
     @property
     def is_of_the_past(self) -> bool:
@@ -183,6 +187,8 @@ class CatalogueEntry:
             exclude_tables=manifest.options.exclude_tables,
             requested=manifest.options.requested,
             recovered_from=manifest.recovered_from,
+            binlog_file=manifest.position.binlog_file,
+            binlog_position=manifest.position.binlog_position,
         )
 
 
@@ -213,3 +219,26 @@ class BackupFilter:
             and (self.created_after is None or entry.created_at >= self.created_after)
             and (self.created_before is None or entry.created_at < self.created_before)
         )
+
+
+def nearest_first(
+    entries: Sequence[CatalogueEntry], databases: Sequence[str]
+) -> tuple[CatalogueEntry, ...]:
+    """
+    Put those first that hold what is wanted: a backup of some databases alone stands for no others.
+
+    Args:
+        entries: Newest first.
+        databases: What is wanted; empty = all there are.
+
+    Returns:
+        They in that order; of those that hold too little, the recovery points of restores last.
+    """
+
+    def lacks(entry: CatalogueEntry) -> bool:
+        holds = bool(databases) and set(databases) <= set(entry.databases)
+        return bool(entry.requested) and not holds
+
+    return tuple(
+        sorted(entries, key=lambda entry: lacks(entry) + (lacks(entry) and entry.recovery_point))
+    )

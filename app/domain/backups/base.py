@@ -17,11 +17,13 @@ class Recovered:
 
     Attributes:
         base: Id of the backup that it was recovered from.
+        stream: Id of the archived binary log.
         position: What a backup of the server itself would have had there.
         server_id: By which the server is told from others.
     """
 
     base: str
+    stream: str
     position: PositionEntry
     server_id: str
 
@@ -31,6 +33,7 @@ class Recovered:
             draft,
             position=self.position,
             recovered_from=self.base,
+            recovered_in=self.stream,
             server=replace(draft.server, server_id=self.server_id),
         )
 

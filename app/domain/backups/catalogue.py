@@ -1,9 +1,11 @@
 """What a directory of backups holds, as it is listed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.check_notes import Pin
 from app.domain.ids import BackupId
 from app.errors import AppError
 
@@ -51,12 +53,15 @@ class Survey:
         problems: Backups that are damaged, by name.
         orphans: Data files without a manifest; `rebuild` can make it again.
         locked: Backups that nobody here can read, newest first; they are not damaged, and they stay.
+        unknown: Encrypted backups of a signer that is not known here: whether they are whole nobody here
+            can tell, and they stay.
     """
 
     entries: tuple[CatalogueEntry, ...]
     problems: tuple[DamagedFile, ...]
     orphans: tuple[str, ...]
     locked: tuple[LockedBackup, ...] = ()
+    unknown: tuple[DamagedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,10 @@ class BackupPage:
         entries: Each with the instant when it was last restored and equal, None = never.
         total: How many backups are meant in all.
         survey: Everything that is there.
+        pins: Which of the entries are pinned; None for one that may be, as nobody can read its notes.
     """
 
     entries: tuple[tuple[CatalogueEntry, datetime | None], ...]
     total: int
     survey: Survey
+    pins: Mapping[str, Pin | None]

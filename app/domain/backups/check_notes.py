@@ -1,12 +1,20 @@
-"""What is noted about a backup after it was made: whether it is pinned, and what checks have shown."""
+"""
+What is noted about a backup after it was made: whether it is pinned, and what checks have shown.
 
-from dataclasses import dataclass, field
+Sizes are compared every night, of every backup: those that were right are in one small file for all of them, while a
+file of its own for each would be written as often. What is wrong is noted beside the backup, and stays until it is over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ValidationError
 
+from app.domain.document import adapter_of
+from app.domain.ids import BackupId
 from app.domain.sealed import seal, unseal
 
 
@@ -115,21 +123,64 @@ class Notes:
         return max(found, default=None)
 
 
-_NOTES: Final = TypeAdapter(Notes)
-
-
 def encode_notes(notes: Notes) -> bytes:
     """Encode notes as JSON, sealed."""
-    return seal(_NOTES.dump_json(notes, indent=1))
+    return seal(adapter_of(Notes).dump_json(notes, indent=1))
 
 
 def decode_notes(data: bytes) -> Notes | None:
     """Decode notes; None = they are damaged."""
     body = unseal(data, Notes.__dataclass_fields__)
     try:
-        return None if body is None else _NOTES.validate_json(body)
+        return None if body is None else adapter_of(Notes).validate_json(body)
     except ValidationError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class SizeCheck:
+    """
+    A check of one backup that has found nothing wrong.
+
+    Attributes:
+        at: Aware UTC instant.
+        seconds: How long it took.
+        size: Bytes of the data file.
+        manifest: SHA-256 of its manifest's file, whose index was possible; empty = it is looked at anew.
+    """
+
+    at: AwareDatetime
+    seconds: float
+    size: int
+    manifest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    checks: dict[BackupId, SizeCheck] = field(default_factory=dict)
+
+
+def encode_size_checks(checks: Mapping[BackupId, SizeCheck]) -> bytes:
+    """Encode checks as JSON, sealed."""
+    return seal(adapter_of(_Sizes).dump_json(_Sizes(dict(checks))))
+
+
+def decode_size_checks(data: bytes) -> Mapping[BackupId, SizeCheck]:
+    """Decode checks; of a damaged file there are none, so all are due again."""
+    body = unseal(data, _Sizes.__dataclass_fields__)
+    try:
+        return {} if body is None else adapter_of(_Sizes).validate_json(body).checks
+    except ValidationError:
+        return {}
+
+
+def with_size(notes: Notes, found: SizeCheck | None) -> Notes:
+    """Put such a check among what is noted of its backup, unless a later one of sizes is there."""
+    noted = notes.checks.get(VerifyLevel.SIZE)
+    if found is None or (noted is not None and noted.at >= found.at):
+        return notes
+    check = Check(found.at, success=True, seconds=found.seconds)
+    return replace(notes, checks={**notes.checks, VerifyLevel.SIZE.value: check})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +196,7 @@ class VerifyReport:
         statements: Statements checked; 0 below CONTENT.
         rows: Row tuples counted; 0 below CONTENT.
         seconds: How long it took.
+        bytes_read: Bytes that came from the store; None = the backup lies in the backup directory.
     """
 
     level: VerifyLevel
@@ -154,3 +206,4 @@ class VerifyReport:
     statements: int
     rows: int
     seconds: float
+    bytes_read: int | None = None

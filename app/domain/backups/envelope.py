@@ -18,11 +18,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from app.domain.backups.formats import ENVELOPE_FORMAT, ENVELOPE_VERSION, require_format
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.seal import SEAL_BYTES, check_seal, seal
+from app.domain.document import adapter_of
 from app.domain.ids import BackupId
 from app.domain.keys import Signature
 from app.errors import ChecksumMismatchError, ManifestError
@@ -138,18 +139,19 @@ class SignedEnvelope:
         return encrypted
 
 
-_ADAPTER: Final = TypeAdapter(Envelope)
-_SIGNATURE_ADAPTER: Final = TypeAdapter(Signature)
-
-
 def signed_bytes(envelope: Envelope) -> bytes:
     """Return the bytes of an envelope that are signed: its first line, but for the comma."""
-    return _ADAPTER.dump_json(envelope)[:-1]
+    return adapter_of(Envelope).dump_json(envelope)[:-1]
 
 
 def write_envelope(signed: bytes, signature: Signature, encrypted: bytes) -> bytes:
     """Encode an envelope with its signature and the manifest in it, sealed by its own checksum."""
-    parts = (_SIGNATURE, _SIGNATURE_ADAPTER.dump_json(signature), _MANIFEST, b64encode(encrypted))
+    parts = (
+        _SIGNATURE,
+        adapter_of(Signature).dump_json(signature),
+        _MANIFEST,
+        b64encode(encrypted),
+    )
     return seal(b"".join((signed, *parts, _END)))
 
 
@@ -173,9 +175,9 @@ def read_head(data: bytes, *, source: str) -> SignedEnvelope:
     require_format(body, source=source, name=ENVELOPE_FORMAT, newest=ENVELOPE_VERSION)
     try:
         return SignedEnvelope(
-            _ADAPTER.validate_json(body),
+            adapter_of(Envelope).validate_json(body),
             signed,
-            _SIGNATURE_ADAPTER.validate_json(signature),
+            adapter_of(Signature).validate_json(signature),
             len(head) + len(_MANIFEST),
         )
     except ValidationError as exc:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from app.domain.document import adapter_of
 from app.errors import ManifestError
 
 
@@ -19,10 +20,6 @@ ENVELOPE_VERSION: Final = 1
 class _Head:
     format: object = None
     format_version: object = None
-
-
-# Not json.loads: of a manifest of ten thousand tables that makes objects of 130 MB.
-_ADAPTER: Final = TypeAdapter(_Head)
 
 
 def require_format(
@@ -41,7 +38,8 @@ def require_format(
         ManifestError: Not JSON, not a manifest of ours, or of a newer format.
     """
     try:
-        head = _ADAPTER.validate_json(body)
+        # Not json.loads: of a manifest of ten thousand tables that makes objects of 130 MB.
+        head = adapter_of(_Head).validate_json(body)
     except ValidationError as exc:
         raise ManifestError(f"{source}: not a manifest of this program") from exc
     if head.format != name:

@@ -4,6 +4,7 @@ The manifest: what one backup holds, where every byte of it lies, and how to che
 The classes are the keys of docs/format.md, one to one; `app.domain.backups.seal` is the only way in.
 """
 
+import operator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,8 +18,8 @@ from app.domain.ids import BackupId
 
 # What backups of this version have proven beyond rows and definitions.
 COVERS: Final = ("stored columns", "database comments", "counters")
-
-
+# What is empty is left out of the JSON: of many small tables the manifest would be larger than the data.
+_SPARSE: Final = Field(exclude_if=operator.not_)
 # Why the past of a table is not in a backup; its current rows are.
 TRANSACTION_HISTORY: Final = "history by transaction numbers cannot be loaded again"
 LOST_HISTORY: Final = "this server version cannot load history again"
@@ -66,11 +67,7 @@ class StatementKind(StrEnum):
 
 
 # What only the mysql client executes, so that the digest of its member is proof enough.
-FOR_THE_CLIENT: Final = frozenset({
-    StatementKind.TEXT,
-    StatementKind.DATABASE,
-    StatementKind.DROP,
-})
+FOR_THE_CLIENT: Final = frozenset({StatementKind.TEXT, StatementKind.DATABASE, StatementKind.DROP})
 
 
 class ObjectKind(StrEnum):
@@ -105,12 +102,12 @@ class StatementEntry:
     kind: StatementKind
     raw_size: int
     sha256: str
-    name: str = ""
-    rows: int = 0
-    lower: tuple[str, ...] = ()
-    upper: tuple[str, ...] = ()
-    sliced: bool = False
-    stored_sha256: str = ""
+    name: Annotated[str, _SPARSE] = ""
+    rows: Annotated[int, _SPARSE] = 0
+    lower: Annotated[tuple[str, ...], _SPARSE] = ()
+    upper: Annotated[tuple[str, ...], _SPARSE] = ()
+    sliced: Annotated[bool, _SPARSE] = False
+    stored_sha256: Annotated[str, _SPARSE] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +135,10 @@ class MemberEntry:
     size: int
     raw_size: int
     sha256: str
-    database: str = ""
-    table: str = ""
-    statements: tuple[StatementEntry, ...] = ()
-    within: int = 0
+    database: Annotated[str, _SPARSE] = ""
+    table: Annotated[str, _SPARSE] = ""
+    statements: Annotated[tuple[StatementEntry, ...], _SPARSE] = ()
+    within: Annotated[int, _SPARSE] = 0
 
     @property
     def place(self) -> tuple[int, int]:
@@ -169,10 +166,10 @@ class ColumnEntry:
     data_type: str
     column_type: str
     nullable: bool
-    charset: str = ""
-    collation: str = ""
-    generated: bool = False
-    stored: bool = False
+    charset: Annotated[str, _SPARSE] = ""
+    collation: Annotated[str, _SPARSE] = ""
+    generated: Annotated[bool, _SPARSE] = False
+    stored: Annotated[bool, _SPARSE] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +194,7 @@ class TableEntry:
         counter: AUTO_INCREMENT, the next number; 0 = none, or the first.
         session: Variables, with their values, of a session that computes the stored generated columns
             as they are, and makes the partitions; empty = the one that a restore has anyway.
-        unrepeatable: Stored generated columns that no session was found for, and rules (`CHECK `c``) that
-            rows do not keep in the session of a restore.
+        unrepeatable: Stored generated columns that no session computes, and rules (`CHECK `c``) that rows break.
     """
 
     name: str
@@ -214,9 +210,9 @@ class TableEntry:
     raw_size: int
     max_packet: int
     definition_sha256: str
-    counter: int = 0
-    session: tuple[tuple[str, str], ...] = ()
-    unrepeatable: tuple[str, ...] = ()
+    counter: Annotated[int, _SPARSE] = 0
+    session: Annotated[tuple[tuple[str, str], ...], _SPARSE] = ()
+    unrepeatable: Annotated[tuple[str, ...], _SPARSE] = ()
 
     @property
     def holds_rows(self) -> bool:
@@ -273,6 +269,7 @@ class ServerEntry:
         max_allowed_packet: Bytes.
         time_zone: Global time zone.
         server_id: The same for backups of the same address: 12 hex digits; empty = not noted.
+        settings: Which server it is, and variables that decide which definitions it takes; empty = not noted.
     """
 
     vendor: str
@@ -284,6 +281,7 @@ class ServerEntry:
     max_allowed_packet: int
     time_zone: str
     server_id: str = ""
+    settings: Annotated[tuple[tuple[str, str], ...], _SPARSE] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,12 +293,17 @@ class PositionEntry:
         gtid: Transactions that are included.
         prepared: XA transactions that were prepared and not ended there: a later end of one means
             nothing to who has only this backup. None = not known, as in backups of earlier versions.
+        end_file: Where the log stood when all had been read, definitions as well; empty = not known.
+        end_connection: Number of the newest connection then; later ones have higher ones. None = not known.
     """
 
     binlog_file: str = ""
     binlog_position: int = 0
     gtid: str = ""
     prepared: int | None = None
+    end_file: str = ""
+    end_position: int = 0
+    end_connection: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,11 +363,10 @@ class Manifest:
         checksum: SHA-256 of the whole file as it is stored, 64 lower-case hex digits.
         raw_size: Bytes of SQL after decompression.
         members: In file order; they tile what the file holds, decrypted where it is encrypted.
-        covers: What the proof of a restore covers besides rows and definitions; earlier versions
-            listed nothing.
+        covers: What the proof of a restore covers besides rows and definitions; empty in earlier versions.
         recipients: Ids of those for whom the file is encrypted; empty = it is not.
-        recovered_from: Backup that this one was recovered from, with what the binary log holds since;
-            empty = it was made of the server itself.
+        recovered_from: Backup from which the binary log has led to this one; empty = it is of the server.
+        recovered_in: Stream of the archive of the binary log of which that was; empty as above.
     """
 
     backup_id: BackupId
@@ -387,6 +389,7 @@ class Manifest:
     covers: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
     recovered_from: str = ""
+    recovered_in: str = ""
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 

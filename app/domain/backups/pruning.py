@@ -70,6 +70,11 @@ class RetentionPlan:
         return tuple(decision for decision in self.decisions if not decision.is_kept)
 
     @property
+    def pruned_log(self) -> tuple[LogPruning, ...]:
+        """The streams of the binary log of which something would go."""
+        return tuple(each for each in self.log if each.error is None)
+
+    @property
     def kept(self) -> tuple[RetentionDecision, ...]:
         """What would stay."""
         return tuple(decision for decision in self.decisions if decision.is_kept)

@@ -116,6 +116,8 @@ class RetentionItem:
         is_in_use: Whether a restore, a verification or a download reads it.
         is_recovery_point: Whether it was made to go back to.
         is_of_the_past: Whether it holds an older moment than the one at which it was made.
+        binlog_file: As in its line of the catalogue.
+        binlog_position: The same.
     """
 
     backup_id: str
@@ -128,6 +130,8 @@ class RetentionItem:
     is_in_use: bool = False
     is_recovery_point: bool = False
     is_of_the_past: bool = False
+    binlog_file: str | None = None
+    binlog_position: int = 0
 
     @property
     def rank(self) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from app.domain.backups.retention import (
     RetentionDecision,
@@ -44,6 +45,19 @@ class RetentionRules:
         if not self.locked_for or until <= now:
             return item
         return replace(item, pinned=f"locked by the store until {until:%Y-%m-%d %H:%M} UTC")
+
+    def locked_on(self, item: RetentionItem, now: datetime) -> datetime | None:
+        """
+        Say until when the place shall lock a backup that stays by these rules.
+
+        Returns:
+            Between a half and one and a half of the time that it locks for from now on, always the same until
+            less than half of it is left; None = it locks nothing, or no rule here is about this backup.
+        """
+        if not self.locked_for or self._hold(item) is not item:
+            return None
+        times = ceil((now + self.locked_for / 2 - item.created_at) / self.locked_for)
+        return item.created_at + max(times, 1) * self.locked_for
 
     def _hold(self, item: RetentionItem) -> RetentionItem:
         """Hold a backup that no rule here is about."""

@@ -3,16 +3,16 @@
 import hashlib
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from app.domain.backups.formats import require_format
 from app.domain.backups.manifest import Manifest
+from app.domain.document import adapter_of
 from app.errors import ChecksumMismatchError, ManifestError
 
 
 # A manifest of 10,000 tables takes about 10 MB; a larger file than this is not ours.
 MAX_MANIFEST_BYTES: Final = 1 << 30
-_ADAPTER = TypeAdapter(Manifest)
 _SEAL_PREFIX = b',\n"manifest_sha256":"'
 _SEAL_SUFFIX = b'"}\n'
 SEAL_BYTES: Final = len(_SEAL_PREFIX) + 64 + len(_SEAL_SUFFIX)
@@ -26,7 +26,7 @@ def to_json(manifest: Manifest) -> bytes:
         UTF-8 JSON, one object, one line break at the end. `manifest_sha256` is the digest of every
         byte before its own separating comma, so that a single flipped byte anywhere is seen.
     """
-    return seal(_ADAPTER.dump_json(manifest))
+    return seal(adapter_of(Manifest).dump_json(manifest))
 
 
 def seal(document: bytes) -> bytes:
@@ -88,7 +88,7 @@ def decode(body: bytes, *, source: str) -> Manifest:
     """
     require_format(body, source=source)
     try:
-        return _ADAPTER.validate_json(body)
+        return adapter_of(Manifest).validate_json(body)
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -47,6 +47,7 @@ class PlaceState:
         size_bytes: Of their files.
         free_bytes: What may still be written there; None = the place does not tell.
         damaged: Backups that are not whole, with data files that lack a manifest.
+        unknown: Backups of a signer that is not known here, of which nobody here can tell.
         newest: Newest backup that is no recovery point.
         checked_at: When the newest was last read back to its last byte, or restored; None = never.
         proven_at: When all of a backup there, of any, was last restored and equal; None = never.
@@ -62,6 +63,7 @@ class PlaceState:
     size_bytes: int = 0
     free_bytes: int | None = None
     damaged: int = 0
+    unknown: int = 0
     newest: CatalogueEntry | None = None
     checked_at: datetime | None = None
     proven_at: datetime | None = None

@@ -136,6 +136,7 @@ class Forecast:
         missing_rights: GRANT statements.
         incoming_foreign_keys: `database.table.constraint` of tables that stay, made again by a restore.
         warnings: What is not in the backup, and what could not be found out here.
+        bytes_read: Bytes that came from the store; None = the backup lies in the backup directory.
     """
 
     backup_id: BackupId
@@ -152,6 +153,7 @@ class Forecast:
     binary_log: str
     warnings: tuple[str, ...]
     duration: float
+    bytes_read: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

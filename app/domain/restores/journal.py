@@ -11,9 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, NewType
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
+from app.domain.document import adapter_of
 from app.domain.ids import BackupId
 from app.domain.sealed import seal, unseal
 from app.errors import JournalDamagedError
@@ -257,7 +258,6 @@ class Journal:
         return "There is no recovery point of it; restore the last backup before it."
 
 
-_ADAPTER: Final = TypeAdapter(Journal)
 _KEYS: Final = frozenset({*Journal.__dataclass_fields__, "recovery_id"}) - {"restore_id"}
 _HINT: Final = (
     "Use the version of this program that wrote it; 'backstay doctor' says what else to do."
@@ -266,7 +266,7 @@ _HINT: Final = (
 
 def encode_journal(journal: Journal) -> bytes:
     """Encode a journal as JSON for its file, sealed."""
-    return seal(_ADAPTER.dump_json(journal, indent=1, by_alias=True))
+    return seal(adapter_of(Journal).dump_json(journal, indent=1, by_alias=True))
 
 
 def decode_journal(data: bytes, *, source: str) -> Journal:
@@ -285,7 +285,7 @@ def decode_journal(data: bytes, *, source: str) -> Journal:
             f"{source}: its bytes are not those that were written", hint=_HINT
         )
     try:
-        return _ADAPTER.validate_json(body)
+        return adapter_of(Journal).validate_json(body)
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 
 class ArchiverState(StrEnum):
@@ -86,6 +86,7 @@ class LogStreamFacts:
         ended_at: ISO 8601; empty while it goes on.
         ended_because: For people.
         damage: What is wrong with it; empty when nothing was seen.
+        is_locked: Whether that is only that nobody here has its key, or knows who has written it.
     """
 
     id: str
@@ -102,6 +103,7 @@ class LogStreamFacts:
     ended_at: str = ""
     ended_because: str = ""
     damage: str = ""
+    is_locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,58 @@ class LoggedRows(NamedTuple):
     deleted: int | None
 
 
+class Connection(NamedTuple):
+    """
+    A connection to a server.
+
+    Attributes:
+        server_id: Of the server.
+        number: Of the connection there; they rise until the server starts again.
+    """
+
+    server_id: int
+    number: int
+
+
+class TemporaryUse(NamedTuple):
+    """
+    A statement that uses temporary tables and is executed again.
+
+    Attributes:
+        connection: Whose they are.
+        made: Name of the one that it makes, in lower case and without its database; empty = none.
+        words: Names in it, likewise.
+    """
+
+    connection: Connection
+    made: str
+    words: frozenset[str]
+
+
+class Caveats(NamedTuple):
+    """
+    What a replay of a transaction may do otherwise.
+
+    Attributes:
+        temporary: Its statements that use temporary tables and are executed again.
+        spans: Databases of which none may be left out, in lower case.
+        executes: Whether statements that change rows are executed again.
+        makes_code: Whether it defines a routine or a trigger.
+        names_directory: Whether it makes a table in a directory of the server's machine.
+        lacks_columns: Whether rows have become something that the log does not tell as a whole.
+    """
+
+    temporary: tuple[TemporaryUse, ...] = ()
+    spans: frozenset[str] = frozenset()
+    executes: bool = False
+    makes_code: bool = False
+    names_directory: bool = False
+    lacks_columns: bool = False
+
+
+NO_CAVEATS: Final = Caveats()
+
+
 @dataclass(frozen=True, slots=True)
 class LoggedTransaction:
     """
@@ -187,6 +241,10 @@ class LoggedTransaction:
         end: Position behind its last byte.
         gtid: Empty where it has none.
         committed_ms: When it was committed, milliseconds since 1970, never falling from one to the next.
+        latest_ms: When it was, at the latest: later where its own time cannot be that of its commit.
+        redefines: Whether it changed the definition of something that was there.
+        prepares: Whether it is an XA transaction up to its PREPARE.
+        caveats: What a replay of it may do otherwise.
         tables: What it did to each table; empty for definitions.
         database: That of its first statement; empty when the log does not say it.
         statement: The first one without values; empty when the log does not have it.
@@ -199,6 +257,10 @@ class LoggedTransaction:
     end: int
     gtid: str
     committed_ms: int
+    latest_ms: int
+    redefines: bool
+    prepares: bool
+    caveats: Caveats
     tables: tuple[LoggedRows, ...]
     database: str
     statement: str

@@ -67,6 +67,9 @@ class Cut:
         transactions: How many there are from the base to the cut.
         applied: GTIDs of these, as the vendor's applier tells them.
         position: What a backup of that state has as its position.
+        redefined: Transaction that changed a definition while the base was made, which may hold that already;
+            None = there is none.
+        hindrance: Why a replay up to there would be wrong; empty = nothing is against it.
     """
 
     place: Place
@@ -76,6 +79,8 @@ class Cut:
     transactions: int
     applied: str
     position: PositionEntry
+    redefined: LoggedTransaction | None = None
+    hindrance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class RecoverPlan:
         passed_over: Newer backups that are no base, and why.
         space: Disk that it needs here; None while nobody has looked.
         problems: Why it would be refused.
+        unsigned_from: Position behind which the log is not signed, though it is encrypted; empty where all is.
     """
 
     request: RecoverRequest
@@ -121,6 +127,14 @@ class RecoverPlan:
     passed_over: tuple[tuple[str, str], ...]
     space: Space | None = None
     problems: tuple[AppError, ...] = ()
+    unsigned_from: str = ""
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What whoever relies on the result should know."""
+        said = "is not signed yet: who can write to the archive may have changed it"
+        begin = self.unsigned_from
+        return (f"the binary log behind {begin} {said}",) if begin else ()
 
     def require_possible(self) -> None:
         """Raise what it would be refused with."""

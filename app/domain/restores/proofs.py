@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from app.domain.document import adapter_of
 from app.domain.ids import BackupId
 from app.domain.sealed import seal, unseal
 
@@ -17,7 +18,7 @@ class Proof:
 
     Attributes:
         at: Aware UTC instant of the end.
-        by: `drill`, `restore` or `recovery-drill`.
+        by: `drill`, `restore`, `recovery-drill`, or `recovery` for what was restored for one into a scratch server.
         success: Whether everything was read back and equal.
         seconds: How long it took.
         server: Vendor and version.
@@ -42,6 +43,7 @@ class Proof:
 
 MAX_PROOFS: Final = 50
 RECOVERY_DRILL: Final = "recovery-drill"
+RECOVERY: Final = "recovery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +51,19 @@ class _File:
     proofs: tuple[Proof, ...]
 
 
-_FILE: Final = TypeAdapter(_File)
-_PROOFS: Final = TypeAdapter(tuple[Proof, ...])  # as older releases wrote them
-
-
 def encode_proofs(proofs: tuple[Proof, ...]) -> bytes:
     """Encode proofs as JSON, newest first, sealed."""
-    return seal(_FILE.dump_json(_File(proofs), indent=1))
+    return seal(adapter_of(_File).dump_json(_File(proofs), indent=1))
 
 
 def decode_proofs(data: bytes) -> tuple[Proof, ...]:
     """Decode proofs; a file that is damaged counts as none."""
     try:
         if data.startswith(b"["):
-            return _PROOFS.validate_json(data)
+            # As older releases wrote them.
+            return adapter_of(tuple[Proof, ...]).validate_json(data)
         body = unseal(data, _File.__dataclass_fields__)
-        return () if body is None else _FILE.validate_json(body).proofs
+        return () if body is None else adapter_of(_File).validate_json(body).proofs
     except ValidationError:
         return ()
 
@@ -91,6 +90,7 @@ class DrillResult:
         rows_count: Rows that were restored, read back and compared.
         duration: Seconds.
         warnings: What was left out of the drill, and what is not as it was.
+        bytes_read: Bytes that came from the store; None = the backup lies in the backup directory.
     """
 
     backup_id: BackupId
@@ -99,3 +99,4 @@ class DrillResult:
     rows_count: int
     duration: float
     warnings: tuple[str, ...]
+    bytes_read: int | None = None

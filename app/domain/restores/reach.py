@@ -67,6 +67,14 @@ class Reach:
         return bool(self.spans) and self.spans[-1].end in ends
 
     @property
+    def newest_stream(self) -> LogStreamFacts | None:
+        """The newest stream that a base stands in; None = none does."""
+        based = {base.stream for base in self.bases}
+        return next(
+            (stream for stream in reversed(self.overview.streams) if stream.id in based), None
+        )
+
+    @property
     def until(self) -> datetime | None:
         """The newest moment that can be reached; None = none can."""
         return self.spans[-1].end if self.spans else None
@@ -80,10 +88,12 @@ class Exposure:
     Attributes:
         since: Everything that was committed after it; None = everything there is.
         by_log: Whether the archive of the binary log holds what was before, and not a backup alone.
+        seconds: How long ago that was; None while nobody knows, as after a clock was set back.
     """
 
     since: datetime | None
     by_log: bool
+    seconds: float | None
 
 
 def end_of(stream: LogStreamFacts, overview: BinlogOverview) -> datetime | None:
@@ -130,21 +140,32 @@ def _reached(overview: BinlogOverview, bases: Sequence[Base]) -> Iterator[Span]:
             yield Span(base.at, end)
 
 
-def exposure_of(reach: Reach, newest_backup: datetime | None) -> Exposure:
+def exposure_of(reach: Reach, newest_backup: datetime | None, now: datetime) -> Exposure:
     """
     Say how much would be lost, by the archive or by the newest backup, whichever holds more.
 
     Args:
         reach: What can be recovered.
         newest_backup: When the newest good backup was made; None = there is none.
+        now: Aware instant.
 
     Returns:
         From when on nothing would be left.
     """
-    until = reach.until
+    until, overview = reach.until, reach.overview
     if until is not None and (newest_backup is None or until >= newest_backup):
-        return Exposure(until, by_log=True)
-    return Exposure(newest_backup, by_log=False)
+        lag = overview.lag_seconds if until == overview.current_as_of else None
+        return Exposure(until, by_log=True, seconds=_age(until, now, lag))
+    seconds = _age(newest_backup, now, None) if newest_backup else None
+    return Exposure(newest_backup, by_log=False, seconds=seconds)
+
+
+def _age(moment: datetime, now: datetime, known: float | None) -> float | None:
+    """Tell how long ago something was at least; by the clock alone, that knows nothing of what is to come."""
+    seconds = (now - moment).total_seconds()
+    if known is not None:
+        return max(known, seconds)
+    return seconds if seconds >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)

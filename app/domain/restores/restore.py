@@ -63,6 +63,7 @@ class RestorePlan:
         request: What is asked for.
         manifest: Of the backup.
         loads: One a database with anything to restore.
+        in_scratch: Whether it is for a recovery, into a server of ours that nobody else uses.
     """
 
     restore_id: RestoreId
@@ -70,6 +71,7 @@ class RestorePlan:
     request: RestoreRequest
     manifest: Manifest
     loads: tuple[DatabaseLoad, ...]
+    in_scratch: bool = False
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -110,6 +112,7 @@ class RestoreResult:
         binary_log: `off`, `written`, `skipped`; `unknown` when it was cancelled too late.
         duration: Seconds.
         warnings: What is not as it was, and why.
+        bytes_read: Bytes that came from the store; None = the backup lies in the backup directory.
     """
 
     restore_id: RestoreId
@@ -128,3 +131,4 @@ class RestoreResult:
     binary_log: str
     duration: float
     warnings: tuple[str, ...]
+    bytes_read: int | None = None

@@ -14,7 +14,7 @@ from app.domain.runs.run import Failure, Origin, Run, RunId, RunKind, RunState
 class _End(BaseModel):
     """A run, field by field."""
 
-    model_config = ConfigDict(from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True, defer_build=True)
 
     run_id: str
     kind: RunKind

@@ -144,7 +144,7 @@ class Progress:
         backup_id: Backup that is made or read; empty while unknown.
         restore_id: Restore that is made; empty while unknown.
         journal: Phases that began, and what went otherwise than usual, oldest first.
-        listener: Called after every change; must return at once and never raise.
+        listener: Called after every change, in any thread; must return at once and never raise.
     """
 
     phase: Phase = Phase.CONNECT

@@ -316,7 +316,7 @@ class Dump:
 
     async def _script(self, session: Session, schema: Schema) -> Phases:
         """Read the objects of a database; without any there is nothing to write."""
-        found = await read_objects(session, schema)
+        found = await read_objects(session, schema, bodies=not self._plan.include)
         wanted = await self._without_unparsable(
             schema, [item for item in found.definitions if self._plan.wants(item, schema.name)]
         )

@@ -18,7 +18,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from app.concurrency import together
@@ -365,6 +365,21 @@ async def read_position(session: Session) -> PositionEntry:
         return PositionEntry()
     gtid = (await session.scalar(f"SELECT {session.flavor.gtid}")).replace("\n", "")
     return PositionEntry(rows[0][0], int(rows[0][1]), gtid, await _count_prepared(session))
+
+
+async def with_end(session: Session, position: PositionEntry) -> PositionEntry:
+    """Add to a position where the server stands now, as far as that may be known; raises DatabaseError."""
+    if not position.binlog_file:
+        return position
+    try:
+        rows = await session.texts(session.flavor.position)
+    except PermissionDeniedError:
+        return position
+    (file, end, *_), *_ = rows
+    # Source: https://dev.mysql.com/doc/refman/8.4/en/server-status-variables.html#statvar_Connections; the number
+    # that the newest one got, that of the event scheduler's included.
+    ((_, newest),) = await session.texts("SHOW GLOBAL STATUS LIKE 'Connections'")
+    return replace(position, end_file=file, end_position=int(end), end_connection=int(newest))
 
 
 async def _count_prepared(session: Session) -> int | None:

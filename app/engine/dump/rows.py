@@ -183,7 +183,7 @@ class RowDump:
         with changed_table(dump.table):
             while (part := await self._claim(session, dump)) is not None:
                 if dump.plan is None:
-                    await self._dump_stream(session, dump)
+                    await self._dump_stream(session, dump, writes)
                 else:
                     await self._dump_range(session, dump, part, writes, room)
                 await self._write_definition(session, dump)
@@ -245,17 +245,25 @@ class RowDump:
         if dump.plan is not None:
             dump.plan.learn(part, rows, size)
 
-    async def _dump_stream(self, session: Session, dump: _TableDump) -> None:
+    async def _dump_stream(
+        self, session: Session, dump: _TableDump, writes: asyncio.TaskGroup
+    ) -> None:
         """Read a whole table in the order in which it must be written and loaded."""
         await session.query(dump.sql.touch())  # nothing else can be asked while rows stream
         await self._write_definition(session, dump)
+        # One chunk is compressed while the next one is read; two would overtake each other.
+        turn = asyncio.Semaphore(1)
         async with aclosing(read_stream(session, dump.sql, self._chunk_bytes)) as pieces:
             async for piece in pieces:
+                await turn.acquire()
                 if isinstance(piece, LargeRow):
                     await self._write_large(session, dump, piece)
+                    turn.release()
                 else:
                     dump.seen_rows += piece.rows
-                    await self._write(dump, self._statement(dump, piece))
+                    statement = self._statement(dump, piece)
+                    writes.create_task(self._write_and_release(dump, statement, turn))
+        await turn.acquire()
         if dump.sql.changed_json:
             await self._count_changed(session, dump, LargeRow(Range()))
 

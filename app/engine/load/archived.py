@@ -22,9 +22,9 @@ from app.domain.ports import MemberSource
 from app.domain.restores.journal import ObjectSet, SavedStatement
 from app.domain.restores.load import DatabaseLoad
 from app.engine.schema.object_script import uncommented
-from app.engine.schema.objects import Definition, digest
+from app.engine.schema.objects import Definition, digest, is_defined_as
 from app.engine.sql.contained import MAKES, VIEW_PLACEHOLDER, Contained, Origin, contain
-from app.engine.sql.ddl import unqualify
+from app.engine.sql.quoting import folded
 from app.engine.sql.references import with_databases
 
 
@@ -43,6 +43,8 @@ async def read_archived_objects(
     manifest: Manifest,
     load: DatabaseLoad,
     places: Mapping[str, str] | None = None,
+    *,
+    folds: bool,
 ) -> ObjectSet:
     """
     Read the objects of a backup that are to be restored.
@@ -52,6 +54,7 @@ async def read_archived_objects(
         manifest: Of the backup.
         load: Which database, reduced to what is chosen.
         places: Where other databases are that its views name; not given = under their names.
+        folds: Whether the target keeps names of tables and aliases in lower case.
 
     Returns:
         What the target should have.
@@ -61,8 +64,15 @@ async def read_archived_objects(
         UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
     """
     contained = await _read_contained(source, manifest, load, places)
+    is_folded = folds and manifest.server.lower_case_table_names != 1
     entries = tuple(
-        _in_places(load.entry, entry, contained.origins.get(object_key(entry)), places or {})
+        _in_places(
+            load.entry,
+            entry,
+            contained.origins.get(object_key(entry)),
+            places or {},
+            is_folded=is_folded,
+        )
         for entry in load.entry.objects
     )
     return ObjectSet(
@@ -89,7 +99,8 @@ async def _read_contained(
             for listed, text in zip(member.statements, await source.read(member), strict=True)
             if listed.kind in EXECUTED
         ]
-    return contain(_statements_about(keys, found), load.entry.name, places)
+    folded = manifest.server.lower_case_table_names == 1
+    return contain(_statements_about(keys, found), load.entry.name, places, folded=folded)
 
 
 async def read_view_texts(
@@ -108,7 +119,7 @@ async def read_view_texts(
     found = await _read_contained(source, manifest, load)
     usable = {entry.name for entry in load.entry.objects if entry.valid}
     return {
-        name: unqualify(origin.sql, load.entry.name)
+        name: with_databases(origin.sql, {load.entry.name: ""})
         for (kind, name), origin in found.origins.items()
         if kind is ObjectKind.VIEW and name in usable
     }
@@ -139,9 +150,17 @@ async def iter_definitions(
                     yield member.database, member.table, sql
 
 
-async def as_of_today(source: MemberSource, manifest: Manifest, load: DatabaseLoad) -> DatabaseLoad:
+async def as_of_today(
+    source: MemberSource, manifest: Manifest, load: DatabaseLoad, *, folds: bool
+) -> DatabaseLoad:
     """
     Read all that makes the objects of a database, and describe them as this version does.
+
+    Args:
+        source: Members of the backup.
+        manifest: Of the backup.
+        load: Which database.
+        folds: As above.
 
     Returns:
         The load with owners and digests read from the statements themselves.
@@ -152,7 +171,7 @@ async def as_of_today(source: MemberSource, manifest: Manifest, load: DatabaseLo
     """
     if load.definitions or not load.entry.objects:  # those that are there stay
         return load
-    found = await read_archived_objects(source, manifest, load)
+    found = await read_archived_objects(source, manifest, load, folds=folds)
     return replace(load, entry=replace(load.entry, objects=found.entries))
 
 
@@ -193,7 +212,12 @@ def _statements_about(
 
 
 def _in_places(
-    database: DatabaseEntry, entry: ObjectEntry, origin: Origin | None, places: Mapping[str, str]
+    database: DatabaseEntry,
+    entry: ObjectEntry,
+    origin: Origin | None,
+    places: Mapping[str, str],
+    *,
+    is_folded: bool,
 ) -> ObjectEntry:
     """Describe an object; a view by what it is where the databases that it names are elsewhere."""
     today = _as_of_today(database, entry, origin)
@@ -201,10 +225,12 @@ def _in_places(
         return today
     sql = origin.sql.replace("CREATE OR REPLACE ", "CREATE ", 1)
     written = Definition(today, sql, "", origin.charset, origin.collation)
-    if digest(written, database.name) != entry.definition_sha256:
+    if not is_defined_as(written, entry.definition_sha256, database.name):
         return today
     others = {name: place for name, place in places.items() if name != database.name}
     there = replace(written, sql=with_databases(sql, others))
+    if is_folded:  # the server prints tables and aliases, and nothing else, in lower case
+        there = replace(there, sql=folded(there.sql))
     return replace(today, definition_sha256=digest(there, database.name))
 
 

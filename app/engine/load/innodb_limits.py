@@ -11,7 +11,7 @@ Source: https://mariadb.com/kb/en/innodb-limitations, /innodb-row-formats-overvi
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ from app.domain.restores.load import DatabaseLoad
 from app.engine.load.archived import iter_definitions
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
+from app.engine.sql.quoting import quote, quote_text
 from app.errors import PermissionDeniedError
 
 
@@ -30,11 +31,19 @@ _NARROW_FORMATS: Final = frozenset({"compact", "redundant"})
 # Bytes of a whole key, by the bytes of a page; larger pages allow no more.
 _WHOLE_KEYS: Final = {4096: 768, 8192: 1536}
 _MOST: Final = 3072
+_MOST_COMPRESSED: Final = 16384
+_BLOCK_SIZE: Final = re.compile(r"\bKEY_BLOCK_SIZE=(\d+)")
 _KEY: Final = re.compile(r"(?:PRIMARY |UNIQUE )?KEY ")
 _ROW_FORMAT: Final = re.compile(r"\bROW_FORMAT=(\w+)")
 _LENGTH: Final = re.compile(r"(var)?(char|binary)\((\d+)\)")
 _OWN_TABLESPACES: Final = "innodb_"
 _PREFIX: Final = re.compile(r"\d+")
+# What decides how large a row may be, and how values of it compare. In the older formats the first 768 bytes
+# of each long value stay in the row.
+_OF_ROWS: Final[Mapping[str, Callable[[str], int]]] = {
+    "innodb_default_row_format": lambda name: name.lower() not in _NARROW_FORMATS,
+    "innodb_page_size": int,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +53,20 @@ class _Limits:
     writes_compressed: bool
     tablespaces: frozenset[str] | None  # None where nobody asks for one, or they cannot be seen
     bytes_per_character: Mapping[str, int]
+    needs_key: bool
+    page_bytes: int  # 0 where a table that no page can be compressed for is made all the same
+
+    def fits(self, options: str) -> bool:
+        """Tell whether pages are compressed as a table asks for."""
+        if found := _BLOCK_SIZE.search(options):
+            return not self.page_bytes or int(found[1]) << 10 <= self.page_bytes <= _MOST_COMPRESSED
+        return self.page_bytes <= _MOST_COMPRESSED
 
     @property
     def are_usual(self) -> bool:
         has_long_keys = self.row_format not in _NARROW_FORMATS and self.whole >= _MOST
-        return has_long_keys and self.writes_compressed and self.tablespaces is None
+        is_free = self.writes_compressed and self.tablespaces is None and not self.needs_key
+        return has_long_keys and is_free and self.page_bytes in {0, _MOST_COMPRESSED}
 
 
 async def find_unfit_tables(
@@ -81,8 +99,31 @@ async def find_unfit_tables(
     return [
         f"table {database}.{name} {finding}"
         async for database, name, sql in iter_definitions(source, manifest, tables.keys())
-        if (finding := _finding(sql, tables[database, name], limits))
+        if (finding := next(_findings(sql, tables[database, name], limits), ""))
     ]
+
+
+async def smaller_rows(session: Session, manifest: Manifest) -> list[str]:
+    """
+    Find out whether rows of the backup may be too large for InnoDB here, which no empty table shows.
+
+    Returns:
+        One warning at most, in words.
+    """
+    there = dict(manifest.server.settings)
+    names = ", ".join(map(quote_text, _OF_ROWS))
+    rows = await session.texts(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")
+    here = {name: value for name, value in rows if name in there}
+    smaller = [
+        f"{name} is {value}, and was {there[name]}"
+        for name, value in sorted(here.items())
+        if _OF_ROWS[name](value) < _OF_ROWS[name](there[name])
+    ]
+    warning = (
+        f"rows of InnoDB may be too large here ({', '.join(smaller)}); one that is ends the restore when it is"
+        " loaded, and nothing is changed"
+    )
+    return [warning] if smaller else []
 
 
 async def _read_tablespaces(session: Session, vendor: str) -> frozenset[str] | None:
@@ -100,40 +141,57 @@ async def _read_limits(session: Session, vendor: str) -> _Limits:
         row[0].lower(): row[1]
         for row in await session.texts(
             "SHOW GLOBAL VARIABLES WHERE Variable_name IN"
-            " ('innodb_default_row_format', 'innodb_page_size', 'innodb_read_only_compressed')"
+            " ('innodb_default_row_format', 'innodb_page_size', 'innodb_read_only_compressed',"
+            " 'innodb_force_primary_key')"
         )
     }
+    page_bytes = int(variables.get("innodb_page_size", "0"))
     characters = {row[0]: int(row[-1]) for row in await session.texts("SHOW CHARACTER SET")}
     return _Limits(
         row_format=variables.get("innodb_default_row_format", "dynamic").lower(),
-        whole=_WHOLE_KEYS.get(int(variables.get("innodb_page_size", "0")), _MOST),
+        whole=_WHOLE_KEYS.get(page_bytes, _MOST),
         writes_compressed=variables.get("innodb_read_only_compressed") != "ON",
         tablespaces=await _read_tablespaces(session, vendor),
         bytes_per_character=characters,
+        needs_key=variables.get("innodb_force_primary_key") == "ON",
+        page_bytes=page_bytes if session.flavor.forgets_compression else 0,
     )
 
 
-def _finding(sql: str, entry: TableEntry, limits: _Limits) -> str:
-    """Say what of a definition the server would refuse; empty = nothing."""
+def _findings(sql: str, entry: TableEntry, limits: _Limits) -> Iterator[str]:
+    """Say what of a definition the server would refuse, or make otherwise."""
     _, items, tail = ddl.split_items(sql)
     tablespace = _tablespace(tail)
     if limits.tablespaces is not None and tablespace not in {"", *limits.tablespaces}:
-        return f"is in tablespace {tablespace!r}, which is not on this server"
+        yield f"is in tablespace {tablespace!r}, which is not on this server"
+    if limits.needs_key and not _has_whole_key(items, entry):
+        yield "has no primary key, and here each must have one (innodb_force_primary_key)"
     options = "".join(ddl.unquoted_parts(tail))
     found = _ROW_FORMAT.search(options)
     row_format = found[1].lower() if found else limits.row_format
     compressed = row_format == "compressed" or "KEY_BLOCK_SIZE=" in options
     if compressed and not limits.writes_compressed:
-        return "is compressed, and here such tables are read-only (innodb_read_only_compressed)"
+        yield "is compressed, and here such tables are read-only (innodb_read_only_compressed)"
+    if compressed and not limits.fits(options):
+        yield "is compressed as no pages of this server are (innodb_page_size)"
     for lengths in _key_lengths(items, entry, limits):
         if row_format in _NARROW_FORMATS and max(lengths, default=0) > _NARROW:
-            return (
+            yield (
                 f"has a key over {max(lengths)} bytes of one column; in row format"
                 f" {row_format.upper()} it may be {_NARROW} (innodb_default_row_format)"
             )
         if sum(lengths) > limits.whole:
-            return f"has a key of {sum(lengths)} bytes; here it may be {limits.whole} (innodb_page_size)"
-    return ""
+            yield f"has a key of {sum(lengths)} bytes; here it may be {limits.whole} (innodb_page_size)"
+
+
+def _has_whole_key(items: Sequence[str], entry: TableEntry) -> bool:
+    """Tell whether a table has a primary key, or a unique one of whole columns that are never NULL."""
+    sure = {quote(column.name) for column in entry.columns if not column.nullable}
+    keys = (ddl.tokens(item) for item in items if item.startswith("UNIQUE KEY "))
+    uniques = (parts[parts.index("(") + 1 : parts.index(")")] for parts in keys)
+    return any(item.startswith("PRIMARY KEY ") for item in items) or any(
+        {part for part in columns if part != ","} <= sure for columns in uniques
+    )
 
 
 def _tablespace(tail: str) -> str:

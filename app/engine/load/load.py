@@ -294,7 +294,8 @@ class Load:
                 prove=self._prove,
                 rules=rules,
             )
-            queue = WorkQueue([loader.build_steps(table) for table in self._tables])
+            steps = [loader.build_steps(table) for table in self._tables]
+            queue = WorkQueue(steps, len(self._sessions))
             await together(*(queue.work(session) for session in self._sessions))
 
     # -- the end ----------------------------------------------------------------------------------

@@ -9,22 +9,27 @@ default asks such a sequence cannot be left out, so it is refused; also where th
 and it was not chosen.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from app.domain.backups.manifest import Manifest, ObjectKind
+from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, StatementKind
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
 from app.engine.load.archived import iter_definitions, read_view_texts
+from app.engine.schema.databases import read_schemas
 from app.engine.schema.definers import list_absent
+from app.engine.server.clock import ZONES_HINT, knows_zone
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import same_name
-from app.engine.sql.references import used_by_view, used_sequences
+from app.engine.sql.references import foreign_keys, parent_of, used_by_view, used_sequences
 from app.errors import InvalidRequestError
 
 
 # Database and name.
 _Name = tuple[str, str]
+_ZONE: Final = re.compile(r"SESSION time_zone = '([^']*)'")
 
 
 async def without_unmakeable(
@@ -61,41 +66,46 @@ async def without_unmakeable(
 
 
 @dataclass(frozen=True, slots=True)
-class LackingSequences:
+class Lacking:
     """
-    Tables that cannot be made because a default asks a sequence that will not be there.
+    What cannot be made because something else will not be there.
 
     Attributes:
-        nowhere: Findings, in words, of those whose sequence is neither there nor in the backup.
-        unchosen: Refusals, of those whose sequence is in the backup: they say nothing against it.
+        nowhere: Findings, in words, where that is neither there nor in the backup.
+        unchosen: Refusals, where it is in the backup: they say nothing against it.
     """
 
     nowhere: tuple[str, ...] = ()
     unchosen: tuple[InvalidRequestError, ...] = ()
 
 
-async def find_lacking_sequences(
+async def find_lacking(
     session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
-) -> LackingSequences:
+) -> Lacking:
     """
-    Find the tables that cannot be made because a default asks a sequence that will not be there.
+    Find what cannot be left out and cannot be made: defaults of sequences, foreign keys, events.
 
     Returns:
-        All of them.
+        All of it.
 
     Raises:
         ChecksumMismatchError: The archive is damaged.
     """
+    found = await _lacking_sequences(session, source, manifest, loads)
+    parents = await _lacking_parents(session, source, manifest, loads)
+    zones = await _unknown_zones(session, source, manifest, loads)
+    roles = await _absent_roles(session, loads)
+    return replace(found, nowhere=(*found.nowhere, *parents, *zones, *roles))
+
+
+async def _lacking_sequences(
+    session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> Lacking:
+    """Find the tables that cannot be made because a default asks a sequence that will not be there."""
     if not session.flavor.sequences:
-        return LackingSequences()
-    tables = {
-        (load.entry.name, entry.name)
-        for load in loads
-        for entry in load.entry.tables
-        if not entry.sequence and entry.name not in load.definitions
-    }
+        return Lacking()
     needs: dict[_Name, set[_Name]] = {}
-    async for place, name, sql in iter_definitions(source, manifest, tables):
+    async for place, name, sql in iter_definitions(source, manifest, _defined(loads)):
         needs[place, name] = {(database or place, used) for database, used in used_sequences(sql)}
     coming = _coming(loads)
     lacking = _lacking(needs, coming | await _present(session, needs, coming, loads))
@@ -114,7 +124,88 @@ async def find_lacking_sequences(
             unchosen.append(InvalidRequestError(f"{need}, which was not chosen", hint=hint))
         else:
             nowhere.append(f"{need}, which is neither in the backup nor on this server")
-    return LackingSequences(tuple(nowhere), tuple(unchosen))
+    return Lacking(tuple(nowhere), tuple(unchosen))
+
+
+async def _lacking_parents(
+    session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> list[str]:
+    """Find foreign keys on databases that will not be there; a drill leaves them out."""
+    restored = [load for load in loads if load.target != load.staging]
+    if not session.flavor.needs_parents_database or not restored:
+        return []
+    there = {schema.name for schema in await read_schemas(session, (), scratch=True)}
+    there |= {load.target for load in restored}
+    return [
+        f"foreign key {key} of {database}.{name} refers to database {parent!r}, which is not on this server"
+        " (an empty one is enough)"
+        async for database, name, sql in iter_definitions(source, manifest, _defined(restored))
+        for key, clause in foreign_keys(sql)
+        if (parent := parent_of(clause)[0]) and parent not in there | {database}
+    ]
+
+
+async def _unknown_zones(
+    session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> list[str]:
+    """Find events in whose time zone no session can be; one finding for each zone."""
+    chosen = {
+        (load.entry.name, entry.name)
+        for load in loads
+        for entry in load.entry.objects
+        if entry.kind is ObjectKind.EVENT
+    }
+    databases = {database for database, _ in chosen}
+    zones: dict[str, str] = {}
+    for member in manifest.members:
+        if member.kind is not MemberKind.OBJECTS or member.database not in databases:
+            continue
+        zone = ""
+        for listed, text in zip(member.statements, await source.read(member), strict=True):
+            if listed.kind is StatementKind.SESSION and (found := _ZONE.search(text.decode())):
+                zone = found[1]
+            elif listed.kind is StatementKind.EVENT and (member.database, listed.name) in chosen:
+                zones.setdefault(zone, f"{member.database}.{listed.name}")
+    return [
+        f"this server does not know the time zone {zone!r} of event {label}; {ZONES_HINT}"
+        for zone, label in zones.items()
+        if zone and not await knows_zone(session, zone)
+    ]
+
+
+async def _absent_roles(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
+    """
+    Find roles that own objects and are not there: the objects would belong to a user of that name.
+
+    Returns:
+        A finding for each object of theirs, in words.
+
+    Source: https://mariadb.com/kb/en/create-procedure/#security
+    """
+    owned = [
+        (entry.definer, f"{entry.kind} {load.entry.name}.{entry.name}")
+        for load in loads
+        for entry in load.entry.objects
+        if entry.definer.startswith("`") and "`@`" not in entry.definer
+    ]
+    if not owned:
+        return []
+    absent = await list_absent(session, loads[0].staging, {role for role, _ in owned})
+    return [
+        f"{label} belongs to role {role}, which is not on this server (CREATE ROLE is enough)"
+        for role, label in owned
+        if role in absent
+    ]
+
+
+def _defined(loads: Sequence[DatabaseLoad]) -> set[_Name]:
+    """Return the tables that are made by the backup's own definitions."""
+    return {
+        (load.entry.name, entry.name)
+        for load in loads
+        for entry in load.entry.tables
+        if not entry.sequence and entry.name not in load.definitions
+    }
 
 
 def _coming(loads: Sequence[DatabaseLoad]) -> set[_Name]:

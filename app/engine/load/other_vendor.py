@@ -17,9 +17,10 @@ from typing import Final
 from app.domain.backups.manifest import Manifest, MemberEntry, MemberKind, StatementKind
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
-from app.engine.flavor import series_of, version_number
+from app.engine.flavor import version_number
 from app.engine.load.archived import iter_definitions
 from app.engine.server.connection import Session
+from app.engine.server.description import is_known
 from app.engine.sql import ddl
 from app.engine.sql.contained import MAKES
 from app.engine.sql.quoting import quote_text
@@ -141,13 +142,6 @@ async def find_differences(
     async for database, name, sql in iter_definitions(source, manifest, tables):
         _look_at_table(reading, found, f"{database}.{name}", sql)
     return found
-
-
-async def is_known(session: Session, manifest: Manifest) -> bool:
-    """Tell whether a server is of the backup's vendor, and not of an older series."""
-    version = await session.scalar("SELECT VERSION()")
-    is_older = series_of(version) < series_of(manifest.server.version)
-    return session.flavor.vendor == manifest.server.vendor and not is_older
 
 
 async def _read_settings(

@@ -40,6 +40,8 @@ _PAUSES: Final = (0.1, 0.3, 1.0, 3.0, 10.0)
 _NOT_IN_PLACE: Final = frozenset({1845, 1846})
 # To read so much back takes about a second.
 _LARGE_BYTES: Final = 64 << 20
+# A row costs the server as much, whatever is in it, as so many bytes of its text; with its indexes.
+_ROW_BYTES: Final = 100
 # The innodb_autoinc_lock_mode in which no statement waits for another one's counter.
 _INTERLEAVED: Final = "2"
 # An ENUM's index 0 loads back as index 0, with this warning.
@@ -151,14 +153,17 @@ class RowLoader:
         if not table.entry.index:  # the order of a stream is part of its proof
             load = [partial(self._load_in_order, table, ordered)] if ordered else []
         prove, count = self._build_proof(table, sql, ordered)
+        compute, index = self._compute(table), self._index_and_prove(table, prove)
         return TableSteps(
-            [load, self._compute(table), *self._index_and_prove(table, prove), count],
+            [load, compute, *index, count],
             partial(self._progress.finished_table, table.live.label),
             single_file=self._rules.locks_counters
             and bool(table.bulk)
             and table.staged.has_counter,
             clock=self._rules.clock if prove else None,
             is_large=table.entry.raw_size >= _LARGE_BYTES,
+            weight=table.entry.raw_size + _ROW_BYTES * table.entry.rows,
+            unrested=_has_indexes(table) and not compute,
         )
 
     def _compute(self, table: TableLoad) -> list[Unit]:

@@ -16,10 +16,19 @@ from app.domain.restores.load import DatabaseLoad
 from app.engine.flavor import Flavor
 from app.engine.rows.rules import RULES
 from app.engine.schema.databases import has_events, holds
+from app.engine.server.clock import ZONES_HINT, knows_zone
 from app.engine.server.connection import Session
 from app.engine.server.errors import TRUST_HINT
-from app.engine.sql.quoting import qualified, quote_text
-from app.errors import AppError, IncompatibleServerError, InvalidRequestError
+from app.engine.server.grants import Grants, Missing
+from app.engine.sql import ddl
+from app.engine.sql.quoting import qualified
+from app.errors import (
+    AppError,
+    IncompatibleServerError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    StatementError,
+)
 
 
 # What the server may refuse to create while there is a binary log; for triggers SUPER is enough.
@@ -30,6 +39,13 @@ _FUNCTION: Final = re.compile(
 )
 # SHOW CREATE prints characteristics on lines of their own.
 _HARMLESS: Final = re.compile(r"(?:\n|\\n)\s*(?:DETERMINISTIC|NO SQL|READS SQL DATA)\b")
+# 0 is no limit.
+_LIMIT: Final = re.compile(
+    r"\b(MAX_(?:QUERIES|UPDATES|CONNECTIONS)_PER_HOUR|MAX_USER_CONNECTIONS) ([1-9]\d*)"
+)
+_AT_ONCE: Final = "MAX_USER_CONNECTIONS"
+# Measured beside those that load: three at most. The fourth ends a statement of another that is cancelled.
+_MORE_CONNECTIONS: Final = 4
 
 
 async def compatibility(
@@ -45,6 +61,7 @@ async def compatibility(
         missing_features=(
             *_missing_features(session.flavor, loads),
             *await _missing_events(session, loads),
+            *await _barred_history(session, tables),
             *await _other_engines(session, tables),
             *await _disabled_engines(session, tables),
         ),
@@ -90,6 +107,57 @@ async def check_trust(
         )
 
 
+async def refuse_limited(session: Session, threads: int) -> list[AppError]:
+    """
+    Find limits of the account that would end a restore in its middle, and its undo with it.
+
+    Args:
+        session: On the server, of the account that restores.
+        threads: Connections that load.
+
+    Returns:
+        One refusal at most; of a limit by the hour nobody can tell how much is left.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/user-resources.html, mariadb.com/kb/en/create-user
+    """
+    try:
+        account = await session.scalar("SHOW CREATE USER CURRENT_USER()")
+    except (StatementError, PermissionDeniedError):  # nobody has an account, or one that is named
+        return []
+    limits = dict(_LIMIT.findall("".join(ddl.unquoted_parts(account))))
+    needed = threads + _MORE_CONNECTIONS
+    found = [
+        (name, count) for name, count in limits.items() if name != _AT_ONCE or int(count) < needed
+    ]
+    return [
+        InvalidRequestError(
+            f"the account that restores is limited ({name} {count}), which could end the restore in its middle",
+            hint=f"ALTER USER ... WITH {name} {needed if name == _AT_ONCE else 0}, or restore by another account"
+            f"{' or with fewer --threads' if name == _AT_ONCE else ''}.",
+        )
+        for name, count in found[:1]
+    ]
+
+
+async def missing_to_encrypt(session: Session, grants: Grants) -> list[Missing]:
+    """
+    Find out whether tables could not move between databases that encrypt by default and that do not.
+
+    Returns:
+        The right that it takes, where the server asks for it.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/innodb-data-encryption.html
+    """
+    # MariaDB has no such variable.
+    rows = await session.texts("SHOW GLOBAL VARIABLES LIKE 'table_encryption_privilege_check'")
+    right = "TABLE_ENCRYPTION_ADMIN"
+    return [
+        Missing(right, "*.*", f"GRANT {right} ON *.* TO {grants.user};")
+        for _, value in rows
+        if value == "ON" and not grants.allows(right)
+    ]
+
+
 async def unrepeatable(
     session: Session, loads: Sequence[DatabaseLoad], *, prove: bool
 ) -> list[str]:
@@ -105,10 +173,9 @@ async def unrepeatable(
     }
     findings = [
         f"this server does not know the time zone {zone!r}, in which generated columns of {label} were"
-        " computed; mysql_tzinfo_to_sql brings the names"
+        f" computed; {ZONES_HINT}"
         for zone, label in zones.items()
-        if await session.scalar(f"SELECT CONVERT_TZ('2021-01-01', '+00:00', {quote_text(zone)})")
-        == ""
+        if not await knows_zone(session, zone)
     ]
     for target, entry in rows:
         for name in entry.unrepeatable:
@@ -202,6 +269,24 @@ def _missing_features(flavor: Flavor, loads: Sequence[DatabaseLoad]) -> list[str
     return findings
 
 
+async def _barred_history(session: Session, tables: Sequence[TableEntry]) -> list[str]:
+    """
+    Find out whether no session may write rows of the past.
+
+    Returns:
+        One finding at most.
+
+    Source: https://mariadb.com/kb/en/server-system-variables/#secure_timestamp
+    """
+    if not any(table.history for table in tables):
+        return []
+    return [
+        "this server lets nobody load the history of system-versioned tables (secure_timestamp)"
+        for _, value in await session.texts("SHOW GLOBAL VARIABLES LIKE 'secure_timestamp'")
+        if value in {"YES", "REPLICATION"}
+    ]
+
+
 async def _missing_events(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:
     events = [entry for load in loads for entry in load.entry.objects if entry.kind == "event"]
     if not events or await has_events(session):
@@ -222,7 +307,8 @@ async def _clashing_names(session: Session, loads: Sequence[DatabaseLoad]) -> li
     findings = []
     for load in loads:
         seen: dict[str, str] = {}
-        for name in sorted(table.name for table in load.entry.tables):
+        views = {item.name for item in load.entry.objects if item.kind is ObjectKind.VIEW}
+        for name in sorted(views | {table.name for table in load.entry.tables}):
             folded.append(name)
             other = seen.setdefault(name.lower(), name)
             if other != name:

@@ -1,7 +1,7 @@
 """
 Rows of the server's binary protocol made into SQL text by compiled code, where that was built.
 
-Import `RowText` and `IS_BUILT`. `row_text.h` is all of the work and knows no Python, so that a fuzzer
+Import `RowText`, `is_utf8` and `IS_BUILT`. `row_text.h` is all of the work and knows no Python, so that a fuzzer
 can take it; `_row_text.pyx` lets Python call it.
 """
 
@@ -10,7 +10,7 @@ from typing import Final
 
 
 try:
-    from app.engine.native._row_text import RowText as RowText
+    from app.engine.native._row_text import RowText as RowText, is_utf8 as is_utf8
 
     IS_BUILT: Final = True
 except ImportError:  # there was no compiler, or its library is not here
@@ -21,6 +21,16 @@ except ImportError:  # there was no compiler, or its library is not here
 
         def __init__(self, *_: object) -> None:
             raise RuntimeError("the compiled module was not built")
+
+    def is_utf8(data: bytes, /) -> bool:
+        """Tell whether bytes are UTF-8; ASCII is told apart ten times faster."""
+        if data.isascii():
+            return True
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
 
 
 class Kind(IntEnum):
@@ -56,3 +66,5 @@ class State(IntEnum):
     REFUSED = 2  # by the server, whose packet `packet` returns
     MALFORMED = 3
     OUT_OF_ORDER = 4
+    FULL = 5  # a piece is to be taken
+    ODD = 6  # the server has to format a row

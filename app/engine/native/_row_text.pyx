@@ -15,6 +15,7 @@ cdef extern from "row_text.h" namespace "backstay" nogil:
         pass
 
     const uint8_t last_kind
+    cbool utf8 "backstay::is_utf8"(const uint8_t* at, size_t size)
 
     cdef struct Column:
         Kind kind
@@ -29,9 +30,12 @@ cdef extern from "row_text.h" namespace "backstay" nogil:
         const char* data()
 
     cdef cppclass Reader:
-        Reader(vector[Column] columns, size_t limit) except +
+        Reader(vector[Column] columns, size_t limit, size_t full) except +
         void begin(uint8_t sequence)
         State feed(const uint8_t* at, size_t size) except +
+        void resume()
+        void drain()
+        size_t consumed()
         State state()
         size_t rows()
         cbool is_cut()
@@ -40,10 +44,19 @@ cdef extern from "row_text.h" namespace "backstay" nogil:
         const vector[uint8_t]& packet()
 
 
+def is_utf8(const uint8_t[::1] data not None):
+    cdef size_t size = data.shape[0]
+    cdef const uint8_t* at = &data[0] if size else NULL
+    cdef cbool valid
+    with nogil:
+        valid = utf8(at, size)
+    return valid
+
+
 cdef class RowText:
     cdef Reader* _reader
 
-    def __cinit__(self, columns, size_t limit):
+    def __cinit__(self, columns, size_t limit, size_t full=0):
         cdef vector[Column] found
         cdef Column column
         for kind, decimals in columns:
@@ -52,7 +65,7 @@ cdef class RowText:
             column.kind = <Kind> <int> kind
             column.decimals = decimals
             found.push_back(column)
-        self._reader = new Reader(found, limit)
+        self._reader = new Reader(found, limit, full)
 
     def __dealloc__(self):
         del self._reader
@@ -69,6 +82,16 @@ cdef class RowText:
         with nogil:
             state = self._reader.feed(at, size)
         return <int> state
+
+    def resume(self):
+        self._reader.resume()
+
+    def drain(self):
+        self._reader.drain()
+
+    @property
+    def consumed(self):
+        return self._reader.consumed()
 
     @property
     def rows(self):

@@ -55,7 +55,7 @@ class RowsRead:
         rows: How many.
         text: Of their values; None when it was longer than it may be.
         warnings: How many the server raised.
-        has_zero: Whether a FLOAT or DOUBLE is 0 without a sign.
+        has_zero: Whether a FLOAT is 0 without a sign.
         has_odd_ascii: Whether a column of character set ascii holds other bytes.
     """
 
@@ -64,6 +64,10 @@ class RowsRead:
     warnings: int
     has_zero: bool
     has_odd_ascii: bool
+
+
+# Of rows in pieces: what comes from here on the server has to format.
+REST: Final = RowsRead(0, None, 0, has_zero=False, has_odd_ascii=False)
 
 
 def read_prepared(packet: bytes) -> Prepared:

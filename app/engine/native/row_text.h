@@ -11,7 +11,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -23,7 +25,7 @@ enum class Kind : uint8_t {
 };
 constexpr uint8_t last_kind = static_cast<uint8_t>(Kind::ascii);
 
-enum class State : int { more = 0, over, refused, malformed, out_of_order };
+enum class State : int { more = 0, over, refused, malformed, out_of_order, full, odd };
 
 // A column: how it travels, and for times how many digits of a second are shown, 0 to 6.
 struct Column {
@@ -39,21 +41,35 @@ constexpr size_t value_bytes = 64;         // more than any number or time takes
 constexpr int digits_of_double = 15;       // beyond, the server writes an exponent
 
 // Text that is written; `room` is made before, so that the writing itself checks nothing.
+// Room that nobody writes into takes no memory: it is never filled, as that of a vector is.
 class Text {
  public:
+  Text() = default;
+  Text(const Text&) = delete;
+  Text& operator=(const Text&) = delete;
+  ~Text() { std::free(bytes_); }
   void clear() { used_ = 0; }
   size_t size() const { return used_; }
-  const char* data() const { return bytes_.data(); }
+  const char* data() const { return bytes_; }
   // Make room for so many bytes behind `end`, which is where they begin.
   char* room(size_t more) {
-    if (bytes_.size() - used_ < more) bytes_.resize((bytes_.size() > more ? bytes_.size() : more) * 2);
-    return bytes_.data() + used_;
+    if (size_ - used_ < more) grow(used_ + more);
+    return bytes_ + used_;
   }
-  void upto(const char* end) { used_ = static_cast<size_t>(end - bytes_.data()); }
+  void upto(const char* end) { used_ = static_cast<size_t>(end - bytes_); }
 
  private:
-  std::vector<char> bytes_;
+  char* bytes_ = nullptr;
+  size_t size_ = 0;
   size_t used_ = 0;
+
+  void grow(size_t least) {
+    const size_t wanted = least > 2 * size_ ? least : 2 * size_;
+    void* found = std::realloc(bytes_, wanted);
+    if (found == nullptr) throw std::bad_alloc();
+    bytes_ = static_cast<char*>(found);
+    size_ = wanted;
+  }
 };
 
 inline uint64_t little(const uint8_t* at, size_t size) {
@@ -128,6 +144,30 @@ inline bool is_ascii(const uint8_t* at, size_t size) {
   return bits < 0x80;
 }
 
+// Tell whether bytes are UTF-8 as Python's decoder takes it: no surrogates, nothing longer than it need be.
+inline bool is_utf8(const uint8_t* at, size_t size) {
+  const uint8_t* const end = at + size;
+  while (at != end) {
+    uint64_t eight;
+    while (end - at >= 8 && (std::memcpy(&eight, at, 8), (eight & 0x8080808080808080ULL) == 0)) at += 8;
+    if (at == end) break;
+    const uint8_t first = *at++;
+    if (first < 0x80) continue;
+    if (first < 0xC2 || first > 0xF4) return false;
+    const int more = first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+    if (end - at < more) return false;
+    // What the second byte may be depends on the first one.
+    const uint8_t least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+    const uint8_t most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+    if (*at < least || *at > most) return false;
+    for (int i = 1; i < more; i++) {
+      if ((at[i] & 0xC0) != 0x80) return false;
+    }
+    at += more;
+  }
+  return true;
+}
+
 inline char* write_quoted(char* to, const uint8_t* from, size_t size) {
   *to++ = '\'';
   size_t i = 0;
@@ -166,7 +206,7 @@ inline char* write_hex(char* to, const uint8_t* from, size_t size) {
   return to;
 }
 
-// What needs a second look: a literal that is NULL, a number that is zero, whose sign MariaDB does not send,
+// What needs a second look: a literal that is NULL, a FLOAT that is zero, whose sign MariaDB does not send,
 // other bytes than ASCII in a column of that character set.
 struct Seen {
   bool missing = false;
@@ -296,7 +336,7 @@ class Row {
     const uint8_t* at;
     if (!take(sizeof(Real), at)) return false;
     const Bits bits = static_cast<Bits>(little(at, sizeof(Real)));
-    seen_.zero |= bits == 0;
+    seen_.zero |= sizeof(Real) == 4 && bits == 0;
     Real value;
     std::memcpy(&value, &bits, sizeof value);
     if (sizeof(Real) == 4 && value == 0 && std::signbit(value)) {
@@ -410,7 +450,10 @@ class Row {
 class Reader {
  public:
   // `limit` is the most bytes of text, with one byte between two rows, as group_concat_max_len counts.
-  Reader(std::vector<Column> columns, size_t limit) : columns_(std::move(columns)), limit_(limit) {}
+  // With `full` the text is given out in pieces, and `limit` is the most bytes of one row: behind the row by
+  // which a piece has that many the state is `full`, and at a row that cannot be in one it is `odd`.
+  Reader(std::vector<Column> columns, size_t limit, size_t full)
+      : columns_(std::move(columns)), limit_(limit), full_(full) {}
 
   // Begin with the next result, whose first packet has this number.
   void begin(uint8_t sequence) {
@@ -430,6 +473,22 @@ class Reader {
   bool is_cut() const { return is_cut_; }
   const Seen& seen() const { return seen_; }
   const Text& text() const { return text_; }
+  // How much of what was fed last was looked at; all of it unless the state is `full`, `odd` or an error.
+  size_t consumed() const { return consumed_; }
+
+  // Go on behind a piece that was given out.
+  void resume() {
+    text_.clear();
+    rows_ = 0;
+    state_ = State::more;
+  }
+
+  // Go on behind an odd row, and only count what comes.
+  void drain() {
+    resume();
+    is_cut_ = true;
+  }
+
   // The packet that ended the rows, or refused them.
   const std::vector<uint8_t>& packet() const { return pending_; }
 
@@ -454,6 +513,7 @@ class Reader {
       left_ -= taken;
       if (left_ == 0) end_packet();
     }
+    consumed_ = size - static_cast<size_t>(end - at);
     if (at != end && state_ == State::over) state_ = State::malformed;
     return state_;
   }
@@ -461,6 +521,8 @@ class Reader {
  private:
   const std::vector<Column> columns_;
   const size_t limit_;
+  const size_t full_;  // 0 where the text is given out as a whole
+  size_t consumed_ = 0;
   Text text_;
   std::vector<uint8_t> pending_;  // of a row that is not whole yet
   uint8_t head_[header_bytes] = {};
@@ -518,7 +580,12 @@ class Reader {
     }
   }
 
+  // The text is dropped; a piece of it only by whoever takes it.
   void cut() {
+    if (full_ != 0) {
+      if (!is_cut_) state_ = State::odd;
+      return;
+    }
     is_cut_ = true;
     text_.clear();
   }
@@ -544,10 +611,18 @@ class Reader {
       std::memcpy(to, "),\n(", join_bytes);
       text_.upto(to + join_bytes);
     }
+    const size_t before = text_.size();
     if (!Row(at, size, text_, seen_).write(columns_)) {
       state_ = State::malformed;
-    } else if (seen_.missing || text_.size() - (rows_ - 1) * (join_bytes - 1) > limit_) {
+      return;
+    }
+    const size_t joined = text_.size() - (rows_ - 1) * (join_bytes - 1);
+    if (full_ == 0) {
+      if (seen_.missing || joined > limit_) cut();
+    } else if (seen_.missing || seen_.odd_ascii || text_.size() - before > limit_) {
       cut();
+    } else if (joined + 1 >= full_) {  // a byte behind each row
+      state_ = State::full;
     }
   }
 };

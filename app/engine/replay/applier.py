@@ -1,8 +1,10 @@
 """The applier of a scratch server: started behind a base, watched to its end, asked what it has applied."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from app.engine.replication import Replication
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote_text
 
@@ -53,6 +55,8 @@ class ApplierStatus:
         file: Of the source; empty while it is not known.
         position: Behind the last transaction that was applied.
         relay: Up to where everything in the relay logs was applied; of MySQL some time ago.
+        taken: How many transactions it may have begun since its server started, one that it began again after an
+            error each time; None where GTIDs tell every one.
         errno: Of the error that stopped it; 0 = none. Its text may hold values of rows, and is not told.
     """
 
@@ -61,6 +65,7 @@ class ApplierStatus:
     file: str
     position: int
     relay: RelayPlace
+    taken: range | None
     errno: int
 
     def is_over(self, end: RelayPlace) -> bool:
@@ -104,8 +109,14 @@ async def read_status(session: Session) -> ApplierStatus:
         file=row[words.source_file],
         position=int(row[words.source_position]),
         relay=RelayPlace(row["Relay_Log_File"], int(row["Relay_Log_Pos"])),
+        taken=_taken(row, words) if words.taken else None,
         errno=int(row["Last_SQL_Errno"]),
     )
+
+
+def _taken(row: Mapping[str, str], words: Replication) -> range:
+    begun = sum(int(row[name]) for name in words.taken)
+    return range(begun - int(row[words.retried]), begun + 1)
 
 
 async def read_applied(session: Session) -> str:

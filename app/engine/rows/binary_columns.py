@@ -99,7 +99,7 @@ def selected(column: ColumnEntry, flavor: Flavor) -> Selected:
         found = Selected(name, kinds) if pattern.fullmatch(full) else None
     else:
         found = _string(name, column)
-    return found or _literal(column, flavor)
+    return found or formatted(column, flavor)
 
 
 def _only(kind: Kind, *wires: int) -> dict[tuple[int, bool], Kind]:
@@ -134,7 +134,8 @@ def _string(name: str, column: ColumnEntry) -> Selected | None:
     return None
 
 
-def _literal(column: ColumnEntry, flavor: Flavor) -> Selected:
+def formatted(column: ColumnEntry, flavor: Flavor) -> Selected:
+    """Let the server format a column; for its arguments and what it returns see `selected`."""
     return Selected(literals.row([literals.literal(column, flavor)]), _LITERAL)
 
 

@@ -11,7 +11,8 @@ by arithmetic that adapts to the density seen, all others by asking the server f
 3. Else the reply was cut, or a row was too large to format. Halve the range and read both halves.
 4. A range of one row that is still too large is read in slices (`app.engine.rows.large_rows`).
 
-A table without a usable key is read row by row as one stream, on one connection.
+A table without a usable key is read as one stream, on one connection: by the binary protocol until a row
+comes that the server has to format, and from there on row by row.
 
 Not guaranteed: a stable order for tables without a key in engines that do not keep one.
 """
@@ -24,7 +25,8 @@ from typing import Final
 
 from app.domain.backups.manifest import StatementKind
 from app.domain.ports import Statement
-from app.engine.rows.binary import is_worthwhile, read_binary
+from app.engine.native import is_utf8
+from app.engine.rows.binary import is_streamable, is_worthwhile, read_binary, stream_binary
 from app.engine.rows.queries import TableSql, find_boundary
 from app.engine.server.connection import Session
 from app.engine.server.driver import Value
@@ -147,7 +149,7 @@ async def _chunk(
         chunk = reading.chunk
     if chunk is None or chunk.body.isascii() or not await _is_odd(session, sql, reading):
         return reading.rows, chunk
-    valid = literals.is_utf8(chunk.body) or not await _has_invalid_text(session, sql, part)
+    valid = is_utf8(chunk.body) or not await _has_invalid_text(session, sql, part)
     reading = await _read(session, sql, part, row=sql.hex_row)
     chunk = reading.chunk
     return reading.rows, None if chunk is None else replace(chunk, valid=valid)
@@ -162,7 +164,7 @@ async def _has_invalid_text(session: Session, sql: TableSql, part: Range) -> boo
 async def _is_odd(session: Session, sql: TableSql, reading: _Reading) -> bool:
     """Tell whether texts hold bytes that are none; a column of character set ascii may, too."""
     assert reading.chunk is not None  # noqa: S101 - nobody asks then
-    if not literals.is_utf8(reading.chunk.body):
+    if not is_utf8(reading.chunk.body):
         return True
     if reading.odd_ascii is not None:
         return reading.odd_ascii
@@ -227,7 +229,26 @@ async def read_stream(
     """
     # A stream that is refused costs the connection; a table may open only in another sql_mode.
     await session.query(f"SELECT 1 FROM {sql.source} LIMIT 0")
-    scan = _Scan(chunk_bytes, large_from, has_stored=bool(sql.stored))
+    done, is_left = 0, True
+    if large_from is None and is_streamable(session, sql):
+        is_left = False
+        async with aclosing(stream_binary(session, sql, chunk_bytes, _SLACK * chunk_bytes)) as rows:
+            async for found in rows:
+                is_left = found.text is None
+                done += found.rows
+                if found.text is not None:
+                    yield Chunk(Range(), found.rows, found.text)
+    if is_left:
+        async with aclosing(_read_formatted(session, sql, chunk_bytes, large_from, done)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+async def _read_formatted(
+    session: Session, sql: TableSql, chunk_bytes: int, large_from: int | None, done: int
+) -> AsyncGenerator[Piece]:
+    """Read a table without a usable key row by row; `done` rows are in chunks already."""
+    scan = _Scan(chunk_bytes, large_from, done, has_stored=bool(sql.stored))
     async with aclosing(session.stream(sql.rows())) as replies:
         async for chunk in scan.chunks(replies, scan.plain):
             yield chunk
@@ -243,8 +264,11 @@ async def read_stream(
 class _Scan:
     """Sorts the rows of a scan: what goes into chunks, what is read again, what is too large."""
 
-    def __init__(self, chunk_bytes: int, large_from: int | None, *, has_stored: bool) -> None:
+    def __init__(
+        self, chunk_bytes: int, large_from: int | None, done: int, *, has_stored: bool
+    ) -> None:
         self._chunk_bytes = chunk_bytes
+        self._done = done  # rows that are in chunks already
         self._large_from = large_from
         self._has_stored = has_stored
         self.odd: set[int] = set()
@@ -252,10 +276,12 @@ class _Scan:
 
     def plain(self, position: int, text: bytes | None) -> bool:
         """Tell whether a row goes into a chunk as it is; record it when it does not."""
+        if position < self._done:
+            return False
         if text is None or self._is_large(position, text):
             self.large.append(position)
             return False
-        if literals.is_utf8(text):
+        if is_utf8(text):
             return True
         self.odd.add(position)
         return False
@@ -310,8 +336,9 @@ class _Scan:
         texts = [text for text in rows if text is not None]
         return (
             len(texts) == len(rows)
+            and position >= self._done
             and not self._is_large(position + len(rows) - 1, max(texts, key=len))
-            and literals.is_utf8(literals.ROW_JOIN.join(texts))
+            and is_utf8(literals.ROW_JOIN.join(texts))
         )
 
 

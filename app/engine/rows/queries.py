@@ -150,12 +150,12 @@ class TableSql:
         return f"{self.select} 1 FROM {self.source}{where} AND ({odd}) LIMIT 1"
 
     def minus_zero(self, part: Range) -> str:
-        """Return a query with a row if a FLOAT or DOUBLE is -0; there must be such columns."""
+        """Return a query with a row if a FLOAT is -0; there must be such columns."""
         where = part.where(self.table.entry.key) or " WHERE TRUE"
         found = " OR ".join(
             literals.minus_zero(column)
             for column in self.columns
-            if column.data_type in literals.REAL_TYPES
+            if column.data_type == literals.FLOAT
         )
         return f"{self.select} 1 FROM {self.source}{where} AND ({found}) LIMIT 1"
 

@@ -1,10 +1,11 @@
-"""Which tables information_schema is asked about."""
+"""Which tables information_schema is asked about, and what it guesses of them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from app.domain.server.inventory import InventoryTable
 from app.engine.server.connection import OTHER_SUBTRACTION, Session
 from app.engine.sql.ddl import without_directories
 from app.engine.sql.quoting import qualified, quote_text, same_name, same_names
@@ -17,8 +18,14 @@ from app.errors import StatementError
 # Source: https://mariadb.com/kb/en/identifier-to-file-name-mapping/
 STRAY: Final = "#mysql50#"
 NO_STRAYS: Final = f"TABLE_NAME NOT LIKE '{STRAY}%'"
-# Whatever is a table or sequence and no view.
-ARE_TABLES: Final = "TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED')"
+# Whatever is a table or sequence and no view. A view whose text MariaDB cannot read is a table to it, without
+# an engine, unless it is asked for names and types alone.
+ARE_TABLES: Final = (
+    "TABLE_TYPE IN ('BASE TABLE', 'SEQUENCE', 'SYSTEM VERSIONED') AND (ENGINE IS NOT NULL OR"
+    " (TABLE_SCHEMA, TABLE_NAME) NOT IN"
+    " (SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'))"
+)
+_SIZES: Final = "IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0)"
 
 
 def scope_of(databases: Iterable[str], names: Collection[str] = ()) -> str:
@@ -105,3 +112,42 @@ def in_tables(tables: Iterable[tuple[str, str]], schema: str = "TABLE_SCHEMA") -
         for database, found in names.items()
     )
     return f"({' OR '.join(parts)})"
+
+
+async def read_sizes(session: Session, databases: Sequence[str]) -> list[InventoryTable]:
+    """
+    List tables and sequences with what the server guesses of them.
+
+    Args:
+        session: Any.
+        databases: Exact names.
+
+    Returns:
+        By database and name; of what another server holds, or nobody can open, the name alone.
+
+    Raises:
+        StatementError: The server does not list them.
+    """
+    if not databases:
+        return []
+    scope = scope_of(databases)
+    try:
+        return await _read(session, scope, _SIZES)
+    except StatementError:
+        elsewhere = await list_elsewhere(session, scope)
+        if not elsewhere:
+            raise
+    here = await _read(session, f"{scope} AND NOT {in_tables(elsewhere)}", _SIZES)
+    others = await _read(session, in_tables(elsewhere), "0, 0")
+    return sorted((*here, *others), key=lambda table: (table.database, table.name))
+
+
+async def _read(session: Session, scope: str, sizes: str) -> list[InventoryTable]:
+    rows = await session.texts(
+        f"SELECT TABLE_SCHEMA, TABLE_NAME, {sizes} FROM information_schema.TABLES"
+        f" WHERE {scope} AND {ARE_TABLES} ORDER BY TABLE_SCHEMA, TABLE_NAME"
+    )
+    return [
+        InventoryTable(database, name, int(count), int(size))
+        for database, name, count, size in rows
+    ]

@@ -18,9 +18,10 @@ from app.domain.ports import Statement
 from app.engine.schema.databases import Schema
 from app.engine.schema.objects import ROUTINE_KINDS, Definition
 from app.engine.sql.contained import LONG_AGO, NOW
-from app.engine.sql.ddl import is_text, tokens, unqualify
+from app.engine.sql.ddl import is_text, tokens
 from app.engine.sql.events import disabled_event, last_time, schedule
 from app.engine.sql.quoting import quote, quote_text
+from app.engine.sql.references import with_databases
 from app.errors import UnsupportedObjectError
 
 
@@ -201,7 +202,7 @@ class _Writer:
 
     def view(self, view: Definition) -> Iterator[Statement]:
         """Write a view; one that the server itself cannot use as a comment."""
-        sql = unqualify(view.sql, self.schema.name) if self.plain_names else view.sql
+        sql = with_databases(view.sql, {self.schema.name: ""}) if self.plain_names else view.sql
         real = f"CREATE OR REPLACE {sql.removeprefix('CREATE ')}"
         if view.entry.valid:
             yield from self._created(view, StatementKind.VIEW, real)

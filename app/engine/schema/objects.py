@@ -17,7 +17,7 @@ from app.engine.server.errors import PASSING
 from app.engine.sql.ddl import fingerprint, printed, unqualify, utf8_only
 from app.engine.sql.events import enabled_event, last_time
 from app.engine.sql.headers import read_header
-from app.engine.sql.quoting import quote, quote_text, same_name
+from app.engine.sql.quoting import folded, quote, quote_text, same_name
 from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectError
 
 
@@ -82,7 +82,7 @@ ROUTINE_TYPES: Final = {kind.value.upper(): kind for kind in ROUTINE_KINDS}
 
 
 async def read_objects(
-    session: Session, schema: Schema, *, only_triggers: bool = False
+    session: Session, schema: Schema, *, only_triggers: bool = False, bodies: bool = True
 ) -> SchemaObjects:
     """
     Read everything of a database that is not a table or sequence.
@@ -94,6 +94,7 @@ async def read_objects(
         session: Any.
         schema: The database.
         only_triggers: Leave out the rest, which may be hidden from this user.
+        bodies: Whether routines and events, which may be hidden as well, are read.
 
     Returns:
         All that can be read, and what cannot.
@@ -106,12 +107,10 @@ async def read_objects(
     reader = _Reader(session, schema)
     found = await reader.triggers()
     if not only_triggers:
-        found = [
-            *await reader.views(),
-            *await reader.routines(),
-            *found,
-            *await reader.events(),
-        ]
+        views = await reader.views()
+        if bodies:
+            found = [*await reader.routines(), *found, *await reader.events()]
+        found = [*views, *found]
     definitions = [
         replace(
             definition,
@@ -153,13 +152,15 @@ def is_defined_as(
     Tell whether an object is what a digest is of.
 
     Returns:
-        True also for an event that was enabled and is disabled, when its last time has passed: enabled
-        it would be executed at once, or dropped.
+        True also for a view whose folded text it is of, and for an event that was enabled and is
+        disabled, when its last time has passed: enabled it would be executed at once, or dropped.
     """
-    if digest(definition, database, source) == wanted:
-        return True
-    was_enabled = replace(definition, sql=enabled_event(definition.sql))
-    return definition.over and digest(was_enabled, database, source) == wanted
+    forms = [definition]
+    if definition.entry.kind is ObjectKind.VIEW:
+        forms.append(replace(definition, sql=folded(definition.sql)))
+    if definition.over:
+        forms.append(replace(definition, sql=enabled_event(definition.sql)))
+    return any(digest(form, database, source) == wanted for form in forms)
 
 
 async def list_views(session: Session, database: str) -> list[str]:

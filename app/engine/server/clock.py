@@ -1,5 +1,5 @@
 """
-The server's clock, read from ours.
+The server's clock, read from ours, and its time zones.
 
 The server notes in which second a table was last written, and asking it for the time at every step
 would cost more than the step. So its clock is read once; from then on ours counts the seconds.
@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.engine.server.connection import Session
+from app.engine.sql.quoting import quote_text
 
+
+ZONES_HINT: Final = "mysql_tzinfo_to_sql brings the names"
 
 # More than two clocks drift apart in a restore, less than the second in which the server counts.
 _STEP_SECONDS: Final = 0.5
+
+
+async def knows_zone(session: Session, zone: str) -> bool:
+    """Tell whether the server has a time zone."""
+    query = f"SELECT CONVERT_TZ('2021-01-01', '+00:00', {quote_text(zone)})"
+    return await session.scalar(query) != ""
 
 
 @dataclass(frozen=True, slots=True)

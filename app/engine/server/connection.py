@@ -14,8 +14,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, suppress
-from enum import StrEnum
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final, TypeVar
 
 import pymysql.err
@@ -27,7 +26,7 @@ from app.engine.flavor import REFUSING_VARIABLES, Flavor, flavor_of
 from app.engine.native.prepared import Maker, RowsRead
 from app.engine.server.driver import Driver, Reply, Value
 from app.engine.server.errors import translate
-from app.engine.server.row_reader import RowReader
+from app.engine.server.row_reader import RowReader, RowSource
 from app.engine.server.variables import is_same, literal
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import PermissionDeniedError, StalledError, StatementError
@@ -44,14 +43,6 @@ _WITHOUT_MODE: Final = ("SELECT ", "SHOW ", "LOCK ", "DROP ")
 _DEADLOCKS: Final = 10
 
 Answer = TypeVar("Answer")
-
-
-class RowSource(StrEnum):
-    """Who makes SQL text of rows: compiled code here, the server, or whichever is faster."""
-
-    AUTO = "auto"
-    NATIVE = "native"
-    SERVER = "server"
 
 
 class Session:
@@ -257,12 +248,13 @@ class Session:
             return await self._driver.load_local(sql, pieces)
 
     @asynccontextmanager
-    async def _guarded(self, *, redact: bool, no_timeout: bool) -> AsyncIterator[None]:
+    async def _guarded(self, *, redact: bool, no_timeout: bool) -> AsyncIterator[asyncio.Timeout]:
         """Kill on the server what times out or is cancelled here, and translate what it refuses."""
         await self._turn.acquire()
         try:
-            async with asyncio.timeout(None if no_timeout else self._timeout_seconds):
-                yield
+            seconds = None if no_timeout else self._timeout_seconds
+            async with asyncio.timeout(seconds) as deadline:
+                yield deadline
         except TimeoutError as exc:
             await self._kill(self.connection_id)
             message = f"no answer from the server for {self._timeout_seconds} s"
@@ -337,29 +329,37 @@ class Session:
             StalledError: The server stopped sending; the query was killed.
             DatabaseError: As for `query`; rows already seen are then not the whole answer.
         """
-        driver, finished = self._driver, False
-        await self._turn.acquire()
-        try:
-            async with asyncio.timeout(self._timeout_seconds) as deadline:
-                loop = asyncio.get_running_loop()
-                rows = await driver.begin_stream(sql)
-                while not rows.over:
-                    if found := rows.feed(await driver.next_bytes(rows.missing)):
-                        yield found
-                    deadline.reschedule(loop.time() + self._timeout_seconds)
-                driver.end_stream()
-                finished = True
-        except TimeoutError as exc:
-            raise StalledError("the server stopped sending rows") from exc
-        except (pymysql.err.Error, OSError, EOFError) as exc:
-            error = translate(exc, redact=True)
-            raise error from exc
-        finally:
-            if not finished:  # the driver would read the rest of the answer
-                await self._kill(self.connection_id)
-                driver.close()
-            self._used_at = asyncio.get_running_loop().time()
-            self._turn.release()
+        async with self._streaming() as renew:
+            rows = await self._driver.begin_stream(sql)
+            while not rows.over:
+                if found := rows.feed(await self._driver.next_bytes(rows.missing)):
+                    yield found
+                renew()
+            self._driver.end_stream()
+
+    async def stream_rows(self, sql: str, make: Maker) -> AsyncGenerator[RowsRead]:
+        """Run a query by the binary protocol, as `stream` does; for its pieces see `RowReader.stream`."""
+        async with (
+            self._streaming() as renew,
+            aclosing(self._reader.stream(sql, make, renew)) as pieces,
+        ):
+            async for piece in pieces:
+                yield piece
+
+    @asynccontextmanager
+    async def _streaming(self) -> AsyncIterator[Callable[[], None]]:
+        """Guard an answer that comes in pieces, and yield what renews its time; half of one costs the connection."""
+        async with self._guarded(redact=True, no_timeout=False) as deadline:
+            now = asyncio.get_running_loop().time
+            try:
+                yield lambda: deadline.reschedule(now() + self._timeout_seconds)
+            except BaseException as exc:
+                self._driver.close()  # it would read the rest of the answer
+                if not isinstance(
+                    exc, asyncio.CancelledError
+                ):  # the guard kills what is late or cancelled
+                    await self._kill(self.connection_id)
+                raise
 
     async def read_rows(self, sql: str, values: Sequence[int], make: Maker) -> RowsRead | None:
         """

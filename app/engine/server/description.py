@@ -1,7 +1,38 @@
-"""What a server says about itself."""
+"""What a server says about itself, and whether it is the one that was backed up."""
 
-from app.domain.backups.manifest import ServerEntry
+from collections.abc import Iterable
+from typing import Final
+
+from app.domain.backups.manifest import Manifest, ServerEntry
+from app.engine.flavor import LOAD_SESSION, REFUSING_VARIABLES, series_of
 from app.engine.server.connection import Session
+from app.engine.server.variables import is_same
+from app.engine.sql.quoting import quote_text
+
+
+# Which server it is, and what decides about definitions there in spite of all that our sessions set: a
+# server may refuse what another one printed, or print it otherwise. A name that it does not know is left out.
+# Sources: mariadb.com/kb/en/innodb-system-variables, /server-system-variables;
+# dev.mysql.com/doc/refman/8.4/en/innodb-parameters.html, /server-system-variables.html.
+_SETTINGS: Final = (
+    "server_uid",
+    "server_uuid",
+    *sorted(REFUSING_VARIABLES),
+    "character_set_collations",
+    "default_table_encryption",
+    "disabled_storage_engines",
+    "enforce_storage_engine",
+    "innodb_default_row_format",
+    "innodb_encrypt_tables",
+    "innodb_file_per_table",
+    "innodb_force_primary_key",
+    "innodb_ft_server_stopword_table",
+    "innodb_page_size",
+    "innodb_read_only_compressed",
+    "lower_case_table_names",
+    "old_mode",
+    "table_encryption_privilege_check",
+)
 
 
 async def read_server(session: Session) -> ServerEntry:
@@ -22,4 +53,42 @@ async def read_server(session: Session) -> ServerEntry:
         lower_case_table_names=int(text[4]),
         max_allowed_packet=int(text[5]),
         time_zone=text[6],
+        settings=await _read_settings(session),
     )
+
+
+async def is_known(session: Session, manifest: Manifest) -> bool:
+    """Tell whether a server is of the backup's vendor, and not of an older series."""
+    version = await session.scalar("SELECT VERSION()")
+    is_older = series_of(version) < series_of(manifest.server.version)
+    return session.flavor.vendor == manifest.server.vendor and not is_older
+
+
+async def takes_what_it_printed(session: Session, manifest: Manifest) -> bool:
+    """
+    Tell whether a server is bound to take the definitions of a backup.
+
+    Args:
+        session: In the loading state, as far as this user may set it.
+        manifest: Of the backup.
+
+    Returns:
+        True on the server that was backed up, if it is still set as it was; false where nobody knows.
+    """
+    if manifest.server.settings != await _read_settings(session):
+        return False
+    names = _listed(REFUSING_VARIABLES)
+    rows = await session.texts(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")
+    may_set = all(is_same(LOAD_SESSION[name], value) for name, value in rows)
+    return may_set and await is_known(session, manifest)
+
+
+async def _read_settings(session: Session) -> tuple[tuple[str, str], ...]:
+    rows = await session.texts(
+        f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({_listed(_SETTINGS)})"
+    )
+    return tuple(sorted((name, value) for name, value in rows))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(quote_text, names))

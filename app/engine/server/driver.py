@@ -26,6 +26,7 @@ from app.engine.native.prepared import (
 from app.engine.server.packets import RowPackets
 from app.errors import StatementError
 from app.mysql.connection import Connection
+from app.mysql.inflow import BLOCK_BYTES, Inflow, Take
 from app.mysql.refusals import file_refused, understood
 
 
@@ -34,7 +35,7 @@ Row = tuple[Value, ...]
 
 # What a stream reads at once: enough to make the await cheap, little enough to bound memory.
 _STREAM_BYTES: Final = 256 << 10
-_READ_AHEAD_BYTES: Final = 4 << 20
+_READ_AHEAD_BYTES: Final = 1 << 20
 _NOT_ALLOWED: Final = 1148
 _MULTI_STATEMENTS_OFF: Final = b"\x01\x00"
 _QUIT: Final = b"\x01\x00\x00\x00\x01"  # length, number and command of its packet
@@ -73,6 +74,7 @@ class Driver:
         connection.decoders = {}
         # asyncio pauses a stream at twice this; at its default of 64 KiB a chunk pauses eight times.
         connection._reader._limit = _READ_AHEAD_BYTES  # noqa: SLF001
+        self._block = memoryview(bytearray())
         self.connection_id: int = connection.thread_id()
 
     async def forbid_lists(self) -> None:
@@ -125,7 +127,7 @@ class Driver:
 
     async def execute(self, prepared: Prepared, values: Sequence[int]) -> tuple[int, list[Wire]]:
         """
-        Execute a query; its rows come out of what `next_bytes` returns.
+        Execute a query, whose rows `receive` gives away.
 
         Returns:
             The number of the first row's packet, and how the columns travel.
@@ -170,6 +172,19 @@ class Driver:
         if not (data := await reader.read(_STREAM_BYTES)):
             raise EOFError("the server closed the connection")
         return data
+
+    async def receive(self, take: Take) -> None:
+        """Give what the server sends to `take`, until that was all; the next bytes are another's."""
+        reader = cast("asyncio.StreamReader", self._connection._reader)  # noqa: SLF001
+        while reader._buffer:  # type: ignore[attr-defined]  # noqa: SLF001 - never waits then
+            if take(memoryview(await reader.read(_STREAM_BYTES))):
+                return
+        if (broken := reader.exception()) is not None:
+            raise broken
+        if reader.at_eof():
+            raise EOFError("the server closed the connection")
+        self._block = self._block or memoryview(bytearray(BLOCK_BYTES))
+        await Inflow(self._connection._writer.transport, self._block).run(take)  # noqa: SLF001
 
     def end_stream(self) -> None:
         """Tell the driver that nothing is left to read."""

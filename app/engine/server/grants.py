@@ -11,7 +11,7 @@ and tests prove on servers that they are enough, and not one too many.
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from app.engine.flavor import Flavor
@@ -26,6 +26,8 @@ _GRANT: Final = re.compile(
     r"(?P<who>.+?)(?: IDENTIFIED| REQUIRE| WITH|$)",
     re.DOTALL,
 )
+# On MySQL with partial_revokes, what a right on everything leaves out.
+_REVOKE: Final = re.compile(rf"REVOKE (?P<rights>.+?) ON (?P<scope>{_NAME}\.\*) FROM ", re.DOTALL)
 # A right on some columns is none on their table.
 _ON_COLUMNS: Final = re.compile(r"[A-Z ]+\((?:`(?:[^`]|``)*`|[^`)])*\)")
 _WILDCARDS: Final = {"_": ".", "%": ".*"}
@@ -98,18 +100,26 @@ class Grants:
         user: As in a GRANT statement.
         flavor: What the server is, which says how rights are called.
         by_scope: Rights by scope as printed, upper case; `ALL PRIVILEGES` is one.
+        revoked: Rights on everything that do not hold there, by scope of a database.
+        has_patterns: Whether _ and % in the scope of a database are wildcards; with partial_revokes they
+            are not.
     """
 
     user: str
     flavor: Flavor
     by_scope: dict[str, frozenset[str]]
+    revoked: dict[str, frozenset[str]] = field(default_factory=dict)
+    has_patterns: bool = True
 
     def allows(self, right: str, database: str = "") -> bool:
         """Tell whether a right holds globally, or on all of a database."""
+        own = f"{quote(database)}.*"
+        revoked = right in self.revoked.get(own, ()) if database else False
         return any(
             right in rights or "ALL PRIVILEGES" in rights
             for scope, rights in self.by_scope.items()
-            if scope == "*.*" or (database and _covers(scope, database))
+            if (scope == "*.*" and not revoked)
+            or (database and (_covers(scope, database) if self.has_patterns else scope == own))
         )
 
     def allows_some(self, right: str, database: str) -> bool:
@@ -126,17 +136,26 @@ async def read_grants(session: Session) -> Grants:
     rows = await _show_grants(session)
     user = await session.scalar("SELECT CURRENT_USER()")
     name, _, host = user.rpartition("@")
-    by_scope: dict[str, frozenset[str]] = {}
-    for (line,) in rows:
-        found = _GRANT.match(line)
-        if found is None:
-            continue
-        rights = {
-            right.strip().upper() for right in _ON_COLUMNS.sub("", found["rights"]).split(",")
-        }
-        scope = found["scope"]
-        by_scope[scope] = by_scope.get(scope, frozenset()) | rights - {""}
-    return Grants(f"{quote_text(name)}@{quote_text(host)}", session.flavor, by_scope)
+    # MariaDB has no such variable.
+    partial = ("partial_revokes", "ON") in await session.texts(
+        "SHOW GLOBAL VARIABLES LIKE 'partial_revokes'"
+    )
+    return Grants(
+        f"{quote_text(name)}@{quote_text(host)}",
+        session.flavor,
+        _by_scope(filter(None, (_GRANT.match(line) for (line,) in rows))),
+        _by_scope(filter(None, (_REVOKE.match(line) for (line,) in rows))),
+        has_patterns=not partial,
+    )
+
+
+def _by_scope(lines: Iterable[re.Match[str]]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for line in lines:
+        listed = _ON_COLUMNS.sub("", line["rights"]).split(",")
+        rights = {right.strip().upper() for right in listed} - {""}
+        found[line["scope"]] = found.get(line["scope"], frozenset()) | rights
+    return found
 
 
 async def _show_grants(session: Session) -> list[tuple[str, ...]]:
@@ -223,7 +242,7 @@ def missing_in_scratch(
         What is missing, with one GRANT a pattern.
     """
     return [
-        Missing(right, f"`{pattern}`.*", f"GRANT {right} ON `{pattern}`.* TO {grants.user};")
+        _missing(grants, right, f"`{pattern}`.*" if grants.has_patterns else "*.*")
         for name, pattern in scratch.items()
         for right in (*RESTORE_RIGHTS, *(_MERGE_RIGHTS if name in merging else ()))
         if not grants.allows(right, name)

@@ -1,13 +1,22 @@
 """Rows of prepared queries, read by the binary protocol and made into text by compiled code."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from enum import StrEnum
 
 import pymysql.err
 
 from app.engine.native import RowText, State
-from app.engine.native.prepared import Maker, Prepared, RowsRead, Wire, read_warnings
+from app.engine.native.prepared import REST, Maker, Prepared, RowsRead, Wire, read_warnings
 from app.engine.server.driver import Driver
 from app.mysql.refusals import Refusal, malformed, raise_error
+
+
+class RowSource(StrEnum):
+    """Who makes SQL text of rows: compiled code here, the server, or whichever is faster."""
+
+    AUTO = "auto"
+    NATIVE = "native"
+    SERVER = "server"
 
 
 class RowReader:
@@ -23,6 +32,7 @@ class RowReader:
         self._prepared: Prepared | None = None
         self._wires: list[Wire] = []
         self._text: RowText | None = None
+        self._rest = b""  # what came behind a piece
 
     async def read(self, sql: str, values: Sequence[int], make: Maker) -> RowsRead | None:
         """
@@ -47,6 +57,40 @@ class RowReader:
                 self._driver.close()  # the rest of an answer would be taken for that to the next query
             raise
 
+    async def stream(
+        self, sql: str, make: Maker, renew: Callable[[], None]
+    ) -> AsyncGenerator[RowsRead]:
+        """
+        Read the rows of one query in pieces.
+
+        Args:
+            sql: Without parameters.
+            make: Makes what gives its text out in pieces.
+            renew: Called whenever bytes have come.
+
+        Yields:
+            Pieces; the last has no text where the server has to format a row, and all that come after it.
+
+        Raises:
+            Error: Of the driver. Whoever leaves before the end has to close the connection.
+        """
+        self._sql = ""  # another maker's, if it is the same
+        await self._prepare(sql, make)
+        self._sql = ""
+        if self._text is None:
+            yield REST
+            return
+        text = await self._begin((), make)
+        while (state := await self._receive(text, renew)) in {State.FULL, State.ODD}:
+            if state == State.ODD:
+                text.drain()
+            else:
+                yield _taken(text)
+                text.resume()
+        _expect_end(text, state)
+        if text.is_cut or text.rows:
+            yield _taken(text)
+
     async def _prepare(self, sql: str, make: Maker) -> None:
         if sql == self._sql:
             return
@@ -58,23 +102,49 @@ class RowReader:
         self._sql = sql
 
     async def _execute(self, values: Sequence[int], make: Maker) -> RowsRead:
+        text = await self._begin(values, make)
+        _expect_end(text, await self._receive(text))
+        return _taken(text, read_warnings(text.packet))
+
+    async def _receive(self, text: RowText, renew: Callable[[], None] | None = None) -> int:
+        """Let rows come until the state of their text is no longer MORE; returns it."""
+        state: int = State.MORE
+
+        def take(data: memoryview) -> bool:
+            nonlocal state
+            if renew is not None:
+                renew()
+            state = text.feed(data)
+            self._rest = bytes(data[text.consumed :])
+            return state != State.MORE
+
+        rest, self._rest = self._rest, b""
+        if not rest or not take(memoryview(rest)):
+            await self._driver.receive(take)
+        return state
+
+    async def _begin(self, values: Sequence[int], make: Maker) -> RowText:
+        """Execute what is prepared; returns what takes the bytes of its rows."""
         assert self._prepared is not None  # noqa: S101 - _prepare comes first
         sequence, wires = await self._driver.execute(self._prepared, values)
         if wires != self._wires:  # somebody has altered the table since
             self._wires, self._text = wires, make(wires)
-        text = self._text
-        if text is None:
+        if self._text is None:
             raise malformed(
                 "the columns of a query have become others than those that were prepared"
             )
-        text.begin(sequence)
-        state: int = State.MORE
-        while state == State.MORE:
-            state = text.feed(await self._driver.next_bytes(1))
-        if state == State.REFUSED:
-            raise_error(text.packet)
-        if state != State.OVER:
-            raise malformed()
-        body = None if text.is_cut else text.text
-        warnings = read_warnings(text.packet)
-        return RowsRead(text.rows, body, warnings, text.has_zero, text.has_odd_ascii)
+        self._text.begin(sequence)
+        self._rest = b""
+        return self._text
+
+
+def _expect_end(text: RowText, state: int) -> None:
+    if state == State.REFUSED:
+        raise_error(text.packet)
+    if state != State.OVER:
+        raise malformed()
+
+
+def _taken(text: RowText, warnings: int = 0) -> RowsRead:
+    body = None if text.is_cut else text.text
+    return RowsRead(text.rows, body, warnings, text.has_zero, text.has_odd_ascii)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,8 +16,9 @@ from sqlalchemy.pool import NullPool
 from app.concurrency import Bound, shielded
 from app.engine.flavor import DUMP_SESSION
 from app.engine.server.address import VARIABLE, parse_address
-from app.engine.server.connection import RowSource, Session
+from app.engine.server.connection import Session
 from app.engine.server.errors import connect_error
+from app.engine.server.row_reader import RowSource
 from app.errors import AppError, NoConnectionLeftError, NoServerError
 from app.mysql.address import DRIVER
 from app.mysql.connection import Connection, Connector
@@ -36,6 +38,8 @@ _FIRST_STATEMENT: Final = (
     ", SESSION completion_type = NO_CHAIN"
     " /*M!100101 , SESSION max_statement_time = 0 */"
 )
+# By loop, and whether they load.
+Engines = WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, AsyncEngine]]
 
 
 class Server:
@@ -92,13 +96,19 @@ class Server:
         self.database = found.database or ""
         self._vendor = "server"  # until one has answered
         self._connector = Connector(tls or read_tls({}), source)
-        self._engine = self._make_engine(loads=False)
-        self._loading = self._make_engine(loads=True)
+        self._engines: Engines = WeakKeyDictionary()
 
     def require_set(self) -> None:
         """Refuse what needs a server when none is known yet; raises NoServerError."""
         if not self.is_set:
             raise NoServerError
+
+    def _engine(self, *, loads: bool) -> AsyncEngine:
+        """Return that of the running loop, to which its locks belong."""
+        made = self._engines.setdefault(asyncio.get_running_loop(), {})
+        if loads not in made:
+            made[loads] = self._make_engine(loads=loads)
+        return made[loads]
 
     def _make_engine(self, *, loads: bool) -> AsyncEngine:
         # No database is selected: one that is missing gets its own error. No connect_timeout: with one the
@@ -195,15 +205,14 @@ class Server:
         await session.close()
 
     async def close(self) -> None:
-        """Release what the engine holds."""
-        await self._engine.dispose()
-        await self._loading.dispose()
+        """Release what the engines of this loop hold."""
+        for engine in self._engines.pop(asyncio.get_running_loop(), {}).values():
+            await engine.dispose()
 
     async def _connect(self, *, loads: bool = False) -> Session:
-        engine = self._loading if loads else self._engine
         try:
             async with asyncio.timeout(min(_CONNECT_SECONDS, self.timeout_seconds)):
-                connection = await engine.connect()
+                connection = await self._engine(loads=loads).connect()
                 raw = await connection.get_raw_connection()
         except (SQLAlchemyError, OSError, EOFError, RuntimeError) as exc:
             raise connect_error(exc, self.where, self.url.username, self.source) from exc

@@ -16,7 +16,6 @@ from typing import Final, NoReturn
 
 from app.domain.backups.manifest import ObjectKind, StatementKind
 from app.domain.restores.journal import SavedStatement
-from app.engine.sql.ddl import unqualify
 from app.engine.sql.headers import Header, read_header
 from app.engine.sql.quoting import quote, quote_text
 from app.engine.sql.references import with_databases
@@ -127,7 +126,11 @@ def require_sequence(statements: Sequence[str], name: str) -> None:
 
 
 def contain(
-    statements: Iterable[SavedStatement], source: str, places: Mapping[str, str] | None = None
+    statements: Iterable[SavedStatement],
+    source: str,
+    places: Mapping[str, str] | None = None,
+    *,
+    folded: bool = False,
 ) -> Contained:
     """
     Rewrite statements for whatever database their session is in.
@@ -136,6 +139,7 @@ def contain(
         statements: In order, from a backup, a journal or `object_statements`.
         source: Database that views name as their own.
         places: Where other databases are that views name; not given = under their names.
+        folded: Whether their server keeps names of tables in lower case.
 
     Returns:
         The same objects, for any database.
@@ -143,7 +147,7 @@ def contain(
     Raises:
         UnsupportedObjectError: One is not in the form that its kind has in our files.
     """
-    return _Containment(source, places or {}).read(statements)
+    return _Containment(source, places or {}, folded=folded).read(statements)
 
 
 def or_replace(sql: str) -> str:
@@ -156,9 +160,10 @@ def or_replace(sql: str) -> str:
 class _Containment:
     """Reads the statements of one database; used once."""
 
-    def __init__(self, source: str, places: Mapping[str, str]) -> None:
+    def __init__(self, source: str, places: Mapping[str, str], *, folded: bool) -> None:
         self._source = source
         self._places = places
+        self._folded = folded
         self._state = {"mode": "", "charset": "", "collation": "", "database": ""}
         self._statements: list[SavedStatement] = []
         self._variable = ""
@@ -222,7 +227,7 @@ class _Containment:
         is_view = header.kind is ObjectKind.VIEW
         plain = header.sql
         if is_view:
-            plain = with_databases(unqualify(plain, self._source), self._places)
+            plain = with_databases(plain, {**self._places, self._source: ""})
         return self._rewritten(statement, plain)
 
     def _rewritten(self, statement: SavedStatement, plain: str) -> SavedStatement:
@@ -239,7 +244,7 @@ class _Containment:
 
     def _header(self, statement: SavedStatement, sql: str, kinds: frozenset[ObjectKind]) -> Header:
         try:
-            header = read_header(sql, self._state["mode"])
+            header = read_header(sql, self._state["mode"], folded=self._folded)
         except UnsupportedObjectError as exc:
             raise UnsupportedObjectError(f"{_label(statement)}: {exc}", hint=exc.hint) from exc
         # Names of triggers and tables may be printed in lower case where they are kept so.

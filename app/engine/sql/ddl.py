@@ -32,6 +32,8 @@ _ESCAPES: Final = str.maketrans(
 _ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
 _ESCAPE: Final = re.compile(r"\\.|''", re.DOTALL)
 _UNESCAPES: Final = {r"\n": "\n", r"\r": "\r", r"\0": "\0", r"\Z": "\x1a", r"\t": "\t"}
+# In a comment, or not, by version.
+_ENCRYPTION: Final = re.compile(r"( /\*!80016)? ENCRYPTION=\Z")
 _REMARK: Final = " /* "
 _INDEX: Final = re.compile(r"(?:[A-Z]+ )?KEY ")
 _MARKS: Final = ("'", '"', "`")
@@ -99,7 +101,7 @@ def unqualify(sql: str, database: str) -> str:
 
 def fingerprint(sql: str, database: str) -> str:
     """Digest what SHOW CREATE prints, equal under another database name, counter and directory."""
-    plain = without_counter(unqualify(without_directories(sql), database))
+    plain = without_counter(unqualify(without_directories(_without_plain(sql)), database))
     # MariaDB prints characters beyond U+FFFF as question marks in some places.
     narrow = _ASTRAL.sub("?", plain)
     return hashlib.sha256(narrow.encode("utf-8", "surrogateescape")).hexdigest()
@@ -151,6 +153,20 @@ def without_remarks(sql: str) -> str:
         if not inside:
             kept.append(rest)
     return "".join(kept)
+
+
+def _without_plain(sql: str) -> str:
+    """Drop ENCRYPTION='N', which MySQL prints only in a database that encrypts its tables unless told."""
+    if "ENCRYPTION='N'" not in sql or not sql.startswith("CREATE TABLE "):
+        return sql
+    parts = tokens(sql)
+    for index in range(1, len(parts)):
+        found = _ENCRYPTION.search(parts[index - 1])
+        if found and parts[index] == "'N'":
+            parts[index - 1] = parts[index - 1][: found.start()]
+            rest = "".join(parts[index + 1 :])
+            return "".join(parts[:index]) + (rest.removeprefix(" */") if found[1] else rest)
+    return sql
 
 
 def without_directories(sql: str) -> str:

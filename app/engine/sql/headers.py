@@ -112,13 +112,15 @@ class _Lexeme:
         return self.text[1:-1].replace(2 * mark, mark) if mark else self.text
 
 
-def read_header(sql: str, sql_mode: str = "") -> Header:
+def read_header(sql: str, sql_mode: str = "", *, folded: bool = False) -> Header:
     """
     Read the header of a CREATE of a view, trigger, routine, package or event.
 
     Args:
         sql: One statement.
         sql_mode: Of the session that executes it: with ANSI_QUOTES double quotes hold names.
+        folded: Whether its server keeps names of tables in lower case; it prints that of a trigger's table as
+            it was typed.
 
     Returns:
         What it says, and the statement for any database.
@@ -126,7 +128,7 @@ def read_header(sql: str, sql_mode: str = "") -> Header:
     Raises:
         UnsupportedObjectError: It is in no form that is known here.
     """
-    return _Parser(sql, ansi="ANSI_QUOTES" in sql_mode.upper()).create()
+    return _Parser(sql, ansi="ANSI_QUOTES" in sql_mode.upper(), folded=folded).create()
 
 
 def split_head(kind: ObjectKind, sql: str) -> tuple[list[str], str]:
@@ -160,12 +162,13 @@ def _joined(first: str, others: Sequence[str]) -> str:
 class _Parser:
     """Reads one statement from its begin; used once."""
 
-    def __init__(self, sql: str, *, ansi: bool) -> None:
+    def __init__(self, sql: str, *, ansi: bool, folded: bool) -> None:
         self._sql = sql
         self._ansi = ansi
+        self._folded = folded
         self._commented = False
         self._written: list[str] = []
-        self._schemas = 0
+        self._changes = 0
         self._taken = self._next = _Lexeme()
         self._advance()
 
@@ -184,7 +187,7 @@ class _Parser:
         name = self._name()
         table = self._table() if kind is ObjectKind.TRIGGER else ""
         sql, rest = self._sql, self._sql[self._taken.end :]
-        if self._schemas:
+        if self._changes:
             if self._taken.commented != first.commented:
                 self._refuse("an executable comment ends in the middle of it")
             sql = f"{sql[: first.begin]}{' '.join(self._written)}{rest}"
@@ -226,7 +229,12 @@ class _Parser:
             if self._next.kind not in {"word", "tick", "double"} and self._next.text != ",":
                 self._refuse(f"{self._next.text[:20]!r} stands before its table")
             self._written.append(self._take().text)
-        return self._name()
+        name = self._name()
+        if self._folded and name != name.lower():
+            name = name.lower()
+            self._written[-1] = quote(name)
+            self._changes += 1
+        return name
 
     def _check_rest(self, kind: ObjectKind) -> None:
         """Require what comes next where something else would be another statement."""
@@ -244,7 +252,7 @@ class _Parser:
         name = self._identifier()
         if self._next.text == "." and self._next.kind == "mark":
             self._take()
-            self._schemas += 1
+            self._changes += 1
             name = self._identifier()
         if self._next.text == "." and self._next.kind == "mark":
             self._refuse("a name has three parts")

@@ -23,7 +23,8 @@ _BINARY: Final = "CAST('' AS BINARY)"
 
 _JSON: Final = "json"
 INTEGER_TYPES: Final = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
-REAL_TYPES: Final = frozenset({"float", "double"})
+FLOAT: Final = "float"
+REAL_TYPES: Final = frozenset({FLOAT, "double"})
 _NUMBERS: Final = INTEGER_TYPES | {"decimal", "year"}
 _QUOTED: Final = frozenset({"date", "datetime", "timestamp", "time"})
 _CAST_QUOTED: Final = frozenset({"uuid", "inet4", "inet6"})
@@ -102,7 +103,7 @@ def literal(column: ColumnEntry, flavor: Flavor, *, parsed: bool = False) -> str
         if column.data_type in kinds:
             expression = template.replace("{}", name)
             return _nullable(expression, column) if is_bare else expression
-    if column.data_type == "float":
+    if column.data_type == FLOAT:
         # A FLOAT can hold -0, which prints as 0; only a number too small for it makes one again.
         exact = _within_digits(flavor.exact_float.replace("{}", name), column.column_type)
         return f"IF({minus_zero(column)}, {_UNDERFLOW}, QUOTE({exact}))"
@@ -113,7 +114,7 @@ def literal(column: ColumnEntry, flavor: Flavor, *, parsed: bool = False) -> str
 
 
 def minus_zero(column: ColumnEntry) -> str:
-    """Return a condition for a FLOAT or DOUBLE of -0, which equals 0."""
+    """Return a condition for a FLOAT of -0, which equals 0."""
     name = quote(column.name)
     return f"{name} = 0 AND ATAN2({name}, -1) < 0"
 
@@ -359,14 +360,3 @@ def insert(head: bytes, body: bytes) -> bytes:
     if b"\r" in body:
         body = body.replace(b"\r", b"\\r")
     return b"".join((head, body, b");\n"))
-
-
-def is_utf8(body: bytes) -> bool:
-    """Tell whether all text of a chunk is valid; ASCII is told apart ten times faster."""
-    if body.isascii():
-        return True
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -1,11 +1,15 @@
 """Names and texts as SQL: pure text, no I/O."""
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import Final
 
 from sqlalchemy.dialects import mysql
 
 
+# A text, a name, or what is between them.
+_QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|[^'`]+", re.DOTALL)
 # The default dialect doubles `%`, which would change names in a dump file.
 _PREPARER = mysql.dialect(paramstyle="named").identifier_preparer
 
@@ -51,3 +55,8 @@ def matches(database: str, name: str, pattern: str) -> bool:
     """Match a name or `database.name` exactly or as a glob."""
     full = f"{database}.{name}"
     return pattern in {name, full} or fnmatchcase(name, pattern) or fnmatchcase(full, pattern)
+
+
+def folded(sql: str) -> str:
+    """Put all but texts in quotes in lower case, as a server that folds names prints some of a view's."""
+    return _QUOTED.sub(lambda part: part[0] if part[0].startswith("'") else part[0].lower(), sql)

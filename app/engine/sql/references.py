@@ -122,15 +122,26 @@ def used_by_view(sql: str) -> set[tuple[str, str]]:
 
 
 def with_databases(sql: str, places: Mapping[str, str]) -> str:
-    """Replace databases in what a view reads and calls; an alias of the same name is none."""
+    """
+    Replace databases in what a view reads and calls; an alias of the same name is none.
+
+    Args:
+        sql: As above.
+        places: New names by old ones; empty = the database of the session, which is not named.
+
+    Returns:
+        The same view elsewhere.
+    """
     if not any(f"{quote(name)}." in sql for name in places):
         return sql
     parts = tokens(sql)
     columns = (index for index in range(len(parts) - 4) if _is_column_of_database(parts, index))
     for index in {*_used(parts), *columns}:
         database = _chain(parts, index)[0][0]
-        if database in places:
-            parts[index] = quote(places[database])
+        if place := places.get(database):
+            parts[index] = quote(place)
+        elif database in places:
+            parts[index] = parts[index + 1] = ""
     return "".join(parts)
 
 

@@ -302,11 +302,6 @@ async def _transactions(session: Session) -> set[tuple[str, ...]]:
 # -- the fence ------------------------------------------------------------------------------------
 
 
-async def is_read_only(session: Session) -> bool:
-    """Tell whether only administrators may write to the server anyway."""
-    return await session.scalar("SELECT @@GLOBAL.read_only") != "0"
-
-
 async def may_fence(session: Session) -> bool:
     """Tell whether this user may set read_only, and may write all the same."""
     grants = await read_grants(session)

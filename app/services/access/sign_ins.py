@@ -184,7 +184,18 @@ class SignInService:
         Raises:
             NotAuthenticatedError: The token is not good, the login is over, or the user disabled.
         """
-        identity = self._tokens.verify(access_token)
+        return await self.confirm(self._tokens.verify(access_token))
+
+    async def confirm(self, identity: Identity) -> Identity:
+        """
+        Tell whether somebody is still who they were, also after their token is over.
+
+        Returns:
+            Who it is, with the role that they have now.
+
+        Raises:
+            NotAuthenticatedError: The login is over, or the user disabled.
+        """
         if not identity.session_id:
             user = await self._find(identity.name.lower())
             if user is not None and user.disabled_at is not None:
@@ -213,12 +224,8 @@ class SignInService:
 
     async def _keep(self, user: User, new_hash: str) -> User:
         """Keep the hash of the same password at today's cost, unless the user was changed."""
-        now = await self._store.get(user.name)
-        if now != user:
-            return user
-        user = replace(user, password_hash=new_hash)
-        await self._store.save(user)
-        return user
+        changed = replace(user, password_hash=new_hash)
+        return changed if await self._store.replace(user, changed) else user
 
     async def _rotate(self, refresh_token: str) -> tuple[User, Grant]:
         session_id, secret = split_token(refresh_token)

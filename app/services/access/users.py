@@ -8,6 +8,7 @@ moment; the command line makes a new one without a login.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from app.domain.access.audit import ChangeNote
@@ -19,7 +20,7 @@ from app.domain.access.user import (
     require_password,
 )
 from app.domain.ports import Clock
-from app.domain.stores import UserStore
+from app.domain.stores import EndedLogins, UserStore
 from app.errors import ConflictError
 from app.security.passwords import Passwords
 
@@ -144,29 +145,35 @@ class UserService:
             new_hash = await self._passwords.hash(require_password(password))
         # One at a time: the last two admins must not take the role from each other.
         async with self._changing:
-            before = await self.get(name)
-            after = replace(
-                before,
-                role=role or before.role,
-                password_hash=new_hash or before.password_hash,
-            )
-            if disabled is not None:
-                since = before.disabled_at or self._clock.now()
-                after = replace(after, disabled_at=since if disabled else None)
-            if note is not None:
-                note.take(_facts(before), _facts(after) | ({"password": "new"} if new_hash else {}))
-            await self._require_other_admin(before, after)
-            await self._store.save(after)
-        # After it is saved: a login that was being made meanwhile looks for the change itself.
-        await self._end_logins(before, after)
+            while True:
+                before = await self.get(name)
+                after = replace(
+                    before,
+                    role=role or before.role,
+                    password_hash=new_hash or before.password_hash,
+                    disabled_at=self._disabled_at(before, disabled=disabled),
+                )
+                if note is not None:
+                    made = {"password": "new"} if new_hash else {}
+                    note.take(_facts(before), _facts(after) | made)
+                await self._require_other_admin(before, after)
+                # A login that is being made meanwhile looks for the change itself.
+                if await self._store.replace(before, after, self._ended(before, after)):
+                    break  # else another process has changed the user, and this is tried on top of it
         return after
 
-    async def _end_logins(self, before: User, after: User) -> None:
-        """End logins that a user has no right to any more, or that would rise with the user."""
+    def _disabled_at(self, before: User, *, disabled: bool | None) -> datetime | None:
+        if disabled is None:
+            return before.disabled_at
+        return (before.disabled_at or self._clock.now()) if disabled else None
+
+    def _ended(self, before: User, after: User) -> EndedLogins | None:
+        """Tell which logins a user has no right to any more, or would rise with the user."""
         is_new = after.password_hash != before.password_hash
-        if is_new or after.disabled_at or after.role is not before.role:
-            kind = None if is_new or after.disabled_at else SessionKind.BROWSER
-            await self._store.revoke_all(after.name, self._clock.now(), kind)
+        if not (is_new or after.disabled_at or after.role is not before.role):
+            return None
+        kind = None if is_new or after.disabled_at else SessionKind.BROWSER
+        return EndedLogins(self._clock.now(), kind)
 
     async def _make(self, name: str, password: str, role: Role) -> User:
         return User(

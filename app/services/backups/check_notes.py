@@ -1,19 +1,20 @@
 """
 What checks have found, recorded beside the backups and read from there; and the check of many sizes.
 
-Not guaranteed: that what a batch of sizes has shown is noted when it is interrupted; it is due again then.
+Not guaranteed: that sizes which were right in the last half minute of a pass are noted when it is interrupted;
+they are due again then.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.concurrency import run_in_thread
-from app.domain.backups.check_notes import Check, Notes, VerifyLevel
+from app.domain.backups.check_notes import Check, Notes, SizeCheck, VerifyLevel
 from app.domain.backups.manifest import Manifest
 from app.domain.checks import checks_of
 from app.domain.ids import BackupId
@@ -23,40 +24,39 @@ from app.errors import (
     BackupNotFoundError,
     ChecksumMismatchError,
     IntegrityError,
-    NoIdentityError,
     StorageError,
 )
 
 
 _log: Final = logging.getLogger(__name__)
-# Whoever else needs the directory's lock waits for as many small files to be written.
+# A pass that is cancelled ends after so many.
 _AT_ONCE: Final = 200
+# One that is interrupted loses what it has found since.
+_RECORD_SECONDS: Final = 30.0
+_NOTHING: Final = Notes()
 # What says something about a backup; others say that somebody works with it.
 _NOTED: Final = (IntegrityError, StorageError, BackupNotFoundError)
 
 
-def record_checks(
-    catalogue: Catalogue, level: VerifyLevel, checks: Mapping[BackupId, Check]
+def record_check(
+    catalogue: Catalogue, backup_id: BackupId, level: VerifyLevel, check: Check
 ) -> None:
     """
-    Record what checks have found; blocks, for threads.
+    Record what a check has found, beside the backup; blocks, for threads.
 
-    Nothing happens to a backup that is not there, nor when the medium refuses: they have found what they
-    have found.
+    Nothing happens to a backup that is not there, nor when the medium refuses: it has found what it has found.
     """
-    changes = {backup_id: _noting(level, check) for backup_id, check in checks.items()}
+
+    def note(notes: Notes) -> Notes:
+        return replace(notes, checks={**notes.checks, level.value: check})
+
     try:
-        refused = catalogue.change_many_notes(changes)
+        catalogue.change_notes(backup_id, note)
+    except BackupNotFoundError:  # or was deleted meanwhile
+        return
     except AppError as exc:
-        refused = dict.fromkeys(checks, exc)
-    for backup_id, error in refused.items():
-        if not isinstance(error, BackupNotFoundError):  # or was deleted meanwhile
-            facts = {"backup_id": backup_id, "error": str(error)}
-            _log.warning("Check result could not be recorded", extra={"facts": facts})
-
-
-def _noting(level: VerifyLevel, check: Check) -> Callable[[Notes], Notes]:
-    return lambda notes: replace(notes, checks={**notes.checks, level.value: check})
+        facts = {"backup_id": backup_id, "error": str(exc)}
+        _log.warning("Check result could not be recorded", extra={"facts": facts})
 
 
 async def read_checks(catalogue: Catalogue, manifest: Manifest) -> dict[str, Check]:
@@ -69,10 +69,19 @@ async def read_checks(catalogue: Catalogue, manifest: Manifest) -> dict[str, Che
 
 
 async def check_sizes(
-    catalogue: Catalogue, backup_ids: Sequence[BackupId], clock: Clock
+    catalogue: Catalogue,
+    backup_ids: Sequence[BackupId],
+    noted: Mapping[BackupId, Notes],
+    clock: Clock,
 ) -> list[tuple[BackupId, AppError | None]]:
     """
-    Check backups on the level `size`, and record beside each what was found.
+    Check backups on the level `size`, and record what was found.
+
+    Args:
+        catalogue: Where they lie.
+        backup_ids: Which ones.
+        noted: What is noted of backups, as of a moment ago.
+        clock: The time.
 
     Returns:
         Each backup with what is wrong; None = nothing.
@@ -80,40 +89,62 @@ async def check_sizes(
     Raises:
         CancelledError: The rest was not looked at.
     """
-    found: list[tuple[BackupId, AppError | None]] = []
+    sizes = _Sizes(catalogue, noted, clock)
     for begin in range(0, len(backup_ids), _AT_ONCE):
         batch = backup_ids[begin : begin + _AT_ONCE]
-        found += await run_in_thread(partial(_check, catalogue, batch, clock))
-    return found
+        await run_in_thread(partial(sizes.check, batch))
+    await asyncio.to_thread(sizes.record)
+    return sizes.found
 
 
-def _check(
-    catalogue: Catalogue, backup_ids: Sequence[BackupId], clock: Clock
-) -> list[tuple[BackupId, AppError | None]]:
-    found: list[tuple[BackupId, AppError | None]] = []
-    checks: dict[BackupId, Check] = {}
-    for backup_id in backup_ids:
-        began = clock.monotonic()
-        error = _compare(catalogue, backup_id)
-        found.append((backup_id, error))
-        if error is None or isinstance(error, _NOTED):
-            seconds = round(clock.monotonic() - began, 3)
-            code = error.code if error is not None else ""
-            checks[backup_id] = Check(clock.now(), success=not code, seconds=seconds, error=code)
-    record_checks(catalogue, VerifyLevel.SIZE, checks)
-    return found
+class _Sizes:
+    """One pass over the sizes of many backups; all calls block."""
 
+    def __init__(self, catalogue: Catalogue, noted: Mapping[BackupId, Notes], clock: Clock) -> None:
+        self.found: list[tuple[BackupId, AppError | None]] = []
+        self._catalogue = catalogue
+        self._noted = noted
+        self._clock = clock
+        self._known = catalogue.size_checks()
+        self._unrecorded: dict[BackupId, SizeCheck] = {}
+        self._recorded_at = clock.monotonic()
 
-def _compare(catalogue: Catalogue, backup_id: BackupId) -> AppError | None:
-    try:
-        _open(catalogue, backup_id)
-    except AppError as exc:
-        return exc
-    return None
+    def check(self, backup_ids: Sequence[BackupId]) -> None:
+        """Check some; what is right is recorded every now and then, what is wrong at once."""
+        for backup_id in backup_ids:
+            began = self._clock.monotonic()
+            error = self._check(backup_id, began)
+            self.found.append((backup_id, error))
+            if isinstance(error, _NOTED):
+                seconds = self._seconds_since(began)
+                check = Check(self._clock.now(), success=False, seconds=seconds, error=error.code)
+                record_check(self._catalogue, backup_id, VerifyLevel.SIZE, check)
+        if self._clock.monotonic() - self._recorded_at >= _RECORD_SECONDS:
+            self.record()
 
+    def _check(self, backup_id: BackupId, began: float) -> AppError | None:
+        try:
+            measured = self._catalogue.check_size(backup_id, self._known.get(backup_id))
+        except AppError as exc:
+            return exc
+        now, seconds = self._clock.now(), self._seconds_since(began)
+        self._unrecorded[backup_id] = SizeCheck(now, seconds, measured.size, measured.manifest)
+        last = self._noted.get(backup_id, _NOTHING).checks.get(VerifyLevel.SIZE)
+        if last is not None and (not last.success or last.at > now):
+            # What stands beside the backup would be believed for as long as the clock had been ahead.
+            check = Check(now, success=True, seconds=seconds)
+            record_check(self._catalogue, backup_id, VerifyLevel.SIZE, check)
+        return None
 
-def _open(catalogue: Catalogue, backup_id: BackupId) -> None:
-    try:
-        catalogue.open(backup_id).close()  # it checks the manifest, its index and the size
-    except NoIdentityError:
-        catalogue.stored(backup_id).close()  # the signature, and the size
+    def record(self) -> None:
+        """Record which sizes were right; a medium that refuses costs no result."""
+        try:
+            self._catalogue.add_size_checks(self._unrecorded)
+        except AppError as exc:
+            facts = {"backups": len(self._unrecorded), "error": str(exc)}
+            _log.warning("Check results could not be recorded", extra={"facts": facts})
+        self._unrecorded = {}
+        self._recorded_at = self._clock.monotonic()
+
+    def _seconds_since(self, began: float) -> float:
+        return round(self._clock.monotonic() - began, 3)

@@ -199,6 +199,7 @@ def _note(published: Published, target: str) -> None:
 def _prepare(there: Catalogue) -> None:
     there.directory.prepare()
     there.sweep()
+    there.sweep_uploads()
 
 
 def _find_manifest(here: Catalogue, backup_id: str) -> Manifest | None:

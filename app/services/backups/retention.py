@@ -6,7 +6,8 @@ Retention: old backups of one place, the backup directory or a store, are delete
 under the lock of the directory it is seen once more that nobody has pinned it, that nobody reads it,
 and that the newer backup because of which it may go is there. 4. Each deletion is in the audit
 before the next one begins; where the audit cannot be written, no further backup is deleted.
-5. Of the archived binary log goes what none of the backups that stay needs.
+5. What stays is locked on where the place locks.
+6. Of the archived binary log goes what none of the backups that stay needs.
 
 Not guaranteed: an entry in the audit for a backup whose deletion the process did not survive.
 """
@@ -42,7 +43,7 @@ from app.errors import (
 )
 from app.services.access.audit import AuditService
 from app.services.backups.retention_items import item_in, made_at
-from app.services.backups.retention_rules import Rules
+from app.services.backups.retention_rules import Rules, unapproved
 from app.storage.clock_witness import ClockWitness
 from app.storage.run_locks import HeldLocks, Resource, RunLocks
 
@@ -162,9 +163,30 @@ class RetentionService:
         finally:
             if deleted:
                 await shielded(asyncio.to_thread(self._refresh))
-        kept = [decision.item for decision in decisions if decision not in deleted]
+        gone = {decision.item.backup_id for decision in deleted}
+        kept = [each.item for each in decisions if each.item.backup_id not in gone]
+        await self._lock_on([decision.item for decision in decisions if decision.is_kept])
         log = await shielded(asyncio.to_thread(self._log.prune, kept)) if self._log else ()
         return PruneResult(tuple(deleted), tuple(failed), len(kept), log)
+
+    async def _lock_on(self, items: Sequence[RetentionItem]) -> None:
+        """Have the place lock on what stays, where it locks at all; what fails is told, and tried again."""
+        rules, now = await asyncio.to_thread(self._rules.read), self._clock.now()
+        if not rules.locked_for:
+            return
+        about = f"locks in {self._rules.store}"
+        for item in items:
+            until = rules.locked_on(item, now)
+            try:
+                if until is not None:
+                    await asyncio.to_thread(self._catalogue.lock_on, item.backup_id, until)
+            except BackupNotFoundError:  # somebody has deleted it meanwhile
+                continue
+            except AppError as exc:
+                message = f"{item.backup_id} is not locked on in the store: {exc}"
+                await self._alarm.raise_alert(Alert(AlertKind.FAILURE, about, message, exc.hint))
+                return
+        await self._alarm.resolve(AlertKind.FAILURE, about, "what stays is locked on again")
 
     async def after_backup(self, made: Manifest) -> None:
         """
@@ -172,8 +194,11 @@ class RetentionService:
 
         It raises no AppError: what fails is logged and an alert is raised, and the backup is there all the same.
         """
-        if not made.options.verify or made.options.recovery_point:
-            return
+        if made.options.verify and not made.options.recovery_point:
+            await self.by_itself()
+
+    async def by_itself(self) -> None:
+        """Prune because it is time to; raises no AppError, as `after_backup`."""
         try:
             if (await asyncio.to_thread(self._rules.read)).off:
                 return
@@ -247,7 +272,8 @@ class RetentionService:
             for item in items
         ]
         decisions = decisions if held == items else rules.judge(held, now)
-        log = self._log.plan([each.item for each in decisions if each.is_kept]) if self._log else ()
+        kept = [each.item for each in decisions if each.is_kept]
+        log = self._log.plan(kept) if self._log and not rules.off else ()
         return RetentionPlan(decisions, clock, log)
 
     def _hold(
@@ -329,8 +355,9 @@ class RetentionService:
     async def _prune_and_report(self) -> None:
         await self._require_clock(accept_clock=False)
         plan = await self.plan()
-        if plan.deleted and not await asyncio.to_thread(self._rules.are_approved):
-            await self._raise_alert(*_unapproved(self._rules.store, plan.deleted))
+        goes = plan.deleted or plan.pruned_log
+        if goes and not await asyncio.to_thread(self._rules.are_approved):
+            await self._raise_alert(*unapproved(self._rules.store, plan))
             return
         await asyncio.to_thread(self._rules.approve)
         result = await self._prune(plan.decisions, ACTOR)
@@ -354,17 +381,3 @@ class RetentionService:
 
     async def _raise_alert(self, message: str, hint: str = "") -> None:
         await self._alarm.raise_alert(Alert(AlertKind.FAILURE, self._about, message, hint))
-
-
-def _unapproved(store: str, going: Sequence[RetentionDecision]) -> tuple[str, str]:
-    """Say what changed rules would delete, and how somebody lets them."""
-    count = "1 backup" if len(going) == 1 else f"{len(going)} backups"
-    message = (
-        f"the rules of the store {store} are new or changed, and {count} would go by them;"
-        " nothing is deleted there until somebody lets them"
-    )
-    hint = (
-        f"'backstay backup prune --store {store} --dry-run' names them; without --dry-run they go,"
-        " and what comes after them goes by itself."
-    )
-    return message, hint

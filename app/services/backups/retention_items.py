@@ -46,6 +46,8 @@ def item_of(entry: CatalogueEntry, notes: Notes | None, proofs: tuple[Proof, ...
         pinned=_pinned(notes),
         is_recovery_point=entry.recovery_point,
         is_of_the_past=entry.is_of_the_past,
+        binlog_file=entry.binlog_file,
+        binlog_position=entry.binlog_position,
     )
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from app.config import Settings
+from app.domain.backups.pruning import RetentionPlan
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.backups.rules import RetentionRules
 from app.domain.schedule import Schedule
@@ -73,6 +74,7 @@ class StoreRules:
         store: Its name.
         find: Reads how it is defined; blocks.
         approved: What somebody has let delete.
+        log_days: For how long points in time are wanted; None = the binary log is not copied there.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class StoreRules:
         settings: Settings,
         schedules: ScheduleFile,
         approved: ApprovedRules,
+        log_days: float | None = None,
     ) -> None:
         self.store = store
+        self._log_days = log_days
         self._find = find
         self._settings = settings
         self._schedules = schedules
@@ -105,11 +109,11 @@ class StoreRules:
 
     def are_approved(self) -> bool:
         """Tell whether somebody has let these very rules delete in this very place."""
-        return self._approved.are_known(self._find(self.store))
+        return self._approved.are_known(self._find(self.store), self._log_days)
 
     def approve(self) -> None:
         """Note these rules and this place."""
-        self._approved.add(self._find(self.store))
+        self._approved.add(self._find(self.store), self._log_days)
 
 
 def policy_of(settings: Settings) -> RetentionPolicy:
@@ -134,3 +138,22 @@ def _schedules(file: ScheduleFile, wanted: Schedule | None) -> Mapping[str, Sche
 
 def _paces(schedules: Mapping[str, Schedule]) -> Mapping[str, timedelta]:
     return {name: schedule.pace for name, schedule in schedules.items()}
+
+
+def unapproved(store: str, plan: RetentionPlan) -> tuple[str, str]:
+    """Say what changed rules would delete, and how somebody lets them."""
+    backups, segments = len(plan.deleted), sum(each.segments for each in plan.pruned_log)
+    counted = [
+        "1 backup" if backups == 1 else f"{backups} backups",
+        f"copies of the binary log ({segments} segments)",
+    ]
+    going = " and ".join(counted[not plan.deleted : 2 if plan.pruned_log else 1])
+    message = (
+        f"the rules of the store {store} are new or changed, and {going} would go by them;"
+        " nothing is deleted there until somebody lets them"
+    )
+    hint = (
+        f"'backstay backup prune --store {store} --dry-run' names them; without --dry-run they go,"
+        " and what comes after them goes by itself."
+    )
+    return message, hint

@@ -10,6 +10,7 @@ from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.writer import ArchiveWriter
+from app.concurrency import on_own_loop
 from app.domain.backups.backup import BackupFilter, BackupRequest
 from app.domain.backups.base import Recovered
 from app.domain.backups.catalogue import BackupPage, Survey
@@ -21,7 +22,7 @@ from app.domain.runs.progress import Phase, Progress
 from app.domain.stores import Page
 from app.engine.dump.changes import kept_snapshot
 from app.engine.dump.dump import Dump, DumpPlan, choose
-from app.engine.dump.ladder import open_snapshot
+from app.engine.dump.ladder import open_snapshot, with_end
 from app.engine.dump.missed import find_missed
 from app.engine.dump.snapshot import Snapshot
 from app.engine.flavor import VIRTUAL_SCHEMAS
@@ -32,14 +33,16 @@ from app.engine.server.grants import missing_for_backup, read_grants, require
 from app.engine.server.server import Server
 from app.engine.sql.quoting import matches
 from app.errors import (
+    AppError,
     BackupNotFoundError,
     IntegrityError,
     InvalidRequestError,
     NoIdentityError,
     SnapshotError,
     StorageError,
+    StorageFullError,
 )
-from app.services.backups.check_notes import record_checks
+from app.services.backups.check_notes import record_check
 from app.services.backups.draft import counted, draft_manifest, header_of
 from app.services.backups.space import require_space
 
@@ -89,12 +92,18 @@ class BackupService:
             TableNotFoundError: A pattern matches nothing.
             PermissionDeniedError: A privilege is missing; the hint holds the GRANT.
             SnapshotError: Tables changed during each of three attempts.
-            StorageError: The directory is full, read-only or missing. Nothing is left behind.
+            StorageFullError: There is not enough room.
+            StorageError: The directory is read-only or missing. Nothing is left behind.
         """
         progress = progress or Progress()
         progress.enter(Phase.CONNECT)
-        manifest = await self._attempts(request, progress, left=_ATTEMPTS)
+        try:
+            manifest = await on_own_loop(self._attempts(request, progress, left=_ATTEMPTS))
+        except StorageFullError:
+            await self._sweep_uploads()  # for the room of the next one
+            raise
         await asyncio.to_thread(self._catalogue.refresh, manifest)
+        await self._sweep_uploads()
         facts = {"backup_id": manifest.backup_id, "duration": manifest.duration}
         _log.info("Database backup completed successfully", extra={"facts": facts})
         return manifest
@@ -152,8 +161,9 @@ class BackupService:
         async def record(error: str = "") -> None:
             seconds = round(self._clock.monotonic() - began, 3)
             check = Check(self._clock.now(), success=not error, seconds=seconds, error=error)
-            checks = {BackupId(backup_id): check}
-            await asyncio.to_thread(record_checks, self._catalogue, level, checks)
+            await asyncio.to_thread(
+                record_check, self._catalogue, BackupId(backup_id), level, check
+            )
 
         try:
             report = await self._verify(backup_id, level, progress)
@@ -183,10 +193,11 @@ class BackupService:
         with reader:
             progress.enter(Phase.VERIFY)
             progress.expect(tables=0, rows=0, size=reader.manifest.raw_size)
-            return await reader.verify(
+            report = await reader.verify(
                 level,
                 listener=lambda member: progress.moved(member.table, rows=0, size=member.raw_size),
             )
+        return replace(report, bytes_read=reader.bytes_read)
 
     async def _prove_stored(
         self, backup_id: str, level: VerifyLevel, progress: Progress
@@ -207,11 +218,12 @@ class BackupService:
             statements=0,
             rows=0,
             seconds=self._clock.monotonic() - began,
+            bytes_read=archive.bytes_read,
         )
 
     def _page(self, wanted: BackupFilter, page: Page) -> BackupPage:
         if not self._catalogue.directory.is_there():  # nothing was ever backed up
-            return BackupPage((), 0, Survey((), (), ()))
+            return BackupPage((), 0, Survey((), (), ()), {})
         reading = self._catalogue.read()
         found = sorted(
             (entry for entry in reading.survey.entries if wanted.takes(entry)),
@@ -219,9 +231,13 @@ class BackupService:
             reverse=page.sort.startswith("-"),
         )
         shown = found[page.offset : page.offset + page.limit]
-        proven = reading.proven(entry.backup_id for entry in shown)
+        names = [entry.backup_id for entry in shown]
+        proven = reading.proven(names)
         return BackupPage(
-            tuple((entry, proven[entry.backup_id]) for entry in shown), len(found), reading.survey
+            tuple((entry, proven[entry.backup_id]) for entry in shown),
+            len(found),
+            reading.survey,
+            reading.pins(names),
         )
 
     # -- one attempt ------------------------------------------------------------------------------
@@ -229,6 +245,14 @@ class BackupService:
     def _prepare_directory(self) -> None:
         self._catalogue.directory.prepare()
         self._catalogue.sweep()
+
+    async def _sweep_uploads(self) -> None:
+        """Remove uploads that nobody completes; not before, as what finds them in S3 takes 12 MB of memory."""
+        try:
+            await asyncio.to_thread(self._catalogue.sweep_uploads)
+        except AppError as exc:  # the backup exists
+            facts = {"error": str(exc)}
+            _log.warning("Unfinished uploads are left to the next sweep", extra={"facts": facts})
 
     async def _attempts(self, request: BackupRequest, progress: Progress, *, left: int) -> Manifest:
         """Try again from the start when a table changed under the snapshot."""
@@ -273,6 +297,9 @@ class BackupService:
                 dump = Dump(snapshot, plan, writer, progress)
                 databases = await dump.run()
                 await self._require_none_missed(snapshot, plan, request, names)
+                if self._recovered is None:
+                    position = await with_end(snapshot.sessions[0], draft.position)
+                    draft = replace(draft, position=position)
                 await snapshot.require_locks()
                 await snapshot.close()
                 progress.enter(Phase.VERIFY if request.verify else Phase.PUBLISH)

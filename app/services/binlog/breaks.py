@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from app.binlog.archive import layout
-from app.binlog.archive.streams import note_break, read_stream_document
+from app.binlog.archive.keys import PLAIN, LogKeys
+from app.binlog.archive.streams import note_break, proven_stream_document
 from app.concurrency import shielded
 from app.domain.ports import Clock
 from app.domain.restores.log_archive import LogBreak
@@ -32,12 +33,13 @@ class UnloggedChanges:
 
     Args:
         server: It.
-        backups: The directory of its backups, in which its log is archived; None = there is none here.
+        log: The directory of its backups, in which its log is archived, and who signs that; None = there is none here.
     """
 
-    def __init__(self, server: Server, backups: Path | None, clock: Clock) -> None:
+    def __init__(self, server: Server, log: tuple[Path, LogKeys] | None, clock: Clock) -> None:
         self._server = server
-        self._backups = backups
+        self._backups = log[0] if log else None
+        self._keys = log[1] if log else PLAIN
         self._clock = clock
 
     @asynccontextmanager
@@ -53,7 +55,8 @@ class UnloggedChanges:
             Nothing.
 
         Raises:
-            BinlogDamagedError: The archive cannot take the note; nothing was changed.
+            IntegrityError: The archive cannot take the note, or was changed; nothing was changed by us.
+            UnknownSignerError: Nobody here knows who has written the archive; the same.
             PermissionDeniedError: The server does not tell where its log stands; the same.
             StorageError: The archive cannot be written; the same.
         """
@@ -78,7 +81,7 @@ class UnloggedChanges:
         at = self._clock.now().isoformat()
         found = LogBreak(at, number, position.binlog_position, reason)
         for stream in streams:
-            await asyncio.to_thread(note_break, stream, found)
+            await asyncio.to_thread(note_break, stream, found, self._keys)
 
     async def _note_again(self, reason: str) -> None:
         try:
@@ -99,4 +102,6 @@ class UnloggedChanges:
         streams = [
             layout.stream_directory(root, name) for name in layout.stream_ids(LocalDirectory(root))
         ]
-        return [stream for stream in streams if not read_stream_document(stream).ended_at]
+        return [
+            stream for stream in streams if not proven_stream_document(stream, self._keys).ended_at
+        ]

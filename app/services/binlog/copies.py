@@ -2,23 +2,24 @@
 Copies of the archive of the binary log in stores: made beside the archiver, which waits for none of them.
 
 Each store has a turn every 30 seconds. One that fails is asked again after pauses that grow, and an alert
-tells of it; what was missed is found by what is there.
+tells of it; what was missed is found by what is there. Once a day retention looks at what is kept there.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Event
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from app.binlog.archive.layout import stream_directory, stream_ids
 from app.binlog.copying import StreamCopy
 from app.concurrency import run_in_thread
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
+from app.domain.document import adapter_of
 from app.domain.ports import Clock
 from app.domain.restores.log_archive import LogCopy
 from app.domain.store_trial import StoreFacts
@@ -30,9 +31,9 @@ from app.storage.remote.store import Store
 _log: Final = logging.getLogger(__name__)
 _TURN_SECONDS: Final = 30.0
 _PAUSES: Final = (60.0, 300.0, 900.0)
+_PRUNE_SECONDS: Final = 86_400.0
 _FILE: Final = "copies.json"
 _MOST_BYTES: Final = 1 << 20
-_ADAPTER: Final = TypeAdapter(tuple[LogCopy, ...])
 
 
 class LogCopies:
@@ -44,6 +45,7 @@ class LogCopies:
         names: Of the stores.
         find: Describes a store; blocks.
         open_store: Opens one, which is closed again; blocks.
+        prune: Deletes in a store what is kept there no longer; raises AppError only for a definition.
     """
 
     def __init__(
@@ -54,8 +56,11 @@ class LogCopies:
         open_store: Callable[[str], Store],
         clock: Clock,
         alarm: Alarm,
+        *,
+        prune: Callable[[str], Awaitable[None]],
     ) -> None:
         self._root = root
+        self._prune = prune
         self._names = tuple(dict.fromkeys(names))
         self._find = find
         self._open_store = open_store
@@ -64,6 +69,7 @@ class LogCopies:
         # By place, which a name may lose, and stream.
         self._copies: dict[tuple[str, str], StreamCopy] = {}
         self._told: dict[str, LogCopy] = {}
+        self._pruned_at: dict[str, float] = {}
 
     async def run_forever(self) -> None:
         """Copy until this task is cancelled."""
@@ -78,7 +84,9 @@ class LogCopies:
         )
         if data is not None:
             with suppress(ValidationError):  # of another version
-                found = {copy.store: copy for copy in _ADAPTER.validate_json(data)}
+                found = {
+                    copy.store: copy for copy in adapter_of(tuple[LogCopy, ...]).validate_json(data)
+                }
         return tuple(found.get(name, LogCopy(name)) for name in self._names)
 
     async def _keep(self, name: str) -> None:
@@ -87,6 +95,7 @@ class LogCopies:
             began = self._clock.now()
             try:
                 is_whole = await self._copy(name)
+                await self._keep_less(name)
             except AppError as exc:
                 failures += 1
                 await self._fail(name, exc)
@@ -97,6 +106,13 @@ class LogCopies:
                 await self._alarm.resolve(AlertKind.BINLOG, _about(name), "it is copied again")
             pause = _PAUSES[min(failures, len(_PAUSES)) - 1] if failures else _TURN_SECONDS
             await asyncio.sleep(pause)
+
+    async def _keep_less(self, name: str) -> None:
+        """Have retention look, also where no backup is ever copied to."""
+        now = self._clock.monotonic()
+        if now - self._pruned_at.get(name, -_PRUNE_SECONDS) >= _PRUNE_SECONDS:
+            self._pruned_at[name] = now
+            await self._prune(name)
 
     async def _copy(self, name: str) -> bool:
         stop = Event()
@@ -140,7 +156,7 @@ class LogCopies:
         self._told[copy.store] = copy
         told = tuple(self._told[name] for name in self._names if name in self._told)
         with suppress(AppError):  # what is wrong with the medium, the archiver finds out itself
-            data = _ADAPTER.dump_json(told) + b"\n"
+            data = adapter_of(tuple[LogCopy, ...]).dump_json(told) + b"\n"
             await run_in_thread(lambda: self._root.replace(_FILE, data))
 
 

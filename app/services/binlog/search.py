@@ -9,8 +9,7 @@ from threading import Event, Timer
 from typing import Final
 
 from app.binlog.archive.keys import LogKeys
-from app.binlog.archive.pruning import leased_streams
-from app.binlog.archive.reading import ArchivedStream
+from app.binlog.archive.pruning import LeasedStream, leased_streams
 from app.concurrency import run_in_thread
 from app.domain.restores.log_archive import (
     FoundTransactions,
@@ -89,7 +88,7 @@ async def search_around(
 
 
 def _around(
-    streams: Sequence[ArchivedStream],
+    streams: Sequence[LeasedStream],
     query: TransactionQuery,
     moment: datetime,
     within: timedelta,
@@ -114,7 +113,7 @@ def _around(
 
 
 def _search(
-    streams: Sequence[ArchivedStream], query: TransactionQuery, stop: Event
+    streams: Sequence[LeasedStream], query: TransactionQuery, stop: Event
 ) -> FoundTransactions:
     found: list[LoggedTransaction] = []
     for transaction in _between(streams, query):
@@ -129,12 +128,14 @@ def _search(
 
 
 def _between(
-    streams: Sequence[ArchivedStream], query: TransactionQuery
+    streams: Sequence[LeasedStream], query: TransactionQuery
 ) -> Iterator[LoggedTransaction]:
     since = _ms(query.since) if query.since else 0
     until = _ms(query.until) if query.until else _END_MS
     for stream in streams:
-        yield from stream.committed_between(since, until)
+        # One that has ended before, damaged or not, has none of them.
+        if query.since is None or stream.ended is None or stream.ended >= query.since:
+            yield from stream.open().committed_between(since, until)
 
 
 def _ms(moment: datetime) -> int:

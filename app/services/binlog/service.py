@@ -188,21 +188,27 @@ class BinlogService:
             try:
                 found.append(describe_stream(open_stream(directory, self._keys)))
             except (IntegrityError, NoIdentityError, UnknownSignerError) as exc:
-                found.append(LogStreamFacts(id=directory.path.name, damage=str(exc)))
+                is_locked = not isinstance(exc, IntegrityError)
+                name = directory.path.name
+                found.append(LogStreamFacts(id=name, damage=str(exc), is_locked=is_locked))
         return sorted(found, key=lambda stream: (stream.began_at, stream.id))
 
-    async def fetch(self, open_store: Callable[[str], Store], name: str) -> tuple[str, ...]:
+    async def fetch(
+        self, open_store: Callable[[str], Store], name: str, *, is_whole: bool = False
+    ) -> tuple[str, ...]:
         """
         Bring the archive back from a store; streams that are here stay as they are.
 
         Args:
             open_store: Opens a store, which is closed again; blocks.
             name: Of the store.
+            is_whole: Whether also what retention had removed here, and is still there.
 
         Returns:
             Ids of the streams that were not here.
 
         Raises:
+            AlreadyRunningError: Another process brings some back.
             BinlogDamagedError: What lies there is not what was written; nothing of that stream is here.
             StoreNotFoundError: There is no such store.
             UnknownSignerError: Nobody here knows who has written it.
@@ -213,7 +219,7 @@ class BinlogService:
             LocalDirectory(self._backups).prepare()
             store = open_store(name)
             try:
-                return fetch_streams(store, self._root, self._keys)
+                return fetch_streams(store, self._root, self._keys, is_whole=is_whole)
             finally:
                 store.close()
 
@@ -271,5 +277,5 @@ class _Watch:
             message = f"the archive of the binary log is {lag:.0f} s behind the server"
             hint = "Look at the network and at the disk where backups are kept."
             await self._alarm.raise_alert(Alert(AlertKind.BINLOG, about, message, hint))
-        else:
+        elif lag is not None:
             await self._alarm.resolve(AlertKind.BINLOG, about, "the archive is up to date")

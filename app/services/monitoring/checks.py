@@ -149,8 +149,8 @@ class CheckService:
     async def _run(self, period: timedelta | None) -> list[CheckResult]:
         results: list[CheckResult] = []
         try:
-            await self._check(self._here, period, results)
-            results += await self._drill_recovery()
+            stored = await self._check(self._here, period, results)
+            results += await self._drill_recovery(stored)
             for place in await self._checked_stores():
                 try:
                     await self._check(place, period, results)
@@ -170,26 +170,24 @@ class CheckService:
 
     async def _check(
         self, place: CheckedPlace, period: timedelta | None, results: list[CheckResult]
-    ) -> None:
-        """Do what is due in one place, and add what was found to the results."""
+    ) -> Sequence[StoredBackup]:
+        """Do what is due in one place, and add what was found to the results; returns what was known before."""
         health = await place.health.read(anew=True)
         now = self._clock.now()
         stored = {backup.backup_id: backup for backup in health.stored}
         due = due_checks(health.stored, place.intervals, now, period)
         sizes = _sizes(place, health, due)
-        for backup_id, error in await check_sizes(place.health.catalogue, sizes, self._clock):
-            results.append(CheckResult(backup_id, VerifyLevel.SIZE, error, place.store))
+        noted = {backup_id: backup.notes for backup_id, backup in stored.items()}
+        found = await check_sizes(place.health.catalogue, sizes, noted, self._clock)
+        results += [CheckResult(key, VerifyLevel.SIZE, error, place.store) for key, error in found]
         for check in due:
             if check.level is not VerifyLevel.SIZE:
                 work = self._read(place, check, stored[check.backup_id])
                 results += await _result(place, check.backup_id, check.level, work)
-        # What was found to be damaged just now is not to be restored.
-        health = await place.health.read(anew=True)
-        drill = due_drill(health.stored, place.intervals, now)
-        if drill is not None:
-            results += await _result(place, drill, RunKind.DRILL, self._drill(place, drill))
+        results += await self._drill_due(place, health.stored)
+        return health.stored
 
-    async def _read(self, place: CheckedPlace, due: DueCheck, backup: StoredBackup) -> None:
+    async def _read(self, place: CheckedPlace, due: DueCheck, backup: StoredBackup) -> int | None:
         async def claim() -> None:
             # This one alone: a pass over many backups reads all of them once.
             try:
@@ -201,20 +199,33 @@ class CheckService:
                 raise NotDueError(f"{due.backup_id} was checked meanwhile")
 
         job = await place.jobs.verification(due.backup_id, due.level)
-        await self._perform(replace(job, claim=claim))
+        return (await self._perform(replace(job, claim=claim))).bytes_read
 
-    async def _drill(self, place: CheckedPlace, backup_id: BackupId) -> None:
+    async def _drill_due(
+        self, place: CheckedPlace, stored: Sequence[StoredBackup]
+    ) -> list[CheckResult]:
+        # With many backups a reading is a good part of a pass: one more is taken where a drill may be due.
+        if due_drill(stored, place.intervals, self._clock.now()) is None:
+            return []
+        # What was found to be damaged just now is not to be restored.
+        stored = (await place.health.read()).stored
+        drill = due_drill(stored, place.intervals, self._clock.now())
+        if drill is None:
+            return []
+        return await _result(place, drill, RunKind.DRILL, self._drill(place, drill))
+
+    async def _drill(self, place: CheckedPlace, backup_id: BackupId) -> int | None:
         async def claim() -> None:
             stored = (await place.health.read()).stored
             if due_drill(stored, place.intervals, self._clock.now()) != backup_id:
                 raise NotDueError(f"{backup_id} need not be drilled any more")
 
         job = await place.jobs.drill(RestoreRequest(backup_id))
-        await self._perform(replace(job, claim=claim))
+        return (await self._perform(replace(job, claim=claim))).bytes_read
 
-    async def _drill_recovery(self) -> list[CheckResult]:
+    async def _drill_recovery(self, stored: Sequence[StoredBackup]) -> list[CheckResult]:
         """Drill a recovery when that is due, and there are two backups with the log between them."""
-        if self._recoveries is None or not await self._is_recovery_due():
+        if self._recoveries is None or not self._is_recovery_due(stored):
             return []
         recoveries = self._recoveries()
         found = await recoveries.find_drill()
@@ -222,21 +233,22 @@ class CheckService:
             return []
 
         async def claim() -> None:
-            if not await self._is_recovery_due():
+            if not self._is_recovery_due((await self._here.health.read()).stored):
                 raise NotDueError("a recovery was drilled meanwhile")
 
-        job = recoveries.drill(found, self._settings.threads)
-        work = self._perform(replace(job, claim=claim))
-        return await _result(self._here, BackupId(found), RunKind.RECOVERY_DRILL, work)
+        async def work() -> None:
+            job = recoveries.drill(found, self._settings.threads)
+            await self._perform(replace(job, claim=claim))
 
-    async def _is_recovery_due(self) -> bool:
-        stored = (await self._here.health.read()).stored
+        return await _result(self._here, BackupId(found), RunKind.RECOVERY_DRILL, work())
+
+    def _is_recovery_due(self, stored: Sequence[StoredBackup]) -> bool:
         return is_recovery_due(stored, self._here.intervals, self._clock.now())
 
-    async def _perform(self, job: Job[T]) -> None:
+    async def _perform(self, job: Job[T]) -> T:
         # One at a time, and nobody else can keep them waiting by taking all places.
         own = replace(job, resources=(*job.resources, _CHECKS), takes_place=False)
-        await self._runs.perform(own, _REQUESTER)
+        return await self._runs.perform(own, _REQUESTER)
 
     def _period(self) -> timedelta:
         """Return how long it is between passes: to the next one, or from there to the one after."""
@@ -260,11 +272,11 @@ def _sizes(place: CheckedPlace, health: BackupHealth, due: Sequence[DueCheck]) -
 
 
 async def _result(
-    place: CheckedPlace, backup_id: BackupId, what: str, work: Coroutine[object, object, object]
+    place: CheckedPlace, backup_id: BackupId, what: str, work: Coroutine[object, object, int | None]
 ) -> list[CheckResult]:
-    """Wait for a check; what it found is recorded and logged where it was found."""
+    """Wait for a check, which says what it has read of a store; what it found is recorded where it was found."""
     try:
-        await work
+        bytes_read = await work
     except AlreadyRunningError:
         raise
     except NotDueError:
@@ -276,4 +288,4 @@ async def _result(
         if task is None or task.cancelling():
             raise
         return []  # somebody has cancelled the run, and nothing was found
-    return [CheckResult(backup_id, what, store=place.store)]
+    return [CheckResult(backup_id, what, store=place.store, bytes_read=bytes_read)]

@@ -121,6 +121,12 @@ def _survey_checks(catalogue: Catalogue) -> list[DoctorCheck]:
     checks += [failed("damaged backup", problem.error) for problem in survey.problems]
     checks += [
         DoctorCheck(
+            "unknown backup", CheckState.WARN, f"{found.file}: {found.error}", found.error.hint
+        )
+        for found in survey.unknown
+    ]
+    checks += [
+        DoctorCheck(
             "lost manifest",
             CheckState.WARN,
             f"{orphan} has none, so it is not listed",

@@ -16,7 +16,7 @@ from app.engine.schema.databases import (
     scratch_pattern,
 )
 from app.engine.server.address import STORED, VARIABLE
-from app.engine.server.connection import RowSource, Session
+from app.engine.server.connection import Session
 from app.engine.server.grants import (
     Missing,
     missing_for_backup,
@@ -25,6 +25,7 @@ from app.engine.server.grants import (
     missing_in_scratch,
     read_grants,
 )
+from app.engine.server.row_reader import RowSource
 from app.engine.server.server import Server
 from app.errors import (
     AppError,

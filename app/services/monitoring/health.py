@@ -10,6 +10,7 @@ from app.archive.catalogue.readings import Reading
 from app.archive.catalogue.sidecars import Beside
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
+from app.domain.backups.check_notes import Pin
 from app.domain.checks import StoredBackup
 from app.domain.ids import BackupId
 from app.domain.restores.proofs import proven_at, recovery_proven_at
@@ -27,6 +28,7 @@ class BackupHealth:
         stored: What is known of each backup of the survey, newest first.
         faults: What is wrong with a backup, in words, whether the survey or a check has found it.
         proven_at: When all of a backup, of any, was last restored and equal; None = never.
+        pins: Which backups are pinned; None for one that may be, as nobody can read its notes.
         recovery_proven_at: When an older backup and the binary log last gave what a newer one holds; None = never.
     """
 
@@ -34,6 +36,7 @@ class BackupHealth:
     stored: tuple[StoredBackup, ...]
     faults: Mapping[BackupId, str]
     proven_at: datetime | None
+    pins: Mapping[str, Pin | None]
     recovery_proven_at: datetime | None = None
 
 
@@ -68,7 +71,7 @@ class HealthService:
     def read_now(self, *, anew: bool = False) -> BackupHealth:
         """Read what is known of all backups; blocks, for threads."""
         if not self.catalogue.directory.is_there():
-            return BackupHealth(Survey((), (), ()), (), {}, None)
+            return BackupHealth(Survey((), (), ()), (), {}, None, {})
         reading, known = self.catalogue.read(anew=anew), self._known
         if known is None or known[0] is not reading:
             can_decrypt = self.catalogue.keys.can_read
@@ -91,6 +94,7 @@ def _health_of(reading: Reading, *, can_decrypt: bool) -> BackupHealth:
             filter(None, (proven_at(backup.proofs) for backup in stored)),
             default=None,
         ),
+        pins=reading.pins(reading.beside),
         recovery_proven_at=max(
             filter(None, (recovery_proven_at(backup.proofs) for backup in stored)),
             default=None,

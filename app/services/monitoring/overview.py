@@ -165,8 +165,11 @@ class OverviewService:
                 FirstStep.ALERT: await self._is_alert_tested(),
             },
             reach=reach,
-            exposure=exposure_of(reach, await asyncio.to_thread(self._newest_good, health)),
+            exposure=await asyncio.to_thread(self._exposure, reach, health),
         )
+
+    def _exposure(self, reach: Reach, health: BackupHealth) -> Exposure:
+        return exposure_of(reach, self._newest_good(health), self._clock.now())
 
     def _newest_good(self, health: BackupHealth) -> datetime | None:
         """Return of when the newest good backup is; one that was recovered is older than it looks."""

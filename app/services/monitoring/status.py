@@ -8,6 +8,7 @@ from typing import Final
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.catalogue import Survey
 from app.domain.monitoring import DiskUsage, Readiness, Status
+from app.domain.places.report import CopiesReport
 from app.domain.ports import Clock
 from app.domain.restores.proofs import proven_at
 from app.engine.server.server import Server
@@ -63,26 +64,27 @@ class StatusService:
             StorageError: The backup directory cannot be read.
             ControlUnavailableError: The history cannot be read.
         """
-        (health, disk), dues, running, failures, copies = await asyncio.gather(
-            asyncio.to_thread(self._read_backups),
-            self._dues(),
+        # Each thread more is waited for once more, behind a busy backup.
+        (health, disk, next_due_at, copies), running, failures = await asyncio.gather(
+            asyncio.to_thread(self._read_files),
             self._runs.unfinished(),
             self._runs.failures(_FAILURES),
-            self._store_watch.report(),
         )
         survey, last = health.survey, _last(health.survey)
         proofs = {backup.backup_id: backup.proofs for backup in health.stored}
         return Status(
             last_backup=last,
             last_backup_proven_at=proven_at(proofs[last.backup_id]) if last else None,
+            pins=health.pins,
             backups_count=len(survey.entries),
             size_bytes=sum(entry.size for entry in survey.entries),
             raw_size_bytes=sum(entry.raw_size for entry in survey.entries),
             disk=disk,
             running=tuple(running),
-            next_due_at=min(dues, default=None),
+            next_due_at=next_due_at,
             last_failures=tuple(failures),
             damaged=len(survey.problems) + len(survey.orphans),
+            unknown=len(survey.unknown),
             checks_failing=sum(backup.notes.is_damaged for backup in health.stored),
             last_proven_at=_latest(health.proven_at, *(place.proven_at for place in copies.places)),
             last_recovery_proven_at=health.recovery_proven_at,
@@ -103,16 +105,18 @@ class StatusService:
                 self._ready = (now, Readiness(checks))
             return self._ready[1]
 
-    def _read_backups(self) -> tuple[BackupHealth, DiskUsage | None]:
-        health = self._health.read_now()
+    def _read_files(
+        self,
+    ) -> tuple[BackupHealth, DiskUsage | None, datetime | None, CopiesReport]:
+        dues = [schedule.next_due() for schedule in self._schedules.list_now()]
+        next_due_at = min(filter(None, dues), default=None)
+        return self._health.read_now(), self._disk(), next_due_at, self._store_watch.report_now()
+
+    def _disk(self) -> DiskUsage | None:
         disk = self._catalogue.disk
         if disk is None or not disk.is_there():
-            return health, None
-        return health, DiskUsage(disk.free_bytes(), shutil.disk_usage(disk.path).total)
-
-    async def _dues(self) -> list[datetime]:
-        dues = [schedule.next_due() for schedule in await self._schedules.list()]
-        return [due for due in dues if due is not None]
+            return None
+        return DiskUsage(disk.free_bytes(), shutil.disk_usage(disk.path).total)
 
     async def _history(self) -> str:
         try:

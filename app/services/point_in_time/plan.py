@@ -1,28 +1,31 @@
 """
 Which backup a recovery begins with, and where in the binary log it ends.
 
-1. Backups are tried from the newest on. One that was made after the point is passed over in silence, one
+1. Backups are tried in their order. One that was made after the point is passed over in silence, one
    that is no base with the reason.
-2. A base stands in the stream: its GTIDs are what the archive has at its position, and nothing between it
-   and the point was kept out of the log. Where breaks lie is told by positions, which no clock moves.
-3. From the base on transactions are read until the first one that is out; the cut is behind the one before.
+2. A base stands in the stream, and nothing between it and the point was kept out of the log, or would become
+   something else in a replay. Where breaks lie is told by positions, which no clock moves.
+3. One during whose run a definition was changed may hold that already, and it cannot be changed so again: it is
+   a base where there is no other.
+4. From the base on transactions are read until the first one that is out; the cut is behind the one before.
+   Where the times of the log cannot tell on which side of a moment one lies, the moment is refused.
 
 A recovery never begins inside a transaction and never ends there.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NoReturn
 
-from app.binlog.archive.layout import file_number
 from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events import headers
-from app.binlog.events.gtids import GtidState, parsed_state
+from app.binlog.events.gtids import parsed_state
 from app.binlog.events.headers import Malformed
 from app.binlog.status import ArchiverStatus
 from app.domain.backups.base import databases_of, unfitness
 from app.domain.backups.manifest import Manifest, PositionEntry
-from app.domain.restores.log_archive import LogBreak, LoggedTransaction
+from app.domain.restores.log_archive import LoggedTransaction
 from app.domain.restores.points import (
     Cut,
     Place,
@@ -32,21 +35,31 @@ from app.domain.restores.points import (
     RecoverRequest,
 )
 from app.errors import (
+    AppError,
     BaseUnfitError,
     DatabaseNotFoundError,
     InvalidRequestError,
     PointInsideTransactionError,
     PointNotCoveredError,
 )
+from app.services.binlog.hindrances import Hindrances
 from app.services.point_in_time.archive_end import current_until
+from app.services.point_in_time.replay import told as told_by_applier
+from app.services.point_in_time.standing import (
+    break_place,
+    breaks_since,
+    end_of_archive,
+    first_of,
+    foreignness,
+    gtids_at,
+    place_in,
+    place_of,
+    state_of,
+)
 
 
 _MARIADB: Final = "mariadb"
 _SHOWN: Final = 3
-_OTHER_HISTORY: Final = (
-    "its GTIDs are not those that the archive has at its position, or there are none and it is older than the"
-    " archive: it is of another history"
-)
 
 
 def plan_recovery(
@@ -60,7 +73,7 @@ def plan_recovery(
 
     Args:
         stream: The archived binary log.
-        backups: Manifests, newest first; consumed until one is a base.
+        backups: Manifests, those first that shall be taken first; consumed until one is a base.
         request: What is asked for.
         told: By whoever archives, before the stream was opened; None = nobody was asked.
 
@@ -76,32 +89,62 @@ def plan_recovery(
     """
     _require_known(stream, request.point, until := current_until(stream, told))
     passed_over: list[tuple[str, str]] = []
+    doubtful: RecoverPlan | None = None
     for manifest in backups:
         place = place_of(stream, manifest)
         if place is not None and _is_later(manifest, place, stream, request.point):
             continue
         reason = unfitness(manifest) or foreignness(stream, manifest, place)
-        cut = None if reason or place is None else find_cut(stream, manifest, place, request.point)
+        cut = None if reason or place is None else find_cut(stream, manifest, place, request)
         if not reason and cut is None:
             continue
-        reason = reason or (_broken(stream, manifest, cut, request.point) if cut else "")
+        reason = reason or (_against(stream, manifest, cut, request.point) if cut else "")
         if reason or place is None or cut is None:
             passed_over.append((manifest.backup_id, reason))
             continue
-        return RecoverPlan(
-            request=request,
-            stream=stream.id,
-            base=manifest,
-            cut=cut,
-            databases=_chosen(manifest, request),
-            log_bytes=_size_between(stream, place, cut.place),
-            passed_over=tuple(passed_over),
-        )
-    error = _without_base(stream, request.point, passed_over, until)
-    raise error
+        if doubtful is not None and not _holds(manifest, request):
+            break
+        plan = _planned(stream, manifest, place, cut, request, tuple(passed_over))
+        if cut.redefined is None:
+            return plan
+        doubtful = doubtful or plan
+        passed_over.append((manifest.backup_id, _doubt(cut.redefined)))
+    if doubtful is None:
+        _refuse_without_base(stream, request.point, passed_over, until)
+    return doubtful
 
 
-def find_cut(stream: ArchivedStream, base: Manifest, place: Place, point: Point) -> Cut | None:
+def _planned(
+    stream: ArchivedStream,
+    base: Manifest,
+    place: Place,
+    cut: Cut,
+    request: RecoverRequest,
+    passed_over: tuple[tuple[str, str], ...],
+) -> RecoverPlan:
+    plan = RecoverPlan(
+        request=request,
+        stream=stream.id,
+        base=base,
+        cut=cut,
+        databases=_chosen(base, request),
+        log_bytes=_size_between(stream, place, cut.place),
+        passed_over=passed_over,
+        unsigned_from=_unsigned(stream, cut),
+    )
+    return replace(plan, problems=tuple(_filtered_xa(stream, plan)))
+
+
+def _unsigned(stream: ArchivedStream, cut: Cut) -> str:
+    """Name the position behind which a replay is not signed, of a log that is encrypted; empty = all of it is."""
+    begin = stream.unsigned_from
+    place = begin and place_in(stream, begin.name, begin.position)
+    return f"{begin.name}:{begin.position}" if begin and place and place < cut.place else ""
+
+
+def find_cut(
+    stream: ArchivedStream, base: Manifest, place: Place, request: RecoverRequest
+) -> Cut | None:
     """
     Read transactions from a base on until one is out.
 
@@ -109,34 +152,35 @@ def find_cut(stream: ArchivedStream, base: Manifest, place: Place, point: Point)
         stream: The archived binary log.
         base: The backup.
         place: Where it stands.
-        point: What is asked for.
+        request: What is asked for.
 
     Returns:
         The cut; None when the transaction that is named does not follow the base.
 
     Raises:
         PointInsideTransactionError: A position lies inside a transaction.
+        PointNotCoveredError: The log cannot tell what was committed by then.
     """
-    state = parsed_state(base.position.gtid, is_mariadb=stream.is_mariadb)
-    applied = parsed_state("", is_mariadb=stream.is_mariadb)
+    point, hindrances = request.point, Hindrances(stream, base, place, request)
+    state, applied = state_of(base), parsed_state("", is_mariadb=stream.is_mariadb)
     last: LoggedTransaction | None = None
     following: LoggedTransaction | None = None
+    redefined: LoggedTransaction | None = None
     count = 0
-    begin = headers.Place(base.position.binlog_file, place.position)
-    for transaction in stream.transactions(begin, counts=False):
-        if last and _ends_with(last, point):
+    follow = stream.transactions(_begin(base), counts=False)
+    for transaction, gtid in told_by_applier(follow, base):
+        redefined = redefined or (transaction if _may_be_in(stream, base, transaction) else None)
+        if (last and _ends_with(last, point)) or _is_out(transaction, stream, point):
             following = transaction
             break
-        if _is_out(transaction, stream, point):
-            following = transaction
-            break
+        hindrances.accept(transaction)
         last, count = transaction, count + 1
         state.add(transaction.gtid)
-        applied.add(transaction.gtid)
+        applied.add(gtid)
     if not _is_found(last, following, point):
         return None
-    end = Place(last.number, last.end) if last else place
-    file = last.file if last else base.position.binlog_file
+    _require_told(last, point)
+    file, end = (last.file, Place(last.number, last.end)) if last else (_begin(base).name, place)
     return Cut(
         place=end,
         file=file,
@@ -145,33 +189,27 @@ def find_cut(stream: ArchivedStream, base: Manifest, place: Place, point: Point)
         transactions=count,
         applied=applied.position,
         position=PositionEntry(file, end.position, state.position),
+        redefined=redefined,
+        hindrance=hindrances.reason,
     )
 
 
-def describe_failed(
-    stream: ArchivedStream, base: Manifest, file: str, position: int, applied: str
-) -> str:
-    """
-    Name the transaction that an applier did not take; blocks.
+def _begin(base: Manifest) -> headers.Place:
+    return headers.Place(base.position.binlog_file, base.position.binlog_position)
 
-    Args:
-        stream: The archived binary log.
-        base: Where the replay began.
-        file: Where it has ended, by the applier; MariaDB's is exact.
-        position: Offset in it.
-        applied: GTIDs that were applied; MySQL's are exact.
 
-    Returns:
-        GTID, place and what it did, without any value.
-    """
-    state = parsed_state(applied, is_mariadb=stream.is_mariadb)
-    begin = headers.Place(base.position.binlog_file, base.position.binlog_position)
-    for found in stream.transactions(begin):
-        here = (found.number, found.start) >= (file_number(file) or 0, position)
-        if here if stream.is_mariadb else found.gtid and not state.has(found.gtid):
-            did = found.statement or ", ".join(f"{t.database}.{t.table}" for t in found.tables)
-            return f"transaction {found.gtid} at {found.file}:{found.start} ({did})"
-    return f"the transaction behind {file}:{position}"
+def _may_be_in(stream: ArchivedStream, base: Manifest, found: LoggedTransaction) -> bool:
+    """Tell whether a base may hold already what a transaction behind it does to a definition."""
+    if base.recovered_from or not found.redefines:
+        return False
+    end = place_in(stream, base.position.end_file, base.position.end_position)
+    if end is None:
+        return found.committed_at <= base.created_at + timedelta(seconds=base.duration)
+    return Place(found.number, found.start) < end
+
+
+def _doubt(found: LoggedTransaction) -> str:
+    return f"a definition was changed while it was made, at {found.file}:{found.start}"
 
 
 def _is_out(transaction: LoggedTransaction, stream: ArchivedStream, point: Point) -> bool:
@@ -184,7 +222,7 @@ def _is_out(transaction: LoggedTransaction, stream: ArchivedStream, point: Point
         case PointKind.GTID:
             return False
         case PointKind.POSITION:
-            place = _placed(stream, point.file, point.position) or Place(0, 0)
+            place = place_in(stream, point.file, point.position) or Place(0, 0)
             if Place(transaction.number, transaction.start) >= place:
                 return True
             if Place(transaction.number, transaction.end) > place:
@@ -211,6 +249,18 @@ def _is_found(
     return True
 
 
+def _require_told(last: LoggedTransaction | None, point: Point) -> None:
+    """Refuse a moment that the last transaction before it may have been committed behind."""
+    if last is None or point.kind is not PointKind.TIME or point.at is None:
+        return
+    if last.latest_ms > point.at.timestamp() * 1000:
+        raise PointNotCoveredError(
+            f"{point.text[:80]} lies before or behind the transaction {last.gtid} at {last.file}:{last.start}:"
+            " its time in the log is earlier than that of the commit before it",
+            hint=f"Give {last.file}:{last.start} for the state before it, or {last.file}:{last.end} for that behind it.",
+        )
+
+
 def _gtid(point: Point) -> str:
     return point.text.lower()
 
@@ -221,12 +271,17 @@ def _require_known(stream: ArchivedStream, point: Point, until: datetime) -> Non
     match point.kind:
         case PointKind.TIME:
             is_covered = point.at is not None and point.at <= until
+            if point.at and stream.went_back_over(round(point.at.timestamp() * 1000)):
+                raise PointNotCoveredError(
+                    f"{point.text[:80]} was twice: the clock of the archiver was set back over it",
+                    hint="Name a transaction or a position; 'backstay binlog transactions' shows what there is.",
+                )
         case PointKind.POSITION:
-            place = _placed(stream, point.file, point.position)
-            is_covered = place is not None and _first(stream) <= place <= _end(stream)
+            place = place_in(stream, point.file, point.position)
+            is_covered = place is not None and first_of(stream) <= place <= end_of_archive(stream)
         case PointKind.GTID | PointKind.BEFORE_GTID:
             try:
-                state = _gtids_at(stream, _end(stream))
+                state = gtids_at(stream, end_of_archive(stream))
                 is_covered = state is not None and state.has(_gtid(point))
             except (Malformed, ValueError) as exc:
                 raise InvalidRequestError(f"{point.text[:80]!r} is no GTID") from exc
@@ -245,109 +300,37 @@ def _window(stream: ArchivedStream, until: datetime) -> str:
     return f"it reaches from {first} to {last}, of {at}"
 
 
-def _first(stream: ArchivedStream) -> Place:
-    return Place(stream.files[0].number, stream.files[0].start) if stream.files else Place(0, 0)
-
-
-def _end(stream: ArchivedStream) -> Place:
-    return Place(stream.files[-1].number, stream.files[-1].end) if stream.files else Place(0, 0)
-
-
-def _gtids_at(stream: ArchivedStream, place: Place) -> GtidState | None:
-    border = stream.border_at(place.number, place.position)
-    return border and border.gtids
-
-
-def _placed(stream: ArchivedStream, file: str, position: int) -> Place | None:
-    found = stream.file_named(file)
-    return Place(found.number, position) if found else None
-
-
-def place_of(stream: ArchivedStream, manifest: Manifest) -> Place | None:
-    """Return where a backup stands in a stream; None when that has not the file."""
-    return _placed(stream, manifest.position.binlog_file, manifest.position.binlog_position)
-
-
-def unfit_in(stream: ArchivedStream, manifest: Manifest) -> str:
-    """Say why a recovery from a stream cannot begin with a backup; empty = it can. Raises what reading raises."""
-    return unfitness(manifest) or foreignness(stream, manifest, place_of(stream, manifest))
-
-
-def holds_position(stream: ArchivedStream, manifest: Manifest) -> bool:
-    """Tell whether a stream holds the position of a backup, of whatever history that is."""
-    place = place_of(stream, manifest)
-    return place is not None and _first(stream) <= place <= _end(stream)
-
-
 def _is_later(manifest: Manifest, place: Place, stream: ArchivedStream, point: Point) -> bool:
     """Tell whether a backup holds more than is wanted; of a time all that its run may have seen counts."""
     match point.kind:
         case PointKind.TIME:
-            done = manifest.created_at + timedelta(seconds=manifest.duration)
-            return point.at is not None and done > point.at
+            return point.at is not None and (
+                manifest.created_at + timedelta(seconds=manifest.duration) > point.at
+                or _holds_later(stream, place, point.at)
+            )
         case PointKind.POSITION:
-            return place > (_placed(stream, point.file, point.position) or place)
+            return place > (place_in(stream, point.file, point.position) or place)
         case PointKind.GTID | PointKind.BEFORE_GTID:
-            return _state(manifest).has(_gtid(point))
+            return state_of(manifest).has(_gtid(point))
 
 
-def _state(manifest: Manifest) -> GtidState:
-    return parsed_state(manifest.position.gtid, is_mariadb=manifest.server.vendor == _MARIADB)
+def _holds_later(stream: ArchivedStream, place: Place, moment: datetime) -> bool:
+    """Tell whether the log before a place has something of behind a moment, whatever clock a backup went by."""
+    border = stream.border_at(place.number, place.position)
+    return border is not None and border.committed_ms > moment.timestamp() * 1000
 
 
-def foreignness(stream: ArchivedStream, manifest: Manifest, place: Place | None) -> str:
-    """
-    Say why a backup does not stand in a stream; blocks.
-
-    Returns:
-        The reason; empty = it does.
-
-    Raises:
-        BinlogDamagedError: The archive is not what was written.
-    """
-    document = stream.document
-    if manifest.server.vendor != stream.identity.vendor:
-        return f"it is of {manifest.server.vendor}, the binary log of {stream.identity.vendor}"
-    if place is None or not _first(stream) <= place <= _end(stream):
-        return "the archive of the binary log does not hold its position"
-    if document.ended_at and manifest.created_at > datetime.fromisoformat(document.ended_at):
-        return "it was made after this archive of the binary log had ended"
-    gtids = _gtids_at(stream, place)
-    is_same = gtids is not None and gtids.position == _state(manifest).position
-    if is_same and not manifest.position.gtid:  # two histories may both have none
-        is_same = manifest.created_at >= datetime.fromisoformat(document.began_at)
-    return "" if is_same else _OTHER_HISTORY
-
-
-def breaks_since(stream: ArchivedStream, manifest: Manifest) -> tuple[LogBreak, ...]:
-    """Return what was changed past the log since what a backup holds; where it was recovered, that is old."""
-    place = place_of(stream, manifest)
-    return tuple(
-        found
-        for found in stream.breaks
-        if place is not None
-        and (
-            place < _break_place(found)
-            or (place == _break_place(found) and _may_lack(manifest, found))
-        )
-    )
-
-
-def _break_place(found: LogBreak) -> Place:
-    return Place(found.number, found.position)
-
-
-def _may_lack(manifest: Manifest, found: LogBreak) -> bool:
-    return bool(manifest.recovered_from) or datetime.fromisoformat(found.at) > manifest.created_at
-
-
-def _broken(stream: ArchivedStream, manifest: Manifest, cut: Cut, point: Point) -> str:
-    """Say what was changed past the log between a base and the cut, or at the cut before the moment wanted."""
+def _against(stream: ArchivedStream, manifest: Manifest, cut: Cut, point: Point) -> str:
+    """Say what was kept out of the log up to the cut, or at it before the moment wanted, or is replayed wrong."""
     for found in breaks_since(stream, manifest):
         is_wanted = point.at is not None and datetime.fromisoformat(found.at) <= point.at
-        if _break_place(found) < cut.place or (_break_place(found) == cut.place and is_wanted):
+        if break_place(found) < cut.place or (break_place(found) == cut.place and is_wanted):
             return f"the binary log since it lacks something: {found.reason}"
-    return ""
+    return cut.hindrance
+
+
+def _holds(manifest: Manifest, request: RecoverRequest) -> bool:
+    return {*request.databases} <= {database.name for database in manifest.databases}
 
 
 def _chosen(manifest: Manifest, request: RecoverRequest) -> tuple[str, ...]:
@@ -362,6 +345,22 @@ def _chosen(manifest: Manifest, request: RecoverRequest) -> tuple[str, ...]:
     return request.databases or tuple(limited)
 
 
+def _filtered_xa(stream: ArchivedStream, plan: RecoverPlan) -> Iterator[AppError]:
+    """Find the XA transaction that MySQL would not replay because of the databases that are left out."""
+    if stream.is_mariadb or not plan.databases:
+        return
+    end = headers.Place(plan.cut.file, plan.cut.place.position)
+    for found in stream.transactions(_begin(plan.base), end):
+        others = {table.database for table in found.tables} - {*plan.databases}
+        if found.prepares and others:
+            yield BaseUnfitError(
+                f"MySQL replays no XA transaction of a database that is left out: {found.gtid or 'one'} at"
+                f" {found.file}:{found.start} changes {min(others)}",
+                hint=f"Recover {min(others)} as well, or all databases.",
+            )
+            return
+
+
 def _size_between(stream: ArchivedStream, start: Place, end: Place) -> int:
     return sum(
         (end.position if file.number == end.number else file.end)
@@ -371,16 +370,16 @@ def _size_between(stream: ArchivedStream, start: Place, end: Place) -> int:
     )
 
 
-def _without_base(
+def _refuse_without_base(
     stream: ArchivedStream, point: Point, passed_over: Sequence[tuple[str, str]], until: datetime
-) -> PointNotCoveredError | BaseUnfitError:
+) -> NoReturn:
     if not passed_over:
-        return PointNotCoveredError(
+        raise PointNotCoveredError(
             f"no backup was made before {point.text[:80]}, from which it could be recovered",
             hint=f"A point needs a backup between it and the begin of the archive: {_window(stream, until)}.",
         )
     reasons = "; ".join(f"{backup_id}: {reason}" for backup_id, reason in passed_over[:_SHOWN])
-    return BaseUnfitError(
+    raise BaseUnfitError(
         f"no backup can be the base of a recovery to {point.text[:80]}: {reasons}",
         hint="Make a backup of all databases now: points from then on can be recovered.",
     )

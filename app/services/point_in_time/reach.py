@@ -19,7 +19,7 @@ from app.domain.restores.log_archive import BinlogOverview
 from app.domain.restores.reach import Base, Reach, reach_of
 from app.errors import AppError, IntegrityError, NoIdentityError, UnknownSignerError
 from app.services.binlog.service import BinlogService
-from app.services.point_in_time.plan import breaks_since, holds_position, unfit_in
+from app.services.point_in_time.standing import breaks_since, holds_position, unfit_in
 from app.storage.local import LocalDirectory
 
 

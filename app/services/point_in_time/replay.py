@@ -1,12 +1,18 @@
 """Relay logs applied by a scratch server, and what it has applied compared with what the log holds."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from app.binlog.archive.layout import file_number
+from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events.gtids import parsed_state
+from app.binlog.events.headers import Place
+from app.domain.backups.manifest import Manifest
+from app.domain.restores.log_archive import LoggedTransaction
 from app.domain.restores.points import Cut
 from app.domain.runs.progress import Progress
+from app.engine.flavor import flavor_of
 from app.engine.replay import applier
 from app.engine.replay.applier import ApplierStatus, RelayPlace, ReplayStart
 from app.engine.server.connection import Session
@@ -53,10 +59,12 @@ async def replay(
     """
     async with server.session() as session:
         await applier.begin(session, start)
+        again = 0
         status = await _watch(session, start.relay_end, server.timeout_seconds, progress)
         if status.errno == _UNKNOWN_ZONE:
             await fill_zones(session)
             await session.query(session.flavor.replication.start)
+            again = 1
             status = await _watch(session, start.relay_end, server.timeout_seconds, progress)
         if status.errno:
             applied = await applier.read_applied(session)
@@ -64,7 +72,7 @@ async def replay(
             raise ReplayFailedError(
                 f"{failed} was not taken: error {status.errno}", hint=_NOT_TAKEN
             )
-        await _compare(session, cut)
+        await _compare(session, cut, status, again)
         await applier.end(session)
 
 
@@ -91,7 +99,7 @@ async def _watch(
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _compare(session: Session, cut: Cut) -> None:
+async def _compare(session: Session, cut: Cut, status: ApplierStatus, again: int) -> None:
     """Prove that every transaction was applied, and no other: a position alone would look right."""
     is_mariadb = session.flavor.vendor == "mariadb"
     applied = parsed_state(await applier.read_applied(session), is_mariadb=is_mariadb).position
@@ -102,3 +110,56 @@ async def _compare(session: Session, cut: Cut) -> None:
             f" {expected or 'nothing'}",
             hint=_DIFFERS,
         )
+    taken = status.taken
+    if taken is not None and cut.transactions + again not in taken:
+        raise RecoverMismatchError(
+            f"the scratch server has taken {taken[-1] - again} transactions, the binary log holds"
+            f" {cut.transactions}",
+            hint=_DIFFERS,
+        )
+
+
+def describe_failed(
+    stream: ArchivedStream, base: Manifest, file: str, position: int, applied: str
+) -> str:
+    """
+    Name the transaction that an applier did not take; blocks.
+
+    Args:
+        stream: The archived binary log.
+        base: Where the replay began.
+        file: Where it has ended, by the applier; MariaDB's is exact.
+        position: Offset in it.
+        applied: GTIDs that were applied; MySQL's are exact.
+
+    Returns:
+        GTID, place and what it did, without any value.
+    """
+    state = parsed_state(applied, is_mariadb=stream.is_mariadb)
+    begin = Place(base.position.binlog_file, base.position.binlog_position)
+    for found, gtid in told(stream.transactions(begin), base):
+        here = (found.number, found.start) >= (file_number(file) or 0, position)
+        if here if stream.is_mariadb else not state.has(gtid):
+            did = found.statement or ", ".join(f"{t.database}.{t.table}" for t in found.tables)
+            name = f"transaction {found.gtid}" if found.gtid else "the transaction"
+            return f"{name} at {found.file}:{found.start} ({did})"
+    return f"the transaction behind {file}:{position}"
+
+
+def told(
+    transactions: Iterator[LoggedTransaction], base: Manifest
+) -> Iterator[tuple[LoggedTransaction, str]]:
+    """
+    Pair transactions with the GTIDs by which an applier tells them: it numbers those that have none.
+
+    Args:
+        transactions: Those that follow a base, in the order of the log.
+        base: It.
+
+    Yields:
+        Each, and its GTID.
+    """
+    unnamed, count = flavor_of(base.server.version).replication.unnamed, 0
+    for transaction in transactions:
+        count += not transaction.gtid
+        yield transaction, transaction.gtid or f"{unnamed}:{count}"

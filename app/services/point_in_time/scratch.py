@@ -81,7 +81,7 @@ class Scratch:
             create_backup=False,
             threads=plan.request.threads,
         )
-        await restores.restore(await restores.plan(request), progress)
+        await restores.restore(replace(await restores.plan(request), in_scratch=True), progress)
 
     async def recoveries(self, catalogue: Catalogue, clock: Clock) -> RecoveryService:
         """Return what restores into the server; its journals go with it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from app.binlog.archive.layout import root_of, stream_directory
 from app.binlog.archive.pruning import leased, leased_streams
 from app.binlog.archive.reading import ArchivedStream, open_stream
 from app.concurrency import shielded
-from app.domain.backups.backup import BackupRequest
+from app.domain.backups.backup import BackupRequest, nearest_first
 from app.domain.backups.base import Recovered
 from app.domain.backups.manifest import Codec, Manifest
 from app.domain.ports import Clock
@@ -45,15 +45,11 @@ from app.services.point_in_time.archive_end import (
 )
 from app.services.point_in_time.disk import measured
 from app.services.point_in_time.drill import DrillPlan, plan_drill, proof_of, require_equal
-from app.services.point_in_time.plan import (
-    describe_failed,
-    holds_position,
-    place_of,
-    plan_recovery,
-)
+from app.services.point_in_time.plan import plan_recovery
 from app.services.point_in_time.relay_logs import lay_relay_logs, read_statements
-from app.services.point_in_time.replay import replay
+from app.services.point_in_time.replay import describe_failed, replay
 from app.services.point_in_time.scratch import Scratch, ScratchPlace, scratch_for
+from app.services.point_in_time.standing import holds_position, place_of
 
 
 Plan = TypeVar("Plan")
@@ -153,6 +149,8 @@ class PointInTimeService:
         facts = {"base": plan.base.backup_id, "point": plan.request.point.text}
         _log.info("Starting recovery to a point in time", extra={"facts": facts})
         plan.require_possible()
+        for caution in plan.cautions:
+            progress.note(caution)
         async with self._leased(plan.stream) as stream:
             progress.enter(Phase.SCRATCH)
             async with scratch_for(plan, stream, self._place) as scratch:
@@ -295,7 +293,7 @@ class PointInTimeService:
             scratch.server,
             self._catalogue,
             self._clock,
-            Recovered(plan.base.backup_id, position, plan.base.server.server_id),
+            Recovered(plan.base.backup_id, plan.stream, position, plan.base.server.server_id),
         )
         asked = plan.request.backup or BackupRequest(
             description=f"Recovered to {plan.request.point.kind} {plan.request.point.text}",
@@ -310,7 +308,9 @@ class PointInTimeService:
 
     def _plan(self, request: RecoverRequest) -> RecoverPlan:
         told = told_by_archiver(self._backup_dir)
-        plan = self._first(lambda stream: plan_recovery(stream, self._manifests(), request, told))
+        plan = self._first(
+            lambda stream: plan_recovery(stream, self._manifests(request.databases), request, told)
+        )
         return measured(plan, self._place.root)
 
     def _plan_newest(self, backup: BackupRequest) -> RecoverPlan:
@@ -318,11 +318,11 @@ class PointInTimeService:
         growing = require_current(self._backup_dir, now, self._lag_seconds)
         # Another stream ends in the past: what comes of it would look newer than it is.
         with leased_streams(self._backup_dir, self._log_keys) as streams:
-            stream = next((each for each in streams if each.id == growing), None)
+            stream = next((each.open() for each in streams if each.id == growing), None)
             if stream is None or stream.document.ended_at:
                 raise PointNotCoveredError("the archive of the binary log has just been broken off")
             request = RecoverRequest(end_of(stream, now), backup.databases, backup.threads, backup)
-            plan = plan_recovery(stream, self._manifests(), request)
+            plan = plan_recovery(stream, self._manifests(request.databases), request)
         return measured(plan, self._place.root)
 
     def _plan_drill(self, backup_id: str, threads: int) -> DrillPlan:
@@ -331,12 +331,12 @@ class PointInTimeService:
         return replace(plan, recovery=measured(plan.recovery, self._place.root))
 
     def _first(self, plan: Callable[[ArchivedStream], Plan]) -> Plan:
-        """Plan with the newest stream that reaches to the point; the newest says why when none does."""
+        """Plan with the newest stream that reaches to the point; one that is damaged is in the way of older ones."""
         error: AppError | None = None
         with leased_streams(self._backup_dir, self._log_keys) as streams:
             for stream in reversed(streams):
                 try:
-                    return plan(stream)
+                    return plan(stream.open())
                 except (PointNotCoveredError, BaseUnfitError) as exc:
                     error = error or exc
         raise error or PointNotCoveredError(
@@ -357,19 +357,19 @@ class PointInTimeService:
 
             yield await shielded(asyncio.to_thread(take))
 
-    def _manifests(self) -> Iterator[Manifest]:
+    def _manifests(self, wanted: Sequence[str] = ()) -> Iterator[Manifest]:
         """
         Read manifests; a damaged one is no base, and whoever lists backups is told.
 
         Yields:
-            They, newest first.
+            They, newest first, those last that hold not all databases that are wanted.
 
         Raises:
             NoIdentityError: None was a base, and one is encrypted for others.
         """
         locked: NoIdentityError | None = None
         reading = self._catalogue.read(anew=True)
-        for entry in reading.survey.entries:
+        for entry in nearest_first(reading.survey.entries, wanted):
             facts = {"backup_id": str(entry.backup_id)}
             if failed := reading.beside[entry.backup_id].notes.failure:
                 facts["error"] = f"a check found {failed.error}"

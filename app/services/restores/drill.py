@@ -7,17 +7,21 @@ from typing import Final
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.reader import ArchiveReader
 from app.concurrency import shielded
+from app.domain.backups.manifest import Manifest
 from app.domain.ports import Clock
 from app.domain.restores.journal import Journal, RestorePhase, SchemaSwap
 from app.domain.restores.proofs import DrillResult
 from app.domain.restores.restore import RestorePlan
 from app.domain.runs.progress import Progress
+from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import read_archived_objects
+from app.engine.load.innodb_limits import smaller_rows
 from app.engine.load.inventory import prove_inventory
+from app.engine.load.load import Load
 from app.engine.load.objects import apply_together
-from app.engine.load.other_vendor import is_known
-from app.engine.schema.databases import wait_for_backups
+from app.engine.schema.databases import folds_names, wait_for_backups
 from app.engine.server.connection import Session
+from app.engine.server.description import takes_what_it_printed
 from app.engine.server.errors import PASSING
 from app.engine.server.grants import may_skip_log, read_grants
 from app.engine.server.server import Server
@@ -26,6 +30,7 @@ from app.errors import (
     AppError,
     DatabaseError,
     InvalidRequestError,
+    PermissionDeniedError,
     StatementError,
 )
 from app.services.restores.guard import require_same, waiting_tables
@@ -36,8 +41,8 @@ from app.services.restores.swap import Swaps
 
 
 _ONLY_TRIED: Final = (
-    "Nothing was changed: all definitions of a backup of another vendor or newer version are tried in"
-    " empty schemas first. Leave out what this server does not take."
+    "Nothing was changed: on a server that is not the one backed up, or set otherwise, all definitions are"
+    " tried in empty schemas first. Leave out what this server does not take."
 )
 
 
@@ -86,37 +91,45 @@ class Drills:
         with reader:
             state = RestoreState(plan, reader, progress)
             try:
-                await self._restore_and_drop(state, logged=logged)
+                load = await self._restore_and_drop(state, logged=logged)
             except AppError as exc:  # a drill that was cancelled has shown nothing
                 if not _shows_nothing(exc):
                     await self._restorer.record_proof(state, self._seconds(began), error=exc.code)
                 raise
             seconds = self._seconds(began)
             await self._restorer.record_proof(state, seconds)
+        left_out = [
+            f"foreign key {key.name} of {key.table} on {key.parent_database}.{key.parent}"
+            " was left out of the drill"
+            for key in load.deferred
+        ]
         return DrillResult(
             backup_id=plan.manifest.backup_id,
             databases=tuple(load.entry.name for load in plan.loads),
             tables_count=sum(len(load.entry.tables) for load in plan.loads),
             rows_count=sum(table.rows for load in plan.loads for table in load.entry.tables),
             duration=seconds,
-            warnings=tuple(state.warnings),
+            warnings=(*left_out, *state.warnings),
+            bytes_read=reader.bytes_read,
         )
 
-    async def rehearse(self, plan: RestorePlan, reader: ArchiveReader) -> None:
+    async def rehearse(self, plan: RestorePlan, reader: ArchiveReader) -> list[str]:
         """
-        Make all that a backup of another vendor or newer series defines, without rows; drop it again.
+        Make all that a backup defines, without rows, and drop it again, where the server may not take it.
 
         Args:
             plan: Of the restore itself.
             reader: Its backup, open.
 
+        Returns:
+            Warnings: why rows may not fit, which are not tried.
+
         Raises:
             AppError: What the restore is refused for, or a definition that this server does not take;
                 nothing of the restore has begun.
         """
-        async with self._server.session() as session:
-            if await is_known(session, plan.manifest) or plan.keeps_definitions:
-                return
+        if plan.keeps_definitions or await self._takes_all(plan.manifest):
+            return []
         await self._preflight.require(reader, plan)
         rehearsal = plan_rehearsal(plan)
         state = RestoreState(rehearsal, reader, Progress())
@@ -129,9 +142,20 @@ class Drills:
                 text = text.replace(tried.target, meant.target)
             exc.args = (text,)
             raise
+        async with self._server.session() as session:
+            return await smaller_rows(session, plan.manifest)
 
-    async def _restore_and_drop(self, state: RestoreState, *, logged: bool) -> None:
-        """Load, prove, and drop, whatever happens."""
+    async def _takes_all(self, manifest: Manifest) -> bool:
+        """Tell whether the server, and what this user may set for a session, are as when it was backed up."""
+        try:
+            async with self._server.session(LOAD_SESSION) as session:
+                return await takes_what_it_printed(session, manifest)
+        except PermissionDeniedError:
+            # Of a variable: the examination says so, behind what comes before it.
+            return False
+
+    async def _restore_and_drop(self, state: RestoreState, *, logged: bool) -> Load:
+        """Load, prove, and drop, whatever happens; return what was loaded."""
         plan = state.plan
         async with self._swaps.locked(plan.targets, logged=logged) as held:
             await wait_for_backups(held)
@@ -141,11 +165,6 @@ class Drills:
             await self._swaps.record(self._journal(plan, logged=logged))
             try:
                 load = await self._restorer.load(state, logged=logged)
-                state.warnings += [
-                    f"foreign key {key.name} of {key.table} on {key.parent_database}.{key.parent}"
-                    " was left out of the drill"
-                    for key in load.deferred
-                ]
                 await self._make_objects(held, state)
                 for waiting in waiting_tables(load, plan.loads):
                     await require_same(held, waiting)
@@ -154,6 +173,7 @@ class Drills:
                 raise
             await held.close()
             await shielded(self._swaps.recover(plan.restore_id, forward=False))
+        return load
 
     async def _make_objects(self, session: Session, state: RestoreState) -> None:
         """Make views, triggers, routines and events in the scratch schemas, and prove them."""
@@ -161,8 +181,12 @@ class Drills:
         loads = state.plan.loads
         # What the databases of a backup need of each other is here, not in the live ones.
         places = {load.entry.name: load.place for load in loads}
+        folds = await folds_names(session)
         wanted = [
-            (load.place, await read_archived_objects(state.reader, manifest, load, places))
+            (
+                load.place,
+                await read_archived_objects(state.reader, manifest, load, places, folds=folds),
+            )
             for load in loads
         ]
         state.warnings += await apply_together(session, wanted, enable_events=False)

@@ -1,8 +1,8 @@
 """
 Dry runs: what a restore would do and be refused for, read from the live databases.
 
-They write nothing, but for what a restore does first of all where the backup is of another vendor or a
-newer series: its definitions are made in empty scratch schemas and dropped again.
+They write nothing, but for what a restore does first of all where the server is not the one that was backed
+up, or is set otherwise: its definitions are made in empty scratch schemas and dropped again.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from app.domain.restores.dry_run import (
 )
 from app.domain.restores.journal import RestoreKind, RestorePhase
 from app.domain.restores.load import DatabaseLoad
+from app.domain.restores.proofs import RECOVERY
 from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.domain.runs.progress import Phase, Progress
 from app.engine.flavor import LOAD_SESSION
@@ -62,7 +63,7 @@ class DryRuns:
         clock: Clock,
         swaps: Swaps,
         preflight: Preflight,
-        rehearse: Callable[[RestorePlan, ArchiveReader], Awaitable[None]],
+        rehearse: Callable[[RestorePlan, ArchiveReader], Awaitable[list[str]]],
     ) -> None:
         self._server = server
         self._catalogue = catalogue
@@ -99,10 +100,10 @@ class DryRuns:
             estimate = await self._estimate(manifest, report.loads)
             rule, refusals = await self._log_rule(plan.request)
             problems = _once([*refusals, *report.problems, *damage])
-            problems += [] if problems else await self._tried(plan, reader)
+            refused, tried = ([], []) if problems else await self._tried(plan, reader)
         return Forecast(
             backup_id=manifest.backup_id,
-            problems=tuple(problems),
+            problems=(*problems, *refused),
             verified=not damage if plan.request.verify_before else None,
             tables=tables or (),
             objects=objects or (),
@@ -113,8 +114,9 @@ class DryRuns:
             space=report.space,
             estimate=estimate,
             binary_log=rule,
-            warnings=(*report.warnings, *manifest.warnings),
+            warnings=(*report.warnings, *tried, *manifest.warnings),
             duration=round(self._clock.monotonic() - began, 3),
+            bytes_read=reader.bytes_read,
         )
 
     async def options(self, backup_id: str) -> RestoreOptions:
@@ -270,13 +272,14 @@ class DryRuns:
             return [exc]
         return []
 
-    async def _tried(self, plan: RestorePlan, reader: ArchiveReader) -> list[AppError]:
-        """Find out what only a server knows that makes the definitions, where it may not take them."""
+    async def _tried(
+        self, plan: RestorePlan, reader: ArchiveReader
+    ) -> tuple[list[AppError], list[str]]:
+        """Find out what only a server knows that makes the definitions: why it refuses, and warnings."""
         try:
-            await self._rehearse(plan, reader)
+            return [], await self._rehearse(plan, reader)
         except AppError as exc:
-            return [exc]
-        return []
+            return [exc], []
 
     async def _estimate(self, manifest: Manifest, loads: Sequence[DatabaseLoad]) -> Estimate:
         """Scale what was measured, or a typical rate, to the SQL that is to be loaded."""
@@ -286,7 +289,10 @@ class DryRuns:
         measured = [
             proof
             for proof in proofs
-            if proof.success and proof.seconds and 2 * proof.raw_size > size
+            if proof.success
+            and proof.by != RECOVERY
+            and proof.seconds
+            and 2 * proof.raw_size > size
         ]
         if measured:
             rate = measured[0].raw_size / measured[0].seconds

@@ -16,6 +16,7 @@ from app.engine.schema.databases import (
     MOST_NAME_CHARACTERS,
     SCRATCH,
     exists,
+    folds_names,
     list_tables,
     staging_name,
 )
@@ -98,8 +99,8 @@ def plan_loads(
     chosen = _chosen(manifest, request)
     if request.into and len(chosen) > 1:
         raise InvalidRequestError(
-            f"--into names one database, the backup holds {len(chosen)}",
-            hint="Choose one with --database.",
+            f"another name is for one database, and {len(chosen)} are to be restored",
+            hint="Choose one of them (--database).",
         )
     options = manifest.options
     partial = bool(request.tables or options.tables or options.exclude_tables or request.data_only)
@@ -203,7 +204,8 @@ async def wanted_objects(session: Session, reader: ArchiveReader, load: Database
         names = [table.name for table in load.entry.tables]
         live = await read_live_objects(session, load.target, names)
         return replace(live, charset="", collation="", comment=None)
-    found = await read_archived_objects(reader, reader.manifest, load)
+    folds = await folds_names(session)
+    found = await read_archived_objects(reader, reader.manifest, load, folds=folds)
     if load.whole or not await exists(session, load.target):
         comment = load.entry.comment if "database comments" in reader.manifest.covers else None
         return replace(
@@ -315,6 +317,14 @@ async def missing_for_children(
         everywhere = f"GRANT SELECT, ALTER ON *.* TO {grants.user};"
         missing.append(Missing("SELECT on tables with foreign keys here", "*.*", everywhere))
     return missing, []
+
+
+async def list_changed(session: Session, loads: Sequence[DatabaseLoad]) -> set[str]:
+    """Return the databases whose tables a restore moves, or gives other foreign keys."""
+    targets = {load.target for load in loads}
+    bindings = await read_bindings(session, targets)
+    staying, _ = crossing(bindings, await list_moving(session, loads))
+    return targets | {binding.database for binding in staying}
 
 
 async def not_kept(session: Session, loads: Sequence[DatabaseLoad]) -> list[str]:

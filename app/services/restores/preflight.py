@@ -12,11 +12,24 @@ from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
-from app.engine.load.needs import find_lacking_sequences, without_unmakeable
+from app.engine.load.needs import find_lacking, without_unmakeable
 from app.engine.load.other_vendor import find_differences
 from app.engine.load.space import estimate_space, too_large
-from app.engine.load.target import OwnDatabase, check_trust, compatibility, unrepeatable
-from app.engine.schema.databases import content, exists, list_tables, scratch_pattern
+from app.engine.load.target import (
+    OwnDatabase,
+    check_trust,
+    compatibility,
+    missing_to_encrypt,
+    refuse_limited,
+    unrepeatable,
+)
+from app.engine.schema.databases import (
+    content,
+    exists,
+    folds_names,
+    list_tables,
+    scratch_pattern,
+)
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
 from app.engine.schema.objects import ROUTINE_KINDS
 from app.engine.server.connection import Session
@@ -37,7 +50,7 @@ from app.engine.server.server import Server
 from app.engine.sql.quoting import qualified
 from app.engine.swap.broken_tables import list_without_file
 from app.engine.swap.plan import refuse_clashes
-from app.engine.swap.rename import is_read_only
+from app.engine.swap.read_only import refuse_read_only
 from app.errors import (
     AppError,
     ConflictError,
@@ -50,6 +63,7 @@ from app.errors import (
 from app.services.restores.plan import (
     hidden_grants,
     keep_definitions,
+    list_changed,
     missing_for_children,
     not_kept,
     not_proven,
@@ -123,15 +137,15 @@ class Preflight:
             warnings += lacks + await hidden_grants(session, loads, plan.request)
             warnings += await not_kept(session, loads)
             point = await _missing_for_point(session, grants, plan)
-            every = (*_missing_rights(grants, loads), *owners, *children, *point)
-            missing = list(dict.fromkeys(every))
+            rights = [*owners, *children, *point, *await missing_to_encrypt(session, grants)]
+            missing = list(dict.fromkeys([*_missing_rights(grants, loads), *rights]))
             silence = missing_to_skip_log(grants) if plan.request.skip_binlog else []
             compatible = await compatibility(session, loads)
             space = await estimate_space(session, loads)
             problems = [
                 *_raised(lambda: require(missing)),
-                *await self._barred(session, loads),
-                *await _read_only(session, grants),
+                *await self._barred(session, plan),
+                *await refuse_read_only(session, grants, await list_changed(session, loads)),
                 *(denied or unreadable or barred),
                 *await _taken(session, loads, plan.request),
                 *await _in_the_way(session, complete),
@@ -153,9 +167,10 @@ class Preflight:
             warnings=(*warnings, *lost, *not_proven(plan.manifest, loads)),
         )
 
-    async def _barred(self, session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
-        """Find out whether our own history is in the way, and whether a session may be as loading asks."""
-        refusals = await self._own.refusals(session, loads) if self._own else []
+    async def _barred(self, session: Session, plan: RestorePlan) -> list[AppError]:
+        """Find out whether our own history is in the way, the account limited, or a session barred from loading."""
+        refusals = await self._own.refusals(session, plan.loads) if self._own else []
+        refusals += await refuse_limited(session, plan.request.threads)
         try:
             async with self._server.session(LOAD_SESSION):
                 return refusals
@@ -193,20 +208,6 @@ class Preflight:
         if replicas != "0":
             raise InvalidRequestError(f"--skip-binlog, but {replicas} replicas read the binary log")
         return "skipped"
-
-
-async def _read_only(session: Session, grants: Grants) -> list[AppError]:
-    """Find out whether this user may not write to the server at all."""
-    rights = session.flavor.fence_rights
-    if any(map(grants.allows, rights)) or not await is_read_only(session):
-        return []
-    return [
-        ConflictError(
-            "the server is read-only (read_only)",
-            hint=f"Restore on the server that it replicates, or SET GLOBAL read_only = 0; with {rights[0]}"
-            " this user may write all the same.",
-        )
-    ]
 
 
 def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missing]:
@@ -259,7 +260,7 @@ async def _described(
     session: Session, reader: ArchiveReader, loads: Sequence[DatabaseLoad]
 ) -> tuple[list[DatabaseLoad], list[AppError], list[str]]:
     """Describe objects as this version does, and as far as they can be made; warn of the others."""
-    described, unreadable = await _as_of_today(reader, loads)
+    described, unreadable = await _as_of_today(session, reader, loads)
     if unreadable:
         return described, unreadable, []
     makeable, lacks = await without_unmakeable(session, reader, reader.manifest, described)
@@ -267,14 +268,15 @@ async def _described(
 
 
 async def _as_of_today(
-    reader: ArchiveReader, loads: Sequence[DatabaseLoad]
+    session: Session, reader: ArchiveReader, loads: Sequence[DatabaseLoad]
 ) -> tuple[list[DatabaseLoad], list[AppError]]:
     """Read all that makes objects, so that nothing that leads out of the target is found later."""
     readable: list[DatabaseLoad] = []
     problems: list[AppError] = []
+    folds = await folds_names(session)
     for load in loads:
         try:
-            readable.append(await as_of_today(reader, reader.manifest, load))
+            readable.append(await as_of_today(reader, reader.manifest, load, folds=folds))
         except AppError as exc:
             readable.append(load)
             problems.append(exc)
@@ -290,7 +292,7 @@ async def _unfit(
     try:
         other = await find_differences(session, reader, manifest, defined)
         unfit = await find_unfit_tables(session, reader, manifest, loads)
-        lacking = await find_lacking_sequences(session, reader, manifest, loads)
+        lacking = await find_lacking(session, reader, manifest, loads)
     except IntegrityError as exc:
         return [], [], [exc]
     return [*unfit, *lacking.nowhere, *other.findings()], other.warnings(), [*lacking.unchosen]
@@ -306,10 +308,8 @@ async def _missing_for_owners(
         definers |= await read_definers(session, load.target, tables)
     missing = missing_for_definers(grants, definers)
     # Where no schema can be made nothing can be asked, and that is refused as well.
-    for load in loads[:1]:
-        guarded = await list_guarded(session, load.staging, definers)
-        missing += missing_for_guarded(grants, guarded)
-    return missing
+    guarded = await list_guarded(session, loads[0].staging, definers) if loads else {}
+    return missing + missing_for_guarded(grants, guarded)
 
 
 async def _taken(

@@ -8,7 +8,7 @@ from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.reader import ArchiveReader
-from app.concurrency import shielded
+from app.concurrency import on_own_loop, shielded
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.ports import Clock
@@ -19,7 +19,7 @@ from app.domain.restores.journal import (
     RestorePhase,
     SchemaSwap,
 )
-from app.domain.restores.proofs import Proof
+from app.domain.restores.proofs import RECOVERY, Proof
 from app.domain.restores.repair import promise
 from app.domain.restores.restore import RestorePlan
 from app.domain.runs.progress import Phase, Progress
@@ -208,6 +208,9 @@ class Restorer:
         Returns:
             The load, which knows what is left to do.
         """
+        return await on_own_loop(self._load(state, logged=logged))
+
+    async def _load(self, state: RestoreState, *, logged: bool) -> Load:
         manifest, request = state.plan.manifest, state.plan.request
         async with load_sessions(
             self._server, manifest, request.threads, logged=logged
@@ -345,7 +348,7 @@ class Restorer:
         in_backup = sum(len(database.tables) for database in plan.manifest.databases)
         proof = Proof(
             at=self._clock.now(),
-            by=plan.kind,
+            by=RECOVERY if plan.in_scratch else plan.kind,
             success=not error,
             seconds=seconds,
             server=self._server.label,

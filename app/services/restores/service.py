@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.binlog.archive.keys import LogKeys
 from app.concurrency import shielded
 from app.domain.ports import Clock
 from app.domain.restores.dry_run import Forecast, RestoreOptions
@@ -19,6 +20,7 @@ from app.engine.load.archived import as_of_today
 from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.load.target import OwnDatabase
 from app.engine.rows.proof import prove_tables
+from app.engine.schema.databases import folds_names
 from app.engine.schema.tables import Table
 from app.engine.server.server import Server
 from app.engine.swap.plan import prove_owners
@@ -55,17 +57,17 @@ class RecoveryService:
         backups: BackupService,
         undo_minutes: float = 60.0,
         own: OwnDatabase | None = None,
-        log_archive: Path | None = None,
+        log: tuple[Path, LogKeys] | None = None,
     ) -> None:
         self._server = server
         self._catalogue = catalogue
         self._clock = clock
         self._undo_minutes = undo_minutes
         self._journals = journals
-        # No run, so no place: whoever asks may do so often, and each asks the server a lot.
+        # Whoever asks may do so often, and each asks the server a lot.
         self._looks = asyncio.Semaphore(2)
         self._swaps = Swaps(server, journals, clock)
-        self._unlogged = UnloggedChanges(server, log_archive, clock)
+        self._unlogged = UnloggedChanges(server, log, clock)
         self._preflight = Preflight(server, own)
         self._restorer = Restorer(
             server=server,
@@ -112,12 +114,16 @@ class RecoveryService:
             NoIdentityError: It is encrypted for others.
         """
         manifest = await asyncio.to_thread(self._catalogue.manifest, request.backup_id)
-        return plan_restore(manifest, request)
+        return plan_restore(manifest, self._reading_once(request))
 
     async def plan_drill(self, request: RestoreRequest) -> RestorePlan:
         """Plan a drill; returns and raises as `plan` does."""
         manifest = await asyncio.to_thread(self._catalogue.manifest, request.backup_id)
-        return plan_drill(manifest, request)
+        return plan_drill(manifest, self._reading_once(request))
+
+    def _reading_once(self, request: RestoreRequest) -> RestoreRequest:
+        """Leave out what would bring a whole file from far away: what is loaded is proven as it comes."""
+        return request if self._catalogue.disk else replace(request, verify_before=False)
 
     async def restore(self, plan: RestorePlan, progress: Progress | None = None) -> RestoreResult:
         """
@@ -164,6 +170,7 @@ class RecoveryService:
             verified_before=request.verify_before,
             verified=request.verify_after,
             binary_log=binary_log,
+            bytes_read=reader.bytes_read,
         )
 
     async def dry_run(self, plan: RestorePlan, progress: Progress | None = None) -> Forecast:
@@ -267,7 +274,9 @@ class RecoveryService:
             loads = plan_loads(manifest, RestoreRequest(backup_id, into=into))
             warnings: list[str] = []
             async with load_sessions(self._server, manifest, threads) as sessions:
-                for load in [await as_of_today(reader, manifest, load) for load in loads]:
+                folds = await folds_names(sessions[0])
+                for planned in loads:
+                    load = await as_of_today(reader, manifest, planned, folds=folds)
                     warnings += await prove_inventory(sessions[0], manifest, load)
                     names = {table.name for table in load.entry.tables}
                     warnings += await prove_definitions(sessions, manifest, load, names)

@@ -37,6 +37,7 @@ from app.engine.server.heartbeat import awake
 from app.engine.server.server import Server
 from app.engine.swap import plan
 from app.engine.swap.gate import drop_gates
+from app.engine.swap.read_only import is_read_only
 from app.engine.swap.rename import (
     LOCK_SECONDS,
     Move,
@@ -44,7 +45,6 @@ from app.engine.swap.rename import (
     all_moves,
     find_standing,
     hold_locks,
-    is_read_only,
     lock_waits_translated,
     lower_fence,
     may_fence,

@@ -26,6 +26,7 @@ class ActiveRun(Generic[T]):
 
     Attributes:
         run: As it was last counted.
+        loop: On which it is watched; the work may go on elsewhere.
         named: Set when what it is about has got a name.
         begun: Whether the task has taken its first step.
         cancelled: Whether it was cancelled.
@@ -38,6 +39,7 @@ class ActiveRun(Generic[T]):
     locks: HeldLocks
     progress: Progress
     pace: Pace
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     named: asyncio.Event = field(default_factory=asyncio.Event)
     begun: bool = False
     cancelled: bool = False
@@ -81,7 +83,7 @@ class ActiveRun(Generic[T]):
             self.job.restore_id or progress.restore_id,
         )
         if named != (self.run.backup_id, self.run.restore_id):
-            self.named.set()
+            self.loop.call_soon_threadsafe(self.named.set)
 
 
 def new_run(run_id: RunId, job: Job[T], requester: Requester, owner: str, at: datetime) -> Run:

@@ -37,6 +37,7 @@ def _state_of(
         size_bytes=sum(entry.size for entry in survey.entries),
         free_bytes=free_bytes,
         damaged=len(survey.problems) + len(survey.orphans) + failing,
+        unknown=len(survey.unknown),
         newest=newest,
         checked_at=_checked_at(newest, reading.beside[newest.backup_id]) if newest else None,
         proven_at=max(proofs, default=None),

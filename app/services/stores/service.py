@@ -49,8 +49,11 @@ class StoreService:
 
     async def list(self) -> tuple[StoreFacts, ...]:
         """Return all stores by name; raises InvalidRequestError for a definition that makes no sense."""
-        definitions = await run_in_thread(self._read)
-        return tuple(_facts(name, definition) for name, definition in definitions.items())
+        return await run_in_thread(self.list_now)
+
+    def list_now(self) -> tuple[StoreFacts, ...]:
+        """Return all stores by name; blocks, and raises as `list` does."""
+        return tuple(_facts(name, definition) for name, definition in self._read().items())
 
     async def names(self) -> tuple[str, ...]:
         """Return the names of all stores; raises as `list` does."""

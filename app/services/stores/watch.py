@@ -78,11 +78,13 @@ class StoreWatch:
 
     async def report(self) -> CopiesReport:
         """Tell what is known by now of the backup directory and of each store, and whether that is enough."""
-        here = await asyncio.to_thread(
-            lambda: state_of_directory(self._open_catalogue(""), self._now())
-        )
+        return await asyncio.to_thread(self.report_now)
+
+    def report_now(self) -> CopiesReport:
+        """Tell what `report` does; blocks, for threads."""
+        here = state_of_directory(self._open_catalogue(""), self._now())
         try:
-            stores = await self._stores.list()
+            stores = self._stores.list_now()
         except AppError as exc:  # the page of stores says why
             _log.warning("Stores are not known", extra={"facts": {"error": str(exc)}})
             stores = ()

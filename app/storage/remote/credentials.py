@@ -4,7 +4,6 @@ Secrets of stores: read when a store is opened, from where its definition says, 
 A file that others may read is refused: it is no secret any more.
 """
 
-import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from app.errors import InvalidRequestError
+from app.named_files import read_named
 from app.storage.failures import translated
 from app.storage.remote.definitions import AnyDefinition, WithSecret
 
@@ -85,7 +85,7 @@ def read_certificates(store: str, path: Path | None) -> str:
     if path is None:
         return ""
     with translated(path.name):
-        text = path.read_bytes().decode(errors="replace")
+        text = read_named(path).data.decode(errors="replace")
     if "-----BEGIN CERTIFICATE-----" not in text:
         raise InvalidRequestError(
             f"store {store}: there is no certificate in {path.name}",
@@ -97,14 +97,7 @@ def read_certificates(store: str, path: Path | None) -> str:
 def read_file(store: str, path: Path) -> str:
     """Read a file; raises InvalidRequestError when it is empty, or no secret."""
     with translated(path.name):
-        # Nobody waits for whoever writes to a pipe.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with open(fd, "rb") as file:  # noqa: PTH123 - of a descriptor
-            facts = os.fstat(fd)
-            if not stat.S_ISREG(facts.st_mode):
-                raise InvalidRequestError(f"store {store}: {path.name} is no regular file")
-            data = file.read(_MOST_BYTES)
-    mode = stat.S_IMODE(facts.st_mode)
+        data, mode = read_named(path, _MOST_BYTES)
     if mode & stat.S_IRWXO:
         raise InvalidRequestError(
             f"store {store}: others may read {path.name}, mode {mode:04o}",

@@ -36,7 +36,7 @@ class Definition(BaseModel):
         drill_days: How often one of them is restored for proof; 0 = the same.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     append_only: bool = False
     retention: RetentionPolicy | None = None

@@ -173,9 +173,9 @@ class StoreDirectory:
         except ObjectNotFoundError:
             return None
 
-    def replace(self, name: str, data: bytes, *, syncs: bool = True, through: str = "") -> None:
+    def replace(self, name: str, data: bytes, *, through: str = "") -> None:
         """Write a small object in one step; what is only a cache is left out where nothing can be removed."""
-        del syncs, through  # a store has neither
+        del through  # a store has no such names
         if name == layout.METADATA and self.append_only:
             return
         self.store.put(name, data)
@@ -245,6 +245,11 @@ class StoreDirectory:
     def retain_until(self) -> datetime | None:
         """Say until when the store shall keep what is published now; None = it is not asked to."""
         return self.store.now() + timedelta(days=self._lock_days) if self._lock_days else None
+
+    def lock_on(self, name: BackupName, until: datetime) -> None:
+        """Have the store keep a backup until a time, whole; raises ObjectNotFoundError, StorageError."""
+        for taken in (name.file, name.manifest):
+            self.store.retain(taken, until)
 
     def create(
         self, name: str, data: bytes, *, retain_until: datetime | None = None

@@ -1,5 +1,6 @@
 """Objects of a store as files of a backup directory: one kind to read, one kind that is being written."""
 
+from threading import Lock
 from typing import Self
 
 from app.errors import TruncatedFileError
@@ -17,12 +18,15 @@ class StoreFile:
         name: Name in its store.
         size: Bytes in it.
         full_path: Where it is, for people.
+        bytes_read: Bytes that came from the store so far, also ahead of whoever reads.
     """
 
     def __init__(self, store: Store, name: str, size: int, full_path: str, lock: ReadFile) -> None:
         self.name = name
         self.size = size
         self.full_path = full_path
+        self.bytes_read = 0
+        self._counting = Lock()
         self._store = store
         self._lock = lock
         self._ahead = ReadAhead(self._fetch, size)
@@ -52,7 +56,10 @@ class StoreFile:
         self._lock.close()
 
     def _fetch(self, offset: int, size: int) -> bytes:
-        return self._store.read(self.name, offset, size)
+        data = self._store.read(self.name, offset, size)
+        with self._counting:
+            self.bytes_read += len(data)
+        return data
 
 
 class StoreDataFile:

@@ -9,6 +9,7 @@ its kind is opened first.
 from typing import assert_never
 
 from app.errors import InvalidRequestError
+from app.named_files import read_named
 from app.storage.failures import translated
 from app.storage.remote.credentials import (
     FindVariable,
@@ -107,7 +108,7 @@ def _open_sftp(name: str, definition: SftpDefinition, secret: str, limits: Limit
     key = None
     if definition.key_file:
         with translated(definition.key_file.name):
-            text = definition.key_file.read_bytes()
+            text = read_named(definition.key_file).data
         try:
             key = asyncssh.import_private_key(text, secret or None)
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):

@@ -13,6 +13,12 @@ function localize(root) {
     time.title = `${time.title} (shown in ${zone})`;
     time.dataset.local = "";
   }
+  // The title is in UTC: by keyboard it is shown while the focus is there, and the description of what has it.
+  for (const time of root.querySelectorAll("time[title]:not([tabindex])")) {
+    const holder = time.closest("a, button, summary");
+    if (holder) holder.title = time.title;
+    else time.tabIndex = 0;
+  }
 }
 
 // A field of a moment, in the zone in which all the others are shown.
@@ -124,12 +130,68 @@ document.addEventListener("input", (event) => {
   if (radio) radio.checked = true;
 });
 
-// A dry run that is over leads on; the server makes the page with the way on.
+// A dry run that is over leads on; the server makes the page with the way on. A login that is over as well.
 document.addEventListener("done", (event) => {
   event.target.dataset.over = "";
-  if (event.target.dataset.thenReload !== undefined) location.reload();
+  const isLoggedOut = event.detail?.data === "login";
+  if (isLoggedOut || event.target.dataset.thenReload !== undefined) location.reload();
 });
 
+// Of many tables those of which somebody knows a part of the name.
+function find(finder) {
+  const input = finder.querySelector("input");
+  const parts = document.querySelectorAll(`#${finder.dataset.finds} :is(label.form-check, .picks > :not([aria-hidden]))`);
+  const look = () => {
+    const wanted = input.value.trim().toLowerCase();
+    let count = 0;
+    for (const part of parts) {
+      const names = [...part.querySelectorAll("bdi")].map((name) => name.textContent);
+      part.hidden = !names.join(".").toLowerCase().includes(wanted);
+      if (part.hidden) continue;
+      count += 1;
+      const folded = part.closest("details");
+      if (wanted && folded) folded.open = true;
+    }
+    announce(`${count} of ${parts.length}`);
+  };
+  finder.hidden = false;
+  input.addEventListener("input", look);
+  // It is no answer to the form around it.
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") event.preventDefault();
+  });
+}
+
+// Of hundreds of time zones those of which somebody types a part.
+function suggestZones(field) {
+  const names = Intl.supportedValuesOf("timeZone");
+  field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLowerCase();
+    const found = wanted ? names.filter((name) => name.toLowerCase().includes(wanted)) : [];
+    field.list.replaceChildren(...found.slice(0, 20).map((name) => new Option(name)));
+  });
+}
+
+// From day to day of a map whose columns are weeks; the map is one stop of the Tab key.
+const STEPS = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -7, ArrowRight: 7, Home: -Infinity, End: Infinity };
+
+function walk(map) {
+  const days = [...map.querySelectorAll("a")];
+  map.addEventListener("keydown", (event) => {
+    const step = STEPS[event.key];
+    if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    const at = days.indexOf(document.activeElement);
+    const to = Math.min(days.length - 1, Math.max(0, at + step));
+    days[at].tabIndex = -1;
+    days[to].tabIndex = 0;
+    days[to].focus();
+  });
+}
+
+document.querySelectorAll("[data-finds]").forEach(find);
+document.querySelectorAll("[data-days]").forEach(walk);
+document.querySelectorAll("[list=zones]").forEach(suggestZones);
 document.querySelectorAll("[data-instant]").forEach(takeZone);
 document.querySelectorAll("[data-from-fragment]").forEach(takeFragment);
 addEventListener("hashchange", () =>

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 from starlette.datastructures import FormData
 
 from app.domain.restores.log_archive import LoggedTransaction, TransactionQuery
@@ -65,6 +65,17 @@ class NearQuery(BaseModel):
         if at:
             _instant(at, ZoneInfo("UTC"))
         return at
+
+    @model_validator(mode="after")
+    def _require_once(self) -> "NearQuery":
+        """Refuse a time that was twice, when summer ended: nobody can say which is meant."""
+        at = datetime.fromisoformat(self.at) if self.at else None
+        if at is not None and at.tzinfo is None:
+            local = at.replace(tzinfo=ZoneInfo(self.zone))
+            both = [local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
+            if both[0] < both[1]:
+                raise ValueError(self.at)
+        return self
 
     def moment(self, newest: datetime) -> datetime:
         """Return the moment in UTC; a time without an offset is one of the zone."""

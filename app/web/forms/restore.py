@@ -5,22 +5,21 @@ The server decides: the target's name typed, the password given lately, and a dr
 request that has succeeded a moment ago, unless somebody skips it and says so.
 """
 
-import glob
 import json
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import TypeAdapter
 from starlette.datastructures import FormData
 
 from app.domain.backups.manifest import Manifest
+from app.domain.document import adapter_of
 from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.domain.runs.run import Run, RunKind, RunState
 from app.services.jobs import requested
+from app.web.forms.tables import exactly
 
 
 DRY_RUN_LIFETIME: Final = timedelta(minutes=15)
@@ -29,9 +28,7 @@ _FLAGS: Final = ("schema_only", "data_only", "accounts", "skip_binlog")
 # On unless somebody takes them off.
 _USUAL: Final = ("verify_before", "verify_after", "create_backup")
 _MOST_TEXT: Final = 64
-_REQUEST: Final = TypeAdapter(RestoreRequest)
 # Browsers send each of them as a carriage return and a line feed.
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _OPTIONS: Final = {
     "schema_only": "--schema-only",
     "data_only": "--data-only",
@@ -54,15 +51,17 @@ def form_errors(form: FormData) -> dict[str, str]:
         Reasons, by `scope` and `where`.
     """
     errors = {}
+    scope = str(form.get("scope", ""))
+    # Ticked by the link that led there, and by nobody.
+    preset = set(form.getlist("preset")) if scope != "databases" else set()
     sent = {
-        "databases": bool(form.getlist("database")),
+        "databases": not preset.issuperset(form.getlist("database")),
         "tables": bool(
             form.getlist("table")
             or form.getlist("pattern")
             or str(form.get("patterns", "")).split()
         ),
     }
-    scope = str(form.get("scope", ""))
     if scope not in {"all", *sent}:
         errors["scope"] = "Choose what is to be restored."
     elif scope in sent and not sent[scope]:
@@ -111,16 +110,11 @@ def request_of(form: FormData, backup_id: str, threads: int) -> RestoreRequest:
         backup_id=backup_id,
         into=str(form.get("into", "")).strip() if form.get("where") == "into" else "",
         databases=tuple(map(str, form.getlist("database"))) if scope == "databases" else (),
-        tables=(*map(_exactly, tables), *patterns) if scope == "tables" else (),
+        tables=(*map(exactly, tables), *patterns) if scope == "tables" else (),
         threads=threads,
         **flags,
         **usual,
     )
-
-
-def _exactly(name: str) -> str:
-    """Return the glob of one name; an end of a line is either, for forms do not keep them."""
-    return _LINE_END.sub("[\r\n]", glob.escape(name))
 
 
 def fields_of(request: RestoreRequest) -> Iterator[tuple[str, str]]:
@@ -143,7 +137,7 @@ def fields_of(request: RestoreRequest) -> Iterator[tuple[str, str]]:
 def choices_of(request: RestoreRequest, manifest: Manifest, *, is_drill: bool) -> FormData:
     """Return the fields of the form in which such a request was chosen: ticks where names are exact."""
     names = {f"{entry.name}.{table.name}" for entry in manifest.databases for table in entry.tables}
-    exact = {_exactly(name): name for name in names}
+    exact = {exactly(name): name for name in names}
     fields = [(name, value) for name, value in fields_of(request) if name != "pattern"]
     fields += [("where", "drill")] if is_drill else []
     fields += [("table", exact[pattern]) for pattern in request.tables if pattern in exact]
@@ -153,7 +147,7 @@ def choices_of(request: RestoreRequest, manifest: Manifest, *, is_drill: bool) -
 
 def request_again(run: Run) -> RestoreRequest:
     """Return what a restore, a drill or a dry run was asked for."""
-    return _REQUEST.validate_python({**run.request, "backup_id": run.backup_id})
+    return adapter_of(RestoreRequest).validate_python({**run.request, "backup_id": run.backup_id})
 
 
 def command_of(request: RestoreRequest) -> str:

@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import islice
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 from starlette.datastructures import ImmutableMultiDict
@@ -17,18 +16,15 @@ from app.domain.backups.pruning import RetentionPlan
 from app.domain.backups.retention import RetentionDecision
 from app.domain.schedule import Schedule, ScheduleChange, due_times
 from app.errors import InvalidScheduleError
+from app.web.forms.tables import with_ticks
 
 
 TIMES_SHOWN: Final = 5
 # More than that nobody reads; the sums count all.
-_DECISIONS_SHOWN: Final = 100
+_DECISIONS_SHOWN: Final = 30
 _GIGABYTE: Final = 1_000_000_000
 _WHOLE: Final = re.compile(r"-?\d{1,18}")
 _CRON: Final = "cron"
-# The others are older names of the same.
-_AREAS: Final = (
-    "Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/",
-)  # fmt: skip
 _LISTS: Final = ("databases", "tables", "exclude_tables", "copies")
 _COUNTS: Final = ("count", "hourly", "daily", "weekly", "monthly", "yearly")
 _DAYS: Final = ("days", "max_days")
@@ -53,18 +49,12 @@ _DAYS_RULE: Final = "A number of days, from 0 to 36 500."
 _BYTES_RULE: Final = "A number of gigabytes, 0 or more."
 
 
-@cache
-def zones() -> Sequence[str]:
-    """Return the names of time zones that people look for; any other may be typed as well."""
-    found = (name for name in available_timezones() if name.startswith(_AREAS))
-    return ("UTC", *sorted(found))
-
-
 def typed_in(form: Mapping[str, object]) -> dict[str, str]:
     """Return what was typed into the form, by field; what was not sent is empty."""
     typed = {name: str(form.get(name, "")) for name in _FIELDS}
     if isinstance(form, ImmutableMultiDict):  # a tick each
         typed["copies"] = "\n".join(map(str, form.getlist("copies")))
+        typed |= with_ticks(form, typed)
     return typed
 
 

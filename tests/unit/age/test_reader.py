@@ -57,6 +57,24 @@ def test_adjacent_chunks_are_one_reading(offset, size, chunks):
     assert FILE.reads == [(FILE.start + first * SEALED_BYTES, count * SEALED_BYTES)]
 
 
+@pytest.mark.parametrize("readers", [1, 4])
+def test_what_is_read_in_order_is_read_once_and_without_gaps(readers):
+    """By several side by side, too: each reads on where its last range ended, also inside of a chunk."""
+    made = AgeFile(pattern(12 * CHUNK_BYTES + 1234))
+    file = made.open()
+    made.reads.clear()
+    share, step = 12 * CHUNK_BYTES // readers, 10_000
+    for offset in range(0, share, step):
+        for begin in range(offset, 12 * CHUNK_BYTES, share):
+            size = min(step, share - offset)
+            assert file.read(begin, size) == made.plain[begin : begin + size]
+
+    assert sum(size for _, size in made.reads) == 12 * SEALED_BYTES
+    assert {offset for offset, _ in made.reads} == {
+        made.start + number * SEALED_BYTES for number in range(12)
+    }
+
+
 def test_what_lies_in_the_last_chunk_is_not_read_again():
     """It was authenticated when the file was opened."""
     file = FILE.open()
@@ -190,10 +208,10 @@ def test_a_file_that_changes_while_it_is_read_is_noticed():
 
     store["data"] = FILE.stored[: FILE.start + 10]
     with pytest.raises(DecryptionFailedError, match="ends before byte"):
-        opened.read(0, 10)
+        opened.read(CHUNK_BYTES, 10)
     store["data"] = AgeFile(FILE.plain, FILE.identity).stored
-    with pytest.raises(DecryptionFailedError, match="chunk 0"):
-        opened.read(0, 10)
+    with pytest.raises(DecryptionFailedError, match="chunk 1"):
+        opened.read(CHUNK_BYTES, 10)
 
 
 def _opened(store, file):

@@ -5,6 +5,7 @@ from threading import Event
 import pytest
 
 from app.age.x25519 import Identity
+from app.binlog.archive.keys import PLAIN
 from app.binlog.archive.layout import FOLDER, stream_directory
 from app.binlog.archive.reading import open_streams
 from app.binlog.archive.streams import note_break
@@ -13,7 +14,13 @@ from app.binlog.copying import StreamCopy
 from app.binlog.fetching import fetch_streams
 from app.domain.backups.manifest import Codec
 from app.domain.restores.log_archive import LogBreak
-from app.errors import BinlogDamagedError, ChecksumMismatchError, UnknownSignerError
+from app.errors import (
+    AlreadyRunningError,
+    BinlogDamagedError,
+    ChecksumMismatchError,
+    StorageUnavailableError,
+    UnknownSignerError,
+)
 from app.storage.local import LocalDirectory
 from app.storage.remote.local import LocalStore
 from tests.fixtures.archive_keys import log_keys_of
@@ -67,7 +74,7 @@ def test_an_archive_that_is_lost_comes_back_from_its_store(tmp_path, store, keye
                 writer.roll(number)
             if number % 3 == 0:
                 assert copy_now(copy, store)
-    note_break(directory, LogBreak("2024-01-01", 1, 4, "somebody"))
+    note_break(directory, LogBreak("2024-01-01", 1, 4, "somebody"), keys)
     writer.close()
     assert copy_now(copy, store)
     assert copy_now(StreamCopy(directory, append_only=append_only), store)
@@ -108,19 +115,30 @@ def test_what_is_not_what_was_written_is_not_brought_back(tmp_path, store):
     assert fetch_streams(store, back, keys)
 
 
-def test_a_copy_that_comes_back_otherwise_is_none(tmp_path, store):
-    """Its document is not written, so nobody takes it for one."""
+class Forgetful(LocalStore):
+    """A store that gives back other bytes than it was sent, from some time on."""
+
+    forgets = True
+
+    def read(self, name, offset, size):
+        data = super().read(name, offset, size)
+        return bytes(len(data)) if self.forgets and ".binlog" in name else data
+
+
+def test_a_copy_that_comes_back_otherwise_is_none(tmp_path):
+    """Its document is not written, so nobody takes it for one; what was wrong is told, and is no other history."""
     directory = directory_in(tmp_path)
     archive(directory, corpus("mysql-9.7")).close()
-    first = min(directory.path.glob("*.binlog.gz"))
-    there = tmp_path / "store" / f"binlog_{directory.path.name}_{first.name}"
-    there.write_bytes(bytes(first.stat().st_size))
+    (tmp_path / "store").mkdir()
+    store = Forgetful(tmp_path / "store")
     copy = StreamCopy(directory, append_only=False)
 
-    with pytest.raises(ChecksumMismatchError):
-        copy_now(copy, store)
+    for _ in range(2):
+        with pytest.raises(ChecksumMismatchError, match="other bytes") as caught:
+            copy_now(copy, store)
+        assert "store test" in caught.value.hint
     assert not [name for name in names_in(store) if name.endswith(".json") and name[0] == "0"]
-    there.write_bytes(first.read_bytes())
+    store.forgets = False
     assert copy_now(copy, store)
 
 
@@ -140,3 +158,49 @@ def test_an_older_state_of_an_archive_does_not_go_on_in_its_store(tmp_path, stor
 
     assert names_in(store) == before
     assert copy_now(StreamCopy(directory, append_only=False), store)
+
+
+def test_of_two_fetches_at_once_one_is_told_of_the_other(tmp_path, store):
+    """They would write into one folder; what a killed one left goes with the next, whatever it fetches."""
+    directory = directory_in(tmp_path)
+    archive(directory, corpus("mysql-9.7")).close()
+    copy_now(StreamCopy(directory, append_only=False), store)
+    back = LocalDirectory(tmp_path / "back" / FOLDER)
+    left = back.path / ".fetch-fedcba987654"
+    left.mkdir(parents=True)
+    (left / "rows").write_bytes(b"of somebody")
+    others: list[str] = []
+
+    class Slow(LocalStore):
+        def list(self, prefix=""):
+            with pytest.raises(AlreadyRunningError) as caught:
+                fetch_streams(store, back, PLAIN)
+            others.append(caught.value.hint)
+            return super().list(prefix)
+
+    assert fetch_streams(Slow(tmp_path / "store"), back, PLAIN) == (directory.path.name,)
+    assert len(others) == 1
+    assert sorted(path.name for path in back.path.iterdir()) == [
+        ".fetching.lock",
+        directory.path.name,
+    ]
+
+
+def test_a_fetch_that_fails_leaves_no_rows(tmp_path, store):
+    """Neither does one that was cancelled in the middle of an object."""
+    directory = directory_in(tmp_path)
+    archive(directory, corpus("mysql-9.7")).close()
+    copy_now(StreamCopy(directory, append_only=False), store)
+    back = LocalDirectory(tmp_path / "back" / FOLDER)
+
+    class Failing(LocalStore):
+        def read(self, name, offset, size):
+            if name.endswith(".head"):
+                raise failure
+            return super().read(name, offset, size)
+
+    for failure in (StorageUnavailableError("away"), KeyboardInterrupt()):
+        with pytest.raises(type(failure)):
+            fetch_streams(Failing(tmp_path / "store"), back, PLAIN)
+        assert [path.name for path in back.path.iterdir()] == [".fetching.lock"]
+    assert fetch_streams(store, back, PLAIN)

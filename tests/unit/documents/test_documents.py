@@ -116,9 +116,9 @@ def test_no_document_tells_where_the_backups_lie(tmp_path):
         report = asyncio.run(reader.verify(VerifyLevel.CONTENT))
     options = RestoreOptions(manifest, (REFUSAL,), FITS, (), SPACE, ESTIMATE, (PROOF,), (UNDOABLE,))
     drill = DrillResult(manifest.backup_id, ("shop",), 3, 8, 1.0, ())
-    page = BackupPage(((survey.entries[0], NOON),), 1, survey)
+    page = BackupPage(((survey.entries[0], NOON),), 1, survey, {})
     documents = [
-        BackupList.of(page, {}, limit=1, offset=0),
+        BackupList.of(page, limit=1, offset=0),
         BackupInfo.of(manifest, NOON, {}, {}),
         BackupCreated.of(manifest),
         BackupVerified.of(manifest.backup_id, report),

@@ -18,7 +18,7 @@ from app.domain.checks import (
     is_recovery_due,
 )
 from app.domain.ids import BackupId, new_backup_id
-from app.domain.restores.proofs import RECOVERY_DRILL, Proof
+from app.domain.restores.proofs import RECOVERY, RECOVERY_DRILL, Proof, proven_at
 from tests.fixtures.series import series
 
 
@@ -257,3 +257,15 @@ def test_a_recovery_is_due_when_none_was_drilled_for_its_interval():
             stored = (backup(1, proofs=(replace(proof, at=at),)),)
             assert is_recovery_due(stored, every, NOON) is due
     assert is_recovery_due((backup(1, proofs=(PROOF,)),), every, NOON)
+
+
+def test_what_was_restored_for_a_recovery_puts_off_no_drill():
+    """The backup is proven whole; that the server would take it, with its rights and settings, is not."""
+    restored = replace(PROOF, by=RECOVERY)
+    stored = backup(1, proofs=(restored,))
+
+    assert proven_at(stored.proofs) == NOON
+    assert due_drill([stored], USUAL, NOON) == stored.backup_id
+    assert due_drill([replace(stored, proofs=(replace(PROOF, by="restore"),))], USUAL, NOON) is None
+    failed = replace(PROOF, success=False, at=NOON - DAY)
+    assert failed_drill([replace(stored, proofs=(restored, failed))]) == (stored.backup_id, failed)

@@ -27,10 +27,12 @@ def status(**facts):
         "next_due_at": NOW,
         "last_failures": (),
         "damaged": 0,
+        "unknown": 0,
         "checks_failing": 0,
         "last_proven_at": NOW,
         "last_recovery_proven_at": None,
         "copies": CopiesReport.of(()),
+        "pins": {},
     }
     return Status(**{**known, **facts})
 
@@ -65,6 +67,15 @@ def test_one_database_that_was_never_proven_is_doubtful():
 
     assert verdict.outlook is Outlook.DOUBTFUL
     assert known[0].database in verdict.text
+
+
+def test_what_nobody_here_knows_is_doubtful_and_not_damaged():
+    """A backup of another installation says nothing of ours; a failure comes before it."""
+    verdict = judge(status(unknown=1), [])
+
+    assert (verdict.outlook, "not known here" in verdict.text) == (Outlook.DOUBTFUL, True)
+    assert "they are" in judge(status(unknown=2), []).text
+    assert judge(status(unknown=1), [(AlertKind.FAILURE, "failed")]).text == "failed"
 
 
 def test_the_worst_comes_first():

@@ -62,7 +62,7 @@ class Process:
         configured = Settings(
             database_url=SecretStr("mysql://x@127.0.0.1:1/"), backup_dir=directory
         )
-        jobs = Jobs(configured, backstay.catalogue, backstay.backups, backstay.recoveries)
+        jobs = Jobs(configured, backstay.catalogue, backstay.backups, lambda: backstay.recoveries)
         file = ScheduleFile(LocalDirectory(directory, RelaxedKernel()))
         self.schedules = ScheduleService(
             file,

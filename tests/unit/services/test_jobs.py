@@ -44,7 +44,9 @@ class InstallationWithBackup:
             database_url=SecretStr(NOWHERE), backup_dir=home / "backups", state_dir=home / "state"
         )
         backstay = self.backstay
-        self.jobs = Jobs(settings, backstay.catalogue, backstay.backups, backstay.recoveries)
+        self.jobs = Jobs(
+            settings, backstay.catalogue, backstay.backups, lambda: backstay.recoveries
+        )
 
     def request(self, **options) -> RestoreRequest:
         """Ask for a restore of that backup."""

@@ -325,6 +325,22 @@ def test_a_file_that_cannot_be_opened_is_refused(log, tmp_path, capsys, name):
     assert "still here" in capsys.readouterr().err
 
 
+def test_a_pipe_takes_what_is_read_of_it_and_the_rest_is_lost(log, tmp_path, capsys):
+    """Nobody who works waits for whoever reads the log, be it at the start or when the pipe is full."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidRequestError, match="BACKSTAY_LOG_FILE"):
+        start_logging(LogPlan(file=tmp_path / "pipe"))
+
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    start_logging(LogPlan(form="line", file=tmp_path / "pipe", repeats=0))
+    for number in range(2000):
+        log.info("line %d %s", number, "x" * 100)
+
+    assert b"line 0 x" in os.read(reader, 1 << 20)
+    assert "the log cannot be written" in capsys.readouterr().err
+    os.close(reader)
+
+
 def test_a_closed_stderr_does_not_disturb(log, monkeypatch):
     """Whoever read it is gone; the work is not."""
     closed = io.StringIO()

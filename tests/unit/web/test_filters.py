@@ -4,7 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.web.filters import foreign, moment, number, opening, plural, size, span
+from app.web.filters import (
+    changes as changes_of,
+    foreign,
+    moment,
+    number,
+    opening,
+    plural,
+    size,
+    span,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +78,14 @@ def test_names_of_others_hide_nothing(text, shown):
 def test_a_sentence_begins_with_a_capital_letter_and_an_identifier_stays(text, shown):
     """Whoever copies it looks for it as it is."""
     assert opening(text) == shown
+
+
+def test_changes_are_lines_in_which_names_stay_apart():
+    """What was not there, what is empty and what others chose are told from each other."""
+    changes = {"cron": [None, "30 2 * * *"], "note\u202e": ["", {"days": 7}], "made": "x"}
+
+    assert changes_of(changes).splitlines() == [
+        "\u2068cron\u2069: nothing \u2192 \u206830 2 * * *\u2069",
+        '\u2068note\\u202e\u2069: empty \u2192 \u2068{"days": 7}\u2069',
+        "\u2068made\u2069: \u2068x\u2069",
+    ]

@@ -1,17 +1,12 @@
 """
-Keeps what object stores take in memory small; all of it was measured with a backup of 30 MB.
+Keeps what object stores take in memory small, measured with a backup of 30 MB.
 
-1. botocore loads descriptions of all of S3, with a manual, and the regions of all services of Amazon's: 15 MB,
-   of which 7 are used.
-2. Parts and ranges are made and dropped by a dozen threads. The C library gives each thread an arena of its
-   own, and keeps in it what was freed: 15 MB that nobody uses. What is large it would give back, but takes for
-   small as soon as something of that size was freed once: 6 MB more.
+botocore loads descriptions of all of S3, with a manual, and the regions of all services of Amazon's: 15 MB, of
+which 7 are used.
 """
 
-import ctypes
 import gzip
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -28,11 +23,6 @@ _OPERATIONS: Final = frozenset({
     "PutObjectRetention",
 })
 _SERVICE: Final = "s3"
-# Of `malloc.h`.
-_M_MMAP_THRESHOLD: Final = -3
-_M_ARENA_MAX: Final = -8
-_ARENAS: Final = 2
-_LARGE_BYTES: Final = 1 << 20
 
 Description = dict[str, object]
 
@@ -54,14 +44,6 @@ class _DescriptionFiles(JSONFileLoader):  # type: ignore[misc]  # botocore has n
 def descriptions() -> Loader:
     """Make what a session of botocore takes as its `data_loader`."""
     return Loader(file_loader=_DescriptionFiles())
-
-
-def give_memory_back() -> None:
-    """Let threads share what the C library keeps of freed memory, where it is glibc; again is harmless."""
-    with suppress(AttributeError):
-        set_option = ctypes.CDLL(None).mallopt
-        set_option(_M_ARENA_MAX, _ARENAS)
-        set_option(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def _used(found: Description) -> Description:

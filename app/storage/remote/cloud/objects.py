@@ -1,15 +1,16 @@
 """
 Object stores by obstore: S3, Google Cloud Storage and Azure Blob, which differ in how they are opened.
 
-1. Requests that may be made twice are made again by obstore itself. One that creates an object is not:
-   whether it was an earlier try of our own that made it is found out here, by its bytes.
+1. What begins an upload is made again by obstore itself, where nothing came of it. Everything else is made again
+   here: obstore repeats no deletion that was cut, and no list whose answer was. Whether it was an earlier try of
+   our own that made an object is found out by its bytes.
 2. A read is made in blocks, and an upload in parts, each with a time-out of its size: obstore's own, 30
    seconds for a whole request, would end what is merely slow.
 3. An upload is complete when the store says how long it is, and that is what was sent.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from secrets import token_hex
@@ -27,7 +28,8 @@ from app.errors import (
     StorageUnavailableError,
     TruncatedFileError,
 )
-from app.storage.remote.cloud.memory import give_memory_back
+from app.storage.kernel import give_memory_back
+from app.storage.remote.cloud.pages import Pages
 from app.storage.remote.cloud.translation import configured, translated
 from app.storage.remote.codes import Act, Rights
 from app.storage.remote.limits import USUAL, Limits
@@ -41,12 +43,12 @@ from app.storage.remote.store import (
 
 
 if TYPE_CHECKING:  # they are there for the checker only
+    from obstore import ObjectMeta
     from obstore.store import ClientConfig, RetryConfig
 
 Cloud = S3Store | GCSStore | AzureStore
 # Opens a store with time-outs and tries.
 OpenCloud = Callable[["ClientConfig", "RetryConfig"], Cloud]
-_PAGE: Final = 1000
 # What one request reads at most.
 _BLOCK_BYTES: Final = 16 << 20
 # One part is sent while the next is filled.
@@ -92,18 +94,18 @@ class ObjectStore:
         give_memory_back()
         self._cloud = self.opened(_BLOCK_BYTES)
         # For what carries next to nothing, and so need not be waited for as long.
-        self._asking = self.opened(0)
+        self._asking = self.opened(0, attempts=1)
         self._once = self.opened(_BLOCK_BYTES, attempts=1)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """See `Store.list`."""
-        folder = prefix.rpartition("/")[0]
-        stream = obstore.list(self._asking, folder or None, chunk_size=_PAGE)
-        while True:
+        pages = Pages(self._asking, prefix.rpartition("/")[0])
+
+        def turn(_attempt: int) -> "Sequence[ObjectMeta]":
             with translated("the list", Act.LIST, self.rights):
-                page = next(stream, None)
-            if page is None:
-                return
+                return pages.turn()
+
+        while page := self.limits.retried(turn):
             for meta in page:
                 name = meta["path"]
                 if is_name(name) and name.startswith(prefix):
@@ -112,9 +114,13 @@ class ObjectStore:
     def stat(self, name: str) -> StoredObject | None:
         """See `Store.stat`."""
         require_name(name)
-        try:
+
+        def ask(_attempt: int) -> "ObjectMeta":
             with translated(name, Act.READ, self.rights):
-                meta = obstore.head(self._asking, name)
+                return obstore.head(self._asking, name)
+
+        try:
+            meta = self.limits.retried(ask)
         except ObjectNotFoundError:
             return None
         except StorageUnavailableError:
@@ -172,8 +178,12 @@ class ObjectStore:
         """See `Store.delete`."""
         if self.stat(name) is None:
             return False
-        with translated(name, Act.DELETE, self.rights), suppress(FileNotFoundError):
-            obstore.delete(self._asking, name)
+
+        def delete(_attempt: int) -> None:
+            with translated(name, Act.DELETE, self.rights), suppress(FileNotFoundError):
+                obstore.delete(self._asking, name)
+
+        self.limits.retried(delete)
         return True
 
     def retain(self, name: str, until: datetime) -> None:
@@ -216,8 +226,12 @@ class ObjectStore:
         Raises:
             StorageError: The reason; nothing is raised where the list is not refused.
         """
-        with translated("the list", Act.LIST, self.rights):
-            next(obstore.list(self._asking, chunk_size=1), None)
+
+        def ask(_attempt: int) -> None:
+            with translated("the list", Act.LIST, self.rights):
+                next(obstore.list(self._asking, chunk_size=1), None)
+
+        self.limits.retried(ask)
 
     def opened(self, size: int, attempts: int = 0) -> Cloud:
         """

@@ -5,7 +5,6 @@ What obstore cannot: find and abort the uploads of others, read the clock of the
 object lock, whose headers must be signed. botocore makes each request once; `Limits` says how often more.
 """
 
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,8 +12,6 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from botocore.config import Config
-from botocore.session import Session
 from obstore.store import S3Store
 
 from app.errors import (
@@ -24,7 +21,6 @@ from app.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from app.storage.remote.cloud.memory import descriptions
 from app.storage.remote.cloud.objects import ObjectStore, for_endpoint
 from app.storage.remote.cloud.translation import NO_CREDENTIALS, translated
 from app.storage.remote.codes import Act, Rights
@@ -33,8 +29,10 @@ from app.storage.remote.limits import USUAL, Limits
 from app.storage.remote.store import UnfinishedUpload, require_name
 
 
-if TYPE_CHECKING:  # they are there for the checker only
+if TYPE_CHECKING:  # those of obstore are there for the checker only
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
+
+    from app.storage.remote.cloud.signed import SignedRequests
 
 _RIGHTS: Final[Rights] = {
     Act.LIST: "s3:ListBucket on the bucket",
@@ -47,7 +45,6 @@ _RIGHTS: Final[Rights] = {
 # obstore asks again for credentials of the machine after that long; those of a key stay.
 _ASKED_AGAIN: Final = timedelta(minutes=5)
 _PAGE: Final = 1000
-_CONNECTIONS: Final = 10
 
 Answer = Mapping[str, object]
 
@@ -188,8 +185,8 @@ class S3ObjectStore(ObjectStore):
 
     def close(self) -> None:
         """Close the connections of botocore; see `Store.close`."""
-        if "_client" in vars(self):
-            self._client.close()
+        if "_signed" in vars(self):
+            self._signed.close()
 
     def _key(self, name: str) -> str:
         prefix = self._definition.prefix
@@ -213,40 +210,18 @@ class S3ObjectStore(ObjectStore):
 
     def _request(self, name: str, act: Act, operation: str, **arguments: object) -> Answer:
         with translated(name, act, self.rights):
-            call = getattr(self._client, operation)
-            found: Answer = call(Bucket=self._definition.bucket, **arguments)
-        return found
+            return self._signed.make(operation, **arguments)
 
     @cached_property
-    def _session(self) -> Session:
-        session = Session()
-        session.register_component("data_loader", descriptions())
-        return session
+    def _signed(self) -> "SignedRequests":
+        from app.storage.remote.cloud.signed import SignedRequests  # noqa: PLC0415 - see there
 
-    # Its methods are made at run time, from a description of the service.
-    @cached_property
-    def _client(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - see above
-        definition, limits = self._definition, self.limits
-        style = "virtual" if self._names_bucket_in_host else "path"
-        return self._session.create_client(
-            "s3",
-            region_name=definition.region,
-            endpoint_url=definition.endpoint or None,
-            aws_access_key_id=definition.access_key or None,
-            aws_secret_access_key=self._secret or None,
-            aws_session_token=self._token or None,
-            # What obstore trusts; botocore has a list of its own, which knows no authority of a company.
-            verify=str(definition.ca_file or ssl.get_default_verify_paths().cafile or "") or None,
-            config=Config(
-                connect_timeout=limits.connect_seconds,
-                read_timeout=limits.answer_seconds,
-                retries={"total_max_attempts": 1, "mode": "standard"},
-                max_pool_connections=_CONNECTIONS,
-                s3={"addressing_style": style},
-                # Others than AWS do not know the checksums that are sent without being asked for.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
+        return SignedRequests(
+            self._definition,
+            self._secret,
+            self._token,
+            self.limits,
+            in_host=self._names_bucket_in_host,
         )
 
     @property
@@ -288,15 +263,14 @@ class S3ObjectStore(ObjectStore):
                 "expires_at": None,
             }
         with translated("the store", Act.READ, self.rights):
-            found = self._session.get_credentials()
+            found = self._signed.find_credentials()
         if found is None:
             # Through obstore, which knows such an error only by its words.
             raise StorageDeniedError(NO_CREDENTIALS)
-        frozen = found.get_frozen_credentials()
         return {
-            "access_key_id": frozen.access_key,
-            "secret_access_key": frozen.secret_key,
-            "token": frozen.token,
+            "access_key_id": found.access_key,
+            "secret_access_key": found.secret_key,
+            "token": found.token,
             "expires_at": datetime.now(UTC) + _ASKED_AGAIN,  # noqa: TID251 - for obstore's own clock
         }
 

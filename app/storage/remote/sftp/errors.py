@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import asyncssh
+from asyncssh.constants import OPEN_CONNECT_FAILED
 
 from app.errors import (
     AlreadyThereError,
@@ -144,7 +145,9 @@ def _of_sftp(name: str, act: Act, exc: asyncssh.SFTPError) -> AppError:
 
 
 def _of_ssh(exc: asyncssh.Error) -> AppError:
-    for kinds, meaning in _MEANINGS_OF_SSH:
+    # A connection that is cut while SFTP is asked for has opened no channel either.
+    is_cut = isinstance(exc, asyncssh.ChannelOpenError) and exc.code == OPEN_CONNECT_FAILED
+    for kinds, meaning in _MEANINGS_OF_SSH[-1:] if is_cut else _MEANINGS_OF_SSH:
         if isinstance(exc, kinds):
             return meaning.kind(meaning.words, hint=meaning.hint)
     raise AssertionError(exc)  # the last row is of the root

@@ -23,6 +23,7 @@ from app.errors import AppError, InvalidRequestError, NoIdentityError
 from app.services.backups.check_notes import read_checks
 from app.services.backups.options import BackupOptions
 from app.web.access import SentForm, Viewer
+from app.web.contents import contents_of
 from app.web.days import DayText, span_of
 from app.web.launching import launch
 from app.web.paging import Part, page_of
@@ -58,6 +59,14 @@ class BackupsQuery(BaseModel):
         )
 
 
+class ContentsQuery(BaseModel):
+    """What of a backup's contents is listed; empty = no condition."""
+
+    database: Annotated[str, Field(max_length=200)] = ""
+    text: Annotated[str, Field(max_length=200)] = ""
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
 @router.get("", name="web:list_backups")
 async def list_backups(
     request: Request, service: CurrentService, query: Annotated[BackupsQuery, Query()]
@@ -68,14 +77,13 @@ async def list_backups(
         service.program.backups.list(query.filter(zone), page_of(query.page)),
         service.program.health.read(),
     )
-    pins = await service.program.pins.read([entry.backup_id for entry, _ in found.entries])
     asked = query.model_dump(exclude={"page"})
     return render(
         request,
         "backups.html",
         found=found,
         faults=health.faults,
-        pins=pins,
+        pins=found.pins,
         part=Part(query.page, found.total, asked),
         names=sorted({name for entry in health.survey.entries for name in entry.databases}),
         query=asked,
@@ -105,7 +113,12 @@ async def create_backup(
 
 
 @router.get("/{backup_id}", name="web:get_backup")
-async def show_backup(request: Request, service: CurrentService, backup_id: str) -> Response:
+async def show_backup(
+    request: Request,
+    service: CurrentService,
+    backup_id: str,
+    query: Annotated[ContentsQuery, Query()],
+) -> Response:
     """Show what a backup holds, how it was made, and what has shown that it is good."""
     program = service.program
     try:
@@ -120,6 +133,8 @@ async def show_backup(request: Request, service: CurrentService, backup_id: str)
         request,
         "backup.html",
         manifest=manifest,
+        contents=contents_of(manifest, query.database, query.text, query.page),
+        query=query,
         proofs=beside.proofs,
         proven_at=proven_at(beside.proofs),
         checks=await read_checks(program.catalogue, manifest),

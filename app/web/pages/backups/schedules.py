@@ -15,7 +15,8 @@ from app.api.access import CurrentService, Noted
 from app.bootstrap.service import Service
 from app.domain.access.audit import ChangeNote
 from app.domain.rights import Effect, may
-from app.domain.schedule import GRACE, Schedule
+from app.domain.schedule import GRACE, Schedule, ScheduleKind
+from app.domain.server.inventory import Selection
 from app.errors import (
     AppError,
     InvalidRequestError,
@@ -37,8 +38,8 @@ from app.web.forms.schedule import (
     typed_anew,
     typed_in,
     typed_of,
-    zones,
 )
+from app.web.forms.tables import Choosable, choosable
 from app.web.launching import launch
 from app.web.rendering import path_for, render, render_as, view_of
 
@@ -47,16 +48,30 @@ router = APIRouter(prefix="/schedules")
 
 # A preview needs no name yet, and nobody calls a schedule that.
 _UNNAMED = "not-named-yet"
+# Nobody waits longer for a page because of a list that is a help.
+_LIST_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Preview:
-    """What a schedule would do; `schedule` is None where it makes no sense, and `errors` say why."""
+    """
+    What a schedule would do.
+
+    Attributes:
+        schedule: None where it makes no sense.
+        errors: Why it does not, by field.
+        times: The next ones.
+        retention: What its rules would do with the backups there are.
+        selection: Which tables it would take now; None where nobody knows, or none is read.
+        unseen: Why nobody knows.
+    """
 
     schedule: Schedule | None
     errors: Mapping[str, str]
     times: tuple[DueTime, ...] = ()
     retention: RetentionPreview | None = None
+    selection: Selection | None = None
+    unseen: str = ""
 
 
 @router.get("", name="web:get_schedule")
@@ -181,6 +196,7 @@ async def _form(
     is_new: bool,
     errors: Mapping[str, str] | None = None,
 ) -> Response:
+    chosen_from = await _choosable(service, typed)
     preview = await _preview(request, service, login, typed)
     found = {**preview.errors, **(errors or {})} if _is_sent(request) else {}
     refused = HTTPStatus.FORBIDDEN if "role" in found else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -194,11 +210,11 @@ async def _form(
         errors=found,
         is_new=is_new or typed["name"] not in names,
         preview=preview,
-        zones=zones(),
         usual=usual,
         kept=preview.schedule.retention if preview.schedule else None,
         may_keep_less=_may_keep_less(login),
         stores=await _stores(service, typed),
+        choosable=chosen_from,
         command_text=_command(typed),
     )
 
@@ -233,7 +249,28 @@ async def _preview(
         return _Preview(None, _errors(exc))
     plans = await program.retention.plan(), await program.retention.plan(wanted)
     times = tuple(next_times(wanted, view_of(request).now))
-    return _Preview(wanted, {}, times, compare(*plans, wanted.name))
+    selection, unseen = await _selection(service, wanted)
+    return _Preview(wanted, {}, times, compare(*plans, wanted.name), selection, unseen)
+
+
+async def _selection(service: Service, wanted: Schedule) -> tuple[Selection | None, str]:
+    """Tell which tables a schedule would take now, or why nobody knows."""
+    if wanted.kind is ScheduleKind.SYNTHETIC:
+        return None, ""
+    options = wanted.options
+    names = options.databases, options.tables, options.exclude_tables
+    try:
+        return await service.inventory.select(*names, within=_LIST_SECONDS, anew=False), ""
+    except AppError as exc:
+        return None, f"{_sentence(exc)} {exc.hint}"
+
+
+async def _choosable(service: Service, typed: Mapping[str, str]) -> Choosable:
+    """Return what of the server can be ticked now."""
+    try:
+        return choosable(await service.inventory.read(_LIST_SECONDS), typed)
+    except AppError as exc:
+        return choosable(None, typed, f"{_sentence(exc)} {exc.hint}")
 
 
 def _errors(

@@ -15,8 +15,8 @@ from app.domain.restores.reach import Reach, gaps_of
 from app.domain.runs.run import Run, RunFilter, RunKind
 from app.domain.stores import Page
 from app.errors import AppError, RunNotFoundError
-from app.web import window_bar
 from app.web.access import SentForm, Viewer
+from app.web.drawings import window_bar
 from app.web.forms.recovery import (
     WITHIN,
     NearQuery,
@@ -112,7 +112,6 @@ async def show_dry_run(request: Request, service: CurrentService, run_id: str) -
         run=run,
         near=await _neighbours(service, run),
         steps=(),
-        may_stop=True,
         may_repeat=False,
         chosen_again=False,
         undoable=None,
@@ -148,7 +147,7 @@ def _is_dry_run(run: Run) -> bool:
 
 def _point_at(moment: datetime, reach: Reach) -> Point:
     """Return the point of a moment; after the last transaction it is the end of the log, whatever a clock says."""
-    newest = reach.overview.streams[-1] if reach.overview.streams else None
+    newest = reach.newest_stream  # one without a base is not what a recovery reads
     if newest and newest.last and newest.committed_at and moment >= newest.committed_at:
         return parse_point(None, "", "", f"{newest.last.file}:{newest.last.position}")
     return parse_point(moment, "", "", "")

@@ -25,6 +25,7 @@ from app.errors import (
 )
 from app.services.access.browser_logins import BrowserLogin
 from app.web.access import SentForm, Viewer
+from app.web.filters import opening
 from app.web.forms.restore import (
     ambiguity,
     body_of,
@@ -40,13 +41,14 @@ from app.web.forms.restore import (
 )
 from app.web.launching import find_launched, launch
 from app.web.paging import Part, page_of
+from app.web.phases import steps_of
 from app.web.rendering import path_for, render, render_as, view_of
 
 
 router = APIRouter()
 
 # More than that nobody ticks; globs choose them.
-_TABLES_SHOWN = 1000
+_TABLES_SHOWN = 300
 # Runs of which is known what was asked for.
 _ASKED = (RunKind.RESTORE, RunKind.DRILL, RunKind.DRY_RUN)
 # After one of them a dry run tells what was.
@@ -84,8 +86,10 @@ async def choose_parts(
         return await _choices(request, service, manifest, chosen_before)
     names = [entry.name for entry in manifest.databases]
     chosen = {"scope": "all", "where": "place"}
-    if database in names and len(names) > 1:
-        chosen |= {"scope": "databases", "database": database}
+    if manifest.backup_id in (await service.program.health.read()).faults:
+        chosen["scope"] = "tables"  # those that are whole
+    elif database in names and len(names) > 1:
+        chosen |= {"scope": "databases", "database": database, "preset": database}
     return await _choices(request, service, manifest, FormData(chosen))
 
 
@@ -114,10 +118,11 @@ async def show_dry_run(
     run = await service.program.runs.get(run_id)
     if run.kind is not RunKind.DRY_RUN:
         raise RunNotFoundError(f"{run_id!r} is no dry run")
-    manifest = await service.program.backups.info(backup_id)
+    manifest, wanted = await service.program.backups.info(backup_id), request_again(run)
     return render(
-        request, "restore_dry_run.html", run=run, manifest=manifest, steps=(), may_stop=True,
-        undoable=None, fields=tuple(fields_of(request_again(run))),
+        request, "restore_dry_run.html", run=run, manifest=manifest, steps=steps_of(run),
+        undoable=None, fields=tuple(fields_of(wanted)), command_line=f"{command_of(wanted)} --dry-run",
+        body=body_of(wanted),
     )  # fmt: skip
 
 
@@ -213,7 +218,8 @@ async def _choice_errors(
     try:
         plan = await service.program.recoveries.plan(wanted)
     except (DatabaseNotFoundError, TableNotFoundError, InvalidRequestError) as exc:
-        return {"scope": f"{exc}. {exc.hint}".rstrip()}
+        what = "where" if wanted.into and isinstance(exc, InvalidRequestError) else "scope"
+        return {what: opening(f"{exc}. {exc.hint}".rstrip())}
     problem = ambiguity(form, plan)
     return {"scope": problem} if problem else {}
 

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app.api.access import CurrentService
-from app.web import charts
 from app.web.access import Viewer
+from app.web.drawings import charts
 from app.web.rendering import render
 
 

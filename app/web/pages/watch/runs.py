@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from app.api.access import CurrentService
 from app.bootstrap.service import Service
-from app.domain.rights import Effect, may, may_stop, require_run
+from app.domain.rights import Effect, may, require_run
 from app.domain.runs.run import Run, RunFilter, RunKind, RunState
 from app.errors import NotAuthenticatedError
 from app.services.access.browser_logins import BrowserLogin
@@ -23,6 +23,7 @@ from app.web.launching import launch
 from app.web.paging import Part, page_of
 from app.web.phases import steps_of
 from app.web.rendering import fragment, path_for, render
+from app.web.streams import DONE, LOGIN_OVER, MEDIA_TYPE, Streams
 
 
 router = APIRouter()
@@ -34,6 +35,9 @@ _CHOSEN_AGAIN: Final = (RunKind.RESTORE, RunKind.DRILL, RunKind.DRY_RUN)
 _RESTORES: Final = (RunKind.RESTORE, RunKind.UNDO, RunKind.DRILL, RunKind.DRY_RUN)
 # A login that has ended ends its streams within two seconds.
 _LOGIN_CHECK_SECONDS: Final = 1.0
+# After a stream that has broken off, or after a look where there was no place for one.
+_RETRY_SECONDS: Final = 0.5
+POLL_SECONDS: Final = 2.0
 _TEXT = Annotated[str, Field(max_length=100)]
 
 
@@ -124,7 +128,7 @@ async def watch_run(
 ) -> Response:
     """Send the live part of a run's page after each change, until it is over."""
     run = await service.program.runs.get(run_id)
-    return StreamingResponse(_events(request, service, login, run), media_type="text/event-stream")
+    return StreamingResponse(_events(request, service, login, run), media_type=MEDIA_TYPE)
 
 
 @router.post("/runs/{run_id}/cancel", name="web:cancel_run")
@@ -133,9 +137,9 @@ async def cancel_run(
 ) -> Response:
     """Ask a run to stop; it cleans up after itself."""
     run = await service.program.runs.get(run_id)
-    request.state.run_id = run.run_id
     require_run(login.identity.role, run.kind)
     await service.program.runs.cancel(run_id)
+    request.state.run_id = run.run_id
     return RedirectResponse(path_for(request, "get_run", run_id=run_id), HTTPStatus.SEE_OTHER)
 
 
@@ -155,6 +159,21 @@ async def _events(
     request: Request, service: Service, login: BrowserLogin, run: Run
 ) -> AsyncIterator[str]:
     """Yield the live part as unnamed events, and at last `done`, which ends the stream."""
+    streams: Streams = request.app.state.streams
+    with streams.place(login.identity.session_id) as has_place:
+        if not has_place and not run.state.is_over:
+            # It ends here, and the browser asks again in a while.
+            known = await _known(service, login, run)
+            yield _event(fragment(request, "parts/run_live.html", **known), POLL_SECONDS)
+            return
+        async for text in _followed(request, service, login, run):
+            yield text
+
+
+async def _followed(
+    request: Request, service: Service, login: BrowserLogin, run: Run
+) -> AsyncIterator[str]:
+    """Yield events until a run is over, or the login of whoever watches."""
     news: asyncio.Queue[Run | None] = asyncio.Queue(maxsize=1)
 
     async def follow() -> None:
@@ -163,23 +182,27 @@ async def _events(
         await news.put(None)
 
     following = asyncio.create_task(follow())
-    checked = monotonic()
+    checked, end = monotonic(), DONE
     try:
         while not request.app.state.is_stopping():
             if monotonic() - checked > _LOGIN_CHECK_SECONDS:
                 if not await _is_good(service, login):
+                    end = LOGIN_OVER
                     break
                 checked = monotonic()
             try:
                 async with asyncio.timeout(_LOGIN_CHECK_SECONDS):
                     found = await news.get()
             except TimeoutError:
+                yield ":\n\n"  # a browser that is gone is noticed by it, and no proxy takes it for idle
                 continue
             if found is None:
                 break
             known = await _known(service, login, found)
-            yield _event(fragment(request, "parts/run_live.html", **known))
-        yield "event: done\ndata:\n\n"
+            yield _event(fragment(request, "parts/run_live.html", **known), _RETRY_SECONDS)
+        else:
+            return  # the browser asks whoever comes after us
+        yield end
     finally:
         following.cancel()
         await asyncio.wait([following])
@@ -193,8 +216,9 @@ async def _is_good(service: Service, login: BrowserLogin) -> bool:
     return True
 
 
-def _event(text: str) -> str:
-    return "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
+def _event(text: str, retry_seconds: float) -> str:
+    lines = "".join(f"data: {line}\n" for line in text.splitlines())
+    return f"retry: {round(retry_seconds * 1000)}\n{lines}\n"
 
 
 async def _known(service: Service, login: BrowserLogin, run: Run) -> dict[str, object]:
@@ -213,6 +237,5 @@ async def _known(service: Service, login: BrowserLogin, run: Run) -> dict[str, o
         and not run.store
         and may(login.identity.role, Effect.BACK_UP),
         "chosen_again": run.kind in _CHOSEN_AGAIN and not run.store,
-        "may_stop": may_stop(login.identity.role, run.kind),
         "undoable": can_undo,
     }

@@ -54,26 +54,6 @@ def test_damaged_notes_are_told_and_stay(tmp_path):
     assert notes.read_bytes() == b"[]"
 
 
-def test_one_that_cannot_be_noted_costs_no_other(tmp_path):
-    """Of many at once; where none of them is, nothing is made."""
-    catalogue, whole = make_backup(tmp_path)
-    _, damaged = make_backup(tmp_path, number=2)
-    (tmp_path / f"{damaged.file}.notes.json").write_bytes(b"[]")
-    gone = backup_id_of(9)
-    wanted = dict.fromkeys(
-        (gone, damaged.backup_id, whole.backup_id), lambda notes: replace(notes, pin=PIN)
-    )
-    refused = catalogue.change_many_notes(wanted)
-
-    assert {key: type(error) for key, error in refused.items()} == {
-        gone: BackupNotFoundError,
-        damaged.backup_id: ChecksumMismatchError,
-    }
-    assert Catalogue(tmp_path).notes(whole.backup_id).pin == PIN
-    assert set(Catalogue(tmp_path / "none").change_many_notes(wanted)) == set(wanted)
-    assert not (tmp_path / "none").exists()
-
-
 def test_a_deletion_takes_the_notes_along(tmp_path):
     """Unless the backup is pinned, or read by somebody; both change nothing."""
     catalogue, manifest = make_backup(tmp_path)

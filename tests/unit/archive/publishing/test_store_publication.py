@@ -76,6 +76,7 @@ def require_swept(directory, place, listed):
     for path in place.glob(".upload-*"):
         os.utime(path, (0, 0))
     Catalogue(directory).sweep()
+    Catalogue(directory).sweep_uploads()
     left = names_in(place)
     assert all(name.startswith("backup_") for name in left), left
     assert len(left) == 2 * len(listed), left
@@ -181,6 +182,7 @@ async def test_a_claim_of_another_machine_is_left_alone_until_nobody_renews_it(
 
     monkeypatch.setattr("app.archive.publishing.store_publication._LEASE", timedelta(seconds=-9))
     Catalogue(directory_of()).sweep()
+    Catalogue(directory_of()).sweep_uploads()
     assert names_in(place) == {manifest.file, manifest.file + layout.MANIFEST}
 
 

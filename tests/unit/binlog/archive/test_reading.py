@@ -100,6 +100,22 @@ def test_no_commit_is_later_than_it_was_received_or_earlier_than_the_one_before(
     assert {found.committed_ms for found in stream.transactions()} == {LATER_MS - 10**10}
 
 
+def test_moments_to_which_a_clock_came_twice_are_known(tmp_path):
+    """Of them nobody can say what was there; a clock that is corrected a little makes none."""
+    directory = directory_in(tmp_path)
+    writer = archive(directory, corpus("mariadb-10.11")[:1], received_ms=LATER_MS)
+    writer.sync(LATER_MS - 3_600_000)
+    writer.sync(LATER_MS - 3_500_000)
+    writer.sync(LATER_MS - 3_501_000)
+    writer.close()
+    stream = open_stream(directory)
+
+    twice = {after: stream.went_back_over(LATER_MS + after) for after in (
+        -3_600_001, -3_600_000, -3_500_500, -60_000, 0, 1
+    )}  # fmt: skip
+    assert [after for after, found in twice.items() if found] == [-3_600_000, -3_500_500, -60_000]
+
+
 def names(directory, ending):
     """List files of the stream."""
     return sorted(path.name for path in directory.path.iterdir() if path.name.endswith(ending))

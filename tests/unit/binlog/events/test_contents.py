@@ -3,9 +3,9 @@
 import pytest
 
 from app.binlog.events.contents import Contents
-from app.binlog.events.groups import query_text
 from app.binlog.events.headers import Kind
 from app.binlog.events.scan import Scan
+from app.binlog.events.statements import query_text
 from app.domain.restores.log_archive import LoggedRows
 from tests.fixtures.binlog import VARIANTS, corpus, events_of
 

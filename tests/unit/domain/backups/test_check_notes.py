@@ -1,5 +1,6 @@
 """Notes: when a check that failed is disproved, and that they survive the disk."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,11 +9,16 @@ from app.domain.backups.check_notes import (
     Check,
     Notes,
     Pin,
+    SizeCheck,
     VerifyLevel,
     decode_notes,
+    decode_size_checks,
     depth_of,
     encode_notes,
+    encode_size_checks,
+    with_size,
 )
+from app.domain.ids import BackupId
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -68,3 +74,33 @@ def test_notes_come_back_as_they_were_and_damage_is_noticed():
     assert decode_notes(data) == notes
     assert decode_notes(data[: len(data) // 2]) is None
     assert notes.checked_at("size", "newer") == NOON + timedelta(hours=2)
+
+
+FOUND = SizeCheck(NOON, 0.25, 1234, "ab" * 32)
+CHECKS = {BackupId("backup_65ba1f2f3d4e5"): FOUND}
+
+
+def test_they_are_read_as_they_were_written():
+    """And a byte that was changed makes all of them unknown."""
+    data = encode_size_checks(CHECKS)
+    assert decode_size_checks(data) == CHECKS
+    assert decode_size_checks(data.replace(b"1234", b"1235")) == {}
+    assert decode_size_checks(b"") == decode_size_checks(b"[]") == {}
+    assert decode_size_checks(encode_size_checks({})) == {}
+
+
+def test_the_later_look_counts():
+    """What is noted beside a backup stays, unless the common file has a later look at its size."""
+    hashes = {"hashes": Check(NOON, success=False, seconds=1.0, error="checksum-mismatch")}
+    failed = Check(NOON - timedelta(hours=1), success=False, seconds=0.1, error="truncated-file")
+    right = Check(NOON, success=True, seconds=0.25)
+
+    assert with_size(Notes(), None) == Notes()
+    assert with_size(Notes(), FOUND) == Notes(checks={"size": right})
+    assert with_size(Notes(checks={**hashes, "size": failed}), FOUND).checks == {
+        **hashes,
+        "size": right,
+    }
+    for at in (NOON, NOON + timedelta(seconds=1)):
+        noted = Notes(checks={"size": replace(failed, at=at)})
+        assert with_size(noted, FOUND) == noted

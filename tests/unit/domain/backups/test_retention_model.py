@@ -132,7 +132,7 @@ class Model:
 
 
 @given(POLICIES, st.lists(STEPS, max_size=40))
-@settings(max_examples=series(60, 1000), deadline=None)
+@settings(max_examples=series(30, 1000), deadline=None)
 def test_no_sequence_of_events_deletes_the_last_good_backup(policy, steps):
     """Backups, failures, rot, pins, a clock that jumps by years, other settings: always as told."""
     model = Model(policies={"": policy})

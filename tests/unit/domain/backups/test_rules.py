@@ -1,5 +1,6 @@
 """The rules of a place: what they leave alone."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -57,3 +58,21 @@ def test_what_a_place_keeps_itself_is_not_asked_for(days, locked):
     assert all(
         item.pinned.startswith("locked by the store until 2026-03-") for item in held[:locked]
     )
+
+
+def test_what_stays_is_locked_on_before_half_of_its_lock_is_gone():
+    """Twice in the time of a lock at most something is asked for; what no rule is about is left alone."""
+    lock = timedelta(days=10)
+    rules = RetentionRules({"": RetentionPolicy()}, writers=frozenset({"nightly"}), locked_for=lock)
+    (item,) = items(count=1)
+    hours = [NOW + timedelta(hours=number) for number in range(24 * 60)]
+    ends = [until for now in hours if (until := rules.locked_on(item, now))]
+
+    assert ends[0] == item.created_at + lock
+    assert all(
+        lock / 2 <= until - now <= lock * 3 / 2 for until, now in zip(ends, hours, strict=True)
+    )
+    assert len(set(ends)) == 7
+    assert rules.locked_on(items("weekly", 1)[0], NOW) is None
+    assert RetentionRules({"": RetentionPolicy()}).locked_on(item, NOW) is None
+    assert replace(rules, off="the store has no retention").locked_on(item, NOW) is None

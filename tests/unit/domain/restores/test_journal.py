@@ -89,7 +89,7 @@ JOURNAL = Journal(
 )
 
 
-@settings(max_examples=series(40, 400))
+@settings(max_examples=series(20, 400))
 @given(JOURNALS)
 def test_a_journal_comes_back(journal):
     """Writing and reading lose nothing, whatever the names."""

@@ -1,5 +1,6 @@
 """How far points in time reach, and how much would be lost."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from app.domain.restores.log_archive import (
@@ -52,6 +53,14 @@ def overview(*streams, current=None):
     )
 
 
+def test_the_newest_stream_is_one_that_a_base_stands_in():
+    """Whatever began later: an empty one, or the log of another server."""
+    streams = overview(stream("old"), stream("new"), stream("other"))
+
+    assert reach_of(streams, [base(2, "old"), base(3)]).newest_stream == streams.streams[1]
+    assert reach_of(streams, []).newest_stream is None
+
+
 def test_a_base_reaches_to_the_end_of_what_is_archived():
     """That is later than the last transaction while an archiver says that nothing came since."""
     assert reach_of(overview(stream()), [base(2)]).spans == (Span(at(2), at(10)),)
@@ -88,10 +97,23 @@ def test_what_would_be_lost_is_what_neither_archive_nor_backup_has():
     """Whichever holds more."""
     reach = reach_of(overview(stream()), [base(2)])
 
-    assert exposure_of(reach, at(2)) == Exposure(at(10), by_log=True)
-    assert exposure_of(reach, None) == Exposure(at(10), by_log=True)
-    assert exposure_of(reach, at(11)) == Exposure(at(11), by_log=False)
-    assert exposure_of(reach_of(overview(), []), None) == Exposure(None, by_log=False)
+    def lost(reached, newest):
+        return exposure_of(reached, newest, at(12))
+
+    assert lost(reach, at(2)) == Exposure(at(10), by_log=True, seconds=7200)
+    assert lost(reach, None) == Exposure(at(10), by_log=True, seconds=7200)
+    assert lost(reach, at(11)) == Exposure(at(11), by_log=False, seconds=3600)
+    assert lost(reach_of(overview(), []), None) == Exposure(None, by_log=False, seconds=None)
+
+
+def test_how_much_would_be_lost_is_unknown_where_a_clock_was_set_back():
+    """And no less than what the archiver knows by a clock that nobody sets."""
+    current = overview(stream(), current=at(12))
+    reach = reach_of(current, [base(2)])
+    assert exposure_of(reach, None, at(11)).seconds is None
+    told = reach_of(replace(current, lag_seconds=65.0), [base(2)])
+    assert exposure_of(told, None, at(11)).seconds == 65
+    assert exposure_of(told, None, at(13)).seconds == 3600
 
 
 def test_a_base_that_holds_what_was_before_a_break_reaches_to_it_whenever_it_was_made():

@@ -40,7 +40,7 @@ class Diary:
 
 async def run(tables, connections=2):
     """Let connections do all of it."""
-    queue = WorkQueue(list(tables))
+    queue = WorkQueue(list(tables), connections)
     await together(*(queue.work(cast("Session", str(number))) for number in range(connections)))
 
 
@@ -75,6 +75,30 @@ async def test_a_table_in_single_file_is_left_to_one_while_there_is_other_work()
     assert diary.most["b rows"] == 1
     assert diary.most["a rows"] == 2, "nothing else was left to do"
     assert diary.most["a proof"] == 2, "only rows go in single file"
+
+
+async def test_one_connection_less_works_while_all_will_wait_for_one_table():
+    """The table in single file has more left than the others: nothing but one connection is beside it."""
+    diary = Diary()
+    large = diary.table("a", 12, single_file=True, weight=100)
+
+    await run(
+        [large, diary.table("b", 4, weight=10), diary.table("c", 4, weight=10)], connections=3
+    )
+
+    assert diary.most["b rows"] == diary.most["b proof"] == 1
+    assert diary.most["a proof"] == 3, "the last step is everybody's"
+
+
+async def test_all_connections_work_beside_a_table_that_nobody_will_wait_for():
+    """The others have more to do, so each connection counts."""
+    diary = Diary()
+    first = diary.table("a", 4, single_file=True, weight=20)
+
+    await run([first, diary.table("b", 8, weight=100)], connections=3)
+
+    assert diary.most["b rows"] == 2
+    assert diary.most["a rows"] == 1
 
 
 async def test_tables_that_are_over_are_not_looked_at_again():
@@ -134,6 +158,21 @@ async def test_a_large_table_rests_in_any_case():
 
     assert diary.lines[-1][1] == "a finished"
     assert time.monotonic() - began >= 0.3
+
+
+async def test_indexes_are_built_while_their_table_rests():
+    """They change no row, so only the proof waits for the next second."""
+    diary = Diary()
+    rows, index, proof = (partial(diary.work, f"a {what}") for what in ("rows", "index", "proof"))
+    table = TableSteps(
+        [[rows], [], [index, proof]], lambda: None, clock=clock(left=60), unrested=True
+    )
+
+    await run([table, diary.table("b", 3)], connections=1)
+
+    names = [name for _, name in diary.lines if name]
+    assert names[:3] == ["a rows", "a index", "b rows"]
+    assert names.index("a proof") > names.index("b finished")
 
 
 async def test_a_table_without_a_proof_does_not_rest():

@@ -1,11 +1,12 @@
 """Rows of the binary protocol as text: every kind of column, however the network cut or damaged them."""
 
 import struct
+from itertools import product
 
 import pytest
 from hypothesis import given, strategies as st
 
-from app.engine.native import IS_BUILT, Kind, RowText, State
+from app.engine.native import IS_BUILT, Kind, RowText, State, is_utf8
 from tests.fixtures.wire import sized
 
 
@@ -35,9 +36,9 @@ def packets(payloads, sequence=0):
     return b"".join(out)
 
 
-def reader(*kinds, limit=LIMIT, sequence=0):
+def reader(*kinds, limit=LIMIT, full=0, sequence=0):
     """Make one that begins; a kind may come with its digits."""
-    made = RowText([kind if isinstance(kind, tuple) else (kind, 0) for kind in kinds], limit)
+    made = RowText([kind if isinstance(kind, tuple) else (kind, 0) for kind in kinds], limit, full)
     made.begin(sequence)
     return made
 
@@ -150,10 +151,10 @@ def test_null_is_a_word_and_rows_are_joined():
 
 
 def test_what_needs_a_second_look_is_told():
-    """A zero without a sign, bytes that are no ASCII; and nothing of that when there is none."""
-    zero, odd = reader(Kind.DOUBLE, Kind.ASCII), reader(Kind.FLOAT, Kind.ASCII)
-    zero.feed(packets([row(bytes(8), sized(b"a"))]))
-    odd.feed(packets([row(struct.pack("<f", 1), sized(b"\xc3\xa9"))]))
+    """A FLOAT of zero, bytes that are no ASCII; not a DOUBLE of zero, and nothing of that when there is none."""
+    zero, odd = reader(Kind.FLOAT, Kind.ASCII), reader(Kind.DOUBLE, Kind.ASCII)
+    zero.feed(packets([row(bytes(4), sized(b"a"))]))
+    odd.feed(packets([row(bytes(8), sized(b"\xc3\xa9"))]))
 
     assert (zero.has_zero, zero.has_odd_ascii) == (True, False)
     assert (odd.has_zero, odd.has_odd_ascii) == (False, True)
@@ -278,3 +279,87 @@ def test_a_kind_that_is_none_is_refused(column):
     """The caller's mistake."""
     with pytest.raises(ValueError, match="no such column"):
         RowText([column], LIMIT)
+
+
+def test_text_is_given_out_in_pieces():
+    """Each ends with the row that fills it, counting a byte behind each row; the last is what is left."""
+    made = reader(Kind.TEXT, full=10)
+    data = packets([row(sized(text)) for text in (b"abc", b"def", b"g" * 20, b"h")] + [END])
+    pieces = []
+    while (state := made.feed(data)) == State.FULL:
+        pieces.append((made.rows, made.text))
+        data = data[made.consumed :]
+        made.resume()
+
+    assert state == State.OVER
+    assert pieces == [(2, b"'abc'),\n('def'"), (1, b"'" + b"g" * 20 + b"'")]
+    assert (made.rows, made.text, made.is_cut) == (1, b"'h'", False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(Kind.TEXT, sized(b"x" * 60)), (Kind.ASCII, sized(b"\xe9")), (Kind.LITERAL, None)],
+    ids=["too long", "no ASCII", "no literal"],
+)
+def test_an_odd_row_ends_the_pieces(kind, value):
+    """What comes after it is counted only, and the end says that it was cut."""
+    made = reader(kind, limit=50, full=1000)
+    data = packets([row(sized(b"a")), row(value), row(sized(b"b")), END])
+
+    assert made.feed(data) == State.ODD
+    made.drain()
+    assert made.feed(data[made.consumed :]) == State.OVER
+    assert made.is_cut
+    assert made.rows == 1
+
+
+@given(
+    texts=st.lists(st.binary(max_size=40), max_size=30),
+    full=st.integers(1, 300),
+    cut=st.integers(1, 50),
+)
+def test_pieces_are_the_whole_however_it_is_cut(texts, full, cut):
+    """Joined they are the text of all rows, and none is shorter than it must be but the last."""
+    data = packets([row(sized(text)) for text in texts] + [END])
+    whole = reader(Kind.BINARY)
+    whole.feed(data)
+    made, pieces, rest = reader(Kind.BINARY, full=full), [], data
+    state = State.MORE
+    while rest and state != State.OVER:
+        state = made.feed(rest[:cut])
+        rest = rest[made.consumed :]
+        if state == State.FULL:
+            pieces.append((made.rows, made.text))
+            made.resume()
+    if made.rows:
+        pieces.append((made.rows, made.text))
+
+    assert sum(rows for rows, _ in pieces) == whole.rows
+    assert b"),\n(".join(text for _, text in pieces) == whole.text
+    assert all(len(text) - 3 * (rows - 1) + 1 >= full for rows, text in pieces[:-1])
+
+
+def is_decoded(body):
+    """Tell whether Python takes bytes for UTF-8."""
+    return body.decode("utf-8", "replace").encode() == body
+
+
+def test_utf8_is_what_python_decodes():
+    """Each first byte, with each second one, and third and fourth ones at the borders of what they may be."""
+    borders = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF]
+    cases = [bytes(pair) for pair in product(range(256), repeat=2)]
+    cases += [
+        bytes((first, *rest)) for first in range(0xC0, 256) for rest in product(borders, repeat=2)
+    ]
+    cases += [
+        bytes((first, *rest)) for first in range(0xE0, 256) for rest in product(borders, repeat=3)
+    ]
+
+    assert [case for case in cases if is_utf8(case) is not is_decoded(case)] == []
+
+
+@given(st.binary(), st.text(), st.binary(max_size=3))
+def test_utf8_is_told_wherever_it_stands(start, text, end):
+    """Eight bytes of ASCII are passed over at once; what is cut at the end is none."""
+    for body in (start, text.encode(), text.encode() + end, start + text.encode()):
+        assert is_utf8(body) is is_decoded(body)

@@ -9,7 +9,7 @@ from app.engine.replay.applier import ApplierStatus, RelayPlace
 
 END = RelayPlace("relay.000002", 484)
 RUNS = ApplierStatus(
-    is_running=True, has_read_all=True, file="", position=0, relay=END, errno=0
+    is_running=True, has_read_all=True, file="", position=0, relay=END, taken=None, errno=0
 )  # fmt: skip
 
 

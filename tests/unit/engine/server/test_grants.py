@@ -304,3 +304,32 @@ def test_what_makes_a_mysql_snapshot_better_is_named():
 
     wished = {gap.right for gap in found if not gap.required}
     assert wished == {"BACKUP_ADMIN", "RELOAD", "REPLICATION CLIENT", "PROCESS"}
+
+
+async def test_a_right_that_was_revoked_in_part_holds_everywhere_else():
+    """MySQL prints it as a REVOKE; a right on the database itself gives it back."""
+    grants = await grants_of(
+        "GRANT SELECT, INSERT ON *.* TO `u`@`%`",
+        "REVOKE INSERT, DROP ON `shop`.* FROM `u`@`%`",
+        "GRANT DROP ON `shop`.* TO `u`@`%`",
+    )
+
+    assert grants.allows("INSERT")
+    assert grants.allows("INSERT", "shop2")
+    assert grants.allows("SELECT", "shop")
+    assert grants.allows("DROP", "shop")
+    assert not grants.allows("INSERT", "shop")
+
+
+def test_with_partial_revokes_a_pattern_is_a_name():
+    """A right by a pattern holds for a database of just that name; one for the scratch schemas is global."""
+    scope = {r"`shop\_\_bk\_%`.*": frozenset({"ALL PRIVILEGES"}), "`a_b`.*": frozenset({"SELECT"})}
+    grants = Grants("u", MYSQL, scope, has_patterns=False)
+    name = "shop__bk_new_0123456789ab"
+
+    assert grants.allows("SELECT", "a_b")
+    assert not grants.allows("SELECT", "acb")
+    missing = missing_in_scratch(grants, {name: r"shop\_\_bk\_%"})
+    assert {(gap.scope, gap.grant.partition(" ON ")[2]) for gap in missing} == {
+        ("*.*", "*.* TO u;")
+    }

@@ -293,6 +293,21 @@ def test_a_parent_is_replaced_and_nothing_else(columns, parent, theirs, database
     assert references.parent_of(changed) == (home, name)
 
 
+def test_a_database_goes_only_where_a_view_names_one():
+    """Aliases, columns and tables of the same name stay, and texts."""
+    view = (
+        "CREATE VIEW `v` AS select `db`.`a` AS `db`,`db`.`db`.`b` AS `b`,`db`.`f`(`db`.`c`) AS `f`,"
+        "extract(year from `db`.`d`) AS `y`,nextval(`db`.`s`) AS `n`,'`db`.`t`' AS `t`"
+        " from ((`db`.`db` join `db`.`t` `db` on(`db`.`a` = `o`.`t`.`a`)) join `o`.`db` on(`db`.`e`))"
+    )
+
+    assert references.with_databases(view, {"db": "", "o": "p"}) == (
+        "CREATE VIEW `v` AS select `db`.`a` AS `db`,`db`.`b` AS `b`,`f`(`db`.`c`) AS `f`,"
+        "extract(year from `db`.`d`) AS `y`,nextval(`s`) AS `n`,'`db`.`t`' AS `t`"
+        " from ((`db` join `t` `db` on(`db`.`a` = `p`.`t`.`a`)) join `p`.`db` on(`db`.`e`))"
+    )
+
+
 @pytest.mark.parametrize(
     ("items", "tail"),
     [
@@ -334,3 +349,20 @@ def test_words_in_names_and_comments_reach_for_nothing():
 def test_a_character_set_is_dropped_where_the_collation_names_it(printed, expected):
     """Outside of texts and names, and only where both say the same."""
     assert ddl.without_charsets(printed) == (expected or printed)
+
+
+def test_a_table_that_is_not_encrypted_is_the_same_in_any_database():
+    """MySQL says so only where the database encrypts; what a comment says, or that it is encrypted, counts."""
+    plain = "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='(x)'{}\n/*!50100 PARTITION BY HASH (`a`) */"
+
+    def digest(sql: str) -> str:
+        return ddl.table_fingerprint(sql, "d")
+
+    for said in (" ENCRYPTION='{}'", " /*!80016 ENCRYPTION='{}' */"):
+        assert digest(plain.format(said.format("N"))) == digest(plain.format(""))
+        assert digest(plain.format(said.format("Y"))) != digest(plain.format(""))
+    texts = [
+        "CREATE TABLE `t` (`a` int COMMENT ' /*!80016 ENCRYPTION=''N'' */')",
+        "CREATE TABLE `t` (`a` int COMMENT '')",
+    ]
+    assert digest(texts[0]) != digest(texts[1])

@@ -135,12 +135,6 @@ def test_carriage_returns_are_escaped():
     assert literals.insert(b"(", b"'a\r\nb'") == b"('a\\r\nb');\n"
 
 
-@given(st.binary())
-def test_utf8_is_told_from_other_bytes(body):
-    """What Python can decode is text."""
-    assert literals.is_utf8(body) is (body.decode("utf-8", "replace").encode() == body)
-
-
 @pytest.mark.parametrize("number", ["1.10", "-0.50", "12345678901234567", "0.0000001", "1.00"])
 @pytest.mark.parametrize("around", ["'{}'", "'{{\"p\": {}}}'", "'[1, {}]'", "'[{}, \"x\"]'"])
 def test_numbers_that_may_be_others_once_they_were_read_again_are_seen(number, around):

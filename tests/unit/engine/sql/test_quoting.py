@@ -4,7 +4,7 @@ import re
 
 from hypothesis import given, strategies as st
 
-from app.engine.sql.quoting import qualified, quote, quote_text
+from app.engine.sql.quoting import folded, qualified, quote, quote_text
 
 
 @given(st.text())
@@ -35,3 +35,9 @@ def test_a_text_is_one_literal(text):
 
     assert re.fullmatch(r"'(?:[^'\\\0\r\x1a]|\\.)*'", literal, re.DOTALL)
     assert re.sub(r"\\.", lambda found: escapes[found[0]], literal[1:-1], flags=re.DOTALL) == text
+
+
+def test_names_are_folded_and_texts_are_not():
+    """Whatever quote stands within the other."""
+    sql = r"SELECT 'It''s A \' Text' AS `A'B` FROM `D`.`T`"
+    assert folded(sql) == r"select 'It''s A \' Text' as `a'b` from `d`.`t`"

@@ -86,7 +86,7 @@ async def test_a_prune_is_a_run_that_excludes_others(tmp_path):
         backup_store.settings,
         backup_store.catalogue,
         there.backups,
-        there.recoveries,
+        lambda: there.recoveries,
         lambda _store: backup_store.retention,
     )
     job = await jobs.prune("os:ann")

@@ -31,14 +31,20 @@ async def test_a_store_that_fails_is_told_and_comes_back(tmp_path: Path, monkeyp
     def opened(name) -> LocalStore:
         return LocalStore(tmp_path / name)
 
+    pruned: list[str] = []
+
+    async def prune(name: str) -> None:
+        pruned.append(name)
+
     def made() -> LogCopies:
         names = ("there", "away")
-        return LogCopies(root, names, facts, opened, RealClock(), alarm)
+        return LogCopies(root, names, facts, opened, RealClock(), alarm, prune=prune)
 
     assert [copy.current_as_of for copy in made().read()] == [None, None]
     task = asyncio.create_task(made().run_forever())
     try:
         await until(lambda: bool(made().read()[1].code), "nothing is told")
+        await until(lambda: bool(alarm.raised), "no alert")
         await until(lambda: bool(made().read()[0].current_as_of), "nothing is copied")
         assert alarm.about(AlertKind.BINLOG) == ["binary log in away"]
         (tmp_path / "away").mkdir()
@@ -52,4 +58,5 @@ async def test_a_store_that_fails_is_told_and_comes_back(tmp_path: Path, monkeyp
         {file.name for file in (tmp_path / name).iterdir()} for name in ("there", "away")
     )
     assert there == away
+    assert sorted(pruned) == ["away", "there"]  # once each, however often they were copied to
     assert made().read()[1].code == ""

@@ -41,7 +41,7 @@ def checks_of(installation, place, tmp_path):
             installation.settings,
             catalogue,
             BackupService(installation.server, catalogue, installation.clock),
-            installation.recoveries,
+            lambda: installation.recoveries,
             store="offsite",
         )
 

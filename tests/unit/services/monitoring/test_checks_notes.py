@@ -57,6 +57,49 @@ async def test_a_backup_that_is_not_there_gets_no_notes(installation):
     assert sorted(installation.path.iterdir()) == before
 
 
+async def test_sizes_that_are_right_take_one_file(installation):
+    """However many there are; what is wrong is noted beside its backup, until it is right again."""
+    first, second = await installation.write_backups(2)
+    installation.clock.advance(days=1)
+    await installation.checks.run_due()
+    assert [path.name for path in installation.path.glob("*.notes.json")] == []
+    assert installation.checks_of(first)["size"].success
+
+    file = installation.path / second.file
+    whole = file.read_bytes()
+    file.write_bytes(whole[1:])
+    installation.clock.advance(days=1)
+    await installation.checks.run_due()
+    assert [path.name for path in installation.path.glob("*.notes.json")] == [
+        f"{second.file}.notes.json"
+    ]
+    assert not installation.checks_of(second)["size"].success
+
+    file.write_bytes(whole)
+    installation.clock.advance(days=1)
+    await installation.checks.run_due()
+    assert installation.checks_of(second)["size"].success
+    assert installation.alerts.raised == {}
+
+
+async def test_a_clock_that_was_ahead_hides_no_later_look(installation):
+    """What was wrong while it was is over with the first look that finds it right, by the clock as it is."""
+    (manifest,) = await installation.write_backups()
+    file = installation.path / manifest.file
+    whole = file.read_bytes()
+    file.write_bytes(whole[1:])
+    installation.clock.advance(days=365)
+    await installation.checks.run_due()
+    assert installation.alerts.about(DAMAGED) == [manifest.backup_id]
+
+    file.write_bytes(whole)
+    installation.clock.advance(days=-364)
+    await installation.checks.run_due()
+    assert installation.checks_of(manifest)["size"].at == installation.clock.at
+    assert installation.checks_of(manifest)["size"].success
+    assert installation.alerts.raised == {}
+
+
 class ReadOnlyKernel(CountingKernel):
     """A medium that can only be read."""
 

@@ -14,7 +14,7 @@ from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.domain.backups.manifest import Codec
 from app.domain.ids import parse_backup_id
-from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
+from app.domain.runs.run import Origin, RunKind, RunState
 from app.domain.schedule import Frequency, Schedule
 from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
@@ -27,6 +27,7 @@ from tests.fixtures.archives import disk_of, write_backup
 from tests.fixtures.clocks import SetClock
 from tests.fixtures.control import furnish
 from tests.fixtures.monitored_installation import RaisedAlerts
+from tests.fixtures.records import run
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -85,17 +86,8 @@ class MeasuredInstallation:
 
     async def ran(self, number: int, **changes) -> None:
         """Write a run down that has succeeded and took a minute."""
-        made = Run(
-            run_id=RunId(f"run_{number:016x}"),
-            kind=RunKind.BACKUP,
-            state=RunState.SUCCEEDED,
-            requested_by="anna",
-            origin=Origin.API,
-            owner="host:1",
-            created_at=NOON,
-            started_at=NOON,
-            finished_at=NOON + timedelta(minutes=1),
-        )
+        ended = {"started_at": NOON, "finished_at": NOON + timedelta(minutes=1)}
+        made = run(number, state=RunState.SUCCEEDED, created_at=NOON, **ended)
         await self.runs.add(replace(made, **changes))
 
 

@@ -18,9 +18,10 @@ from app.domain.restores.log_archive import ArchiverState
 from app.domain.restores.points import Point, PointKind, RecoverRequest
 from app.errors import BaseUnfitError, PointNotCoveredError
 from app.services.point_in_time.archive_end import end_of
-from app.services.point_in_time.plan import breaks_since, plan_recovery
+from app.services.point_in_time.plan import plan_recovery
 from app.services.point_in_time.scratch import ScratchPlace
 from app.services.point_in_time.service import PointInTimeService
+from app.services.point_in_time.standing import breaks_since
 from app.storage.local import LocalDirectory
 from tests.fixtures.binlog import corpus, document_of, events_of, go_on
 from tests.fixtures.logged_installation import LoggedInstallation
@@ -51,6 +52,33 @@ async def test_a_backup_recovered_to_before_a_break_is_no_base_for_what_follows_
     assert plan(made, made.point(5)).base == recovered
     for manifest in (base, recovered):
         assert [found.reason for found in breaks_since(opened(made), manifest)] == ["of a test"]
+
+
+async def test_a_backup_of_another_history_is_no_base_though_position_and_gtids_fit(tmp_path):
+    """A server that was put back from a copy does alike what it did before: it may come to the same GTIDs there."""
+    made = LoggedInstallation(tmp_path)
+    early = await made.back_up(2, at=made.born - timedelta(minutes=1))
+    with pytest.raises(BaseUnfitError, match=f"{early.backup_id}: .* before this archive"):
+        plan(made, made.point(9))
+    made.store.passes(days=1)
+    late = await made.back_up(2, recovered_from=early.backup_id)
+    assert plan(made, made.point(9)).base == late
+
+    foreign = replace(late, recovered_in="f" * 12)
+    with pytest.raises(BaseUnfitError, match=f"{late.backup_id}: .* from another archive"):
+        plan_recovery(opened(made), iter([foreign]), RecoverRequest(made.point(9)))
+
+
+async def test_a_backup_by_a_clock_that_was_behind_is_no_base_of_what_was_before_it(tmp_path):
+    """What it holds is told by its place in the log."""
+    made = LoggedInstallation(tmp_path)
+    await made.back_up(2)
+    *_, last = opened(made).transactions()
+    before = last.committed_at - timedelta(seconds=1)
+
+    assert made.store.clock.now() < before
+    with pytest.raises(PointNotCoveredError, match="no backup was made before"):
+        plan(made, Point(PointKind.TIME, "then", at=before))
 
 
 @pytest.mark.parametrize("days", [1, -1])

@@ -1,19 +1,26 @@
 """Recoveries are planned from bases that are not known to be damaged."""
 
+import os
+import shutil
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from app.binlog.archive.documents import STREAMS
 from app.binlog.archive.keys import PLAIN
 from app.bootstrap.program import Program
 from app.config import Settings
 from app.domain.backups.check_notes import Check
 from app.domain.backups.manifest import Codec
+from app.domain.restores.log_archive import TransactionQuery
 from app.domain.restores.points import Point, PointKind, RecoverRequest
-from app.errors import PointNotCoveredError
+from app.errors import BinlogDamagedError, PointNotCoveredError
+from app.services.binlog.search import search as find_transactions
 from app.services.point_in_time.reach import ReachService
 from app.services.point_in_time.scratch import ScratchPlace
 from app.services.point_in_time.service import PointInTimeService
+from tests.fixtures.binlog import corpus, document_of
 from tests.fixtures.logged_installation import LoggedInstallation
 
 
@@ -51,3 +58,41 @@ async def test_a_damaged_base_is_in_the_way_of_no_point(tmp_path):
     with pytest.raises(PointNotCoveredError):
         await service.plan(request)
     await program.close()
+
+
+async def test_a_damaged_stream_is_in_the_way_of_older_points_alone(tmp_path):
+    """What a newer one reaches is not refused because of it, and no older one answers for it."""
+    made = LoggedInstallation(tmp_path)
+    base = await made.back_up(1)
+    service = PointInTimeService(
+        catalogue=made.store.catalogue, clock=made.store.clock, codec=Codec.NONE,
+        chunk_bytes=1 << 20, place=ScratchPlace(tmp_path / "scratch", None, "", 60.0),
+        backup_dir=made.store.path,
+    )  # fmt: skip
+    request = RecoverRequest(made.point(2), (), 1)
+
+    def beside(began):
+        """Put another stream there, which is damaged."""
+        other = made.directory.path.parent / "ba9876543210"
+        shutil.rmtree(other, ignore_errors=True)
+        shutil.copytree(made.directory.path, other)
+        document = replace(
+            document_of(corpus("mariadb-10.11")[0], began.isoformat()), stream=other.name
+        )
+        (other / "stream.json").write_bytes(STREAMS.dump(document))
+        return other
+
+    older = beside(made.born - timedelta(days=1))
+    assert (await service.plan(request)).base.backup_id == base.backup_id
+    search = TransactionQuery(limit=2)
+    with pytest.raises(BinlogDamagedError):
+        await find_transactions(made.store.path, PLAIN, search)
+    (older / "stream.json").write_bytes(b"x")
+    os.utime(older / "stream.json", (0, 0))
+    assert (await service.plan(request)).base.backup_id == base.backup_id
+    newer = beside(made.born + timedelta(days=1))
+    with pytest.raises(BinlogDamagedError):
+        await service.plan(request)
+    (newer / "stream.json").unlink()
+    with pytest.raises(BinlogDamagedError):
+        await service.plan(request)

@@ -196,7 +196,7 @@ def test_another_name_takes_one_database():
 
     assert (whole.target, whole.whole) == ("copy", True)
     assert (some.target, some.whole) == ("copy", False)
-    with pytest.raises(InvalidRequestError, match="the backup holds 2") as caught:
+    with pytest.raises(InvalidRequestError, match="2 are to be restored") as caught:
         plan(TWO, into="copy")
     assert "--database" in (caught.value.hint or "")
     assert plan(TWO, into="copy", databases=("blog",))[0].entry == BLOG

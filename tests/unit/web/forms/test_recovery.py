@@ -41,6 +41,16 @@ def test_a_time_is_one_of_the_zone_that_was_shown():
     )
     assert NearQuery(at="2026-07-01T12:00:00+01:00", zone="Europe/Moscow").moment(NOW).hour == 11
     assert NearQuery().moment(NOW) == NOW
+    # When summer ended: with an offset, before and behind the hour that was twice.
+    for at, hour in (
+        ("02:30:00+02:00", 0),
+        ("02:30:00+01:00", 1),
+        ("01:59:59", 23),
+        ("03:00:00", 2),
+    ):
+        query = NearQuery(at=f"2026-10-25T{at}", zone="Europe/Berlin")
+        assert query.moment(NOW).hour == hour
+    assert NearQuery(at="2026-03-29T03:00:00", zone="Europe/Berlin").moment(NOW).hour == 1
 
 
 @pytest.mark.parametrize(
@@ -55,6 +65,7 @@ def test_a_time_is_one_of_the_zone_that_was_shown():
         {"zone": ""},
         {"within": "for ever"},
         {"match": "x" * 201},
+        {"at": "2026-10-25T02:30", "zone": "Europe/Berlin"},  # it was twice
     ],
 )
 def test_what_makes_no_sense_is_refused(query):

@@ -11,7 +11,14 @@ from app.api.bodies import RestoreBody
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import RunKind, RunState
 from app.services.jobs import requested
-from app.web.forms.restore import body_of, dry_run_problem, fields_of, request_again, request_of
+from app.web.forms.restore import (
+    body_of,
+    dry_run_problem,
+    fields_of,
+    form_errors,
+    request_again,
+    request_of,
+)
 from tests.fixtures.records import NOON, run
 
 
@@ -92,6 +99,17 @@ def test_ticked_tables_are_exact_and_patterns_are_not():
     form = FormData([("scope", "tables"), ("table", "shop.a*"), ("patterns", "log_*  x")])
 
     assert request_of(form, BACKUP, 2).tables == ("shop.a[*]", "log_*", "x")
+
+
+def test_what_a_link_has_ticked_is_in_nobodys_way():
+    """Who comes from one database and ticks a table of it means the table; who ticks more is asked."""
+    came = [("scope", "tables"), ("where", "place"), ("database", "shop"), ("preset", "shop")]
+    with_table = [*came, ("table", "shop.t")]
+
+    assert form_errors(FormData([*with_table])) == {}
+    assert "chosen too" in form_errors(FormData([*with_table, ("database", "wiki")]))["scope"]
+    assert "at least one" in form_errors(FormData([*came]))["scope"]
+    assert form_errors(FormData([("scope", "databases"), *came[1:]])) == {}
 
 
 def test_what_is_ticked_in_another_scope_does_not_count():

@@ -1,12 +1,21 @@
 """Retention of the binary log and of its bases, on real files: no point of the window is ever lost."""
 
 import random
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from app.age.x25519 import Identity
+from app.archive.catalogue.catalogue import Catalogue
 from app.binlog.archive.pruning import leased
 from app.binlog.archive.reading import open_stream, open_streams
+from app.domain.restores.points import RecoverRequest
 from app.errors import BackupInUseError
+from app.services.backups.retention_items import item_in
+from app.services.log_retention.kept_log import KeptLog
+from app.services.point_in_time.plan import plan_recovery
+from tests.fixtures.archive_keys import keys_of
 from tests.fixtures.logged_installation import LoggedInstallation
 from tests.fixtures.series import series
 
@@ -119,3 +128,50 @@ async def test_of_a_damaged_log_nothing_goes_and_what_may_be_a_base_stays(tmp_pa
     assert result.error.code == "binlog-damaged"
     assert len(made.store.ids()) == 2
     assert len(made.directory.names()) >= len(names) - 1
+
+
+async def test_where_a_backup_stands_that_nobody_here_reads_is_told_by_no_clock(tmp_path):
+    """It was made under a clock that was ahead, and the log before its time is needed all the same."""
+    made = LoggedInstallation(tmp_path, max_backups=1)
+    somebody = Identity.new()
+    reader = keys_of(tmp_path / "keys", somebody, reader=somebody)
+    base = await made.back_up(1, keys=reader)
+    for _ in range(6):
+        made.store.passes(days=1)
+    elsewhere = Catalogue(made.store.path, keys_of(tmp_path / "keys", somebody))
+    kept = KeptLog(elsewhere, made.store.clock, made.store.path)
+    reading = Catalogue(made.store.path, reader).read(anew=True)
+    (item,) = [item_in(reading, entry) for entry in reading.survey.entries]
+    ahead = replace(item, created_at=item.created_at + timedelta(days=300))
+    file, position, _ = made.borders[1]
+    assert (item.binlog_file, item.binlog_position) == (file, position)
+
+    unnoted = replace(ahead, binlog_file=None)
+    assert kept.plan([unnoted]) == ()
+    kept.prune([ahead])
+    (stream,) = open_streams(made.store.path)
+    assert 0 < stream.files[0].start <= position
+    assert (
+        plan_recovery(stream, iter([base]), RecoverRequest(made.point(5), (), 1)).base.backup_id
+        == base.backup_id
+    )
+
+
+async def test_each_manifest_is_read_once_while_its_backup_is_there(tmp_path):
+    """Plans that come after every backup cost no more with the backups of years."""
+    made = LoggedInstallation(tmp_path, max_backups=3, binlog_days=3)
+    for day in range(3):
+        await made.back_up(day)
+        made.store.passes(days=1)
+    catalogue = made.store.catalogue
+    kept = KeptLog(catalogue, made.store.clock, made.store.path, days=3)
+    reading = catalogue.read(anew=True)
+    items = [item_in(reading, entry) for entry in reading.survey.entries]
+    held, planned = kept.hold(items), kept.plan(items)
+    assert held
+    for entry in reading.survey.entries:
+        (made.store.path / f"{entry.file}.manifest.json").unlink()
+
+    assert (kept.hold(items), kept.plan(items)) == (held, planned)
+    assert kept.hold(items[:1]).keys() == {items[0].backup_id}
+    assert kept.hold(items).keys() == {items[0].backup_id}

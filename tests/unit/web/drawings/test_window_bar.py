@@ -3,7 +3,7 @@
 import re
 
 from app.domain.restores.reach import reach_of
-from app.web.window_bar import begin_of, window_bar
+from app.web.drawings.window_bar import begin_of, window_bar
 from tests.unit.domain.restores.test_reach import at, base, overview, stream
 
 

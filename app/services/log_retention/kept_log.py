@@ -8,13 +8,14 @@ about a stream that cannot be read, and nothing goes while somebody reads it. Al
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.binlog.archive.documents import StreamDocument
 from app.binlog.archive.keys import PLAIN, LogKeys
 from app.binlog.archive.layout import root_of, stream_directory
 from app.binlog.archive.pruning import Beginning, beginning_at, leased, prune
@@ -35,18 +36,17 @@ from app.errors import (
     StorageError,
     UnknownSignerError,
 )
-from app.services.point_in_time.plan import breaks_since, foreignness, place_of
+from app.services.point_in_time.standing import breaks_since, foreignness, place_in, place_of
 from app.storage.local import LocalDirectory
 
 
 _log: Final = logging.getLogger(__name__)
 # A backup that was running when a stream ended may still become a base of it.
-_GRACE: Final = timedelta(days=1)
-_UNREADABLE: Final = (IntegrityError, NoIdentityError, UnknownSignerError)
+GRACE: Final = timedelta(days=1)
+UNREADABLE: Final = (IntegrityError, NoIdentityError, UnknownSignerError)
 # How long a backup may have taken of which no more is known than when it began.
-_LONGEST: Final = timedelta(days=1)
+LONGEST: Final = timedelta(days=1)
 _NOWHERE: Final = Place(0, 0)
-_BEHIND_ALL: Final = Place(1 << 62, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class KeptLog:
         *,
         days: float = 0,
     ) -> None:
-        self._catalogue = catalogue
+        self._manifests = Manifests(catalogue)
         self._clock = clock
         self._root = LocalDirectory(root_of(backup_dir))
         self._keys = keys
@@ -97,13 +97,13 @@ class KeptLog:
             return {}
         reason = f"base of the points in time of the last {self._days:g} days"
         found: dict[str, str] = {}
-        manifests = _Manifests(self._catalogue)
+        manifests = self._manifests.of(items)
         for directory in stream_directories(self._root):
             try:
                 with leased(directory):
                     look = _look(open_stream(directory, self._keys), items, manifests)
                     needed = needed_bases(look.bases, self._start, look.stands)
-            except _UNREADABLE:  # somebody may mend it
+            except UNREADABLE:  # somebody may mend it
                 perhaps = filter(None, (_base(item, manifests, None) for item in items))
                 needed = needed_bases(list(perhaps), self._start, lambda _: True)
             found |= dict.fromkeys(needed, reason)
@@ -144,7 +144,7 @@ class KeptLog:
         if told.error:
             return told
         try:
-            prune(stream_directory(self._root.path, told.stream), beginning)
+            prune(stream_directory(self._root.path, told.stream), beginning, self._keys)
         except AppError as exc:
             return told.failed(exc)
         if not told.is_news:
@@ -160,14 +160,14 @@ class KeptLog:
     def _plan(
         self, items: Sequence[RetentionItem]
     ) -> Iterator[tuple[LogPruning, Beginning | None]]:
-        manifests = _Manifests(self._catalogue)
+        manifests = self._manifests.of(items)
         for directory in stream_directories(self._root):
             name = directory.path.name
             try:
                 with leased(directory):
                     stream = open_stream(directory, self._keys)
                     beginning = self._beginning(_look(stream, items, manifests))
-            except (*_UNREADABLE, BackupInUseError) as exc:
+            except (*UNREADABLE, BackupInUseError) as exc:
                 yield LogPruning(name).failed(exc), None
                 continue
             yield _told(name, beginning), beginning
@@ -177,7 +177,7 @@ class KeptLog:
         place = self._first_needed(look)
         ended = look.stream.document.ended_at
         if place is None and not (
-            ended and datetime.fromisoformat(ended) + _GRACE < self._clock.now()
+            ended and datetime.fromisoformat(ended) + GRACE < self._clock.now()
         ):
             return None
         return beginning_at(look.stream, place)
@@ -193,23 +193,38 @@ class KeptLog:
         return next((base.place for base in in_order if look.stands(base)), None)
 
 
-class _Manifests:
-    """Manifests, each read once; of one that is damaged or gone, None. Raises NoIdentityError, StorageError."""
+class Manifests:
+    """
+    What manifests say of bases; each is read once for as long as its backup is there, and little is kept of it.
+
+    Whether one is what was published a survey of the backups says, before anybody asks here.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self.find = cache(self._find)
         self._catalogue = catalogue
+        self._known: dict[str, Manifest] = {}
 
-    def _find(self, backup_id: str) -> Manifest | None:
-        try:
-            return self._catalogue.manifest(backup_id)
-        except (StorageError, NoIdentityError):
-            raise
-        except AppError:
-            return None
+    def of(self, items: Sequence[RetentionItem]) -> Self:
+        """Forget those of all other backups."""
+        there = {item.backup_id for item in items}
+        self._known = {key: known for key, known in self._known.items() if key in there}
+        return self
+
+    def find(self, backup_id: str) -> Manifest | None:
+        """Return one without its tables; of what is damaged or gone, None. Raises NoIdentityError, StorageError."""
+        known = self._known.get(backup_id)
+        if known is None:
+            try:
+                known = replace(self._catalogue.manifest(backup_id), databases=())
+            except (StorageError, NoIdentityError):
+                raise
+            except AppError:
+                return None
+            self._known[backup_id] = known
+        return known
 
 
-def _look(stream: ArchivedStream, items: Sequence[RetentionItem], manifests: _Manifests) -> _Look:
+def _look(stream: ArchivedStream, items: Sequence[RetentionItem], manifests: Manifests) -> _Look:
     @cache
     def stands(base: LogBase) -> bool:
         try:
@@ -223,36 +238,38 @@ def _look(stream: ArchivedStream, items: Sequence[RetentionItem], manifests: _Ma
 
 
 def _base(
-    item: RetentionItem, manifests: _Manifests, stream: ArchivedStream | None
+    item: RetentionItem, manifests: Manifests, stream: ArchivedStream | None
 ) -> LogBase | None:
     """Say what a backup is as a base of a stream; None = it is none, and None for a stream that cannot be read."""
+    if stream and item.binlog_file is not None and not _place_told(stream, item):
+        return None
     try:
         manifest = manifests.find(item.backup_id)
     except NoIdentityError:
-        place = _place_at(stream, item.created_at) if stream else _NOWHERE
+        place = _place_told(stream, item) if stream else _NOWHERE
         requested = item.holdings.requested or frozenset()
-        until = _until(stream, _breaks_behind(stream, place, item)) if stream and place else None
-        return _described(item, stream, place, (item.created_at + _LONGEST, until), requested)
+        until = None
+        if stream and place:
+            until = serves_until(stream.document, breaks_behind(stream.document, place, item))
+        return _described(item, stream, place, (item.created_at + LONGEST, until), requested)
     if manifest is None or unfitness(manifest):
         return None
     place = place_of(stream, manifest) if stream else _NOWHERE
     done = manifest.created_at + timedelta(seconds=manifest.duration)
-    until = _until(stream, breaks_since(stream, manifest)) if stream else None
+    until = serves_until(stream.document, breaks_since(stream, manifest)) if stream else None
     return _described(item, stream, place, (done, until), frozenset(databases_of(manifest)))
 
 
-def _place_at(stream: ArchivedStream, moment: datetime) -> Place | None:
-    """Return a place behind which everything was received that came then or later."""
-    ended = stream.document.ended_at
-    if ended and moment > datetime.fromisoformat(ended):
-        return None
-    since = moment.timestamp() * 1000
-    heads = (
-        sealed.segment.head
-        for sealed in stream.segments
-        if sealed.segment.clock and sealed.segment.clock[-1][1] >= since
-    )
-    return next((Place(head.number, head.start) for head in heads), _BEHIND_ALL)
+def _place_told(stream: ArchivedStream, item: RetentionItem) -> Place | None:
+    """
+    Return where a backup stands by its line in the catalogue; no clock says that, which may have been wrong.
+
+    Returns:
+        None when the stream has not the file; the begin of the stream where nobody noted it.
+    """
+    if item.binlog_file is None:
+        return Place(stream.document.first_number, stream.document.first_start)
+    return place_in(stream, item.binlog_file, item.binlog_position)
 
 
 def _described(
@@ -275,23 +292,23 @@ def _described(
     )
 
 
-def _breaks_behind(
-    stream: ArchivedStream, place: Place, item: RetentionItem
+def breaks_behind(
+    document: StreamDocument, place: Place, item: RetentionItem
 ) -> tuple[LogBreak, ...]:
     """Return the breaks behind a backup of which the place is not known exactly."""
     return tuple(
         found
-        for found in stream.breaks
+        for found in document.breaks
         if place <= Place(found.number, found.position)
         and datetime.fromisoformat(found.at) > item.created_at
     )
 
 
-def _until(stream: ArchivedStream, breaks: Iterable[LogBreak]) -> datetime | None:
+def serves_until(document: StreamDocument, breaks: Iterable[LogBreak]) -> datetime | None:
     """Return when points could not be recovered from a base any more; None = they can."""
     ends = [found.at for found in breaks]
-    if stream.document.ended_at:
-        ends.append(stream.document.ended_at)
+    if document.ended_at:
+        ends.append(document.ended_at)
     return min(map(datetime.fromisoformat, ends), default=None)
 
 

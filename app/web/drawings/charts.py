@@ -1,10 +1,12 @@
 """
-Pictures of numbers, drawn by the server as SVG; each has a table behind it.
+Pictures of numbers, drawn by the server as SVG; behind each stands the same in words.
 
 Colours come from the page's styles, by class; what a state is can be seen without them, by its shape.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Final
 
 from markupsafe import Markup
@@ -15,15 +17,17 @@ from app.web.filters import size
 
 _CELL: Final = 14
 _TOP, _LEFT = 18, 30
+# Whole weeks of a year, and one more where they begin in the middle of one; `.days` in the styles has as many.
+_COLUMNS: Final = 54
 _WEEKDAYS: Final = ((0, "Mon"), (2, "Wed"), (4, "Fri"))
-# A path of 10 by 10 for each state: a square with a tick, a square, a triangle, a cross, a ring, a dot.
+# A path of 10 by 10 for each state, from where it is put: a square with a tick, a square, a triangle, a cross, a ring, a dot.
 _SHAPES: Final[Mapping[DayState, str]] = {
-    DayState.PROVEN: "M0 0h10v10h-10zM2 5l2 3 4-6",
-    DayState.OK: "M0 0h10v10h-10z",
-    DayState.WARNING: "M5 0l5 10h-10z",
-    DayState.FAILED: "M1 1l8 8M9 1l-8 8",
-    DayState.MISSED: "M5 1a4 4 0 1 0 .01 0",
-    DayState.NONE: "M4.5 5h1",
+    DayState.PROVEN: "h10v10h-10zm2 5l2 3 4-6",
+    DayState.OK: "h10v10h-10z",
+    DayState.WARNING: "m5 0l5 10h-10z",
+    DayState.FAILED: "m1 1l8 8m0-8l-8 8",
+    DayState.MISSED: "m5 1a4 4 0 1 0 .01 0",
+    DayState.NONE: "m4.5 5h1",
 }
 LEGEND: Final[Mapping[DayState, str]] = {
     DayState.PROVEN: "made and proven to restore",
@@ -41,42 +45,53 @@ def shape(state: DayState) -> Markup:
     """Draw the sign of one state, for a legend."""
     return Markup(
         '<svg class="day {0}" viewBox="-1 -1 12 12" width="14" height="14" aria-hidden="true">'
-        '<path d="{1}"/></svg>'
+        '<path d="M0 0{1}"/></svg>'
     ).format(state.value, _SHAPES[state])
 
 
 def year_map(days: Sequence[Day], runs_path: str) -> Markup:
     """
-    Draw a map of days, a column a week; those with runs lead to them, for a mouse.
+    Draw a map of days, a column a week, and over each day a link to its runs.
 
-    Hundreds of links would bar the way of a keyboard: for that there are the table behind it, and the
-    list of runs, which takes a day.
+    One path draws all days of a state, and a link is one element: a page stays light. By keyboard the map is
+    one stop, at the newest day, and a script leads from day to day.
 
     Args:
-        days: Oldest first.
+        days: Oldest first, at most as many as the columns have places for.
         runs_path: Path of the list of runs.
 
     Returns:
-        SVG.
+        Markup.
     """
-    first = days[0].day
-    shift = first.weekday()
-    columns = (len(days) + shift + 6) // 7
-    parts = [_month_names(days, shift), _weekday_names()]
+    shift = days[0].day.weekday()
+    drawn: dict[DayState, list[str]] = {}
     for index, day in enumerate(days):
         column, row = divmod(index + shift, 7)
-        mark = Markup('<path class="{0}" d="{1}" transform="translate({2} {3})"/>').format(
-            day.state.value, _SHAPES[day.state], _LEFT + column * _CELL, _TOP + row * _CELL
+        drawn.setdefault(day.state, []).append(
+            f"M{_LEFT + column * _CELL} {_TOP + row * _CELL}{_SHAPES[day.state]}"
         )
-        if day.state is not DayState.NONE:
-            mark = Markup(
-                '<a tabindex="-1" href="{0}?kind=backup&amp;day={1}"><title>{2}</title>{3}</a>'
-            ).format(runs_path, day.day.isoformat(), _told(day), mark)
-        parts.append(mark)
-    width, height = _LEFT + columns * _CELL, _TOP + 7 * _CELL
+    paths = [
+        Markup('<path class="{0}" d="{1}"/>').format(state.value, "".join(parts))
+        for state, parts in drawn.items()
+    ]
+    last = len(days) - 1
+    links = [
+        Markup('<a href="{0}?kind=backup&amp;day={1}" title="{2}" tabindex="{3}"></a>').format(
+            runs_path, day.day.isoformat(), _told(day), 0 if index == last else -1
+        )
+        for index, day in enumerate(days)
+    ]
+    width, height = _LEFT + _COLUMNS * _CELL, _TOP + 7 * _CELL
     return Markup(
-        '<svg class="chart year" viewBox="0 0 {0} {1}" aria-hidden="true">{2}</svg>'
-    ).format(width, height, Markup("").join(parts))
+        '<div class="year-map"><svg class="chart year" viewBox="0 0 {0} {1}" aria-hidden="true">{2}</svg>'
+        '<div class="days" data-days role="group" aria-label="Days, with the arrow keys">{3}{4}</div></div>'
+    ).format(
+        width,
+        height,
+        Markup("").join([_month_names(days, shift), _weekday_names(), *paths]),
+        Markup("<i></i>") * shift,
+        Markup("").join(links),
+    )
 
 
 def _told(day: Day) -> str:
@@ -142,11 +157,18 @@ def size_line(days: Sequence[Day]) -> Markup:
     )  # fmt: skip
 
 
-def by_month(days: Sequence[Day]) -> list[tuple[str, dict[DayState, int], int]]:
-    """Count the days of each state by month, newest first; with the size of its newest backup."""
-    months: dict[str, tuple[dict[DayState, int], int]] = {}
-    for day in reversed(days):
-        counts, newest = months.setdefault(f"{day.day:%Y-%m}", ({}, 0))
-        counts[day.state] = counts.get(day.state, 0) + 1
-        months[f"{day.day:%Y-%m}"] = (counts, newest or day.size)
-    return [(month, counts, newest) for month, (counts, newest) in months.items()]
+def by_month(days: Sequence[Day]) -> list[str]:
+    """Tell of each month how many days had which state, newest first; with the size of its newest backup."""
+    return [_month(name, list(found)) for name, found in groupby(reversed(days), key=_month_of)]
+
+
+def _month_of(day: Day) -> str:
+    return f"{day.day:%Y-%m}"
+
+
+def _month(name: str, days: Sequence[Day]) -> str:
+    """Tell of the days of one month, newest first."""
+    counts = Counter(day.state for day in days)
+    told = ", ".join(f"{counts[state]} {text}" for state, text in LEGEND.items() if counts[state])
+    newest = next((day.size for day in days if day.size), 0)
+    return f"{name}: {told}" + (f"; the newest backup has {size(newest)}" if newest else "")

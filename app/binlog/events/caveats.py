@@ -1,0 +1,75 @@
+"""What a replay of a transaction may do otherwise, event by event."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from app.binlog.events.executed import (
+    made_temporary,
+    makes_code,
+    may_use_temporary,
+    names_directory,
+    names_in,
+    spanned,
+)
+from app.binlog.events.headers import HEADER_BYTES, Header, Kind
+from app.binlog.events.rows import lacks_columns
+from app.binlog.events.statements import AROUND, QUERIES, changes_rows, query_of
+from app.domain.restores.log_archive import Caveats, Connection, TemporaryUse
+
+
+# Of the header: the statement uses a temporary table, or the number of its connection.
+_THREAD_SPECIFIC: Final = 0x04
+# Of an event that loads a file: what any statement has, and where in it the name of the file stands.
+_LOAD_HEAD_BYTES: Final = 13 + 13
+
+
+def with_event(known: Caveats, header: Header, event: bytes) -> Caveats:
+    """
+    Add what there is to say of an event.
+
+    Args:
+        known: Of the events of the transaction before it.
+        header: Of it.
+        event: All of it, without its checksum.
+
+    Returns:
+        What is known with it.
+
+    Raises:
+        Malformed: It contradicts itself.
+    """
+    kind = header.kind
+    if kind == Kind.EXECUTE_LOAD_QUERY:
+        return known._replace(
+            temporary=(*known.temporary, *_temporary(header, event, _load_text(event))),
+            executes=True,
+        )
+    if kind in QUERIES:
+        return _with_statement(known, header, event)
+    return known._replace(lacks_columns=True) if lacks_columns(kind, event) else known
+
+
+def _with_statement(known: Caveats, header: Header, event: bytes) -> Caveats:
+    database, text = query_of(event, is_compressed=header.kind == Kind.QUERY_COMPRESSED)
+    if text.startswith(AROUND):
+        return known
+    return known._replace(
+        temporary=(*known.temporary, *_temporary(header, event, text)),
+        spans=known.spans or spanned(database, text),
+        executes=known.executes or changes_rows(text),
+        makes_code=known.makes_code or makes_code(text),
+        names_directory=known.names_directory or names_directory(text),
+    )
+
+
+def _temporary(header: Header, event: bytes, text: str) -> Iterator[TemporaryUse]:
+    """Say of a statement what it does with temporary tables; nothing where it does nothing."""
+    if header.flags & _THREAD_SPECIFIC and may_use_temporary(text):
+        number = int.from_bytes(event[HEADER_BYTES : HEADER_BYTES + 4], "little")
+        connection = Connection(header.server_id, number)
+        yield TemporaryUse(connection, made_temporary(text), names_in(text))
+
+
+def _load_text(event: bytes) -> str:
+    """Return all that is no number of an event that loads a file: the statement stands at its end."""
+    return event[HEADER_BYTES + _LOAD_HEAD_BYTES :].decode("utf-8", "replace")

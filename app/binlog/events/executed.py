@@ -1,0 +1,151 @@
+"""
+What a replay may take for something else than it was, by statements that it executes again; pure text.
+
+A temporary table hides a real one of its name from one connection: where the replay has not the temporary one,
+the statement changes the real one. The server marks statements that use one, or the connection's number.
+
+Where an applier leaves databases out, and it always leaves out the system schema, it passes over a whole
+statement by some of the tables in it. So does MariaDB with every ALTER SEQUENCE, since it looks for tables that
+are updated (`Rpl_filter::tables_ok`) and finds none.
+
+Sources: https://dev.mysql.com/doc/refman/8.4/en/replication-features-temptables.html,
+https://dev.mysql.com/doc/refman/8.4/en/replication-options-replica.html#option_mysqld_replicate-wild-ignore-table
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+
+SYSTEM: Final = "mysql"
+_FLAGS: Final = re.IGNORECASE | re.DOTALL
+_COMMENT: Final = re.compile(r"/\*!?\d*|\*/|--[ \t][^\n]*")
+_STRING: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
+_PLAIN_COMMENT: Final = re.compile(r"/\*[^!M].*?\*/|/\*\*/", re.DOTALL)
+_NAME: Final = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\"|[\w$]+)"
+_TABLE: Final = rf"(?:({_NAME})\s*\.\s*)?({_NAME})"
+_NAMES: Final = re.compile(_NAME)
+_TABLES: Final = re.compile(_TABLE)
+# Behind them a list of tables, and between these words of the statement.
+_LISTS: Final = re.compile(
+    r"\s*(?:RENAME\s+TABLES?|DROP\s+(?:TEMPORARY\s+)?(?:TABLES?|VIEW|SEQUENCE))\b(.*)", _FLAGS
+)
+_WORDS: Final = frozenset(
+    {"IF", "EXISTS", "TO", "WAIT", "NOWAIT", "RESTRICT", "CASCADE"}
+)  # fmt: skip
+_ALTERED: Final = re.compile(
+    rf"\s*ALTER\s+(?:ONLINE\s+)?(?:IGNORE\s+)?TABLE\s+(?:IF\s+EXISTS\s+)?{_TABLE}(.*)", _FLAGS
+)
+_OTHERS: Final = re.compile(
+    rf"\b(?:RENAME\s+(?!COLUMN\b|INDEX\b|KEY\b)(?:TO\s+|AS\s+|=\s*)?|(?:WITH|CONVERT|TO)\s+TABLE\s+){_TABLE}",
+    _FLAGS,
+)
+_DEFINES: Final = re.compile(r"(?:\s|/\*.*?\*/)*(?:ALTER|DROP|RENAME)\b", _FLAGS)
+_SEQUENCE: Final = re.compile(r"\s*ALTER\s+SEQUENCE\b", _FLAGS)
+_CHANGES: Final = re.compile(
+    r"[\s(]*(?:INSERT|UPDATE|DELETE|REPLACE|LOAD|CALL|WITH|SELECT|DO|CREATE\s+(?:OR\s+REPLACE\s+)?TABLE)\b", _FLAGS
+)  # fmt: skip
+_IN_SYSTEM: Final = re.compile(rf"(?<![\w$.])[`\"]?{SYSTEM}[`\"]?\s*\.", _FLAGS)
+# Changes one table of the system schema and nothing else.
+_ALONE: Final = re.compile(
+    rf"\s*(?:(?:INSERT|REPLACE)(?:\s+(?!INTO)\w+)*?\s+(?:INTO\s+)?{{0}}{_NAME}"
+    rf"|DELETE(?:\s+\w+)*?\s+FROM\s+{{0}}{_NAME}\s*(?:$|WHERE\b|ORDER\b|LIMIT\b)"
+    rf"|UPDATE(?:\s+\w+)*?\s+{{0}}{_NAME}\s+SET\b"
+    rf"|CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{{0}}{_NAME})".replace(
+        "{0}", rf"[`\"]?{SYSTEM}[`\"]?\s*\.\s*"
+    ),
+    _FLAGS,
+)
+# Names no table that could be a temporary one: what is dropped was marked as such by the server, what stands around
+# statements, and a real table that is made of nothing else.
+_PLAIN: Final = re.compile(
+    r"\s*(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA|DROP(?!\s+INDEX)"
+    r"|CREATE\s+(?:OR\s+REPLACE\s+)?(?!(?:TEMPORARY\s+)?TABLE|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?INDEX)"
+    r"|CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\b(?!.*\b(?:SELECT|LIKE|TABLE|VALUES)\b))",
+    _FLAGS,
+)
+_MAKES_TEMPORARY: Final = re.compile(
+    rf"\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_TABLE}",
+    _FLAGS,
+)
+# Names stand before values, or near them.
+_READ: Final = 64 << 10
+_DIRECTORY: Final = re.compile(r"\s*(?:CREATE|ALTER)\b.*\b(?:DATA|INDEX)\s+DIRECTORY\b", _FLAGS)
+_CODE: Final = re.compile(
+    r"\s*(?:CREATE|ALTER)\b.{0,400}?\b(?:TRIGGER|FUNCTION|PROCEDURE|PACKAGE)\b", _FLAGS
+)
+
+
+def may_use_temporary(text: str) -> bool:
+    """Tell whether a statement that the server has marked may read or change a temporary table by its name."""
+    return not _PLAIN.match(_PLAIN_COMMENT.sub(" ", text))
+
+
+def names_directory(text: str) -> bool:
+    """Tell whether a statement makes a table, or a part of one, in a directory that it names."""
+    return "DIRECTORY" in text[:_READ].upper() and bool(_DIRECTORY.match(_bare(text[:_READ])))
+
+
+def made_temporary(text: str) -> str:
+    """Return the name of the temporary table that a statement makes, in lower case; empty = none."""
+    found = _MAKES_TEMPORARY.match(_bare(text[:_READ]))
+    return _plain(found[2]) if found else ""
+
+
+def names_in(text: str) -> frozenset[str]:
+    """Return what may be a name in a statement, in lower case; its own words are among them."""
+    return frozenset(_plain(name[0]) for name in _NAMES.finditer(_bare(text[:_READ])))
+
+
+def makes_code(text: str) -> bool:
+    """Tell whether a statement may define what changes tables by itself, of whatever database."""
+    return bool(_CODE.match(_PLAIN_COMMENT.sub(" ", text)))
+
+
+def spanned(database: str, text: str) -> frozenset[str]:
+    """
+    Name the databases of which none may be left out where a statement is replayed.
+
+    Args:
+        database: In which it was executed.
+        text: All of it.
+
+    Returns:
+        Their names, in lower case; none where it may be replayed or passed over as a whole. The system schema and
+        an empty name where it is about that and something else, or an ALTER SEQUENCE.
+    """
+    # Statements with rows in them may be megabytes, and are not taken apart for nothing.
+    if not _DEFINES.match(text) and SYSTEM not in text.lower():
+        return frozenset()
+    bare = _bare(text)
+    if _SEQUENCE.match(bare):
+        found = {SYSTEM, ""}
+    elif listed := _LISTS.match(bare):
+        found = {*_databases(_TABLES.finditer(listed[1]), database)}
+    elif altered := _ALTERED.match(bare):
+        own = _plain(altered[1]) or database.lower()
+        found = {own, *_databases(_OTHERS.finditer(altered[3]), database)}
+    elif _CHANGES.match(bare) and _IN_SYSTEM.search(bare) and not _ALONE.match(bare):
+        found = {SYSTEM, ""}
+    else:
+        found = set()
+    return frozenset(found) if len(found) > 1 else frozenset()
+
+
+def _bare(text: str) -> str:
+    """Leave out comments and what is quoted as a value; what stands in executable comments stays."""
+    return _COMMENT.sub(" ", _STRING.sub("''", _PLAIN_COMMENT.sub(" ", text)))
+
+
+def _databases(names: Iterator[re.Match[str]], database: str) -> Iterator[str]:
+    for name in names:
+        if name[1] or name[2].upper() not in _WORDS:
+            yield _plain(name[1]) or database.lower()
+
+
+def _plain(name: str | None) -> str:
+    """Take a name out of its quotes, in lower case."""
+    mark = (name or "")[:1]
+    return (
+        (name or "")[1:-1].replace(mark * 2, mark) if mark in {"`", '"'} else name or ""
+    ).lower()

@@ -1,0 +1,114 @@
+"""What keeps the log behind a base from being replayed upon it: where a replay would succeed and be wrong."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from app.binlog.archive.reading import ArchivedStream
+from app.binlog.events.executed import SYSTEM
+from app.binlog.events.headers import read_format
+from app.domain.backups.base import databases_of
+from app.domain.backups.manifest import Manifest
+from app.domain.restores.log_archive import Connection, LoggedTransaction, TemporaryUse
+from app.domain.restores.points import Place, RecoverRequest
+from app.engine.flavor import series_of
+
+
+_CODE: Final = frozenset({"trigger", "function", "procedure", "package", "package body"})
+
+
+class Hindrances:
+    """
+    What was found against a base, from transaction to transaction.
+
+    Attributes:
+        reason: The first one; empty = nothing.
+    """
+
+    def __init__(
+        self, stream: ArchivedStream, base: Manifest, place: Place, request: RecoverRequest
+    ) -> None:
+        """Begin at the place of a base; raises BinlogDamagedError, StorageError."""
+        self.reason = ""
+        self._stream = stream
+        self._base = base
+        self._number = place.number
+        self._series = self._series_of(place.number)
+        self._databases = {
+            name.lower() for name in request.databases or databases_of(base)
+        }  # none = all
+        # Temporary tables since then.
+        self._made: dict[Connection, set[str]] = {}
+        # Connections that began before are not known by their numbers from then on.
+        self._has_restarted = False
+        self._has_code = bool(self._databases) and _may_have_code(base, self._databases)
+
+    def accept(self, found: LoggedTransaction) -> None:
+        """Look at the next transaction; raises BinlogDamagedError, StorageError."""
+        if not self.reason:
+            self.reason = self._in_file(found) or next(self._in_statements(found), "")
+
+    def _in_file(self, found: LoggedTransaction) -> str:
+        while self._number < found.number:
+            self._number += 1
+            described = read_format(self._stream.format_event(self._number))
+            self._has_restarted |= described.created != 0
+            if (series := series_of(described.server_version)) != self._series:
+                then, now = (".".join(map(str, each)) for each in (self._series, series))
+                return f"the server was of version {then}, and is of {now} from {found.file} on"
+        return ""
+
+    def _series_of(self, number: int) -> tuple[int, int]:
+        return series_of(read_format(self._stream.format_event(number)).server_version)
+
+    def _in_statements(self, found: LoggedTransaction) -> Iterator[str]:
+        caveats, at = found.caveats, f"{found.file}:{found.start}"
+        if caveats.lacks_columns:
+            yield (
+                f"rows at {at} were logged without all of their columns (binlog_row_image is not FULL), by which"
+                " MariaDB loses what a REPLACE sets"
+            )
+        if caveats.names_directory:
+            yield f"the statement at {at} makes a table in a directory of the server's machine"
+        if not all(map(self._is_explained, caveats.temporary)):
+            yield f"the statement at {at} uses a temporary table that may be older than the backup"
+        left_out = {name for name in caveats.spans if self._is_left_out(name)}
+        if left_out and left_out != caveats.spans:
+            yield (
+                f"a replay passes over the statement at {at}: it alters a sequence, or names a table of"
+                f" {min(left_out)}, which is left out, beside another"
+            )
+        self._has_code |= bool(self._databases) and caveats.makes_code
+        if caveats.executes and self._has_code:
+            yield (
+                f"the statement at {at} is executed again, and a trigger or a routine of a database that is left"
+                " out may change what is recovered by it"
+            )
+
+    def _is_explained(self, use: TemporaryUse) -> bool:
+        """Tell whether a statement uses temporary tables that a replay has made."""
+        made = self._made.setdefault(use.connection, set())
+        if use.made:
+            made.add(use.made)
+        return bool(use.made or made & use.words) or not self._may_be_older(use.connection)
+
+    def _may_be_older(self, connection: Connection) -> bool:
+        """Tell whether a connection may have been there before the base was made."""
+        newest = self._base.position.end_connection
+        # Others come from a source of that server, and are numbered by it.
+        is_own = connection.server_id == self._stream.identity.server_id
+        return not is_own or not (
+            self._has_restarted or (newest is not None and connection.number > newest)
+        )
+
+    def _is_left_out(self, name: str) -> bool:
+        return name == SYSTEM or bool(name and self._databases and name not in self._databases)
+
+
+def _may_have_code(base: Manifest, databases: set[str]) -> bool:
+    """Tell whether databases that are left out may have what changes tables of others."""
+    return bool(databases_of(base)) or any(
+        entry.kind in _CODE
+        for database in base.databases
+        if database.name.lower() not in databases
+        for entry in database.objects
+    )

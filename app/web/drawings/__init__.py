@@ -1,0 +1,1 @@
+"""Pictures of numbers and times, drawn by the server as SVG."""

@@ -1,0 +1,68 @@
+"""What `make audit` passes over: exceptions that are written down with a date and a reason, and no others."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "audit_dependencies.sh"
+EXCEPTIONS = ROOT / "scripts" / "audit_exceptions.txt"
+
+
+def test_each_exception_has_a_date_and_a_reason():
+    """Whoever looks at it next year knows why it was right."""
+    lines = [line for line in EXCEPTIONS.read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Z][\w-]+ \d{4}-\d\d-\d\d \w.{20,}", line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [("No known vulnerabilities found", 0), ("Found 1 known vulnerability in 1 package", 1),
+     ("requests.exceptions.ConnectionError: nobody answers", 2)],
+)  # fmt: skip
+def test_what_is_found_is_a_failure_and_so_is_no_answer(tmp_path, says, code):
+    """The service is asked about all but the exceptions; comments are none."""
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(SCRIPT, tmp_path / "scripts")
+    shutil.copy(EXCEPTIONS, tmp_path / "scripts")
+    with (tmp_path / "scripts" / EXCEPTIONS.name).open("a") as file:
+        file.write(
+            "# CVE-2020-0000 2026-01-31 is a comment\nGHSA-aaaa-bbbb 2026-01-31 Not called.\n"
+        )
+    program = tmp_path / ".venv" / "bin" / "pip-audit"
+    program.write_text(f'#!/bin/sh\necho "$@" > asked\necho "{says}" >&2\nexit {min(code, 1)}\n')
+    program.chmod(0o700)
+
+    ended = subprocess.run(
+        ["sh", str(tmp_path / "scripts" / SCRIPT.name)], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == code
+    asked = (tmp_path / "asked").read_text().split()
+    assert [word for word in asked if word.startswith(("GHSA", "CVE"))] == ["GHSA-aaaa-bbbb"]
+    assert "requirements.lock" in asked
+
+
+@pytest.mark.parametrize(("found", "ended"), [(0, 0), (1, 2), (2, 0)])
+def test_a_check_fails_by_what_is_found_and_not_for_want_of_an_answer(tmp_path, found, ended):
+    """`make check` audits last; that nobody has answered stands there, and is no fault of the change."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    script = tmp_path / "scripts" / SCRIPT.name
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\necho said >&2\nexit {found}\n")
+    script.chmod(0o700)
+    (tmp_path / ".installed").touch()
+    for tool in set(re.findall(r"@\$\(BIN\)/([\w-]+)", (ROOT / "Makefile").read_text())):
+        (tmp_path / tool).symlink_to("/bin/true")
+
+    checked = subprocess.run(
+        ["make", "check", "BIN=.", "STAMP=.installed", "--old-file=.installed"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (checked.returncode, checked.stderr.splitlines()[0]) == (ended, "said")

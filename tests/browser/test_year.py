@@ -1,0 +1,131 @@
+"""Pages of an installation after a year: as light as those of a fresh one."""
+
+import asyncio
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from app.domain.year import DAYS
+from app.scheduling.clock import SystemClock
+from tests.fixtures.browser import with_users
+from tests.fixtures.control import furnish
+from tests.fixtures.series import series
+from tests.fixtures.servers import Sql
+from tests.fixtures.year_of_backups import DATABASES, make_history, make_year
+
+
+HOURS, AUDITED = series((48, 150), (365 * 24, 2_000))
+NODES = 1_500
+PAGE_BYTES = 30_000
+# Of processors, for the answer and in the browser: the clock tells what else the machine does.
+SECONDS = 0.5
+PATHS = (
+    "/", "/backups", "/backups/BACKUP", "/backups/new", "/runs", "/restores", "/restore", "/restore/BACKUP",
+    "/point-in-time", "/point-in-time/recover", "/schedules", "/schedules/edit", "/schedules/edit?name=nightly-11",
+    "/retention", "/alerts", "/server", "/stores", "/users", "/account", "/audit", "/audit/proof", "/settings",
+)  # fmt: skip
+
+
+@pytest.fixture
+def year(own_api, server, database):
+    """A service after a year, and its newest backup; the server has more tables than anybody ticks at once."""
+    api = own_api(server.url)
+    api.backups.mkdir()
+    furnish(api.state)
+    until = SystemClock().now()
+
+    def fill():
+        made = make_year(api.backups, until=until, hours=HOURS)
+        asyncio.run(make_history(api.state, made, until=until, audited=AUDITED))
+        return made
+
+    with ThreadPoolExecutor() as thread:  # the loop of the browser runs in this one
+        made = thread.submit(fill).result()
+    with Sql(server.url) as sql:
+        sql.script(f"CREATE TABLE `{database}`.`t{number}` (i INT)" for number in range(100))
+    with_users(api.start())
+    with api.client() as admin:
+        for number in range(12):
+            options = {"databases": DATABASES[:number]}
+            body = {"name": f"nightly-{number}", "frequency": "daily", "options": options}
+            admin.post("/api/admin/backup/schedule", json=body).raise_for_status()
+    return api, made[-1]
+
+
+@pytest.mark.long
+def test_pages_of_a_year_are_light(visitors, year):
+    """At most 1,500 nodes and 30 kB each, and half a second of processors until it can be used."""
+    api, backup = year
+    visitor = visitors(api)
+    page = visitor.log_in()
+    gauge = page.context.new_cdp_session(page)
+    gauge.send("Performance.enable", {"timeDomain": "threadTicks"})
+    found = {}
+    for path in PATHS:
+        served = cpu_seconds(api.process.pid)
+        visitor.go(path.replace("BACKUP", backup))
+        served = cpu_seconds(api.process.pid) - served
+        found[path] = {"server": served, **page.evaluate(WEIGHT), **spent(gauge)}
+    for path, figures in found.items():  # for whoever looks
+        print(f"{path:32}", *(f"{name} {value:.3f}" for name, value in figures.items()))  # noqa: T201
+
+    assert [path for path, known in found.items() if known["nodes"] > NODES] == []
+    assert [path for path, known in found.items() if known["bytes"] > PAGE_BYTES] == []
+    slow = [path for path, known in found.items() if known["server"] + known["Task"] > SECONDS]
+    assert slow == []
+
+
+# Of the page and all that it has loaded, as it came; and how long that took by the clock.
+WEIGHT = """() => {
+  const [page] = performance.getEntriesByType("navigation");
+  const parts = [page, ...performance.getEntriesByType("resource")];
+  return {
+    nodes: document.querySelectorAll("*").length,
+    bytes: parts.reduce((sum, part) => sum + part.transferSize, 0),
+    interactive: page.domInteractive / 1000,
+    loaded: page.loadEventEnd / 1000,
+  };
+}"""
+
+
+def spent(gauge):
+    """Seconds of a processor that the page has taken in the browser."""
+    metrics = {
+        known["name"]: known["value"] for known in gauge.send("Performance.getMetrics")["metrics"]
+    }
+    return {
+        name: metrics[f"{name}Duration"] for name in ("Task", "Script", "Layout", "RecalcStyle")
+    }
+
+
+def cpu_seconds(pid):
+    """Seconds of a processor that a process has taken so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_days_are_walked_by_keyboard(visitors, web_api):
+    """The map is one stop; arrows lead from day to day and from week to week, and Enter to the runs of a day."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    days = page.locator("[data-days] a")
+    days.last.focus()
+    for key, back in (
+        ("ArrowUp", 1),
+        ("ArrowLeft", 8),
+        ("ArrowDown", 7),
+        ("ArrowRight", 0),
+        ("Home", DAYS - 1),
+    ):
+        page.keyboard.press(key)
+        expect(days.nth(DAYS - 1 - back)).to_be_focused()
+    expect(page.locator("[data-days] a[tabindex='0']")).to_have_count(1)
+    page.keyboard.press("ArrowLeft")  # nothing is before it
+    expect(days.first).to_be_focused()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/runs\?kind=backup&day=\d{4}-\d\d-\d\d$"))

@@ -1,0 +1,98 @@
+"""News of a run as a browser gets them: three streams a login, and looks that end where there is no place."""
+
+import signal
+import sqlite3
+import time
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+
+from app.web.streams import LOGIN_OVER, MOST_STREAMS
+from tests.fixtures import forked_program
+from tests.fixtures.cli import wait_until
+from tests.fixtures.servers import Sql
+from tests.fixtures.web import WebClient
+
+
+STREAM, LOOK = "retry: 500\n", "retry: 2000\n"
+
+
+def stopped(process, file):
+    """Stop a program where it keeps nobody from the control database; tells whether it did."""
+    process.send_signal(signal.SIGSTOP)
+    with closing(sqlite3.connect(file, timeout=0.2)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            process.send_signal(signal.SIGCONT)
+            return False
+    return True
+
+
+@pytest.fixture
+def waiting(web_api, server, sql, database, tmp_path):
+    """A backup of a command that does not go on while the test lasts."""
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
+    with Sql(server.url) as locker, web_api.client() as admin, (tmp_path / "log").open("wb") as log:
+        locker.run(f"LOCK TABLES {database}.t WRITE")
+        command = ("backup", "create", "--database", database)
+        process = forked_program.start(
+            command, web_api.home, web_api.environment, out=log.fileno(), err=log.fileno()
+        )
+        query = {"state": "running", "kind": "backup"}
+        found: list[dict[str, Any]] = []
+
+        def runs():
+            found[:] = admin.get("/api/admin/runs", params=query).json()["runs"]
+            return found
+
+        wait_until(runs, "it runs")
+        wait_until(lambda: stopped(process, web_api.state / "control.db"), "it holds no lock")
+        locker.run("UNLOCK TABLES")
+        yield found[0]["run_id"]
+        process.send_signal(signal.SIGCONT)
+        process.wait(60)
+
+
+def begun(opened, web, run_id):
+    """Open a stream until the block ends; returns what comes in pieces."""
+    answer = opened.enter_context(web.client.stream("GET", f"/runs/{run_id}/stream"))
+    pieces = answer.iter_text()
+    opened.callback(pieces.close)  # who drops it closes the stream
+    return pieces
+
+
+def test_a_fourth_page_looks_every_two_seconds(web_api, waiting):
+    """It gets what there is, and is told when to ask again; another login has places of its own."""
+    web, other = WebClient(web_api), WebClient(web_api, "viewer")
+    with ExitStack() as opened:
+        for _ in range(MOST_STREAMS):
+            assert next(begun(opened, web, waiting)).startswith(STREAM)
+        fourth = begun(opened, web, waiting)
+        looked = next(fourth)
+        assert looked.startswith(LOOK)
+        looked += "".join(fourth)
+        assert waiting in looked
+        assert "event: done" not in looked
+        assert next(begun(opened, other, waiting)).startswith(STREAM)
+
+    deadline = time.monotonic() + 10
+    while True:
+        with ExitStack() as opened:
+            if next(begun(opened, web, waiting)).startswith(STREAM):
+                break
+        assert time.monotonic() < deadline, "the places of closed pages are free"
+        time.sleep(0.2)
+
+
+def test_a_page_whose_login_is_over_is_told_so_when_it_asks_again(web_api, waiting):
+    """One that only looks now and then, or was cut off, leads to a new login as the others do."""
+    web = WebClient(web_api, "viewer")
+    path, headers = f"/runs/{waiting}/stream", {"Accept": "text/html, text/event-stream"}
+    web.post("/logout")
+    told = web.client.get(path, headers={**headers, "HX-Request": "true"})
+
+    assert (told.status_code, told.text) == (200, LOGIN_OVER)
+    assert told.headers["Content-Type"].startswith("text/event-stream")
+    assert web.client.get(path).status_code == 303

@@ -1,0 +1,145 @@
+"""What a replay would silently make something else of: refused when it is planned, and replayed from a later base."""
+
+import pytest
+import pytest_asyncio
+
+from app.errors import BaseUnfitError
+from tests.fixtures.point_in_time import PointsInTime
+from tests.oracle.snapshots import snapshot
+
+
+STATEMENT = "SET SESSION binlog_format = 'STATEMENT'"
+ONLY_MARIADB = pytest.mark.differs(
+    "mysql", reason="it has no sequences, and logs what a REPLACE sets"
+)
+
+
+@pytest_asyncio.fixture
+async def points(own_server, server_template, tmp_path):
+    """A source with two databases of its owner, and a table of theirs in the system schema."""
+    found = PointsInTime(own_server("--secure-file-priv="), tmp_path, server_template)
+    found.sql.script([
+        "CREATE DATABASE shop",
+        "CREATE DATABASE log",
+        "USE shop",
+        "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(60), b TEXT)",
+        "CREATE TABLE u (id INT PRIMARY KEY)",
+        "CREATE TABLE log.l (id INT PRIMARY KEY)",
+        "CREATE TABLE mysql.mine (id INT PRIMARY KEY)",
+        "INSERT INTO t (note, b) VALUES ('one', 'b'), ('two', 'b')",
+        "INSERT INTO mysql.mine VALUES (1)",
+    ])
+    yield found
+    await found.close()
+
+
+async def require_refused(points, statements, reason, databases=()):
+    """Require that no base before some statements leads behind them, and one made after them does."""
+    await points.backup()
+    points.sql.script(statements)
+    points.archive()
+    with pytest.raises(BaseUnfitError, match=reason):
+        await points.plan(points.position(), databases)
+    later = await points.backup()
+    points.archive()
+    assert (await points.plan(points.position(), databases)).base == later
+
+
+async def test_statements_on_the_system_schema_and_others_are_refused(points):
+    """An applier passes over all of them, in silence, because of the one that it leaves out."""
+    for statements in (
+        ["RENAME TABLE mysql.mine TO shop.mine"],
+        ["RENAME TABLE shop.mine TO mysql.mine"],
+        ["CREATE TABLE mysql.other (id INT)", "DROP TABLE mysql.other, shop.u"],
+        [STATEMENT, "UPDATE shop.t, mysql.mine SET t.note = 'both' WHERE t.id = mine.id"],
+    ):
+        await require_refused(points, statements, "names a table of mysql")
+
+
+async def test_a_table_that_enters_from_a_database_that_is_left_out_is_refused(points):
+    """MariaDB looks at the first name alone; so the table would be missing, in silence."""
+    statements = ["ALTER TABLE log.l RENAME TO shop.l"]
+
+    await require_refused(points, statements, "names a table of log", ["shop"])
+
+
+async def test_a_trigger_of_a_database_that_is_left_out_is_refused_where_statements_are_logged(
+    points,
+):
+    """What it changes of others is in no event."""
+    points.sql.run(
+        "CREATE TRIGGER log.tr AFTER INSERT ON log.l FOR EACH ROW INSERT INTO shop.t (note) VALUES ('by')"
+    )
+    statements = [STATEMENT, "INSERT INTO log.l VALUES (1)"]
+
+    await require_refused(points, statements, "trigger or a routine", ["shop"])
+
+
+async def test_temporary_tables_are_refused_where_a_replay_may_not_have_them(points):
+    """One that was there at the base and hides a real one: the real one would be changed in its place."""
+    points.sql.script([STATEMENT, "CREATE TEMPORARY TABLE t (id INT, note VARCHAR(60), b TEXT)"])
+    points.sql.run("SELECT 5, 6, 7 INTO OUTFILE 'rows.txt'")
+
+    for statement in (
+        "INSERT INTO t VALUES (9, 'temporary', '')",
+        "TRUNCATE TABLE t",
+        "CREATE TABLE log.made AS SELECT * FROM t",
+        "LOAD DATA INFILE 'rows.txt' INTO TABLE t",
+    ):
+        await require_refused(points, [statement], "may be older than the backup")
+
+
+async def test_temporary_tables_made_since_the_base_or_by_a_later_connection_are_replayed(
+    points, own_server
+):
+    """A server that was started again has none of before."""
+    await points.backup()
+    points.sql.script([
+        STATEMENT,
+        "CREATE TEMPORARY TABLE kept (id INT)",
+        "INSERT INTO kept VALUES (7)",
+        "INSERT INTO u SELECT id FROM kept",
+    ])
+    later = PointsInTime(points.source, points.backups.parent)
+    later.sql.script(["USE shop", STATEMENT, "CREATE TEMPORARY TABLE kept (id INT)"])
+    later.sql.run("INSERT INTO t (note) VALUES (CONNECTION_ID() * 0)")
+    await later.close()
+    expected = snapshot(points.source.url, "shop")["content"]
+
+    recovered = await points.recover(points.position())
+    await points.restore(recovered, databases=("shop",), into="copy")
+
+    assert snapshot(points.source.url, "copy")["content"] == expected
+
+
+async def test_a_key_into_the_system_schema_is_refused(points):
+    """What it changes with the row that it refers to stands in no event."""
+    points.sql.run(
+        "CREATE TABLE shop.k (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES mysql.mine (id) ON DELETE CASCADE)"
+    )
+    await points.backup()
+    points.sql.run("DELETE FROM mysql.mine")
+
+    with pytest.raises(Exception, match=r"refers to (database ')?mysql"):
+        await points.recover(points.position())
+
+
+@ONLY_MARIADB
+async def test_what_mariadb_passes_over_or_does_not_log_is_refused(points):
+    """ALTER SEQUENCE where anything is left out, and what a REPLACE sets where rows are not logged whole."""
+    points.sql.run("CREATE SEQUENCE s")
+    replace = [
+        "SET SESSION binlog_row_image = 'MINIMAL'",
+        "REPLACE INTO t (id, note) VALUES (1, 'x')",
+    ]
+
+    await require_refused(points, ["ALTER SEQUENCE s RESTART 50"], "alters a sequence")
+    await require_refused(points, replace, "binlog_row_image")
+
+
+@ONLY_MARIADB
+async def test_a_table_in_a_directory_of_the_source_is_refused(points, tmp_path):
+    """Here that directory may be another server's, and a replay would write into it."""
+    made = f"CREATE TABLE elsewhere (id INT PRIMARY KEY) DATA DIRECTORY = '{tmp_path}'"
+
+    await require_refused(points, [made, "DROP TABLE elsewhere"], "in a directory")

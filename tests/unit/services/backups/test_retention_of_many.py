@@ -1,0 +1,48 @@
+"""A prune of many backups takes so many calls for each, and never lists all of them for one."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+from tests.fixtures.backup_store import BackupStore
+from tests.fixtures.kernels import CountingKernel
+from tests.fixtures.many_backups import make_many
+
+
+FEW, MANY = 30, 120
+
+
+class _Counting(CountingKernel):
+    """Counts the calls of each kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+
+    def decide(self, number, name, call, args):
+        self.calls[name] += 1
+        return call(*args)
+
+
+async def _prune(home, count) -> Counter[str]:
+    kernel = _Counting()
+    store = BackupStore(home, kernel=kernel, max_backups=2)
+    await store.open()
+    try:
+        await asyncio.to_thread(
+            make_many, store.path, count, until=store.clock.now() - timedelta(hours=1)
+        )
+        pruned = await store.retention.prune()
+    finally:
+        await store.close()
+    assert len(pruned.deleted) >= count - 3
+    assert len(store.ids()) == count - len(pruned.deleted)
+    return kernel.calls
+
+
+async def test_a_prune_of_many_lists_the_directory_no_more_often(tmp_path):
+    """Four times as many take four times as many calls, and as many lists as before."""
+    few, many = await _prune(tmp_path / "few", FEW), await _prune(tmp_path / "many", MANY)
+
+    assert many["listdir"] == few["listdir"] <= 8
+    assert (many.total() - few.total()) / (MANY - FEW) <= 60

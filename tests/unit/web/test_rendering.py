@@ -1,0 +1,77 @@
+"""Paths of pages as templates ask for them, and what templates take from each other."""
+
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI, Request
+from jinja2 import Environment, nodes
+from starlette.routing import NoMatchFound
+
+from app.config import Settings
+from app.main import create_app
+from app.web import rendering
+from app.web.rendering import path_for
+
+
+@pytest.fixture(scope="module")
+def app():
+    """An application that nobody starts."""
+    return create_app(Settings())
+
+
+def asking(app: FastAPI, root_path: str = "") -> Request:
+    """Make a request to it."""
+    return Request({"type": "http", "app": app, "root_path": root_path})
+
+
+@pytest.mark.parametrize("backup_id", ["one", "{}", "{backup_id}", "a b", "\u20ac"])
+def test_a_path_is_what_the_framework_says(app, backup_id):
+    """Found anew or remembered, with any value in it."""
+    for _ in range(2):
+        path = path_for(asking(app), "get_backup", backup_id=backup_id)
+        assert path == app.url_path_for("web:get_backup", backup_id=backup_id)
+
+
+def test_a_proxys_prefix_stands_before_it(app):
+    """Of two requests each has its own."""
+    paths = [path_for(asking(app, prefix), "list_backups") for prefix in ("", "/behind", "/x/")]
+
+    assert paths == ["/backups", "/behind/backups", "/x/backups"]
+
+
+def test_what_has_no_path_is_an_error(app):
+    """A name that nobody knows, and parts that the path has not."""
+    with pytest.raises(NoMatchFound):
+        path_for(asking(app), "nothing")
+    with pytest.raises(NoMatchFound):
+        path_for(asking(app), "list_backups", backup_id="one")
+
+
+def parsed_templates():
+    """Read every template of the pages as a tree, by its path."""
+    environment = Environment()  # noqa: S701 - nothing is rendered
+    root = Path(rendering.__file__).parent / "templates"
+    return {
+        str(file.relative_to(root)): environment.parse(file.read_text())
+        for file in root.rglob("*.html")
+    }
+
+
+TEMPLATES = parsed_templates()
+MACROS = {macro.name for tree in TEMPLATES.values() for macro in tree.find_all(nodes.Macro)}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_names_each_macro_that_it_calls(name):
+    """What is called without it fails only when somebody sees what calls it."""
+    tree = TEMPLATES[name]
+    called = {
+        call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)
+    }
+    known = {macro.name for macro in tree.find_all(nodes.Macro)}
+    for found in tree.find_all(nodes.FromImport):
+        known |= {
+            imported if isinstance(imported, str) else imported[1] for imported in found.names
+        }
+
+    assert called & MACROS <= known
