@@ -1,16 +1,21 @@
 """Backups that were made of backups: copies, and what was recovered to a point in time."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
 from app.documents.backups import BackupCreated, Position, PrintedBackupCreated
 from app.documents.base import BackupIdText, Bytes, Document, Seconds, Success
-from app.documents.restores import Refusal, SpaceFacts
+from app.documents.restores import LogPlaceFacts, Refusal, SpaceFacts
 from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Manifest
 from app.domain.restores.points import RecoverPlan, RecoveryDrill
+
+
+_UNSIGNED: Final = (
+    "Behind it what is replayed of an encrypted archive is not signed yet; null where all is."
+)
 
 
 class BackupStored(Document):
@@ -83,6 +88,7 @@ class RecoveryPlanned(Document):
     passed_over: tuple[PassedOver, ...]
     problems: Annotated[tuple[Refusal, ...], Field(description="Why it would be refused.")]
     disk: Annotated[SpaceFacts | None, Field(description="Where the scratch server would lie.")]
+    unsigned_from: Annotated[LogPlaceFacts | None, Field(description=_UNSIGNED)]
 
     @classmethod
     def of(cls, plan: RecoverPlan) -> Self:
@@ -101,6 +107,7 @@ class RecoveryPlanned(Document):
             databases=plan.databases,
             log_bytes=plan.log_bytes,
             passed_over=passed,
+            unsigned_from=plan.unsigned_from,
         )
 
 
@@ -109,6 +116,7 @@ class Recovered(BackupCreated):
 
     recovered_from: BackupIdText
     position: Position
+    unsigned_from: Annotated[LogPlaceFacts | None, Field(description=_UNSIGNED)]
 
     @classmethod
     def of(cls, manifest: Manifest, **others: object) -> Self:

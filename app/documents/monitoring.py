@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.documents.backups import BackupFacts
 from app.documents.base import Bytes, Document, Success
+from app.documents.restores import LogPlaceFacts
 from app.documents.runs import RunFacts
 from app.domain.checks import CheckResult
 from app.domain.monitoring import DoctorCheck, Readiness, Status
@@ -251,13 +252,6 @@ class DoctorReport(Document):
         )
 
 
-class LogPlaceFacts(Document):
-    """A place in the server's binary log."""
-
-    file: Annotated[str, Field(examples=["mysql-bin.000012"])]
-    position: int
-
-
 class LogBreakFacts(Document):
     """A change of the data that the log does not have; points behind it need a later backup."""
 
@@ -293,6 +287,10 @@ class LogStream(Document):
     breaks: tuple[LogBreakFacts, ...]
     ended_at: Annotated[str, Field(description="ISO 8601, UTC; empty while it goes on.")]
     ended_because: str
+    unsigned_from: Annotated[
+        LogPlaceFacts | None,
+        Field(description="Behind it an encrypted archive is not signed yet; null where all is."),
+    ]
     damage: Annotated[str, Field(description="Empty when none was seen.")]
 
 

@@ -19,6 +19,13 @@ from app.domain.restores.restore import RestoreResult
 from app.errors import AppError
 
 
+class LogPlaceFacts(Document):
+    """A place in the server's binary log."""
+
+    file: Annotated[str, Field(examples=["mysql-bin.000012"])]
+    position: int
+
+
 class Restored(Document):
     """What a restore or an undo has done."""
 

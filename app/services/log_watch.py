@@ -30,6 +30,10 @@ _GO_ON: Final = (
 _GRACE: Final = timedelta(days=1)
 _WELL: Final = frozenset({ArchiverState.LIVE, ArchiverState.CATCHING_UP})
 _SINCE: Final = "%Y-%m-%d %H:%M UTC"
+_SEAL: Final = (
+    "Who can write to the archive may have changed what is behind it, and nobody seals it: run 'backstay binlog run'"
+    " beside its server, or recover to that position where the archive may have been in other hands."
+)
 _MORE: Final = "Make a full backup now; what was kept for less cannot be made up for."
 
 
@@ -152,6 +156,7 @@ class BinlogChecks:
             *(await self._source() if self._server.is_set else ()),
             _state_of(reach),
             *_damage_of(reach),
+            *_signatures_of(reach),
             self._window(reach),
             DoctorCheck("log archive size", CheckState.OK, f"{size >> 20:,} MiB on disk"),
         ]
@@ -203,6 +208,18 @@ def _damage_of(reach: Reach) -> Sequence[DoctorCheck]:
         for each in reach.overview.streams
         if each.damage
     ]
+
+
+def _signatures_of(reach: Reach) -> Sequence[DoctorCheck]:
+    """Say of the newest stream where what is signed ends; nothing where all is, or the archive is not encrypted."""
+    overview = reach.overview
+    begin = overview.streams[-1].unsigned_from if overview.streams else None
+    if begin is None:
+        return []
+    detail = f"behind {begin.file}:{begin.position} nothing is signed yet"
+    if overview.state is ArchiverState.OFF:
+        return [DoctorCheck("log signatures", CheckState.WARN, detail, _SEAL)]
+    return [DoctorCheck("log signatures", CheckState.OK, detail)]
 
 
 def _size_of(directory: Path) -> int:

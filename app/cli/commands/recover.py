@@ -23,7 +23,7 @@ from app.cli.output import (
     size,
 )
 from app.cli.runs import run_job
-from app.documents.derived import Recovered, RecoveryDrilled, RecoveryPlanned
+from app.documents.derived import RecoveryDrilled, RecoveryPlanned
 from app.domain.backups.manifest import Manifest
 from app.domain.restores.log_archive import LoggedTransaction
 from app.domain.restores.points import (
@@ -98,8 +98,9 @@ def recover(
 
 
 async def _recover(program: Program, request: RecoverRequest, *, silent: bool) -> CommandResult:
-    manifest = await run_job(program, program.recovery_jobs.recovery(request), silent=silent)
-    return CommandResult(Recovered.of(manifest), lambda: _show_recovered(manifest))
+    job = program.recovery_jobs.recovery(request)
+    manifest = await run_job(program, job, silent=silent)
+    return CommandResult(job.document(manifest), lambda: _show_recovered(manifest))
 
 
 async def _plan(program: Program, request: RecoverRequest, *, silent: bool) -> CommandResult:

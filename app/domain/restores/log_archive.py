@@ -85,6 +85,7 @@ class LogStreamFacts:
         breaks: Changes that it does not have.
         ended_at: ISO 8601; empty while it goes on.
         ended_because: For people.
+        unsigned_from: Behind it nothing is signed, though the archive is encrypted; None where all is.
         damage: What is wrong with it; empty when nothing was seen.
         is_locked: Whether that is only that nobody here has its key, or knows who has written it.
     """
@@ -102,6 +103,7 @@ class LogStreamFacts:
     breaks: tuple[LogBreak, ...] = ()
     ended_at: str = ""
     ended_because: str = ""
+    unsigned_from: LogPlace | None = None
     damage: str = ""
     is_locked: bool = False
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.manifest import Manifest, PositionEntry
 from app.domain.restores.dry_run import Space
-from app.domain.restores.log_archive import LoggedTransaction
+from app.domain.restores.log_archive import LoggedTransaction, LogPlace
 from app.errors import AppError, InvalidRequestError
 
 
@@ -115,7 +115,7 @@ class RecoverPlan:
         passed_over: Newer backups that are no base, and why.
         space: Disk that it needs here; None while nobody has looked.
         problems: Why it would be refused.
-        unsigned_from: Position behind which the log is not signed, though it is encrypted; empty where all is.
+        unsigned_from: Place behind which the log is not signed, though it is encrypted; None where all is.
     """
 
     request: RecoverRequest
@@ -127,14 +127,14 @@ class RecoverPlan:
     passed_over: tuple[tuple[str, str], ...]
     space: Space | None = None
     problems: tuple[AppError, ...] = ()
-    unsigned_from: str = ""
+    unsigned_from: LogPlace | None = None
 
     @property
     def cautions(self) -> tuple[str, ...]:
         """What whoever relies on the result should know."""
         said = "is not signed yet: who can write to the archive may have changed it"
         begin = self.unsigned_from
-        return (f"the binary log behind {begin} {said}",) if begin else ()
+        return (f"the binary log behind {begin.file}:{begin.position} {said}",) if begin else ()
 
     def require_possible(self) -> None:
         """Raise what it would be refused with."""

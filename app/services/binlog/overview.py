@@ -27,6 +27,7 @@ def describe_stream(stream: ArchivedStream) -> LogStreamFacts:
         breaks=stream.breaks,
         ended_at=document.ended_at,
         ended_because=document.ended_because,
+        unsigned_from=_place(stream.unsigned_from),
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from app.documents.derived import Recovered, RecoveryDrilled, RecoveryPlanned
@@ -23,6 +24,17 @@ _log: Final = logging.getLogger(__name__)
 _SCRATCH: Final = Resource("scratch", "the scratch server of recoveries")
 
 
+@dataclass(slots=True)
+class _Planned:
+    """What a run has planned: its document says what the backup that came of it does not hold."""
+
+    plan: RecoverPlan | None = None
+
+    def describe(self, manifest: Manifest) -> Recovered:
+        """Describe what came of it."""
+        return Recovered.of(manifest, unsigned_from=self.plan and self.plan.unsigned_from)
+
+
 class RecoveryJobs:
     """Makes the jobs; all of a run is read and planned within it, for the archive may be large."""
 
@@ -31,15 +43,17 @@ class RecoveryJobs:
 
     def recovery(self, request: RecoverRequest) -> Job[Manifest]:
         """Make the job of a recovery."""
+        planned = _Planned()
 
         async def work(progress: Progress) -> Manifest:
             progress.enter(Phase.INSPECT)
-            return await self._service.recover(await self._service.plan(request), progress)
+            planned.plan = await self._service.plan(request)
+            return await self._service.recover(planned.plan, progress)
 
         return Job(
             kind=RunKind.RECOVERY,
             work=work,
-            document=Recovered.of,
+            document=planned.describe,
             resources=(_SCRATCH,),
             request=_requested(request, dry_run=False),
         )
@@ -57,11 +71,12 @@ class RecoveryJobs:
         Returns:
             The job; whether there is a base and an archive its run will tell.
         """
+        planned = _Planned()
 
         async def work(progress: Progress) -> Manifest:
             progress.enter(Phase.INSPECT)
-            plan = await self._service.plan_newest(backup)
-            manifest = await self._service.recover(plan, progress)
+            planned.plan = await self._service.plan_newest(backup)
+            manifest = await self._service.recover(planned.plan, progress)
             try:
                 await follow_up(manifest)
             except (AppError, asyncio.CancelledError) as exc:
@@ -72,7 +87,7 @@ class RecoveryJobs:
         return Job(
             kind=RunKind.RECOVERY,
             work=work,
-            document=Recovered.of,
+            document=planned.describe,
             resources=(_SCRATCH,),
             request={
                 "to": "end",

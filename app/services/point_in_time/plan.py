@@ -25,7 +25,7 @@ from app.binlog.events.headers import Malformed
 from app.binlog.status import ArchiverStatus
 from app.domain.backups.base import databases_of, unfitness
 from app.domain.backups.manifest import Manifest, PositionEntry
-from app.domain.restores.log_archive import LoggedTransaction
+from app.domain.restores.log_archive import LoggedTransaction, LogPlace
 from app.domain.restores.points import (
     Cut,
     Place,
@@ -135,11 +135,11 @@ def _planned(
     return replace(plan, problems=tuple(_filtered_xa(stream, plan)))
 
 
-def _unsigned(stream: ArchivedStream, cut: Cut) -> str:
-    """Name the position behind which a replay is not signed, of a log that is encrypted; empty = all of it is."""
+def _unsigned(stream: ArchivedStream, cut: Cut) -> LogPlace | None:
+    """Find the place behind which a replay is not signed, of a log that is encrypted; None = all of it is."""
     begin = stream.unsigned_from
     place = begin and place_in(stream, begin.name, begin.position)
-    return f"{begin.name}:{begin.position}" if begin and place and place < cut.place else ""
+    return LogPlace(*begin) if begin and place and place < cut.place else None
 
 
 def find_cut(
