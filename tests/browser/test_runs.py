@@ -102,6 +102,44 @@ def test_many_tabs_are_all_live(visitors, web_api, backed_up):
         expect(tab.get_by_text("succeeded")).to_be_visible(timeout=60_000)
 
 
+def test_a_page_follows_however_late_its_scripts_come(visitors, web_api, backed_up):
+    """The extension that reads streams must be there before htmx looks for what it is to do."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+
+    def answer_late(route):
+        time.sleep(0.7)
+        route.continue_()
+
+    page.route("**/hx-sse*", answer_late)
+    run_id = start(web_api, f"test-restore/{backed_up}", drill=True)
+    visitor.go(f"/runs/{run_id}")
+    expect(page.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+
+
+def test_a_stream_that_was_refused_is_asked_for_again(visitors, web_api, backed_up):
+    """By a service that is busy or not there at first; what it answered is not shown as news."""
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    answers = iter([
+        lambda route: route.fulfill(status=503, body="busy"),
+        lambda route: route.abort(),
+    ])
+
+    def answer(route):
+        next(answers, lambda last: last.continue_())(route)
+
+    page.route("**/stream", answer)
+    run_id = start(web_api, f"test-restore/{backed_up}", drill=True)
+    visitor.go(f"/runs/{run_id}")
+    expect(page.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+    assert next(answers, None) is None
+    refused = ["503", "Failed to fetch"]
+    assert len(visitor.complaints) == len(refused)
+    assert all(word in text for word, text in zip(refused, visitor.complaints, strict=True))
+    visitor.complaints.clear()
+
+
 def test_who_is_disabled_sees_no_more(web_api, backed_up):
     """Their stream ends within two seconds, while the run goes on."""
     with web_api.client() as admin:

@@ -3,7 +3,7 @@
 import signal
 import sqlite3
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pytest
@@ -96,3 +96,28 @@ def test_a_page_whose_login_is_over_is_told_so_when_it_asks_again(web_api, waiti
     assert (told.status_code, told.text) == (200, LOGIN_OVER)
     assert told.headers["Content-Type"].startswith("text/event-stream")
     assert web.client.get(path).status_code == 303
+
+
+@contextmanager
+def hidden(history):
+    """Hide the table of runs for the length of a block."""
+    with closing(sqlite3.connect(history)) as database:
+        database.execute("ALTER TABLE runs RENAME TO hidden")
+        try:
+            yield
+        finally:
+            database.execute("ALTER TABLE hidden RENAME TO runs")
+
+
+@pytest.mark.parametrize("path", ["/runs/{}/stream", "/api/admin/runs/{}/events"])
+def test_a_stream_whose_history_fails_ends_so_that_it_is_asked_for_again(web_api, waiting, path):
+    """That of a page used to go on without news, and never told how the run ended."""
+    client = web_api.client() if path.startswith("/api") else WebClient(web_api).client
+    with client.stream("GET", path.format(waiting)) as answer:
+        pieces = answer.iter_text()
+        assert waiting in next(pieces)
+        with hidden(web_api.state / "control.db"):
+            rest = "".join(pieces)
+    assert "event: done" not in rest
+    with client.stream("GET", path.format(waiting)) as answer:
+        assert waiting in next(answer.iter_text())

@@ -1,5 +1,6 @@
 """The history of runs, those at work, and their events."""
 
+import logging
 from collections.abc import AsyncIterable
 from time import monotonic
 from typing import Annotated, Final
@@ -14,11 +15,12 @@ from app.documents.runs import RunFacts, RunList
 from app.domain.rights import require_run
 from app.domain.runs.run import Run, RunFilter
 from app.domain.stores import Page
-from app.errors import NotAuthenticatedError
+from app.errors import AppError, NotAuthenticatedError
 
 
 router = APIRouter(prefix="/api/admin/runs", tags=["runs"])
 
+_log: Final = logging.getLogger(__name__)
 # Events come at least once a second.
 _LOGIN_CHECK_SECONDS: Final = 1.0
 
@@ -64,18 +66,22 @@ async def watch_run(
     """
     checked = monotonic()
     known = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
-    async for run_now in service.program.runs.watch(run.run_id, known):
-        yield ServerSentEvent(
-            data=RunFacts.of(run_now), event=run_now.state.value, id=str(run_now.revision)
-        )
-        if request.app.state.is_stopping():
-            return
-        if monotonic() - checked > _LOGIN_CHECK_SECONDS:
-            checked = monotonic()
-            try:
-                await service.sign_ins.confirm(identity)
-            except NotAuthenticatedError:
+    try:
+        async for run_now in service.program.runs.watch(run.run_id, known):
+            yield ServerSentEvent(
+                data=RunFacts.of(run_now), event=run_now.state.value, id=str(run_now.revision)
+            )
+            if request.app.state.is_stopping():
                 return
+            if monotonic() - checked > _LOGIN_CHECK_SECONDS:
+                checked = monotonic()
+                try:
+                    await service.sign_ins.confirm(identity)
+                except NotAuthenticatedError:
+                    return
+    except AppError as exc:
+        # Whoever follows asks again: then the history may answer, and else it is told.
+        _log.warning("events of %s ended: %s", run.run_id, exc)
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=CHANGES)

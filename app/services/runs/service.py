@@ -12,7 +12,7 @@ Not guaranteed: a run of a process that was killed looks alive until the next st
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -175,7 +175,7 @@ class RunService:
             run = await self.get(run_id)
         return run
 
-    async def watch(self, run_id: str, after: int = 0) -> AsyncIterator[Run]:
+    async def watch(self, run_id: str, after: int = 0) -> AsyncGenerator[Run, None]:
         """
         Follow a run.
 

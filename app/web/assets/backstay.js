@@ -59,11 +59,24 @@ function copy(button) {
   navigator.clipboard?.writeText(text).then(() => announce("Copied"));
 }
 
+// A stream that was cut is asked for again by the extension; the first request for it, where that failed, by nobody.
+function askUntilItStreams(element) {
+  let isConnected = false;
+  element.addEventListener("htmx:sse:after:connection", () => (isConnected = true));
+  // What comes here is no stream but the page of an error.
+  element.addEventListener("htmx:after:request", (event) => event.preventDefault());
+  element.addEventListener("htmx:finally:request", () => {
+    const ask = () => htmx.ajax("GET", element.getAttribute("hx-sse:connect"), { source: element });
+    if (!isConnected) setTimeout(ask, 2000);
+  });
+}
+
 // News that is late must not look like news.
 function watchStream(element) {
   const age = element.querySelector("[data-age]");
   let last = performance.now();
   element.addEventListener("htmx:after:swap", () => (last = performance.now()));
+  askUntilItStreams(element);
   const tick = () => {
     if (!element.isConnected || element.dataset.over !== undefined) return;
     const seconds = Math.round((performance.now() - last) / 1000);

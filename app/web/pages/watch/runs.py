@@ -1,6 +1,7 @@
 """Runs: the history, one of them live, and how it is stopped."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from time import monotonic
@@ -15,7 +16,7 @@ from app.api.access import CurrentService
 from app.bootstrap.service import Service
 from app.domain.rights import Effect, may, require_run
 from app.domain.runs.run import Run, RunFilter, RunKind, RunState
-from app.errors import NotAuthenticatedError
+from app.errors import AppError, NotAuthenticatedError
 from app.services.access.browser_logins import BrowserLogin
 from app.web.access import SentForm, Viewer
 from app.web.days import DayText, span_of
@@ -27,6 +28,7 @@ from app.web.streams import DONE, LOGIN_OVER, MEDIA_TYPE, Streams
 
 
 router = APIRouter()
+_log: Final = logging.getLogger(__name__)
 
 # What is done once more as it was, when somebody says so.
 _REPEATED: Final = (RunKind.BACKUP, RunKind.RECOVERY_POINT, RunKind.VERIFICATION)
@@ -174,38 +176,32 @@ async def _followed(
     request: Request, service: Service, login: BrowserLogin, run: Run
 ) -> AsyncIterator[str]:
     """Yield events until a run is over, or the login of whoever watches."""
-    news: asyncio.Queue[Run | None] = asyncio.Queue(maxsize=1)
-
-    async def follow() -> None:
-        async for found in service.program.runs.watch(run.run_id):
-            await news.put(found)
-        await news.put(None)
-
-    following = asyncio.create_task(follow())
-    checked, end = monotonic(), DONE
+    news = service.program.runs.watch(run.run_id)
+    coming = asyncio.ensure_future(anext(news, None))
+    checked = monotonic()
     try:
         while not request.app.state.is_stopping():
             if monotonic() - checked > _LOGIN_CHECK_SECONDS:
                 if not await _is_good(service, login):
-                    end = LOGIN_OVER
-                    break
+                    yield LOGIN_OVER
+                    return
                 checked = monotonic()
-            try:
-                async with asyncio.timeout(_LOGIN_CHECK_SECONDS):
-                    found = await news.get()
-            except TimeoutError:
+            if not (await asyncio.wait([coming], timeout=_LOGIN_CHECK_SECONDS))[0]:
                 yield ":\n\n"  # a browser that is gone is noticed by it, and no proxy takes it for idle
                 continue
-            if found is None:
-                break
+            if (found := coming.result()) is None:
+                yield DONE
+                return
+            coming = asyncio.ensure_future(anext(news, None))
             known = await _known(service, login, found)
             yield _event(fragment(request, "parts/run_live.html", **known), _RETRY_SECONDS)
-        else:
-            return  # the browser asks whoever comes after us
-        yield end
+    except AppError as exc:
+        # The browser asks again: then the history may answer, and else it is told.
+        _log.warning("stream of %s ended: %s", run.run_id, exc)
     finally:
-        following.cancel()
-        await asyncio.wait([following])
+        coming.cancel()
+        await asyncio.wait([coming])
+        await news.aclose()
 
 
 async def _is_good(service: Service, login: BrowserLogin) -> bool:
