@@ -3,15 +3,17 @@ Reads any part of an encrypted file, by the chunks that it lies in.
 
 1. The last chunk is authenticated when the file is opened, so that its end is known: a file that was
 cut, or lengthened, is never read. 2. Each other chunk is authenticated before a byte of it is given. 3. A chunk
-that a range ends in is kept for the next one, so what is read in order is read once, and without a gap: whoever
-fetches the encrypted file can see what comes next.
+that ranges share is read by whoever comes first, and kept for the others: what several threads read side by side
+is read once, and without a gap, so that whoever fetches the encrypted file can see what comes next.
 
 Not guaranteed: that it is the file it should be. Whoever knows a recipient can make another one.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, TypeAlias
 
@@ -25,16 +27,24 @@ from app.errors import DecryptionFailedError
 
 # Reads exactly so many bytes of the encrypted file from an offset on.
 ReadStored: TypeAlias = Callable[[int, int], bytes]
-# As many read in order side by side: twice the tables that are restored at once, which all begin somewhere.
-_MOST_KEPT: Final = 8
+# What is read side by side has two ends each: twice that of the tables that are restored at once.
+_MOST_SHARED: Final = 16
 _HINT: Final = "The file was damaged or changed; restore from another backup or copy."
+
+
+@dataclass(slots=True, eq=False)
+class _Shared:
+    """A chunk of which somebody wants a part, and how many of its bytes nobody has asked for yet."""
+
+    plain: "Future[bytes]" = field(default_factory=Future)
+    left: int = CHUNK_BYTES
 
 
 class DecryptedFile:
     """
     An encrypted file as its plain text; any number of threads may read it at once.
 
-    It keeps its last chunk, and eight others at most.
+    It keeps its last chunk, and sixteen others at most.
 
     Attributes:
         size: Bytes of plain text.
@@ -65,8 +75,8 @@ class DecryptedFile:
             last = bytearray(len(stored) - TAG_BYTES)
             self._key.open_into(number, stored, memoryview(last), is_last=True)
         self._last = bytes(last)
-        # By number; those that ranges ended in last.
-        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        # By number; those that somebody wanted a part of last.
+        self._shared: OrderedDict[int, _Shared] = OrderedDict()
         self._lock = Lock()
         self.size = self._layout.size
 
@@ -90,41 +100,71 @@ class DecryptedFile:
         end = min(offset + size, self.size)
         if offset >= end:
             return b""
-        first, last = offset // CHUNK_BYTES, (end - 1) // CHUNK_BYTES
+        first, count = offset // CHUNK_BYTES, self._layout.count - 1
         skipped = offset - first * CHUNK_BYTES
-        if first == self._layout.count - 1:
+        if first == count:
             return self._last[skipped : skipped + end - offset]
         with translated(self._source):
-            chunks = self._chunks(first, min(last + 1, self._layout.count - 1))
-        if last == self._layout.count - 1:
+            chunks = self._chunks(offset, min(end, count * CHUNK_BYTES))
+        if end > count * CHUNK_BYTES:
             chunks += self._last
-        elif end % CHUNK_BYTES:
-            self._keep(last, bytes(memoryview(chunks)[-CHUNK_BYTES:]))
         return bytes(memoryview(chunks)[skipped : skipped + end - offset])
 
-    def _chunks(self, first: int, end: int) -> bytearray:
-        """Decrypt the chunks from `first` to before `end`, of which none is the last one of the file."""
-        kept = self._kept.get(first, b"")
-        plain = bytearray(kept).ljust((end - first) * CHUNK_BYTES, b"\0")
-        begin = first + bool(kept)
-        stored = memoryview(self._stored(begin, end)) if begin < end else memoryview(b"")
-        for place, number in enumerate(range(begin, end)):
-            self._key.open_into(
-                number,
-                stored[place * SEALED_BYTES : (place + 1) * SEALED_BYTES],
-                memoryview(plain)[
-                    (number - first) * CHUNK_BYTES : (number - first + 1) * CHUNK_BYTES
-                ],
-                is_last=False,
-            )
+    def _chunks(self, offset: int, end: int) -> bytearray:
+        """Return the chunks that a range lies in, none of them the last one of the file."""
+        first, behind = offset // CHUNK_BYTES, -(-end // CHUNK_BYTES)
+        ours, others = self._share(offset, end)
+        plain = bytearray((behind - first) * CHUNK_BYTES)
+        try:
+            begin = first + (first in others)
+            self._open_into(plain, first, begin, max(begin, behind - (behind - 1 in others)))
+            for number, shared in ours.items():
+                shared.plain.set_result(bytes(_place(plain, number - first)))
+        except BaseException as exc:
+            self._forget(ours, exc)
+            raise
+        # Ours are there before we wait for anybody, so nobody waits for each other.
+        for number, shared in others.items():
+            _place(plain, number - first)[:] = shared.plain.result()
         return plain
 
-    def _keep(self, number: int, chunk: bytes) -> None:
+    def _share(self, offset: int, end: int) -> tuple[dict[int, _Shared], dict[int, _Shared]]:
+        """Find the chunks that a range wants a part of: those that are ours to read, and those of others."""
+        ours, others = {}, {}
         with self._lock:
-            self._kept[number] = chunk
-            self._kept.move_to_end(number)
-            while len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
+            for number in {offset // CHUNK_BYTES, (end - 1) // CHUNK_BYTES}:
+                begin = number * CHUNK_BYTES
+                part = min(end, begin + CHUNK_BYTES) - max(offset, begin)
+                shared = self._shared.pop(number, None)
+                if shared is not None:
+                    others[number] = shared
+                elif part < CHUNK_BYTES:
+                    shared = ours[number] = _Shared()
+                if shared is not None and part < shared.left:
+                    shared.left -= part
+                    self._shared[number] = shared
+            while len(self._shared) > _MOST_SHARED:
+                self._shared.popitem(last=False)
+        return ours, others
+
+    def _forget(self, ours: dict[int, _Shared], exc: BaseException) -> None:
+        """Let nobody wait for chunks that could not be read; who asks later reads them again."""
+        with self._lock:
+            for number, shared in ours.items():
+                if self._shared.get(number) is shared:
+                    del self._shared[number]
+        for shared in ours.values():
+            if not shared.plain.done():
+                shared.plain.set_exception(exc)
+
+    def _open_into(self, plain: bytearray, first: int, begin: int, end: int) -> None:
+        """Read and decrypt the chunks from `begin` to before `end`, if any, to where they lie behind `first`."""
+        if begin == end:
+            return
+        stored = memoryview(self._stored(begin, end))
+        for place, number in enumerate(range(begin, end)):
+            sealed = stored[place * SEALED_BYTES : (place + 1) * SEALED_BYTES]
+            self._key.open_into(number, sealed, _place(plain, number - first), is_last=False)
 
     def _stored(self, first: int, end: int) -> bytes:
         begin, size = self._layout.stored(first, end)
@@ -178,6 +218,11 @@ def translated(source: str) -> Iterator[None]:
         yield
     except MalformedError as exc:
         raise DecryptionFailedError(f"{source}: {exc}", hint=_HINT) from exc
+
+
+def _place(plain: bytearray, number: int) -> memoryview:
+    """Return where a chunk lies in those that were decrypted."""
+    return memoryview(plain)[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES]
 
 
 def _exactly(read: ReadStored, offset: int, size: int) -> bytes:

@@ -8,9 +8,11 @@ from threading import Event
 import pytest
 
 from app.age.opening import HEAD_BYTES
+from app.age.stream import SEALED_BYTES
 from app.age.x25519 import Identity
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.copying import copy_archive
+from app.archive.file.keys import NO_KEYS
 from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec, MemberKind, StatementKind
@@ -201,8 +203,46 @@ async def test_an_encrypted_backup_is_read_once_and_ahead(tmp_path):
     assert all(read is not None and manifest.size <= read <= most for read in seen), seen
 
 
-def _chunk(number):
-    text = random.Random(number).randbytes(CHUNK_BYTES // 2).hex()  # noqa: S311 - no secret
+@pytest.mark.parametrize("is_encrypted", [False, True])
+@pytest.mark.parametrize("tables", [1, 4, 12])
+async def test_connections_beside_each_other_fetch_each_byte_once(tables, is_encrypted, tmp_path):
+    """One table by all of them, or a table each: bytes fetched are bytes needed, and what opens an encrypted file."""
+    place = tmp_path / "store"
+    place.mkdir()
+    there = StoreDirectory(
+        "tried", str(place), LocalStore(place), LocalDirectory(tmp_path / "locks")
+    )
+    there.prepare()
+    identity = Identity.new()
+    keys = keys_of(tmp_path / "state", identity, reader=identity) if is_encrypted else NO_KEYS
+    names, backup_id = [f"t{number}" for number in range(tables)], backup_id_of(0)
+    async with ArchiveWriter(there, backup_id, Codec.GZIP, keys) as writer:
+        await writer.append(MemberKind.HEADER, [HEADER])
+        for name in names:
+            for number in range(CHUNKS // tables):
+                chunk = [_chunk(number, CHUNK_BYTES - number * 10_000)]
+                await writer.append(MemberKind.DATA, chunk, database="shop", table=name)
+        draft = draft_of(backup_id, Codec.GZIP, dict.fromkeys(names, CHUNKS // tables))
+        manifest = await writer.finish(draft)
+    with Catalogue(there, keys).open(backup_id) as reader:
+        queues = [[m for m in manifest.members if m.table == name] for name in names]
+
+        async def connection(number):
+            while any(queues):
+                queue = queues[number % tables] or next(filter(None, queues))
+                await reader.read(queue.pop(0))
+
+        await asyncio.gather(*map(connection, range(4)))
+        fetched = reader.bytes_read
+    needed = sum(member.size for member in manifest.members if member.table)
+
+    opened = HEAD_BYTES + 2 * SEALED_BYTES if is_encrypted else 0
+    assert fetched is not None
+    assert needed <= fetched <= manifest.size + opened
+
+
+def _chunk(number, size=CHUNK_BYTES):
+    text = random.Random(number).randbytes(size // 2).hex()  # noqa: S311 - no secret
     sql = f"INSERT INTO `large` (`id`,`x`) VALUES\n({number},'{text}');\n".encode()
     return Statement(StatementKind.INSERT, sql, rows=1, lower=(str(number),))
 

@@ -3,6 +3,7 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, strategies as st
@@ -10,8 +11,9 @@ from hypothesis import given, strategies as st
 from app.age.reader import decrypt
 from app.age.stream import CHUNK_BYTES, SEALED_BYTES
 from app.age.x25519 import Identity
-from app.errors import DecryptionFailedError, NoIdentityError
+from app.errors import DecryptionFailedError, NoIdentityError, StorageUnavailableError
 from tests.fixtures.age_files import AgeFile, pattern, read_all
+from tests.fixtures.series import series
 
 
 FILE = AgeFile(pattern(5 * CHUNK_BYTES + 1234))
@@ -73,6 +75,47 @@ def test_what_is_read_in_order_is_read_once_and_without_gaps(readers):
     assert {offset for offset, _ in made.reads} == {
         made.start + number * SEALED_BYTES for number in range(12)
     }
+
+
+@pytest.mark.parametrize("order", ["forward", "backward", "any"])
+def test_parts_that_threads_read_in_any_order_are_read_once(order):
+    """As connections do that load the members of a table: the bytes fetched are those that are needed."""
+    made = AgeFile(pattern(12 * CHUNK_BYTES + 1234))
+    chance = random.Random(SEED)  # noqa: S311 - no secret
+    made.pause_seconds = 0.001  # they do meet
+    for _ in range(series(5, 100)):
+        borders = sorted({0, made.size, *(chance.randrange(made.size) for _ in range(14))})
+        parts = list(pairwise(borders))
+        if order == "backward":
+            parts.reverse()
+        elif order == "any":
+            chance.shuffle(parts)
+        found = _read_by_threads(made, parts)
+
+        assert found == [made.plain[begin:end] for begin, end in parts]
+        assert sum(size for _, size in made.reads) == 12 * SEALED_BYTES
+
+
+def _read_by_threads(made, parts):
+    file = made.open()
+    made.reads.clear()
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda part: file.read(part[0], part[1] - part[0]), parts))
+
+
+def test_who_waits_for_a_chunk_that_cannot_be_read_is_told_and_may_ask_again():
+    """The error of who reads it is that of all who want a part of it; the next one reads it anew."""
+    made = AgeFile(pattern(3 * CHUNK_BYTES))
+    file = made.open()
+    made.pause_seconds, made.failing = 0.2, True
+    with ThreadPoolExecutor(2) as pool:
+        parts = [pool.submit(file.read, 5, 10), pool.submit(file.read, 50, 10)]
+        for part in parts:
+            with pytest.raises(StorageUnavailableError):
+                part.result()
+    made.failing = False
+
+    assert file.read(50, 10) == made.plain[50:60]
 
 
 def test_what_lies_in_the_last_chunk_is_not_read_again():

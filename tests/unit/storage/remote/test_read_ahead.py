@@ -133,6 +133,50 @@ def test_those_who_pass_each_other_are_one_series():
     assert sum(size for _, size in source.fetched) < 1.1 * 2 * len(DATA)
 
 
+@pytest.mark.parametrize("parts", [1, 4, 7, 40])
+def test_series_beside_each_other_fetch_each_byte_once(parts):
+    """As tables are loaded, by a connection each that then takes the next one: no series goes on where another began."""
+    size = len(DATA) // parts
+    queues = [
+        [
+            (offset, min(60_000, begin + size - offset))
+            for offset in range(begin, begin + size, 60_000)
+        ]
+        for begin in range(0, parts * size, size)
+    ]
+    source = Source(seconds=0.001)
+    ahead = ReadAhead(source, len(DATA))
+    found = {}
+
+    def connection(number):
+        for queue in queues[number::4]:
+            for part in queue:
+                found[part] = ahead.read(*part)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(connection, range(4)))
+    ahead.close()
+
+    assert b"".join(found[part] for part in sorted(found)) == DATA[: parts * size]
+    assert sum(size for _, size in source.fetched) == len(DATA)
+
+
+def test_what_nobody_goes_on_with_is_dropped():
+    """It holds so much and no more, of however many series, and each of them reads what it should."""
+    data = DATA * 20
+    source = Source(data)
+    ahead = ReadAhead(source, len(data))
+    begins = range(0, len(data), 20 << 20)
+    for step in range(4):
+        for begin in begins:
+            offset = begin + step * (2 << 20)
+            assert ahead.read(offset, 2 << 20) == data[offset : offset + (2 << 20)]
+    held = ahead.held_bytes
+    ahead.close()
+
+    assert held <= 34 << 20
+
+
 def test_an_error_reaches_who_reads_and_only_them():
     """What was fetched ahead and nobody asked for may fail unseen."""
     source = Source()
