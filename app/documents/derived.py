@@ -111,17 +111,22 @@ class RecoveryPlanned(Document):
         )
 
 
-class Recovered(BackupCreated):
-    """A backup that was recovered."""
+class RecoveredOnce(BackupCreated):
+    """A backup that was recovered, as it is found: nobody knows any more what of its log was signed then."""
 
     recovered_from: BackupIdText
     position: Position
-    unsigned_from: Annotated[LogPlaceFacts | None, Field(description=_UNSIGNED)]
 
     @classmethod
     def of(cls, manifest: Manifest, **others: object) -> Self:
         """Describe a backup by its manifest."""
         return cls._summed(manifest, **others)
+
+
+class Recovered(RecoveredOnce):
+    """A backup that was recovered."""
+
+    unsigned_from: Annotated[LogPlaceFacts | None, Field(description=_UNSIGNED)]
 
 
 class RecoveryDrilled(Document):

@@ -27,7 +27,8 @@ from app.domain.restores.proofs import DrillResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
 from app.domain.runs.progress import Progress
 from app.domain.runs.run import Run, RunKind
-from app.errors import AppError, InvalidRequestError
+from app.errors import AppError, BackupNotFoundError, InvalidRequestError
+from app.services.afterwards import find_made, is_gone
 from app.services.backups.copies import CopyService
 from app.services.backups.options import BackupOptions
 from app.services.backups.retention import ACTOR, RetentionService
@@ -122,11 +123,9 @@ class Jobs:
             await self._drop_expired()
         except (AppError, asyncio.CancelledError) as exc:
             # What comes after the publication cannot take it back.
-            published = await shielded(_find_manifest(backups, progress.backup_id))
+            published = await find_made(backups.info, progress.backup_id, exc)
             if published is None:
                 raise
-            facts = {"backup_id": published.backup_id, "error": str(exc)}
-            _log.warning("Backup completed, its follow-up failed", extra={"facts": facts})
             return published
         return manifest
 
@@ -242,17 +241,24 @@ class Jobs:
         """Make the job of a deletion; raises BackupNotFoundError."""
         found = await asyncio.to_thread(self._catalogue.find, backup_id)
 
-        async def work(_progress: Progress) -> BackupId:
-            await self._backups.delete(found)
-            return found
-
         return Job(
             kind=RunKind.DELETION,
-            work=work,
+            work=partial(self._delete, found),
             document=BackupDeleted.of,
             backup_id=found,
             request=self._asked({}),
         )
+
+    async def _delete(self, backup_id: BackupId, _progress: Progress) -> BackupId:
+        """Delete; a backup that is gone is deleted, whatever came after that."""
+        try:
+            await self._backups.delete(backup_id)
+        except BackupNotFoundError:  # somebody else did
+            raise
+        except (AppError, asyncio.CancelledError) as exc:
+            if not await is_gone(self._catalogue.find, backup_id, exc):
+                raise
+        return backup_id
 
     async def prune(
         self, by: str = ACTOR, *, accept_clock: bool = False, store: str = ""
@@ -375,13 +381,6 @@ class Jobs:
 def _asked(request: JsonObject, store: str) -> JsonObject:
     """Say what was asked for, and of which store; nothing of the backup directory."""
     return {**request, "store": store} if store else request
-
-
-async def _find_manifest(backups: BackupService, backup_id: str) -> Manifest | None:
-    try:
-        return await backups.info(backup_id)
-    except AppError:
-        return None
 
 
 def _databases(*names: str) -> tuple[Resource, ...]:

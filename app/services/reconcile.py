@@ -9,11 +9,13 @@ from typing import Final
 from app.archive.catalogue.catalogue import Catalogue
 from app.documents.backups import BackupDeleted
 from app.documents.base import Document
-from app.documents.derived import document_of_copy
+from app.documents.derived import RecoveredOnce, document_of_copy
 from app.documents.restores import Restored
 from app.domain.backups.copies import CopiedBackup
+from app.domain.ids import BackupId, instant_of
 from app.domain.runs.failures import failure
-from app.domain.runs.run import Run, RunKind, RunState
+from app.domain.runs.run import Run, RunFilter, RunKind, RunState
+from app.domain.stores import Page
 from app.errors import (
     AppError,
     BackupNotFoundError,
@@ -34,7 +36,10 @@ _log: Final = logging.getLogger(__name__)
 _PERIOD_SECONDS: Final = 60.0
 # A server that is not there yet is asked again soon: a restore may wait for its repair.
 _RETRY_SECONDS: Final = 5.0
-_ON_DISK: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY_POINT, RunKind.DELETION})
+_MAKING: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY_POINT, RunKind.COPY, RunKind.RECOVERY})
+# So many that may be of a run are named; there is more than one only where the history is away for long.
+_MOST_NAMES: Final = 5
+_ON_DISK: Final = _MAKING | {RunKind.DELETION}
 _SWAPPING: Final = frozenset({RunKind.RESTORE, RunKind.UNDO})
 _PROVEN: Final = (
     "its process ended; by its journal and the server it was restored, proven and swapped in, and what it"
@@ -172,7 +177,7 @@ class Reconciler:
     async def _found(self, run: Run) -> Document | None:
         """Return what came of a run, by what is there; None = nothing."""
         match run.kind:
-            case RunKind.BACKUP | RunKind.RECOVERY_POINT | RunKind.COPY:
+            case kind if kind in _MAKING:
                 return await self._made(run)
             case RunKind.DELETION:
                 return await self._deleted(run)
@@ -184,7 +189,7 @@ class Reconciler:
     async def _made(self, run: Run) -> Document | None:
         try:
             catalogue = await asyncio.to_thread(self._open_catalogue, run.store)
-            return await asyncio.to_thread(_document_of, catalogue, run.backup_id)
+            return await asyncio.to_thread(_document_of, catalogue, run)
         except (BackupNotFoundError, IntegrityError):
             return None
 
@@ -210,7 +215,27 @@ class Reconciler:
                 "the process that ran it ended; its journal is damaged, so nobody knows what became of it",
                 hint="'backstay doctor' names the journal, and what to do.",
             )
+        if run.kind in _MAKING and not run.backup_id and (made := await self._nameless(run)):
+            return RunInterruptedError(
+                "the process that ran it ended before the history had the name of its backup;"
+                f" it may have made {', '.join(made)}",
+                hint="'backstay backup info' tells what that is; nothing else was made.",
+            )
         return _interrupted(run)
+
+    async def _nameless(self, run: Run) -> Sequence[BackupId]:
+        """Find the backups since the begin of a run that no other run has made, so far as the history knows."""
+        catalogue = await asyncio.to_thread(self._open_catalogue, run.store)
+        is_there = await asyncio.to_thread(catalogue.directory.is_there)
+        if run.request.get("dry_run") or not is_there:
+            return ()
+        found: list[BackupId] = []
+        for entry in await asyncio.to_thread(catalogue.entries):
+            if instant_of(entry.backup_id) >= run.created_at and len(found) < _MOST_NAMES:
+                makers = RunFilter(kinds=tuple(_MAKING), backup_id=entry.backup_id)
+                _, count = await self._runs.list(makers, Page(1))
+                found += [] if count else [entry.backup_id]
+        return found
 
     async def _is_known(self, restore_id: str) -> bool:
         try:
@@ -220,13 +245,15 @@ class Reconciler:
         return True
 
 
-def _document_of(catalogue: Catalogue, backup_id: str) -> Document:
+def _document_of(catalogue: Catalogue, run: Run) -> Document:
     """Describe a backup that is there, as far as it can be read here; blocks."""
-    published = catalogue.published(backup_id)
+    published = catalogue.published(run.backup_id)
     try:
-        manifest = catalogue.manifest(backup_id)
+        manifest = catalogue.manifest(run.backup_id)
     except NoIdentityError:
         manifest = None
+    if manifest is not None and run.kind is RunKind.RECOVERY:
+        return RecoveredOnce.of(manifest)
     name = published.name
     return document_of_copy(
         CopiedBackup(name.backup_id, name.file, published.size, published.checksum, manifest)

@@ -7,6 +7,7 @@ while neither the history nor the disk takes anything. Its journal tells of it l
 """
 
 import asyncio
+import hashlib
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from app.documents.restores import Restored
 from app.domain.ports import Clock
 from app.domain.restores.journal import Journal, RestoreId, RestoreKind
 from app.domain.restores.repair import is_promised
-from app.domain.runs.run import Origin, Run, RunFilter, RunKind, RunState, new_run_id
+from app.domain.runs.run import RUN_DIGITS, Origin, Run, RunFilter, RunId, RunKind, RunState
 from app.domain.stores import Page, RunStore
 from app.errors import JournalDamagedError
 from app.services.restores.service import RecoveryService
@@ -87,7 +88,7 @@ class Settlement:
         runs, _ = await self._store.list(RunFilter(restore_id=journal.restore_id), Page(1))
         if not runs and (result := await self._recoveries.find_result(journal.restore_id, _FOUND)):
             run = Run(
-                run_id=new_run_id(),
+                run_id=_run_id_of(journal.restore_id),
                 kind=_KINDS[journal.kind],
                 state=RunState.SUCCEEDED,
                 requested_by=_UNKNOWN,
@@ -122,3 +123,8 @@ class Settlement:
         if journal is None and is_promised(error.hint):
             return replace(run, error=replace(error, hint=_UNDONE))
         return None  # it waits for its repair, or never began
+
+
+def _run_id_of(restore_id: RestoreId) -> RunId:
+    """Name the run of a restore that only its journal knows: the same whoever finds it, so that it is there once."""
+    return RunId(f"run_{hashlib.sha256(restore_id.encode()).hexdigest()[:RUN_DIGITS]}")

@@ -88,16 +88,14 @@ class CopyService:
         with await asyncio.to_thread(here.stored, backup_id) as archive:
             published = archive.published
             manifest = await asyncio.to_thread(_find_manifest, here, backup_id)
-            await asyncio.to_thread(_prepare, there)
-            if await asyncio.to_thread(_has_whole, there, published):
+            await run_in_thread(partial(_prepare, there))
+            if await run_in_thread(partial(_has_whole, there, published)):
                 await _prove(there, published, progress)
             else:
                 await _in_thread(
                     partial(copy_archive, archive, there.directory), published, progress
                 )
-                if manifest is None:
-                    await asyncio.to_thread(_pass_line, backup_id, here, there)
-                await asyncio.to_thread(there.refresh, manifest)
+                await _put_on_list(published, manifest, here, there)
         _note(published, target)
         return _copied(published, manifest)
 
@@ -120,12 +118,12 @@ class CopyService:
         here, there = await self._open_both(source, target, progress)
         with await asyncio.to_thread(here.stored, backup_id) as archive:
             manifest = await asyncio.to_thread(here.manifest, backup_id)
-            await asyncio.to_thread(_require_rewrappable, archive.published, there)
+            await run_in_thread(partial(_require_rewrappable, archive.published, there))
             work = partial(rewrap_archive, archive, manifest, there.directory, there.keys)
             made = await _in_thread(work, archive.published, progress)
-            await asyncio.to_thread(there.refresh, made)
+            await _put_on_list(archive.published, made, here, there)
         _note(archive.published, target)
-        return _copied(await asyncio.to_thread(there.published, backup_id), made)
+        return CopiedBackup(made.backup_id, made.file, made.size, made.checksum, made)
 
     async def where(self, backup_id: str, stores: Sequence[str]) -> dict[str, bool | None]:
         """
@@ -166,8 +164,17 @@ class _ThreadWork(Protocol[T_co]):
 
 
 async def _in_thread(work: _ThreadWork[T], published: Published, progress: Progress) -> T:
-    """Copy in a thread that ends when this task is cancelled, and tell how much was read back."""
+    """
+    Copy in a thread that ends when this task is cancelled, and tell how much was read back.
+
+    Returns:
+        What the copying returned.
+
+    Raises:
+        CancelledError: There is no copy; one that was published before the thread heard of it is made.
+    """
     stop = Event()
+    made: list[T] = []
 
     def moved(size: int) -> None:
         if progress.phase is not Phase.VERIFY:
@@ -175,7 +182,26 @@ async def _in_thread(work: _ThreadWork[T], published: Published, progress: Progr
             progress.expect(tables=0, rows=0, size=published.size)
         progress.moved("", rows=0, size=size)
 
-    return await run_in_thread(partial(work, stop=stop, listener=moved), stop=stop)
+    try:
+        await run_in_thread(lambda: made.append(work(stop=stop, listener=moved)), stop=stop)
+    except asyncio.CancelledError:
+        if not made:
+            raise
+    return made[0]
+
+
+async def _put_on_list(
+    published: Published, manifest: Manifest | None, here: Catalogue, there: Catalogue
+) -> None:
+    """Bring the list of the other place up to date; the copy is made, whatever becomes of that."""
+    backup_id = published.name.backup_id
+    try:
+        if manifest is None:
+            await run_in_thread(partial(_pass_line, backup_id, here, there))
+        await run_in_thread(partial(there.refresh, manifest))
+    except (AppError, asyncio.CancelledError) as exc:
+        facts = {"backup_id": backup_id, "error": str(exc)}
+        _log.warning("Copy completed, its follow-up failed", extra={"facts": facts})
 
 
 async def _prove(there: Catalogue, published: Published, progress: Progress) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.writer import ArchiveWriter
-from app.concurrency import on_own_loop
+from app.concurrency import on_own_loop, run_in_thread
 from app.domain.backups.backup import BackupFilter, BackupRequest
 from app.domain.backups.base import Recovered
 from app.domain.backups.catalogue import BackupPage, Survey
@@ -175,13 +175,15 @@ class BackupService:
 
     async def delete(self, backup_id: str) -> None:
         """
-        Remove a backup, manifest first.
+        Remove a backup, manifest first; waits for its end even when cancelled.
 
         Raises:
             BackupNotFoundError: No such backup.
             BackupInUseError: It is being restored or verified.
         """
-        await asyncio.to_thread(self._catalogue.delete, parse_backup_id(backup_id))
+        found = parse_backup_id(backup_id)
+        # Whoever is cancelled meanwhile waits: what is deleted afterwards would be called kept.
+        await run_in_thread(partial(self._catalogue.delete, found))
 
     async def _verify(self, backup_id: str, level: VerifyLevel, progress: Progress) -> VerifyReport:
         try:

@@ -14,6 +14,7 @@ from app.domain.restores.points import RecoverPlan, RecoverRequest, RecoveryDril
 from app.domain.runs.progress import Phase, Progress
 from app.domain.runs.run import RunKind
 from app.errors import AppError, BaseUnfitError, BinlogDamagedError, PointNotCoveredError
+from app.services.afterwards import find_made
 from app.services.point_in_time.service import PointInTimeService
 from app.services.runs.job import Job
 from app.storage.run_locks import Resource
@@ -48,7 +49,7 @@ class RecoveryJobs:
         async def work(progress: Progress) -> Manifest:
             progress.enter(Phase.INSPECT)
             planned.plan = await self._service.plan(request)
-            return await self._service.recover(planned.plan, progress)
+            return await self._recover(planned.plan, progress)
 
         return Job(
             kind=RunKind.RECOVERY,
@@ -76,7 +77,7 @@ class RecoveryJobs:
         async def work(progress: Progress) -> Manifest:
             progress.enter(Phase.INSPECT)
             planned.plan = await self._service.plan_newest(backup)
-            manifest = await self._service.recover(planned.plan, progress)
+            manifest = await self._recover(planned.plan, progress)
             try:
                 await follow_up(manifest)
             except (AppError, asyncio.CancelledError) as exc:
@@ -96,6 +97,16 @@ class RecoveryJobs:
                 "schedule": backup.schedule,
             },
         )
+
+    async def _recover(self, plan: RecoverPlan, progress: Progress) -> Manifest:
+        """Recover; what fails or is cancelled after the publication takes nothing back."""
+        try:
+            return await self._service.recover(plan, progress)
+        except (AppError, asyncio.CancelledError) as exc:
+            made = await find_made(self._service.made, progress.backup_id, exc)
+            if made is None:
+                raise
+            return made
 
     def dry_run(self, request: RecoverRequest) -> Job[RecoverPlan]:
         """Make the job that only plans a recovery."""

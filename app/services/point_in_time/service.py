@@ -160,6 +160,10 @@ class PointInTimeService:
         _log.info("Recovery completed successfully", extra={"facts": facts})
         return manifest
 
+    async def made(self, backup_id: str) -> Manifest:
+        """Read the manifest of a backup that a recovery has made; raises BackupNotFoundError."""
+        return await asyncio.to_thread(self._catalogue.manifest, backup_id)
+
     async def plan_drill(self, backup_id: str = "", *, threads: int = 2) -> DrillPlan:
         """
         Plan a drill; reads the archive, changes nothing.
@@ -380,9 +384,8 @@ class PointInTimeService:
             except NoIdentityError as exc:
                 locked = locked or exc
             except AppError as exc:
-                _log.warning(
-                    "Backup cannot be a base", extra={"facts": facts | {"error": str(exc)}}
-                )
+                facts["error"] = str(exc)
+                _log.warning("Backup cannot be a base", extra={"facts": facts})
         if locked is not None:
             raise locked
 

@@ -11,11 +11,12 @@ import pytest
 from app.bootstrap.service import open_service
 from app.control.runs import RunRecords
 from app.domain.backups.manifest import Codec
+from app.domain.ids import instant_of
 from app.domain.restores.journal import RestorePhase
 from app.domain.runs.run import Run, RunKind, RunState
 from app.storage.layout import BackupName
 from app.storage.run_locks import RunLocks
-from tests.fixtures.archives import backup_id_of, write_backup
+from tests.fixtures.archives import backup_id_of, forge, write_backup
 from tests.fixtures.killed_installation import NEVER, KilledInstallation, settings_of
 from tests.fixtures.servers import OwnServers
 
@@ -50,14 +51,48 @@ async def test_a_backup_that_is_there_was_made(kind, installation):
     assert run.result["rows_count"] == manifest.rows_count
 
 
+async def test_a_recovery_whose_backup_is_there_was_made(installation):
+    """Killed while its scratch server went away: what it made is listed, so it has succeeded."""
+    base, made = [await write_backup(installation.directory, number) for number in (0, 1)]
+    forge(installation.directory.path, made, recovered_from=base.backup_id)
+
+    run = await installation.judged(RunKind.RECOVERY, backup_id=made.backup_id)
+    planned = await installation.judged(RunKind.RECOVERY, request={"dry_run": True})
+    lost = await installation.judged(RunKind.RECOVERY, backup_id=NEVER)
+
+    assert (run.state, run.error) == (RunState.SUCCEEDED, None)
+    assert run.result is not None
+    assert run.result["recovered_from"] == base.backup_id
+    require_interrupted(planned, "scratch server is gone")
+    require_interrupted(lost, "removed")
+
+
+@pytest.mark.parametrize("kind", [RunKind.BACKUP, RunKind.RECOVERY])
+async def test_a_backup_whose_name_the_history_never_had_is_not_called_removed(kind, installation):
+    """The history took nothing until the kill: what nobody else has made since is named, nothing is claimed."""
+    older, known, made = [
+        await write_backup(installation.directory, number) for number in (0, 1, 2)
+    ]
+    await installation.orphan(RunKind.BACKUP, backup_id=known.backup_id, state=RunState.SUCCEEDED)
+    began = instant_of(older.backup_id) + timedelta(milliseconds=1)
+
+    run = await installation.judged(kind, backup_id="", created_at=began)
+
+    require_interrupted(run, f"it may have made {made.backup_id}")
+    assert "removed" not in run.error.message
+    for other in (older, known):
+        assert other.backup_id not in run.error.message
+
+
 @pytest.mark.parametrize("backup_id", [NEVER, ""], ids=["named", "not yet named"])
 async def test_a_backup_that_is_not_there_was_not_made(backup_id, installation):
     """What it had written is removed; the files of backups that are there stay."""
     manifest = await write_backup(installation.directory)
     name = BackupName(backup_id_of(9), Codec.GZIP)
     (installation.directory.path / name.partial).write_bytes(b"half")
+    began = instant_of(manifest.backup_id) + timedelta(seconds=1)
 
-    run = await installation.judged(RunKind.BACKUP, backup_id=backup_id)
+    run = await installation.judged(RunKind.BACKUP, backup_id=backup_id, created_at=began)
 
     require_interrupted(run, "removed")
     assert not list(installation.directory.path.glob("*.partial"))

@@ -1,5 +1,6 @@
 """What the history says of restores that failed and were repaired since."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -94,6 +95,27 @@ async def test_restores_of_another_installation_are_left_alone(installation):
     assert run.error == failed()
 
 
+def settlement(installation: KilledInstallation) -> Settlement:
+    """Make what settles in another process of the same installation."""
+    return Settlement(
+        store=installation.store,
+        locks=RunLocks(installation.home / "state"),
+        clock=SystemClock(),
+        runs=installation.service.program.runs,
+        recoveries=installation.service.program.recoveries,
+    )
+
+
+async def test_two_processes_that_find_a_restore_at_once_tell_it_once(installation):
+    """Both have looked before either has written it down."""
+    lost = installation.journal(RestorePhase.DONE, minutes=60, swapped=30)
+
+    await asyncio.gather(*(settlement(installation).settle() for _ in range(4)))
+
+    (found,), total = await installation.store.list(RunFilter(), Page())
+    assert (found.restore_id, total) == (lost.restore_id, 1)
+
+
 async def test_a_restore_that_only_its_journal_knows_is_told_once(installation):
     """A command made it while neither the history nor the disk took anything."""
     lost = installation.journal(RestorePhase.DONE, 1, minutes=60, swapped=30)
@@ -107,14 +129,7 @@ async def test_a_restore_that_only_its_journal_knows_is_told_once(installation):
 
     for _ in range(2):
         await installation.service.reconciler.reconcile()
-    again = Settlement(
-        store=installation.store,
-        locks=RunLocks(installation.home / "state"),
-        clock=SystemClock(),
-        runs=installation.service.program.runs,
-        recoveries=installation.service.program.recoveries,
-    )
-    await again.settle()
+    await settlement(installation).settle()
 
     runs, total = await installation.store.list(RunFilter(), Page())
     assert total == 2
