@@ -152,8 +152,20 @@ class StreamWriter:
         self.synced = Place(self.file, self.scan.border)
 
     def roll(self, received_ms: int) -> bool:
-        """Seal the tail if no transaction is open, and go on in the same file; returns whether it did."""
+        """
+        Seal the tail if no transaction is open and its file goes on, and go on in that.
+
+        Returns:
+            Whether it did: behind a rotation only the next file seals, else whoever goes on after a crash would
+            not know that there was one.
+
+        Raises:
+            BinlogDamagedError: What is sealed is not what was written.
+            StorageError: The medium refused.
+        """
         if self.scan.border != self.scan.position or not self.scan.has_begun:
+            return False
+        if self.scan.next is not None:
             return False
         self.sync(received_ms)
         self._seal(None)

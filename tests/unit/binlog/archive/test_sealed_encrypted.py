@@ -182,12 +182,31 @@ def test_plain_and_encrypted_segments_follow_each_other(tmp_path):
     resumed = StreamWriter.resume(directory, Codec.GZIP, keys)
     go_on(resumed, [], [second]).close()
     again = StreamWriter.resume(directory, Codec.ZSTD, log_keys_of(tmp_path / "state"))
-    again.roll(1)
-    again.close()
+    again.end(1)
     stream = open_stream(directory, reading(tmp_path))
 
     kinds = {path.name.partition(".")[2] for path in directory.path.glob("0*.binlog*")}
     assert kinds == {"binlog.gz", "binlog.gz.age", "binlog.zst"}
+    assert joined(stream) == {path.name: served(path) for path in (first, second)}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_rotation_stays_known_to_whoever_goes_on_behind_it(variant, tmp_path):
+    """However many are killed before the next file comes, with recipients and without; the log is not broken off."""
+    first, second = corpus(variant)
+    directory = directory_in(tmp_path)
+    archive(directory, [first]).close()
+    encrypts, plain = writing(tmp_path), log_keys_of(tmp_path / "state")
+
+    for keys in (plain, encrypts, plain, encrypts, encrypts):
+        writer = StreamWriter.resume(directory, Codec.NONE, keys)
+        writer.settle(1)
+        assert writer.scan.next is not None
+        assert not writer.roll(1)
+        writer.close()
+
+    go_on(StreamWriter.resume(directory, Codec.NONE, encrypts), [], [second]).close()
+    stream = open_stream(directory, reading(tmp_path))
     assert joined(stream) == {path.name: served(path) for path in (first, second)}
 
 
