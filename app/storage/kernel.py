@@ -155,6 +155,12 @@ def give_memory_back() -> None:
     _set_malloc(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
+def trim_memory() -> None:
+    """Give back now what was freed, wherever it lies; milliseconds, so where something large comes next."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _set_malloc(option: int, value: int) -> None:
     with suppress(AttributeError):
         ctypes.CDLL(None).mallopt(option, value)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.age.x25519 import Identity
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.dry_runs import drop
 from tests.fixtures.series import series
@@ -45,10 +46,15 @@ def peak_of(process: "subprocess.Popen[str]") -> int:
 
 
 @pytest.mark.long
-def test_a_backup_takes_little_memory_and_two_parts_more_to_s3(cli, blobs, store_servers):
+@pytest.mark.parametrize("is_encrypted", [False, True])
+def test_a_backup_takes_little_memory_and_two_parts_more_to_s3(
+    cli, blobs, store_servers, is_encrypted
+):
     """Of an installation that was in use before: the first run makes the control database."""
     address = f"offsite=s3://{BUCKET}/memory?endpoint={store_servers.s3}&access_key={KEY}&secret_env=S3_SECRET"
-    (cli.home / ".env").write_text(f"S3_SECRET='{store_servers.variables['S3_SECRET']}'\n")
+    lines = [f"S3_SECRET='{store_servers.variables['S3_SECRET']}'"]
+    lines += [f"BACKSTAY_ENCRYPT_TO={Identity.new().recipient}"] if is_encrypted else []
+    (cli.home / ".env").write_text("\n".join(lines))
     cli.json("user", "list")
     create = ("backup", "create", "--database", blobs, "--json")
     with cli.start(*create, STORES=address) as process:

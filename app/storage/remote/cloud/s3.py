@@ -21,6 +21,7 @@ from app.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from app.storage.kernel import trim_memory
 from app.storage.remote.cloud.objects import ObjectStore, for_endpoint
 from app.storage.remote.cloud.translation import NO_CREDENTIALS, translated
 from app.storage.remote.codes import Act, Rights
@@ -214,6 +215,8 @@ class S3ObjectStore(ObjectStore):
 
     @cached_property
     def _signed(self) -> "SignedRequests":
+        # Mostly at the end of a backup: what its rows and parts took is not held beside it.
+        trim_memory()
         from app.storage.remote.cloud.signed import SignedRequests  # noqa: PLC0415 - see there
 
         return SignedRequests(
