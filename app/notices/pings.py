@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from app.domain.runs.run import Run, RunKind, RunState
 from app.notices.addresses import Address
 from app.notices.silence import silence
+from app.telemetry.bugs import heard
 
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Pings:
                 self._warn(address, "busy")
                 continue
             task = asyncio.create_task(self._ping(address, suffix), name="ping")
+            task.add_done_callback(heard(_log, "A ping"))
             self._tasks[task] = address.name
             task.add_done_callback(lambda task: self._tasks.pop(task, None))
 

@@ -36,6 +36,7 @@ from app.errors import (
     StalledError,
 )
 from app.services.alerts.delivery import Deliverer, RetryPolicy
+from app.telemetry.bugs import heard
 
 
 _log: Final = logging.getLogger(__name__)
@@ -295,6 +296,7 @@ class AlertService:
 
     def _spawn(self, work: Coroutine[object, object, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work, name="alert")
+        task.add_done_callback(heard(_log, "An alert"))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

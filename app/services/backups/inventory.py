@@ -1,6 +1,7 @@
 """What the server holds now, to choose from, and what of it a backup would hold."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -12,6 +13,10 @@ from app.engine.schema.listing import read_sizes
 from app.engine.server.server import Server
 from app.engine.sql.quoting import matches
 from app.errors import StalledError
+from app.telemetry.bugs import heard
+
+
+_log: Final = logging.getLogger(__name__)
 
 
 _FRESH_SECONDS: Final = 10.0
@@ -53,6 +58,7 @@ class InventoryService:
         oldest = self._clock.monotonic() - (0.0 if anew else _FRESH_SECONDS)
         if look is None or (look.done() and self._looked_at <= oldest):
             self._look = look = asyncio.create_task(self._read(), name="inventory")
+            look.add_done_callback(heard(_log, "The list of what the server holds"))
         await asyncio.wait({look}, timeout=within)
         if not look.done():
             raise StalledError(_STALLED.format(within), hint=_INSTEAD)

@@ -26,6 +26,7 @@ from app.domain.store_trial import StoreFacts
 from app.errors import AppError, IntegrityError
 from app.storage.local import LocalDirectory
 from app.storage.remote.store import Store
+from app.telemetry.bugs import outlived
 
 
 _log: Final = logging.getLogger(__name__)
@@ -72,8 +73,9 @@ class LogCopies:
         self._pruned_at: dict[str, float] = {}
 
     async def run_forever(self) -> None:
-        """Copy until this task is cancelled."""
-        self._told = {copy.store: copy for copy in await run_in_thread(self.read)}
+        """Copy until this task is cancelled; nothing that fails ends it."""
+        with suppress(AppError):  # all of it is told anew
+            self._told = {copy.store: copy for copy in await run_in_thread(self.read)}
         await asyncio.gather(*map(self._keep, self._names))
 
     def read(self) -> tuple[LogCopy, ...]:
@@ -92,20 +94,26 @@ class LogCopies:
     async def _keep(self, name: str) -> None:
         failures = 0
         while True:
-            began = self._clock.now()
-            try:
-                is_whole = await self._copy(name)
-                await self._keep_less(name)
-            except AppError as exc:
-                failures += 1
-                await self._fail(name, exc)
-            else:
-                failures = 0
-                known = self._told.get(name, LogCopy(name)).current_as_of
-                await self._tell(LogCopy(name, began if is_whole else known))
-                await self._alarm.resolve(AlertKind.BINLOG, _about(name), "it is copied again")
+            is_done = False
+            with outlived(_log, f"The copying of the binary log to {name}"):
+                is_done = await self._take_turn(name)
+            failures = 0 if is_done else failures + 1
             pause = _PAUSES[min(failures, len(_PAUSES)) - 1] if failures else _TURN_SECONDS
             await asyncio.sleep(pause)
+
+    async def _take_turn(self, name: str) -> bool:
+        """Copy what is new, and tell how it went; returns whether nothing failed."""
+        began = self._clock.now()
+        try:
+            is_whole = await self._copy(name)
+            await self._keep_less(name)
+        except AppError as exc:
+            await self._fail(name, exc)
+            return False
+        known = self._told.get(name, LogCopy(name)).current_as_of
+        await self._tell(LogCopy(name, began if is_whole else known))
+        await self._alarm.resolve(AlertKind.BINLOG, _about(name), "it is copied again")
+        return True
 
     async def _keep_less(self, name: str) -> None:
         """Have retention look, also where no backup is ever copied to."""

@@ -35,6 +35,7 @@ from app.services.binlog.overview import describe, describe_stream
 from app.services.binlog.search import search, search_around
 from app.storage.local import LocalDirectory
 from app.storage.remote.store import Store
+from app.telemetry.bugs import outlived
 
 
 _log: Final = logging.getLogger(__name__)
@@ -132,7 +133,8 @@ class BinlogService:
         """Archive as a part of the service: whatever ends an archiver, another one begins a minute later."""
         while True:
             try:
-                await self.run()
+                with outlived(_log, "The archiver of the binary log"):
+                    await self.run()
             except AppError as exc:
                 facts = {"code": exc.code, "reason": str(exc)}
                 _log.warning("Archiver of the binary log cannot run", extra={"facts": facts})
@@ -157,7 +159,8 @@ class BinlogService:
         """Ask for a backup until one has begun; one that runs already began before the break."""
         while True:
             try:
-                return await self._ask_for_backup(reason)
+                with outlived(_log, "The backup after a break"):
+                    return await self._ask_for_backup(reason)
             except AppError as exc:
                 facts = {"code": exc.code, "reason": str(exc)}
                 _log.warning("Backup after a break cannot begin", extra={"facts": facts})

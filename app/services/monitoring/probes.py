@@ -1,9 +1,15 @@
 """Whether something can be written to directories, also to those whose disk does not answer."""
 
 import asyncio
+import logging
+from typing import Final
 
 from app.archive.publishing.places import BackupDirectory
 from app.errors import AppError, StalledError
+from app.telemetry.bugs import heard
+
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Probes:
@@ -25,6 +31,7 @@ class Probes:
         task = self._asked.get(directory)
         if task is None or task.done():
             task = asyncio.create_task(asyncio.to_thread(_probe, directory))
+            task.add_done_callback(heard(_log, "The look whether a directory can be written"))
             self._asked[directory] = task
         done, _ = await asyncio.wait([task], timeout=self._seconds)
         return task.result() if done else StalledError.code

@@ -42,6 +42,7 @@ from app.services.runs.ends import RunEnds, write_down
 from app.services.runs.job import Job
 from app.storage.run_ends import RunEndFiles
 from app.storage.run_locks import HeldLocks, RunLocks
+from app.telemetry.bugs import outlived
 
 
 T = TypeVar("T")
@@ -273,8 +274,6 @@ class RunService:
         with suppress(AppError):  # the next start does it
             await self._ends.write()
 
-    # -- one run ----------------------------------------------------------------------------------
-
     async def _begin(self, job: Job[T], requester: Requester, progress: Progress) -> ActiveRun[T]:
         if self._closed:
             raise AlreadyRunningError("the service is stopping", hint="Try again when it is back.")
@@ -372,12 +371,13 @@ class RunService:
     async def _beat(self, active: ActiveRun[T]) -> None:
         """Write the counters down, and find out whether somebody wants it cancelled."""
         while True:
-            active.run = active.counted(self._clock.monotonic())
             try:
-                # Not cancelled half way: the connection would be lost to its pool.
-                if await shielded(self._write(active, active.run)):
-                    active.run = replace(active.run, cancel_requested=True)
-                    active.cancel()
+                with outlived(_log, "The counters of a run"):
+                    active.run = active.counted(self._clock.monotonic())
+                    # Not cancelled half way: the connection would be lost to its pool.
+                    if await shielded(self._write(active, active.run)):
+                        active.run = replace(active.run, cancel_requested=True)
+                        active.cancel()
             except AppError as exc:
                 active.warn_unwritten(exc)
             try:

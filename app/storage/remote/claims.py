@@ -18,6 +18,7 @@ from app.errors import AlreadyThereError, AppError, ObjectNotFoundError, Storage
 from app.storage.files import ReadFile
 from app.storage.local import LocalDirectory
 from app.storage.remote.store import Store
+from app.telemetry.bugs import outlived
 
 
 _log: Final = logging.getLogger(__name__)
@@ -108,9 +109,10 @@ class Claim:
     def _renew(self) -> None:
         while not self._ended.wait(_RENEWAL_SECONDS):
             try:
-                if not self.is_ours():
-                    return
-                self._store.put(self.name, self._data)
+                with outlived(_log, "The renewal of a claim"):
+                    if not self.is_ours():
+                        return
+                    self._store.put(self.name, self._data)
             except AppError as exc:  # it is good for several more of these
                 _log.warning("Claim could not be renewed", extra={"facts": {"error": str(exc)}})
 

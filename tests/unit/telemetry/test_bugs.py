@@ -4,7 +4,7 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -12,8 +12,12 @@ from app.domain.alerts.notice import Sender
 from app.errors import AppError, StorageFullError
 from app.scheduling.scheduler import Scheduler
 from app.services.alerts.delivery import Deliverer, RetryPolicy
+from app.services.binlog.copies import LogCopies
+from app.services.binlog.service import BinlogService
 from app.services.reconcile import Reconciler
-from app.telemetry.bugs import outlived
+from app.services.runs.active import ActiveRun
+from app.services.runs.service import RunService
+from app.telemetry.bugs import heard, outlived
 from tests.fixtures.virtual_time import VirtualClock, run_virtually
 
 
@@ -63,9 +67,35 @@ async def scheduling(buggy):
         await scheduler.close()
 
 
+def archiving(buggy):
+    """Archive the binary log, where that has a bug."""
+    service: Any = SimpleNamespace(run=buggy)
+    return BinlogService.run_forever(service)
+
+
+def copying(buggy):
+    """Copy it to a store, where that has a bug."""
+    copies: Any = SimpleNamespace(_take_turn=buggy)
+    return LogCopies._keep(copies, "there")
+
+
+def counting(buggy):
+    """Write the counters of a run down, where the history has a bug."""
+    runs: Any = SimpleNamespace(_write=buggy, _clock=VirtualClock())
+    run = SimpleNamespace(counted=lambda _now: NOBODY, run=NOBODY, named=asyncio.Event())
+    return RunService._beat(runs, cast("ActiveRun[object]", run))
+
+
 @pytest.mark.parametrize(
     ("loop", "answer"),
-    [(reconciling, StorageFullError("full")), (delivering, None), (scheduling, ())],
+    [
+        (reconciling, StorageFullError("full")),
+        (delivering, None),
+        (scheduling, ()),
+        (archiving, None),
+        (copying, True),
+        (counting, False),
+    ],
 )
 def test_a_loop_outlives_a_bug(loop, answer, caplog):
     """It is in the log, with the place where it is, and the next turn comes."""
@@ -91,3 +121,26 @@ def test_what_is_no_bug_is_not_outlived(error, caplog):
     with pytest.raises(type(error)), outlived(LOG, "This"):
         raise error
     assert not caplog.text
+
+
+async def test_a_bug_in_what_nobody_waits_for_is_told_and_nothing_else(caplog):
+    """An error of ours is for those who ask, and nobody has cancelled by mistake."""
+
+    async def end(error: BaseException) -> None:
+        raise error
+
+    tasks = [
+        asyncio.create_task(end(error))
+        for error in (
+            ZeroDivisionError("a bug"),
+            StorageFullError("full"),
+            asyncio.CancelledError(),
+        )
+    ]
+    for task in tasks:
+        task.add_done_callback(heard(LOG, "This"))
+    await asyncio.wait(tasks)
+    await asyncio.sleep(0)
+
+    assert [record.message for record in caplog.records] == ["This met a bug"]
+    assert "ZeroDivisionError: a bug" in caplog.text

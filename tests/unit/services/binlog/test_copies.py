@@ -60,3 +60,30 @@ async def test_a_store_that_fails_is_told_and_comes_back(tmp_path: Path, monkeyp
     assert there == away
     assert sorted(pruned) == ["away", "there"]  # once each, however often they were copied to
     assert made().read()[1].code == ""
+
+
+async def test_what_was_told_before_and_cannot_be_read_keeps_nothing_from_being_copied(tmp_path):
+    """Nobody would see that copying had ended before it began."""
+    archive(directory_in(tmp_path), corpus("mysql-9.7")).close()
+    (tmp_path / "there").mkdir()
+    (tmp_path / "binlog" / copies._FILE).mkdir()
+
+    async def prune(_name: str) -> None:
+        return
+
+    task = asyncio.create_task(
+        LogCopies(
+            LocalDirectory(tmp_path / "binlog"),
+            ("there",),
+            facts,
+            lambda name: LocalStore(tmp_path / name),
+            RealClock(),
+            RaisedAlerts(),
+            prune=prune,
+        ).run_forever()
+    )
+    await until(lambda: any((tmp_path / "there").iterdir()), "nothing is copied")
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
