@@ -153,11 +153,29 @@ async def test_a_base_that_may_hold_a_later_definition_is_one_where_there_is_no_
 
     plan = plan_recovery(stream, iter([newer, older]), request)
 
-    assert (plan.base, plan.cut.redefined) == (older, None)
+    assert plan.base == older
     ((backup_id, reason),) = plan.passed_over
     assert (backup_id, "definition was changed" in reason) == (newer.backup_id, True)
     alone = plan_recovery(stream, iter([newer]), request)
     assert (alone.base, alone.cut.transactions) == (newer, 1)
+
+
+async def test_a_base_that_may_hold_a_definition_of_behind_the_point_is_none(points):
+    """Nothing that is replayed would change it back: the recovery would succeed and be wrong."""
+    base = await points.backup()
+    points.sql.run("INSERT INTO shop.orders (note) VALUES ('four')")
+    before = points.position()
+    points.sql.run("CREATE OR REPLACE VIEW shop.seen AS SELECT 1 AS later")
+    end = points.position()
+    base = replace(
+        base, position=replace(base.position, end_file=end.file, end_position=end.position)
+    )
+    points.archive()
+    (stream,) = open_streams(points.backups)
+
+    with pytest.raises(BaseUnfitError, match="a definition of behind that point"):
+        plan_recovery(stream, iter([base]), RecoverRequest(before))
+    assert plan_recovery(stream, iter([base]), RecoverRequest(end)).base == base
 
 
 async def test_positions_are_borders(points):

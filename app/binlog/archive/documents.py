@@ -139,6 +139,8 @@ class Segment:
         tables: Databases and tables that its transactions opened.
         has_statement_dml: Whether rows come of statements that are executed again.
         clock: When its bytes were received.
+        plain_by: Edition of the rules by which no transaction in it needs a look before a replay, see
+            `caveats.EDITION`; 0 = they do.
         breaks: How many of the stream's breaks were known when it was sealed.
         stream_sha256: SHA-256 of what `stream.json` said then and may never say otherwise, see `stream_digest`;
             empty in those of before.
@@ -170,6 +172,7 @@ class Segment:
     tables: tuple[tuple[str, str], ...]
     has_statement_dml: bool
     clock: tuple[Received, ...] = field(default=())
+    plain_by: int = 0
     breaks: int = 0
     stream_sha256: str = ""
     recipients: tuple[str, ...] = ()
@@ -185,6 +188,7 @@ class Hidden:
     raw_sha256: str
     tables: tuple[tuple[str, str], ...]
     has_statement_dml: bool
+    plain_by: int = 0
 
 
 Document = TypeVar("Document", StreamDocument, Head, Segment, Hidden)

@@ -7,11 +7,19 @@ from typing import NamedTuple
 from app.binlog.archive.documents import HINT, Head, Received
 from app.binlog.archive.keys import LogKeys
 from app.binlog.archive.layout import TAIL, Stem
-from app.binlog.archive.sealed import Sealed, located, read_document, sealed_blocks
+from app.binlog.archive.sealed import (
+    Sealed,
+    hidden_of,
+    located,
+    read_document,
+    require_unchanged,
+    sealed_blocks,
+)
 from app.binlog.archive.streams import StoredStream
 from app.binlog.archive.tail import KnownTail, tail_blocks
 from app.binlog.archive.times import commit_ms, latest_ms, received_ms
 from app.binlog.archive.walk import Walked, scan_from, walk
+from app.binlog.events.caveats import EDITION
 from app.binlog.events.contents import Contents
 from app.binlog.events.gtids import GtidState, parsed_state
 from app.binlog.events.headers import Malformed
@@ -78,6 +86,19 @@ class Part:
     def label(self) -> str:
         """What messages call it."""
         return self.sealed.data_name if self.sealed else f"{Stem(self.number, self.start)}{TAIL}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether no transaction in it needs a look before a replay; raises NoIdentityError, BinlogDamagedError."""
+        has_states = self.before.gtids is not None and self.after.gtids is not None
+        return has_states and bool(
+            self.sealed and hidden_of(self.sealed, self.keys).plain_by == EDITION
+        )
+
+    def require_unchanged(self) -> None:
+        """Prove its bytes without looking into them, if it is sealed; raises BinlogDamagedError, StorageError."""
+        if self.sealed is not None:
+            require_unchanged(self.directory, self.sealed)
 
     def raw(self) -> Iterator[bytes]:
         """

@@ -217,8 +217,9 @@ class ArchivedStream:
         for part in self._parts:
             if part.number != number:
                 continue
-            if part.format_event:
-                return base64.b64decode(part.format_event)
+            known = part.sealed.segment.format_event if part.sealed else part.format_event
+            if known:
+                return base64.b64decode(known)
             head = b"".join(self.blocks(number, len(MAGIC), len(MAGIC) + HEADER_BYTES))
             return b"".join(self.blocks(number, len(MAGIC), len(MAGIC) + read_header(head).size))
         raise BinlogDamagedError(f"{self.id}: the archive has no file {number}", hint=HINT)
@@ -263,6 +264,33 @@ class ArchivedStream:
             for found in part.transactions(counts=counts):
                 if (found.number, found.end) > last:
                     return
+                if (found.number, found.start) >= first:
+                    yield found
+
+    def stretches(
+        self, start: Place, is_passed: Callable[[Part], bool], *, counts: bool = False
+    ) -> Iterator[LoggedTransaction | Part]:
+        """
+        Go through what follows a place, and look into what needs a look alone.
+
+        Args:
+            start: The place; a border.
+            is_passed: Whether a whole part that is plain may be passed over.
+            counts: As of `transactions`.
+
+        Yields:
+            Transactions, and between them the parts that were passed over: unread,
+            and proven to be what was sealed. Raises what `transactions` raises.
+        """
+        first = _key(start)
+        for part in self._parts:
+            if (part.number, part.border) <= first:
+                continue
+            if (part.number, part.start) >= first and part.is_plain and is_passed(part):
+                part.require_unchanged()
+                yield part
+                continue
+            for found in part.transactions(counts=counts):
                 if (found.number, found.start) >= first:
                     yield found
 

@@ -84,7 +84,9 @@ def hidden_of(sealed: Sealed, keys: LogKeys) -> Hidden:
     """Tell what is hidden of a segment, encrypted or not; raises NoIdentityError, BinlogDamagedError."""
     segment, name = sealed.segment, f"{sealed.stem}{DOCUMENT}"
     if not sealed.is_encrypted:
-        return Hidden(segment.raw_sha256, segment.tables, segment.has_statement_dml)
+        return Hidden(
+            segment.raw_sha256, segment.tables, segment.has_statement_dml, segment.plain_by
+        )
     with _damage(name):
         return HIDDEN.parse(keys.open_hidden(base64.b64decode(segment.hidden), name), name)
 
@@ -151,6 +153,15 @@ def sealed_blocks(directory: LocalDirectory, sealed: Sealed, keys: LogKeys) -> I
     if raw.hexdigest() != expected:
         where = f"between positions {segment.head.start} and {segment.end} of {segment.head.file}"
         raise BinlogDamagedError(f"{name}: its SHA-256 is another one, {where}", hint=HINT)
+
+
+def require_unchanged(directory: LocalDirectory, sealed: Sealed) -> None:
+    """Prove the bytes of a segment as they lie there, unread; raises BinlogDamagedError, StorageError."""
+    with _damage(sealed.data_name), directory.open(sealed.data_name) as file:
+        content = HashedContent(file, None)
+        for _ in _all(content):
+            pass
+        content.require_digest(sealed.segment.sha256)
 
 
 def _opened(file: RangedFile, sealed: Sealed, keys: LogKeys) -> HashedContent:

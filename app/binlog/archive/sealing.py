@@ -34,8 +34,10 @@ from app.binlog.archive.sealed import Sealed, data_name, located, remove_tail, s
 from app.binlog.archive.tail import KnownTail, tail_blocks
 from app.binlog.archive.times import commit_ms, received_ms
 from app.binlog.archive.walk import Walked, scan_from, walk
+from app.binlog.events.caveats import EDITION
 from app.binlog.events.contents import Contents
-from app.binlog.events.gtids import parsed_state
+from app.binlog.events.groups import is_plain
+from app.binlog.events.gtids import GtidState, parsed_state
 from app.binlog.events.headers import MAGIC
 from app.binlog.events.scan import Scan
 from app.domain.backups.manifest import Codec
@@ -68,6 +70,8 @@ class Survey:
         self.gtids_before = known.head.gtids
         self.tables: dict[tuple[str, str], None] = {}
         self.has_statement_dml = False
+        self.is_plain = True
+        self._known: GtidState | None = None
         self._clock = known.clock
         self._contents = Contents(counts=False)
 
@@ -76,6 +80,7 @@ class Survey:
         self.events += 1
         if self.gtids_before is None and self.scan.gtids is not None:
             self.gtids_before = self.scan.gtids.text
+        self._known = self._known or (self.scan.gtids and self.scan.gtids.copy())
         self._contents.accept(walked.kind, walked.body)
         if walked.group is None:
             return
@@ -83,10 +88,18 @@ class Survey:
         received = received_ms(self._clock, walked.group.end, latest)
         self.committed_ms = commit_ms(walked.group, received, self.committed_ms)
         self.transactions += 1
+        self.is_plain &= is_plain(walked.group) and self._is_new(walked.group.gtid)
         self.has_statement_dml |= self._contents.has_statement_dml
         if len(self.tables) < _MOST_TABLES:
             self.tables.update(dict.fromkeys(found[:2] for found in self._contents.tables))
         self._contents = Contents(counts=False)
+
+    def _is_new(self, gtid: str) -> bool:
+        """Tell whether GTIDs have risen so far: then what two states have tells what is between."""
+        assert self._known is not None  # noqa: S101 - the scan refuses transactions before the list
+        is_new = not self._known.has(gtid)
+        self._known.add(gtid)
+        return is_new
 
 
 def seal(
@@ -211,6 +224,7 @@ def _described(
         committed_ms=survey.committed_ms,
         tables=tuple(survey.tables),
         has_statement_dml=survey.has_statement_dml,
+        plain_by=EDITION * survey.is_plain,
         clock=known.clock,
     )
 
@@ -231,12 +245,14 @@ def _echo(tail: RangedFile, known: KnownTail, last_start: int | None, keys: LogK
 
 def _concealed(segment: Segment, echo: str, keys: LogKeys) -> Segment:
     """Leave out what nobody may know without an identity, and put it in for those who have one."""
-    hidden = HIDDEN.dump(Hidden(segment.raw_sha256, segment.tables, segment.has_statement_dml))
+    told = Hidden(segment.raw_sha256, segment.tables, segment.has_statement_dml, segment.plain_by)
+    hidden = HIDDEN.dump(told)
     return replace(
         segment,
         raw_sha256="",
         tables=(),
         has_statement_dml=False,
+        plain_by=0,
         recipients=keys.backups.recipient_ids(),
         hidden=_sealed_for(keys.backups.recipients(), hidden),
         echo=echo,

@@ -171,6 +171,11 @@ class Groups:
         return text in _CLOSING or text.startswith(_XA_CLOSING)
 
 
+def is_plain(group: Group) -> bool:
+    """Tell whether a replay takes a transaction as it is, and an applier tells it by its GTID."""
+    return group.caveats == NO_CAVEATS and not group.prepares and bool(group.gtid)
+
+
 def _redefines(kind: int, event: bytes) -> bool:
     # A compressed text is long, and few definitions are: it may be one.
     return kind == Kind.QUERY_COMPRESSED or bool(

@@ -8,6 +8,7 @@ Source: https://mariadb.com/kb/en/gtid, https://dev.mysql.com/doc/refman/9.7/en/
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Final, Protocol, Self
 from uuid import UUID
 
@@ -35,6 +36,10 @@ class GtidState(Protocol):
 
     def add(self, gtid: str) -> None:
         """Add a transaction; an empty text is one without a GTID."""
+        ...
+
+    def add_between(self, before: Self, after: Self) -> None:
+        """Add what came from one state to a later one, where GTIDs rose; of MariaDB the newest of each domain."""
         ...
 
     def has(self, gtid: str) -> bool:
@@ -85,6 +90,13 @@ class MariaGtids:
         servers = self._domains.setdefault(domain, {})
         servers.pop(server, None)
         servers[server] = sequence
+
+    def add_between(self, before: Self, after: Self) -> None:
+        """Add the newest of each domain in which something came."""
+        for domain, servers in after._domains.items():
+            newest = list(servers.items())[-1]
+            if newest not in list(before._domains.get(domain, {}).items())[-1:]:
+                self._put(domain, *newest)
 
     def has(self, gtid: str) -> bool:
         """Tell whether a transaction is in it, as far as sequences rise."""
@@ -178,6 +190,12 @@ class MysqlGtids:
                 merged.append((start, stop))
         self._intervals[source] = merged
 
+    def add_between(self, before: Self, after: Self) -> None:
+        """Add all that came."""
+        for source, intervals in after._intervals.items():
+            for first, end in _without(intervals, before._intervals.get(source, [])):
+                self._put(source, first, end)
+
     def has(self, gtid: str) -> bool:
         """Tell whether a transaction is in it."""
         source, _, number = gtid.partition(":")
@@ -200,6 +218,22 @@ class MysqlGtids:
     def position(self) -> str:
         """Return it as `gtid_executed` does."""
         return self.text
+
+
+def _without(
+    intervals: list[tuple[int, int]], known: list[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """Leave sorted intervals out of sorted intervals."""
+    for first, end in intervals:
+        begin = first
+        for start, stop in known:
+            if stop <= begin or start >= end:
+                continue
+            if start > begin:
+                yield begin, start
+            begin = stop
+        if begin < end:
+            yield begin, end
 
 
 def _span(first: int, end: int) -> str:

@@ -67,8 +67,6 @@ class Cut:
         transactions: How many there are from the base to the cut.
         applied: GTIDs of these, as the vendor's applier tells them.
         position: What a backup of that state has as its position.
-        redefined: Transaction that changed a definition while the base was made, which may hold that already;
-            None = there is none.
         hindrance: Why a replay up to there would be wrong; empty = nothing is against it.
     """
 
@@ -79,7 +77,6 @@ class Cut:
     transactions: int
     applied: str
     position: PositionEntry
-    redefined: LoggedTransaction | None = None
     hindrance: str = ""
 
 

@@ -45,16 +45,22 @@ class Hindrances:
     def accept(self, found: LoggedTransaction) -> None:
         """Look at the next transaction; raises BinlogDamagedError, StorageError."""
         if not self.reason:
-            self.reason = self._in_file(found) or next(self._in_statements(found), "")
+            self.reason = self._in_file(found.number, found.file) or next(
+                self._in_statements(found), ""
+            )
 
-    def _in_file(self, found: LoggedTransaction) -> str:
-        while self._number < found.number:
+    def enter(self, number: int, file: str) -> None:
+        """Come to a file of whose transactions none needs a look; raises BinlogDamagedError, StorageError."""
+        self.reason = self.reason or self._in_file(number, file)
+
+    def _in_file(self, number: int, file: str) -> str:
+        while self._number < number:
             self._number += 1
             described = read_format(self._stream.format_event(self._number))
             self._has_restarted |= described.created != 0
             if (series := series_of(described.server_version)) != self._series:
                 then, now = (".".join(map(str, each)) for each in (self._series, series))
-                return f"the server was of version {then}, and is of {now} from {found.file} on"
+                return f"the server was of version {then}, and is of {now} from {file} on"
         return ""
 
     def _series_of(self, number: int) -> tuple[int, int]:

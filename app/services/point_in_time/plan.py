@@ -6,7 +6,7 @@ Which backup a recovery begins with, and where in the binary log it ends.
 2. A base stands in the stream, and nothing between it and the point was kept out of the log, or would become
    something else in a replay. Where breaks lie is told by positions, which no clock moves.
 3. One during whose run a definition was changed may hold that already, and it cannot be changed so again: it is
-   a base where there is no other.
+   a base where there is no other, and none of a point before that change.
 4. From the base on transactions are read until the first one that is out; the cut is behind the one before.
    Where the times of the log cannot tell on which side of a moment one lies, the moment is refused.
 
@@ -16,15 +16,15 @@ A recovery never begins inside a transaction and never ends there.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
+from app.binlog.archive.parts import Part
 from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events import headers
-from app.binlog.events.gtids import parsed_state
 from app.binlog.events.headers import Malformed
 from app.binlog.status import ArchiverStatus
 from app.domain.backups.base import databases_of, unfitness
-from app.domain.backups.manifest import Manifest, PositionEntry
+from app.domain.backups.manifest import Manifest
 from app.domain.restores.log_archive import LoggedTransaction, LogPlace
 from app.domain.restores.points import (
     Cut,
@@ -39,12 +39,10 @@ from app.errors import (
     BaseUnfitError,
     DatabaseNotFoundError,
     InvalidRequestError,
-    PointInsideTransactionError,
     PointNotCoveredError,
 )
-from app.services.binlog.hindrances import Hindrances
+from app.services.binlog.cut import find_cut, gtid_of
 from app.services.point_in_time.archive_end import current_until
-from app.services.point_in_time.replay import told as told_by_applier
 from app.services.point_in_time.standing import (
     break_place,
     breaks_since,
@@ -58,7 +56,6 @@ from app.services.point_in_time.standing import (
 )
 
 
-_MARIADB: Final = "mariadb"
 _SHOWN: Final = 3
 
 
@@ -88,30 +85,75 @@ def plan_recovery(
         DatabaseNotFoundError: The base is limited to other databases.
     """
     _require_known(stream, request.point, until := current_until(stream, told))
-    passed_over: list[tuple[str, str]] = []
-    doubtful: RecoverPlan | None = None
+    search = _Search(stream, request)
     for manifest in backups:
         place = place_of(stream, manifest)
         if place is not None and _is_later(manifest, place, stream, request.point):
             continue
-        reason = unfitness(manifest) or foreignness(stream, manifest, place)
-        cut = None if reason or place is None else find_cut(stream, manifest, place, request)
-        if not reason and cut is None:
-            continue
-        reason = reason or (_against(stream, manifest, cut, request.point) if cut else "")
-        if reason or place is None or cut is None:
-            passed_over.append((manifest.backup_id, reason))
-            continue
-        if doubtful is not None and not _holds(manifest, request):
-            break
-        plan = _planned(stream, manifest, place, cut, request, tuple(passed_over))
-        if cut.redefined is None:
+        # Those that hold not all that is wanted come last.
+        if not _holds(manifest, request) and (plan := search.settle()):
             return plan
-        doubtful = doubtful or plan
-        passed_over.append((manifest.backup_id, _doubt(cut.redefined)))
-    if doubtful is None:
-        _refuse_without_base(stream, request.point, passed_over, until)
-    return doubtful
+        reason = unfitness(manifest) or foreignness(stream, manifest, place)
+        if reason or place is None:
+            search.passed_over.append((manifest.backup_id, reason))
+        elif changed := tuple(_changed_while_made(stream, manifest)):
+            search.put_off(manifest, place, changed)
+        elif plan := search.take(manifest, place):
+            return plan
+    return search.settle() or _refuse_without_base(stream, request.point, search.passed_over, until)
+
+
+class _Doubtful(NamedTuple):
+    """A backup during whose run definitions were changed, and what was passed over before it."""
+
+    base: Manifest
+    place: Place
+    changed: tuple[LoggedTransaction, ...]
+    passed_over: tuple[tuple[str, str], ...]
+
+
+class _Search:
+    """
+    A search for a base.
+
+    Attributes:
+        passed_over: What is none, and why.
+    """
+
+    def __init__(self, stream: ArchivedStream, request: RecoverRequest) -> None:
+        self.passed_over: list[tuple[str, str]] = []
+        self._stream = stream
+        self._request = request
+        self._doubtful: list[_Doubtful] = []
+
+    def take(self, base: Manifest, place: Place) -> RecoverPlan | None:
+        """Plan with a base; None where it is none, for which the reason is noted."""
+        return self._plan(_Doubtful(base, place, (), tuple(self.passed_over)))
+
+    def put_off(self, base: Manifest, place: Place, changed: tuple[LoggedTransaction, ...]) -> None:
+        """Take one only where there is no other; the log behind it is not read for that yet."""
+        self._doubtful.append(_Doubtful(base, place, changed, tuple(self.passed_over)))
+        where = f"{changed[0].file}:{changed[0].start}"
+        reason = f"a definition was changed while it was made, at {where}"
+        self.passed_over.append((base.backup_id, reason))
+
+    def settle(self) -> RecoverPlan | None:
+        """Plan with the first one of those that were put off; None where none of them is a base."""
+        found, self._doubtful = self._doubtful, []
+        return next(filter(None, map(self._plan, found)), None)
+
+    def _plan(self, found: _Doubtful) -> RecoverPlan | None:
+        point = self._request.point
+        wanted = place_in(self._stream, point.file, point.position) or Place(0, 0)
+        cut = find_cut(self._stream, found.base, found.place, self._request, wanted)
+        if cut is None:
+            return None
+        if reason := _against(self._stream, found, cut, point):
+            self.passed_over.append((found.base.backup_id, reason))
+            return None
+        return _planned(
+            self._stream, found.base, found.place, cut, self._request, found.passed_over
+        )
 
 
 def _planned(
@@ -142,127 +184,22 @@ def _unsigned(stream: ArchivedStream, cut: Cut) -> LogPlace | None:
     return LogPlace(*begin) if begin and place and place < cut.place else None
 
 
-def find_cut(
-    stream: ArchivedStream, base: Manifest, place: Place, request: RecoverRequest
-) -> Cut | None:
-    """
-    Read transactions from a base on until one is out.
-
-    Args:
-        stream: The archived binary log.
-        base: The backup.
-        place: Where it stands.
-        request: What is asked for.
-
-    Returns:
-        The cut; None when the transaction that is named does not follow the base.
-
-    Raises:
-        PointInsideTransactionError: A position lies inside a transaction.
-        PointNotCoveredError: The log cannot tell what was committed by then.
-    """
-    point, hindrances = request.point, Hindrances(stream, base, place, request)
-    state, applied = state_of(base), parsed_state("", is_mariadb=stream.is_mariadb)
-    last: LoggedTransaction | None = None
-    following: LoggedTransaction | None = None
-    redefined: LoggedTransaction | None = None
-    count = 0
-    follow = stream.transactions(_begin(base), counts=False)
-    for transaction, gtid in told_by_applier(follow, base):
-        redefined = redefined or (transaction if _may_be_in(stream, base, transaction) else None)
-        if (last and _ends_with(last, point)) or _is_out(transaction, stream, point):
-            following = transaction
-            break
-        hindrances.accept(transaction)
-        last, count = transaction, count + 1
-        state.add(transaction.gtid)
-        applied.add(gtid)
-    if not _is_found(last, following, point):
-        return None
-    _require_told(last, point)
-    file, end = (last.file, Place(last.number, last.end)) if last else (_begin(base).name, place)
-    return Cut(
-        place=end,
-        file=file,
-        last=last,
-        following=following,
-        transactions=count,
-        applied=applied.position,
-        position=PositionEntry(file, end.position, state.position),
-        redefined=redefined,
-        hindrance=hindrances.reason,
-    )
-
-
 def _begin(base: Manifest) -> headers.Place:
     return headers.Place(base.position.binlog_file, base.position.binlog_position)
 
 
-def _may_be_in(stream: ArchivedStream, base: Manifest, found: LoggedTransaction) -> bool:
-    """Tell whether a base may hold already what a transaction behind it does to a definition."""
-    if base.recovered_from or not found.redefines:
-        return False
-    end = place_in(stream, base.position.end_file, base.position.end_position)
-    if end is None:
-        return found.committed_at <= base.created_at + timedelta(seconds=base.duration)
-    return Place(found.number, found.start) < end
-
-
-def _doubt(found: LoggedTransaction) -> str:
-    return f"a definition was changed while it was made, at {found.file}:{found.start}"
-
-
-def _is_out(transaction: LoggedTransaction, stream: ArchivedStream, point: Point) -> bool:
-    """Tell whether a transaction is the first one that is not wanted."""
-    match point.kind:
-        case PointKind.TIME:
-            return point.at is not None and transaction.committed_at > point.at
-        case PointKind.BEFORE_GTID:
-            return transaction.gtid == _gtid(point)
-        case PointKind.GTID:
-            return False
-        case PointKind.POSITION:
-            place = place_in(stream, point.file, point.position) or Place(0, 0)
-            if Place(transaction.number, transaction.start) >= place:
-                return True
-            if Place(transaction.number, transaction.end) > place:
-                raise PointInsideTransactionError(
-                    f"{point.text} lies inside the transaction from {transaction.start} to"
-                    f" {transaction.end}",
-                    hint=f"Give {point.file}:{transaction.start} for the state before it, or"
-                    f" {point.file}:{transaction.end} for that behind it.",
-                )
-            return False
-
-
-def _ends_with(last: LoggedTransaction, point: Point) -> bool:
-    return point.kind is PointKind.GTID and last.gtid == _gtid(point)
-
-
-def _is_found(
-    last: LoggedTransaction | None, following: LoggedTransaction | None, point: Point
-) -> bool:
-    if point.kind is PointKind.GTID:
-        return last is not None and last.gtid == _gtid(point)
-    if point.kind is PointKind.BEFORE_GTID:
-        return following is not None
-    return True
-
-
-def _require_told(last: LoggedTransaction | None, point: Point) -> None:
-    """Refuse a moment that the last transaction before it may have been committed behind."""
-    if last is None or point.kind is not PointKind.TIME or point.at is None:
+def _changed_while_made(stream: ArchivedStream, base: Manifest) -> Iterator[LoggedTransaction]:
+    """Find what changed a definition while a base was made, which may hold that already."""
+    if base.recovered_from:
         return
-    if last.latest_ms > point.at.timestamp() * 1000:
-        raise PointNotCoveredError(
-            f"{point.text[:80]} lies before or behind the transaction {last.gtid} at {last.file}:{last.start}:"
-            " its time in the log is earlier than that of the commit before it",
-            hint=f"Give {last.file}:{last.start} for the state before it, or {last.file}:{last.end} for that behind it.",
-        )
-
-
-def _gtid(point: Point) -> str:
-    return point.text.lower()
+    end = place_in(stream, base.position.end_file, base.position.end_position)
+    done = base.created_at + timedelta(seconds=base.duration)
+    for found in stream.transactions(_begin(base), counts=False):
+        at = Place(found.number, found.start)
+        if found.committed_at > done if end is None else at >= end:
+            return
+        if found.redefines:
+            yield found
 
 
 def _require_known(stream: ArchivedStream, point: Point, until: datetime) -> None:
@@ -282,7 +219,7 @@ def _require_known(stream: ArchivedStream, point: Point, until: datetime) -> Non
         case PointKind.GTID | PointKind.BEFORE_GTID:
             try:
                 state = gtids_at(stream, end_of_archive(stream))
-                is_covered = state is not None and state.has(_gtid(point))
+                is_covered = state is not None and state.has(gtid_of(point))
             except (Malformed, ValueError) as exc:
                 raise InvalidRequestError(f"{point.text[:80]!r} is no GTID") from exc
     if not is_covered:
@@ -311,7 +248,7 @@ def _is_later(manifest: Manifest, place: Place, stream: ArchivedStream, point: P
         case PointKind.POSITION:
             return place > (place_in(stream, point.file, point.position) or place)
         case PointKind.GTID | PointKind.BEFORE_GTID:
-            return state_of(manifest).has(_gtid(point))
+            return state_of(manifest).has(gtid_of(point))
 
 
 def _holds_later(stream: ArchivedStream, place: Place, moment: datetime) -> bool:
@@ -320,12 +257,17 @@ def _holds_later(stream: ArchivedStream, place: Place, moment: datetime) -> bool
     return border is not None and border.committed_ms > moment.timestamp() * 1000
 
 
-def _against(stream: ArchivedStream, manifest: Manifest, cut: Cut, point: Point) -> str:
+def _against(stream: ArchivedStream, base: _Doubtful, cut: Cut, point: Point) -> str:
     """Say what was kept out of the log up to the cut, or at it before the moment wanted, or is replayed wrong."""
-    for found in breaks_since(stream, manifest):
-        is_wanted = point.at is not None and datetime.fromisoformat(found.at) <= point.at
-        if break_place(found) < cut.place or (break_place(found) == cut.place and is_wanted):
-            return f"the binary log since it lacks something: {found.reason}"
+    for broken in breaks_since(stream, base.base):
+        is_wanted = point.at is not None and datetime.fromisoformat(broken.at) <= point.at
+        if break_place(broken) < cut.place or (break_place(broken) == cut.place and is_wanted):
+            return f"the binary log since it lacks something: {broken.reason}"
+    for changed in base.changed:
+        # Nothing would come to change it back.
+        if Place(changed.number, changed.start) >= cut.place:
+            where = f"{changed.file}:{changed.start}"
+            return f"it may hold a definition of behind that point, changed at {where} while it was made"
     return cut.hindrance
 
 
@@ -349,8 +291,16 @@ def _filtered_xa(stream: ArchivedStream, plan: RecoverPlan) -> Iterator[AppError
     """Find the XA transaction that MySQL would not replay because of the databases that are left out."""
     if stream.is_mariadb or not plan.databases:
         return
-    end = headers.Place(plan.cut.file, plan.cut.place.position)
-    for found in stream.transactions(_begin(plan.base), end):
+    end = plan.cut.place
+
+    def is_passed(part: Part) -> bool:
+        return Place(part.number, part.size) <= end
+
+    for found in stream.stretches(_begin(plan.base), is_passed, counts=True):
+        if isinstance(found, Part):
+            continue
+        if Place(found.number, found.end) > end:
+            return
         others = {table.database for table in found.tables} - {*plan.databases}
         if found.prepares and others:
             yield BaseUnfitError(
