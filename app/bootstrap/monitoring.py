@@ -36,6 +36,7 @@ from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.stores import StoreChecks
 from app.services.point_in_time.reach import ReachService
+from app.services.stores.history import StoreHistory
 from app.services.synthetic_watch import SyntheticMonitor
 from app.storage.clock_witness import ClockWitness
 from app.storage.journals import Journals
@@ -225,7 +226,8 @@ def build_doctor(program: Program) -> DoctorService:
         is_wanted=settings.binlog,
         days=settings.binlog_days,
     )
-    stores = StoreChecks(program.stores, program.catalogue_of, SystemClock())
+    history = StoreHistory(program.history)
+    stores = StoreChecks(program.stores, program.catalogue_of, SystemClock(), history)
     journals = Journals(settings.state_dir)
     return DoctorService(
         program.server, program.local, journals, program.usable_control, stores, binlog

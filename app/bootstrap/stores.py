@@ -38,6 +38,8 @@ def build_scheduled_copies(program: "Program", clock: Clock) -> "ScheduledCopies
 
 def build_store_watch(program: "Program") -> "StoreWatch":
     """Make what knows what lies in stores."""
+    from app.services.stores.history import StoreHistory  # noqa: PLC0415 - as above
     from app.services.stores.watch import StoreWatch  # noqa: PLC0415 - as above
 
-    return StoreWatch(program.stores, program.catalogue_of, SystemClock(), program.alerts)
+    history = StoreHistory(program.history)
+    return StoreWatch(program.stores, program.catalogue_of, SystemClock(), program.alerts, history)

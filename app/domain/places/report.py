@@ -49,6 +49,8 @@ class PlaceState:
         damaged: Backups that are not whole, with data files that lack a manifest.
         unknown: Backups of a signer that is not known here, of which nobody here can tell.
         newest: Newest backup that is no recovery point.
+        latest: Largest id of anything that is there; empty = there is nothing.
+        lost: Backup that was put there last, and is not there any more, nor anything after it; empty = none.
         checked_at: When the newest was last read back to its last byte, or restored; None = never.
         proven_at: When all of a backup there, of any, was last restored and equal; None = never.
     """
@@ -65,6 +67,8 @@ class PlaceState:
     damaged: int = 0
     unknown: int = 0
     newest: CatalogueEntry | None = None
+    latest: str = ""
+    lost: str = ""
     checked_at: datetime | None = None
     proven_at: datetime | None = None
 
@@ -72,6 +76,14 @@ class PlaceState:
     def medium(self) -> str:
         """What kind of place it is."""
         return _MEDIA[self.kind]
+
+    @property
+    def loss(self) -> str:
+        """What is lost, in words; empty = nothing."""
+        return self.lost and (
+            f"backup {self.lost}, which was put there last, is not there any more,"
+            " and nobody has deleted it by Backstay"
+        )
 
     @property
     def is_known(self) -> bool:

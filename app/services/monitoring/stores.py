@@ -12,6 +12,7 @@ from app.domain.places.report import CopiesReport, PlaceState
 from app.domain.ports import Clock
 from app.domain.store_trial import StoreFacts
 from app.errors import AppError, StalledError
+from app.services.stores.history import LOST_HINT, StoreHistory
 from app.services.stores.places import look_at, state_of_directory
 from app.services.stores.service import StoreService
 
@@ -29,14 +30,20 @@ class StoreChecks:
         open_catalogue: Opens the catalogue of a store by its name, or of the backup directory for an empty
             one; blocks.
         clock: Of this machine.
+        history: Knows what was put into each store.
     """
 
     def __init__(
-        self, stores: StoreService, open_catalogue: Callable[[str], Catalogue], clock: Clock
+        self,
+        stores: StoreService,
+        open_catalogue: Callable[[str], Catalogue],
+        clock: Clock,
+        history: StoreHistory,
     ) -> None:
         self._stores = stores
         self._open_catalogue = open_catalogue
         self._clock = clock
+        self._history = history
 
     async def examine(self) -> Sequence[DoctorCheck]:
         """Return a finding a store, and one of all together; raises no error of this program."""
@@ -55,15 +62,17 @@ class StoreChecks:
 
     async def _look(self, store: StoreFacts, now: datetime) -> PlaceState:
         place = PlaceState(store.name, store.kind, store.place, store.is_offsite)
+        put = await self._history.put_last(store.name)
         try:
             async with asyncio.timeout(_SECONDS):
                 look = lambda: look_at(place, self._open_catalogue(store.name), now)  # noqa: E731 - for a thread
-                return await asyncio.to_thread(look)
+                found = await asyncio.to_thread(look)
         except AppError as exc:
             return replace(place, error=exc)
         except TimeoutError:
             late = StalledError(f"no answer within {_SECONDS:.0f} seconds")
             return replace(place, error=late)
+        return replace(found, lost=await self._history.lost(store.name, put, found.latest))
 
 
 def _judged(place: PlaceState) -> DoctorCheck:
@@ -75,6 +84,8 @@ def _judged(place: PlaceState) -> DoctorCheck:
         detail += f", the newest of {place.newest.created_at:%Y-%m-%d %H:%M} UTC"
     if place.free_bytes is not None:
         detail += f"; {place.free_bytes >> 20} MiB free"
+    if place.lost:
+        return DoctorCheck(what, CheckState.WARN, f"{detail}; {place.loss}", LOST_HINT)
     if place.damaged:
         detail += f"; {place.damaged} damaged or without a manifest"
         remedy = f"'backstay backup list --store {place.name}' names them."

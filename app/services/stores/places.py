@@ -7,9 +7,11 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.archive.catalogue.readings import Reading
 from app.archive.catalogue.sidecars import Beside
 from app.domain.backups.backup import CatalogueEntry
+from app.domain.backups.catalogue import Survey
 from app.domain.places.report import PlaceState
 from app.domain.restores.proofs import proven_at
 from app.errors import AppError
+from app.storage import layout
 
 
 # Checks that read every byte of the file.
@@ -39,6 +41,7 @@ def _state_of(
         damaged=len(survey.problems) + len(survey.orphans) + failing,
         unknown=len(survey.unknown),
         newest=newest,
+        latest=_latest(reading.survey),
         checked_at=_checked_at(newest, reading.beside[newest.backup_id]) if newest else None,
         proven_at=max(proofs, default=None),
     )
@@ -53,6 +56,15 @@ def state_of_directory(catalogue: Catalogue, now: datetime) -> PlaceState:
         return _state_of(here, catalogue.read(), catalogue.directory.free_bytes(), now)
     except AppError as exc:
         return replace(here, error=exc)
+
+
+def _latest(survey: Survey) -> str:
+    """Return the largest id of anything that is there, also of what is damaged or cannot be read here."""
+    files = (*survey.orphans, *(each.file for each in (*survey.problems, *survey.unknown)))
+    found = [entry.backup_id for entry in survey.entries]
+    found += [backup.backup_id for backup in survey.locked]
+    found += [name.backup_id for name in map(layout.parse, files) if name]
+    return max(found, default="")
 
 
 def _checked_at(entry: CatalogueEntry, beside: Beside) -> datetime | None:

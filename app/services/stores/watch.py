@@ -21,6 +21,7 @@ from app.domain.ports import Clock
 from app.domain.runs.run import Run
 from app.domain.store_trial import StoreFacts
 from app.errors import AppError, StalledError
+from app.services.stores.history import LOST_HINT, StoreHistory
 from app.services.stores.places import look_at, state_of_directory
 from app.services.stores.service import StoreService
 
@@ -38,7 +39,8 @@ class StoreWatch:
     Args:
         open_catalogue: Opens the catalogue of a store by its name, or of the backup directory for an empty
             one; blocks.
-        alarm: Hears of stores that cannot be looked at.
+        alarm: Hears of stores that cannot be looked at, or have lost something.
+        history: Knows what was put into each store.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class StoreWatch:
         open_catalogue: Callable[[str], Catalogue],
         clock: Clock,
         alarm: Alarm,
+        history: StoreHistory,
     ) -> None:
         self._stores = stores
         self._open_catalogue = open_catalogue
         self._clock = clock
         self._alarm = alarm
+        self._history = history
         # Threads of its own: a store that does not answer must not take those that others need.
         self._looks = ThreadPoolExecutor(_MOST_LOOKS, thread_name_prefix="store")
         self._looking: set[str] = set()
@@ -108,6 +112,7 @@ class StoreWatch:
         self._looking.add(name)
         self._looked[name] = self._clock.monotonic()
         state = self._state(store)
+        put = await self._history.put_last(name)
         look = self._looks.submit(lambda: look_at(state, self._open_catalogue(name), self._now()))
         look.add_done_callback(lambda _: self._looking.discard(name))
         try:
@@ -118,8 +123,19 @@ class StoreWatch:
         except TimeoutError:
             await self._fail(store, StalledError(f"no answer within {_LOOK_SECONDS:.0f} seconds"))
         else:
-            self._known[name] = found
+            lost = await self._history.lost(name, put, found.latest)
+            self._known[name] = replace(found, lost=lost)
             await self._alarm.resolve(AlertKind.FAILURE, _about(name), f"store {name} answers")
+            await self._tell_loss(self._known[name])
+
+    async def _tell_loss(self, place: PlaceState) -> None:
+        about = f"backups in {place.name}"
+        if place.lost:
+            message = f"store {place.name}: {place.loss}"
+            await self._alarm.raise_alert(Alert(AlertKind.FAILURE, about, message, LOST_HINT))
+        else:
+            what = f"store {place.name} has what was put there last"
+            await self._alarm.resolve(AlertKind.FAILURE, about, what)
 
     async def _fail(self, store: StoreFacts, error: AppError) -> None:
         self._known[store.name] = replace(self._state(store), error=error)

@@ -19,6 +19,7 @@ from app.domain.schedule import Frequency, Schedule
 from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
 from app.services.schedules import ScheduleService
+from app.services.stores.history import StoreHistory
 from app.services.stores.service import StoreService
 from app.services.stores.watch import StoreWatch
 from app.storage.layout import BackupName
@@ -54,6 +55,7 @@ class MeasuredInstallation:
             lambda name: self.catalogues.get(name) if name else catalogue,
             self.clock,
             self.alerts,
+            StoreHistory(runs),
         )
         self.service = MetricsService(
             runs=runs,

@@ -1,6 +1,7 @@
 """What is known of stores, as of their last look."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,11 +9,14 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.keys import NO_KEYS
 from app.bootstrap.directories import StoreCatalogues
 from app.config import Settings
+from app.control.database import ControlDatabase
+from app.control.runs import RunRecords
 from app.domain.alerts.alert import AlertKind
 from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
+from app.services.stores.history import StoreHistory
 from app.services.stores.service import StoreService
 from app.services.stores.watch import StoreWatch
-from tests.fixtures.archives import write_backup
+from tests.fixtures.archives import backup_id_of, write_backup
 from tests.fixtures.clocks import SetClock
 from tests.fixtures.monitored_installation import RaisedAlerts
 
@@ -28,6 +32,7 @@ class Watched:
         self.definitions = state / "stores.toml"
         self.define(self.place)
         self.clock, self.alerts = SetClock(), RaisedAlerts()
+        self.control = ControlDatabase(f"sqlite+aiosqlite:///{state / 'control.db'}", state)
         self.catalogues = StoreCatalogues(
             Settings(state_dir=state, backup_dir=home / "backups"), NO_KEYS
         )
@@ -37,6 +42,7 @@ class Watched:
             lambda name: self.catalogues.get(name) if name else local,
             self.clock,
             self.alerts,
+            StoreHistory(RunRecords(self.control)),
         )
 
     def define(self, path):
@@ -53,10 +59,12 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path):
+async def watched(tmp_path):
     """One of a directory that is empty."""
     made = Watched(tmp_path)
+    await made.control.prepare()
     yield made
+    await made.control.close()
     made.watch.close()
     made.catalogues.close()
 
@@ -120,6 +128,33 @@ async def test_a_store_that_is_away_is_not_empty(watched):
     watched.clock.advance(minutes=16)
     await watched.watch.refresh()
     assert (await watched.seen()).is_known
+    assert watched.alerts.about(AlertKind.FAILURE) == []
+
+
+async def test_an_older_state_of_a_store_is_told_until_something_new_is_there(watched):
+    """Who put what there is in the history; without one nothing is said."""
+    for number in range(2):
+        await watched.write(number)
+    runs = RunRecords(watched.control)
+    made = replace(copied("disk"), backup_id=backup_id_of(1), finished_at=watched.clock.now())
+    await watched.watch.refresh()
+    for path in watched.place.glob(f"*{backup_id_of(1)}*"):
+        path.unlink()
+    watched.clock.advance(minutes=16)
+    await watched.watch.refresh()
+    assert (await watched.seen()).lost == ""
+
+    await runs.add(made)
+    await watched.watch.ended(made)
+    await watched.watch.refresh()
+    assert (await watched.seen()).lost == backup_id_of(1)
+    assert f"backup {backup_id_of(1)}, which was put there last" in watched.alerts.message(
+        AlertKind.FAILURE
+    )
+    await watched.write(2)
+    await watched.watch.ended(made)
+    await watched.watch.refresh()
+    assert (await watched.seen()).lost == ""
     assert watched.alerts.about(AlertKind.FAILURE) == []
 
 
