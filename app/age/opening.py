@@ -96,14 +96,28 @@ def rewrap(
     return write_header(recipients, file_key), header.size
 
 
+def _recipients(count: int) -> str:
+    return "1 recipient" if count == 1 else f"{count} recipients"
+
+
+def _none_of(identities: int) -> str:
+    """Say that no identity opens a file, by how many there are."""
+    match identities:
+        case 0:
+            return "there is no identity here"
+        case 1:
+            return "the identity here is not one of them"
+        case _:
+            return f"none of the {identities} identities here is one of them"
+
+
 def _file_key(header: Header, identities: Sequence[Unwrapper], *, source: str) -> bytes:
     """Unwrap the key of a file, and prove the header by it."""
     keys = (identity.unwrap(stanza) for identity in identities for stanza in header.stanzas)
     file_key = next((key for key in keys if key is not None), None)
     if file_key is None:
         raise NoIdentityError(
-            f"{source}: encrypted for {len(header.stanzas)} recipients, and none of the"
-            f" {len(identities)} identities here is one of them",
+            f"{source}: encrypted for {_recipients(len(header.stanzas))}, and {_none_of(len(identities))}",
             hint="Set BACKSTAY_IDENTITY_FILE to the identity of one of them; see docs/encryption.md.",
         )
     header.check(file_key)

@@ -75,6 +75,8 @@ def judge(
     status: Status,
     alerts: Sequence[tuple[AlertKind, str]],
     databases: Sequence[DatabaseOutlook] = (),
+    *,
+    locked: int = 0,
 ) -> Verdict:
     """
     Judge how the backups are doing.
@@ -83,36 +85,36 @@ def judge(
         status: The state of everything.
         alerts: Kind and message of each that is open, newest first.
         databases: How each is backed up.
+        locked: Backups that nobody here can read.
 
     Returns:
         The worst cause, or that there is none.
     """
-    return next(_causes(status, alerts, databases))
+    return next(_causes(status, alerts, databases, locked))
 
 
 def _causes(
     status: Status,
     alerts: Sequence[tuple[AlertKind, str]],
     databases: Sequence[DatabaseOutlook],
+    locked: int,
 ) -> Iterator[Verdict]:
     """Name all causes, worst first, and at last that there is none."""
     damaged = max(status.damaged, status.checks_failing)
     if damaged:
-        text = "1 backup is damaged" if damaged == 1 else f"{damaged} backups are damaged"
+        text = f"{_counted(damaged)} damaged"
         yield Verdict(Outlook.BAD, text, "Do not delete others; verify it, and make a new one.")
     for kind, message in alerts:
         if kind in _BAD_ALERTS:
             yield Verdict(Outlook.BAD, message)
-    if status.last_backup is None and status.copies.newest_at is None:
-        yield Verdict(Outlook.BAD, "there is no backup yet", "Make the first one, then a schedule.")
+    yield from _lacking(status, locked)
     for _kind, message in alerts:
         yield Verdict(Outlook.DOUBTFUL, message)
     if status.unknown:
         is_single = status.unknown == 1
-        text = "1 backup is" if is_single else f"{status.unknown} backups are"
         yield Verdict(
             Outlook.DOUBTFUL,
-            f"{text} signed by an installation that is not known here, so nobody here can tell whether"
+            f"{_counted(status.unknown)} signed by an installation that is not known here, so nobody here can tell whether"
             f" {'it is' if is_single else 'they are'} whole",
             "Compare its public key with the recovery sheet, and name it in BACKSTAY_SIGNERS.",
         )
@@ -120,6 +122,23 @@ def _causes(
     if status.next_due_at is None:
         yield Verdict(Outlook.DOUBTFUL, "no schedule makes backups by itself", "Make a schedule.")
     yield Verdict(Outlook.GOOD, "your backups are made, whole, and proven to restore")
+
+
+def _lacking(status: Status, locked: int) -> Iterator[Verdict]:
+    if status.last_backup is None and locked:
+        # Whoever has lost all else must not read that there is nothing.
+        yield Verdict(
+            Outlook.BAD,
+            f"no backup here can be read: {_counted(locked)} encrypted, and no identity here opens"
+            f" {'it' if locked == 1 else 'them'}",
+            "Set BACKSTAY_IDENTITY_FILE to the identity of one of the recipients, and start the service again.",
+        )
+    if status.last_backup is None and status.copies.newest_at is None:
+        yield Verdict(Outlook.BAD, "there is no backup yet", "Make the first one, then a schedule.")
+
+
+def _counted(count: int) -> str:
+    return "1 backup is" if count == 1 else f"{count} backups are"
 
 
 def _unproven(status: Status, databases: Sequence[DatabaseOutlook]) -> Iterator[Verdict]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from app.domain.backups.retention import RetentionPolicy
 from app.domain.schedule import explain
+from app.domain.server.product import product_of
 
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -45,7 +46,8 @@ def span(seconds: float | timedelta | None) -> str:
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
     if abs(seconds) < _TEN:
-        return f"{abs(seconds):.1f} s" if seconds else "0 s"
+        tenths = f"{abs(seconds):.1f} s"
+        return "0 s" if not seconds else "under 0.1 s" if tenths == "0.0 s" else tenths
     left = int(abs(seconds))
     parts: list[str] = []
     for length, name in _SPANS:
@@ -190,6 +192,7 @@ FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit
     "plain": plain,
     "changes": changes,
     "opening": opening,
+    "product": product_of,
     "shell": shlex.quote,
     "rules": rules,
     "sentence": explain,

@@ -19,21 +19,25 @@ class Part:
         number: From 1.
         total: Entries in all.
         query: What else the address holds.
+        per_page: Entries on a page.
+        anchor: Which part of the page another one is shown from; empty = its beginning.
     """
 
     number: int
     total: int
     query: dict[str, str]
+    per_page: int = PER_PAGE
+    anchor: str = ""
 
     @property
     def first(self) -> int:
         """Number of its first entry; 0 when there is none."""
-        return (self.number - 1) * PER_PAGE + 1 if self.total else 0
+        return (self.number - 1) * self.per_page + 1 if self.total else 0
 
     @property
     def last(self) -> int:
         """Number of its last entry."""
-        return min(self.number * PER_PAGE, self.total)
+        return min(self.number * self.per_page, self.total)
 
     @property
     def has_next(self) -> bool:
@@ -43,7 +47,8 @@ class Part:
     def link(self, number: int) -> str:
         """Return the address of another page, relative to this one."""
         wanted = {name: value for name, value in self.query.items() if value}
-        return "?" + urlencode({**wanted, "page": number})
+        fragment = f"#{self.anchor}" if self.anchor else ""
+        return "?" + urlencode({**wanted, "page": number}) + fragment
 
 
 def page_of(number: int, sort: str = "-created_at") -> Page:

@@ -128,7 +128,7 @@ def restore(page, database):
     """Bring everything back in place, through the dry run."""
     page.get_by_role("row", name=database).get_by_role("link", name="Restore").click()
     page.get_by_role("button", name="Dry run", exact=True).click()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     page.get_by_label(re.compile("^Type")).fill(database)
     page.get_by_role("button", name="Restore").click()
     expect(page.get_by_text("read back and equal")).to_be_visible(timeout=RUN_MILLISECONDS)

@@ -55,7 +55,7 @@ def restore_orders(page):
     page.get_by_label("These tables; all others stay as they are").check()
     page.get_by_role("checkbox", name=re.compile("^orders")).check()
     page.get_by_role("button", name="Dry run", exact=True).click()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     page.get_by_label(re.compile("^Type")).fill("shop")
     page.get_by_role("button", name="Restore").click()
     expect(page.get_by_text("read back and equal")).to_be_visible(timeout=60_000)

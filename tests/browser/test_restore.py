@@ -92,7 +92,7 @@ def test_a_damaged_table_comes_back_by_keyboard_alone(visitors, web_api, shop, s
     visitor.go(f"/restore/{shop}")
     look_at_orders(page)
 
-    expect(page.get_by_role("button", name="Go on")).to_be_focused()
+    expect(page.get_by_role("button", name="Continue")).to_be_focused()
     press(page, "Enter")
     expect(page.locator("#sentence")).to_contain_text("1 table replaced")
     expect(page.get_by_label(re.compile("^Type"))).to_be_focused()
@@ -113,7 +113,7 @@ def test_a_damaged_table_comes_back_without_scripts(visitors, web_api, shop, sql
     page.get_by_label("These tables; all others stay as they are").check()
     page.get_by_role("checkbox", name=re.compile("^orders")).check()
     page.get_by_role("button", name="Dry run", exact=True).click()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     page.get_by_label(re.compile("^Type")).fill(database)
     page.get_by_role("button", name="Restore").click()
 

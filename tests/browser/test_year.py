@@ -79,6 +79,45 @@ def test_pages_of_a_year_are_light(visitors, year):
     assert slow == []
 
 
+def test_of_many_databases_each_is_found_on_overview(visitors, own_api, server):
+    """A part of them at a time, and by a part of the name; its row leads to its restore."""
+    api = own_api(server.url)
+    api.backups.mkdir()
+    with ThreadPoolExecutor() as thread:  # as above
+        thread.submit(make_year, api.backups, until=SystemClock().now(), hours=0).result()
+    visitor = visitors(with_users(api.start()))
+    page = visitor.log_in()
+    rows = page.locator("#databases tbody tr")
+    expect(rows).to_have_count(30)
+    assert page.evaluate("document.querySelectorAll('*').length") <= NODES
+    page.locator("#databases").get_by_role("link", name="Further").click()
+    expect(rows).to_have_count(len(DATABASES) - 30)
+    expect(page.locator("#databases .pages")).to_contain_text("31 to 60 of 60 databases")
+    page.get_by_label("Find a database").fill("MER_07")
+    page.get_by_label("Find a database").press("Enter")
+    expect(rows).to_have_count(1)
+    expect(rows.get_by_role("link", name="Restore customer_07")).to_be_visible()
+    page.get_by_label("Find a database").fill("nothing")
+    page.get_by_label("Find a database").press("Enter")
+    page.locator("#databases").get_by_role("link", name="Show all").click()
+    expect(rows).to_have_count(30)
+
+
+def test_each_day_is_reached_without_scripts(visitors, web_api):
+    """By the Tab key; and who does not want to goes past them all."""
+    visitor = visitors(web_api, java_script_enabled=False)
+    page = visitor.log_in()
+    page.get_by_role("link", name="Skip the days").focus()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/runs\?kind=backup&day=\d{4}-\d\d-\d\d$"))
+    visitor.go("/")
+    page.get_by_role("link", name="Skip the days").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("#after-days$"))
+
+
 # Of the page and all that it has loaded, as it came; and how long that took by the clock.
 WEIGHT = """() => {
   const [page] = performance.getEntriesByType("navigation");

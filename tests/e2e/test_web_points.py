@@ -36,12 +36,17 @@ def archived(server, tmp_path_factory):
                 .json()
             )
             time.sleep(1.1)  # what the log says of a time has whole seconds
-            sql.script(["INSERT INTO t VALUES (1), (2)", "DROP TABLE t"])
+            sql.script([
+                "INSERT INTO t VALUES (1), (2)",
+                "DROP TABLE t",
+                "CREATE DATABASE points__bk_new_0123456789ab",
+            ])
             archive_log(sql, api.backups, first=first)
             yield api, made["backup_id"]
         finally:
             api.close()
             sql.run("DROP DATABASE IF EXISTS points")
+            sql.run("DROP DATABASE IF EXISTS points__bk_new_0123456789ab")
 
 
 def buttons(page):
@@ -65,10 +70,10 @@ def test_the_window_shows_bases_and_the_end(archived):
     assert page.status_code == 200
     assert "The binary log is not archived" in page.text
     assert "BACKSTAY_BINLOG=true" in page.text
-    assert "1 backup to begin with" in page.text
+    assert "1 backup to start from" in page.text
     assert f"/backups/{backup_id}" in page.text
     assert 'class="reached"' in page.text
-    assert "everything since the binary log was archived" in web.get("/").text
+    assert "everything after the end of the archived binary log" in web.get("/").text
     assert web.post("/point-in-time/drill").status_code == 403
 
 
@@ -79,6 +84,7 @@ def test_a_viewer_sees_what_happened_and_no_buttons(archived):
 
     assert "DROP TABLE" in page.text
     assert "points</bdi>.<bdi" in page.text
+    assert page.text.count("part of a restore") == 1
     assert buttons(page) == []
     assert "the role operator is needed" in page.text
     narrowed = near(web, match="no such statement", within="10m")

@@ -65,7 +65,7 @@ def test_who_has_the_key_finds_the_moment(archived):
     """The window, what happened and a dry run; the copy in the store is told."""
     api, _ = archived
     web = WebClient(api, "operator")
-    wait_for(lambda: "1 backup to begin with" in words(web.get("/point-in-time")))
+    wait_for(lambda: "1 backup to start from" in words(web.get("/point-in-time")))
     assert 'class="reached"' in web.get("/point-in-time").text
     wait_for(lambda: "vault" in (found := words(web.get("/point-in-time"))) and "a copy" in found)
 
@@ -96,7 +96,17 @@ def test_who_has_no_key_is_told_so(archived, own_api):
     assert "encrypted for 2 recipients" in page
     assert "No moment yet" in page
     assert "orders" not in page
-    assert web.get("/").status_code == 200
+    assert "No identity here reads the archive" in page
+    assert "Find a moment" not in page
+    assert "Back up now" not in page
+    overview = words(web.get("/"))
+    assert (
+        "No backup here can be read: 1 backup is encrypted, and no identity here opens it"
+        in overview
+    )
+    assert "There is no backup yet" not in overview
+    assert "BACKSTAY_IDENTITY_FILE" in words(web.get("/restore"))
+    assert "No backup here can be read" in words(web.get("/backups"))
     refused = web.get("/point-in-time/recover")
     assert refused.status_code == 409
     assert "BACKSTAY_IDENTITY_FILE" in words(refused)

@@ -223,7 +223,7 @@ def test_a_failure_stands_in_the_list(web_api, operator):
     finished(web_api.client(), answer.headers["Location"].rpartition("/")[2])
 
     listed = words(operator.get("/schedules"))
-    assert "last run failed its failed runs database-not-found" in listed
+    assert "last run failed failed runs database-not-found" in listed
 
 
 def test_a_preview_shows_times_and_what_would_go_and_saves_nothing(web_api, admin, sql, database):

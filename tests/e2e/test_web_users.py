@@ -147,7 +147,7 @@ def test_the_own_password_is_changed_by_who_knows_the_old_one(web_api, name):
     answer = web.post("/account/password", old=PASSWORD, new=OTHER, again=OTHER)
 
     assert (answer.status_code, answer.headers["Location"]) == (303, "/account?changed=true")
-    assert "Your password is changed" in web.get("/account?changed=true").text
+    assert "Your password was changed" in web.get("/account?changed=true").text
     assert dict(web.client.cookies) != dict(before)
     assert elsewhere.get("/").status_code == 303
     assert web_api.client(None, cookies=before).get("/").status_code == 303

@@ -56,6 +56,7 @@ class Session:
         place: Given back when it is closed.
         row_source: Who makes the text of rows.
         row_limit: Most bytes of text that are read at once; 0 until somebody has asked the server.
+        version: What VERSION() returns; empty until the state was set.
     """
 
     def __init__(
@@ -87,11 +88,10 @@ class Session:
         self.connection_id = self._driver.connection_id
         self.channel = driver.channel
         self.was_remembered = driver.login.was_remembered
-        self._database = ""
+        self._database = self.version = ""
         self._flavor: Flavor | None = None
         self._turn = asyncio.Lock()
-        self._used_at = 0.0
-        self._closed = False
+        self._used_at, self._closed = 0.0, False
         self.place: Bound | None = None
 
     @property
@@ -121,6 +121,7 @@ class Session:
         listing = f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})"
         known = await self._variables(listing)
         self._flavor = flavor_of(known["version"])
+        self.version = known["version"]
         wanted = {name: value for name, value in state.items() if name in known}
         # Some of them need a right, also to be set to what they are.
         differing = {

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.concurrency import Bound, shielded
+from app.domain.server.product import product_of
 from app.engine.flavor import DUMP_SESSION
 from app.engine.server.address import VARIABLE, parse_address
 from app.engine.server.connection import Session
@@ -95,6 +96,7 @@ class Server:
         self.url = found
         self.database = found.database or ""
         self._vendor = "server"  # until one has answered
+        self._version = ""
         self._connector = Connector(tls or read_tls({}), source)
         self._engines: Engines = WeakKeyDictionary()
 
@@ -136,6 +138,12 @@ class Server:
         """Return vendor and address, for the record of what was done there."""
         return f"{self._vendor} at {self.where}" if self.is_set else "no server"
 
+    @property
+    def title(self) -> str:
+        """Return what it is and where, for people: `MariaDB 10.11.14 at db.example:3306`; until it has answered, where."""
+        known = f"{product_of(self._vendor, self._version)} at " if self._version else ""
+        return known + self.where
+
     async def open(
         self, state: Mapping[str, str] = DUMP_SESSION, *, loads: bool = False
     ) -> Session:
@@ -170,7 +178,7 @@ class Server:
         session.place = self._places
         try:
             await session.set_state(state)
-            self._vendor = session.flavor.vendor
+            self._vendor, self._version = session.flavor.vendor, session.version
         except BaseException:
             await session.close()
             raise

@@ -46,6 +46,7 @@ class Overview:
         first_steps: Which of them are done.
         reach: Which moments can be recovered.
         exposure: How much would be lost.
+        locked: Backups that nobody here can read.
     """
 
     status: Status
@@ -58,6 +59,7 @@ class Overview:
     first_steps: Mapping[FirstStep, bool]
     reach: Reach
     exposure: Exposure
+    locked: int
 
     @property
     def is_fresh(self) -> bool:
@@ -147,7 +149,8 @@ class OverviewService:
         causes = [(record.kind, record.message) for record in records]
         return Overview(
             status=status,
-            verdict=judge(status, causes, databases),
+            verdict=judge(status, causes, databases, locked=len(health.survey.locked)),
+            locked=len(health.survey.locked),
             databases=databases,
             alerts=records,
             dues=tuple(_dues(schedules)),

@@ -190,6 +190,8 @@ const STEPS = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -7, ArrowRight: 7, Home: -
 
 function walk(map) {
   const days = [...map.querySelectorAll("a")];
+  for (const day of days) day.tabIndex = -1;
+  days.at(-1).tabIndex = 0;
   map.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];
     if (!step || event.ctrlKey || event.altKey || event.metaKey) return;

@@ -53,8 +53,8 @@ def year_map(days: Sequence[Day], runs_path: str) -> Markup:
     """
     Draw a map of days, a column a week, and over each day a link to its runs.
 
-    One path draws all days of a state, and a link is one element: a page stays light. By keyboard the map is
-    one stop, at the newest day, and a script leads from day to day.
+    One path draws all days of a state, and a link is one element: a page stays light. A script makes one stop of
+    the map, at the newest day, and leads from day to day; without it each day is one.
 
     Args:
         days: Oldest first, at most as many as the columns have places for.
@@ -74,12 +74,11 @@ def year_map(days: Sequence[Day], runs_path: str) -> Markup:
         Markup('<path class="{0}" d="{1}"/>').format(state.value, "".join(parts))
         for state, parts in drawn.items()
     ]
-    last = len(days) - 1
     links = [
-        Markup('<a href="{0}?kind=backup&amp;day={1}" title="{2}" tabindex="{3}"></a>').format(
-            runs_path, day.day.isoformat(), _told(day), 0 if index == last else -1
+        Markup('<a href="{0}?kind=backup&amp;day={1}" title="{2}"></a>').format(
+            runs_path, day.day.isoformat(), _told(day)
         )
-        for index, day in enumerate(days)
+        for day in days
     ]
     width, height = _LEFT + _COLUMNS * _CELL, _TOP + 7 * _CELL
     return Markup(

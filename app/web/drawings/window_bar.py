@@ -19,8 +19,8 @@ _MARGIN: Final = 0.04
 _LEAST: Final = timedelta(minutes=1)
 LEGEND: Final = (
     ("reached", "M0 1h10v8h-10z", "can be reached"),
-    ("archived", "M0 3h10v4h-10z", "archived, without a backup to begin with"),
-    ("base", "M5 0v10", "a backup to begin with"),
+    ("archived", "M0 3h10v4h-10z", "archived, without a backup to start from"),
+    ("base", "M5 0v10", "a backup to start from"),
     ("break", "M5 0v10", "something is missing in the log"),
 )
 

@@ -57,9 +57,10 @@ class Choosable:
 
 
 def choosable(
-    inventory: Inventory | None, typed: Mapping[str, str], problem: str = ""
+    inventory: Inventory | None, typed: Mapping[str, str] | None = None, problem: str = ""
 ) -> Choosable:
     """Part what was typed into ticks and lines; without an inventory all are lines."""
+    typed = dict.fromkeys(_TICKS, "") if typed is None else typed
     lines = {field: typed[field].splitlines() for field in _TICKS}
     if inventory is None:
         return Choosable((), (), {field: typed[field] for field in _TICKS}, problem=problem)

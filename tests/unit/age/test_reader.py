@@ -237,6 +237,10 @@ def test_the_wrong_identity_opens_nothing():
     """That is another error than a file that was changed."""
     with pytest.raises(NoIdentityError, match="none of the 2 identities") as caught:
         decrypt(FILE.stored, [Identity.new(), Identity.new()], source="x.age")
+    with pytest.raises(NoIdentityError, match="1 recipient, and the identity here is not one"):
+        decrypt(FILE.stored, [Identity.new()], source="x.age")
+    with pytest.raises(NoIdentityError, match="1 recipient, and there is no identity here"):
+        decrypt(FILE.stored, [], source="x.age")
     assert "BACKSTAY_IDENTITY_FILE" in caught.value.hint
     assert decrypt(FILE.stored, [Identity.new(), FILE.identity], source="x") == FILE.plain
 

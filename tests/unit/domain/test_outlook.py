@@ -78,6 +78,18 @@ def test_what_nobody_here_knows_is_doubtful_and_not_damaged():
     assert judge(status(unknown=1), [(AlertKind.FAILURE, "failed")]).text == "failed"
 
 
+def test_backups_that_nobody_can_read_are_not_none():
+    """Whoever has lost the server and the key reads that the key is lacking, not that a first backup is."""
+    nothing = status(last_backup=None)
+
+    assert (
+        "2 backups are encrypted, and no identity here opens them"
+        in judge(nothing, [], locked=2).text
+    )
+    assert "BACKSTAY_IDENTITY_FILE" in judge(nothing, [], locked=1).advice
+    assert judge(status(), [], locked=1).outlook is Outlook.GOOD
+
+
 def test_the_worst_comes_first():
     """Damage before a failure, a failure before a certificate that ends."""
     alerts = [(AlertKind.CERTIFICATE, "a certificate ends"), (AlertKind.FAILURE, "a backup failed")]

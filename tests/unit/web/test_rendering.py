@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI, Request
-from jinja2 import Environment, nodes
+from jinja2 import Environment, meta, nodes
 from starlette.routing import NoMatchFound
 
 from app.config import Settings
 from app.main import create_app
 from app.web import rendering
+from app.web.filters import FILTERS
 from app.web.rendering import path_for
 
 
@@ -50,6 +51,7 @@ def test_what_has_no_path_is_an_error(app):
 def parsed_templates():
     """Read every template of the pages as a tree, by its path."""
     environment = Environment()  # noqa: S701 - nothing is rendered
+    environment.filters.update(FILTERS)
     root = Path(rendering.__file__).parent / "templates"
     return {
         str(file.relative_to(root)): environment.parse(file.read_text())
@@ -75,3 +77,17 @@ def test_a_template_names_each_macro_that_it_calls(name):
         }
 
     assert called & MACROS <= known
+
+
+def test_a_part_that_is_imported_is_given_all_that_it_uses():
+    """It does not know what the page knows: a name that nobody gives fails only when somebody sees its line."""
+    imported = {
+        found.template.value
+        for tree in TEMPLATES.values()
+        for found in tree.find_all(nodes.FromImport)
+        if isinstance(found.template, nodes.Const)
+    }
+    used = {name: meta.find_undeclared_variables(TEMPLATES[name]) for name in imported}
+
+    assert "parts/archiver.html" in used
+    assert {name: found for name, found in used.items() if found} == {}

@@ -25,6 +25,7 @@ from app.services.backups.options import BackupOptions
 from app.web.access import SentForm, Viewer
 from app.web.contents import contents_of
 from app.web.days import DayText, span_of
+from app.web.forms.tables import choosable
 from app.web.launching import launch
 from app.web.paging import Part, page_of
 from app.web.rendering import path_for, render
@@ -35,6 +36,8 @@ router = APIRouter(prefix="/backups")
 # What is typed before a backup is deleted.
 TYPED_DIGITS: Final = 5
 _RUNS_SHOWN: Final = 10
+# Nobody waits longer for a page because of a list that is a help.
+_LIST_SECONDS: Final = 4.0
 _POINTS: Final = {"": None, "yes": True, "no": False}
 
 
@@ -93,8 +96,17 @@ async def list_backups(
 
 @router.get("/new", name="web:create_backup.form")
 async def ask_for_backup(request: Request, service: CurrentService) -> Response:
-    """Ask what to back up."""
-    return render(request, "backup_new.html", configured=service.program.server.database)
+    """Ask what to back up, of what the server holds now."""
+    try:
+        inventory = await service.inventory.read(_LIST_SECONDS)
+    except AppError:  # the run says why; names can be typed
+        inventory = None
+    return render(
+        request,
+        "backup_new.html",
+        configured=service.program.server.database,
+        choosable=choosable(inventory),
+    )
 
 
 @router.post("", name="web:create_backup")
@@ -103,7 +115,12 @@ async def create_backup(
 ) -> Response:
     """Make a backup, or a recovery point."""
     options = BackupOptions(
-        databases=tuple(str(form.get("databases", "")).split()),
+        databases=tuple(
+            dict.fromkeys([
+                *map(str, form.getlist("database")),
+                *str(form.get("databases", "")).split(),
+            ])
+        ),
         description=str(form.get("description", ""))[:200],
         include_data="schema_only" not in form,
         accounts="accounts" in form,

@@ -17,6 +17,7 @@ from app.domain.access.audit import ChangeNote
 from app.domain.rights import Effect, may
 from app.domain.schedule import GRACE, Schedule, ScheduleKind
 from app.domain.server.inventory import Selection
+from app.domain.store_trial import StoreFacts
 from app.errors import (
     AppError,
     InvalidRequestError,
@@ -214,6 +215,7 @@ async def _form(
         kept=preview.schedule.retention if preview.schedule else None,
         may_keep_less=_may_keep_less(login),
         stores=await _stores(service, typed),
+        is_encrypted=bool(service.program.settings.encrypt_to),
         choosable=chosen_from,
         command_text=_command(typed),
     )
@@ -222,14 +224,19 @@ async def _form(
 async def _stores(service: Service, typed: Mapping[str, str]) -> list[tuple[str, str]]:
     """Name the stores that can be chosen, and what was chosen that nobody defines any more."""
     try:
-        known = await service.program.stores.names()
+        known = await service.program.stores.list()
     except AppError:  # its page says why
         known = ()
-    chosen = {*typed["copies"].split(), typed["store"].strip()} - {"", *known}
+    names = {store.name for store in known}
+    chosen = {*typed["copies"].split(), typed["store"].strip()} - {"", *names}
     return [
-        *((name, name) for name in known),
+        *((store.name, f"{store.name} ({_kind_of(store)})") for store in known),
         *((name, f"{name}, not defined") for name in sorted(chosen)),
     ]
+
+
+def _kind_of(store: StoreFacts) -> str:
+    return f"{store.kind}, off-site" if store.is_offsite else f"{store.kind}, not off-site"
 
 
 def _is_sent(request: Request) -> bool:

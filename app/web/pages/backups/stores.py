@@ -53,4 +53,5 @@ async def _page(
         places={place.name: place for place in report.places},
         trial=trial,
         refusal=refusal,
+        is_encrypted=bool(service.program.settings.encrypt_to),
     )

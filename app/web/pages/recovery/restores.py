@@ -71,6 +71,7 @@ async def choose_backup(
         entries=found.entries,
         faults=health.faults,
         part=Part(page, found.total, {}),
+        locked=len(found.survey.locked),
     )
 
 
@@ -279,7 +280,7 @@ async def _last_question(
         errors=errors or {},
         is_proven=service.browser_logins.is_proven(login),
         password_error=(errors or {}).get("password", ""),
-        server=service.program.server.label,
+        server=service.program.server.title,
     )
 
 

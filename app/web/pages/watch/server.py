@@ -79,7 +79,7 @@ async def _page(
         status_of(type(errors[0])) if errors else HTTPStatus.OK,
         request,
         "server.html",
-        label=service.program.server.label,
+        title=service.program.server.title,
         address=service.server_address,
         checks=sorted(checks, key=lambda check: _ORDER.index(check.state)),
         is_interrupted=any(map(_is_interrupted, checks)),
