@@ -191,7 +191,7 @@ class Scheduler:
             with outlived(_log, f"The job {name}"):
                 await work()
         except AppError as exc:
-            facts = {"chore": name, "code": exc.code, "error": str(exc)}
+            facts = {"job": name, "code": exc.code, "error": str(exc)}
             _log.warning("Scheduled job failed; retrying at its next time", extra={"facts": facts})
 
 

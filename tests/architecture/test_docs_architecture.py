@@ -1,6 +1,8 @@
-"""docs/architecture.md: the rooms, modules and files that it names are there."""
+"""The rooms, modules and files that docs/architecture.md and the decisions name are there."""
 
 import re
+
+import pytest
 
 from tests.fixtures.pages import DOCS, ROOT
 
@@ -42,3 +44,11 @@ def test_every_path_that_a_text_names_is_there():
 
     assert len(paths) > 40
     assert [path for path in sorted(paths) if not _exists(path)] == []
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "adr").glob("*.md")), ids=lambda page: page.name)
+def test_every_file_that_a_decision_names_is_there(page):
+    """A decision leads to what enforces it, also after that has moved."""
+    named = set(re.findall(r"`((?:app|tests|docs|scripts|benchmarks)/[\w/.-]+)`", page.read_text()))
+
+    assert [path for path in sorted(named) if not _exists(path)] == []

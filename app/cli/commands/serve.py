@@ -13,7 +13,7 @@ import typer
 from uvicorn import Config, Server
 
 from app.api.connections.door import Door, Proxies, most_connections
-from app.api.connections.patience import Patience
+from app.api.connections.timeouts import Timeouts
 from app.bootstrap.access import open_access
 from app.bootstrap.logs import log_by
 from app.bootstrap.opening import open_program
@@ -116,10 +116,10 @@ def _config(program: Program, tls_cert: Path | None, tls_key: Path | None) -> Co
     _require("--tls-cert", tls_cert)
     _require("--tls-key", tls_key)
     bounds, settings = program.bounds, program.settings
-    patience = Patience(bounds.header_seconds, bounds.body_seconds, bounds.answer_seconds)
+    timeouts = Timeouts(bounds.header_seconds, bounds.body_seconds, bounds.answer_seconds)
     return Config(
         "",
-        http=patience.protocol,
+        http=timeouts.protocol,
         ssl_certfile=tls_cert,
         ssl_keyfile=tls_key,
         log_config=None,  # ours is in place

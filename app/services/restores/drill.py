@@ -34,7 +34,7 @@ from app.errors import (
     StatementError,
 )
 from app.services.restores.guard import require_same, waiting_tables
-from app.services.restores.plan import plan_rehearsal
+from app.services.restores.plan import plan_trial
 from app.services.restores.preflight import Preflight
 from app.services.restores.restore import Restorer, RestoreState
 from app.services.restores.swap import Swaps
@@ -113,7 +113,7 @@ class Drills:
             bytes_read=reader.bytes_read,
         )
 
-    async def rehearse(self, plan: RestorePlan, reader: ArchiveReader) -> list[str]:
+    async def try_definitions(self, plan: RestorePlan, reader: ArchiveReader) -> list[str]:
         """
         Make all that a backup defines, without rows, and drop it again, where the server may not take it.
 
@@ -131,14 +131,14 @@ class Drills:
         if plan.keeps_definitions or await self._takes_all(plan.manifest):
             return []
         await self._preflight.require(reader, plan)
-        rehearsal = plan_rehearsal(plan)
-        state = RestoreState(rehearsal, reader, Progress())
+        trial = plan_trial(plan)
+        state = RestoreState(trial, reader, Progress())
         try:
             await self._restore_and_drop(state, logged=not await self._may_skip_log())
         except AppError as exc:
             exc.hint = exc.hint or _ONLY_TRIED
             text = str(exc)
-            for tried, meant in zip(rehearsal.loads, plan.loads, strict=True):
+            for tried, meant in zip(trial.loads, plan.loads, strict=True):
                 text = text.replace(tried.target, meant.target)
             exc.args = (text,)
             raise

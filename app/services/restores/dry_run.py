@@ -63,14 +63,14 @@ class DryRuns:
         clock: Clock,
         swaps: Swaps,
         preflight: Preflight,
-        rehearse: Callable[[RestorePlan, ArchiveReader], Awaitable[list[str]]],
+        try_definitions: Callable[[RestorePlan, ArchiveReader], Awaitable[list[str]]],
     ) -> None:
         self._server = server
         self._catalogue = catalogue
         self._clock = clock
         self._swaps = swaps
         self._preflight = preflight
-        self._rehearse = rehearse
+        self._try_definitions = try_definitions
 
     async def run(self, plan: RestorePlan, progress: Progress) -> Forecast:
         """
@@ -277,7 +277,7 @@ class DryRuns:
     ) -> tuple[list[AppError], list[str]]:
         """Find out what only a server knows that makes the definitions: why it refuses, and warnings."""
         try:
-            return [], await self._rehearse(plan, reader)
+            return [], await self._try_definitions(plan, reader)
         except AppError as exc:
             return [exc], []
 

@@ -58,7 +58,7 @@ def plan_drill(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
     return _plan_in_scratch(manifest, replace(request, into="", verify_after=True))
 
 
-def plan_rehearsal(plan: RestorePlan) -> RestorePlan:
+def plan_trial(plan: RestorePlan) -> RestorePlan:
     """Plan to make all definitions of a restore beside its targets, where it needs the rights anyway."""
     request = replace(plan.request, schema_only=True, verify_before=False, verify_after=True)
     return _plan_in_scratch(plan.manifest, request)

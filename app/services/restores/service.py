@@ -92,7 +92,7 @@ class RecoveryService:
             clock=clock,
             swaps=self._swaps,
             preflight=self._preflight,
-            rehearse=self._drills.rehearse,
+            try_definitions=self._drills.try_definitions,
         )
         self._crash_recovery = CrashRecovery(
             swaps=self._swaps, journals=journals, clock=clock, undo_minutes=undo_minutes
@@ -157,7 +157,7 @@ class RecoveryService:
             facts = {"backup_id": manifest.backup_id, "restore_id": plan.restore_id}
             _log.info("Starting restore", extra={"facts": facts})
             state = RestoreState(plan, reader, progress)
-            await self._drills.rehearse(plan, reader)
+            await self._drills.try_definitions(plan, reader)
             logged = binary_log != _SKIP
             async with self._unlogged.noted(f"restore {plan.restore_id}", logged=logged):
                 journal, report = await self._restorer.run(state, logged=logged)

@@ -88,7 +88,7 @@ async def choose_point(
 
 
 @router.post("/rehearse", name="web:start_recovery.rehearse")
-async def rehearse(
+async def dry_run(
     request: Request, service: CurrentService, login: Viewer, form: SentForm
 ) -> Response:
     """Find out where a recovery would begin and end."""

@@ -95,7 +95,7 @@ async def choose_parts(
 
 
 @router.post("/restore/{backup_id}/rehearse", name="web:rehearse_restore")
-async def rehearse(
+async def dry_run_or_drill(
     request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
 ) -> Response:
     """Make a dry run of a restore, or a drill of it."""

@@ -14,7 +14,7 @@ _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nConten
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """
     How long is waited, in seconds; the bounds count how often that was too short.
 
@@ -33,17 +33,17 @@ class Patience:
         """Return what makes the protocol of a connection, for uvicorn."""
 
         def make(*args: object, **options: object) -> asyncio.Protocol:
-            return _Patient(self, *args, **options)
+            return _TimedProtocol(self, *args, **options)
 
         return cast("type[asyncio.Protocol]", make)
 
 
-class _Patient(H11Protocol):
-    """HTTP/1.1 for those who do not keep us waiting."""
+class _TimedProtocol(H11Protocol):
+    """HTTP/1.1 that ends connections which keep us waiting."""
 
-    def __init__(self, patience: Patience, *args: object, **options: object) -> None:
+    def __init__(self, timeouts: Timeouts, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type] # as uvicorn gives them
-        self._patience = patience
+        self._timeouts = timeouts
         self._reading: asyncio.TimerHandle | None = None
         self._awaited: Bound | None = None
         self._writing: asyncio.TimerHandle | None = None
@@ -51,12 +51,12 @@ class _Patient(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
         super().connection_made(transport)
-        self._await(self._patience.header)
+        self._await(self._timeouts.header)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, and wait for what must come next."""
         if self.conn.their_state is h11.IDLE:
-            self._await(self._patience.header)
+            self._await(self._timeouts.header)
         super().data_received(data)
 
     def handle_events(self) -> None:
@@ -64,7 +64,7 @@ class _Patient(H11Protocol):
         super().handle_events()
         state = self.conn.their_state
         if state is h11.SEND_BODY:
-            self._await(self._patience.body)
+            self._await(self._timeouts.body)
         elif state is not h11.IDLE:
             self._await(None)
 
@@ -89,7 +89,7 @@ class _Patient(H11Protocol):
         """Begin to wait for somebody who reads."""
         super().pause_writing()
         if self._writing is None:
-            wait = self._patience.answer
+            wait = self._timeouts.answer
             self._writing = self.loop.call_later(wait.limit, self._abandon, wait)
 
     def resume_writing(self) -> None:
