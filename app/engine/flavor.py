@@ -82,6 +82,8 @@ class Flavor:
             our character set.
         forgets_compression: Whether SHOW CREATE TABLE no longer says COMPRESSED of a table that was made though
             no page can be compressed so.
+        keeps_view_columns: Whether the dictionary says of the columns of views what they were in the mode
+            of the session that made them.
         needs_parents_database: Whether no foreign key is added whose parent's database is not there.
         replication: How it replays binary logs.
     """
@@ -127,6 +129,7 @@ class Flavor:
     long_doubles: bool
     spoils_expressions: bool
     forgets_compression: bool
+    keeps_view_columns: bool
     needs_parents_database: bool
     replication: Replication
 
@@ -187,6 +190,7 @@ _MARIADB_10_6 = Flavor(
     long_doubles=True,
     spoils_expressions=False,
     forgets_compression=False,
+    keeps_view_columns=False,
     needs_parents_database=False,
     replication=replication.MARIADB,
 )
@@ -248,6 +252,7 @@ _MYSQL_8_0 = Flavor(
     long_doubles=False,
     spoils_expressions=True,
     forgets_compression=True,
+    keeps_view_columns=True,
     needs_parents_database=True,
     replication=replication.MYSQL,
 )

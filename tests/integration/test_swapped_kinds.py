@@ -7,7 +7,7 @@ import pytest
 from app.domain.restores.restore import RestoreRequest
 from app.errors import ConflictError, TableNotFoundError, UndoExpiredError
 from tests.corpora import objects
-from tests.fixtures.chosen_server import NO_SEQUENCES
+from tests.fixtures.chosen_server import IS_MYSQL, NO_SEQUENCES
 from tests.fixtures.dry_runs import ends_as_foretold, left_over
 from tests.fixtures.restored_shop import untouched
 from tests.fixtures.servers import Sql
@@ -175,3 +175,35 @@ async def test_tables_in_directories_of_their_own_are_not_kept(
     with pytest.raises(UndoExpiredError) as caught:
         await backstay.recoveries.undo(manifest.backup_id)
     assert "backstay restore run" in caught.value.hint
+
+
+async def test_columns_of_views_are_described_as_before(backstay, sql, database):
+    """In strict mode a conversion may be NULL; MySQL keeps that with a view, until a table beneath changes."""
+    sql.script([
+        "CREATE TABLE parent (id INT PRIMARY KEY, name VARCHAR(9) NOT NULL DEFAULT 'x')",
+        (
+            "CREATE VIEW texts AS SELECT CAST(id AS CHAR) AS id, CONVERT(name USING latin1) AS name,"
+            " LPAD(name, 3, '*') AS padded FROM parent"
+        ),
+        "CREATE VIEW joined AS SELECT t.id, CAST(p.id AS CHAR) AS p, UUID() AS u FROM texts t JOIN parent p",
+        "CREATE VIEW years AS SELECT CAST('2020-01-01' AS DATE) AS d, 1 / 0 AS n, CAST('' AS SIGNED) AS e",
+    ])
+    before = _described(sql, database)
+    manifest = await backstay.round_trip(database)
+    by_hand = backstay.new_name()
+    sql.run(f"CREATE DATABASE {by_hand} CHARACTER SET utf8mb4")
+    backstay.plain_load(manifest, by_hand)
+
+    assert _described(sql, await backstay.copy(manifest)) == before
+    assert _described(sql, by_hand) == before
+    if IS_MYSQL:  # and so it is with every table that somebody renames or alters
+        assert {row[2] for row in before if row[0] == "texts"} == {"YES"}
+        sql.script(["RENAME TABLE parent TO other", "RENAME TABLE other TO parent"])
+        assert {row[2] for row in _described(sql, database) if row[0] == "texts"} == {"NO"}
+
+
+def _described(sql, database):
+    return sql.run(
+        "SELECT TABLE_NAME, COLUMN_NAME, IS_NULLABLE, COLUMN_DEFAULT FROM information_schema.COLUMNS"
+        f" WHERE TABLE_SCHEMA = '{database}' ORDER BY TABLE_NAME, ORDINAL_POSITION"
+    )

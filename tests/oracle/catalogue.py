@@ -1,5 +1,6 @@
 """The views of information_schema that describe a database, and the columns that no copy can keep."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -36,6 +37,8 @@ _SIZES = frozenset([
     "CHECKSUM",
     "TABLESPACE_NAME",
 ])
+
+_REMEMBERED = frozenset({"COLUMN_DEFAULT", "IS_NULLABLE"})
 
 CATALOGUE = (
     View("SCHEMATA", "SCHEMA_NAME", ()),
@@ -91,3 +94,19 @@ GRANTS = {
     "columns_priv": ("Table_name", "Column_name"),
     "procs_priv": ("Routine_type", "Routine_name"),
 }
+
+
+def without_remembered(
+    rows: list[dict[str, str | None]], views: Collection[str]
+) -> list[dict[str, str | None]]:
+    """
+    Leave out what MySQL remembers of the columns of views: how they were in the session that made each.
+
+    It forgets that when anybody alters or renames a table beneath; what a query says of them is what is true.
+    """
+    return [
+        {key: cell for key, cell in row.items() if key not in _REMEMBERED}
+        if row["TABLE_NAME"] in views
+        else row
+        for row in rows
+    ]

@@ -22,7 +22,7 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 from pymysql.err import Error
 
-from tests.oracle.catalogue import CATALOGUE, GRANTS, View
+from tests.oracle.catalogue import CATALOGUE, GRANTS, View, without_remembered
 from tests.oracle.rows import Content, read_content
 from tests.oracle.vendor_dump import outside_judge
 
@@ -112,6 +112,19 @@ class Reader:
                 dict(zip(columns, map(_text, row), strict=True)) for row in cursor.fetchall() or ()
             ]
 
+    def columns(self, statement: str) -> list[Value]:
+        """Run one statement and tell its columns: name, type, length, decimals, whether they may be NULL."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return [
+                " ".join(str(_text(part)) for part in column) for column in cursor.description or ()
+            ]
+
+    @property
+    def is_mysql(self) -> bool:
+        """Tell whether the server is MySQL."""
+        return "mariadb" not in self._connection.get_server_info().lower()
+
     def neutral(self, text: str | None) -> str | None:
         """Replace every known database name that stands where a qualifier stands."""
         if text is None:
@@ -160,6 +173,9 @@ def snapshot(
         found["content"] = {
             name: _content(read_content(reader.rows, database, name))
             for name in _tables(reader, database, "BASE TABLE", "SYSTEM VERSIONED")
+        }
+        found["view columns"] = {
+            name: _view_columns(reader, name) for name in _tables(reader, database, "VIEW")
         }
         found["sequence"] = {
             name: _sequence(reader, name) for name in _tables(reader, database, "SEQUENCE")
@@ -245,6 +261,13 @@ def _content(content: Content) -> Value:
     return {"rows": content.count, "multiset": list(content.rows)}
 
 
+def _view_columns(reader: Reader, name: str) -> Value:
+    try:
+        return reader.columns(f"SELECT * FROM {quote(name)} LIMIT 0")
+    except Error as error:
+        return f"error {error.args[0]}"
+
+
 def _sequence(reader: Reader, name: str) -> Value:
     # Qualified by USE; a sequence is read like a table of one row.
     [row] = reader.named_rows(f"SELECT * FROM {quote(name)}")
@@ -255,6 +278,8 @@ def _catalogue(reader: Reader, view: View, database: str) -> Value:
     rows = reader.named_rows(
         f"SELECT * FROM information_schema.{view.name} WHERE {named(view.schema, database)}"
     )
+    if view.name == "COLUMNS" and reader.is_mysql:
+        rows = without_remembered(rows, _tables(reader, database, "VIEW"))
     found: dict[str, Value] = {}
     for row in sorted(rows, key=lambda row: [row.get(key) or "" for key in view.keys]):
         kept = {

@@ -13,6 +13,7 @@ from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
 from app.engine.schema.definitions import as_typed, is_doubled, with_named_calls
 from app.engine.server.connection import Session
+from app.engine.server.description import strictness
 from app.engine.server.errors import PASSING
 from app.engine.sql.ddl import fingerprint, printed, unqualify, utf8_only
 from app.engine.sql.events import enabled_event, last_time
@@ -35,7 +36,7 @@ class Definition:
     Attributes:
         entry: What the manifest says about it.
         sql: CREATE statement without a terminator; its header names no schema.
-        sql_mode: Mode it was made in; empty string is a mode too.
+        sql_mode: Mode it was made in; empty string is a mode too. Of a view no server keeps it.
         charset: character_set_client.
         collation: collation_connection.
         database_collation: The database's collation when it was made; empty for views.
@@ -135,7 +136,7 @@ def digest(definition: Definition, database: str, source: str = "") -> str:
     """
     parts = (
         unqualify(definition.sql, source) if source else definition.sql,
-        definition.sql_mode,
+        definition.sql_mode * (definition.entry.kind is not ObjectKind.VIEW),  # no view keeps one
         definition.charset,
         definition.collation,
         definition.database_collation,
@@ -183,12 +184,13 @@ class _Reader:
     async def views(self) -> list[Definition]:
         """Read views."""
         found = []
+        mode = await strictness(self._session)
         for name in await list_views(self._session, self._database):
             columns = await self._view_columns(name)
             if row := await self._show_view(name, valid=columns is not None):
                 valid = columns is not None and row[0] != _STORED
                 made = _definition(ObjectKind.VIEW, name, row, valid=valid)
-                found.append(replace(made, columns=tuple(columns or ())))
+                found.append(replace(made, sql_mode=mode, columns=tuple(columns or ())))
         return found
 
     async def _show_view(self, name: str, *, valid: bool) -> tuple[str, ...]:

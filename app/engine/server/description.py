@@ -10,6 +10,7 @@ from app.engine.server.variables import is_same
 from app.engine.sql.quoting import quote_text
 
 
+_STRICT: Final = "STRICT_TRANS_TABLES"
 # Which server it is, and what decides about definitions there in spite of all that our sessions set: a
 # server may refuse what another one printed, or print it otherwise. A name that it does not know is left out.
 # Sources: mariadb.com/kb/en/innodb-system-variables, /server-system-variables;
@@ -81,6 +82,24 @@ async def takes_what_it_printed(session: Session, manifest: Manifest) -> bool:
     rows = await session.texts(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")
     may_set = all(is_same(LOAD_SESSION[name], value) for name, value in rows)
     return may_set and await is_known(session, manifest)
+
+
+async def strictness(session: Session) -> str:
+    """
+    Return the mode in which sessions of this server make views, as far as a view's columns show it.
+
+    MySQL keeps in its dictionary whether a column of a view may be NULL, and its default: in strict mode a
+    conversion may. It works that out anew, as without that mode, when a table beneath is altered or renamed;
+    a query goes by the mode of its own session. So this is no property of a view, but what programs find that
+    read information_schema.
+
+    Returns:
+        A value of sql_mode; empty where sessions are not strict, or the server keeps nothing of it.
+    """
+    if not session.flavor.keeps_view_columns:
+        return ""
+    usual = await session.scalar("SELECT @@GLOBAL.sql_mode")
+    return _STRICT if _STRICT in usual or "STRICT_ALL_TABLES" in usual else ""
 
 
 async def _read_settings(session: Session) -> tuple[tuple[str, str], ...]:
