@@ -1,5 +1,8 @@
 """Dry runs where a server takes less: it says itself which tables it does not make."""
 
+import re
+from dataclasses import replace
+
 import pymysql
 import pytest
 
@@ -133,6 +136,40 @@ async def test_rows_that_may_not_fit_are_foretold(own_server, tmp_path):
     assert "w.full" in str(refused.value)
     with Sql(small.url) as sql:
         assert [row[0] for row in sql.run("SHOW TABLES IN w")] == ["short"]
+
+
+async def test_transactions_that_the_binary_log_does_not_take_are_foretold(own_server, tmp_path):
+    """Nothing is begun then; what the refusal asks for is enough, also for rows that are longer in the log."""
+    server = own_server("--log-bin=log", "--binlog-cache-size=4096")
+    numbers = ", ".join(f"c{number} BIGINT NOT NULL" for number in range(30))
+    with Sql(server.url) as sql:
+        sql.script([
+            "CREATE DATABASE w",
+            "USE w",
+            f"CREATE TABLE w.numbers (id INT AUTO_INCREMENT PRIMARY KEY, {numbers})",
+            "CREATE TABLE w.large (id INT PRIMARY KEY, what LONGTEXT)",
+            "SET SESSION sql_mode = ''",
+            "INSERT INTO w.numbers (c0) SELECT 0 FROM seq_1_to_2000",
+            "INSERT INTO w.large VALUES (1, REPEAT('x', 3000000))",
+        ])
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("w", chunk_bytes=200_000)
+        for table in ("numbers", "large"):
+            sql.run("SET GLOBAL max_binlog_cache_size = 32768")
+            request = RestoreRequest(manifest.backup_id, tables=(table,), create_backup=False)
+
+            refused = await ends_as_foretold(backstay, request)
+            drilled = await backstay.recoveries.drill(await backstay.recoveries.plan_drill(request))
+            silent = await ends_as_foretold(backstay, replace(request, skip_binlog=True))
+            needed = int(re.findall(r"up to (\d+) bytes", str(refused.problems[0]))[0])
+            sql.run(f"SET GLOBAL max_binlog_cache_size = {needed}")
+            taken = await ends_as_foretold(backstay, request)
+
+            assert f"rows of w.{table} " in str(refused.problems[0])
+            assert "max_binlog_cache_size is 32768" in str(refused.problems[0])
+            assert drilled.tables_count == 1
+            assert silent.problems == taken.problems == ()
+        await backstay.close()
 
 
 async def _schemas_made(backstay, request):

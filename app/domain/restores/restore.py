@@ -79,6 +79,11 @@ class RestorePlan:
         return tuple(load.target for load in self.loads)
 
     @property
+    def is_drill(self) -> bool:
+        """Tell whether it is restored where nobody reads."""
+        return self.kind is RestoreKind.DRILL
+
+    @property
     def makes_recovery_point(self) -> bool:
         """Whether what is there is backed up first."""
         in_place = self.kind is RestoreKind.RESTORE and not self.request.into

@@ -1,11 +1,12 @@
-"""The disk that a restore needs on the server, as far as it can be known."""
+"""The room that a restore needs on the server, as far as it can be known: on disk, in the binary log's caches."""
 
 import asyncio
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from app.domain.backups.manifest import Manifest, MemberEntry, StatementKind
 from app.domain.restores.dry_run import Space
 from app.domain.restores.load import DatabaseLoad
 from app.engine.server.connection import Session
@@ -14,6 +15,15 @@ from app.errors import AppError, StorageFullError
 
 # Bytes of InnoDB for a byte of SQL, indexes included; the shop of the benchmarks takes a little less.
 DISK_PER_SQL: Final = 1.5
+# A number of two characters of SQL takes up to eight bytes of a row event; and what stands before the rows.
+_EVENT_BYTES_PER_VALUE: Final = 8
+_EVENT_OVERHEAD: Final = 16384
+_CACHE_STEP: Final = 4096
+_CACHES: Final[Mapping[bool, str]] = {
+    True: "max_binlog_cache_size",
+    False: "max_binlog_stmt_cache_size",
+}
+_TRANSACTIONAL: Final = "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS = 'YES'"
 
 
 async def estimate_space(session: Session, loads: Sequence[DatabaseLoad]) -> Space:
@@ -41,3 +51,65 @@ def too_large(space: Space) -> list[AppError]:
             hint="Free some space on the server; old tables are kept beside the new ones for an undo.",
         )
     ]
+
+
+async def too_long_for_log(
+    session: Session, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> list[str]:
+    """
+    Find tables whose rows come in transactions that the binary log does not take (errors 1197 and 1705).
+
+    What an event takes is known to the server alone, and only afterwards; so this is what it takes at most.
+
+    Args:
+        session: On the server.
+        manifest: Of the backup.
+        loads: What is to be restored, written to the binary log.
+
+    Returns:
+        A finding for each cache that is too small, in words: the table that needs most of it.
+
+    Source: https://dev.mysql.com/doc/refman/8.4/en/replication-options-binary-log.html
+    """
+    row = (
+        await session.texts(f"SELECT @@GLOBAL.log_bin, {', '.join(map(_global, _CACHES.values()))}")
+    )[0]
+    if row[0] == "0":
+        return []
+    transactional = {name.lower() for (name,) in await session.texts(_TRANSACTIONAL)}
+    tables = {
+        (load.entry.name, table.name): (load.target, table)
+        for load in loads
+        if load.include_rows
+        for table in load.entry.tables
+    }
+    needed: dict[bool, tuple[int, str]] = {}
+    for member in manifest.members:
+        if found := tables.get((member.database, member.table)):
+            target, table = found
+            kind = table.engine.lower() in transactional
+            size = _largest_transaction(member, len(table.columns))
+            needed[kind] = max(needed.get(kind, (0, "")), (size, f"{target}.{table.name}"))
+    return [
+        f"rows of {label} come in transactions of up to {size} bytes, and {name} is {limit}"
+        for (kind, name), limit in zip(_CACHES.items(), map(int, row[1:]), strict=True)
+        for size, label in [needed.get(kind, (0, ""))]
+        if size > limit
+    ]
+
+
+def _global(name: str) -> str:
+    return f"@@GLOBAL.{name}"
+
+
+def _largest_transaction(member: MemberEntry, columns: int) -> int:
+    """Return what an INSERT of a member takes in the binary log at most, with the pieces before it; 0 = none."""
+    largest = pieces = 0
+    for statement in member.statements:
+        if statement.kind is StatementKind.PIECE:
+            pieces += statement.raw_size
+        elif statement.kind is StatementKind.INSERT:
+            values = statement.rows * columns * _EVENT_BYTES_PER_VALUE
+            largest = max(largest, statement.raw_size + pieces + values + _EVENT_OVERHEAD)
+            pieces = 0
+    return -(-largest // _CACHE_STEP) * _CACHE_STEP

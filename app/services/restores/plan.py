@@ -12,6 +12,7 @@ from app.domain.restores.restore import RestorePlan, RestoreRequest
 from app.engine.flavor import SYSTEM_SCHEMAS, VIRTUAL_SCHEMAS
 from app.engine.load.archived import read_archived_objects
 from app.engine.load.objects import read_live_objects
+from app.engine.load.space import too_long_for_log
 from app.engine.schema.databases import (
     MOST_NAME_CHARACTERS,
     SCRATCH,
@@ -27,7 +28,7 @@ from app.engine.schema.objects import ROUTINE_KINDS
 from app.engine.schema.routine_grants import hides_grants
 from app.engine.schema.tables import Table, TableRef, has_rows, read_refs, read_tables
 from app.engine.server.connection import Session
-from app.engine.server.grants import Grants, Missing, missing_on_children
+from app.engine.server.grants import Grants, Missing, may_skip_log, missing_on_children
 from app.engine.sql import ddl
 from app.engine.sql.quoting import matches
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
@@ -376,3 +377,11 @@ async def rows_at_stake(session: Session, load: DatabaseLoad, request: RestoreRe
         for entry in lost
         if await has_rows(session, live[entry.name])
     ]
+
+
+async def uncached(session: Session, grants: Grants, plan: RestorePlan) -> list[str]:
+    """Find what the binary log would not take, where it is written; a drill keeps out of it if it may."""
+    is_kept_out = plan.is_drill and may_skip_log(grants)
+    if is_kept_out or plan.request.skip_binlog:
+        return []
+    return await too_long_for_log(session, plan.manifest, plan.loads)

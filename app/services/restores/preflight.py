@@ -68,6 +68,7 @@ from app.services.restores.plan import (
     not_kept,
     not_proven,
     rows_at_stake,
+    uncached,
 )
 
 
@@ -129,7 +130,7 @@ class Preflight:
         loads = plan.loads
         async with self._server.session() as session:
             grants = await read_grants(session)
-            complete, misfits, denied = await _complete(session, plan)
+            complete, misfits, denied = await _complete(session, grants, plan)
             complete, unreadable, lacks = await _described(session, reader, complete)
             unfit, lost, barred = await _unfit(session, reader, complete)
             owners = await _missing_for_owners(session, grants, complete)
@@ -237,11 +238,11 @@ async def _missing_for_point(session: Session, grants: Grants, plan: RestorePlan
 
 
 async def _complete(
-    session: Session, plan: RestorePlan
+    session: Session, grants: Grants, plan: RestorePlan
 ) -> tuple[list[DatabaseLoad], list[str], list[AppError]]:
     """Return the loads with what only the server knows, what does not fit, and what is hidden."""
     complete: list[DatabaseLoad] = []
-    findings: list[str] = []
+    findings = await uncached(session, grants, plan)
     hidden: list[AppError] = []
     for load in plan.loads:
         findings += await rows_at_stake(session, load, plan.request)
