@@ -1,4 +1,9 @@
-"""A soak: random changes, archivers and servers that are killed, and every point equal to what was there."""
+"""
+A soak: random changes, archivers and servers that are killed, and every point equal to what was there.
+
+`BACKSTAY_SOAK_MINUTES=2 BACKSTAY_SOAK_POINTS=20 make test-long ARGS="tests/faults/test_recoveries_under_load.py
+--log-cli-level=INFO"` takes a quarter of an hour, and prints its figures.
+"""
 
 import asyncio
 import logging

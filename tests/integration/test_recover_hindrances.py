@@ -5,7 +5,7 @@ import pytest_asyncio
 
 from app.errors import BaseUnfitError
 from tests.fixtures.point_in_time import PointsInTime
-from tests.oracle.snapshots import snapshot
+from tests.oracle.snapshots import assert_same, snapshot
 
 
 STATEMENT = "SET SESSION binlog_format = 'STATEMENT'"
@@ -61,6 +61,48 @@ async def test_a_table_that_enters_from_a_database_that_is_left_out_is_refused(p
     statements = ["ALTER TABLE log.l RENAME TO shop.l"]
 
     await require_refused(points, statements, "names a table of log", ["shop"])
+
+
+async def test_what_a_restore_in_place_did_is_recovered_from_one_database_alone(points):
+    """Its RENAME names the schemas that it loaded beside that: they go with it."""
+    points.sql.script([
+        "CREATE TABLE shop.v (id INT PRIMARY KEY, t_id INT, CONSTRAINT v_t FOREIGN KEY (t_id) REFERENCES t (id))",
+        "INSERT INTO shop.v VALUES (1, 1)",
+    ])
+    base = await points.backup(databases=("shop",))
+    points.sql.run("UPDATE shop.t SET note = 'changed'")
+    older = await points.backup()
+    points.sql.run("INSERT INTO shop.t (note) VALUES ('lost by the restore')")
+    await points.restore(older, databases=("shop",))
+    points.sql.run("INSERT INTO shop.t (note) VALUES ('after it')")
+    expected, point = snapshot(points.sql, "shop"), points.position()
+    points.remove(older)
+
+    recovered = await points.recover(point, ["shop"])
+    points.sql.run("DROP DATABASE shop")
+    await points.restore(recovered)
+
+    assert recovered.recovered_from == base.backup_id
+    assert_same(snapshot(points.sql, "shop"), expected)
+
+
+async def test_what_was_kept_for_an_undo_before_the_base_is_in_none(points):
+    """No backup holds it: what moves tables out of there needs an older base, what drops it does not."""
+    kept = "shop__bk_old_0123456789ab"
+    points.sql.script([
+        f"CREATE DATABASE {kept}",
+        f"CREATE TABLE {kept}.t (id INT)",
+        f"CREATE TABLE {kept}.w (id INT)",
+    ])
+    for databases in (["shop"], []):
+        base = await points.backup()
+        points.sql.run(f"DROP TABLE IF EXISTS {kept}.t")
+        points.archive()
+        assert (await points.plan(points.position(), databases)).base == base
+        assert (await points.recover(points.position(), databases)).recovered_from == base.backup_id
+
+    statements = [f"RENAME TABLE shop.u TO {kept}.u, {kept}.w TO shop.u"]
+    await require_refused(points, statements, "made before the backup", ["shop"])
 
 
 async def test_a_trigger_of_a_database_that_is_left_out_is_refused_where_statements_are_logged(

@@ -87,13 +87,24 @@ class Part:
         """What messages call it."""
         return self.sealed.data_name if self.sealed else f"{Stem(self.number, self.start)}{TAIL}"
 
-    @property
-    def is_plain(self) -> bool:
-        """Tell whether no transaction in it needs a look before a replay; raises NoIdentityError, BinlogDamagedError."""
-        has_states = self.before.gtids is not None and self.after.gtids is not None
-        return has_states and bool(
-            self.sealed and hidden_of(self.sealed, self.keys).plain_by == EDITION
-        )
+    def is_plain(self, *, statements: bool) -> bool:
+        """
+        Tell whether no transaction in it needs a look before a replay.
+
+        Args:
+            statements: Whether statements in place of rows may be in it.
+
+        Returns:
+            True when they need none.
+
+        Raises:
+            BinlogDamagedError: Its document is not what was written.
+            NoIdentityError: It is encrypted for others.
+        """
+        if self.sealed is None or self.before.gtids is None or self.after.gtids is None:
+            return False
+        told = hidden_of(self.sealed, self.keys)
+        return told.plain_by == EDITION and (statements or not told.has_statement_dml)
 
     def require_unchanged(self) -> None:
         """Prove its bytes without looking into them, if it is sealed; raises BinlogDamagedError, StorageError."""

@@ -268,7 +268,12 @@ class ArchivedStream:
                     yield found
 
     def stretches(
-        self, start: Place, is_passed: Callable[[Part], bool], *, counts: bool = False
+        self,
+        start: Place,
+        is_passed: Callable[[Part], bool],
+        *,
+        statements: bool = True,
+        counts: bool = False,
     ) -> Iterator[LoggedTransaction | Part]:
         """
         Go through what follows a place, and look into what needs a look alone.
@@ -276,6 +281,7 @@ class ArchivedStream:
         Args:
             start: The place; a border.
             is_passed: Whether a whole part that is plain may be passed over.
+            statements: Whether that is so with statements in place of rows in it.
             counts: As of `transactions`.
 
         Yields:
@@ -286,7 +292,8 @@ class ArchivedStream:
         for part in self._parts:
             if (part.number, part.border) <= first:
                 continue
-            if (part.number, part.start) >= first and part.is_plain and is_passed(part):
+            is_whole = (part.number, part.start) >= first and is_passed(part)
+            if is_whole and part.is_plain(statements=statements):
                 part.require_unchanged()
                 yield part
                 continue

@@ -68,6 +68,13 @@ _MAKES_TEMPORARY: Final = re.compile(
     rf"\s*CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_TABLE}",
     _FLAGS,
 )
+_MAY_MAKE_DATABASE: Final = re.compile(
+    r"(?:\s|/\*.*?\*/)*CREATE\s[^`'\"]{0,400}?(?:DATABASE|SCHEMA)\b", _FLAGS
+)
+_MAKES_DATABASE: Final = re.compile(
+    rf"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:DATABASE|SCHEMA)\s+(?:IF\s+NOT\s+EXISTS\s+)?({_NAME})",
+    _FLAGS,
+)
 # Names stand before values, or near them.
 _READ: Final = 64 << 10
 _DIRECTORY: Final = re.compile(r"\s*(?:CREATE|ALTER)\b.*\b(?:DATA|INDEX)\s+DIRECTORY\b", _FLAGS)
@@ -90,6 +97,13 @@ def made_temporary(text: str) -> str:
     """Return the name of the temporary table that a statement makes, in lower case; empty = none."""
     found = _MAKES_TEMPORARY.match(_bare(text[:_READ]))
     return _plain(found[2]) if found else ""
+
+
+def made_database(text: str) -> str:
+    """Return the name of the database that a statement makes, in lower case; empty = none."""
+    # As cheap as can be: all others are not taken apart.
+    found = _MAKES_DATABASE.match(_bare(text[:_READ])) if _MAY_MAKE_DATABASE.match(text) else None
+    return _plain(found[1]) if found else ""
 
 
 def names_in(text: str) -> frozenset[str]:

@@ -172,8 +172,9 @@ class Groups:
 
 
 def is_plain(group: Group) -> bool:
-    """Tell whether a replay takes a transaction as it is, and an applier tells it by its GTID."""
-    return group.caveats == NO_CAVEATS and not group.prepares and bool(group.gtid)
+    """Tell whether a replay takes a transaction as it is, statements in place of rows aside, and tells it by a GTID."""
+    caveats = group.caveats._replace(executes=False)
+    return caveats == NO_CAVEATS and not group.prepares and bool(group.gtid)
 
 
 def _redefines(kind: int, event: bytes) -> bool:

@@ -214,6 +214,7 @@ class Caveats(NamedTuple):
         temporary: Its statements that use temporary tables and are executed again.
         spans: Databases of which none may be left out, in lower case.
         executes: Whether statements that change rows are executed again.
+        makes_database: Name of the database that it makes, in lower case; empty = none.
         makes_code: Whether it defines a routine or a trigger.
         names_directory: Whether it makes a table in a directory of the server's machine.
         lacks_columns: Whether rows have become something that the log does not tell as a whole.
@@ -222,6 +223,7 @@ class Caveats(NamedTuple):
     temporary: tuple[TemporaryUse, ...] = ()
     spans: frozenset[str] = frozenset()
     executes: bool = False
+    makes_database: str = ""
     makes_code: bool = False
     names_directory: bool = False
     lacks_columns: bool = False

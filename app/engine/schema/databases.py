@@ -199,6 +199,19 @@ def scratch_pattern(database: str) -> str:
     return f"{stem}\\_\\_bk\\_%"
 
 
+def is_scratch_of(name: str, database: str) -> bool:
+    """Tell whether a schema is one of those above of a database; both in lower case."""
+    found = SCRATCH.search(name)
+    return found is not None and name[: found.start()] == _stem(database)
+
+
+def scratch_schemas(database: str) -> tuple[str, str]:
+    r"""Return patterns of LIKE for the schemas above, each for one kind of them, such as `shop\_\_bk\_new\_____________`."""
+    stem = re.sub(r"([_%\\])", r"\\\1", _stem(database))
+    new, old = (f"{stem}\\_\\_bk\\_{word}\\_{'_' * ID_DIGITS}" for word in ("new", "old"))
+    return new, old
+
+
 def _stem(database: str) -> str:
     return database[: MOST_NAME_CHARACTERS - len("__bk_new_") - ID_DIGITS]
 

@@ -70,7 +70,7 @@ def _follow(
     def is_passed(part: Part) -> bool:
         return not _ends_with(followed.newest, point) and _is_in(part, point, wanted)
 
-    for found in stream.stretches(begin, is_passed):
+    for found in stream.stretches(begin, is_passed, statements=followed.takes_statements):
         if isinstance(found, Part):
             followed.pass_over(found)
         elif _ends_with(followed.newest, point) or _is_out(found, point, wanted):

@@ -38,6 +38,11 @@ class Followed:
         return self._hindrances.reason
 
     @property
+    def takes_statements(self) -> bool:
+        """Whether statements in place of rows are taken without a look: nothing is left out that they might change."""
+        return not self._hindrances.leaves_out
+
+    @property
     def gtids(self) -> str:
         """What the log has behind it, as the vendor tells it."""
         return self._state.position

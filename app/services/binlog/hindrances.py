@@ -11,6 +11,7 @@ from app.domain.backups.manifest import Manifest
 from app.domain.restores.log_archive import Connection, LoggedTransaction, TemporaryUse
 from app.domain.restores.points import Place, RecoverRequest
 from app.engine.flavor import series_of
+from app.engine.schema.databases import SCRATCH, is_scratch_of
 
 
 _CODE: Final = frozenset({"trigger", "function", "procedure", "package", "package body"})
@@ -38,9 +39,15 @@ class Hindrances:
         }  # none = all
         # Temporary tables since then.
         self._made: dict[Connection, set[str]] = {}
+        self._databases_made: set[str] = set()
         # Connections that began before are not known by their numbers from then on.
         self._has_restarted = False
         self._has_code = bool(self._databases) and _may_have_code(base, self._databases)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether databases are left out besides the system schema."""
+        return bool(self._databases)
 
     def accept(self, found: LoggedTransaction) -> None:
         """Look at the next transaction; raises BinlogDamagedError, StorageError."""
@@ -77,6 +84,13 @@ class Hindrances:
             yield f"the statement at {at} makes a table in a directory of the server's machine"
         if not all(map(self._is_explained, caveats.temporary)):
             yield f"the statement at {at} uses a temporary table that may be older than the backup"
+        self._databases_made.add(caveats.makes_database)
+        older = {name for name in caveats.spans if SCRATCH.search(name)} - self._databases_made
+        if older:
+            yield (
+                f"the statement at {at} moves tables of {min(older)}, which a restore has made before the backup"
+                " and no backup holds"
+            )
         left_out = {name for name in caveats.spans if self._is_left_out(name)}
         if left_out and left_out != caveats.spans:
             yield (
@@ -107,7 +121,9 @@ class Hindrances:
         )
 
     def _is_left_out(self, name: str) -> bool:
-        return name == SYSTEM or bool(name and self._databases and name not in self._databases)
+        if name == SYSTEM or not name or not self._databases or name in self._databases:
+            return name == SYSTEM
+        return not any(is_scratch_of(name, database) for database in self._databases)
 
 
 def _may_have_code(base: Manifest, databases: set[str]) -> bool:

@@ -2,11 +2,12 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from app.binlog.archive.reading import ArchivedFile, ArchivedStream
+from app.binlog.events.executed import made_database, names_in
 from app.binlog.events.groups import split_events
 from app.binlog.events.headers import (
     CHECKSUM_BYTES,
@@ -19,6 +20,7 @@ from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.statements import query_of
 from app.domain.restores.points import Place
 from app.engine.replay.applier import RelayPlace, ReplayStart
+from app.engine.schema.databases import SCRATCH, is_scratch_of
 
 
 _INDEX: Final = "relay.index"
@@ -105,3 +107,28 @@ def _statements(events: Iterator[bytes], *, cut: int = 0) -> Iterator[tuple[str,
             yield query_of(body, is_compressed=kind == Kind.QUERY_COMPRESSED)
         elif kind == Kind.PAYLOAD:
             yield from _statements(split_events(inner_blocks(event[: len(event) - cut])))
+
+
+def databases_used(data: Path, chosen: Sequence[str]) -> set[str]:
+    """
+    Find the databases that must be there, empty or not; blocks.
+
+    Args:
+        data: Data directory of the server, with the logs.
+        chosen: What is recovered.
+
+    Returns:
+        Those in which statements were executed, and those that our restores had made beside the chosen ones before
+        the base and drop now; what the logs themselves make is not among them.
+    """
+    used: set[str] = set()
+    made: set[str] = set()
+    for database, text in read_statements(data):
+        used.add(database)
+        made.add(made_database(text))
+        used.update(
+            name
+            for name in (names_in(text) if "__bk_" in text else ())
+            if any(is_scratch_of(name, each.lower()) for each in chosen)
+        )
+    return {name for name in used if name and not (SCRATCH.search(name) and name.lower() in made)}

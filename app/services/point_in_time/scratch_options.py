@@ -6,6 +6,7 @@ from typing import Final
 
 from app.binlog.replayed import AS_OPTIONS, MACHINE_ZONE, ZONE
 from app.engine.replication import Replication
+from app.engine.schema.databases import scratch_schemas
 from app.errors import ScratchUnavailableError
 from app.sandbox.scratch import ScratchWish
 
@@ -48,7 +49,8 @@ def scratch_wish(
     taken = [
         f"--{name.replace('_', '-')}={settings[name]}" for name in AS_OPTIONS if name in settings
     ]
-    only = [f"--replicate-wild-do-table={_pattern(database)}.%" for database in databases]
+    patterns = [(_pattern(database), *scratch_schemas(database)) for database in databases]
+    only = [f"--replicate-wild-do-table={each}.%" for found in patterns for each in found]
     return ScratchWish(vendor, (*replication.options, *taken, *only), zone=zone, programs=programs)
 
 

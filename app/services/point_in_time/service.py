@@ -46,7 +46,7 @@ from app.services.point_in_time.archive_end import (
 from app.services.point_in_time.disk import measured
 from app.services.point_in_time.drill import DrillPlan, plan_drill, proof_of, require_equal
 from app.services.point_in_time.plan import plan_recovery
-from app.services.point_in_time.relay_logs import lay_relay_logs, read_statements
+from app.services.point_in_time.relay_logs import databases_used, lay_relay_logs, read_statements
 from app.services.point_in_time.replay import describe_failed, replay
 from app.services.point_in_time.scratch import Scratch, ScratchPlace, scratch_for
 from app.services.point_in_time.standing import holds_position, place_of
@@ -254,7 +254,7 @@ class PointInTimeService:
         start = await asyncio.to_thread(lay_relay_logs, stream, base, plan.cut.place, scratch.data)
         async with scratch.server.session() as session:
             if plan.databases:
-                used = await asyncio.to_thread(_databases_used, scratch)
+                used = await asyncio.to_thread(databases_used, scratch.data, plan.databases)
                 await create_missing(session, used - {*plan.databases})
         describe = partial(describe_failed, stream, plan.base)
         await replay(scratch.server, start, plan.cut, progress, describe)
@@ -393,8 +393,3 @@ class PointInTimeService:
 def _take_statements(scratch: Scratch, statuses: EventStatuses) -> None:
     for database, text in read_statements(scratch.data):
         statuses.accept(database, text)
-
-
-def _databases_used(scratch: Scratch) -> set[str]:
-    """Return the databases in which statements were executed: they must be there, empty or not."""
-    return {database for database, _ in read_statements(scratch.data) if database}

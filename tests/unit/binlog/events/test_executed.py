@@ -3,6 +3,7 @@
 import pytest
 
 from app.binlog.events.executed import (
+    made_database,
     made_temporary,
     makes_code,
     may_use_temporary,
@@ -107,3 +108,19 @@ def test_a_directory_that_a_table_is_made_in_is_known():
     assert names_directory("create table t (i int) data directory='/x'")
     assert not names_directory("CREATE TABLE t (i INT) COMMENT 'DATA DIRECTORY'")
     assert not names_directory("INSERT INTO t VALUES ('DATA DIRECTORY')")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("CREATE DATABASE `Shop__bk_new_0123456789ab` DEFAULT CHARACTER SET 'utf8mb4'", "shop__bk_new_0123456789ab"),
+        ("/* by hand */ create schema if not exists a", "a"),
+        ("CREATE OR REPLACE DATABASE `a``b`", "a`b"),
+        ("CREATE TABLE t (note VARCHAR(9) DEFAULT 'CREATE DATABASE a')", ""),
+        ("DROP DATABASE a", ""),
+        ("INSERT INTO t VALUES ('CREATE DATABASE a')", ""),
+    ],
+)  # fmt: skip
+def test_a_database_that_is_made_is_named(text, name):
+    """In lower case, as it is looked for."""
+    assert made_database(text) == name

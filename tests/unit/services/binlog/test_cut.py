@@ -59,10 +59,10 @@ def points_of(found):
     ]
 
 
-def cut_of(stream, base, place, point, wanted):
+def cut_of(stream, base, place, point, wanted, databases=()):
     """Find a cut, or tell why there is none."""
     try:
-        return find_cut(stream, base, place, RecoverRequest(point), wanted)
+        return find_cut(stream, base, place, RecoverRequest(point, databases), wanted)
     except (PointInsideTransactionError, PointNotCoveredError) as exc:
         return str(exc)
 
@@ -73,18 +73,19 @@ def test_segments_that_are_passed_over_change_no_cut(tmp_path, monkeypatch, vari
     stream = opened(tmp_path, variant)
     transactions = list(stream.transactions(counts=False))
     asked = [
-        (base_behind(stream, first), Place(first.number, first.end), *point)
+        (base_behind(stream, first), Place(first.number, first.end), *point, databases)
+        for databases in ((), ("d",))
         for first in transactions[::5]
         for found in transactions
         for point in points_of(found)
     ]
-    plain = [part for part in stream._parts if part.is_plain]
+    plain = [part for part in stream._parts if part.is_plain(statements=True)]
     quick = [cut_of(stream, *each) for each in asked]
 
     monkeypatch.setattr(parts, "EDITION", _NO_EDITION)
 
     assert len(plain) > 5
-    assert not any(part.is_plain for part in stream._parts)
+    assert not any(part.is_plain(statements=True) for part in stream._parts)
     for each, found in zip(asked, quick, strict=True):
         assert cut_of(stream, *each) == found
 
@@ -97,7 +98,7 @@ def test_an_encrypted_archive_says_it_to_who_reads_it(tmp_path):
     stream = opened(tmp_path, "mariadb-10.11", keys=keys)
 
     assert {sealed.segment.plain_by for sealed in stream.segments} == {0}
-    assert sum(part.is_plain for part in stream._parts) > 5
+    assert sum(part.is_plain(statements=True) for part in stream._parts) > 5
 
 
 def test_what_is_passed_over_is_proven(tmp_path):
@@ -107,7 +108,7 @@ def test_what_is_passed_over_is_proven(tmp_path):
     point = Point(PointKind.POSITION, "there", file=last.file, position=last.end)
     wanted = Place(last.number, last.end)
     base, place = base_behind(stream, first), Place(first.number, first.end)
-    passed = next(part for part in stream._parts[2:] if part.is_plain)
+    passed = next(part for part in stream._parts[2:] if part.is_plain(statements=True))
     path = passed.directory.path / passed.sealed.data_name
     data = bytearray(path.read_bytes())
     data[-12] ^= 1

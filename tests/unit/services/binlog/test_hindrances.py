@@ -10,6 +10,7 @@ from app.binlog.events.headers import CHECKSUM_BYTES, MAGIC
 from app.domain.backups.manifest import Codec, PositionEntry
 from app.domain.ids import BackupId
 from app.domain.restores.points import Place, Point, PointKind, RecoverRequest
+from app.engine.schema.databases import is_scratch_of, scratch_schemas
 from app.services.binlog.hindrances import Hindrances
 from tests.fixtures.archives import draft_of
 from tests.fixtures.binlog import archive, corpus, directory_in, events_of
@@ -54,3 +55,16 @@ def test_a_server_that_was_upgraded_needs_a_later_base(tmp_path, version, reason
         found.accept(transaction)
 
     assert found.reason == reason
+
+
+def test_a_schema_of_a_restore_goes_with_its_database_alone():
+    """By its whole name: what people call likewise is theirs."""
+    scratch = "my_shop__bk_new_0123456789ab"
+
+    assert is_scratch_of(scratch, "my_shop")
+    assert not is_scratch_of(scratch, "my")
+    assert not is_scratch_of(f"{scratch}c", "my_shop")
+    assert not is_scratch_of("my_shop__bk_new_mine", "my_shop")
+    new, old = scratch_schemas("my_shop")
+    assert new == r"my\_shop\_\_bk\_new\_" + 12 * "_"
+    assert old == r"my\_shop\_\_bk\_old\_" + 12 * "_"
