@@ -25,6 +25,7 @@ $(STAMP): requirements-dev.lock pyproject.toml scripts/make_venv.sh hatch_build.
 
 setup: $(STAMP) ## make .venv from the lock and find or install a MariaDB server
 	@scripts/ensure_mariadb.sh
+	@$(BIN)/python -m compileall -q app || true # what may be written nowhere is compiled by each start
 
 demo: setup ## back up, damage and restore a sample shop on a private server
 	@$(BIN)/backstay demo
