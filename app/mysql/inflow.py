@@ -2,7 +2,7 @@
 What a server sends, given to a function as it comes.
 
 A stream of asyncio copies all of it twice, and wakes a task for each block; of a backup's rows there are
-ten thousand of 16 KiB.
+thousands.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ from typing import Final
 # Called with each block, in the event loop; tells whether that was all. The block is gone afterwards.
 Take = Callable[[memoryview], bool]
 
-# A server writes 16 KiB at once, and two of them wait at most times.
-BLOCK_BYTES: Final = 64 << 10
+# As much as waits in a socket of Linux by default (208 KiB), and a little more. A server writes 16 KiB at once,
+# until it has had a packet that is larger: `Driver.widen`.
+BLOCK_BYTES: Final = 256 << 10
 
 
 class Inflow(asyncio.BufferedProtocol):

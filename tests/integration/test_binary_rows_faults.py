@@ -16,6 +16,7 @@ from app.engine.server.row_reader import RowSource
 from app.engine.server.server import Server as Target
 from app.engine.sql.key_ranges import Range
 from app.errors import ConnectionLostError, DatabaseError, StalledError, StatementError
+from app.mysql.inflow import BLOCK_BYTES
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.log_archive import until
 from tests.fixtures.servers import Sql
@@ -80,6 +81,25 @@ async def test_a_column_that_was_altered_is_read_as_what_it_is_now(server, sql, 
     assert first == second
     assert first is not None
     assert first.text == b"0,0),\n(1,1"
+
+
+@pytest.mark.differs("mysql", reason="it does not say what a session takes of its memory")
+async def test_the_server_writes_as_much_at_once_as_is_taken(server, numbers):
+    """Its buffer has grown by then, and each text is that of before."""
+    memory = "SELECT MEMORY_USED FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()"
+    target = Target(server.url)
+    async with target.session() as session:
+        await session.use(numbers)
+        first = int(await session.scalar(memory))
+        found = await session.read_rows(NUMBERS, (), make)
+        again = await session.read_rows(NUMBERS, (), make)
+        grown = int(await session.scalar(memory)) - first
+    await target.close()
+
+    assert found == again
+    assert found is not None
+    assert found.rows == ROWS
+    assert BLOCK_BYTES // 2 < grown < 4 * BLOCK_BYTES
 
 
 async def test_a_query_that_is_refused_leaves_the_connection_whole(server):

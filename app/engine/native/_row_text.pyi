@@ -13,6 +13,7 @@ class RowText:
     The SQL text of the rows of one result after the other.
 
     Attributes:
+        limit: As it was given; the server takes packets of as many bytes.
         rows: How many there were.
         is_cut: Whether their text is longer than the limit, or has a literal that is NULL; it is dropped.
         has_zero: Whether a FLOAT is 0 without a sign.
@@ -48,6 +49,8 @@ class RowText:
     def drain(self) -> None:
         """Go on behind an odd row, and only count the rows that come."""
 
+    @property
+    def limit(self) -> int: ...
     @property
     def consumed(self) -> int: ...
     @property

@@ -40,6 +40,7 @@ cdef extern from "row_text.h" namespace "backstay" nogil:
         size_t rows()
         cbool is_cut()
         const Seen& seen()
+        size_t limit()
         const Text& text()
         const vector[uint8_t]& packet()
 
@@ -88,6 +89,10 @@ cdef class RowText:
 
     def drain(self):
         self._reader.drain()
+
+    @property
+    def limit(self):
+        return self._reader.limit()
 
     @property
     def consumed(self):

@@ -14,8 +14,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <type_traits>
 #include <utility>
 #include <vector>
+
+// Texts are looked through by 16 bytes where every processor of the kind can, else by 8.
+#if defined(__SSE2__) && !defined(BACKSTAY_PLAIN)
+#include <emmintrin.h>
+#define BACKSTAY_SSE2 1
+#endif
 
 namespace backstay {
 
@@ -78,9 +85,84 @@ inline uint64_t little(const uint8_t* at, size_t size) {
   return value;
 }
 
-inline char* padded(char* to, uint32_t value, int digits) {
-  for (int i = digits - 1; i >= 0; i--, value /= 10) to[i] = static_cast<char>('0' + value % 10);
-  return to + digits;
+// The same of a fixed size, one load where the processor has that order.
+template <typename Number>
+inline Number little(const uint8_t* at) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  Number value;
+  std::memcpy(&value, at, sizeof value);
+  return value;
+#else
+  return static_cast<Number>(little(at, sizeof(Number)));
+#endif
+}
+
+// All numbers of two digits: half as many divisions as digit by digit.
+constexpr char pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354"
+    "55565758596061626364656667686970717273747576777879808182838485868788899091929394959697989900";
+
+inline char* two(char* to, uint32_t value) {  // 0 to 99
+  std::memcpy(to, pairs + 2 * value, 2);
+  return to + 2;
+}
+
+inline char* four(char* to, uint32_t value) { return two(two(to, value / 100), value % 100); }
+
+inline char* eight(char* to, uint32_t value) { return four(four(to, value / 10000), value % 10000); }
+
+inline char* write_small(char* to, uint32_t value) {  // 0 to 9999
+  if (value < 10) {
+    *to = static_cast<char>('0' + value);
+    return to + 1;
+  }
+  if (value < 100) return two(to, value);
+  if (value < 1000) {
+    *to = static_cast<char>('0' + value / 100);
+    return two(to + 1, value % 100);
+  }
+  return four(to, value);
+}
+
+inline char* write_number(char* to, uint32_t value) {
+  if (value < 10000) return write_small(to, value);
+  if (value < 100000000) return four(write_small(to, value / 10000), value % 10000);
+  return eight(write_small(to, value / 100000000), value % 100000000);
+}
+
+inline char* write_number(char* to, uint64_t value) {
+  if (value <= UINT32_MAX) return write_number(to, static_cast<uint32_t>(value));
+  const uint64_t high = value / 100000000;  // at most 12 digits
+  const uint32_t low = static_cast<uint32_t>(value % 100000000);
+  if (high <= UINT32_MAX) return eight(write_number(to, static_cast<uint32_t>(high)), low);
+  to = write_small(to, static_cast<uint32_t>(high / 100000000));
+  return eight(eight(to, static_cast<uint32_t>(high % 100000000)), low);
+}
+
+// Copy what is mostly short: 16 bytes at once where both sides have so many.
+inline void copy(char* to, const uint8_t* from, size_t size, size_t readable) {
+  if (size <= 16 && readable >= 16) {
+    std::memcpy(to, from, 16);
+  } else if (size != 0) {
+    std::memcpy(to, from, size);
+  }
+}
+
+// Most doubles that people store have a few digits, and six behind the point at most: found without the search
+// for the shortest ones. A quotient of two whole numbers is rounded right, so these digits give the value back;
+// no other 15 digits or less do. Returns null for any other value.
+inline char* write_plain_double(char* to, double value) {  // above 0
+  constexpr double scale = 1e6;
+  if (!(value < 1e9)) return nullptr;
+  const uint64_t scaled = static_cast<uint64_t>(value * scale + 0.5);
+  if (scaled == 0 || static_cast<double>(scaled) / scale != value) return nullptr;
+  to = write_number(to, static_cast<uint32_t>(scaled / 1000000));
+  uint32_t rest = static_cast<uint32_t>(scaled % 1000000);
+  if (rest == 0) return to;
+  *to++ = '.';
+  to = two(four(to, rest / 100), rest % 100);
+  while (to[-1] == '0') to--;
+  return to;
 }
 
 // A double as the server writes it, at most 32 bytes: the shortest digits that give it back, as its `my_gcvt`
@@ -89,6 +171,7 @@ inline char* write_double(char* to, double value) {
   if (!std::isfinite(value)) value = 0;
   if (std::signbit(value)) { *to++ = '-'; value = -value; }
   if (value == 0) { *to++ = '0'; return to; }
+  if (char* plain = write_plain_double(to, value)) return plain;
   char found[40];
   const char* end = std::to_chars(found, found + sizeof found, value, std::chars_format::scientific).ptr;
   char digits[24];
@@ -168,9 +251,49 @@ inline bool is_utf8(const uint8_t* at, size_t size) {
   return true;
 }
 
-inline char* write_quoted(char* to, const uint8_t* from, size_t size) {
+// Write a byte of a text, escaped where QUOTE() does.
+inline char* write_escaped(char* to, uint8_t byte) {
+  switch (byte) {
+    case '\0': *to++ = '\\'; *to++ = '0'; break;
+    case 0x1A: *to++ = '\\'; *to++ = 'Z'; break;
+    case '\'': case '\\': *to++ = '\\'; [[fallthrough]];
+    default: *to++ = static_cast<char>(byte);
+  }
+  return to;
+}
+
+#ifdef BACKSTAY_SSE2
+// Bits of those of 16 bytes that QUOTE() escapes.
+inline uint32_t specials(__m128i bytes) {
+  const __m128i found = _mm_or_si128(
+      _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_setzero_si128()), _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x1A))),
+      _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('\'')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))));
+  return static_cast<uint32_t>(_mm_movemask_epi8(found));
+}
+#endif
+
+// `readable` bytes are there, `size` of them the text's; up to 16 more than are written may be overwritten.
+inline char* write_quoted(char* to, const uint8_t* from, size_t size, size_t readable) {
   *to++ = '\'';
   size_t i = 0;
+#ifdef BACKSTAY_SSE2
+  while (i < size && readable - i >= 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+    const size_t there = size - i < 16 ? size - i : 16;
+    const uint32_t found = specials(bytes) & ((1u << there) - 1);
+    if (found == 0) {
+      to += there;
+      i += there;
+      continue;
+    }
+    const size_t before = static_cast<size_t>(__builtin_ctz(found));
+    to = write_escaped(to + before, from[i + before]);
+    i += before + 1;
+  }
+#else
+  (void)readable;
+#endif
   while (i < size) {
     uint64_t eight;
     while (i + 8 <= size) {
@@ -180,28 +303,29 @@ inline char* write_quoted(char* to, const uint8_t* from, size_t size) {
       to += 8;
       i += 8;
     }
-    for (size_t stop = i + 8 < size ? i + 8 : size; i < stop; i++) {
-      const char byte = static_cast<char>(from[i]);
-      switch (byte) {
-        case '\0': *to++ = '\\'; *to++ = '0'; break;
-        case '\x1A': *to++ = '\\'; *to++ = 'Z'; break;
-        case '\'': case '\\': *to++ = '\\'; [[fallthrough]];
-        default: *to++ = byte;
-      }
-    }
+    for (size_t stop = i + 8 < size ? i + 8 : size; i < stop; i++) to = write_escaped(to, from[i]);
   }
   *to++ = '\'';
   return to;
 }
 
+// Digits of all bytes, one after the other.
+struct HexDigits {
+  char of[512];
+  constexpr HexDigits() : of() {
+    for (int i = 0; i < 256; i++) {
+      of[2 * i] = "0123456789ABCDEF"[i >> 4];
+      of[2 * i + 1] = "0123456789ABCDEF"[i & 15];
+    }
+  }
+};
+
 inline char* write_hex(char* to, const uint8_t* from, size_t size) {
-  static const char digits[] = "0123456789ABCDEF";
+  static constexpr HexDigits digits;
   *to++ = 'X';
   *to++ = '\'';
-  for (size_t i = 0; i < size; i++) {
-    *to++ = digits[from[i] >> 4];
-    *to++ = digits[from[i] & 15];
-  }
+  for (size_t i = 0; i < size; i++) std::memcpy(to + 2 * i, digits.of + 2 * from[i], 2);
+  to += 2 * size;
   *to++ = '\'';
   return to;
 }
@@ -283,15 +407,25 @@ class Row {
   bool integer() {
     const uint8_t* at;
     if (!take(sizeof(Integer), at)) return false;
-    const Integer value = static_cast<Integer>(little(at, sizeof(Integer)));
-    to_ = std::to_chars(to_, to_ + value_bytes - 1, value).ptr;
+    signed_number(little<Integer>(at));
     return true;
+  }
+
+  template <typename Integer>
+  void signed_number(Integer value) {
+    using Wide = std::conditional_t<sizeof(Integer) == 8, uint64_t, uint32_t>;
+    Wide size = static_cast<Wide>(value);
+    if (std::is_signed_v<Integer> && value < 0) {
+      *to_++ = '-';
+      size = 0 - size;
+    }
+    to_ = write_number(to_, size);
   }
 
   bool value(Column column) {
     switch (column.kind) {
-      case Kind::int8: return small<int8_t>();
-      case Kind::uint8: return small<uint8_t>();
+      case Kind::int8: return integer<int8_t>();
+      case Kind::uint8: return integer<uint8_t>();
       case Kind::int16: return integer<int16_t>();
       case Kind::uint16: return integer<uint16_t>();
       case Kind::int32: return integer<int32_t>();
@@ -312,22 +446,12 @@ class Row {
     return false;
   }
 
-  // to_chars would take these for characters.
-  template <typename Integer>
-  bool small() {
-    const uint8_t* at;
-    if (!take(1, at)) return false;
-    const int value = static_cast<Integer>(*at);
-    to_ = std::to_chars(to_, to_ + value_bytes - 1, value).ptr;
-    return true;
-  }
-
   bool year() {
     const uint8_t* at;
     if (!take(2, at)) return false;
-    const uint32_t value = static_cast<uint32_t>(little(at, 2));
+    const uint32_t value = little<uint16_t>(at);
     if (value > 9999) return false;
-    to_ = padded(to_, value, 4);
+    to_ = four(to_, value);
     return true;
   }
 
@@ -335,7 +459,7 @@ class Row {
   bool real() {
     const uint8_t* at;
     if (!take(sizeof(Real), at)) return false;
-    const Bits bits = static_cast<Bits>(little(at, sizeof(Real)));
+    const Bits bits = little<Bits>(at);
     seen_.zero |= sizeof(Real) == 4 && bits == 0;
     Real value;
     std::memcpy(&value, &bits, sizeof value);
@@ -365,36 +489,36 @@ class Row {
   static char* fraction(char* to, uint64_t micro, uint8_t decimals) {
     if (decimals == 0) return to;
     *to++ = '.';
-    padded(to, static_cast<uint32_t>(micro), 6);
+    const uint32_t six = static_cast<uint32_t>(micro);
+    two(four(to, six / 100), six % 100);
     return to + decimals;
   }
 
   static char* clock(char* to, const uint8_t* at) {  // behind the hours
     *to++ = ':';
-    to = padded(to, at[0], 2);
+    to = two(to, at[0]);
     *to++ = ':';
-    return padded(to, at[1], 2);
+    return two(to, at[1]);
   }
 
   bool date(bool has_time, uint8_t decimals) {
     uint8_t at[12];
     size_t size;
     if (!parts(at, size) || (size != 0 && size != 4 && size != 7 && size != 11)) return false;
-    const uint32_t year = static_cast<uint32_t>(little(at, 2));
-    const uint64_t micro = little(at + 7, 4);
+    const uint32_t year = little<uint16_t>(at), micro = little<uint32_t>(at + 7);
     if (year > 9999 || at[2] > 99 || at[3] > 99 || at[4] > 99 || at[5] > 99 || at[6] > 99 || micro > 999999) {
       return false;
     }
     char* to = to_;
     *to++ = '\'';
-    to = padded(to, year, 4);
+    to = four(to, year);
     *to++ = '-';
-    to = padded(to, at[2], 2);
+    to = two(to, at[2]);
     *to++ = '-';
-    to = padded(to, at[3], 2);
+    to = two(to, at[3]);
     if (has_time) {
       *to++ = ' ';
-      to = fraction(clock(padded(to, at[4], 2), at + 5), micro, decimals);
+      to = fraction(clock(two(to, at[4]), at + 5), micro, decimals);
     }
     *to++ = '\'';
     to_ = to;
@@ -405,13 +529,14 @@ class Row {
     uint8_t at[12];
     size_t size;
     if (!parts(at, size) || (size != 0 && size != 8 && size != 12)) return false;
-    const uint64_t hours = little(at + 1, 4) * 24 + at[5], micro = little(at + 8, 4);
+    const uint64_t hours = static_cast<uint64_t>(little<uint32_t>(at + 1)) * 24 + at[5];
+    const uint32_t micro = little<uint32_t>(at + 8);
     if (at[0] > 1 || at[6] > 99 || at[7] > 99 || micro > 999999) return false;
     char* to = to_;
     *to++ = '\'';
     if (at[0] != 0) *to++ = '-';
     if (hours < 10) *to++ = '0';
-    to = std::to_chars(to, to + 20, hours).ptr;
+    to = write_number(to, hours);
     to = fraction(clock(to, at + 6), micro, decimals);
     *to++ = '\'';
     to_ = to;
@@ -424,7 +549,7 @@ class Row {
     if (!sized(at, size) || size > 8) return false;
     uint64_t value = 0;
     for (size_t i = 0; i < size; i++) value = value << 8 | at[i];
-    to_ = std::to_chars(to_, to_ + value_bytes - 1, value).ptr;
+    to_ = write_number(to_, value);
     return true;
   }
 
@@ -432,15 +557,17 @@ class Row {
     const uint8_t* at;
     size_t size;
     if (!sized(at, size)) return false;
+    const size_t readable = static_cast<size_t>(end_ - at);
     text_.upto(to_);
     to_ = text_.room(2 * size + after_);
     if (kind == Kind::binary) {
       to_ = write_hex(to_, at, size);
     } else if (kind == Kind::bare || kind == Kind::literal) {
-      put(at, size);
+      copy(to_, at, size, readable);
+      to_ += size;
     } else {
       if (kind == Kind::ascii) seen_.odd_ascii |= !is_ascii(at, size);
-      to_ = write_quoted(to_, at, size);
+      to_ = write_quoted(to_, at, size, readable);
     }
     return true;
   }
@@ -469,6 +596,7 @@ class Reader {
   }
 
   State state() const { return state_; }
+  size_t limit() const { return limit_; }
   size_t rows() const { return rows_; }
   bool is_cut() const { return is_cut_; }
   const Seen& seen() const { return seen_; }
@@ -535,10 +663,15 @@ class Reader {
   State state_ = State::more;
 
   void header(const uint8_t*& at, const uint8_t* end) {
+    if (head_used_ == 0 && static_cast<size_t>(end - at) >= header_bytes) {  // most are whole
+      std::memcpy(head_, at, header_bytes);
+      at += header_bytes;
+      head_used_ = header_bytes;
+    }
     while (head_used_ < header_bytes && at != end) head_[head_used_++] = *at++;
     if (head_used_ < header_bytes) return;
     head_used_ = 0;
-    left_ = static_cast<size_t>(little(head_, 3));
+    left_ = little<uint32_t>(head_) & whole_packet;
     is_whole_ = left_ == whole_packet;
     if (head_[3] != sequence_) {
       state_ = State::out_of_order;

@@ -10,8 +10,10 @@ if there is one. A DOUBLE of -0 it neither stores nor prints.
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+from app.engine.flavor import Flavor
 from app.engine.native import IS_BUILT, RowText, is_utf8
 from app.engine.native.prepared import REST, RowsRead, Wire, can_bind
 from app.engine.rows.binary_columns import Selected, formatted, matched, selected
@@ -73,11 +75,10 @@ async def read_binary(session: Session, sql: TableSql, part: Range) -> RowsRead 
     """
     if not session.row_limit:
         session.row_limit = int(await session.scalar(_LIMITS))
-    columns = [selected(column, session.flavor) for column in sql.columns]
+    columns, source = _selection(sql, session.flavor)
     where, values = _where(part, sql.table.entry.key)
-    names = ", ".join(column.expression for column in columns)
     order = f" ORDER BY {sql.order}" if sql.order else ""
-    query = f"{sql.select} {names} FROM {sql.source}{where}{order}"
+    query = f"{source}{where}{order}"
     found = await session.read_rows(query, values, _Maker(columns, session.row_limit))
     if found and found.has_zero and found.text is not None and await _has_signs(session, sql, part):
         return None
@@ -122,6 +123,15 @@ async def stream_binary(
                 yield piece
     if is_left:
         yield REST
+
+
+# Of the tables that the connections read now, which is one or a few.
+@lru_cache(maxsize=16)
+def _selection(sql: TableSql, flavor: Flavor) -> tuple[Sequence[Selected], str]:
+    """Choose how each column of a table is selected, and begin the query."""
+    columns = [selected(column, flavor) for column in sql.columns]
+    names = ", ".join(column.expression for column in columns)
+    return columns, f"{sql.select} {names} FROM {sql.source}"
 
 
 async def _has_signs(session: Session, sql: TableSql, part: Range) -> bool:

@@ -11,7 +11,8 @@ from app.engine.sql.key_ranges import Range
 from app.engine.sql.quoting import quote
 
 
-@dataclass(frozen=True, slots=True)
+# Each is itself: what is kept by it need not compare all its texts.
+@dataclass(frozen=True, slots=True, eq=False)
 class TableSql:
     """
     How one table is read and written.

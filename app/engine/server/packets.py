@@ -27,6 +27,37 @@ _END_BYTES: Final = 9
 _HEADER: Final = struct.Struct("<I")
 
 
+def whole_packets(
+    received: bytes | bytearray, count: int, sequence: int
+) -> tuple[list[bytes], int]:
+    """
+    Cut short packets out of what has come.
+
+    Args:
+        received: Begins with a packet.
+        count: How many are wanted.
+        sequence: The number of the first one, 0 to 255.
+
+    Returns:
+        Their payloads, and how many bytes they take; no payloads where not all have come, or one is out of
+        order, an error, empty or not short: what reads packets one by one knows what to make of that.
+    """
+    found: list[bytes] = []
+    start, length = _HEADER.size, len(received)
+    for number in range(sequence, sequence + count):
+        if start >= length:
+            return [], 0
+        (header,) = _HEADER.unpack_from(received, start - _HEADER.size)
+        size = header & _WHOLE
+        end = start + size
+        is_odd = header >> 24 != number & 0xFF or size in {0, _WHOLE} or received[start] == _ERROR
+        if is_odd or end > length:
+            return [], 0
+        found.append(bytes(received[start:end]))
+        start = end + _HEADER.size
+    return found, start - _HEADER.size
+
+
 class _Packets(Generic[Rest]):
     """What a server sends, up to where it was cut."""
 

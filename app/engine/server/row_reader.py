@@ -8,6 +8,7 @@ import pymysql.err
 from app.engine.native import RowText, State
 from app.engine.native.prepared import REST, Maker, Prepared, RowsRead, Wire, read_warnings
 from app.engine.server.driver import Driver
+from app.mysql.inflow import BLOCK_BYTES
 from app.mysql.refusals import Refusal, malformed, raise_error
 
 
@@ -32,6 +33,7 @@ class RowReader:
         self._prepared: Prepared | None = None
         self._wires: list[Wire] = []
         self._text: RowText | None = None
+        self._is_wide = False
         self._rest = b""  # what came behind a piece
 
     async def read(self, sql: str, values: Sequence[int], make: Maker) -> RowsRead | None:
@@ -99,6 +101,9 @@ class RowReader:
             await self._driver.forget(previous)
         self._prepared, self._wires = await self._driver.prepare(sql)
         self._text = make(self._wires)
+        if self._text is not None and not self._is_wide and self._text.limit >= BLOCK_BYTES:
+            await self._driver.widen()
+            self._is_wide = True
         self._sql = sql
 
     async def _execute(self, values: Sequence[int], make: Maker) -> RowsRead:

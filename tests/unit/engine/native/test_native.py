@@ -1,6 +1,8 @@
 """Rows of the binary protocol as text: every kind of column, however the network cut or damaged them."""
 
+import math
 import struct
+from decimal import Decimal
 from itertools import product
 
 import pytest
@@ -14,6 +16,10 @@ END = b"\xfe\x00\x00\x02\x00"
 WHOLE = 0xFFFFFF
 LIMIT = 1 << 20
 LARGE = 70_000
+INTEGERS = (
+    (Kind.INT8, "b"), (Kind.UINT8, "B"), (Kind.INT16, "h"), (Kind.UINT16, "H"),
+    (Kind.INT32, "i"), (Kind.UINT32, "I"), (Kind.INT64, "q"), (Kind.UINT64, "Q"),
+)  # fmt: skip
 
 
 def row(*values):
@@ -105,6 +111,46 @@ def test_a_value_is_the_literal_of_the_server(kind, value, text):
 def test_a_double_has_the_spelling_of_the_server(value, text):
     """Its shortest digits, and an exponent where the server writes one."""
     assert text_of(Kind.DOUBLE, struct.pack("<d", value)) == text
+
+
+@given(st.integers(0, 10**15), st.integers(0, 8), st.sampled_from([1, -1]))
+def test_a_double_of_a_few_digits_has_those(number, places, sign):
+    """Found by another way than the others, and so are its neighbours that are no such."""
+    value = sign * number / 10**places
+    for each in (value, math.nextafter(value, math.inf), math.nextafter(value, 0)):
+        if each and 1e-15 < abs(each) < 1e15:
+            plain = format(Decimal(repr(each)), "f")
+            plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+            assert text_of(Kind.DOUBLE, struct.pack("<d", each)) == f"'{plain}'"
+
+
+@given(st.integers(0, 64).flatmap(lambda bits: st.integers(0, (1 << bits) - 1)), st.data())
+def test_an_integer_of_any_length_has_its_digits(number, data):
+    """Of any type, with and without a sign."""
+    kind, form = data.draw(st.sampled_from(INTEGERS))
+    bits = 8 * struct.calcsize(form)
+    value = number % (1 << bits)
+    if form.islower():
+        value -= 1 << (bits - 1)
+
+    assert text_of(kind, struct.pack(f"<{form}", value)) == str(value)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"'", b"\\", b"\0", b"\x1a", b"x", b"y" * 15, b"z" * 17]), max_size=12
+    ),
+    st.integers(0, 40),
+)
+def test_a_text_is_escaped_wherever_it_must_be(parts, behind):
+    """Looked through in blocks, as far as the row has so many bytes."""
+    text = b"".join(parts)
+    made = reader(Kind.TEXT, Kind.BARE)
+    assert made.feed(packets([row(sized(text), sized(b"1" * behind)), END])) == State.OVER
+
+    escapes = {b"'": b"\\'", b"\\": b"\\\\", b"\0": b"\\0", b"\x1a": b"\\Z"}
+    quoted = b"".join(escapes.get(part, part) for part in parts)
+    assert made.text == b"'%b',%b" % (quoted, b"1" * behind)
 
 
 def test_a_float_is_widened_and_keeps_minus_zero():

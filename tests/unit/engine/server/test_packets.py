@@ -4,7 +4,7 @@ import pymysql
 import pytest
 from hypothesis import given, strategies as st
 
-from app.engine.server.packets import EventPackets, RowPackets
+from app.engine.server.packets import EventPackets, RowPackets, whole_packets
 from tests.fixtures.wire import sized
 
 
@@ -114,3 +114,30 @@ def test_the_end_of_a_log_and_errors_are_no_events():
         EventPackets(0).feed(packets([b"\0event", END], 0))
     with pytest.raises(pymysql.err.Error):
         EventPackets(0).feed(packets([b"\xff\x69\x05#70100gone"], 0))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5), st.integers(0, 255))
+def test_short_packets_are_cut_out_of_what_has_come(bodies, sequence):
+    """All of them or none, and what is behind stays."""
+    bodies = [b"x" + body for body in bodies]
+    data = packets(bodies, sequence)
+
+    assert whole_packets(data, len(bodies), sequence) == (bodies, len(data))
+    assert whole_packets(bytearray(data + b"more"), len(bodies), sequence) == (bodies, len(data))
+    for size in range(len(data)):
+        assert whole_packets(data[:size], len(bodies), sequence) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        packets([b"one", b"\xff\x01\x00refused"], 7),
+        packets([b"one", b""], 7),
+        packets([b"one"], 7) + packets([b"two"], 9),
+        packets([b"one", b"x" * WHOLE], 7),
+    ],
+    ids=["an error", "an empty one", "one out of order", "one that goes on"],
+)
+def test_what_is_no_short_packet_is_left(data):
+    """To what reads packets one by one."""
+    assert whole_packets(data, 2, 7) == ([], 0)
