@@ -140,9 +140,10 @@ static bool same(const Reader& a, const Reader& b) {
 // What a reader gives out in pieces, joined; nothing where a row is odd.
 static std::string joined(Reader& reader, const Bytes& bytes, bool cut, size_t full, State& state) {
   std::string found;
-  bool is_odd = false;
+  bool is_odd = false, is_behind = false;
   auto take = [&] {
-    if (!found.empty() && reader.rows() != 0) found += "),\n(";
+    if (is_behind && reader.rows() != 0) found += "),\n(";
+    is_behind = true;  // also behind a row whose text is empty
     found.append(reader.text().data(), reader.text().size());
   };
   state = reader.state();
