@@ -16,14 +16,28 @@ AS_OPTIONS: Final[tuple[str, ...]] = (
     "innodb_strict_mode",
     "sql_mode",
     "max_allowed_packet",
+    "innodb_compression_default",
+    # What statements compute that are logged in place of rows, as MariaDB logs some by default.
+    "block_encryption_mode",
+    "cte_max_recursion_depth",
+    "default_regex_flags",
+    "default_week_format",
+    "div_precision_increment",
+    "group_concat_max_len",
+    "max_recursive_iterations",
+    "max_sort_length",
 )
+# MariaDB makes tables by it whatever engine a definition names, which the log has; tables of before may have another.
+ENFORCED: Final = "enforce_storage_engine"
 # Of these nothing at all is in the log: where one is another than it was, the same log means something else.
 UNLOGGED: Final[tuple[str, ...]] = (
     "default_storage_engine",
     "explicit_defaults_for_timestamp",
     "innodb_default_row_format",
+    "innodb_compression_default",
+    ENFORCED,
 )
 ZONE: Final = "time_zone"
 # What the machine calls its zone, where that of the server is `SYSTEM`.
 MACHINE_ZONE: Final = "system_time_zone"
-REPLAYED: Final = (*AS_OPTIONS, ZONE, MACHINE_ZONE)
+REPLAYED: Final = (*AS_OPTIONS, ENFORCED, ZONE, MACHINE_ZONE)

@@ -15,6 +15,7 @@ from app.errors import (
 )
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.point_in_time import PointsInTime, Witness
+from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
 
@@ -89,6 +90,42 @@ async def test_another_zone_engine_charset_and_the_same_server_id_change_nothing
         assert_same(found["shop"], expected)
     finally:
         await witness.close()
+
+
+async def test_what_statements_compute_and_which_engine_they_make_is_as_on_the_source(
+    own_server, server_template, tmp_path
+):
+    """MariaDB logs some statements in place of rows by default, and no log has the settings by which they compute."""
+    source = own_server(
+        "--div-precision-increment=9", "--group-concat-max-len=40", "--default-week-format=3"
+    )
+    points = PointsInTime(source, tmp_path, server_template)
+    sql = points.sql
+    sql.script([
+        "CREATE DATABASE shop",
+        f"CREATE TABLE shop.old (id INT PRIMARY KEY) ENGINE = {ENGINE}",
+        "CREATE TABLE shop.words (id INT PRIMARY KEY, word VARCHAR(40))",
+        "INSERT INTO shop.words VALUES (1, REPEAT('a', 30)), (2, REPEAT('b', 30))",
+    ])
+    if not IS_MYSQL:
+        sql.run("SET GLOBAL enforce_storage_engine = InnoDB")
+    await points.backup()
+    with Sql(source.url) as other:
+        other.script([
+            "SET sql_mode = ''",
+            "SET binlog_format = 'STATEMENT'",
+            f"CREATE TABLE shop.sums (id INT PRIMARY KEY, q VARCHAR(60), w INT, g VARCHAR(90)) ENGINE = {ENGINE}",
+            "INSERT INTO shop.sums SELECT 1, 1 / 3, WEEK('2024-01-01'), GROUP_CONCAT(word ORDER BY id) FROM shop.words",
+        ])
+    expected = snapshot(sql, "shop")
+
+    witness = Witness(own_server(), points)
+    try:
+        found = await witness.look(await points.recover(points.position()), "shop")
+        assert_same(found["shop"], expected)
+    finally:
+        await witness.close()
+        await points.close()
 
 
 async def test_a_zone_that_nobody_named_is_refused(moscow):

@@ -1,13 +1,15 @@
 """Relay logs applied by a scratch server, and what it has applied compared with what the log holds."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
 from app.binlog.archive.layout import file_number
 from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events.gtids import parsed_state
 from app.binlog.events.headers import Place
+from app.binlog.replayed import ENFORCED
 from app.domain.backups.manifest import Manifest
 from app.domain.restores.log_archive import LoggedTransaction
 from app.domain.restores.points import Cut
@@ -17,6 +19,7 @@ from app.engine.replay import applier
 from app.engine.replay.applier import ApplierStatus, RelayPlace, ReplayStart
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
+from app.engine.sql.quoting import quote_text
 from app.errors import RecoverMismatchError, ReplayFailedError, StalledError
 from app.sandbox.zones import zone_statements
 
@@ -74,6 +77,19 @@ async def replay(
             )
         await _compare(session, cut, status, again)
         await applier.end(session)
+
+
+@asynccontextmanager
+async def enforced_engine(server: Server, settings: Mapping[str, str]) -> AsyncIterator[None]:
+    """Let tables be made in the engine that the source enforces, for a block: what was there before may have others."""
+    name = settings.get(ENFORCED)
+    if not name:
+        yield
+        return
+    async with server.session() as session:
+        await session.query(f"SET GLOBAL {ENFORCED} = {quote_text(name)}")
+        yield
+        await session.query(f"SET GLOBAL {ENFORCED} = DEFAULT")
 
 
 async def _watch(

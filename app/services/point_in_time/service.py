@@ -47,7 +47,7 @@ from app.services.point_in_time.disk import measured
 from app.services.point_in_time.drill import DrillPlan, plan_drill, proof_of, require_equal
 from app.services.point_in_time.plan import plan_recovery
 from app.services.point_in_time.relay_logs import databases_used, lay_relay_logs, read_statements
-from app.services.point_in_time.replay import describe_failed, replay
+from app.services.point_in_time.replay import describe_failed, enforced_engine, replay
 from app.services.point_in_time.scratch import Scratch, ScratchPlace, scratch_for
 from app.services.point_in_time.standing import holds_position, place_of
 
@@ -257,7 +257,8 @@ class PointInTimeService:
                 used = await asyncio.to_thread(databases_used, scratch.data, plan.databases)
                 await create_missing(session, used - {*plan.databases})
         describe = partial(describe_failed, stream, plan.base)
-        await replay(scratch.server, start, plan.cut, progress, describe)
+        async with enforced_engine(scratch.server, stream.settings):
+            await replay(scratch.server, start, plan.cut, progress, describe)
         async with scratch.server.session() as session:
             await require_no_key_outside(session, plan.databases)
             await self._settle_events(scratch, statuses, progress)
