@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.fixtures.endpoints",
     "tests.fixtures.alerting",
     "tests.fixtures.browser",
+    "tests.fixtures.waiting_run",
     "tests.fixtures.stores",
 ]
 

@@ -1,58 +1,16 @@
 """News of a run as a browser gets them: three streams a login, and looks that end where there is no place."""
 
-import signal
 import sqlite3
 import time
 from contextlib import ExitStack, closing, contextmanager
-from typing import Any
 
 import pytest
 
 from app.web.streams import LOGIN_OVER, MOST_STREAMS
-from tests.fixtures import forked_program
-from tests.fixtures.cli import wait_until
-from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
 
 
 STREAM, LOOK = "retry: 500\n", "retry: 2000\n"
-
-
-def stopped(process, file):
-    """Stop a program where it keeps nobody from the control database; tells whether it did."""
-    process.send_signal(signal.SIGSTOP)
-    with closing(sqlite3.connect(file, timeout=0.2)) as database:
-        try:
-            database.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            process.send_signal(signal.SIGCONT)
-            return False
-    return True
-
-
-@pytest.fixture
-def waiting(web_api, server, sql, database, tmp_path):
-    """A backup of a command that does not go on while the test lasts."""
-    sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
-    with Sql(server.url) as locker, web_api.client() as admin, (tmp_path / "log").open("wb") as log:
-        locker.run(f"LOCK TABLES {database}.t WRITE")
-        command = ("backup", "create", "--database", database)
-        process = forked_program.start(
-            command, web_api.home, web_api.environment, out=log.fileno(), err=log.fileno()
-        )
-        query = {"state": "running", "kind": "backup"}
-        found: list[dict[str, Any]] = []
-
-        def runs():
-            found[:] = admin.get("/api/admin/runs", params=query).json()["runs"]
-            return found
-
-        wait_until(runs, "it runs")
-        wait_until(lambda: stopped(process, web_api.state / "control.db"), "it holds no lock")
-        locker.run("UNLOCK TABLES")
-        yield found[0]["run_id"]
-        process.send_signal(signal.SIGCONT)
-        process.wait(60)
 
 
 def begun(opened, web, run_id):
