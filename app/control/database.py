@@ -24,7 +24,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, Executable, RowMapping, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool
 
 from app.control.address import VARIABLE, parse_address
 from app.control.failures import is_conflict, translated
@@ -209,7 +209,7 @@ class ControlDatabase:
         return channel.exposure(VARIABLE) if channel else None
 
     async def close(self) -> None:
-        """Close all connections; the next use opens new ones."""
+        """Close all connections, those at work when they are done; the next use opens new ones."""
         if self._reader is not None:
             self._reader.close()
         engine, self._engine = self._engine, None
@@ -221,6 +221,7 @@ class ControlDatabase:
     async def _transaction(
         self, engine: AsyncEngine, begin: str, *, seconds: float | None = _TRANSACTION_SECONDS
     ) -> AsyncIterator[AsyncConnection]:
+        pool = engine.pool
         async with AsyncExitStack() as stack:
             stack.enter_context(translated())
             await stack.enter_async_context(asyncio.timeout(seconds))
@@ -228,6 +229,7 @@ class ControlDatabase:
             # https://github.com/python/cpython/issues/86296
             async with asyncio.timeout(_CONNECT_SECONDS):
                 connection = await stack.enter_async_context(engine.connect())
+            stack.push_async_callback(_end_stray, connection, engine, pool)
             connection = await connection.execution_options(**{_BEGIN: begin})
             _ = await stack.enter_async_context(connection.begin())
             yield connection
@@ -284,6 +286,12 @@ class ControlDatabase:
             pool_recycle=_RECYCLE_SECONDS,
             **pool,
         )
+
+
+async def _end_stray(connection: AsyncConnection, engine: AsyncEngine, pool: Pool) -> None:
+    """End a connection whose engine was closed while it was used: it would go back where nobody closes it."""
+    if engine.pool is not pool:
+        await connection.invalidate()
 
 
 async def pause() -> None:

@@ -96,8 +96,12 @@ class FileReader:
 def _read(
     engine: Engine, query: Executable, parameters: Mapping[str, object] | None
 ) -> Sequence[RowMapping]:
+    pool = engine.pool
     with engine.connect() as connection:
-        return connection.execute(query, parameters).mappings().all()
+        found = connection.execute(query, parameters).mappings().all()
+        if engine.pool is not pool:  # it was closed meanwhile, and nobody would close this one
+            connection.invalidate()
+        return found
 
 
 def _only_read(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

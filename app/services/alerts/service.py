@@ -165,10 +165,14 @@ class AlertService:
         await self._deliverer.run_forever()
 
     async def flush(self, seconds: float) -> None:
-        """Send what is due now and take no longer than this; the rest is left to others."""
+        """Send what is due now and take no longer than this; the rest is left to others, and nothing goes on."""
         began = self._clock.monotonic()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+        for task in tuple(self._tasks):  # it would come to a control database that is closed
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
         await self._deliverer.flush(seconds - (self._clock.monotonic() - began))
 
     async def test(self) -> Mapping[str, str]:
