@@ -7,7 +7,6 @@ import pymysql
 import pytest
 
 from app.domain.restores.restore import RestoreRequest
-from app.errors import StatementError
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.dry_runs import ends_as_foretold, left_over
@@ -104,38 +103,43 @@ async def test_tables_that_a_server_refuses_are_foretold(
         await there.close()
 
 
-async def test_rows_that_may_not_fit_are_foretold(own_server, tmp_path):
-    """No empty table shows it, so a warning says it; rows come where they fit, and else nothing has changed."""
-    options = ("--innodb-page-size=4k",)
-    usual, small = own_server(), own_server(*(options if IS_MYSQL else ()))
-    if not IS_MYSQL:
-        remade(small, options)
-    columns = ", ".join(f"c{number} VARCHAR(200) CHARACTER SET latin1" for number in range(12))
-    values = ", ".join(["REPEAT('x', 200)"] * 12)
+@pytest.mark.parametrize(
+    ("option", "length"),
+    [("--innodb-page-size=4k", 200), ("--innodb-default-row-format=compact", 1000)],
+)
+async def test_rows_that_do_not_fit_are_foretold(option, length, own_server, tmp_path):
+    """No empty table shows it, so the rows of such tables are tried; what fits is restored."""
+    usual, small = own_server(), own_server(*([option] if IS_MYSQL or "format" in option else []))
+    if not IS_MYSQL and "page" in option:
+        remade(small, (option,))
+    columns = ", ".join(f"c{number} VARCHAR({length}) CHARACTER SET latin1" for number in range(12))
+    values = ", ".join([f"REPEAT('x', {length})"] * 12)
     with Sql(usual.url) as sql:
         sql.script([
             "CREATE DATABASE w",
+            "CREATE TABLE w.narrow (id INT PRIMARY KEY)",
             f"CREATE TABLE w.short ({columns})",
             f"CREATE TABLE w.full ({columns})",
+            "INSERT INTO w.narrow VALUES (1), (2)",
             "INSERT INTO w.short (c0) VALUES ('fits')",
             f"INSERT INTO w.full VALUES ({values})",
         ])
     there, here = (Backstay(server.url, tmp_path / "backups") for server in (usual, small))
     manifest = await there.backup("w")
 
-    fits = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("short",)))
-    plan = await here.recoveries.plan(RestoreRequest(manifest.backup_id, tables=("full",)))
-    warned = await here.recoveries.dry_run(plan)
-    with pytest.raises(StatementError) as refused:
-        await here.restore(manifest, tables=("full",))
+    fits = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("short", "n*")))
+    refused = await ends_as_foretold(here, RestoreRequest(manifest.backup_id, tables=("full",)))
+    home = await ends_as_foretold(there, RestoreRequest(manifest.backup_id))
 
-    for forecast in (fits, warned):
-        assert forecast.problems == ()
-        (said,) = (text for text in forecast.warnings if text.startswith("rows of InnoDB"))
-        assert "(innodb_page_size is 4096, and was 16384)" in said
-    assert "w.full" in str(refused.value)
+    assert fits.problems == home.problems == ()
+    (said,) = (text for text in fits.warnings if text.startswith("rows of 1 tables were tried"))
+    assert option.strip("-").partition("=")[0].replace("-", "_") in said
+    assert str(refused.problems[0]).startswith("w.full: error 1118")
     with Sql(small.url) as sql:
-        assert [row[0] for row in sql.run("SHOW TABLES IN w")] == ["short"]
+        assert [row[0] for row in sql.run("SHOW TABLES IN w")] == ["narrow", "short"]
+        assert left_over(sql) == []
+    await there.close()
+    await here.close()
 
 
 async def test_transactions_that_the_binary_log_does_not_take_are_foretold(own_server, tmp_path):

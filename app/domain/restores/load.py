@@ -1,7 +1,8 @@
 """One database of a restore: what is loaded, and where."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from app.domain.backups.manifest import DatabaseEntry
 
@@ -31,3 +32,12 @@ class DatabaseLoad:
     def place(self) -> str:
         """Return the name of the database where the tables are made."""
         return self.staging or self.target
+
+    def with_rows(self, meant: Self, tables: Collection[tuple[str, str]]) -> Self:
+        """Return it with the rows of some tables, database and name, as another load of the same has them."""
+        names = {name for database, name in tables if database == self.entry.name}
+        if not names:
+            return self
+        full = {table.name: table for table in meant.entry.tables if table.name in names}
+        entries = tuple(full.get(table.name, table) for table in self.entry.tables)
+        return replace(self, entry=replace(self.entry, tables=entries), include_rows=True)

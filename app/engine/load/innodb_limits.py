@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.backups.manifest import Manifest, TableEntry
+from app.domain.backups.manifest import ColumnEntry, Manifest, TableEntry
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
 from app.engine.load.archived import iter_definitions
@@ -44,6 +44,11 @@ _OF_ROWS: Final[Mapping[str, Callable[[str], int]]] = {
     "innodb_default_row_format": lambda name: name.lower() not in _NARROW_FORMATS,
     "innodb_page_size": int,
 }
+_USUAL: Final = {"innodb_default_row_format": "dynamic", "innodb_page_size": "16384"}
+# Bytes of a value in its row: 768 of a long one, and where the rest is; the others, a DECIMAL at most.
+_LONG: Final = 768 + 20
+_SHORT: Final = 32
+_PAGE_OVERHEAD: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +108,47 @@ async def find_unfit_tables(
     ]
 
 
-async def smaller_rows(session: Session, manifest: Manifest) -> list[str]:
+async def rows_at_risk(
+    session: Session, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> tuple[frozenset[tuple[str, str]], str]:
     """
-    Find out whether rows of the backup may be too large for InnoDB here, which no empty table shows.
+    Find tables whose rows may be too large for InnoDB here (error 1118), which no empty table shows.
 
     Returns:
-        One warning at most, in words.
+        Database of the backup and name of each, and why; none where rows may be as large as they were.
     """
-    there = dict(manifest.server.settings)
+    there = {**_USUAL, **dict(manifest.server.settings)}
     names = ", ".join(map(quote_text, _OF_ROWS))
     rows = await session.texts(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")
-    here = {name: value for name, value in rows if name in there}
+    here = {name: value for name, value in rows}  # noqa: C416 - of tuples of any length
     smaller = [
         f"{name} is {value}, and was {there[name]}"
         for name, value in sorted(here.items())
         if _OF_ROWS[name](value) < _OF_ROWS[name](there[name])
     ]
-    warning = (
-        f"rows of InnoDB may be too large here ({', '.join(smaller)}); one that is ends the restore when it is"
-        " loaded, and nothing is changed"
+    if not smaller:
+        return frozenset(), ""
+    limits = await _read_limits(session, manifest.server.vendor)
+    # Half a page, but for what stands before and between the rows.
+    most = int(here["innodb_page_size"]) // 2 - _PAGE_OVERHEAD
+    found = frozenset(
+        (load.entry.name, entry.name)
+        for load in loads
+        for entry in load.entry.tables
+        if entry.engine == "InnoDB"
+        and load.include_rows
+        and sum(_row_bytes(column, limits) for column in entry.columns) > most
     )
-    return [warning] if smaller else []
+    return found, ", ".join(smaller)
+
+
+def _row_bytes(column: ColumnEntry, limits: _Limits) -> int:
+    """Return what a value takes in its row at most, in any format: of a long one only its first bytes."""
+    found = _LENGTH.match(column.column_type)
+    if not found:
+        return _LONG if column.data_type.endswith(("text", "blob", "json")) else _SHORT
+    width = limits.bytes_per_character.get(column.charset or "", 1)
+    return min(int(found[3]) * width, _LONG) + _SHORT
 
 
 async def _read_tablespaces(session: Session, vendor: str) -> frozenset[str] | None:

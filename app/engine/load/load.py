@@ -20,6 +20,7 @@ from typing import Final
 
 from app.concurrency import share, together
 from app.domain.backups.manifest import (
+    NOT_ASKED_FOR,
     Manifest,
     MemberEntry,
     MemberKind,
@@ -195,7 +196,7 @@ class Load:
             target=load.target,
             entry=entry,
             staged=staged,
-            members=listed.data.get(entry.name, []),
+            members=[] if entry.partial == NOT_ASKED_FOR else listed.data.get(entry.name, []),
         )
         self._tables.append(table)
         self._sort_foreign_keys(table, own[0], listed.names)

@@ -15,7 +15,7 @@ from app.domain.restores.restore import RestorePlan
 from app.domain.runs.progress import Progress
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import read_archived_objects
-from app.engine.load.innodb_limits import smaller_rows
+from app.engine.load.innodb_limits import rows_at_risk
 from app.engine.load.inventory import prove_inventory
 from app.engine.load.load import Load
 from app.engine.load.objects import apply_together
@@ -115,14 +115,16 @@ class Drills:
 
     async def try_definitions(self, plan: RestorePlan, reader: ArchiveReader) -> list[str]:
         """
-        Make all that a backup defines, without rows, and drop it again, where the server may not take it.
+        Make all that a backup defines, and drop it again, where the server may not take it.
+
+        Rows are loaded only of tables that they may be too large for.
 
         Args:
             plan: Of the restore itself.
             reader: Its backup, open.
 
         Returns:
-            Warnings: why rows may not fit, which are not tried.
+            Warnings: of which tables rows were tried, and why.
 
         Raises:
             AppError: What the restore is refused for, or a definition that this server does not take;
@@ -131,7 +133,9 @@ class Drills:
         if plan.keeps_definitions or await self._takes_all(plan.manifest):
             return []
         await self._preflight.require(reader, plan)
-        trial = plan_trial(plan)
+        async with self._server.session() as session:
+            tables, why = await rows_at_risk(session, plan.manifest, plan.loads)
+        trial = plan_trial(plan, tables)
         state = RestoreState(trial, reader, Progress())
         try:
             await self._restore_and_drop(state, logged=not await self._may_skip_log())
@@ -142,8 +146,9 @@ class Drills:
                 text = text.replace(tried.target, meant.target)
             exc.args = (text,)
             raise
-        async with self._server.session() as session:
-            return await smaller_rows(session, plan.manifest)
+        if not tables:
+            return []
+        return [f"rows of {len(tables)} tables were tried, for here they may be too large ({why})"]
 
     async def _takes_all(self, manifest: Manifest) -> bool:
         """Tell whether the server, and what this user may set for a session, are as when it was backed up."""

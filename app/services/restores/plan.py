@@ -1,6 +1,6 @@
 """What a restore is asked for, what that means for each database, and for those that are there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -59,10 +59,12 @@ def plan_drill(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
     return _plan_in_scratch(manifest, replace(request, into="", verify_after=True))
 
 
-def plan_trial(plan: RestorePlan) -> RestorePlan:
-    """Plan to make all definitions of a restore beside its targets, where it needs the rights anyway."""
+def plan_trial(plan: RestorePlan, rows_of: Collection[tuple[str, str]] = ()) -> RestorePlan:
+    """Plan to make all definitions of a restore beside its targets, and rows of some tables (database, name)."""
     request = replace(plan.request, schema_only=True, verify_before=False, verify_after=True)
-    return _plan_in_scratch(plan.manifest, request)
+    trial = _plan_in_scratch(plan.manifest, request)
+    loads = zip(trial.loads, plan.loads, strict=True)
+    return replace(trial, loads=tuple(tried.with_rows(meant, rows_of) for tried, meant in loads))
 
 
 def _plan_in_scratch(manifest: Manifest, request: RestoreRequest) -> RestorePlan:
