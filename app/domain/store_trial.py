@@ -23,6 +23,7 @@ class StoreFacts:
         retention: What is kept there; None = nothing is deleted there by rules.
         check_days: How often each backup there is read back; 0 = only when somebody asks for it.
         drill_days: How often one of them is restored for proof; 0 = the same.
+        site: What it is lost with, at once: a bucket, a container, a server, a directory.
     """
 
     name: str
@@ -35,6 +36,7 @@ class StoreFacts:
     retention: RetentionPolicy | None = None
     check_days: float = 0.0
     drill_days: float = 0.0
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)

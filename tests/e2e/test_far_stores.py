@@ -78,7 +78,7 @@ def far(request, cli, shop, store_servers):
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("far", ["plain", "encrypted"], indirect=True)
+@pytest.mark.parametrize("far", series(["encrypted"], ["plain", "encrypted"]), indirect=True)
 def test_a_restore_over_a_slow_line_takes_little_longer_than_one_from_the_disk(cli, shop, far):
     """Each byte once; the best of some rounds in turn, for this machine does other things too."""
     line, size, overhead = far

@@ -46,7 +46,7 @@ def peak_of(process: "subprocess.Popen[str]") -> int:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("is_encrypted", [False, True])
+@pytest.mark.parametrize("is_encrypted", series([True], [False, True]))
 def test_a_backup_takes_little_memory_and_two_parts_more_to_s3(
     cli, blobs, store_servers, is_encrypted
 ):

@@ -88,3 +88,34 @@ def test_a_store_whose_definition_leads_elsewhere_now_is_told_of_what_it_lacks(
 
     define(cli, offsite)
     assert judged(cli)["state"] == "ok"
+
+
+def test_a_store_that_schedules_name_and_nobody_defines_any_more_is_told(cli, shop, offsite):
+    """After a change of its name: by the doctor, and each run of the schedule fails with the same words."""
+    cli.json("schedule", "set", "--cron", "0 2 * * *", "--database", shop, "--copies", STORE)
+    straight = ("schedule", "set", "straight", "--cron", "0 2 * * *", "--database", shop)
+    cli.json(*straight, "--store", STORE)
+    file = cli.home / "state" / "stores.toml"
+    file.write_text(file.read_text().replace(f"[{STORE}]", "[vault]"))
+    checks = cli("doctor", "--json").document["checks"]
+    told = [check for check in checks if check["name"] == f"store {STORE}"]
+
+    assert [check["state"] for check in told] == ["fail", "fail"]
+    assert "the schedule default" in told[0]["detail"]
+    assert "schedule set straight --store NAME" in told[1]["remedy"]
+    failed = cli.error("cron", "--name", "straight", "--force", code=10)
+    assert failed["code"] == "store-not-found"
+
+
+def test_two_stores_in_one_place_are_one_copy(cli, shop, offsite):
+    """The doctor counts what is lost at once once, and says why."""
+    file = cli.home / "state" / "stores.toml"
+    file.write_text(file.read_text() + file.read_text().replace(f"[{STORE}]", "[second]"))
+    cli.json("backup", "create", "--database", shop, "--store", STORE)
+    checks = {check["name"]: check for check in cli("doctor", "--json").document["checks"]}
+
+    assert checks["store second"]["detail"].startswith("1 backup")
+    assert checks["copies"]["detail"].startswith(
+        "2 of 3 copies: the live data, offsite; 0 off-site"
+    )
+    assert "second is where offsite is, and no further copy" in checks["copies"]["detail"]

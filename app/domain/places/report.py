@@ -2,8 +2,9 @@
 Whether what is backed up lies in enough places: three copies, in two kinds of places, one of them off-site.
 
 The live data is one copy, on a disk. A place counts as another when its last look was well and it holds a
-backup that is at most a day older than the newest there is anywhere. Directories of this machine are disks,
-whatever is mounted there; off-site is what is reached over a network, and not on this machine.
+backup that is at most a day older than the newest there is anywhere; two in one bucket, container or directory, or
+on one server, are one copy. Directories of this machine are disks, whatever is mounted there; off-site is what is
+reached over a network, and not on this machine.
 
 Not guaranteed: that what calls itself another place burns down apart from this one.
 """
@@ -41,6 +42,7 @@ class PlaceState:
         kind: As its definition says; `local` for the backup directory.
         place: Where it is; holds no secret.
         is_offsite: Whether it is reached over a network, and not on this machine.
+        site: What it is lost with, at once; empty = nothing that anything else is lost with.
         looked_at: When it was last looked through, and what follows was so; None = never.
         error: Why the last look failed; None = it did not, or there was none.
         count: Backups there.
@@ -59,6 +61,7 @@ class PlaceState:
     kind: str
     place: str
     is_offsite: bool
+    site: str = ""
     looked_at: datetime | None = None
     error: AppError | None = None
     count: int = 0
@@ -117,7 +120,24 @@ class CopiesReport:
         return self.newest_at - place.newest.created_at
 
     def counts(self, place: PlaceState) -> bool:
-        """Tell whether a place is a copy of the data."""
+        """Tell whether a place is a copy of the data, and of several that are lost at once the first."""
+        return self._is_copy(place) and self.double_of(place) is None
+
+    @property
+    def doubles(self) -> tuple[tuple[PlaceState, PlaceState], ...]:
+        """Places that hold a copy where another one holds it already, each with that."""
+        found, firsts = [], dict[str, PlaceState]()
+        for place in filter(self._is_copy, self.places):
+            first = firsts.setdefault(place.site, place) if place.site else place
+            if first is not place:
+                found.append((place, first))
+        return tuple(found)
+
+    def double_of(self, place: PlaceState) -> PlaceState | None:
+        """Return the place that holds the same copy; None = there is no such."""
+        return next((first for double, first in self.doubles if double is place), None)
+
+    def _is_copy(self, place: PlaceState) -> bool:
         lag = self.lag(place)
         return place.is_known and lag is not None and lag <= MOST_LAG
 

@@ -1,7 +1,7 @@
 """The doctor's checks of stores: whether each answers, what is there, and whether that is enough."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -15,6 +15,7 @@ from app.errors import AppError, StalledError
 from app.services.stores.history import LOST_HINT, StoreHistory
 from app.services.stores.places import look_at, state_of_directory
 from app.services.stores.service import StoreService
+from app.storage.schedules import ScheduleFile
 
 
 # All are asked at once; whoever waits for the doctor waits no longer for a store that does not answer.
@@ -51,17 +52,33 @@ class StoreChecks:
             stores = await self._stores.list()
         except AppError as exc:
             return [failed("stores", exc)]
+        undefined = await asyncio.to_thread(self._undefined, {store.name for store in stores})
         if not stores:
-            return []
+            return undefined
         now = self._clock.now()
         here, *there = await asyncio.gather(
             asyncio.to_thread(lambda: state_of_directory(self._open_catalogue(""), now)),
             *(self._look(store, now) for store in stores),
         )
-        return [*map(_judged, there), _judged_copies(CopiesReport.of((here, *there)))]
+        copies = _judged_copies(CopiesReport.of((here, *there)))
+        return [*undefined, *map(_judged, there), copies]
+
+    def _undefined(self, known: Collection[str]) -> list[DoctorCheck]:
+        """Find the stores that schedules name and nobody defines, as after a change of a name."""
+        disk = self._open_catalogue("").disk
+        try:
+            schedules = ScheduleFile(disk).read() if disk else ()
+        except AppError:  # the check of schedules says why
+            return []
+        return [
+            _judged_undefined(schedule.name, store)
+            for schedule in schedules
+            for store in schedule.options.stores
+            if schedule.enabled and store not in known
+        ]
 
     async def _look(self, store: StoreFacts, now: datetime) -> PlaceState:
-        place = PlaceState(store.name, store.kind, store.place, store.is_offsite)
+        place = PlaceState(store.name, store.kind, store.place, store.is_offsite, store.site)
         put = await self._history.put_last(store.name)
         try:
             async with asyncio.timeout(_SECONDS):
@@ -93,9 +110,20 @@ def _judged(place: PlaceState) -> DoctorCheck:
     return DoctorCheck(what, CheckState.OK, detail)
 
 
+def _judged_undefined(schedule: str, store: str) -> DoctorCheck:
+    detail = f"the schedule {schedule} has its backups or copies there, and it is not defined"
+    remedy = (
+        "Define it again under this name, or give the schedule the new one: 'backstay schedule set"
+        f" {schedule} --store NAME' or '--copies NAME'."
+    )
+    return DoctorCheck(f"store {store}", CheckState.FAIL, detail, remedy)
+
+
 def _judged_copies(report: CopiesReport) -> DoctorCheck:
     names = ["the live data", *(place.name or "the backup directory" for place in report.counted)]
     detail = f"{report.copies} of 3 copies: {', '.join(names)}; {report.offsite} off-site"
+    for place, other in report.doubles:
+        detail += f"; {place.name} is where {other.name} is, and no further copy"
     if report.is_met:
         return DoctorCheck("copies", CheckState.OK, detail)
     missing = "; ".join(report.missing)

@@ -146,4 +146,5 @@ def _facts(name: str, definition: AnyDefinition) -> StoreFacts:
         retention=definition.retention,
         check_days=definition.check_days,
         drill_days=definition.drill_days,
+        site=definition.site,
     )

@@ -103,7 +103,7 @@ class StoreWatch:
         # Of another place nothing is known, whatever its name is.
         if known is not None and known.place == store.place:
             return known
-        return PlaceState(store.name, store.kind, store.place, store.is_offsite)
+        return PlaceState(store.name, store.kind, store.place, store.is_offsite, store.site)
 
     async def _look(self, store: StoreFacts) -> None:
         name = store.name

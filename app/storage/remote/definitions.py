@@ -5,6 +5,7 @@ No secret stands in it, only where it is: a variable (`secret_env`) or a file (`
 describes every key; a test keeps that complete.
 """
 
+import os
 from abc import abstractmethod
 from dataclasses import astuple
 from pathlib import Path
@@ -74,6 +75,11 @@ class Definition(BaseModel):
     @abstractmethod
     def place(self) -> str:
         """Where it is, for people; holds no secret."""
+
+    @property
+    @abstractmethod
+    def site(self) -> str:
+        """What it is lost with, at once: the same for two stores in one bucket, or on one server."""
 
 
 class WithPrefix(Definition):
@@ -167,6 +173,11 @@ class LocalDefinition(Definition):
         """Where it is."""
         return str(self.path)
 
+    @property
+    def site(self) -> str:
+        """The directory itself: nobody is asked what is mounted where."""
+        return f"local:{os.path.normpath(self.path)}"
+
 
 class S3Definition(WithPrefix, WithSecret, WithEndpoint):
     """
@@ -201,6 +212,11 @@ class S3Definition(WithPrefix, WithSecret, WithEndpoint):
         """Where it is."""
         return self.below(f"s3://{self.bucket}")
 
+    @property
+    def site(self) -> str:
+        """The bucket, by whoever keeps it."""
+        return f"s3:{self.endpoint}/{self.bucket}"
+
 
 class GcsDefinition(WithPrefix, WithSecret):
     """A bucket of Google Cloud Storage; the secret is the JSON of a service account."""
@@ -212,6 +228,11 @@ class GcsDefinition(WithPrefix, WithSecret):
     def place(self) -> str:
         """Where it is."""
         return self.below(f"gcs://{self.bucket}")
+
+    @property
+    def site(self) -> str:
+        """The bucket."""
+        return f"gcs:{self.bucket}"
 
 
 class AzureDefinition(WithPrefix, WithSecret, WithEndpoint):
@@ -231,6 +252,11 @@ class AzureDefinition(WithPrefix, WithSecret, WithEndpoint):
     def place(self) -> str:
         """Where it is."""
         return self.below(f"azure://{self.account}/{self.container}")
+
+    @property
+    def site(self) -> str:
+        """The container."""
+        return f"azure:{self.endpoint}/{self.account}/{self.container}"
 
 
 class SftpDefinition(WithSecret):
@@ -274,6 +300,11 @@ class SftpDefinition(WithSecret):
         """Where it is."""
         port = "" if self.port == 22 else f":{self.port}"  # noqa: PLR2004 - that of SSH
         return f"sftp://{self.user}@{self.host}{port}/{self.path.lstrip('/')}"
+
+    @property
+    def site(self) -> str:
+        """The server."""
+        return f"sftp:{self.host.lower()}:{self.port}"
 
 
 AnyDefinition = LocalDefinition | S3Definition | GcsDefinition | AzureDefinition | SftpDefinition

@@ -50,6 +50,21 @@ def test_what_is_empty_unseen_away_or_late_is_no_copy(place):
     assert (report.copies, report.offsite) == (2, 0)
 
 
+def test_two_stores_in_one_bucket_are_one_copy():
+    """What is lost at once is no further copy, whatever prefix or name it has; the first that is well counts."""
+    first = replace(CLOUD, site="s3:/b")
+    second = replace(first, name="second", place="s3://b/second")
+    report = CopiesReport.of([HERE, first, second])
+    assert (report.copies, report.offsite) == (3, 1)
+    assert report.doubles == ((second, first),)
+    assert (report.counts(first), report.counts(second)) == (True, False)
+
+    away = replace(first, error=StorageUnavailableError("away"))
+    assert CopiesReport.of([HERE, away, second]).counts(second)
+    other = replace(second, site="s3:/c")
+    assert CopiesReport.of([HERE, first, other]).copies == 4
+
+
 def test_the_lag_of_a_place_is_behind_the_newest_anywhere():
     """Also where the newest is in a store alone."""
     late = replace(HERE, newest=replace(NEWEST, created_at=NOW - timedelta(hours=3)))
