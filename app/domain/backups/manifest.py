@@ -101,7 +101,7 @@ class StatementEntry:
 
     kind: StatementKind
     raw_size: int
-    sha256: str
+    sha256: Annotated[str, Field(default=""), _SPARSE]
     name: Annotated[str, _SPARSE] = ""
     rows: Annotated[int, _SPARSE] = 0
     lower: Annotated[tuple[str, ...], _SPARSE] = ()
@@ -165,7 +165,7 @@ class ColumnEntry:
     name: str
     data_type: str
     column_type: str
-    nullable: bool
+    nullable: Annotated[bool, Field(default=False), _SPARSE]
     charset: Annotated[str, _SPARSE] = ""
     collation: Annotated[str, _SPARSE] = ""
     generated: Annotated[bool, _SPARSE] = False
@@ -198,14 +198,14 @@ class TableEntry:
     """
 
     name: str
-    sequence: bool
+    sequence: Annotated[bool, Field(default=False), _SPARSE]
     engine: str
     columns: tuple[ColumnEntry, ...]
-    index: str
-    key: tuple[str, ...]
-    ordered: bool
-    history: bool
-    partial: str
+    index: Annotated[str, Field(default=""), _SPARSE]
+    key: Annotated[tuple[str, ...], Field(default=()), _SPARSE]
+    ordered: Annotated[bool, Field(default=False), _SPARSE]
+    history: Annotated[bool, Field(default=False), _SPARSE]
+    partial: Annotated[str, Field(default=""), _SPARSE]
     rows: int
     raw_size: int
     max_packet: int

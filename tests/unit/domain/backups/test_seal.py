@@ -1,12 +1,20 @@
 """The manifest: what is written is read, and nothing else is."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
 
 from app.domain.backups.backup import CatalogueEntry
-from app.domain.backups.manifest import Codec
+from app.domain.backups.manifest import (
+    Codec,
+    ColumnEntry,
+    MemberEntry,
+    MemberKind,
+    StatementEntry,
+    StatementKind,
+)
 from app.domain.backups.seal import from_json, to_json
 from app.errors import ChecksumMismatchError, ManifestError
 from tests.fixtures.archives import backup_id_of, draft_of
@@ -18,6 +26,33 @@ MANIFEST = draft_of(backup_id_of(1), Codec.GZIP, {"users": 5, 'it\'s "x" é 😀
 def test_a_manifest_comes_back():
     """Writing and reading lose nothing."""
     assert from_json(to_json(MANIFEST), source="x") == MANIFEST
+
+
+def test_what_is_empty_is_not_written_of_tables_columns_members_and_statements():
+    """docs/format.md says so, and that it means the same: of small tables most would be that."""
+    statements = (
+        StatementEntry(StatementKind.TEXT, 3, ""),
+        StatementEntry(StatementKind.DROP, 4, ""),
+    )
+    member = MemberEntry(MemberKind.SCHEMA, 0, 9, 7, "ab", statements=statements)
+    column = ColumnEntry("id", "int", "int(11)", nullable=False)
+    (database,) = MANIFEST.databases
+    tables = tuple(replace(table, columns=(column,)) for table in database.tables)
+    manifest = replace(MANIFEST, databases=(replace(database, tables=tables),), members=(member,))
+    document = json.loads(to_json(manifest))
+    written = [
+        *(table for database in document["databases"] for table in database["tables"]),
+        *document["members"],
+    ]
+    parts = [
+        part for each in written for key in ("columns", "statements") for part in each.get(key, ())
+    ]
+
+    assert parts
+    needed = {"rows", "raw_size", "max_packet", "offset", "definition_sha256"}
+    empty = {key for each in (*written, *parts) for key, value in each.items() if not value}
+    assert empty <= needed
+    assert from_json(to_json(manifest), source="x") == manifest
 
 
 def test_a_manifest_is_one_line_of_json_with_its_own_checksum():
