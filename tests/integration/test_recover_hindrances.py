@@ -105,6 +105,13 @@ async def test_what_was_kept_for_an_undo_before_the_base_is_in_none(points):
     await require_refused(points, statements, "made before the backup", ["shop"])
 
 
+async def test_statements_that_compute_something_else_each_time_are_refused(points):
+    """Where the server was told to log them all the same."""
+    reason = "computes others when it is executed again"
+
+    await require_refused(points, [STATEMENT, "INSERT INTO shop.t (note) VALUES (UUID())"], reason)
+
+
 async def test_a_trigger_of_a_database_that_is_left_out_is_refused_where_statements_are_logged(
     points,
 ):

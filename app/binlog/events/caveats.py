@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from app.binlog.events.executed import (
+    differs,
     made_database,
     made_temporary,
     makes_code,
@@ -20,7 +21,7 @@ from app.domain.restores.log_archive import Caveats, Connection, TemporaryUse
 
 # Segments say that nothing of this was found in them: raise it with every rule that finds more, of which those know
 # nothing that were sealed before.
-EDITION: Final = 2
+EDITION: Final = 3
 # Of the header: the statement uses a temporary table, or the number of its connection.
 _THREAD_SPECIFIC: Final = 0x04
 # Of an event that loads a file: what any statement has, and where in it the name of the file stands.
@@ -61,6 +62,7 @@ def _with_statement(known: Caveats, header: Header, event: bytes) -> Caveats:
         temporary=(*known.temporary, *_temporary(header, event, text)),
         spans=known.spans or spanned(database, text),
         executes=known.executes or changes_rows(text),
+        differs=known.differs or (changes_rows(text) and differs(text)),
         makes_database=known.makes_database or made_database(text),
         makes_code=known.makes_code or makes_code(text),
         names_directory=known.names_directory or names_directory(text),

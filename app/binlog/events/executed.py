@@ -75,6 +75,13 @@ _MAKES_DATABASE: Final = re.compile(
     rf"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:DATABASE|SCHEMA)\s+(?:IF\s+NOT\s+EXISTS\s+)?({_NAME})",
     _FLAGS,
 )
+# With rows in place of statements, or either as it is safe, no log has them: what gives something else each time, or
+# goes by who is connected. RAND() is not among them, nor NOW(): the log has their seed and time.
+_DIFFERS: Final = re.compile(
+    r"(?<![\w$.`@])(?:(?:UUID(?:_SHORT|_?V[47])?|SYS_GUID|(?:SESSION_|SYSTEM_)?USER|FOUND_ROWS|VERSION)\s*\(\s*\)"
+    r"|SYSDATE\s*\(\s*\d*\s*\)|(?:RANDOM_BYTES|LOAD_FILE|GET_LOCK|IS_FREE_LOCK|IS_USED_LOCK)\s*\()",
+    re.IGNORECASE,
+)
 # Names stand before values, or near them.
 _READ: Final = 64 << 10
 _DIRECTORY: Final = re.compile(r"\s*(?:CREATE|ALTER)\b.*\b(?:DATA|INDEX)\s+DIRECTORY\b", _FLAGS)
@@ -97,6 +104,11 @@ def made_temporary(text: str) -> str:
     """Return the name of the temporary table that a statement makes, in lower case; empty = none."""
     found = _MAKES_TEMPORARY.match(_bare(text[:_READ]))
     return _plain(found[2]) if found else ""
+
+
+def differs(text: str) -> bool:
+    """Tell whether a statement computes something else when it is executed again."""
+    return bool(_DIFFERS.search(text)) and bool(_DIFFERS.search(_bare(text)))
 
 
 def made_database(text: str) -> str:

@@ -215,6 +215,7 @@ class Caveats(NamedTuple):
         spans: Databases of which none may be left out, in lower case.
         executes: Whether statements that change rows are executed again.
         makes_database: Name of the database that it makes, in lower case; empty = none.
+        differs: Whether statements are executed again that compute something else each time, such as UUID().
         makes_code: Whether it defines a routine or a trigger.
         names_directory: Whether it makes a table in a directory of the server's machine.
         lacks_columns: Whether rows have become something that the log does not tell as a whole.
@@ -224,6 +225,7 @@ class Caveats(NamedTuple):
     spans: frozenset[str] = frozenset()
     executes: bool = False
     makes_database: str = ""
+    differs: bool = False
     makes_code: bool = False
     names_directory: bool = False
     lacks_columns: bool = False

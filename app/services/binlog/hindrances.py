@@ -80,6 +80,10 @@ class Hindrances:
                 f"rows at {at} were logged without all of their columns (binlog_row_image is not FULL), by which"
                 " MariaDB loses what a REPLACE sets"
             )
+        if caveats.differs:
+            yield (
+                f"the statement at {at} was logged in place of its rows, and computes others when it is executed again"
+            )
         if caveats.names_directory:
             yield f"the statement at {at} makes a table in a directory of the server's machine"
         if not all(map(self._is_explained, caveats.temporary)):

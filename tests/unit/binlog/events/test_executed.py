@@ -3,6 +3,7 @@
 import pytest
 
 from app.binlog.events.executed import (
+    differs,
     made_database,
     made_temporary,
     makes_code,
@@ -124,3 +125,22 @@ def test_a_directory_that_a_table_is_made_in_is_known():
 def test_a_database_that_is_made_is_named(text, name):
     """In lower case, as it is looked for."""
     assert made_database(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("INSERT INTO t (a) VALUES (UUID())", True),
+        ("UPDATE t SET d = sysdate (6)", True),
+        ("UPDATE t SET a = CONCAT(USER(), 'x')", True),
+        ("INSERT INTO t VALUES (RAND(), NOW(), CURRENT_TIMESTAMP)", False),
+        ("INSERT INTO t (note) VALUES ('UUID()')", False),
+        ("INSERT INTO user (id) VALUES (1)", False),
+        ("INSERT INTO t SELECT uuid FROM shop.user", False),
+        ("INSERT INTO t (id) VALUES (UUID_TO_BIN('x'))", False),
+        ("UPDATE t SET a = my_uuid(1) /* UUID() */", False),
+    ],
+)
+def test_what_is_computed_anew_is_told(text, expected):
+    """By the functions that it names; what the log has a seed or a time of is not among them."""
+    assert differs(text) is expected
