@@ -301,6 +301,8 @@ COMMON_SESSION: Final = {
     "idle_write_transaction_timeout": "0",
     "system_versioning_asof": "DEFAULT",
     "lock_wait_timeout": "10",
+    # At 0 a server counts warnings and keeps none of them, so that nobody could say which it was.
+    "max_error_count": "1024",
 }
 DUMP_SESSION: Final = {
     **COMMON_SESSION,

@@ -3,9 +3,11 @@
 import pytest
 
 from app.domain.restores.restore import RestoreRequest
-from app.errors import IncompatibleServerError
+from app.engine.flavor import LOAD_SESSION
+from app.errors import IncompatibleServerError, StatementError
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.dry_runs import ends_as_foretold
 from tests.fixtures.servers import Sql
 
 
@@ -42,6 +44,24 @@ async def test_a_server_started_to_rescue_data_is_backed_up(shop, tmp_path, opti
 
     assert manifest.rows_count == 1
     assert manifest.consistency.consistent
+
+
+async def test_a_server_that_keeps_no_warnings_is_asked_to(shop, tmp_path):
+    """With max_error_count = 0 a value that is cut would go unnoticed where it is loaded."""
+    server, _ = shop
+    here = Backstay(server.url, tmp_path / "backups")
+    with Sql(server.url) as sql:
+        sql.run("SET GLOBAL max_error_count = 0")
+
+    async with here.target.session(LOAD_SESSION) as session:
+        with pytest.raises(StatementError) as refused:
+            await session.execute("INSERT INTO shop.t VALUES (99999999999), (5)")
+    manifest = await here.backup("shop", tables=("t",))
+    forecast = await ends_as_foretold(here, RestoreRequest(manifest.backup_id))
+    await here.target.close()
+
+    assert refused.value.errno == 1264
+    assert forecast.problems == ()
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,9 @@ _PRINTED = frozenset({
     *("decimal", "date", "datetime", "timestamp", "time", "uuid", "inet4", "inet6", "json"),
 })
 _STRINGS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
-_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_BYTES = frozenset({
+    *("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector"),
+})
 _SHAPES = frozenset([
     "geometry",
     "point",
