@@ -14,6 +14,7 @@ from app.age.stream import CHUNK_BYTES, SEALED_BYTES
 from app.age.x25519 import Identity
 from app.errors import DecryptionFailedError, NoIdentityError
 from tests.fixtures.age_files import read_all, vectors
+from tests.fixtures.pages import DOCS, section
 
 
 VECTORS = vectors()
@@ -80,6 +81,9 @@ def _of(*expected):
 def test_no_vector_is_left_out_but_those_of_the_table():
     """Of all, those are read whose features are built, and none has a fact that nobody knows."""
     assert (len(VECTORS), len(READ), len(UNREAD)) == (143, 124, 19)
+    text = section((DOCS / "encryption.md").read_text(), "The format")
+    assert "143 public vectors 124 are read" in text
+    assert all(f"`{vector.name}`" in text for vector in UNREAD)
     assert {name for vector in VECTORS for name in vector.facts} == FACTS
     kinds = (
         "success",
