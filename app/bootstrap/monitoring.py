@@ -41,6 +41,7 @@ from app.services.synthetic_watch import SyntheticMonitor
 from app.storage.clock_witness import ClockWitness
 from app.storage.journals import Journals
 from app.storage.local import LocalDirectory
+from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
 
 
@@ -226,7 +227,7 @@ def build_doctor(program: Program) -> DoctorService:
         is_wanted=settings.binlog,
         days=settings.binlog_days,
     )
-    history = StoreHistory(program.history)
+    history = StoreHistory(program.history, RunLocks(program.settings.state_dir).owner)
     stores = StoreChecks(program.stores, program.catalogue_of, SystemClock(), history)
     journals = Journals(settings.state_dir)
     return DoctorService(

@@ -40,6 +40,7 @@ def build_store_watch(program: "Program") -> "StoreWatch":
     """Make what knows what lies in stores."""
     from app.services.stores.history import StoreHistory  # noqa: PLC0415 - as above
     from app.services.stores.watch import StoreWatch  # noqa: PLC0415 - as above
+    from app.storage.run_locks import RunLocks  # noqa: PLC0415 - as above
 
-    history = StoreHistory(program.history)
+    history = StoreHistory(program.history, RunLocks(program.settings.state_dir).owner)
     return StoreWatch(program.stores, program.catalogue_of, SystemClock(), program.alerts, history)

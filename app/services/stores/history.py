@@ -5,6 +5,8 @@ A signature cannot tell: what an older state holds was signed as well. Ids sort 
 store goes down when it goes back.
 """
 
+import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from app.domain.runs.run import Run, RunFilter, RunKind, RunState
@@ -26,11 +28,13 @@ class StoreHistory:
     Knows what this installation has put into stores, as far back as two hundred backups and copies.
 
     Args:
-        runs: The history.
+        runs: The history, which may be of several installations with stores of their own under the same names.
+        owner: Says which installation this is; blocks.
     """
 
-    def __init__(self, runs: RunStore) -> None:
+    def __init__(self, runs: RunStore, owner: Callable[[], str]) -> None:
         self._runs = runs
+        self._owner = owner
 
     async def put_last(self, store: str) -> str:
         """Return the newest backup that was put into a store and that nobody here has deleted; empty = none is known."""
@@ -59,7 +63,9 @@ class StoreHistory:
     async def _put_last(self, store: str) -> str:
         wanted = RunFilter(kinds=(RunKind.BACKUP, RunKind.COPY), states=_DONE)
         runs, _ = await self._runs.list(wanted, Page(limit=_RUNS))
-        put = {run.backup_id for run in runs if run.store == store and run.backup_id}
+        owner = await asyncio.to_thread(self._owner)
+        ours = [run for run in runs if run.store == store and run.owner == owner]
+        put = {run.backup_id for run in ours if run.backup_id}
         if not put:
             return ""
         wanted = RunFilter(kinds=(RunKind.DELETION, RunKind.PRUNE), states=_DONE)

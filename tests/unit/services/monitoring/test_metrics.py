@@ -55,7 +55,7 @@ class MeasuredInstallation:
             lambda name: self.catalogues.get(name) if name else catalogue,
             self.clock,
             self.alerts,
-            StoreHistory(runs),
+            StoreHistory(runs, lambda: "host:1"),
         )
         self.service = MetricsService(
             runs=runs,

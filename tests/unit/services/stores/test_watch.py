@@ -42,7 +42,7 @@ class Watched:
             lambda name: self.catalogues.get(name) if name else local,
             self.clock,
             self.alerts,
-            StoreHistory(RunRecords(self.control)),
+            StoreHistory(RunRecords(self.control), lambda: "host:1"),
         )
 
     def define(self, path):
@@ -144,6 +144,8 @@ async def test_an_older_state_of_a_store_is_told_until_something_new_is_there(wa
     await watched.watch.refresh()
     assert (await watched.seen()).lost == ""
 
+    other = replace(made, run_id=RunId("run_0000000000000002"), owner="another installation")
+    await runs.add(replace(other, backup_id=backup_id_of(9)))  # into a store of its own
     await runs.add(made)
     await watched.watch.ended(made)
     await watched.watch.refresh()
