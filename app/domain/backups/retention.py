@@ -240,6 +240,8 @@ class _Staying:
     def __init__(self) -> None:
         # Backups of one plan hold the same, so there are few to compare; by each database in them.
         self._found: dict[str, dict[tuple[Holdings, int], str]] = {}
+        # What covers one covers all that hold the same: what is added later is older, and never chosen.
+        self._covers: dict[tuple[Holdings, int], str] = {}
 
     def add(self, item: RetentionItem) -> None:
         """Add the next older one; what it holds is covered by the newest that holds the same."""
@@ -250,6 +252,12 @@ class _Staying:
 
     def find_cover(self, item: RetentionItem) -> str:
         """Return the newest that covers a backup; one of a higher rank covers none of a lower."""
+        asked = (item.holdings, item.rank)
+        if asked not in self._covers and (found := self._look_for_cover(item)):
+            self._covers[asked] = found
+        return self._covers.get(asked, "")
+
+    def _look_for_cover(self, item: RetentionItem) -> str:
         # One that shares no database covers only what holds none.
         covers = (
             backup_id

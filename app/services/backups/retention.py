@@ -282,7 +282,10 @@ class RetentionService:
         """Hold what is read right now, what the place keeps itself, and what the binary log needs."""
         locked = rules.lock(item, now)
         pinned = locked.pinned or bases.get(item.backup_id, "")
-        return replace(locked, pinned=pinned, is_in_use=self._is_in_use(item.backup_id))
+        is_in_use = self._is_in_use(item.backup_id)
+        if (pinned, is_in_use) == (locked.pinned, locked.is_in_use):
+            return locked
+        return replace(locked, pinned=pinned, is_in_use=is_in_use)
 
     def _read(self, *, anew: bool) -> Reading:
         catalogue = self._catalogue
