@@ -173,8 +173,8 @@ class CopiesReport:
 
     def _missing(self) -> Iterator[str]:
         if self.copies < COPIES_WANTED:
-            yield f"{COPIES_WANTED} copies, there are {self.copies} with the live data"
+            yield f"{COPIES_WANTED} copies (only {self.copies} with the live data)"
         if len(self.media) < KINDS_WANTED:
-            yield f"{KINDS_WANTED} kinds of places, there is only {self.media[0]}"
+            yield f"{KINDS_WANTED} kinds of places (only {self.media[0]})"
         if not self.offsite:
             yield "a copy off-site"

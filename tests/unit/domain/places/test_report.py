@@ -30,7 +30,7 @@ def test_another_disk_is_a_copy_and_nothing_else():
     report = CopiesReport.of([HERE, DISK])
 
     assert report.copies == 3
-    assert report.missing == ("2 kinds of places, there is only disk", "a copy off-site")
+    assert report.missing == ("2 kinds of places (only disk)", "a copy off-site")
 
 
 @pytest.mark.parametrize(
