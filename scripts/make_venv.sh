@@ -6,12 +6,15 @@ set -eu
 cd "$(dirname "$0")/.."
 stamp=$1
 
-# Candidates are run, not only looked up: version managers leave names on the path that fail.
+# Candidates are run, not only looked up: version managers leave names on the path that fail. Of one
+# version that of the distribution comes first: it is what servers have, and was built with a profile,
+# which those of version managers mostly are not, so that it takes less time.
 # Sets `python` to the first one that is new enough and can make environments; else `lacking` to
 # the version of the first one that is new enough but lacks ensurepip.
 find_python() {
   python='' lacking=''
-  for name in python3.11 python3.12 python3.13 python3.14 python3; do
+  for name in /usr/bin/python3.11 python3.11 /usr/bin/python3.12 python3.12 \
+    /usr/bin/python3.13 python3.13 /usr/bin/python3.14 python3.14 python3; do
     version=$("$name" -c 'import sys; print("%d.%d" % sys.version_info[:2]) if sys.version_info >= (3, 11) else sys.exit(1)' 2>/dev/null) || continue
     if "$name" -c 'import ensurepip, venv' 2>/dev/null; then
       python=$name
