@@ -75,6 +75,8 @@ class Driver:
         # asyncio pauses a stream at twice this; at its default of 64 KiB a chunk pauses eight times.
         connection._reader._limit = _READ_AHEAD_BYTES  # noqa: SLF001
         self._block = memoryview(bytearray())
+        self._definitions_read: list[bytes] = []
+        self._wires_read: list[Wire] = []
         self.connection_id: int = connection.thread_id()
 
     async def forbid_lists(self) -> None:
@@ -192,7 +194,10 @@ class Driver:
             return []
         await reader.readexactly(size)  # never waits then
         connection._next_seq_id = (first + count + 1) % 256  # noqa: SLF001
-        return [read_wire(packet) for packet in packets[:-1]]
+        if packets != self._definitions_read:  # they seldom are others than those of the last chunk
+            self._definitions_read = packets
+            self._wires_read = [read_wire(packet) for packet in packets[:-1]]
+        return self._wires_read
 
     async def _packet(self) -> bytes:
         packet = await self._connection._read_packet()  # noqa: SLF001
