@@ -1,10 +1,8 @@
 """Pages of an installation after a year: as light as those of a fresh one."""
 
 import asyncio
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -66,9 +64,9 @@ def test_pages_of_a_year_are_light(visitors, year):
     gauge.send("Performance.enable", {"timeDomain": "threadTicks"})
     found = {}
     for path in PATHS:
-        served = cpu_seconds(api.process.pid)
+        served = api.cpu_seconds()
         visitor.go(path.replace("BACKUP", backup))
-        served = cpu_seconds(api.process.pid) - served
+        served = api.cpu_seconds() - served
         found[path] = {"server": served, **page.evaluate(WEIGHT), **spent(gauge)}
     for path, figures in found.items():  # for whoever looks
         print(f"{path:32}", *(f"{name} {value:.3f}" for name, value in figures.items()))  # noqa: T201
@@ -139,12 +137,6 @@ def spent(gauge):
     return {
         name: metrics[f"{name}Duration"] for name in ("Task", "Script", "Layout", "RecalcStyle")
     }
-
-
-def cpu_seconds(pid):
-    """Seconds of a processor that a process has taken so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_days_are_walked_by_keyboard(visitors, web_api):

@@ -1,11 +1,17 @@
 """Pages of runs that did not succeed: what they offer to whom."""
 
+import asyncio
 import re
 from html import unescape
 
 import pytest
 
+from app.control.database import ControlDatabase
+from app.control.runs import RunRecords
+from app.documents.derived import BackupStored
+from app.domain.runs.run import RunKind, RunState
 from tests.fixtures.api import finished
+from tests.fixtures.records import NOON, run
 from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
 
@@ -86,3 +92,32 @@ def test_a_drill_that_failed_is_chosen_again_with_what_was_chosen(web_api, missi
     assert re.search(r'value="drill"[^>]* checked', choices)
     assert f"{NAME}.t" in choices
     assert web.post(f"/runs/{run_id}/again").status_code == 422
+
+
+@pytest.mark.parametrize("kind", [RunKind.BACKUP, RunKind.RECOVERY_POINT, RunKind.RECOVERY])
+def test_a_backup_that_nobody_here_can_read_is_told_as_far_as_it_is_known(kind, web_api):
+    """Its run was killed when it was done; what it holds is encrypted for others."""
+    number = 900 + list(RunKind).index(kind)
+    stored = BackupStored(
+        success=True, backup_id="backup_65ba1f2f3d4e5", file="b.age", size=7, checksum="c"
+    )
+    made = run(
+        number,
+        kind=kind,
+        state=RunState.SUCCEEDED,
+        finished_at=NOON,
+        backup_id=stored.backup_id,
+        result=stored.model_dump(mode="json"),
+    )
+
+    async def write() -> None:
+        address = f"sqlite+aiosqlite:///{web_api.state / 'control.db'}"
+        database = ControlDatabase(address, web_api.state)
+        await RunRecords(database).add(made)
+        await database.close()
+
+    asyncio.run(write())
+    answer = WebClient(web_api).get(f"/runs/{made.run_id}")
+
+    assert answer.status_code == 200
+    assert "encrypted for others" in answer.text

@@ -30,7 +30,7 @@ def failure(error: BaseException) -> Failure:
         case StatementError(errno=number):
             message = f"the server refused a statement with error {number}"
         case AppError():
-            message = without_paths(str(error))
+            message = _written(without_paths(str(error)))
         case CancelledError():
             hint = " ".join(getattr(error, "__notes__", ()))
             left = "what was left behind waits for a repair" if hint else "nothing was left behind"
@@ -39,9 +39,15 @@ def failure(error: BaseException) -> Failure:
         case _:
             message, hint = type(error).__name__, "Please report it."
             return Failure(AppError.code, AppError.title, message, hint, retryable=False)
-    return Failure(error.code, error.title, message, without_paths(error.hint), error.retryable)
+    hint = _written(without_paths(error.hint))
+    return Failure(error.code, error.title, message, hint, error.retryable)
 
 
 def without_paths(text: str) -> str:
     """Cut every absolute path of a text to its last name; URLs and relative paths stay."""
     return _PATH.sub(lambda found: found["url"] or found["name"], text)
+
+
+def _written(text: str) -> str:
+    """Have question marks for halves of characters, as in names that are not UTF-8: no history takes those."""
+    return text.encode(errors="replace").decode()

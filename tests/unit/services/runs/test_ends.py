@@ -9,7 +9,7 @@ import pytest
 from app.control.runs import RunRecords
 from app.domain.runs.ends import decode_end, encode_end
 from app.domain.runs.run import Failure, RunState
-from app.errors import ControlUnavailableError, StatementError
+from app.errors import ControlUnavailableError, StatementError, StorageUnavailableError
 from app.storage.run_ends import RunEndFiles
 from app.storage.run_locks import RunLocks
 from tests.fixtures.run_installation import ANN, BOB, WatchedWork, done, ended, job
@@ -211,3 +211,22 @@ async def test_every_field_of_a_run_survives_its_file(runs, installation):
     found = decode_end(encode_end(replace(over, request=request)))
 
     assert found == replace(over, request={"tables": ["a", None, 1.5], "databases": []})
+
+
+@pytest.mark.parametrize("is_locked", [False, True], ids=["written", "kept"])
+async def test_an_error_about_a_name_that_is_no_utf_8_is_in_the_history(is_locked, installation):
+    """A run would be called running until somebody took it for one whose process has ended."""
+    store = LockedHistory(installation.database)
+
+    async def fail(_progress):
+        store.is_locked = is_locked
+        raise StorageUnavailableError("t\udce9: gone", hint="Look at t\udce9.")
+
+    with pytest.raises(StorageUnavailableError):
+        await installation.service(store).perform(job(fail), BOB)
+    store.is_locked = False
+    await installation.service().write_ends()
+
+    (found,) = await installation.history()
+    assert (found.state, found.error.message) == (RunState.FAILED, "t?: gone")
+    assert found.error.hint == "Look at t?."
