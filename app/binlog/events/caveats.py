@@ -1,6 +1,6 @@
 """What a replay of a transaction may do otherwise, event by event."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from app.binlog.events.executed import (
@@ -14,21 +14,23 @@ from app.binlog.events.executed import (
     spanned,
 )
 from app.binlog.events.headers import HEADER_BYTES, Header, Kind
-from app.binlog.events.rows import lacks_columns
+from app.binlog.events.rows import lacking_columns, read_table_map, table_number
 from app.binlog.events.statements import AROUND, QUERIES, changes_rows, query_of
-from app.domain.restores.log_archive import Caveats, Connection, TemporaryUse
+from app.domain.restores.log_archive import Caveats, Connection, LackingRows, TemporaryUse
 
 
 # Segments say that nothing of this was found in them: raise it with every rule that finds more, of which those know
 # nothing that were sealed before.
-EDITION: Final = 3
+EDITION: Final = 4
 # Of the header: the statement uses a temporary table, or the number of its connection.
 _THREAD_SPECIFIC: Final = 0x04
 # Of an event that loads a file: what any statement has, and where in it the name of the file stands.
 _LOAD_HEAD_BYTES: Final = 13 + 13
 
 
-def with_event(known: Caveats, header: Header, event: bytes) -> Caveats:
+def with_event(
+    known: Caveats, header: Header, event: bytes, tables: Mapping[int, bytes]
+) -> Caveats:
     """
     Add what there is to say of an event.
 
@@ -36,6 +38,7 @@ def with_event(known: Caveats, header: Header, event: bytes) -> Caveats:
         known: Of the events of the transaction before it.
         header: Of it.
         event: All of it, without its checksum.
+        tables: The events of the transaction so far that describe tables, by the numbers of these.
 
     Returns:
         What is known with it.
@@ -51,7 +54,12 @@ def with_event(known: Caveats, header: Header, event: bytes) -> Caveats:
         )
     if kind in QUERIES:
         return _with_statement(known, header, event)
-    return known._replace(lacks_columns=True) if lacks_columns(kind, event) else known
+    columns, lacking = lacking_columns(kind, event)
+    if not lacking:
+        return known
+    described = tables.get(table_number(event))
+    name = read_table_map(described)[1:3] if described else ("", "")
+    return known._replace(lacking=known.lacking | {LackingRows(*name, columns, lacking)})
 
 
 def _with_statement(known: Caveats, header: Header, event: bytes) -> Caveats:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from app.binlog.events.caveats import with_event
 from app.binlog.events.headers import HEADER_BYTES, Header, Kind, Malformed
+from app.binlog.events.rows import table_number
 from app.binlog.events.statements import QUERIES, query_text
 from app.domain.restores.log_archive import NO_CAVEATS, Caveats
 
@@ -90,6 +91,7 @@ class Groups:
         # None until MySQL's first statement has told.
         self._is_alone: bool | None = False
         self._caveats = NO_CAVEATS
+        self._tables: dict[int, bytes] = {}
 
     def accept(self, header: Header, event: bytes, start: int, end: int) -> Group | None:
         """
@@ -114,7 +116,9 @@ class Groups:
             return None
         if not self.is_open:
             raise Malformed(f"an event of type {header.kind} stands outside any transaction")
-        self._caveats = with_event(self._caveats, header, event)
+        if header.kind == Kind.TABLE_MAP:
+            self._tables[table_number(event)] = event
+        self._caveats = with_event(self._caveats, header, event, self._tables)
         if header.kind not in _ENDINGS and not self._is_end(header.kind, event):
             return None
         self.is_open = False
@@ -146,6 +150,7 @@ class Groups:
         self.is_open = True
         self._start = start
         self._caveats = NO_CAVEATS
+        self._tables = {}
 
     def _begin_mysql(self, header: Header, event: bytes) -> None:
         _, source, number, *_ = _MYSQL.unpack_from(event, HEADER_BYTES)

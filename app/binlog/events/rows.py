@@ -201,10 +201,18 @@ def count_rows(kind: int, event: bytes, table: TableMap) -> Counts:
     return Counts(updated=count) if kind in _UPDATES else Counts(deleted=count)
 
 
-def lacks_columns(kind: int, event: bytes) -> bool:
-    """Tell whether MariaDB has logged what rows have become without all of their columns; raises Malformed."""
+def lacking_columns(kind: int, event: bytes) -> tuple[int, tuple[int, ...]]:
+    """
+    Tell which columns MariaDB has left out of what rows have become.
+
+    Returns:
+        How many there are, and the numbers of those that lack.
+
+    Raises:
+        Malformed: It is cut short.
+    """
     if kind not in _MARIADB_UPDATES:
-        return False
+        return 0, ()
     offset = HEADER_BYTES + _ID_AND_FLAGS
     try:
         if kind in _WITH_EXTRA:
@@ -214,7 +222,9 @@ def lacks_columns(kind: int, event: bytes) -> bool:
         raise Malformed("an update is cut short") from None
     size = (columns + 7) // 8
     bits = int.from_bytes(event[offset + size : offset + 2 * size], "little")
-    return bits != (1 << columns) - 1
+    if bits == (1 << columns) - 1:
+        return columns, ()
+    return columns, tuple(number for number in range(columns) if not bits >> number & 1)
 
 
 def _count(kind: int, event: bytes, table: TableMap) -> int:

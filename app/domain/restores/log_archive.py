@@ -206,6 +206,21 @@ class TemporaryUse(NamedTuple):
     words: frozenset[str]
 
 
+class LackingRows(NamedTuple):
+    """
+    Rows of a table that were logged without all of their columns.
+
+    Attributes:
+        columns: How many the table has.
+        lacking: Numbers of those that the log has not of what rows have become, from 0 on.
+    """
+
+    database: str
+    table: str
+    columns: int
+    lacking: tuple[int, ...]
+
+
 class Caveats(NamedTuple):
     """
     What a replay of a transaction may do otherwise.
@@ -218,7 +233,7 @@ class Caveats(NamedTuple):
         differs: Whether statements are executed again that compute something else each time, such as UUID().
         makes_code: Whether it defines a routine or a trigger.
         names_directory: Whether it makes a table in a directory of the server's machine.
-        lacks_columns: Whether rows have become something that the log does not tell as a whole.
+        lacking: Rows that have become something that the log does not tell as a whole.
     """
 
     temporary: tuple[TemporaryUse, ...] = ()
@@ -228,7 +243,7 @@ class Caveats(NamedTuple):
     differs: bool = False
     makes_code: bool = False
     names_directory: bool = False
-    lacks_columns: bool = False
+    lacking: frozenset[LackingRows] = frozenset()
 
 
 NO_CAVEATS: Final = Caveats()

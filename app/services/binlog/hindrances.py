@@ -8,7 +8,7 @@ from app.binlog.events.executed import SYSTEM
 from app.binlog.events.headers import read_format
 from app.domain.backups.base import databases_of
 from app.domain.backups.manifest import Manifest
-from app.domain.restores.log_archive import Connection, LoggedTransaction, TemporaryUse
+from app.domain.restores.log_archive import Connection, LackingRows, LoggedTransaction, TemporaryUse
 from app.domain.restores.points import Place, RecoverRequest
 from app.engine.flavor import series_of
 from app.engine.schema.databases import SCRATCH, is_scratch_of
@@ -75,7 +75,7 @@ class Hindrances:
 
     def _in_statements(self, found: LoggedTransaction) -> Iterator[str]:
         caveats, at = found.caveats, f"{found.file}:{found.start}"
-        if caveats.lacks_columns:
+        if not all(map(self._is_computed, caveats.lacking)):
             yield (
                 f"rows at {at} were logged without all of their columns (binlog_row_image is not FULL), by which"
                 " MariaDB loses what a REPLACE sets"
@@ -107,6 +107,20 @@ class Hindrances:
                 f"the statement at {at} is executed again, and a trigger or a routine of a database that is left"
                 " out may change what is recovered by it"
             )
+
+    def _is_computed(self, found: LackingRows) -> bool:
+        """Tell whether rows lack what is computed anew alone: MariaDB 11 logs no generated columns."""
+        columns = next(
+            (
+                table.columns
+                for database in self._base.databases
+                for table in database.tables
+                if (database.name, table.name) == (found.database, found.table)
+            ),
+            (),
+        )
+        computed = {number for number, column in enumerate(columns) if column.generated}
+        return len(columns) == found.columns and {*found.lacking} <= computed
 
     def _is_explained(self, use: TemporaryUse) -> bool:
         """Tell whether a statement uses temporary tables that a replay has made."""
