@@ -81,7 +81,8 @@ async def watch_run(
                     return
     except AppError as exc:
         # Whoever follows asks again: then the history may answer, and else it is told.
-        _log.warning("events of %s ended: %s", run.run_id, exc)
+        facts = {"run_id": run.run_id, "error": str(exc)}
+        _log.warning("Events of a run ended early", extra={"facts": facts})
 
 
 @router.post("/{run_id}/cancel", status_code=202, responses=CHANGES)

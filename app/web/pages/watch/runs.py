@@ -197,7 +197,8 @@ async def _followed(
             yield _event(fragment(request, "parts/run_live.html", **known), _RETRY_SECONDS)
     except AppError as exc:
         # The browser asks again: then the history may answer, and else it is told.
-        _log.warning("stream of %s ended: %s", run.run_id, exc)
+        facts = {"run_id": run.run_id, "error": str(exc)}
+        _log.warning("Events of a run ended early", extra={"facts": facts})
     finally:
         coming.cancel()
         await asyncio.wait([coming])
