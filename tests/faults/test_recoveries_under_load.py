@@ -23,7 +23,7 @@ import pytest
 from app.concurrency import share
 from app.domain.restores.points import Point, PointKind
 from app.errors import AppError
-from tests.fixtures.cli import Cli, wait_until
+from tests.fixtures.cli import Cli, Started, wait_until
 from tests.fixtures.log_archive import end_of_log, require_equal
 from tests.fixtures.point_in_time import PointsInTime, Witness
 from tests.fixtures.random_load import DATABASES, random_load, schema
@@ -83,7 +83,7 @@ class Soak:
         self.figures = Figures()
         self.seen: list[tuple[Point, dict[str, Snapshot]]] = []
         self._settled = threading.Event()
-        self._archiver: subprocess.Popen[str] | None = None
+        self._archiver: Started | None = None
         self._moments = random.Random(SEED)  # noqa: S311 - no secret
 
     def archive(self):
@@ -97,6 +97,12 @@ class Soak:
         self._archiver.send_signal(signal.SIGKILL)
         self._archiver.communicate(timeout=STOP_SECONDS)
         self.figures.archivers_killed += 1
+
+    def stop(self):
+        """Leave no archiver behind, whatever was found."""
+        if self._archiver is not None and self._archiver.poll() is None:
+            self._archiver.kill()
+            self._archiver.communicate(timeout=STOP_SECONDS)
 
     def kill_server(self):
         """Kill the server; it recovers."""
@@ -193,11 +199,16 @@ async def soak(own_server, template, home, seconds, count):
     """Run a soak, and return its figures."""
     began = time.monotonic()
     found = Soak(own_server("--sync-binlog=1"), home, template)
-    found.archive()
-    wait_until(lambda: list(found.cli.backups.glob("binlog/*/*.tail")) != [], "an archive begins")
-    await found.back_up()
-    await found.change(seconds, count)
-    found.finish()
+    try:
+        found.archive()
+        wait_until(
+            lambda: list(found.cli.backups.glob("binlog/*/*.tail")) != [], "an archive begins"
+        )
+        await found.back_up()
+        await found.change(seconds, count)
+        found.finish()
+    finally:
+        found.stop()
     witnesses = [Witness(own_server(), found.points) for _ in range(WITNESSES)]
     try:
         await found.compare(witnesses)
