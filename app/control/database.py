@@ -19,13 +19,14 @@ from contextlib import (
 )
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Connection, Executable, RowMapping, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool
 
+from app.concurrency import shielded
 from app.control.address import VARIABLE, parse_address
 from app.control.failures import is_conflict, translated
 from app.control.file_reader import FileReader
@@ -34,6 +35,10 @@ from app.errors import ControlUnavailableError
 from app.mysql.channel import Exposure
 from app.mysql.connection import Connector
 from app.named_files import UnusableFileError
+
+
+if TYPE_CHECKING:
+    from aiosqlite import Connection as Aiosqlite
 
 
 T = TypeVar("T")
@@ -248,7 +253,7 @@ class ControlDatabase:
         engine = create_async_engine(
             self._url,
             # None: the driver begins no transactions of its own.
-            connect_args={"isolation_level": None},
+            connect_args={"isolation_level": None, "async_creator_fn": _opened},
             hide_parameters=True,
             **pool,
         )
@@ -286,6 +291,33 @@ class ControlDatabase:
             pool_recycle=_RECYCLE_SECONDS,
             **pool,
         )
+
+
+async def _opened(path: str, **options: Any) -> "Aiosqlite":  # type: ignore[explicit-any]  # those of sqlite3
+    """
+    Open a file, and wait until it is open also when cancelled: then it is closed.
+
+    The driver would leave its thread to answer an event loop that may be gone by then, which prints a traceback.
+
+    Returns:
+        The connection.
+
+    Raises:
+        CancelledError: This task was cancelled; nothing is open.
+    """
+    import aiosqlite  # noqa: PLC0415 - as SQLAlchemy does: not where the control database is a server
+
+    opening = aiosqlite.connect(path, **options)
+    opening._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does: it keeps no process from its end
+
+    async def opened() -> "Aiosqlite":
+        return await opening
+
+    try:
+        return await shielded(opened())
+    except asyncio.CancelledError:
+        await shielded(opening.close())
+        raise
 
 
 async def _end_stray(connection: AsyncConnection, engine: AsyncEngine, pool: Pool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import warnings
 
 import pytest
@@ -70,4 +71,43 @@ async def test_who_is_cancelled_at_any_moment_leaves_no_connection(
             break
         assert was_cancelled
     assert begun
+    assert at > 10
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["waiting", "answered"])
+def test_who_is_cancelled_at_any_moment_leaves_no_thread_that_answers_a_loop_that_is_gone(
+    is_late, tmp_path, monkeypatch
+):
+    """A command that was interrupted while it opened its control database ended with a traceback."""
+    raised = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    file = tmp_path / "state" / "control.db"
+
+    async def ask(database: ControlDatabase) -> None:
+        async with database.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def ask_and_be_cancelled(at: int) -> int:
+        database = ControlDatabase(f"sqlite:///{file}", file.parent)
+        work = CancelledAt(ask(database), at, is_late=is_late)
+        try:
+            await asyncio.wait([asyncio.create_task(work.run())])
+        finally:
+            await database.close()
+        return work.waits
+
+    async def prepare() -> None:
+        database = ControlDatabase(f"sqlite:///{file}", file.parent)
+        await database.prepare()
+        await database.close()
+
+    asyncio.run(prepare())
+    before = set(threading.enumerate())
+    for at in range(1, 500):
+        waits = asyncio.run(ask_and_be_cancelled(at))
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10)
+        assert raised == [], at
+        if waits < at:
+            break
     assert at > 10

@@ -87,7 +87,7 @@ def test_the_page_of_a_backup_says_where_copies_are_and_makes_them(web_api, plac
     assert "Read it back" in web.get(path).text
     place.rename(place.with_name("away"))
 
-    assert "The store does not answer" in web.get(path).text
+    assert "the store does not answer" in web.get(path).text
     place.with_name("away").rename(place)
 
 
