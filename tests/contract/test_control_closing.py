@@ -79,7 +79,7 @@ def test_who_is_cancelled_at_any_moment_leaves_no_thread_that_answers_a_loop_tha
     is_late, tmp_path, monkeypatch
 ):
     """A command that was interrupted while it opened its control database ended with a traceback."""
-    raised = []
+    raised: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", raised.append)
     file = tmp_path / "state" / "control.db"
 

@@ -263,6 +263,10 @@ def _content(content: Content) -> Value:
 
 def _view_columns(reader: Reader, name: str) -> Value:
     try:
+        [(_, definition, *_)] = reader.rows(f"SHOW CREATE VIEW {quote(name)}")
+        # Even a query that wants no row takes a number.
+        if "nextval(" in str(definition).lower():
+            return "takes numbers"
         return reader.columns(f"SELECT * FROM {quote(name)} LIMIT 0")
     except Error as error:
         return f"error {error.args[0]}"
