@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import timedelta
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -146,14 +147,20 @@ async def test_one_small_table_of_a_large_backup_costs_little_more_than_itself(d
     assert store.bytes_read - before < 1.2 * manifest.size
 
 
+def counted_store(home: Path) -> tuple[CountingStore, StoreDirectory]:
+    """Make a store that counts the bytes that are read of it, and what lies in it."""
+    place = home / "store"
+    place.mkdir()
+    store = CountingStore(LocalStore(place))
+    there = StoreDirectory("tried", str(place), store, LocalDirectory(home / "locks"))
+    there.prepare()
+    return store, there
+
+
 @pytest.mark.parametrize("codec", [Codec.NONE, Codec.GZIP])
 async def test_one_hundredth_of_an_encrypted_store_costs_three_hundredths(codec, tmp_path):
     """Everything counted: manifest, header, and the chunks that are cut at both ends."""
-    place = tmp_path / "store"
-    place.mkdir()
-    store = CountingStore(LocalStore(place))
-    there = StoreDirectory("tried", str(place), store, LocalDirectory(tmp_path / "locks"))
-    there.prepare()
+    store, there = counted_store(tmp_path)
     reader = Identity.new()
     keys = keys_of(tmp_path / "state", reader, reader=reader)
     tables, backup_id = {"large": ENCRYPTED_CHUNKS - 1, "small": 1}, backup_id_of(0)
@@ -174,11 +181,7 @@ async def test_one_hundredth_of_an_encrypted_store_costs_three_hundredths(codec,
 
 async def test_an_encrypted_backup_is_read_once_and_ahead(tmp_path):
     """Members begin and end inside of chunks: neither a restore in order nor a proof reads one twice for that."""
-    place = tmp_path / "store"
-    place.mkdir()
-    store = CountingStore(LocalStore(place))
-    there = StoreDirectory("tried", str(place), store, LocalDirectory(tmp_path / "locks"))
-    there.prepare()
+    store, there = counted_store(tmp_path)
     identity = Identity.new()
     keys = keys_of(tmp_path / "state", identity, reader=identity)
     backup_id = backup_id_of(0)

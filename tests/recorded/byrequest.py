@@ -1,21 +1,19 @@
 """Every route of the service, asked over real HTTP, and refusals of every kind."""
 
 import json
-import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.fixtures.api import Api, finished
-from tests.fixtures.api_requests import BACKUP, NO_BACKUP, NO_RUN, RUNS, WAIT, events, until
+from tests.fixtures.api_requests import BACKUP, NO_BACKUP, NO_RUN, RUNS, WAIT, until
 from tests.fixtures.cli import wait_until
 from tests.fixtures.point_in_time import archive_log
 from tests.fixtures.servers import Sql
+from tests.recorded.kept_answers import Requests
 from tests.recorded.rounds import DATABASE, Round, change_shop, listener, make_shop
-from tests.recorded.shapes import Shape, shape
+from tests.recorded.shapes import shape
 
 
 ALERTS: Final = "/api/admin/alerts"
@@ -27,29 +25,9 @@ USERS: Final = "/api/admin/users"
 _PASSWORD: Final = "correct horse battery"
 _NEVER: Final = "0 0 1 1 *"
 _SHOP: Final = {"databases": [DATABASE]}
-# What differs from call to call; of these only that they are there.
-_VARYING: Final = frozenset({
-    "content-disposition",
-    "content-range",
-    "etag",
-    "last-modified",
-    "location",
-    "repr-digest",
-    "retry-after",
-    "x-request-id",
-})
-# What the server adds, whatever the program does.
-_DIGEST: Final = re.compile(r"sha256-[^']+")
-_OF_TRANSPORT: Final = frozenset({"connection", "content-length", "date", "transfer-encoding"})
 # A run that has just begun, or been asked to stop, may be at any point.
 _BEGUN: Final = ("backup_id", "progress", "revision", "started_at", "state")
 _STOPPING: Final = (*_BEGUN, "error", "finished_at", "success")
-# What stands for an id in a path.
-_IDS: Final = {
-    "BACKUP": r"\bbackup_[0-9a-f]{13}\b",
-    "RESTORE": r"\brestore_[0-9a-f]+\b",
-    "RUN": r"\brun_[0-9a-f]{16}\b",
-}
 
 
 def by_request(url: str, home: Path) -> tuple[Round, Any]:
@@ -77,7 +55,7 @@ def by_request(url: str, home: Path) -> tuple[Round, Any]:
                 "STORES": f"disk=local://{store}",
             }
             api.start("--json", CHECK_CRON=_NEVER, DISK_FLOOR_BYTES="0", **settings)
-            asked = _Requests(made, api)
+            asked = Requests(made, api)
             document = asked.admin.get("/openapi.json").json()
             _ask(asked, url)
             _stop(made, api)
@@ -86,7 +64,7 @@ def by_request(url: str, home: Path) -> tuple[Round, Any]:
     return made, document
 
 
-def _ask(asked: "_Requests", url: str) -> None:
+def _ask(asked: Requests, url: str) -> None:
     _health(asked)
     _logins(asked)
     _refusals(asked)
@@ -131,94 +109,7 @@ def _stop(made: Round, api: Api) -> None:
     made.add("serve --json, stopped", {"exit": code, "document": shape(json.loads(said))})
 
 
-class _Requests:
-    """Keeps answers."""
-
-    def __init__(self, made: Round, api: Api) -> None:
-        self._made = made
-        self.admin = api.client()
-        self.backups = api.backups
-        self.viewer = api.client("viewer")
-        self.nobody = api.client(None)
-        self._usual = self._headers(self.nobody.get("/healthz"))
-
-    def __call__(self, name: str, answer: httpx.Response, without: Iterable[str] = ()) -> Any:
-        """
-        Keep an answer under a name, and return its document.
-
-        Args:
-            name: Its operation, and what is special.
-            answer: To keep.
-            without: Keys of its document that are left to chance.
-        """
-        is_json = answer.headers.get("content-type", "").endswith("json")
-        document = answer.json() if is_json and answer.content else None
-        body = shape(document)
-        for key in without:
-            body[key] = "anything"
-        self._keep(name, answer, body)
-        return document
-
-    def usual_headers(self) -> None:
-        """Keep what other answers are not recorded with, unless it is missing there."""
-        self._made.add("headers of every answer", self._usual)
-
-    def stream(self, name: str, answer: httpx.Response) -> None:
-        """Keep the events of a stream, which ends by itself."""
-        found = [
-            {
-                **dict.fromkeys(event, "string"),
-                "event": event["event"],
-                "data": shape(json.loads(event["data"])),
-            }
-            for event in events(answer)
-        ]
-        self._keep(name, answer, found)
-
-    def metrics(self) -> None:
-        """Keep names, types and labels of all numbers."""
-        answer = self.nobody.get("/metrics")
-        found: dict[str, Shape] = {}
-        for family in text_string_to_metric_families(answer.text):
-            labels = shape([sample.labels for sample in family.samples])
-            found[family.name] = {"type": family.type, "labels": labels}
-        self._keep("get_metrics", answer, found)
-
-    def _keep(self, name: str, answer: httpx.Response, body: Shape) -> None:
-        headers = self._headers(answer)
-        self._made.add(
-            name,
-            {
-                "request": f"{answer.request.method} {_path(answer.request.url)}",
-                "status": answer.status_code,
-                "body": body,
-                "headers": {
-                    **{
-                        key: value
-                        for key, value in headers.items()
-                        if self._usual.get(key) != value
-                    },
-                    **dict.fromkeys(self._usual.keys() - headers.keys(), "absent"),
-                },
-            },
-        )
-
-    def _headers(self, answer: httpx.Response) -> dict[str, str]:
-        return {
-            name: "string" if name in _VARYING else _DIGEST.sub("sha256-...", value)
-            for name, value in answer.headers.items()
-            if name not in _OF_TRANSPORT
-        }
-
-
-def _path(url: httpx.URL) -> str:
-    path = url.path
-    for name, like in _IDS.items():
-        path = re.sub(like, name, path)
-    return path
-
-
-def _health(asked: _Requests) -> None:
+def _health(asked: Requests) -> None:
     asked.usual_headers()
     asked("is_alive", asked.nobody.get("/healthz"))
     asked("is_alive, without a body", asked.nobody.head("/healthz"))
@@ -228,7 +119,7 @@ def _health(asked: _Requests) -> None:
     asked("document of the API", asked.nobody.head("/openapi.json"))
 
 
-def _logins(asked: _Requests) -> None:
+def _logins(asked: Requests) -> None:
     def log_in(name: str = "admin", password: str = _PASSWORD) -> httpx.Response:
         data = {"username": name, "password": password}
         return asked.nobody.post("/api/auth/token", data=data)
@@ -250,7 +141,7 @@ def _logins(asked: _Requests) -> None:
     asked("log_in, too often", log_in("nobody"))
 
 
-def _refusals(asked: _Requests) -> None:
+def _refusals(asked: Requests) -> None:
     create = f"{BACKUP}/create"
     json_ = {"Content-Type": "application/json"}
     asked("list_backups, no token", asked.nobody.get(f"{BACKUP}/list"))
@@ -268,7 +159,7 @@ def _refusals(asked: _Requests) -> None:
     asked("no such path", asked.admin.get("/api/admin/nothing"))
 
 
-def _backups(asked: _Requests) -> str:
+def _backups(asked: Requests) -> str:
     """Make backups and look at them; returns the id of one."""
     admin = asked.admin
     asked("list_backups, none", admin.get(f"{BACKUP}/list"))
@@ -302,7 +193,7 @@ def _backups(asked: _Requests) -> str:
     return backup_id
 
 
-def _restores(asked: _Requests, url: str, backup_id: str) -> None:
+def _restores(asked: Requests, url: str, backup_id: str) -> None:
     change_shop(url)
     admin = asked.admin
     test, restore = f"{BACKUP}/test-restore/{backup_id}", f"{BACKUP}/restore/{backup_id}"
@@ -323,7 +214,7 @@ def _restores(asked: _Requests, url: str, backup_id: str) -> None:
     asked("restore_backup, senseless", admin.post(restore, json=clash, headers=WAIT))
 
 
-def _recoveries(asked: _Requests, url: str) -> None:
+def _recoveries(asked: Requests, url: str) -> None:
     admin = asked.admin
     place = "/api/admin/recoveries"
     with Sql(url) as sql:
@@ -340,7 +231,7 @@ def _recoveries(asked: _Requests, url: str) -> None:
     asked("start_recovery, no point", admin.post(place, json={}))
 
 
-def _schedules(asked: _Requests) -> None:
+def _schedules(asked: Requests) -> None:
     admin, run = asked.admin, f"{BACKUP}/run-scheduled"
     body = {"frequency": "daily", "options": _SHOP, "retention": {"daily": 7}}
     asked("get_schedule, none", admin.get(SCHEDULE))
@@ -363,7 +254,7 @@ def _schedules(asked: _Requests) -> None:
     asked("delete_schedule, not there", admin.delete(f"{SCHEDULE}/default"))
 
 
-def _runs(asked: _Requests, url: str) -> None:
+def _runs(asked: Requests, url: str) -> None:
     """Look at runs, and stop one that waits for a table."""
     admin = asked.admin
     with Sql(url, DATABASE) as other:
@@ -382,7 +273,7 @@ def _runs(asked: _Requests, url: str) -> None:
     asked("list_runs, some", admin.get(f"{RUNS}?{some}"))
 
 
-def _files(asked: _Requests, backup_id: str) -> None:
+def _files(asked: Requests, backup_id: str) -> None:
     admin, file = asked.admin, f"{BACKUP}/download/{backup_id}"
     prune = f"{BACKUP}/prune"
     asked("download_backup", admin.get(file))
@@ -397,7 +288,7 @@ def _files(asked: _Requests, backup_id: str) -> None:
     asked("delete_backup, not there", admin.delete(f"{BACKUP}/delete/{backup_id}"))
 
 
-def _people(asked: _Requests) -> None:
+def _people(asked: Requests) -> None:
     admin = asked.admin
     ann = {"name": "ann", "password": _PASSWORD, "role": "operator"}
     asked("create_user", admin.post(USERS, json=ann))
