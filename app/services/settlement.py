@@ -21,7 +21,7 @@ from app.domain.runs.run import RUN_DIGITS, Origin, Run, RunFilter, RunId, RunKi
 from app.domain.stores import Page, RunStore
 from app.errors import JournalDamagedError
 from app.services.restores.service import RecoveryService
-from app.services.runs.ends import write_down
+from app.services.runs.ends import write_end
 from app.services.runs.service import RunService
 from app.storage.run_locks import RunLocks
 
@@ -101,7 +101,7 @@ class Settlement:
                 restore_id=journal.restore_id,
                 result=Restored.of(result).model_dump(mode="json"),
             )
-            await write_down(self._store, run)
+            await write_end(self._store, run)
             facts = {"run": run.run_id, "restore_id": run.restore_id}
             _log.info("A restore was found by its journal", extra={"facts": facts})
         self._known.add(journal.restore_id)

@@ -38,7 +38,7 @@ from app.domain.stores import Page, RunStore
 from app.errors import AlreadyRunningError, AppError, NotCancellableError
 from app.services.runs.active import ActiveRun, bind_run, new_run, report_failure, warn_unwritten
 from app.services.runs.admission import Admission
-from app.services.runs.ends import RunEnds, write_down
+from app.services.runs.ends import RunEnds, write_down, write_end
 from app.services.runs.job import Job
 from app.storage.run_ends import RunEndFiles
 from app.storage.run_locks import HeldLocks, RunLocks
@@ -250,7 +250,7 @@ class RunService:
     async def rewrite(self, run: Run) -> None:
         """Write down how a run ended at last: an orphan, or one that was repaired since."""
         run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
-        await self._store.save(run)
+        await write_end(self._store, run)
         await asyncio.to_thread(self._locks.delete, run.run_id)
         for listener in self._listeners:
             await listener.ended(run)
