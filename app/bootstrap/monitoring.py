@@ -11,6 +11,7 @@ from app.binlog.archive.layout import root_of
 from app.bootstrap.encryption import build_log_keys
 from app.bootstrap.program import Program
 from app.bootstrap.restores import build_recoveries
+from app.control.address import parse_address
 from app.control.alerts import AlertRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
@@ -36,6 +37,7 @@ from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
 from app.services.monitoring.stores import StoreChecks
 from app.services.point_in_time.reach import ReachService
+from app.services.runs.lost import LostRuns
 from app.services.stores.history import StoreHistory
 from app.services.synthetic_watch import SyntheticMonitor
 from app.storage.clock_witness import ClockWitness
@@ -230,9 +232,22 @@ def build_doctor(program: Program) -> DoctorService:
     history = StoreHistory(program.history, RunLocks(program.settings.state_dir).owner)
     stores = StoreChecks(program.stores, program.catalogue_of, SystemClock(), history)
     journals = Journals(settings.state_dir)
+    _, file, _ = parse_address(settings.control_address)
+    is_made = file is None or file.exists()  # to read a file that is not there would make it
     return DoctorService(
-        program.server, program.local, journals, program.usable_control, stores, binlog
+        program.server,
+        program.local,
+        journals,
+        program.usable_control,
+        stores=stores,
+        binlog=binlog,
+        lost=build_lost_runs(program) if is_made else None,
     )
+
+
+def build_lost_runs(program: Program) -> LostRuns:
+    """Make what ends runs that no installation judges."""
+    return LostRuns(program.history, RunLocks(program.settings.state_dir), SystemClock())
 
 
 def build_binlog_jobs(program: Program) -> Sequence[PeriodicJob]:

@@ -193,6 +193,11 @@ _COMMANDS: Final = (
         ),
     ),
     _group(
+        "run",
+        "End runs of which nothing is heard any more.",
+        (LazyCommand("end", "run:end", "End a run in the history whose installation is gone."),),
+    ),
+    _group(
         "audit",
         "Verify the audit.",
         (

@@ -94,6 +94,20 @@ class RunFacts(Document):
         )
 
 
+class RunEnded(Document):
+    """A run that somebody has ended in the history, without knowing what became of it."""
+
+    success: Success
+    run_id: RunIdText
+    kind: RunKind
+    error: FailureFacts
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Tell what the history says of it now."""
+        return cls.taken(run, success=True)
+
+
 class RunList(Document):
     """A page of the history."""
 

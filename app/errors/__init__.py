@@ -21,6 +21,7 @@ Everything that can go wrong, as one tree.
     - BinlogDuplicateReaderError
     - NotCancellableError
     - RunInterruptedError
+    - RunLostError
     - UserExistsError
     - TargetNotEmptyError
     - TablesInUseError
@@ -105,6 +106,7 @@ from app.errors.conflict import (
     NotDueError,
     ObjectLockedError,
     RunInterruptedError,
+    RunLostError,
     StagingChangedError,
     TablesInUseError,
     TargetNotEmptyError,
@@ -229,6 +231,7 @@ __all__ = [
     "ReplayFailedError",
     "RestoreNotFoundError",
     "RunInterruptedError",
+    "RunLostError",
     "RunNotFoundError",
     "SandboxError",
     "ScheduleNotFoundError",

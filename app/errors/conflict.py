@@ -83,6 +83,13 @@ class RunInterruptedError(ConflictError):
     title = "Run interrupted"
 
 
+class RunLostError(ConflictError):
+    """Nobody here knows what became of the run; somebody has ended it in the history."""
+
+    code = "run-lost"
+    title = "Run lost"
+
+
 class UserExistsError(ConflictError):
     """A user of this name exists."""
 

@@ -1,7 +1,9 @@
 """Every command that can print a document, called as people call it, and some that fail."""
 
 import json
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +39,7 @@ def by_command(url: str, home: Path) -> Round:
         _recoveries(calls)
         _schedules(calls)
         _people(calls)
+        _lost_runs(calls)
         _alerts(calls, messages)
         _keys(calls)
         _stores(calls)
@@ -205,6 +208,17 @@ def _people(calls: _Calls) -> None:
     calls("user disable, last admin", "user", "disable", "ann")
     calls("audit verify", "audit", "verify")
     calls("audit accept", "audit", "accept", "--reason", "a key was lost")
+
+
+def _lost_runs(calls: _Calls) -> None:
+    """End a run as if its installation were gone."""
+    (file,) = calls.cli.home.rglob("control.db")
+    with closing(sqlite3.connect(file)) as history, history:
+        (run_id,) = history.execute("SELECT run_id FROM runs LIMIT 1").fetchone()
+        change = "UPDATE runs SET owner = 'another', state = 'running' WHERE run_id = ?"
+        history.execute(change, (run_id,))
+    calls("run end", "run", "end", run_id, "--reason", "its disk is gone")
+    calls("run end, over", "run", "end", run_id, "--reason", "its disk is gone")
 
 
 def _alerts(calls: _Calls, messages: str) -> None:

@@ -9,6 +9,7 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.config import misspelt_settings
 from app.control.database import ControlDatabase
 from app.domain.monitoring import CheckState, DoctorCheck, failed
+from app.domain.runs.run import Run
 from app.engine.native import IS_BUILT
 from app.engine.schema.databases import (
     has_events,
@@ -39,6 +40,7 @@ from app.services.log_watch import BinlogChecks
 from app.services.monitoring.directory import directory_checks
 from app.services.monitoring.interrupted import journal_checks, restore_checks
 from app.services.monitoring.stores import StoreChecks
+from app.services.runs.lost import SILENT_SECONDS, LostRuns
 from app.storage.journals import FoundJournals, Journals
 
 
@@ -60,8 +62,10 @@ class DoctorService:
         catalogue: Catalogue,
         journals: Journals,
         control: ControlDatabase | None = None,
+        *,
         stores: StoreChecks | None = None,
         binlog: BinlogChecks | None = None,
+        lost: LostRuns | None = None,
     ) -> None:
         self._server = server
         self._control = control
@@ -69,6 +73,7 @@ class DoctorService:
         self._journals = journals
         self._stores = stores
         self._binlog = binlog
+        self._lost = lost
 
     async def examine(self) -> tuple[DoctorCheck, ...]:
         """Return every finding, server first; never raises an error of this program."""
@@ -125,15 +130,28 @@ class DoctorService:
             return checks, 0
 
     async def _control_checks(self) -> list[DoctorCheck]:
-        """Look at the way to the control database; a file has none."""
+        """Look at the way to the control database, where it is no file, and for runs that nobody judges."""
         try:
             exposure = await self._control.exposure() if self._control else None
+            lost = [_lost_check(run) for run in await self._lost.find()] if self._lost else []
         except AppError as exc:  # neither a backup nor a restore needs it
             return [DoctorCheck(_CONTROL, CheckState.WARN, str(exc), exc.hint)]
         if exposure is None:
-            return []
+            return lost
         detail = f"the connection is {exposure.what}"
-        return [DoctorCheck(_CONTROL, CheckState.WARN, detail, exposure.remedy)]
+        return [DoctorCheck(_CONTROL, CheckState.WARN, detail, exposure.remedy), *lost]
+
+
+def _lost_check(run: Run) -> DoctorCheck:
+    """Tell of a run of another installation that stands still."""
+    return DoctorCheck(
+        "history",
+        CheckState.WARN,
+        f"{run.run_id}, a {run.kind} of another installation, is not over, and nothing was heard of it for"
+        f" {SILENT_SECONDS:g} seconds",
+        "Start the service of that installation, which judges it. If its state directory is lost:"
+        f" backstay run end {run.run_id} --reason TEXT",
+    )
 
 
 def _address_check(source: str) -> DoctorCheck:
