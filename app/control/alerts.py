@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import (
@@ -42,6 +42,8 @@ _ORDERS: Final = {
 _ID_DIGITS: Final = 16
 # Only processes that see a new condition at once compete for it; one of them always gets it.
 _ATTEMPTS: Final = 10
+# No pause is as long, and no claim: what lies beyond was planned by a clock that was set back since.
+_FARTHEST: Final = timedelta(days=1)
 WITHDRAWN: Final = "withdrawn"
 GIVEN_UP: Final = "given-up"
 _WAITING: Final = (
@@ -229,10 +231,18 @@ class AlertRecords:
         return [_delivery(row) for row in await self._database.rows(query)]
 
     async def expire(self, at: datetime, *, before: datetime, stale: datetime) -> None:
-        """Delete what is long over, and give up what nobody sends."""
+        """See `AlertStore.expire`."""
+        late = at + _FARTHEST
         over = select(alerts.c.alert_id).where(alerts.c.closed_at < before)
         left = exists().where(deliveries.c.alert_id == alerts.c.alert_id)
         statements = (
+            update(deliveries)
+            .where(deliveries.c.at.is_(None), deliveries.c.due_at > late)
+            .values(due_at=at),
+            update(deliveries)
+            .where(deliveries.c.at.is_(None), deliveries.c.claimed_until > late)
+            .values(claimed_until=None),
+            update(alerts).where(alerts.c.told_at > late).values(told_at=at),
             update(deliveries)
             .where(deliveries.c.due_at < stale, *_is_free(at))
             .values(at=at, error=GIVEN_UP),

@@ -309,6 +309,8 @@ class AlertStore(Protocol):
         """
         Delete what is long over, and give up what nobody sends.
 
+        What a clock that was set back since has put off by more than a day is due now.
+
         Args:
             at: Now.
             before: Conditions that were over and attempts that were made before this are deleted.

@@ -115,16 +115,25 @@ class Attempts:
         if self._waiting[line] >= _MOST_IN_LINE:
             raise _too_many(ceil(self._slow_seconds))
         async with self._alone(line):
-            if not await self._window.test(self._everywhere, user):
+            if await self._seconds_left(self._everywhere, user):
                 await asyncio.sleep(self._slow_seconds)
             yield
 
     async def _require(self, item: RateLimitItem, key: str) -> None:
+        if seconds := await self._seconds_left(item, key):
+            raise _too_many(seconds)
+
+    async def _seconds_left(self, item: RateLimitItem, key: str) -> int:
+        """Return in how many seconds there is room again; 0 when there is now."""
         if await self._window.test(item, key):
-            return
+            return 0
         stats = await self._window.get_window_stats(item, key)
         seconds = max(1, ceil(stats.reset_time - time.time()))  # limits counts by this clock
-        raise _too_many(seconds)
+        if seconds <= item.get_expiry() + 1:
+            return seconds
+        # It was set back since: what was counted lies ahead, and would keep everybody out until then.
+        await self._window.clear(item, key)
+        return 0
 
     @asynccontextmanager
     async def _alone(self, key: str) -> AsyncIterator[None]:

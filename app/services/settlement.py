@@ -83,7 +83,8 @@ class Settlement:
         # One that takes hours is told of after its RENAME, not after its begin.
         swapped_at = datetime.fromtimestamp(journal.renamed_at, UTC)
         passed = self._clock.now() - max(journal.began_at, swapped_at)
-        if journal.restore_id in self._known or passed < _ABOUT_TO:
+        # Of one that lies ahead the clock was set back since; nobody is about to do anything.
+        if journal.restore_id in self._known or abs(passed) < _ABOUT_TO:
             return
         runs, _ = await self._store.list(RunFilter(restore_id=journal.restore_id), Page(1))
         if not runs and (result := await self._recoveries.find_result(journal.restore_id, _FOUND)):

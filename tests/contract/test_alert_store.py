@@ -316,3 +316,34 @@ async def test_a_row_of_another_version_is_reported(control, store):
         await connection.execute(text("UPDATE alerts SET kind = 'other'"))
     with pytest.raises(ControlUnavailableError, match="unreadable"):
         await store.list(AlertFilter(), NEWEST)
+
+
+async def test_what_a_clock_that_was_set_back_has_put_off_is_sent(store):
+    """A message that was planned or claimed a year ahead, and the next one about what lasts."""
+    year = 365 * 86_400.0
+    await raised(store, second(year))
+    await claimed(store, "a", second(year))
+    await store.finish(
+        await claimed(store, "b", second(year)), second(year), "refused", second(year)
+    )
+    assert await store.claim("a", NOON, second(10)) is None
+    assert not await raised(store, told_before=second(-1))
+
+    await store.expire(NOON, before=NEVER, stale=NEVER)
+
+    assert [await store.next_due(target) for target in ("a", "b")] == [NOON, NOON]
+    assert (await claimed(store, "a")).attempt == 1
+    assert (await claimed(store, "b")).attempt == 2
+    assert await raised(store, second(1), told_before=NOON)
+
+
+async def test_what_is_only_planned_waits(store):
+    """Pauses and claims of today stay as they are."""
+    await raised(store)
+    await store.finish(await claimed(store), second(1), "refused", second(7200))
+    await claimed(store, "b")
+
+    await store.expire(NOON, before=NEVER, stale=NEVER)
+
+    assert await store.next_due("a") == second(7200)
+    assert await store.next_due("b") == second(10)

@@ -12,6 +12,7 @@ from app.errors import (
     NotAuthenticatedError,
 )
 from app.security.passwords import Cost
+from app.services.access.browser_logins import BrowserLogins
 from tests.fixtures.sign_ins import AWAY, HOME, OTHER, PASSWORD, open_sign_ins
 
 
@@ -267,3 +268,29 @@ async def test_somebody_sees_and_ends_their_own_logins(tmp_path):
         assert await here.is_over(first)
         here.clock.ahead = timedelta(days=31)
         assert await here.signins.list_sessions("ann") == []
+
+
+async def test_a_login_lasts_no_longer_when_the_clock_is_set_back(tmp_path):
+    """What a clock that was a year ahead has opened is over; a correction of minutes ends nothing."""
+    async with open_sign_ins(tmp_path) as here:
+        here.clock.ahead = timedelta(minutes=5)
+        good = await here.login()
+        here.clock.ahead = timedelta(days=365)
+        ahead = await here.login()
+        here.clock.ahead = timedelta()
+
+        assert await here.is_over(ahead)
+        await here.signins.refresh(good.refresh_token, HOME)
+
+
+async def test_a_password_given_lately_is_that_of_ten_minutes_whatever_the_clock_does(tmp_path):
+    """Set back an hour, it is asked for again; not so by a minute."""
+    async with open_sign_ins(tmp_path) as here:
+        logins = BrowserLogins(here.store, here.signins, here.clock)
+        login = await logins.open("ann", PASSWORD, HOME)
+        proven = []
+        for minutes in (0, 9, 11, -1, -60):
+            here.clock.ahead = timedelta(minutes=minutes)
+            proven.append(logins.is_proven(login))
+
+    assert proven == [True, True, False, True, False]

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from datetime import timedelta
 
 import pytest
+import time_machine
 from limits.aio.storage import MemoryStorage
 
 from app.errors import TooManyAttemptsError
@@ -147,3 +149,14 @@ async def test_nothing_is_kept_of_attempts_that_are_over():
     storage = attempts._window.storage
     assert isinstance(storage, MemoryStorage)
     assert len(storage.events) <= 3
+
+
+@pytest.mark.parametrize("hours", [-24 * 365, -1])
+async def test_a_clock_that_is_set_back_keeps_nobody_out(hours):
+    """What was counted ahead of it is forgotten, and the next failures count as ever."""
+    attempts = Attempts(by_user=2, by_address=100, window_seconds=60)
+    with time_machine.travel(timedelta(), tick=True):
+        assert [await attempt(attempts) for _ in range(3)] == [True, True, False]
+
+    with time_machine.travel(timedelta(hours=hours), tick=True):
+        assert [await attempt(attempts) for _ in range(3)] == [True, True, False]

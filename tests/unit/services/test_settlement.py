@@ -140,3 +140,13 @@ async def test_a_restore_that_only_its_journal_knows_is_told_once(installation):
     assert found.created_at == lost.began_at
     assert found.result is not None
     assert "its journal says" in str(found.result["warnings"])
+
+
+async def test_a_restore_of_a_clock_that_was_set_back_since_is_told(installation):
+    """It is not waited for until that moment comes again."""
+    lost = installation.journal(RestorePhase.DONE, minutes=-60 * 24 * 365)
+
+    await settlement(installation).settle()
+
+    (found,), _ = await installation.store.list(RunFilter(), Page())
+    assert (found.restore_id, found.state) == (lost.restore_id, RunState.SUCCEEDED)
