@@ -311,13 +311,15 @@ class Program:
     @cached_property
     def retention(self) -> "RetentionService":
         """Deletes the backups that no rule keeps, where everything here is about."""
-        return self.retention_of(self.store)
+        from app.bootstrap.retention import build_retention
+
+        return build_retention(self, self.store)
 
     def retention_of(self, store: str) -> "RetentionService":
         """Return that of a store, or of the directory for an empty name; blocks, raises StoreNotFoundError."""
         from app.bootstrap.retention import build_retention
 
-        return build_retention(self, store)
+        return self.retention if store == self.store else build_retention(self, store)
 
     @cached_property
     def pins(self) -> "PinService":
@@ -380,12 +382,8 @@ class Program:
         """Raises alerts about backups."""
         from app.services.monitoring.backups import BackupMonitor
 
-        return BackupMonitor(
-            self.health,
-            self.alerts,
-            unusual_percent=self.settings.unusual_percent,
-            raised=self.alerts.raised,
-        )
+        alerts, percent = self.alerts, self.settings.unusual_percent
+        return BackupMonitor(self.health, alerts, unusual_percent=percent, raised=alerts.raised)
 
     @cached_property
     def audit_service(self) -> "AuditService":

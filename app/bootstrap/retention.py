@@ -8,7 +8,8 @@ from app.bootstrap.encryption import build_log_keys
 from app.bootstrap.program import Program
 from app.domain.ports import Clock
 from app.scheduling.clock import SystemClock
-from app.services.backups.retention import KeptLog, RetentionService
+from app.services.backups.planning import KeptLog
+from app.services.backups.retention import RetentionService
 from app.services.backups.retention_rules import DirectoryRules, StoreRules
 from app.services.log_retention.kept_log import KeptLog as KeptLogHere
 from app.storage.clock_witness import ClockWitness

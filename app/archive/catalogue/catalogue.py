@@ -5,7 +5,7 @@ A backup exists when its manifest does; the catalogue never has an opinion of it
 block; async callers use threads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +31,6 @@ from app.domain.backups.seal import MAX_MANIFEST_BYTES, check_seal
 from app.domain.ids import BackupId, parse_backup_id
 from app.domain.restores.proofs import Proof
 from app.errors import (
-    BackupInUseError,
     BackupNotFoundError,
     BackupPinnedError,
     NoIdentityError,
@@ -341,13 +340,9 @@ class Catalogue:
         if not isinstance(self.directory, LocalDirectory):
             self.directory.lock_on(name, until)
 
-    def is_in_use(self, backup_id: str) -> bool:
-        """Tell whether a restore, a verification or a download reads a backup right now."""
-        try:
-            self.directory.open(self._find(backup_id).file, exclusive=True).close()
-        except BackupInUseError:
-            return True
-        return False
+    def in_use(self, files: Iterable[str]) -> set[str]:
+        """Tell which data files a restore, a verification or a download reads right now; raises StorageError."""
+        return places.in_use(self.directory, files)
 
     def sweep(self) -> tuple[str, ...]:
         """Remove what crashed runs left behind, but for uploads; returns names, raises StorageError."""

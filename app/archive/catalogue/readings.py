@@ -31,13 +31,14 @@ from app.storage import layout
 FRESH_SECONDS: Final = 2.0
 # Kernels note the time of a change by their tick, 10 ms at most: a second change within it has the same.
 _TICK_NS: Final = 20_000_000
-_NOTHING: Final = Beside()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """
     All backups at one moment, with what lies beside them.
+
+    As long as nothing has changed it is the same object, so that what was made of it can be kept with it.
 
     Attributes:
         beside: Of each backup of the survey.
@@ -76,6 +77,9 @@ class _Known:
     beside: Beside
 
 
+_BARE: Final = _Known((None, None), Beside())
+
+
 @dataclass(frozen=True, slots=True)
 class _Taken:
     """
@@ -105,6 +109,8 @@ class Readings:
         self._turn = threading.Lock()
         self._last: _Taken | None = None
         self._known: Mapping[BackupId, _Known] = {}
+        # What lies beside them with their sizes, and of which of both it was made.
+        self._sized: tuple[object, object, Mapping[BackupId, Beside]] = (None, None, {})
 
     def read(self, *, anew: bool) -> Reading:
         """
@@ -158,18 +164,27 @@ class Readings:
         changed_ns = mark[-1]
         survey = self._survey()
         names = set(self._directory.names())
-        self._known = {entry.backup_id: self._look(entry, names) for entry in survey.entries}
+        known = {entry.backup_id: self._look(entry, names) for entry in survey.entries}
+        if known != self._known:
+            self._known = known
         reading = Reading(survey, self._beside(self._sidecars.sizes.read()))
+        if self._last is not None and self._last.reading == reading:
+            reading = self._last.reading  # what was made of it serves on
         is_settled = changed_ns < at_ns - _TICK_NS
         return _Taken(reading, began, time.monotonic(), mark if is_settled else None)
 
     def _beside(self, sizes: Mapping[BackupId, SizeCheck]) -> Mapping[BackupId, Beside]:
-        return {key: known.beside.with_size(sizes.get(key)) for key, known in self._known.items()}
+        if self._sized[0] is not self._known or self._sized[1] is not sizes:
+            beside = {
+                key: known.beside.with_size(sizes.get(key)) for key, known in self._known.items()
+            }
+            self._sized = (self._known, sizes, beside)
+        return self._sized[2]
 
     def _look(self, entry: CatalogueEntry, names: set[str]) -> _Known:
         notes, proofs = entry.file + layout.NOTES, entry.file + layout.PROOFS
         if notes not in names and proofs not in names:
-            return _Known((None, None), _NOTHING)
+            return _BARE
         stamps = tuple(self._stamp(file) if file in names else None for file in (notes, proofs))
         known = self._known.get(entry.backup_id)
         if known is not None and known.stamps == stamps:

@@ -1,7 +1,7 @@
 """Where backups lie, a directory or a store, and the steps by which they begin and cease to exist there."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, assert_never
 
 from app.archive.publishing import publication, store_publication
@@ -89,6 +89,17 @@ def _open_locally(directory: LocalDirectory, name: BackupName) -> ReadFile:
         file.close()
         raise BackupNotFoundError(name.backup_id)
     return file
+
+
+def in_use(directory: BackupDirectory, files: Iterable[str]) -> set[str]:
+    """Tell which data files somebody reads, for all that this machine knows; nothing is asked of a store."""
+    match directory:
+        case LocalDirectory():
+            return publication.in_use(directory, files)
+        case StoreDirectory():
+            return {file for file in files if directory.is_locked(file)}
+        case _:
+            assert_never(directory)
 
 
 def size_of(directory: BackupDirectory, name: BackupName) -> int:

@@ -207,7 +207,7 @@ def _is_counted(item: RetentionItem, schedule: str) -> bool:
 
 
 def _judge_recovery_point(item: RetentionItem, days: float, now: datetime) -> tuple[bool, str]:
-    until = item.created_at + _span(days)
+    until = item.created_at + span_of(days)
     if until > now:
         return True, f"recovery point, kept until {until:%Y-%m-%d %H:%M} UTC"
     return False, f"recovery point, older than {_days(days)}"
@@ -347,7 +347,7 @@ class _Count:
             self._newest[-1:], default="~"
         ):
             return f"one of the {policy.count} newest" if policy.count > 1 else "the newest"
-        if policy.days > 0 and self._now - item.created_at < _span(policy.days):
+        if policy.days > 0 and self._now - item.created_at < span_of(policy.days):
             return f"younger than {_days(policy.days)}"
         in_turn = f"one of the {policy.count} newest in turn" if self._turns.wants(item) else ""
         periods = (generation.wants(item) for generation in self._generations)
@@ -355,7 +355,7 @@ class _Count:
 
     def _is_too_old(self, item: RetentionItem) -> bool:
         limit = self._policy.max_days
-        return limit > 0 and self._now - item.created_at > _span(limit)
+        return limit > 0 and self._now - item.created_at > span_of(limit)
 
     def _describe(self) -> str:
         """Say which rules do not want a backup."""
@@ -369,7 +369,8 @@ class _Count:
 _MOST_DAYS: Final = 1_000_000
 
 
-def _span(days: float) -> timedelta:
+def span_of(days: float) -> timedelta:
+    """Return so many days; of more than any backup is old, as many as that."""
     return timedelta(days=min(days, _MOST_DAYS))
 
 

@@ -1,6 +1,6 @@
 """By what a place of backups is pruned: its policies, and what of it is none of retention's business."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -10,6 +10,7 @@ from app.domain.backups.retention import (
     RetentionItem,
     RetentionPolicy,
     plan_retention,
+    span_of,
 )
 
 
@@ -38,6 +39,23 @@ class RetentionRules:
         """Decide about every backup, newest first; see `plan_retention`."""
         held = [self._hold(item) for item in items]
         return plan_retention(held, self.policies, self.recovery_point_days, now, self.paces)
+
+    def about(self, schedules: Collection[str]) -> "RetentionRules":
+        """Leave out what is about none of these: rules that are equal then judge their backups alike."""
+        names = {"", *schedules}
+        return replace(
+            self,
+            policies={name: self.policies.get(name, self.policies[""]) for name in names},
+            paces={name: pace for name, pace in self.paces.items() if name in names},
+            writers=None if self.writers is None else self.writers & names,
+        )
+
+    def next_change(self, items: Sequence[RetentionItem], now: datetime) -> datetime | None:
+        """Return from when on they may judge the same backups otherwise, because time has passed; None = never."""
+        ages = {self.recovery_point_days}
+        ages.update(*((policy.days, policy.max_days) for policy in self.policies.values()))
+        reached = (item.created_at + span_of(days) for days in ages if days > 0 for item in items)
+        return min((at for at in reached if at >= now), default=None)
 
     def lock(self, item: RetentionItem, now: datetime) -> RetentionItem:
         """Hold a backup that the place would not give away now."""

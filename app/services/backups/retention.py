@@ -15,22 +15,17 @@ Not guaranteed: an entry in the audit for a backup whose deletion the process di
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.archive.catalogue.readings import Reading
 from app.concurrency import shielded
 from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
-from app.domain.backups.catalogue import Survey
 from app.domain.backups.manifest import Manifest
-from app.domain.backups.pruning import LogPruning, PruneResult, RetentionPlan
+from app.domain.backups.pruning import PruneResult, RetentionPlan
 from app.domain.backups.retention import RetentionDecision, RetentionItem
-from app.domain.backups.rules import RetentionRules
 from app.domain.ports import Clock
 from app.domain.schedule import Schedule
 from app.errors import (
@@ -42,7 +37,8 @@ from app.errors import (
     StorageError,
 )
 from app.services.access.audit import AuditService
-from app.services.backups.retention_items import item_in, made_at
+from app.services.backups.planning import KeptLog, RetentionPlanner
+from app.services.backups.retention_items import made_at
 from app.services.backups.retention_rules import Rules, unapproved
 from app.storage.clock_witness import ClockWitness
 from app.storage.run_locks import HeldLocks, Resource, RunLocks
@@ -51,22 +47,6 @@ from app.storage.run_locks import HeldLocks, Resource, RunLocks
 _log: Final = logging.getLogger(__name__)
 # Who deletes when nobody asked for it.
 ACTOR: Final = "retention"
-
-
-class KeptLog(Protocol):
-    """The archived binary log beside the backups of a place; all calls block and raise StorageError."""
-
-    def hold(self, items: Sequence[RetentionItem]) -> Mapping[str, str]:
-        """Say which backups are kept for it, and why, by their ids."""
-        ...
-
-    def plan(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
-        """Say what of it would go when these backups stay."""
-        ...
-
-    def prune(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
-        """Remove what none of these backups needs."""
-        ...
 
 
 class RetentionService:
@@ -96,6 +76,7 @@ class RetentionService:
         self._rules = rules
         self._clock = clock
         self._witness = witness
+        self._planner = RetentionPlanner(catalogue, rules, clock, witness, log)
         self._locks = locks
         self._alarm = alarm
         self._audit = audit
@@ -123,7 +104,12 @@ class RetentionService:
             StorageError: The place cannot be read.
             IntegrityError: `schedule.json` is damaged: nobody knows what is to be kept.
         """
-        return await asyncio.to_thread(self._plan, wanted)
+        return (await asyncio.to_thread(self._planner.plan, wanted))[0]
+
+    async def compare(self, wanted: Schedule) -> tuple[RetentionPlan, RetentionPlan]:
+        """Plan as `plan` does, of the same backups by the rules as they are and with a schedule as it may become."""
+        now, then = await asyncio.to_thread(self._planner.plan, None, wanted)
+        return now, then
 
     async def prune(self, by: str = ACTOR, *, accept_clock: bool = False) -> PruneResult:
         """
@@ -250,54 +236,10 @@ class RetentionService:
         await self._alarm.resolve(AlertKind.CLOCK, "clock", "the clock is right")
 
     def _check_clock(self, *, accept_clock: bool) -> None:
-        made = made_at(self._read(anew=True))
+        made = made_at(self._planner.read(anew=True))
         if accept_clock:
             self._witness.accept(made)
         self._witness.record(made)
-
-    def _plan(self, wanted: Schedule | None) -> RetentionPlan:
-        reading, clock = self._read(anew=False), None
-        try:
-            self._witness.check(made_at(reading))
-        except ClockJumpedError as exc:
-            clock = exc
-        rules, now = self._rules.read(wanted), self._clock.now()
-        items = [item_in(reading, entry) for entry in reading.survey.entries]
-        decisions = rules.judge(items, now)
-        # Only those that would go are asked for: a lock for a moment is in nobody's way then.
-        going = {decision.item.backup_id for decision in decisions if not decision.is_kept}
-        bases = self._log.hold(items) if going and self._log else {}
-        held = [
-            self._hold(item, rules, now, bases) if item.backup_id in going else item
-            for item in items
-        ]
-        decisions = decisions if held == items else rules.judge(held, now)
-        kept = [each.item for each in decisions if each.is_kept]
-        log = self._log.plan(kept) if self._log and not rules.off else ()
-        return RetentionPlan(decisions, clock, log)
-
-    def _hold(
-        self, item: RetentionItem, rules: RetentionRules, now: datetime, bases: Mapping[str, str]
-    ) -> RetentionItem:
-        """Hold what is read right now, what the place keeps itself, and what the binary log needs."""
-        locked = rules.lock(item, now)
-        pinned = locked.pinned or bases.get(item.backup_id, "")
-        is_in_use = self._is_in_use(item.backup_id)
-        if (pinned, is_in_use) == (locked.pinned, locked.is_in_use):
-            return locked
-        return replace(locked, pinned=pinned, is_in_use=is_in_use)
-
-    def _read(self, *, anew: bool) -> Reading:
-        catalogue = self._catalogue
-        if not catalogue.directory.is_there():
-            return Reading(Survey((), (), ()), {})
-        return catalogue.read(anew=anew)
-
-    def _is_in_use(self, backup_id: str) -> bool:
-        try:
-            return self._catalogue.is_in_use(backup_id)
-        except BackupNotFoundError:  # somebody has deleted it meanwhile
-            return False
 
     async def _delete(
         self, decision: RetentionDecision, by: str, deleted: list[RetentionDecision]

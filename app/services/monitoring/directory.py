@@ -116,7 +116,7 @@ def _leftovers_check(catalogue: Catalogue) -> DoctorCheck:
 
 
 def _survey_checks(catalogue: Catalogue) -> list[DoctorCheck]:
-    survey = catalogue.survey()
+    survey = catalogue.read().survey
     checks = [DoctorCheck("backups", CheckState.OK, f"{len(survey.entries)} listed")]
     checks += [failed("damaged backup", problem.error) for problem in survey.problems]
     checks += [

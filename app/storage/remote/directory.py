@@ -265,10 +265,14 @@ class StoreDirectory:
 
     def is_written_here(self, name: BackupName) -> bool | None:
         """Tell whether a process of this machine writes a backup; None = none ever did, as far as is known."""
-        if not self._locks.exists(name.partial):
+        return self.is_locked(name.partial)
+
+    def is_locked(self, name: str) -> bool | None:
+        """Tell whether a process of this machine has locked a name; None = none ever did, as far as is known."""
+        if not self._locks.exists(name):
             return None
         try:
-            self._locks.open(name.partial, exclusive=True).close()
+            self._locks.open(name, exclusive=True).close()
         except BackupInUseError:
             return True
         return False

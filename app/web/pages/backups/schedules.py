@@ -254,7 +254,7 @@ async def _preview(
         wanted = await program.schedules.preview(change, login.identity.role)
     except (ValidationError, InvalidScheduleError, NotAuthorizedError) as exc:
         return _Preview(None, _errors(exc))
-    plans = await program.retention.plan(), await program.retention.plan(wanted)
+    plans = await program.retention.compare(wanted)
     times = tuple(next_times(wanted, view_of(request).now))
     selection, unseen = await _selection(service, wanted)
     return _Preview(wanted, {}, times, compare(*plans, wanted.name), selection, unseen)

@@ -64,10 +64,10 @@ def test_a_deletion_takes_the_notes_along(tmp_path):
         catalogue.delete(name)
     catalogue.change_notes(name, lambda notes: replace(notes, pin=None))
     with catalogue.open(name):
-        assert catalogue.is_in_use(name)
+        assert catalogue.in_use([manifest.file]) == {manifest.file}
         with pytest.raises(BackupInUseError):
             catalogue.delete(name)
-    assert not catalogue.is_in_use(name)
+    assert catalogue.in_use([manifest.file, "gone"]) == set()
     assert leftovers(tmp_path) == before
 
     catalogue.delete(name)

@@ -192,7 +192,8 @@ async def test_what_is_read_here_is_not_deleted_here(directory_of):
     with Catalogue(directory_of()).open(manifest.backup_id):
         with pytest.raises(BackupInUseError):
             Catalogue(directory_of()).delete(manifest.backup_id)
-        assert Catalogue(directory_of()).is_in_use(manifest.backup_id)
+        assert Catalogue(directory_of()).in_use([manifest.file]) == {manifest.file}
+    assert Catalogue(directory_of()).in_use([manifest.file, "never opened"]) == set()
     Catalogue(directory_of()).delete(manifest.backup_id)
 
 

@@ -76,3 +76,48 @@ def test_what_stays_is_locked_on_before_half_of_its_lock_is_gone():
     assert rules.locked_on(items("weekly", 1)[0], NOW) is None
     assert RetentionRules({"": RetentionPolicy()}).locked_on(item, NOW) is None
     assert replace(rules, off="the store has no retention").locked_on(item, NOW) is None
+
+
+def test_rules_that_differ_in_what_they_are_not_asked_about_say_the_same():
+    """A schedule without backups changes nothing, one with the rules of all others neither."""
+    usual, own = RetentionPolicy(count=1), RetentionPolicy(count=2)
+    rules = RetentionRules({"": usual, "nightly": own}, {"nightly": timedelta(hours=1)})
+    more = RetentionRules(
+        {**rules.policies, "new": own, "weekly": usual},
+        {**rules.paces, "new": timedelta(days=7)},
+        writers=frozenset({"nightly", "new"}),
+    )
+
+    assert rules.about({"nightly"}) == replace(more, writers=None).about({"nightly"})
+    assert replace(more, writers=frozenset({"nightly"})).about({"nightly"}) == more.about({
+        "nightly"
+    })
+    assert rules.about({"nightly"}) != rules.about({"nightly", "weekly"}).about({"weekly"})
+    assert rules.about({"nightly"}).judge(items(), NOW) == rules.judge(items(), NOW)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        RetentionRules({"": RetentionPolicy(days=2.5)}),
+        RetentionRules({"": RetentionPolicy(count=1), "nightly": RetentionPolicy(max_days=3)}),
+        RetentionRules({"": RetentionPolicy(count=1)}, recovery_point_days=1.5),
+        RetentionRules({"": RetentionPolicy(count=2, daily=3)}),
+    ],
+)
+def test_until_the_next_change_time_changes_nothing(rules):
+    """Whatever is judged before that is the same; at the end nothing changes any more."""
+    found = items(count=5)
+    found[2] = replace(found[2], is_recovery_point=True)
+    now, seen = NOW, []
+    while (until := rules.next_change(found, now)) is not None:
+        if until > now:
+            before = [(each.is_kept, each.reason) for each in rules.judge(found, now)]
+            last = rules.judge(found, until - timedelta.resolution)
+            assert [(each.is_kept, each.reason) for each in last] == before
+        seen.append(until)
+        now = until + timedelta.resolution
+    later = rules.judge(found, NOW + timedelta(days=1_000))
+
+    assert rules.judge(found, now) == later
+    assert sorted(seen) == seen
