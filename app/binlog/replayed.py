@@ -13,10 +13,12 @@ AS_OPTIONS: Final[tuple[str, ...]] = (
     "collation_server",
     "explicit_defaults_for_timestamp",
     "innodb_default_row_format",
-    "innodb_strict_mode",
     "sql_mode",
     "max_allowed_packet",
     "innodb_compression_default",
+    # What MariaDB takes the word utf8 for, and which format a DATETIME has.
+    "old_mode",
+    "mysql56_temporal_format",
     # What statements compute that are logged in place of rows, as MariaDB logs some by default.
     "block_encryption_mode",
     "cte_max_recursion_depth",
@@ -35,6 +37,8 @@ UNLOGGED: Final[tuple[str, ...]] = (
     "explicit_defaults_for_timestamp",
     "innodb_default_row_format",
     "innodb_compression_default",
+    "old_mode",
+    "mysql56_temporal_format",
     ENFORCED,
 )
 ZONE: Final = "time_zone"

@@ -46,6 +46,8 @@ class Replication:
 _UNNAMED: Final = "6261636b-7374-6179-0000-000000000001"
 _ANY = (
     "--event-scheduler=OFF",
+    # A session may have switched it off: what was done with it is done without, too, and not the other way round.
+    "--innodb-strict-mode=OFF",
     # Else events of a source with the same server id are passed over, and the position looks right.
     "--replicate-same-server-id=1",
     # What is in the system schema is the scratch server's own.

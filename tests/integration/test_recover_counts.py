@@ -45,6 +45,8 @@ CHANGES = [
     # What the scratch server leaves out, and what changes nothing.
     "CREATE USER 'reader'@'%' IDENTIFIED BY 'Passw0rd-of-a-reader'",
     "DROP TABLE IF EXISTS shop.nothing",
+    # Ends like what MySQL makes of CREATE TABLE ... SELECT.
+    "ALTER TABLE shop.orders ADD COLUMN extra INT -- START TRANSACTION",
     "FLUSH BINARY LOGS",
     "DELETE FROM shop.orders WHERE id = 2",
 ]

@@ -128,6 +128,66 @@ async def test_what_statements_compute_and_which_engine_they_make_is_as_on_the_s
         await points.close()
 
 
+async def test_definitions_are_made_by_settings_that_no_log_has(
+    own_server, server_template, tmp_path
+):
+    """What MariaDB takes utf8 for and how it stores a DATETIME; what a session made that InnoDB would refuse today."""
+    odd = () if IS_MYSQL else ("--old-mode=", "--mysql56-temporal-format=OFF")
+    points = PointsInTime(own_server(*odd), tmp_path, server_template)
+    sql = points.sql
+    sql.script(["CREATE DATABASE shop", "CREATE DATABASE old"])
+    await points.backup()
+    sql.script([
+        "SET SESSION innodb_strict_mode = OFF",
+        "CREATE TABLE shop.words (word VARCHAR(40) CHARACTER SET utf8)",
+        "CREATE TABLE shop.loose (id INT PRIMARY KEY) ROW_FORMAT = DYNAMIC KEY_BLOCK_SIZE = 8",
+        "CREATE TABLE old.moments (d DATETIME(2))",
+        "INSERT INTO old.moments VALUES ('2024-01-01 01:02:03.25')",
+    ])
+    expected = snapshot(sql, "shop")
+
+    recovered = await points.recover(points.position())
+    await points.restore(recovered, databases=("shop",), into="copy")
+
+    assert_same(snapshot(sql, "copy"), expected)
+    assert recovered.rows_count == 1
+    await points.close()
+
+
+async def test_what_acts_by_the_rights_of_others_is_replayed(points):
+    """Of accounts that no recovery brings back: by triggers for statements, by views for those on top of them."""
+    sql = points.sql
+    sql.script([
+        "CREATE USER app@'%' IDENTIFIED BY 'Passw0rd-of-an-owner'",
+        "GRANT ALL ON *.* TO app@'%'",
+        "USE shop",
+        "CREATE DEFINER=app@'%' VIEW seen AS SELECT note FROM orders",
+        "CREATE PROCEDURE log.note(t TEXT) INSERT INTO log.entries (text) VALUES (t)",
+    ])
+    if not IS_MYSQL:
+        sql.script(["CREATE ROLE keeper", "GRANT ALL ON *.* TO keeper", "SET ROLE keeper"])
+        sql.run(
+            "CREATE DEFINER=CURRENT_ROLE TRIGGER gone AFTER DELETE ON orders FOR EACH ROW"
+            " INSERT INTO log.entries (text) VALUES (OLD.note)"
+        )
+    await points.backup()
+    sql.script([
+        "SET SESSION binlog_format = 'MIXED'",
+        "CREATE VIEW twice AS SELECT note FROM seen",
+        "CREATE DEFINER=app@'%' TRIGGER noted AFTER INSERT ON orders FOR EACH ROW CALL log.note(NEW.note)",
+        "INSERT INTO orders (note) VALUES ('three')",
+        "INSERT INTO log.entries (text) SELECT note FROM twice WHERE note = 'one'",
+        "DELETE FROM orders WHERE note = 'two'",
+    ])
+    expected = {name: snapshot(sql, name) for name in ("shop", "log")}
+
+    recovered = await points.recover(points.position())
+    await points.restore(recovered)
+
+    for name, there in expected.items():
+        assert_same(snapshot(sql, name), there)
+
+
 async def test_a_zone_that_nobody_named_is_refused(moscow):
     """A wrong guess would change values in silence."""
     await moscow.backup()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from app.binlog.events.executed import (
+    definers_in,
     differs,
     made_database,
     made_temporary,
@@ -21,7 +22,7 @@ from app.domain.restores.log_archive import Caveats, Connection, LackingRows, Te
 
 # Segments say that nothing of this was found in them: raise it with every rule that finds more, of which those know
 # nothing that were sealed before.
-EDITION: Final = 4
+EDITION: Final = 5
 # Of the header: the statement uses a temporary table, or the number of its connection.
 _THREAD_SPECIFIC: Final = 0x04
 # Of an event that loads a file: what any statement has, and where in it the name of the file stands.
@@ -48,9 +49,11 @@ def with_event(
     """
     kind = header.kind
     if kind == Kind.EXECUTE_LOAD_QUERY:
+        text = _load_text(event)
         return known._replace(
-            temporary=(*known.temporary, *_temporary(header, event, _load_text(event))),
+            temporary=(*known.temporary, *_temporary(header, event, text)),
             executes=True,
+            differs=known.differs or differs(text),
         )
     if kind in QUERIES:
         return _with_statement(known, header, event)
@@ -74,6 +77,7 @@ def _with_statement(known: Caveats, header: Header, event: bytes) -> Caveats:
         makes_database=known.makes_database or made_database(text),
         makes_code=known.makes_code or makes_code(text),
         names_directory=known.names_directory or names_directory(text),
+        definers=known.definers | definers_in(text),
     )
 
 

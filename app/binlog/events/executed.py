@@ -76,12 +76,23 @@ _MAKES_DATABASE: Final = re.compile(
     _FLAGS,
 )
 # With rows in place of statements, or either as it is safe, no log has them: what gives something else each time, or
-# goes by who is connected. RAND() is not among them, nor NOW(): the log has their seed and time.
+# goes by who is connected and to what. RAND() is not among them, nor NOW(): the log has their seed and time, as it
+# has some variables of the session.
 _DIFFERS: Final = re.compile(
-    r"(?<![\w$.`@])(?:(?:UUID(?:_SHORT|_?V[47])?|SYS_GUID|(?:SESSION_|SYSTEM_)?USER|FOUND_ROWS|VERSION)\s*\(\s*\)"
-    r"|SYSDATE\s*\(\s*\d*\s*\)|(?:RANDOM_BYTES|LOAD_FILE|GET_LOCK|IS_FREE_LOCK|IS_USED_LOCK)\s*\()",
+    r"(?<![\w$.`@])(?:(?:UUID(?:_SHORT|_?V[47])?|SYS_GUID|(?:SESSION_|SYSTEM_)?USER|FOUND_ROWS|ROW_COUNT|VERSION)"
+    r"\s*\(\s*\)|CURRENT_(?:USER|ROLE)\b|SYSDATE\s*\(\s*\d*\s*\)"
+    r"|(?:RANDOM_BYTES|LOAD_FILE|(?:GET|IS_FREE|IS_USED|RELEASE)_LOCK|\w+_POS_WAIT)\s*\("
+    r"|[`\"]?(?:INFORMATION|PERFORMANCE)_SCHEMA[`\"]?\s*\."
+    r"|@@(?!(?:(?:SESSION|LOCAL)\s*\.\s*)?(?:(?:AUTO_INCREMENT_|CHARACTER_SET_C|COLLATION_C)\w+|FOREIGN_KEY_CHECKS"
+    r"|UNIQUE_CHECKS|IDENTITY|(?:LAST_)?INSERT_ID|LC_TIME_NAMES|PSEUDO_THREAD_ID|SQL_MODE|SQL_AUTO_IS_NULL|TIME_ZONE"
+    r"|TIMESTAMP)\b)[`\w])",
     re.IGNORECASE,
 )
+# Of what is made or altered, as the log has it; a role has no host.
+_ACCOUNT: Final = rf"({_NAME}|'(?:[^']|'')*')"
+_DEFINER: Final = re.compile(rf"\bDEFINER\s*=\s*{_ACCOUNT}(?:\s*@\s*{_ACCOUNT})?", _FLAGS)
+_OWNED: Final = re.compile(r"(?:\s|/\*.*?\*/)*(?:CREATE|ALTER)\b", _FLAGS)
+_INVOKERS: Final = frozenset({"CURRENT_USER", "CURRENT_ROLE"})
 # Names stand before values, or near them.
 _READ: Final = 64 << 10
 _DIRECTORY: Final = re.compile(r"\s*(?:CREATE|ALTER)\b.*\b(?:DATA|INDEX)\s+DIRECTORY\b", _FLAGS)
@@ -109,6 +120,16 @@ def made_temporary(text: str) -> str:
 def differs(text: str) -> bool:
     """Tell whether a statement computes something else when it is executed again."""
     return bool(_DIFFERS.search(text)) and bool(_DIFFERS.search(_bare(text)))
+
+
+def definers_in(text: str) -> frozenset[str]:
+    """Return the accounts that a statement makes something of, quoted as SHOW CREATE does; also such as a body names."""
+    # As cheap as can be: most statements are of another kind.
+    if not _OWNED.match(text) or "DEFINER" not in text[:_READ].upper():
+        return frozenset()
+    found = (filter(None, match.groups()) for match in _DEFINER.finditer(text[:_READ]))
+    accounts = (tuple(parts) for parts in found)
+    return frozenset("@".join(map(_quoted, each)) for each in accounts if each[0] not in _INVOKERS)
 
 
 def made_database(text: str) -> str:
@@ -167,6 +188,13 @@ def _databases(names: Iterator[re.Match[str]], database: str) -> Iterator[str]:
     for name in names:
         if name[1] or name[2].upper() not in _WORDS:
             yield _plain(name[1]) or database.lower()
+
+
+def _quoted(name: str) -> str:
+    """Put a name into backticks, whatever it was quoted with."""
+    mark = name[:1]
+    bare = name[1:-1].replace(mark * 2, mark) if mark in {"`", '"', "'"} else name
+    return f"`{bare.replace('`', '``')}`"
 
 
 def _plain(name: str | None) -> str:

@@ -17,7 +17,7 @@ from uuid import UUID
 from app.binlog.events.caveats import with_event
 from app.binlog.events.headers import HEADER_BYTES, Header, Kind, Malformed
 from app.binlog.events.rows import table_number
-from app.binlog.events.statements import QUERIES, query_text
+from app.binlog.events.statements import QUERIES, ends_in_comment, query_text
 from app.domain.restores.log_archive import NO_CAVEATS, Caveats
 
 
@@ -170,7 +170,9 @@ class Groups:
             return True
         text = b"" if kind == Kind.QUERY_COMPRESSED else query_text(event)
         if self._is_alone is None:
-            goes_on = text.startswith(_OPENING) or text.endswith(_GOES_ON)
+            goes_on = text.startswith(_OPENING) or (
+                text.endswith(_GOES_ON) and not ends_in_comment(text)
+            )
             self._is_alone = not goes_on
             return not goes_on
         return text in _CLOSING or text.startswith(_XA_CLOSING)

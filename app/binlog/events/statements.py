@@ -15,7 +15,9 @@ _QUERY: Final = struct.Struct("<IIBHH")
 _SHOWN: Final = 240
 # A statement is looked at only so far: the first row of a long INSERT says as much as all of them.
 _READ: Final = 4096
-_COMMENT: Final = r"/\*(?!!)(?:[^*]|\*(?!/))*(?:\*/|$)|(?:--[ \t]|\#)[^\n]*"
+# But for the columns of a table that is made of rows.
+_LONG: Final = 64 << 10
+_COMMENT: Final = r"/\*(?!M?!)(?:[^*]|\*(?!/))*(?:\*/|$)|(?:--[ \t]|\#)[^\n]*"
 # What names are made of comes before numbers, which may stand in them.
 _TOKEN: Final = re.compile(
     rf"(?P<comment>{_COMMENT})"
@@ -31,9 +33,17 @@ _ACCOUNTS: Final = re.compile(
     r"|(?:GRANT|REVOKE)\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b|CHANGE\s+(?:MASTER|REPLICATION)\b)",
     re.IGNORECASE,
 )
+# What stands in comments such as /*!50000 is executed; MariaDB sets variables for one statement, and analyzes it.
 _CHANGES_ROWS: Final = re.compile(
-    rf"(?:\s|\(|{_COMMENT})*(?:INSERT|UPDATE|DELETE|REPLACE|LOAD|CALL|WITH|SELECT|DO|VALUES|TABLE)\b",
-    re.IGNORECASE,
+    rf"(?:\s|\(|{_COMMENT}|/\*M?!\d*|SET\s+STATEMENT\b.{{0,2000}}?\bFOR\b|ANALYZE\s+(?:FORMAT\s*=\s*JSON\s+)?(?!TABLE))*"
+    r"(?:INSERT|UPDATE|DELETE|REPLACE|LOAD|CALL|WITH|SELECT|DO|VALUES|TABLE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+# A table that is filled by what follows; PARTITION ... VALUES stands before LESS THAN or IN.
+_MAKES_OF_ROWS: Final = re.compile(
+    rf"(?:\s|{_COMMENT})*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?TABLE\b"
+    r".*\b(?:SELECT|VALUES\s*(?:ROW\s*)?\()",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -61,8 +71,14 @@ def _masked_token(found: re.Match[str]) -> str:
 
 
 def changes_rows(text: str) -> bool:
-    """Tell whether a statement of the log changes rows by being executed again, as none of DDL does."""
-    return bool(_CHANGES_ROWS.match(text[:_READ]))
+    """Tell whether a statement of the log makes or changes rows by being executed again."""
+    return bool(_CHANGES_ROWS.match(text[:_READ]) or _MAKES_OF_ROWS.match(text[:_LONG]))
+
+
+def ends_in_comment(text: bytes) -> bool:
+    """Tell whether the last words of a statement are those of a comment that goes on to its end."""
+    *_, last = _TOKEN.finditer(text.decode("utf-8", "replace"))
+    return last["comment"] is not None
 
 
 def query_of(event: bytes, *, is_compressed: bool) -> tuple[str, str]:

@@ -233,6 +233,7 @@ class Caveats(NamedTuple):
         differs: Whether statements are executed again that compute something else each time, such as UUID().
         makes_code: Whether it defines a routine or a trigger.
         names_directory: Whether it makes a table in a directory of the server's machine.
+        definers: Accounts to which belongs what it defines, quoted as SHOW CREATE does.
         lacking: Rows that have become something that the log does not tell as a whole.
     """
 
@@ -243,6 +244,7 @@ class Caveats(NamedTuple):
     differs: bool = False
     makes_code: bool = False
     names_directory: bool = False
+    definers: frozenset[str] = frozenset()
     lacking: frozenset[LackingRows] = frozenset()
 
 

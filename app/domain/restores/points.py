@@ -68,6 +68,7 @@ class Cut:
         applied: GTIDs of these, as the vendor's applier tells them.
         position: What a backup of that state has as its position.
         hindrance: Why a replay up to there would be wrong; empty = nothing is against it.
+        definers: Accounts to which belongs what is defined in between, quoted as SHOW CREATE does.
     """
 
     place: Place
@@ -78,6 +79,7 @@ class Cut:
     applied: str
     position: PositionEntry
     hindrance: str = ""
+    definers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def find_cut(
         applied=followed.applied,
         position=PositionEntry(file, end.position, followed.gtids),
         hindrance=followed.hindrance,
+        definers=frozenset(followed.definers),
     )
 
 

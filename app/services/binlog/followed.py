@@ -17,6 +17,7 @@ class Followed:
     Attributes:
         count: How many transactions.
         newest: The last one; None before the first, and behind a part that was passed over.
+        definers: Accounts to which belongs what they define.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class Followed:
         """Begin at the place of a base; raises BinlogDamagedError, StorageError."""
         self.count = 0
         self.newest: LoggedTransaction | None = None
+        self.definers: set[str] = set()
         self._hindrances = Hindrances(stream, base, place, request)
         self._state = parsed_state(base.position.gtid, is_mariadb=stream.is_mariadb)
         self._applied = parsed_state("", is_mariadb=stream.is_mariadb)
@@ -64,6 +66,7 @@ class Followed:
         self._hindrances.accept(found)
         self._unnamed_count += not found.gtid
         self.newest, self.count = found, self.count + 1
+        self.definers |= found.caveats.definers
         self._state.add(found.gtid)
         self._applied.add(found.gtid or f"{self._unnamed}:{self._unnamed_count}")
 

@@ -47,7 +47,7 @@ def scratch_wish(
             hint="Set BACKSTAY_SERVER_TIME_ZONE to its name, such as Europe/Berlin.",
         )
     taken = [
-        f"--{name.replace('_', '-')}={settings[name]}" for name in AS_OPTIONS if settings.get(name)
+        f"--{name.replace('_', '-')}={settings[name]}" for name in AS_OPTIONS if name in settings
     ]
     patterns = [(_pattern(database), *scratch_schemas(database)) for database in databases]
     only = [f"--replicate-wild-do-table={each}.%" for found in patterns for each in found]

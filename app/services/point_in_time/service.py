@@ -22,6 +22,7 @@ from app.domain.ports import Clock
 from app.domain.restores.points import RecoverPlan, RecoverRequest, RecoveryDrill
 from app.domain.runs.progress import Phase, Progress
 from app.engine.replay.databases import create_missing, require_no_key_outside
+from app.engine.replay.definers import make_definers
 from app.engine.replay.event_changes import EventStatuses
 from app.engine.replay.events import read_statuses, set_statuses
 from app.engine.replay.prepared import roll_back_prepared
@@ -242,6 +243,8 @@ class PointInTimeService:
         self, scratch: Scratch, plan: RecoverPlan, stream: ArchivedStream, progress: Progress
     ) -> None:
         """Bring a scratch server to the point: base, logs, replay, comparison; raises as `recover`."""
+        async with scratch.server.session() as session:
+            await make_definers(session, plan.base, plan.cut.definers)
         await self._restore_base(scratch, plan, progress.within())
         async with scratch.server.session() as session:
             await require_no_key_outside(session, plan.databases)

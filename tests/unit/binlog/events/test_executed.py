@@ -3,6 +3,7 @@
 import pytest
 
 from app.binlog.events.executed import (
+    definers_in,
     differs,
     made_database,
     made_temporary,
@@ -133,6 +134,15 @@ def test_a_database_that_is_made_is_named(text, name):
         ("INSERT INTO t (a) VALUES (UUID())", True),
         ("UPDATE t SET d = sysdate (6)", True),
         ("UPDATE t SET a = CONCAT(USER(), 'x')", True),
+        ("INSERT INTO t VALUES (CURRENT_USER)", True),
+        ("CREATE TABLE t AS SELECT current_role() r", True),
+        ("INSERT INTO t VALUES (@@hostname)", True),
+        ("INSERT INTO t VALUES (@@session.max_allowed_packet), (@@global.time_zone)", True),
+        ("INSERT INTO t SELECT HOST FROM `information_schema`.PROCESSLIST", True),
+        ("INSERT INTO t VALUES (ROW_COUNT())", True),
+        ("INSERT INTO t VALUES (@@sql_mode, @@session.time_zone, @@last_insert_id, @@character_set_client)", False),
+        ("INSERT INTO t (current_user_id) SELECT @current_user FROM t AS information_schema_of", False),
+        ("INSERT INTO t VALUES ('CURRENT_USER @@hostname')", False),
         ("INSERT INTO t VALUES (RAND(), NOW(), CURRENT_TIMESTAMP)", False),
         ("INSERT INTO t (note) VALUES ('UUID()')", False),
         ("INSERT INTO user (id) VALUES (1)", False),
@@ -140,7 +150,24 @@ def test_a_database_that_is_made_is_named(text, name):
         ("INSERT INTO t (id) VALUES (UUID_TO_BIN('x'))", False),
         ("UPDATE t SET a = my_uuid(1) /* UUID() */", False),
     ],
-)
+)  # fmt: skip
 def test_what_is_computed_anew_is_told(text, expected):
     """By the functions that it names; what the log has a seed or a time of is not among them."""
     assert differs(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CREATE DEFINER=`app`@`%` TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a = 1", {"`app`@`%`"}),
+        ("CREATE ALGORITHM=UNDEFINED DEFINER='a''b'@localhost SQL SECURITY DEFINER VIEW v AS SELECT 1", {"`a'b`@`localhost`"}),
+        ("/* x */ alter definer = `a``b`@`h` view v as select 1", {"`a``b`@`h`"}),
+        ("CREATE DEFINER=`keeper` PROCEDURE p() SELECT 1", {"`keeper`"}),
+        ("CREATE DEFINER=CURRENT_USER PROCEDURE p() SELECT 1", set()),
+        ("CREATE TABLE t (id INT)", set()),
+        ("INSERT INTO t VALUES ('CREATE DEFINER=`a`@`b` VIEW')", set()),
+    ],
+)  # fmt: skip
+def test_whose_a_definition_is_is_told(text, expected):
+    """Quoted as SHOW CREATE does; a role has no host."""
+    assert definers_in(text) == expected

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.binlog.events.statements import changes_rows, masked
+from app.binlog.events.statements import changes_rows, ends_in_comment, masked
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,28 @@ def test_masking_takes_no_longer_than_its_text():
     [
         ("INSERT INTO t VALUES (1)", True),
         (" /* hint */ (delete FROM t)", True),
+        ("/*!50000 INSERT INTO t VALUES (1) */", True),
+        ("/*M!100100 UPDATE t SET a = 1 */", True),
+        ("SET STATEMENT max_statement_time = 5, sort_buffer_size = 1024 FOR INSERT INTO t VALUES (1)", True),
+        ("SET STATEMENT max_statement_time = 5 FOR ALTER TABLE t ADD a INT", False),
+        ("ANALYZE FORMAT=JSON UPDATE t SET a = 1", True),
+        ("ANALYZE TABLE t", False),
         ("CREATE TABLE t (a INT)", False),
+        ("CREATE TABLE t (a INT) PARTITION BY LIST (a) (PARTITION p VALUES IN (1))", False),
+        ("/* x */ create temporary table t AS SELECT 1", True),
+        ("CREATE OR REPLACE TABLE t VALUES ROW(1)", True),
         ("/* x */ DROP TABLE t", False),
         ("UPDATES", False),
     ],
-)
+)  # fmt: skip
 def test_statements_that_change_rows_are_told_from_definitions(text, is_dml):
-    """The first word says it."""
+    """The first word says it, and of a table whether it is made of rows."""
     assert changes_rows(text) is is_dml
+
+
+def test_a_comment_at_the_end_says_nothing():
+    """MySQL makes a table of rows by a statement that ends as others may in their comments."""
+    assert not ends_in_comment(b"CREATE TABLE `t` (\n  `a` int\n) START TRANSACTION")
+    assert not ends_in_comment(b"CREATE TABLE t (a INT) COMMENT '# x' START TRANSACTION")
+    assert ends_in_comment(b"ALTER TABLE t ADD a INT -- START TRANSACTION")
+    assert ends_in_comment(b"CREATE TABLE t (a INT) COMMENT 'x' # START TRANSACTION")
