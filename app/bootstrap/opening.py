@@ -60,10 +60,11 @@ async def open_program(
 
 
 async def _write_ends(program: Program) -> None:
-    """Write down how earlier runs ended, where the history could not take it then."""
+    """Write down and tell how earlier runs ended, where that could not be done then."""
     runs = program.runs
     with suppress(AppError):  # whoever comes next does it
         await runs.write_ends()
+        await runs.told.tell_left()
 
 
 async def _prepare(control: "ControlDatabase") -> AppError | None:

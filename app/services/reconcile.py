@@ -109,6 +109,7 @@ class Reconciler:
             AppError: The backup directory, the state directory or the control database refused.
         """
         await self._runs.write_ends()
+        await self._runs.told.tell_left()
         orphans = await self._runs.orphans()
         await self._sweep()
         # Where nothing is mounted there is no backup, which says nothing about what was made.

@@ -69,7 +69,8 @@ class Settlement:
         """
         wanted = RunFilter(kinds=_SWAPPING, states=(RunState.FAILED, RunState.CANCELLED))
         failed, _ = await self._runs.list(wanted, Page(_MOST, sort="-finished_at"))
-        for run in await self._runs.own(failed):
+        owner = await asyncio.to_thread(self._locks.owner)
+        for run in (run for run in failed if run.owner == owner):
             settled = await self._settled(run)
             if settled is not None:
                 await self._runs.rewrite(settled)

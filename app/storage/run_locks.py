@@ -27,6 +27,7 @@ from app.storage.local import LocalDirectory
 
 _OWNER: Final = "owner"
 _SUFFIX: Final = ".lock"
+_RUN: Final = "run_"
 _MAX_BYTES: Final = 256
 _OWNER_DIGITS: Final = 16
 
@@ -148,6 +149,20 @@ class RunLocks:
             return not self._lock(fd, name, fcntl.LOCK_SH)
         finally:
             close(self._kernel, fd)
+
+    def left(self) -> Sequence[str]:
+        """Return the runs whose lock file is there and held by nobody: killed, or about to take it."""
+        if not self._directory.is_there():
+            return ()
+        names = sorted(name for name in self._directory.names() if name.startswith(_RUN))
+        return [name.removesuffix(_SUFFIX) for name in names if self._is_left(name)]
+
+    def _is_left(self, name: str) -> bool:
+        """Tell whether nobody holds a lock file; of what is none and cannot be one, nothing is known."""
+        try:
+            return name.endswith(_SUFFIX) and not self.is_held(name.removesuffix(_SUFFIX))
+        except StorageError:
+            return False
 
     def delete(self, run_id: str) -> None:
         """Delete the lock file of a run that is over."""

@@ -3,7 +3,7 @@ Runs: every piece of work, begun, watched, cancelled and remembered in one way.
 
 1. A run takes its locks or is refused, then it is written down. 2. While it works, its counters are
 written down twice a second, and whether somebody asked to cancel it is read. 3. It lets go of what
-it needed, then its end is written down, then it lets its own lock go: so it looks alive until then.
+it needed, then its end is written down and told, then it lets its own lock go: so it looks alive until then.
 
 The history may fail without harm: work goes on, and the end is kept until it can be written down.
 
@@ -40,6 +40,7 @@ from app.services.runs.active import ActiveRun, bind_run, new_run, report_failur
 from app.services.runs.admission import Admission
 from app.services.runs.ends import RunEnds, write_down, write_end
 from app.services.runs.job import Job
+from app.services.runs.told import Told
 from app.storage.run_ends import RunEndFiles
 from app.storage.run_locks import HeldLocks, RunLocks
 from app.telemetry.bugs import outlived
@@ -54,7 +55,7 @@ _WATCH_SECONDS: Final = 0.2
 
 
 class RunService:
-    """Executes work and remembers it."""
+    """Executes work, remembers it, and has those `told` who asked for it."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class RunService:
         self._ends = RunEnds(store, files)
         self._locks = locks
         self._clock = clock
-        self._listeners = listeners
+        self.told = Told(store, locks, listeners)
         self._active: dict[str, ActiveRun[object]] = {}
         self._turn = asyncio.Lock()
         self._admission = Admission(locks, bounds)
@@ -242,18 +243,12 @@ class RunService:
         """Write down the ends that the history did not take; raises AppError when it does not yet."""
         await self._ends.write()
 
-    async def own(self, runs: Sequence[Run]) -> Sequence[Run]:
-        """Return those that are of this installation."""
-        owner = await asyncio.to_thread(self._locks.owner)
-        return [run for run in runs if run.owner == owner]
-
     async def rewrite(self, run: Run) -> None:
         """Write down how a run ended at last: an orphan, or one that was repaired since."""
         run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
         await write_end(self._store, run)
+        await self.told.ended(run)
         await asyncio.to_thread(self._locks.delete, run.run_id)
-        for listener in self._listeners:
-            await listener.ended(run)
 
     async def close(self, wait_seconds: float) -> None:
         """
@@ -313,8 +308,7 @@ class RunService:
         try:
             if active.cancelled:
                 raise asyncio.CancelledError  # noqa: TRY301 - ends as every cancelled run does
-            for listener in self._listeners:
-                await listener.begun(active.run)
+            await self.told.begun(active.run)
             value = await active.job.work(active.progress)
             document = active.job.document(value).model_dump(mode="json")
         except asyncio.CancelledError as exc:
@@ -353,16 +347,19 @@ class RunService:
             error=failure(error) if error is not None else None,
         )
         try:
+            await self._write_end(active, over)
+            active.run = over  # not before: who sees that it is over looks for it in the history
+            await self.told.ended(over)
+        finally:  # not before: the lock of a killed process says that nobody was told
+            active.run = over
+            await self._let_go(over.run_id, active.locks)
+
+    async def _write_end(self, active: ActiveRun[T], over: Run) -> None:
+        try:
             await self._write(active, over)
         except AppError as exc:
-            warn_unwritten(active.run.run_id, exc)
+            warn_unwritten(over.run_id, exc)
             await self._ends.keep(over)
-        finally:
-            # Not before: who sees that it is over looks for it in the history.
-            active.run = over
-            await self._let_go(active.run.run_id, active.locks)
-        for listener in self._listeners:
-            await listener.ended(active.run)
 
     async def _let_go(self, run_id: RunId, locks: HeldLocks) -> None:
         await self._admission.let_go(run_id, locks)
