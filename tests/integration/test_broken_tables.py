@@ -10,6 +10,8 @@ from app.domain.restores.dry_run import Action
 from app.domain.restores.restore import RestoreRequest
 from app.errors import ConflictError, StatementError
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.dry_runs import ends_as_foretold
 from tests.fixtures.servers import Sql
 
 
@@ -74,15 +76,45 @@ async def test_a_table_that_has_lost_its_file_is_named_with_what_to_do(
         assert sql.run("SELECT i FROM d.x") == [(1,), (2,)]
 
 
-async def test_a_file_that_bars_the_way_is_named_with_what_to_do(backstay, sql, database):
-    """The .ibd of a table that is gone; the live database stays as it was."""
-    sql.script(["CREATE TABLE x (i INT PRIMARY KEY)", "INSERT INTO x VALUES (1)"])
+def _gone_but_for_its_file(sql, database, table, file):
+    """Drop a table, and put one of its files back as it was."""
+    path = Path(sql.run("SELECT @@datadir")[0][0]) / database / file
+    sql.run(f"FLUSH TABLES {table} FOR EXPORT")
+    shutil.copy(path, path.with_suffix(".kept"))
+    sql.script(["UNLOCK TABLES", f"DROP TABLE {table}"])
+    path.with_suffix(".kept").rename(path)
+    return path
+
+
+async def test_a_file_that_bars_the_way_is_found_before_anything_begins(backstay, sql, database):
+    """The .ibd of a table that is gone, by the dry run as by the restore."""
+    sql.script(f"CREATE TABLE {name} (i INT PRIMARY KEY)" for name in ("w", "x", "y", "z"))
+    sql.run("INSERT INTO x VALUES (1)")
     manifest = await backstay.backup(database)
-    file = Path(sql.run("SELECT @@datadir")[0][0]) / database / "x.ibd"
-    sql.run("FLUSH TABLES x FOR EXPORT")
-    shutil.copy(file, file.with_suffix(".kept"))
-    sql.script(["UNLOCK TABLES", "DROP TABLE x"])
-    file.with_suffix(".kept").rename(file)
+    file = _gone_but_for_its_file(sql, database, "x", "x.ibd")
+    sql.run("DROP TABLE w, y")
+
+    forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+    [problem] = forecast.problems
+    assert str(problem) == f"a file bars the way of table {database}.x"
+    assert "move it away" in problem.hint
+    file.unlink()
+
+    assert not (await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))).problems
+    assert sql.run("SELECT i FROM x") == [(1,)]
+
+
+async def test_a_file_of_a_partition_that_bars_the_way_is_named_with_what_to_do(
+    backstay, sql, database
+):
+    """By the restore alone, when the tables change places; the live database stays as it was."""
+    sql.script([
+        "CREATE TABLE x (i INT) PARTITION BY LIST (i) (PARTITION p0 VALUES IN (1))",
+        "INSERT INTO x VALUES (1)",
+    ])
+    manifest = await backstay.backup(database)
+    named = "x#p#p0.ibd" if IS_MYSQL else "x#P#p0.ibd"
+    file = _gone_but_for_its_file(sql, database, "x", named)
 
     with pytest.raises(StatementError, match="x") as refused:
         await backstay.restore(manifest)

@@ -85,6 +85,27 @@ async def test_files_that_the_server_never_made_are_no_databases_and_no_tables(
     assert len(list((home / database).glob("posts-old*.*"))) == 3
 
 
+@pytest.mark.differs("mariadb", reason="it refuses such names")
+async def test_names_that_mariadb_gives_to_files_are_names_on_mysql(backstay, sql, database):
+    """A database and a table of that name are backed up, and come back."""
+    name = f"#mysql50#{database}"
+    sql.script([
+        f"CREATE DATABASE `{name}`",
+        f"CREATE TABLE `{name}`.`#mysql50#t` (i INT PRIMARY KEY)",
+        f"INSERT INTO `{name}`.`#mysql50#t` VALUES (1)",
+    ])
+    try:
+        everything = await backstay.backup()
+        manifest = await backstay.backup(name)
+        copy = await backstay.copy(manifest)
+    finally:
+        sql.run(f"DROP DATABASE `{name}`")
+
+    assert name in [entry.name for entry in everything.databases]
+    assert manifest.warnings == ()
+    assert sql.run(f"SELECT i FROM {copy}.`#mysql50#t`") == [(1,)]
+
+
 async def test_a_server_of_lower_case_names_is_asked_in_any_case(own_server, tmp_path):
     """There `Shop` is what everybody calls the database `shop`, in the request and in the address."""
     server = own_server("--lower-case-table-names=1")

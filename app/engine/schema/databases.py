@@ -8,11 +8,11 @@ from typing import Final
 
 from app.domain.restores.journal import ID_DIGITS, RestoreId
 from app.engine.flavor import SYSTEM_SCHEMAS
-from app.engine.schema.listing import ARE_TABLES, STRAY, scope_of
+from app.engine.schema.listing import ARE_TABLES, STRAY, lists_strays, scope_of
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.server.errors import PASSING
-from app.engine.sql.quoting import quote, quote_text, same_name
+from app.engine.sql.quoting import MOST_NAME_CHARACTERS, quote, quote_text, same_name
 from app.errors import (
     AlreadyRunningError,
     DatabaseNotFoundError,
@@ -21,8 +21,6 @@ from app.errors import (
 )
 
 
-# Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
-MOST_NAME_CHARACTERS: Final = 64
 # What holds something in a database, table by table of information_schema.
 _CONTENT: Final = (
     ("TABLES", "TABLE_SCHEMA", "table"),
@@ -70,7 +68,8 @@ async def read_schemas(
         "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME,"
         f" {session.flavor.schema_comment} FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"
     )
-    found = {row[0]: Schema(*row) for row in rows if not row[0].startswith(STRAY)}
+    is_listed = lists_strays(session.flavor)
+    found = {row[0]: Schema(*row) for row in rows if not (is_listed and row[0].startswith(STRAY))}
     if not names:
         return [
             schema
@@ -116,6 +115,8 @@ async def list_strays(session: Session, databases: Sequence[str], *, every: bool
     Returns:
         `database/table`, as the files are named, without their ending.
     """
+    if not lists_strays(session.flavor):
+        return []
     places = list(databases)
     if every:
         rows = await session.texts("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")

@@ -18,7 +18,14 @@ from app.engine.schema.listing import in_tables, list_elsewhere
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
 from app.engine.sql import references
-from app.engine.sql.quoting import qualified, quote, quote_text, same_name, same_names
+from app.engine.sql.quoting import (
+    MOST_NAME_CHARACTERS,
+    qualified,
+    quote,
+    quote_text,
+    same_name,
+    same_names,
+)
 from app.errors import AppError, StatementError
 
 
@@ -211,7 +218,7 @@ async def add(
         StatementError: The server refused.
     """
     indexes = await _indexes(session, table)
-    added = ", ".join(f"ADD CONSTRAINT {quote(name)} {text}" for name, text in clauses.items())
+    added = ", ".join(f"ADD {_named(name)}{text}" for name, text in clauses.items())
     copied = ", ALGORITHM=COPY" if empty else ""
     try:
         await session.query(f"ALTER TABLE {table.sql} {added}{copied}", no_timeout=True)
@@ -232,6 +239,11 @@ async def add(
             )
 
 
+def _named(name: str) -> str:
+    """Name a key that is to be added; longer than anybody may write it only the server's own names become."""
+    return f"CONSTRAINT {quote(name)} " if len(name) <= MOST_NAME_CHARACTERS else ""
+
+
 async def _add_without_parent_index(
     session: Session, table: TableRef, name: str, clause: str
 ) -> None:
@@ -239,7 +251,7 @@ async def _add_without_parent_index(
     database, parent = references.parent_of(clause)
     place = qualified(database or table.database, parent)
     columns = ", ".join(references.foreign_key_columns(clause)[1])
-    sql = f"ALTER TABLE {table.sql} ADD CONSTRAINT {quote(name)} {clause}"
+    sql = f"ALTER TABLE {table.sql} ADD {_named(name)}{clause}"
     try:
         await session.query(sql, no_timeout=True)
     except StatementError as exc:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from app.domain.server.inventory import InventoryTable
+from app.engine.flavor import Flavor
 from app.engine.server.connection import OTHER_SUBTRACTION, Session
 from app.engine.sql.ddl import without_directories
 from app.engine.sql.quoting import qualified, quote_text, same_name, same_names
@@ -13,11 +14,12 @@ from app.engine.storage_engines import ROWLESS_ENGINES
 from app.errors import StatementError
 
 
-# What the server lists of its data directory although it never made it: `lost+found`, `.ssh`, a copied
-# `posts-old.frm`. Nobody can make or name a database or table like that.
+# What MariaDB lists of its data directory although it never made it: `lost+found`, `.ssh`, a copied
+# `posts-old.frm`. Nobody can make or name a database or table like that there; on MySQL, which lists what is in
+# its dictionary, it is a name like any other.
 # Source: https://mariadb.com/kb/en/identifier-to-file-name-mapping/
 STRAY: Final = "#mysql50#"
-NO_STRAYS: Final = f"TABLE_NAME NOT LIKE '{STRAY}%'"
+NO_STRAYS: Final = f"TRUE /*M! AND TABLE_NAME NOT LIKE '{STRAY}%' */"
 # Whatever is a table or sequence and no view. A view whose text MariaDB cannot read is a table to it, without
 # an engine, unless it is asked for names and types alone.
 ARE_TABLES: Final = (
@@ -26,6 +28,11 @@ ARE_TABLES: Final = (
     " (SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'VIEW'))"
 )
 _SIZES: Final = "IFNULL(TABLE_ROWS, 0), IFNULL(DATA_LENGTH, 0)"
+
+
+def lists_strays(flavor: Flavor) -> bool:
+    """Tell whether a server lists files that are none of its own."""
+    return bool(flavor.name_from_files)
 
 
 def scope_of(databases: Iterable[str], names: Collection[str] = ()) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 from sqlalchemy.dialects import mysql
 
 
+# Source: https://mariadb.com/kb/en/identifier-names/#maximum-length
+MOST_NAME_CHARACTERS: Final = 64
 # A text, a name, or what is between them.
 _QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|[^'`]+", re.DOTALL)
 # The default dialect doubles `%`, which would change names in a dump file.

@@ -24,6 +24,7 @@ from app.engine.server.connection import Session
 from app.engine.server.grants import read_grants
 from app.engine.sql.quoting import qualified, quote, quote_text, same_name
 from app.engine.sql.references import SEQUENCE_CALLS
+from app.engine.swap.left_over import LEFT_OVER_HINT, is_left_over
 from app.errors import (
     AlreadyRunningError,
     AppError,
@@ -38,12 +39,6 @@ from app.errors import (
 LOCK_SECONDS: Final = 3
 # A server that is silent lets locks go itself, once it has noticed.
 _RELEASE_SECONDS: Final = 5.0
-# In the server's words for a file that bars the way.
-_LEFT_OVER: Final = "Tablespace already exists"
-_LEFT_OVER_HINT: Final = (
-    "An .ibd file of that name, of a table that is gone, lies in the live database's directory on the"
-    " server: move it away, then restore again. The live data is as it was."
-)
 # InnoDB makes its list of transactions anew only so often.
 _POLL_SECONDS: Final = 0.1
 _LOCK_TIMEOUT: Final = 1205
@@ -225,9 +220,9 @@ async def rename(
             with lock_waits_translated():  # the server needs some milliseconds for each table
                 await session.query(f"RENAME TABLE {names}", no_timeout=True)
         except StatementError as exc:
-            if _LEFT_OVER not in str(exc):
+            if not is_left_over(exc):
                 raise
-            raise StatementError(str(exc), errno=exc.errno, hint=_LEFT_OVER_HINT) from exc
+            raise StatementError(str(exc), errno=exc.errno, hint=LEFT_OVER_HINT) from exc
 
 
 async def require_packet(session: Session, moves: Sequence[Move]) -> None:

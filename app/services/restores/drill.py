@@ -1,6 +1,8 @@
 """Drills: a backup is restored into schemas of its own, proven, and dropped again."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -19,12 +21,13 @@ from app.engine.load.innodb_limits import rows_at_risk
 from app.engine.load.inventory import prove_inventory
 from app.engine.load.load import Load
 from app.engine.load.objects import apply_together
-from app.engine.schema.databases import folds_names, wait_for_backups
+from app.engine.schema.databases import create_database, folds_names, wait_for_backups
 from app.engine.server.connection import Session
 from app.engine.server.description import takes_what_it_printed
 from app.engine.server.errors import PASSING
 from app.engine.server.grants import may_skip_log, read_grants
 from app.engine.server.server import Server
+from app.engine.swap.left_over import list_coming, refuse_left_over
 from app.errors import (
     AlreadyRunningError,
     AppError,
@@ -130,6 +133,7 @@ class Drills:
             AppError: What the restore is refused for, or a definition that this server does not take;
                 nothing of the restore has begun.
         """
+        await self._try_names(plan, reader)
         if plan.keeps_definitions or await self._takes_all(plan.manifest):
             return []
         await self._preflight.require(reader, plan)
@@ -150,6 +154,40 @@ class Drills:
             return []
         return [f"rows of {len(tables)} tables were tried, for here they may be too large ({why})"]
 
+    async def _try_names(self, plan: RestorePlan, reader: ArchiveReader) -> None:
+        """Find files that lie where tables are to come, which only a table finds that gets the name."""
+        async with self._server.session() as session:
+            coming = [await list_coming(session, load) for load in plan.loads]
+        if not any(coming):
+            return
+        await self._preflight.require(reader, plan)
+        trial = plan_trial(plan)
+        logged = not await self._may_skip_log()
+        async with (
+            self._swaps.locked(trial.targets, logged=logged) as held,
+            self._scratch(held, trial, logged=logged),
+        ):
+            await wait_for_backups(held)
+            for tried, meant, names in zip(trial.loads, plan.loads, coming, strict=True):
+                if names:
+                    entry = meant.entry
+                    await create_database(held, tried.place, entry.charset, entry.collation)
+                    await refuse_left_over(held, tried.place, meant.target, names)
+
+    @asynccontextmanager
+    async def _scratch(
+        self, held: Session, plan: RestorePlan, *, logged: bool
+    ) -> AsyncIterator[None]:
+        """Write down that there will be scratch schemas, and drop them after a block, whatever happened."""
+        await self._swaps.record(self._journal(plan, logged=logged))
+        try:
+            yield
+        except BaseException as exc:
+            await shielded(self._restorer.undo_failed(held, plan.restore_id, exc))
+            raise
+        await held.close()
+        await shielded(self._swaps.recover(plan.restore_id, forward=False))
+
     async def _takes_all(self, manifest: Manifest) -> bool:
         """Tell whether the server, and what this user may set for a session, are as when it was backed up."""
         try:
@@ -167,17 +205,11 @@ class Drills:
             report = await self._preflight.require(state.reader, plan)
             plan = state.plan = replace(plan, loads=tuple(report.loads))
             await self._restorer.verify(state)
-            await self._swaps.record(self._journal(plan, logged=logged))
-            try:
+            async with self._scratch(held, plan, logged=logged):
                 load = await self._restorer.load(state, logged=logged)
                 await self._make_objects(held, state)
                 for waiting in waiting_tables(load, plan.loads):
                     await require_same(held, waiting)
-            except BaseException as exc:
-                await shielded(self._restorer.undo_failed(held, plan.restore_id, exc))
-                raise
-            await held.close()
-            await shielded(self._swaps.recover(plan.restore_id, forward=False))
         return load
 
     async def _make_objects(self, session: Session, state: RestoreState) -> None:

@@ -1,8 +1,9 @@
 """
 Dry runs: what a restore would do and be refused for, read from the live databases.
 
-They write nothing, but for what a restore does first of all where the server is not the one that was backed
-up, or is set otherwise: its definitions are made in empty scratch schemas and dropped again.
+They write nothing, but for what a restore does first of all: where the server is not the one that was backed
+up, or is set otherwise, its definitions are made in empty scratch schemas and dropped again; where tables are
+gone, one of a scratch schema tries their names.
 """
 
 import asyncio

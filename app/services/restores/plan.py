@@ -14,7 +14,6 @@ from app.engine.load.archived import read_archived_objects
 from app.engine.load.objects import read_live_objects
 from app.engine.load.space import too_long_for_log
 from app.engine.schema.databases import (
-    MOST_NAME_CHARACTERS,
     SCRATCH,
     exists,
     folds_names,
@@ -30,7 +29,7 @@ from app.engine.schema.tables import Table, TableRef, has_rows, read_refs, read_
 from app.engine.server.connection import Session
 from app.engine.server.grants import Grants, Missing, may_skip_log, missing_on_children
 from app.engine.sql import ddl
-from app.engine.sql.quoting import matches
+from app.engine.sql.quoting import MOST_NAME_CHARACTERS, matches
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
 from app.storage.journals import new_restore_id
 

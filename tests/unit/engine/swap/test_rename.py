@@ -6,14 +6,13 @@ from hypothesis import given, strategies as st
 from app.domain.restores.journal import RestoreId, SchemaSwap
 from app.engine.flavor import flavor_of
 from app.engine.schema.databases import (
-    MOST_NAME_CHARACTERS,
     SCRATCH,
     kept_name,
     scratch_pattern,
     staging_name,
 )
 from app.engine.server.grants import Grants
-from app.engine.sql.quoting import quote
+from app.engine.sql.quoting import MOST_NAME_CHARACTERS, quote
 from app.engine.swap.rename import Move, all_moves, last_to_come
 from app.storage.journals import new_restore_id
 
