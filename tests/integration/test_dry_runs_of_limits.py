@@ -103,17 +103,25 @@ async def test_tables_that_a_server_refuses_are_foretold(
         await there.close()
 
 
+# Bytes of one value in whatever type, and what makes it.
+_POINTS = f"ST_GeomFromText('MULTIPOINT({', '.join(['1 1'] * 45)})')"
+
+
 @pytest.mark.parametrize(
-    ("option", "length"),
-    [("--innodb-page-size=4k", 200), ("--innodb-default-row-format=compact", 1000)],
+    ("option", "kind", "value"),
+    [
+        ("--innodb-page-size=4k", "VARCHAR(200) CHARACTER SET latin1", "REPEAT('x', 200)"),
+        ("--innodb-default-row-format=compact", "VARBINARY(1000)", "REPEAT('x', 1000)"),
+        ("--innodb-default-row-format=compact", "MULTIPOINT", _POINTS),
+    ],
 )
-async def test_rows_that_do_not_fit_are_foretold(option, length, own_server, tmp_path):
+async def test_rows_that_do_not_fit_are_foretold(option, kind, value, own_server, tmp_path):
     """No empty table shows it, so the rows of such tables are tried; what fits is restored."""
     usual, small = own_server(), own_server(*([option] if IS_MYSQL or "format" in option else []))
     if not IS_MYSQL and "page" in option:
         remade(small, (option,))
-    columns = ", ".join(f"c{number} VARCHAR({length}) CHARACTER SET latin1" for number in range(12))
-    values = ", ".join([f"REPEAT('x', {length})"] * 12)
+    columns = ", ".join(f"c{number} {kind}" for number in range(12))
+    values = ", ".join([value] * 12)
     with Sql(usual.url) as sql:
         sql.script([
             "CREATE DATABASE w",
@@ -121,7 +129,7 @@ async def test_rows_that_do_not_fit_are_foretold(option, length, own_server, tmp
             f"CREATE TABLE w.short ({columns})",
             f"CREATE TABLE w.full ({columns})",
             "INSERT INTO w.narrow VALUES (1), (2)",
-            "INSERT INTO w.short (c0) VALUES ('fits')",
+            f"INSERT INTO w.short (c0) VALUES ({value})",
             f"INSERT INTO w.full VALUES ({values})",
         ])
     there, here = (Backstay(server.url, tmp_path / "backups") for server in (usual, small))

@@ -21,6 +21,7 @@ from app.domain.restores.load import DatabaseLoad
 from app.engine.load.archived import iter_definitions
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
+from app.engine.sql.literals import SLICED_TYPES
 from app.engine.sql.quoting import quote, quote_text
 from app.errors import PermissionDeniedError
 
@@ -146,7 +147,7 @@ def _row_bytes(column: ColumnEntry, limits: _Limits) -> int:
     """Return what a value takes in its row at most, in any format: of a long one only its first bytes."""
     found = _LENGTH.match(column.column_type)
     if not found:
-        return _LONG if column.data_type.endswith(("text", "blob", "json")) else _SHORT
+        return _LONG if column.data_type in SLICED_TYPES else _SHORT
     width = limits.bytes_per_character.get(column.charset or "", 1)
     return min(int(found[3]) * width, _LONG) + _SHORT
 
