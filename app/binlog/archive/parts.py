@@ -17,7 +17,7 @@ from app.binlog.archive.sealed import (
 )
 from app.binlog.archive.streams import StoredStream
 from app.binlog.archive.tail import KnownTail, tail_blocks
-from app.binlog.archive.times import commit_ms, latest_ms, received_ms
+from app.binlog.archive.times import commit_ms, commit_us, latest_ms, received_ms
 from app.binlog.archive.walk import Walked, scan_from, walk
 from app.binlog.events.caveats import EDITION
 from app.binlog.events.contents import Contents
@@ -165,6 +165,7 @@ class Part:
                 end=group.end,
                 gtid=group.gtid,
                 committed_ms=committed,
+                committed_us=commit_us(group, committed),
                 latest_ms=latest_ms(group, received, committed),
                 redefines=group.redefines,
                 prepares=group.prepares,

@@ -36,6 +36,12 @@ def commit_ms(group: Group, received_ms: int, previous_ms: int) -> int:
     return max(previous_ms, min(_noted_ms(group), received_ms))
 
 
+def commit_us(group: Group, committed_ms: int) -> int:
+    """Say when a transaction was committed that counts as committed in a millisecond; the log may know it better."""
+    is_told = group.commit_us is not None and group.commit_us // 1000 == committed_ms
+    return group.commit_us if group.commit_us is not None and is_told else committed_ms * 1000
+
+
 def latest_ms(group: Group, received_ms: int, committed_ms: int) -> int:
     """Say until when a transaction was committed that counts as committed at a moment, at the latest."""
     is_told = _noted_ms(group) + STEP_MS >= committed_ms

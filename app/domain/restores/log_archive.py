@@ -1,7 +1,7 @@
 """The archive of the binary log, as people see it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
@@ -249,6 +249,8 @@ class Caveats(NamedTuple):
 
 
 NO_CAVEATS: Final = Caveats()
+# In floats a microsecond of today is lost.
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,7 @@ class LoggedTransaction:
         end: Position behind its last byte.
         gtid: Empty where it has none.
         committed_ms: When it was committed, milliseconds since 1970, never falling from one to the next.
+        committed_us: The same in microseconds, of which MySQL tells all and MariaDB whole seconds.
         latest_ms: When it was, at the latest: later where its own time cannot be that of its commit.
         redefines: Whether it changed the definition of something that was there.
         prepares: Whether it is an XA transaction up to its PREPARE.
@@ -280,6 +283,7 @@ class LoggedTransaction:
     end: int
     gtid: str
     committed_ms: int
+    committed_us: int
     latest_ms: int
     redefines: bool
     prepares: bool
@@ -291,7 +295,7 @@ class LoggedTransaction:
     @property
     def committed_at(self) -> datetime:
         """When it was committed, aware and in UTC."""
-        return datetime.fromtimestamp(self.committed_ms / 1000, UTC)
+        return _EPOCH + timedelta(microseconds=self.committed_us)
 
 
 @dataclass(frozen=True, slots=True)

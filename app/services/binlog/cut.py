@@ -85,7 +85,8 @@ def _is_in(part: Part, point: Point, wanted: Place) -> bool:
     """Tell whether all of a plain part is wanted, and nothing in it is the point."""
     match point.kind:
         case PointKind.TIME:
-            return point.at is not None and _moment(part.after.committed_ms) <= point.at
+            # Its last transaction may have been committed late in that millisecond.
+            return point.at is not None and _moment(part.after.committed_ms + 1) <= point.at
         case PointKind.POSITION:
             return Place(part.number, part.size) <= wanted
         case PointKind.GTID | PointKind.BEFORE_GTID:

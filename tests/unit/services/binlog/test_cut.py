@@ -1,7 +1,7 @@
 """Where a recovery ends: the same whether segments are read or passed over."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -116,3 +116,21 @@ def test_what_is_passed_over_is_proven(tmp_path):
 
     with pytest.raises(BinlogDamagedError, match=passed.sealed.data_name):
         find_cut(stream, base, place, RecoverRequest(point), wanted)
+
+
+@pytest.mark.parametrize("variant", ["mysql-9.7", "mysql-payload"])
+def test_a_microsecond_before_a_commit_is_before_it(tmp_path, variant):
+    """Also where the segment is passed over: MySQL notes the microsecond, and one may be wanted."""
+    stream = opened(tmp_path, variant)
+    first, *others = stream.transactions(counts=False)
+    base, place = base_behind(stream, first), Place(first.number, first.end)
+    late = [found for found in others if found.committed_at.microsecond % 1000 > 1]
+
+    for found in late:
+        just_before = found.committed_at - timedelta(microseconds=1)
+        ends = [
+            cut_of(stream, base, place, Point(PointKind.TIME, "then", at=at), Place(0, 0)).place
+            for at in (just_before, found.committed_at)
+        ]
+        assert ends[0] <= Place(found.number, found.start) < ends[1]
+    assert len(late) > 10
