@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.control.database import ControlDatabase, pause
-from app.control.failures import unreadable
+from app.control.failures import readable, unreadable
 from app.control.pages import fetch_page
 from app.control.tables import alerts, deliveries
 from app.control.texts import fitting
@@ -46,9 +46,13 @@ _ATTEMPTS: Final = 10
 _FARTHEST: Final = timedelta(days=1)
 WITHDRAWN: Final = "withdrawn"
 GIVEN_UP: Final = "given-up"
+# Others are of another version, which sends them.
+_IS_KNOWN: Final = deliveries.c.alert_id.in_(
+    select(alerts.c.alert_id).where(alerts.c.kind.in_([kind.value for kind in AlertKind]))
+)
 _WAITING: Final = (
     select(deliveries.c.due_at, deliveries.c.claimed_until)
-    .where(deliveries.c.target == bindparam("target"), deliveries.c.at.is_(None))
+    .where(deliveries.c.target == bindparam("target"), deliveries.c.at.is_(None), _IS_KNOWN)
     .order_by(deliveries.c.due_at)
 )
 
@@ -126,7 +130,7 @@ class AlertRecords:
         Returns:
             It and what it is about, as it is now; None when there is none.
         """
-        mine = deliveries.c.target == target, deliveries.c.due_at <= at, *_is_free(at)
+        mine = deliveries.c.target == target, deliveries.c.due_at <= at, *_is_free(at), _IS_KNOWN
         candidates = (
             select(deliveries.c.number)
             .where(*mine)
@@ -215,7 +219,7 @@ class AlertRecords:
         rows, total = await fetch_page(
             self._database, alerts, page, conditions=_conditions(wanted), orders=_ORDERS
         )
-        return [_record(row) for row in rows], total
+        return readable(rows, _record), total
 
     async def deliveries(self, alert_ids: Sequence[AlertId], most: int) -> Sequence[Delivery]:
         """Return the newest attempts about conditions, at most so many of each, newest first."""

@@ -5,11 +5,13 @@ Messages never hold an address, SQL or a value. What the stores must tell apart 
 IntegrityError, and what is wrong with the program.
 """
 
+import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
+from sqlalchemy import RowMapping
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -24,6 +26,9 @@ from app.errors import ControlUnavailableError, InvalidRequestError
 from app.mysql.refusals import Refusal
 
 
+T = TypeVar("T")
+
+_log: Final = logging.getLogger(__name__)
 # A row changed since the snapshot (MariaDB 11.6), a deadlock: found at once, and gone as soon as this
 # transaction is. Not 1205, a lock that was not granted in seconds: the next wait would be as long.
 _CONFLICTS: Final = frozenset({1020, 1213})
@@ -112,6 +117,17 @@ def unreadable(what: str) -> ControlUnavailableError:
         f"control database: {what} is unreadable",
         hint="Somebody else has written to it, or a newer version of this program.",
     )
+
+
+def readable(rows: Iterable[RowMapping], read: Callable[[RowMapping], T]) -> list[T]:
+    """Read the rows of a list; one that is unreadable costs only itself, and is logged."""
+    found: list[T] = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except ControlUnavailableError as exc:
+            _log.warning("A row was passed over", extra={"facts": {"error": str(exc)}})
+    return found
 
 
 def is_conflict(exc: ControlUnavailableError) -> bool:

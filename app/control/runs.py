@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.control.database import ControlDatabase
 from app.control.durations import seconds_between
-from app.control.failures import unreadable
+from app.control.failures import readable, unreadable
 from app.control.pages import fetch_page
 from app.control.tables import runs
 from app.domain.document import JsonObject, adapter_of
@@ -41,6 +41,7 @@ from app.errors import ConflictError, KeyReusedError, RunNotFoundError
 
 
 _UNFINISHED: Final = tuple(state.value for state in RunState if not state.is_over)
+_OVER: Final = tuple(state.value for state in RunState if state.is_over)
 _ORDERS: Final = {
     "created_at": (runs.c.created_at, runs.c.run_id),
     "finished_at": (runs.c.finished_at, runs.c.run_id),
@@ -168,7 +169,7 @@ class RunRecords:
         List runs, sorted by `created_at`, `finished_at` or `kind`.
 
         Returns:
-            A page, and the count of all.
+            A page, and the count of all; one that another version has written is counted alone.
 
         Raises:
             InvalidRequestError: Sorted by anything else.
@@ -176,29 +177,29 @@ class RunRecords:
         rows, total = await fetch_page(
             self._database, runs, page, conditions=_conditions(wanted), orders=_ORDERS
         )
-        return [_run(row) for row in rows], total
+        return readable(rows, _run), total
 
     async def unfinished(self) -> Sequence[Run]:
         """Return what is not over, oldest first."""
-        return [_run(row) for row in await self._database.rows(_OPEN)]
+        return readable(await self._database.rows(_OPEN), _run)
 
     async def failures(self, count: int) -> Sequence[Run]:
         """Return what has failed last, newest first."""
-        return [_run(row) for row in await self._database.rows(_FAILED, {"count": count})]
+        return readable(await self._database.rows(_FAILED, {"count": count}), _run)
 
     async def outcomes(self, kind: RunKind, since: datetime) -> Sequence[tuple[datetime, RunState]]:
         """Return when each run of a kind began since an instant, and how it ended; those that are over."""
         query = select(runs.c.created_at, runs.c.state).where(
             runs.c.kind == kind.value,
             runs.c.created_at >= since,
-            runs.c.state.not_in(_UNFINISHED),
+            runs.c.state.in_(_OVER),
         )
         rows = await self._database.rows(query)
         return [(row["created_at"], RunState(row["state"])) for row in rows]
 
     async def tally(self) -> Sequence[RunTally]:
         """Count all runs by kind, origin and state."""
-        return [_tally(row) for row in await self._database.rows(_TALLY)]
+        return readable(await self._database.rows(_TALLY), _tally)
 
     async def request_cancel(self, run_id: RunId) -> None:
         """Request the cancellation of a run; nothing happens to one that is over or not there."""
@@ -293,7 +294,7 @@ def _tally(row: RowMapping) -> RunTally:
             last_at=row["last_at"],
         )
     except ValueError as exc:
-        raise unreadable("the history") from exc
+        raise unreadable(f"the count of {row['kind'][:32]!r}") from exc
 
 
 def _document(text: str) -> JsonObject:

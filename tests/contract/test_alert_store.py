@@ -11,7 +11,7 @@ from app.control.database import ControlDatabase
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.alerts.notice import Delivery, NoticeKind
 from app.domain.stores import AlertFilter, AlertStore, Page
-from app.errors import ControlUnavailableError, InvalidRequestError
+from app.errors import InvalidRequestError
 
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
@@ -309,13 +309,21 @@ async def test_nothing_is_too_odd_to_be_told(store):
     assert (len(record.message), len(record.closing), len(record.run_id)) == (2048, 2048, 64)
 
 
-async def test_a_row_of_another_version_is_reported(control, store):
-    """Somebody who edits the table gets an error, not a traceback."""
+async def test_a_row_of_another_version_costs_only_itself(control, store, caplog):
+    """Others are listed, and sent as ever; its own messages are sent by whoever knows it."""
     await raised(store)
     async with control.writing() as connection:
         await connection.execute(text("UPDATE alerts SET kind = 'other'"))
-    with pytest.raises(ControlUnavailableError, match="unreadable"):
-        await store.list(AlertFilter(), NEWEST)
+    assert await store.next_due("a") is None
+    ours = Alert(AlertKind.CLOCK, "clock", "it has jumped")
+    await store.raise_alert(ours, second(1), told_before=NEVER, targets=("a",))
+
+    (listed,), total = await store.list(AlertFilter(), NEWEST)
+
+    assert (listed.kind, total) == (AlertKind.CLOCK, 2)
+    assert "unreadable" in str([vars(each) for each in caplog.records])
+    assert await store.next_due("a") == second(1)
+    assert (await claimed(store, at=second(1))).alert_id == listed.alert_id
 
 
 async def test_what_a_clock_that_was_set_back_has_put_off_is_sent(store):
