@@ -141,7 +141,10 @@ class Shop:
         assert not self.files("*.partial")
         assert not [name for name in databases(self.sql) if "__bk_new_" in name]
         assert self.sql.run("SELECT @@GLOBAL.read_only") == [(0,)]
-        assert not list((self.api.state / "runs").glob("run_*"))
+        # The last thing that goes: everybody is told of an end before.
+        wait_until(
+            lambda: not list((self.api.state / "runs").glob("run_*")), "the locks of runs go"
+        )
 
     def require_audit(self) -> None:
         """Require that the audit is whole."""
