@@ -123,6 +123,25 @@ def test_the_unit_is_hardened_and_waits_for_what_is_stopped():
     assert int(service["TimeoutStopSec"]) >= 10 + Settings().shutdown_seconds + 60
 
 
+def test_the_unit_is_as_closed_as_the_page_about_security_says():
+    """Where no systemd looks at it as well: each word of that sentence, and that no core is written."""
+    service = _unit()["Service"]
+    said = {
+        "a user of its own": ("User", "backstay"),
+        "no capabilities": ("CapabilityBoundingSet", ""),
+        "a read-only system": ("ProtectSystem", "strict"),
+        "private `/tmp` and devices": ("PrivateTmp", "yes"),
+        "a filter of system calls": ("SystemCallFilter", "@system-service"),
+        "`UMask=0077`": ("UMask", "0077"),
+        "The unit sets `LimitCORE=0`": ("LimitCORE", "0"),
+    }
+
+    text = (DOCS / "security.md").read_text()
+    assert [words for words in said if words not in text] == []
+    assert {name: service[name] for name, _ in said.values()} == dict(said.values())
+    assert service["PrivateDevices"] == service["NoNewPrivileges"] == "yes"
+
+
 def test_systemd_takes_the_unit(tmp_path):
     """Where systemd is, it finds nothing wrong with it, and little that it could do to the machine."""
     unit = tmp_path / UNIT.name

@@ -1,8 +1,10 @@
 """Other programs read the files, and hostile ones are refused (hazards 115, 116, 119 and 123)."""
 
+import asyncio
 import os
 import subprocess
 import time
+import tracemalloc
 
 import pytest
 
@@ -10,6 +12,7 @@ from app.archive.file import codec as codecs
 from app.archive.file.footer import read_footer
 from app.archive.file.reader import ArchiveReader
 from app.domain.backups.manifest import Codec
+from app.domain.backups.seal import MAX_MANIFEST_BYTES
 from app.errors import (
     BackupNotFoundError,
     ChecksumMismatchError,
@@ -17,9 +20,8 @@ from app.errors import (
     StorageDeniedError,
     TruncatedFileError,
 )
-from tests.fixtures.archives import (
-    make_backup,
-)
+from app.storage.local import LocalDirectory
+from tests.fixtures.archives import make_backup, write_backup
 
 
 def output_of(*command: str) -> bytes:
@@ -150,3 +152,22 @@ def test_a_file_that_changes_while_it_is_open_is_noticed(tmp_path):
         os.truncate(tmp_path / manifest.file, manifest.size - 1)
         with pytest.raises(TruncatedFileError):
             reader.read_now(manifest.members[-1])
+
+
+def test_a_manifest_beyond_its_bound_is_damaged_and_not_read(tmp_path):
+    """By a byte: no memory is taken for it, and the backups beside it are listed."""
+    catalogue, manifest = make_backup(tmp_path)
+    file = tmp_path / f"{manifest.file}.manifest.json"
+    os.truncate(file, MAX_MANIFEST_BYTES + 1)
+    asyncio.run(write_backup(LocalDirectory(tmp_path), 1))
+    tracemalloc.start()
+    try:
+        survey = catalogue.survey()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [entry.backup_id for entry in survey.entries] != [manifest.backup_id]
+    assert len(survey.entries) == 1
+    assert [problem.file for problem in survey.problems] == [file.name]
+    assert most < 64 << 20
