@@ -169,5 +169,5 @@ def test_a_manifest_beyond_its_bound_is_damaged_and_not_read(tmp_path):
 
     assert [entry.backup_id for entry in survey.entries] != [manifest.backup_id]
     assert len(survey.entries) == 1
-    assert [problem.file for problem in survey.problems] == [file.name]
+    assert [problem.file for problem in survey.problems] == [manifest.file]
     assert most < 64 << 20
