@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from app.age.x25519 import Identity
-from tests.fixtures.stores import BUCKET, KEY, SECRET, StoreServers
+from tests.fixtures.store_programs import BUCKET, KEY, SECRET
+from tests.fixtures.stores import StoreServers
 
 from .contest import (
     SOURCE,

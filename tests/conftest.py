@@ -13,6 +13,7 @@ from tests.fixtures.series import IS_LONG, series
 pytest_plugins = [
     "tests.fixtures.chosen_server",
     "tests.fixtures.results",
+    "tests.fixtures.shared_processes",
     "tests.fixtures.servers",
     "tests.fixtures.backstay",
     "tests.fixtures.cli",

@@ -7,7 +7,8 @@ import pytest
 
 from app.errors import AlreadyThereError, ObjectLockedError, ObjectNotFoundError, StorageError
 from tests.fixtures.series import series
-from tests.fixtures.stores import LOCKED_BUCKET, drawn_bytes, s3_client
+from tests.fixtures.store_programs import LOCKED_BUCKET, s3_client
+from tests.fixtures.stores import drawn_bytes
 
 
 pytestmark = pytest.mark.long

@@ -11,7 +11,7 @@ from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.dry_runs import drop
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
-from tests.fixtures.stores import BUCKET, KEY
+from tests.fixtures.store_programs import BUCKET, KEY
 
 
 MEGABYTES = 120 + (10 if IS_MYSQL else 0)  # which encrypts its connections

@@ -7,7 +7,8 @@ from html import unescape
 import pytest
 
 from tests.fixtures.browser import PASSWORD
-from tests.fixtures.stores import KIND_NAMES, LOCKED_BUCKET
+from tests.fixtures.store_programs import LOCKED_BUCKET
+from tests.fixtures.stores import KIND_NAMES
 from tests.fixtures.web import WebClient
 
 

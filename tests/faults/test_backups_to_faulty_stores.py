@@ -26,7 +26,7 @@ from tests.fixtures.dry_runs import drop
 from tests.fixtures.http_proxy import HttpFault
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
-from tests.fixtures.stores import BUCKET, KEY, SECRET, s3_client
+from tests.fixtures.store_programs import BUCKET, KEY, SECRET, s3_client
 
 
 OF_HTTP = ("s3", "gcs", "azure")

@@ -15,7 +15,8 @@ from app.services.stores.trial import Trial
 from app.storage.remote.definitions import SftpDefinition
 from app.storage.remote.store import UnfinishedUpload
 from tests.fixtures.clocks import SystemClock
-from tests.fixtures.stores import Running, start_sshd
+from tests.fixtures.shared_processes import Running
+from tests.fixtures.store_programs import start_sshd, stop
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def started(tmp_path):
 
     yield start
     for server in running:
-        server.stop()
+        stop(server)
 
 
 def definition_of(server, **changes):

@@ -7,7 +7,8 @@ import pytest
 
 from app.errors import StorageDeniedError, StorageError, StorageUnavailableError
 from tests.fixtures.http_proxy import HttpFault
-from tests.fixtures.stores import KEY, SECRET, drawn_bytes
+from tests.fixtures.store_programs import KEY, SECRET
+from tests.fixtures.stores import drawn_bytes
 
 
 PART = 5 << 20

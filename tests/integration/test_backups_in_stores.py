@@ -32,7 +32,8 @@ from tests.fixtures.archives import (
     make_backup,
     write_backup,
 )
-from tests.fixtures.stores import KIND_NAMES, LOCKED_BUCKET, StoreServers
+from tests.fixtures.store_programs import LOCKED_BUCKET
+from tests.fixtures.stores import KIND_NAMES, StoreServers
 
 
 # Of one table, and how many: some megabytes, more than one request holds.

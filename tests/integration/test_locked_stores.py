@@ -18,7 +18,7 @@ from app.storage.schedules import ScheduleFile
 from tests.fixtures.archives import disk_of, write_backup
 from tests.fixtures.backup_store import BackupStore
 from tests.fixtures.clocks import SystemClock
-from tests.fixtures.stores import LOCKED_BUCKET, s3_client
+from tests.fixtures.store_programs import LOCKED_BUCKET, s3_client
 
 
 LOCK_DAYS = 2
