@@ -28,12 +28,12 @@ from tests.oracle.snapshots import Snapshot, assert_same, snapshot
 
 
 # How many tests share the steps of one restore, so that several processes can run them.
-SLICES = series(20, 3)
+SLICES = series(30, 3)
 SOME_SLICES = series([3], [1, 2, 3])
 # Some tests kill at every so manieth step.
-STRIDE = series(3, 1)
-SOME_STRIDE = series(9, 2)
-REPAIR_STRIDE = series(15, 4)
+STRIDE = series(5, 1)
+SOME_STRIDE = series(14, 2)
+REPAIR_STRIDE = series(25, 4)
 # Statements whose effect depends on what others do at that moment.
 WAITING = ("ALTER ", "RENAME ", "SET GLOBAL ")
 RENAME = ("RENAME ",)

@@ -25,6 +25,7 @@ from tests.fixtures.accounts import databases
 from tests.fixtures.api import SECRET, Api, finished
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.cli import PROGRAM, wait_until
+from tests.fixtures.series import some
 from tests.fixtures.servers import OwnServers, Sql
 from tests.oracle.snapshots import Snapshot, assert_same, snapshot
 
@@ -198,6 +199,7 @@ def shop(own_server: OwnServers, own_api: Callable[[str], Api]) -> Iterator[Shop
     made.sql.close()
 
 
+@pytest.mark.long
 def test_a_service_killed_in_a_backup_lists_what_its_run_says(shop):
     """Each backup is in the list and its run has succeeded, or nothing of it is left and it has not."""
     moments = (
@@ -208,7 +210,7 @@ def test_a_service_killed_in_a_backup_lists_what_its_run_says(shop):
         file("*.manifest.json"),
     )
     seen = set()
-    for moment in moments:
+    for moment in some(moments, 3):
         before = shop.backups()
         run = shop.killed("create", moment, databases=["shop"])
 
@@ -226,6 +228,7 @@ def test_a_service_killed_in_a_backup_lists_what_its_run_says(shop):
     shop.require_audit()
 
 
+@pytest.mark.long
 def test_a_service_killed_in_a_restore_leaves_old_or_new(shop):
     """The shop is all old and the run has failed, or all new and it has succeeded."""
 
@@ -247,7 +250,7 @@ def test_a_service_killed_in_a_restore_leaves_old_or_new(shop):
     )
     shop.expect()
     seen = set()
-    for moment in moments:
+    for moment in some(moments, 3):
         run = shop.killed(f"restore/{shop.backup_id}", moment, create_backup=False)
 
         if run["state"] == "succeeded":
