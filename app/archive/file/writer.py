@@ -2,8 +2,8 @@
 Writing an archive: many tasks compress, one file grows, and nothing exists before it is proven.
 
 1. Members are compressed and hashed in a pool of threads, small ones at once where they come from,
-   and appended one at a time; bytes of small ones are collected for one write, and small tables for
-   one member.
+   and appended one at a time; a megabyte of them is collected for one write, and small tables for one
+   member.
 2. `finish` adds the footer, syncs the file, reads it back, and publishes it.
 3. Any failure, cancellation included, removes everything.
 
@@ -49,8 +49,8 @@ _log: Final = logging.getLogger(__name__)
 
 # Handing a member to a thread and back takes longer than to compress this much, 0.1 ms when measured.
 _SMALL_BYTES: Final = 16 << 10
-# Bytes of small members that wait for one write.
-_BUFFER_BYTES: Final = 256 << 10
+# Bytes of members that wait for one handover, about three of 1 MiB of SQL: more would be memory and little else.
+_BUFFER_BYTES: Final = 1 << 20
 
 
 class ArchiveWriter:

@@ -208,6 +208,19 @@ async def test_a_full_disk_is_told_for_members_that_waited(tmp_path):
     assert leftovers(tmp_path) == []
 
 
+async def test_members_are_handed_over_a_megabyte_at_a_time(tmp_path):
+    """What wakes a thread for each of them costs a backup more than the writing itself."""
+    member = Statement(StatementKind.TEXT, b"-- a third of a megabyte\n" * 14_000)
+    async with ArchiveWriter(prepared(tmp_path), BACKUP, Codec.NONE) as writer:
+        (file,) = tmp_path.glob(f"*{BACKUP}*")
+        sizes = []
+        for _ in range(7):
+            await writer.append(MemberKind.HEADER, [member])
+            sizes.append(file.stat().st_size // len(member.sql))
+
+    assert sizes == [0, 0, 3, 3, 3, 6, 6]
+
+
 async def test_an_index_that_does_not_add_up_is_not_published(tmp_path):
     """Rows that the tables do not have are a bug of the caller, and no backup."""
     async with ArchiveWriter(prepared(tmp_path), BACKUP, Codec.GZIP) as writer:
