@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ _SUFFIX: Final = ".lock"
 _RUN: Final = "run_"
 _MAX_BYTES: Final = 256
 _OWNER_DIGITS: Final = 16
+# A look takes microseconds.
+_LOOKS: Final = 50
+_LOOK_SECONDS: Final = 0.002
 
 
 class Resource(NamedTuple):
@@ -132,7 +136,7 @@ class RunLocks:
                 self._take(held, _file_of(resource), run_id, resource.label)
             if places is not None:
                 self._take_place(held, places, run_id)
-            self._take(held, run_id + _SUFFIX, run_id, "this run")
+            self._take_own(held, run_id)
         except BaseException:
             held.release()
             raise
@@ -167,6 +171,14 @@ class RunLocks:
     def delete(self, run_id: str) -> None:
         """Delete the lock file of a run that is over."""
         self._directory.remove(run_id + _SUFFIX)
+
+    def _take_own(self, held: HeldLocks, run_id: str) -> None:
+        """Take the lock of the run itself; who looks whether a run lives holds it for a moment."""
+        for _ in range(_LOOKS):
+            with suppress(AlreadyRunningError):
+                return self._take(held, run_id + _SUFFIX, run_id, "this run")
+            time.sleep(_LOOK_SECONDS)
+        return self._take(held, run_id + _SUFFIX, run_id, "this run")
 
     def _take_place(self, held: HeldLocks, places: Places, run_id: str) -> None:
         other = ""

@@ -1,6 +1,7 @@
 """Locks of runs: held by whoever lives, free as soon as nobody does."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -300,3 +301,19 @@ def test_processes_that_start_at_once_agree_on_the_name(tmp_path):
             names.add(process.stdout.read().strip())
 
     assert names == {RunLocks(tmp_path / "state").owner()}
+
+
+def test_who_looks_whether_a_run_lives_keeps_it_from_nothing(tmp_path):
+    """It holds the lock file for a moment, which may be the one in which the run takes it."""
+    locks = RunLocks(tmp_path)
+    locks.acquire(ONE, ()).release()
+    file = os.open(tmp_path / "runs" / f"{ONE}.lock", os.O_RDWR)
+    fcntl.flock(file, fcntl.LOCK_SH)
+    threading.Timer(0.02, os.close, [file]).start()
+
+    held = locks.acquire(ONE, ())
+
+    assert locks.is_held(ONE)
+    assert locks.left() == []
+    held.release()
+    assert locks.left() == [ONE]
