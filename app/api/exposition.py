@@ -340,6 +340,11 @@ def _of_log(reach: Reach) -> Iterator[Metric]:
         "Until when points in time can be recovered.",
         _seconds(reach.until),
     )
+    copied = [((copy.store,), _seconds(copy.current_as_of)) for copy in overview.copies]
+    failing = [((copy.store,), float(bool(copy.code))) for copy in overview.copies]
+    text = "Everything that was archived then has been copied to the store."
+    yield _gauge("binlog_copied_timestamp_seconds", text, copied, "store")
+    yield _gauge("binlog_copy_failing", "Whether the last copy of it failed.", failing, "store")
 
 
 def _gauge(name: str, text: str, values: Values, *labels: str) -> Metric:

@@ -11,7 +11,7 @@ from app.binlog.preflight import inspect
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
 from app.domain.monitoring import CheckState, DoctorCheck, failed
 from app.domain.ports import Clock
-from app.domain.restores.log_archive import ArchiverState
+from app.domain.restores.log_archive import ArchiverState, LogCopy
 from app.domain.restores.reach import Reach
 from app.engine.server.server import Server
 from app.errors import AppError
@@ -34,6 +34,9 @@ _SEAL: Final = (
     "Who can write to the archive may have changed what is behind it, and nobody seals it: run 'backstay binlog run'"
     " beside its server, or recover to that position where the archive may have been in other hands."
 )
+# A store that failed is asked again after 15 minutes at the latest.
+_LATE: Final = timedelta(hours=1)
+_COPY: Final = "Whoever archives copies: the service, or 'backstay binlog run'; 'backstay binlog status' says of each store how it is."
 _MORE: Final = "Make a full backup now; what was kept for less cannot be made up for."
 
 
@@ -158,6 +161,7 @@ class BinlogChecks:
             *_damage_of(reach),
             *_signatures_of(reach),
             self._window(reach),
+            *copies_of(reach, self._clock.now()),
             DoctorCheck("log archive size", CheckState.OK, f"{size >> 20:,} MiB on disk"),
         ]
 
@@ -220,6 +224,24 @@ def _signatures_of(reach: Reach) -> Sequence[DoctorCheck]:
     if overview.state is ArchiverState.OFF:
         return [DoctorCheck("log signatures", CheckState.WARN, detail, _SEAL)]
     return [DoctorCheck("log signatures", CheckState.OK, detail)]
+
+
+def copies_of(reach: Reach, now: datetime) -> Sequence[DoctorCheck]:
+    """Say of each store that gets copies how far they reach."""
+    return [_copy_check(copy, now) for copy in reach.overview.copies]
+
+
+def _copy_check(copy: LogCopy, now: datetime) -> DoctorCheck:
+    known = copy.current_as_of
+    reached = (
+        f"{copy.store}: everything until {known:{_SINCE}}" if known else f"{copy.store}: none yet"
+    )
+    if copy.code:
+        return DoctorCheck("log copies", CheckState.WARN, f"{reached}; {copy.message}", copy.hint)
+    is_late = known is None or now - known > _LATE
+    return DoctorCheck(
+        "log copies", *((CheckState.WARN, reached, _COPY) if is_late else (CheckState.OK, reached))
+    )
 
 
 def _size_of(directory: Path) -> int:

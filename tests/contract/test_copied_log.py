@@ -15,6 +15,7 @@ from app.binlog.copies_pruning import goes_before, prune_copy, remove_copy
 from app.binlog.copying import StreamCopy
 from app.binlog.fetching import fetch_streams
 from app.domain.restores.points import Place
+from app.errors import ChecksumMismatchError
 from app.storage.local import LocalDirectory
 from tests.fixtures.binlog import archive, corpus, directory_in
 
@@ -140,3 +141,19 @@ def test_a_stream_that_goes_whole_is_fetched_by_nobody(tmp_path, store):
     assert Stem(copied.document(store).first_number, 0) == BEHIND_ALL
     remove_copy(store, copied)
     assert list(store.list()) == []
+
+
+def test_of_two_archivers_of_one_stream_the_second_is_refused(tmp_path, store):
+    """A copy of an installation goes on by itself: at its first segment that another one has sealed it is told."""
+    ours, theirs = (directory_in(tmp_path / name) for name in ("ours", "theirs"))
+    copies = [StreamCopy(directory, append_only=False) for directory in (ours, theirs)]
+    for directory, roll_after in ((ours, 3), (theirs, 2)):
+        archive(directory, corpus("mariadb-10.11"), roll_after=roll_after).close()
+
+    assert copies[0].run(store, lambda: None, Event())
+    for copy in (copies[1], StreamCopy(theirs, append_only=False)):
+        with pytest.raises(ChecksumMismatchError, match="another history"):
+            copy.run(store, lambda: None, Event())
+
+    assert copies[0].run(store, lambda: None, Event())
+    assert fetched(store, tmp_path / "back") == list(open_stream(ours).transactions())

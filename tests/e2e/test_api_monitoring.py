@@ -82,7 +82,11 @@ def monitored(server, tmp_path_factory):
             # Tables that are kept for an undo would be somebody else's surprise.
             store = api.home / "store"
             store.mkdir()
-            stores = {"STORES": f"{STORE}=local://{store}", "BINLOG": "true"}
+            stores = {
+                "STORES": f"{STORE}=local://{store}",
+                "BINLOG": "true",
+                "BINLOG_STORES": STORE,
+            }
             api.start(METRICS_TOKEN=TOKEN, UNDO_MINUTES="0", **stores)
             before = scrape(api)
             run = _work(api, store)
@@ -92,6 +96,7 @@ def monitored(server, tmp_path_factory):
                     numbers("runs_total", kind="drill", result="succeeded") == 1
                     and numbers("store_last_proven_restore_timestamp_seconds", store=STORE)
                     and numbers("binlog_window_oldest_timestamp_seconds")
+                    and numbers("binlog_copied_timestamp_seconds", store=STORE)
                 ),
             )
             api.stop()

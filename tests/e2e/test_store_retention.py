@@ -1,12 +1,20 @@
 """Retention in a store, as its users meet it: what goes from there, and what never does by itself."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
+from threading import Event
 
 import pytest
 
+from app.binlog.archive.layout import FOLDER
+from app.binlog.archive.reading import open_streams
+from app.binlog.copying import StreamCopy
+from app.storage.local import LocalDirectory
+from app.storage.remote.local import LocalStore
 from tests.fixtures.cli import address
+from tests.fixtures.point_in_time import archive_log
 
 
 STORE = "offsite"
@@ -150,3 +158,32 @@ def test_a_prune_of_a_store_is_asked_for_over_http(own_api, server, shop, define
     assert (nowhere.status_code, both.status_code) == (404, 422)
     assert (run["state"], run["request"]["store"]) == ("succeeded", STORE)
     assert stores[0]["retention"]["count"] == 1
+
+
+def test_commands_tell_what_goes_of_the_copied_binary_log(cli, sql, shop, define, tmp_path):
+    """As of the one here: how many segments, and from where on the rest is; what is kept here stays there, too."""
+    define("retention = { count = 1 }")
+    sql.run("FLUSH BINARY LOGS")
+    begun = str(sql.run("SHOW BINARY LOGS")[-1][0])
+    for number in range(3):
+        if number != 1:
+            made = cli.json("backup", "create", "--database", shop)["backup_id"]
+            cli.json("backup", "copy", made, "--to", STORE)
+        sql.script([f"INSERT INTO t VALUES ({number})", "FLUSH BINARY LOGS"])
+    archive_log(sql, cli.backups, first=begun)
+    (stream,) = open_streams(cli.backups)
+    copy = StreamCopy(LocalDirectory(cli.backups / FOLDER / stream.id), append_only=False)
+    store = LocalStore(tmp_path / "elsewhere")
+    copy.run(store, lambda: None, Event())
+    prune = ("backup", "prune", "--store", STORE)
+    kept = cli(*prune, "--dry-run", BINLOG_STORES=STORE).out
+    cli("backup", "prune", MAX_BACKUPS="1")
+    copy.run(store, lambda: None, Event())
+
+    told = [cli(*prune, *how, BINLOG_STORES=STORE).out for how in (["--dry-run"], [], [])]
+
+    assert "Binary log" not in kept
+    for out, verb in zip(told, ("would go", "deleted"), strict=False):
+        line = rf"^Binary log {stream.id}: 2 segments {verb} \([\d.]+ k?B\), begins at {re.escape(stream.files[2].name)}:\d+ then\.$"
+        assert re.search(line, out, re.MULTILINE)
+    assert "Binary log" not in told[2]

@@ -1,6 +1,7 @@
 """Whether points in time go back as far as is wanted, and what is told where they do not."""
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,9 +15,15 @@ from app.bootstrap.program import Program
 from app.config import Settings
 from app.domain.alerts.alert import AlertKind
 from app.domain.monitoring import CheckState, DoctorCheck
-from app.domain.restores.log_archive import ArchiverState, BinlogOverview, LogBreak, LogStreamFacts
+from app.domain.restores.log_archive import (
+    ArchiverState,
+    BinlogOverview,
+    LogBreak,
+    LogCopy,
+    LogStreamFacts,
+)
 from app.domain.restores.reach import Base, reach_of
-from app.services.log_watch import BinlogChecks, BinlogMonitor, shortfall
+from app.services.log_watch import BinlogChecks, BinlogMonitor, copies_of, shortfall
 from app.services.point_in_time.reach import ReachService
 from app.storage.local import LocalDirectory
 from tests.fixtures.archive_keys import log_keys_of
@@ -122,3 +129,20 @@ async def test_the_doctor_says_where_signatures_end(tmp_path):
     assert [each.state for each in found] == [CheckState.WARN, CheckState.OK]
     assert "behind binlog.000001:" in found[0].detail
     assert "nobody seals it" in found[0].remedy
+
+
+def test_the_doctor_says_how_far_copies_reach():
+    """One that fails, one that is late or has not begun are warnings; each store is named."""
+    told = [
+        LogCopy("near", NOW - timedelta(minutes=1)),
+        LogCopy("late", NOW - timedelta(hours=2)),
+        LogCopy("new"),
+        LogCopy("away", NOW, "store-unreachable", "no answer", "Look at the network."),
+    ]
+    reach = reached(bases=[1.0])
+    checks = copies_of(replace(reach, overview=replace(reach.overview, copies=tuple(told))), NOW)
+
+    assert [check.state for check in checks] == [CheckState.OK, *[CheckState.WARN] * 3]
+    assert [check.detail.partition(":")[0] for check in checks] == ["near", "late", "new", "away"]
+    assert "no answer" in checks[3].detail
+    assert checks[3].remedy == "Look at the network."
