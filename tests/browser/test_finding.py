@@ -40,3 +40,24 @@ def test_a_table_is_found_by_a_part_of_its_name(visitors, web_api, sql, database
     page.get_by_label("Find a table").fill("t07")
     page.get_by_label(f"Only {database}.t07").check()
     expect(page.locator("#preview")).to_contain_text("1 table of")
+
+
+def test_long_names_are_broken_and_our_own_words_are_not(visitors, web_api, sql):
+    """Beside the longest names a link stays on its line; where they are ticked all of them is seen."""
+    name = "a_rather_long_name_of_a_database".ljust(64, "x")
+    sql.script([f"CREATE DATABASE {name}", f"CREATE TABLE {name}.{name} (i INT)"])
+    with web_api.client() as admin:
+        body = {"databases": [name]}
+        made = admin.post("/api/admin/backup/create", json=body, headers=WAIT).json()
+    visitor = visitors(web_api)
+    page = visitor.log_in()
+    lines = "link => link.getClientRects().length"
+    cut = "[...document.querySelectorAll('.choices')].filter(box => box.scrollWidth > box.clientWidth).length"
+
+    visitor.go(f"/?database={name}")
+    assert page.get_by_role("link", name=f"Restore {name}").evaluate(lines) == 1
+    for path in ("/schedules/edit", "/backups/new", f"/restore/{made['backup_id']}"):
+        visitor.go(path)
+        expect(page.get_by_text(name).first).to_be_attached()
+        assert page.evaluate(cut) == 0
+    sql.run(f"DROP DATABASE {name}")

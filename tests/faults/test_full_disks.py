@@ -136,3 +136,21 @@ def test_with_the_only_disk_full_the_command_line_restores(installation, sql, ta
         assert sql.run("SELECT COUNT(*) FROM t") == [(2,)]
         assert api.cli("backup", "list", "--json").returncode == 0
         assert api.cli("backup", "delete", backup_id).returncode == 0
+
+
+def test_a_copy_that_would_fill_a_store_is_not_begun(installation, table, tmp_path):
+    """Nothing is written where others need the room; the same copy is made when there is enough."""
+    with mounted(tmp_path / "small") as disk:
+        api = installation()
+        api.state.mkdir(mode=0o700)
+        definition = f'[small]\nkind = "local"\npath = {json.dumps(str(disk.path))}\n'
+        (api.state / "stores.toml").write_text(definition)
+        assert api.cli("backup", "create", "--database", table).returncode == 0
+        disk.fill()
+        refused = api.cli("backup", "copy", "latest", "--to", "small")
+        assert refused.returncode == 21
+        assert " bytes are free there, and the copy needs " in refused.stderr
+        assert [path.name for path in disk.path.glob("backup_*")] == []
+        disk.free()
+        assert api.cli("backup", "copy", "latest", "--to", "small").returncode == 0
+        assert len([*disk.path.glob("backup_*.sql.gz")]) == 1

@@ -51,7 +51,7 @@ def list_(
         shown = [entry.backup_id for entry in survey.entries]
         proven, pins = reading.proven(shown), reading.pins(shown)
         document = PrintedBackupList.of(survey, proven, pins)
-        return CommandResult(document, lambda: _show_survey(survey, proven, pins))
+        return CommandResult(document, lambda: _show_survey(survey, proven, pins, store))
 
     execute_with_program(work, as_json=as_json, needs_server=False, store=store)
 
@@ -60,6 +60,7 @@ def _show_survey(
     survey: Survey,
     proven: Mapping[BackupId, datetime | None],
     pins: Mapping[str, Pin | None],
+    store: str,
 ) -> None:
     if survey.entries:
         headings = ("Backup", "Created (UTC)", "Holds", "Proven", "Size")
@@ -83,7 +84,8 @@ def _show_survey(
     for found in survey.unknown:
         print_status(f"Not known here: {found.file}: {found.error}")
     for orphan in survey.orphans:
-        print_status(f"Without a manifest: {orphan}; try 'backstay catalog rebuild'")
+        where = f" --store {store}" if store else ""
+        print_status(f"Without a manifest: {orphan}; try 'backstay catalog rebuild{where}'")
 
 
 def _show_locked(locked: Sequence[LockedBackup]) -> None:

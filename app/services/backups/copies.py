@@ -22,6 +22,7 @@ from app.errors import (
     ChecksumMismatchError,
     InvalidRequestError,
     NoIdentityError,
+    StorageFullError,
     TruncatedFileError,
 )
 
@@ -92,6 +93,7 @@ class CopyService:
             if await run_in_thread(partial(_has_whole, there, published)):
                 await _prove(there, published, progress)
             else:
+                await asyncio.to_thread(_require_room, there, published.size)
                 await _in_thread(
                     partial(copy_archive, archive, there.directory), published, progress
                 )
@@ -119,6 +121,7 @@ class CopyService:
         with await asyncio.to_thread(here.stored, backup_id) as archive:
             manifest = await asyncio.to_thread(here.manifest, backup_id)
             await run_in_thread(partial(_require_rewrappable, archive.published, there))
+            await asyncio.to_thread(_require_room, there, archive.published.size)
             work = partial(rewrap_archive, archive, manifest, there.directory, there.keys)
             made = await _in_thread(work, archive.published, progress)
             await _put_on_list(archive.published, made, here, there)
@@ -226,6 +229,16 @@ def _prepare(there: Catalogue) -> None:
     there.directory.prepare()
     there.sweep()
     there.sweep_uploads()
+
+
+def _require_room(there: Catalogue, size: int) -> None:
+    """Refuse a copy that would fill the other place; raises StorageFullError."""
+    free = there.directory.free_bytes()
+    if free is not None and free < size:
+        raise StorageFullError(
+            f"{free} bytes are free there, and the copy needs {size}",
+            hint="Free some space there, or name another store.",
+        )
 
 
 def _find_manifest(here: Catalogue, backup_id: str) -> Manifest | None:

@@ -15,7 +15,7 @@ A recovery never begins inside a transaction and never ends there.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, NoReturn
 
 from app.binlog.archive.parts import Part
@@ -223,8 +223,9 @@ def _require_known(stream: ArchivedStream, point: Point, until: datetime) -> Non
             except (Malformed, ValueError) as exc:
                 raise InvalidRequestError(f"{point.text[:80]!r} is no GTID") from exc
     if not is_covered:
+        wanted = _told(point.at) if point.at else point.text[:80]
         raise PointNotCoveredError(
-            f"the archive of the binary log does not hold {point.text[:80]}: {_window(stream, until)}",
+            f"the archive of the binary log does not hold {wanted}: {_window(stream, until)}",
             hint="'backstay binlog status' shows what can be recovered.",
         )
 
@@ -233,8 +234,11 @@ def _window(stream: ArchivedStream, until: datetime) -> str:
     if stream.window is None:
         return "it is empty"
     first, last = (f"{place.name}:{place.position}" for place in stream.window)
-    at = until.isoformat(timespec="milliseconds")
-    return f"it reaches from {first} to {last}, of {at}"
+    return f"it reaches from {first} to {last}, of {_told(until)}"
+
+
+def _told(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} UTC"
 
 
 def _is_later(manifest: Manifest, place: Place, stream: ArchivedStream, point: Point) -> bool:

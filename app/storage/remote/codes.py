@@ -231,7 +231,7 @@ def error_without_answer(name: str, text: str) -> AppError:
     Make the error of a call that got no answer.
 
     Args:
-        name: What it is about.
+        name: What it is about; of a store that is not there at all it is not told.
         text: What a library says of it; only what kind it is gets out.
 
     Returns:
@@ -240,13 +240,13 @@ def error_without_answer(name: str, text: str) -> AppError:
     hint = "Check host, endpoint and network."
     if _TLS.search(text) and not _TIMED_OUT.search(text):
         return StorageUnavailableError(
-            f"{name}: no TLS connection could be made",
+            "no TLS connection could be made",
             hint="Check the endpoint, and that its certificate is of an authority that this machine trusts.",
         )
     if _TIMED_OUT.search(text):
         return StorageUnavailableError(f"{name}: the store did not answer in time", hint=hint)
     if _UNREACHED.search(text):
-        return StorageUnavailableError(f"{name}: the store cannot be reached", hint=hint)
+        return StorageUnavailableError("the store cannot be reached", hint=hint)
     if _CUT.search(text):
         return StorageUnavailableError(f"{name}: the connection was cut", hint=hint)
     return StorageUnavailableError(f"{name}: the store does not answer as one", hint=hint)
