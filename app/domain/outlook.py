@@ -14,6 +14,7 @@ from app.domain.alerts.alert import AlertKind
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.ids import BackupId
 from app.domain.monitoring import Status
+from app.errors import AppError
 
 
 class Outlook(StrEnum):
@@ -77,6 +78,7 @@ def judge(
     databases: Sequence[DatabaseOutlook] = (),
     *,
     locked: int = 0,
+    server_error: AppError | None = None,
 ) -> Verdict:
     """
     Judge how the backups are doing.
@@ -86,11 +88,12 @@ def judge(
         alerts: Kind and message of each that is open, newest first.
         databases: How each is backed up.
         locked: Backups that nobody here can read.
+        server_error: Why the server cannot be used; None = it can, or nobody knows.
 
     Returns:
         The worst cause, or that there is none.
     """
-    return next(_causes(status, alerts, databases, locked))
+    return next(_causes(status, alerts, databases, locked, server_error))
 
 
 def _causes(
@@ -98,12 +101,16 @@ def _causes(
     alerts: Sequence[tuple[AlertKind, str]],
     databases: Sequence[DatabaseOutlook],
     locked: int,
+    server_error: AppError | None,
 ) -> Iterator[Verdict]:
     """Name all causes, worst first, and at last that there is none."""
     damaged = max(status.damaged, status.checks_failing)
     if damaged:
         text = f"{_counted(damaged)} damaged"
         yield Verdict(Outlook.BAD, text, "Do not delete others; verify it, and make a new one.")
+    if server_error is not None:
+        text = f"no backup can be made now: {server_error}"
+        yield Verdict(Outlook.BAD, text, server_error.hint)
     for kind, message in alerts:
         if kind in _BAD_ALERTS:
             yield Verdict(Outlook.BAD, message)

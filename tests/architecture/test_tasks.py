@@ -31,6 +31,7 @@ HEARD = {
     ("services/binlog/service.py", "_answer_break"): "a loop that outlives its bugs",
     ("services/binlog/service.py", "run"): "itself; copying outlives its bugs",
     ("services/monitoring/probes.py", "ask"): "telemetry.bugs.heard, and whoever asks",
+    ("services/monitoring/status.py", "server_error"): "telemetry.bugs.heard, and whoever asks",
     ("services/runs/service.py", "_execute"): "a loop that outlives its bugs",
     ("services/runs/service.py", "_launch"): "perform, or report_failure; the history has it",
     ("web/pages/watch/runs.py", "_followed"): "itself",

@@ -1,11 +1,14 @@
 """Pages while something is broken, and at addresses that make no sense: a page says so, and what works."""
 
 import sqlite3
+import time
 from urllib.parse import quote
 
 import pytest
 
 from tests.fixtures.browser import with_users
+from tests.fixtures.cli import wait_until
+from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
 
 
@@ -114,3 +117,31 @@ def test_what_cannot_be_written_down_is_refused_as_a_page(broken):
     assert answer.status_code == 503
     assert is_page(answer)
     assert "control-unavailable" in answer.text
+
+
+def test_overview_says_that_the_server_is_away_before_a_run_fails(own_api, own_server):
+    """And that it is back; whoever looks again and again does not dial each time."""
+    server = own_server()
+    web = WebClient(with_users(own_api(server.url).start()))
+    away = "No backup can be made now"
+    assert away not in web.get("/").text
+    server.kill()
+
+    wait_until(lambda: away in web.get("/").text, "Overview tells that the server is away")
+    page = web.get("/").text
+    assert "Examine the server" in page
+    assert "(!) Overview" in page
+    server.start()
+    wait_until(lambda: away not in web.get("/").text, "Overview tells that the server is back")
+    before, began = _connections(server), time.monotonic()
+    for _ in range(30):
+        web.get("/")
+    looks = 1 + (time.monotonic() - began) / 10
+    assert (
+        _connections(server) - before <= 4 + looks
+    )  # and what the service asks by itself, and this test
+
+
+def _connections(server):
+    with Sql(server.url) as sql:
+        return int(sql.run("SHOW GLOBAL STATUS LIKE 'Connections'")[0][1])

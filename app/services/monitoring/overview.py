@@ -20,6 +20,7 @@ from app.domain.schedule import Schedule
 from app.domain.stores import AlertFilter, Page, RunStore
 from app.domain.year import DAYS, Day, by_day
 from app.engine.server.server import Server
+from app.errors import AppError
 from app.services.alerts.service import AlertService
 from app.services.monitoring.health import BackupHealth, HealthService
 from app.services.monitoring.status import StatusService
@@ -47,6 +48,7 @@ class Overview:
         reach: Which moments can be recovered.
         exposure: How much would be lost.
         locked: Backups that nobody here can read.
+        server_error: Why the server cannot be used; None = it can, or nobody knows yet.
     """
 
     status: Status
@@ -60,6 +62,7 @@ class Overview:
     reach: Reach
     exposure: Exposure
     locked: int
+    server_error: AppError | None = None
 
     @property
     def is_fresh(self) -> bool:
@@ -133,8 +136,8 @@ class OverviewService:
         """
         now = self._clock.now()
         free = await asyncio.to_thread(self._free_space.read)
-        status, health, schedules, runs, reach, (alerts, _) = await asyncio.gather(
-            self._status.read(),
+        (status, server_error), health, schedules, runs, reach, (alerts, _) = await asyncio.gather(
+            asyncio.gather(self._status.read(), self._status.server_error()),
             self._health.read(),
             self._schedules.list(),
             self._history.outcomes(RunKind.BACKUP, now - timedelta(days=DAYS)),
@@ -147,10 +150,12 @@ class OverviewService:
         proofs = _proofs(health.stored)
         databases = tuple(by_database(health.survey.entries, health.faults, proofs))
         causes = [(record.kind, record.message) for record in records]
+        locked = len(health.survey.locked)
         return Overview(
             status=status,
-            verdict=judge(status, causes, databases, locked=len(health.survey.locked)),
-            locked=len(health.survey.locked),
+            verdict=judge(status, causes, databases, locked=locked, server_error=server_error),
+            locked=locked,
+            server_error=server_error,
             databases=databases,
             alerts=records,
             dues=tuple(_dues(schedules)),
@@ -160,16 +165,22 @@ class OverviewService:
             )
             if status.disk
             else None,
-            first_steps={
-                FirstStep.SERVER: self._server.is_set,
-                FirstStep.BACKUP: status.last_backup is not None,
-                FirstStep.DRILL: status.last_proven_at is not None,
-                FirstStep.SCHEDULE: any(schedule.enabled for schedule in schedules),
-                FirstStep.ALERT: await self._is_alert_tested(),
-            },
+            first_steps=await self._first_steps(status, schedules),
             reach=reach,
             exposure=await asyncio.to_thread(self._exposure, reach, health),
         )
+
+    async def _first_steps(
+        self, status: Status, schedules: Sequence[Schedule]
+    ) -> dict[FirstStep, bool]:
+        """Tell which of them are done."""
+        return {
+            FirstStep.SERVER: self._server.is_set,
+            FirstStep.BACKUP: status.last_backup is not None,
+            FirstStep.DRILL: status.last_proven_at is not None,
+            FirstStep.SCHEDULE: any(schedule.enabled for schedule in schedules),
+            FirstStep.ALERT: await self._is_alert_tested(),
+        }
 
     def _exposure(self, reach: Reach, health: BackupHealth) -> Exposure:
         return exposure_of(reach, self._newest_good(health), self._clock.now())

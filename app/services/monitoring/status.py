@@ -1,6 +1,7 @@
 """How the backups are doing: the newest, the space they take, what runs, what is due, what failed."""
 
 import asyncio
+import logging
 import shutil
 from datetime import datetime
 from typing import Final
@@ -12,19 +13,24 @@ from app.domain.places.report import CopiesReport
 from app.domain.ports import Clock
 from app.domain.restores.proofs import proven_at
 from app.engine.server.server import Server
-from app.errors import AppError
+from app.errors import AppError, ConnectionFailedError
 from app.services.monitoring.health import BackupHealth, HealthService
 from app.services.monitoring.probes import Probes
 from app.services.runs.service import RunService
 from app.services.schedules import ScheduleService
 from app.services.stores.watch import StoreWatch
 from app.storage.local import LocalDirectory
+from app.telemetry.bugs import heard
 
 
+_log: Final = logging.getLogger(__name__)
 _FAILURES: Final = 5
 # A balancer asks often; the server need not be bothered each time.
 _READY_SECONDS: Final = 2.0
 _REACH_SECONDS: Final = 5.0
+# How old what is known of the server may be on a page, and how long a page waits for more.
+_SEEN_SECONDS: Final = 10.0
+_GLANCE_SECONDS: Final = 0.5
 
 
 class StatusService:
@@ -52,6 +58,9 @@ class StatusService:
         self._directories = Probes(_REACH_SECONDS)
         self._turn = asyncio.Lock()
         self._ready: tuple[float, Readiness] | None = None
+        # What the last look at the server has shown, and the one that is taken right now.
+        self._seen: tuple[float, AppError | None] | None = None
+        self._look: asyncio.Task[None] | None = None
 
     async def read(self) -> Status:
         """
@@ -100,7 +109,7 @@ class StatusService:
                     "control database": await self._history(),
                     "backup directory": await self._directories.ask(self._catalogue.directory),
                     "state directory": await self._directories.ask(self._state),
-                    "server": await self._reach(),
+                    "server": error.code if (error := await self._reach()) else "",
                 }
                 self._ready = (now, Readiness(checks))
             return self._ready[1]
@@ -125,15 +134,39 @@ class StatusService:
             return exc.code
         return ""
 
-    async def _reach(self) -> str:
+    async def server_error(self) -> AppError | None:
+        """
+        Tell why the server cannot be used, by the last look at it.
+
+        A look that is old is taken again, once for all who ask; it is not waited for long, and who asks next hears.
+
+        Returns:
+            None where it can be used, and where nobody knows yet.
+        """
+        if not self._server.is_set:
+            return None
+        now = self._clock.monotonic()
+        if self._seen is None or now - self._seen[0] > _SEEN_SECONDS:
+            if self._look is None or self._look.done():
+                self._look = asyncio.create_task(self._look_at_server())
+                self._look.add_done_callback(heard(_log, "The look at the server"))
+            await asyncio.wait([self._look], timeout=_GLANCE_SECONDS)
+        return self._seen[1] if self._seen else None
+
+    async def _look_at_server(self) -> None:
+        error = await self._reach()
+        self._seen = (self._clock.monotonic(), error)
+
+    async def _reach(self) -> AppError | None:
         try:
             async with asyncio.timeout(_REACH_SECONDS):
                 await self._server.ping()
         except AppError as exc:
-            return exc.code
+            return exc
         except TimeoutError:
-            return "connection-failed"
-        return ""
+            slow = f"{self._server.where}: no answer for {_REACH_SECONDS:.0f} s"
+            return ConnectionFailedError(slow, hint="Check whether the server runs.")
+        return None
 
 
 def _latest(*instants: datetime | None) -> datetime | None:
