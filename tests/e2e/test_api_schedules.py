@@ -75,7 +75,8 @@ def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
 
     options = {"databases": [table], "compress": False, "description": "By night"}
     cron, due = _daily()
-    set_ = client.post(f"{BACKUP}/schedule", json={"cron": cron, "options": options})
+    body = {"cron": cron, "timezone": "UTC", "options": options}
+    set_ = client.post(f"{BACKUP}/schedule", json=body)
     schedule = set_.json()["schedule"]
     assert (set_.status_code, set_.json()["success"]) == (200, True)
     assert (schedule["name"], schedule["enabled"], schedule["frequency"], schedule["cron"]) == (

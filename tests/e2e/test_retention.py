@@ -7,6 +7,7 @@ from app.binlog.archive.reading import open_streams
 from tests.fixtures.api import finished
 from tests.fixtures.api_requests import BACKUP, WAIT, created, done, problem
 from tests.fixtures.cli import address
+from tests.fixtures.clocks import LEAP_DAYS
 from tests.fixtures.point_in_time import archive_log
 
 
@@ -119,12 +120,12 @@ def test_an_operator_deletes_nothing_by_schedules(own_api, server, sql, database
     sql.run("CREATE TABLE t AS SELECT 1 AS a")
     api = own_api(address(server.url, database=database)).start(MAX_BACKUPS="2")
     admin, operator = api.client(), api.client("operator")
-    admin.post(f"{BACKUP}/schedule", json={"frequency": "daily", "retention": {"count": 2}})
+    admin.post(f"{BACKUP}/schedule", json={"cron": LEAP_DAYS, "retention": {"count": 2}})
     forced = {"force": True}
     old = done(admin.post(f"{BACKUP}/run-scheduled", json=forced, headers=WAIT))["backup_id"]
     admin.post(f"{BACKUP}/pin/{old}")
 
-    fewer = {"frequency": "daily", "retention": {"count": 1}}
+    fewer = {"cron": LEAP_DAYS, "retention": {"count": 1}}
     problem(operator.post(f"{BACKUP}/schedule", json=fewer), 403, "not-authorized")
     problem(operator.delete(f"{BACKUP}/pin/{old}"), 403, "not-authorized")
     problem(operator.delete(f"{BACKUP}/schedule/default"), 403, "not-authorized")

@@ -14,6 +14,7 @@ from app.binlog.copying import StreamCopy
 from app.storage.local import LocalDirectory
 from app.storage.remote.local import LocalStore
 from tests.fixtures.cli import address
+from tests.fixtures.clocks import LEAP_DAYS
 from tests.fixtures.point_in_time import archive_log
 
 
@@ -56,7 +57,7 @@ def alerts(cli):
 def test_a_store_keeps_by_its_own_rules_what_a_schedule_copies_there(cli, shop, define):
     """The directory keeps one, the store two; each deletion is in the audit."""
     define("retention = { count = 2 }")
-    schedule = ("schedule", "set", "--cron", "0 2 * * *", "--database", shop)
+    schedule = ("schedule", "set", "--cron", LEAP_DAYS, "--database", shop)
     cli.json(*schedule, "--copies", STORE, "--keep", "count=1")
     made = [cli.json("cron", "--force")["backup_id"] for _ in range(4)]
 

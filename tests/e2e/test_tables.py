@@ -8,6 +8,7 @@ import pytest
 
 from tests.fixtures.api_requests import BACKUP, created, problem
 from tests.fixtures.browser import with_users
+from tests.fixtures.clocks import afternoon_zone
 from tests.fixtures.web import WebClient
 
 
@@ -15,7 +16,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 NEW: dict[str, Any] = {
     "is_new": "on",
     "when": "daily",
-    "timezone": "UTC",
+    "timezone": afternoon_zone(),
     "enabled": "on",
     "keeping": "settings",
 }

@@ -48,8 +48,8 @@ def test_entries_are_found_by_who_what_and_when(api, admin):
     rows = table(admin.get("/audit.csv?actor=admin&action=change_user"))
     assert [row["target"] for row in rows] == ["POST /users/ann/role"]
     assert table(admin.get("/audit.csv?result=not-authorized"))[0]["actor"] == "ann"
-    today = rows[0]["at"][:10]
-    assert len(table(admin.get(f"/audit.csv?since={today}&until={today}"))) >= 5
+    days = sorted(row["at"][:10] for row in table(admin.get("/audit.csv")))  # or two, at midnight
+    assert len(table(admin.get(f"/audit.csv?since={days[0]}&until={days[-1]}"))) >= 5
     assert table(admin.get("/audit.csv?until=2020-01-01")) == []
     assert "No entry is like that" in admin.get("/audit?since=9998-01-01").text
 

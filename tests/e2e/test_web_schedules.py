@@ -8,10 +8,12 @@ import pytest
 
 from tests.fixtures.api import finished
 from tests.fixtures.api_requests import BACKUP
+from tests.fixtures.clocks import LEAP_DAYS, afternoon_zone
 from tests.fixtures.web import WebClient
 
 
-NEW = {"is_new": "on", "when": "daily", "timezone": "UTC", "enabled": "on", "keeping": "settings"}
+ZONE = afternoon_zone()
+NEW = {"is_new": "on", "when": "daily", "timezone": ZONE, "enabled": "on", "keeping": "settings"}
 HOSTILE = "<img src=x onerror=alert(1)>{{7*7}}"
 
 
@@ -162,7 +164,7 @@ def test_a_name_that_is_taken_is_not_taken_over(web_api, admin):
 def test_an_operator_says_when_but_not_that_less_is_kept(web_api, admin, operator):
     """403 with what was typed; what is kept stays as an admin has set it."""
     save(admin, name="shop", databases="a\nb", keeping="own", keep_count="3")
-    fields = {"name": "shop", "timezone": "UTC", "enabled": "on"}
+    fields = {"name": "shop", "timezone": ZONE, "enabled": "on"}
     page = operator.get("/schedules/edit?name=shop").text
     assert "keep_count" not in page
     assert "It keeps the 3 newest" in page
@@ -234,7 +236,7 @@ def test_a_preview_shows_times_and_what_would_go_and_saves_nothing(web_api, admi
         answer = admin.post("/schedules/previewed/run", key=f"2123456789abcde{number}")
         finished(web_api.client(), answer.headers["Location"].rpartition("/")[2])
     fields = {
-        "name": "previewed", "databases": database, "when": "cron", "cron": "0 4 * * *",
+        "name": "previewed", "databases": database, "when": "cron", "cron": LEAP_DAYS,
         "timezone": "America/New_York", "enabled": "on", "keeping": "own", "keep_count": "2",
     }  # fmt: skip
     path = f"/schedules/preview?{urlencode(fields)}"
@@ -245,13 +247,13 @@ def test_a_preview_shows_times_and_what_would_go_and_saves_nothing(web_api, admi
 
     assert "<html" not in part.text
     for shown in (words(part), words(page)):
-        assert "At 04:00 every day" in shown
+        assert "At 02:00 on February 29" in shown
         assert "1 backup would go" in shown
         assert "2 would stay" in shown
         assert "older than the 2 newest" in shown
-    assert part.text.count("04:00") >= 5
+    assert part.text.count("02:00") >= 5
     assert schedules(web_api) == before
-    assert 'value="0 4 * * *"' in page.text
+    assert f'value="{LEAP_DAYS}"' in page.text
     assert 'name="csrf"' not in path
 
 
