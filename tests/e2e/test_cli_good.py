@@ -134,7 +134,7 @@ def test_people_get_sentences(cli, sql, database):
 
     assert made.out.startswith(f"Backup {backup_id} created and verified.\nFile ")
     assert "2 tables, 102 rows" in made.out
-    assert made.err == ""
+    assert made.remarks == ""
     assert "every row was read back and is equal" in restored.out
     assert backup_id in listed.out
     assert r"[red]x[/] \x1b[31m" in listed.out

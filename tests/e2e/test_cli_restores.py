@@ -232,7 +232,7 @@ def test_people_are_told_what_to_do_next(cli, sql, database, shop):
     assert undone.out.startswith(f"Restore undone in {database}: 3 tables returned in ")
     assert "Nothing to repair." in repaired.out
     for result in (dry, options, drill, restored, undone):
-        assert (result.code, result.err) == (0, "")
+        assert (result.code, result.remarks) == (0, "")
         assert SECRET not in result.out
 
 

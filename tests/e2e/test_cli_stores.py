@@ -301,7 +301,7 @@ def test_what_is_said_of_a_backup_in_a_store_is_about_the_store(cli, sql, shop, 
     checked = cli("backup", "verify", "latest", "--store", STORE)
 
     assert f"restore run {made['backup_id']} --store {STORE} --drill" in shown
-    assert (checked.code, checked.err) == (0, "")
+    assert (checked.code, checked.remarks) == (0, "")
 
 
 def test_a_check_of_a_store_raises_an_alert_until_the_next_one_is_well(cli, shop, offsite):

@@ -112,10 +112,10 @@ def test_a_decompression_bomb_stops_at_the_promised_size(tmp_path):
     """A member of 64 MiB that claims 1,000 bytes costs neither memory nor time."""
     bomb = {codec: codecs.compress(codec, [bytes(64 << 20)]) for codec in (Codec.GZIP, Codec.ZSTD)}
     for codec, data in bomb.items():
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(ChecksumMismatchError, match="more than 1000 bytes"):
             codecs.inflate(codec, data, raw_size=1000, source="bomb")
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1
 
 
 def test_deeply_nested_json_is_an_error_not_a_crash(tmp_path):

@@ -11,6 +11,7 @@ from app.domain.backups.manifest import MemberKind
 from tests.corpora import sizes
 from tests.corpora.session import PRELUDE
 from tests.fixtures.chosen_server import IS_MYSQL, NO_ARIA
+from tests.fixtures.log_archive import until
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
@@ -291,21 +292,21 @@ DEADLOCK = 1213  # all of a transaction is undone
 @contextlib.asynccontextmanager
 async def busy(url, database, writers=3):
     """Keep writers going for a block: each transaction deletes, inserts and updates, and keeps the sum."""
-    stop = asyncio.Event()
+    stop, moved = asyncio.Event(), [0] * writers
     tasks = [
-        asyncio.create_task(asyncio.to_thread(move, url, database, n, stop)) for n in range(writers)
+        asyncio.create_task(asyncio.to_thread(move, url, database, n, stop, moved))
+        for n in range(writers)
     ]
     try:
-        await asyncio.sleep(0.2)
+        await until(lambda: min(moved) > 10, "all writers are at work", 60)
         yield
     finally:
         stop.set()
-        moved = await asyncio.gather(*tasks)
-    assert all(count > 10 for count in moved), moved
+        await asyncio.gather(*tasks)
 
 
-def move(url, database, writer, stop):
-    """Move money until told to stop; tell how often."""
+def move(url, database, writer, stop, moved):
+    """Move money until told to stop; count how often."""
     count = 0
     with Sql(url, database) as client:
         while not stop.is_set():
@@ -332,7 +333,7 @@ def move(url, database, writer, stop):
             except pymysql.err.OperationalError as exc:
                 if exc.args[0] != DEADLOCK:
                     raise
-    return count
+            moved[writer] = count
 
 
 # -- what is compared ------------------------------------------------------------------------------

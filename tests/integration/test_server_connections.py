@@ -15,11 +15,13 @@ from tests.fixtures.restored_shop import scratch
 async def test_what_is_beyond_waits_and_is_refused(server):
     """With the setting; a connection that is closed makes room, and closing twice makes no more."""
     places = Bound("max_server_connections", 2)
-    target = Server(server.url, timeout_seconds=0.2, places=places)
+    target = Server(server.url, places=places)
     first, second = await target.open(), await target.open()
 
+    target.timeout_seconds, patience = 0.2, target.timeout_seconds
     with pytest.raises(NoConnectionLeftError, match="2 connections") as caught:
         await target.open()
+    target.timeout_seconds = patience
     assert "BACKSTAY_MAX_SERVER_CONNECTIONS" in caught.value.hint
     waiting = asyncio.create_task(target.open())
     await asyncio.sleep(0.05)

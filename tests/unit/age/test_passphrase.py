@@ -36,16 +36,16 @@ def test_a_passphrase_does_not_show_itself():
 def test_more_work_than_anybody_should_ask_for_is_refused_at_once(work):
     """Before a byte of memory is taken for it."""
     stanza = Passphrase("x", work_factor=1).wrap(FILE_KEY)
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(MalformedError, match="work factor above 20"):
         Passphrase("x").unwrap(Stanza((*stanza.arguments[:2], work), stanza.body))
-    assert time.monotonic() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_a_body_of_another_length_costs_no_work():
     """It is looked at before the passphrase is tried."""
     arguments = ("scrypt", unpadded.encode(bytes(16)), "20")
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(MalformedError, match="wrong length"):
         Passphrase("x").unwrap(Stanza(arguments, bytes(31)))
-    assert time.monotonic() - begin < 1
+    assert time.process_time() - begin < 1
