@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # A column of words is folded to this, not below: it would be read letter by letter.
 _LEAST_WIDTH: Final = 10
+# Columns of words that would need this many times the room there is beside the others become blocks.
+_MOST_FOLDED: Final = 2.5
 _UNBOUNDED: Final = 1 << 16
 # Between two columns, and as much at both ends together.
 _GAP: Final = 2
@@ -43,10 +45,17 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
         return
     grid = _grid(headings, cells, widths, right=right)
     needed = console.measure(grid, options=console.options.update(width=_UNBOUNDED))
-    if needed.minimum <= console.width:
+    if needed.minimum <= console.width and not _is_crowded(widths, console.width, right=right):
         console.print(grid)
     else:
         _print_blocks(headings, cells, console.width)
+
+
+def _is_crowded(widths: Sequence[int], width: int, *, right: int) -> bool:
+    """Tell whether what may be folded has so little room beside what stays whole that nobody would read it."""
+    folded = sum(widths[1 : len(widths) - right])
+    room = width - (sum(widths) - folded) - _GAP * len(widths)
+    return folded > _MOST_FOLDED * max(room, 1)
 
 
 def _terminal() -> "Console | None":

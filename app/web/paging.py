@@ -21,6 +21,7 @@ class Part:
         query: What else the address holds.
         per_page: Entries on a page.
         anchor: Which part of the page another one is shown from; empty = its beginning.
+        key: What the address calls its number, where a page shows several lists.
     """
 
     number: int
@@ -28,6 +29,7 @@ class Part:
     query: dict[str, str]
     per_page: int = PER_PAGE
     anchor: str = ""
+    key: str = "page"
 
     @property
     def first(self) -> int:
@@ -48,7 +50,7 @@ class Part:
         """Return the address of another page, relative to this one."""
         wanted = {name: value for name, value in self.query.items() if value}
         fragment = f"#{self.anchor}" if self.anchor else ""
-        return "?" + urlencode({**wanted, "page": number}) + fragment
+        return "?" + urlencode({**wanted, self.key: number}) + fragment
 
 
 def page_of(number: int, sort: str = "-created_at") -> Page:

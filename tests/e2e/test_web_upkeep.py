@@ -17,15 +17,18 @@ from app.domain.restores.journal import (
     SchemaSwap,
 )
 from app.engine.server.server import Server
+from app.scheduling.clock import SystemClock
 from app.storage.journals import Journals
 from tests.fixtures.accounts import READER, account, login
 from tests.fixtures.api import finished
 from tests.fixtures.api_requests import BACKUP, WAIT, created, done
-from tests.fixtures.browser import PASSWORD
+from tests.fixtures.browser import PASSWORD, with_users
 from tests.fixtures.cli import wait_until
+from tests.fixtures.many_backups import make_many
 from tests.fixtures.web import WebClient
 
 
+_COUNTED = re.compile(r"(\d+) to (\d+) of (\d+) backups")
 NOWHERE = "mysql://nobody@127.0.0.1:1/"
 
 
@@ -232,3 +235,22 @@ def test_settings_are_shown_without_secrets(own_api):
     assert "BACKSTAY_CODEC gzip" in words(page)
     for secret in ("hunter2", "t0ken", PASSWORD, "another-application"):
         assert secret not in page.text
+
+
+def test_all_that_goes_and_all_that_stays_is_shown_a_page_at_a_time(own_api, server):
+    """Each list has pages of its own, and turning one leaves the other where it is."""
+    api = own_api(server.url)
+    api.backups.mkdir()
+    make_many(api.backups, 120, until=SystemClock().now())
+    web = WebClient(with_users(api.start(MAX_BACKUPS="55")))
+
+    def counted(query=""):
+        text = words(web.get(f"/retention{query}"))
+        return [tuple(map(int, found)) for found in _COUNTED.findall(text)]
+
+    (_, _, going), (_, _, staying) = counted()
+    assert (going + staying, going > 50, staying > 50) == (120, True, True)
+    assert counted("?going=2") == [(51, going, going), (1, 50, staying)]
+    assert 'href="?staying=2&amp;going=1#going"' in web.get("/retention?going=2&staying=2").text
+    assert counted("?going=2&staying=2") == [(51, going, going), (51, staying, staying)]
+    assert web.get("/retention?going=0").status_code == 422

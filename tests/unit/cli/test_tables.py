@@ -39,6 +39,18 @@ PLAN_ROWS = [
     )
     for number in range(3)
 ]
+# Most of what it says is in columns that would be folded to a word or two.
+ALERT_HEADINGS = ("Since (UTC)", "Until (UTC)", "Alert", "Message", "Deliveries", "Seen")
+ALERT_ROWS = [
+    (
+        "2026-11-30 00:43",
+        "-",
+        "failure: store offsite",
+        "store offsite cannot be looked at: the store did not answer in time",
+        "json://alerts.example.com: waiting",
+        "1",
+    )
+]
 ROOT = Path(__file__).parents[3]
 PROGRAM = (
     "from app.cli.tables import print_table;"
@@ -92,6 +104,11 @@ def test_a_row_that_does_not_fit_becomes_a_block_of_lines():
 
     assert [line for line in lines if line.startswith("backup_")] == [row[0] for row in ROWS]
     assert "  Size:          5.9 kB" in lines
+
+
+def test_what_would_be_folded_to_a_word_a_line_becomes_a_block():
+    """A message is read as a sentence."""
+    assert "store offsite cannot be looked at: the store did not answer in" in printed(80, "ALERT_")
 
 
 def test_nothing_is_folded_in_a_pipe():

@@ -8,9 +8,11 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, Field
 
 from app.api.access import CurrentService
 from app.bootstrap.service import Service
@@ -20,20 +22,37 @@ from app.errors import AppError, InvalidRequestError, StoreNotFoundError
 from app.services.backups.retention_rules import policy_of
 from app.web.access import SentForm, Viewer
 from app.web.launching import launch
-from app.web.paging import PER_PAGE
+from app.web.paging import Part
 from app.web.rendering import render_as
 
 
 router = APIRouter(prefix="/retention")
 
-# More than that nobody reads; the sums count all.
-_SHOWN = PER_PAGE
+_PAGE = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class RetentionQuery(BaseModel):
+    """Which place it is about, and which part of what goes and of what stays is listed."""
+
+    store: Annotated[str, Field(max_length=100)] = ""
+    going: _PAGE = 1
+    staying: _PAGE = 1
+
+    def part(self, key: str, total: int) -> Part:
+        """Return the part of one of both lists; the other stays where it is."""
+        others = {
+            name: str(value)
+            for name, value in self.model_dump(exclude={key}, exclude_defaults=True).items()
+        }
+        return Part(getattr(self, key), total, others, anchor=key, key=key)
 
 
 @router.get("", name="web:prune_backups.plan")
-async def show_plan(request: Request, service: CurrentService, store: str = "") -> Response:
+async def show_plan(
+    request: Request, service: CurrentService, query: Annotated[RetentionQuery, Query()]
+) -> Response:
     """Show what a prune would do now, in a store where one is named."""
-    return await _plan_page(request, service, await _plan(service, store), store)
+    return await _plan_page(request, service, await _plan(service, query.store), query)
 
 
 @router.post("", name="web:prune_backups")
@@ -54,7 +73,7 @@ async def prune(
         )
     if errors:
         request.state.code = InvalidRequestError.code
-        return await _plan_page(request, service, plan, store, typed, errors)
+        return await _plan_page(request, service, plan, RetentionQuery(store=store), typed, errors)
     name = login.identity.name
     job = await service.program.jobs.prune(name, accept_clock=accepts_clock, store=store)
     return await launch(request, job, login, form)
@@ -78,23 +97,26 @@ async def _plan_page(
     request: Request,
     service: Service,
     plan: RetentionPlan,
-    store: str,
+    query: RetentionQuery,
     typed: str = "",
     errors: dict[str, str] | None = None,
 ) -> Response:
     schedules = await service.program.schedules.list()
-    stores = await _stores(service, store)
+    stores = await _stores(service, query.store)
     settings = service.program.settings
+    going, staying = plan.deleted, plan.kept
     return render_as(
         HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         request,
         "retention.html",
-        plan=plan,
-        going=plan.deleted[:_SHOWN],
-        staying=plan.kept[:_SHOWN],
-        freed_bytes=sum(decision.item.size for decision in plan.deleted),
-        kept_bytes=sum(decision.item.size for decision in plan.kept),
-        store=next((found for found in stores if found.name == store), None),
+        clock=plan.clock,
+        going=going,
+        going_part=query.part("going", len(going)),
+        staying=staying,
+        staying_part=query.part("staying", len(staying)),
+        freed_bytes=sum(decision.item.size for decision in going),
+        kept_bytes=sum(decision.item.size for decision in staying),
+        store=next((found for found in stores if found.name == query.store), None),
         stores=stores,
         own=[schedule for schedule in schedules if schedule.retention],
         usual=policy_of(settings),
