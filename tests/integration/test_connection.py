@@ -61,6 +61,34 @@ async def test_odd_names_and_passwords_work_when_encoded(name, password, server,
         sql.run(f"DROP USER '{escaped[0]}'@'%'")
 
 
+@pytest.mark.parametrize(
+    ("done", "reason", "undone"),
+    [
+        ("PASSWORD EXPIRE", "the password of 'late' has expired", "PASSWORD EXPIRE NEVER"),
+        ("ACCOUNT LOCK", "the account 'late' is locked", "ACCOUNT UNLOCK"),
+    ],
+)
+async def test_an_account_that_is_barred_is_told_what_helps(done, reason, undone, server, sql):
+    """Also in the middle of a run, which has sessions already; the statement of the hint lets it in again."""
+    sql.run("CREATE USER late@'%' IDENTIFIED BY 'late'")
+    url = server.url.replace("//root@", "//late:late@")
+    target = Target(url, timeout_seconds=10)
+    try:
+        async with target.session() as held:
+            sql.run(f"ALTER USER late@'%' {done}")
+            assert await held.scalar("SELECT 1") == "1"
+            with pytest.raises(ConnectionFailedError, match=reason) as refused:
+                await target.open()
+            assert "ALTER USER 'late'@... " in refused.value.hint
+            assert undone in refused.value.hint
+        sql.script([f"ALTER USER late@'%' {undone}", "ALTER USER late@'%' IDENTIFIED BY 'late'"])
+        Sql(url).close()  # MySQL wants the password itself once
+        await target.ping()
+    finally:
+        await target.close()
+        sql.run("DROP USER late@'%'")
+
+
 async def test_a_socket_alone_is_enough(own_server, tmp_path):
     """A backup and a restore work through the server's socket alone."""
     with own_server() as server, Sql(server.url) as sql:

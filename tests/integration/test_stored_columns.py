@@ -100,6 +100,23 @@ async def test_they_are_computed_by_the_session_they_are_of(name, backstay, sql,
     assert_same(before, snapshot(backstay.url, database))
 
 
+@pytest.mark.differs("mariadb", reason="it stores no column that asks a mode for padding")
+async def test_columns_that_need_a_mode_each_come_back(backstay, sql, database):
+    """One is computed only where a difference may be below 0, the other only of padded texts."""
+    sql.script([
+        "SET SESSION sql_mode = 'NO_UNSIGNED_SUBTRACTION,PAD_CHAR_TO_FULL_LENGTH'",
+        (
+            "CREATE TABLE t (id INT PRIMARY KEY, a INT UNSIGNED, c CHAR(5), below BIGINT AS (a - 5) STORED,"
+            " padded VARCHAR(10) AS (CONCAT(c, '|')) STORED)"
+        ),
+        "INSERT INTO t (id, a, c) VALUES (1, 1, 'x'), (2, 9, 'yy')",
+        "SET SESSION sql_mode = DEFAULT",
+    ])
+    manifest = await backstay.round_trip(database, judge=False)
+
+    assert (await backstay.restore(manifest)).verified
+
+
 async def test_rows_of_summer_and_winter_are_of_one_zone(own_server, tmp_path, monkeypatch):
     """The zone of the server, whose offset changes, and its other settings are tried first."""
     monkeypatch.setenv("TZ", "America/Los_Angeles")

@@ -15,7 +15,8 @@ Not guaranteed: that the comparison is exact for each type; it only chooses the 
 computes all rows, because they are of different ones, the column is reported as unrepeatable.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -173,6 +174,17 @@ def settings_sql(settings: Settings) -> tuple[str, str]:
     return _assignments(dict(settings)), _assignments({name: _BASE[name] for name, _ in settings})
 
 
+def together(found: Iterable[Settings]) -> Settings:
+    """Return what a session is set to that is like each of some; each may need a mode of its own."""
+    chosen: dict[str, str] = {}
+    base = set(_BASE["sql_mode"].split(","))
+    for name, value in itertools.chain.from_iterable(found):
+        so_far, own = set(chosen.get(name, value).split(",")), set(value.split(","))
+        modes = (so_far | own) - (base - (so_far & own))
+        chosen[name] = ",".join(sorted(modes)) if name == "sql_mode" else value
+    return tuple(sorted(chosen.items()))
+
+
 class _Search:
     """Looks for the sessions of the columns of one table; used once."""
 
@@ -190,10 +202,7 @@ class _Search:
                 self._judge(place, rows, settings)
             if not any(rows for rows, _ in self._best):
                 break
-        chosen: dict[str, str] = {}
-        for _, settings in self._best:
-            chosen |= dict(settings)
-        return tuple(sorted(chosen.items()))
+        return together(settings for _, settings in self._best)
 
     def _judge(self, place: int, rows: int, settings: Settings) -> None:
         least, _ = self._best[place]

@@ -15,6 +15,7 @@ from typing import Final
 import pymysql.err
 
 from app.engine.server.address import VARIABLE
+from app.engine.sql.quoting import quote_text
 from app.errors import (
     AppError,
     ConnectionFailedError,
@@ -87,6 +88,21 @@ _MEANINGS: Final = {
     3819: "a check constraint failed",
     4025: "a check constraint failed",
 }
+_RENEW: Final = (
+    "ALTER USER {who} IDENTIFIED BY ...; as an administrator gives it a new one, for {source} as well;"
+    " PASSWORD EXPIRE NEVER lets it last."
+)
+_UNLOCK: Final = "ALTER USER {who} ACCOUNT UNLOCK; as an administrator lets it in again."
+# What to do about an account, by the number of the server's error.
+_ACCOUNT_HINTS: Final = {
+    1820: _RENEW,
+    1862: _RENEW,
+    3032: "SET GLOBAL offline_mode = OFF; as an administrator lets others in again.",
+    3118: _UNLOCK,
+    3955: _UNLOCK,
+    4150: "FLUSH PRIVILEGES; as an administrator lets it in again. Check the password in {source} before.",
+    4151: _UNLOCK,
+}
 # `SELECT command denied to user 'u'@'h' for table `d`.`t``; older servers quote with apostrophes.
 _DENIED_COMMAND = re.compile(
     r"(?P<right>[A-Z][A-Z ,]*?) command denied to user (?P<user>'.*?'@'.*?') for \w+ "
@@ -124,16 +140,20 @@ def connect_error(
         1130: "this host is not allowed to connect",
         1820: f"the password of {login!r} has expired",
         1862: f"the password of {login!r} has expired",
+        3032: "it is offline for everybody but administrators (offline_mode)",
         3118: f"the account {login!r} is locked",
+        3955: f"the account {login!r} is locked after too many wrong passwords",
+        4150: f"the account {login!r} is locked after too many wrong passwords",
         4151: f"the account {login!r} is locked",
     }
     reason = reasons.get(number) or network_reason(cause)
     if number not in reasons and number in _SERVERS_OWN:
         reason = f"the server refuses the login ({number})"
     closer = "; 'backstay doctor' looks closer" if source == VARIABLE else ""
-    return ConnectionFailedError(
-        f"{where}: {reason}", hint=f"Check {source}, and that the server runs{closer}."
-    )
+    hint = f"Check {source}, and that the server runs{closer}."
+    if number in _ACCOUNT_HINTS:
+        hint = _ACCOUNT_HINTS[number].format(who=f"{quote_text(login)}@...", source=source)
+    return ConnectionFailedError(f"{where}: {reason}", hint=hint)
 
 
 def network_reason(exc: BaseException) -> str:
