@@ -1,8 +1,6 @@
 """What every store promises, on each kind: a directory, S3, Google, Azure and SFTP, with real servers."""
 
 import shutil
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,6 +15,7 @@ from app.errors import (
     TruncatedFileError,
 )
 from app.storage.remote.store import LEAST_PART_BYTES
+from tests.fixtures import forked_python
 from tests.fixtures.clocks import SystemClock
 from tests.fixtures.series import series
 from tests.fixtures.stores import drawn_bytes
@@ -175,18 +174,14 @@ print((send("large", int(sys.argv[2])) - before) // 1024)
 
 
 @pytest.mark.long
-def test_memory_is_bounded_by_two_parts(store_servers, kind):
+def test_memory_is_bounded_by_two_parts(store_servers, kind, tmp_path):
     """However large an upload is; the first one has brought in what any needs."""
     definition = store_servers.definition(kind)
-    done = subprocess.run(
-        [sys.executable, "-c", _UPLOAD, definition.model_dump_json(), str(series(100, 4000))],
-        env={**store_servers.variables, "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    arguments = [definition.model_dump_json(), str(series(100, 4000))]
+    environment = {**store_servers.variables, "PATH": ""}
+    printed = forked_python.call(_UPLOAD, arguments, environment, tmp_path / "printed")
 
-    assert int(done.stdout) < 2 * 8 + 8
+    assert int(printed) < 2 * 8 + 8
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000])

@@ -4,8 +4,7 @@ Stores that fail at any request: what was asked for is done by trying again, or 
 Whatever happens, nothing that is not whole can be seen, and nothing is left after the sweep.
 """
 
-import subprocess
-import sys
+import signal
 from datetime import timedelta
 from itertools import cycle, product
 from urllib.parse import unquote
@@ -24,6 +23,7 @@ from app.errors import (
 )
 from app.services.stores.trial import PREFIX, Trial
 from app.storage.remote.limits import Limits
+from tests.fixtures import forked_python
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.clocks import SystemClock
 from tests.fixtures.http_proxy import HttpFault
@@ -251,7 +251,7 @@ print("done")
 @pytest.mark.long
 @pytest.mark.parametrize("kind", series(["s3"], ["s3", "azure"]))
 def test_kill_9_between_any_two_requests_leaves_nothing_that_is_listed_and_not_whole(
-    store_servers, proxies, kind
+    store_servers, proxies, kind, tmp_path
 ):
     """The process is killed while its n-th request has no answer yet; the sweep removes the rest."""
     middle = proxies[kind]
@@ -259,18 +259,18 @@ def test_kill_9_between_any_two_requests_leaves_nothing_that_is_listed_and_not_w
     for number in range(series(4, 1), 30, series(4, 1)):
         definition = store_servers.definition(kind, middle.url)
         middle.reset(lambda seen, *_, number=number: HttpFault.HELD if seen == number else None)
-        process = subprocess.Popen(
-            [sys.executable, "-c", _UPLOAD, definition.model_dump_json()],
-            env={**store_servers.variables, "PATH": ""},
-            stdout=subprocess.PIPE,
-        )
-        while process.poll() is None and not middle.held.wait(0.02):
+        printed = tmp_path / f"printed{number}"
+        environment = {**store_servers.variables, "PATH": ""}
+        process = forked_python.start(_UPLOAD, [definition.model_dump_json()], environment, printed)
+        while process.is_alive() and not middle.held.wait(0.02):
             pass
         process.kill()
-        said = process.communicate()[0]
+        process.join()
         middle.reset()
-        if said:
+        if process.exitcode == 0:
+            assert printed.read_text() == "done\n"
             break
+        assert process.exitcode == -signal.SIGKILL, printed.read_text()
         kills += 1
         store = store_servers.open(definition)
         sizes = {found.name: found.size for found in store.list()}

@@ -1,6 +1,5 @@
 """The tables of the control database and the files that make them, by Alembic's own command line."""
 
-import json
 import os
 import subprocess
 import sys
@@ -15,51 +14,45 @@ from app.control.database import ControlDatabase
 from app.control.schema import HEAD
 from app.control.tables import metadata
 from app.errors import ControlUnavailableError
+from tests.fixtures import forked_python
 
 
 ROOT = Path(__file__).parents[2]
 
 
-# What `alembic` does with its arguments, for one command after another: starting it takes longer than any of them.
+# What `alembic` does in the root of the project, for one command after another.
 CHILD = """
-import json, sys
+import os, sys, warnings
 from alembic.config import main
 
-for arguments in json.loads(sys.argv[1]):
-    main(arguments, prog="alembic")
+_, root, *commands = sys.argv
+os.chdir(root)
+warnings.simplefilter("error")
+for command in commands:
+    main(command.split(), prog="alembic")
 """
 
 
 class Alembic:
-    """Calls `alembic` for one control database, from the root of the project."""
+    """Calls `alembic` for one control database."""
 
-    def __init__(self, address: str, state: Path) -> None:
+    def __init__(self, address: str, home: Path) -> None:
         self._environment = {
             "PATH": os.defpath,
             "BACKSTAY_CONTROL_URL": address,
-            "BACKSTAY_STATE_DIR": str(state),
+            "BACKSTAY_STATE_DIR": str(home / "state"),
         }
+        self._output = home / "alembic.txt"
 
     def __call__(self, *commands: str) -> str:
         """Run commands to their end in a process of their own and return what they printed."""
-        arguments = json.dumps([command.split() for command in commands])
-        done = subprocess.run(
-            (sys.executable, "-W", "error", "-c", CHILD, arguments),
-            cwd=ROOT,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
+        return forked_python.call(CHILD, [str(ROOT), *commands], self._environment, self._output)
 
 
 @pytest.fixture
 def alembic(control_address, tmp_path) -> Alembic:
     """The command line for `control_address`."""
-    return Alembic(control_address, tmp_path / "state")
+    return Alembic(control_address, tmp_path)
 
 
 async def names(database: ControlDatabase) -> set[str]:
