@@ -99,44 +99,39 @@ class Reconciler:
 
     async def reconcile(self) -> bool:
         """
-        Sweep, finish or undo restores that were interrupted, and write down how runs ended.
+        Finish or undo restores that were interrupted, sweep, and write down how runs ended.
+
+        Restores come first: a server that is left without triggers, or read-only, waits for no disk of backups
+        and no history.
 
         Returns:
             False when the server could not be asked, or the backup directory is away: runs that may
             have changed it are left open.
 
         Raises:
-            AppError: The backup directory, the state directory or the control database refused.
+            AppError: The backup directory, the state directory or the control database refused; restores are
+                repaired, and what the others need is done as far as they do not fail.
         """
+        is_repaired = await self._repair()
         await self._runs.write_ends()
         await self._runs.told.tell_left()
         orphans = await self._runs.orphans()
+        for orphan in orphans:
+            if orphan.kind not in _SWAPPING | _ON_DISK:
+                await self._runs.rewrite(await self._judged(orphan))
+        restores = [orphan for orphan in orphans if orphan.kind in _SWAPPING]
+        is_settled = is_repaired and await self._settle(restores)
+        # Not before they were asked for: of each that is one, what it had written is removed.
         await self._sweep()
-        # Where nothing is mounted there is no backup, which says nothing about what was made.
-        is_there = await asyncio.to_thread(self._catalogue.directory.exists, layout.HTACCESS)
-        away = {
-            orphan.run_id
-            for orphan in orphans
-            if orphan.kind in _ON_DISK and orphan.backup_id and not orphan.store and not is_there
-        }
-        for run in [
-            orphan
-            for orphan in orphans
-            if orphan.kind not in _SWAPPING and orphan.run_id not in away
-        ]:
-            await self._runs.rewrite(await self._judged(run))
-        return (
-            await self._repair([orphan for orphan in orphans if orphan.kind in _SWAPPING])
-            and not away
-        )
+        return await self._judge_made(orphans) and is_settled
 
     async def _sweep(self) -> None:
         disk = self._catalogue.disk
         if disk is None or await asyncio.to_thread(disk.path.exists):
             await asyncio.to_thread(self._catalogue.sweep)
 
-    async def _repair(self, orphans: Sequence[Run]) -> bool:
-        """Let journals tell what became of restores, once everything is in order again."""
+    async def _repair(self) -> bool:
+        """Put right what restores have left; returns False where that was not possible."""
         try:
             repairs = await self._recoveries.repair()
         except AppError as exc:
@@ -147,11 +142,27 @@ class Reconciler:
         for repair in repairs:
             facts = {"restore_id": repair.journal.restore_id, "outcome": repair.outcome}
             _log.info("Interrupted restore was repaired", extra={"facts": facts})
+        return True
+
+    async def _settle(self, orphans: Sequence[Run]) -> bool:
+        """Let journals tell what became of restores; returns whether they tell it of all."""
         open_still = [run for run in orphans if await self._is_open(run)]
         for run in [orphan for orphan in orphans if orphan not in open_still]:
             await self._runs.rewrite(await self._judged(run))
         await self._settlement.settle()
         return not open_still
+
+    async def _judge_made(self, orphans: Sequence[Run]) -> bool:
+        """Judge what is about backups; returns False where nobody knows since their directory is away."""
+        # Where nothing is mounted there is no backup, which says nothing about what was made.
+        is_there = await asyncio.to_thread(self._catalogue.directory.exists, layout.HTACCESS)
+        are_judged = True
+        for run in [orphan for orphan in orphans if orphan.kind in _ON_DISK]:
+            if run.backup_id and not run.store and not is_there:
+                are_judged = False
+            else:
+                await self._runs.rewrite(await self._judged(run))
+        return are_judged
 
     async def _is_open(self, run: Run) -> bool:
         """Tell whether a restore could not be repaired yet, perhaps since it is another server's."""

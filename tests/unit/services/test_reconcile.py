@@ -2,7 +2,9 @@
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,11 +16,12 @@ from app.domain.backups.manifest import Codec
 from app.domain.ids import instant_of
 from app.domain.restores.journal import RestorePhase
 from app.domain.runs.run import Run, RunKind, RunState
+from app.errors import AppError
 from app.storage.layout import BackupName
 from app.storage.run_locks import RunLocks
 from tests.fixtures.archives import backup_id_of, forge, write_backup
 from tests.fixtures.killed_installation import NEVER, KilledInstallation, settings_of
-from tests.fixtures.servers import OwnServers
+from tests.fixtures.servers import OwnServers, Server
 
 
 @pytest.fixture
@@ -170,6 +173,30 @@ async def test_a_restore_stays_open_until_the_server_answers(own_server: OwnServ
         assert await service.reconciler.reconcile()
         require_interrupted(await installation.store.get(restore), "as they were")
         assert installation.journals.all() == []
+
+
+@pytest.mark.parametrize("fault", ["history", "backups"])
+async def test_a_restore_is_put_right_whatever_else_fails(fault, server: Server, tmp_path):
+    """A server that is left read-only waits neither for the control database nor for the disk of the backups."""
+    async with open_service(settings_of(tmp_path, server.url)) as service:
+        installation = KilledInstallation(tmp_path, service)
+        journal = installation.journal(RestorePhase.LOADING)
+        restore = await installation.orphan(RunKind.RESTORE, restore_id=journal.restore_id)
+        backup = await installation.orphan(RunKind.BACKUP, backup_id=NEVER)
+        if fault == "history":
+            with closing(sqlite3.connect(tmp_path / "state" / "control.db")) as history:
+                history.execute("ALTER TABLE runs RENAME TO away")
+        else:
+            (tmp_path / "backups" / ".lock").unlink(missing_ok=True)
+            (tmp_path / "backups" / ".lock").mkdir()
+
+        with pytest.raises(AppError):
+            await service.reconciler.reconcile()
+
+        assert installation.journals.all() == []
+        if fault == "backups":
+            require_interrupted(await installation.store.get(restore), "as they were")
+            assert (await installation.store.get(backup)).state is RunState.RUNNING
 
 
 async def test_runs_of_others_are_left_alone(installation):
