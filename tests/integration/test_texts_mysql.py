@@ -114,3 +114,16 @@ async def test_json_is_dumped_as_it_is_once_it_was_loaded(size, key, backstay, s
     plan = await backstay.recoveries.plan(RestoreRequest(manifest.backup_id))
     forecast = await backstay.recoveries.dry_run(plan)
     assert [table.chunks_changed for table in forecast.tables] == [0, 0]
+
+
+async def test_a_collation_that_is_said_only_when_it_was_told(backstay, sql, database):
+    """Of a column that CREATE TABLE ... SELECT has made of a function, beside one whose collation is another."""
+    sql.run(
+        "CREATE TABLE t (other VARCHAR(9) CHARACTER SET latin1 COLLATE latin1_general_ci)"
+        " AS SELECT UUID() AS id, USER() AS who, VERSION() AS release_name, 'x' AS other"
+    )
+    rows = sql.run("SELECT * FROM t")
+
+    place = await backstay.copy(await backstay.backup(database))
+
+    assert sql.run(f"SELECT * FROM {place}.t") == rows

@@ -31,7 +31,8 @@ from app.errors import AppError, StatementError
 
 # The server's own schemas have none of ours.
 _COLUMNS: Final = "CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME"
-_NO_SUCH_TABLE: Final = 1146
+# MySQL says of the database that there is none, where there is none.
+_NO_SUCH_TABLE: Final = frozenset({1049, 1146})
 # 1005 by a copy of the table.
 _NO_PARENT_INDEX: Final = frozenset({1005, 1822})
 
@@ -320,6 +321,6 @@ async def count_orphans(
             )
         )
     except StatementError as exc:
-        if exc.errno != _NO_SUCH_TABLE:
+        if exc.errno not in _NO_SUCH_TABLE:
             raise
         return 0

@@ -22,6 +22,15 @@ _TOKEN: Final = re.compile(
 )
 _AUTO_INCREMENT: Final = re.compile(r" AUTO_INCREMENT=\d+")
 _SAID_TWICE: Final = re.compile(r" CHARACTER SET (\w+)(?= COLLATE \1_)")
+_SAID_ALONE: Final = re.compile(r" CHARACTER SET (\w+)\b(?! COLLATE)")
+# Of MySQL's character sets those whose default is no `general_ci`.
+# Source: https://dev.mysql.com/doc/refman/8.4/en/charset-charsets.html
+_DEFAULTS: Final = {
+    **dict.fromkeys(("big5", "gb18030", "gb2312", "gbk"), "chinese_ci"),
+    **dict.fromkeys(("cp932", "eucjpms", "sjis", "ujis"), "japanese_ci"),
+    **dict.fromkeys(("dec8", "latin1", "swe7"), "swedish_ci"),
+    "euckr": "korean_ci", "hp8": "english_ci", "latin5": "turkish_ci", "tis620": "thai_ci", "utf8mb4": "0900_ai_ci",
+}  # fmt: skip
 _OTHER_TABLES: Final = re.compile(r"\b(?:SELECT|TABLE|LIKE)\b")
 # Partitions print it with blanks.
 _DIRECTORY: Final = re.compile(r" (?:DATA|INDEX) DIRECTORY ?= ?\Z")
@@ -189,17 +198,25 @@ def is_text(sql: str) -> bool:
 
 def without_charsets(sql: str) -> str:
     """
-    Drop a column's character set where the collation behind it names it too.
+    Drop a column's character set where the collation behind it names it too, and have a collation name it elsewhere.
 
-    MySQL prints it for a column that was made with an explicit collation, and not for one that got the
-    table's: the same definition comes out otherwise once it was loaded.
+    MySQL prints both for a column that was made with an explicit collation, none for one that got the table's, and
+    the character set alone, of which it has the default collation, for one that CREATE TABLE ... SELECT has made
+    of a function: the same definition comes out otherwise once it was loaded.
 
     Returns:
         The same definition.
     """
     if " CHARACTER SET " not in sql:
         return sql
-    return _dropped(_SAID_TWICE, sql)
+    return "".join(
+        part if is_quoted(part) else _SAID_ALONE.sub(_named, _SAID_TWICE.sub("", part))
+        for part in tokens(sql)
+    )
+
+
+def _named(found: re.Match[str]) -> str:
+    return f" COLLATE {found[1]}_{_DEFAULTS.get(found[1], 'general_ci')}"
 
 
 def utf8_only(sql: str) -> str:

@@ -340,14 +340,14 @@ def test_words_in_names_and_comments_reach_for_nothing():
     ("printed", "expected"),
     [
         ("`a` text CHARACTER SET latin1 COLLATE latin1_bin,", "`a` text COLLATE latin1_bin,"),
-        ("`a` text CHARACTER SET utf8mb4 NOT NULL", "`a` text CHARACTER SET utf8mb4 NOT NULL"),
+        ("`a` text CHARACTER SET utf8mb4 NOT NULL", "`a` text COLLATE utf8mb4_0900_ai_ci NOT NULL"),
         ("`a` text CHARACTER SET utf8 COLLATE utf8mb4_bin", None),
         ("`a` int COMMENT ' CHARACTER SET latin1 COLLATE latin1_bin'", None),
         ("`x CHARACTER SET latin1 COLLATE latin1_bin` int", None),
     ],
 )
 def test_a_character_set_is_dropped_where_the_collation_names_it(printed, expected):
-    """Outside of texts and names, and only where both say the same."""
+    """Outside of texts and names, and only where both say the same; alone, it becomes its default collation."""
     assert ddl.without_charsets(printed) == (expected or printed)
 
 
@@ -366,3 +366,20 @@ def test_a_table_that_is_not_encrypted_is_the_same_in_any_database():
         "CREATE TABLE `t` (`a` int COMMENT '')",
     ]
     assert digest(texts[0]) != digest(texts[1])
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        (" CHARACTER SET utf8mb3 COLLATE utf8mb3_bin NOT NULL", " COLLATE utf8mb3_bin NOT NULL"),
+        (" CHARACTER SET utf8mb3 NOT NULL", " COLLATE utf8mb3_general_ci NOT NULL"),
+        (" CHARACTER SET latin1", " COLLATE latin1_swedish_ci"),
+        (" CHARACTER SET utf8mb4", " COLLATE utf8mb4_0900_ai_ci"),
+        (" COMMENT ' CHARACTER SET utf8mb3'", " COMMENT ' CHARACTER SET utf8mb3'"),
+    ],
+)
+def test_a_collation_alone_names_the_character_set_of_a_column(printed, expected):
+    """However MySQL prints a column, by how that was made, its definition is one."""
+    table = "CREATE TABLE `t` (`a` enum('x',' CHARACTER SET y'){}, `b` int)"
+
+    assert ddl.without_charsets(table.format(printed)) == table.format(expected)
