@@ -19,6 +19,7 @@ from app.errors import AppError
 
 if TYPE_CHECKING:  # help needs no models of documents
     from app.documents.base import Document
+    from app.domain.backups.catalogue import DamagedFile
 
 
 _UNITS: Final = ("kB", "MB", "GB", "TB", "PB")
@@ -156,3 +157,13 @@ def day(at: datetime | None, absent: str = "-") -> str:
 def plural(count: int, noun: str) -> str:
     """Return `1 table`, `2,000 tables`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def print_unknown(unknown: "Iterable[DamagedFile]") -> None:
+    """Print which backups are of a signer that is not known here, and once for each what to do about it."""
+    hints: dict[str, None] = {}
+    for found in unknown:
+        print_status(f"Not known here: {found.file}: {found.error}")
+        hints[found.error.hint] = None
+    for hint in hints:
+        print_status(f"Hint: {hint}")

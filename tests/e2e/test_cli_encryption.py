@@ -157,12 +157,16 @@ def test_a_list_shows_what_nobody_here_can_read(cli, shop, offsite):
     unknown = cli.json(*words, **other)
     assert [found["code"] for found in unknown["unknown"]] == ["unknown-signer"]
     assert (unknown["backups"], unknown["problems"]) == ([], [])
-    assert "Not known here" in cli(*words, **other).err
+    for told in (cli(*words, **other), cli("catalog", "rebuild", "--store", "offsite", **other)):
+        assert "Not known here" in told.err
+        assert told.err.count("Hint: Compare its public key") == 1
     key = cli.json("key", "show", ENCRYPT_TO=RECIPIENTS)["signers"][0]["key"]
     listed = cli.json(*words, **other, SIGNERS=key)
     assert (listed["backups"], listed["problems"]) == ([], [])
     (locked,) = listed["locked"]
     assert (locked["backup_id"], locked["recipients"]) == (made["backup_id"], made["recipients"])
+    rebuilt = cli("catalog", "rebuild", "--store", "offsite", **other, SIGNERS=key).out
+    assert "1 backup more, encrypted for others" in rebuilt
     text = cli(*words, **other, SIGNERS=key).out
     assert made["backup_id"] in text
     assert "Encrypted for others" in text

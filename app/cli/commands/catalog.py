@@ -10,8 +10,9 @@ from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
 from app.cli.options import AcceptSigner, AsJson, InStore
-from app.cli.output import CommandResult, plural, print_line, print_status
+from app.cli.output import CommandResult, plural, print_line, print_status, print_unknown
 from app.documents.backups import CatalogueRebuilt
+from app.domain.backups.catalogue import Survey
 
 
 def rebuild(
@@ -30,11 +31,11 @@ def rebuild(
 
     async def work(program: Program) -> CommandResult:
         report = await asyncio.to_thread(program.catalogue.rebuild, unsigned=unsigned)
-        count = len(await asyncio.to_thread(program.catalogue.entries))
-        document = CatalogueRebuilt.of(count, report.rebuilt, report.problems)
+        survey = await asyncio.to_thread(program.catalogue.survey)
+        document = CatalogueRebuilt.of(len(survey.entries), report.rebuilt, report.problems)
         return CommandResult(
             document,
-            lambda: _show(report, count),
+            lambda: _show(report, survey),
             exit_code_of([problem.error for problem in report.problems]),
         )
 
@@ -43,9 +44,12 @@ def rebuild(
     )
 
 
-def _show(report: RebuildReport, count: int) -> None:
-    print_line(f"The catalogue lists {plural(count, 'backup')}.")
+def _show(report: RebuildReport, survey: Survey) -> None:
+    print_line(f"The catalogue lists {plural(len(survey.entries), 'backup')}.")
+    if survey.locked:
+        print_line(f"{plural(len(survey.locked), 'backup')} more, encrypted for others, as before.")
     for backup_id in report.rebuilt:
         print_line(f"Manifest made again: {backup_id}")
     for problem in report.problems:
         print_status(f"{problem.error.title}: {problem.error}")
+    print_unknown(survey.unknown)

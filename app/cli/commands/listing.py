@@ -22,6 +22,7 @@ from app.cli.output import (
     print_line,
     print_pairs,
     print_status,
+    print_unknown,
     print_warnings,
     size,
 )
@@ -81,8 +82,7 @@ def _show_survey(
         _show_locked(survey.locked)
     for problem in survey.problems:
         print_status(f"Damaged: {problem.error.title}: {problem.error}")
-    for found in survey.unknown:
-        print_status(f"Not known here: {found.file}: {found.error}")
+    print_unknown(survey.unknown)
     for orphan in survey.orphans:
         where = f" --store {store}" if store else ""
         print_status(f"Without a manifest: {orphan}; try 'backstay catalog rebuild{where}'")

@@ -18,7 +18,7 @@ from app.errors import AppError
 _RUNS: Final = 200
 LOST_HINT: Final = (
     "Somebody else may have deleted it, the store may have been put back to an older state, or its definition leads"
-    " elsewhere now; see docs/stores.md. The next backup or copy there ends this."
+    " elsewhere now; see docs/stores.md. A newer backup there ends this."
 )
 _DONE: Final = (RunState.SUCCEEDED,)
 
