@@ -118,9 +118,18 @@ class StreamWriter:
         return self._tail.size + self.pending_bytes
 
     def settle(self, received_ms: int) -> None:
-        """Seal a tail that is encrypted where nothing is any more, or not where it is now; raises as `roll`."""
-        if self._tail.known.head.is_framed != bool(self._keys.backups.recipients()):
+        """
+        Seal a tail that is encrypted where nothing is any more, or not where it is now; raises as `roll`.
+
+        One in which nothing is begins anew: a segment of no bytes would be called as the one behind it.
+        """
+        if self._tail.known.head.is_framed == bool(self._keys.backups.recipients()):
+            return
+        if self.size:
             self.roll(received_ms)
+        else:
+            self._tail.close()
+            self._tail = Tail.begin(self._directory, self._tail.known.head, self._keys)
 
     def accept(self, event: bytes) -> Group | None:
         """
@@ -153,7 +162,7 @@ class StreamWriter:
 
     def roll(self, received_ms: int) -> bool:
         """
-        Seal the tail if no transaction is open and its file goes on, and go on in that.
+        Seal the tail if something is in it, no transaction is open and its file goes on, and go on in that.
 
         Returns:
             Whether it did: behind a rotation only the next file seals, else whoever goes on after a crash would
@@ -165,7 +174,7 @@ class StreamWriter:
         """
         if self.scan.border != self.scan.position or not self.scan.has_begun:
             return False
-        if self.scan.next is not None:
+        if self.scan.next is not None or not self.size:
             return False
         self.sync(received_ms)
         self._seal(None)

@@ -210,6 +210,32 @@ def test_a_rotation_stays_known_to_whoever_goes_on_behind_it(variant, tmp_path):
     assert joined(stream) == {path.name: served(path) for path in (first, second)}
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_tail_in_which_nothing_is_yet_is_never_sealed(variant, tmp_path):
+    """Killed right behind a seal, and recipients are set and taken away: the next segment would take its own place."""
+    first = corpus(variant)[0]
+    directory = directory_in(tmp_path)
+    encrypts, plain = writing(tmp_path), log_keys_of(tmp_path / "state")
+    *events, rotation = events_of(first)
+    writer = StreamWriter.begin(directory, document_of(first), Codec.NONE, plain)
+    assert go_on(writer, events, [], roll_after=1_000).roll(1)
+    writer.close()
+    sealed = load_stream(directory, plain).segments
+
+    for keys in (encrypts, plain, encrypts):
+        writer = StreamWriter.resume(directory, Codec.NONE, keys)
+        writer.settle(1)
+        writer.close()
+        stored = load_stream(directory, keys)
+        assert stored.segments == sealed
+        assert stored.tail is not None
+        assert stored.tail.head.is_framed is (keys is encrypts)
+
+    go_on(StreamWriter.resume(directory, Codec.NONE, encrypts), [rotation], []).close()
+    stream = open_stream(directory, reading(tmp_path))
+    assert joined(stream) == {first.name: served(first)}
+
+
 def test_the_own_identity_is_made_once_and_kept(tmp_path):
     """By whichever process needs it first; nobody else may read it."""
     keys = writing(tmp_path)
