@@ -48,6 +48,8 @@ _ANY = (
     "--event-scheduler=OFF",
     # A session may have switched it off: what was done with it is done without, too, and not the other way round.
     "--innodb-strict-mode=OFF",
+    # So may it have had more room for tables in memory: what went in goes in again.
+    "--max-heap-table-size=1099511627776",
     # Else events of a source with the same server id are passed over, and the position looks right.
     "--replicate-same-server-id=1",
     # What is in the system schema is the scratch server's own.

@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from app.errors import StorageFullError
 from tests.e2e.test_cron import schedule_of, schedule_that_was_due
 from tests.fixtures import forked_program
 from tests.fixtures.api import Api, finished
 from tests.fixtures.api_requests import BACKUP, RUNS, created
 from tests.fixtures.cli import wait_until
 from tests.fixtures.full_disks import mounted
+from tests.fixtures.point_in_time import PointsInTime
 from tests.fixtures.servers import Sql
 
 
@@ -154,3 +156,26 @@ def test_a_copy_that_would_fill_a_store_is_not_begun(installation, table, tmp_pa
         disk.free()
         assert api.cli("backup", "copy", "latest", "--to", "small").returncode == 0
         assert len([*disk.path.glob("backup_*.sql.gz")]) == 1
+
+
+async def test_a_scratch_server_without_room_is_told_as_that(own_server, server_template, tmp_path):
+    """A short statement may make more than any log; nothing of it stays, and the log is not blamed."""
+    points = PointsInTime(own_server(), tmp_path, server_template)
+    points.sql.script([
+        "CREATE DATABASE shop",
+        "CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT, b VARCHAR(2000))",
+        f"INSERT INTO shop.t (b) VALUES {','.join(['(REPEAT(1, 2000))'] * 500)}",
+    ])
+    await points.backup()
+    points.sql.script([
+        "SET SESSION binlog_format = 'STATEMENT'",
+        *["INSERT INTO shop.t (b) SELECT b FROM shop.t ORDER BY id"] * 8,
+    ])
+    points.state.mkdir()
+
+    with mounted(points.state / "scratch", megabytes=190) as disk:
+        with pytest.raises(StorageFullError, match="had no room left behind"):
+            await points.recover(points.position())
+        assert [*disk.path.iterdir()] == []
+    assert len(points.catalogue.entries()) == 1
+    await points.close()

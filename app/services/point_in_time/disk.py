@@ -11,6 +11,7 @@ from app.engine.load.space import DISK_PER_SQL
 from app.errors import StorageFullError
 
 
+MORE_ROOM: Final = "Free some space there, set BACKSTAY_STATE_DIR to a larger disk, or recover from a newer backup."
 # An empty server: its system tables, and the logs and the temporary space that it makes at once.
 _EMPTY_BYTES: Final = 160 << 20
 
@@ -40,6 +41,6 @@ def measured(plan: RecoverPlan, root: Path) -> RecoverPlan:
         return replace(plan, space=Space(needed, free))
     lack = StorageFullError(
         f"{free} bytes are free in the state directory, the recovery needs about {needed}",
-        hint="Free some space there, set BACKSTAY_STATE_DIR to a larger disk, or recover from a newer backup.",
+        hint=MORE_ROOM,
     )
     return replace(plan, space=Space(needed, free), problems=(*plan.problems, lack))

@@ -20,8 +20,9 @@ from app.engine.replay.applier import ApplierStatus, RelayPlace, ReplayStart
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
 from app.engine.sql.quoting import quote_text
-from app.errors import RecoverMismatchError, ReplayFailedError, StalledError
+from app.errors import RecoverMismatchError, ReplayFailedError, StalledError, StorageFullError
 from app.sandbox.zones import zone_statements
+from app.services.point_in_time.disk import MORE_ROOM
 
 
 # Takes the file and the position where an applier has ended, and the GTIDs that it has applied.
@@ -29,6 +30,8 @@ Describe: TypeAlias = Callable[[str, int, str], str]
 _POLL_SECONDS: Final = 0.1
 # Of both vendors. It may name a zone that only the tables of the source hold.
 _UNKNOWN_ZONE: Final = 1298
+# Of both vendors: the disk is full, or a table is, which on a scratch server means the same.
+_NO_ROOM: Final = frozenset({1021, 1114})
 _NOT_TAKEN: Final = (
     "Something changed the data past the binary log, or it needs what the base has not. Recover to before it,"
     " from a newer backup, or all databases where some were chosen; 'backstay recover --drill' finds such changes in time."
@@ -58,6 +61,7 @@ async def replay(
     Raises:
         ReplayFailedError: A transaction was not taken; none is ever left out.
         RecoverMismatchError: Other transactions were applied than the log holds.
+        StorageFullError: The disk of the scratch server is full.
         StalledError: It did not go on for as long as a statement may take.
     """
     async with server.session() as session:
@@ -69,6 +73,11 @@ async def replay(
             await session.query(session.flavor.replication.start)
             again = 1
             status = await _watch(session, start.relay_end, server.timeout_seconds, progress)
+        if status.errno in _NO_ROOM:
+            raise StorageFullError(
+                f"the state directory had no room left behind {status.file}:{status.position} of the binary log",
+                hint=MORE_ROOM,
+            )
         if status.errno:
             applied = await applier.read_applied(session)
             failed = await asyncio.to_thread(describe, status.file, status.position, applied)
